@@ -1,0 +1,29 @@
+#include "core/async/context.h"
+
+namespace aviary {
+
+Status Context::check() const {
+    if (stop_.stop_requested()) return fail(ErrorCode::kCancelled, "cancelled");
+    if (deadline_ && *deadline_ <= monotonic()) return fail(ErrorCode::kTimeout, "deadline exceeded");
+    return {};
+}
+
+Context Context::with_stop(async::StopToken stop) const {
+    Context copy = *this;
+    copy.stop_ = std::move(stop);
+    return copy;
+}
+
+Context Context::with_deadline(MonotonicTime deadline) const {
+    Context copy = *this;
+    if (!copy.deadline_ || deadline < *copy.deadline_) copy.deadline_ = deadline;
+    return copy;
+}
+
+Context Context::with_log(observe::Logger logger) const {
+    Context copy = *this;
+    copy.logger_ = std::move(logger);
+    return copy;
+}
+
+}  // namespace aviary

@@ -1,0 +1,30 @@
+// Small text helpers that std lacks.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace aviary {
+
+// split("a,b,,c", ',') gives {"a","b","","c"}; an empty text gives {}.
+std::vector<std::string_view> split(std::string_view text, char separator);
+std::string join(std::span<std::string const> parts, std::string_view separator);
+std::string_view trim(std::string_view text);
+std::string to_lower(std::string_view text);
+bool iequals(std::string_view left, std::string_view right);   // ASCII, for header names
+std::optional<std::int64_t> parse_int(std::string_view text);   // the whole text, decimal
+std::string hex(std::span<unsigned char const> bytes);
+std::string base64_encode(std::string_view bytes);
+std::optional<std::string> base64_decode(std::string_view text);
+// Percent-decoding for paths and queries; `plus_is_space` for queries. Empty when malformed.
+std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);
+std::string percent_encode(std::string_view text);   // everything but unreserved characters
+// FNV-1a, for stable names and digests that are not security relevant.
+std::uint32_t fnv1a_32(std::string_view text);
+std::uint64_t fnv1a_64(std::string_view text);
+
+}  // namespace aviary

@@ -1,0 +1,3 @@
+aviary_module(core/base LIBS fmt)
+aviary_module(core/observe DEPS core/base LIBS spdlog prometheus-cpp-core)
+aviary_module(core/async DEPS core/base core/observe LIBS Threads::Threads)
