@@ -1,0 +1,421 @@
+#include "core/json/doc.h"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <vector>
+
+#include "core/base/check.h"
+#include "core/base/strings.h"
+
+namespace aviary::json {
+
+// Children follow their container directly, in document order; `next` of a container is the node behind its last child.
+struct Doc::Node {
+    std::uint32_t key_offset = 0;
+    std::uint32_t key_length : 28 = 0;
+    std::uint32_t type : 4 = 0;
+    union {
+        bool boolean;
+        std::int64_t integer;
+        double number;
+        struct {
+            std::uint32_t offset;
+            std::uint32_t length;
+        } string;
+        struct {
+            std::uint32_t count;
+            std::uint32_t next;
+        } container;
+    };
+    Node() : integer(0) {}
+};
+
+struct Doc::Block {
+    std::atomic<std::uint32_t> references;
+    std::uint32_t node_count;
+    std::uint32_t text_bytes;
+    Node* nodes() { return reinterpret_cast<Node*>(this + 1); }
+    char const* text() { return reinterpret_cast<char const*>(nodes() + node_count); }
+};
+
+Doc::Doc(Doc const& other) : block_(other.block_), index_(other.index_) {
+    if (block_ != nullptr) block_->references.fetch_add(1, std::memory_order_relaxed);
+}
+
+Doc::~Doc() {
+    if (block_ != nullptr && block_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        block_->~Block();
+        std::free(block_);
+    }
+}
+
+Doc Doc::share(std::uint32_t index) const {
+    block_->references.fetch_add(1, std::memory_order_relaxed);
+    return Doc(block_, index);
+}
+
+Doc::Node const& Doc::node() const { return block_->nodes()[index_]; }
+
+std::string_view Doc::text(std::uint32_t offset, std::uint32_t length) const { return {block_->text() + offset, length}; }
+
+std::uint32_t Doc::next(std::uint32_t index) const {
+    Node const& node = block_->nodes()[index];
+    bool const container = node.type == static_cast<unsigned>(Type::kArray) || node.type == static_cast<unsigned>(Type::kObject);
+    return container ? node.container.next : index + 1;
+}
+
+Type Doc::type() const { return block_ == nullptr ? Type::kNull : static_cast<Type>(node().type); }
+
+bool Doc::as_bool(bool fallback) const { return is_bool() ? node().boolean : fallback; }
+
+std::int64_t Doc::as_int(std::int64_t fallback) const {
+    if (is_int()) return node().integer;
+    if (type() == Type::kDouble) return Value(node().number).as_int(fallback);
+    return fallback;
+}
+
+double Doc::as_double(double fallback) const {
+    if (is_int()) return static_cast<double>(node().integer);
+    return type() == Type::kDouble ? node().number : fallback;
+}
+
+std::string_view Doc::as_string(std::string_view fallback) const {
+    return is_string() ? text(node().string.offset, node().string.length) : fallback;
+}
+
+std::size_t Doc::size() const { return is_array() || is_object() ? node().container.count : 0; }
+
+Doc Doc::operator[](std::string_view key) const {
+    if (!is_object()) return {};
+    std::uint32_t const last = node().container.next;
+    for (std::uint32_t child = index_ + 1; child < last; child = next(child)) {
+        Node const& each = block_->nodes()[child];
+        if (each.key_length == key.size() && text(each.key_offset, each.key_length) == key) return share(child);
+    }
+    return {};
+}
+
+Doc Doc::element(std::size_t index) const {
+    if (!is_array() || index >= node().container.count) return {};
+    std::uint32_t child = index_ + 1;
+    while (index-- > 0) child = next(child);
+    return share(child);
+}
+
+Doc Doc::at(std::initializer_list<std::string_view> path) const {
+    Doc value = *this;
+    for (std::string_view key : path) value = value[key];
+    return value;
+}
+
+Doc::Range Doc::members() const {
+    if (!is_object()) return {{}, 0, 0};
+    return {*this, index_ + 1, node().container.next};
+}
+
+Doc::Range Doc::elements() const {
+    if (!is_array()) return {{}, 0, 0};
+    return {*this, index_ + 1, node().container.next};
+}
+
+Doc::Iterator Doc::Range::begin() const {
+    Iterator iterator;
+    iterator.parent_ = &parent;
+    iterator.index_ = first;
+    return iterator;
+}
+
+Doc::Iterator Doc::Range::end() const {
+    Iterator iterator;
+    iterator.parent_ = &parent;
+    iterator.index_ = last;
+    return iterator;
+}
+
+Doc::Iterator::value_type Doc::Iterator::operator*() const {
+    Node const& each = parent_->block_->nodes()[index_];
+    return {parent_->text(each.key_offset, each.key_length), parent_->share(index_)};
+}
+
+Doc::Iterator& Doc::Iterator::operator++() {
+    index_ = parent_->next(index_);
+    return *this;
+}
+
+bool Doc::equal(Doc const& left, std::uint32_t left_index, Doc const& right, std::uint32_t right_index) {
+    if (left.block_ == right.block_ && left_index == right_index) return true;
+    Node const& a = left.block_->nodes()[left_index];
+    Node const& b = right.block_->nodes()[right_index];
+    Type const type = static_cast<Type>(a.type);
+    if (a.type != b.type) {
+        auto const number = [](Node const& node) {
+            return node.type == static_cast<unsigned>(Type::kInt) ? static_cast<double>(node.integer) : node.number;
+        };
+        bool const numbers = (type == Type::kInt && b.type == static_cast<unsigned>(Type::kDouble)) ||
+                             (type == Type::kDouble && b.type == static_cast<unsigned>(Type::kInt));
+        return numbers && number(a) == number(b);
+    }
+    switch (type) {
+        case Type::kNull: return true;
+        case Type::kBool: return a.boolean == b.boolean;
+        case Type::kInt: return a.integer == b.integer;
+        case Type::kDouble: return a.number == b.number;
+        case Type::kString: return left.text(a.string.offset, a.string.length) == right.text(b.string.offset, b.string.length);
+        case Type::kArray: {
+            if (a.container.count != b.container.count) return false;
+            std::uint32_t other = right_index + 1;
+            for (std::uint32_t child = left_index + 1; child < a.container.next; child = left.next(child)) {
+                if (!equal(left, child, right, other)) return false;
+                other = right.next(other);
+            }
+            return true;
+        }
+        case Type::kObject: break;
+    }
+    if (a.container.count != b.container.count) return false;
+    // Usually in the same order: look first where the last match ended.
+    std::uint32_t guess = right_index + 1;
+    for (std::uint32_t child = left_index + 1; child < a.container.next; child = left.next(child)) {
+        Node const& member = left.block_->nodes()[child];
+        std::string_view const key = left.text(member.key_offset, member.key_length);
+        auto const matches = [&](std::uint32_t index) {
+            Node const& candidate = right.block_->nodes()[index];
+            return right.text(candidate.key_offset, candidate.key_length) == key;
+        };
+        std::uint32_t found = guess;
+        if (found >= b.container.next || !matches(found)) {
+            found = right_index + 1;
+            while (found < b.container.next && !matches(found)) found = right.next(found);
+            if (found >= b.container.next) return false;
+        }
+        if (!equal(left, child, right, found)) return false;
+        guess = right.next(found);
+    }
+    return true;
+}
+
+bool operator==(Doc const& left, Doc const& right) {
+    if (!left.exists() || !right.exists()) return left.is_null() && right.is_null();
+    return Doc::equal(left, left.index_, right, right.index_);
+}
+
+std::uint64_t Doc::hash_at(std::uint32_t index) const {
+    auto const mix = [](std::uint64_t value) {
+        value = (value ^ (value >> 32)) * 0xd6e8feb86659fd93U;
+        value = (value ^ (value >> 32)) * 0xd6e8feb86659fd93U;
+        return value ^ (value >> 32);
+    };
+    Node const& node = block_->nodes()[index];
+    switch (static_cast<Type>(node.type)) {
+        case Type::kNull: return 0x51ed;
+        case Type::kBool: return mix(node.boolean ? 2 : 1);
+        case Type::kInt: {
+            double const number = static_cast<double>(node.integer);
+            std::uint64_t bits;
+            std::memcpy(&bits, &number, sizeof bits);
+            return mix(bits + 7);
+        }
+        case Type::kDouble: {
+            double const number = node.number == 0 ? 0.0 : node.number;
+            std::uint64_t bits;
+            std::memcpy(&bits, &number, sizeof bits);
+            return mix(bits + 7);
+        }
+        case Type::kString: return mix(fnv1a_64(text(node.string.offset, node.string.length)) + 3);
+        case Type::kArray: {
+            std::uint64_t hash = 11;
+            for (std::uint32_t child = index + 1; child < node.container.next; child = next(child)) {
+                hash = mix(hash * 31 + hash_at(child));
+            }
+            return hash;
+        }
+        case Type::kObject: break;
+    }
+    std::uint64_t hash = 13;   // a sum: member order does not matter
+    for (std::uint32_t child = index + 1; child < node.container.next; child = next(child)) {
+        Node const& member = block_->nodes()[child];
+        hash += mix(fnv1a_64(text(member.key_offset, member.key_length)) * 31 + hash_at(child));
+    }
+    return mix(hash);
+}
+
+std::uint64_t Doc::hash() const { return exists() ? hash_at(index_) : 0x51ed; }
+
+std::size_t Doc::block_bytes() const {
+    return exists() ? sizeof(Block) + block_->node_count * sizeof(Node) + block_->text_bytes : 0;
+}
+
+Value Doc::thaw_at(std::uint32_t index) const {
+    Node const& node = block_->nodes()[index];
+    switch (static_cast<Type>(node.type)) {
+        case Type::kNull: return {};
+        case Type::kBool: return node.boolean;
+        case Type::kInt: return node.integer;
+        case Type::kDouble: return node.number;
+        case Type::kString: return text(node.string.offset, node.string.length);
+        case Type::kArray: {
+            Array elements;
+            elements.reserve(node.container.count);
+            for (std::uint32_t child = index + 1; child < node.container.next; child = next(child)) {
+                elements.push_back(thaw_at(child));
+            }
+            return elements;
+        }
+        case Type::kObject: break;
+    }
+    Object members;
+    for (std::uint32_t child = index + 1; child < node.container.next; child = next(child)) {
+        Node const& member = block_->nodes()[child];
+        members.append(std::string(text(member.key_offset, member.key_length)), thaw_at(child));
+    }
+    return members;
+}
+
+Value Doc::thaw() const { return exists() ? thaw_at(index_) : Value(); }
+
+Doc Doc::freeze(Value const& value) {
+    DocBuilder builder;
+    builder.value(value);
+    return builder.finish();
+}
+
+Doc Doc::detach() const {
+    if (!exists() || index_ == 0) return *this;
+    DocBuilder builder;
+    builder.doc(*this);
+    return builder.finish();
+}
+
+struct DocBuilder::State {
+    std::vector<Doc::Node> nodes;
+    std::string text;
+    std::vector<std::uint32_t> open;
+    std::uint32_t key_offset = 0;
+    std::uint32_t key_length = 0;
+    // Keys repeat (every container of every pod has "name"): each is stored once a document.
+    boost::unordered_flat_map<std::string, std::uint32_t> keys;
+};
+
+DocBuilder::DocBuilder() : state_(new State) {}
+
+DocBuilder::~DocBuilder() { delete state_; }
+
+std::uint32_t DocBuilder::intern(std::string_view text) {
+    std::size_t const offset = state_->text.size();
+    AVIARY_CHECK(offset + text.size() < (1ULL << 32));
+    state_->text += text;
+    return static_cast<std::uint32_t>(offset);
+}
+
+void DocBuilder::key(std::string_view key) {
+    AVIARY_CHECK(key.size() < (1U << 28));
+    auto const [found, added] = state_->keys.try_emplace(std::string(key), 0);
+    if (added) found->second = intern(key);
+    state_->key_offset = found->second;
+    state_->key_length = static_cast<std::uint32_t>(key.size());
+}
+
+Doc::Node& DocBuilder::add(Type type) {
+    if (!state_->open.empty()) ++state_->nodes[state_->open.back()].container.count;
+    Doc::Node& node = state_->nodes.emplace_back();
+    node.type = static_cast<unsigned>(type);
+    node.key_offset = state_->key_offset;
+    node.key_length = state_->key_length;
+    state_->key_offset = state_->key_length = 0;
+    return node;
+}
+
+void DocBuilder::null() { add(Type::kNull); }
+void DocBuilder::boolean(bool value) { add(Type::kBool).boolean = value; }
+void DocBuilder::integer(std::int64_t value) { add(Type::kInt).integer = value; }
+void DocBuilder::number(double value) { add(Type::kDouble).number = value; }
+
+void DocBuilder::string(std::string_view value) {
+    std::uint32_t const offset = intern(value);
+    Doc::Node& node = add(Type::kString);
+    node.string.offset = offset;
+    node.string.length = static_cast<std::uint32_t>(value.size());
+}
+
+void DocBuilder::begin_object() {
+    add(Type::kObject).container = {0, 0};
+    state_->open.push_back(static_cast<std::uint32_t>(state_->nodes.size() - 1));
+}
+
+void DocBuilder::begin_array() {
+    add(Type::kArray).container = {0, 0};
+    state_->open.push_back(static_cast<std::uint32_t>(state_->nodes.size() - 1));
+}
+
+void DocBuilder::end() {
+    AVIARY_CHECK(!state_->open.empty());
+    state_->nodes[state_->open.back()].container.next = static_cast<std::uint32_t>(state_->nodes.size());
+    state_->open.pop_back();
+}
+
+void DocBuilder::value(Value const& value) {
+    switch (value.type()) {
+        case Type::kNull: return null();
+        case Type::kBool: return boolean(value.as_bool());
+        case Type::kInt: return integer(value.as_int());
+        case Type::kDouble: return number(value.as_double());
+        case Type::kString: return string(value.as_string());
+        case Type::kArray:
+            begin_array();
+            for (Value const& element : value.array()) this->value(element);
+            return end();
+        case Type::kObject: break;
+    }
+    begin_object();
+    for (auto const& [name, member] : value.object()) {
+        key(name);
+        this->value(member);
+    }
+    end();
+}
+
+void DocBuilder::copy(Doc const& doc, std::uint32_t index) {
+    Doc::Node const& node = doc.block_->nodes()[index];
+    switch (static_cast<Type>(node.type)) {
+        case Type::kNull: return null();
+        case Type::kBool: return boolean(node.boolean);
+        case Type::kInt: return integer(node.integer);
+        case Type::kDouble: return number(node.number);
+        case Type::kString: return string(doc.text(node.string.offset, node.string.length));
+        case Type::kArray: begin_array(); break;
+        case Type::kObject: begin_object(); break;
+    }
+    for (std::uint32_t child = index + 1; child < node.container.next; child = doc.next(child)) {
+        Doc::Node const& member = doc.block_->nodes()[child];
+        if (static_cast<Type>(node.type) == Type::kObject) key(doc.text(member.key_offset, member.key_length));
+        copy(doc, child);
+    }
+    end();
+}
+
+void DocBuilder::doc(Doc const& doc) {
+    if (!doc.exists()) return null();
+    copy(doc, doc.index_);
+}
+
+Doc DocBuilder::finish() {
+    AVIARY_CHECK(state_->open.empty() && !state_->nodes.empty());
+    std::size_t const node_bytes = state_->nodes.size() * sizeof(Doc::Node);
+    void* memory = std::malloc(sizeof(Doc::Block) + node_bytes + state_->text.size());
+    if (memory == nullptr) throw std::bad_alloc();
+    auto* block = new (memory) Doc::Block{{1}, static_cast<std::uint32_t>(state_->nodes.size()),
+                                          static_cast<std::uint32_t>(state_->text.size())};
+    std::memcpy(static_cast<void*>(block->nodes()), state_->nodes.data(), node_bytes);
+    std::memcpy(const_cast<char*>(block->text()), state_->text.data(), state_->text.size());
+    state_->nodes.clear();
+    state_->text.clear();
+    state_->keys.clear();
+    return Doc(block, 0);
+}
+
+}  // namespace aviary::json

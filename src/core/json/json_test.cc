@@ -1,0 +1,97 @@
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "core/json/parse.h"
+#include "core/json/write.h"
+
+namespace aviary::json {
+namespace {
+
+constexpr std::string_view kPod = R"({"kind":"Pod","metadata":{"name":"a","labels":{"app":"x"},"n":12,"f":1.5},"items":[1,true,null,"s\n\"q\""]})";
+
+TEST(Doc, RoundTripIsByteEqual) {
+    Doc const doc = *parse(kPod);
+    EXPECT_EQ(write(doc), kPod);
+    EXPECT_EQ(write(doc.thaw()), kPod);
+    EXPECT_EQ(write(Doc::freeze(doc.thaw())), kPod);
+}
+
+TEST(Doc, FindsMembersAndKeepsTheBlockAlive) {
+    Doc labels;
+    {
+        Doc const doc = *parse(kPod);
+        labels = doc.at({"metadata", "labels"});
+        EXPECT_EQ(doc.at({"metadata", "n"}).as_int(), 12);
+        EXPECT_FALSE(doc["nothing"].exists());
+        EXPECT_EQ(doc["items"][3].as_string(), "s\n\"q\"");
+        EXPECT_EQ(doc["items"].size(), 4U);
+    }
+    EXPECT_EQ(labels["app"].as_string(), "x");
+    EXPECT_LT(labels.detach().block_bytes(), labels.block_bytes());
+}
+
+TEST(Doc, EqualityAndHashIgnoreMemberOrder) {
+    Doc const one = *parse(R"({"a":1,"b":{"c":[1,2.0],"d":"x"}})");
+    Doc const two = *parse(R"({"b":{"d":"x","c":[1.0,2]},"a":1})");
+    EXPECT_EQ(one, two);
+    EXPECT_EQ(one.hash(), two.hash());
+    EXPECT_FALSE(one == *parse(R"({"a":1,"b":{"c":[2,1],"d":"x"}})"));
+}
+
+std::string error_of(std::string_view text) {
+    auto const result = parse(text);
+    return result ? "" : result.error().message();
+}
+
+TEST(Parse, ErrorsHaveAPosition) {
+    EXPECT_TRUE(error_of("{\"a\": 1,\n  \"b\" 2}").starts_with("invalid JSON at line 2, column 7: "));
+    EXPECT_TRUE(error_of("{\"a\": tru}").starts_with("invalid JSON at line 1, column 7: "));
+    EXPECT_EQ(error_of("{\"a\":1,\"a\":2}"), "invalid JSON at line 1, column 8: duplicate key \"a\"");
+    EXPECT_FALSE(error_of("").empty());
+    EXPECT_FALSE(error_of("{} x").empty());
+}
+
+TEST(Parse, LimitsDepthAndSize) {
+    std::string const deep = std::string(200, '[') + std::string(200, ']');
+    EXPECT_NE(error_of(deep).find("nested deeper than 128 levels"), std::string::npos);
+    std::string const fine = std::string(100, '[') + std::string(100, ']');
+    EXPECT_EQ(error_of(fine), "");
+    EXPECT_EQ(parse("[1,2,3]", {.max_bytes = 3}).error().code(), ErrorCode::kTooLarge);
+}
+
+TEST(Parse, KeepsIntegersAndDoublesApart) {
+    Doc const doc = *parse("[9007199254740993, 1.5, -1, 18446744073709551615]");
+    EXPECT_EQ(doc[0].as_int(), 9007199254740993);
+    EXPECT_FALSE(doc[1].is_int());
+    EXPECT_EQ(doc[2].as_int(), -1);
+    EXPECT_FALSE(doc[3].is_int());
+}
+
+rc::Gen<Value> value_gen(int depth) {
+    auto const leaf = rc::gen::oneOf(rc::gen::map(rc::gen::arbitrary<std::int64_t>(), [](std::int64_t v) { return Value(v); }),
+                                     rc::gen::map(rc::gen::arbitrary<bool>(), [](bool v) { return Value(v); }),
+                                     rc::gen::map(rc::gen::string<std::string>(), [](std::string v) {
+                                         std::erase_if(v, [](char c) { return (c & 0x80) != 0; });
+                                         return Value(v);
+                                     }));
+    if (depth == 0) return leaf;
+    auto const inner = value_gen(depth - 1);
+    return rc::gen::oneOf(leaf, rc::gen::map(rc::gen::container<std::vector<Value>>(inner), [](std::vector<Value> v) { return Value(v); }),
+                          rc::gen::map(rc::gen::container<std::vector<std::pair<int, Value>>>(rc::gen::pair(rc::gen::inRange(0, 9), inner)),
+                                       [](std::vector<std::pair<int, Value>> members) {
+                                           Value object{Object()};
+                                           for (auto& [key, value] : members) object["k" + std::to_string(key)] = value;
+                                           return object;
+                                       }));
+}
+
+RC_GTEST_PROP(Laws, WriteThenParseIsTheSame, ()) {
+    Value const value = *value_gen(3);
+    auto const back = parse_value(write(value));
+    RC_ASSERT(back.has_value());
+    RC_ASSERT(*back == value);
+    RC_ASSERT(Doc::freeze(value).hash() == parse(write_pretty(value))->hash());
+}
+
+}  // namespace
+}  // namespace aviary::json
