@@ -1,0 +1,79 @@
+// The controller framework: a key is marked dirty by informers, observed, decided and acted on; see design notes in README.md.
+// Everything of one Manager lives on one loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/async/context.h"
+#include "core/async/scope.h"
+#include "core/async/task.h"
+#include "kube/client/client.h"
+#include "kube/client/informer.h"
+#include "kube/control/plan.h"
+#include "kube/meta/gvk.h"
+
+namespace aviary::control {
+
+// Usually a namespace and name; `part` tells apart what one object stands for several times (a member cluster).
+struct Key {
+    std::string part;
+    meta::ObjectKey object;
+    auto operator<=>(Key const&) const = default;
+};
+
+// What a controller does with one key. Level-based: called again after any change, never told which.
+class Reconciler {
+public:
+    virtual ~Reconciler() = default;
+    // Observe from listers and decide; no I/O. A missing object is a Plan that cleans up, or an empty one.
+    virtual Plan decide(Key const& key, Time now) = 0;
+    // Does the plan's writes through this client.
+    virtual client::Client const& client_for(Key const& key) = 0;
+};
+
+struct ControllerOptions {
+    std::string name;
+    int concurrency = 16;                                    // keys worked on at once; one key never twice
+    Duration backoff_first = std::chrono::milliseconds(5);   // doubled by each error of the same key …
+    Duration backoff_last = std::chrono::seconds(30);        // … up to here, with jitter
+    Duration read_your_writes_timeout = std::chrono::seconds(10);
+};
+
+// Runs one Reconciler: a de-duplicating queue with backoff and timers; after a plan's writes the key waits until the informers
+// of the written resources have reached the answered resource versions.
+class Controller {
+public:
+    Controller(ControllerOptions options, std::unique_ptr<Reconciler> reconciler);
+    ~Controller();
+    Controller(Controller const&) = delete;
+    Controller& operator=(Controller const&) = delete;
+
+    // Marks a key dirty; from informer handlers or anywhere on the loop.
+    void enqueue(Key key);
+    void enqueue_at(Key key, Time when);
+
+    // Changes of the informer's objects mark keys dirty; `keys` maps an object (before and after) to keys. The informer also
+    // serves read-your-writes for its resource (of that part, when several clusters have the same resource).
+    void watch(client::Informer& informer, std::function<std::vector<Key>(json::Doc const&)> keys, std::string part = {});
+
+    // Runs until the context stops, once the watched informers have synced.
+    Task<void> run(Context ctx);
+
+    // For explain and tests: the last plan's waits, and the last error of a key.
+    std::vector<Wait> waits(Key const& key) const;
+    std::optional<Error> last_error(Key const& key) const;
+    // True when nothing is queued or running (timers may be pending).
+    bool idle() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+// Carries out one write and answers the object as stored (absent for deletions).
+Task<Result<json::Doc>> perform(Context ctx, client::Client client, Write write);
+
+}  // namespace aviary::control
