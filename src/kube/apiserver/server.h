@@ -1,0 +1,84 @@
+// The embedded API server: many logical clusters over one storage engine. kubectl, client-go and controller-runtime cannot
+// tell it from kube-apiserver for what a hub and a simulated member need. Lives on one loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/async/context.h"
+#include "core/async/scope.h"
+#include "core/async/task.h"
+#include "kube/client/transport.h"
+#include "kube/control/admission.h"
+
+namespace aviary::storage {
+class Engine;
+}
+namespace aviary::http {
+class Handler;
+}
+
+namespace aviary::apiserver {
+
+struct Options {
+    // The logical cluster served at the root path; others at /clusters/<name>/.
+    std::string root_cluster = "fleet";
+    std::size_t max_body_bytes = 3 << 20;        // as kube-apiserver limits request bodies
+    std::size_t max_watches = 20'000;
+    std::size_t max_log_events = 10'000;         // per cluster; older resource versions answer 410 Gone
+    Duration bookmark_interval = std::chrono::seconds(60);
+    std::string version = "v1.32.0";             // reported at /version
+};
+
+// Answers requests below a path prefix that are not resources (the hub's proxy and fan-out). Already authenticated and, by
+// non-resource URL or as `resource/subresource`, authorised by the route itself.
+class Route {
+public:
+    virtual ~Route() = default;
+    virtual Task<client::Response> handle(Context ctx, control::UserInfo user, client::Request request) = 0;
+};
+
+class ApiServer {
+public:
+    // Opens every cluster found in the engine, and creates the root cluster when there is none.
+    static Task<Result<std::unique_ptr<ApiServer>>> open(Context ctx, std::shared_ptr<storage::Engine> engine, Options options);
+    ~ApiServer();
+
+    // Creates the logical cluster when absent, with the system namespaces and default roles. Safe to repeat.
+    Task<Status> ensure_cluster(Context ctx, std::string cluster);
+    std::vector<std::string> clusters() const;
+
+    // One request of an authenticated user to one cluster: authorises, admits, carries out.
+    Task<client::Response> handle(Context ctx, std::string cluster, control::UserInfo user, client::Request request);
+    // The same as a Transport for clients in this process.
+    std::shared_ptr<client::Transport> transport(std::string cluster, control::UserInfo user);
+
+    // In-process admission of one cluster, in the order added, after the built-in plugins. Before serving.
+    void add_admission(std::string cluster, std::shared_ptr<control::Admission> admission);
+    // Requests of `cluster` whose path starts with `prefix` go to the route.
+    void add_route(std::string cluster, std::string prefix, std::shared_ptr<Route> route);
+
+    // The face for core/http: authenticates by client certificate (CN is the user, O its groups) or impersonation, finds the
+    // cluster by /clusters/<name>/, reads and writes bodies as JSON, YAML and Table.
+    std::unique_ptr<http::Handler> http_handler();
+
+    // Garbage collection and namespace deletion of all clusters; runs until the context stops.
+    Task<void> run_controllers(Context ctx);
+
+    // Requests answered so far by user, verb and resource: thrift is counted here, not guessed.
+    struct RequestCount {
+        std::string cluster, user, verb, resource, subresource;
+        int code = 0;
+        std::uint64_t count = 0;
+    };
+    std::vector<RequestCount> request_counts() const;
+
+private:
+    struct Impl;
+    explicit ApiServer(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace aviary::apiserver
