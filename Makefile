@@ -1,0 +1,65 @@
+# The short face of the CMake presets; see docs/guide/get-started.md.
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+
+.PHONY: help demo build test format format-check lint test-sanitizers fuzz bench soak crds clean
+
+help:
+	@echo 'make demo              install what is missing, build, start a fleet of simulated clusters, play a release'
+	@echo 'make test              build and run unit, simulation and acceptance tests'
+	@echo 'make build             the two programs, in build/release/bin'
+	@echo 'make format            format the sources        make format-check   say what is not formatted'
+	@echo 'make lint              layers, wording and clang-tidy on changed files'
+	@echo 'make test-sanitizers   ASan+UBSan and TSan       make fuzz           each fuzzer for a minute'
+	@echo 'make bench             the figures of docs/guide/performance.md'
+	@echo 'make soak              simulation with more seeds (SEEDS=20000)'
+
+demo:
+	@tools/demo
+
+build:
+	@tools/setup --demo
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release -- -j$(JOBS) aviary kubectl-amc
+
+test:
+	@tools/setup
+	@cmake --preset dev >/dev/null
+	@cmake --build --preset dev -- -j$(JOBS)
+	@tools/run-tests build/dev
+
+format:
+	@git ls-files '*.h' '*.cc' | xargs clang-format-19 -i
+
+format-check:
+	@git ls-files '*.h' '*.cc' | xargs clang-format-19 --dry-run -Werror
+
+lint:
+	@tools/layers
+	@tools/wording
+	@tools/tidy
+
+test-sanitizers:
+	@tools/sanitizers asan
+	@tools/sanitizers tsan
+
+fuzz:
+	@tools/fuzz 60
+
+bench:
+	@cmake --preset bench >/dev/null
+	@cmake --build --preset bench -- -j$(JOBS)
+	@tools/bench build/bench
+
+soak:
+	@cmake --preset dev >/dev/null
+	@cmake --build --preset dev -- -j$(JOBS) aviary-sim
+	@build/dev/bin/aviary-sim --seeds $(or $(SEEDS),20000)
+
+crds:
+	@cmake --preset dev >/dev/null
+	@cmake --build --preset dev -- -j$(JOBS) aviary-generate
+	@build/dev/bin/aviary-generate crds config/crds
+
+clean:
+	@rm -rf build
