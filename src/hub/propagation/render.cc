@@ -1,0 +1,184 @@
+#include "hub/propagation/render.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/strings.h"
+#include "core/json/parse.h"
+#include "core/json/write.h"
+#include "hub/propagation/names.h"
+#include "kube/meta/object.h"
+
+namespace aviary::propagation {
+
+namespace {
+
+using json::Doc;
+using json::Value;
+
+// Left out between in-progressing and Healthy, each once somebody else owns it: the release steers by them.
+std::vector<std::vector<std::string_view>> release_fields(std::string_view kind) {
+    if (kind == "Deployment") return {{"spec", "paused"}, {"spec", "strategy"}, {"spec", "minReadySeconds"}, {"spec", "progressDeadlineSeconds"}};
+    return {{"spec", "paused"}, {"spec", "updateStrategy"}, {"spec", "minReadySeconds"}};
+}
+
+// What the hub's own API server and its clients keep in metadata, and what must not travel.
+Value travelling_metadata(Doc const& metadata) {
+    Value result{json::Object()};
+    for (char const* field : {"name", "namespace"}) {
+        if (metadata[field].exists()) result[field] = metadata[field].string();
+    }
+    for (auto const& [key, value] : metadata["labels"].members()) result.set({"labels", key}, value.string());
+    for (auto const& [key, value] : metadata["annotations"].members()) {
+        bool const stays = key == "kubectl.kubernetes.io/last-applied-configuration" || key.starts_with("deployment.kubernetes.io/") ||
+                           key.starts_with("fleet.aviary.dev/") || key == "rollouts.kruise.io/hash" || key == kInProgressing;
+        if (!stays) result.set({"annotations", key}, value.string());
+    }
+    return result;
+}
+
+void erase_at(Value& object, std::vector<std::string_view> const& path) {
+    Value* parent = &object;
+    for (std::size_t index = 0; index + 1 < path.size(); ++index) {
+        parent = parent->find(path[index]);
+        if (parent == nullptr) return;
+    }
+    parent->erase(path.back());
+}
+
+// Fields that each cluster's API server fills in for itself.
+void strip_allocated(Value& object, std::string_view kind) {
+    if (kind == "Namespace") erase_at(object, {"spec"});
+    if (kind == "Service") {
+        if (object.at({"spec", "clusterIP"}).as_string() != "None") {
+            for (std::string_view field : {"clusterIP", "clusterIPs"}) erase_at(object, {"spec", field});
+        }
+        for (std::string_view field : {"ipFamilies", "ipFamilyPolicy", "healthCheckNodePort"}) erase_at(object, {"spec", field});
+        if (Value* spec = object.find("spec")) {
+            if (Value* ports = spec->find("ports")) {
+                for (Value& port : ports->make_array()) port.erase("nodePort");
+            }
+        }
+    }
+    if (kind == "ServiceAccount") object.erase("secrets");
+}
+
+std::string short_hash(std::string_view text) { return fmt::format("{:016x}", fnv1a_64(text)).substr(0, 12); }
+
+Doc apply_fields(Doc const& live, std::string_view manager) {
+    for (auto const& [key, entry] : live.at({"metadata", "managedFields"}).elements()) {
+        if (entry["manager"].as_string() == manager && entry["operation"].as_string() == "Apply" && entry["subresource"].as_string().empty()) {
+            return entry["fieldsV1"];
+        }
+    }
+    return {};
+}
+
+bool covers(Doc const& fields, Value const& value);
+
+// An element of a list-map is named by its keys, `k:{"name":"vllm"}`; one of a set by its value, `v:"a"`.
+bool covers_element(Doc const& fields, Value const& element) {
+    for (auto const& [name, child] : fields.members()) {
+        if (name.starts_with("k:") && element.is_object()) {
+            auto const keys = json::parse_value(name.substr(2));
+            if (!keys) continue;
+            bool const same = std::ranges::all_of(keys->object(), [&](auto const& key) {
+                Value const* own = element.find(key.key);
+                return own == nullptr || *own == key.value;   // a key that was defaulted is not in the render
+            });
+            if (same) return covers(child, element);
+        } else if (name.starts_with("v:") && !element.is_object()) {
+            auto const item = json::parse_value(name.substr(2));
+            if (item && *item == element) return true;
+        }
+    }
+    return false;
+}
+
+bool covers(Doc const& fields, Value const& value) {
+    if (!fields.exists()) return false;
+    std::size_t members = fields.size();
+    if (fields.contains(".")) --members;
+    if (members == 0) return true;   // owned as a whole
+    if (value.is_object()) {
+        return std::ranges::all_of(value.object(), [&](auto const& member) { return member.value.is_null() || covers(fields["f:" + member.key], member.value); });
+    }
+    if (value.is_array()) {
+        return std::ranges::all_of(value.array(), [&](Value const& element) { return covers_element(fields, element); });
+    }
+    return true;
+}
+
+}  // namespace
+
+std::string template_hash(Value const& pod_template) { return short_hash(json::write_canonical(pod_template)); }
+
+std::vector<std::string> owners(Doc const& live, std::vector<std::string_view> const& path) {
+    std::vector<std::string> result;
+    for (auto const& [key, entry] : live.at({"metadata", "managedFields"}).elements()) {
+        if (!entry["subresource"].as_string().empty()) continue;
+        Doc fields = entry["fieldsV1"];
+        for (std::string_view part : path) fields = fields["f:" + std::string(part)];
+        if (fields.exists()) result.push_back(entry["manager"].string());
+    }
+    return result;
+}
+
+bool owned_by_other(Doc const& live, std::string_view manager, std::vector<std::string_view> const& path) {
+    return std::ranges::any_of(owners(live, path), [&](std::string const& owner) { return owner != manager; });
+}
+
+bool owns_all(Doc const& live, std::string_view manager, Value const& rendered) {
+    Doc const fields = apply_fields(live, manager);
+    if (!fields.exists()) return false;
+    for (auto const& [key, value] : rendered.object()) {
+        if (key == "apiVersion" || key == "kind") continue;
+        if (key == "metadata") {
+            for (char const* part : {"labels", "annotations"}) {
+                if (!covers(fields["f:metadata"][std::string("f:") + part], value[part]) && value[part].size() > 0) return false;
+            }
+            continue;
+        }
+        if (value.is_object() && value.size() == 0) continue;
+        if (!covers(fields["f:" + key], value)) return false;
+    }
+    return true;
+}
+
+Value render(RenderInput const& input) {
+    std::string const kind = input.source["kind"].string();
+    Value object{json::Object{{"apiVersion", input.source["apiVersion"].string()}, {"kind", kind}}};
+    object["metadata"] = travelling_metadata(input.source["metadata"]);
+    for (auto const& [key, value] : input.source.members()) {
+        if (key != "apiVersion" && key != "kind" && key != "metadata" && key != "status") object[key] = value.thaw();
+    }
+    strip_allocated(object, kind);
+
+    bool const workload = input.source.at({"spec", "template"}).exists();
+    if (workload && input.pod_template) object.set({"spec", "template"}, *input.pod_template);
+    if (workload) erase_at(object, {"spec", "template", "metadata", "creationTimestamp"});
+    if (input.assignment.replicas) object.set({"spec", "replicas"}, *input.assignment.replicas);
+    if (input.replicas_belong_to_member && input.live.exists()) erase_at(object, {"spec", "replicas"});
+    if (kind == "Rollout" && input.assignment.paused) object.set({"spec", "strategy", "paused"}, true);
+    if (input.releasing) {
+        for (auto const& path : release_fields(kind)) {
+            if (owned_by_other(input.live, kManager, path)) erase_at(object, path);
+        }
+    }
+
+    object.set({"metadata", "labels", kHubLabel}, input.hub_id);
+    if (workload) {
+        object.set({"metadata", "labels", kTemplateLabel}, template_hash(object.at({"spec", "template"})));
+    }
+    return object;
+}
+
+std::string seal(Value& rendered, std::string_view resource_version) {
+    std::string const hash = short_hash(json::write_canonical(rendered));
+    rendered.set({"metadata", "labels", kRenderLabel}, hash);
+    rendered.set({"metadata", "labels", kGenerationLabel}, fmt::format("1.{}", resource_version));
+    return hash;
+}
+
+}  // namespace aviary::propagation

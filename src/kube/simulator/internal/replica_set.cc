@@ -1,0 +1,165 @@
+#include "kube/simulator/internal/replica_set.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "core/base/strings.h"
+#include "kube/meta/object.h"
+#include "kube/simulator/internal/resources.h"
+
+namespace aviary::simulator {
+
+namespace {
+
+using control::Plan;
+using control::Write;
+using json::Doc;
+using json::Value;
+
+// At most so many pods a sync, as burstReplicas.
+constexpr std::int64_t kBurst = 500;
+
+// The real controller draws names at random. Here they follow from the pods that are there, so that the same decision made
+// twice (after a crash) asks for the same pods.
+std::string pod_name(Doc const& replica_set, std::uint64_t seed, std::int64_t index) {
+    static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
+    std::uint64_t hash = fnv1a_64(fmt::format("{}/{:x}/{}", meta::uid(replica_set), seed, index));
+    std::string suffix;
+    for (int letter = 0; letter < 5; ++letter) {
+        suffix += kAlphabet[hash % kAlphabet.size()];
+        hash /= kAlphabet.size();
+    }
+    return meta::name(replica_set) + "-" + suffix;
+}
+
+Value new_pod(Doc const& replica_set, std::string name) {
+    Doc const pod_template = replica_set.at({"spec", "template"});
+    Value pod{json::Object{{"apiVersion", "v1"}, {"kind", "Pod"}}};
+    pod["metadata"] = pod_template["metadata"].thaw();
+    Value& metadata = pod["metadata"];
+    metadata.erase("creationTimestamp");
+    metadata["name"] = std::move(name);
+    metadata["generateName"] = meta::name(replica_set) + "-";
+    metadata["namespace"] = meta::ns(replica_set);
+    metadata["ownerReferences"] = json::Array{controller_reference(replica_set, "apps/v1", "ReplicaSet")};
+    pod["spec"] = pod_template["spec"].thaw();
+    return pod;
+}
+
+// Who goes first when there are too many (ActivePodsWithRanks): smaller tuples go first.
+auto deletion_rank(Doc const& pod, std::map<std::string, std::int64_t> const& pods_on_node, Time now) {
+    std::string const node = pod.at({"spec", "nodeName"}).string();
+    std::string_view const phase = pod.at({"status", "phase"}).as_string();
+    int const phase_rank = phase == "Pending" ? 0 : phase == "Running" ? 2 : 1;
+    std::int64_t const cost = parse_int(meta::annotation(pod, "controller.kubernetes.io/pod-deletion-cost")).value_or(0);
+    auto const found = pods_on_node.find(node);
+    std::int64_t const neighbours = found == pods_on_node.end() ? 0 : found->second;
+    std::int64_t restarts = 0;
+    for (auto const& [key, container] : pod.at({"status", "containerStatuses"}).elements()) {
+        restarts = std::max(restarts, container["restartCount"].as_int());
+    }
+    Duration const ready_for = is_ready(pod) ? now - ready_since(pod) : Duration(0);
+    auto const created = parse_rfc3339(pod.at({"metadata", "creationTimestamp"}).as_string()).value_or(Time());
+    return std::tuple(!node.empty(), phase_rank, is_ready(pod), cost, -neighbours, ready_for, -restarts, -created.time_since_epoch().count(),
+                      meta::name(pod));
+}
+
+Value status_of(Doc const& replica_set, std::vector<Doc> const& active, Time now, Plan& plan) {
+    Doc const selector_labels = replica_set.at({"spec", "template", "metadata", "labels"});
+    auto const ready_seconds = std::chrono::seconds(replica_set.at({"spec", "minReadySeconds"}).as_int());
+    std::int64_t labeled = 0;
+    std::int64_t ready = 0;
+    std::int64_t available = 0;
+    for (Doc const& pod : active) {
+        bool all = true;
+        for (auto const& [key, value] : selector_labels.members()) all = all && meta::label(pod, key) == value.as_string();
+        labeled += all ? 1 : 0;
+        if (!is_ready(pod)) continue;
+        ++ready;
+        Time const counts_from = ready_since(pod) + ready_seconds;
+        if (counts_from <= now || ready_seconds.count() == 0) {
+            ++available;
+        } else {
+            plan.requeue_at(counts_from, "spec.minReadySeconds");
+        }
+    }
+    Value status{json::Object{{"replicas", static_cast<std::int64_t>(active.size())}}};
+    if (labeled > 0) status["fullyLabeledReplicas"] = labeled;
+    if (ready > 0) status["readyReplicas"] = ready;
+    if (available > 0) status["availableReplicas"] = available;
+    status["observedGeneration"] = meta::generation(replica_set);
+    return status;
+}
+
+}  // namespace
+
+Plan decide_replica_set(Doc const& replica_set, std::vector<Doc> const& pods, Time now) {
+    Plan plan;
+    std::vector<Doc> active;
+    std::uint64_t seed = 0;
+    for (Doc const& pod : pods) {
+        seed += fnv1a_64(meta::uid(pod));
+        if (is_active(pod)) active.push_back(pod);
+    }
+
+    Value const status = status_of(replica_set, active, now, plan);
+    Value changes{json::Object()};
+    Value const before = replica_set["status"].thaw();
+    for (auto const& [key, value] : status.object()) {
+        if (!(before[key] == value)) changes.set({"status", key}, value);
+    }
+    for (char const* field : {"fullyLabeledReplicas", "readyReplicas", "availableReplicas"}) {
+        if (before.contains(field) && !status.contains(field)) changes.set({"status", field}, nullptr);
+    }
+    if (changes.size() > 0) {
+        Write write;
+        write.resource = kReplicaSets;
+        write.key = meta::key_of(replica_set);
+        write.subresource = "status";
+        write.body = std::move(changes);
+        write.why = "status";
+        plan.writes.push_back(std::move(write));
+    }
+    if (meta::is_deleting(replica_set)) return plan;
+
+    std::int64_t const wanted = replica_set.at({"spec", "replicas"}).as_int(1);
+    std::int64_t const difference = wanted - static_cast<std::int64_t>(active.size());
+    Value const self = reference_to(replica_set, "apps/v1", "ReplicaSet");
+    for (std::int64_t index = 0; index < std::min(difference, kBurst); ++index) {
+        Write write;
+        write.verb = Write::Verb::kCreate;
+        write.resource = kPods;
+        std::string const name = pod_name(replica_set, seed, index);
+        write.key = {meta::ns(replica_set), name};
+        write.body = new_pod(replica_set, name);
+        write.ignore_already_exists = true;
+        write.why = "too few pods";
+        plan.writes.push_back(std::move(write));
+        plan.events.push_back({self, "Normal", "SuccessfulCreate", fmt::format("Created pod: {}", name)});
+    }
+    if (difference < 0) {
+        std::map<std::string, std::int64_t> pods_on_node;
+        for (Doc const& pod : active) ++pods_on_node[pod.at({"spec", "nodeName"}).string()];
+        std::ranges::sort(active, [&](Doc const& left, Doc const& right) {
+            return deletion_rank(left, pods_on_node, now) < deletion_rank(right, pods_on_node, now);
+        });
+        for (std::int64_t index = 0; index < std::min(-difference, kBurst); ++index) {
+            Doc const& pod = active[static_cast<std::size_t>(index)];
+            Write write;
+            write.verb = Write::Verb::kDelete;
+            write.resource = kPods;
+            write.key = meta::key_of(pod);
+            write.delete_options.uid = meta::uid(pod);
+            write.ignore_not_found = true;
+            write.why = "too many pods";
+            plan.writes.push_back(std::move(write));
+            plan.events.push_back({self, "Normal", "SuccessfulDelete", fmt::format("Deleted pod: {}", meta::name(pod))});
+        }
+    }
+    return plan;
+}
+
+}  // namespace aviary::simulator

@@ -1,0 +1,235 @@
+#include "kube/simulator/simulator.h"
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <map>
+#include <set>
+
+#include "core/async/scope.h"
+#include "kube/client/informer.h"
+#include "kube/control/controller.h"
+#include "kube/meta/object.h"
+#include "kube/simulator/internal/deployment.h"
+#include "kube/simulator/internal/endpoint_slice.h"
+#include "kube/simulator/internal/kubelet.h"
+#include "kube/simulator/internal/replica_set.h"
+#include "kube/simulator/internal/resources.h"
+#include "kube/simulator/internal/scheduler.h"
+
+namespace aviary::simulator {
+
+namespace {
+
+using client::Informer;
+using control::Key;
+using control::Plan;
+using json::Doc;
+
+constexpr char kByController[] = "controller";
+
+std::vector<std::string> controller_uid(Doc const& object) {
+    for (auto const& [key, owner] : object.at({"metadata", "ownerReferences"}).elements()) {
+        if (owner["controller"].as_bool()) return {owner["uid"].string()};
+    }
+    return {};
+}
+
+std::vector<Key> own_key(Doc const& object) { return {Key{"", meta::key_of(object)}}; }
+
+// The key of the object's controller, when that is of this kind.
+std::vector<Key> owner_key(Doc const& object, std::string_view kind) {
+    for (auto const& [key, owner] : object.at({"metadata", "ownerReferences"}).elements()) {
+        if (owner["controller"].as_bool() && owner["kind"].as_string() == kind) return {Key{"", {meta::ns(object), owner["name"].string()}}};
+    }
+    return {};
+}
+
+// A reconciler of one of the simulator's decisions.
+class Decision final : public control::Reconciler {
+public:
+    using Function = std::function<Plan(Key const&, Time)>;
+    Decision(client::Client client, Function function) : client_(std::move(client)), function_(std::move(function)) {}
+    Plan decide(Key const& key, Time now) override { return function_(key, now); }
+    client::Client const& client_for(Key const&) override { return client_; }
+
+private:
+    client::Client client_;
+    Function function_;
+};
+
+json::Value node_object(int index, Options const& options, Time now) {
+    std::string const stamp = format_rfc3339(now);
+    json::Value const capacity = json::Object{{"cpu", std::to_string(options.cpus_per_node)},
+                                              {"memory", fmt::format("{}Gi", options.memory_gib_per_node)},
+                                              {"nvidia.com/gpu", std::to_string(options.gpus_per_node)},
+                                              {"pods", "250"}};
+    std::string const name = fmt::format("gpu-node-{}", index + 1);
+    json::Value node{json::Object{{"apiVersion", "v1"}, {"kind", "Node"}}};
+    node.set({"metadata", "name"}, name);
+    node.set({"metadata", "labels"}, json::Object{{"kubernetes.io/hostname", name}, {"kubernetes.io/os", "linux"}, {"kubernetes.io/arch", "amd64"}});
+    node["spec"] = json::Object();
+    node.set({"status", "capacity"}, capacity);
+    node.set({"status", "allocatable"}, capacity);
+    node.set({"status", "conditions"}, json::Array{json::Object{{"type", "Ready"},
+                                                                {"status", "True"},
+                                                                {"lastHeartbeatTime", stamp},
+                                                                {"lastTransitionTime", stamp},
+                                                                {"reason", "KubeletReady"},
+                                                                {"message", "kubelet is posting ready status"}}});
+    node.set({"status", "addresses"}, json::Array{json::Object{{"type", "InternalIP"}, {"address", fmt::format("10.64.0.{}", index + 1)}},
+                                                  json::Object{{"type", "Hostname"}, {"address", name}}});
+    node.set({"status", "nodeInfo"}, json::Object{{"kubeletVersion", "v1.32.0"}, {"operatingSystem", "linux"}, {"architecture", "amd64"},
+                                                  {"containerRuntimeVersion", "containerd://2.0.0"}});
+    return node;
+}
+
+}  // namespace
+
+struct Simulator::Impl {
+    Impl(client::Client client, Options options)
+        : client(std::move(client)),
+          options(options),
+          deployments(named("deployment-controller"), kDeployments),
+          replica_sets(named("deployment-controller"), kReplicaSets),
+          pods(named("replicaset-controller"), kPods),
+          nodes(named("kube-scheduler"), kNodes),
+          services(named("endpointslice-controller"), kServices),
+          slices(named("endpointslice-controller"), kEndpointSlices) {
+        replica_sets.add_index(kByController, controller_uid);
+        pods.add_index(kByController, controller_uid);
+    }
+
+    client::Client named(std::string name) const { return client.named(std::move(name)); }
+
+    std::unique_ptr<control::Controller> controller(std::string name, Decision::Function function) {
+        control::ControllerOptions controller_options;
+        controller_options.name = name;
+        return std::make_unique<control::Controller>(controller_options, std::make_unique<Decision>(named(name), std::move(function)));
+    }
+
+    void build() {
+        deployment = controller("deployment-controller", [this](Key const& key, Time now) {
+            Doc const object = deployments.get(key.object);
+            return object.exists() ? decide_deployment(object, replica_sets.by_index(kByController, meta::uid(object)), now) : Plan{};
+        });
+        deployment->watch(deployments, own_key);
+        deployment->watch(replica_sets, [](Doc const& object) { return owner_key(object, "Deployment"); });
+
+        replica_set = controller("replicaset-controller", [this](Key const& key, Time now) {
+            Doc const object = replica_sets.get(key.object);
+            return object.exists() ? decide_replica_set(object, pods.by_index(kByController, meta::uid(object)), now) : Plan{};
+        });
+        replica_set->watch(replica_sets, own_key);
+        replica_set->watch(pods, [](Doc const& object) { return owner_key(object, "ReplicaSet"); });
+
+        pods.on_change([this](client::Change const& change) {
+            usage.update(change.before, change.after);
+            if (!change.after.exists()) first_seen.erase(meta::uid(change.before));
+        });
+        scheduler = controller("kube-scheduler", [this](Key const& key, Time now) { return schedule(key, now); });
+        scheduler->watch(pods, [this](Doc const& pod) { return to_schedule(pod); });
+        scheduler->watch(nodes, [this](Doc const&) { return std::vector<Key>(unschedulable.begin(), unschedulable.end()); });
+
+        kubelet = controller("kubelet", [this](Key const& key, Time now) { return run_pod(key, now); });
+        kubelet->watch(pods, own_key);
+        kubelet->watch(nodes, [this](Doc const& node) {
+            std::vector<Key> keys;
+            for (auto const& [key, pod] : pods.objects()) {
+                if (pod.at({"spec", "nodeName"}).as_string() == meta::name(node)) keys.push_back(Key{"", key});
+            }
+            return keys;
+        });
+
+        endpoint_slice = controller("endpointslice-controller", [this](Key const& key, Time) {
+            Doc const service = services.get(key.object);
+            return decide_endpoint_slice(service, pods.list(key.object.ns), slices.get({key.object.ns, endpoint_slice_name(key.object.name)}));
+        });
+        endpoint_slice->watch(services, own_key);
+        endpoint_slice->watch(slices, [](Doc const& slice) { return owner_key(slice, "Service"); });
+        endpoint_slice->watch(pods, [this](Doc const& pod) {
+            std::vector<Key> keys;
+            for (Doc const& service : services.list(meta::ns(pod))) keys.push_back(Key{"", meta::key_of(service)});
+            return keys;
+        });
+    }
+
+    // A pod that leaves a node may let a waiting one in.
+    std::vector<Key> to_schedule(Doc const& pod) {
+        if (!pod.at({"spec", "nodeName"}).exists()) return own_key(pod);
+        if (is_active(pod) && pods.get(meta::key_of(pod)).exists()) return {};
+        return {unschedulable.begin(), unschedulable.end()};
+    }
+
+    Plan schedule(Key const& key, Time now) {
+        Doc const pod = pods.get(key.object);
+        std::vector<Doc> candidates;
+        for (auto const& [node_key, node] : nodes.objects()) candidates.push_back(node);
+        std::string chosen;
+        Plan plan = decide_binding(pod, candidates, usage, now, chosen);
+        bool const waits = pod.exists() && is_active(pod) && !pod.at({"spec", "nodeName"}).exists() && chosen.empty();
+        if (waits) {
+            unschedulable.insert(key);
+        } else {
+            unschedulable.erase(key);
+        }
+        if (!chosen.empty()) usage.assume(pod, chosen);
+        return plan;
+    }
+
+    Plan run_pod(Key const& key, Time now) {
+        Doc const pod = pods.get(key.object);
+        if (!pod.exists() || !pod.at({"spec", "nodeName"}).exists()) return {};
+        Time const started = parse_rfc3339(pod.at({"status", "startTime"}).as_string()).value_or(now);
+        Time const since = first_seen.try_emplace(meta::uid(pod), started).first->second;
+        return decide_pod(pod, nodes.get({"", pod.at({"spec", "nodeName"}).string()}), options.pod_start, since, now);
+    }
+
+    Task<void> ensure_nodes(Context ctx) {
+        while (ctx.check()) {
+            Result<Doc> const list = co_await client.list(ctx, kNodes);
+            bool complete = list.has_value();
+            if (complete && (*list)["items"].size() == 0) {
+                for (int index = 0; index < options.nodes; ++index) {
+                    Result<Doc> const created = co_await named("kubelet").create(ctx, kNodes, node_object(index, options, ctx.now()));
+                    complete = complete && (created || created.error().is(ErrorCode::kAlreadyExists));
+                }
+            }
+            if (complete) co_return;
+            (void)co_await async::sleep_for(ctx, std::chrono::seconds(1));
+        }
+    }
+
+    client::Client client;
+    Options options;
+    Informer deployments, replica_sets, pods, nodes, services, slices;
+    NodeUsage usage;
+    std::map<std::string, Time> first_seen;   // by pod uid; what a kubelet remembers
+    std::set<Key> unschedulable;
+    std::unique_ptr<control::Controller> deployment, replica_set, scheduler, kubelet, endpoint_slice;
+};
+
+Simulator::Simulator(client::Client client, Options options) : impl_(std::make_unique<Impl>(std::move(client), options)) { impl_->build(); }
+
+Simulator::~Simulator() = default;
+
+bool Simulator::ready() const {
+    for (Informer const* informer : {&impl_->deployments, &impl_->replica_sets, &impl_->pods, &impl_->nodes, &impl_->services, &impl_->slices}) {
+        if (!informer->synced()) return false;
+    }
+    return true;
+}
+
+Task<void> Simulator::run(Context ctx) {
+    co_await impl_->ensure_nodes(ctx);
+    async::Scope scope(ctx);
+    for (Informer* informer : {&impl_->deployments, &impl_->replica_sets, &impl_->pods, &impl_->nodes, &impl_->services, &impl_->slices}) {
+        scope.spawn(informer->run(scope.context()));
+    }
+    for (auto* controller : {&impl_->deployment, &impl_->replica_set, &impl_->scheduler, &impl_->kubelet, &impl_->endpoint_slice}) {
+        scope.spawn((*controller)->run(scope.context()));
+    }
+    co_await scope.join();
+}
+
+}  // namespace aviary::simulator

@@ -1,0 +1,41 @@
+// Simulator: stands in for kube-controller-manager, kube-scheduler and the kubelets of one cluster, through its API alone.
+// Deployments, ReplicaSets, Pods, Services → EndpointSlices behave as the real controllers make them; what it does not
+// simulate (Jobs, StatefulSets, volumes …) stays as it was written. It knows nothing of releases. Lives on one loop.
+//
+// What a pod does is told by annotations on the pod or on its node (the pod's win):
+//   simulator.aviary.dev/start: "5s"                    ready that long after it was scheduled, instead of --pod-start
+//   simulator.aviary.dev/behaviour: crash-loop | fail | never-ready | image-pull-error
+//   simulator.aviary.dev/images: "vllm-qwen:v4"         on a node: only pods with an image that contains this text
+#pragma once
+
+#include <memory>
+
+#include "core/async/task.h"
+#include "kube/client/client.h"
+
+namespace aviary::simulator {
+
+struct Options {
+    Duration pod_start = std::chrono::seconds(2);   // from scheduled to ready
+    int nodes = 2;
+    int gpus_per_node = 16;                         // nvidia.com/gpu
+    int cpus_per_node = 192;
+    int memory_gib_per_node = 2048;
+};
+
+class Simulator {
+public:
+    Simulator(client::Client client, Options options);
+    ~Simulator();
+
+    // Creates the nodes where there are none and runs every controller until the context stops.
+    Task<void> run(Context ctx);
+    // True once all its informers have synced.
+    bool ready() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace aviary::simulator
