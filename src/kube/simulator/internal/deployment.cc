@@ -424,8 +424,8 @@ struct Sync {
         }
         std::int64_t surplus = static_cast<std::int64_t>(candidates.size()) - keep;
         if (surplus <= 0) return;
-        auto const revision = [](ReplicaSet const* set) { return parse_int(meta::annotation(set->doc, kRevision)).value_or(0); };
-        std::ranges::stable_sort(candidates, {}, revision);
+        auto const revision = [](ReplicaSet const* set) { return std::pair(parse_int(meta::annotation(set->doc, kRevision)).value_or(0), set->name()); };
+        std::ranges::sort(candidates, {}, revision);
         for (ReplicaSet* set : candidates) {
             if (surplus-- <= 0) return;
             bool const in_use = set->actual != 0 || set->replicas != 0 || meta::generation(set->doc) > set->doc.at({"status", "observedGeneration"}).as_int();

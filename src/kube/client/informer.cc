@@ -1,0 +1,238 @@
+#include "kube/client/informer.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "kube/meta/object.h"
+
+namespace aviary::client {
+
+namespace {
+
+constexpr std::int64_t kPageSize = 500;
+constexpr Duration kFirstBackoff = std::chrono::milliseconds(200);
+constexpr Duration kLastBackoff = std::chrono::seconds(30);
+
+}  // namespace
+
+bool reached(std::string_view left, std::string_view right) {
+    auto const strip = [](std::string_view text) {
+        while (text.starts_with('0')) text.remove_prefix(1);
+        return text;
+    };
+    left = strip(left);
+    right = strip(right);
+    return left.size() != right.size() ? left.size() > right.size() : left >= right;
+}
+
+struct Informer::Impl {
+    using Objects = std::map<meta::ObjectKey, json::Doc>;
+    struct Index {
+        IndexFunction function;
+        std::map<std::string, std::set<meta::ObjectKey>, std::less<>> keys;
+    };
+
+    Impl(Client client, meta::GroupVersionResource resource, InformerOptions options)
+        : client(std::move(client)), resource(std::move(resource)), options(std::move(options)) {}
+
+    Client client;
+    meta::GroupVersionResource resource;
+    InformerOptions options;
+    std::vector<Handler> handlers;
+    std::map<std::string, Index, std::less<>> indexes;
+    Objects objects;
+    bool synced = false;
+    std::string version;
+    MonotonicTime contact{};
+    std::optional<Error> error;
+    async::Event progress;   // notified when the version moves or the first list is in
+
+    void index(meta::ObjectKey const& key, json::Doc const& before, json::Doc const& after) {
+        for (auto& [name, index] : indexes) {
+            if (before.exists()) {
+                for (std::string const& value : index.function(before)) {
+                    auto const found = index.keys.find(value);
+                    if (found == index.keys.end()) continue;
+                    found->second.erase(key);
+                    if (found->second.empty()) index.keys.erase(found);
+                }
+            }
+            if (after.exists()) {
+                for (std::string& value : index.function(after)) index.keys[std::move(value)].insert(key);
+            }
+        }
+    }
+
+    // The one place where the copy changes.
+    void set(meta::ObjectKey const& key, json::Doc after) {
+        if (after.exists() && options.transform) after = options.transform(std::move(after));
+        auto const found = objects.find(key);
+        json::Doc const before = found == objects.end() ? json::Doc() : found->second;
+        if (!before.exists() && !after.exists()) return;
+        if (after.exists()) {
+            if (before.exists() && meta::resource_version(before) == meta::resource_version(after)) return;
+            objects[key] = after;
+        } else {
+            objects.erase(found);
+        }
+        index(key, before, after);
+        Change const change{before, after};
+        for (Handler const& handler : handlers) handler(change);
+    }
+
+    void reached_version(std::string next) {
+        if (!next.empty()) version = std::move(next);
+        progress.notify();
+    }
+
+    Task<Status> list(Context ctx) {
+        std::set<meta::ObjectKey> seen;
+        std::string list_version;
+        ListOptions page{.ns = options.ns, .label_selector = options.label_selector, .field_selector = options.field_selector};
+        page.limit = kPageSize;
+        std::vector<json::Doc> items;
+        do {
+            CO_TRY_ASSIGN(json::Doc const answer, co_await client.list(ctx, resource, page));
+            list_version = answer.at({"metadata", "resourceVersion"}).string();
+            page.continue_token = answer.at({"metadata", "continue"}).string();
+            for (auto const& [key, item] : answer["items"].elements()) items.push_back(item);
+        } while (!page.continue_token.empty());
+        for (json::Doc& item : items) {
+            meta::ObjectKey const key = meta::key_of(item);
+            seen.insert(key);
+            set(key, item.detach());
+        }
+        std::vector<meta::ObjectKey> gone;
+        for (auto const& [key, object] : objects) {
+            if (!seen.contains(key)) gone.push_back(key);
+        }
+        for (meta::ObjectKey const& key : gone) set(key, {});
+        contact = ctx.monotonic();
+        error.reset();
+        synced = true;
+        reached_version(std::move(list_version));
+        co_return Status{};
+    }
+
+    Status take(json::Doc const& event) {
+        std::string_view const type = event["type"].as_string();
+        json::Doc const object = event["object"];
+        if (type == "ERROR") return std::unexpected(meta_error(object));
+        if (type != "BOOKMARK") set(meta::key_of(object), type == "DELETED" ? json::Doc() : object.detach());
+        reached_version(meta::resource_version(object));
+        return {};
+    }
+
+    static Error meta_error(json::Doc const& status) {
+        return Error(error_code_from(status["reason"].as_string(), static_cast<int>(status["code"].as_int())), status["message"].string());
+    }
+
+    Task<Status> watch(Context ctx) {
+        WatchOptions watching{.ns = options.ns, .label_selector = options.label_selector, .field_selector = options.field_selector};
+        watching.resource_version = version;
+        // Between five and ten minutes, as client-go: servers shed watches evenly.
+        watching.timeout_seconds = 300 + static_cast<std::int64_t>(ctx.random().below(300));
+        CO_TRY_ASSIGN(std::unique_ptr<WatchStream> stream, co_await client.watch(ctx, resource, watching));
+        error.reset();
+        contact = ctx.monotonic();
+        while (true) {
+            // Bookmarks come every minute: silence for longer than the watch may last is a dead connection.
+            CO_TRY_ASSIGN(std::optional<json::Doc> event, co_await stream->next(ctx.with_timeout(std::chrono::seconds(watching.timeout_seconds + 30))));
+            if (!event) co_return Status{};
+            contact = ctx.monotonic();
+            CO_TRY(take(*event));
+        }
+    }
+
+    Task<void> run(Context ctx) {
+        Duration backoff = kFirstBackoff;
+        bool have_version = false;
+        while (ctx.check()) {
+            Status outcome;
+            if (!have_version) {
+                outcome = co_await list(ctx);
+                have_version = outcome.has_value();
+            } else {
+                outcome = co_await watch(ctx);
+            }
+            if (outcome) {
+                backoff = kFirstBackoff;
+                continue;
+            }
+            if (outcome.error().is(ErrorCode::kGone)) have_version = false;
+            if (outcome.error().is(ErrorCode::kCancelled) && ctx.stop().stop_requested()) co_return;
+            error = outcome.error();
+            progress.notify();
+            Duration const jittered = backoff / 2 + Duration(static_cast<Duration::rep>(ctx.random().unit() * static_cast<double>(backoff.count())));
+            backoff = std::min(backoff * 2, kLastBackoff);
+            Duration const after = outcome.error().retry_after() ? std::max<Duration>(jittered, *outcome.error().retry_after()) : jittered;
+            (void)co_await async::sleep_for(ctx, after);
+        }
+    }
+};
+
+Informer::Informer(Client client, meta::GroupVersionResource resource, InformerOptions options)
+    : impl_(std::make_unique<Impl>(std::move(client), std::move(resource), std::move(options))) {}
+
+Informer::~Informer() = default;
+
+void Informer::on_change(Handler handler) {
+    // Who comes late is told what is there already.
+    for (auto const& [key, object] : impl_->objects) handler(Change{{}, object});
+    impl_->handlers.push_back(std::move(handler));
+}
+
+void Informer::add_index(std::string name, IndexFunction function) {
+    Impl::Index& index = impl_->indexes[std::move(name)];
+    index.function = std::move(function);
+    for (auto const& [key, object] : impl_->objects) {
+        for (std::string& value : index.function(object)) index.keys[std::move(value)].insert(key);
+    }
+}
+
+Task<void> Informer::run(Context ctx) { co_await impl_->run(ctx); }
+
+bool Informer::synced() const { return impl_->synced; }
+
+Task<Status> Informer::wait_synced(Context ctx) {
+    while (!impl_->synced) CO_TRY(co_await impl_->progress.wait(ctx));
+    co_return Status{};
+}
+
+Task<Status> Informer::wait_for(Context ctx, std::string resource_version) {
+    while (!impl_->synced || !reached(impl_->version, resource_version)) CO_TRY(co_await impl_->progress.wait(ctx));
+    co_return Status{};
+}
+
+std::string const& Informer::resource_version() const { return impl_->version; }
+MonotonicTime Informer::last_contact() const { return impl_->contact; }
+std::optional<Error> const& Informer::last_error() const { return impl_->error; }
+meta::GroupVersionResource const& Informer::resource() const { return impl_->resource; }
+
+json::Doc Informer::get(meta::ObjectKey const& key) const {
+    auto const found = impl_->objects.find(key);
+    return found == impl_->objects.end() ? json::Doc() : found->second;
+}
+
+std::map<meta::ObjectKey, json::Doc> const& Informer::objects() const { return impl_->objects; }
+
+std::vector<json::Doc> Informer::list(std::string_view ns) const {
+    std::vector<json::Doc> result;
+    for (auto each = impl_->objects.lower_bound({std::string(ns), ""}); each != impl_->objects.end() && each->first.ns == ns; ++each) {
+        result.push_back(each->second);
+    }
+    return result;
+}
+
+std::vector<json::Doc> Informer::by_index(std::string_view index, std::string_view value) const {
+    std::vector<json::Doc> result;
+    auto const found = impl_->indexes.find(index);
+    if (found == impl_->indexes.end()) return result;
+    auto const keys = found->second.keys.find(value);
+    if (keys == found->second.keys.end()) return result;
+    for (meta::ObjectKey const& key : keys->second) result.push_back(get(key));
+    return result;
+}
+
+}  // namespace aviary::client

@@ -1,0 +1,215 @@
+#include "kube/control/controller.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "kube/control/events.h"
+#include "kube/meta/object.h"
+
+namespace aviary::control {
+
+namespace {
+
+// What a controller does not forget of a key between two looks at it.
+struct KeyState {
+    bool queued = false;
+    bool running = false;
+    bool again = false;              // marked dirty while running
+    int failures = 0;
+    async::Executor::TimerId timer = 0;
+    std::optional<Time> due;         // of the timer
+    std::vector<Wait> waits;
+    std::optional<Error> error;
+
+    bool idle() const { return !queued && !running && timer == 0 && waits.empty() && !error; }
+};
+
+}  // namespace
+
+struct Controller::Impl {
+    Impl(ControllerOptions options, std::unique_ptr<Reconciler> reconciler) : options(std::move(options)), reconciler(std::move(reconciler)) {}
+
+    ControllerOptions options;
+    std::unique_ptr<Reconciler> reconciler;
+    std::map<Key, KeyState> keys;
+    std::deque<Key> queue;
+    int running = 0;
+    async::Event work;                       // something is queued, or a worker has ended
+    std::map<std::pair<std::string, meta::GroupVersionResource>, client::Informer*> informers;   // by part and resource
+    std::vector<client::Informer*> all_informers;
+    std::optional<Context> ctx;              // while running
+    EventRecorder events;
+
+    void enqueue(Key const& key) {
+        KeyState& state = keys[key];
+        if (state.running) {
+            state.again = true;
+            return;
+        }
+        if (std::exchange(state.queued, true)) return;
+        queue.push_back(key);
+        work.notify();
+    }
+
+    void clear_timer(KeyState& state) {
+        if (ctx && state.timer != 0) ctx->executor().cancel(state.timer);
+        state.timer = 0;
+        state.due.reset();
+    }
+
+    void enqueue_after(Key const& key, Duration delay) {
+        KeyState& state = keys[key];
+        Time const due = ctx->now() + delay;
+        if (state.due && *state.due <= due) return;
+        clear_timer(state);
+        state.due = due;
+        state.timer = ctx->executor().call_at(ctx->monotonic() + delay, [this, key] {
+            KeyState& timed = keys[key];
+            timed.timer = 0;
+            timed.due.reset();
+            enqueue(key);
+        });
+    }
+
+    client::Informer* informer_for(Key const& key, meta::GroupVersionResource const& resource) const {
+        auto found = informers.find({key.part, resource});
+        if (found == informers.end()) found = informers.find({"", resource});
+        return found == informers.end() ? nullptr : found->second;
+    }
+
+    // Carries out the plan's writes; then waits until the informers show them.
+    Task<Status> act(Context task, Key key, std::vector<Write> writes) {
+        client::Client const client = reconciler->client_for(key);
+        std::map<client::Informer*, std::string> written;
+        Status outcome;
+        for (Write& write : writes) {
+            client::Informer* const informer = informer_for(key, write.resource);
+            std::string const why = write.why;
+            bool const removal = write.verb == Write::Verb::kDelete;
+            meta::ObjectKey const target = write.key;
+            Result<json::Doc> const result = co_await perform(task, client, std::move(write));
+            if (!result) {
+                outcome = std::unexpected(result.error().context(why));
+                break;
+            }
+            std::string version = meta::resource_version(*result);
+            if (informer != nullptr && !version.empty() && !removal) written[informer] = std::move(version);
+        }
+        for (auto const& [informer, version] : written) {
+            // On time-out the copy is stale for another reason; deciding again is safe, only less thrifty.
+            (void)co_await informer->wait_for(task.with_timeout(options.read_your_writes_timeout), version);
+        }
+        co_return outcome;
+    }
+
+    Task<void> work_on(Context task, Key key) {
+        Plan plan = reconciler->decide(key, task.now());
+        KeyState& state = keys[key];
+        state.waits = std::move(plan.waits);
+        clear_timer(state);
+        Status outcome;
+        bool const wrote = !plan.writes.empty();
+        if (wrote) outcome = co_await act(task, key, std::move(plan.writes));
+        if (outcome && !plan.events.empty()) events.record(task, reconciler->client_for(key), std::move(plan.events));
+        finish(task, key, std::move(outcome), plan.requeue);
+    }
+
+    void finish(Context const& task, Key const& key, Status outcome, std::optional<Requeue> const& requeue) {
+        --running;
+        work.notify();
+        KeyState& state = keys[key];
+        state.running = false;
+        if (!ctx) return;
+        if (!outcome) {
+            bool const conflict = outcome.error().is(ErrorCode::kConflict) || outcome.error().is(ErrorCode::kInvalid);
+            state.error = outcome.error();
+            state.again = false;
+            ++state.failures;
+            if (!outcome.error().is(ErrorCode::kCancelled)) {
+                if (conflict) {
+                    task.log().debug("deciding again", {{"controller", options.name}, {"key", key.object.to_string()}, {"because", outcome.error().message()}});
+                } else {
+                    task.log().warning("write failed", {{"controller", options.name}, {"part", key.part}, {"key", key.object.to_string()}, {"error", outcome.error().message()}});
+                }
+            }
+            Duration delay = options.backoff_first * (1LL << std::min(state.failures - 1, 20));
+            delay = std::min(delay, options.backoff_last);
+            delay = delay / 2 + Duration(static_cast<Duration::rep>(task.random().unit() * static_cast<double>(delay.count()) / 2));
+            if (auto const after = outcome.error().retry_after()) delay = std::max<Duration>(delay, *after);
+            enqueue_after(key, delay);
+            return;
+        }
+        state.failures = 0;
+        state.error.reset();
+        if (requeue) enqueue_after(key, std::max(requeue->at - task.now(), Duration(0)));
+        if (std::exchange(state.again, false)) enqueue(key);
+        if (state.idle()) keys.erase(key);
+    }
+
+    Task<void> run(Context outer) {
+        async::Scope scope(outer);
+        ctx = scope.context();
+        events.start(scope);
+        for (client::Informer* informer : all_informers) {
+            if (!co_await informer->wait_synced(scope.context())) break;
+        }
+        while (scope.context().check()) {
+            while (running < options.concurrency && !queue.empty()) {
+                Key key = std::move(queue.front());
+                queue.pop_front();
+                KeyState& state = keys[key];
+                state.queued = false;
+                state.running = true;
+                ++running;
+                scope.spawn(work_on(scope.context(), std::move(key)));
+            }
+            if (!co_await work.wait(scope.context())) break;
+        }
+        for (auto& [key, state] : keys) clear_timer(state);
+        ctx.reset();
+        co_await scope.cancel_and_join();
+    }
+};
+
+Controller::Controller(ControllerOptions options, std::unique_ptr<Reconciler> reconciler)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(reconciler))) {}
+
+Controller::~Controller() = default;
+
+void Controller::enqueue(Key key) { impl_->enqueue(key); }
+
+void Controller::enqueue_at(Key key, Time when) {
+    if (impl_->ctx) impl_->enqueue_after(key, std::max(when - impl_->ctx->now(), Duration(0)));
+}
+
+void Controller::watch(client::Informer& informer, std::function<std::vector<Key>(json::Doc const&)> keys, std::string part) {
+    impl_->informers[{std::move(part), informer.resource()}] = &informer;
+    impl_->all_informers.push_back(&informer);
+    informer.on_change([this, keys = std::move(keys)](client::Change const& change) {
+        if (change.before.exists()) {
+            for (Key const& key : keys(change.before)) impl_->enqueue(key);
+        }
+        if (change.after.exists()) {
+            for (Key const& key : keys(change.after)) impl_->enqueue(key);
+        }
+    });
+}
+
+Task<void> Controller::run(Context ctx) { co_await impl_->run(ctx); }
+
+std::vector<Wait> Controller::waits(Key const& key) const {
+    auto const found = impl_->keys.find(key);
+    return found == impl_->keys.end() ? std::vector<Wait>() : found->second.waits;
+}
+
+std::optional<Error> Controller::last_error(Key const& key) const {
+    auto const found = impl_->keys.find(key);
+    return found == impl_->keys.end() ? std::nullopt : found->second.error;
+}
+
+bool Controller::idle() const { return impl_->queue.empty() && impl_->running == 0; }
+
+}  // namespace aviary::control
