@@ -1,0 +1,63 @@
+// Structural schemas: validating, pruning and defaulting objects by an OpenAPI v3 schema, with Kubernetes' words. Compiled once;
+// immutable and shared.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/json/doc.h"
+#include "core/json/value.h"
+
+namespace aviary::schema {
+
+class Schema {
+public:
+    using Resolver = std::function<json::Doc(std::string_view reference)>;   // absent when there is no such schema
+
+    // An Error names the place in the schema that is wrong.
+    class Compiler;
+    static Result<std::shared_ptr<Schema const>> compile(json::Doc const& schema);
+    ~Schema();
+
+    // What is wrong, by JSON path ("spec.steps[1].replicas"); empty when nothing is.
+    std::vector<FieldCause> validate(json::Value const& object) const;
+    // Removes fields that the schema does not know, except metadata; answers their paths.
+    std::vector<std::string> prune(json::Value& object) const;
+    // The paths of unknown fields, changing nothing: built-in kinds.
+    std::vector<std::string> unknown_fields(json::Value const& object) const;
+    void apply_defaults(json::Value& object) const;
+
+private:
+    friend class Compiler;
+    struct Node;
+    struct Arena;
+    Schema(std::shared_ptr<Arena const> arena, Node const* root);
+    std::shared_ptr<Arena const> arena_;
+    Node const* root_;
+};
+
+// Compiles schemas that may refer to each other, also in cycles; what it compiles is shared by all its results.
+class Schema::Compiler {
+public:
+    explicit Compiler(Resolver resolve = {});
+    ~Compiler();
+    Result<std::shared_ptr<Schema const>> compile(json::Doc const& schema);
+
+private:
+    Node const* node_for(json::Doc const& schema, std::string const& path);
+    void fill(Node& node, json::Doc const& schema, std::string const& path);
+    std::shared_ptr<Arena> arena_;
+    Resolver resolve_;
+    std::string problem_;
+};
+
+// Why this is no structural schema (apiextensions v1); nothing when it is.
+std::vector<FieldCause> check_structural(json::Doc const& schema, std::string const& path);
+// Features of the schema that are accepted but not enforced yet ("x-kubernetes-validations at spec.foo").
+std::vector<std::string> unsupported_features(json::Doc const& schema);
+
+}  // namespace aviary::schema
