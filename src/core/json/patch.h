@@ -1,0 +1,27 @@
+// JSON Patch (RFC 6902), JSON merge patch (RFC 7386) and JSON Pointer (RFC 6901) on mutable trees.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/json/value.h"
+
+namespace aviary::json {
+
+// "/spec/steps/0" → {"spec", "steps", "0"}, with ~0 and ~1 undone; BadRequest when it does not start with '/'.
+Result<std::vector<std::string>> parse_pointer(std::string_view pointer);
+// A key as one token of a pointer.
+std::string escape_pointer(std::string_view key);
+// Null when nothing is there.
+Value const* resolve(Value const& document, std::vector<std::string> const& pointer);
+
+// Applies all operations or none. Invalid names the operation and its path; a failed test says what was found.
+Status apply_json_patch(Value& document, Value const& operations);
+// An object merges member by member, null removes, anything else replaces.
+void apply_merge_patch(Value& document, Value const& patch);
+// The merge patch that turns `from` into `to`; an empty object when they are equal.
+Value create_merge_patch(Value const& from, Value const& to);
+
+}  // namespace aviary::json
