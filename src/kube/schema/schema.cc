@@ -79,7 +79,8 @@ bool type_matches(std::string_view type, Value const& value) {
 Schema::Schema(std::shared_ptr<Arena const> arena, Node const* root) : arena_(std::move(arena)), root_(root) {}
 Schema::~Schema() = default;
 
-Schema::Compiler::Compiler(Resolver resolve) : arena_(std::make_shared<Arena>()), resolve_(std::move(resolve)) {}
+Schema::Compiler::Compiler(Resolver resolve, bool structure_only)
+    : arena_(std::make_shared<Arena>()), resolve_(std::move(resolve)), structure_only_(structure_only) {}
 Schema::Compiler::~Compiler() = default;
 
 Result<std::shared_ptr<Schema const>> Schema::compile(json::Doc const& schema) { return Compiler().compile(schema); }
@@ -130,6 +131,7 @@ void Schema::Compiler::fill(Node& node, json::Doc const& schema, std::string con
     if (additional.is_object()) node.additional = node_for(additional, path);
     node.additional_any = additional.as_bool();
     if (schema["items"].is_object()) node.items = node_for(schema["items"], path + "[]");
+    if (structure_only_) return;
     for (auto const& [index, name] : schema["required"].elements()) node.required.push_back(name.string());
     for (auto const& [index, value] : schema["enum"].elements()) node.enumeration.push_back(value.thaw());
     node.minimum = number("minimum");

@@ -43,7 +43,8 @@ private:
 // Compiles schemas that may refer to each other, also in cycles; what it compiles is shared by all its results.
 class Schema::Compiler {
 public:
-    explicit Compiler(Resolver resolve = {});
+    // With `structure_only` just types and names of fields are checked, as Go decoding does it: built-in kinds.
+    explicit Compiler(Resolver resolve = {}, bool structure_only = false);
     ~Compiler();
     Result<std::shared_ptr<Schema const>> compile(json::Doc const& schema);
 
@@ -52,6 +53,7 @@ private:
     void fill(Node& node, json::Doc const& schema, std::string const& path);
     std::shared_ptr<Arena> arena_;
     Resolver resolve_;
+    bool structure_only_;
     std::string problem_;
 };
 
