@@ -73,7 +73,7 @@ std::shared_ptr<OpenApiDocument const> OpenApi::v2(std::string_view accept) {
     auto& kept = documents_[protobuf ? "v2 protobuf" : "v2 json"];
     if (!kept) {
         json::Value swagger = internal::swagger_document(resources_);
-        kept = protobuf ? document("application/com.github.proto-openapi.spec.v2@v1.0+protobuf", internal::swagger_protobuf(swagger))
+        kept = protobuf ? document("application/com.github.proto-openapi.spec.v2.v1.0+protobuf", internal::swagger_protobuf(swagger))
                         : document("application/json", json::write(swagger));
     }
     return kept;

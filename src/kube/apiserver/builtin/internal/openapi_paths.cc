@@ -49,7 +49,6 @@ std::string group_word(ResourceInfo const& info) {
     std::string_view group = info.resource.group;
     constexpr std::string_view kOwn = ".k8s.io";
     if (!info.custom && group.ends_with(kOwn)) group.remove_suffix(kOwn.size());
-    if (!info.custom) group = group.substr(0, group.find('.'));
     for (std::string_view label : split(group, '.')) out += capitalised(label);
     return (group.empty() ? "Core" : out) + capitalised(info.resource.version);
 }

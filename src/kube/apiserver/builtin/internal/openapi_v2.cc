@@ -17,7 +17,7 @@ std::string definition_reference(std::string_view name) { return fmt::format("{}
 // Keywords that version 2 lacks, or that old clients cannot read.
 bool is_unknown_to_v2(std::string_view keyword) {
     return keyword == "nullable" || keyword == "oneOf" || keyword == "anyOf" || keyword == "not" || keyword == "allOf" ||
-           keyword == "default" || keyword == "x-kubernetes-unions" || keyword == "x-kubernetes-validations";
+           keyword == "default" || keyword == "x-kubernetes-validations";
 }
 
 bool is_promise(std::string_view keyword) {
