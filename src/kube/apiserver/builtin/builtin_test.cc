@@ -6,6 +6,7 @@
 
 #include "core/json/parse.h"
 #include "core/json/write.h"
+#include "kube/apiserver/builtin/convert.h"
 #include "kube/apiserver/builtin/internal/shape.h"
 #include "kube/apiserver/builtin/roles.h"
 #include "kube/patch/type_tree.h"
@@ -178,6 +179,18 @@ TEST(Builtin, MergeKeysComeFromTheFacts) {
     auto const& ports = containers.element->field("ports");
     ASSERT_EQ(ports.keys.size(), 2U);
     EXPECT_EQ(ports.keys[1].second.string(), "TCP");
+}
+
+TEST(Builtin, AutoscalersGoThroughTheOldVersionUnharmed) {
+    json::Value const autoscaler = value(R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"h"},"spec":{
+        "maxReplicas":9,"metrics":[{"type":"Resource","resource":{"name":"cpu","target":{"type":"Utilization","averageUtilization":60}}},
+        {"type":"Pods","pods":{"metric":{"name":"qps"},"target":{"type":"AverageValue","averageValue":"5"}}}]}})");
+    json::Value old = autoscaler;
+    to_version(old, "autoscaling/v1");
+    EXPECT_EQ(old["spec"]["targetCPUUtilizationPercentage"].as_int(), 60);
+    EXPECT_FALSE(old["spec"].contains("metrics"));
+    to_version(old, "autoscaling/v2");
+    EXPECT_TRUE(old == autoscaler) << json::write(old);
 }
 
 TEST(Builtin, DefaultRolesHaveTheirRules) {
