@@ -61,12 +61,14 @@ std::vector<Column> columns_from(json::Doc const& list) {
 std::vector<Column> columns_of(json::Doc const& fact) {
     std::string_view kind = fact["kind"].as_string();
     if (kind == "APIService") {
-        return {Column{.name = "Name", .format = "name"}, Column{.name = "Service"}, Column{.name = "Available"}, Column{.name = "Age"}};
+        return {Column{.name = "Name", .format = "name"}, Column{.name = "Service"}, Column{.name = "Available"},
+                Column{.name = "Age"}};
     }
     if (fact["columns"].exists()) return columns_from(fact["columns"]);
     // events.k8s.io shows what core shows.
     for (auto [_, other] : internal::facts()["resources"].elements()) {
-        if (kind == "Event" && other["kind"].as_string() == kind && other["columns"].exists()) return columns_from(other["columns"]);
+        if (kind == "Event" && other["kind"].as_string() == kind && other["columns"].exists())
+            return columns_from(other["columns"]);
     }
     return {};
 }
@@ -80,7 +82,8 @@ std::function<void(json::Value&)> default_for(json::Doc const& fact, internal::S
     };
 }
 
-std::function<void(json::Value&, json::Doc const&)> prepare_for(ResourceInfo const& info, internal::Shape const* shape) {
+std::function<void(json::Value&, json::Doc const&)> prepare_for(ResourceInfo const& info,
+                                                                internal::Shape const* shape) {
     auto function = internal::prepare_function(info.resource.group, info.kind);
     bool drops = info.has_status && internal::drops_status_on_create(info.resource.group, info.kind);
     if (!function && !drops) return {};
@@ -136,7 +139,7 @@ std::shared_ptr<ResourceInfo const> make_info(json::Doc const& fact) {
     return info;
 }
 
-}  // namespace
+}   // namespace
 
 std::vector<std::shared_ptr<ResourceInfo const>> const& builtin_resources() {
     static std::vector<std::shared_ptr<ResourceInfo const>> const resources = [] {
@@ -151,4 +154,4 @@ json::Doc builtin_schemas() { return internal::facts()["types"]; }
 
 std::string_view builtin_version() { return internal::facts()["version"].as_string(); }
 
-}  // namespace aviary::builtin
+}   // namespace aviary::builtin

@@ -1,5 +1,5 @@
-// The built-in kinds of Kubernetes, from a data text that tools/builtin-data derives: parsed once per process on first use and
-// shared by all. Thread-safe.
+// The built-in kinds of Kubernetes, from a data text that tools/builtin-data derives: parsed once per process on first
+// use and shared by all. Thread-safe.
 #pragma once
 
 #include <memory>
@@ -21,4 +21,4 @@ json::Doc builtin_schemas();
 // The Kubernetes release that the facts were taken from ("v1.37.2").
 std::string_view builtin_version();
 
-}  // namespace aviary::builtin
+}   // namespace aviary::builtin

@@ -19,7 +19,8 @@ using apiserver::ResourceInfo;
 
 ResourceInfo const& find(std::string_view group, std::string_view resource, std::string_view version = "v1") {
     for (auto const& info : builtin_resources()) {
-        if (info->resource.group == group && info->resource.resource == resource && info->resource.version == version) return *info;
+        if (info->resource.group == group && info->resource.resource == resource && info->resource.version == version)
+            return *info;
     }
     throw std::runtime_error("no such resource");
 }
@@ -40,7 +41,8 @@ std::vector<std::string> problems(ResourceInfo const& info, json::Value const& o
     return out;
 }
 
-constexpr std::string_view kDeployment = R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"qwen","namespace":"demo"},
+constexpr std::string_view kDeployment =
+    R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"qwen","namespace":"demo"},
     "spec":{"selector":{"matchLabels":{"app":"qwen"}},"template":{"metadata":{"labels":{"app":"qwen"}},
     "spec":{"containers":[{"name":"model","image":"registry/qwen:v1","resources":{"limits":{"cpu":1,"memory":"0.5Gi"}},
     "ports":[{"containerPort":80}],"readinessProbe":{"httpGet":{"port":80}}}]}}}})";
@@ -65,7 +67,8 @@ TEST(Builtin, EveryKindWithCellsHasAColumnForEach) {
 
 TEST(Builtin, DeploymentGetsUpstreamsDefaults) {
     json::Value got = created(find("apps", "deployments"), kDeployment);
-    json::Value want = value(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"qwen","namespace":"demo"},
+    json::Value want =
+        value(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"qwen","namespace":"demo"},
         "spec":{"replicas":1,"selector":{"matchLabels":{"app":"qwen"}},"revisionHistoryLimit":10,"progressDeadlineSeconds":600,
         "strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"}},
         "template":{"metadata":{"labels":{"app":"qwen"}},"spec":{"containers":[{"name":"model","image":"registry/qwen:v1",
@@ -99,7 +102,8 @@ TEST(Builtin, PodsAreAdmittedPendingWithTheirQuality) {
 }
 
 TEST(Builtin, CanonicalFormKeepsWhatHasAPointerBehindIt) {
-    json::Value object = value(R"({"spec":{"replicas":0,"paused":false,"selector":null,"template":{"spec":{"volumes":[{"name":"v","emptyDir":{}}],
+    json::Value object = value(
+        R"({"spec":{"replicas":0,"paused":false,"selector":null,"template":{"spec":{"volumes":[{"name":"v","emptyDir":{}}],
         "automountServiceAccountToken":false}}}})");
     internal::canonicalise(object, internal::shape_of("io.k8s.api.apps.v1.Deployment"));
     EXPECT_EQ(object["spec"]["replicas"].as_int(-1), 0);
@@ -111,7 +115,9 @@ TEST(Builtin, CanonicalFormKeepsWhatHasAPointerBehindIt) {
 
 TEST(Builtin, ServicesGetAddressesAndKeepThem) {
     ResourceInfo const& info = find("", "services");
-    json::Value service = created(info, R"({"metadata":{"name":"web","namespace":"demo"},"spec":{"selector":{"app":"web"},"ports":[{"port":80}]}})");
+    json::Value service = created(
+        info,
+        R"({"metadata":{"name":"web","namespace":"demo"},"spec":{"selector":{"app":"web"},"ports":[{"port":80}]}})");
     std::string address = service["spec"]["clusterIP"].string();
     EXPECT_TRUE(address.starts_with("10.")) << address;
     EXPECT_EQ(service["spec"]["clusterIPs"].element(0).string(), address);
@@ -120,7 +126,8 @@ TEST(Builtin, ServicesGetAddressesAndKeepThem) {
     EXPECT_EQ(json::write(service["status"]), R"({"loadBalancer":{}})");
 
     json::Doc old = json::Doc::freeze(service);
-    json::Value update = value(R"({"metadata":{"name":"web","namespace":"demo"},"spec":{"selector":{"app":"web"},"ports":[{"port":81}]}})");
+    json::Value update = value(
+        R"({"metadata":{"name":"web","namespace":"demo"},"spec":{"selector":{"app":"web"},"ports":[{"port":81}]}})");
     info.default_object(update);
     info.prepare(update, old);
     EXPECT_EQ(update["spec"]["clusterIP"].string(), address);
@@ -132,7 +139,9 @@ TEST(Builtin, SecretsTakeTextAndNamespacesTheirLabel) {
     EXPECT_EQ(secret["data"]["k"].string(), "dg==");
     EXPECT_EQ(secret["type"].string(), "Opaque");
     json::Value ns = created(find("", "namespaces"), R"({"metadata":{"name":"demo"}})");
-    EXPECT_EQ(json::write(ns), R"({"metadata":{"name":"demo","labels":{"kubernetes.io/metadata.name":"demo"}},"spec":{"finalizers":["kubernetes"]},"status":{"phase":"Active"}})");
+    EXPECT_EQ(
+        json::write(ns),
+        R"({"metadata":{"name":"demo","labels":{"kubernetes.io/metadata.name":"demo"}},"spec":{"finalizers":["kubernetes"]},"status":{"phase":"Active"}})");
 }
 
 TEST(Builtin, DeploymentProblemsAreToldInKubernetesWords) {
@@ -142,19 +151,22 @@ TEST(Builtin, DeploymentProblemsAreToldInKubernetesWords) {
     deployment.set({"spec", "template", "metadata", "labels", "app"}, "other");
     EXPECT_EQ(problems(info, deployment),
               (std::vector<std::string>{"spec.replicas: Invalid value: -1: must be greater than or equal to 0",
-                                        "spec.template.metadata.labels: Invalid value: {\"app\":\"other\"}: `selector` does not match template `labels`"}));
+                                        "spec.template.metadata.labels: Invalid value: {\"app\":\"other\"}: `selector` "
+                                        "does not match template `labels`"}));
 
     json::Doc old = json::Doc::freeze(created(info, kDeployment));
     json::Value moved = old.thaw();
     moved.set({"spec", "selector", "matchLabels", "app"}, "x");
     moved.set({"spec", "template", "metadata", "labels", "app"}, "x");
     EXPECT_EQ(problems(info, moved, old),
-              std::vector<std::string>{"spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"x\"}}: field is immutable"});
+              std::vector<std::string>{
+                  "spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"x\"}}: field is immutable"});
 }
 
 TEST(Builtin, PodProblemsNameTheField) {
     ResourceInfo const& info = find("", "pods");
-    json::Value pod = created(info, R"({"metadata":{"name":"P"},"spec":{"containers":[{"name":"a"},{"name":"a","image":"i",
+    json::Value pod =
+        created(info, R"({"metadata":{"name":"P"},"spec":{"containers":[{"name":"a"},{"name":"a","image":"i",
         "volumeMounts":[{"name":"v","mountPath":"/x"}]}]}})");
     auto got = problems(info, pod);
     ASSERT_EQ(got.size(), 4U);
@@ -182,7 +194,8 @@ TEST(Builtin, MergeKeysComeFromTheFacts) {
 }
 
 TEST(Builtin, AutoscalersGoThroughTheOldVersionUnharmed) {
-    json::Value const autoscaler = value(R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"h"},"spec":{
+    json::Value const autoscaler =
+        value(R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"h"},"spec":{
         "maxReplicas":9,"metrics":[{"type":"Resource","resource":{"name":"cpu","target":{"type":"Utilization","averageUtilization":60}}},
         {"type":"Pods","pods":{"metric":{"name":"qps"},"target":{"type":"AverageValue","averageValue":"5"}}}]}})");
     json::Value old = autoscaler;
@@ -200,11 +213,12 @@ TEST(Builtin, DefaultRolesHaveTheirRules) {
             return role["kind"].as_string() == kind && role.at({"metadata", "name"}).as_string() == name;
         });
     };
-    for (std::string_view name : {"cluster-admin", "admin", "edit", "view", "system:discovery", "system:basic-user", "system:public-info-viewer"}) {
+    for (std::string_view name : {"cluster-admin", "admin", "edit", "view", "system:discovery", "system:basic-user",
+                                  "system:public-info-viewer"}) {
         EXPECT_TRUE(named("ClusterRole", name)) << name;
     }
     EXPECT_TRUE(named("ClusterRoleBinding", "cluster-admin"));
 }
 
-}  // namespace
-}  // namespace aviary::builtin
+}   // namespace
+}   // namespace aviary::builtin

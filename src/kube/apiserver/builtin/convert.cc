@@ -80,7 +80,7 @@ void to_v2(json::Value& object) {
     status->erase(kCurrent);
 }
 
-}  // namespace
+}   // namespace
 
 void to_version(json::Value& object, std::string_view api_version) {
     std::string from = std::as_const(object)["apiVersion"].string();
@@ -91,4 +91,4 @@ void to_version(json::Value& object, std::string_view api_version) {
     object["apiVersion"] = api_version;
 }
 
-}  // namespace aviary::builtin
+}   // namespace aviary::builtin

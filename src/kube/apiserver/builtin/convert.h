@@ -7,8 +7,8 @@
 
 namespace aviary::builtin {
 
-// Turns the object into the version: apiVersion, and for HorizontalPodAutoscalers the fields that v1 and v2 name differently.
-// Metrics that v1 has no field for travel in its annotation autoscaling.alpha.kubernetes.io/metrics.
+// Turns the object into the version: apiVersion, and for HorizontalPodAutoscalers the fields that v1 and v2 name
+// differently. Metrics that v1 has no field for travel in its annotation autoscaling.alpha.kubernetes.io/metrics.
 void to_version(json::Value& object, std::string_view api_version);
 
-}  // namespace aviary::builtin
+}   // namespace aviary::builtin

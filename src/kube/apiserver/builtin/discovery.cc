@@ -66,7 +66,8 @@ std::vector<Group> groups_of(ResourceList resources) {
         version->resources.push_back(info.get());
     }
     for (Group& group : groups) {
-        std::ranges::sort(group.versions, std::ranges::greater(), [](Version const& v) { return std::pair(rank_of(v.name), v.name); });
+        std::ranges::sort(group.versions, std::ranges::greater(),
+                          [](Version const& v) { return std::pair(rank_of(v.name), v.name); });
         for (Version& version : group.versions) {
             std::ranges::sort(version.resources, {}, [](ResourceInfo const* info) { return info->resource.resource; });
         }
@@ -92,7 +93,8 @@ json::Object group_document(Group const& group) {
             json::Object{{"groupVersion", group_version(group.name, version.name)}, {"version", version.name}});
     }
     json::Value preferred = versions.front();
-    return json::Object{{"name", group.name}, {"versions", std::move(versions)}, {"preferredVersion", std::move(preferred)}};
+    return json::Object{
+        {"name", group.name}, {"versions", std::move(versions)}, {"preferredVersion", std::move(preferred)}};
 }
 
 void append_resource(json::Array& out, ResourceInfo const& info) {
@@ -134,17 +136,17 @@ json::Object aggregated_resource(ResourceInfo const& info) {
     json::Array subresources;
     for (internal::Subresource const& sub : internal::subresources_of(info)) {
         bool own = !sub.version.empty();
-        subresources.push_back(
-            json::Object{{"subresource", sub.name},
-                         {"responseKind", response_kind(own ? sub.group : info.resource.group,
-                                                        own ? sub.version : info.resource.version, sub.kind)},
-                         {"verbs", texts(sub.verbs)}});
+        subresources.push_back(json::Object{
+            {"subresource", sub.name},
+            {"responseKind",
+             response_kind(own ? sub.group : info.resource.group, own ? sub.version : info.resource.version, sub.kind)},
+            {"verbs", texts(sub.verbs)}});
     }
     if (!subresources.empty()) out["subresources"] = std::move(subresources);
     return out;
 }
 
-}  // namespace
+}   // namespace
 
 json::Value api_versions(std::string_view server_address) {
     return json::Object{{"kind", "APIVersions"},
@@ -207,7 +209,8 @@ DiscoveryForm discovery_form(std::string_view accept) {
 std::string_view content_type(DiscoveryForm form) {
     switch (form) {
         case DiscoveryForm::kPlain: return "application/json";
-        case DiscoveryForm::kAggregatedV2: return "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+        case DiscoveryForm::kAggregatedV2:
+            return "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
         case DiscoveryForm::kAggregatedV2Beta1: break;
     }
     return "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
@@ -235,4 +238,4 @@ json::Value aggregated_discovery(ResourceList resources, bool core, DiscoveryFor
                         {"items", std::move(items)}};
 }
 
-}  // namespace aviary::builtin
+}   // namespace aviary::builtin

@@ -1,5 +1,5 @@
-// Discovery documents from the list of served resources, built-in and custom. Pure; thread-safe. A resource that is served in
-// several versions stands once per version in the list.
+// Discovery documents from the list of served resources, built-in and custom. Pure; thread-safe. A resource that is
+// served in several versions stands once per version in the list.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,8 @@ namespace aviary::builtin {
 
 using ResourceList = std::span<std::shared_ptr<apiserver::ResourceInfo const> const>;
 
-json::Value api_versions(std::string_view server_address);                        // GET /api
-json::Value api_group_list(ResourceList resources);                               // GET /apis
+json::Value api_versions(std::string_view server_address);   // GET /api
+json::Value api_group_list(ResourceList resources);          // GET /apis
 // GET /apis/<group>; null when nothing of the group is served.
 json::Value api_group(ResourceList resources, std::string_view group);
 // GET /api/v1 (group "") and /apis/<group>/<version>; null when nothing is served there.
@@ -29,4 +29,4 @@ std::string_view content_type(DiscoveryForm form);
 // APIGroupDiscoveryList: `core` is the one for /api, otherwise all other groups, for /apis.
 json::Value aggregated_discovery(ResourceList resources, bool core, DiscoveryForm form);
 
-}  // namespace aviary::builtin
+}   // namespace aviary::builtin

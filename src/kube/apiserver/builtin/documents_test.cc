@@ -33,10 +33,13 @@ TEST(Discovery, ListsResourcesWithTheirSubresources) {
     json::Value list = api_resource_list(resources, "apps", "v1");
     std::string names;
     for (json::Value const& entry : list["resources"].array()) names += entry["name"].string() + " ";
-    EXPECT_EQ(names, "controllerrevisions daemonsets daemonsets/status deployments deployments/scale deployments/status replicasets "
-                     "replicasets/scale replicasets/status statefulsets statefulsets/scale statefulsets/status ");
-    EXPECT_EQ(json::write(list["resources"].element(4)),
-              R"({"name":"deployments/scale","singularName":"","namespaced":true,"group":"autoscaling","version":"v1","kind":"Scale","verbs":["get","patch","update"]})");
+    EXPECT_EQ(
+        names,
+        "controllerrevisions daemonsets daemonsets/status deployments deployments/scale deployments/status replicasets "
+        "replicasets/scale replicasets/status statefulsets statefulsets/scale statefulsets/status ");
+    EXPECT_EQ(
+        json::write(list["resources"].element(4)),
+        R"({"name":"deployments/scale","singularName":"","namespaced":true,"group":"autoscaling","version":"v1","kind":"Scale","verbs":["get","patch","update"]})");
     EXPECT_TRUE(api_resource_list(resources, "apps", "v2").is_null());
 }
 
@@ -46,10 +49,13 @@ TEST(Discovery, PrefersTheNewestStableVersion) {
 }
 
 TEST(Discovery, AggregatesWhenAsked) {
-    std::string_view newest = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;"
-                              "v=v2beta1;as=APIGroupDiscoveryList,application/json";
+    std::string_view newest =
+        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;"
+        "v=v2beta1;as=APIGroupDiscoveryList,application/json";
     EXPECT_EQ(discovery_form(newest), DiscoveryForm::kAggregatedV2);
-    EXPECT_EQ(discovery_form("application/json;as=APIGroupDiscoveryList;v=v2beta1;g=apidiscovery.k8s.io,application/json"), DiscoveryForm::kAggregatedV2Beta1);
+    EXPECT_EQ(
+        discovery_form("application/json;as=APIGroupDiscoveryList;v=v2beta1;g=apidiscovery.k8s.io,application/json"),
+        DiscoveryForm::kAggregatedV2Beta1);
     EXPECT_EQ(discovery_form("application/json"), DiscoveryForm::kPlain);
     json::Value core = aggregated_discovery(builtin_resources(), true, DiscoveryForm::kAggregatedV2);
     ASSERT_EQ(core["items"].size(), 1U);
@@ -95,7 +101,8 @@ TEST(OpenApi, SecondVersionIsClosedAndFlat) {
     json::Doc swagger = doc(openapi.v2("application/json")->body);
     expect_closed(swagger["paths"], swagger["definitions"], "#/definitions/");
     expect_closed(swagger["definitions"], swagger["definitions"], "#/definitions/");
-    EXPECT_EQ(json::write(swagger["definitions"]["io.k8s.apimachinery.pkg.api.resource.Quantity"]), R"({"type":"string"})");
+    EXPECT_EQ(json::write(swagger["definitions"]["io.k8s.apimachinery.pkg.api.resource.Quantity"]),
+              R"({"type":"string"})");
     EXPECT_EQ(json::write(swagger["definitions"]["io.k8s.api.apps.v1.DeploymentSpec"]["properties"]["template"]),
               R"({"$ref":"#/definitions/io.k8s.api.core.v1.PodTemplateSpec"})");
     EXPECT_EQ(json::write(swagger["definitions"]["io.kruise.rollouts.v1beta1.Rollout"]["properties"]["spec"]), "{}")
@@ -105,10 +112,11 @@ TEST(OpenApi, SecondVersionIsClosedAndFlat) {
 TEST(OpenApi, OldClientsGetProtobuf) {
     OpenApi openapi(builtin_resources());
     auto document = openapi.v2("application/com.github.proto-openapi.spec.v2@v1.0+protobuf");
-    EXPECT_EQ(document->content_type, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf") << "@ is no media type";
+    EXPECT_EQ(document->content_type, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
+        << "@ is no media type";
     EXPECT_TRUE(document->body.starts_with(std::string("\x0a\x03") + "2.0")) << "swagger: \"2.0\" is field 1";
     EXPECT_GT(document->body.size(), 200'000U);
 }
 
-}  // namespace
-}  // namespace aviary::builtin
+}   // namespace
+}   // namespace aviary::builtin

@@ -44,13 +44,13 @@ std::uint64_t digest(Resources const& resources, std::string_view path) {
     std::string text;
     for (auto const& info : resources) {
         if (path_of(*info) != path) continue;
-        text += fmt::format("{} {} {} {} {:x};", info->resource.resource, info->kind, info->has_status, info->scale != nullptr,
-                            info->openapi.hash());
+        text += fmt::format("{} {} {} {} {:x};", info->resource.resource, info->kind, info->has_status,
+                            info->scale != nullptr, info->openapi.hash());
     }
     return fnv1a_64(text);
 }
 
-}  // namespace
+}   // namespace
 
 OpenApi::OpenApi(Resources resources) : resources_(std::move(resources)) {}
 
@@ -73,7 +73,8 @@ std::shared_ptr<OpenApiDocument const> OpenApi::v2(std::string_view accept) {
     auto& kept = documents_[protobuf ? "v2 protobuf" : "v2 json"];
     if (!kept) {
         json::Value swagger = internal::swagger_document(resources_);
-        kept = protobuf ? document("application/com.github.proto-openapi.spec.v2.v1.0+protobuf", internal::swagger_protobuf(swagger))
+        kept = protobuf ? document("application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+                                   internal::swagger_protobuf(swagger))
                         : document("application/json", json::write(swagger));
     }
     return kept;
@@ -96,11 +97,12 @@ std::shared_ptr<OpenApiDocument const> OpenApi::v3_index() {
 std::shared_ptr<OpenApiDocument const> OpenApi::v3(std::string_view path) {
     if (auto kept = documents_.find(path); kept != documents_.end() && path != "v3") return kept->second;
     Resources served;
-    std::ranges::copy_if(resources_, std::back_inserter(served), [&](auto const& info) { return path_of(*info) == path; });
+    std::ranges::copy_if(resources_, std::back_inserter(served),
+                         [&](auto const& info) { return path_of(*info) == path; });
     if (served.empty()) return nullptr;
     auto made = document("application/json", json::write(internal::v3_document(served)));
     documents_.emplace(path, made);
     return made;
 }
 
-}  // namespace aviary::builtin
+}   // namespace aviary::builtin

@@ -10,4 +10,4 @@ std::vector<json::Doc> default_roles() {
     return out;
 }
 
-}  // namespace aviary::builtin
+}   // namespace aviary::builtin

@@ -11,4 +11,4 @@ namespace aviary::builtin {
 // Documents as `kubectl get -o json` shows them before the server adds its metadata: roles first, then bindings.
 std::vector<json::Doc> default_roles();
 
-}  // namespace aviary::builtin
+}   // namespace aviary::builtin

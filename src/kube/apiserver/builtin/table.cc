@@ -70,15 +70,15 @@ json::Value row_conditions(ResourceInfo const& info, json::Doc const& object) {
     std::string_view phase = object.at({"status", "phase"}).as_string();
     if (phase != "Succeeded" && phase != "Failed") return {};
     json::Array conditions;
-    conditions.push_back(json::Object{{"type", "Completed"},
-                                      {"status", "True"},
-                                      {"reason", phase},
-                                      {"message", phase == "Succeeded" ? "The pod has completed successfully."
-                                                                       : "The pod failed."}});
+    conditions.push_back(
+        json::Object{{"type", "Completed"},
+                     {"status", "True"},
+                     {"reason", phase},
+                     {"message", phase == "Succeeded" ? "The pod has completed successfully." : "The pod failed."}});
     return conditions;
 }
 
-}  // namespace
+}   // namespace
 
 IncludeObject include_object_from(std::string_view text) {
     if (text == "None") return IncludeObject::kNone;
@@ -96,8 +96,10 @@ json::Value make_table(ResourceInfo const& info, std::span<json::Doc const> obje
     json::Array rows;
     for (json::Doc const& object : objects) {
         json::Object row{{"cells", cells_of(info, object, now)}};
-        if (json::Value conditions = row_conditions(info, object); !conditions.is_null()) row["conditions"] = std::move(conditions);
-        if (options.include == IncludeObject::kMetadata) row["object"] = partial_object_metadata(object, options.api_version);
+        if (json::Value conditions = row_conditions(info, object); !conditions.is_null())
+            row["conditions"] = std::move(conditions);
+        if (options.include == IncludeObject::kMetadata)
+            row["object"] = partial_object_metadata(object, options.api_version);
         if (options.include == IncludeObject::kObject) row["object"] = object.thaw();
         if (options.include == IncludeObject::kNone) row["object"] = json::Value();
         rows.push_back(std::move(row));
@@ -111,7 +113,8 @@ json::Value make_table(ResourceInfo const& info, std::span<json::Doc const> obje
 }
 
 std::vector<Column> custom_columns(json::Doc const& additional_printer_columns) {
-    std::vector<Column> out = {Column{.name = "Name", .type = "string", .format = "name", .json_path = ".metadata.name"}};
+    std::vector<Column> out = {
+        Column{.name = "Name", .type = "string", .format = "name", .json_path = ".metadata.name"}};
     for (auto [_, column] : additional_printer_columns.elements()) {
         out.push_back(Column{.name = column["name"].string(),
                              .type = column["type"].string(),
@@ -120,8 +123,9 @@ std::vector<Column> custom_columns(json::Doc const& additional_printer_columns) 
                              .priority = static_cast<int>(column["priority"].as_int()),
                              .json_path = column["jsonPath"].string()});
     }
-    if (out.size() == 1) out.push_back(Column{.name = "Age", .type = "date", .json_path = ".metadata.creationTimestamp"});
+    if (out.size() == 1)
+        out.push_back(Column{.name = "Age", .type = "date", .json_path = ".metadata.creationTimestamp"});
     return out;
 }
 
-}  // namespace aviary::builtin
+}   // namespace aviary::builtin

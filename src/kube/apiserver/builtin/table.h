@@ -19,12 +19,13 @@ IncludeObject include_object_from(std::string_view text);
 struct TableOptions {
     std::string_view api_version = "meta.k8s.io/v1";   // or meta.k8s.io/v1beta1
     IncludeObject include = IncludeObject::kMetadata;
-    bool headers = true;                               // watch events after the first send rows alone
+    bool headers = true;   // watch events after the first send rows alone
 };
 
-// A Table of `objects`; `list_metadata` (resourceVersion, continue, remainingItemCount) becomes its metadata when present.
-json::Value make_table(apiserver::ResourceInfo const& info, std::span<json::Doc const> objects, json::Doc const& list_metadata,
-                       TableOptions const& options, Time now);
+// A Table of `objects`; `list_metadata` (resourceVersion, continue, remainingItemCount) becomes its metadata when
+// present.
+json::Value make_table(apiserver::ResourceInfo const& info, std::span<json::Doc const> objects,
+                       json::Doc const& list_metadata, TableOptions const& options, Time now);
 
 // meta.k8s.io PartialObjectMetadata of an object.
 json::Value partial_object_metadata(json::Doc const& object, std::string_view api_version = "meta.k8s.io/v1");
@@ -32,4 +33,4 @@ json::Value partial_object_metadata(json::Doc const& object, std::string_view ap
 // The columns of a CustomResourceDefinition version: its additionalPrinterColumns after Name, or Name and Age.
 std::vector<apiserver::Column> custom_columns(json::Doc const& additional_printer_columns);
 
-}  // namespace aviary::builtin
+}   // namespace aviary::builtin

@@ -19,7 +19,7 @@ std::string shown(json::Value const& value) {
     return value.contains("matchExpressions") ? json::write(value) : json::write_canonical(value);
 }
 
-}  // namespace
+}   // namespace
 
 std::string child(std::string_view path, std::string_view member) {
     return path.empty() ? std::string(member) : fmt::format("{}.{}", path, member);
@@ -47,10 +47,12 @@ void Causes::not_found(std::string path, json::Value const& value) {
     add("FieldValueNotFound", std::move(path), "Not found: " + shown(value));
 }
 
-void Causes::not_supported(std::string path, json::Value const& value, std::initializer_list<std::string_view> supported) {
+void Causes::not_supported(std::string path, json::Value const& value,
+                           std::initializer_list<std::string_view> supported) {
     std::string list;
     for (std::string_view entry : supported) list += fmt::format("{}\"{}\"", list.empty() ? "" : ", ", entry);
-    add("FieldValueNotSupported", std::move(path), fmt::format("Unsupported value: {}: supported values: {}", shown(value), list));
+    add("FieldValueNotSupported", std::move(path),
+        fmt::format("Unsupported value: {}: supported values: {}", shown(value), list));
 }
 
 void Causes::forbidden(std::string path, std::string_view detail) {
@@ -61,7 +63,8 @@ void Causes::too_long(std::string path, std::string_view detail) {
     add("FieldValueTooLong", std::move(path), with_detail("Too long", detail));
 }
 
-void Causes::expect_one_of(std::string path, json::Value const& value, std::initializer_list<std::string_view> supported) {
+void Causes::expect_one_of(std::string path, json::Value const& value,
+                           std::initializer_list<std::string_view> supported) {
     if (value.is_null() || std::ranges::find(supported, value.as_string()) != supported.end()) return;
     not_supported(std::move(path), value, supported);
 }
@@ -80,4 +83,4 @@ void Causes::expect_unchanged(std::string path, json::Value const& value, json::
     if (!(value == old)) invalid(std::move(path), value, "field is immutable");
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

@@ -40,4 +40,4 @@ private:
     std::vector<FieldCause> causes_;
 };
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

@@ -32,7 +32,7 @@ std::string requirement_text(json::Doc const& requirement) {
     return fmt::format("{} {} ({})", key, op == "NotIn" ? "notin" : "in", join(values, ","));
 }
 
-}  // namespace
+}   // namespace
 
 std::string age_since(std::string_view time, Time now) {
     auto then = parse_rfc3339(time);
@@ -92,4 +92,4 @@ std::string with_more(std::string list, bool more, int count, int shown) {
     return more ? fmt::format("{} + {} more...", list, count - shown) : list;
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

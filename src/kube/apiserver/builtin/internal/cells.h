@@ -28,4 +28,4 @@ std::string text_or(json::Doc const& value, std::string_view fallback);
 // "a,b + 3 more..."
 std::string with_more(std::string list, bool more, int count, int shown);
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

@@ -157,7 +157,8 @@ void default_secret(json::Value& object) {
     if (!texts) return;
     json::Value given = *texts;
     object.erase("stringData");
-    for (auto const& [key, text] : given.object()) object["data"][std::string_view(key)] = base64_encode(text.as_string());
+    for (auto const& [key, text] : given.object())
+        object["data"][std::string_view(key)] = base64_encode(text.as_string());
 }
 
 void default_namespace(json::Value& object) {
@@ -319,7 +320,7 @@ constexpr std::array kEntries{
     Entry{"apiextensions.k8s.io", "v1", "CustomResourceDefinition", default_custom_resource},
 };
 
-}  // namespace
+}   // namespace
 
 void default_service(json::Value& object) {
     json::Value& spec = object["spec"];
@@ -338,7 +339,8 @@ void default_service(json::Value& object) {
         if (none) port["targetPort"] = number;
     });
     std::string type = at(spec, "type").string();
-    bool external = type == "NodePort" || type == "LoadBalancer" || (type == "ClusterIP" && at(spec, "externalIPs").size() > 0);
+    bool external =
+        type == "NodePort" || type == "LoadBalancer" || (type == "ClusterIP" && at(spec, "externalIPs").size() > 0);
     if (external) set_default(spec, "externalTrafficPolicy", "Cluster");
     if (type != "ExternalName") set_default(spec, "internalTrafficPolicy", "Cluster");
     if (type == "LoadBalancer") set_default(spec, "allocateLoadBalancerNodePorts", true);
@@ -351,4 +353,4 @@ DefaultFunction default_function(std::string_view group, std::string_view versio
     return nullptr;
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

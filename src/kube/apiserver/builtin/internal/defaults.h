@@ -19,4 +19,4 @@ void default_pod_spec(json::Value& spec);
 void default_pod(json::Value& pod);
 void default_service(json::Value& service);
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

@@ -45,7 +45,8 @@ void default_container(json::Value& container) {
     set_default(container, "terminationMessagePath", "/dev/termination-log");
     set_default(container, "terminationMessagePolicy", "File");
     set_default(container, "imagePullPolicy", pulls_always(read["image"].as_string()) ? "Always" : "IfNotPresent");
-    for (std::string_view name : {"livenessProbe", "readinessProbe", "startupProbe"}) default_probe(container.find(name));
+    for (std::string_view name : {"livenessProbe", "readinessProbe", "startupProbe"})
+        default_probe(container.find(name));
     if (json::Value* lifecycle = container.find("lifecycle")) {
         for (std::string_view hook : {"postStart", "preStop"}) {
             if (json::Value* handler = lifecycle->find(hook)) default_handler(*handler);
@@ -121,7 +122,7 @@ void host_ports(json::Value& container) {
     }
 }
 
-}  // namespace
+}   // namespace
 
 void set_default(json::Value& object, std::string_view member, json::Value value) {
     json::Value const* present = object.find(member);
@@ -164,4 +165,4 @@ void default_pod(json::Value& pod) {
     }
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

@@ -21,4 +21,4 @@ std::string_view reference_of(json::Doc const& schema) {
     return text.starts_with(kSchemaPrefix) ? text.substr(kSchemaPrefix.size()) : std::string_view();
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

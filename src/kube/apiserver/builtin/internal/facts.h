@@ -19,4 +19,4 @@ inline constexpr std::string_view kMetaTypes = "io.k8s.apimachinery.pkg.apis.met
 // The name a schema refers to, directly or by its only allOf; empty when it refers to none.
 std::string_view reference_of(json::Doc const& schema);
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

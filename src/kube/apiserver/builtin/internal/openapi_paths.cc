@@ -20,9 +20,16 @@ Parameter number(std::string_view name) { return {name, "query", "integer"}; }
 Parameter flag(std::string_view name) { return {name, "query", "boolean"}; }
 
 std::vector<Parameter> list_parameters() {
-    return {flag("allowWatchBookmarks"), text("continue"),        text("fieldSelector"),
-            text("labelSelector"),       number("limit"),         text("resourceVersion"),
-            text("resourceVersionMatch"), flag("sendInitialEvents"), number("timeoutSeconds"), flag("watch")};
+    return {flag("allowWatchBookmarks"),
+            text("continue"),
+            text("fieldSelector"),
+            text("labelSelector"),
+            number("limit"),
+            text("resourceVersion"),
+            text("resourceVersionMatch"),
+            flag("sendInitialEvents"),
+            number("timeoutSeconds"),
+            flag("watch")};
 }
 
 std::vector<Parameter> delete_parameters() {
@@ -72,7 +79,8 @@ public:
 private:
     bool can(std::string_view verb) const { return std::ranges::find(info_.verbs, verb) != info_.verbs.end(); }
 
-    Operation operation(std::string_view method, std::string_view verb, std::string_view action, std::string_view tail = {}) const {
+    Operation operation(std::string_view method, std::string_view verb, std::string_view action,
+                        std::string_view tail = {}) const {
         std::string scope = info_.namespaced ? "Namespaced" : "";
         std::string group = info_.resource.group.empty() ? "core" : std::string(info_.resource.group);
         return Operation{.method = method,
@@ -101,7 +109,8 @@ private:
         PathItem item{collection_, path_parameters(false), {}};
         if (can("deletecollection")) {
             Operation made = operation("delete", "delete", "deletecollection");
-            made.id = fmt::format("delete{}Collection{}{}", group_word(info_), info_.namespaced ? "Namespaced" : "", info_.kind);
+            made.id = fmt::format("delete{}Collection{}{}", group_word(info_), info_.namespaced ? "Namespaced" : "",
+                                  info_.kind);
             made.query = delete_parameters();
             made.body = fmt::format("{}DeleteOptions", kMetaTypes);
             made.answer = fmt::format("{}Status", kMetaTypes);
@@ -199,7 +208,7 @@ private:
     std::vector<PathItem> items_;
 };
 
-}  // namespace
+}   // namespace
 
 std::vector<PathItem> paths_for(Resources const& resources) {
     std::vector<PathItem> out;
@@ -215,4 +224,4 @@ bool understands(Operation const& operation, std::string_view patch_type) {
     return builtin || patch_type.find("strategic") == std::string_view::npos;
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

@@ -16,13 +16,13 @@ struct Parameter {
 };
 
 struct Operation {
-    std::string_view method;          // "get", "post" …
+    std::string_view method;   // "get", "post" …
     std::string id;
-    std::string_view action;          // "list", "watchlist", "post", "patch" …
+    std::string_view action;   // "list", "watchlist", "post", "patch" …
     std::string group, version, kind;
     std::vector<Parameter> query;
-    std::string body;                 // schema of the request's body; empty: none
-    std::string answer;               // schema of the answer
+    std::string body;     // schema of the request's body; empty: none
+    std::string answer;   // schema of the answer
     std::string tag;
 };
 
@@ -35,8 +35,9 @@ struct PathItem {
 std::vector<PathItem> paths_for(Resources const& resources);
 
 inline constexpr std::string_view kPatchTypes[] = {"application/json-patch+json", "application/merge-patch+json",
-                                                   "application/strategic-merge-patch+json", "application/apply-patch+yaml"};
+                                                   "application/strategic-merge-patch+json",
+                                                   "application/apply-patch+yaml"};
 // Those that a path's kind understands: strategic merge is for built-in kinds.
 bool understands(Operation const& operation, std::string_view patch_type);
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

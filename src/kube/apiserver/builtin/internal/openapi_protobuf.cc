@@ -113,7 +113,8 @@ Message schema_message(json::Value const& schema) {
     }
     if (schema["properties"].is_object()) {
         Message properties;
-        for (auto const& [name, property] : schema["properties"].object()) properties.message(1, named(name, schema_message(property)));
+        for (auto const& [name, property] : schema["properties"].object())
+            properties.message(1, named(name, schema_message(property)));
         made.message(25, properties);
     }
     if (schema.contains("example")) made.message(30, any(schema["example"]));
@@ -180,7 +181,8 @@ Message operation_message(json::Value const& operation) {
 }
 
 Message path_message(json::Value const& item) {
-    constexpr std::pair<std::string_view, int> kMethods[] = {{"get", 2}, {"put", 3}, {"post", 4}, {"delete", 5}, {"patch", 8}};
+    constexpr std::pair<std::string_view, int> kMethods[] = {
+        {"get", 2}, {"put", 3}, {"post", 4}, {"delete", 5}, {"patch", 8}};
     Message made;
     for (auto [method, field] : kMethods) {
         if (item.contains(method)) made.message(field, operation_message(item[method]));
@@ -189,7 +191,7 @@ Message path_message(json::Value const& item) {
     return made;
 }
 
-}  // namespace
+}   // namespace
 
 std::string swagger_protobuf(json::Value const& swagger) {
     Message info;
@@ -198,7 +200,8 @@ std::string swagger_protobuf(json::Value const& swagger) {
     Message paths;
     for (auto const& [path, item] : swagger["paths"].object()) paths.message(2, named(path, path_message(item)));
     Message definitions;
-    for (auto const& [name, schema] : swagger["definitions"].object()) definitions.message(1, named(name, schema_message(schema)));
+    for (auto const& [name, schema] : swagger["definitions"].object())
+        definitions.message(1, named(name, schema_message(schema)));
     Message document;
     document.text(1, swagger["swagger"].as_string());
     document.message(2, info);
@@ -207,4 +210,4 @@ std::string swagger_protobuf(json::Value const& swagger) {
     return document.take();
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

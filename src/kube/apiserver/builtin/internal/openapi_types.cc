@@ -16,7 +16,9 @@ constexpr std::string_view kKinds = "x-kubernetes-group-version-kind";
 
 std::string meta_type(std::string_view name) { return fmt::format("{}{}", kMetaTypes, name); }
 
-json::Value reference(std::string_view name) { return json::Object{{"$ref", fmt::format("{}{}", kSchemaPrefix, name)}}; }
+json::Value reference(std::string_view name) {
+    return json::Object{{"$ref", fmt::format("{}{}", kSchemaPrefix, name)}};
+}
 
 json::Value reference_beside(std::string_view name) { return json::Object{{"allOf", json::Array{reference(name)}}}; }
 
@@ -46,8 +48,8 @@ json::Value custom_list_schema(apiserver::ResourceInfo const& info) {
                             {"items", std::move(items)},
                             {"kind", json::Object{{"type", "string"}}},
                             {"metadata", reference_beside(meta_type("ListMeta"))}};
-    json::Value schema = json::Object{
-        {"type", "object"}, {"required", json::Array{"items"}}, {"properties", std::move(properties)}};
+    json::Value schema =
+        json::Object{{"type", "object"}, {"required", json::Array{"items"}}, {"properties", std::move(properties)}};
     schema[kKinds] = kind_list(info, info.list_kind);
     return schema;
 }
@@ -65,10 +67,12 @@ public:
                 add(list_schema_name(*info));
             }
         }
-        for (std::string_view name : {"DeleteOptions", "Patch", "Status", "WatchEvent", "APIResourceList"}) add(meta_type(name));
+        for (std::string_view name : {"DeleteOptions", "Patch", "Status", "WatchEvent", "APIResourceList"})
+            add(meta_type(name));
         bool scales = std::ranges::any_of(resources_, [](auto const& info) { return info->scale != nullptr; });
         if (scales) add("io.k8s.api.autoscaling.v1.Scale");
-        bool pods = std::ranges::any_of(resources_, [](auto const& info) { return !info->custom && info->kind == "Pod"; });
+        bool pods =
+            std::ranges::any_of(resources_, [](auto const& info) { return !info->custom && info->kind == "Pod"; });
         if (pods) {
             add("io.k8s.api.core.v1.Binding");
             add("io.k8s.api.policy.v1.Eviction");
@@ -104,12 +108,13 @@ private:
     std::map<std::string, json::Value> schemas_;
 };
 
-}  // namespace
+}   // namespace
 
 std::string schema_name(apiserver::ResourceInfo const& info) {
     if (!info.custom) {
         for (auto [_, fact] : facts()["resources"].elements()) {
-            bool same = fact["group"].as_string() == info.resource.group && fact["version"].as_string() == info.resource.version &&
+            bool same = fact["group"].as_string() == info.resource.group &&
+                        fact["version"].as_string() == info.resource.version &&
                         fact["name"].as_string() == info.resource.resource;
             if (same) return fact["type"].string();
         }
@@ -127,4 +132,4 @@ std::string list_schema_name(apiserver::ResourceInfo const& info) {
 
 std::map<std::string, json::Value> schemas_for(Resources const& resources) { return Collector(resources).collect(); }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

@@ -20,4 +20,4 @@ std::string list_schema_name(apiserver::ResourceInfo const& info);
 // OpenAPI v3 schemas by name, closed under reference, with DeleteOptions, Status and whatever else paths refer to.
 std::map<std::string, json::Value> schemas_for(Resources const& resources);
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

@@ -16,12 +16,13 @@ std::string definition_reference(std::string_view name) { return fmt::format("{}
 
 // Keywords that version 2 lacks, or that old clients cannot read.
 bool is_unknown_to_v2(std::string_view keyword) {
-    return keyword == "nullable" || keyword == "oneOf" || keyword == "anyOf" || keyword == "not" || keyword == "allOf" ||
-           keyword == "default" || keyword == "x-kubernetes-validations";
+    return keyword == "nullable" || keyword == "oneOf" || keyword == "anyOf" || keyword == "not" ||
+           keyword == "allOf" || keyword == "default" || keyword == "x-kubernetes-validations";
 }
 
 bool is_promise(std::string_view keyword) {
-    return keyword == "properties" || keyword == "type" || keyword == "items" || keyword == "additionalProperties" || keyword == "required";
+    return keyword == "properties" || keyword == "type" || keyword == "items" || keyword == "additionalProperties" ||
+           keyword == "required";
 }
 
 json::Value to_v2(json::Value const& schema);
@@ -35,8 +36,10 @@ json::Value properties_to_v2(json::Value const& properties) {
 json::Value to_v2(json::Value const& schema) {
     if (!schema.is_object()) return schema;
     // What may be a number or a text is a text for clients of version 2, in built-in kinds.
-    bool int_or_text = schema["format"].as_string() == "int-or-string" && !schema.contains("x-kubernetes-int-or-string");
-    bool either = schema.contains("oneOf") && !schema.contains("type") && !schema.contains("x-kubernetes-int-or-string");
+    bool int_or_text =
+        schema["format"].as_string() == "int-or-string" && !schema.contains("x-kubernetes-int-or-string");
+    bool either =
+        schema.contains("oneOf") && !schema.contains("type") && !schema.contains("x-kubernetes-int-or-string");
     // Old clients cannot read what may be anything or null, so they are told nothing of it.
     bool open = (schema["x-kubernetes-preserve-unknown-fields"].as_bool() || schema["nullable"].as_bool()) &&
                 !schema.contains("x-kubernetes-group-version-kind");
@@ -65,7 +68,8 @@ json::Value to_v2(json::Value const& schema) {
 json::Array parameters_to_v2(std::vector<Parameter> const& list) {
     json::Array out;
     for (Parameter const& parameter : list) {
-        json::Object made{{"uniqueItems", true}, {"type", parameter.type}, {"name", parameter.name}, {"in", parameter.in}};
+        json::Object made{
+            {"uniqueItems", true}, {"type", parameter.type}, {"name", parameter.name}, {"in", parameter.in}};
         if (parameter.in == "path") made["required"] = true;
         out.push_back(std::move(made));
     }
@@ -84,24 +88,27 @@ json::Value operation_to_v2(Operation const& operation) {
     json::Array parameters = parameters_to_v2(operation.query);
     if (!operation.body.empty()) {
         json::Object schema{{"$ref", definition_reference(operation.body)}};
-        parameters.push_back(json::Object{
-            {"name", "body"}, {"in", "body"}, {"required", operation.method != "delete"}, {"schema", std::move(schema)}});
+        parameters.push_back(json::Object{{"name", "body"},
+                                          {"in", "body"},
+                                          {"required", operation.method != "delete"},
+                                          {"schema", std::move(schema)}});
     }
     json::Object ok{{"description", "OK"}, {"schema", json::Object{{"$ref", definition_reference(operation.answer)}}}};
     json::Object responses{{"200", std::move(ok)}, {"401", json::Object{{"description", "Unauthorized"}}}};
-    return json::Object{{"consumes", std::move(consumes)},
-                        {"produces", json::Array{"application/json", "application/yaml"}},
-                        {"schemes", json::Array{"https"}},
-                        {"tags", json::Array{operation.tag}},
-                        {"operationId", operation.id},
-                        {"parameters", std::move(parameters)},
-                        {"responses", std::move(responses)},
-                        {"x-kubernetes-action", operation.action},
-                        {"x-kubernetes-group-version-kind",
-                         json::Object{{"group", operation.group}, {"version", operation.version}, {"kind", operation.kind}}}};
+    return json::Object{
+        {"consumes", std::move(consumes)},
+        {"produces", json::Array{"application/json", "application/yaml"}},
+        {"schemes", json::Array{"https"}},
+        {"tags", json::Array{operation.tag}},
+        {"operationId", operation.id},
+        {"parameters", std::move(parameters)},
+        {"responses", std::move(responses)},
+        {"x-kubernetes-action", operation.action},
+        {"x-kubernetes-group-version-kind",
+         json::Object{{"group", operation.group}, {"version", operation.version}, {"kind", operation.kind}}}};
 }
 
-}  // namespace
+}   // namespace
 
 json::Value swagger_document(Resources const& resources) {
     json::Object paths;
@@ -119,4 +126,4 @@ json::Value swagger_document(Resources const& resources) {
                         {"definitions", std::move(definitions)}};
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

@@ -49,7 +49,8 @@ json::Value operation_document(Operation const& operation) {
     }
     json::Object responses;
     responses["200"] = answer(operation.answer);
-    if (operation.method == "post" || operation.method == "put" || operation.method == "patch") responses["201"] = answer(operation.answer);
+    if (operation.method == "post" || operation.method == "put" || operation.method == "patch")
+        responses["201"] = answer(operation.answer);
     responses["401"] = json::Object{{"description", "Unauthorized"}};
     out["responses"] = std::move(responses);
     out["x-kubernetes-action"] = operation.action;
@@ -58,7 +59,7 @@ json::Value operation_document(Operation const& operation) {
     return out;
 }
 
-}  // namespace
+}   // namespace
 
 json::Value v3_document(Resources const& resources) {
     json::Object paths;
@@ -76,4 +77,4 @@ json::Value v3_document(Resources const& resources) {
                         {"components", json::Object{{"schemas", std::move(schemas)}}}};
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

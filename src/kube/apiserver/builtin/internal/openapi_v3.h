@@ -8,4 +8,4 @@ namespace aviary::builtin::internal {
 
 json::Value v3_document(Resources const& resources);
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

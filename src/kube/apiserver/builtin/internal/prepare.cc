@@ -46,7 +46,8 @@ void prepare_pod(json::Value& pod, json::Doc const& old) {
 void prepare_namespace(json::Value& object, json::Doc const& old) {
     if (old.exists()) return;
     json::Value& finalizers = object["spec"]["finalizers"];
-    bool present = std::ranges::any_of(std::as_const(finalizers).array(), [](json::Value const& entry) { return entry.as_string() == "kubernetes"; });
+    bool present = std::ranges::any_of(std::as_const(finalizers).array(),
+                                       [](json::Value const& entry) { return entry.as_string() == "kubernetes"; });
     if (!present) finalizers.push_back("kubernetes");
     object["status"] = json::Object{{"phase", "Active"}};
 }
@@ -68,8 +69,8 @@ void prepare_job(json::Value& object, json::Doc const& old) {
     set_default(object["spec"]["selector"]["matchLabels"], "batch.kubernetes.io/controller-uid", uid);
 }
 
-// Stand-ins for the allocators of addresses and node ports: stable numbers from the service's name. Two services may share
-// one by chance, which matters to nobody as no packets flow.
+// Stand-ins for the allocators of addresses and node ports: stable numbers from the service's name. Two services may
+// share one by chance, which matters to nobody as no packets flow.
 std::string cluster_address(std::string_view service) {
     std::uint32_t number = fnv1a_32(service) % 0xFFFF0 + 10;   // 10.96.0.0/12 without its first addresses
     return fmt::format("10.{}.{}.{}", 96 + (number >> 16), (number >> 8) & 255, number & 255);
@@ -87,7 +88,8 @@ void assign_node_ports(json::Value& spec, json::Doc const& old_spec, std::string
         if (read["nodePort"].as_int() != 0) continue;
         std::int64_t number = 0;
         for (auto [_, before] : old_spec["ports"].elements()) {
-            bool same = before["port"].as_int() == read["port"].as_int() && before["protocol"].as_string() == read["protocol"].as_string();
+            bool same = before["port"].as_int() == read["port"].as_int() &&
+                        before["protocol"].as_string() == read["protocol"].as_string();
             if (same) number = before["nodePort"].as_int();
         }
         if (number == 0) number = 30000 + fnv1a_32(fmt::format("{}:{}", service, read["port"].as_int())) % 2768;
@@ -99,8 +101,8 @@ void prepare_service(json::Value& object, json::Doc const& old) {
     json::Value& spec = object["spec"];
     json::Doc old_spec = old["spec"];
     std::string type = std::as_const(spec)["type"].string();
-    std::string service =
-        fmt::format("{}/{}", std::as_const(object).at({"metadata", "namespace"}).as_string(), std::as_const(object).at({"metadata", "name"}).as_string());
+    std::string service = fmt::format("{}/{}", std::as_const(object).at({"metadata", "namespace"}).as_string(),
+                                      std::as_const(object).at({"metadata", "name"}).as_string());
     if (type == "ExternalName") {
         for (std::string_view member : {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"}) spec.erase(member);
         return;
@@ -135,7 +137,7 @@ constexpr std::array kEntries{
     Entry{"batch", "Job", prepare_job},
 };
 
-}  // namespace
+}   // namespace
 
 PrepareFunction prepare_function(std::string_view group, std::string_view kind) {
     for (Entry const& entry : kEntries) {
@@ -171,4 +173,4 @@ std::string_view quality_of_service(json::Value const& pod_spec) {
     return guaranteed ? "Guaranteed" : "Burstable";
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

@@ -1,5 +1,5 @@
-// What happens to an object before it is validated, as upstream's strategies and the admission plugins that are always on do
-// it: what clients may not set is dropped, what the server assigns is assigned. `old` is absent on creation.
+// What happens to an object before it is validated, as upstream's strategies and the admission plugins that are always
+// on do it: what clients may not set is dropped, what the server assigns is assigned. `old` is absent on creation.
 #pragma once
 
 #include <string_view>
@@ -19,4 +19,4 @@ bool drops_status_on_create(std::string_view group, std::string_view kind);
 // "BestEffort", "Burstable" or "Guaranteed".
 std::string_view quality_of_service(json::Value const& pod_spec);
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

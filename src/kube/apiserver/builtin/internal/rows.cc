@@ -54,7 +54,7 @@ constexpr std::array kEntries{
     Entry{"apiregistration.k8s.io", "APIService", api_service_row},
 };
 
-}  // namespace
+}   // namespace
 
 apiserver::RowFunction row_function(std::string_view group, std::string_view kind) {
     for (Entry const& entry : kEntries) {
@@ -63,4 +63,4 @@ apiserver::RowFunction row_function(std::string_view group, std::string_view kin
     return {};
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

@@ -10,8 +10,8 @@ namespace aviary::builtin::internal {
 // Null when the kind shows name and creation time alone.
 apiserver::RowFunction row_function(std::string_view group, std::string_view kind);
 
-json::Array pod_row(json::Doc const& pod, Time now);                    // rows_pod.cc
-json::Array autoscaler_row(json::Doc const& autoscaler, Time now);      // rows_autoscaler.cc
+json::Array pod_row(json::Doc const& pod, Time now);                 // rows_pod.cc
+json::Array autoscaler_row(json::Doc const& autoscaler, Time now);   // rows_autoscaler.cc
 
 // rows_workloads.cc
 json::Array pod_template_row(json::Doc const& object, Time now);
@@ -50,4 +50,4 @@ json::Array storage_class_row(json::Doc const& object, Time now);
 json::Array webhook_row(json::Doc const& object, Time now);
 json::Array api_service_row(json::Doc const& object, Time now);
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

@@ -18,7 +18,8 @@ std::string percent(json::Doc const& value, std::string_view fallback) {
 std::string resource_metric(json::Doc const& source, json::Doc const& current) {
     json::Doc average = source.at({"target", "averageValue"});
     if (average.exists()) {
-        return fmt::format("{}: {}/{}", source["name"].as_string(), text_or(current["averageValue"], "<unknown>"), scalar_text(average));
+        return fmt::format("{}: {}/{}", source["name"].as_string(), text_or(current["averageValue"], "<unknown>"),
+                           scalar_text(average));
     }
     return fmt::format("{}: {}/{}", source["name"].as_string(), percent(current["averageUtilization"], "<unknown>"),
                        percent(source.at({"target", "averageUtilization"}), "<auto>"));
@@ -35,7 +36,8 @@ std::string value_metric(json::Doc const& source, json::Doc const& current) {
 std::string metric_text(json::Doc const& spec, json::Doc const& status) {
     std::string_view type = spec["type"].as_string();
     if (type == "Resource") return resource_metric(spec["resource"], status.at({"resource", "current"}));
-    if (type == "ContainerResource") return resource_metric(spec["containerResource"], status.at({"containerResource", "current"}));
+    if (type == "ContainerResource")
+        return resource_metric(spec["containerResource"], status.at({"containerResource", "current"}));
     if (type == "External") return value_metric(spec["external"], status.at({"external", "current"}));
     if (type == "Object") return value_metric(spec["object"], status.at({"object", "current"}));
     if (type == "Pods") {
@@ -48,7 +50,8 @@ std::string metric_text(json::Doc const& spec, json::Doc const& status) {
 std::string metrics_text(json::Doc const& autoscaler) {
     json::Doc target = autoscaler.at({"spec", "targetCPUUtilizationPercentage"});
     if (target.exists()) {
-        return fmt::format("cpu: {}/{}", percent(autoscaler.at({"status", "currentCPUUtilizationPercentage"}), "<unknown>"),
+        return fmt::format("cpu: {}/{}",
+                           percent(autoscaler.at({"status", "currentCPUUtilizationPercentage"}), "<unknown>"),
                            percent(target, "<auto>"));
     }
     json::Doc specs = autoscaler.at({"spec", "metrics"});
@@ -61,7 +64,7 @@ std::string metrics_text(json::Doc const& autoscaler) {
     return with_more(join(list, ", "), specs.size() > kShown, static_cast<int>(specs.size()), kShown);
 }
 
-}  // namespace
+}   // namespace
 
 json::Array autoscaler_row(json::Doc const& autoscaler, Time now) {
     json::Doc target = autoscaler.at({"spec", "scaleTargetRef"});
@@ -74,4 +77,4 @@ json::Array autoscaler_row(json::Doc const& autoscaler, Time now) {
             age_of(autoscaler, now)};
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

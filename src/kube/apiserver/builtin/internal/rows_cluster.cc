@@ -15,7 +15,8 @@ namespace {
 std::string node_status(json::Doc const& node) {
     std::string text = "Unknown";
     for (auto [_, condition] : node.at({"status", "conditions"}).elements()) {
-        if (condition["type"].as_string() == "Ready") text = condition["status"].as_string() == "True" ? "Ready" : "NotReady";
+        if (condition["type"].as_string() == "Ready")
+            text = condition["status"].as_string() == "True" ? "Ready" : "NotReady";
     }
     if (node.at({"spec", "unschedulable"}).as_bool()) text += ",SchedulingDisabled";
     return text;
@@ -46,7 +47,8 @@ std::string access_modes(json::Doc const& modes) {
         {"ReadWriteOnce", "RWO"}, {"ReadOnlyMany", "ROX"}, {"ReadWriteMany", "RWX"}, {"ReadWriteOncePod", "RWOP"}};
     std::vector<std::string> out;
     for (auto [mode, text] : kShort) {
-        bool has = std::ranges::any_of(modes.elements(), [&](auto const& entry) { return entry.second.as_string() == mode; });
+        bool has =
+            std::ranges::any_of(modes.elements(), [&](auto const& entry) { return entry.second.as_string() == mode; });
         if (has) out.emplace_back(text);
     }
     return join(out, ",");
@@ -58,7 +60,8 @@ std::string storage_class_of(json::Doc const& object) {
 }
 
 std::string phase_of(json::Doc const& object) {
-    return object.at({"metadata", "deletionTimestamp"}).is_string() ? "Terminating" : object.at({"status", "phase"}).string();
+    return object.at({"metadata", "deletionTimestamp"}).is_string() ? "Terminating"
+                                                                    : object.at({"status", "phase"}).string();
 }
 
 std::string trimmed(std::string text, std::string_view tail) {
@@ -66,7 +69,7 @@ std::string trimmed(std::string text, std::string_view tail) {
     return text;
 }
 
-}  // namespace
+}   // namespace
 
 json::Array node_row(json::Doc const& object, Time now) {
     json::Doc info = object.at({"status", "nodeInfo"});
@@ -94,7 +97,8 @@ json::Array event_row(json::Doc const& object, Time now) {
     json::Doc source = either("source", "deprecatedSource");
     json::Doc first_time = either("firstTimestamp", "deprecatedFirstTimestamp");
     json::Doc last_time = either("lastTimestamp", "deprecatedLastTimestamp");
-    std::string first = age_since(first_time.is_string() ? first_time.as_string() : object["eventTime"].as_string(), now);
+    std::string first =
+        age_since(first_time.is_string() ? first_time.as_string() : object["eventTime"].as_string(), now);
     std::string last = last_time.is_string() ? age_since(last_time.as_string(), now) : first;
     std::int64_t count = either("count", "deprecatedCount").as_int();
     json::Doc series = object["series"];
@@ -110,8 +114,16 @@ json::Array event_row(json::Doc const& object, Time now) {
         text_or(source["component"], either("reportingComponent", "reportingController").as_string());
     std::string instance = text_or(source["host"], object["reportingInstance"].as_string());
     if (!instance.empty()) component += ", " + instance;
-    return {last,      object["type"].as_string(), object["reason"].as_string(),           target, about["fieldPath"].as_string(),
-            component, trim(either("message", "note").as_string()), first, count,  name_of(object)};
+    return {last,
+            object["type"].as_string(),
+            object["reason"].as_string(),
+            target,
+            about["fieldPath"].as_string(),
+            component,
+            trim(either("message", "note").as_string()),
+            first,
+            count,
+            name_of(object)};
 }
 
 json::Array namespace_row(json::Doc const& object, Time now) {
@@ -122,9 +134,7 @@ json::Array secret_row(json::Doc const& object, Time now) {
     return {name_of(object), object["type"].as_string(), object["data"].size(), age_of(object, now)};
 }
 
-json::Array service_account_row(json::Doc const& object, Time now) {
-    return {name_of(object), age_of(object, now)};
-}
+json::Array service_account_row(json::Doc const& object, Time now) { return {name_of(object), age_of(object, now)}; }
 
 json::Array config_map_row(json::Doc const& object, Time now) {
     return {name_of(object), object["data"].size() + object["binaryData"].size(), age_of(object, now)};
@@ -160,7 +170,8 @@ json::Array volume_claim_row(json::Doc const& object, Time now) {
 
 json::Array quota_row(json::Doc const& object, Time now) {
     std::vector<std::pair<std::string, std::string>> hard;
-    for (auto [name, value] : object.at({"status", "hard"}).members()) hard.emplace_back(std::string(name), scalar_text(value));
+    for (auto [name, value] : object.at({"status", "hard"}).members())
+        hard.emplace_back(std::string(name), scalar_text(value));
     std::ranges::sort(hard);
     std::string requests, limits;
     for (auto const& [name, value] : hard) {
@@ -181,8 +192,9 @@ json::Array role_binding_row(json::Doc const& object, Time now) {
         }
     }
     json::Doc role = object["roleRef"];
-    return {name_of(object),   fmt::format("{}/{}", role["kind"].as_string(), role["name"].as_string()),
-            age_of(object, now), join(users, ", "), join(groups, ", "), join(accounts, ", ")};
+    return {name_of(object),     fmt::format("{}/{}", role["kind"].as_string(), role["name"].as_string()),
+            age_of(object, now), join(users, ", "),
+            join(groups, ", "),  join(accounts, ", ")};
 }
 
 json::Array lease_row(json::Doc const& object, Time now) {
@@ -220,8 +232,9 @@ json::Array api_service_row(json::Doc const& object, Time now) {
         if (available != "True") available += fmt::format(" ({})", condition["reason"].as_string());
     }
     return {name_of(object),
-            service.is_object() ? fmt::format("{}/{}", service["namespace"].as_string(), service["name"].as_string()) : "Local",
+            service.is_object() ? fmt::format("{}/{}", service["namespace"].as_string(), service["name"].as_string())
+                                : "Local",
             available, age_of(object, now)};
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

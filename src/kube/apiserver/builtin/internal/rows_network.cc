@@ -84,7 +84,7 @@ std::string hosts(json::Doc const& rules) {
     return with_more(join(list, ","), more, static_cast<int>(rules.size()), kShown);
 }
 
-}  // namespace
+}   // namespace
 
 json::Array service_row(json::Doc const& object, Time now) {
     return {name_of(object),
@@ -156,4 +156,4 @@ json::Array network_policy_row(json::Doc const& object, Time now) {
     return {name_of(object), format_selector(object.at({"spec", "podSelector"})), age_of(object, now)};
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

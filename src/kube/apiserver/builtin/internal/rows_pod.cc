@@ -144,7 +144,7 @@ std::string readiness_gates(json::Doc const& pod) {
     return fmt::format("{}/{}", met, gates.size());
 }
 
-}  // namespace
+}   // namespace
 
 json::Array pod_row(json::Doc const& pod, Time now) {
     PodView view = look_at(pod);
@@ -163,4 +163,4 @@ json::Array pod_row(json::Doc const& pod, Time now) {
             readiness_gates(pod)};
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

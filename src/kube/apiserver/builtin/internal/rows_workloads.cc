@@ -9,7 +9,9 @@ namespace aviary::builtin::internal {
 
 namespace {
 
-std::int64_t status_count(json::Doc const& object, std::string_view field) { return object.at({"status", field}).as_int(); }
+std::int64_t status_count(json::Doc const& object, std::string_view field) {
+    return object.at({"status", field}).as_int();
+}
 
 json::Doc containers_of(json::Doc const& object) { return object.at({"spec", "template", "spec", "containers"}); }
 
@@ -45,7 +47,7 @@ std::string job_duration(json::Doc const& job, Time now) {
     return format_age(end.value_or(now) - *start);
 }
 
-}  // namespace
+}   // namespace
 
 json::Array pod_template_row(json::Doc const& object, Time) {
     json::Doc containers = object.at({"template", "spec", "containers"});
@@ -152,4 +154,4 @@ json::Array disruption_budget_row(json::Doc const& object, Time now) {
             age_of(object, now)};
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

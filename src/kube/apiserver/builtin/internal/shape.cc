@@ -24,8 +24,8 @@ struct Shape {
     };
 
     Kind kind = Kind::kAny;
-    std::vector<Field> fields;          // sorted by name; of kObject
-    Shape const* element = nullptr;     // of kList and kMap
+    std::vector<Field> fields;        // sorted by name; of kObject
+    Shape const* element = nullptr;   // of kList and kMap
 
     Field const* find(std::string_view name) const {
         auto found = std::ranges::lower_bound(fields, name, {}, &Field::name);
@@ -150,11 +150,12 @@ void canonicalise_time(json::Value& value, bool micro) {
 
 void canonicalise_quantity(json::Value& value) {
     // Most quantities arrive in canonical form; 1 and "1" are the same.
-    auto quantity = value.is_string() ? meta::Quantity::parse(value.as_string()) : meta::Quantity::from(json::Doc::freeze(value));
+    auto quantity =
+        value.is_string() ? meta::Quantity::parse(value.as_string()) : meta::Quantity::from(json::Doc::freeze(value));
     if (quantity) value = quantity->to_string();
 }
 
-}  // namespace
+}   // namespace
 
 Shape const* shape_of(std::string_view type) {
     static ShapeTable table;
@@ -188,4 +189,4 @@ void canonicalise(json::Value& value, Shape const* shape) {
     }
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

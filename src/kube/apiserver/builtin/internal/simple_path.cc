@@ -62,7 +62,7 @@ std::size_t closing(std::string_view path) {
     return std::string_view::npos;
 }
 
-}  // namespace
+}   // namespace
 
 json::Doc first_at(json::Doc const& root, std::string_view path) {
     if (path.starts_with("{") && path.ends_with("}")) path = path.substr(1, path.size() - 2);
@@ -86,4 +86,4 @@ json::Doc first_at(json::Doc const& root, std::string_view path) {
     return first_at(root[key], path.substr(i));
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

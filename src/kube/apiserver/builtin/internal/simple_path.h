@@ -10,4 +10,4 @@ namespace aviary::builtin::internal {
 // The first value at the path; absent when there is none or the path is malformed.
 json::Doc first_at(json::Doc const& root, std::string_view path);
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

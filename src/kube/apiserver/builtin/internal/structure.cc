@@ -22,7 +22,7 @@ json::Doc reference_to(std::string_view type) {
     return json::Doc::freeze(json::Object{{"$ref", fmt::format("{}{}", kSchemaPrefix, type)}});
 }
 
-}  // namespace
+}   // namespace
 
 json::Doc type_schema(std::string_view type) {
     static std::map<std::string_view, json::Doc> const index = [] {
@@ -49,4 +49,4 @@ std::shared_ptr<patch::TypeNode const> type_tree(std::string_view type) {
     return compiler.compile(reference_to(type));
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

@@ -15,4 +15,4 @@ json::Doc type_schema(std::string_view type);
 std::shared_ptr<schema::Schema const> structural_schema(std::string_view type);
 std::shared_ptr<patch::TypeNode const> type_tree(std::string_view type);
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

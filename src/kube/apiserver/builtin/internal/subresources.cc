@@ -14,4 +14,4 @@ std::vector<Subresource> subresources_of(apiserver::ResourceInfo const& info) {
     return out;
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

@@ -10,8 +10,8 @@
 namespace aviary::builtin::internal {
 
 struct Subresource {
-    std::string_view name;      // "status", "scale", "binding", "eviction"
-    std::string group;          // of the kind; with an empty version those of the resource hold
+    std::string_view name;   // "status", "scale", "binding", "eviction"
+    std::string group;       // of the kind; with an empty version those of the resource hold
     std::string version;
     std::string kind;
     std::vector<std::string_view> verbs;
@@ -19,4 +19,4 @@ struct Subresource {
 
 std::vector<Subresource> subresources_of(apiserver::ResourceInfo const& info);
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

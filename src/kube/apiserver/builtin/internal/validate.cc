@@ -30,7 +30,8 @@ bool is_review(std::string_view group) { return group == "authorization.k8s.io" 
 void validate_annotations(json::Value const& annotations, Causes& causes) {
     std::size_t bytes = 0;
     for (auto const& [key, value] : annotations.object()) {
-        if (auto problem = meta::label_key_problem(to_lower(key))) causes.invalid("metadata.annotations", key, *problem);
+        if (auto problem = meta::label_key_problem(to_lower(key)))
+            causes.invalid("metadata.annotations", key, *problem);
         bytes += key.size() + value.as_string().size();
     }
     if (bytes > kMaxAnnotationBytes) causes.too_long("metadata.annotations", "may not be more than 262144 bytes");
@@ -83,25 +84,29 @@ void validate_keys(json::Value const& object, json::Doc const& old, Causes& caus
     for (std::string_view member : {"data", "binaryData"}) {
         for (auto const& [key, value] : object[member].object()) {
             bool good = !key.empty() && key.size() <= 253 && key != "." && !key.starts_with("..");
-            for (char c : key) good = good && (std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.');
+            for (char c : key)
+                good = good && (std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.');
             if (!good) {
-                causes.invalid(key_path(member, key), key,
-                               "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
-                               "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')");
+                causes.invalid(
+                    key_path(member, key), key,
+                    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+                    "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')");
             }
         }
     }
     if (!old["immutable"].as_bool()) return;
     if (!object["immutable"].as_bool()) causes.forbidden("immutable", "field is immutable when `immutable` is set");
     for (std::string_view member : {"data", "binaryData"}) {
-        if (!(object[member] == old[member].thaw())) causes.forbidden(std::string(member), "field is immutable when `immutable` is set");
+        if (!(object[member] == old[member].thaw()))
+            causes.forbidden(std::string(member), "field is immutable when `immutable` is set");
     }
 }
 
 void validate_secret(json::Value const& object, json::Doc const& old, Causes& causes) {
     validate_keys(object, old, causes);
     for (auto const& [key, value] : object["data"].object()) {
-        if (!base64_decode(value.as_string())) causes.invalid(key_path("data", key), "<secret contents redacted>", "must be base64");
+        if (!base64_decode(value.as_string()))
+            causes.invalid(key_path("data", key), "<secret contents redacted>", "must be base64");
     }
     if (old.exists()) causes.expect_unchanged("type", object["type"], old["type"].thaw());
 }
@@ -120,7 +125,8 @@ void validate_role_binding(json::Value const& object, json::Doc const& old, Caus
         if (subjects[i]["name"].as_string().empty()) causes.required(child(path, "name"));
         causes.expect_one_of(child(path, "kind"), subjects[i]["kind"], {"ServiceAccount", "User", "Group"});
         bool account = subjects[i]["kind"].as_string() == "ServiceAccount";
-        if (account && cluster && subjects[i]["namespace"].as_string().empty()) causes.required(child(path, "namespace"));
+        if (account && cluster && subjects[i]["namespace"].as_string().empty())
+            causes.required(child(path, "namespace"));
     }
     if (old.exists() && !(object["roleRef"] == old["roleRef"].thaw())) {
         causes.invalid("roleRef", object["roleRef"], "cannot change roleRef");
@@ -129,9 +135,11 @@ void validate_role_binding(json::Value const& object, json::Doc const& old, Caus
 
 void validate_lease(json::Value const& object, json::Doc const&, Causes& causes) {
     json::Value const& seconds = object.at({"spec", "leaseDurationSeconds"});
-    if (seconds.is_int() && seconds.as_int() <= 0) causes.invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0");
+    if (seconds.is_int() && seconds.as_int() <= 0)
+        causes.invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0");
     json::Value const& transitions = object.at({"spec", "leaseTransitions"});
-    if (transitions.as_int() < 0) causes.invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0");
+    if (transitions.as_int() < 0)
+        causes.invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0");
 }
 
 struct Entry {
@@ -158,7 +166,7 @@ constexpr std::array kEntries{
     Entry{"coordination.k8s.io", "Lease", validate_lease},
 };
 
-}  // namespace
+}   // namespace
 
 ValidateFunction validate_function(std::string_view group, std::string_view kind) {
     for (Entry const& entry : kEntries) {
@@ -167,7 +175,8 @@ ValidateFunction validate_function(std::string_view group, std::string_view kind
     return nullptr;
 }
 
-void validate_metadata(std::string_view group, std::string_view kind, json::Value const& object, json::Doc const& old, Causes& causes) {
+void validate_metadata(std::string_view group, std::string_view kind, json::Value const& object, json::Doc const& old,
+                       Causes& causes) {
     json::Value const& metadata = object["metadata"];
     std::string_view name = metadata["name"].as_string();
     if (!old.exists() && !is_review(group)) {
@@ -198,7 +207,9 @@ void validate_selector(std::string path, json::Value const& selector, Causes& ca
         if (op == "In" || op == "NotIn") {
             if (!values) causes.required(child(at, "values"), "must be specified when `operator` is 'In' or 'NotIn'");
         } else if (op == "Exists" || op == "DoesNotExist") {
-            if (values) causes.forbidden(child(at, "values"), "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+            if (values)
+                causes.forbidden(child(at, "values"),
+                                 "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
         } else {
             causes.invalid(child(at, "operator"), op, "not a valid selector operator");
         }
@@ -207,4 +218,4 @@ void validate_selector(std::string path, json::Value const& selector, Causes& ca
     }
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

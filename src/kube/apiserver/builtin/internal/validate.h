@@ -17,12 +17,13 @@ using ValidateFunction = void (*)(json::Value const& object, json::Doc const& ol
 ValidateFunction validate_function(std::string_view group, std::string_view kind);
 
 // Names (on creation), labels and annotations.
-void validate_metadata(std::string_view group, std::string_view kind, json::Value const& object, json::Doc const& old, Causes& causes);
+void validate_metadata(std::string_view group, std::string_view kind, json::Value const& object, json::Doc const& old,
+                       Causes& causes);
 
 void validate_labels(std::string path, json::Value const& labels, Causes& causes);
 void validate_selector(std::string path, json::Value const& selector, Causes& causes);
-void validate_pod_spec(std::string path, json::Value const& spec, Causes& causes);      // validate_pod.cc
-void validate_pod(json::Value const& pod, json::Doc const& old, Causes& causes);        // validate_pod.cc
+void validate_pod_spec(std::string path, json::Value const& spec, Causes& causes);   // validate_pod.cc
+void validate_pod(json::Value const& pod, json::Doc const& old, Causes& causes);     // validate_pod.cc
 // validate_workloads.cc
 void validate_deployment(json::Value const& object, json::Doc const& old, Causes& causes);
 void validate_replica_set(json::Value const& object, json::Doc const& old, Causes& causes);
@@ -34,4 +35,4 @@ void validate_cron_job(json::Value const& object, json::Doc const& old, Causes& 
 void validate_autoscaler(json::Value const& object, json::Doc const& old, Causes& causes);
 void validate_disruption_budget(json::Value const& object, json::Doc const& old, Causes& causes);
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

@@ -39,7 +39,9 @@ void validate_resources(std::string const& path, json::Value const& resources, C
             auto quantity = meta::Quantity::parse(value.as_string());
             std::string at = fmt::format("{}.{}[{}]", path, side, name);
             if (!quantity) {
-                causes.invalid(at, value, "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+                causes.invalid(
+                    at, value,
+                    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
             } else if (*quantity < meta::Quantity()) {
                 causes.invalid(at, value, "must be greater than or equal to 0");
             }
@@ -68,7 +70,8 @@ void validate_container_ports(std::string const& path, json::Value const& ports,
     }
 }
 
-void validate_mounts(std::string const& path, json::Value const& mounts, std::set<std::string_view> const& volumes, Causes& causes) {
+void validate_mounts(std::string const& path, json::Value const& mounts, std::set<std::string_view> const& volumes,
+                     Causes& causes) {
     auto const& list = mounts.array();
     std::set<std::string_view> paths;
     for (std::size_t i = 0; i < list.size(); ++i) {
@@ -88,10 +91,13 @@ void validate_mounts(std::string const& path, json::Value const& mounts, std::se
     }
 }
 
-void validate_container(std::string const& path, json::Value const& container, std::set<std::string_view> const& volumes, Causes& causes) {
+void validate_container(std::string const& path, json::Value const& container,
+                        std::set<std::string_view> const& volumes, Causes& causes) {
     if (container["image"].as_string().empty()) causes.required(child(path, "image"));
-    causes.expect_one_of(child(path, "imagePullPolicy"), container["imagePullPolicy"], {"Always", "IfNotPresent", "Never"});
-    causes.expect_one_of(child(path, "terminationMessagePolicy"), container["terminationMessagePolicy"], {"FallbackToLogsOnError", "File"});
+    causes.expect_one_of(child(path, "imagePullPolicy"), container["imagePullPolicy"],
+                         {"Always", "IfNotPresent", "Never"});
+    causes.expect_one_of(child(path, "terminationMessagePolicy"), container["terminationMessagePolicy"],
+                         {"FallbackToLogsOnError", "File"});
     validate_container_ports(child(path, "ports"), container["ports"], causes);
     validate_mounts(child(path, "volumeMounts"), container["volumeMounts"], volumes, causes);
     validate_resources(child(path, "resources"), container["resources"], causes);
@@ -107,7 +113,8 @@ void validate_container(std::string const& path, json::Value const& container, s
 
 // What may change in a pod that exists: images, deadlines, tolerations, gates.
 json::Value fixed_part(json::Value spec) {
-    for (std::string_view member : {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates", "nodeName"}) {
+    for (std::string_view member :
+         {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates", "nodeName"}) {
         spec.erase(member);
     }
     for (std::string_view list : {"containers", "initContainers"}) {
@@ -118,7 +125,7 @@ json::Value fixed_part(json::Value spec) {
     return spec;
 }
 
-}  // namespace
+}   // namespace
 
 void validate_pod_spec(std::string path, json::Value const& spec, Causes& causes) {
     std::set<std::string_view> volumes = validate_volumes(child(path, "volumes"), spec["volumes"], causes);
@@ -134,7 +141,8 @@ void validate_pod_spec(std::string path, json::Value const& spec, Causes& causes
         }
     }
     causes.expect_one_of(child(path, "restartPolicy"), spec["restartPolicy"], {"Always", "OnFailure", "Never"});
-    causes.expect_one_of(child(path, "dnsPolicy"), spec["dnsPolicy"], {"ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"});
+    causes.expect_one_of(child(path, "dnsPolicy"), spec["dnsPolicy"],
+                         {"ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"});
     causes.expect_not_negative(child(path, "terminationGracePeriodSeconds"), spec["terminationGracePeriodSeconds"]);
     validate_labels(child(path, "nodeSelector"), spec["nodeSelector"], causes);
 }
@@ -145,11 +153,12 @@ void validate_pod(json::Value const& pod, json::Doc const& old, Causes& causes) 
     json::Value before = old["spec"].thaw();
     bool moved = !before["nodeName"].as_string().empty() && !(before["nodeName"] == pod.at({"spec", "nodeName"}));
     if (moved || !(fixed_part(before) == fixed_part(pod["spec"]))) {
-        causes.forbidden("spec",
-                         "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
-                         "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
-                         "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)");
+        causes.forbidden(
+            "spec",
+            "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
+            "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
+            "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)");
     }
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal

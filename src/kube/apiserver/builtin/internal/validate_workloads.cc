@@ -20,7 +20,9 @@ void validate_selector_and_template(json::Value const& spec, std::string_view wh
     } else {
         validate_selector("spec.selector", selector, causes);
         bool empty = selector["matchLabels"].size() + selector["matchExpressions"].size() == 0;
-        if (empty) causes.invalid("spec.selector", selector, std::string("empty selector is invalid for ") + std::string(what));
+        if (empty)
+            causes.invalid("spec.selector", selector,
+                           std::string("empty selector is invalid for ") + std::string(what));
     }
     json::Value const& labels = spec.at({"template", "metadata", "labels"});
     auto parsed = meta::LabelSelector::from_object(json::Doc::freeze(selector));
@@ -34,11 +36,13 @@ void validate_selector_and_template(json::Value const& spec, std::string_view wh
 }
 
 void expect_always(json::Value const& spec, Causes& causes) {
-    causes.expect_one_of("spec.template.spec.restartPolicy", spec.at({"template", "spec", "restartPolicy"}), {"Always"});
+    causes.expect_one_of("spec.template.spec.restartPolicy", spec.at({"template", "spec", "restartPolicy"}),
+                         {"Always"});
 }
 
 void expect_same_selector(json::Value const& object, json::Doc const& old, Causes& causes) {
-    if (old.exists()) causes.expect_unchanged("spec.selector", object.at({"spec", "selector"}), old.at({"spec", "selector"}).thaw());
+    if (old.exists())
+        causes.expect_unchanged("spec.selector", object.at({"spec", "selector"}), old.at({"spec", "selector"}).thaw());
 }
 
 // An int that is not negative, or a percentage.
@@ -52,7 +56,8 @@ void validate_int_or_percent(std::string path, json::Value const& value, Causes&
     bool digits = text.size() > 1 && text.ends_with('%') && text.find_first_not_of("0123456789") == text.size() - 1;
     if (!digits) {
         causes.invalid(std::move(path), value,
-                       "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for "
+                       "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or "
+                       "'93%', regex used for "
                        "validation is '[0-9]+%')");
     }
 }
@@ -86,7 +91,7 @@ void validate_strategy(json::Value const& strategy, Causes& causes) {
     }
 }
 
-}  // namespace
+}   // namespace
 
 void validate_deployment(json::Value const& object, json::Doc const& old, Causes& causes) {
     json::Value const& spec = object["spec"];
@@ -132,9 +137,10 @@ void validate_stateful_set(json::Value const& object, json::Doc const& old, Caus
         after.erase(member);
     }
     if (!(before == after)) {
-        causes.forbidden("spec",
-                         "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
-                         "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden");
+        causes.forbidden(
+            "spec",
+            "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+            "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden");
     }
 }
 
@@ -143,7 +149,8 @@ void validate_daemon_set(json::Value const& object, json::Doc const& old, Causes
     validate_selector_and_template(spec, "daemonset", causes);
     expect_always(spec, causes);
     causes.expect_not_negative("spec.minReadySeconds", spec["minReadySeconds"]);
-    causes.expect_one_of("spec.updateStrategy.type", spec.at({"updateStrategy", "type"}), {"RollingUpdate", "OnDelete"});
+    causes.expect_one_of("spec.updateStrategy.type", spec.at({"updateStrategy", "type"}),
+                         {"RollingUpdate", "OnDelete"});
     expect_same_selector(object, old, causes);
 }
 
@@ -161,7 +168,8 @@ void validate_replication_controller(json::Value const& object, json::Doc const&
 
 void validate_job(json::Value const& object, json::Doc const& old, Causes& causes) {
     json::Value const& spec = object["spec"];
-    for (std::string_view member : {"parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished"}) {
+    for (std::string_view member :
+         {"parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished"}) {
         causes.expect_not_negative(child("spec", member), spec[member]);
     }
     if (spec["selector"].is_null()) causes.required("spec.selector");
@@ -177,15 +185,18 @@ void validate_cron_job(json::Value const& object, json::Doc const&, Causes& caus
     json::Value const& spec = object["spec"];
     if (spec["schedule"].as_string().empty()) causes.required("spec.schedule");
     causes.expect_one_of("spec.concurrencyPolicy", spec["concurrencyPolicy"], {"Allow", "Forbid", "Replace"});
-    validate_pod_spec("spec.jobTemplate.spec.template.spec", spec.at({"jobTemplate", "spec", "template", "spec"}), causes);
+    validate_pod_spec("spec.jobTemplate.spec.template.spec", spec.at({"jobTemplate", "spec", "template", "spec"}),
+                      causes);
 }
 
 void validate_autoscaler(json::Value const& object, json::Doc const&, Causes& causes) {
     json::Value const& spec = object["spec"];
     json::Value const& least = spec["minReplicas"];
     json::Value const& most = spec["maxReplicas"];
-    if (least.is_int() && least.as_int() < 1) causes.invalid("spec.minReplicas", least, "must be greater than or equal to 1");
-    if (most.as_int() < 1) causes.invalid("spec.maxReplicas", most.is_null() ? json::Value(0) : most, "must be greater than 0");
+    if (least.is_int() && least.as_int() < 1)
+        causes.invalid("spec.minReplicas", least, "must be greater than or equal to 1");
+    if (most.as_int() < 1)
+        causes.invalid("spec.maxReplicas", most.is_null() ? json::Value(0) : most, "must be greater than 0");
     if (least.is_int() && most.as_int() < least.as_int()) {
         causes.invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`");
     }
@@ -202,4 +213,4 @@ void validate_disruption_budget(json::Value const& object, json::Doc const&, Cau
     validate_selector("spec.selector", spec["selector"], causes);
 }
 
-}  // namespace aviary::builtin::internal
+}   // namespace aviary::builtin::internal
