@@ -3,6 +3,7 @@
 // thread that syncs.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,6 +24,7 @@ struct WriteBatch {
         std::string value;   // kEraseRange: the end, exclusive
     };
     std::vector<Operation> operations;
+    bool sync = false;   // durable before it completes even where Durability is kNone
 
     void put(std::string key, std::string value) { operations.push_back({Operation::Kind::kPut, std::move(key), std::move(value)}); }
     void erase(std::string key) { operations.push_back({Operation::Kind::kErase, std::move(key), {}}); }
@@ -43,11 +45,16 @@ public:
     // In key order over [begin, end); stops when the visitor answers false.
     virtual Status scan(std::string_view begin, std::string_view end,
                         std::function<bool(std::string_view key, std::string_view value)> const& visit) const = 0;
-    // Completes on a later turn of the caller's loop once durable. Commits are durable in the order they were made; after a
-    // failure none that was made later succeeds. Not cancelled by the context: what was handed over is carried out.
+    // Completes on a later turn of the caller's loop once durable, in the order of the calls. Not cancelled by the context:
+    // what was handed over is carried out. A failure (a full disk) fails also every commit that was handed over before it
+    // was made known, since those may stand on it; commits made later are tried anew. Callers bound what they have under way.
     virtual Task<Status> commit(Context ctx, WriteBatch batch) = 0;
+    // How often a failure was made known: when it has changed, no commit that was under way then has succeeded or will.
+    virtual std::uint64_t failures() const = 0;
     // Syncs that have happened, for thrift.
     virtual std::uint64_t syncs() const = 0;
+    // A consistent copy of everything committed, in a folder that does not exist yet, while work goes on.
+    virtual Task<Status> checkpoint(Context ctx, std::string folder) = 0;
 };
 
 // Keeps everything in memory. A crash drops what was not yet synced; commits complete after `sync_delay` of the loop's time.
@@ -59,7 +66,10 @@ public:
     Status scan(std::string_view begin, std::string_view end,
                 std::function<bool(std::string_view, std::string_view)> const& visit) const override;
     Task<Status> commit(Context ctx, WriteBatch batch) override;
+    std::uint64_t failures() const override;
     std::uint64_t syncs() const override;
+    // Unsupported: there is no folder to copy.
+    Task<Status> checkpoint(Context ctx, std::string folder) override;
 
     // What a power cut leaves: the synced state. Commits under way fail, and so do later ones, until restart().
     void crash();
@@ -77,7 +87,8 @@ struct RocksOptions {
     Durability durability = Durability::kCommit;
 };
 
-// Opens or creates the folder. Errors name it: held by another process, not a folder of ours, of a newer format, corrupt, full.
+// Opens or creates the folder, for its owner's eyes only. Errors name it: held by another process, not a folder of ours, of
+// another format, corrupt, full.
 Result<std::unique_ptr<Engine>> open_rocks(std::string folder, RocksOptions options = {});
 
 }  // namespace aviary::storage

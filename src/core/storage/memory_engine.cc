@@ -27,6 +27,7 @@ struct MemoryEngine::State {
     Bytes synced;
     std::uint64_t syncs = 0;
     std::uint64_t life = 0;       // counts crashes: a commit of an earlier life is lost
+    std::uint64_t failures = 0;
     bool crashed = false;
     std::string failure;
 };
@@ -52,18 +53,30 @@ Status MemoryEngine::scan(std::string_view begin, std::string_view end,
 Task<Status> MemoryEngine::commit(Context ctx, WriteBatch batch) {
     std::shared_ptr<State> const state = state_;
     std::uint64_t const life = state->life;
+    std::uint64_t const failures = state->failures;
     Context const untouched(ctx.executor());
     if (sync_delay_ > Duration(0)) {
         (void)co_await async::sleep_for(untouched, sync_delay_);
     } else {
         (void)co_await async::yield(untouched);
     }
-    if (state->crashed || state->life != life) co_return fail(ErrorCode::kUnavailable, "the storage is gone");
-    if (!state->failure.empty()) co_return fail(ErrorCode::kUnavailable, state->failure);
+    bool const gone = state->crashed || state->life != life;
+    if (gone || !state->failure.empty() || state->failures != failures) {
+        if (state->failures == failures) ++state->failures;
+        if (gone) co_return fail(ErrorCode::kUnavailable, "the storage is gone");
+        if (!state->failure.empty()) co_return fail(ErrorCode::kUnavailable, state->failure);
+        co_return fail(ErrorCode::kUnavailable, "an earlier write failed that this one may have stood on");
+    }
     apply_batch(state->synced, batch);
     ++state->syncs;
     co_return Status{};
 }
+
+Task<Status> MemoryEngine::checkpoint(Context, std::string) {
+    co_return fail(ErrorCode::kUnsupported, "storage in memory has no folder to copy");
+}
+
+std::uint64_t MemoryEngine::failures() const { return state_->failures; }
 
 std::uint64_t MemoryEngine::syncs() const { return state_->syncs; }
 

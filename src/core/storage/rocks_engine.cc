@@ -1,13 +1,16 @@
 #include <fmt/format.h>
+#include <rocksdb/cache.h>
 #include <rocksdb/db.h>
-#include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -24,10 +27,13 @@ constexpr std::string_view kFormat = "aviary-1";
 Error error_of(rocksdb::Status const& status, std::string const& folder) {
     std::string const text = status.ToString();
     if (status.IsNoSpace() || text.contains("No space left")) {
-        return Error(ErrorCode::kUnavailable, fmt::format("the disk of {} is full: free some space and restart", folder));
+        return Error(ErrorCode::kUnavailable, fmt::format("the disk of {} is full: free some space and try again", folder));
     }
-    if (text.contains("lock")) {
-        return Error(ErrorCode::kUnavailable, fmt::format("{} is in use by another process: stop that one, or use another --data-dir", folder));
+    if (text.contains("Permission denied") || text.contains("Read-only file system")) {
+        return Error(ErrorCode::kUnavailable, fmt::format("{} cannot be written: {}; change its owner or use another folder", folder, text));
+    }
+    if (status.IsIOError() && text.contains("/LOCK")) {
+        return Error(ErrorCode::kUnavailable, fmt::format("{} is in use by another process: stop that one, or use another folder", folder));
     }
     if (status.IsCorruption()) {
         return Error(ErrorCode::kInternal, fmt::format("the store in {} is corrupt: {}; restore a backup, or move the folder away to start afresh", folder, text));
@@ -43,11 +49,14 @@ rocksdb::Options rocks_options() {
     options.max_write_buffer_number = 2;
     options.max_open_files = 64;
     options.keep_log_file_num = 1;
+    options.max_manifest_file_size = 4 << 20;
     options.info_log_level = rocksdb::ERROR_LEVEL;
+    // Idle means idle: no statistics, no periodic work.
     options.stats_dump_period_sec = 0;
     options.stats_persist_period_sec = 0;
     options.max_total_wal_size = 32 << 20;
     options.max_background_jobs = 2;
+    options.allow_concurrent_memtable_write = false;   // there is one writer
     // A torn last record of the log is an unacknowledged write; anything else wrong is corruption and is said so.
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
     rocksdb::BlockBasedTableOptions table;
@@ -57,10 +66,22 @@ rocksdb::Options rocks_options() {
     return options;
 }
 
+rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
+
+// One thing for the writer's thread: a batch, or a copy to make once all before it is written.
+struct Job {
+    WriteBatch batch;
+    std::string checkpoint;         // the folder; empty: a batch
+    std::uint64_t failures = 0;     // failures known when it was handed over
+    async::Executor* executor = nullptr;
+    async::Waiter* waiter = nullptr;
+    std::optional<Error> error;
+};
+
 class RocksEngine final : public Engine {
 public:
     RocksEngine(std::unique_ptr<rocksdb::DB> db, std::string folder, RocksOptions options)
-        : db_(std::move(db)), folder_(std::move(folder)), options_(options), writer_([this] { write_groups(); }) {}
+        : db_(std::move(db)), folder_(std::move(folder)), options_(options), writer_([this] { run_writer(); }) {}
 
     ~RocksEngine() override {
         {
@@ -79,6 +100,7 @@ public:
         return std::optional<std::string>(std::move(value));
     }
 
+    // Ends by comparison: iterate_upper_bound over range tombstones is wrong in RocksDB before 7.10.
     Status scan(std::string_view begin, std::string_view end,
                 std::function<bool(std::string_view, std::string_view)> const& visit) const override {
         rocksdb::ReadOptions reading;
@@ -94,27 +116,41 @@ public:
     }
 
     Task<Status> commit(Context ctx, WriteBatch batch) override {
-        // Without the context's stop: what was handed over is carried out and answered.
-        async::Waiter waiter{Context(ctx.executor())};
-        Pending pending{std::move(batch), &ctx.executor(), &waiter};
-        {
-            std::lock_guard const lock(mutex_);
-            queue_.push_back(std::move(pending));
-        }
-        wakeup_.notify_one();
-        Status outcome = co_await waiter;
+        Job job;
+        job.batch = std::move(batch);
+        Status outcome = co_await hand_over(ctx, std::move(job));
         co_return outcome;
     }
 
+    Task<Status> checkpoint(Context ctx, std::string folder) override {
+        Job job;
+        job.checkpoint = std::move(folder);
+        Status outcome = co_await hand_over(ctx, std::move(job));
+        co_return outcome;
+    }
+
+    std::uint64_t failures() const override { return failures_; }
     std::uint64_t syncs() const override { return syncs_.load(std::memory_order_relaxed); }
 
 private:
-    struct Pending {
-        WriteBatch batch;
-        async::Executor* executor;
-        async::Waiter* waiter;
-    };
-    static rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
+    Task<Status> hand_over(Context ctx, Job job) {
+        // Without the context's stop: what was handed over is carried out and answered.
+        async::Waiter waiter{Context(ctx.executor())};
+        bool const batch = job.checkpoint.empty();
+        std::uint64_t const known = failures_;
+        job.failures = known;
+        job.executor = &ctx.executor();
+        job.waiter = &waiter;
+        {
+            std::lock_guard const lock(mutex_);
+            queue_.push_back(std::move(job));
+        }
+        wakeup_.notify_one();
+        Status outcome = co_await waiter;
+        // Made known here and not earlier: all that succeeded before has resumed by now.
+        if (!outcome && batch && failures_ == known) ++failures_;
+        co_return outcome;
+    }
 
     static void add(rocksdb::WriteBatch& group, WriteBatch const& batch) {
         for (WriteBatch::Operation const& operation : batch.operations) {
@@ -126,62 +162,136 @@ private:
         }
     }
 
-    // The writer's thread: whatever has queued up while the last sync ran becomes one batch and one sync.
-    void write_groups() {
-        std::optional<Error> broken;   // after a failed batch nothing that was made later may succeed
+    // Whatever has queued up while the last sync ran becomes one batch and one sync.
+    void run_writer() {
         while (true) {
-            std::deque<Pending> group;
+            std::deque<Job> jobs;
             {
                 std::unique_lock lock(mutex_);
                 wakeup_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
                 if (queue_.empty()) return;
-                group.swap(queue_);
+                jobs.swap(queue_);
             }
-            rocksdb::WriteBatch batch;
-            for (Pending const& pending : group) add(batch, pending.batch);
-            if (!broken) {
-                rocksdb::WriteOptions writing;
-                writing.sync = options_.durability == Durability::kCommit;
-                rocksdb::Status const status = db_->Write(writing, &batch);
-                if (writing.sync) syncs_.fetch_add(1, std::memory_order_relaxed);
-                if (!status.ok()) broken = error_of(status, folder_);
+            for (std::size_t first = 0; first < jobs.size();) {
+                std::size_t last = first + 1;
+                if (!jobs[first].checkpoint.empty()) {
+                    copy_to(jobs[first]);
+                } else {
+                    while (last < jobs.size() && jobs[last].checkpoint.empty()) ++last;
+                    write_group(jobs, first, last);
+                }
+                first = last;
             }
-            for (Pending const& pending : group) {
-                pending.executor->post([waiter = pending.waiter, broken] {
-                    if (broken) {
-                        waiter->fail(*broken);
-                    } else {
-                        waiter->wake();
-                    }
-                });
+            answer(jobs);
+        }
+    }
+
+    void write_group(std::deque<Job>& jobs, std::size_t first, std::size_t last) {
+        rocksdb::WriteBatch group;
+        std::size_t taken = 0;
+        bool sync = options_.durability == Durability::kCommit;
+        for (std::size_t each = first; each < last; ++each) {
+            if (broken_ && jobs[each].failures <= broken_at_) {
+                jobs[each].error = broken_;
+            } else {
+                add(group, jobs[each].batch);
+                sync = sync || jobs[each].batch.sync;
+                ++taken;
             }
+        }
+        if (taken == 0) return;
+        rocksdb::Status status;
+        if (broken_) status = db_->Resume();
+        if (status.ok()) {
+            rocksdb::WriteOptions writing;
+            writing.sync = sync;
+            status = db_->Write(writing, &group);
+            if (sync) syncs_.fetch_add(1, std::memory_order_relaxed);
+        }
+        if (status.ok()) {
+            broken_.reset();
+            return;
+        }
+        broken_ = error_of(status, folder_);
+        for (std::size_t each = first; each < last; ++each) {
+            if (!jobs[each].error) broken_at_ = std::max(broken_at_, jobs[each].failures);
+            jobs[each].error = broken_;
+        }
+    }
+
+    void copy_to(Job& job) {
+        rocksdb::Checkpoint* raw = nullptr;
+        rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &raw);
+        std::unique_ptr<rocksdb::Checkpoint> const copy(raw);
+        if (status.ok()) status = copy->CreateCheckpoint(job.checkpoint);
+        if (!status.ok()) job.error = error_of(status, job.checkpoint);
+    }
+
+    // One turn of each loop answers all of its jobs.
+    static void answer(std::deque<Job>& jobs) {
+        for (std::size_t first = 0; first < jobs.size();) {
+            async::Executor* const executor = jobs[first].executor;
+            std::vector<std::pair<async::Waiter*, std::optional<Error>>> answers;
+            for (; first < jobs.size() && jobs[first].executor == executor; ++first) {
+                answers.emplace_back(jobs[first].waiter, std::move(jobs[first].error));
+            }
+            executor->post([answers = std::move(answers)] {
+                for (auto const& [waiter, error] : answers) error ? waiter->fail(*error) : waiter->wake();
+            });
         }
     }
 
     std::unique_ptr<rocksdb::DB> db_;
     std::string folder_;
     RocksOptions options_;
+    std::uint64_t failures_ = 0;            // the loop's
+    std::optional<Error> broken_;           // the writer's: the failure not yet followed by a success
+    std::uint64_t broken_at_ = 0;           // the writer's: jobs that knew no more failures than this fail with it
     std::mutex mutex_;
     std::condition_variable wakeup_;
-    std::deque<Pending> queue_;
+    std::deque<Job> queue_;
     bool stopping_ = false;
     std::atomic<std::uint64_t> syncs_ = 0;
     std::thread writer_;   // last: starts when all else is there
 };
 
+// A folder with other things in it is not ours to fill.
+Status prepare_folder(std::string const& folder) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    bool const created = fs::create_directories(folder, error);
+    if (error) return fail(ErrorCode::kUnavailable, fmt::format("{} cannot be made: {}; use another folder", folder, error.message()));
+    if (created) {
+        fs::permissions(folder, fs::perms::owner_all, error);
+        return {};
+    }
+    if (fs::exists(fs::path(folder) / "CURRENT", error)) return {};
+    for (auto each = fs::directory_iterator(folder, error); !error && each != fs::directory_iterator(); each.increment(error)) {
+        std::string const name = each->path().filename();
+        // What a first start that was cut short leaves.
+        bool const ours = name == "LOCK" || name == "IDENTITY" || name.starts_with("LOG") || name.starts_with("MANIFEST-") ||
+                          name.ends_with(".dbtmp") || name.ends_with(".log");
+        if (!ours) {
+            return fail(ErrorCode::kInvalid, fmt::format("{} is not a store: it holds {}; use another folder", folder, name));
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Engine>> open_rocks(std::string folder, RocksOptions options) {
+    TRY(prepare_folder(folder));
     rocksdb::DB* raw = nullptr;
     rocksdb::Status const status = rocksdb::DB::Open(rocks_options(), folder, &raw);
     if (!status.ok()) return std::unexpected(error_of(status, folder));
     std::unique_ptr<rocksdb::DB> db(raw);
     std::string format;
-    rocksdb::Status const found = db->Get(rocksdb::ReadOptions(), rocksdb::Slice(kFormatKey.data(), kFormatKey.size()), &format);
+    rocksdb::Status const found = db->Get(rocksdb::ReadOptions(), slice(kFormatKey), &format);
     if (found.IsNotFound()) {
         rocksdb::WriteOptions writing;
         writing.sync = true;
-        rocksdb::Status const written = db->Put(writing, rocksdb::Slice(kFormatKey.data(), kFormatKey.size()), rocksdb::Slice(kFormat.data(), kFormat.size()));
+        rocksdb::Status const written = db->Put(writing, slice(kFormatKey), slice(kFormat));
         if (!written.ok()) return std::unexpected(error_of(written, folder));
     } else if (!found.ok()) {
         return std::unexpected(error_of(found, folder));

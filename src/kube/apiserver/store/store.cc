@@ -3,271 +3,290 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
+#include "kube/apiserver/store/internal/layout.h"
+#include "kube/apiserver/store/internal/state.h"
+#include "kube/meta/gvk.h"
+#include "kube/meta/object.h"
 
 namespace aviary::store {
 
 namespace {
 
-// On disk: o/<cluster>\0<group>\0<resource>\0<ns>\0<name> → object, and r/<cluster> → the end of the reserved revisions.
-constexpr char kSeparator = '\0';
-constexpr std::string_view kObjects = "o/";
-constexpr std::string_view kReserved = "r/";
 // Revisions are reserved in durable blocks, so they never go back, whatever else is lost.
-constexpr Revision kBlock = 10'000;
-
-std::string object_key(std::string_view cluster, Key const& key) {
-    std::string text(kObjects);
-    for (std::string_view part : {cluster, std::string_view(key.group), std::string_view(key.resource), std::string_view(key.ns)}) {
-        text += part;
-        text += kSeparator;
-    }
-    return text + key.name;
-}
-
-Key parse_object_key(std::string_view text) {
-    text.remove_prefix(kObjects.size());
-    auto const parts = split(text, kSeparator);
-    if (parts.size() != 5) return {};
-    return {std::string(parts[1]), std::string(parts[2]), std::string(parts[3]), std::string(parts[4])};
-}
+constexpr Revision kBlock = 1000;
 
 Revision revision_of(json::Doc const& object) {
     return static_cast<Revision>(parse_int(object.at({"metadata", "resourceVersion"}).as_string()).value_or(0));
 }
 
 json::Doc with_revision(json::Value object, Revision revision) {
-    object.make_object()["metadata"].make_object()["resourceVersion"] = std::to_string(revision);
+    object.set({"metadata", "resourceVersion"}, std::to_string(revision));
     return json::Doc::freeze(object);
+}
+
+json::Doc with_revision(json::Doc const& object, Revision revision) {
+    json::DocBuilder builder;
+    builder.begin_object();
+    for (auto const& [key, value] : object.members()) {
+        builder.key(key);
+        if (key != "metadata") {
+            builder.doc(value);
+            continue;
+        }
+        builder.begin_object();
+        for (auto const& [name, part] : value.members()) {
+            if (name == "resourceVersion") continue;
+            builder.key(name);
+            builder.doc(part);
+        }
+        builder.key("resourceVersion");
+        builder.string(std::to_string(revision));
+        builder.end();
+    }
+    builder.end();
+    return builder.finish();
+}
+
+Error refused(ErrorCode code, Key const& key, std::string_view what) {
+    std::string const resource = meta::GroupVersionResource{key.group, {}, key.resource}.group_resource();
+    std::string const message = code == ErrorCode::kConflict
+                                    ? fmt::format("Operation cannot be fulfilled on {} \"{}\": {}", resource, key.name, what)
+                                    : fmt::format("{} \"{}\" {}", resource, key.name, what);
+    return Error(code, message).with_object(key.group, key.resource, key.name);
+}
+
+std::size_t bytes_of(Event const& event) {
+    std::size_t bytes = sizeof(Event) + event.object.block_bytes();
+    if (event.previous.exists()) bytes += event.previous.block_bytes();
+    return bytes;
 }
 
 }  // namespace
 
-struct Watch::Impl {
-    std::string group, resource, ns;
-    std::deque<std::shared_ptr<Event const>> pending;
-    bool overflowed = false;
-    Revision seen = 0;
-    async::Event readable;
-
-    bool wants(Event const& event) const {
-        return event.key.resource == resource && event.key.group == group && (ns.empty() || event.key.ns == ns);
-    }
-};
-
-struct Store::Impl {
-    Impl(storage::Engine& engine, std::string cluster, Options options) : engine(engine), cluster(std::move(cluster)), options(options) {}
-
-    storage::Engine& engine;
-    std::string cluster;
-    Options options;
-
-    std::map<Key, json::Doc> objects;                               // durable and visible
-    std::map<Key, json::Doc> pending;              // written, not durable yet; an absent Doc is a deletion
-    Revision assigned = 0;                         // the last revision given out
-    Revision visible = 0;
-    Revision reserved = 0;                         // revisions below are durable as "may have been used"
-    Revision oldest = 0;                           // events up to here are no longer known
-    std::deque<std::shared_ptr<Event const>> ring;
-    std::set<std::shared_ptr<Watch::Impl>> watches;
-    std::map<Revision, std::shared_ptr<Event const>> unsettled;   // durable before an earlier one was
-    std::vector<std::function<void(Event const&)>> observers;
-
-    json::Doc latest(Key const& key) const {
-        if (auto const found = pending.find(key); found != pending.end()) return found->second;
-        auto const found = objects.find(key);
-        return found == objects.end() ? json::Doc() : found->second;
-    }
-
-    Status check(Write const& write, json::Doc const& current) const {
-        if (write.kind == Write::Kind::kCreate) {
-            if (current.exists()) return fail(ErrorCode::kAlreadyExists, "already exists");
-            return {};
-        }
-        if (!current.exists()) return fail(ErrorCode::kNotFound, "not found");
-        if (revision_of(current) != write.expected) return fail(ErrorCode::kConflict, "the object has been modified");
-        return {};
-    }
-
-    void publish(std::shared_ptr<Event const> const& event) {
-        if (event->type == EventType::kDeleted) {
-            objects.erase(event->key);
-        } else {
-            objects.insert_or_assign(event->key, event->object);
-        }
-        auto const waiting = pending.find(event->key);
-        if (waiting != pending.end()) {
-            bool const same = event->type == EventType::kDeleted ? !waiting->second.exists() : waiting->second.same(event->object);
-            if (same) pending.erase(waiting);
-        }
-        ring.push_back(event);
-        if (ring.size() > options.ring) {
-            oldest = ring.front()->revision;
-            ring.pop_front();
-        }
-        for (auto const& observer : observers) observer(*event);
-        for (auto const& watch : watches) {
-            if (watch->overflowed || !watch->wants(*event)) continue;
-            if (watch->pending.size() >= options.max_pending) {
-                watch->overflowed = true;
-                watch->pending.clear();
-            } else {
-                watch->pending.push_back(event);
-            }
-            watch->readable.notify();
-        }
-    }
-
-    // The engine completes commits in order, but their coroutines may resume in any: events become visible by revision.
-    // A failed write leaves a gap, told by an absent event.
-    void settle(Revision revision, std::shared_ptr<Event const> event) {
-        unsettled.emplace(revision, std::move(event));
-        while (!unsettled.empty() && unsettled.begin()->first == visible + 1) {
-            std::shared_ptr<Event const> const next = unsettled.begin()->second;
-            visible = unsettled.begin()->first;
-            unsettled.erase(unsettled.begin());
-            if (next) publish(next);
-        }
-    }
-};
-
 Result<std::unique_ptr<Store>> Store::open(storage::Engine& engine, std::string cluster, Options options) {
-    auto impl = std::make_unique<Impl>(engine, cluster, options);
-    std::string const begin = std::string(kObjects) + cluster + kSeparator;
-    std::string const end = std::string(kObjects) + cluster + static_cast<char>(kSeparator + 1);
-    std::optional<Error> problem;
-    TRY(engine.scan(begin, end, [&](std::string_view key, std::string_view value) {
-        auto object = json::parse(value);
-        if (!object) {
-            problem = Error(ErrorCode::kInternal, fmt::format("the store is corrupt: an object of cluster {} cannot be read: {}", cluster, object.error().message()));
-            return false;
-        }
-        impl->assigned = std::max(impl->assigned, revision_of(*object));
-        impl->objects.emplace(parse_object_key(key), std::move(*object));
-        return true;
-    }));
-    if (problem) return std::unexpected(*problem);
-    auto const reserved = TRY(engine.get(std::string(kReserved) + cluster));
-    impl->reserved = reserved ? static_cast<Revision>(parse_int(*reserved).value_or(0)) : 0;
-    impl->assigned = std::max(impl->assigned, impl->reserved);
-    impl->visible = impl->assigned;
-    impl->oldest = impl->assigned;
+    if (cluster.empty() || cluster.contains('/')) {
+        return fail(ErrorCode::kBadRequest, fmt::format("\"{}\" cannot name a cluster", cluster));
+    }
+    auto impl = std::make_shared<Impl>(engine, std::move(cluster), std::move(options));
+    TRY(impl->load());
     return std::unique_ptr<Store>(new Store(std::move(impl)));
 }
 
-Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Store::~Store() = default;
+Status Store::Impl::load() {
+    std::string const prefix = layout::objects(cluster);
+    std::optional<Error> problem;
+    TRY(engine.scan(prefix, layout::end_of(prefix), [&](std::string_view key, std::string_view value) {
+        key.remove_prefix(prefix.size());
+        auto const stored = layout::decode_object(value);
+        auto object = stored ? json::parse(stored->json) : Result<json::Doc>(std::unexpected(stored.error()));
+        if (!object) {
+            problem = Error(ErrorCode::kInternal, fmt::format("the store is corrupt: {} of cluster {} cannot be read: {}; restore a backup",
+                                                              key, cluster, object.error().message()));
+            return false;
+        }
+        assigned = std::max(assigned, stored->revision);
+        objects.put(std::make_shared<Entry const>(Entry{std::string(key), stored->revision, std::move(*object)}));
+        return true;
+    }));
+    if (problem) return std::unexpected(*problem);
+    auto const end = TRY(engine.get(layout::reserved(cluster)));
+    reserved = durable_reserved = end ? static_cast<Revision>(parse_int(*end).value_or(0)) : 0;
+    visible = opened_at = assigned = std::max(assigned, reserved);
+    auto const meta = TRY(engine.get(layout::meta(cluster)));
+    exists = meta.has_value();
+    floor = meta ? static_cast<Revision>(parse_int(*meta).value_or(0)) : visible;
+    return {};
+}
+
+Store::Store(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Store::~Store() {
+    impl_->closed = true;
+    impl_->objects = Tree();
+    impl_->pins.clear();
+    impl_->current.reset();
+    impl_->observers.clear();
+    for (auto& [prefix, topic] : impl_->topics) {
+        topic.events.clear();
+        for (auto const& [id, watch] : topic.watches) watch->readable.notify();
+    }
+}
+
+json::Doc Store::Impl::latest(std::string const& key) const {
+    bool const good = failures == engine.failures();
+    if (auto const found = pending.find(key); good && found != pending.end()) return found->second.object;
+    Entry const* const entry = objects.find(key);
+    return entry == nullptr ? json::Doc() : entry->object;
+}
+
+Status Store::Impl::check(Write const& write, json::Doc const& there) const {
+    using enum Write::Kind;
+    if (write.kind == kCreate) {
+        if (there.exists()) return std::unexpected(refused(ErrorCode::kAlreadyExists, write.key, "already exists"));
+        return {};
+    }
+    if (!there.exists()) return std::unexpected(refused(ErrorCode::kNotFound, write.key, "not found"));
+    std::string const uid = meta::uid(there);
+    if (!write.uid.empty() && write.uid != uid) {
+        std::string const what =
+            write.kind == kDelete
+                ? fmt::format("the UID in the precondition ({}) does not match the UID in record ({}). The object might have been deleted and then recreated", write.uid, uid)
+                : fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", write.uid, uid);
+        return std::unexpected(refused(ErrorCode::kConflict, write.key, what));
+    }
+    Revision const revision = revision_of(there);
+    if (write.expected != 0 && write.expected != revision) {
+        std::string const what =
+            write.kind == kDelete
+                ? fmt::format("the ResourceVersion in the precondition ({}) does not match the ResourceVersion in record ({}). The object might have been modified",
+                              write.expected, revision)
+                : "the object has been modified; please apply your changes to the latest version and try again";
+        return std::unexpected(refused(ErrorCode::kConflict, write.key, what));
+    }
+    return {};
+}
+
+// After a failure in the engine nothing that was under way has succeeded or will: what stands is what is visible.
+void Store::Impl::forget_failed() {
+    if (failures == engine.failures()) return;
+    failures = engine.failures();
+    pending.clear();
+    reserved = durable_reserved;
+}
+
+storage::WriteBatch Store::Impl::batch_for(EventPointer const& event, std::string const& key) {
+    storage::WriteBatch batch;
+    std::string const object_key = layout::objects(cluster) + key;
+    std::string const json = json::write(event->object);
+    if (event->type == EventType::kDeleted) {
+        batch.erase(object_key);
+    } else {
+        batch.put(object_key, layout::encode_object(event->revision, json));
+    }
+    std::string const previous = event->previous.exists() ? json::write(event->previous) : std::string();
+    batch.put(layout::log_key(cluster, event->revision), layout::encode_event(event->type, key, json, previous));
+    if (event->revision > reserved) {
+        reserved = event->revision + kBlock;
+        batch.put(layout::reserved(cluster), std::to_string(reserved));
+        batch.sync = true;
+    }
+    // In pieces of a quarter, so that dropping is rare.
+    bool const compact = visible > floor + options.log + options.log / 4;
+    if (compact) {
+        floor = visible - options.log;
+        batch.erase_range(layout::log_key(cluster, 0), layout::log_key(cluster, floor + 1));
+    }
+    if (compact || !exists) batch.put(layout::meta(cluster), std::to_string(floor));
+    return batch;
+}
 
 Task<Result<json::Doc>> Store::write(Context ctx, Write write) {
-    Impl& impl = *impl_;
+    std::shared_ptr<Impl> const impl = impl_;
     CO_TRY(ctx.check());
-    json::Doc const current = impl.latest(write.key);
-    CO_TRY(impl.check(write, current));
+    if (!layout::valid(write.key)) co_return fail(ErrorCode::kBadRequest, fmt::format("\"{}\" cannot name an object", write.key.name));
+    if (impl->in_flight >= impl->options.max_in_flight) {
+        co_return std::unexpected(Error(ErrorCode::kTooManyRequests, "too many writes are under way").with_retry_after(std::chrono::seconds(1)));
+    }
+    impl->forget_failed();
+    impl->prune_pins(ctx.monotonic());
+    std::string const key = layout::key_text(write.key);
+    json::Doc const there = impl->latest(key);
+    CO_TRY(impl->check(write, there));
 
-    Revision const revision = ++impl.assigned;
-    json::Doc const object = with_revision(std::move(write.object), revision);
     bool const deletion = write.kind == Write::Kind::kDelete;
     auto event = std::make_shared<Event>();
-    event->revision = revision;
-    event->type = deletion ? EventType::kDeleted : current.exists() ? EventType::kModified : EventType::kAdded;
-    event->key = write.key;
-    event->object = object;
-    event->previous = current;
+    event->revision = ++impl->assigned;
+    event->type = deletion ? EventType::kDeleted : there.exists() ? EventType::kModified : EventType::kAdded;
+    event->object = deletion && write.object.is_null() ? with_revision(there, event->revision) : with_revision(std::move(write.object), event->revision);
+    event->previous = there;
+    event->key = std::move(write.key);
 
-    storage::WriteBatch batch;
-    if (revision > impl.reserved) {
-        impl.reserved = revision + kBlock;
-        batch.put(std::string(kReserved) + impl.cluster, std::to_string(impl.reserved));
-    }
-    std::string const key = object_key(impl.cluster, write.key);
-    if (deletion) {
-        batch.erase(key);
-    } else {
-        batch.put(key, json::write(object));
-    }
-    impl.pending.insert_or_assign(write.key, deletion ? json::Doc() : object);
-    Status const durable = co_await impl.engine.commit(ctx, std::move(batch));
+    storage::WriteBatch batch = impl->batch_for(event, key);
+    Revision const reserved = impl->reserved;
+    impl->pending.insert_or_assign(key, Impl::Pending{event->revision, deletion ? json::Doc() : event->object});
+    ++impl->in_flight;
+    Status const durable = co_await impl->engine.commit(ctx, std::move(batch));
+    --impl->in_flight;
     if (!durable) {
-        // The engine fails everything after a failure: what stood on this write fails too, and its pending state is void.
-        impl.pending.erase(write.key);
-        impl.settle(revision, nullptr);
+        impl->forget_failed();
         co_return std::unexpected(durable.error());
     }
-    impl.settle(revision, std::move(event));
+    impl->exists = true;
+    impl->durable_reserved = std::max(impl->durable_reserved, reserved);
+    json::Doc const object = event->object;
+    if (!impl->closed) impl->publish(std::move(event), key);
     co_return object;
 }
 
-json::Doc Store::get(Key const& key) const {
-    auto const found = impl_->objects.find(key);
-    return found == impl_->objects.end() ? json::Doc() : found->second;
+void Store::Impl::publish(EventPointer event, std::string key) {
+    current.reset();
+    visible = event->revision;
+    if (auto const waiting = pending.find(key); waiting != pending.end() && waiting->second.revision == event->revision) pending.erase(waiting);
+    if (event->type == EventType::kDeleted) {
+        objects.erase(key);
+    } else {
+        objects.put(std::make_shared<Entry const>(Entry{std::move(key), event->revision, event->object}));
+    }
+    remember(event);
+    for (auto const& observer : observers) observer(*event);
+    for (auto const& [id, watch] : topic(layout::prefix(event->key.group, event->key.resource)).watches) {
+        if (watch->wants(*event)) watch->readable.notify();
+    }
 }
 
-json::Doc Store::latest(Key const& key) const { return impl_->latest(key); }
+void Store::Impl::remember(EventPointer const& event) {
+    Topic& home = topic(layout::prefix(event->key.group, event->key.resource));
+    home.events.push_back(event);
+    ring.push_back(&home);
+    ring_bytes += bytes_of(*event);
+    while (ring.size() > options.ring || ring_bytes > options.ring_bytes) {
+        Topic& oldest = *ring.front();
+        ring.pop_front();
+        EventPointer const& gone = oldest.events.front();
+        ring_bytes -= bytes_of(*gone);
+        oldest.floor = gone->revision;
+        oldest.events.pop_front();
+    }
+}
+
+Topic& Store::Impl::topic(std::string const& prefix) {
+    auto const [found, made] = topics.try_emplace(prefix);
+    if (made) found->second.floor = opened_at;
+    return found->second;
+}
+
+json::Doc Store::get(Key const& key) const {
+    if (!layout::valid(key)) return {};
+    Entry const* const entry = impl_->objects.find(layout::key_text(key));
+    return entry == nullptr ? json::Doc() : entry->object;
+}
+
+json::Doc Store::latest(Key const& key) const { return layout::valid(key) ? impl_->latest(layout::key_text(key)) : json::Doc(); }
 
 Revision Store::revision() const { return impl_->visible; }
 
-void Store::visit(std::string const& group, std::string const& resource, std::string const& ns, std::optional<Key> const& after,
-                  std::function<bool(Key const&, json::Doc const&)> const& visitor) const {
-    auto each = after ? impl_->objects.upper_bound(*after) : impl_->objects.lower_bound(Key{group, resource, ns, ""});
-    for (; each != impl_->objects.end(); ++each) {
-        Key const& key = each->first;
-        if (key.group != group || key.resource != resource || (!ns.empty() && key.ns != ns)) break;
-        if (!visitor(key, each->second)) break;
-    }
-}
-
-Result<std::unique_ptr<Watch>> Store::watch(std::string group, std::string resource, std::string ns, Revision from) {
-    Impl& impl = *impl_;
-    if (from < impl.oldest) {
-        return fail(ErrorCode::kGone, fmt::format("too old resource version: {} ({})", from, impl.oldest));
-    }
-    auto watch = std::unique_ptr<Watch>(new Watch(impl, std::move(group), std::move(resource), std::move(ns), from));
-    for (auto const& event : impl.ring) {
-        if (event->revision > from && watch->impl_->wants(*event)) watch->impl_->pending.push_back(event);
-    }
-    return watch;
-}
-
 void Store::on_event(std::function<void(Event const&)> observer) { impl_->observers.push_back(std::move(observer)); }
-
-Watch::Watch(Store::Impl& store, std::string group, std::string resource, std::string ns, Revision from)
-    : impl_(std::make_shared<Impl>()), store_(&store) {
-    impl_->group = std::move(group);
-    impl_->resource = std::move(resource);
-    impl_->ns = std::move(ns);
-    impl_->seen = from;
-    store_->watches.insert(impl_);
-}
-
-Watch::~Watch() { store_->watches.erase(impl_); }
-
-Task<Result<std::shared_ptr<Event const>>> Watch::next(Context ctx) {
-    while (impl_->pending.empty() && !impl_->overflowed) CO_TRY(co_await impl_->readable.wait(ctx));
-    if (impl_->overflowed) {
-        co_return fail(ErrorCode::kGone, "too old resource version: this watch did not keep up and was ended; list again");
-    }
-    std::shared_ptr<Event const> event = std::move(impl_->pending.front());
-    impl_->pending.pop_front();
-    impl_->seen = event->revision;
-    co_return event;
-}
-
-Revision Watch::seen() const { return impl_->pending.empty() ? std::max(impl_->seen, store_->visible) : impl_->seen; }
-
-bool Watch::has_pending() const { return !impl_->pending.empty(); }
 
 Result<std::vector<std::string>> clusters(storage::Engine const& engine) {
     std::vector<std::string> result;
-    std::string const end = std::string(kReserved.substr(0, 1)) + static_cast<char>('/' + 1);
-    TRY(engine.scan(kReserved, end, [&](std::string_view key, std::string_view) {
-        result.emplace_back(key.substr(kReserved.size()));
+    std::string const begin(layout::kMetas);
+    TRY(engine.scan(begin, layout::end_of(begin), [&](std::string_view key, std::string_view) {
+        result.emplace_back(key.substr(begin.size()));
         return true;
     }));
     return result;
+}
+
+Task<Status> remove_cluster(Context ctx, storage::Engine& engine, std::string cluster) {
+    storage::WriteBatch batch;
+    for (std::string const& prefix : {layout::objects(cluster), layout::log(cluster)}) batch.erase_range(prefix, layout::end_of(prefix));
+    batch.erase(layout::meta(cluster));
+    Status outcome = co_await engine.commit(ctx, std::move(batch));
+    co_return outcome;
 }
 
 }  // namespace aviary::store

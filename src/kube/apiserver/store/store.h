@@ -67,9 +67,11 @@ public:
     // Every object of the cluster.
     void visit_all(std::function<bool(Key const&, json::Doc const&)> const& visitor) const;
 
+    struct Root;
+
 private:
     friend class Store;
-    struct Root;
+    Snapshot(std::shared_ptr<Root const> root, Revision revision) : root_(std::move(root)), revision_(revision) {}
     std::shared_ptr<Root const> root_;
     Revision revision_ = 0;
 };
@@ -127,9 +129,9 @@ public:
     // Called for every event, when it becomes visible, before watches see it. For the server's own bookkeeping.
     void on_event(std::function<void(Event const&)> observer);
 
-private:
-    friend class Watch;
     struct Impl;
+
+private:
     explicit Store(std::shared_ptr<Impl> impl);
     std::shared_ptr<Impl> impl_;
 };
@@ -143,15 +145,16 @@ public:
 
     // The next event; Gone when this watch fell too far behind. Timeout and Cancelled leave it usable.
     Task<Result<std::shared_ptr<Event const>>> next(Context ctx);
-    // The same without waiting: null when there is none yet.
+    // The same without waiting: null when there is none yet, or when finding it takes another step (has_pending() tells).
     Result<std::shared_ptr<Event const>> poll();
     // Every event up to here has been handed out: what a bookmark may say.
     Revision seen() const;
     bool has_pending() const;
 
+    struct Impl;
+
 private:
     friend class Store;
-    struct Impl;
     explicit Watch(std::shared_ptr<Impl> impl);
     std::shared_ptr<Impl> impl_;
 };
