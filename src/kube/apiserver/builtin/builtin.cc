@@ -82,15 +82,17 @@ std::function<void(json::Value&)> default_for(json::Doc const& fact, internal::S
     };
 }
 
-std::function<void(json::Value&, json::Doc const&)> prepare_for(ResourceInfo const& info,
-                                                                internal::Shape const* shape) {
+std::function<void(json::Value&, json::Doc const&)> prepare_for(ResourceInfo const& info, internal::Shape const* shape) {
     auto function = internal::prepare_function(info.resource.group, info.kind);
     bool drops = info.has_status && internal::drops_status_on_create(info.resource.group, info.kind);
     if (!function && !drops) return {};
-    return [shape, function, drops](json::Value& object, json::Doc const& old) {
+    return [shape, function, drops, defaults = info.default_object](json::Value& object, json::Doc const& old) {
         if (drops && !old.exists()) object["status"] = json::Object();
-        if (function) function(object, old);
-        if (!old.exists()) internal::canonicalise(object, shape);
+        if (!function) return;
+        // What is assigned depends on defaults; nothing changes when they are there already.
+        defaults(object);
+        function(object, old);
+        internal::canonicalise(object, shape);
     };
 }
 
