@@ -1,10 +1,15 @@
 # aviary_module(core/json DEPS core/base LIBS simdjson)
 #   a library of src/core/json/**/*.cc; its tests (*_test.cc) become one program, core_json_test, and its benchmarks
-#   (*_bench.cc) another, core_json_bench. TEST_DEPS are modules that only the tests need.
+#   (*_bench.cc) another, core_json_bench. TEST_DEPS are modules that only the tests need; EXCLUDE names folders that are modules
+#   of their own.
 function(aviary_module path)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;TEST_DEPS;TEST_LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;TEST_DEPS;TEST_LIBS;EXCLUDE" ${ARGN})
   string(REPLACE "/" "_" name ${path})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${path}/*.cc)
+  list(FILTER sources EXCLUDE REGEX "_fuzz\\.cc$")
+  foreach(folder ${ARG_EXCLUDE})
+    list(FILTER sources EXCLUDE REGEX "/src/${path}/${folder}/")
+  endforeach()
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   set(benches ${sources})

@@ -12,12 +12,10 @@
 #include "core/async/task.h"
 #include "kube/client/transport.h"
 #include "kube/control/admission.h"
+#include "kube/control/authorizer.h"
 
 namespace aviary::storage {
 class Engine;
-}
-namespace aviary::http {
-class Handler;
 }
 
 namespace aviary::apiserver {
@@ -55,14 +53,14 @@ public:
     // The same as a Transport for clients in this process.
     std::shared_ptr<client::Transport> transport(std::string cluster, control::UserInfo user);
 
+    // Of a cluster that exists. For admission that asks for verbs of its own.
+    control::Authorizer const& authorizer(std::string const& cluster) const;
+    Options const& options() const;
+
     // In-process admission of one cluster, in the order added, after the built-in plugins. Before serving.
     void add_admission(std::string cluster, std::shared_ptr<control::Admission> admission);
     // Requests of `cluster` whose path starts with `prefix` go to the route.
     void add_route(std::string cluster, std::string prefix, std::shared_ptr<Route> route);
-
-    // The face for core/http: authenticates by client certificate (CN is the user, O its groups) or impersonation, finds the
-    // cluster by /clusters/<name>/, reads and writes bodies as JSON, YAML and Table.
-    std::unique_ptr<http::Handler> http_handler();
 
     // Garbage collection and namespace deletion of all clusters; runs until the context stops.
     Task<void> run_controllers(Context ctx);

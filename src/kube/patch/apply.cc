@@ -172,7 +172,10 @@ void prune(Value& value, FieldSet const& gone, TypeNode const& type) {
             if (below.owned) {
                 list.erase(found);
             } else {
-                prune(*found, below, element_type(type));
+                // The element stays for somebody's sake, and so do the keys that name it.
+                FieldSet rest = below;
+                for (auto const& [name, fallback] : type.keys) rest.children.erase("f:" + name);
+                prune(*found, rest, element_type(type));
             }
         }
     }

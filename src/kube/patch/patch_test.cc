@@ -84,8 +84,9 @@ Value without_times(Value object) {
     return object;
 }
 
-// Without empty containers, which an apply may leave or take.
+// Without empty containers, which an apply may leave or take, and without the order of elements, which an apply leads.
 std::string fmt_sorted(Value object) {
+    std::ranges::sort(object["spec"]["containers"].make_array(), {}, [](Value const& each) { return each["name"].string(); });
     if (object["metadata"].size() == 0 || object.at({"metadata", "labels"}).size() == 0) object.erase("metadata");
     if (object.at({"spec", "containers"}).size() == 0) object["spec"].erase("containers");
     if (object["spec"].size() == 0) object.erase("spec");

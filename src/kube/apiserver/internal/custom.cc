@@ -1,0 +1,139 @@
+#include "kube/apiserver/internal/custom.h"
+
+#include <fmt/format.h>
+
+#include "core/base/strings.h"
+#include "kube/apiserver/builtin/table.h"
+#include "kube/meta/object.h"
+#include "kube/patch/type_tree.h"
+#include "kube/schema/schema.h"
+
+namespace aviary::apiserver {
+
+namespace {
+
+using json::Doc;
+using json::Value;
+
+std::vector<std::string> strings(Doc const& list) {
+    std::vector<std::string> result;
+    for (auto const& [key, each] : list.elements()) result.push_back(each.string());
+    return result;
+}
+
+// The schema as clients see it: with the header fields that every object has.
+Value served_schema(Doc const& schema, std::string const& group, std::string const& version, std::string const& kind) {
+    Value result = schema.exists() ? schema.thaw() : Value(json::Object{{"type", "object"}, {"x-kubernetes-preserve-unknown-fields", true}});
+    Value& properties = result["properties"];
+    if (!properties.contains("apiVersion")) properties["apiVersion"] = json::Object{{"type", "string"}};
+    if (!properties.contains("kind")) properties["kind"] = json::Object{{"type", "string"}};
+    properties["metadata"] = json::Object{{"type", "object"}};
+    result["x-kubernetes-group-version-kind"] = json::Array{json::Object{{"group", group}, {"version", version}, {"kind", kind}}};
+    return result;
+}
+
+// Apply and strategic merge need the shape of metadata, which custom schemas leave open.
+Value shaped(Value schema) {
+    static constexpr char kOwners[] = "ownerReferences";
+    Value metadata{json::Object{{"type", "object"}}};
+    Value const strings{json::Object{{"type", "object"}, {"additionalProperties", json::Object{{"type", "string"}}}}};
+    metadata.set({"properties", "labels"}, strings);
+    metadata.set({"properties", "annotations"}, strings);
+    metadata.set({"properties", "finalizers"}, json::Object{{"type", "array"}, {"x-kubernetes-list-type", "set"}, {"items", json::Object{{"type", "string"}}}});
+    metadata.set({"properties", kOwners}, json::Object{{"type", "array"}, {"x-kubernetes-list-type", "map"}, {"x-kubernetes-list-map-keys", json::Array{"uid"}},
+                                                      {"items", json::Object{{"type", "object"}, {"x-kubernetes-map-type", "atomic"}}}});
+    schema.set({"properties", "metadata"}, metadata);
+    return schema;
+}
+
+}  // namespace
+
+Result<std::vector<std::shared_ptr<ResourceInfo const>>> custom_resources(Doc const& definition) {
+    std::vector<std::shared_ptr<ResourceInfo const>> result;
+    Doc const spec = definition["spec"];
+    Doc const names = spec["names"];
+    for (auto const& [index, version] : spec["versions"].elements()) {
+        if (!version["served"].as_bool()) continue;
+        auto info = std::make_shared<ResourceInfo>();
+        info->resource = {spec["group"].string(), version["name"].string(), names["plural"].string()};
+        info->kind = names["kind"].string();
+        info->list_kind = names["listKind"].string();
+        if (info->list_kind.empty()) info->list_kind = info->kind + "List";
+        info->singular = names["singular"].string();
+        if (info->singular.empty()) info->singular = to_lower(info->kind);
+        info->short_names = strings(names["shortNames"]);
+        info->categories = strings(names["categories"]);
+        info->verbs = {"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"};
+        info->namespaced = spec["scope"].as_string() == "Namespaced";
+        info->storage = version["storage"].as_bool();
+        info->custom = true;
+        info->has_status = version.at({"subresources", "status"}).exists();
+        if (Doc const scale = version.at({"subresources", "scale"}); scale.exists()) {
+            info->scale = std::make_unique<ScalePaths>();
+            info->scale->spec_replicas = scale["specReplicasPath"].string();
+            info->scale->status_replicas = scale["statusReplicasPath"].string();
+            info->scale->label_selector = scale["labelSelectorPath"].string();
+        }
+        Value const schema = served_schema(version.at({"schema", "openAPIV3Schema"}), info->resource.group, info->resource.version, info->kind);
+        info->openapi = Doc::freeze(schema);
+        info->schema = TRY(schema::Schema::compile(info->openapi));
+        info->type_tree = patch::TypeCompiler().compile(Doc::freeze(shaped(schema)));
+        info->columns = builtin::custom_columns(version["additionalPrinterColumns"]);
+        result.push_back(std::move(info));
+    }
+    return result;
+}
+
+void default_definition(Value& definition) {
+    Value& names = definition["spec"]["names"];
+    if (names["singular"].as_string().empty()) names["singular"] = to_lower(names["kind"].as_string());
+    if (names["listKind"].as_string().empty()) names["listKind"] = names["kind"].string() + "List";
+    if (!definition["spec"].contains("conversion")) definition.set({"spec", "conversion", "strategy"}, "None");
+}
+
+std::vector<FieldCause> validate_definition(Value const& definition, Doc const&) {
+    std::vector<FieldCause> causes;
+    Value const& spec = definition["spec"];
+    std::string const wanted = spec.at({"names", "plural"}).string() + "." + spec["group"].string();
+    std::string const name = definition.at({"metadata", "name"}).string();
+    if (name != wanted) {
+        causes.push_back({"FieldValueInvalid", "metadata.name", fmt::format("Invalid value: \"{}\": must be spec.names.plural+\".\"+spec.group", name)});
+    }
+    if (spec.at({"conversion", "strategy"}).as_string() == "Webhook") {
+        causes.push_back({"FieldValueInvalid", "spec.conversion.strategy", "Unsupported value: \"Webhook\": conversion webhooks are not supported yet"});
+    }
+    int stored = 0;
+    for (std::size_t index = 0; index < spec["versions"].size(); ++index) {
+        Value const& version = spec["versions"][index];
+        stored += version["storage"].as_bool() ? 1 : 0;
+        std::string const path = fmt::format("spec.versions[{}].schema.openAPIV3Schema", index);
+        Value const& schema = version.at({"schema", "openAPIV3Schema"});
+        if (!schema.is_object()) {
+            causes.push_back({"FieldValueRequired", path, "Required value: schemas are required"});
+            continue;
+        }
+        Doc const frozen = Doc::freeze(schema);
+        auto problems = schema::check_structural(frozen, path);
+        causes.insert(causes.end(), problems.begin(), problems.end());
+        if (auto const compiled = schema::Schema::compile(frozen); !compiled) {
+            causes.push_back({"FieldValueInvalid", path, "Invalid value: " + compiled.error().message()});
+        }
+    }
+    if (stored != 1) causes.push_back({"FieldValueInvalid", "spec.versions", "Invalid value: must have exactly one version marked as storage version"});
+    return causes;
+}
+
+void establish(Value& definition, Time now) {
+    Value& status = definition["status"];
+    status["acceptedNames"] = definition.at({"spec", "names"});
+    for (Value const& version : definition.at({"spec", "versions"}).array()) {
+        if (!version["storage"].as_bool()) continue;
+        bool known = false;
+        for (Value const& each : status["storedVersions"].array()) known = known || each == version["name"];
+        if (!known) status["storedVersions"].push_back(version["name"]);
+    }
+    meta::set_condition(status["conditions"], "NamesAccepted", "True", "NoConflicts", "no conflicts found", now);
+    meta::set_condition(status["conditions"], "Established", "True", "InitialNamesAccepted", "the initial names have been accepted", now);
+}
+
+}  // namespace aviary::apiserver

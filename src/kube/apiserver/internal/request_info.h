@@ -1,0 +1,19 @@
+// What a request's method, path and query ask for (apiserver's RequestInfo).
+#pragma once
+
+#include <string>
+
+#include "kube/client/transport.h"
+
+namespace aviary::apiserver {
+
+struct RequestInfo {
+    bool is_resource = false;
+    std::string verb;          // get list watch create update patch delete deletecollection; lower-case method otherwise
+    std::string group, version, ns, resource, name, subresource;
+    std::string path;
+};
+
+RequestInfo parse_request(client::Request const& request);
+
+}  // namespace aviary::apiserver

@@ -1,0 +1,109 @@
+#include "kube/simulator/simulator.h"
+
+#include "core/async/co_test.h"
+#include "core/json/parse.h"
+#include "core/storage/engine.h"
+#include "kube/apiserver/server.h"
+#include "kube/meta/object.h"
+
+namespace aviary::simulator {
+namespace {
+
+using namespace std::chrono_literals;
+using json::Doc;
+using json::Value;
+
+meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
+meta::GroupVersionResource const kPods{"", "v1", "pods"};
+control::UserInfo const kAdmin{"admin", {"system:masters"}, {}};
+
+Value deployment(std::string image, std::int64_t replicas) {
+    Value object = *json::parse_value(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"default"},
+      "spec":{"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
+      "spec":{"containers":[{"name":"main","image":"","resources":{"requests":{"cpu":"4","nvidia.com/gpu":"1"},"limits":{"nvidia.com/gpu":"1"}}}]}}}})");
+    object.set({"spec", "replicas"}, replicas);
+    Value container = object.at({"spec", "template", "spec", "containers"})[0];
+    container["image"] = image;
+    object.set({"spec", "template", "spec", "containers"}, json::Array{container});
+    return object;
+}
+
+// A server with one simulated cluster.
+struct World {
+    explicit World(Context ctx) : scope(ctx) {}
+    Task<Status> start(Options options = {}) {
+        auto opened = co_await apiserver::ApiServer::open(scope.context(), std::make_shared<storage::MemoryEngine>(), {});
+        if (!opened) co_return std::unexpected(opened.error());
+        server = std::move(*opened);
+        client.emplace(server->transport("fleet", kAdmin), "test");
+        simulator.emplace(client::Client(server->transport("fleet", kAdmin), "simulator"), options);
+        scope.spawn(server->run_controllers(scope.context()));
+        scope.spawn(simulator->run(scope.context()));
+        co_return Status{};
+    }
+    Task<std::map<std::string, int>> images() {
+        std::map<std::string, int> counts;
+        auto const list = co_await client->list(scope.context(), kPods, {.ns = "default"});
+        EXPECT_TRUE(list) << list.error().message();
+        for (auto const& [key, pod] : (*list)["items"].elements()) ++counts[pod.at({"spec", "containers"})[0]["image"].string()];
+        co_return counts;
+    }
+    async::Scope scope;
+    std::unique_ptr<apiserver::ApiServer> server;
+    std::optional<client::Client> client;
+    std::optional<Simulator> simulator;
+};
+
+CO_TEST(Simulator, ADeploymentRollsAndKeepsItsHistory) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    CO_ASSERT_OK(co_await world.client->create(ctx, kDeployments, deployment("v1", 10)));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    Result<Doc> seen = co_await world.client->get(ctx, kDeployments, {"default", "web"});
+    CO_ASSERT_OK(seen);
+    EXPECT_EQ(seen->at({"status", "readyReplicas"}).as_int(), 10);
+    EXPECT_EQ(meta::condition(*seen, "Progressing")["reason"].as_string(), "NewReplicaSetAvailable");
+    EXPECT_TRUE(meta::condition_is_true(*seen, "Available"));
+    EXPECT_EQ(meta::annotation(*seen, "deployment.kubernetes.io/revision"), "1");
+
+    Value patch = *json::parse_value(R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":"v2"}]}}}})");
+    CO_ASSERT_OK(co_await world.client->patch(ctx, kDeployments, {"default", "web"}, client::PatchType::kStrategicMerge, patch));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    auto const counts = co_await world.images();
+    EXPECT_EQ(counts, (std::map<std::string, int>{{"v2", 10}}));
+    seen = co_await world.client->get(ctx, kDeployments, {"default", "web"});
+    EXPECT_EQ(meta::annotation(*seen, "deployment.kubernetes.io/revision"), "2");
+    EXPECT_EQ(seen->at({"status", "updatedReplicas"}).as_int(), 10);
+
+    CO_ASSERT_OK(co_await world.client->remove(ctx, kDeployments, {"default", "web"}));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    auto const left = co_await world.images();
+    EXPECT_TRUE(left.empty());
+    co_await world.scope.cancel_and_join();
+}
+
+CO_TEST(Simulator, PodsWaitForGpusAndAPausedDeploymentDoesNotRoll) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start({.nodes = 1, .gpus_per_node = 4}));
+    CO_ASSERT_OK(co_await world.client->create(ctx, kDeployments, deployment("v1", 5)));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    Result<Doc> seen = co_await world.client->get(ctx, kDeployments, {"default", "web"});
+    CO_ASSERT_OK(seen);
+    EXPECT_EQ(seen->at({"status", "readyReplicas"}).as_int(), 4);
+    auto const pods = co_await world.client->list(ctx, kPods, {.ns = "default"});
+    std::string message;
+    for (auto const& [key, pod] : (*pods)["items"].elements()) {
+        if (auto const condition = meta::condition(pod, "PodScheduled"); condition["status"].as_string() == "False") message = condition["message"].string();
+    }
+    EXPECT_EQ(message, "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.");
+
+    CO_ASSERT_OK(co_await world.client->patch(ctx, kDeployments, {"default", "web"}, client::PatchType::kStrategicMerge,
+                                              *json::parse_value(R"({"spec":{"paused":true,"replicas":2,"template":{"spec":{"containers":[{"name":"main","image":"v2"}]}}}})")));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    auto const counts = co_await world.images();
+    EXPECT_EQ(counts, (std::map<std::string, int>{{"v1", 2}}));
+    co_await world.scope.cancel_and_join();
+}
+
+}  // namespace
+}  // namespace aviary::simulator
