@@ -131,7 +131,12 @@ void Schema::Compiler::fill(Node& node, json::Doc const& schema, std::string con
     if (additional.is_object()) node.additional = node_for(additional, path);
     node.additional_any = additional.as_bool();
     if (schema["items"].is_object()) node.items = node_for(schema["items"], path + "[]");
-    if (structure_only_) return;
+    if (structure_only_) {
+        // Decoding takes null for nothing anywhere, and an object without fields for anything (RawExtension, FieldsV1).
+        node.nullable = true;
+        node.preserve_unknown |= node.type == "object" && node.properties.empty() && node.additional == nullptr;
+        return;
+    }
     for (auto const& [index, name] : schema["required"].elements()) node.required.push_back(name.string());
     for (auto const& [index, value] : schema["enum"].elements()) node.enumeration.push_back(value.thaw());
     node.minimum = number("minimum");
