@@ -99,6 +99,24 @@ bool same_managed_fields(Value const& left, Value const& right) {
     return strip(left) == strip(right);
 }
 
+// A null is an absent field to built-in kinds, as it is to the structs behind the real ones.
+void drop_nulls(Value& value) {
+    if (value.is_array()) {
+        for (Value& each : value.make_array()) drop_nulls(each);
+        return;
+    }
+    if (!value.is_object()) return;
+    std::vector<std::string> nulls;
+    for (auto& [key, child] : value.make_object()) {
+        if (child.is_null()) {
+            nulls.push_back(key);
+        } else {
+            drop_nulls(child);
+        }
+    }
+    for (std::string const& key : nulls) value.erase(key);
+}
+
 std::string revision_text(Doc const& object) { return meta::resource_version(object); }
 
 store::Revision revision_number(Doc const& object) { return static_cast<store::Revision>(parse_int(revision_text(object)).value_or(0)); }
@@ -108,6 +126,7 @@ store::Revision revision_number(Doc const& object) { return static_cast<store::R
 Status Cluster::check_fields(Call& call, Value& object) {
     ResourceInfo const& info = *call.resource;
     if (!object.is_object()) return fail(ErrorCode::kBadRequest, fmt::format("the object must be a JSON object, not {}", json::to_string(object.type())));
+    if (!info.custom) drop_nulls(object);
     std::string const api_version = object["apiVersion"].string();
     std::string const kind = object["kind"].string();
     if (kind.empty()) object["kind"] = info.kind;
