@@ -42,7 +42,7 @@ public:
     virtual ~Engine() = default;
 
     virtual Result<std::optional<std::string>> get(std::string_view key) const = 0;
-    // In key order over [begin, end); stops when the visitor answers false.
+    // In key order over [begin, end); stops when the visitor answers false. The visitor does not call the engine.
     virtual Status scan(std::string_view begin, std::string_view end,
                         std::function<bool(std::string_view key, std::string_view value)> const& visit) const = 0;
     // Completes on a later turn of the caller's loop once durable, in the order of the calls. Not cancelled by the context:

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
@@ -12,6 +13,7 @@
 #include <deque>
 #include <filesystem>
 #include <mutex>
+#include <shared_mutex>
 #include <thread>
 
 #include "core/async/wait.h"
@@ -41,16 +43,22 @@ Error error_of(rocksdb::Status const& status, std::string const& folder) {
     return Error(ErrorCode::kUnavailable, fmt::format("the store in {} failed: {}", folder, text));
 }
 
+// RocksDB's own log file ends the process once a full disk has refused it a line; errors reach us by status.
+class SilentLogger final : public rocksdb::Logger {
+public:
+    using rocksdb::Logger::Logv;
+    void Logv(char const*, va_list) override {}
+};
+
 rocksdb::Options rocks_options() {
     rocksdb::Options options;
     options.create_if_missing = true;
+    options.info_log = std::make_shared<SilentLogger>();
     options.compression = rocksdb::kLZ4Compression;
     options.write_buffer_size = 4 << 20;
     options.max_write_buffer_number = 2;
     options.max_open_files = 64;
-    options.keep_log_file_num = 1;
     options.max_manifest_file_size = 4 << 20;
-    options.info_log_level = rocksdb::ERROR_LEVEL;
     // Idle means idle: no statistics, no periodic work.
     options.stats_dump_period_sec = 0;
     options.stats_persist_period_sec = 0;
@@ -81,7 +89,11 @@ struct Job {
 class RocksEngine final : public Engine {
 public:
     RocksEngine(std::unique_ptr<rocksdb::DB> db, std::string folder, RocksOptions options)
-        : db_(std::move(db)), folder_(std::move(folder)), options_(options), writer_([this] { run_writer(); }) {}
+        : db_(std::move(db)),
+          folder_(std::move(folder)),
+          options_(options),
+          sequence_(db_->GetLatestSequenceNumber()),
+          writer_([this] { run_writer(); }) {}
 
     ~RocksEngine() override {
         {
@@ -94,6 +106,8 @@ public:
 
     Result<std::optional<std::string>> get(std::string_view key) const override {
         std::string value;
+        std::shared_lock const lock(db_mutex_);
+        if (!db_) return std::unexpected(*broken_);
         rocksdb::Status const status = db_->Get(rocksdb::ReadOptions(), slice(key), &value);
         if (status.IsNotFound()) return std::optional<std::string>();
         if (!status.ok()) return std::unexpected(error_of(status, folder_));
@@ -105,6 +119,8 @@ public:
                 std::function<bool(std::string_view, std::string_view)> const& visit) const override {
         rocksdb::ReadOptions reading;
         reading.fill_cache = false;
+        std::shared_lock const lock(db_mutex_);
+        if (!db_) return std::unexpected(*broken_);
         std::unique_ptr<rocksdb::Iterator> const each(db_->NewIterator(reading));
         for (each->Seek(slice(begin)); each->Valid(); each->Next()) {
             std::string_view const key(each->key().data(), each->key().size());
@@ -191,8 +207,8 @@ private:
         std::size_t taken = 0;
         bool sync = options_.durability == Durability::kCommit;
         for (std::size_t each = first; each < last; ++each) {
-            if (broken_ && jobs[each].failures <= broken_at_) {
-                jobs[each].error = broken_;
+            if (last_error_ && jobs[each].failures <= failed_up_to_) {
+                jobs[each].error = last_error_;
             } else {
                 add(group, jobs[each].batch);
                 sync = sync || jobs[each].batch.sync;
@@ -200,26 +216,63 @@ private:
             }
         }
         if (taken == 0) return;
-        rocksdb::Status status;
-        if (broken_) status = db_->Resume();
-        if (status.ok()) {
+        std::optional<Error> error;
+        if (broken_) error = reopen();
+        if (!error) {
             rocksdb::WriteOptions writing;
             writing.sync = sync;
-            status = db_->Write(writing, &group);
+            rocksdb::Status const status = db_->Write(writing, &group);
             if (sync) syncs_.fetch_add(1, std::memory_order_relaxed);
+            if (status.ok()) {
+                sequence_ = db_->GetLatestSequenceNumber();
+                return;
+            }
+            error = error_of(status, folder_);
+            close_broken(*error);
         }
-        if (status.ok()) {
-            broken_.reset();
-            return;
+        last_error_ = error;
+        failed_up_to_ = jobs[last - 1].failures;
+        for (std::size_t each = first; each < last; ++each) jobs[each].error = error;
+    }
+
+    // RocksDB does not resume after every failure of its log, so a store that failed is closed and opened anew. Until that
+    // succeeds it is open for reading, if it can be.
+    void close_broken(Error error) {
+        std::unique_lock const lock(db_mutex_);
+        broken_ = std::move(error);
+        db_.reset();
+        rocksdb::DB* raw = nullptr;
+        if (rocksdb::DB::OpenForReadOnly(rocks_options(), folder_, &raw).ok()) db_.reset(raw);
+    }
+
+    // What keeps it broken, if anything does.
+    std::optional<Error> reopen() {
+        {
+            std::unique_lock const lock(db_mutex_);
+            db_.reset();
+            rocksdb::DB* raw = nullptr;
+            rocksdb::Status const status = rocksdb::DB::Open(rocks_options(), folder_, &raw);
+            if (status.ok()) {
+                db_.reset(raw);
+                if (db_->GetLatestSequenceNumber() <= sequence_) {
+                    broken_.reset();
+                    return std::nullopt;
+                }
+                broken_ = Error(ErrorCode::kUnavailable,
+                                fmt::format("the store in {} failed in a way that leaves the outcome of the last writes open: restart this program", folder_));
+            } else {
+                broken_ = error_of(status, folder_);
+            }
         }
-        broken_ = error_of(status, folder_);
-        for (std::size_t each = first; each < last; ++each) {
-            if (!jobs[each].error) broken_at_ = std::max(broken_at_, jobs[each].failures);
-            jobs[each].error = broken_;
-        }
+        close_broken(*broken_);
+        return broken_;
     }
 
     void copy_to(Job& job) {
+        if (broken_) {
+            job.error = broken_;
+            return;
+        }
         rocksdb::Checkpoint* raw = nullptr;
         rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &raw);
         std::unique_ptr<rocksdb::Checkpoint> const copy(raw);
@@ -241,12 +294,16 @@ private:
         }
     }
 
-    std::unique_ptr<rocksdb::DB> db_;
+    mutable std::shared_mutex db_mutex_;    // whoever reads, or opens anew
+    std::unique_ptr<rocksdb::DB> db_;       // read-only while broken; null when not even that works
+    std::optional<Error> broken_;           // changed by the writer, under db_mutex_
     std::string folder_;
     RocksOptions options_;
     std::uint64_t failures_ = 0;            // the loop's
-    std::optional<Error> broken_;           // the writer's: the failure not yet followed by a success
-    std::uint64_t broken_at_ = 0;           // the writer's: jobs that knew no more failures than this fail with it
+    // The writer's own.
+    std::optional<Error> last_error_;
+    std::uint64_t failed_up_to_ = 0;        // jobs that knew no more failures than this fail with the last error
+    rocksdb::SequenceNumber sequence_ = 0;  // of the last write that succeeded
     std::mutex mutex_;
     std::condition_variable wakeup_;
     std::deque<Job> queue_;
