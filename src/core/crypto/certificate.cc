@@ -1,0 +1,150 @@
+#include "core/crypto/certificate.h"
+
+#include <fmt/format.h>
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include <memory>
+#include <span>
+
+#include "core/base/check.h"
+#include "core/base/strings.h"
+
+namespace aviary::crypto {
+
+namespace {
+
+template <auto Free>
+struct Deleter {
+    template <class T>
+    void operator()(T* pointer) const {
+        Free(pointer);
+    }
+};
+using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
+using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
+using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
+
+std::unexpected<Error> openssl_error(std::string_view what) {
+    char text[256] = "unknown";
+    ERR_error_string_n(ERR_get_error(), text, sizeof text);
+    ERR_clear_error();
+    return fail(ErrorCode::kInternal, fmt::format("{}: {}", what, text));
+}
+
+std::string read_all(BIO* bio) {
+    char* data = nullptr;
+    long const size = BIO_get_mem_data(bio, &data);
+    return {data, static_cast<std::size_t>(size)};
+}
+
+std::string to_pem(X509* certificate) {
+    Bio const bio(BIO_new(BIO_s_mem()));
+    PEM_write_bio_X509(bio.get(), certificate);
+    return read_all(bio.get());
+}
+
+std::string to_pem(EVP_PKEY* key) {
+    Bio const bio(BIO_new(BIO_s_mem()));
+    PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr);
+    return read_all(bio.get());
+}
+
+bool add_extension(X509* certificate, X509* issuer, int nid, std::string const& value) {
+    X509V3_CTX context;
+    X509V3_set_ctx_nodb(&context);
+    X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+    X509_EXTENSION* const extension = X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str());
+    if (extension == nullptr) return false;
+    bool const added = X509_add_ext(certificate, extension, -1) == 1;
+    X509_EXTENSION_free(extension);
+    return added;
+}
+
+void add_name(X509_NAME* name, char const* field, std::string const& value) {
+    X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8, reinterpret_cast<unsigned char const*>(value.data()), static_cast<int>(value.size()), -1, 0);
+}
+
+// A certificate without issuer and signature.
+Result<Certificate> blank(EVP_PKEY* key, Time now, Duration validity) {
+    Certificate certificate(X509_new());
+    X509_set_version(certificate.get(), 2);
+    std::string const serial = random_bytes(16);
+    BIGNUM* const number = BN_bin2bn(reinterpret_cast<unsigned char const*>(serial.data()), static_cast<int>(serial.size()), nullptr);
+    BN_clear_bit(number, 127);
+    BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate.get()));
+    BN_free(number);
+    auto const seconds = [](Time time) { return static_cast<time_t>(std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count()); };
+    ASN1_TIME_set(X509_getm_notBefore(certificate.get()), seconds(now - std::chrono::hours(1)));
+    ASN1_TIME_set(X509_getm_notAfter(certificate.get()), seconds(now + validity));
+    if (X509_set_pubkey(certificate.get(), key) != 1) return openssl_error("setting the public key");
+    return certificate;
+}
+
+}  // namespace
+
+Result<KeyPair> create_authority(std::string_view common_name, Time now, Duration validity) {
+    Key const key(EVP_EC_gen("P-256"));
+    if (!key) return openssl_error("creating a key");
+    Certificate certificate = TRY(blank(key.get(), now, validity));
+    X509_NAME* const name = X509_get_subject_name(certificate.get());
+    add_name(name, "CN", std::string(common_name));
+    X509_set_issuer_name(certificate.get(), name);
+    bool const extended = add_extension(certificate.get(), certificate.get(), NID_basic_constraints, "critical,CA:TRUE") &&
+                          add_extension(certificate.get(), certificate.get(), NID_key_usage, "critical,keyCertSign,cRLSign,digitalSignature") &&
+                          add_extension(certificate.get(), certificate.get(), NID_subject_key_identifier, "hash");
+    if (!extended || X509_sign(certificate.get(), key.get(), EVP_sha256()) == 0) return openssl_error("signing the authority");
+    return KeyPair{to_pem(certificate.get()), to_pem(key.get())};
+}
+
+Result<KeyPair> issue(KeyPair const& authority, CertificateRequest const& request, Time now) {
+    Bio const certificate_bio(BIO_new_mem_buf(authority.certificate_pem.data(), static_cast<int>(authority.certificate_pem.size())));
+    Certificate const issuer(PEM_read_bio_X509(certificate_bio.get(), nullptr, nullptr, nullptr));
+    Bio const key_bio(BIO_new_mem_buf(authority.key_pem.data(), static_cast<int>(authority.key_pem.size())));
+    Key const issuer_key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
+    if (!issuer || !issuer_key) return openssl_error("reading the authority");
+    Key const key(EVP_EC_gen("P-256"));
+    if (!key) return openssl_error("creating a key");
+    Certificate certificate = TRY(blank(key.get(), now, request.validity));
+    X509_NAME* const name = X509_get_subject_name(certificate.get());
+    for (std::string const& organisation : request.organisations) add_name(name, "O", organisation);
+    add_name(name, "CN", request.common_name);
+    X509_set_issuer_name(certificate.get(), X509_get_subject_name(issuer.get()));
+    std::string alternatives;
+    for (std::string const& dns : request.dns_names) alternatives += (alternatives.empty() ? "DNS:" : ",DNS:") + dns;
+    for (std::string const& address : request.addresses) alternatives += (alternatives.empty() ? "IP:" : ",IP:") + address;
+    bool const server = !alternatives.empty();
+    bool extended = add_extension(certificate.get(), issuer.get(), NID_basic_constraints, "critical,CA:FALSE") &&
+                    add_extension(certificate.get(), issuer.get(), NID_key_usage, "critical,digitalSignature,keyEncipherment") &&
+                    add_extension(certificate.get(), issuer.get(), NID_ext_key_usage, server ? "serverAuth" : "clientAuth") &&
+                    add_extension(certificate.get(), issuer.get(), NID_authority_key_identifier, "keyid");
+    if (server) extended = extended && add_extension(certificate.get(), issuer.get(), NID_subject_alt_name, alternatives);
+    if (!extended || X509_sign(certificate.get(), issuer_key.get(), EVP_sha256()) == 0) return openssl_error("signing a certificate");
+    return KeyPair{to_pem(certificate.get()), to_pem(key.get())};
+}
+
+std::string sha256_hex(std::string_view bytes) {
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    SHA256(reinterpret_cast<unsigned char const*>(bytes.data()), bytes.size(), digest);
+    return hex(std::span(digest));
+}
+
+std::string random_bytes(std::size_t count) {
+    std::string bytes(count, '\0');
+    AVIARY_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(count)) == 1);
+    return bytes;
+}
+
+bool constant_time_equal(std::string_view left, std::string_view right) {
+    return left.size() == right.size() && CRYPTO_memcmp(left.data(), right.data(), left.size()) == 0;
+}
+
+}  // namespace aviary::crypto

@@ -1,0 +1,38 @@
+// Certificates of our own authority: a CA, and server and client certificates under it (ECDSA P-256, PEM). OpenSSL ends here and
+// in net/. Thread-safe.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/base/time.h"
+
+namespace aviary::crypto {
+
+// A certificate and its private key; the key must never be logged.
+struct KeyPair {
+    std::string certificate_pem;
+    std::string key_pem;
+};
+
+struct CertificateRequest {
+    std::string common_name;
+    std::vector<std::string> organisations;   // Kubernetes reads groups from here
+    std::vector<std::string> dns_names;       // with addresses: a server certificate; without both: a client's
+    std::vector<std::string> addresses;       // "127.0.0.1"
+    Duration validity = std::chrono::hours(24 * 365);
+};
+
+// Valid from an hour before `now`, for clocks that differ.
+Result<KeyPair> create_authority(std::string_view common_name, Time now, Duration validity = std::chrono::hours(24 * 3650));
+Result<KeyPair> issue(KeyPair const& authority, CertificateRequest const& request, Time now);
+
+// Lower-case hex.
+std::string sha256_hex(std::string_view bytes);
+std::string random_bytes(std::size_t count);
+// Takes the same time wherever the two differ.
+bool constant_time_equal(std::string_view left, std::string_view right);
+
+}  // namespace aviary::crypto

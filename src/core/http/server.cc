@@ -1,0 +1,215 @@
+#include "core/http/server.h"
+
+#include <fmt/format.h>
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include <array>
+
+#include "core/base/strings.h"
+
+namespace aviary::http {
+
+namespace beast_http = boost::beast::http;
+using boost::system::error_code;
+
+std::string_view find_header(Headers const& headers, std::string_view name) {
+    for (auto const& [key, value] : headers) {
+        if (iequals(key, name)) return value;
+    }
+    return {};
+}
+
+namespace {
+
+std::string_view reason(int status) {
+    auto const text = beast_http::obsolete_reason(static_cast<beast_http::status>(status));
+    return {text.data(), text.size()};
+}
+
+void append_head(std::string& out, Response const& response, bool keep_alive, bool chunked) {
+    fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\n", response.status, reason(response.status));
+    for (auto const& [key, value] : response.headers) {
+        out += key;
+        out += ": ";
+        // A line break in a value would begin another header.
+        for (char letter : value) out += letter == '\r' || letter == '\n' ? ' ' : letter;
+        out += "\r\n";
+    }
+    if (chunked) {
+        out += "Transfer-Encoding: chunked\r\n";
+    } else if (response.status != 304 && response.status != 204) {
+        fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", response.body.size());
+    }
+    if (!keep_alive) out += "Connection: close\r\n";
+    out += "\r\n";
+}
+
+Response plain(int status, std::string text) {
+    Response response;
+    response.status = status;
+    response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
+    response.body = std::move(text);
+    return response;
+}
+
+// Why a message could not be read, as an answer.
+Response refusal(error_code const& problem, ServerLimits const& limits) {
+    if (problem == beast_http::error::body_limit) {
+        return plain(413, fmt::format("the request body is over the limit of {} bytes (max_body_bytes)\n", limits.max_body_bytes));
+    }
+    if (problem == beast_http::error::header_limit) {
+        return plain(431, fmt::format("the request header is over the limit of {} bytes (max_header_bytes)\n", limits.max_header_bytes));
+    }
+    return plain(400, fmt::format("malformed HTTP request: {}\n", problem.message()));
+}
+
+class Connection {
+public:
+    Connection(std::unique_ptr<net::Stream> stream, Handler& handler, ServerLimits const& limits)
+        : stream_(std::move(stream)), handler_(handler), limits_(limits) {}
+
+    Task<void> run(Context ctx) {
+        Status const shaken = co_await stream_->handshake(ctx.with_timeout(limits_.handshake_timeout));
+        if (!shaken) {
+            stream_->close();
+            co_return;
+        }
+        bool more = true;
+        while (more && ctx.check()) more = co_await serve_one(ctx);
+        stream_->close();
+    }
+
+private:
+    // False when the connection is over.
+    Task<bool> serve_one(Context ctx) {
+        beast_http::request_parser<beast_http::string_body> parser;
+        parser.eager(true);
+        parser.header_limit(static_cast<std::uint32_t>(limits_.max_header_bytes));
+        parser.body_limit(limits_.max_body_bytes);
+        error_code problem;
+        bool continued = false;
+        Context waiting = ctx.with_timeout(buffer_.empty() ? limits_.idle_timeout : limits_.header_timeout);
+        while (!parser.is_done()) {
+            if (!buffer_.empty()) {
+                std::size_t const used = parser.put(boost::asio::const_buffer(buffer_.data(), buffer_.size()), problem);
+                buffer_.erase(0, used);
+                if (problem == beast_http::error::need_more) problem = {};
+                if (problem) {
+                    Response answer = refusal(problem, limits_);
+                    (void)co_await send(ctx, std::move(answer), false);
+                    co_return false;
+                }
+                if (parser.is_done()) break;
+                if (!continued && parser.is_header_done() && iequals(std::string(parser.get()["Expect"]), "100-continue")) {
+                    continued = true;
+                    Status const told = co_await stream_->write(ctx.with_timeout(limits_.write_timeout), "HTTP/1.1 100 Continue\r\n\r\n");
+                    if (!told) co_return false;
+                }
+            }
+            std::array<char, 16 << 10> space;
+            Result<std::size_t> const count = co_await stream_->read_some(waiting, space);
+            if (!count || *count == 0) co_return false;
+            if (buffer_.empty() && !parser.got_some()) waiting = ctx.with_timeout(limits_.header_timeout);
+            buffer_.append(space.data(), *count);
+        }
+        auto message = parser.release();
+        Request request;
+        request.method = std::string(message.method_string());
+        request.target = std::string(message.target());
+        bool const keep_alive = message.keep_alive();
+        for (auto const& field : message) request.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+        request.body = std::move(message.body());
+        bool const head = request.method == "HEAD";
+        Response response = co_await handler_.handle(ctx, std::move(request), stream_->peer());
+        if (response.stream) {
+            bool const sent = co_await send_stream(ctx, std::move(response));
+            co_return sent && keep_alive;
+        }
+        if (head) response.body.clear();
+        bool const sent = co_await send(ctx, std::move(response), keep_alive);
+        co_return sent && keep_alive;
+    }
+
+    Task<bool> send(Context ctx, Response response, bool keep_alive) {
+        std::string out;
+        out.reserve(512 + response.body.size());
+        append_head(out, response, keep_alive, false);
+        out += response.body;
+        Status const written = co_await stream_->write(ctx.with_timeout(limits_.write_timeout), out);
+        co_return written.has_value();
+    }
+
+    Task<bool> send_stream(Context ctx, Response response) {
+        std::string out;
+        append_head(out, response, true, true);
+        std::unique_ptr<BodyStream> const body = std::move(response.stream);
+        while (true) {
+            if (!out.empty()) {
+                Status const written = co_await stream_->write(ctx.with_timeout(limits_.write_timeout), out);
+                if (!written) co_return false;
+            }
+            Result<std::optional<std::string>> part = co_await body->next(ctx);
+            if (!part) co_return false;   // cut: the client must not take it for the end
+            out.clear();
+            if (!*part) {
+                Status const written = co_await stream_->write(ctx.with_timeout(limits_.write_timeout), "0\r\n\r\n");
+                co_return written.has_value();
+            }
+            if ((*part)->empty()) continue;
+            fmt::format_to(std::back_inserter(out), "{:x}\r\n", (*part)->size());
+            out += **part;
+            out += "\r\n";
+        }
+    }
+
+    std::unique_ptr<net::Stream> stream_;
+    Handler& handler_;
+    ServerLimits const& limits_;
+    std::string buffer_;
+};
+
+Task<void> serve(Context ctx, std::unique_ptr<net::Stream> stream, Handler& handler, ServerLimits const& limits, std::size_t& open) {
+    Connection connection(std::move(stream), handler, limits);
+    co_await connection.run(ctx);
+    --open;
+}
+
+}  // namespace
+
+struct Server::Impl {
+    std::unique_ptr<net::Listener> listener;
+    std::shared_ptr<Handler> handler;
+    ServerLimits limits;
+    std::size_t open = 0;
+};
+
+Server::Server(std::unique_ptr<net::Listener> listener, std::shared_ptr<Handler> handler, ServerLimits limits)
+    : impl_(std::make_unique<Impl>(Impl{std::move(listener), std::move(handler), limits})) {}
+
+Server::~Server() = default;
+
+std::uint16_t Server::port() const { return impl_->listener->port(); }
+
+Task<void> Server::run(Context ctx) {
+    async::Scope scope(ctx);
+    while (ctx.check()) {
+        Result<std::unique_ptr<net::Stream>> stream = co_await impl_->listener->accept(scope.context());
+        if (!stream) {
+            if (stream.error().is(ErrorCode::kCancelled)) break;
+            ctx.log().warning("accepting a connection failed", {{"error", stream.error().message()}});
+            (void)co_await async::sleep_for(scope.context(), std::chrono::milliseconds(100));   // out of descriptors: let some go
+            continue;
+        }
+        if (impl_->open >= impl_->limits.max_connections) {
+            ctx.log().warning("connection refused: max_connections are open", {{"limit", impl_->limits.max_connections}});
+            continue;
+        }
+        ++impl_->open;
+        scope.spawn(serve(scope.context(), std::move(*stream), *impl_->handler, impl_->limits, impl_->open));
+    }
+    co_await scope.cancel_and_join();
+}
+
+}  // namespace aviary::http

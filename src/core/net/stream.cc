@@ -1,0 +1,293 @@
+#include "core/net/stream.h"
+
+#include <fmt/format.h>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/asio/write.hpp>
+
+#include <optional>
+
+#include "core/async/wait.h"
+
+namespace aviary::net {
+
+namespace asio = boost::asio;
+namespace ssl = boost::asio::ssl;
+using tcp = asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+struct ServerTls final : TlsServer {
+    ServerTls() : context(ssl::context::tls_server) {}
+    ssl::context context;
+};
+
+struct ClientTls final : TlsClient {
+    ClientTls() : context(ssl::context::tls_client) {}
+    ssl::context context;
+    bool insecure = false;
+};
+
+Error net_error(error_code const& problem) { return Error(ErrorCode::kUnavailable, problem.message()); }
+
+// What an asio operation left; outlives a wait that was given up.
+struct Outcome {
+    error_code problem;
+    std::size_t bytes = 0;
+    bool done = false;
+    async::Waiter* waiter = nullptr;
+
+    void finish(error_code const& error, std::size_t count) {
+        problem = error;
+        bytes = count;
+        done = true;
+        if (waiter != nullptr) waiter->wake();
+    }
+};
+
+// Waits for an operation that was started with a handler for `outcome`. When the context ends first, `abandon` makes the
+// operation end, and its end is waited for: its buffers belong to the caller.
+template <class Abandon>
+Task<Result<std::size_t>> finish(Context ctx, std::shared_ptr<Outcome> outcome, Abandon abandon) {
+    if (!outcome->done) {
+        Status waited;
+        {
+            async::Waiter waiter(ctx);
+            outcome->waiter = &waiter;
+            waited = co_await waiter;
+            outcome->waiter = nullptr;
+        }
+        if (!waited && !outcome->done) {
+            abandon();
+            while (!outcome->done) {
+                async::Waiter last{Context(ctx.executor())};
+                outcome->waiter = &last;
+                (void)co_await last;
+                outcome->waiter = nullptr;
+            }
+            co_return std::unexpected(waited.error());
+        }
+    }
+    if (outcome->problem) co_return std::unexpected(net_error(outcome->problem));
+    co_return outcome->bytes;
+}
+
+Peer subject_of(X509* certificate) {
+    Peer peer;
+    if (certificate == nullptr) return peer;
+    X509_NAME* const name = X509_get_subject_name(certificate);
+    for (int index = 0; index < X509_NAME_entry_count(name); ++index) {
+        X509_NAME_ENTRY* const entry = X509_NAME_get_entry(name, index);
+        int const kind = OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry));
+        unsigned char* text = nullptr;
+        int const length = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(entry));
+        if (length < 0) continue;
+        std::string value(reinterpret_cast<char*>(text), static_cast<std::size_t>(length));
+        OPENSSL_free(text);
+        if (kind == NID_commonName) peer.common_name = std::move(value);
+        if (kind == NID_organizationName) peer.organisations.push_back(std::move(value));
+    }
+    return peer;
+}
+
+// Plain or TLS by whether there is a context.
+class TcpStream final : public Stream {
+public:
+    TcpStream(tcp::socket socket, std::shared_ptr<void> keep, ssl::context* context) : keep_(std::move(keep)), plain_(std::move(socket)) {
+        error_code ignored;
+        plain_.set_option(tcp::no_delay(true), ignored);
+        auto const remote = plain_.remote_endpoint(ignored);
+        if (!ignored) peer_.address = fmt::format("{}:{}", remote.address().to_string(), remote.port());
+        if (context != nullptr) secure_.emplace(plain_, *context);
+    }
+
+    void expect_host(std::string const& host, bool insecure) {
+        client_ = true;
+        if (insecure) {
+            secure_->set_verify_mode(ssl::verify_none);
+            return;
+        }
+        secure_->set_verify_mode(ssl::verify_peer);
+        secure_->set_verify_callback(ssl::host_name_verification(host));
+        SSL_set_tlsext_host_name(secure_->native_handle(), host.c_str());
+    }
+
+    Task<Status> handshake(Context ctx) override {
+        if (!secure_) co_return Status{};
+        auto outcome = std::make_shared<Outcome>();
+        secure_->async_handshake(client_ ? ssl::stream_base::client : ssl::stream_base::server, [outcome](error_code const& problem) { outcome->finish(problem, 0); });
+        CO_TRY(co_await finish(ctx, outcome, [this] { close(); }));
+        if (!client_) {
+            X509* const certificate = SSL_get1_peer_certificate(secure_->native_handle());
+            Peer subject = subject_of(certificate);
+            if (certificate != nullptr) X509_free(certificate);
+            subject.address = peer_.address;
+            peer_ = std::move(subject);
+        }
+        co_return Status{};
+    }
+
+    Task<Result<std::size_t>> read_some(Context ctx, std::span<char> buffer) override {
+        auto outcome = std::make_shared<Outcome>();
+        auto const handler = [outcome](error_code const& problem, std::size_t count) { outcome->finish(problem, count); };
+        asio::mutable_buffer const space(buffer.data(), buffer.size());
+        if (secure_) {
+            secure_->async_read_some(space, handler);
+        } else {
+            plain_.async_read_some(space, handler);
+        }
+        Result<std::size_t> result = co_await finish(ctx, outcome, [this] { close(); });
+        bool const ended = outcome->problem == asio::error::eof || outcome->problem == ssl::error::stream_truncated;
+        if (!result && outcome->done && ended && !outcome->bytes) co_return std::size_t{0};
+        co_return std::move(result);
+    }
+
+    Task<Status> write(Context ctx, std::string_view bytes) override {
+        auto outcome = std::make_shared<Outcome>();
+        auto const handler = [outcome](error_code const& problem, std::size_t count) { outcome->finish(problem, count); };
+        asio::const_buffer const data(bytes.data(), bytes.size());
+        if (secure_) {
+            asio::async_write(*secure_, data, handler);
+        } else {
+            asio::async_write(plain_, data, handler);
+        }
+        CO_TRY(co_await finish(ctx, outcome, [this] { close(); }));
+        co_return Status{};
+    }
+
+    void close() override {
+        error_code ignored;
+        plain_.close(ignored);
+    }
+
+    Peer const& peer() const override { return peer_; }
+
+private:
+    std::shared_ptr<void> keep_;   // the TLS context
+    tcp::socket plain_;
+    std::optional<ssl::stream<tcp::socket&>> secure_;
+    Peer peer_;
+    bool client_ = false;
+};
+
+class TcpListener final : public Listener {
+public:
+    TcpListener(tcp::acceptor acceptor, std::shared_ptr<TlsServer> tls) : acceptor_(std::move(acceptor)), tls_(std::move(tls)) {}
+
+    std::uint16_t port() const override { return acceptor_.local_endpoint().port(); }
+
+    Task<Result<std::unique_ptr<Stream>>> accept(Context ctx) override {
+        auto outcome = std::make_shared<Outcome>();
+        tcp::socket socket(acceptor_.get_executor());
+        acceptor_.async_accept(socket, [outcome](error_code const& problem) { outcome->finish(problem, 0); });
+        CO_TRY(co_await finish(ctx, outcome, [this] {
+            error_code ignored;
+            acceptor_.cancel(ignored);
+        }));
+        ssl::context* const context = tls_ ? &static_cast<ServerTls&>(*tls_).context : nullptr;
+        co_return std::make_unique<TcpStream>(std::move(socket), tls_, context);
+    }
+
+    void close() override {
+        error_code ignored;
+        acceptor_.close(ignored);
+    }
+
+private:
+    tcp::acceptor acceptor_;
+    std::shared_ptr<TlsServer> tls_;
+};
+
+std::unexpected<Error> bad_credentials(std::string_view what, error_code const& problem) {
+    return fail(ErrorCode::kInvalid, fmt::format("{}: {}", what, problem.message()));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<TlsServer>> TlsServer::create(std::string certificate, std::string key, std::string client_authority) {
+    auto tls = std::make_shared<ServerTls>();
+    error_code problem;
+    tls->context.use_certificate_chain(asio::buffer(certificate), problem);
+    if (problem) return bad_credentials("server certificate", problem);
+    tls->context.use_private_key(asio::buffer(key), ssl::context::pem, problem);
+    if (problem) return bad_credentials("server key", problem);
+    if (!client_authority.empty()) {
+        tls->context.add_certificate_authority(asio::buffer(client_authority), problem);
+        if (problem) return bad_credentials("client authority", problem);
+        tls->context.set_verify_mode(ssl::verify_peer);   // asked for, not demanded
+    }
+    SSL_CTX_set_min_proto_version(tls->context.native_handle(), TLS1_2_VERSION);
+    static constexpr unsigned char kSession[] = "aviary";
+    SSL_CTX_set_session_id_context(tls->context.native_handle(), kSession, sizeof kSession - 1);
+    return std::shared_ptr<TlsServer>(std::move(tls));
+}
+
+Result<std::shared_ptr<TlsClient>> TlsClient::create(std::string authority, std::string certificate, std::string key, bool insecure) {
+    auto tls = std::make_shared<ClientTls>();
+    tls->insecure = insecure;
+    error_code problem;
+    if (authority.empty()) {
+        tls->context.set_default_verify_paths(problem);
+    } else {
+        tls->context.add_certificate_authority(asio::buffer(authority), problem);
+    }
+    if (problem) return bad_credentials("certificate authority", problem);
+    if (!certificate.empty()) {
+        tls->context.use_certificate_chain(asio::buffer(certificate), problem);
+        if (problem) return bad_credentials("client certificate", problem);
+        tls->context.use_private_key(asio::buffer(key), ssl::context::pem, problem);
+        if (problem) return bad_credentials("client key", problem);
+    }
+    return std::shared_ptr<TlsClient>(std::move(tls));
+}
+
+Result<std::unique_ptr<Listener>> Listener::listen(async::AsioExecutor& executor, std::uint16_t port, std::shared_ptr<TlsServer> tls) {
+    tcp::acceptor acceptor(executor.io_context());
+    error_code problem;
+    tcp::endpoint const endpoint(asio::ip::address_v4::loopback(), port);
+    acceptor.open(endpoint.protocol(), problem);
+    if (!problem) acceptor.set_option(tcp::acceptor::reuse_address(true), problem);
+    if (!problem) acceptor.bind(endpoint, problem);
+    if (!problem) acceptor.listen(1024, problem);
+    if (problem == asio::error::address_in_use) {
+        return fail(ErrorCode::kUnavailable, fmt::format("port {} is in use by another process: choose another with --port", port));
+    }
+    if (problem) return fail(ErrorCode::kUnavailable, fmt::format("listening on 127.0.0.1:{}: {}", port, problem.message()));
+    return std::unique_ptr<Listener>(std::make_unique<TcpListener>(std::move(acceptor), std::move(tls)));
+}
+
+Task<Result<std::unique_ptr<Stream>>> connect(Context ctx, async::AsioExecutor& executor, std::string host, std::uint16_t port, std::shared_ptr<TlsClient> tls) {
+    auto resolver = std::make_shared<tcp::resolver>(executor.io_context());
+    tcp::resolver::results_type addresses;
+    {
+        auto outcome = std::make_shared<Outcome>();
+        resolver->async_resolve(host, std::to_string(port), [outcome, resolver, &addresses](error_code const& problem, tcp::resolver::results_type found) {
+            if (!problem) addresses = std::move(found);
+            outcome->finish(problem, 0);
+        });
+        Result<std::size_t> const resolved = co_await finish(ctx, outcome, [resolver] { resolver->cancel(); });
+        if (!resolved) co_return std::unexpected(resolved.error().context("looking up " + host));
+    }
+    tcp::socket socket(executor.io_context());
+    {
+        auto outcome = std::make_shared<Outcome>();
+        asio::async_connect(socket, addresses, [outcome](error_code const& problem, tcp::endpoint const&) { outcome->finish(problem, 0); });
+        Result<std::size_t> const connected = co_await finish(ctx, outcome, [&socket] {
+            error_code ignored;
+            socket.close(ignored);
+        });
+        if (!connected) co_return std::unexpected(connected.error().context(fmt::format("connecting to {}:{}", host, port)));
+    }
+    ssl::context* const context = tls ? &static_cast<ClientTls&>(*tls).context : nullptr;
+    auto stream = std::make_unique<TcpStream>(std::move(socket), tls, context);
+    if (tls) {
+        stream->expect_host(host, static_cast<ClientTls&>(*tls).insecure);
+        Status const shaken = co_await stream->handshake(ctx);
+        if (!shaken) co_return std::unexpected(shaken.error().context(fmt::format("TLS handshake with {}:{}", host, port)));
+    }
+    co_return std::unique_ptr<Stream>(std::move(stream));
+}
+
+}  // namespace aviary::net

@@ -1,0 +1,67 @@
+// Streams over TCP, plain or TLS. asio and OpenSSL end here. Each stream lives on the loop of the executor it was made with; one
+// read and one write may be under way at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/async/asio_executor.h"
+#include "core/async/context.h"
+#include "core/async/task.h"
+
+namespace aviary::net {
+
+// Who is at the other end: the subject of its verified client certificate (empty without one), and its address.
+struct Peer {
+    std::string common_name;
+    std::vector<std::string> organisations;
+    std::string address;
+};
+
+class Stream {
+public:
+    virtual ~Stream() = default;
+    // TLS: agrees on keys and checks certificates; before anything else, once.
+    virtual Task<Status> handshake(Context ctx) = 0;
+    // At least one byte; 0 at the end of the stream. After an error, a timeout or a cancellation the stream is dead.
+    virtual Task<Result<std::size_t>> read_some(Context ctx, std::span<char> buffer) = 0;
+    // All of it. The bytes must outlive the call.
+    virtual Task<Status> write(Context ctx, std::string_view bytes) = 0;
+    virtual void close() = 0;
+    virtual Peer const& peer() const = 0;
+};
+
+// Shared by all connections; built once.
+class TlsServer {
+public:
+    // PEM. With a client authority, clients may show a certificate, which must then be under it.
+    static Result<std::shared_ptr<TlsServer>> create(std::string certificate, std::string key, std::string client_authority = {});
+    virtual ~TlsServer() = default;
+};
+
+class TlsClient {
+public:
+    // PEM; an empty authority is the system's, an empty certificate none.
+    static Result<std::shared_ptr<TlsClient>> create(std::string authority, std::string certificate = {}, std::string key = {}, bool insecure = false);
+    virtual ~TlsClient() = default;
+};
+
+class Listener {
+public:
+    // On the loopback address; port 0 takes a free one. An Error names the port when it is in use.
+    static Result<std::unique_ptr<Listener>> listen(async::AsioExecutor& executor, std::uint16_t port, std::shared_ptr<TlsServer> tls = {});
+    virtual ~Listener() = default;
+    virtual std::uint16_t port() const = 0;
+    // The next connection, before its handshake.
+    virtual Task<Result<std::unique_ptr<Stream>>> accept(Context ctx) = 0;
+    virtual void close() = 0;
+};
+
+// Resolves, connects and shakes hands.
+Task<Result<std::unique_ptr<Stream>>> connect(Context ctx, async::AsioExecutor& executor, std::string host, std::uint16_t port, std::shared_ptr<TlsClient> tls = {});
+
+}  // namespace aviary::net
