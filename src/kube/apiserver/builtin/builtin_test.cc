@@ -8,6 +8,7 @@
 #include "core/json/write.h"
 #include "kube/apiserver/builtin/convert.h"
 #include "kube/apiserver/builtin/internal/shape.h"
+#include "kube/apiserver/builtin/protobuf.h"
 #include "kube/apiserver/builtin/roles.h"
 #include "kube/patch/type_tree.h"
 #include "kube/schema/schema.h"
@@ -204,6 +205,22 @@ TEST(Builtin, AutoscalersGoThroughTheOldVersionUnharmed) {
     EXPECT_FALSE(old["spec"].contains("metrics"));
     to_version(old, "autoscaling/v2");
     EXPECT_TRUE(old == autoscaler) << json::write(old);
+}
+
+TEST(Builtin, ReadsWhatKubectlSendsAsProtobuf) {
+    // The bytes of `kubectl create ns x1`.
+    std::string const body(
+        "k8s\0\n\x0f\n\x02v1\x12\tNamespace\x12\x1a\n\x12\n\x02x1\x12\0\x1a\0\"\0*\0"
+        "2\0"
+        "8\0"
+        "B\0\x12\0\x1a\x02\n\0\x1a\0\"\0",
+        53);
+    auto decoded = decode_protobuf(body);
+    ASSERT_TRUE(decoded) << decoded.error().message();
+    EXPECT_EQ(json::write(*decoded),
+              R"({"metadata":{"name":"x1"},"spec":{},"status":{},"apiVersion":"v1","kind":"Namespace"})");
+    EXPECT_TRUE(decode_protobuf("k8s").error().is(ErrorCode::kBadRequest));
+    for (std::size_t i = 0; i + 1 < body.size(); ++i) (void)decode_protobuf(std::string_view(body).substr(0, i));
 }
 
 TEST(Builtin, DefaultRolesHaveTheirRules) {

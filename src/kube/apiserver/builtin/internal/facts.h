@@ -7,7 +7,8 @@
 
 namespace aviary::builtin::internal {
 
-// {"version", "resources": […], "types": {name: OpenAPI v3 schema}, "empties": {name: [field]}, "roles": […]}
+// {"version", "resources": […], "types": {name: OpenAPI v3 schema}, "empties": {name: [field]},
+// "numbers": {name: protobuf field numbers}, "roles": […]}
 extern std::string_view const kFactsText;
 
 // The text, parsed on first use.

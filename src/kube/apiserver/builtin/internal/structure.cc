@@ -13,6 +13,19 @@ namespace aviary::builtin::internal {
 
 namespace {
 
+using Index = std::map<std::string_view, json::Doc>;
+
+Index index_of(std::string_view section) {
+    Index made;
+    for (auto [name, value] : facts()[section].members()) made.emplace(name, value);
+    return made;
+}
+
+json::Doc look_up(Index const& index, std::string_view name) {
+    auto found = index.find(name);
+    return found == index.end() ? json::Doc() : found->second;
+}
+
 json::Doc resolve(std::string_view reference) {
     return reference.starts_with(kSchemaPrefix) ? type_schema(reference.substr(kSchemaPrefix.size())) : json::Doc();
 }
@@ -25,13 +38,30 @@ json::Doc reference_to(std::string_view type) {
 }   // namespace
 
 json::Doc type_schema(std::string_view type) {
-    static std::map<std::string_view, json::Doc> const index = [] {
-        std::map<std::string_view, json::Doc> made;
-        for (auto [name, schema] : facts()["types"].members()) made.emplace(name, schema);
+    static Index const index = index_of("types");
+    return look_up(index, type);
+}
+
+json::Doc field_numbers(std::string_view type) {
+    static Index const index = index_of("numbers");
+    return look_up(index, type);
+}
+
+std::string type_of_kind(std::string_view api_version, std::string_view kind) {
+    // Options go with every group.
+    if (kind == "DeleteOptions") return fmt::format("{}{}", kMetaTypes, kind);
+    static std::map<std::string, std::string, std::less<>> const types = [] {
+        std::map<std::string, std::string, std::less<>> made;
+        for (auto [name, schema] : facts()["types"].members()) {
+            for (auto [_, entry] : schema["x-kubernetes-group-version-kind"].elements()) {
+                std::string version = meta::api_version(entry["group"].as_string(), entry["version"].as_string());
+                made.emplace(fmt::format("{} {}", version, entry["kind"].as_string()), name);
+            }
+        }
         return made;
     }();
-    auto found = index.find(type);
-    return found == index.end() ? json::Doc() : found->second;
+    auto found = types.find(fmt::format("{} {}", api_version, kind));
+    return found == types.end() ? std::string() : found->second;
 }
 
 std::shared_ptr<schema::Schema const> structural_schema(std::string_view type) {
