@@ -1,0 +1,90 @@
+// The labels, annotations, finalizers and words of OpenKruise Rollouts. Part of the API: spelled as upstream spells them.
+#pragma once
+
+#include <string_view>
+
+namespace aviary::apis {
+
+inline constexpr std::string_view kRolloutsGroup = "rollouts.kruise.io";
+
+// On workloads.
+inline constexpr std::string_view kWorkloadTypeLabel = "rollouts.kruise.io/workload-type";
+inline constexpr std::string_view kInProgressingAnnotation = "rollouts.kruise.io/in-progressing";
+inline constexpr std::string_view kControlInfoAnnotation = "batchrelease.rollouts.kruise.io/control-info";
+inline constexpr std::string_view kStableRevisionLabel = "rollouts.kruise.io/stable-revision";
+inline constexpr std::string_view kAdvancedDeploymentLabel = "rollouts.kruise.io/controlled-by-advanced-deployment-controller";
+inline constexpr std::string_view kDeploymentStrategyAnnotation = "rollouts.kruise.io/deployment-strategy";
+inline constexpr std::string_view kDeploymentExtraStatusAnnotation = "rollouts.kruise.io/deployment-extra-status";
+inline constexpr std::string_view kOriginalDeploymentStrategyAnnotation = "rollouts.kruise.io/original-deployment-strategy";
+
+// On pods; the id also stands on workloads, as a label or an annotation.
+inline constexpr std::string_view kRolloutIdLabel = "rollouts.kruise.io/rollout-id";
+inline constexpr std::string_view kRolloutBatchIdLabel = "rollouts.kruise.io/rollout-batch-id";
+inline constexpr std::string_view kNoNeedUpdateLabel = "rollouts.kruise.io/no-need-update";
+
+// On Rollouts and BatchReleases.
+inline constexpr std::string_view kRolloutHashAnnotation = "rollouts.kruise.io/hash";
+inline constexpr std::string_view kRollbackInBatchAnnotation = "rollouts.kruise.io/rollback-in-batch";
+inline constexpr std::string_view kTrafficRoutingAnnotation = "rollouts.kruise.io/trafficrouting";
+inline constexpr std::string_view kRolloutFinalizer = "rollouts.kruise.io/rollout";
+inline constexpr std::string_view kBatchReleaseFinalizer = "rollouts.kruise.io/batch-release-finalizer";
+
+namespace phase {
+inline constexpr std::string_view kInitial = "Initial";
+inline constexpr std::string_view kHealthy = "Healthy";
+inline constexpr std::string_view kProgressing = "Progressing";
+inline constexpr std::string_view kTerminating = "Terminating";
+inline constexpr std::string_view kDisabled = "Disabled";
+inline constexpr std::string_view kDisabling = "Disabling";
+// Of BatchReleases, beside Progressing.
+inline constexpr std::string_view kPreparing = "Preparing";
+inline constexpr std::string_view kFinalizing = "Finalizing";
+inline constexpr std::string_view kCompleted = "Completed";
+}  // namespace phase
+
+namespace condition {
+inline constexpr std::string_view kProgressing = "Progressing";
+inline constexpr std::string_view kSucceeded = "Succeeded";
+inline constexpr std::string_view kTerminating = "Terminating";
+}  // namespace condition
+
+// Of the conditions Progressing and Terminating.
+namespace reason {
+inline constexpr std::string_view kInitializing = "Initializing";
+inline constexpr std::string_view kInRolling = "InRolling";
+inline constexpr std::string_view kFinalising = "Finalising";
+inline constexpr std::string_view kCompleted = "Completed";
+inline constexpr std::string_view kCancelling = "Cancelling";
+inline constexpr std::string_view kPaused = "Paused";
+inline constexpr std::string_view kInTerminating = "InTerminating";
+}  // namespace reason
+
+namespace step {
+inline constexpr std::string_view kBeforeUpgrade = "BeforeStepUpgrade";
+inline constexpr std::string_view kUpgrade = "StepUpgrade";
+inline constexpr std::string_view kTrafficRouting = "StepTrafficRouting";
+inline constexpr std::string_view kMetricsAnalysis = "StepMetricsAnalysis";
+inline constexpr std::string_view kPaused = "StepPaused";
+inline constexpr std::string_view kReady = "StepReady";
+inline constexpr std::string_view kCompleted = "Completed";
+}  // namespace step
+
+namespace finalising {
+inline constexpr std::string_view kRouteTrafficToStable = "FinalisingStepRouteTrafficToStable";
+inline constexpr std::string_view kRestoreStableService = "RestoreStableService";
+inline constexpr std::string_view kRemoveCanaryService = "RemoveCanaryService";
+inline constexpr std::string_view kResumeWorkload = "ResumeWorkload";
+inline constexpr std::string_view kReleaseWorkloadControl = "ReleaseWorkloadControl";
+inline constexpr std::string_view kEnd = "END";
+}  // namespace finalising
+
+namespace batch {
+inline constexpr std::string_view kUpgrading = "Upgrading";
+inline constexpr std::string_view kVerifying = "Verifying";
+inline constexpr std::string_view kReady = "Ready";
+inline constexpr std::string_view kWaitResume = "WaitResume";
+inline constexpr std::string_view kImmediate = "Immediate";
+inline constexpr std::string_view kPartitionStyle = "Partition";
+}  // namespace batch
+
+}  // namespace aviary::apis

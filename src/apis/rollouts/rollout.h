@@ -1,0 +1,125 @@
+// Rollout rollouts.kruise.io/v1beta1: how a workload goes from one version to the next, step by step.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/json/doc.h"
+#include "core/json/value.h"
+#include "kube/meta/gvk.h"
+#include "kube/meta/int_or_percent.h"
+
+namespace aviary::apis {
+
+inline meta::GroupVersionResource const kRollouts{"rollouts.kruise.io", "v1beta1", "rollouts"};
+
+struct WorkloadRef {
+    std::string api_version;
+    std::string kind;
+    std::string name;
+    bool operator==(WorkloadRef const&) const = default;
+};
+
+struct Pause {
+    std::optional<std::int64_t> duration;   // seconds; absent: an approval
+};
+
+struct CanaryStep {
+    std::optional<meta::IntOrPercent> replicas;
+    std::optional<std::string> traffic;
+    json::Value matches;                    // null when absent; traffic is not supported yet
+    json::Value request_header_modifier;
+    Pause pause;
+};
+
+struct PatchPodTemplateMetadata {
+    std::map<std::string, std::string> annotations;
+    std::map<std::string, std::string> labels;
+};
+
+// spec.strategy.canary and spec.strategy.blueGreen; the latter is not supported yet.
+struct CanaryStrategy {
+    std::vector<CanaryStep> steps;
+    json::Value traffic_routings;           // null when absent
+    std::optional<meta::IntOrPercent> failure_threshold;
+    std::optional<PatchPodTemplateMetadata> patch_pod_template_metadata;
+    bool enable_extra_workload_for_canary = false;
+    std::string traffic_routing_ref;
+    bool disable_generate_canary_service = false;
+};
+
+struct BlueGreenStrategy {
+    std::vector<CanaryStep> steps;
+    json::Value traffic_routings;
+    std::optional<meta::IntOrPercent> failure_threshold;
+    std::string traffic_routing_ref;
+    bool disable_generate_canary_service = false;
+};
+
+struct RolloutStrategy {
+    bool paused = false;
+    std::optional<CanaryStrategy> canary;
+    std::optional<BlueGreenStrategy> blue_green;
+};
+
+struct RolloutSpec {
+    WorkloadRef workload_ref;
+    bool disabled = false;
+    RolloutStrategy strategy;
+};
+
+// Also of BatchReleases: not metav1.Condition, it has lastUpdateTime and no observedGeneration.
+struct RolloutCondition {
+    std::string type;
+    std::string status;
+    std::string reason;
+    std::string message;
+    std::string last_update_time;       // RFC 3339
+    std::string last_transition_time;
+    bool operator==(RolloutCondition const&) const = default;
+};
+
+struct CanaryStatus {
+    std::int64_t observed_workload_generation = 0;
+    std::string observed_rollout_id;
+    std::string rollout_hash;
+    std::string stable_revision;
+    std::string canary_revision;
+    std::string pod_template_hash;
+    std::int64_t canary_replicas = 0;
+    std::int64_t canary_ready_replicas = 0;
+    std::int64_t current_step_index = 0;    // 1-based
+    std::int64_t next_step_index = 0;       // -1: none
+    std::string current_step_state;
+    std::string finalising_step;
+    std::string message;
+    std::string last_update_time;           // RFC 3339; where pauses start
+    bool operator==(CanaryStatus const&) const = default;
+};
+
+struct RolloutStatus {
+    std::int64_t observed_generation = 0;
+    std::string phase;
+    std::string message;
+    std::vector<RolloutCondition> conditions;
+    std::int64_t current_step_index = 0;
+    std::string current_step_state;
+    std::optional<CanaryStatus> canary_status;
+    bool operator==(RolloutStatus const&) const = default;
+};
+
+struct Rollout {
+    RolloutSpec spec;
+    RolloutStatus status;
+};
+
+Result<Rollout> read_rollout(json::Doc const& object);
+json::Value write_rollout_status(RolloutStatus const& status);
+
+RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type);
+
+}  // namespace aviary::apis
