@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/base/strings.h"
+#include "kube/apiserver/builtin/convert.h"
 #include "kube/apiserver/builtin/table.h"
 #include "kube/apiserver/internal/cluster.h"
 #include "kube/meta/object.h"
@@ -74,7 +75,7 @@ Doc Cluster::as_version(ResourceInfo const& info, Doc const& object) const {
     std::string const wanted = info.resource.api_version();
     if (object["apiVersion"].as_string() == wanted) return object;
     Value value = object.thaw();
-    value["apiVersion"] = wanted;
+    builtin::to_version(value, wanted);
     return Doc::freeze(value);
 }
 
