@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/json/doc.h"
@@ -11,27 +12,42 @@
 
 namespace aviary::apiserver {
 
+// One rbac.authorization.k8s.io PolicyRule, ready to be matched.
+struct Rule {
+    std::vector<std::string> verbs, groups, resources, names, paths;
+
+    static Rule from(json::Doc const& rule);
+    bool permits(control::Attributes const& wanted) const;
+    json::Value to_value() const;
+    // As Kubernetes prints a rule in refusals: {APIGroups:["apps"], Resources:["deployments"], Verbs:["get" "list"]}
+    std::string to_string() const;
+};
+using Rules = std::vector<Rule>;
+Rules rules_from(json::Doc const& list);
+
 class Rbac final : public control::Authorizer {
 public:
     explicit Rbac(store::Store& store);
 
     bool allowed(control::UserInfo const& user, control::Attributes const& attributes) const override;
-    // Whether the user holds every one of these rules already: nobody grants more than he has.
-    bool covers(control::UserInfo const& user, std::string const& ns, json::Doc const& rules) const;
-    // The rules of a role, aggregation included; absent when there is no such role.
-    json::Doc rules_of(std::string const& kind, std::string const& ns, std::string const& name) const;
+    // What of these rules the user does not hold himself: nobody grants more than he has.
+    Rules missing(control::UserInfo const& user, std::string const& ns, Rules const& rules) const;
+    // The rules of a role, aggregation included; null when there is no such role.
+    std::shared_ptr<Rules const> rules_of(std::string_view kind, std::string const& ns, std::string const& name) const;
     // All rules that hold for the user in a namespace.
-    std::vector<json::Doc> rules_for(control::UserInfo const& user, std::string const& ns) const;
+    Rules rules_for(control::UserInfo const& user, std::string const& ns) const;
 
 private:
     struct Grant {
-        std::string ns;       // empty: cluster-wide
-        json::Doc rules;
+        std::string ns;   // empty: cluster-wide
+        std::shared_ptr<Rules const> rules;
     };
     std::vector<Grant> const& grants(control::UserInfo const& user) const;
 
     store::Store& store_;
-    mutable std::map<std::string, std::vector<Grant>> cache_;   // by user and groups; dropped when a role or binding changes
+    // By user and groups, and by role; dropped when a role or binding changes.
+    mutable std::map<std::string, std::vector<Grant>, std::less<>> grants_;
+    mutable std::map<std::string, std::shared_ptr<Rules const>, std::less<>> roles_;
 };
 
 }  // namespace aviary::apiserver

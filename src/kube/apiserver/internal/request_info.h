@@ -11,6 +11,7 @@ struct RequestInfo {
     bool is_resource = false;
     std::string verb;          // get list watch create update patch delete deletecollection; lower-case method otherwise
     std::string group, version, ns, resource, name, subresource;
+    std::string selected_name; // of a list, watch or deletecollection by the field metadata.name
     std::string path;
 };
 

@@ -1,0 +1,157 @@
+#include "app/playground/playground.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <set>
+#include <sstream>
+
+#include "core/base/strings.h"
+#include "core/crypto/certificate.h"
+#include "core/http/server.h"
+#include "kube/apiserver/http_frontend.h"
+#include "kube/apiserver/server.h"
+#include "kube/client/kubeconfig.h"
+#include "kube/meta/names.h"
+#include "kube/simulator/simulator.h"
+
+namespace aviary::playground {
+
+namespace {
+
+constexpr char kHub[] = "fleet";
+constexpr std::size_t kMaxClusters = 1000;
+control::UserInfo const kSystem{"system:aviary", {"system:masters"}, {}};
+
+std::optional<std::string> read_file(std::string const& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) return std::nullopt;
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+// The playground's own authority and certificates, made once and kept in <data-dir>/pki.
+struct Credentials {
+    crypto::KeyPair authority, server, admin;
+};
+
+Result<crypto::KeyPair> load_or_make(std::string const& base, std::function<Result<crypto::KeyPair>()> const& make) {
+    auto certificate = read_file(base + ".crt");
+    auto key = read_file(base + ".key");
+    if (certificate && key) return crypto::KeyPair{*certificate, *key};
+    crypto::KeyPair const made = TRY(make());
+    TRY(client::write_private_file(base + ".key", made.key_pem));
+    TRY(client::write_private_file(base + ".crt", made.certificate_pem));
+    return made;
+}
+
+Result<Credentials> credentials(std::string const& folder, Time now) {
+    std::error_code problem;
+    std::filesystem::create_directories(folder, problem);
+    if (problem) return fail(ErrorCode::kUnavailable, fmt::format("creating {}: {}", folder, problem.message()));
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all, problem);
+    Credentials result;
+    result.authority = TRY(load_or_make(folder + "/ca", [now] { return crypto::create_authority("aviary-ca", now); }));
+    crypto::KeyPair const& authority = result.authority;
+    result.server = TRY(load_or_make(folder + "/server", [&] {
+        crypto::CertificateRequest request;
+        request.common_name = "aviary-apiserver";
+        request.dns_names = {"localhost"};
+        request.addresses = {"127.0.0.1"};
+        return crypto::issue(authority, request, now);
+    }));
+    result.admin = TRY(load_or_make(folder + "/admin", [&] {
+        crypto::CertificateRequest request;
+        request.common_name = "admin";
+        request.organisations = {"system:masters"};
+        return crypto::issue(authority, request, now);
+    }));
+    return result;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> parse_clusters(std::string_view text) {
+    std::vector<std::string> names;
+    if (auto const count = parse_int(text)) {
+        if (*count < 1 || *count > static_cast<std::int64_t>(kMaxClusters)) {
+            return fail(ErrorCode::kInvalid, fmt::format("--clusters {}: between 1 and {} clusters", text, kMaxClusters));
+        }
+        for (std::int64_t index = 1; index <= *count; ++index) names.push_back(fmt::format("member-{:03}", index));
+        return names;
+    }
+    std::set<std::string> seen;
+    for (std::string_view part : split(text, ',')) {
+        std::string const name(trim(part));
+        if (auto const problem = meta::dns1123_label_problem(name)) return fail(ErrorCode::kInvalid, fmt::format("--clusters: \"{}\": {}", name, *problem));
+        if (name == kHub) return fail(ErrorCode::kInvalid, fmt::format("--clusters: \"{}\" is the hub's own name", kHub));
+        if (!seen.insert(name).second) return fail(ErrorCode::kInvalid, fmt::format("--clusters: \"{}\" is named twice", name));
+        names.push_back(name);
+    }
+    if (names.size() > kMaxClusters) return fail(ErrorCode::kInvalid, fmt::format("--clusters: more than {} clusters", kMaxClusters));
+    return names;
+}
+
+struct Playground::Impl {
+    Options options;
+    std::shared_ptr<storage::Engine> engine;
+    std::unique_ptr<apiserver::ApiServer> server;
+    std::unique_ptr<http::Server> http;
+    std::vector<std::unique_ptr<simulator::Simulator>> simulators;
+    std::string kubeconfig;
+};
+
+Playground::Playground(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Playground::~Playground() = default;
+
+Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::AsioExecutor& executor, Options options) {
+    auto impl = std::make_unique<Impl>();
+    std::error_code problem;
+    std::filesystem::create_directories(options.data_dir, problem);
+    if (problem) co_return fail(ErrorCode::kUnavailable, fmt::format("creating {}: {}", options.data_dir, problem.message()));
+    CO_TRY_ASSIGN(Credentials const keys, credentials(options.data_dir + "/pki", ctx.now()));
+    CO_TRY_ASSIGN(auto tls, net::TlsServer::create(keys.server.certificate_pem, keys.server.key_pem, keys.authority.certificate_pem));
+    CO_TRY_ASSIGN(auto listener, net::Listener::listen(executor, options.port, tls));
+    std::uint16_t const port = listener->port();
+    CO_TRY_ASSIGN(impl->engine, storage::open_rocks(options.data_dir + "/store", {.durability = options.durability}));
+    apiserver::Options serving;
+    serving.root_cluster = kHub;
+    CO_TRY_ASSIGN(impl->server, co_await apiserver::ApiServer::open(ctx, impl->engine, serving));
+    std::vector<client::NamedServer> servers{{kHub, fmt::format("https://127.0.0.1:{}", port)}};
+    for (std::string const& cluster : options.clusters) {
+        CO_TRY(co_await impl->server->ensure_cluster(ctx, cluster));
+        servers.push_back({cluster, fmt::format("https://127.0.0.1:{}/clusters/{}", port, cluster)});
+        simulator::Options simulation;
+        simulation.pod_start = options.pod_start;
+        impl->simulators.push_back(std::make_unique<simulator::Simulator>(client::Client(impl->server->transport(cluster, kSystem), "simulator"), simulation));
+    }
+    impl->http = std::make_unique<http::Server>(std::move(listener), apiserver::http_handler(*impl->server));
+    impl->kubeconfig = options.data_dir + "/kubeconfig";
+    CO_TRY(client::write_kubeconfig(impl->kubeconfig, servers, "admin", keys.authority.certificate_pem, keys.admin.certificate_pem, keys.admin.key_pem));
+    impl->options = std::move(options);
+    co_return std::unique_ptr<Playground>(new Playground(std::move(impl)));
+}
+
+Task<void> Playground::run(Context ctx) {
+    async::Scope scope(ctx);
+    scope.spawn(impl_->server->run_controllers(scope.context()));
+    scope.spawn(impl_->http->run(scope.context()));
+    for (auto const& simulator : impl_->simulators) scope.spawn(simulator->run(scope.context()));
+    co_await scope.join();
+}
+
+Task<Status> Playground::wait_ready(Context ctx) {
+    for (auto const& simulator : impl_->simulators) {
+        while (!simulator->ready()) CO_TRY(co_await async::sleep_for(ctx, std::chrono::milliseconds(2)));
+    }
+    co_return Status{};
+}
+
+std::string Playground::kubeconfig() const { return impl_->kubeconfig; }
+
+}  // namespace aviary::playground

@@ -1,0 +1,185 @@
+#include "app/playground/process.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "core/base/strings.h"
+#include "core/observe/log.h"
+#include "kube/client/kubeconfig.h"
+
+namespace aviary::playground {
+
+namespace {
+
+void say(std::string const& text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+}
+
+void complain(std::string const& text) { fmt::print(stderr, "error: {}\n", text); }
+
+std::string welcome(Options const& options, std::string const& kubeconfig) {
+    std::string text = fmt::format("{} ready on https://127.0.0.1:{}\n\n  export KUBECONFIG={}\n", options.clusters.empty() ? "API server" : fmt::format("fleet of {} clusters", options.clusters.size()),
+                                   options.port, kubeconfig);
+    if (!options.clusters.empty()) {
+        text += "  kubectl get managedclusters\n  kubectl amc clusters\n";
+        text += fmt::format("  kubectl --context {} get nodes\n", options.clusters.front());
+        text += fmt::format("  aviary down --data-dir {}      # data stays; the same `aviary up` brings it back\n", options.data_dir);
+    }
+    return text;
+}
+
+// Tells the waiting parent of a detached process one line: "ready", or what went wrong.
+class Announcer {
+public:
+    explicit Announcer(int pipe) : pipe_(pipe) {}
+    void tell(std::string const& line) {
+        if (pipe_ < 0) return;
+        [[maybe_unused]] auto const written = ::write(pipe_, line.data(), line.size());
+        ::close(pipe_);
+        pipe_ = -1;
+    }
+
+private:
+    int pipe_;
+};
+
+Task<int> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions options, Announcer& announcer) {
+    auto started = co_await Playground::start(ctx, executor, options.playground);
+    if (!started) {
+        announcer.tell(started.error().message());
+        complain(started.error().message());
+        co_return 1;
+    }
+    std::unique_ptr<Playground> const playground = std::move(*started);
+    async::Scope scope(ctx);
+    scope.spawn(playground->run(scope.context()));
+    Status const ready = co_await playground->wait_ready(scope.context().with_timeout(std::chrono::minutes(2)));
+    if (!ready) {
+        announcer.tell("not ready in two minutes: " + ready.error().message());
+        co_await scope.cancel_and_join();
+        co_return 1;
+    }
+    announcer.tell("ready");
+    if (!options.detach) say(welcome(options.playground, playground->kubeconfig()));
+    (void)co_await executor.wait_for_signal(scope.context(), {SIGINT, SIGTERM});
+    co_await scope.cancel_and_join();
+    co_return 0;
+}
+
+int run_here(ProcessOptions const& options, Announcer& announcer) {
+    std::signal(SIGPIPE, SIG_IGN);
+    async::AsioExecutor executor;
+    return executor.run(serve(Context(executor), executor, options, announcer));
+}
+
+std::string pid_file(std::string const& data_dir) { return data_dir + "/aviary.pid"; }
+
+pid_t read_pid(std::string const& data_dir) {
+    std::ifstream file(pid_file(data_dir));
+    pid_t pid = 0;
+    file >> pid;
+    return file ? pid : 0;
+}
+
+// Alive, and one of ours: a pid may have been given to somebody else since.
+bool is_aviary(pid_t pid) {
+    if (pid <= 0) return false;
+    std::ifstream status(fmt::format("/proc/{}/status", pid));
+    std::string name;
+    std::string state;
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with("Name:")) name = trim(std::string_view(line).substr(5));
+        if (line.starts_with("State:")) state = trim(std::string_view(line).substr(6));
+    }
+    return name == "aviary" && !state.starts_with('Z');
+}
+
+int detach(ProcessOptions const& options) {
+    std::string const& folder = options.playground.data_dir;
+    std::error_code problem;
+    std::filesystem::create_directories(folder, problem);
+    if (problem) {
+        complain(fmt::format("creating {}: {}", folder, problem.message()));
+        return 1;
+    }
+    if (pid_t const pid = read_pid(folder); is_aviary(pid)) {
+        complain(fmt::format("{} is in use by aviary with pid {}: end it with `aviary down --data-dir {}`", folder, pid, folder));
+        return 1;
+    }
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) {
+        complain(std::strerror(errno));
+        return 1;
+    }
+    pid_t const child = ::fork();
+    if (child < 0) {
+        complain(fmt::format("starting a process: {}", std::strerror(errno)));
+        return 1;
+    }
+    if (child == 0) {
+        ::setsid();
+        ::close(ends[0]);
+        int const log = ::open((folder + "/aviary.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        int const nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+        ::dup2(nothing, 0);
+        ::dup2(log, 1);
+        ::dup2(log, 2);
+        Announcer announcer(ends[1]);
+        int const code = run_here(options, announcer);
+        std::filesystem::remove(pid_file(folder), problem);
+        std::exit(code);
+    }
+    ::close(ends[1]);
+    std::string answer;
+    char space[512];
+    for (ssize_t count = 0; (count = ::read(ends[0], space, sizeof space)) > 0;) answer.append(space, static_cast<std::size_t>(count));
+    ::close(ends[0]);
+    if (answer != "ready") {
+        complain(answer.empty() ? fmt::format("the process ended before it was ready: see {}/aviary.log", folder) : answer);
+        ::waitpid(child, nullptr, 0);
+        return 1;
+    }
+    if (Status const written = client::write_private_file(pid_file(folder), fmt::format("{}\n", child)); !written) complain(written.error().message());
+    say(welcome(options.playground, folder + "/kubeconfig"));
+    return 0;
+}
+
+}  // namespace
+
+int up(ProcessOptions options) {
+    observe::set_level(observe::Level::kInfo);
+    options.playground.data_dir = std::filesystem::absolute(options.playground.data_dir).lexically_normal().string();
+    if (options.detach) return detach(options);
+    Announcer nobody(-1);
+    return run_here(options, nobody);
+}
+
+int down(std::string const& data_dir) {
+    pid_t const pid = read_pid(data_dir);
+    if (!is_aviary(pid)) {
+        say(fmt::format("nothing runs on {}\n", data_dir));
+        return 0;
+    }
+    ::kill(pid, SIGTERM);
+    for (int waited = 0; waited < 100 && is_aviary(pid); ++waited) ::usleep(100'000);
+    if (is_aviary(pid)) {
+        ::kill(pid, SIGKILL);
+        complain(fmt::format("pid {} did not end within 10 s and was killed; nothing acknowledged is lost", pid));
+    }
+    std::error_code problem;
+    std::filesystem::remove(pid_file(data_dir), problem);
+    say(fmt::format("ended; the data stays in {}\n", data_dir));
+    return 0;
+}
+
+}  // namespace aviary::playground
