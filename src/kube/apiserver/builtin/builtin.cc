@@ -82,7 +82,8 @@ std::function<void(json::Value&)> default_for(json::Doc const& fact, internal::S
     };
 }
 
-std::function<void(json::Value&, json::Doc const&)> prepare_for(ResourceInfo const& info, internal::Shape const* shape) {
+std::function<void(json::Value&, json::Doc const&)> prepare_for(ResourceInfo const& info,
+                                                                internal::Shape const* shape) {
     auto function = internal::prepare_function(info.resource.group, info.kind);
     bool drops = info.has_status && internal::drops_status_on_create(info.resource.group, info.kind);
     if (!function && !drops) return {};
