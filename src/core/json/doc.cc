@@ -35,7 +35,8 @@ struct Doc::Node {
     Node() : integer(0) {}
 };
 
-struct Doc::Block {
+// Aligned for the nodes that follow it.
+struct alignas(Doc::Node) Doc::Block {
     std::atomic<std::uint32_t> references;
     std::uint32_t node_count;
     std::uint32_t text_bytes;
