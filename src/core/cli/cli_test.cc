@@ -85,7 +85,8 @@ TEST(Progress, OffATerminalEachChangeIsOneLine) {
 
 TEST(Progress, OnATerminalLinesAreRedrawnInPlace) {
     std::string out;
-    Progress progress({.is_terminal = true, .colour = false, .width = 10, .height = 4}, [&](std::string_view text) { out += text; });
+    Progress progress({.is_terminal = true, .colour = false, .width = 10, .height = 4},
+                      [&](std::string_view text) { out += text; });
     progress.show(kNoon, {{"a", "a 1"}, {"b", "b is too long"}});
     EXPECT_EQ(out, "a 1\nb is too …\n");
     out.clear();
@@ -102,13 +103,15 @@ TEST(Progress, OnATerminalLinesAreRedrawnInPlace) {
 }
 
 TEST(Completion, AnswersWhatBeginsWithTheWord) {
-    EXPECT_EQ(completion_answer({{"approve", "let it go on"}, {"abort", ""}, {"get", ""}}, "a"), "approve\tlet it go on\nabort\n:4\n");
+    EXPECT_EQ(completion_answer({{"approve", "let it go on"}, {"abort", ""}, {"get", ""}}, "a"),
+              "approve\tlet it go on\nabort\n:4\n");
     EXPECT_FALSE(parse_shell("tcsh"));
 }
 
 TEST(Completion, BashReadsTheAnswer) {
     std::string const script = completion_script(*parse_shell("bash"), "kubectl-demo") +
-                               "kubectl-demo() { [ \"$1 $2 $3\" = \"__complete roll ap\" ] && printf 'approve\\tlet it go on\\nabort\\n:4\\n'; }\n"
+                               "kubectl-demo() { [ \"$1 $2 $3\" = \"__complete roll ap\" ] && printf 'approve\\tlet it "
+                               "go on\\nabort\\n:4\\n'; }\n"
                                "COMP_WORDS=(kubectl-demo roll ap); COMP_CWORD=2; _kubectl_demo_complete\n"
                                "printf '<%s>' \"${COMPREPLY[@]}\"; complete -p kubectl-demo\n";
     std::string name = "/tmp/aviary-completion-XXXXXX";
@@ -124,5 +127,5 @@ TEST(Completion, BashReadsTheAnswer) {
     EXPECT_EQ(out, "<approve><abort>complete -F _kubectl_demo_complete kubectl-demo\n");
 }
 
-}  // namespace
-}  // namespace aviary::cli
+}   // namespace
+}   // namespace aviary::cli

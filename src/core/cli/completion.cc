@@ -45,10 +45,11 @@ complete -c @PROGRAM@ -f -a '(_@NAME@_complete)'
 )sh";
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
-    for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) text.replace(at, from.size(), to);
+    for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+        text.replace(at, from.size(), to);
 }
 
-}  // namespace
+}   // namespace
 
 Result<Shell> parse_shell(std::string_view name) {
     if (name == "bash") return Shell::kBash;
@@ -66,7 +67,9 @@ std::string completion_script(Shell shell, std::string_view program) {
     return script;
 }
 
-std::string kubectl_plugin_script(std::string_view plugin) { return fmt::format("#!/bin/sh\nexec kubectl-{} __complete \"$@\"\n", plugin); }
+std::string kubectl_plugin_script(std::string_view plugin) {
+    return fmt::format("#!/bin/sh\nexec kubectl-{} __complete \"$@\"\n", plugin);
+}
 
 std::string completion_answer(std::vector<Candidate> const& candidates, std::string_view typed) {
     std::string answer;
@@ -79,4 +82,4 @@ std::string completion_answer(std::vector<Candidate> const& candidates, std::str
     return answer + ":4\n";   // no file names
 }
 
-}  // namespace aviary::cli
+}   // namespace aviary::cli

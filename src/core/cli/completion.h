@@ -1,5 +1,5 @@
-// Shell completion. The scripts ask the program itself: `program __complete WORD…` with the last word being typed (possibly
-// empty) answers candidates in the form that kubectl's own plugin completion reads.
+// Shell completion. The scripts ask the program itself: `program __complete WORD…` with the last word being typed
+// (possibly empty) answers candidates in the form that kubectl's own plugin completion reads.
 #pragma once
 
 #include <string>
@@ -26,4 +26,4 @@ struct Candidate {
 // What `__complete` prints: the candidates that begin with what is typed, and that no file names are wanted.
 std::string completion_answer(std::vector<Candidate> const& candidates, std::string_view typed);
 
-}  // namespace aviary::cli
+}   // namespace aviary::cli

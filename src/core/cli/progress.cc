@@ -49,4 +49,4 @@ void Progress::note(Time now, std::string_view text) {
     }
 }
 
-}  // namespace aviary::cli
+}   // namespace aviary::cli

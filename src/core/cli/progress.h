@@ -1,5 +1,5 @@
-// Progress: several lines that change. On a terminal they are redrawn in place; off a terminal each change is one line with
-// its time, so that a log tells what happened.
+// Progress: several lines that change. On a terminal they are redrawn in place; off a terminal each change is one line
+// with its time, so that a log tells what happened.
 #pragma once
 
 #include <functional>
@@ -16,11 +16,12 @@ namespace aviary::cli {
 class Progress {
 public:
     struct Line {
-        std::string key;    // what the line is about: "beijing"
+        std::string key;   // what the line is about: "beijing"
         std::string text;
         Colour colour = Colour::kNone;
     };
-    Progress(Terminal terminal, std::function<void(std::string_view)> write) : terminal_(terminal), write_(std::move(write)) {}
+    Progress(Terminal terminal, std::function<void(std::string_view)> write)
+        : terminal_(terminal), write_(std::move(write)) {}
 
     // The lines as they are now; nothing is written where nothing changed.
     void show(Time now, std::vector<Line> const& lines);
@@ -38,4 +39,4 @@ private:
     std::size_t height_ = 0;
 };
 
-}  // namespace aviary::cli
+}   // namespace aviary::cli

@@ -16,9 +16,10 @@ std::string upper(std::string text) {
     return text;
 }
 
-}  // namespace
+}   // namespace
 
-Table::Table(std::vector<std::string> headers, TableStyle style) : style_(std::move(style)), headers_(std::move(headers)) {
+Table::Table(std::vector<std::string> headers, TableStyle style)
+    : style_(std::move(style)), headers_(std::move(headers)) {
     for (std::string& header : headers_) header = upper(one_line(header));
 }
 
@@ -68,9 +69,10 @@ std::string Table::render(Terminal const& terminal) const {
         for (std::size_t column = 0; column < wide.size(); ++column) print(column, headers_[column], Colour::kNone);
     }
     for (auto const& row : rows_) {
-        for (std::size_t column = 0; column < wide.size(); ++column) print(column, row[column].text, row[column].colour);
+        for (std::size_t column = 0; column < wide.size(); ++column)
+            print(column, row[column].text, row[column].colour);
     }
     return result;
 }
 
-}  // namespace aviary::cli
+}   // namespace aviary::cli

@@ -19,7 +19,7 @@ struct Cell {
 
 struct TableStyle {
     std::size_t gutter = 3;
-    std::size_t min_width = 6;        // of a column with its gutter
+    std::size_t min_width = 6;   // of a column with its gutter
     bool headers = true;
     std::string shrink = "MESSAGE";   // on a terminal that is too narrow this column is cut; off a terminal nothing is
 };
@@ -40,4 +40,4 @@ private:
     std::vector<std::vector<Cell>> rows_;
 };
 
-}  // namespace aviary::cli
+}   // namespace aviary::cli

@@ -11,7 +11,7 @@ namespace {
 
 bool continues(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
 
-}  // namespace
+}   // namespace
 
 Terminal Terminal::of(int descriptor) {
     Terminal terminal;
@@ -77,4 +77,4 @@ std::string one_line(std::string_view text) {
     return result;
 }
 
-}  // namespace aviary::cli
+}   // namespace aviary::cli

@@ -8,8 +8,8 @@ namespace aviary::cli {
 
 struct Terminal {
     bool is_terminal = false;
-    bool colour = false;    // a terminal that can, and no NO_COLOR
-    int width = 0;          // 0: unbounded
+    bool colour = false;   // a terminal that can, and no NO_COLOR
+    int width = 0;         // 0: unbounded
     int height = 0;
 
     // Of a file descriptor, with the environment's NO_COLOR and TERM.
@@ -25,8 +25,8 @@ std::string paint(Terminal const& terminal, Colour colour, std::string_view text
 std::size_t text_width(std::string_view text);
 // At most `width` columns; what is cut ends in "…".
 std::string truncated(std::string_view text, std::size_t width);
-// One line that cannot steer a terminal: cut at the first line break with "...", as kubectl does; ESC becomes "^[", other
-// control characters spaces.
+// One line that cannot steer a terminal: cut at the first line break with "...", as kubectl does; ESC becomes "^[",
+// other control characters spaces.
 std::string one_line(std::string_view text);
 
-}  // namespace aviary::cli
+}   // namespace aviary::cli

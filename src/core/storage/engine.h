@@ -1,6 +1,6 @@
-// Engine: ordered durable bytes. MemoryEngine is the deterministic twin for tests and simulation, RocksEngine the real one;
-// one conformance test runs on both. Reads are synchronous and see every completed commit; lives on one loop but for the
-// thread that syncs.
+// Engine: ordered durable bytes. MemoryEngine is the deterministic twin for tests and simulation, RocksEngine the real
+// one; one conformance test runs on both. Reads are synchronous and see every completed commit; lives on one loop but
+// for the thread that syncs.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +26,13 @@ struct WriteBatch {
     std::vector<Operation> operations;
     bool sync = false;   // durable before it completes even where Durability is kNone
 
-    void put(std::string key, std::string value) { operations.push_back({Operation::Kind::kPut, std::move(key), std::move(value)}); }
+    void put(std::string key, std::string value) {
+        operations.push_back({Operation::Kind::kPut, std::move(key), std::move(value)});
+    }
     void erase(std::string key) { operations.push_back({Operation::Kind::kErase, std::move(key), {}}); }
-    void erase_range(std::string begin, std::string end) { operations.push_back({Operation::Kind::kEraseRange, std::move(begin), std::move(end)}); }
+    void erase_range(std::string begin, std::string end) {
+        operations.push_back({Operation::Kind::kEraseRange, std::move(begin), std::move(end)});
+    }
     bool empty() const { return operations.empty(); }
 };
 
@@ -45,9 +49,10 @@ public:
     // In key order over [begin, end); stops when the visitor answers false. The visitor does not call the engine.
     virtual Status scan(std::string_view begin, std::string_view end,
                         std::function<bool(std::string_view key, std::string_view value)> const& visit) const = 0;
-    // Completes on a later turn of the caller's loop once durable, in the order of the calls. Not cancelled by the context:
-    // what was handed over is carried out. A failure (a full disk) fails also every commit that was handed over before it
-    // was made known, since those may stand on it; commits made later are tried anew. Callers bound what they have under way.
+    // Completes on a later turn of the caller's loop once durable, in the order of the calls. Not cancelled by the
+    // context: what was handed over is carried out. A failure (a full disk) fails also every commit that was handed
+    // over before it was made known, since those may stand on it; commits made later are tried anew. Callers bound what
+    // they have under way.
     virtual Task<Status> commit(Context ctx, WriteBatch batch) = 0;
     // How often a failure was made known: when it has changed, no commit that was under way then has succeeded or will.
     virtual std::uint64_t failures() const = 0;
@@ -57,7 +62,8 @@ public:
     virtual Task<Status> checkpoint(Context ctx, std::string folder) = 0;
 };
 
-// Keeps everything in memory. A crash drops what was not yet synced; commits complete after `sync_delay` of the loop's time.
+// Keeps everything in memory. A crash drops what was not yet synced; commits complete after `sync_delay` of the loop's
+// time.
 class MemoryEngine final : public Engine {
 public:
     explicit MemoryEngine(Duration sync_delay = {});
@@ -87,8 +93,8 @@ struct RocksOptions {
     Durability durability = Durability::kCommit;
 };
 
-// Opens or creates the folder, for its owner's eyes only. Errors name it: held by another process, not a folder of ours, of
-// another format, corrupt, full.
+// Opens or creates the folder, for its owner's eyes only. Errors name it: held by another process, not a folder of
+// ours, of another format, corrupt, full.
 Result<std::unique_ptr<Engine>> open_rocks(std::string folder, RocksOptions options = {});
 
-}  // namespace aviary::storage
+}   // namespace aviary::storage

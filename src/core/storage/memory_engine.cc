@@ -21,12 +21,12 @@ void apply_batch(Bytes& bytes, WriteBatch const& batch) {
     }
 }
 
-}  // namespace
+}   // namespace
 
 struct MemoryEngine::State {
     Bytes synced;
     std::uint64_t syncs = 0;
-    std::uint64_t life = 0;       // counts crashes: a commit of an earlier life is lost
+    std::uint64_t life = 0;   // counts crashes: a commit of an earlier life is lost
     std::uint64_t failures = 0;
     bool crashed = false;
     std::string failure;
@@ -89,4 +89,4 @@ void MemoryEngine::restart() { state_->crashed = false; }
 
 void MemoryEngine::fail_with(std::string message) { state_->failure = std::move(message); }
 
-}  // namespace aviary::storage
+}   // namespace aviary::storage

@@ -23,22 +23,30 @@ namespace aviary::storage {
 
 namespace {
 
-constexpr std::string_view kFormatKey = "\x01" "format";
+constexpr std::string_view kFormatKey =
+    "\x01"
+    "format";
 constexpr std::string_view kFormat = "aviary-1";
 
 Error error_of(rocksdb::Status const& status, std::string const& folder) {
     std::string const text = status.ToString();
     if (status.IsNoSpace() || text.contains("No space left")) {
-        return Error(ErrorCode::kUnavailable, fmt::format("the disk of {} is full: free some space and try again", folder));
+        return Error(ErrorCode::kUnavailable,
+                     fmt::format("the disk of {} is full: free some space and try again", folder));
     }
     if (text.contains("Permission denied") || text.contains("Read-only file system")) {
-        return Error(ErrorCode::kUnavailable, fmt::format("{} cannot be written: {}; change its owner or use another folder", folder, text));
+        return Error(ErrorCode::kUnavailable,
+                     fmt::format("{} cannot be written: {}; change its owner or use another folder", folder, text));
     }
     if (status.IsIOError() && text.contains("/LOCK")) {
-        return Error(ErrorCode::kUnavailable, fmt::format("{} is in use by another process: stop that one, or use another folder", folder));
+        return Error(ErrorCode::kUnavailable,
+                     fmt::format("{} is in use by another process: stop that one, or use another folder", folder));
     }
     if (status.IsCorruption()) {
-        return Error(ErrorCode::kInternal, fmt::format("the store in {} is corrupt: {}; restore a backup, or move the folder away to start afresh", folder, text));
+        return Error(
+            ErrorCode::kInternal,
+            fmt::format("the store in {} is corrupt: {}; restore a backup, or move the folder away to start afresh",
+                        folder, text));
     }
     return Error(ErrorCode::kUnavailable, fmt::format("the store in {} failed: {}", folder, text));
 }
@@ -79,8 +87,8 @@ rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()};
 // One thing for the writer's thread: a batch, or a copy to make once all before it is written.
 struct Job {
     WriteBatch batch;
-    std::string checkpoint;         // the folder; empty: a batch
-    std::uint64_t failures = 0;     // failures known when it was handed over
+    std::string checkpoint;       // the folder; empty: a batch
+    std::uint64_t failures = 0;   // failures known when it was handed over
     async::Executor* executor = nullptr;
     async::Waiter* waiter = nullptr;
     std::optional<Error> error;
@@ -235,8 +243,8 @@ private:
         for (std::size_t each = first; each < last; ++each) jobs[each].error = error;
     }
 
-    // RocksDB does not resume after every failure of its log, so a store that failed is closed and opened anew. Until that
-    // succeeds it is open for reading, if it can be.
+    // RocksDB does not resume after every failure of its log, so a store that failed is closed and opened anew. Until
+    // that succeeds it is open for reading, if it can be.
     void close_broken(Error error) {
         std::unique_lock const lock(db_mutex_);
         broken_ = std::move(error);
@@ -258,8 +266,10 @@ private:
                     broken_.reset();
                     return std::nullopt;
                 }
-                broken_ = Error(ErrorCode::kUnavailable,
-                                fmt::format("the store in {} failed in a way that leaves the outcome of the last writes open: restart this program", folder_));
+                broken_ =
+                    Error(ErrorCode::kUnavailable, fmt::format("the store in {} failed in a way that leaves the "
+                                                               "outcome of the last writes open: restart this program",
+                                                               folder_));
             } else {
                 broken_ = error_of(status, folder_);
             }
@@ -294,16 +304,16 @@ private:
         }
     }
 
-    mutable std::shared_mutex db_mutex_;    // whoever reads, or opens anew
-    std::unique_ptr<rocksdb::DB> db_;       // read-only while broken; null when not even that works
-    std::optional<Error> broken_;           // changed by the writer, under db_mutex_
+    mutable std::shared_mutex db_mutex_;   // whoever reads, or opens anew
+    std::unique_ptr<rocksdb::DB> db_;      // read-only while broken; null when not even that works
+    std::optional<Error> broken_;          // changed by the writer, under db_mutex_
     std::string folder_;
     RocksOptions options_;
-    std::uint64_t failures_ = 0;            // the loop's
+    std::uint64_t failures_ = 0;   // the loop's
     // The writer's own.
     std::optional<Error> last_error_;
-    std::uint64_t failed_up_to_ = 0;        // jobs that knew no more failures than this fail with the last error
-    rocksdb::SequenceNumber sequence_ = 0;  // of the last write that succeeded
+    std::uint64_t failed_up_to_ = 0;         // jobs that knew no more failures than this fail with the last error
+    rocksdb::SequenceNumber sequence_ = 0;   // of the last write that succeeded
     std::mutex mutex_;
     std::condition_variable wakeup_;
     std::deque<Job> queue_;
@@ -317,25 +327,29 @@ Status prepare_folder(std::string const& folder) {
     namespace fs = std::filesystem;
     std::error_code error;
     bool const created = fs::create_directories(folder, error);
-    if (error) return fail(ErrorCode::kUnavailable, fmt::format("{} cannot be made: {}; use another folder", folder, error.message()));
+    if (error)
+        return fail(ErrorCode::kUnavailable,
+                    fmt::format("{} cannot be made: {}; use another folder", folder, error.message()));
     if (created) {
         fs::permissions(folder, fs::perms::owner_all, error);
         return {};
     }
     if (fs::exists(fs::path(folder) / "CURRENT", error)) return {};
-    for (auto each = fs::directory_iterator(folder, error); !error && each != fs::directory_iterator(); each.increment(error)) {
+    for (auto each = fs::directory_iterator(folder, error); !error && each != fs::directory_iterator();
+         each.increment(error)) {
         std::string const name = each->path().filename();
         // What a first start that was cut short leaves.
-        bool const ours = name == "LOCK" || name == "IDENTITY" || name.starts_with("LOG") || name.starts_with("MANIFEST-") ||
-                          name.ends_with(".dbtmp") || name.ends_with(".log");
+        bool const ours = name == "LOCK" || name == "IDENTITY" || name.starts_with("LOG") ||
+                          name.starts_with("MANIFEST-") || name.ends_with(".dbtmp") || name.ends_with(".log");
         if (!ours) {
-            return fail(ErrorCode::kInvalid, fmt::format("{} is not a store: it holds {}; use another folder", folder, name));
+            return fail(ErrorCode::kInvalid,
+                        fmt::format("{} is not a store: it holds {}; use another folder", folder, name));
         }
     }
     return {};
 }
 
-}  // namespace
+}   // namespace
 
 Result<std::unique_ptr<Engine>> open_rocks(std::string folder, RocksOptions options) {
     TRY(prepare_folder(folder));
@@ -353,9 +367,12 @@ Result<std::unique_ptr<Engine>> open_rocks(std::string folder, RocksOptions opti
     } else if (!found.ok()) {
         return std::unexpected(error_of(found, folder));
     } else if (format != kFormat) {
-        return fail(ErrorCode::kUnsupported, fmt::format("the store in {} has format \"{}\", this program reads \"{}\": use the program that wrote it", folder, format, kFormat));
+        return fail(
+            ErrorCode::kUnsupported,
+            fmt::format("the store in {} has format \"{}\", this program reads \"{}\": use the program that wrote it",
+                        folder, format, kFormat));
     }
     return std::unique_ptr<Engine>(std::make_unique<RocksEngine>(std::move(db), std::move(folder), options));
 }
 
-}  // namespace aviary::storage
+}   // namespace aviary::storage

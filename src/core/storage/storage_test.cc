@@ -16,7 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-std::vector<std::string> keys(Engine const& engine, std::string_view begin, std::string_view end, std::size_t limit = 100) {
+std::vector<std::string> keys(Engine const& engine, std::string_view begin, std::string_view end,
+                              std::size_t limit = 100) {
     std::vector<std::string> result;
     EXPECT_TRUE(engine.scan(begin, end, [&](std::string_view key, std::string_view) {
         result.emplace_back(key);
@@ -210,7 +211,8 @@ TEST(RocksEngine, ErrorsSayWhatToDo) {
     EXPECT_NE(problem(folder.root / "file" / "store").find("cannot be made"), std::string::npos);
 
     for (auto const& each : fs::directory_iterator(folder.path)) {
-        if (each.path().filename().string().starts_with("MANIFEST")) std::ofstream(each.path(), std::ios::binary) << std::string(200, 'x');
+        if (each.path().filename().string().starts_with("MANIFEST"))
+            std::ofstream(each.path(), std::ios::binary) << std::string(200, 'x');
     }
     std::string const corrupt = problem(folder.path);
     EXPECT_NE(corrupt.find("is corrupt"), std::string::npos) << corrupt;
@@ -222,7 +224,9 @@ TEST(RocksEngine, AnotherFormatIsLeftAlone) {
     {
         auto engine = open_rocks(folder.path);
         ASSERT_TRUE(engine);
-        ASSERT_TRUE(executor.run((*engine)->commit(Context(executor), put("\x01" "format", "aviary-9"))));
+        ASSERT_TRUE(executor.run((*engine)->commit(Context(executor), put("\x01"
+                                                                          "format",
+                                                                          "aviary-9"))));
     }
     EXPECT_NE(problem(folder.path).find("has format \"aviary-9\""), std::string::npos);
 }
@@ -270,5 +274,5 @@ TEST(RocksEngineDeathTest, WorksOnWhenAFullDiskHasRoomAgain) {
     EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "as it should|not permitted");
 }
 
-}  // namespace
-}  // namespace aviary::storage
+}   // namespace
+}   // namespace aviary::storage

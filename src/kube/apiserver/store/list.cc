@@ -49,15 +49,16 @@ Result<Token> parse_token(std::string const& text) {
     return Token{static_cast<Revision>((*token)["rv"].as_int()), (*token)["start"].string()};
 }
 
-}  // namespace
+}   // namespace
 
 json::Doc Snapshot::get(Key const& key) const {
-    Entry const* const entry = root_ && layout::valid(key) ? Tree::find(root_->tree.get(), layout::key_text(key)) : nullptr;
+    Entry const* const entry =
+        root_ && layout::valid(key) ? Tree::find(root_->tree.get(), layout::key_text(key)) : nullptr;
     return entry == nullptr ? json::Doc() : entry->object;
 }
 
-void Snapshot::visit(std::string const& group, std::string const& resource, std::string const& ns, std::optional<Key> const& after,
-                     ObjectVisitor const& visitor) const {
+void Snapshot::visit(std::string const& group, std::string const& resource, std::string const& ns,
+                     std::optional<Key> const& after, ObjectVisitor const& visitor) const {
     if (root_) visit_tree(root_->tree.get(), group, resource, ns, after, visitor);
 }
 
@@ -89,11 +90,12 @@ Snapshot Store::snapshot() const { return {impl_->root(), impl_->visible}; }
 Result<Snapshot> Store::snapshot_at(Revision revision) const {
     if (revision == impl_->visible) return snapshot();
     if (auto const pin = impl_->pins.find(revision); pin != impl_->pins.end()) return pin->second.snapshot;
-    return fail(ErrorCode::kGone, fmt::format("The resourceVersion for the provided list is too old: {} ({})", revision, impl_->visible));
+    return fail(ErrorCode::kGone,
+                fmt::format("The resourceVersion for the provided list is too old: {} ({})", revision, impl_->visible));
 }
 
-void Store::visit(std::string const& group, std::string const& resource, std::string const& ns, std::optional<Key> const& after,
-                  ObjectVisitor const& visitor) const {
+void Store::visit(std::string const& group, std::string const& resource, std::string const& ns,
+                  std::optional<Key> const& after, ObjectVisitor const& visitor) const {
     visit_tree(impl_->objects.peek(), group, resource, ns, after, visitor);
 }
 
@@ -112,7 +114,8 @@ Result<Page> Store::list(Context const& ctx, ListRequest const& request) {
         auto pinned = snapshot_at(token.revision);
         if (!pinned) {
             return fail(ErrorCode::kGone,
-                        "The provided continue parameter is too old to display a consistent list result. You can start a new list without the "
+                        "The provided continue parameter is too old to display a consistent list result. You can start "
+                        "a new list without the "
                         "continue parameter.");
         }
         state = std::move(*pinned);
@@ -144,4 +147,4 @@ Result<Page> Store::list(Context const& ctx, ListRequest const& request) {
     return page;
 }
 
-}  // namespace aviary::store
+}   // namespace aviary::store

@@ -53,9 +53,10 @@ json::Doc with_revision(json::Doc const& object, Revision revision) {
 
 Error refused(ErrorCode code, Key const& key, std::string_view what) {
     std::string const resource = meta::GroupVersionResource{key.group, {}, key.resource}.group_resource();
-    std::string const message = code == ErrorCode::kConflict
-                                    ? fmt::format("Operation cannot be fulfilled on {} \"{}\": {}", resource, key.name, what)
-                                    : fmt::format("{} \"{}\" {}", resource, key.name, what);
+    std::string const message =
+        code == ErrorCode::kConflict
+            ? fmt::format("Operation cannot be fulfilled on {} \"{}\": {}", resource, key.name, what)
+            : fmt::format("{} \"{}\" {}", resource, key.name, what);
     return Error(code, message).with_object(key.group, key.resource, key.name);
 }
 
@@ -65,7 +66,7 @@ std::size_t bytes_of(Event const& event) {
     return bytes;
 }
 
-}  // namespace
+}   // namespace
 
 Result<std::unique_ptr<Store>> Store::open(storage::Engine& engine, std::string cluster, Options options) {
     if (cluster.empty() || cluster.contains('/')) {
@@ -84,8 +85,9 @@ Status Store::Impl::load() {
         auto const stored = layout::decode_object(value);
         auto object = stored ? json::parse(stored->json) : Result<json::Doc>(std::unexpected(stored.error()));
         if (!object) {
-            problem = Error(ErrorCode::kInternal, fmt::format("the store is corrupt: {} of cluster {} cannot be read: {}; restore a backup",
-                                                              key, cluster, object.error().message()));
+            problem = Error(ErrorCode::kInternal,
+                            fmt::format("the store is corrupt: {} of cluster {} cannot be read: {}; restore a backup",
+                                        key, cluster, object.error().message()));
             return false;
         }
         assigned = std::max(assigned, stored->revision);
@@ -134,7 +136,10 @@ Status Store::Impl::check(Write const& write, json::Doc const& there) const {
     if (!write.uid.empty() && write.uid != uid) {
         std::string const what =
             write.kind == kDelete
-                ? fmt::format("the UID in the precondition ({}) does not match the UID in record ({}). The object might have been deleted and then recreated", write.uid, uid)
+                ? fmt::format(
+                      "the UID in the precondition ({}) does not match the UID in record ({}). The object might have "
+                      "been deleted and then recreated",
+                      write.uid, uid)
                 : fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", write.uid, uid);
         return std::unexpected(refused(ErrorCode::kConflict, write.key, what));
     }
@@ -142,8 +147,10 @@ Status Store::Impl::check(Write const& write, json::Doc const& there) const {
     if (write.expected != 0 && write.expected != revision) {
         std::string const what =
             write.kind == kDelete
-                ? fmt::format("the ResourceVersion in the precondition ({}) does not match the ResourceVersion in record ({}). The object might have been modified",
-                              write.expected, revision)
+                ? fmt::format(
+                      "the ResourceVersion in the precondition ({}) does not match the ResourceVersion in record ({}). "
+                      "The object might have been modified",
+                      write.expected, revision)
                 : "the object has been modified; please apply your changes to the latest version and try again";
         return std::unexpected(refused(ErrorCode::kConflict, write.key, what));
     }
@@ -187,9 +194,11 @@ storage::WriteBatch Store::Impl::batch_for(EventPointer const& event, std::strin
 Task<Result<json::Doc>> Store::write(Context ctx, Write write) {
     std::shared_ptr<Impl> const impl = impl_;
     CO_TRY(ctx.check());
-    if (!layout::valid(write.key)) co_return fail(ErrorCode::kBadRequest, fmt::format("\"{}\" cannot name an object", write.key.name));
+    if (!layout::valid(write.key))
+        co_return fail(ErrorCode::kBadRequest, fmt::format("\"{}\" cannot name an object", write.key.name));
     if (impl->in_flight >= impl->options.max_in_flight) {
-        co_return std::unexpected(Error(ErrorCode::kTooManyRequests, "too many writes are under way").with_retry_after(std::chrono::seconds(1)));
+        co_return std::unexpected(Error(ErrorCode::kTooManyRequests, "too many writes are under way")
+                                      .with_retry_after(std::chrono::seconds(1)));
     }
     impl->forget_failed();
     impl->prune_pins(ctx.monotonic());
@@ -201,7 +210,8 @@ Task<Result<json::Doc>> Store::write(Context ctx, Write write) {
     auto event = std::make_shared<Event>();
     event->revision = ++impl->assigned;
     event->type = deletion ? EventType::kDeleted : there.exists() ? EventType::kModified : EventType::kAdded;
-    event->object = deletion && write.object.is_null() ? with_revision(there, event->revision) : with_revision(std::move(write.object), event->revision);
+    event->object = deletion && write.object.is_null() ? with_revision(there, event->revision)
+                                                       : with_revision(std::move(write.object), event->revision);
     event->previous = there;
     event->key = std::move(write.key);
 
@@ -225,7 +235,8 @@ Task<Result<json::Doc>> Store::write(Context ctx, Write write) {
 void Store::Impl::publish(EventPointer event, std::string key) {
     current.reset();
     visible = event->revision;
-    if (auto const waiting = pending.find(key); waiting != pending.end() && waiting->second.revision == event->revision) pending.erase(waiting);
+    if (auto const waiting = pending.find(key); waiting != pending.end() && waiting->second.revision == event->revision)
+        pending.erase(waiting);
     if (event->type == EventType::kDeleted) {
         objects.erase(key);
     } else {
@@ -265,7 +276,9 @@ json::Doc Store::get(Key const& key) const {
     return entry == nullptr ? json::Doc() : entry->object;
 }
 
-json::Doc Store::latest(Key const& key) const { return layout::valid(key) ? impl_->latest(layout::key_text(key)) : json::Doc(); }
+json::Doc Store::latest(Key const& key) const {
+    return layout::valid(key) ? impl_->latest(layout::key_text(key)) : json::Doc();
+}
 
 Revision Store::revision() const { return impl_->visible; }
 
@@ -283,10 +296,11 @@ Result<std::vector<std::string>> clusters(storage::Engine const& engine) {
 
 Task<Status> remove_cluster(Context ctx, storage::Engine& engine, std::string cluster) {
     storage::WriteBatch batch;
-    for (std::string const& prefix : {layout::objects(cluster), layout::log(cluster)}) batch.erase_range(prefix, layout::end_of(prefix));
+    for (std::string const& prefix : {layout::objects(cluster), layout::log(cluster)})
+        batch.erase_range(prefix, layout::end_of(prefix));
     batch.erase(layout::meta(cluster));
     Status outcome = co_await engine.commit(ctx, std::move(batch));
     co_return outcome;
 }
 
-}  // namespace aviary::store
+}   // namespace aviary::store

@@ -1,5 +1,5 @@
-// Creates per second with fsync beside raw fsyncs per second on the same disk, gets per second, loading, and resident memory
-// at 50,000 objects. AVIARY_BENCH_DIR chooses the disk (default: the working directory).
+// Creates per second with fsync beside raw fsyncs per second on the same disk, gets per second, loading, and resident
+// memory at 50,000 objects. AVIARY_BENCH_DIR chooses the disk (default: the working directory).
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -86,7 +86,13 @@ void creates_64_workers(benchmark::State& state) {
     state.SetItemsProcessed(created);
     state.counters["syncs"] = benchmark::Counter(static_cast<double>(engine->syncs()), benchmark::Counter::kIsRate);
 }
-BENCHMARK(creates_64_workers)->ArgName("fsync")->Arg(1)->Arg(0)->MinTime(1)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(creates_64_workers)
+    ->ArgName("fsync")
+    ->Arg(1)
+    ->Arg(0)
+    ->MinTime(1)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 void gets(benchmark::State& state) {
     async::AsioExecutor executor;
@@ -125,5 +131,5 @@ void fifty_thousand_objects(benchmark::State& state) {
 }
 BENCHMARK(fifty_thousand_objects)->Iterations(1)->Unit(benchmark::kMillisecond);
 
-}  // namespace
-}  // namespace aviary::store
+}   // namespace
+}   // namespace aviary::store

@@ -31,7 +31,9 @@ json::Value body(Key const& key, std::string const& value = "x") {
 }
 
 Write create(Key const& key, std::string const& value = "x") { return {Write::Kind::kCreate, key, body(key, value)}; }
-Write update(Key const& key, std::string const& value, Revision expected = 0) { return {Write::Kind::kUpdate, key, body(key, value), expected}; }
+Write update(Key const& key, std::string const& value, Revision expected = 0) {
+    return {Write::Kind::kUpdate, key, body(key, value), expected};
+}
 Write erase(Key const& key, Revision expected = 0) { return {Write::Kind::kDelete, key, {}, expected}; }
 
 Revision revision_of(json::Doc const& object) { return std::stoull("0" + meta::resource_version(object)); }
@@ -84,7 +86,8 @@ CO_TEST(Store, WritesAreCheckedInKubernetesWords) {
     EXPECT_TRUE(problem.error().is(ErrorCode::kAlreadyExists));
     problem = co_await store->write(ctx, update(key, "y", 7));
     EXPECT_EQ(problem.error().message(),
-              "Operation cannot be fulfilled on deployments.apps \"x\": the object has been modified; please apply your changes to the latest "
+              "Operation cannot be fulfilled on deployments.apps \"x\": the object has been modified; please apply "
+              "your changes to the latest "
               "version and try again");
     EXPECT_EQ(problem.error().name(), "x");
     problem = co_await store->write(ctx, update(pod("none"), "y"));
@@ -124,7 +127,8 @@ CO_TEST(Store, WritesUnderWayCountButAreNotVisible) {
     EXPECT_EQ(value_of(store->latest(pod("a"))), "anew");
     EXPECT_EQ(store->revision(), 1U);
     co_await scope.join();
-    EXPECT_EQ(std::vector<std::string>(outcomes, outcomes + 5), (std::vector<std::string>{"ok 2", "Conflict", "ok 3", "ok 4", "ok 5"}));
+    EXPECT_EQ(std::vector<std::string>(outcomes, outcomes + 5),
+              (std::vector<std::string>{"ok 2", "Conflict", "ok 3", "ok 4", "ok 5"}));
     EXPECT_EQ(value_of(store->get(pod("a"))), "anew");
 }
 
@@ -184,11 +188,13 @@ CO_TEST(Store, WatchesReadTheRingThenTheLogThenAreGone) {
     auto const elsewhere = *store->watch("", "nodes", "", 0);
     EXPECT_FALSE(idle->has_pending());
     for (int each = 1; each <= 12; ++each) {
-        CO_ASSERT_OK(co_await store->write(ctx, create(pod("p" + std::to_string(each), each % 2 == 0 ? "demo" : "other"), std::to_string(each))));
+        CO_ASSERT_OK(co_await store->write(
+            ctx, create(pod("p" + std::to_string(each), each % 2 == 0 ? "demo" : "other"), std::to_string(each))));
     }
     // From the ring, and from the log where the ring has forgotten.
     EXPECT_EQ(drain(**store->watch("", "pods", "", 10)), (std::vector<std::string>{"ADDED p11 11", "ADDED p12 12"}));
-    EXPECT_EQ(drain(*idle), (std::vector<std::string>{"ADDED p2 2", "ADDED p4 4", "ADDED p6 6", "ADDED p8 8", "ADDED p10 10", "ADDED p12 12"}));
+    EXPECT_EQ(drain(*idle), (std::vector<std::string>{"ADDED p2 2", "ADDED p4 4", "ADDED p6 6", "ADDED p8 8",
+                                                      "ADDED p10 10", "ADDED p12 12"}));
     EXPECT_EQ(idle->seen(), 12U);
     EXPECT_FALSE(elsewhere->has_pending());
     EXPECT_EQ(elsewhere->seen(), 12U);
@@ -214,11 +220,13 @@ CO_TEST(Store, WatchesReadTheRingThenTheLogThenAreGone) {
     EXPECT_EQ(drain(*slow).back().substr(0, 24), "too old resource version");
     EXPECT_TRUE(store->watch("", "pods", "", 3).error().is(ErrorCode::kGone));
     EXPECT_TRUE(store->watch("", "pods", "", store->revision() + 1).error().is(ErrorCode::kGone));
-    EXPECT_LT([&] {
-        int records = 0;
-        EXPECT_TRUE(engine.scan("l/", "l0", [&](std::string_view, std::string_view) { return ++records > 0; }));
-        return records;
-    }(), 30);
+    EXPECT_LT(
+        [&] {
+            int records = 0;
+            EXPECT_TRUE(engine.scan("l/", "l0", [&](std::string_view, std::string_view) { return ++records > 0; }));
+            return records;
+        }(),
+        30);
 }
 
 Task<void> collect(Context ctx, Watch& watch, std::size_t count, std::vector<std::string>& events) {
@@ -262,7 +270,8 @@ CO_TEST(Store, PagesShowOneState) {
     auto const all = store->list(ctx, {.resource = "pods"});
     EXPECT_EQ(names(all->objects), (std::vector<std::string>{"a-b/x", "a-b/y", "a/x", "a/y", "b/x", "b/y"}));
     EXPECT_EQ(all->continue_token, "");
-    EXPECT_EQ(names(store->list(ctx, {.resource = "pods", .ns = "a"})->objects), (std::vector<std::string>{"a/x", "a/y"}));
+    EXPECT_EQ(names(store->list(ctx, {.resource = "pods", .ns = "a"})->objects),
+              (std::vector<std::string>{"a/x", "a/y"}));
 
     auto const first = store->list(ctx, {.resource = "pods", .limit = 4});
     EXPECT_EQ(names(first->objects).back(), "a/y");
@@ -276,7 +285,9 @@ CO_TEST(Store, PagesShowOneState) {
     EXPECT_EQ(second->revision, first->revision);
     EXPECT_EQ(second->continue_token, "");
 
-    auto const some = store->list(ctx, {.resource = "pods", .limit = 1, .matches = [](json::Doc const& object) { return meta::name(object) == "y"; }});
+    auto const some = store->list(ctx, {.resource = "pods", .limit = 1, .matches = [](json::Doc const& object) {
+                                            return meta::name(object) == "y";
+                                        }});
     EXPECT_EQ(names(some->objects), std::vector<std::string>{"a-b/y"});
     EXPECT_FALSE(some->remaining);
     EXPECT_NE(some->continue_token, "");
@@ -287,7 +298,8 @@ CO_TEST(Store, PagesShowOneState) {
     CO_ASSERT_OK(co_await store->write(ctx, create(pod("z", "b"))));
     EXPECT_TRUE(store->snapshot_at(some->revision));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, std::chrono::minutes(6)));
-    EXPECT_TRUE(store->list(ctx, {.resource = "pods", .continue_token = some->continue_token}).error().is(ErrorCode::kGone));
+    EXPECT_TRUE(
+        store->list(ctx, {.resource = "pods", .continue_token = some->continue_token}).error().is(ErrorCode::kGone));
 }
 
 CO_TEST(Store, ClustersAreApart) {
@@ -321,7 +333,8 @@ CO_TEST(Store, ACorruptObjectIsNamed) {
     CO_ASSERT_OK(co_await engine.commit(ctx, std::move(batch)));
     auto const broken = Store::open(engine, "fleet");
     CO_ASSERT_TRUE(!broken);
-    EXPECT_NE(broken.error().message().find("/pods/demo/a of cluster fleet cannot be read"), std::string::npos) << broken.error().message();
+    EXPECT_NE(broken.error().message().find("/pods/demo/a of cluster fleet cannot be read"), std::string::npos)
+        << broken.error().message();
 }
 
 CO_TEST(Store, TooManyWritesUnderWayAreRefused) {
@@ -329,14 +342,16 @@ CO_TEST(Store, TooManyWritesUnderWayAreRefused) {
     auto const store = opened(engine, {.max_in_flight = 2});
     async::Scope scope(ctx);
     std::string outcomes[3];
-    for (int each = 0; each < 3; ++each) scope.spawn(write_later(ctx, *store, create(pod("p" + std::to_string(each))), outcomes[each]));
+    for (int each = 0; each < 3; ++each)
+        scope.spawn(write_later(ctx, *store, create(pod("p" + std::to_string(each))), outcomes[each]));
     co_await scope.join();
-    EXPECT_EQ(std::vector<std::string>(outcomes, outcomes + 3), (std::vector<std::string>{"ok 1", "ok 2", "TooManyRequests"}));
+    EXPECT_EQ(std::vector<std::string>(outcomes, outcomes + 3),
+              (std::vector<std::string>{"ok 1", "ok 2", "TooManyRequests"}));
     EXPECT_FALSE(store->latest(pod("p2")).exists());
 }
 
-// Random writes, many at once, with crashes and full disks in between: what was acknowledged is there, a failed write has
-// left nothing, and whoever follows the events sees exactly the states.
+// Random writes, many at once, with crashes and full disks in between: what was acknowledged is there, a failed write
+// has left nothing, and whoever follows the events sees exactly the states.
 struct World {
     MemoryEngine engine{milliseconds(3)};
     std::unique_ptr<Store> store;
@@ -352,7 +367,9 @@ Task<void> random_write(Context ctx, World& world, int number) {
     Revision const expected = there.exists() ? revision_of(there) + (stale ? 1 : 0) : 0;
     std::string const value = "v" + std::to_string(number);
     std::uint64_t const choice = ctx.random().below(3);
-    auto const result = co_await world.store->write(ctx, choice == 0 ? erase(key, expected) : !there.exists() ? create(key, value) : update(key, value, expected));
+    auto const result = co_await world.store->write(ctx, choice == 0       ? erase(key, expected)
+                                                         : !there.exists() ? create(key, value)
+                                                                           : update(key, value, expected));
     if (!result) co_return;
     EXPECT_FALSE(stale && there.exists());
     EXPECT_GT(revision_of(*result), world.highest);   // acknowledged in order, never twice
@@ -426,10 +443,12 @@ Task<int> create_many(Context ctx, Store& store, int count) {
     std::vector<std::string> outcomes(static_cast<std::size_t>(count));
     async::Scope scope(ctx);
     for (int each = 0; each < count; ++each) {
-        scope.spawn(write_later(ctx, store, create(pod("p" + std::to_string(each))), outcomes[static_cast<std::size_t>(each)]));
+        scope.spawn(
+            write_later(ctx, store, create(pod("p" + std::to_string(each))), outcomes[static_cast<std::size_t>(each)]));
     }
     co_await scope.join();
-    co_return static_cast<int>(std::ranges::count_if(outcomes, [](std::string const& outcome) { return outcome.starts_with("ok"); }));
+    co_return static_cast<int>(
+        std::ranges::count_if(outcomes, [](std::string const& outcome) { return outcome.starts_with("ok"); }));
 }
 
 TEST(Store, OnRocksAcknowledgedWritesAreThereAfterReopening) {
@@ -455,5 +474,5 @@ TEST(Store, OnRocksAcknowledgedWritesAreThereAfterReopening) {
     std::filesystem::remove_all(folder);
 }
 
-}  // namespace
-}  // namespace aviary::store
+}   // namespace
+}   // namespace aviary::store

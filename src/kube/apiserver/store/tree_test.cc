@@ -63,5 +63,5 @@ RC_GTEST_PROP(Tree, BehavesLikeAMapAndRootsStay, (std::vector<std::pair<std::uin
     RC_ASSERT(tree.peek() == nullptr);
 }
 
-}  // namespace
-}  // namespace aviary::store
+}   // namespace
+}   // namespace aviary::store

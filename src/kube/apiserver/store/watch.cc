@@ -28,7 +28,7 @@ Error too_old(Revision from, Revision floor) {
     return Error(ErrorCode::kGone, fmt::format("too old resource version: {} ({})", from, floor));
 }
 
-}  // namespace
+}   // namespace
 
 Result<std::unique_ptr<Watch>> Store::watch(std::string group, std::string resource, std::string ns, Revision from) {
     // From the future: of a store that is no more. The client lists again.
@@ -55,7 +55,8 @@ Watch::~Watch() { impl_->topic->watches.erase(impl_->id); }
 // Moves the cursor to just before the next wanted event; false when there is none in memory.
 bool Watch::Impl::skip_unwanted() {
     if (cursor < topic->floor) return false;
-    auto each = std::ranges::upper_bound(topic->events, cursor, {}, [](EventPointer const& event) { return event->revision; });
+    auto each =
+        std::ranges::upper_bound(topic->events, cursor, {}, [](EventPointer const& event) { return event->revision; });
     for (; each != topic->events.end(); ++each) {
         if (wants(**each)) return true;
         cursor = (*each)->revision;
@@ -87,7 +88,8 @@ Status Watch::Impl::read_log() {
         bool const more = ++records < kMaxRecords && from_log.size() < kMaxEvents;
         return more;
     };
-    TRY(store->engine.scan(layout::log_key(store->cluster, cursor + 1), layout::log_key(store->cluster, store->visible + 1), visit));
+    TRY(store->engine.scan(layout::log_key(store->cluster, cursor + 1),
+                           layout::log_key(store->cluster, store->visible + 1), visit));
     if (problem) return std::unexpected(*problem);
     // Stopped by its own bound: the rest is for the next step. Otherwise the log has no more.
     bool const whole = records < kMaxRecords && from_log.size() < kMaxEvents;
@@ -106,7 +108,8 @@ Result<EventPointer> Watch::poll() {
         return event;
     }
     if (!impl.skip_unwanted()) return EventPointer();
-    EventPointer const event = *std::ranges::upper_bound(impl.topic->events, impl.cursor, {}, [](EventPointer const& each) { return each->revision; });
+    EventPointer const event = *std::ranges::upper_bound(impl.topic->events, impl.cursor, {},
+                                                         [](EventPointer const& each) { return each->revision; });
     impl.cursor = impl.handed_out = event->revision;
     return event;
 }
@@ -130,4 +133,4 @@ bool Watch::has_pending() const {
 
 Revision Watch::seen() const { return has_pending() ? impl_->handed_out : impl_->store->visible; }
 
-}  // namespace aviary::store
+}   // namespace aviary::store

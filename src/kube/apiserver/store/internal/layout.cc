@@ -36,7 +36,8 @@ bool take_text(std::string_view& bytes, std::string_view& text) {
 }
 
 Error corrupt(std::string_view what) {
-    return Error(ErrorCode::kInternal, "the store is corrupt: " + std::string(what) + " cannot be read; restore a backup");
+    return Error(ErrorCode::kInternal,
+                 "the store is corrupt: " + std::string(what) + " cannot be read; restore a backup");
 }
 
 std::string with_cluster(char letter, std::string_view cluster) {
@@ -45,7 +46,7 @@ std::string with_cluster(char letter, std::string_view cluster) {
     return text;
 }
 
-}  // namespace
+}   // namespace
 
 bool valid(Key const& key) {
     for (std::string const* part : {&key.group, &key.resource, &key.ns, &key.name}) {
@@ -101,7 +102,9 @@ std::string log_key(std::string_view cluster, Revision revision) {
     return key;
 }
 
-Revision revision_of_log_key(std::string_view key) { return key.size() < kNumber ? 0 : read_number(key.substr(key.size() - kNumber)); }
+Revision revision_of_log_key(std::string_view key) {
+    return key.size() < kNumber ? 0 : read_number(key.substr(key.size() - kNumber));
+}
 
 std::string encode_object(Revision revision, std::string_view json) {
     std::string out;
@@ -116,7 +119,8 @@ Result<StoredObject> decode_object(std::string_view bytes) {
     return StoredObject{read_number(bytes), bytes.substr(kNumber)};
 }
 
-std::string encode_event(EventType type, std::string_view key, std::string_view object_json, std::string_view previous_json) {
+std::string encode_event(EventType type, std::string_view key, std::string_view object_json,
+                         std::string_view previous_json) {
     std::string out;
     out.reserve(1 + 3 * kNumber + key.size() + object_json.size() + previous_json.size());
     out += static_cast<char>(type);
@@ -132,10 +136,11 @@ Result<StoredEvent> decode_event(std::string_view bytes) {
     if (!known) return std::unexpected(corrupt("an event"));
     event.type = static_cast<EventType>(bytes[0]);
     bytes.remove_prefix(1);
-    if (!take_text(bytes, event.key) || !take_text(bytes, event.object_json) || !take_text(bytes, event.previous_json)) {
+    if (!take_text(bytes, event.key) || !take_text(bytes, event.object_json) ||
+        !take_text(bytes, event.previous_json)) {
         return std::unexpected(corrupt("an event"));
     }
     return event;
 }
 
-}  // namespace aviary::store::layout
+}   // namespace aviary::store::layout

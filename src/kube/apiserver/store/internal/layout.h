@@ -40,11 +40,12 @@ struct StoredObject {
 };
 Result<StoredObject> decode_object(std::string_view bytes);
 
-std::string encode_event(EventType type, std::string_view key, std::string_view object_json, std::string_view previous_json);
+std::string encode_event(EventType type, std::string_view key, std::string_view object_json,
+                         std::string_view previous_json);
 struct StoredEvent {
     EventType type = EventType::kAdded;
     std::string_view key, object_json, previous_json;
 };
 Result<StoredEvent> decode_event(std::string_view bytes);
 
-}  // namespace aviary::store::layout
+}   // namespace aviary::store::layout

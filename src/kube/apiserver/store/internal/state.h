@@ -30,12 +30,12 @@ struct Topic {
 struct Watch::Impl {
     std::shared_ptr<Store::Impl> store;
     Topic* topic = nullptr;
-    std::string prefix;                   // of the wanted keys
+    std::string prefix;   // of the wanted keys
     std::string ns;
     std::uint64_t id = 0;
-    Revision cursor = 0;                  // every wanted event up to here is handed out, or in `from_log`
+    Revision cursor = 0;   // every wanted event up to here is handed out, or in `from_log`
     Revision handed_out = 0;
-    std::deque<EventPointer> from_log;    // a bounded piece read ahead
+    std::deque<EventPointer> from_log;   // a bounded piece read ahead
     async::Event readable;
 
     bool wants(Event const& event) const { return ns.empty() || event.key.ns == ns; }
@@ -52,24 +52,24 @@ struct Store::Impl {
     Options options;
     bool closed = false;
 
-    Tree objects;                         // durable and visible
+    Tree objects;   // durable and visible
     Revision visible = 0;
-    Revision assigned = 0;                // the last revision given out
-    Revision reserved = 0;                // revisions up to here may be given out; once what is under way is durable
+    Revision assigned = 0;   // the last revision given out
+    Revision reserved = 0;   // revisions up to here may be given out; once what is under way is durable
     Revision durable_reserved = 0;
-    Revision floor = 0;                   // the log knows every later event
-    bool exists = false;                  // the cluster's record is durable
+    Revision floor = 0;    // the log knows every later event
+    bool exists = false;   // the cluster's record is durable
 
     struct Pending {
         Revision revision = 0;
-        json::Doc object;                 // absent: a deletion
+        json::Doc object;   // absent: a deletion
     };
     std::map<std::string, Pending, std::less<>> pending;   // the newest write under way of each key
     std::size_t in_flight = 0;
-    std::uint64_t failures = 0;           // the engine's, when `pending` was last known to be good
+    std::uint64_t failures = 0;   // the engine's, when `pending` was last known to be good
 
     std::map<std::string, Topic, std::less<>> topics;
-    std::deque<Topic*> ring;              // whose turn it is to lose its oldest event
+    std::deque<Topic*> ring;   // whose turn it is to lose its oldest event
     std::size_t ring_bytes = 0;
     Revision opened_at = 0;
     std::uint64_t last_watch = 0;
@@ -94,4 +94,4 @@ struct Store::Impl {
     void prune_pins(MonotonicTime now);
 };
 
-}  // namespace aviary::store
+}   // namespace aviary::store

@@ -7,7 +7,7 @@ namespace aviary::store {
 namespace {
 constexpr std::size_t kMax = 32;
 constexpr std::size_t kMin = 8;
-}  // namespace
+}   // namespace
 
 // A leaf has entries; an inner node has children and, for each but the first, a key that is above all before it and not
 // above any in it.
@@ -21,10 +21,16 @@ struct Tree::Node {
     bool leaf() const { return children.empty(); }
     std::size_t width() const { return leaf() ? entries.size() : children.size(); }
     std::size_t child_of(std::string_view key) const {
-        return static_cast<std::size_t>(std::ranges::upper_bound(separators, key, {}, [](std::string const& each) { return std::string_view(each); }) - separators.begin());
+        return static_cast<std::size_t>(
+            std::ranges::upper_bound(separators, key, {},
+                                     [](std::string const& each) { return std::string_view(each); }) -
+            separators.begin());
     }
     std::size_t position_of(std::string_view key) const {
-        return static_cast<std::size_t>(std::ranges::lower_bound(entries, key, {}, [](EntryPointer const& each) { return std::string_view(each->key); }) - entries.begin());
+        return static_cast<std::size_t>(
+            std::ranges::lower_bound(entries, key, {},
+                                     [](EntryPointer const& each) { return std::string_view(each->key); }) -
+            entries.begin());
     }
     void recount() {
         count = entries.size();
@@ -142,7 +148,8 @@ void Tree::erase_below(std::shared_ptr<Node>& place, std::string_view key) {
 void Tree::erase(std::string_view key) {
     if (find(key) == nullptr) return;
     erase_below(root_, key);
-    while (root_ && !root_->leaf() && root_->children.size() == 1) root_ = std::shared_ptr<Node>(root_->children.front());
+    while (root_ && !root_->leaf() && root_->children.size() == 1)
+        root_ = std::shared_ptr<Node>(root_->children.front());
     if (root_->count == 0) root_.reset();
 }
 
@@ -185,4 +192,4 @@ std::uint64_t Tree::count(Node const* root, std::string_view begin, std::string_
     return root == nullptr || begin >= end ? 0 : rank(end) - rank(begin);
 }
 
-}  // namespace aviary::store
+}   // namespace aviary::store

@@ -1,5 +1,5 @@
-// Tree: a persistent ordered map from keys to entries. root() gives an immutable state in constant time; later changes copy
-// only the nodes on their way. Changes are for one thread, roots for any.
+// Tree: a persistent ordered map from keys to entries. root() gives an immutable state in constant time; later changes
+// copy only the nodes on their way. Changes are for one thread, roots for any.
 #pragma once
 
 #include <cstdint>
@@ -58,4 +58,4 @@ private:
     std::uint64_t generation_ = 0;   // nodes of this generation are in no root that was given out
 };
 
-}  // namespace aviary::store
+}   // namespace aviary::store
