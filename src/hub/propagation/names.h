@@ -24,8 +24,6 @@ inline constexpr std::string_view kHold = "fleet.aviary.dev/hold";              
 inline constexpr std::string_view kRetainReplicas = "fleet.aviary.dev/retain-replicas";                // label
 inline constexpr std::string_view kKarmadaRetainReplicas = "resourcetemplate.karmada.io/retain-replicas";  // label
 
-inline constexpr std::string_view kBindingFinalizer = "fleet.aviary.dev/propagation";
-
 // What the rollout controller of a member writes (Kruise Rollouts, "Every annotation, label and finalizer").
 inline constexpr std::string_view kInProgressing = "rollouts.kruise.io/in-progressing";
 

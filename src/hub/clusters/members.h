@@ -1,0 +1,94 @@
+// Members: the clusters of the fleet as the hub reaches them: a client each, shared informers, and whether they answer. Registry
+// objects are ManagedClusters. Lives on the hub's loop.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/async/scope.h"
+#include "core/json/doc.h"
+#include "kube/client/client.h"
+#include "kube/client/informer.h"
+
+namespace aviary::clusters {
+
+class Member {
+public:
+    Member(std::string name, client::Client client);
+
+    std::string const& name() const { return name_; }
+    client::Client const& client() const { return client_; }
+    // Whether it answered last time it was asked, and since when that is so.
+    bool reachable() const { return reachable_; }
+    Time since() const { return since_; }
+    std::string const& version() const { return version_; }
+
+    // What is known of a resource there.
+    enum class Serving { kUnknown, kServed, kNotServed };
+    Serving serving(meta::GroupVersionResource const& resource) const;
+    // The copy of a resource's objects; null until Members::want() was called for it.
+    client::Informer* informer(meta::GroupVersionResource const& resource) const;
+    // An object of the copy; absent when there is none or the copy is not there yet.
+    json::Doc get(meta::GroupVersionResource const& resource, meta::ObjectKey const& key) const;
+
+private:
+    friend class Members;
+    struct Watched {
+        std::unique_ptr<client::Informer> informer;
+        Serving serving = Serving::kUnknown;
+    };
+    std::string name_;
+    client::Client client_;
+    bool reachable_ = false;
+    bool probed_ = false;
+    Time since_{};
+    std::string version_;
+    std::map<meta::GroupVersionResource, Watched> watched_;
+};
+
+class Members {
+public:
+    // Makes the transport to a member from its ManagedCluster; an Error is said in the cluster's conditions.
+    using Connect = std::function<Result<std::shared_ptr<client::Transport>>(json::Doc const& managed_cluster)>;
+
+    Members(client::Client hub, Connect connect);
+    ~Members();
+
+    // Follows the registry, probes members and writes their conditions, until the context stops.
+    Task<void> run(Context ctx);
+    bool synced() const { return managed_clusters_.synced(); }
+
+    Member* find(std::string const& name) const;
+    std::vector<Member*> all() const;                 // by name
+    client::Informer& managed_clusters() { return managed_clusters_; }
+    std::vector<json::Doc> objects() const;           // the ManagedClusters
+
+    // Keeps a copy of the resource in the member.
+    void want(Member& member, meta::GroupVersionResource const& resource);
+    // Called for each informer that want() makes, and each time a member's standing changes.
+    void on_informer(std::function<void(Member&, client::Informer&)> started) { started_.push_back(std::move(started)); }
+    void on_standing(std::function<void(Member&)> changed) { standing_.push_back(std::move(changed)); }
+
+private:
+    Task<void> follow(Context ctx, Member& member);
+    Task<void> settle(Context ctx, Member& member, meta::GroupVersionResource resource);
+    void set_standing(Member& member, bool reachable, Time now);
+    Task<void> report(Context ctx, Member& member, std::string problem);
+    void admit(json::Doc const& managed_cluster);
+
+    client::Client hub_;
+    Connect connect_;
+    client::Informer managed_clusters_;
+    std::map<std::string, std::unique_ptr<Member>> members_;
+    std::map<std::string, std::unique_ptr<async::Scope>> scopes_;
+    std::vector<std::function<void(Member&, client::Informer&)>> started_;
+    std::vector<std::function<void(Member&)>> standing_;
+    std::optional<Context> ctx_;
+    async::Scope* scope_ = nullptr;
+};
+
+}  // namespace aviary::clusters

@@ -1,0 +1,251 @@
+#include "hub/placement/bindings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apis/policy/propagation_policy.h"
+#include "core/base/strings.h"
+#include "hub/placement/place.h"
+#include "kube/meta/object.h"
+
+namespace aviary::placement {
+
+namespace {
+
+using control::Key;
+using control::Plan;
+using control::Write;
+using json::Doc;
+using json::Value;
+
+// A key's part names the kind: "apps/v1/Deployment".
+std::string part_of(meta::GroupVersionKind const& kind) { return fmt::format("{}/{}/{}", kind.group, kind.version, kind.kind); }
+
+meta::GroupVersionKind kind_of_part(std::string_view part) {
+    auto const parts = split(part, '/');
+    return parts.size() == 3 ? meta::GroupVersionKind{std::string(parts[0]), std::string(parts[1]), std::string(parts[2])} : meta::GroupVersionKind{};
+}
+
+Value write_spec(apis::FleetBindingSpec const& spec) { return apis::write_fleet_binding_spec(spec); }
+
+}  // namespace
+
+meta::ObjectKey binding_key(meta::GroupVersionKind const& kind, meta::ObjectKey const& object) {
+    bool const plain = kind.group.empty() || kind.group == "apps" || kind.group == "rollouts.kruise.io";
+    std::string const prefix = to_lower(kind.kind) + (plain ? "" : "." + kind.group);
+    return {object.ns, prefix + "-" + object.name};
+}
+
+meta::GroupVersionResource const& binding_resource(meta::ObjectKey const& binding) {
+    return binding.ns.empty() ? apis::kClusterFleetBindings : apis::kFleetBindings;
+}
+
+Bindings::Bindings(client::Client hub) : namespaced_(hub, apis::kFleetBindings), cluster_scoped_(hub, apis::kClusterFleetBindings) {}
+
+Doc Bindings::get(meta::ObjectKey const& key) const { return of(key.ns.empty()).get(key); }
+
+Task<void> Bindings::run(Context ctx) {
+    async::Scope scope(ctx);
+    scope.spawn(namespaced_.run(scope.context()));
+    scope.spawn(cluster_scoped_.run(scope.context()));
+    co_await scope.join();
+}
+
+struct Placer::Impl {
+    Impl(client::Client hub, Sources& sources, Bindings& bindings, client::Informer& managed_clusters)
+        : hub(std::move(hub)), sources(sources), bindings(bindings), managed_clusters(managed_clusters) {
+        for (auto const& resource : {apis::kPropagationPolicies, apis::kClusterPropagationPolicies, apis::kKarmadaPropagationPolicies, apis::kKarmadaClusterPropagationPolicies}) {
+            policies.push_back(std::make_unique<client::Informer>(this->hub, resource));
+        }
+    }
+
+    client::Client hub;
+    Sources& sources;
+    Bindings& bindings;
+    client::Informer& managed_clusters;
+    std::vector<std::unique_ptr<client::Informer>> policies;
+    std::unique_ptr<control::Controller> controller;
+
+    std::vector<Doc> all_policies() const {
+        std::vector<Doc> result;
+        for (auto const& informer : policies) {
+            for (auto const& [key, policy] : informer->objects()) result.push_back(policy);
+        }
+        return result;
+    }
+
+    // Everything a policy may concern: all objects of the kinds it names.
+    void enqueue_kinds(Doc const& policy) {
+        for (auto const& [index, selector] : policy.at({"spec", "resourceSelectors"}).elements()) {
+            auto const [group, version] = meta::parse_api_version(selector["apiVersion"].as_string());
+            meta::GroupVersionKind const kind{group, version, selector["kind"].string()};
+            sources.want(kind);
+            Sources::Kind const* const known = sources.find(kind);
+            if (known == nullptr) continue;
+            for (auto const& [key, object] : known->informer->objects()) controller->enqueue({part_of(kind), key});
+        }
+    }
+
+    Plan decide(Key const& key) {
+        Plan plan;
+        meta::GroupVersionKind const kind = kind_of_part(key.part);
+        Doc const source = sources.get(kind, key.object);
+        meta::ObjectKey const name = binding_key(kind, key.object);
+        Doc const binding = bindings.get(name);
+        Sources::Kind const* const known = sources.find(kind);
+        if (known == nullptr || !known->informer->synced() || !bindings.synced() || !managed_clusters.synced()) return plan;
+        for (auto const& informer : policies) {
+            if (!informer->synced()) return plan;
+        }
+        Doc const policy = source.exists() && !meta::is_deleting(source) ? policy_for(source, all_policies()) : Doc();
+        if (!policy.exists()) {
+            if (binding.exists() && !meta::is_deleting(binding)) {
+                Write write;
+                write.verb = Write::Verb::kDelete;
+                write.resource = binding_resource(name);
+                write.key = name;
+                write.delete_options.uid = meta::uid(binding);
+                write.ignore_not_found = true;
+                write.why = source.exists() ? "no policy claims the object" : "the object is gone";
+                plan.writes.push_back(std::move(write));
+            }
+            return plan;
+        }
+        if (meta::is_deleting(binding)) return plan;   // ends first, and begins anew when it is gone
+
+        apis::FleetBindingSpec before;
+        apis::FleetBindingStatus status;
+        if (auto const read = apis::read_fleet_binding(binding); binding.exists() && read) {
+            before = read->spec;
+            status = read->status;
+        }
+        std::vector<Target> previous;
+        for (apis::BoundCluster const& cluster : before.clusters) previous.push_back({cluster.name, cluster.replicas});
+        std::vector<Doc> clusters;
+        for (auto const& [cluster_key, cluster] : managed_clusters.objects()) clusters.push_back(cluster);
+        auto const placed = place(source, policy, clusters, previous);
+
+        apis::FleetBindingSpec spec = before;
+        apis::FleetBindingStatus next_status = status;
+        next_status.rejected.clear();
+        if (placed) {
+            spec.resource = {source["apiVersion"].string(), source["kind"].string(), meta::ns(source), meta::name(source), meta::uid(source)};
+            spec.policy = apis::BoundPolicy{policy["apiVersion"].string(), policy["kind"].string(), meta::ns(policy), meta::name(policy)};
+            spec.preserve_resources_on_deletion = policy.at({"spec", "preserveResourcesOnDeletion"}).as_bool();
+            spec.conflict_resolution = policy.at({"spec", "conflictResolution"}).as_string("Abort");
+            spec.clusters.clear();
+            for (Target const& target : placed->targets) {
+                apis::BoundCluster bound;
+                auto const old = std::ranges::find(before.clusters, target.cluster, &apis::BoundCluster::name);
+                if (old != before.clusters.end()) bound = *old;
+                bound.name = target.cluster;
+                bound.replicas = target.replicas;
+                spec.clusters.push_back(std::move(bound));
+            }
+            for (Rejected const& rejected : placed->rejected) {
+                if (next_status.rejected.size() < 100) next_status.rejected.push_back({rejected.cluster, rejected.reason, rejected.message});
+            }
+        }
+        if (!binding.exists()) {
+            if (!placed) return plan;   // said once there is something to say it on; the policy was refused by its validation
+            Write write;
+            write.verb = Write::Verb::kCreate;
+            write.resource = binding_resource(name);
+            write.key = name;
+            write.body = json::Object{{"apiVersion", "fleet.aviary.dev/v1alpha1"}, {"kind", name.ns.empty() ? "ClusterFleetBinding" : "FleetBinding"}};
+            write.body.set({"metadata", "finalizers"}, json::Array{kBindingFinalizer});
+            write.body.set({"metadata", "ownerReferences"}, json::Array{meta::to_value({source["apiVersion"].string(), source["kind"].string(), meta::name(source), meta::uid(source), true, false})});
+            write.body["spec"] = write_spec(spec);
+            write.ignore_already_exists = true;
+            write.why = "bind";
+            plan.writes.push_back(std::move(write));
+            return plan;
+        }
+        if (!(spec == before)) {
+            Write write;
+            write.resource = binding_resource(name);
+            write.key = name;
+            write.body["spec"] = write_spec(spec);
+            write.body.set({"metadata", "resourceVersion"}, meta::resource_version(binding));
+            write.why = "placement";
+            plan.writes.push_back(std::move(write));
+        }
+        if (!(next_status.rejected == status.rejected)) {
+            Write write;
+            write.resource = binding_resource(name);
+            write.key = name;
+            write.subresource = "status";
+            Value const written = apis::write_fleet_binding_status(next_status);
+            write.body.set({"status", "rejected"}, written.contains("rejected") ? written["rejected"] : Value(json::Array()));
+            write.why = "rejected clusters";
+            plan.writes.push_back(std::move(write));
+        }
+        return plan;
+    }
+
+    class PlacementReconciler final : public control::Reconciler {
+    public:
+        explicit PlacementReconciler(Impl& impl) : impl_(impl) {}
+        Plan decide(Key const& key, Time) override { return impl_.decide(key); }
+        client::Client const& client_for(Key const&) override { return impl_.hub; }
+
+    private:
+        Impl& impl_;
+    };
+
+    void build() {
+        control::ControllerOptions options;
+        options.name = "placement";
+        controller = std::make_unique<control::Controller>(options, std::make_unique<PlacementReconciler>(*this));
+        for (auto const& informer : policies) {
+            controller->watch(*informer, [](Doc const&) { return std::vector<Key>(); });
+            informer->on_change([this](client::Change const& change) {
+                if (change.before.exists()) enqueue_kinds(change.before);
+                if (change.after.exists()) enqueue_kinds(change.after);
+            });
+        }
+        for (bool const scope : {false, true}) {
+            controller->watch(bindings.of(scope), [](Doc const& binding) {
+                auto const [group, version] = meta::parse_api_version(binding.at({"spec", "resource", "apiVersion"}).as_string());
+                Doc const resource = binding.at({"spec", "resource"});
+                return std::vector<Key>{{part_of({group, version, resource["kind"].string()}), {resource["namespace"].string(), resource["name"].string()}}};
+            });
+        }
+        sources.on_informer([this](Sources::Kind const& kind) {
+            std::string const part = part_of(kind.kind);
+            controller->watch(*kind.informer, [part](Doc const& object) { return std::vector<Key>{{part, meta::key_of(object)}}; }, part);
+        });
+        // A cluster that comes, goes, or changes its labels may move anything.
+        managed_clusters.on_change([this](client::Change const& change) {
+            bool const same = change.before.exists() && change.after.exists() && change.before["spec"] == change.after["spec"] &&
+                              change.before.at({"metadata", "labels"}) == change.after.at({"metadata", "labels"});
+            if (same) return;
+            for (Sources::Kind const* kind : sources.all()) {
+                for (auto const& [key, object] : kind->informer->objects()) controller->enqueue({part_of(kind->kind), key});
+            }
+        });
+    }
+};
+
+Placer::Placer(client::Client hub, Sources& sources, Bindings& bindings, client::Informer& managed_clusters)
+    : impl_(std::make_unique<Impl>(std::move(hub), sources, bindings, managed_clusters)) {
+    impl_->build();
+}
+
+Placer::~Placer() = default;
+
+Task<void> Placer::run(Context ctx) {
+    async::Scope scope(ctx);
+    for (auto const& informer : impl_->policies) scope.spawn(informer->run(scope.context()));
+    scope.spawn(impl_->controller->run(scope.context()));
+    co_await scope.join();
+}
+
+bool Placer::synced() const {
+    return std::ranges::all_of(impl_->policies, [](auto const& informer) { return informer->synced(); });
+}
+
+Doc Placer::policy_of(Doc const& object) const { return policy_for(object, impl_->all_policies()); }
+
+}  // namespace aviary::placement

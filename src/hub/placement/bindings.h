@@ -1,0 +1,49 @@
+// Bindings: where FleetBindings live and how an object's binding is named; and the controller that writes them. Lives on the
+// hub's loop.
+#pragma once
+
+#include <memory>
+
+#include "apis/fleet/fleet_binding.h"
+#include "hub/placement/sources.h"
+#include "kube/control/controller.h"
+
+namespace aviary::placement {
+
+// Kept on a binding until the members are clean.
+inline constexpr std::string_view kBindingFinalizer = "fleet.aviary.dev/propagation";
+
+// The binding of an object: in its namespace, or cluster-scoped (an empty namespace: a ClusterFleetBinding).
+meta::ObjectKey binding_key(meta::GroupVersionKind const& kind, meta::ObjectKey const& object);
+meta::GroupVersionResource const& binding_resource(meta::ObjectKey const& binding);
+
+// All bindings of both scopes.
+class Bindings {
+public:
+    explicit Bindings(client::Client hub);
+    json::Doc get(meta::ObjectKey const& key) const;
+    client::Informer& of(bool cluster_scoped) { return cluster_scoped ? cluster_scoped_ : namespaced_; }
+    client::Informer const& of(bool cluster_scoped) const { return cluster_scoped ? cluster_scoped_ : namespaced_; }
+    bool synced() const { return namespaced_.synced() && cluster_scoped_.synced(); }
+    Task<void> run(Context ctx);
+
+private:
+    client::Informer namespaced_, cluster_scoped_;
+};
+
+// Writes a FleetBinding for each object that a policy claims. Watches policies of both groups, clusters and sources.
+class Placer {
+public:
+    Placer(client::Client hub, Sources& sources, Bindings& bindings, client::Informer& managed_clusters);
+    ~Placer();
+    Task<void> run(Context ctx);
+    bool synced() const;
+    // The policy that claims an object; absent when none does.
+    json::Doc policy_of(json::Doc const& object) const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace aviary::placement

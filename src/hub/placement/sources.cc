@@ -1,0 +1,60 @@
+#include "hub/placement/sources.h"
+
+namespace aviary::placement {
+
+void Sources::want(meta::GroupVersionKind const& kind) {
+    if (!wanted_.insert(kind).second || scope_ == nullptr) return;
+    scope_->spawn(resolve(scope_->context(), kind));
+}
+
+Sources::Kind const* Sources::find(meta::GroupVersionKind const& kind) const {
+    auto const found = kinds_.find(kind);
+    return found == kinds_.end() ? nullptr : &found->second;
+}
+
+json::Doc Sources::get(meta::GroupVersionKind const& kind, meta::ObjectKey const& key) const {
+    Kind const* const known = find(kind);
+    return known == nullptr ? json::Doc() : known->informer->get(key);
+}
+
+std::vector<Sources::Kind const*> Sources::all() const {
+    std::vector<Kind const*> result;
+    for (auto const& [kind, known] : kinds_) result.push_back(&known);
+    return result;
+}
+
+Task<void> Sources::resolve(Context ctx, meta::GroupVersionKind kind) {
+    while (ctx.check()) {
+        client::Request request;
+        request.path = kind.group.empty() ? "/api/" + kind.version : "/apis/" + kind.group + "/" + kind.version;
+        auto const answer = co_await hub_.raw(ctx, std::move(request));
+        if (answer) {
+            for (auto const& [index, resource] : answer->body["resources"].elements()) {
+                std::string_view const name = resource["name"].as_string();
+                if (resource["kind"].as_string() != kind.kind || name.contains('/')) continue;
+                Kind& known = kinds_[kind];
+                known.kind = kind;
+                known.resource = {kind.group, kind.version, std::string(name)};
+                known.namespaced = resource["namespaced"].as_bool();
+                known.informer = std::make_unique<client::Informer>(hub_, known.resource);
+                for (auto const& started : started_) started(known);
+                scope_->spawn(known.informer->run(scope_->context()));
+                co_return;
+            }
+        }
+        // Not served yet: a CustomResourceDefinition may come.
+        (void)co_await async::sleep_for(ctx, std::chrono::seconds(2));
+    }
+}
+
+Task<void> Sources::run(Context ctx) {
+    async::Scope scope(ctx);
+    scope_ = &scope;
+    for (meta::GroupVersionKind const& kind : wanted_) scope.spawn(resolve(scope.context(), kind));
+    async::Event never;
+    (void)co_await never.wait(scope.context());
+    scope_ = nullptr;
+    co_await scope.cancel_and_join();
+}
+
+}  // namespace aviary::placement

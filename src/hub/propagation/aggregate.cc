@@ -1,0 +1,94 @@
+#include "hub/propagation/aggregate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "kube/meta/object.h"
+
+namespace aviary::propagation {
+
+namespace {
+
+using json::Doc;
+using json::Value;
+
+bool observed(Reported const& each) {
+    return each.current && each.live.exists() && each.live.at({"status", "observedGeneration"}).as_int() >= meta::generation(each.live);
+}
+
+Value workload_status(Doc const& source, std::vector<Reported> const& reported, Time now) {
+    Value status{json::Object()};
+    bool all_current = !reported.empty();
+    bool available = true;
+    for (Reported const& each : reported) {
+        all_current = all_current && observed(each);
+        for (char const* field : {"replicas", "readyReplicas", "updatedReplicas", "availableReplicas", "unavailableReplicas"}) {
+            status[field] = status[field].as_int() + each.live.at({"status", field}).as_int();
+        }
+        available = available && meta::condition_is_true(each.live, "Available");
+    }
+    status["observedGeneration"] = all_current ? meta::generation(source) : source.at({"status", "observedGeneration"}).as_int();
+    Value conditions = source.at({"status", "conditions"}).thaw();
+    meta::set_condition(conditions, "Available", available && !reported.empty() ? "True" : "False", available ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
+                        available ? "The workload has minimum availability in every cluster." : "The workload lacks minimum availability in some cluster.", now);
+    status["conditions"] = conditions;
+    return status;
+}
+
+// How far a cluster is: who is furthest behind speaks for the fleet.
+std::tuple<int, std::int64_t, int> progress(Doc const& rollout) {
+    std::string_view const phase = rollout.at({"status", "phase"}).as_string();
+    if (phase == "Healthy") return {2, 0, 0};
+    if (phase != "Progressing") return {0, 0, 0};
+    std::string_view const state = rollout.at({"status", "canaryStatus", "currentStepState"}).as_string();
+    int const rank = state == "Completed" ? 3 : state == "StepReady" ? 2 : state == "StepPaused" ? 1 : 0;
+    return {1, rollout.at({"status", "canaryStatus", "currentStepIndex"}).as_int(), rank};
+}
+
+Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
+    Value status{json::Object()};
+    std::vector<Reported> present;
+    for (Reported const& each : reported) {
+        if (each.live.exists()) present.push_back(each);
+    }
+    if (present.empty()) {
+        status["phase"] = "Initial";
+        status["message"] = reported.empty() ? "placed in no cluster" : "not in any cluster yet";
+        return status;
+    }
+    auto const behind = std::ranges::min_element(present, {}, [](Reported const& each) { return progress(each.live); });
+    Doc const from = behind->live["status"];
+    std::size_t const healthy = static_cast<std::size_t>(std::ranges::count_if(present, [](Reported const& each) { return each.live.at({"status", "phase"}).as_string() == "Healthy"; }));
+    bool const all_current = std::ranges::all_of(reported, observed);
+    bool const all_healthy = healthy == reported.size();
+    status["phase"] = all_healthy ? "Healthy" : from["phase"].as_string() == "Healthy" ? "Progressing" : from["phase"].as_string("Initial");
+    status["currentStepIndex"] = from.at({"canaryStatus", "currentStepIndex"}).as_int();
+    status["currentStepState"] = from.at({"canaryStatus", "currentStepState"}).as_string();
+    status["canaryStatus"] = from["canaryStatus"].thaw();
+    if (status["canaryStatus"].is_object()) {
+        for (char const* field : {"canaryReplicas", "canaryReadyReplicas"}) {
+            std::int64_t total = 0;
+            for (Reported const& each : present) total += each.live.at({"status", "canaryStatus", field}).as_int();
+            status["canaryStatus"][field] = total;
+        }
+    } else {
+        status.erase("canaryStatus");
+    }
+    status["message"] = all_healthy ? fmt::format("healthy in all {} clusters", reported.size())
+                                    : fmt::format("{} of {} clusters healthy; {} is furthest behind: {}", healthy, reported.size(), behind->cluster, from["message"].as_string());
+    status["observedGeneration"] = all_current ? meta::generation(source) : source.at({"status", "observedGeneration"}).as_int();
+    return status;
+}
+
+}  // namespace
+
+Value aggregate(Doc const& source, std::vector<Reported> const& reported, Time now) {
+    std::string_view const kind = source["kind"].as_string();
+    if (kind == "Rollout") return rollout_status(source, reported);
+    if (kind == "Deployment" || kind == "StatefulSet" || kind == "ReplicaSet") return workload_status(source, reported, now);
+    return json::Object();
+}
+
+}  // namespace aviary::propagation

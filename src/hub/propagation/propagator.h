@@ -1,0 +1,57 @@
+// Propagator: brings every bound object into its members and their status back: observe → decide (decide.h) → act, one key per
+// object and cluster. Keeps pod templates as ControllerRevisions on the hub. Lives on the hub's loop.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apis/fleet/fleet_binding.h"
+#include "hub/clusters/members.h"
+#include "hub/placement/bindings.h"
+#include "hub/placement/sources.h"
+#include "hub/propagation/decide.h"
+#include "kube/control/admission.h"
+
+namespace aviary::propagation {
+
+// How one object stands in one cluster.
+struct Standing {
+    State state = State::kApplying;
+    std::string reason;
+    std::string message;
+    Time since{};
+};
+
+class Propagator {
+public:
+    Propagator(client::Client hub, std::string hub_id, clusters::Members& members, placement::Sources& sources, placement::Bindings& bindings);
+    ~Propagator();
+    Task<void> run(Context ctx);
+
+    // Absent while the cluster has not been looked at.
+    std::optional<Standing> standing(meta::ObjectKey const& binding, std::string const& cluster) const;
+    // The hub's Rollout that selects a workload; absent when there is none.
+    json::Doc rollout_of(json::Doc const& workload) const;
+    // The template that the hub keeps under this hash.
+    std::optional<json::Value> revision(std::string const& ns, std::string_view hash) const;
+    clusters::Members& members() const;
+    placement::Sources& sources() const;
+    placement::Bindings& bindings() const;
+    std::string const& hub_id() const;
+
+    // Refuses to delete or disable a Rollout on the hub, or to take its policy away, while a member is releasing.
+    std::shared_ptr<control::Admission> guard_admission();
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+// Kinds by group, version and kind of the documents that the hub itself reads.
+inline meta::GroupVersionKind const kRolloutKind{"rollouts.kruise.io", "v1beta1", "Rollout"};
+inline meta::GroupVersionResource const kRollouts{"rollouts.kruise.io", "v1beta1", "rollouts"};
+inline meta::GroupVersionResource const kControllerRevisions{"apps", "v1", "controllerrevisions"};
+
+}  // namespace aviary::propagation
