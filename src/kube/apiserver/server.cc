@@ -1,31 +1,19 @@
 #include "kube/apiserver/server.h"
 
 #include <map>
-#include <tuple>
 
 #include "core/async/event.h"
 #include "core/storage/engine.h"
 #include "kube/apiserver/internal/cluster.h"
+#include "kube/apiserver/internal/shared.h"
 
 namespace aviary::apiserver {
 
-namespace {
-
-using CountKey = std::tuple<std::string, std::string, std::string, std::string, std::string, int>;
-
-}  // namespace
-
 struct ApiServer::Impl {
     std::shared_ptr<storage::Engine> engine;
-    Options options;
+    Shared shared;
     std::map<std::string, std::unique_ptr<Cluster>, std::less<>> clusters;
-    std::map<CountKey, std::uint64_t> counts;
     async::Scope* controller_scope = nullptr;   // while run_controllers runs
-
-    void count(std::string const& cluster, std::string const& user, client::Request const& request, int code) {
-        RequestInfo const info = parse_request(request);
-        ++counts[{cluster, user, info.verb, info.is_resource ? info.resource : info.path, info.subresource, code}];
-    }
 };
 
 namespace {
@@ -54,12 +42,12 @@ ApiServer::~ApiServer() = default;
 Task<Result<std::unique_ptr<ApiServer>>> ApiServer::open(Context ctx, std::shared_ptr<storage::Engine> engine, Options options) {
     auto impl = std::make_unique<Impl>();
     impl->engine = std::move(engine);
-    impl->options = std::move(options);
+    impl->shared.options = std::move(options);
     CO_TRY_ASSIGN(std::vector<std::string> const names, store::clusters(*impl->engine));
     for (std::string const& name : names) {
-        CO_TRY_ASSIGN(impl->clusters[name], Cluster::open(*impl->engine, name, impl->options));
+        CO_TRY_ASSIGN(impl->clusters[name], Cluster::open(*impl->engine, name, impl->shared));
     }
-    std::string const root = impl->options.root_cluster;
+    std::string const root = impl->shared.options.root_cluster;
     auto server = std::unique_ptr<ApiServer>(new ApiServer(std::move(impl)));
     CO_TRY(co_await server->ensure_cluster(ctx, root));
     co_return std::move(server);
@@ -68,7 +56,7 @@ Task<Result<std::unique_ptr<ApiServer>>> ApiServer::open(Context ctx, std::share
 Task<Status> ApiServer::ensure_cluster(Context ctx, std::string cluster) {
     auto found = impl_->clusters.find(cluster);
     if (found == impl_->clusters.end()) {
-        CO_TRY_ASSIGN(auto opened, Cluster::open(*impl_->engine, cluster, impl_->options));
+        CO_TRY_ASSIGN(auto opened, Cluster::open(*impl_->engine, cluster, impl_->shared));
         found = impl_->clusters.emplace(cluster, std::move(opened)).first;
         if (impl_->controller_scope != nullptr) {
             impl_->controller_scope->spawn(found->second->run_controllers(impl_->controller_scope->context()));
@@ -87,16 +75,7 @@ std::vector<std::string> ApiServer::clusters() const {
 Task<client::Response> ApiServer::handle(Context ctx, std::string cluster, control::UserInfo user, client::Request request) {
     auto const found = impl_->clusters.find(cluster);
     if (found == impl_->clusters.end()) co_return error_response(Error(ErrorCode::kNotFound, "there is no cluster \"" + cluster + "\" here"));
-    client::Request counted;   // what counting needs of it, before it is given away
-    counted.method = request.method;
-    counted.path = request.path;
-    for (auto const& [key, value] : request.query) {
-        if (key == "watch") counted.query.emplace_back(key, value);
-    }
-    std::string const agent(request.header("User-Agent"));
-    std::string const identity = user.name + (agent.empty() ? "" : " " + agent);
     client::Response response = co_await found->second->handle(ctx, std::move(user), std::move(request));
-    impl_->count(cluster, identity, counted, response.status);
     co_return std::move(response);
 }
 
@@ -114,7 +93,7 @@ void ApiServer::add_route(std::string cluster, std::string prefix, std::shared_p
     impl_->clusters.at(cluster)->add_route(std::move(prefix), std::move(route));
 }
 
-Options const& ApiServer::options() const { return impl_->options; }
+Options const& ApiServer::options() const { return impl_->shared.options; }
 
 Task<void> ApiServer::run_controllers(Context ctx) {
     async::Scope scope(ctx);
@@ -126,13 +105,6 @@ Task<void> ApiServer::run_controllers(Context ctx) {
     co_await scope.cancel_and_join();
 }
 
-std::vector<ApiServer::RequestCount> ApiServer::request_counts() const {
-    std::vector<RequestCount> result;
-    for (auto const& [key, count] : impl_->counts) {
-        auto const& [cluster, user, verb, resource, subresource, code] = key;
-        result.push_back({cluster, user, verb, resource, subresource, code, count});
-    }
-    return result;
-}
+std::vector<ApiServer::RequestCount> ApiServer::request_counts() const { return impl_->shared.counts.all(); }
 
 }  // namespace aviary::apiserver

@@ -24,6 +24,7 @@ struct Options {
     // The logical cluster served at the root path; others at /clusters/<name>/.
     std::string root_cluster = "fleet";
     std::size_t max_body_bytes = 3 << 20;        // as kube-apiserver limits request bodies
+    std::size_t max_depth = 100;                 // of request bodies
     std::size_t max_watches = 20'000;
     std::size_t max_log_events = 10'000;         // per cluster; older resource versions answer 410 Gone
     Duration bookmark_interval = std::chrono::seconds(60);
@@ -65,9 +66,10 @@ public:
     // Garbage collection and namespace deletion of all clusters; runs until the context stops.
     Task<void> run_controllers(Context ctx);
 
-    // Requests answered so far by user, verb and resource: thrift is counted here, not guessed.
+    // Requests answered so far, in a stable order: thrift is counted here, not guessed. The user is who asked, not who was
+    // impersonated; the agent is the User-Agent header.
     struct RequestCount {
-        std::string cluster, user, verb, resource, subresource;
+        std::string cluster, user, agent, verb, resource, subresource;   // the resource of others is their path
         int code = 0;
         std::uint64_t count = 0;
     };

@@ -8,33 +8,31 @@
 #include <vector>
 
 #include "core/async/scope.h"
-#include "kube/client/client.h"
-#include "kube/apiserver/builtin/openapi.h"
 #include "kube/apiserver/internal/rbac.h"
 #include "kube/apiserver/internal/request_info.h"
+#include "kube/apiserver/internal/served.h"
+#include "kube/apiserver/internal/shared.h"
 #include "kube/apiserver/registry.h"
 #include "kube/apiserver/server.h"
 #include "kube/apiserver/store/store.h"
+#include "kube/client/client.h"
 #include "kube/control/admission.h"
+#include "kube/patch/apply.h"
 
 namespace aviary::apiserver {
 
-using Info = std::shared_ptr<ResourceInfo const>;
-
 class Cluster {
 public:
-    static Result<std::unique_ptr<Cluster>> open(storage::Engine& engine, std::string name, Options const& options);
+    static Result<std::unique_ptr<Cluster>> open(storage::Engine& engine, std::string name, Shared& shared);
 
     // Namespaces and roles that every cluster starts with, when they are missing.
     Task<Status> bootstrap(Context ctx);
     Task<client::Response> handle(Context ctx, control::UserInfo user, client::Request request);
-    // Namespace deletion and garbage collection, until the context stops.
+    // Namespace deletion, garbage collection and the end of definitions, until the context stops.
     Task<void> run_controllers(Context ctx);
 
     std::string const& name() const { return name_; }
-    store::Store& store() { return *store_; }
     Rbac const& authorizer() const { return rbac_; }
-    std::vector<Info> const& resources() const { return resources_; }
     void add_admission(std::shared_ptr<control::Admission> admission) { admissions_.push_back(std::move(admission)); }
     void add_route(std::string prefix, std::shared_ptr<Route> route) { routes_.emplace_back(std::move(prefix), std::move(route)); }
 
@@ -51,80 +49,98 @@ public:
     };
 
 private:
-    Cluster(std::string name, Options const& options, std::unique_ptr<store::Store> store);
+    Cluster(std::string name, Shared& shared, std::unique_ptr<store::Store> store);
 
     // cluster.cc
-    Task<Result<client::Response>> dispatch(Context ctx, control::UserInfo user, client::Request request);
-    Result<control::UserInfo> impersonate(control::UserInfo user, client::Request const& request) const;
-    Task<Result<client::Response>> non_resource(Call& call);
-    Task<Result<client::Response>> resource_verb(Call& call);
-    Info find(std::string_view group, std::string_view version, std::string_view resource) const;
     void learn(store::Event const& event);
     void relearn();
+
+    // dispatch.cc
+    Task<Result<client::Response>> dispatch(Call& call);
+    Status impersonate(Call& call) const;
+    Task<Result<client::Response>> non_resource(Call& call);
+    Result<client::Response> discovery(Call& call) const;
+    Task<Result<client::Response>> resource_verb(Call& call);
+    store::Key key_of(Call const& call) const;
+    Error worded(Call const& call, Error const& error, std::string const& name) const;
 
     // read.cc
     Result<client::Response> get(Call& call);
     Result<client::Response> list(Call& call);
-    Task<Result<client::Response>> watch(Call& call);
+    Result<client::Response> watch(Call& call);
     client::Response object_response(Call const& call, json::Doc const& object, int status = 200) const;
-    json::Doc as_version(ResourceInfo const& info, json::Doc const& object) const;
+
+    // admit.cc
+    Status check_fields(Call& call, json::Value& object) const;
+    Task<Status> admit(Call& call, control::Operation operation, json::Value& object, json::Doc const& old, patch::Manager const* manager);
+    Status lifecycle(Call const& call, control::Operation operation, std::string const& name) const;
+    std::vector<FieldCause> problems(Call const& call, json::Value const& object, json::Doc const& old) const;
+    Status escalation(Call const& call, json::Value const& object) const;
 
     // write.cc
     Task<Result<client::Response>> create(Call& call);
     Task<Result<client::Response>> update(Call& call);
-    Task<Result<client::Response>> patch(Call& call);
-    Task<Result<client::Response>> remove(Call& call);
-    Task<Result<client::Response>> remove_collection(Call& call);
-    Task<Result<client::Response>> bind(Call& call);
-    Task<Result<client::Response>> evict(Call& call);
     Task<Result<json::Doc>> create_object(Call& call, json::Value object, bool applied);
     Task<Result<json::Doc>> update_object(Call& call, json::Doc current, json::Value next, bool applied);
+    Status carry_over(Call const& call, json::Value const& before, json::Value& next, bool applied) const;
+    void finish_definition(Call& call, json::Value& definition) const;
+    json::Value to_stored(Call const& call, json::Value object) const;
+
+    // patch.cc
+    Task<Result<client::Response>> patch(Call& call);
+    Task<Result<json::Doc>> apply(Call& call, json::Doc current, bool& retry);
+    Result<json::Value> patched(Call& call, json::Doc const& current) const;
+
+    // remove.cc
+    Task<Result<client::Response>> remove(Call& call);
+    Task<Result<client::Response>> remove_collection(Call& call);
     Task<Result<json::Doc>> delete_object(Call& call, std::string name, json::Doc options);
-    Result<json::Value> patched(Call& call, json::Doc const& current);
-    Status check_fields(Call& call, json::Value& object);
-    Task<Status> admit(Call& call, control::Operation operation, json::Value& object, json::Doc const& old);
-    Status builtin_admission(Call& call, control::Operation operation, std::string const& ns);
-    Status escalation(Call& call, json::Value const& object) const;
-    Task<Result<json::Doc>> finish_deletion(Context ctx, store::Key key, json::Doc current);
+    Task<Result<client::Response>> bind(Call& call);
+    Task<Result<client::Response>> evict(Call& call);
 
     // review.cc
-    Task<Result<client::Response>> review(Call& call);
-    Result<client::Response> scale_get(Call& call);
-    json::Value scale_of(ResourceInfo const& info, json::Doc const& object) const;
+    Result<client::Response> review(Call& call) const;
+    Result<client::Response> scale_get(Call& call) const;
 
     // collector.cc
     void note_for_collection(store::Event const& event);
     Task<void> collect_garbage(Context ctx);
-    Task<void> empty_namespaces(Context ctx);
-    Task<Status> empty_namespace(Context ctx, json::Doc ns);
-    bool owner_lives(std::string const& ns, json::Doc const& owner) const;
+    Task<void> collect_one(Context ctx, store::Key key);
     Task<Status> collect(Context ctx, store::Key key);
+    Task<Status> release_dependents(Context ctx, json::Doc owner, std::set<store::Key> dependents);
+    bool blocks(store::Key const& dependent, std::string const& owner_uid) const;
+    json::Doc living_owner(std::string const& ns, json::Doc const& reference, store::Key* key = nullptr) const;
+    // As one of the server's own controllers.
+    Task<client::Response> remove_as(Context ctx, std::string controller, store::Key key, json::Value options);
 
-    store::Key key_of(Call const& call) const;
-    Error worded(Call const& call, Error const& error, std::string const& name) const;
+    // namespaces.cc
+    Task<void> finish_terminations(Context ctx);
+    Task<Status> empty_namespace(Context ctx, json::Doc ns);
+    Task<Status> empty_definition(Context ctx, json::Doc definition);
+    struct Remains;
+    Task<void> remove_all(Context ctx, Info info, std::string ns, Remains& remains);
+    Task<void> remove_counted(Context ctx, store::Key key, Remains& remains);
 
     std::string name_;
-    Options const& options_;
+    Shared& shared_;
     std::unique_ptr<store::Store> store_;
     Rbac rbac_;
-    std::vector<Info> resources_;
-    std::map<std::string, Info, std::less<>> by_path_;      // "group/version/resource"
-    std::shared_ptr<builtin::OpenApi> openapi_;             // made when asked; dropped when resources change
+    std::shared_ptr<Served const> served_;
     std::vector<std::shared_ptr<control::Admission>> admissions_;
     std::vector<std::pair<std::string, std::shared_ptr<Route>>> routes_;
-    std::map<std::string, Info, std::less<>> custom_;       // what each CRD's versions serve, by CRD name + version
     // Collection: who is owned by whom, and what is to look at.
-    std::map<std::string, std::set<store::Key>> dependents_;   // owner uid → dependents
-    std::map<std::string, store::Key> living_;                 // uid → object
+    std::map<std::string, std::set<store::Key>, std::less<>> dependents_;   // owner uid → dependents
     std::set<store::Key> to_collect_;
-    std::set<std::string> to_empty_;
-    async::Event garbage_, emptying_;
-
-    friend class ApiWatch;
+    std::set<store::Key> terminating_;   // namespaces and definitions whose contents changed
+    async::Event garbage_, termination_;
 };
 
 // Bodies of answers.
 client::Response error_response(Error const& error);
 client::Response json_response(json::Doc body, int status = 200);
+client::Response success_response(json::Object details = {}, int status = 200);
+
+// The object in the version that the resource is served in.
+json::Doc as_version(ResourceInfo const& info, json::Doc const& object);
 
 }  // namespace aviary::apiserver

@@ -123,8 +123,37 @@ std::vector<FieldCause> validate_definition(Value const& definition, Doc const&)
     return causes;
 }
 
-void establish(Value& definition, Time now) {
+std::string name_conflict(Doc const& definition, Doc const& other) {
+    if (definition["spec"]["group"].as_string() != other["spec"]["group"].as_string()) return {};
+    Doc const own = definition.at({"spec", "names"});
+    Doc const taken = other.at({"status", "acceptedNames"});
+    for (char const* field : {"plural", "singular", "kind", "listKind"}) {
+        for (char const* theirs : {"plural", "singular", "kind", "listKind"}) {
+            bool const kinds = std::string_view(field).ends_with("ind");
+            if (kinds != std::string_view(theirs).ends_with("ind") || !own[field].exists()) continue;
+            if (own[field].as_string() == taken[theirs].as_string()) return fmt::format("\"{}\" is already in use", own[field].as_string());
+        }
+    }
+    return {};
+}
+
+std::vector<std::string> definition_warnings(Value const& definition) {
+    std::vector<std::string> warnings;
+    for (Value const& version : definition.at({"spec", "versions"}).array()) {
+        for (std::string const& feature : schema::unsupported_features(Doc::freeze(version.at({"schema", "openAPIV3Schema"})))) {
+            warnings.push_back(fmt::format("{}: {} is accepted but not enforced yet", version["name"].as_string(), feature));
+        }
+    }
+    return warnings;
+}
+
+void establish(Value& definition, std::string const& conflict, Time now) {
     Value& status = definition["status"];
+    if (!conflict.empty()) {
+        meta::set_condition(status["conditions"], "NamesAccepted", "False", "NameConflict", conflict, now);
+        meta::set_condition(status["conditions"], "Established", "False", "NotAccepted", "not all names are accepted", now);
+        return;
+    }
     status["acceptedNames"] = definition.at({"spec", "names"});
     for (Value const& version : definition.at({"spec", "versions"}).array()) {
         if (!version["storage"].as_bool()) continue;

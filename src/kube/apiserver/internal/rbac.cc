@@ -128,6 +128,7 @@ std::shared_ptr<Rules const> Rbac::rules_of(std::string_view kind, std::string c
     Doc const role = store_.get({kGroup, cluster ? "clusterroles" : "roles", cluster ? "" : ns, name});
     if (!role.exists()) return nullptr;
     auto rules = std::make_shared<Rules>();
+    roles_.emplace(std::move(id), rules);   // before its parts: roles that aggregate each other end here
     Doc const selectors = role.at({"aggregationRule", "clusterRoleSelectors"});
     if (selectors.size() == 0) *rules = rules_from(role["rules"]);
     // Aggregated roles are put together when asked, not written.
@@ -141,7 +142,7 @@ std::shared_ptr<Rules const> Rbac::rules_of(std::string_view kind, std::string c
             return true;
         });
     }
-    return roles_.emplace(std::move(id), std::move(rules)).first->second;
+    return rules;
 }
 
 std::vector<Rbac::Grant> const& Rbac::grants(UserInfo const& user) const {

@@ -23,6 +23,11 @@ Served::Served(std::vector<Info> custom) : custom_(std::move(custom)), resources
         stored_.emplace(joined(resource.group, resource.resource), info);
         by_kind_.emplace(joined(resource.group, info->kind), info);
     }
+    // A stored version that is not served: any other stands for it.
+    for (Info const& info : custom_) {
+        stored_.emplace(joined(info->resource.group, info->resource.resource), info);
+        by_kind_.emplace(joined(info->resource.group, info->kind), info);
+    }
 }
 
 Info Served::find(std::string_view group, std::string_view version, std::string_view resource) const {

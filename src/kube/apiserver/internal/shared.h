@@ -1,0 +1,64 @@
+// What the clusters of one server have in common.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json/doc.h"
+#include "kube/apiserver/internal/request_info.h"
+#include "kube/apiserver/internal/served.h"
+#include "kube/apiserver/server.h"
+#include "kube/apiserver/store/store.h"
+
+namespace aviary::apiserver {
+
+// Watch events as documents and as lines of text, made once for all watches that show them alike. A small direct-mapped cache:
+// what is evicted is made again.
+class EventCache {
+public:
+    struct Key {
+        void const* cluster = nullptr;
+        store::Revision revision = 0;   // 0: not kept
+        void const* info = nullptr;     // the version it is shown in
+        char type = 0;                  // ADDED, MODIFIED, DELETED by their first letter
+        bool operator==(Key const&) const = default;
+    };
+    // {"type": …, "object": …}
+    json::Doc document(Key const& key, std::string_view type, json::Doc const& object);
+    // The same with a line end.
+    std::shared_ptr<std::string const> line(Key const& key, std::string_view type, json::Doc const& object);
+
+private:
+    struct Slot {
+        Key key;
+        json::Doc document;
+        std::shared_ptr<std::string const> line;
+    };
+    Slot& slot(Key const& key);
+    std::array<Slot, 512> slots_;
+};
+
+// Requests answered, by who asked and what for. Bounded: names beyond the bound are counted as "other".
+class RequestCounts {
+public:
+    void add(std::string_view cluster, std::string_view user, std::string_view agent, RequestInfo const& info, int code);
+    std::vector<ApiServer::RequestCount> all() const;
+
+private:
+    std::map<std::string, ApiServer::RequestCount, std::less<>> counts_;
+};
+
+struct Shared {
+    Options options;
+    Catalog catalog;
+    EventCache events;
+    RequestCounts counts;
+    std::size_t watches = 0;   // open now
+};
+
+}  // namespace aviary::apiserver

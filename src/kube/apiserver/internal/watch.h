@@ -1,0 +1,59 @@
+// A watch as a client asked for it: selectors, bookmarks, time limit, and the form of its objects. Lives on the server's loop.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kube/apiserver/internal/shape.h"
+#include "kube/apiserver/internal/shared.h"
+#include "kube/apiserver/text_stream.h"
+#include "kube/client/transport.h"
+
+namespace aviary::apiserver {
+
+class ApiWatch final : public client::WatchStream, public TextStream {
+public:
+    struct Settings {
+        Filter filter;
+        Shape shape;
+        builtin::TableOptions table;
+        bool bookmarks = false;
+        std::optional<MonotonicTime> ends;
+        std::vector<json::Doc> initial;      // objects to begin with, as ADDED
+        bool announce_initial_end = false;   // k8s.io/initial-events-end
+    };
+
+    ApiWatch(Shared& shared, void const* cluster, Info info, std::unique_ptr<store::Watch> watch, Settings settings, MonotonicTime now);
+    ~ApiWatch() override;
+
+    Task<Result<std::optional<json::Doc>>> next(Context ctx) override;
+    Task<Result<std::optional<std::string>>> next_text(Context ctx) override;
+
+private:
+    struct Item {
+        std::string_view type;
+        json::Doc object;
+        EventCache::Key key;
+    };
+    // Empty: the watch is over.
+    Task<Result<std::optional<Item>>> next_item(Context ctx);
+    // What is there without waiting.
+    std::optional<Item> ready_item(Context const& ctx);
+    // Empty: nothing of interest to this watch.
+    std::optional<Item> item_of(store::Event const& change, Context const& ctx);
+    Item shown(std::string_view type, json::Doc const& object, store::Revision revision, Context const& ctx);
+    Item bookmark(bool initial_end) const;
+
+    Shared& shared_;
+    void const* cluster_;
+    Info info_;
+    std::unique_ptr<store::Watch> watch_;
+    Settings settings_;
+    std::size_t initial_ = 0;
+    MonotonicTime next_bookmark_;
+    bool ended_ = false;
+};
+
+}  // namespace aviary::apiserver
