@@ -1,0 +1,258 @@
+#include "hub/proxy/explain.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "hub/propagation/names.h"
+#include "kube/meta/int_or_percent.h"
+#include "kube/meta/object.h"
+
+namespace aviary::proxy {
+
+namespace {
+
+using json::Doc;
+using json::Value;
+
+// Why pods of the new version are not ready, and how many of each.
+struct Trouble {
+    std::string reason;        // InsufficientGPU | CrashLooping | PullingImage | LoadingModel | NotReady
+    std::string detail;
+    int count = 0;
+    Time since{};
+};
+
+std::string image_of(Doc const& pod_template) { return pod_template.at({"spec", "containers"})[0]["image"].string(); }
+
+std::string version_of(std::string const& image) {
+    std::size_t const colon = image.rfind(':');
+    return colon == std::string::npos ? image : image.substr(colon + 1);
+}
+
+bool ready(Doc const& pod) { return meta::condition_is_true(pod, "Ready"); }
+
+Trouble trouble_of(Doc const& pod) {
+    Trouble trouble;
+    trouble.count = 1;
+    trouble.since = meta::created(pod).value_or(Time());
+    if (Doc const scheduled = meta::condition(pod, "PodScheduled"); scheduled["status"].as_string() == "False") {
+        std::string_view const message = scheduled["message"].as_string();
+        trouble.reason = message.contains("nvidia.com/gpu") ? "InsufficientGPU" : "Unschedulable";
+        trouble.detail = message;
+        return trouble;
+    }
+    for (auto const& [index, container] : pod.at({"status", "containerStatuses"}).elements()) {
+        std::string_view const waiting = container.at({"state", "waiting", "reason"}).as_string();
+        if (waiting == "CrashLoopBackOff") {
+            trouble.reason = "CrashLooping";
+            trouble.detail = fmt::format("{} restarted {} times: {}", container["name"].as_string(), container["restartCount"].as_int(), container.at({"state", "waiting", "message"}).as_string());
+            return trouble;
+        }
+        if (waiting == "ImagePullBackOff" || waiting == "ErrImagePull") {
+            trouble.reason = "PullingImage";
+            trouble.detail = fmt::format("{}: {}", waiting, container["image"].as_string());
+            return trouble;
+        }
+        if (waiting == "ContainerCreating") trouble.reason = "PullingImage";
+        if (container.at({"state", "running"}).exists()) trouble.reason = "LoadingModel";
+    }
+    if (trouble.reason.empty()) trouble.reason = "NotReady";
+    return trouble;
+}
+
+std::string ends_when(std::string_view reason, int count) {
+    std::string const pods = fmt::format("{} pod{}", count, count == 1 ? "" : "s");
+    if (reason == "InsufficientGPU") return pods + (count == 1 ? " gets" : " get") + std::string(" a GPU");
+    if (reason == "CrashLooping") return pods + (count == 1 ? " stops" : " stop") + std::string(" crashing");
+    if (reason == "PullingImage") return pods + (count == 1 ? " starts" : " start");
+    return pods + (count == 1 ? " is" : " are") + std::string(" ready");
+}
+
+std::string who(std::string_view reason) {
+    if (reason == "AwaitingApproval" || reason == "Paused") return "approver";
+    if (reason == "InsufficientGPU" || reason == "Unschedulable" || reason == "PullingImage") return "cluster owner";
+    if (reason == "CrashLooping" || reason == "LoadingModel" || reason == "NotReady") return "service owner";
+    if (reason == "ClusterUnreachable") return "network on-call";
+    return "-";
+}
+
+// The new version's pods: those whose image is that of the workload's template.
+std::vector<Doc> new_pods(ClusterView const& view) {
+    std::string const image = image_of(view.workload.at({"spec", "template"}));
+    std::vector<Doc> result;
+    for (Doc const& pod : view.pods) {
+        if (!meta::is_deleting(pod) && pod.at({"spec", "containers"})[0]["image"].as_string() == image) result.push_back(pod);
+    }
+    return result;
+}
+
+void set_wait(Value& row, std::string reason, std::string message, std::string ends, std::string since) {
+    row["who"] = who(reason);
+    row["reason"] = std::move(reason);
+    row["message"] = std::move(message);
+    row["endsWhen"] = std::move(ends);
+    if (!since.empty()) row["since"] = std::move(since);
+}
+
+std::string next_replicas(Doc const& rollout, std::int64_t step) {
+    auto const share = meta::IntOrPercent::from(rollout.at({"spec", "strategy", "canary", "steps"})[step]["replicas"]);
+    return share ? share->to_string() : std::string();
+}
+
+std::int64_t pods_at(Doc const& rollout, std::int64_t step, std::int64_t replicas) {
+    auto const share = meta::IntOrPercent::from(rollout.at({"spec", "strategy", "canary", "steps"})[step]["replicas"]);
+    if (!share) return replicas;
+    std::int64_t pods = std::min(share->scaled(replicas, true), replicas);
+    if (share->percent && share->value < 100 && replicas > 1) pods = std::min(pods, replicas - 1);
+    return pods;
+}
+
+void explain_upgrade(Value& row, ClusterView const& view, std::string const& since) {
+    std::map<std::string, Trouble> troubles;
+    std::vector<Doc> const pods = new_pods(view);
+    for (Doc const& pod : pods) {
+        if (ready(pod)) continue;
+        Trouble const one = trouble_of(pod);
+        Trouble& sum = troubles[one.reason];
+        if (sum.count == 0 || one.since < sum.since) sum.since = one.since;
+        sum.reason = one.reason;
+        sum.detail = one.detail;
+        ++sum.count;
+    }
+    std::int64_t const step = row["step"].as_int();
+    std::int64_t const wanted = pods_at(view.rollout, step - 1, view.workload.at({"spec", "replicas"}).as_int());
+    auto const up = std::ranges::count_if(pods, ready);
+    if (troubles.empty()) {
+        set_wait(row, "NotReady", fmt::format("{}/{} pods ready", up, wanted), fmt::format("{} pods are ready", wanted), since);
+        return;
+    }
+    // The worst first: what no waiting will mend.
+    Trouble const* worst = nullptr;
+    for (char const* reason : {"CrashLooping", "InsufficientGPU", "Unschedulable", "PullingImage", "LoadingModel", "NotReady"}) {
+        auto const found = troubles.find(reason);
+        if (found != troubles.end() && worst == nullptr) worst = &found->second;
+    }
+    set_wait(row, worst->reason, fmt::format("{}/{} pods ready", up, wanted), ends_when(worst->reason, worst->count), format_rfc3339(worst->since));
+    std::string const version = version_of(image_of(view.workload.at({"spec", "template"})));
+    for (auto const& [reason, trouble] : troubles) {
+        row["causes"].push_back(fmt::format("{} of {} {} pods {}{}", trouble.count, pods.size(), version, reason == "InsufficientGPU" || reason == "Unschedulable" ? "Pending" : reason,
+                                            trouble.detail.empty() ? "" : ": " + trouble.detail));
+    }
+}
+
+}  // namespace
+
+Value explain_cluster(ClusterView const& view) {
+    Doc const status = view.rollout["status"];
+    Doc const canary = status["canaryStatus"];
+    std::int64_t const steps = static_cast<std::int64_t>(view.rollout.at({"spec", "strategy", "canary", "steps"}).size());
+    std::int64_t const replicas = view.workload.at({"spec", "replicas"}).as_int();
+    Value row{json::Object{{"cluster", view.cluster}, {"placed", view.placed}, {"reachable", view.reachable}}};
+    row["rolloutUID"] = meta::uid(view.rollout);
+    row["phase"] = status["phase"].string();
+    row["step"] = canary["currentStepIndex"].as_int();
+    row["steps"] = steps;
+    row["state"] = canary["currentStepState"].string();
+    row["revision"] = canary["canaryRevision"].string();
+    row["pausedSince"] = canary["lastUpdateTime"].string();
+    row["replicas"] = replicas;
+    row["ready"] = view.workload.at({"status", "readyReplicas"}).as_int();
+    row["causes"] = json::Array();
+    auto const on_new = new_pods(view);
+    bool const progressing = status["phase"].as_string() == "Progressing";
+    row["updated"] = static_cast<std::int64_t>(on_new.size());
+    std::int64_t const step = row["step"].as_int();
+    row["nextReplicas"] = step < steps ? next_replicas(view.rollout, step) : "";
+    row["nextPods"] = step < steps ? pods_at(view.rollout, step, replicas) : replicas;
+    std::string const since = canary["lastUpdateTime"].string();
+
+    if (!view.reachable) {
+        row["state"] = "Unknown";
+        set_wait(row, "ClusterUnreachable", "does not answer", "member connects again", format_rfc3339(view.reachable_since));
+        return row;
+    }
+    bool const guarded = view.workload_standing && view.workload_standing->state == propagation::State::kGuarded;
+    if (guarded) {
+        row["state"] = "Guarded";
+        set_wait(row, view.workload_standing->reason, view.workload_standing->message, "the guard lets it through", format_rfc3339(view.workload_standing->since));
+        row["causes"].push_back(view.workload_standing->message);
+        return row;
+    }
+    if (!view.placed || !view.rollout.exists()) {
+        row["state"] = "-";
+        set_wait(row, view.placed ? "RolloutMissing" : "NotPlaced", view.placed ? "the Rollout has not arrived yet" : "the Rollout is not placed here", "-", "");
+        return row;
+    }
+    std::string_view const phase = status["phase"].as_string();
+    std::string_view const state = canary["currentStepState"].as_string();
+    if (view.rollout.at({"spec", "strategy", "paused"}).as_bool() && progressing) {
+        row["state"] = "Paused";
+        set_wait(row, "Paused", "spec.strategy.paused", "resumed", since);
+    } else if (progressing && state == "StepPaused") {
+        Doc const duration = view.rollout.at({"spec", "strategy", "canary", "steps"})[step - 1].at({"pause", "duration"});
+        if (duration.is_int()) {
+            auto const start = parse_rfc3339(since);
+            set_wait(row, "Soaking", status["message"].string(), start ? format_rfc3339(*start + std::chrono::seconds(duration.as_int())) : "its duration has passed", since);
+        } else {
+            set_wait(row, "AwaitingApproval", status["message"].string(), "approved or rejected", since);
+        }
+    } else if (progressing) {
+        Doc const condition = meta::condition(view.rollout, "Progressing");
+        std::string_view const reason = condition["reason"].as_string();
+        if (reason == "Finalising" || reason == "Cancelling") {
+            row["state"] = reason;
+            set_wait(row, std::string(reason), condition["message"].string(), "the workload is handed back", since);
+        } else {
+            explain_upgrade(row, view, since);
+        }
+    } else if (phase == "Healthy") {
+        if (state == "StepPaused") row["state"] = "Completed";   // a cancelled release leaves its last state behind
+        set_wait(row, "-", status["message"].string(), "-", "");
+    } else {
+        set_wait(row, phase.empty() ? "ControllerAbsent" : std::string(phase), status["message"].string(), "-", "");
+    }
+    return row;
+}
+
+Value explain(Doc const& rollout, Doc const& workload, std::string const& digest, std::vector<ClusterView> const& views) {
+    Value answer{json::Object{{"name", meta::name(rollout)}, {"namespace", meta::ns(rollout)}, {"digest", digest}}};
+    answer["release"] = digest.size() > 13 ? digest.substr(7, 6) : digest;
+    std::string const image = image_of(workload.at({"spec", "template"}));
+    answer["to"] = version_of(image);
+    std::string from;
+    std::int64_t on_new = 0;
+    std::int64_t total = 0;
+    std::int64_t up = 0;
+    bool person = false;
+    bool moving = false;
+    json::Array rows;
+    for (ClusterView const& view : views) {
+        if (!view.bound && !view.placed) continue;
+        Value row = explain_cluster(view);
+        std::int64_t count = 0;
+        for (Doc const& pod : view.pods) {
+            std::string const own = pod.at({"spec", "containers"})[0]["image"].string();
+            count += own == image ? 1 : 0;
+            if (own != image && !meta::is_deleting(pod)) from = version_of(own);
+        }
+        on_new += count;
+        total += row["replicas"].as_int();
+        up += row["ready"].as_int();
+        std::string_view const reason = row["reason"].as_string();
+        person = person || reason == "AwaitingApproval" || reason == "Paused" || reason == "CrashLooping" || reason == "InsufficientGPU" || row["state"].as_string() == "Guarded";
+        moving = moving || reason == "PullingImage" || reason == "LoadingModel" || reason == "NotReady" || reason == "Finalising" || reason == "Cancelling" || reason == "Soaking";
+        rows.push_back(std::move(row));
+    }
+    answer["from"] = from;
+    answer["steps"] = static_cast<std::int64_t>(rollout.at({"spec", "strategy", "canary", "steps"}).size());
+    answer["onNew"] = on_new;
+    answer["total"] = total;
+    answer["ready"] = up;
+    answer["stuck"] = person && !moving;
+    answer["clusters"] = std::move(rows);
+    return answer;
+}
+
+}  // namespace aviary::proxy

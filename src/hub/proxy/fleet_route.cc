@@ -1,0 +1,218 @@
+#include "hub/proxy/fleet_route.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/async/scope.h"
+#include "core/base/strings.h"
+#include "hub/decision/decider.h"
+#include "hub/proxy/explain.h"
+#include "kube/meta/object.h"
+#include "kube/meta/status.h"
+
+namespace aviary::proxy {
+
+namespace {
+
+using client::Request;
+using client::Response;
+using json::Doc;
+using json::Value;
+
+constexpr std::string_view kRoot = "/fleet/v1/";
+constexpr Duration kMemberTimeout = std::chrono::seconds(5);
+constexpr std::size_t kMaxKept = 4096;   // last answers of members, for when they are away
+meta::GroupVersionResource const kPods{"", "v1", "pods"};
+
+Response answer(Value body, int status = 200) {
+    Response response;
+    response.status = status;
+    response.body = Doc::freeze(body);
+    return response;
+}
+
+Response refuse(Error const& error) { return answer(meta::to_status(error), http_status(error.code())); }
+
+class FleetRoute final : public apiserver::Route {
+public:
+    FleetRoute(propagation::Propagator& propagator, control::Authorizer const& authorizer) : propagator_(propagator), authorizer_(authorizer) {}
+
+    Task<Response> handle(Context ctx, control::UserInfo user, Request request) override {
+        std::string_view const rest = std::string_view(request.path).substr(kRoot.size());
+        auto const parts = split(rest, '/');
+        Result<Response> result = fail(ErrorCode::kNotFound, fmt::format("nothing is served at {}", request.path));
+        if (parts.size() >= 3 && parts[0] == "clusters" && parts[2] == "proxy") {
+            std::string const cluster(parts[1]);
+            result = co_await proxy(ctx, std::move(user), cluster, std::move(request));
+        } else if (request.method != "GET") {
+            result = fail(ErrorCode::kMethodNotAllowed, "only GET is served here");
+        } else if (rest == "resources") {
+            result = co_await resources(ctx, std::move(user), std::move(request));
+        } else if (parts.size() == 4 && parts[0] == "namespaces" && parts[2] == "rollouts") {
+            meta::ObjectKey const key{std::string(parts[1]), std::string(parts[3])};
+            result = co_await rollout(ctx, std::move(user), key);
+        }
+        if (!result) co_return refuse(result.error());
+        co_return std::move(*result);
+    }
+
+private:
+    Status allow(control::UserInfo const& user, control::Attributes const& wanted) const {
+        if (authorizer_.allowed(user, wanted)) return {};
+        return std::unexpected(control::forbidden(user, wanted));
+    }
+
+    Result<std::vector<clusters::Member*>> choose(std::string_view list) const {
+        if (list.empty()) return propagator_.members().all();
+        std::vector<clusters::Member*> chosen;
+        for (std::string_view name : split(list, ',')) {
+            clusters::Member* const member = propagator_.members().find(std::string(name));
+            if (member == nullptr) {
+                return std::unexpected(Error(ErrorCode::kNotFound, fmt::format("managedclusters.cluster.open-cluster-management.io \"{}\" not found", name)));
+            }
+            chosen.push_back(member);
+        }
+        return chosen;
+    }
+
+    // ---- one resource in many members ----
+
+    Task<void> fetch(Context ctx, clusters::Member& member, Request request, bool table, Value& row) {
+        std::string const kept_key = fmt::format("{}|{}|{}", member.name(), request.path, request.query_value("labelSelector"));
+        row["name"] = member.name();
+        row["reachable"] = member.reachable();
+        row["since"] = format_rfc3339(member.since());
+        Result<Response> got = fail(ErrorCode::kUnavailable, "unreachable");
+        if (member.reachable()) got = co_await member.client().raw(ctx.with_timeout(kMemberTimeout), std::move(request));
+        if (!got) {
+            row["error"] = got.error().message();
+            bool const gone = got.error().is(ErrorCode::kNotFound);
+            if (gone) co_return;
+            row["reachable"] = false;
+            if (auto const kept = kept_.find(kept_key); kept != kept_.end()) row[table ? "table" : "items"] = kept->second.thaw();
+            co_return;
+        }
+        Doc body = got->body;
+        if (table) {
+            row["table"] = body.thaw();
+            if (kept_.size() < kMaxKept) kept_[kept_key] = body;
+            co_return;
+        }
+        if (body["items"].is_array()) {
+            row["items"] = body["items"].thaw();
+        } else {
+            row["items"] = json::Array{body.thaw()};
+        }
+        if (kept_.size() < kMaxKept) kept_[kept_key] = Doc::freeze(row["items"]);
+    }
+
+    Task<Result<Response>> resources(Context ctx, control::UserInfo user, Request request) {
+        auto const query = [&](std::string_view name) { return std::string(request.query_value(name)); };
+        meta::GroupVersionResource const resource{query("group"), query("version"), query("resource")};
+        if (resource.version.empty() || resource.resource.empty()) co_return fail(ErrorCode::kBadRequest, "version and resource are needed");
+        std::string const name = query("name");
+        CO_TRY(allow(user, {.verb = name.empty() ? "list" : "get", .group = resource.group, .resource = resource.resource, .ns = query("namespace"), .name = name}));
+        CO_TRY_ASSIGN(auto const chosen, choose(request.query_value("clusters")));
+        bool const table = query("output") != "json";
+        std::vector<Value> rows(chosen.size(), Value(json::Object()));
+        async::Scope scope(ctx);
+        for (std::size_t index = 0; index < chosen.size(); ++index) {
+            Request asked;
+            asked.path = client::resource_path(resource, query("namespace"), name);
+            if (table) asked.accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
+            for (char const* field : {"labelSelector", "fieldSelector"}) {
+                if (std::string value = query(field); !value.empty()) asked.query.emplace_back(field, std::move(value));
+            }
+            scope.spawn(fetch(scope.context(), *chosen[index], std::move(asked), table, rows[index]));
+        }
+        co_await scope.join();
+        Value body{json::Object()};
+        body["clusters"] = json::Array();
+        for (Value& row : rows) body["clusters"].push_back(std::move(row));
+        co_return answer(std::move(body));
+    }
+
+    // ---- one release ----
+
+    Task<void> pods_of(Context ctx, clusters::Member& member, Doc workload, std::vector<Doc>& pods) {
+        if (!workload.exists() || !member.reachable()) co_return;
+        client::ListOptions options;
+        options.ns = meta::ns(workload);
+        for (auto const& [key, value] : workload.at({"spec", "selector", "matchLabels"}).members()) {
+            options.label_selector += fmt::format("{}{}={}", options.label_selector.empty() ? "" : ",", key, value.as_string());
+        }
+        auto const list = co_await member.client().list(ctx.with_timeout(kMemberTimeout), kPods, options);
+        if (!list) co_return;
+        for (auto const& [key, pod] : (*list)["items"].elements()) pods.push_back(pod);
+    }
+
+    Task<Result<Response>> rollout(Context ctx, control::UserInfo user, meta::ObjectKey key) {
+        CO_TRY(allow(user, {.verb = "get", .group = "rollouts.kruise.io", .resource = "rollouts", .ns = key.ns, .name = key.name}));
+        Doc const hub_rollout = propagator_.sources().get(propagation::kRolloutKind, key);
+        if (!hub_rollout.exists()) {
+            co_return std::unexpected(Error(ErrorCode::kNotFound, fmt::format("rollouts.rollouts.kruise.io \"{}\" not found", key.name)).with_object("rollouts.kruise.io", "rollouts", key.name));
+        }
+        Doc const reference = hub_rollout.at({"spec", "workloadRef"});
+        auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
+        meta::GroupVersionKind const kind{group, version, reference["kind"].string()};
+        meta::ObjectKey const workload_key{key.ns, reference["name"].string()};
+        Doc const workload = propagator_.sources().get(kind, workload_key);
+        placement::Sources::Kind const* const known = propagator_.sources().find(kind);
+        meta::ObjectKey const workload_binding = placement::binding_key(kind, workload_key);
+        auto const rollout_spec = apis::read_fleet_binding(propagator_.bindings().get(placement::binding_key(propagation::kRolloutKind, key)));
+        auto const workload_spec = apis::read_fleet_binding(propagator_.bindings().get(workload_binding));
+        auto const names = [](auto const& binding, std::string const& cluster) {
+            return binding && std::ranges::find(binding->spec.clusters, cluster, &apis::BoundCluster::name) != binding->spec.clusters.end();
+        };
+        std::vector<clusters::Member*> const members = propagator_.members().all();
+        std::vector<ClusterView> views(members.size());
+        async::Scope scope(ctx);
+        for (std::size_t index = 0; index < members.size(); ++index) {
+            clusters::Member& member = *members[index];
+            ClusterView& view = views[index];
+            view.cluster = member.name();
+            view.placed = names(rollout_spec, member.name());
+            view.bound = names(workload_spec, member.name());
+            view.reachable = member.reachable();
+            view.reachable_since = member.since();
+            view.rollout = member.get(propagation::kRollouts, key);
+            if (known != nullptr) view.workload = member.get(known->resource, workload_key);
+            view.workload_standing = propagator_.standing(workload_binding, member.name());
+            scope.spawn(pods_of(scope.context(), member, view.workload, view.pods));
+        }
+        co_await scope.join();
+        co_return answer(explain(hub_rollout, workload, decision::release_digest(workload, hub_rollout), views));
+    }
+
+    // ---- a member through the hub ----
+
+    Task<Result<Response>> proxy(Context ctx, control::UserInfo user, std::string cluster, Request request) {
+        CO_TRY(allow(user, {.verb = request.method == "GET" ? "get" : "update", .group = "cluster.open-cluster-management.io", .resource = "managedclusters", .subresource = "proxy", .name = cluster}));
+        clusters::Member* const member = propagator_.members().find(cluster);
+        if (member == nullptr) co_return fail(ErrorCode::kNotFound, fmt::format("managedclusters.cluster.open-cluster-management.io \"{}\" not found", cluster));
+        std::string const prefix = fmt::format("{}clusters/{}/proxy", kRoot, cluster);
+        request.path = request.path.substr(prefix.size());
+        if (request.path.empty()) request.path = "/";
+        // Never a name the caller chose: one of three fixed users, and who it was in the extras.
+        bool const admin = authorizer_.allowed(user, {.verb = "admin", .group = "cluster.open-cluster-management.io", .resource = "managedclusters", .subresource = "proxy", .name = cluster});
+        std::string const level = admin ? "admin" : request.method == "GET" ? "view" : "release";
+        std::erase_if(request.headers, [](auto const& header) { return to_lower(header.first).starts_with("impersonate-"); });
+        client::Client const as = member->client().impersonating("aviary:" + level, {"aviary:" + level}, {{"person", user.name}});
+        Result<Response> response = co_await as.raw(ctx, std::move(request));
+        co_return std::move(response);
+    }
+
+    propagation::Propagator& propagator_;
+    control::Authorizer const& authorizer_;
+    std::map<std::string, Doc> kept_;
+};
+
+}  // namespace
+
+std::shared_ptr<apiserver::Route> make_fleet_route(propagation::Propagator& propagator, control::Authorizer const& authorizer) {
+    return std::make_shared<FleetRoute>(propagator, authorizer);
+}
+
+}  // namespace aviary::proxy

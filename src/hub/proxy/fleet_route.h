@@ -1,0 +1,20 @@
+// The hub's reads across members, served below /fleet/v1/ (what `kubectl amc` asks, one request instead of one per cluster), and
+// members through the hub's API at /fleet/v1/clusters/<name>/proxy/. Lives on the hub's loop.
+//
+//   GET /fleet/v1/resources?group=&version=&resource=[&namespace=&name=&labelSelector=&fieldSelector=&clusters=a,b&output=table|json]
+//   GET /fleet/v1/namespaces/<ns>/rollouts/<name>
+//   any /fleet/v1/clusters/<name>/proxy/<path>
+#pragma once
+
+#include <memory>
+
+#include "hub/propagation/propagator.h"
+#include "kube/apiserver/server.h"
+#include "kube/control/authorizer.h"
+
+namespace aviary::proxy {
+
+// The propagator and the authorizer must outlive the route.
+std::shared_ptr<apiserver::Route> make_fleet_route(propagation::Propagator& propagator, control::Authorizer const& authorizer);
+
+}  // namespace aviary::proxy
