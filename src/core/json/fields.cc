@@ -1,0 +1,25 @@
+#include "core/json/fields.h"
+
+namespace aviary::json::detail {
+
+void add_options(Value& schema, FieldOptions const& options) {
+    if (options.minimum) schema["minimum"] = *options.minimum;
+    if (options.maximum) schema["maximum"] = *options.maximum;
+    if (options.max_items) schema["maxItems"] = *options.max_items;
+    if (options.max_length) schema["maxLength"] = *options.max_length;
+    if (!options.pattern.empty()) schema["pattern"] = options.pattern;
+    if (!options.format.empty()) schema["format"] = options.format;
+    for (std::string_view each : options.one_of) {
+        if (!each.empty()) schema["enum"].push_back(each);
+    }
+    if (!options.default_json.empty()) {
+        if (auto value = parse_value(options.default_json)) schema["default"] = std::move(*value);
+    }
+    if (!options.list_type.empty()) schema["x-kubernetes-list-type"] = options.list_type;
+    for (std::string_view each : options.list_keys) {
+        if (!each.empty()) schema["x-kubernetes-list-map-keys"].push_back(each);
+    }
+    if (options.preserve_unknown) schema["x-kubernetes-preserve-unknown-fields"] = true;
+}
+
+}  // namespace aviary::json::detail
