@@ -1,0 +1,21 @@
+// Codecs of values that several kinds share. For .cc files alone.
+#pragma once
+
+#include "core/json/fields.h"
+#include "kube/meta/int_or_percent.h"
+
+namespace aviary::json {
+
+template <>
+struct Codec<meta::IntOrPercent> {
+    static Result<meta::IntOrPercent> read(Doc const& doc, std::string const& path) {
+        auto const value = meta::IntOrPercent::from(doc);
+        if (!value) return detail::wrong_type(path, "an integer or a percentage", doc);
+        return *value;
+    }
+    static Value write(meta::IntOrPercent const& value) { return value.to_value(); }
+    static bool empty(meta::IntOrPercent const&) { return false; }
+    static Value schema() { return Object{{"x-kubernetes-int-or-string", true}, {"anyOf", Array{Object{{"type", "integer"}}, Object{{"type", "string"}}}}}; }
+};
+
+}  // namespace aviary::json
