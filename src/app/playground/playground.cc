@@ -10,13 +10,17 @@
 #include <set>
 #include <sstream>
 
+#include "apis/crds.h"
+#include "app/hub/hub.h"
 #include "core/base/strings.h"
 #include "core/crypto/certificate.h"
 #include "core/http/server.h"
+#include "hub/proxy/fleet_route.h"
 #include "kube/apiserver/http_frontend.h"
 #include "kube/apiserver/server.h"
 #include "kube/client/kubeconfig.h"
 #include "kube/meta/names.h"
+#include "kube/meta/object.h"
 #include "kube/simulator/simulator.h"
 
 namespace aviary::playground {
@@ -26,6 +30,7 @@ namespace {
 constexpr char kHub[] = "fleet";
 constexpr std::size_t kMaxClusters = 1000;
 control::UserInfo const kSystem{"system:aviary", {"system:masters"}, {}};
+control::UserInfo const kHubUser{"system:aviary:hub", {"system:masters", "system:authenticated"}, {}};
 
 std::optional<std::string> read_file(std::string const& path) {
     std::ifstream file(path, std::ios::binary);
@@ -103,7 +108,25 @@ struct Playground::Impl {
     std::unique_ptr<apiserver::ApiServer> server;
     std::unique_ptr<http::Server> http;
     std::vector<std::unique_ptr<simulator::Simulator>> simulators;
+    std::unique_ptr<hub::Hub> hub;
     std::string kubeconfig;
+
+    // The hub reaches members with its own credentials, as it would over a wire.
+    Task<Status> start_hub(Context ctx, std::uint16_t port) {
+        client::Client const client(server->transport(kHub, kHubUser), "aviary-hub");
+        CO_TRY(co_await hub::install_definitions(ctx, client, apis::crds()));
+        for (std::string const& cluster : options.clusters) {
+            CO_TRY(co_await hub::register_cluster(ctx, client, cluster, fmt::format("https://127.0.0.1:{}/clusters/{}", port, cluster)));
+        }
+        apiserver::ApiServer& api = *server;
+        hub = std::make_unique<hub::Hub>(client, kHub, [&api](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
+            return api.transport(meta::name(cluster), kHubUser);
+        });
+        server->add_admission(kHub, decision::make_decision_admission(server->authorizer(kHub), kHubUser.name));
+        server->add_admission(kHub, hub->propagator().guard_admission());
+        server->add_route(kHub, "/fleet/v1/", proxy::make_fleet_route(hub->propagator(), server->authorizer(kHub)));
+        co_return Status{};
+    }
 };
 
 Playground::Playground(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -130,10 +153,13 @@ Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::
         simulation.pod_start = options.pod_start;
         impl->simulators.push_back(std::make_unique<simulator::Simulator>(client::Client(impl->server->transport(cluster, kSystem), "simulator"), simulation));
     }
+    impl->options = options;
+    if (!options.clusters.empty()) {
+        CO_TRY(co_await impl->start_hub(ctx, port));
+    }
     impl->http = std::make_unique<http::Server>(std::move(listener), apiserver::http_handler(*impl->server));
     impl->kubeconfig = options.data_dir + "/kubeconfig";
     CO_TRY(client::write_kubeconfig(impl->kubeconfig, servers, "admin", keys.authority.certificate_pem, keys.admin.certificate_pem, keys.admin.key_pem));
-    impl->options = std::move(options);
     co_return std::unique_ptr<Playground>(new Playground(std::move(impl)));
 }
 
@@ -142,6 +168,7 @@ Task<void> Playground::run(Context ctx) {
     scope.spawn(impl_->server->run_controllers(scope.context()));
     scope.spawn(impl_->http->run(scope.context()));
     for (auto const& simulator : impl_->simulators) scope.spawn(simulator->run(scope.context()));
+    if (impl_->hub) scope.spawn(impl_->hub->run(scope.context()));
     co_await scope.join();
 }
 
@@ -149,6 +176,7 @@ Task<Status> Playground::wait_ready(Context ctx) {
     for (auto const& simulator : impl_->simulators) {
         while (!simulator->ready()) CO_TRY(co_await async::sleep_for(ctx, std::chrono::milliseconds(2)));
     }
+    while (impl_->hub && !impl_->hub->ready()) CO_TRY(co_await async::sleep_for(ctx, std::chrono::milliseconds(2)));
     co_return Status{};
 }
 

@@ -153,7 +153,9 @@ struct Controller::Impl {
         async::Scope scope(outer);
         ctx = scope.context();
         events.start(scope);
-        for (client::Informer* informer : all_informers) {
+        // Those that are watched now; others may come while this waits, and decide for themselves.
+        std::vector<client::Informer*> const first = all_informers;
+        for (client::Informer* informer : first) {
             if (!co_await informer->wait_synced(scope.context())) break;
         }
         while (scope.context().check()) {

@@ -1,0 +1,83 @@
+#include "app/hub/hub.h"
+
+#include "apis/cluster/managed_cluster.h"
+#include "core/json/patch.h"
+#include "kube/meta/object.h"
+
+namespace aviary::hub {
+
+namespace {
+
+meta::GroupVersionResource const kDefinitions{"apiextensions.k8s.io", "v1", "customresourcedefinitions"};
+
+}  // namespace
+
+Hub::Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect)
+    : members_(client, std::move(connect)),
+      sources_(client),
+      bindings_(client),
+      placer_(client, sources_, bindings_, members_.managed_clusters()),
+      propagator_(client, std::move(hub_id), members_, sources_, bindings_),
+      decider_(client, propagator_) {
+    // Guarding a Rollout's deletion needs them, policies or not.
+    sources_.want(propagation::kRolloutKind);
+}
+
+bool Hub::ready() const {
+    if (!members_.synced() || !bindings_.synced() || !placer_.synced()) return false;
+    for (clusters::Member const* member : members_.all()) {
+        if (!member->reachable()) return false;
+    }
+    for (auto const& object : members_.objects()) {
+        if (!meta::condition_is_true(object, apis::kClusterAvailable)) return false;
+    }
+    return true;
+}
+
+Task<void> Hub::run(Context ctx) {
+    async::Scope scope(ctx);
+    scope.spawn(members_.run(scope.context()));
+    scope.spawn(sources_.run(scope.context()));
+    scope.spawn(bindings_.run(scope.context()));
+    scope.spawn(placer_.run(scope.context()));
+    scope.spawn(propagator_.run(scope.context()));
+    scope.spawn(decider_.run(scope.context()));
+    co_await scope.join();
+}
+
+Task<Status> install_definitions(Context ctx, client::Client client, std::vector<json::Value> definitions) {
+    for (json::Value& definition : definitions) {
+        meta::ObjectKey const key{"", definition.at({"metadata", "name"}).string()};
+        auto const current = co_await client.get(ctx, kDefinitions, key);
+        if (!current && !current.error().is(ErrorCode::kNotFound)) co_return std::unexpected(current.error());
+        if (!current) {
+            auto const created = co_await client.create(ctx, kDefinitions, definition);
+            if (!created) co_return std::unexpected(created.error().context("installing " + key.name));
+            continue;
+        }
+        json::Value const before = (*current)["spec"].thaw();
+        json::Value after = before;
+        json::apply_merge_patch(after, definition["spec"]);
+        if (after == before) continue;
+        json::Value patch{json::Object()};
+        patch["spec"] = definition["spec"];
+        CO_TRY(co_await client.patch(ctx, kDefinitions, key, client::PatchType::kMerge, std::move(patch)));
+    }
+    co_return Status{};
+}
+
+Task<Status> register_cluster(Context ctx, client::Client client, std::string name, std::string url) {
+    auto const current = co_await client.get(ctx, apis::kManagedClusters, {"", name});
+    if (current) co_return Status{};
+    if (!current.error().is(ErrorCode::kNotFound)) co_return std::unexpected(current.error());
+    json::Value object{json::Object{{"apiVersion", "cluster.open-cluster-management.io/v1"}, {"kind", "ManagedCluster"}}};
+    object.set({"metadata", "name"}, name);
+    apis::ManagedClusterSpec spec;
+    spec.hub_accepts_client = true;
+    spec.managed_cluster_client_configs.push_back({std::move(url), ""});
+    object["spec"] = apis::write_managed_cluster_spec(spec);
+    CO_TRY(co_await client.create(ctx, apis::kManagedClusters, std::move(object)));
+    co_return Status{};
+}
+
+}  // namespace aviary::hub

@@ -1,0 +1,42 @@
+// The hub's controllers, put together over one API and a way to reach members. Lives on one loop.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/async/task.h"
+#include "hub/clusters/members.h"
+#include "hub/decision/decider.h"
+#include "hub/placement/bindings.h"
+#include "hub/placement/sources.h"
+#include "hub/propagation/propagator.h"
+
+namespace aviary::hub {
+
+class Hub {
+public:
+    // `client` speaks to the hub's API; `connect` makes a member's transport.
+    Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect);
+
+    propagation::Propagator& propagator() { return propagator_; }
+    clusters::Members& members() { return members_; }
+    // Every copy that deciding needs is there.
+    bool ready() const;
+    Task<void> run(Context ctx);
+
+private:
+    clusters::Members members_;
+    placement::Sources sources_;
+    placement::Bindings bindings_;
+    placement::Placer placer_;
+    propagation::Propagator propagator_;
+    decision::Decider decider_;
+};
+
+// Creates what is missing of these definitions and brings the rest up to date.
+Task<Status> install_definitions(Context ctx, client::Client client, std::vector<json::Value> definitions);
+// Registers a member that the hub accepts, when it is not there yet.
+Task<Status> register_cluster(Context ctx, client::Client client, std::string name, std::string url);
+
+}  // namespace aviary::hub
