@@ -106,5 +106,6 @@ Task<void> ApiServer::run_controllers(Context ctx) {
 }
 
 std::vector<ApiServer::RequestCount> ApiServer::request_counts() const { return impl_->shared.counts.all(); }
+std::size_t ApiServer::open_watches() const { return impl_->shared.watches; }
 
 }  // namespace aviary::apiserver

@@ -74,6 +74,7 @@ public:
         std::uint64_t count = 0;
     };
     std::vector<RequestCount> request_counts() const;
+    std::size_t open_watches() const;
 
 private:
     struct Impl;
