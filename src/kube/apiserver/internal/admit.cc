@@ -155,8 +155,10 @@ std::vector<FieldCause> Cluster::problems(Call const& call, Value const& object,
     if (info.schema) causes = info.schema->validate(object);
     if (!causes.empty()) return causes;
     bool const main = call.info.subresource.empty() || call.info.subresource == "scale";
-    // Built-in kinds check their metadata themselves, but for what deletion forbids.
-    causes = check_metadata(info, object, old);
+    causes = check_finalizers(object, old);
+    if (!causes.empty()) return causes;
+    // Built-in kinds check the rest of their metadata themselves.
+    if (info.custom) causes = check_metadata(info, object, old);
     if (info.validate && main) causes = info.validate(object, old);
     if (causes.empty() && info.resource.group == kDefinitionGroup && info.resource.resource == kDefinitions) causes = validate_definition(object, old);
     return causes;

@@ -41,17 +41,6 @@ void check_annotations(Value const& annotations, std::vector<FieldCause>& causes
     }
 }
 
-void check_finalizers(Value const& finalizers, Doc const& old, std::vector<FieldCause>& causes) {
-    if (!old.exists() || !meta::is_deleting(old)) return;
-    std::string added;
-    for (Value const& finalizer : finalizers.array()) {
-        if (!meta::has_finalizer(old, finalizer.as_string())) added += fmt::format("{}\"{}\"", added.empty() ? "" : ", ", finalizer.as_string());
-    }
-    if (added.empty()) return;
-    causes.push_back({"FieldValueForbidden", "metadata.finalizers",
-                      fmt::format("Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}", added)});
-}
-
 bool same_entries(Value const& left, Value const& right) {
     if (left.size() != right.size()) return false;
     for (std::size_t index = 0; index < left.size(); ++index) {
@@ -99,8 +88,18 @@ std::vector<FieldCause> check_metadata(ResourceInfo const& info, Value const& ob
     }
     check_labels(metadata["labels"], causes);
     check_annotations(metadata["annotations"], causes);
-    check_finalizers(metadata["finalizers"], old, causes);
     return causes;
+}
+
+std::vector<FieldCause> check_finalizers(Value const& object, Doc const& old) {
+    if (!old.exists() || !meta::is_deleting(old)) return {};
+    std::string added;
+    for (Value const& finalizer : object.at({"metadata", "finalizers"}).array()) {
+        if (!meta::has_finalizer(old, finalizer.as_string())) added += fmt::format("{}\"{}\"", added.empty() ? "" : ", ", finalizer.as_string());
+    }
+    if (added.empty()) return {};
+    return {{"FieldValueForbidden", "metadata.finalizers",
+             fmt::format("Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}", added)}};
 }
 
 bool same_spec(Value const& left, Value const& right) {

@@ -1,0 +1,128 @@
+#include "kube/apiserver/internal/test_server.h"
+
+namespace aviary::apiserver {
+namespace {
+
+using namespace std::chrono_literals;
+using client::PatchType;
+using json::Doc;
+using json::Value;
+
+Value owned(std::string_view name, Doc const& owner, bool blocks = true) {
+    Value object = config_map(name);
+    Value reference = meta::controller_reference(owner);
+    reference["blockOwnerDeletion"] = blocks;
+    object.set({"metadata", "ownerReferences"}, json::Array{std::move(reference)});
+    return object;
+}
+
+CO_TEST(Collector, DependentsGoWithTheirOwner) {
+    TestServer test(ctx);
+    co_await test.start();
+    test.run_controllers();
+    auto const client = test.admin();
+    auto const owner = co_await client.create(ctx, kConfigMaps, config_map("owner"));
+    auto const child = co_await client.create(ctx, kConfigMaps, owned("child", *owner));
+    CO_ASSERT_OK(child);
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, owned("grandchild", *child)));
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, config_map("stranger")));
+    CO_ASSERT_OK(co_await client.remove(ctx, kConfigMaps, {"default", "owner"}));
+    (void)co_await async::sleep_for(ctx, 100ms);
+    auto const left = co_await client.list(ctx, kConfigMaps, {.ns = "default"});
+    CO_ASSERT_TRUE((*left)["items"].size() == 1);
+    EXPECT_EQ("stranger", meta::name((*left)["items"][0]));
+    // One whose owner is gone already does not stay.
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, owned("late", *owner)));
+    (void)co_await async::sleep_for(ctx, 100ms);
+    EXPECT_FALSE(co_await client.get(ctx, kConfigMaps, {"default", "late"}));
+    co_await test.stop();
+}
+
+CO_TEST(Collector, ForegroundWaitsForThoseThatBlock) {
+    TestServer test(ctx);
+    co_await test.start();
+    test.run_controllers();
+    auto const client = test.admin();
+    auto const owner = co_await client.create(ctx, kConfigMaps, config_map("owner"));
+    Value held = owned("held", *owner);
+    held.set({"metadata", "finalizers"}, json::Array{"example.com/hold"});
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, held));
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, owned("loose", *owner, false)));
+    CO_ASSERT_OK(co_await client.remove(ctx, kConfigMaps, {"default", "owner"}, {.propagation_policy = "Foreground"}));
+    (void)co_await async::sleep_for(ctx, 100ms);
+    auto const waiting = co_await client.get(ctx, kConfigMaps, {"default", "owner"});
+    CO_ASSERT_OK(waiting);
+    EXPECT_TRUE(meta::has_finalizer(*waiting, "foregroundDeletion"));
+    EXPECT_FALSE(co_await client.get(ctx, kConfigMaps, {"default", "loose"}));
+    auto const child = co_await client.get(ctx, kConfigMaps, {"default", "held"});
+    CO_ASSERT_OK(child);
+    EXPECT_TRUE(meta::is_deleting(*child));
+    CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"default", "held"}, PatchType::kJson, parsed(R"([{"op":"remove","path":"/metadata/finalizers/0"}])")));
+    (void)co_await async::sleep_for(ctx, 100ms);
+    auto const after = co_await client.get(ctx, kConfigMaps, {"default", "owner"});
+    EXPECT_FALSE(after) << json::write(*after);
+    co_await test.stop();
+}
+
+CO_TEST(Collector, OrphansStay) {
+    TestServer test(ctx);
+    co_await test.start();
+    test.run_controllers();
+    auto const client = test.admin();
+    auto const owner = co_await client.create(ctx, kConfigMaps, config_map("owner"));
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, owned("child", *owner)));
+    CO_ASSERT_OK(co_await client.remove(ctx, kConfigMaps, {"default", "owner"}, {.propagation_policy = "Orphan"}));
+    (void)co_await async::sleep_for(ctx, 100ms);
+    EXPECT_FALSE(co_await client.get(ctx, kConfigMaps, {"default", "owner"}));
+    auto const child = co_await client.get(ctx, kConfigMaps, {"default", "child"});
+    CO_ASSERT_OK(child);
+    EXPECT_FALSE(child->at({"metadata", "ownerReferences"}).exists());
+    co_await test.stop();
+}
+
+CO_TEST(Namespaces, TheirContentsGoFirst) {
+    TestServer test(ctx);
+    co_await test.start();
+    test.run_controllers();
+    auto const client = test.admin();
+    auto const ns = co_await client.create(ctx, kNamespaces, parsed(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}})"));
+    CO_ASSERT_OK(ns);
+    EXPECT_EQ("kubernetes", ns->at({"spec", "finalizers"})[0].as_string());
+    EXPECT_EQ("demo", meta::label(*ns, "kubernetes.io/metadata.name"));
+    Value inside = config_map("a");
+    inside.set({"metadata", "namespace"}, "demo");
+    inside.set({"metadata", "finalizers"}, json::Array{"example.com/hold"});
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, inside));
+    CO_ASSERT_OK(co_await client.remove(ctx, kNamespaces, {"", "demo"}));
+    (void)co_await async::sleep_for(ctx, 100ms);
+    auto const waiting = co_await client.get(ctx, kNamespaces, {"", "demo"});
+    CO_ASSERT_OK(waiting);
+    EXPECT_EQ("Terminating", waiting->at({"status", "phase"}).as_string());
+    EXPECT_EQ("Some resources are remaining: configmaps. has 1 resource instances", meta::condition(*waiting, "NamespaceContentRemaining")["message"].as_string());
+    EXPECT_EQ("Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances", meta::condition(*waiting, "NamespaceFinalizersRemaining")["message"].as_string());
+    Value more = config_map("b");
+    more.set({"metadata", "namespace"}, "demo");
+    auto const refused = co_await client.create(ctx, kConfigMaps, more);
+    EXPECT_EQ("configmaps \"b\" is forbidden: unable to create new content in namespace demo because it is being terminated", refused.error().message());
+    CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"demo", "a"}, PatchType::kMerge, parsed(R"({"metadata":{"finalizers":null}})")));
+    (void)co_await async::sleep_for(ctx, 100ms);
+    EXPECT_FALSE(co_await client.get(ctx, kNamespaces, {"", "demo"}));
+    auto const kept = co_await client.remove(ctx, kNamespaces, {"", "kube-system"});
+    EXPECT_EQ("namespaces \"kube-system\" is forbidden: this namespace may not be deleted", kept.error().message());
+    co_await test.stop();
+}
+
+CO_TEST(Collector, IdleMeansNoWrites) {
+    TestServer test(ctx);
+    co_await test.start();
+    test.run_controllers();
+    CO_ASSERT_OK(co_await test.admin().create(ctx, kConfigMaps, config_map("a")));
+    (void)co_await async::sleep_for(ctx, 1s);
+    auto const syncs = test.engine->syncs();
+    (void)co_await async::sleep_for(ctx, 1h);
+    EXPECT_EQ(syncs, test.engine->syncs());
+    co_await test.stop();
+}
+
+}  // namespace
+}  // namespace aviary::apiserver
