@@ -57,7 +57,8 @@ CO_TEST(Collector, ForegroundWaitsForThoseThatBlock) {
     auto const child = co_await client.get(ctx, kConfigMaps, {"default", "held"});
     CO_ASSERT_OK(child);
     EXPECT_TRUE(meta::is_deleting(*child));
-    CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"default", "held"}, PatchType::kJson, parsed(R"([{"op":"remove","path":"/metadata/finalizers/0"}])")));
+    CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"default", "held"}, PatchType::kJson,
+                                       parsed(R"([{"op":"remove","path":"/metadata/finalizers/0"}])")));
     (void)co_await async::sleep_for(ctx, 100ms);
     auto const after = co_await client.get(ctx, kConfigMaps, {"default", "owner"});
     EXPECT_FALSE(after) << json::write(*after);
@@ -85,7 +86,8 @@ CO_TEST(Namespaces, TheirContentsGoFirst) {
     co_await test.start();
     test.run_controllers();
     auto const client = test.admin();
-    auto const ns = co_await client.create(ctx, kNamespaces, parsed(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}})"));
+    auto const ns = co_await client.create(
+        ctx, kNamespaces, parsed(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}})"));
     CO_ASSERT_OK(ns);
     EXPECT_EQ("kubernetes", ns->at({"spec", "finalizers"})[0].as_string());
     EXPECT_EQ("demo", meta::label(*ns, "kubernetes.io/metadata.name"));
@@ -98,13 +100,18 @@ CO_TEST(Namespaces, TheirContentsGoFirst) {
     auto const waiting = co_await client.get(ctx, kNamespaces, {"", "demo"});
     CO_ASSERT_OK(waiting);
     EXPECT_EQ("Terminating", waiting->at({"status", "phase"}).as_string());
-    EXPECT_EQ("Some resources are remaining: configmaps. has 1 resource instances", meta::condition(*waiting, "NamespaceContentRemaining")["message"].as_string());
-    EXPECT_EQ("Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances", meta::condition(*waiting, "NamespaceFinalizersRemaining")["message"].as_string());
+    EXPECT_EQ("Some resources are remaining: configmaps. has 1 resource instances",
+              meta::condition(*waiting, "NamespaceContentRemaining")["message"].as_string());
+    EXPECT_EQ("Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances",
+              meta::condition(*waiting, "NamespaceFinalizersRemaining")["message"].as_string());
     Value more = config_map("b");
     more.set({"metadata", "namespace"}, "demo");
     auto const refused = co_await client.create(ctx, kConfigMaps, more);
-    EXPECT_EQ("configmaps \"b\" is forbidden: unable to create new content in namespace demo because it is being terminated", refused.error().message());
-    CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"demo", "a"}, PatchType::kMerge, parsed(R"({"metadata":{"finalizers":null}})")));
+    EXPECT_EQ(
+        "configmaps \"b\" is forbidden: unable to create new content in namespace demo because it is being terminated",
+        refused.error().message());
+    CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"demo", "a"}, PatchType::kMerge,
+                                       parsed(R"({"metadata":{"finalizers":null}})")));
     (void)co_await async::sleep_for(ctx, 100ms);
     EXPECT_FALSE(co_await client.get(ctx, kNamespaces, {"", "demo"}));
     auto const kept = co_await client.remove(ctx, kNamespaces, {"", "kube-system"});
@@ -124,5 +131,5 @@ CO_TEST(Collector, IdleMeansNoWrites) {
     co_await test.stop();
 }
 
-}  // namespace
-}  // namespace aviary::apiserver
+}   // namespace
+}   // namespace aviary::apiserver

@@ -10,7 +10,8 @@ meta::GroupVersionResource const kWidgets{"demo.example.com", "v1", "widgets"};
 meta::GroupVersionResource const kOldWidgets{"demo.example.com", "v1beta1", "widgets"};
 
 Value definition() {
-    return parsed(R"({"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"widgets.demo.example.com"},
+    return parsed(
+        R"({"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"widgets.demo.example.com"},
       "spec":{"group":"demo.example.com","scope":"Namespaced","names":{"plural":"widgets","kind":"Widget"},"versions":[
         {"name":"v1","served":true,"storage":true,"subresources":{"status":{},"scale":{"specReplicasPath":".spec.size.wanted","statusReplicasPath":".status.replicas"}},
          "additionalPrinterColumns":[{"name":"Mode","type":"string","jsonPath":".spec.mode"}],
@@ -21,7 +22,9 @@ Value definition() {
 }
 
 Value widget(std::string_view name, std::string_view mode = "a") {
-    return parsed(fmt::format(R"({{"apiVersion":"demo.example.com/v1","kind":"Widget","metadata":{{"name":"{}","namespace":"default"}},"spec":{{"mode":"{}"}},"status":{{"replicas":9}}}})", name, mode));
+    return parsed(fmt::format(
+        R"({{"apiVersion":"demo.example.com/v1","kind":"Widget","metadata":{{"name":"{}","namespace":"default"}},"spec":{{"mode":"{}"}},"status":{{"replicas":9}}}})",
+        name, mode));
 }
 
 CO_TEST(Custom, ServedAtOnceWithDefaultsAndValidation) {
@@ -40,10 +43,14 @@ CO_TEST(Custom, ServedAtOnceWithDefaultsAndValidation) {
     EXPECT_EQ(2, made->at({"spec", "size", "wanted"}).as_int());
     EXPECT_FALSE((*made)["status"].exists());   // its sub-resource alone writes it
     auto const wrong = co_await client.create(ctx, kWidgets, widget("x", "c"));
-    EXPECT_EQ("Widget.demo.example.com \"x\" is invalid: spec.mode: Unsupported value: \"c\": supported values: \"a\", \"b\"", wrong.error().message());
-    auto const empty = co_await client.patch(ctx, kWidgets, {"default", "w"}, PatchType::kMerge, parsed(R"({"spec":{"mode":null}})"));
+    EXPECT_EQ(
+        "Widget.demo.example.com \"x\" is invalid: spec.mode: Unsupported value: \"c\": supported values: \"a\", \"b\"",
+        wrong.error().message());
+    auto const empty =
+        co_await client.patch(ctx, kWidgets, {"default", "w"}, PatchType::kMerge, parsed(R"({"spec":{"mode":null}})"));
     EXPECT_EQ("Widget.demo.example.com \"w\" is invalid: spec.mode: Required value", empty.error().message());
-    auto const strategic = co_await client.patch(ctx, kWidgets, {"default", "w"}, PatchType::kStrategicMerge, parsed("{}"));
+    auto const strategic =
+        co_await client.patch(ctx, kWidgets, {"default", "w"}, PatchType::kStrategicMerge, parsed("{}"));
     EXPECT_TRUE(strategic.error().is(ErrorCode::kUnsupportedMediaType));
     co_await test.stop();
 }
@@ -55,12 +62,15 @@ CO_TEST(Custom, StatusScaleAndVersions) {
     CO_ASSERT_OK(co_await client.create(ctx, kCrds, definition()));
     auto const made = co_await client.create(ctx, kWidgets, widget("w"));
     CO_ASSERT_OK(made);
-    auto const status = co_await client.patch(ctx, kWidgets, {"default", "w"}, PatchType::kMerge, parsed(R"({"spec":{"mode":"b"},"status":{"replicas":3}})"), {.subresource = "status"});
+    auto const status =
+        co_await client.patch(ctx, kWidgets, {"default", "w"}, PatchType::kMerge,
+                              parsed(R"({"spec":{"mode":"b"},"status":{"replicas":3}})"), {.subresource = "status"});
     CO_ASSERT_OK(status);
     EXPECT_EQ(3, status->at({"status", "replicas"}).as_int());
     EXPECT_EQ("a", status->at({"spec", "mode"}).as_string());
     EXPECT_EQ(1, meta::generation(*status));
-    auto const scale = co_await client.patch(ctx, kWidgets, {"default", "w"}, PatchType::kMerge, parsed(R"({"spec":{"replicas":6}})"), {.subresource = "scale"});
+    auto const scale = co_await client.patch(ctx, kWidgets, {"default", "w"}, PatchType::kMerge,
+                                             parsed(R"({"spec":{"replicas":6}})"), {.subresource = "scale"});
     CO_ASSERT_OK(scale);
     EXPECT_EQ(3, scale->at({"status", "replicas"}).as_int());
     auto const scaled = co_await client.get(ctx, kWidgets, {"default", "w"});
@@ -79,7 +89,8 @@ CO_TEST(Custom, BadDefinitionsAreRefusedByField) {
     Value wrong = definition();
     wrong.set({"metadata", "name"}, "gadgets.demo.example.com");
     auto const name = co_await test.admin().create(ctx, kCrds, wrong);
-    EXPECT_TRUE(name.error().message().contains("must be spec.names.plural+\".\"+spec.group")) << name.error().message();
+    EXPECT_TRUE(name.error().message().contains("must be spec.names.plural+\".\"+spec.group"))
+        << name.error().message();
     Value webhook = definition();
     webhook.set({"spec", "conversion", "strategy"}, "Webhook");
     auto const conversion = co_await test.admin().create(ctx, kCrds, webhook);
@@ -111,12 +122,13 @@ CO_TEST(Custom, DeletingTheDefinitionDeletesItsInstances) {
     EXPECT_FALSE(co_await client.get(ctx, kWidgets, {"default", "free"}));
     auto const refused = co_await client.create(ctx, kWidgets, widget("late"));
     EXPECT_EQ("create not allowed while custom resource definition is terminating", refused.error().message());
-    CO_ASSERT_OK(co_await client.patch(ctx, kWidgets, {"default", "held"}, PatchType::kMerge, parsed(R"({"metadata":{"finalizers":null}})")));
+    CO_ASSERT_OK(co_await client.patch(ctx, kWidgets, {"default", "held"}, PatchType::kMerge,
+                                       parsed(R"({"metadata":{"finalizers":null}})")));
     (void)co_await async::sleep_for(ctx, std::chrono::milliseconds(100));
     EXPECT_FALSE(co_await client.get(ctx, kCrds, {"", "widgets.demo.example.com"}));
     EXPECT_FALSE(co_await client.list(ctx, kWidgets, {}));
     co_await test.stop();
 }
 
-}  // namespace
-}  // namespace aviary::apiserver
+}   // namespace
+}   // namespace aviary::apiserver

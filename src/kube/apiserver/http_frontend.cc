@@ -23,7 +23,8 @@ using control::UserInfo;
 // The events of a watch, a document a line. Watches of this server give text that they share.
 class WatchBody final : public http::BodyStream {
 public:
-    explicit WatchBody(std::unique_ptr<client::WatchStream> watch) : watch_(std::move(watch)), text_(dynamic_cast<TextStream*>(watch_.get())) {}
+    explicit WatchBody(std::unique_ptr<client::WatchStream> watch)
+        : watch_(std::move(watch)), text_(dynamic_cast<TextStream*>(watch_.get())) {}
     Task<Result<std::optional<std::string>>> next(Context ctx) override {
         if (text_ != nullptr) {
             Result<std::optional<std::string>> shared = co_await text_->next_text(ctx);
@@ -70,7 +71,9 @@ Result<json::Doc> parse_body(std::string const& body, std::string_view type, Opt
     bool const yaml = type.contains("yaml");
     if (!yaml && !type.empty() && !type.contains("json")) {
         return fail(ErrorCode::kUnsupportedMediaType,
-                    fmt::format("the body of the request was in an unknown format ({}) - accepted media types include: application/json, application/yaml", type));
+                    fmt::format("the body of the request was in an unknown format ({}) - accepted media types include: "
+                                "application/json, application/yaml",
+                                type));
     }
     json::ParseLimits const limits{.max_bytes = options.max_body_bytes, .max_depth = options.max_depth};
     if (!yaml) return json::parse(body, limits);
@@ -79,7 +82,8 @@ Result<json::Doc> parse_body(std::string const& body, std::string_view type, Opt
     if (start != std::string::npos && body[start] == '{') {
         if (auto parsed = json::parse(body, limits)) return parsed;
     }
-    json::Value const value = TRY(yaml::parse(body, {.max_bytes = options.max_body_bytes, .max_depth = options.max_depth}));
+    json::Value const value =
+        TRY(yaml::parse(body, {.max_bytes = options.max_body_bytes, .max_depth = options.max_depth}));
     return json::Doc::freeze(value);
 }
 
@@ -115,7 +119,9 @@ Status check_accept(Request const& request) {
     for (std::string_view known : {"json", "yaml", "*/*", "application/*"}) {
         if (accept.contains(known)) return {};
     }
-    return fail(ErrorCode::kNotAcceptable, "only the following media types are accepted: application/json, application/yaml, application/json;stream=watch");
+    return fail(ErrorCode::kNotAcceptable,
+                "only the following media types are accepted: application/json, application/yaml, "
+                "application/json;stream=watch");
 }
 
 bool starts_with_ignoring_case(std::string_view text, std::string_view start) {
@@ -151,7 +157,8 @@ private:
                 request.content_type = std::move(value);
             } else if (iequals(key, "Accept")) {
                 request.accept = std::move(value);
-            } else if (iequals(key, "User-Agent") || iequals(key, "If-None-Match") || starts_with_ignoring_case(key, "impersonate-")) {
+            } else if (iequals(key, "User-Agent") || iequals(key, "If-None-Match") ||
+                       starts_with_ignoring_case(key, "impersonate-")) {
                 request.headers.emplace_back(std::move(key), std::move(value));
             }
         }
@@ -159,7 +166,8 @@ private:
         CO_TRY(check_accept(request));
         Options const& options = server_.options();
         if (message.body.size() > options.max_body_bytes) {
-            co_return fail(ErrorCode::kTooLarge, fmt::format("Request entity too large: limit is {} (max_body_bytes)", options.max_body_bytes));
+            co_return fail(ErrorCode::kTooLarge, fmt::format("Request entity too large: limit is {} (max_body_bytes)",
+                                                             options.max_body_bytes));
         }
         if (!message.body.empty()) {
             CO_TRY_ASSIGN(request.body, parse_body(message.body, request.content_type, options));
@@ -185,26 +193,36 @@ private:
     // The text format of Prometheus.
     Result<Response> metrics(std::string const& cluster, UserInfo const& user) const {
         auto const clusters = server_.clusters();
-        if (std::ranges::find(clusters, cluster) == clusters.end()) return fail(ErrorCode::kNotFound, fmt::format("there is no cluster \"{}\" here", cluster));
+        if (std::ranges::find(clusters, cluster) == clusters.end())
+            return fail(ErrorCode::kNotFound, fmt::format("there is no cluster \"{}\" here", cluster));
         control::Attributes const wanted{.verb = "get", .path = "/metrics"};
-        if (!server_.authorizer(cluster).allowed(user, wanted)) return std::unexpected(control::forbidden(user, wanted));
+        if (!server_.authorizer(cluster).allowed(user, wanted))
+            return std::unexpected(control::forbidden(user, wanted));
         Response response;
         response.content_type = "text/plain; version=0.0.4; charset=utf-8";
         std::string& text = response.raw_body;
-        text = "# HELP aviary_apiserver_requests_total Requests answered.\n# TYPE aviary_apiserver_requests_total counter\n";
+        text =
+            "# HELP aviary_apiserver_requests_total Requests answered.\n# TYPE aviary_apiserver_requests_total "
+            "counter\n";
         for (auto const& count : server_.request_counts()) {
-            fmt::format_to(std::back_inserter(text), "aviary_apiserver_requests_total{{{},{},{},{},{},{},code=\"{}\"}} {}\n", label("cluster", count.cluster), label("user", count.user),
-                           label("agent", count.agent), label("verb", count.verb), label("resource", count.resource), label("subresource", count.subresource), count.code, count.count);
+            fmt::format_to(std::back_inserter(text),
+                           "aviary_apiserver_requests_total{{{},{},{},{},{},{},code=\"{}\"}} {}\n",
+                           label("cluster", count.cluster), label("user", count.user), label("agent", count.agent),
+                           label("verb", count.verb), label("resource", count.resource),
+                           label("subresource", count.subresource), count.code, count.count);
         }
-        fmt::format_to(std::back_inserter(text), "# HELP aviary_apiserver_watches Watches that are open.\n# TYPE aviary_apiserver_watches gauge\naviary_apiserver_watches {}\n", server_.open_watches());
+        fmt::format_to(std::back_inserter(text),
+                       "# HELP aviary_apiserver_watches Watches that are open.\n# TYPE aviary_apiserver_watches "
+                       "gauge\naviary_apiserver_watches {}\n",
+                       server_.open_watches());
         return response;
     }
 
     ApiServer& server_;
 };
 
-}  // namespace
+}   // namespace
 
 std::shared_ptr<http::Handler> http_handler(ApiServer& server) { return std::make_shared<Frontend>(server); }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

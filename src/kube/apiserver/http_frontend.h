@@ -12,4 +12,4 @@ namespace aviary::apiserver {
 // The server must outlive the handler.
 std::shared_ptr<http::Handler> http_handler(ApiServer& server);
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

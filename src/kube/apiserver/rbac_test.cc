@@ -6,13 +6,16 @@ namespace {
 using json::Value;
 
 Value role(std::string_view name, std::string_view rules) {
-    return parsed(fmt::format(R"({{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{{"name":"{}","namespace":"default"}},"rules":{}}})", name, rules));
+    return parsed(fmt::format(
+        R"({{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{{"name":"{}","namespace":"default"}},"rules":{}}})",
+        name, rules));
 }
 
 Value binding(std::string_view name, std::string_view role, std::string_view user) {
-    return parsed(fmt::format(R"({{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{{"name":"{}","namespace":"default"}},
+    return parsed(fmt::format(
+        R"({{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{{"name":"{}","namespace":"default"}},
       "roleRef":{{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"{}"}},"subjects":[{{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"{}"}}]}})",
-                              name, role, user));
+        name, role, user));
 }
 
 CO_TEST(Rbac, RefusalsSayWhoMayNotDoWhat) {
@@ -20,11 +23,20 @@ CO_TEST(Rbac, RefusalsSayWhoMayNotDoWhat) {
     co_await test.start();
     auto const guest = test.as("guest");
     auto const create = co_await guest.create(ctx, kConfigMaps, config_map("a"));
-    EXPECT_EQ("configmaps is forbidden: User \"guest\" cannot create resource \"configmaps\" in API group \"\" in the namespace \"default\"", create.error().message());
+    EXPECT_EQ(
+        "configmaps is forbidden: User \"guest\" cannot create resource \"configmaps\" in API group \"\" in the "
+        "namespace \"default\"",
+        create.error().message());
     auto const list = co_await guest.list(ctx, kDeployments, {});
-    EXPECT_EQ("deployments.apps is forbidden: User \"guest\" cannot list resource \"deployments\" in API group \"apps\" at the cluster scope", list.error().message());
+    EXPECT_EQ(
+        "deployments.apps is forbidden: User \"guest\" cannot list resource \"deployments\" in API group \"apps\" at "
+        "the cluster scope",
+        list.error().message());
     auto const get = co_await guest.get(ctx, kDeployments, {"default", "web"}, "scale");
-    EXPECT_EQ("deployments.apps \"web\" is forbidden: User \"guest\" cannot get resource \"deployments/scale\" in API group \"apps\" in the namespace \"default\"", get.error().message());
+    EXPECT_EQ(
+        "deployments.apps \"web\" is forbidden: User \"guest\" cannot get resource \"deployments/scale\" in API group "
+        "\"apps\" in the namespace \"default\"",
+        get.error().message());
     co_await test.stop();
 }
 
@@ -34,7 +46,9 @@ CO_TEST(Rbac, RolesGrantByNamespaceNameAndSubresource) {
     auto const admin = test.admin();
     CO_ASSERT_OK(co_await admin.create(ctx, kConfigMaps, config_map("a")));
     CO_ASSERT_OK(co_await admin.create(ctx, kConfigMaps, config_map("b")));
-    CO_ASSERT_OK(co_await admin.create(ctx, kRoles, role("r", R"([{"apiGroups":[""],"resources":["configmaps"],"resourceNames":["a"],"verbs":["get","list"]}])")));
+    CO_ASSERT_OK(co_await admin.create(
+        ctx, kRoles,
+        role("r", R"([{"apiGroups":[""],"resources":["configmaps"],"resourceNames":["a"],"verbs":["get","list"]}])")));
     CO_ASSERT_OK(co_await admin.create(ctx, kRoleBindings, binding("r", "r", "bob")));
     auto const bob = test.as("bob");
     EXPECT_TRUE(co_await bob.get(ctx, kConfigMaps, {"default", "a"}));
@@ -42,9 +56,13 @@ CO_TEST(Rbac, RolesGrantByNamespaceNameAndSubresource) {
     EXPECT_FALSE(co_await bob.list(ctx, kConfigMaps, {.ns = "default"}));
     EXPECT_TRUE(co_await bob.list(ctx, kConfigMaps, {.ns = "default", .field_selector = "metadata.name=a"}));
     auto const& authorizer = test.server->authorizer("fleet");
-    EXPECT_TRUE(authorizer.allowed({"bob", {}, {}}, {.verb = "get", .resource = "configmaps", .ns = "default", .name = "a"}));
-    EXPECT_FALSE(authorizer.allowed({"bob", {}, {}}, {.verb = "get", .resource = "configmaps", .ns = "other", .name = "a"}));
-    EXPECT_FALSE(authorizer.allowed({"bob", {}, {}}, {.verb = "get", .resource = "configmaps", .subresource = "status", .ns = "default", .name = "a"}));
+    EXPECT_TRUE(
+        authorizer.allowed({"bob", {}, {}}, {.verb = "get", .resource = "configmaps", .ns = "default", .name = "a"}));
+    EXPECT_FALSE(
+        authorizer.allowed({"bob", {}, {}}, {.verb = "get", .resource = "configmaps", .ns = "other", .name = "a"}));
+    EXPECT_FALSE(authorizer.allowed(
+        {"bob", {}, {}},
+        {.verb = "get", .resource = "configmaps", .subresource = "status", .ns = "default", .name = "a"}));
     // Takes effect at once, also when it ends.
     CO_ASSERT_OK(co_await admin.remove(ctx, kRoleBindings, {"default", "r"}));
     EXPECT_FALSE(co_await bob.get(ctx, kConfigMaps, {"default", "a"}));
@@ -55,16 +73,26 @@ CO_TEST(Rbac, NobodyGrantsMoreThanHeHas) {
     TestServer test(ctx);
     co_await test.start();
     auto const admin = test.admin();
-    CO_ASSERT_OK(co_await admin.create(ctx, kRoles, role("editor", R"([{"apiGroups":["rbac.authorization.k8s.io"],"resources":["roles","rolebindings"],"verbs":["create","update"]},
+    CO_ASSERT_OK(co_await admin.create(
+        ctx, kRoles,
+        role(
+            "editor",
+            R"([{"apiGroups":["rbac.authorization.k8s.io"],"resources":["roles","rolebindings"],"verbs":["create","update"]},
       {"apiGroups":[""],"resources":["configmaps"],"verbs":["get"]}])")));
-    CO_ASSERT_OK(co_await admin.create(ctx, kRoles, role("strong", R"([{"apiGroups":[""],"resources":["secrets"],"verbs":["get"]}])")));
+    CO_ASSERT_OK(co_await admin.create(
+        ctx, kRoles, role("strong", R"([{"apiGroups":[""],"resources":["secrets"],"verbs":["get"]}])")));
     CO_ASSERT_OK(co_await admin.create(ctx, kRoleBindings, binding("editor", "editor", "eve")));
     auto const eve = test.as("eve");
-    EXPECT_TRUE(co_await eve.create(ctx, kRoles, role("fine", R"([{"apiGroups":[""],"resources":["configmaps"],"verbs":["get"]}])")));
-    auto const more = co_await eve.create(ctx, kRoles, role("more", R"([{"apiGroups":[""],"resources":["configmaps"],"verbs":["get","delete","list"]}])"));
-    EXPECT_EQ("roles.rbac.authorization.k8s.io \"more\" is forbidden: user \"eve\" (groups=[\"system:authenticated\"]) is attempting to grant RBAC permissions not currently held:\n"
-              "{APIGroups:[\"\"], Resources:[\"configmaps\"], Verbs:[\"delete\" \"list\"]}",
-              more.error().message());
+    EXPECT_TRUE(co_await eve.create(
+        ctx, kRoles, role("fine", R"([{"apiGroups":[""],"resources":["configmaps"],"verbs":["get"]}])")));
+    auto const more = co_await eve.create(
+        ctx, kRoles,
+        role("more", R"([{"apiGroups":[""],"resources":["configmaps"],"verbs":["get","delete","list"]}])"));
+    EXPECT_EQ(
+        "roles.rbac.authorization.k8s.io \"more\" is forbidden: user \"eve\" (groups=[\"system:authenticated\"]) is "
+        "attempting to grant RBAC permissions not currently held:\n"
+        "{APIGroups:[\"\"], Resources:[\"configmaps\"], Verbs:[\"delete\" \"list\"]}",
+        more.error().message());
     auto const bound = co_await eve.create(ctx, kRoleBindings, binding("strong", "strong", "eve"));
     EXPECT_TRUE(bound.error().is(ErrorCode::kForbidden)) << bound.error().message();
     EXPECT_TRUE(co_await eve.create(ctx, kRoleBindings, binding("again", "editor", "mallory")));
@@ -75,15 +103,25 @@ CO_TEST(Rbac, AggregatedRolesGrowWithTheirParts) {
     TestServer test(ctx);
     co_await test.start();
     auto const admin = test.admin();
-    CO_ASSERT_OK(co_await admin.create(ctx, kClusterRoles, parsed(R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"all"},
+    CO_ASSERT_OK(co_await admin.create(
+        ctx, kClusterRoles,
+        parsed(R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"all"},
       "aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"part":"of-all"}}]},"rules":[]})")));
-    CO_ASSERT_OK(co_await admin.create(ctx, kClusterRoleBindings, parsed(R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"all"},
+    CO_ASSERT_OK(co_await admin.create(
+        ctx, kClusterRoleBindings,
+        parsed(R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"all"},
       "roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"all"},"subjects":[{"kind":"Group","apiGroup":"rbac.authorization.k8s.io","name":"ops"}]})")));
     auto const dan = test.as("dan", {"ops"});
     EXPECT_FALSE(co_await dan.list(ctx, kPods, {}));
-    CO_ASSERT_OK(co_await admin.create(ctx, kClusterRoles, parsed(R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"part","labels":{"part":"of-all"}},
+    CO_ASSERT_OK(co_await admin.create(
+        ctx, kClusterRoles,
+        parsed(
+            R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"part","labels":{"part":"of-all"}},
       "aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"part":"of-all"}}]}})")));
-    CO_ASSERT_OK(co_await admin.create(ctx, kClusterRoles, parsed(R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"pods","labels":{"part":"of-all"}},
+    CO_ASSERT_OK(co_await admin.create(
+        ctx, kClusterRoles,
+        parsed(
+            R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"pods","labels":{"part":"of-all"}},
       "rules":[{"apiGroups":[""],"resources":["pods"],"verbs":["list"]}]})")));
     EXPECT_TRUE(co_await dan.list(ctx, kPods, {}));
     co_await test.stop();
@@ -93,7 +131,10 @@ CO_TEST(Rbac, ImpersonationIsItselfAuthorised) {
     TestServer test(ctx);
     co_await test.start();
     auto const refused = co_await test.as("guest").impersonating("admin", {"system:masters"}).list(ctx, kPods, {});
-    EXPECT_EQ("users \"admin\" is forbidden: User \"guest\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope", refused.error().message());
+    EXPECT_EQ(
+        "users \"admin\" is forbidden: User \"guest\" cannot impersonate resource \"users\" in API group \"\" at the "
+        "cluster scope",
+        refused.error().message());
     auto const as_guest = co_await test.admin().impersonating("guest", {}).list(ctx, kPods, {});
     EXPECT_TRUE(as_guest.error().message().starts_with("pods is forbidden: User \"guest\" cannot list"));
     EXPECT_TRUE(co_await test.admin().impersonating("boss", {"system:masters"}).list(ctx, kPods, {}));
@@ -104,7 +145,8 @@ CO_TEST(Rbac, ReviewsAnswerWithoutBeingStored) {
     TestServer test(ctx);
     co_await test.start();
     meta::GroupVersionResource const reviews{"authorization.k8s.io", "v1", "selfsubjectaccessreviews"};
-    Value const review = parsed(R"({"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{"resourceAttributes":{"verb":"get","resource":"pods"}}})");
+    Value const review = parsed(
+        R"({"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{"resourceAttributes":{"verb":"get","resource":"pods"}}})");
     auto const guest = co_await test.as("guest").create(ctx, reviews, review);
     CO_ASSERT_OK(guest);
     EXPECT_FALSE(guest->at({"status", "allowed"}).as_bool(true));
@@ -114,5 +156,5 @@ CO_TEST(Rbac, ReviewsAnswerWithoutBeingStored) {
     co_await test.stop();
 }
 
-}  // namespace
-}  // namespace aviary::apiserver
+}   // namespace
+}   // namespace aviary::apiserver

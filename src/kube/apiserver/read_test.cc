@@ -32,7 +32,8 @@ CO_TEST(Read, ListsComeInPagesOfOneState) {
     TestServer test(ctx);
     co_await test.start();
     auto const client = test.admin();
-    for (char const* name : {"a", "b", "c", "d", "e"}) CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, config_map(name)));
+    for (char const* name : {"a", "b", "c", "d", "e"})
+        CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, config_map(name)));
     client::ListOptions options;
     options.ns = "default";
     options.limit = 2;
@@ -49,7 +50,8 @@ CO_TEST(Read, ListsComeInPagesOfOneState) {
     CO_ASSERT_OK(second);
     for (auto const& [index, item] : (*second)["items"].elements()) names.push_back(meta::name(item));
     EXPECT_EQ((Events{"c", "d", "e"}), names);
-    EXPECT_EQ((*first)["metadata"]["resourceVersion"].as_string(), (*second)["metadata"]["resourceVersion"].as_string());
+    EXPECT_EQ((*first)["metadata"]["resourceVersion"].as_string(),
+              (*second)["metadata"]["resourceVersion"].as_string());
 
     client::ListOptions wrong;
     wrong.resource_version_match = "Exact";
@@ -71,7 +73,9 @@ CO_TEST(Read, SelectorsChooseByLabelAndField) {
         object.set({"metadata", "labels"}, json::Object{{"app", name}});
         CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, std::move(object)));
     }
-    auto const count = [&](std::string labels, std::string fields) -> client::ListOptions { return {.ns = "default", .label_selector = std::move(labels), .field_selector = std::move(fields)}; };
+    auto const count = [&](std::string labels, std::string fields) -> client::ListOptions {
+        return {.ns = "default", .label_selector = std::move(labels), .field_selector = std::move(fields)};
+    };
     auto const labelled = co_await client.list(ctx, kConfigMaps, count("app in (a,c)", ""));
     CO_ASSERT_OK(labelled);
     EXPECT_EQ(1u, (*labelled)["items"].size());
@@ -90,12 +94,16 @@ CO_TEST(Watch, ChangesOfSelectionAreAdditionsAndDeletions) {
     CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, config_map("a")));
     auto watch = co_await client.watch(ctx, kConfigMaps, {.ns = "default", .label_selector = "in=yes"});
     CO_ASSERT_OK(watch);
-    auto const set = [&](std::string_view value) { return parsed(fmt::format(R"({{"metadata":{{"labels":{{"in":"{}"}}}}}})", value)); };
+    auto const set = [&](std::string_view value) {
+        return parsed(fmt::format(R"({{"metadata":{{"labels":{{"in":"{}"}}}}}})", value));
+    };
     CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"default", "a"}, client::PatchType::kMerge, set("yes")));
-    CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"default", "a"}, client::PatchType::kMerge, parsed(R"({"data":{"k":"2"}})")));
+    CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"default", "a"}, client::PatchType::kMerge,
+                                       parsed(R"({"data":{"k":"2"}})")));
     auto const left = co_await client.patch(ctx, kConfigMaps, {"default", "a"}, client::PatchType::kMerge, set("no"));
     CO_ASSERT_OK(left);
-    CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"default", "a"}, client::PatchType::kMerge, parsed(R"({"data":{"k":"3"}})")));
+    CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"default", "a"}, client::PatchType::kMerge,
+                                       parsed(R"({"data":{"k":"3"}})")));
     EXPECT_EQ((Events{"ADDED a", "MODIFIED a", "DELETED a"}), co_await drain(ctx, **watch));
     co_await test.stop();
 }
@@ -107,9 +115,12 @@ CO_TEST(Watch, AnObjectThatLeavesIsShownAsItWasInside) {
     json::Value object = config_map("a");
     object.set({"metadata", "labels"}, json::Object{{"in", "yes"}});
     auto const created = co_await client.create(ctx, kConfigMaps, std::move(object));
-    auto watch = co_await client.watch(ctx, kConfigMaps, {.ns = "default", .label_selector = "in=yes", .resource_version = meta::resource_version(*created)});
+    auto watch = co_await client.watch(
+        ctx, kConfigMaps,
+        {.ns = "default", .label_selector = "in=yes", .resource_version = meta::resource_version(*created)});
     CO_ASSERT_OK(watch);
-    auto const changed = co_await client.patch(ctx, kConfigMaps, {"default", "a"}, client::PatchType::kMerge, parsed(R"({"metadata":{"labels":null}})"));
+    auto const changed = co_await client.patch(ctx, kConfigMaps, {"default", "a"}, client::PatchType::kMerge,
+                                               parsed(R"({"metadata":{"labels":null}})"));
     CO_ASSERT_OK(changed);
     auto const event = co_await (*watch)->next(ctx);
     CO_ASSERT_OK(event);
@@ -125,7 +136,10 @@ CO_TEST(Watch, BeginsWithWhatIsThereAndSaysWhenThatIsAll) {
     auto const client = test.admin();
     CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, config_map("a")));
     auto response = co_await test.send(TestServer::request("GET", "/api/v1/namespaces/default/configmaps",
-                                                           {{"watch", "1"}, {"allowWatchBookmarks", "true"}, {"sendInitialEvents", "true"}, {"resourceVersionMatch", "NotOlderThan"}}));
+                                                           {{"watch", "1"},
+                                                            {"allowWatchBookmarks", "true"},
+                                                            {"sendInitialEvents", "true"},
+                                                            {"resourceVersionMatch", "NotOlderThan"}}));
     CO_ASSERT_TRUE(response.watch != nullptr);
     auto const first = co_await response.watch->next(ctx);
     EXPECT_EQ("ADDED", (**first)["type"].as_string());
@@ -136,7 +150,8 @@ CO_TEST(Watch, BeginsWithWhatIsThereAndSaysWhenThatIsAll) {
     // Later bookmarks come by time, and only when nothing else is to be told.
     EXPECT_EQ((Events{"BOOKMARK", "BOOKMARK"}), co_await drain(ctx, *response.watch, std::chrono::seconds(12)));
 
-    auto const unmatched = co_await test.send(TestServer::request("GET", "/api/v1/configmaps", {{"watch", "1"}, {"sendInitialEvents", "true"}}));
+    auto const unmatched = co_await test.send(
+        TestServer::request("GET", "/api/v1/configmaps", {{"watch", "1"}, {"sendInitialEvents", "true"}}));
     EXPECT_EQ(422, unmatched.status);
     co_await test.stop();
 }
@@ -193,5 +208,5 @@ CO_TEST(Read, RequestsAreCounted) {
     co_await test.stop();
 }
 
-}  // namespace
-}  // namespace aviary::apiserver
+}   // namespace
+}   // namespace aviary::apiserver

@@ -21,7 +21,8 @@ namespace {
 // In process: no bytes, but the same handling, and an answer on a later turn as over any wire.
 class InProcessTransport final : public client::Transport {
 public:
-    InProcessTransport(ApiServer& server, std::string cluster, control::UserInfo user) : server_(server), cluster_(std::move(cluster)), user_(std::move(user)) {}
+    InProcessTransport(ApiServer& server, std::string cluster, control::UserInfo user)
+        : server_(server), cluster_(std::move(cluster)), user_(std::move(user)) {}
     Task<Result<client::Response>> send(Context ctx, client::Request request) override {
         CO_TRY(co_await async::yield(ctx));
         client::Response response = co_await server_.handle(ctx, cluster_, user_, std::move(request));
@@ -34,12 +35,13 @@ private:
     control::UserInfo user_;
 };
 
-}  // namespace
+}   // namespace
 
 ApiServer::ApiServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ApiServer::~ApiServer() = default;
 
-Task<Result<std::unique_ptr<ApiServer>>> ApiServer::open(Context ctx, std::shared_ptr<storage::Engine> engine, Options options) {
+Task<Result<std::unique_ptr<ApiServer>>> ApiServer::open(Context ctx, std::shared_ptr<storage::Engine> engine,
+                                                         Options options) {
     auto impl = std::make_unique<Impl>();
     impl->engine = std::move(engine);
     impl->shared.options = std::move(options);
@@ -72,9 +74,11 @@ std::vector<std::string> ApiServer::clusters() const {
     return names;
 }
 
-Task<client::Response> ApiServer::handle(Context ctx, std::string cluster, control::UserInfo user, client::Request request) {
+Task<client::Response> ApiServer::handle(Context ctx, std::string cluster, control::UserInfo user,
+                                         client::Request request) {
     auto const found = impl_->clusters.find(cluster);
-    if (found == impl_->clusters.end()) co_return error_response(Error(ErrorCode::kNotFound, "there is no cluster \"" + cluster + "\" here"));
+    if (found == impl_->clusters.end())
+        co_return error_response(Error(ErrorCode::kNotFound, "there is no cluster \"" + cluster + "\" here"));
     client::Response response = co_await found->second->handle(ctx, std::move(user), std::move(request));
     co_return std::move(response);
 }
@@ -83,7 +87,9 @@ std::shared_ptr<client::Transport> ApiServer::transport(std::string cluster, con
     return std::make_shared<InProcessTransport>(*this, std::move(cluster), std::move(user));
 }
 
-control::Authorizer const& ApiServer::authorizer(std::string const& cluster) const { return impl_->clusters.at(cluster)->authorizer(); }
+control::Authorizer const& ApiServer::authorizer(std::string const& cluster) const {
+    return impl_->clusters.at(cluster)->authorizer();
+}
 
 void ApiServer::add_admission(std::string cluster, std::shared_ptr<control::Admission> admission) {
     impl_->clusters.at(cluster)->add_admission(std::move(admission));
@@ -108,4 +114,4 @@ Task<void> ApiServer::run_controllers(Context ctx) {
 std::vector<ApiServer::RequestCount> ApiServer::request_counts() const { return impl_->shared.counts.all(); }
 std::size_t ApiServer::open_watches() const { return impl_->shared.watches; }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -1,5 +1,5 @@
-// The embedded API server: many logical clusters over one storage engine. kubectl, client-go and controller-runtime cannot
-// tell it from kube-apiserver for what a hub and a simulated member need. Lives on one loop.
+// The embedded API server: many logical clusters over one storage engine. kubectl, client-go and controller-runtime
+// cannot tell it from kube-apiserver for what a hub and a simulated member need. Lives on one loop.
 #pragma once
 
 #include <functional>
@@ -23,16 +23,16 @@ namespace aviary::apiserver {
 struct Options {
     // The logical cluster served at the root path; others at /clusters/<name>/.
     std::string root_cluster = "fleet";
-    std::size_t max_body_bytes = 3 << 20;        // as kube-apiserver limits request bodies
-    std::size_t max_depth = 100;                 // of request bodies
+    std::size_t max_body_bytes = 3 << 20;   // as kube-apiserver limits request bodies
+    std::size_t max_depth = 100;            // of request bodies
     std::size_t max_watches = 20'000;
-    std::size_t max_log_events = 10'000;         // per cluster; older resource versions answer 410 Gone
+    std::size_t max_log_events = 10'000;   // per cluster; older resource versions answer 410 Gone
     Duration bookmark_interval = std::chrono::seconds(60);
-    std::string version = "v1.32.0";             // reported at /version
+    std::string version = "v1.32.0";   // reported at /version
 };
 
-// Answers requests below a path prefix that are not resources (the hub's proxy and fan-out). Already authenticated and, by
-// non-resource URL or as `resource/subresource`, authorised by the route itself.
+// Answers requests below a path prefix that are not resources (the hub's proxy and fan-out). Already authenticated and,
+// by non-resource URL or as `resource/subresource`, authorised by the route itself.
 class Route {
 public:
     virtual ~Route() = default;
@@ -42,7 +42,8 @@ public:
 class ApiServer {
 public:
     // Opens every cluster found in the engine, and creates the root cluster when there is none.
-    static Task<Result<std::unique_ptr<ApiServer>>> open(Context ctx, std::shared_ptr<storage::Engine> engine, Options options);
+    static Task<Result<std::unique_ptr<ApiServer>>> open(Context ctx, std::shared_ptr<storage::Engine> engine,
+                                                         Options options);
     ~ApiServer();
 
     // Creates the logical cluster when absent, with the system namespaces and default roles. Safe to repeat.
@@ -66,8 +67,8 @@ public:
     // Garbage collection and namespace deletion of all clusters; runs until the context stops.
     Task<void> run_controllers(Context ctx);
 
-    // Requests answered so far, in a stable order: thrift is counted here, not guessed. The user is who asked, not who was
-    // impersonated; the agent is the User-Agent header.
+    // Requests answered so far, in a stable order: thrift is counted here, not guessed. The user is who asked, not who
+    // was impersonated; the agent is the User-Agent header.
     struct RequestCount {
         std::string cluster, user, agent, verb, resource, subresource;   // the resource of others is their path
         int code = 0;
@@ -82,4 +83,4 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -16,4 +16,4 @@ public:
     virtual Task<Result<std::optional<std::string>>> next_text(Context ctx) = 0;
 };
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -34,7 +34,9 @@ CO_TEST(Write, CreationFillsInAndRefuses) {
 
     auto const bad_name = co_await client.create(ctx, kConfigMaps, config_map("Not_Good"));
     EXPECT_TRUE(bad_name.error().is(ErrorCode::kInvalid));
-    EXPECT_TRUE(bad_name.error().message().starts_with("ConfigMap \"Not_Good\" is invalid: metadata.name: Invalid value: \"Not_Good\": a lowercase RFC 1123 subdomain"))
+    EXPECT_TRUE(
+        bad_name.error().message().starts_with("ConfigMap \"Not_Good\" is invalid: metadata.name: Invalid value: "
+                                               "\"Not_Good\": a lowercase RFC 1123 subdomain"))
         << bad_name.error().message();
     Value lost = config_map("a");
     lost.set({"metadata", "namespace"}, "nowhere");
@@ -51,15 +53,21 @@ CO_TEST(Write, UnknownFieldsAreWarnedOrRefused) {
     co_await test.start();
     Value object = deployment();
     object.set({"spec", "template", "spec", "imagee"}, "x");
-    auto const warned = co_await test.send(TestServer::request("POST", "/apis/apps/v1/namespaces/default/deployments", {{"dryRun", "All"}}, object));
+    auto const warned = co_await test.send(
+        TestServer::request("POST", "/apis/apps/v1/namespaces/default/deployments", {{"dryRun", "All"}}, object));
     EXPECT_EQ(201, warned.status);
     std::string warning;
     for (auto const& [name, value] : warned.headers) warning = name == "Warning" ? value : warning;
     EXPECT_EQ("299 - \"unknown field \\\"spec.template.spec.imagee\\\"\"", warning);
-    auto const strict = co_await test.send(TestServer::request("POST", "/apis/apps/v1/namespaces/default/deployments", {{"fieldValidation", "Strict"}}, object));
+    auto const strict = co_await test.send(TestServer::request("POST", "/apis/apps/v1/namespaces/default/deployments",
+                                                               {{"fieldValidation", "Strict"}}, object));
     EXPECT_EQ(400, strict.status);
-    EXPECT_EQ("Deployment in version \"v1\" cannot be handled as a Deployment: strict decoding error: unknown field \"spec.template.spec.imagee\"", strict.body["message"].as_string());
-    auto const ignored = co_await test.send(TestServer::request("POST", "/apis/apps/v1/namespaces/default/deployments", {{"fieldValidation", "Ignore"}}, object));
+    EXPECT_EQ(
+        "Deployment in version \"v1\" cannot be handled as a Deployment: strict decoding error: unknown field "
+        "\"spec.template.spec.imagee\"",
+        strict.body["message"].as_string());
+    auto const ignored = co_await test.send(TestServer::request("POST", "/apis/apps/v1/namespaces/default/deployments",
+                                                                {{"fieldValidation", "Ignore"}}, object));
     EXPECT_EQ(201, ignored.status);
     EXPECT_TRUE(ignored.headers.empty());
     EXPECT_FALSE(ignored.body.at({"spec", "template", "spec", "imagee"}).exists());
@@ -80,7 +88,10 @@ CO_TEST(Write, UpdatesGuardVersionsAndCountGenerations) {
     EXPECT_EQ(2, meta::generation(*changed));
     EXPECT_FALSE(changed->at({"status", "replicas"}).exists());
     auto const stale = co_await client.update(ctx, kDeployments, next);
-    EXPECT_EQ("Operation cannot be fulfilled on deployments.apps \"web\": the object has been modified; please apply your changes to the latest version and try again", stale.error().message());
+    EXPECT_EQ(
+        "Operation cannot be fulfilled on deployments.apps \"web\": the object has been modified; please apply your "
+        "changes to the latest version and try again",
+        stale.error().message());
 
     auto const same = co_await client.update(ctx, kDeployments, changed->thaw());
     CO_ASSERT_OK(same);
@@ -110,28 +121,37 @@ CO_TEST(Write, PatchesOfEveryKind) {
     auto const client = test.admin();
     CO_ASSERT_OK(co_await client.create(ctx, kDeployments, deployment()));
     meta::ObjectKey const web{"default", "web"};
-    auto const strategic = co_await client.patch(ctx, kDeployments, web, PatchType::kStrategicMerge,
-                                                 parsed(R"({"spec":{"template":{"spec":{"containers":[{"name":"side","image":"s"},{"name":"main","image":"v2"}]}}}})"));
+    auto const strategic = co_await client.patch(
+        ctx, kDeployments, web, PatchType::kStrategicMerge,
+        parsed(
+            R"({"spec":{"template":{"spec":{"containers":[{"name":"side","image":"s"},{"name":"main","image":"v2"}]}}}})"));
     CO_ASSERT_OK(strategic);
     EXPECT_EQ(2u, strategic->at({"spec", "template", "spec", "containers"}).size());
-    auto const merged = co_await client.patch(ctx, kDeployments, web, PatchType::kMerge, parsed(R"({"metadata":{"annotations":{"a":"b"}}})"));
+    auto const merged = co_await client.patch(ctx, kDeployments, web, PatchType::kMerge,
+                                              parsed(R"({"metadata":{"annotations":{"a":"b"}}})"));
     CO_ASSERT_OK(merged);
     EXPECT_EQ("b", meta::annotation(*merged, "a"));
     EXPECT_EQ(meta::generation(*strategic) + 1, meta::generation(*merged));   // a Deployment's annotations count
-    auto const listed = co_await client.patch(ctx, kDeployments, web, PatchType::kJson,
-                                              parsed(R"([{"op":"test","path":"/spec/replicas","value":1},{"op":"replace","path":"/spec/replicas","value":4}])"));
+    auto const listed = co_await client.patch(
+        ctx, kDeployments, web, PatchType::kJson,
+        parsed(
+            R"([{"op":"test","path":"/spec/replicas","value":1},{"op":"replace","path":"/spec/replicas","value":4}])"));
     CO_ASSERT_OK(listed);
     EXPECT_EQ(4, listed->at({"spec", "replicas"}).as_int());
-    auto const failed = co_await client.patch(ctx, kDeployments, web, PatchType::kJson, parsed(R"([{"op":"test","path":"/spec/replicas","value":1}])"));
+    auto const failed = co_await client.patch(ctx, kDeployments, web, PatchType::kJson,
+                                              parsed(R"([{"op":"test","path":"/spec/replicas","value":1}])"));
     EXPECT_TRUE(failed.error().is(ErrorCode::kInvalid)) << failed.error().message();
-    auto const stale = co_await client.patch(ctx, kDeployments, web, PatchType::kMerge, parsed(R"({"metadata":{"resourceVersion":"1"},"spec":{"replicas":9}})"));
+    auto const stale = co_await client.patch(ctx, kDeployments, web, PatchType::kMerge,
+                                             parsed(R"({"metadata":{"resourceVersion":"1"},"spec":{"replicas":9}})"));
     EXPECT_TRUE(stale.error().is(ErrorCode::kConflict));
-    auto const scaled = co_await client.patch(ctx, kDeployments, web, PatchType::kMerge, parsed(R"({"spec":{"replicas":7}})"), {.subresource = "scale"});
+    auto const scaled = co_await client.patch(ctx, kDeployments, web, PatchType::kMerge,
+                                              parsed(R"({"spec":{"replicas":7}})"), {.subresource = "scale"});
     CO_ASSERT_OK(scaled);
     EXPECT_EQ("Scale", (*scaled)["kind"].as_string());
     EXPECT_EQ(7, scaled->at({"spec", "replicas"}).as_int());
     EXPECT_EQ("app=web", scaled->at({"status", "selector"}).as_string());
-    auto const unknown = co_await test.send(TestServer::request("PATCH", "/apis/apps/v1/namespaces/default/deployments/web", {}, json::Object(), "application/json"));
+    auto const unknown = co_await test.send(TestServer::request(
+        "PATCH", "/apis/apps/v1/namespaces/default/deployments/web", {}, json::Object(), "application/json"));
     EXPECT_EQ(415, unknown.status);
     co_await test.stop();
 }
@@ -148,13 +168,15 @@ CO_TEST(Write, ApplyCreatesKeepsOwnersAndConflicts) {
     EXPECT_EQ(meta::resource_version(*first), meta::resource_version(*same));
 
     auto const member = test.admin().named("member");
-    Value frozen = parsed(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"default"},"spec":{"paused":true}})");
+    Value frozen = parsed(
+        R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"default"},"spec":{"paused":true}})");
     CO_ASSERT_OK(co_await member.apply(ctx, kDeployments, frozen));
     Value mine = deployment();
     mine.set({"spec", "paused"}, false);
     auto const conflict = co_await hub.apply(ctx, kDeployments, mine);
     EXPECT_TRUE(conflict.error().is(ErrorCode::kConflict));
-    EXPECT_TRUE(conflict.error().message().starts_with("Apply failed with 1 conflict: conflict with \"member\"")) << conflict.error().message();
+    EXPECT_TRUE(conflict.error().message().starts_with("Apply failed with 1 conflict: conflict with \"member\""))
+        << conflict.error().message();
     CO_ASSERT_TRUE(conflict.error().causes().size() == 1);
     EXPECT_EQ(".spec.paused", conflict.error().causes()[0].field);
     auto const forced = co_await hub.apply(ctx, kDeployments, mine, {.force = true});
@@ -163,7 +185,8 @@ CO_TEST(Write, ApplyCreatesKeepsOwnersAndConflicts) {
     CO_ASSERT_OK(dropped);
     EXPECT_FALSE(dropped->at({"spec", "paused"}).as_bool());
 
-    auto const anonymous = co_await test.send(TestServer::request("PATCH", "/apis/apps/v1/namespaces/default/deployments/web", {}, deployment(), "application/apply-patch+yaml"));
+    auto const anonymous = co_await test.send(TestServer::request(
+        "PATCH", "/apis/apps/v1/namespaces/default/deployments/web", {}, deployment(), "application/apply-patch+yaml"));
     EXPECT_EQ(422, anonymous.status);
     co_await test.stop();
 }
@@ -182,9 +205,13 @@ CO_TEST(Delete, FinalizersHoldAndTheLastOneEnds) {
     auto const held = co_await client.get(ctx, kConfigMaps, {"default", "a"});
     CO_ASSERT_OK(held);
     EXPECT_TRUE(meta::is_deleting(*held));
-    auto const added = co_await client.patch(ctx, kConfigMaps, {"default", "a"}, PatchType::kMerge, parsed(R"({"metadata":{"finalizers":["example.com/hold","example.com/more"]}})"));
-    EXPECT_TRUE(added.error().message().contains("no new finalizers can be added if the object is being deleted")) << added.error().message();
-    CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"default", "a"}, PatchType::kMerge, parsed(R"({"metadata":{"finalizers":null}})")));
+    auto const added =
+        co_await client.patch(ctx, kConfigMaps, {"default", "a"}, PatchType::kMerge,
+                              parsed(R"({"metadata":{"finalizers":["example.com/hold","example.com/more"]}})"));
+    EXPECT_TRUE(added.error().message().contains("no new finalizers can be added if the object is being deleted"))
+        << added.error().message();
+    CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"default", "a"}, PatchType::kMerge,
+                                       parsed(R"({"metadata":{"finalizers":null}})")));
     EXPECT_FALSE(co_await client.get(ctx, kConfigMaps, {"default", "a"}));
     co_await test.stop();
 }
@@ -193,9 +220,11 @@ CO_TEST(Delete, PodsWaitForTheirNode) {
     TestServer test(ctx);
     co_await test.start();
     auto const client = test.admin();
-    Value const pod = parsed(R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"default"},"spec":{"containers":[{"name":"c","image":"i"}]}})");
+    Value const pod = parsed(
+        R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"default"},"spec":{"containers":[{"name":"c","image":"i"}]}})");
     CO_ASSERT_OK(co_await client.create(ctx, kPods, pod));
-    Value binding = parsed(R"({"apiVersion":"v1","kind":"Binding","metadata":{"name":"p","namespace":"default"},"target":{"kind":"Node","name":"n1"}})");
+    Value binding = parsed(
+        R"({"apiVersion":"v1","kind":"Binding","metadata":{"name":"p","namespace":"default"},"target":{"kind":"Node","name":"n1"}})");
     CO_ASSERT_OK(co_await client.create(ctx, kPods, binding, {.subresource = "binding"}));
     auto const twice = co_await client.create(ctx, kPods, binding, {.subresource = "binding"});
     EXPECT_TRUE(twice.error().is(ErrorCode::kConflict)) << twice.error().message();
@@ -218,7 +247,8 @@ CO_TEST(Delete, CollectionsGoBySelector) {
         if (std::string_view(name) != "b") object.set({"metadata", "labels"}, json::Object{{"go", "yes"}});
         CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, object));
     }
-    auto const gone = co_await test.send(TestServer::request("DELETE", "/api/v1/namespaces/default/configmaps", {{"labelSelector", "go=yes"}}));
+    auto const gone = co_await test.send(
+        TestServer::request("DELETE", "/api/v1/namespaces/default/configmaps", {{"labelSelector", "go=yes"}}));
     EXPECT_EQ(200, gone.status);
     EXPECT_EQ(2u, gone.body["items"].size());
     auto const left = co_await client.list(ctx, kConfigMaps, {.ns = "default"});
@@ -230,14 +260,17 @@ CO_TEST(Delete, CollectionsGoBySelector) {
 class Plugin final : public control::Admission {
 public:
     std::string_view name() const override { return "plugin"; }
-    bool matches(control::AdmissionRequest const& request) const override { return request.resource.resource == "configmaps"; }
+    bool matches(control::AdmissionRequest const& request) const override {
+        return request.resource.resource == "configmaps";
+    }
     Task<Status> mutate(Context, control::AdmissionRequest& request) override {
         request.object.set({"data", "seen"}, request.user.name);
         request.warnings.push_back("seen");
         co_return Status{};
     }
     Task<Status> validate(Context, control::AdmissionRequest const& request) override {
-        if (request.object.at({"data", "k"}).as_string() == "bad") co_return fail(ErrorCode::kForbidden, "bad is refused");
+        if (request.object.at({"data", "k"}).as_string() == "bad")
+            co_return fail(ErrorCode::kForbidden, "bad is refused");
         co_return Status{};
     }
 };
@@ -276,5 +309,5 @@ CO_TEST(Write, WhatIsStoredSurvivesARestart) {
     co_await test.stop();
 }
 
-}  // namespace
-}  // namespace aviary::apiserver
+}   // namespace
+}   // namespace aviary::apiserver

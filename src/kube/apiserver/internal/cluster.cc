@@ -26,7 +26,7 @@ Value first_namespace(char const* name) {
     return object;
 }
 
-}  // namespace
+}   // namespace
 
 Cluster::Cluster(std::string name, Shared& shared, std::unique_ptr<store::Store> store)
     : name_(std::move(name)), shared_(shared), store_(std::move(store)), rbac_(*store_) {}
@@ -47,8 +47,9 @@ Result<std::unique_ptr<Cluster>> Cluster::open(storage::Engine& engine, std::str
 void Cluster::learn(store::Event const& event) {
     note_for_collection(event);
     if (event.key.group != kDefinitionGroup || event.key.resource != kDefinitions) return;
-    bool const same = event.type == store::EventType::kModified && event.object["spec"] == event.previous["spec"] &&
-                      meta::condition_is_true(event.object, "Established") == meta::condition_is_true(event.previous, "Established");
+    bool const same =
+        event.type == store::EventType::kModified && event.object["spec"] == event.previous["spec"] &&
+        meta::condition_is_true(event.object, "Established") == meta::condition_is_true(event.previous, "Established");
     if (!same) relearn();
 }
 
@@ -69,7 +70,8 @@ Task<Status> Cluster::bootstrap(Context ctx) {
         object.set({"metadata", "creationTimestamp"}, format_rfc3339(ctx.now()));
         writes.push_back({store::Write::Kind::kCreate, std::move(key), std::move(object)});
     };
-    for (char const* ns : {"default", "kube-node-lease", "kube-public", "kube-system"}) want({"", "namespaces", "", ns}, first_namespace(ns));
+    for (char const* ns : {"default", "kube-node-lease", "kube-public", "kube-system"})
+        want({"", "namespaces", "", ns}, first_namespace(ns));
     for (Doc const& role : builtin::default_roles()) {
         auto const kind = meta::kind_of(role);
         want({kind.group, to_lower(kind.kind) + "s", meta::ns(role), meta::name(role)}, role.thaw());
@@ -83,4 +85,4 @@ Task<Status> Cluster::bootstrap(Context ctx) {
     co_return outcome;
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -34,7 +34,9 @@ public:
     std::string const& name() const { return name_; }
     Rbac const& authorizer() const { return rbac_; }
     void add_admission(std::shared_ptr<control::Admission> admission) { admissions_.push_back(std::move(admission)); }
-    void add_route(std::string prefix, std::shared_ptr<Route> route) { routes_.emplace_back(std::move(prefix), std::move(route)); }
+    void add_route(std::string prefix, std::shared_ptr<Route> route) {
+        routes_.emplace_back(std::move(prefix), std::move(route));
+    }
 
     // Everything one call carries.
     struct Call {
@@ -72,7 +74,8 @@ private:
 
     // admit.cc
     Status check_fields(Call& call, json::Value& object) const;
-    Task<Status> admit(Call& call, control::Operation operation, json::Value& object, json::Doc const& old, patch::Manager const* manager);
+    Task<Status> admit(Call& call, control::Operation operation, json::Value& object, json::Doc const& old,
+                       patch::Manager const* manager);
     Status lifecycle(Call const& call, control::Operation operation, std::string const& name) const;
     std::vector<FieldCause> problems(Call const& call, json::Value const& object, json::Doc const& old) const;
     Status escalation(Call const& call, json::Value const& object) const;
@@ -143,4 +146,4 @@ client::Response success_response(json::Object details = {}, int status = 200);
 // The object in the version that the resource is served in.
 json::Doc as_version(ResourceInfo const& info, json::Doc const& object);
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

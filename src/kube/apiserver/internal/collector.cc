@@ -17,10 +17,14 @@ using json::Value;
 
 constexpr std::size_t kAtOnce = 32;
 
-bool waits_for_dependents(Doc const& object) { return meta::is_deleting(object) && meta::has_finalizer(object, "foregroundDeletion"); }
-bool orphans_dependents(Doc const& object) { return meta::is_deleting(object) && meta::has_finalizer(object, "orphan"); }
+bool waits_for_dependents(Doc const& object) {
+    return meta::is_deleting(object) && meta::has_finalizer(object, "foregroundDeletion");
+}
+bool orphans_dependents(Doc const& object) {
+    return meta::is_deleting(object) && meta::has_finalizer(object, "orphan");
+}
 
-}  // namespace
+}   // namespace
 
 void Cluster::note_for_collection(store::Event const& event) {
     Doc const& object = event.object;
@@ -33,7 +37,8 @@ void Cluster::note_for_collection(store::Event const& event) {
     }
     std::size_t const before = to_collect_.size();
     if (event.type == store::EventType::kDeleted) {
-        if (auto const found = dependents_.find(meta::uid(object)); found != dependents_.end()) to_collect_.insert(found->second.begin(), found->second.end());
+        if (auto const found = dependents_.find(meta::uid(object)); found != dependents_.end())
+            to_collect_.insert(found->second.begin(), found->second.end());
         // Somebody may wait for its last dependent.
         for (auto const& [index, owner] : owners.elements()) {
             store::Key key;
@@ -42,20 +47,24 @@ void Cluster::note_for_collection(store::Event const& event) {
     } else {
         for (auto const& [index, owner] : owners.elements()) dependents_[owner["uid"].string()].insert(event.key);
         bool const special = waits_for_dependents(object) || orphans_dependents(object);
-        bool const newly_owned = owners.size() > 0 && (event.type == store::EventType::kAdded || !(owners == event.previous.at({"metadata", "ownerReferences"})));
+        bool const newly_owned = owners.size() > 0 && (event.type == store::EventType::kAdded ||
+                                                       !(owners == event.previous.at({"metadata", "ownerReferences"})));
         if (special || newly_owned) to_collect_.insert(event.key);
     }
     if (to_collect_.size() != before) garbage_.notify();
 
     // What goes from a terminating namespace or definition may have been the last of it.
     std::size_t const known = terminating_.size();
-    bool const container = event.key.ns.empty() && (event.key.resource == "namespaces" || event.key.resource == kDefinitions);
-    if (container && event.type != store::EventType::kDeleted && meta::is_deleting(object)) terminating_.insert(event.key);
+    bool const container =
+        event.key.ns.empty() && (event.key.resource == "namespaces" || event.key.resource == kDefinitions);
+    if (container && event.type != store::EventType::kDeleted && meta::is_deleting(object))
+        terminating_.insert(event.key);
     if (event.type == store::EventType::kDeleted) {
         store::Key ns{"", "namespaces", "", event.key.ns};
         if (!event.key.ns.empty() && meta::is_deleting(store_->get(ns))) terminating_.insert(std::move(ns));
         store::Key definition{kDefinitionGroup, kDefinitions, "", event.key.resource + "." + event.key.group};
-        if (!event.key.group.empty() && meta::is_deleting(store_->get(definition))) terminating_.insert(std::move(definition));
+        if (!event.key.group.empty() && meta::is_deleting(store_->get(definition)))
+            terminating_.insert(std::move(definition));
     }
     if (terminating_.size() != known) termination_.notify();
 }
@@ -65,7 +74,8 @@ Doc Cluster::living_owner(std::string const& ns, Doc const& reference, store::Ke
     auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
     Info const info = served_->by_kind(group, reference["kind"].as_string());
     if (!info) return {};
-    store::Key found{info->resource.group, info->resource.resource, info->namespaced ? ns : "", reference["name"].string()};
+    store::Key found{info->resource.group, info->resource.resource, info->namespaced ? ns : "",
+                     reference["name"].string()};
     Doc const owner = store_->latest(found);
     if (!owner.exists() || meta::uid(owner) != reference["uid"].as_string()) return {};
     if (key != nullptr) *key = std::move(found);
@@ -87,9 +97,11 @@ Task<Status> Cluster::release_dependents(Context ctx, Doc owner, std::set<store:
         if (!dependent.exists()) continue;
         Value next = dependent.thaw();
         Value& metadata = next["metadata"];
-        std::erase_if(metadata["ownerReferences"].make_array(), [&](Value const& each) { return each["uid"].as_string() == uid; });
+        std::erase_if(metadata["ownerReferences"].make_array(),
+                      [&](Value const& each) { return each["uid"].as_string() == uid; });
         if (std::as_const(metadata)["ownerReferences"].size() == 0) metadata.erase("ownerReferences");
-        CO_TRY(co_await store_->write(ctx, {store::Write::Kind::kUpdate, key, std::move(next), revision_number(dependent)}));
+        CO_TRY(co_await store_->write(ctx,
+                                      {store::Write::Kind::kUpdate, key, std::move(next), revision_number(dependent)}));
     }
     co_return Status{};
 }
@@ -103,7 +115,8 @@ Task<client::Response> Cluster::remove_as(Context ctx, std::string controller, s
     request.content_type = "application/json";
     request.headers.emplace_back("User-Agent", controller);
     request.body = Doc::freeze(options);
-    control::UserInfo user{"system:serviceaccount:kube-system:" + controller, {"system:serviceaccounts", "system:masters"}, {}};
+    control::UserInfo user{
+        "system:serviceaccount:kube-system:" + controller, {"system:serviceaccounts", "system:masters"}, {}};
     client::Response response = co_await handle(ctx, std::move(user), std::move(request));
     co_return std::move(response);
 }
@@ -129,7 +142,9 @@ Task<Status> Cluster::collect(Context ctx, store::Key key) {
     if (orphans || (waits && !blocked)) {
         Value next = object.thaw();
         Value& finalizers = next["metadata"]["finalizers"];
-        std::erase_if(finalizers.make_array(), [](Value const& each) { return each.as_string() == "orphan" || each.as_string() == "foregroundDeletion"; });
+        std::erase_if(finalizers.make_array(), [](Value const& each) {
+            return each.as_string() == "orphan" || each.as_string() == "foregroundDeletion";
+        });
         bool const last = std::as_const(finalizers).size() == 0;
         if (last) next["metadata"].erase("finalizers");
         bool const kept = std::as_const(next).at({"metadata", "deletionGracePeriodSeconds"}).as_int() > 0;
@@ -150,7 +165,8 @@ Task<Status> Cluster::collect(Context ctx, store::Key key) {
     Value options{json::Object{{"propagationPolicy", any_waits ? "Foreground" : "Background"}}};
     options.set({"preconditions", "uid"}, uid);
     client::Response const response = co_await remove_as(ctx, "generic-garbage-collector", key, std::move(options));
-    if (!response.ok() && response.status != 404 && response.status != 409) co_return fail(ErrorCode::kUnavailable, response.body["message"].string());
+    if (!response.ok() && response.status != 404 && response.status != 409)
+        co_return fail(ErrorCode::kUnavailable, response.body["message"].string());
     co_return Status{};
 }
 
@@ -158,7 +174,9 @@ Task<void> Cluster::collect_one(Context ctx, store::Key key) {
     Status const done = co_await collect(ctx, key);
     if (done || done.error().is(ErrorCode::kCancelled) || done.error().is(ErrorCode::kNotFound)) co_return;
     if (!done.error().is(ErrorCode::kConflict)) {
-        ctx.log().warning("garbage collection failed, trying again", {{"resource", key.resource}, {"namespace", key.ns}, {"name", key.name}, {"error", done.error().message()}});
+        ctx.log().warning(
+            "garbage collection failed, trying again",
+            {{"resource", key.resource}, {"namespace", key.ns}, {"name", key.name}, {"error", done.error().message()}});
         (void)co_await async::sleep_for(ctx, std::chrono::seconds(1));
     }
     to_collect_.insert(key);   // the object moved on: look again
@@ -180,4 +198,4 @@ Task<void> Cluster::collect_garbage(Context ctx) {
     }
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -23,12 +23,15 @@ std::vector<std::string> strings(Doc const& list) {
 
 // The schema as clients see it: with the header fields that every object has.
 Value served_schema(Doc const& schema, std::string const& group, std::string const& version, std::string const& kind) {
-    Value result = schema.exists() ? schema.thaw() : Value(json::Object{{"type", "object"}, {"x-kubernetes-preserve-unknown-fields", true}});
+    Value result = schema.exists()
+                       ? schema.thaw()
+                       : Value(json::Object{{"type", "object"}, {"x-kubernetes-preserve-unknown-fields", true}});
     Value& properties = result["properties"];
     if (!properties.contains("apiVersion")) properties["apiVersion"] = json::Object{{"type", "string"}};
     if (!properties.contains("kind")) properties["kind"] = json::Object{{"type", "string"}};
     properties["metadata"] = json::Object{{"type", "object"}};
-    result["x-kubernetes-group-version-kind"] = json::Array{json::Object{{"group", group}, {"version", version}, {"kind", kind}}};
+    result["x-kubernetes-group-version-kind"] =
+        json::Array{json::Object{{"group", group}, {"version", version}, {"kind", kind}}};
     return result;
 }
 
@@ -39,14 +42,19 @@ Value shaped(Value schema) {
     Value const strings{json::Object{{"type", "object"}, {"additionalProperties", json::Object{{"type", "string"}}}}};
     metadata.set({"properties", "labels"}, strings);
     metadata.set({"properties", "annotations"}, strings);
-    metadata.set({"properties", "finalizers"}, json::Object{{"type", "array"}, {"x-kubernetes-list-type", "set"}, {"items", json::Object{{"type", "string"}}}});
-    metadata.set({"properties", kOwners}, json::Object{{"type", "array"}, {"x-kubernetes-list-type", "map"}, {"x-kubernetes-list-map-keys", json::Array{"uid"}},
-                                                      {"items", json::Object{{"type", "object"}, {"x-kubernetes-map-type", "atomic"}}}});
+    metadata.set({"properties", "finalizers"}, json::Object{{"type", "array"},
+                                                            {"x-kubernetes-list-type", "set"},
+                                                            {"items", json::Object{{"type", "string"}}}});
+    metadata.set({"properties", kOwners},
+                 json::Object{{"type", "array"},
+                              {"x-kubernetes-list-type", "map"},
+                              {"x-kubernetes-list-map-keys", json::Array{"uid"}},
+                              {"items", json::Object{{"type", "object"}, {"x-kubernetes-map-type", "atomic"}}}});
     schema.set({"properties", "metadata"}, metadata);
     return schema;
 }
 
-}  // namespace
+}   // namespace
 
 Result<std::vector<std::shared_ptr<ResourceInfo const>>> custom_resources(Doc const& definition) {
     std::vector<std::shared_ptr<ResourceInfo const>> result;
@@ -74,7 +82,8 @@ Result<std::vector<std::shared_ptr<ResourceInfo const>>> custom_resources(Doc co
             info->scale->status_replicas = scale["statusReplicasPath"].string();
             info->scale->label_selector = scale["labelSelectorPath"].string();
         }
-        Value const schema = served_schema(version.at({"schema", "openAPIV3Schema"}), info->resource.group, info->resource.version, info->kind);
+        Value const schema = served_schema(version.at({"schema", "openAPIV3Schema"}), info->resource.group,
+                                           info->resource.version, info->kind);
         info->openapi = Doc::freeze(schema);
         info->schema = TRY(schema::Schema::compile(info->openapi));
         info->type_tree = patch::TypeCompiler().compile(Doc::freeze(shaped(schema)));
@@ -97,10 +106,12 @@ std::vector<FieldCause> validate_definition(Value const& definition, Doc const&)
     std::string const wanted = spec.at({"names", "plural"}).string() + "." + spec["group"].string();
     std::string const name = definition.at({"metadata", "name"}).string();
     if (name != wanted) {
-        causes.push_back({"FieldValueInvalid", "metadata.name", fmt::format("Invalid value: \"{}\": must be spec.names.plural+\".\"+spec.group", name)});
+        causes.push_back({"FieldValueInvalid", "metadata.name",
+                          fmt::format("Invalid value: \"{}\": must be spec.names.plural+\".\"+spec.group", name)});
     }
     if (spec.at({"conversion", "strategy"}).as_string() == "Webhook") {
-        causes.push_back({"FieldValueInvalid", "spec.conversion.strategy", "Unsupported value: \"Webhook\": conversion webhooks are not supported yet"});
+        causes.push_back({"FieldValueInvalid", "spec.conversion.strategy",
+                          "Unsupported value: \"Webhook\": conversion webhooks are not supported yet"});
     }
     int stored = 0;
     for (std::size_t index = 0; index < spec["versions"].size(); ++index) {
@@ -119,7 +130,9 @@ std::vector<FieldCause> validate_definition(Value const& definition, Doc const&)
             causes.push_back({"FieldValueInvalid", path, "Invalid value: " + compiled.error().message()});
         }
     }
-    if (stored != 1) causes.push_back({"FieldValueInvalid", "spec.versions", "Invalid value: must have exactly one version marked as storage version"});
+    if (stored != 1)
+        causes.push_back({"FieldValueInvalid", "spec.versions",
+                          "Invalid value: must have exactly one version marked as storage version"});
     return causes;
 }
 
@@ -131,7 +144,8 @@ std::string name_conflict(Doc const& definition, Doc const& other) {
         for (char const* theirs : {"plural", "singular", "kind", "listKind"}) {
             bool const kinds = std::string_view(field).ends_with("ind");
             if (kinds != std::string_view(theirs).ends_with("ind") || !own[field].exists()) continue;
-            if (own[field].as_string() == taken[theirs].as_string()) return fmt::format("\"{}\" is already in use", own[field].as_string());
+            if (own[field].as_string() == taken[theirs].as_string())
+                return fmt::format("\"{}\" is already in use", own[field].as_string());
         }
     }
     return {};
@@ -140,8 +154,10 @@ std::string name_conflict(Doc const& definition, Doc const& other) {
 std::vector<std::string> definition_warnings(Value const& definition) {
     std::vector<std::string> warnings;
     for (Value const& version : definition.at({"spec", "versions"}).array()) {
-        for (std::string const& feature : schema::unsupported_features(Doc::freeze(version.at({"schema", "openAPIV3Schema"})))) {
-            warnings.push_back(fmt::format("{}: {} is accepted but not enforced yet", version["name"].as_string(), feature));
+        for (std::string const& feature :
+             schema::unsupported_features(Doc::freeze(version.at({"schema", "openAPIV3Schema"})))) {
+            warnings.push_back(
+                fmt::format("{}: {} is accepted but not enforced yet", version["name"].as_string(), feature));
         }
     }
     return warnings;
@@ -151,7 +167,8 @@ void establish(Value& definition, std::string const& conflict, Time now) {
     Value& status = definition["status"];
     if (!conflict.empty()) {
         meta::set_condition(status["conditions"], "NamesAccepted", "False", "NameConflict", conflict, now);
-        meta::set_condition(status["conditions"], "Established", "False", "NotAccepted", "not all names are accepted", now);
+        meta::set_condition(status["conditions"], "Established", "False", "NotAccepted", "not all names are accepted",
+                            now);
         return;
     }
     status["acceptedNames"] = definition.at({"spec", "names"});
@@ -162,7 +179,8 @@ void establish(Value& definition, std::string const& conflict, Time now) {
         if (!known) status["storedVersions"].push_back(version["name"]);
     }
     meta::set_condition(status["conditions"], "NamesAccepted", "True", "NoConflicts", "no conflicts found", now);
-    meta::set_condition(status["conditions"], "Established", "True", "InitialNamesAccepted", "the initial names have been accepted", now);
+    meta::set_condition(status["conditions"], "Established", "True", "InitialNamesAccepted",
+                        "the initial names have been accepted", now);
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -20,7 +20,8 @@ std::vector<FieldCause> validate_definition(json::Value const& definition, json:
 std::vector<std::string> definition_warnings(json::Value const& definition);
 // Which of the definition's names the other one has; empty when none.
 std::string name_conflict(json::Doc const& definition, json::Doc const& other);
-// status of a definition: names, stored versions, NamesAccepted and Established; `conflict` says whose names it cannot have.
+// status of a definition: names, stored versions, NamesAccepted and Established; `conflict` says whose names it cannot
+// have.
 void establish(json::Value& definition, std::string const& conflict, Time now);
 
 // Keeps a definition until its instances are gone.
@@ -28,4 +29,4 @@ inline constexpr char kDefinitionFinalizer[] = "customresourcecleanup.apiextensi
 inline constexpr char kDefinitionGroup[] = "apiextensions.k8s.io";
 inline constexpr char kDefinitions[] = "customresourcedefinitions";
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

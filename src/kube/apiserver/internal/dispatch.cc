@@ -26,11 +26,14 @@ constexpr char kNoSuchResource[] = "the server could not find the requested reso
 constexpr char kNoSuchMethod[] = "the server does not allow this method on the requested resource";
 
 bool is_open_path(std::string_view path) {
-    return path == "/healthz" || path == "/livez" || path == "/readyz" || path.starts_with("/healthz/") || path.starts_with("/readyz/") || path.starts_with("/livez/");
+    return path == "/healthz" || path == "/livez" || path == "/readyz" || path.starts_with("/healthz/") ||
+           path.starts_with("/readyz/") || path.starts_with("/livez/");
 }
 
 // Reviews are created, never stored.
-bool is_review(ResourceInfo const& info) { return info.resource.group == "authorization.k8s.io" || info.resource.group == "authentication.k8s.io"; }
+bool is_review(ResourceInfo const& info) {
+    return info.resource.group == "authorization.k8s.io" || info.resource.group == "authentication.k8s.io";
+}
 
 std::string warning_header(std::string_view warning) {
     std::string quoted;
@@ -44,9 +47,15 @@ std::string warning_header(std::string_view warning) {
 Response version_response(std::string const& version) {
     auto const parts = split(std::string_view(version).substr(version.starts_with('v') ? 1 : 0), '.');
     std::string const minor(parts.size() > 1 ? parts[1] : "");
-    return json_response(Doc::freeze(json::Object{{"major", std::string(parts.empty() ? "" : parts[0])}, {"minor", minor}, {"gitVersion", version},
-                                                  {"gitCommit", ""}, {"gitTreeState", "clean"}, {"buildDate", "1970-01-01T00:00:00Z"},
-                                                  {"goVersion", ""}, {"compiler", ""}, {"platform", "linux/amd64"}}));
+    return json_response(Doc::freeze(json::Object{{"major", std::string(parts.empty() ? "" : parts[0])},
+                                                  {"minor", minor},
+                                                  {"gitVersion", version},
+                                                  {"gitCommit", ""},
+                                                  {"gitTreeState", "clean"},
+                                                  {"buildDate", "1970-01-01T00:00:00Z"},
+                                                  {"goVersion", ""},
+                                                  {"compiler", ""},
+                                                  {"platform", "linux/amd64"}}));
 }
 
 bool has_subresource(ResourceInfo const& info, std::string_view subresource) {
@@ -63,7 +72,7 @@ std::string_view default_manager(std::string_view agent) {
     return manager.empty() ? "unknown" : manager;
 }
 
-}  // namespace
+}   // namespace
 
 Response json_response(Doc body, int status) {
     Response response;
@@ -82,7 +91,8 @@ Response success_response(json::Object details, int status) {
 Response error_response(Error const& error) {
     Response response = json_response(Doc::freeze(meta::to_status(error)), http_status(error.code()));
     if (auto const after = error.retry_after()) {
-        response.headers.emplace_back("Retry-After", std::to_string(std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(*after).count())));
+        response.headers.emplace_back("Retry-After", std::to_string(std::max<std::int64_t>(
+                                                         1, std::chrono::ceil<std::chrono::seconds>(*after).count())));
     }
     return response;
 }
@@ -115,7 +125,9 @@ Status Cluster::impersonate(Call& call) const {
         if (key.size() < 12 || !iequals(std::string_view(key).substr(0, 12), "impersonate-")) continue;
         if (iequals(key, "Impersonate-Group")) other.groups.push_back(value);
         std::string const lower = to_lower(key);
-        if (lower.starts_with(kExtra)) other.extra.emplace_back(percent_decode(lower.substr(kExtra.size()), false).value_or(lower.substr(kExtra.size())), value);
+        if (lower.starts_with(kExtra))
+            other.extra.emplace_back(
+                percent_decode(lower.substr(kExtra.size()), false).value_or(lower.substr(kExtra.size())), value);
     }
     if (other.name.empty()) {
         if (other.groups.empty() && other.extra.empty()) return {};
@@ -127,13 +139,17 @@ Status Cluster::impersonate(Call& call) const {
         return {};
     };
     constexpr std::string_view kAccount = "system:serviceaccount:";
-    if (std::size_t const colon = other.name.find(':', kAccount.size()); other.name.starts_with(kAccount) && colon != std::string::npos) {
-        TRY(ask({.resource = "serviceaccounts", .ns = other.name.substr(kAccount.size(), colon - kAccount.size()), .name = other.name.substr(colon + 1)}));
+    if (std::size_t const colon = other.name.find(':', kAccount.size());
+        other.name.starts_with(kAccount) && colon != std::string::npos) {
+        TRY(ask({.resource = "serviceaccounts",
+                 .ns = other.name.substr(kAccount.size(), colon - kAccount.size()),
+                 .name = other.name.substr(colon + 1)}));
     } else {
         TRY(ask({.resource = "users", .name = other.name}));
     }
     for (std::string const& group : other.groups) TRY(ask({.resource = "groups", .name = group}));
-    for (auto const& [key, value] : other.extra) TRY(ask({.group = "authentication.k8s.io", .resource = "userextras", .subresource = key, .name = value}));
+    for (auto const& [key, value] : other.extra)
+        TRY(ask({.group = "authentication.k8s.io", .resource = "userextras", .subresource = key, .name = value}));
     bool const anonymous = other.name == "system:anonymous";
     std::string const implied = anonymous ? "system:unauthenticated" : "system:authenticated";
     if (std::ranges::find(other.groups, implied) == other.groups.end()) other.groups.push_back(implied);
@@ -167,7 +183,8 @@ Task<Result<Response>> Cluster::non_resource(Call& call) {
     }
     Attributes const wanted{.verb = call.info.verb, .path = path};
     if (!rbac_.allowed(call.user, wanted)) co_return std::unexpected(control::forbidden(call.user, wanted));
-    if (call.request.method != "GET" && call.request.method != "HEAD") co_return fail(ErrorCode::kMethodNotAllowed, kNoSuchMethod);
+    if (call.request.method != "GET" && call.request.method != "HEAD")
+        co_return fail(ErrorCode::kMethodNotAllowed, kNoSuchMethod);
     Result<Response> found = discovery(call);
     co_return std::move(found);
 }
@@ -180,7 +197,9 @@ Result<Response> Cluster::discovery(Call& call) const {
     if (path == "/api" || path == "/apis") {
         bool const core = path == "/api";
         builtin::DiscoveryForm const form = builtin::discovery_form(call.request.accept);
-        if (form == builtin::DiscoveryForm::kPlain) return json_response(Doc::freeze(core ? builtin::api_versions("127.0.0.1") : builtin::api_group_list(resources)));
+        if (form == builtin::DiscoveryForm::kPlain)
+            return json_response(
+                Doc::freeze(core ? builtin::api_versions("127.0.0.1") : builtin::api_group_list(resources)));
         Response response = json_response(Doc::freeze(builtin::aggregated_discovery(resources, core, form)));
         response.content_type = builtin::content_type(form);
         return response;
@@ -189,7 +208,9 @@ Result<Response> Cluster::discovery(Call& call) const {
     Value document;
     if (parts.empty()) {
         json::Array paths;
-        for (char const* each : {"/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"}) paths.emplace_back(each);
+        for (char const* each :
+             {"/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"})
+            paths.emplace_back(each);
         document = json::Object{{"paths", paths}};
     }
     if (parts.size() == 2 && parts[0] == "api") document = builtin::api_resource_list(resources, "", parts[1]);
@@ -217,27 +238,38 @@ Result<Response> Cluster::discovery(Call& call) const {
 
 Task<Result<Response>> Cluster::resource_verb(Call& call) {
     RequestInfo const& info = call.info;
-    Attributes const wanted{.verb = info.verb, .group = info.group, .resource = info.resource, .subresource = info.subresource, .ns = info.ns,
+    Attributes const wanted{.verb = info.verb,
+                            .group = info.group,
+                            .resource = info.resource,
+                            .subresource = info.subresource,
+                            .ns = info.ns,
                             .name = info.name.empty() ? info.selected_name : info.name};
-    bool const self_review = info.resource.starts_with("selfsubject") && (info.group == "authorization.k8s.io" || info.group == "authentication.k8s.io");
-    if (!self_review && !rbac_.allowed(call.user, wanted)) co_return std::unexpected(control::forbidden(call.user, wanted));
+    bool const self_review = info.resource.starts_with("selfsubject") &&
+                             (info.group == "authorization.k8s.io" || info.group == "authentication.k8s.io");
+    if (!self_review && !rbac_.allowed(call.user, wanted))
+        co_return std::unexpected(control::forbidden(call.user, wanted));
     call.resource = served_->find(info.group, info.version, info.resource);
     if (!call.resource) co_return fail(ErrorCode::kNotFound, kNoSuchResource);
     if (is_review(*call.resource)) co_return review(call);
     bool const is_namespace = info.resource == "namespaces" && info.group.empty();
-    if (!call.resource->namespaced && !info.ns.empty() && !is_namespace) co_return fail(ErrorCode::kNotFound, kNoSuchResource);
+    if (!call.resource->namespaced && !info.ns.empty() && !is_namespace)
+        co_return fail(ErrorCode::kNotFound, kNoSuchResource);
     if (!has_subresource(*call.resource, info.subresource)) {
         if (info.resource == "pods" || info.subresource == "token") {
-            co_return fail(ErrorCode::kUnsupported, fmt::format("{}/{} is not supported: nothing runs behind this API", info.resource, info.subresource));
+            co_return fail(ErrorCode::kUnsupported, fmt::format("{}/{} is not supported: nothing runs behind this API",
+                                                                info.resource, info.subresource));
         }
         co_return fail(ErrorCode::kNotFound, kNoSuchResource);
     }
     std::string_view const dry_run = call.request.query_value("dryRun");
-    if (!dry_run.empty() && dry_run != "All") co_return fail(ErrorCode::kBadRequest, fmt::format("dryRun: Unsupported value: \"{}\": supported values: \"All\"", dry_run));
+    if (!dry_run.empty() && dry_run != "All")
+        co_return fail(ErrorCode::kBadRequest,
+                       fmt::format("dryRun: Unsupported value: \"{}\": supported values: \"All\"", dry_run));
     call.dry_run = dry_run == "All";
     call.manager = call.request.query_value("fieldManager");
     if (call.manager.empty()) call.manager = default_manager(call.request.header("User-Agent"));
-    if (call.manager.size() > 128) co_return fail(ErrorCode::kInvalid, "fieldManager: Too long: may not be longer than 128");
+    if (call.manager.size() > 128)
+        co_return fail(ErrorCode::kInvalid, "fieldManager: Too long: may not be longer than 128");
 
     std::string const& subresource = info.subresource;
     bool const named = !info.name.empty();
@@ -267,24 +299,31 @@ Task<Result<Response>> Cluster::resource_verb(Call& call) {
 }
 
 store::Key Cluster::key_of(Call const& call) const {
-    return {call.resource->resource.group, call.resource->resource.resource, call.resource->namespaced ? call.info.ns : "", call.info.name};
+    return {call.resource->resource.group, call.resource->resource.resource,
+            call.resource->namespaced ? call.info.ns : "", call.info.name};
 }
 
 Error Cluster::worded(Call const& call, Error const& error, std::string const& name) const {
     std::string const subject = call.resource->resource.group_resource();
     auto const about = [&](ErrorCode code, std::string message) {
-        return Error(code, std::move(message)).with_object(call.resource->resource.group, call.resource->resource.resource, name);
+        return Error(code, std::move(message))
+            .with_object(call.resource->resource.group, call.resource->resource.resource, name);
     };
     switch (error.code()) {
-        case ErrorCode::kNotFound: return about(ErrorCode::kNotFound, fmt::format("{} \"{}\" not found", subject, name));
-        case ErrorCode::kAlreadyExists: return about(ErrorCode::kAlreadyExists, fmt::format("{} \"{}\" already exists", subject, name));
+        case ErrorCode::kNotFound:
+            return about(ErrorCode::kNotFound, fmt::format("{} \"{}\" not found", subject, name));
+        case ErrorCode::kAlreadyExists:
+            return about(ErrorCode::kAlreadyExists, fmt::format("{} \"{}\" already exists", subject, name));
         case ErrorCode::kConflict:
             if (!error.causes().empty()) return error;
-            return about(ErrorCode::kConflict, fmt::format("Operation cannot be fulfilled on {} \"{}\": the object has been modified; please apply your "
-                                                           "changes to the latest version and try again",
-                                                           subject, name));
+            return about(
+                ErrorCode::kConflict,
+                fmt::format(
+                    "Operation cannot be fulfilled on {} \"{}\": the object has been modified; please apply your "
+                    "changes to the latest version and try again",
+                    subject, name));
         default: return error;
     }
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

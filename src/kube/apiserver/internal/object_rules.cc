@@ -20,10 +20,12 @@ constexpr std::size_t kMaxAnnotationBytes = 256 << 10;
 void check_labels(Value const& labels, std::vector<FieldCause>& causes) {
     for (auto const& [key, value] : labels.object()) {
         if (auto const problem = meta::label_key_problem(key)) {
-            causes.push_back({"FieldValueInvalid", "metadata.labels", fmt::format("Invalid value: \"{}\": {}", key, *problem)});
+            causes.push_back(
+                {"FieldValueInvalid", "metadata.labels", fmt::format("Invalid value: \"{}\": {}", key, *problem)});
         }
         if (auto const problem = meta::label_value_problem(value.as_string())) {
-            causes.push_back({"FieldValueInvalid", "metadata.labels", fmt::format("Invalid value: \"{}\": {}", value.as_string(), *problem)});
+            causes.push_back({"FieldValueInvalid", "metadata.labels",
+                              fmt::format("Invalid value: \"{}\": {}", value.as_string(), *problem)});
         }
     }
 }
@@ -33,11 +35,13 @@ void check_annotations(Value const& annotations, std::vector<FieldCause>& causes
     for (auto const& [key, value] : annotations.object()) {
         bytes += key.size() + value.as_string().size();
         if (auto const problem = meta::label_key_problem(to_lower(key))) {
-            causes.push_back({"FieldValueInvalid", "metadata.annotations", fmt::format("Invalid value: \"{}\": {}", key, *problem)});
+            causes.push_back(
+                {"FieldValueInvalid", "metadata.annotations", fmt::format("Invalid value: \"{}\": {}", key, *problem)});
         }
     }
     if (bytes > kMaxAnnotationBytes) {
-        causes.push_back({"FieldValueTooLong", "metadata.annotations", fmt::format("Too long: may not be more than {} bytes", kMaxAnnotationBytes)});
+        causes.push_back({"FieldValueTooLong", "metadata.annotations",
+                          fmt::format("Too long: may not be more than {} bytes", kMaxAnnotationBytes)});
     }
 }
 
@@ -59,10 +63,11 @@ bool same_members(Value const& left, Value const& right, Skip skip) {
     for (auto const& [key, value] : left.object()) {
         if (!skip(key) && !(value == right[key])) return false;
     }
-    return std::ranges::all_of(right.object(), [&](auto const& member) { return skip(member.key) || left.contains(member.key); });
+    return std::ranges::all_of(right.object(),
+                               [&](auto const& member) { return skip(member.key) || left.contains(member.key); });
 }
 
-}  // namespace
+}   // namespace
 
 Error invalid(ResourceInfo const& info, std::string const& name, std::vector<FieldCause> causes) {
     std::string const kind = info.resource.group.empty() ? info.kind : info.kind + "." + info.resource.group;
@@ -82,9 +87,14 @@ std::vector<FieldCause> check_metadata(ResourceInfo const& info, Value const& ob
         causes.push_back({"FieldValueRequired", "metadata.name", "Required value: name or generateName is required"});
     } else if (!old.exists()) {
         bool const rbac = info.resource.group == "rbac.authorization.k8s.io";
-        bool const label = info.resource.group.empty() && (info.resource.resource == "namespaces" || info.resource.resource == "services");
-        auto const problem = rbac ? meta::path_segment_problem(name) : label ? meta::dns1123_label_problem(name) : meta::dns1123_subdomain_problem(name);
-        if (problem) causes.push_back({"FieldValueInvalid", "metadata.name", fmt::format("Invalid value: \"{}\": {}", name, *problem)});
+        bool const label = info.resource.group.empty() &&
+                           (info.resource.resource == "namespaces" || info.resource.resource == "services");
+        auto const problem = rbac    ? meta::path_segment_problem(name)
+                             : label ? meta::dns1123_label_problem(name)
+                                     : meta::dns1123_subdomain_problem(name);
+        if (problem)
+            causes.push_back(
+                {"FieldValueInvalid", "metadata.name", fmt::format("Invalid value: \"{}\": {}", name, *problem)});
     }
     check_labels(metadata["labels"], causes);
     check_annotations(metadata["annotations"], causes);
@@ -95,11 +105,14 @@ std::vector<FieldCause> check_finalizers(Value const& object, Doc const& old) {
     if (!old.exists() || !meta::is_deleting(old)) return {};
     std::string added;
     for (Value const& finalizer : object.at({"metadata", "finalizers"}).array()) {
-        if (!meta::has_finalizer(old, finalizer.as_string())) added += fmt::format("{}\"{}\"", added.empty() ? "" : ", ", finalizer.as_string());
+        if (!meta::has_finalizer(old, finalizer.as_string()))
+            added += fmt::format("{}\"{}\"", added.empty() ? "" : ", ", finalizer.as_string());
     }
     if (added.empty()) return {};
     return {{"FieldValueForbidden", "metadata.finalizers",
-             fmt::format("Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}", added)}};
+             fmt::format("Forbidden: no new finalizers can be added if the object is being deleted, found new "
+                         "finalizers []string{{{}}}",
+                         added)}};
 }
 
 bool same_spec(Value const& left, Value const& right) {
@@ -110,7 +123,9 @@ bool same_object(Value const& left, Value const& right) {
     if (!same_members(left, right, [](std::string_view key) { return key == "metadata"; })) return false;
     Value const& one = left["metadata"];
     Value const& other = right["metadata"];
-    if (!same_members(one, other, [](std::string_view key) { return key == "managedFields" || key == "resourceVersion"; })) return false;
+    if (!same_members(one, other,
+                      [](std::string_view key) { return key == "managedFields" || key == "resourceVersion"; }))
+        return false;
     return same_entries(one["managedFields"], other["managedFields"]);
 }
 
@@ -131,6 +146,8 @@ void drop_nulls(Value& value) {
     for (std::string const& key : nulls) value.erase(key);
 }
 
-store::Revision revision_number(Doc const& object) { return static_cast<store::Revision>(parse_int(meta::resource_version(object)).value_or(0)); }
+store::Revision revision_number(Doc const& object) {
+    return static_cast<store::Revision>(parse_int(meta::resource_version(object)).value_or(0));
+}
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

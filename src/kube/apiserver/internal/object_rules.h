@@ -29,4 +29,4 @@ void drop_nulls(json::Value& value);
 
 store::Revision revision_number(json::Doc const& object);
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

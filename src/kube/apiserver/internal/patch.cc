@@ -21,15 +21,18 @@ constexpr char kMergePatch[] = "application/merge-patch+json";
 constexpr char kStrategicPatch[] = "application/strategic-merge-patch+json";
 
 Error unknown_patch(ResourceInfo const& info) {
-    return Error(ErrorCode::kUnsupportedMediaType, fmt::format("the body of the request was in an unknown format - accepted media types include: {}, {}, {}application/apply-patch+yaml", kJsonPatch,
-                                                               kMergePatch, info.custom ? "" : std::string(kStrategicPatch) + ", "));
+    return Error(ErrorCode::kUnsupportedMediaType,
+                 fmt::format("the body of the request was in an unknown format - accepted media types include: {}, {}, "
+                             "{}application/apply-patch+yaml",
+                             kJsonPatch, kMergePatch, info.custom ? "" : std::string(kStrategicPatch) + ", "));
 }
 
-}  // namespace
+}   // namespace
 
 Result<Value> Cluster::patched(Call& call, Doc const& current) const {
     ResourceInfo const& info = *call.resource;
-    std::string_view const type = std::string_view(call.request.content_type).substr(0, call.request.content_type.find(';'));
+    std::string_view const type =
+        std::string_view(call.request.content_type).substr(0, call.request.content_type.find(';'));
     Value const body = call.request.body.thaw();
     bool const scale = call.info.subresource == "scale";
     Doc const shown = as_version(info, current);
@@ -57,10 +60,13 @@ Task<Result<Doc>> Cluster::apply(Call& call, Doc current, bool& retry) {
     Value applied = call.request.body.thaw();
     CO_TRY(check_fields(call, applied));
     Value const& read = applied;
-    if (read.at({"metadata", "managedFields"}).size() > 0) co_return fail(ErrorCode::kBadRequest, "metadata.managedFields must be nil");
+    if (read.at({"metadata", "managedFields"}).size() > 0)
+        co_return fail(ErrorCode::kBadRequest, "metadata.managedFields must be nil");
     if (read.at({"metadata", "name"}).as_string().empty()) applied.set({"metadata", "name"}, call.info.name);
     if (read.at({"metadata", "name"}).as_string() != call.info.name) {
-        co_return fail(ErrorCode::kBadRequest, fmt::format("the name of the object ({}) does not match the name on the URL ({})", read.at({"metadata", "name"}).as_string(), call.info.name));
+        co_return fail(ErrorCode::kBadRequest,
+                       fmt::format("the name of the object ({}) does not match the name on the URL ({})",
+                                   read.at({"metadata", "name"}).as_string(), call.info.name));
     }
     std::string const wanted_version = read.at({"metadata", "resourceVersion"}).string();
     std::string const wanted_uid = read.at({"metadata", "uid"}).string();
@@ -71,7 +77,8 @@ Task<Result<Doc>> Cluster::apply(Call& call, Doc current, bool& retry) {
     CO_TRY_ASSIGN(Value merged, patch::apply(live, std::move(applied), manager, force, *info.type_tree));
     Result<Doc> stored = fail(ErrorCode::kInternal, "unreachable");
     if (!current.exists()) {
-        if (!wanted_version.empty() || !wanted_uid.empty()) co_return std::unexpected(worded(call, Error(ErrorCode::kNotFound, ""), call.info.name));
+        if (!wanted_version.empty() || !wanted_uid.empty())
+            co_return std::unexpected(worded(call, Error(ErrorCode::kNotFound, ""), call.info.name));
         stored = co_await create_object(call, std::move(merged), true);
     } else {
         if (!wanted_version.empty()) merged.set({"metadata", "resourceVersion"}, wanted_version);
@@ -85,15 +92,21 @@ Task<Result<Response>> Cluster::patch(Call& call) {
     ResourceInfo const& info = *call.resource;
     bool const is_apply = call.request.content_type.starts_with("application/apply-patch+");
     if (is_apply && call.request.query_value("fieldManager").empty()) {
-        co_return fail(ErrorCode::kInvalid, "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch");
+        co_return fail(
+            ErrorCode::kInvalid,
+            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch");
     }
-    if (is_apply && call.info.subresource == "scale") co_return fail(ErrorCode::kUnsupported, "server-side apply of the scale sub-resource is not supported");
+    if (is_apply && call.info.subresource == "scale")
+        co_return fail(ErrorCode::kUnsupported, "server-side apply of the scale sub-resource is not supported");
     if (!is_apply && call.request.has_query("force")) {
-        co_return fail(ErrorCode::kInvalid, "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch");
+        co_return fail(
+            ErrorCode::kInvalid,
+            "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch");
     }
     for (int attempt = 0;; ++attempt) {
         Doc const current = store_->latest(key_of(call));
-        if (!current.exists() && !(is_apply && call.info.subresource.empty())) co_return std::unexpected(worded(call, Error(ErrorCode::kNotFound, ""), call.info.name));
+        if (!current.exists() && !(is_apply && call.info.subresource.empty()))
+            co_return std::unexpected(worded(call, Error(ErrorCode::kNotFound, ""), call.info.name));
         Result<Doc> stored = fail(ErrorCode::kInternal, "unreachable");
         bool retry = false;
         if (is_apply) {
@@ -102,15 +115,19 @@ Task<Result<Response>> Cluster::patch(Call& call) {
             CO_TRY_ASSIGN(Value next, patched(call, current));
             // A version that the patch did not ask for is that of the object it was applied to.
             Value const& version = std::as_const(next).at({"metadata", "resourceVersion"});
-            retry = version.as_string() == meta::resource_version(current) && !call.request.body.at({"metadata", "resourceVersion"}).exists();
+            retry = version.as_string() == meta::resource_version(current) &&
+                    !call.request.body.at({"metadata", "resourceVersion"}).exists();
             stored = co_await update_object(call, current, std::move(next), false);
         }
-        bool const lost = !stored && stored.error().causes().empty() && (stored.error().is(ErrorCode::kConflict) || (stored.error().is(ErrorCode::kAlreadyExists) && is_apply));
+        bool const lost =
+            !stored && stored.error().causes().empty() &&
+            (stored.error().is(ErrorCode::kConflict) || (stored.error().is(ErrorCode::kAlreadyExists) && is_apply));
         if (lost && retry && attempt < kRetries) continue;
         if (!stored) co_return std::unexpected(stored.error());
-        if (call.info.subresource == "scale") co_return json_response(Doc::freeze(scale_of(info, as_version(info, *stored))));
+        if (call.info.subresource == "scale")
+            co_return json_response(Doc::freeze(scale_of(info, as_version(info, *stored))));
         co_return object_response(call, *stored, current.exists() ? 200 : 201);
     }
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

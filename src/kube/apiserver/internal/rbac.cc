@@ -67,10 +67,11 @@ json::Array to_array(std::vector<std::string> const& list) {
     return result;
 }
 
-}  // namespace
+}   // namespace
 
 Rule Rule::from(Doc const& rule) {
-    return {texts(rule["verbs"]), texts(rule["apiGroups"]), texts(rule["resources"]), texts(rule["resourceNames"]), texts(rule["nonResourceURLs"])};
+    return {texts(rule["verbs"]), texts(rule["apiGroups"]), texts(rule["resources"]), texts(rule["resourceNames"]),
+            texts(rule["nonResourceURLs"])};
 }
 
 bool Rule::permits(Attributes const& wanted) const {
@@ -121,7 +122,8 @@ Rbac::Rbac(store::Store& store) : store_(store) {
     });
 }
 
-std::shared_ptr<Rules const> Rbac::rules_of(std::string_view kind, std::string const& ns, std::string const& name) const {
+std::shared_ptr<Rules const> Rbac::rules_of(std::string_view kind, std::string const& ns,
+                                            std::string const& name) const {
     bool const cluster = kind == "ClusterRole";
     std::string id = fmt::format("{}/{}", cluster ? "" : ns, name);
     if (auto const found = roles_.find(id); found != roles_.end()) return found->second;
@@ -154,7 +156,8 @@ std::vector<Rbac::Grant> const& Rbac::grants(UserInfo const& user) const {
     auto const collect = [&](store::Key const& key, Doc const& binding) {
         for (auto const& [index, subject] : binding["subjects"].elements()) {
             if (!is_subject(subject, user)) continue;
-            auto rules = rules_of(binding.at({"roleRef", "kind"}).as_string(), key.ns, binding.at({"roleRef", "name"}).string());
+            auto rules =
+                rules_of(binding.at({"roleRef", "kind"}).as_string(), key.ns, binding.at({"roleRef", "name"}).string());
             if (rules) result.push_back({key.ns, std::move(rules)});
             break;
         }
@@ -194,7 +197,8 @@ Rules Rbac::missing(UserInfo const& user, std::string const& ns, Rules const& ru
     auto const ask = [&](Rule const& rule, Attributes wanted, Rule target) {
         for (std::string const& verb : rule.verbs) {
             wanted.verb = verb;
-            if (!std::ranges::any_of(own, [&](Rule const& each) { return each.permits(wanted); })) target.verbs.push_back(verb);
+            if (!std::ranges::any_of(own, [&](Rule const& each) { return each.permits(wanted); }))
+                target.verbs.push_back(verb);
         }
         if (!target.verbs.empty()) result.push_back(std::move(target));
     };
@@ -218,4 +222,4 @@ Rules Rbac::missing(UserInfo const& user, std::string const& ns, Rules const& ru
     return result;
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

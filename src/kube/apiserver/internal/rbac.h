@@ -50,4 +50,4 @@ private:
     mutable std::map<std::string, std::shared_ptr<Rules const>, std::less<>> roles_;
 };
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -22,7 +22,8 @@ Error too_large(store::Revision wanted, store::Revision current) {
         .with_retry_after(std::chrono::seconds(1));
 }
 
-// What resourceVersion and resourceVersionMatch of a list ask for; 0: any state from the newest on. `exact` is that very state.
+// What resourceVersion and resourceVersionMatch of a list ask for; 0: any state from the newest on. `exact` is that
+// very state.
 struct Version {
     store::Revision revision = 0;
     bool exact = false;
@@ -33,14 +34,25 @@ Result<Version> list_version(client::Request const& request) {
     std::string_view const match = request.query_value("resourceVersionMatch");
     bool const continues = !request.query_value("continue").empty();
     if (!match.empty()) {
-        if (continues) return std::unexpected(bad_option("resourceVersionMatch", "Forbidden: resourceVersionMatch is forbidden when continue is provided"));
-        if (text.empty()) return std::unexpected(bad_option("resourceVersionMatch", "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"));
+        if (continues)
+            return std::unexpected(bad_option(
+                "resourceVersionMatch", "Forbidden: resourceVersionMatch is forbidden when continue is provided"));
+        if (text.empty())
+            return std::unexpected(
+                bad_option("resourceVersionMatch",
+                           "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"));
         if (match != "Exact" && match != "NotOlderThan") {
-            return std::unexpected(bad_option("resourceVersionMatch", fmt::format("Unsupported value: \"{}\": supported values: \"Exact\", \"NotOlderThan\", \"\"", match)));
+            return std::unexpected(bad_option(
+                "resourceVersionMatch",
+                fmt::format("Unsupported value: \"{}\": supported values: \"Exact\", \"NotOlderThan\", \"\"", match)));
         }
-        if (match == "Exact" && text == "0") return std::unexpected(bad_option("resourceVersionMatch", "Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\""));
+        if (match == "Exact" && text == "0")
+            return std::unexpected(
+                bad_option("resourceVersionMatch",
+                           "Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\""));
     }
-    if (continues && !text.empty() && text != "0") return fail(ErrorCode::kBadRequest, "specifying resource version is not allowed when using continue");
+    if (continues && !text.empty() && text != "0")
+        return fail(ErrorCode::kBadRequest, "specifying resource version is not allowed when using continue");
     if (request.has_query("sendInitialEvents")) {
         return std::unexpected(bad_option("sendInitialEvents", "Forbidden: sendInitialEvents is forbidden for list"));
     }
@@ -63,9 +75,14 @@ Result<WatchStart> watch_start(client::Request const& request, store::Revision c
     bool const asked = request.has_query("sendInitialEvents");
     bool const initial = is_true(request.query_value("sendInitialEvents"));
     if (asked && match != "NotOlderThan") {
-        return std::unexpected(bad_option("resourceVersionMatch", "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+        return std::unexpected(
+            bad_option("resourceVersionMatch",
+                       "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
     }
-    if (!asked && !match.empty()) return std::unexpected(bad_option("resourceVersionMatch", "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
+    if (!asked && !match.empty())
+        return std::unexpected(
+            bad_option("resourceVersionMatch",
+                       "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
     store::Revision const wanted = TRY(revision_from(text));
     if (wanted > current) return std::unexpected(too_large(wanted, current));
     if (asked) return WatchStart{current, initial, initial && is_true(request.query_value("allowWatchBookmarks"))};
@@ -73,15 +90,18 @@ Result<WatchStart> watch_start(client::Request const& request, store::Revision c
     return WatchStart{wanted, false, false};
 }
 
-}  // namespace
+}   // namespace
 
 Response Cluster::object_response(Call const& call, Doc const& object, int status) const {
     Shape const shape = Shape::of(call.request.accept);
     Doc const shown = as_version(*call.resource, object);
     if (shape.form == Form::kTable) {
-        return json_response(Doc::freeze(builtin::make_table(*call.resource, std::span(&shown, 1), {}, table_options(call.request, shape), call.ctx.now())), status);
+        return json_response(Doc::freeze(builtin::make_table(*call.resource, std::span(&shown, 1), {},
+                                                             table_options(call.request, shape), call.ctx.now())),
+                             status);
     }
-    if (shape.form == Form::kPartial) return json_response(Doc::freeze(builtin::partial_object_metadata(shown, shape.api_version)), status);
+    if (shape.form == Form::kPartial)
+        return json_response(Doc::freeze(builtin::partial_object_metadata(shown, shape.api_version)), status);
     return json_response(shown, status);
 }
 
@@ -99,18 +119,21 @@ Result<Response> Cluster::list(Call& call) {
     Version const version = TRY(list_version(call.request));
     store::Revision const current = store_->revision();
     if (version.revision > current) return std::unexpected(too_large(version.revision, current));
-    store::ListRequest wanted{.group = info.resource.group, .resource = info.resource.resource, .ns = info.namespaced ? call.info.ns : ""};
-    wanted.limit = static_cast<std::size_t>(std::max<std::int64_t>(0, parse_int(call.request.query_value("limit")).value_or(0)));
+    store::ListRequest wanted{
+        .group = info.resource.group, .resource = info.resource.resource, .ns = info.namespaced ? call.info.ns : ""};
+    wanted.limit =
+        static_cast<std::size_t>(std::max<std::int64_t>(0, parse_int(call.request.query_value("limit")).value_or(0)));
     wanted.continue_token = call.request.query_value("continue");
     if (!filter.all) wanted.matches = [&filter](Doc const& object) { return filter.matches(object); };
     store::Page page;
     if (version.exact && version.revision != current) {
         store::Snapshot const snapshot = TRY(store_->snapshot_at(version.revision));
         page.revision = version.revision;
-        snapshot.visit(wanted.group, wanted.resource, wanted.ns, std::nullopt, [&](store::Key const&, Doc const& object) {
-            if (filter.matches(object)) page.objects.push_back(object);
-            return true;
-        });
+        snapshot.visit(wanted.group, wanted.resource, wanted.ns, std::nullopt,
+                       [&](store::Key const&, Doc const& object) {
+                           if (filter.matches(object)) page.objects.push_back(object);
+                           return true;
+                       });
     } else {
         page = TRY(store_->list(call.ctx, wanted));
     }
@@ -119,11 +142,13 @@ Result<Response> Cluster::list(Call& call) {
     for (Doc const& object : page.objects) items.push_back(as_version(info, object));
     Value metadata{json::Object{{"resourceVersion", std::to_string(page.revision)}}};
     if (!page.continue_token.empty()) metadata["continue"] = page.continue_token;
-    if (page.remaining && *page.remaining > 0) metadata["remainingItemCount"] = static_cast<std::int64_t>(*page.remaining);
+    if (page.remaining && *page.remaining > 0)
+        metadata["remainingItemCount"] = static_cast<std::int64_t>(*page.remaining);
 
     Shape const shape = Shape::of(call.request.accept);
     if (shape.form == Form::kTable) {
-        return json_response(Doc::freeze(builtin::make_table(info, items, Doc::freeze(metadata), table_options(call.request, shape), call.ctx.now())));
+        return json_response(Doc::freeze(builtin::make_table(info, items, Doc::freeze(metadata),
+                                                             table_options(call.request, shape), call.ctx.now())));
     }
     bool const partial = shape.form == Form::kPartial;
     json::DocBuilder builder;
@@ -151,8 +176,10 @@ Result<Response> Cluster::list(Call& call) {
 Result<Response> Cluster::watch(Call& call) {
     ResourceInfo const& info = *call.resource;
     if (shared_.watches >= shared_.options.max_watches) {
-        return std::unexpected(Error(ErrorCode::kTooManyRequests, fmt::format("too many watches are open: the limit (max_watches) is {}", shared_.options.max_watches))
-                                   .with_retry_after(std::chrono::seconds(10)));
+        return std::unexpected(
+            Error(ErrorCode::kTooManyRequests,
+                  fmt::format("too many watches are open: the limit (max_watches) is {}", shared_.options.max_watches))
+                .with_retry_after(std::chrono::seconds(10)));
     }
     std::string const ns = info.namespaced ? call.info.ns : "";
     ApiWatch::Settings settings;
@@ -166,15 +193,17 @@ Result<Response> Cluster::watch(Call& call) {
     WatchStart const start = TRY(watch_start(call.request, store_->revision()));
     settings.announce_initial_end = start.announce_end;
     if (start.with_initial) {
-        store_->visit(info.resource.group, info.resource.resource, ns, std::nullopt, [&](store::Key const&, Doc const& object) {
-            if (settings.filter.matches(object)) settings.initial.push_back(object);
-            return true;
-        });
+        store_->visit(info.resource.group, info.resource.resource, ns, std::nullopt,
+                      [&](store::Key const&, Doc const& object) {
+                          if (settings.filter.matches(object)) settings.initial.push_back(object);
+                          return true;
+                      });
     }
     auto source = TRY(store_->watch(info.resource.group, info.resource.resource, ns, start.from));
     Response response;
-    response.watch = std::make_unique<ApiWatch>(shared_, this, call.resource, std::move(source), std::move(settings), call.ctx.monotonic());
+    response.watch = std::make_unique<ApiWatch>(shared_, this, call.resource, std::move(source), std::move(settings),
+                                                call.ctx.monotonic());
     return response;
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -25,12 +25,16 @@ constexpr std::size_t kAtOnce = 32;
 // DeleteOptions come in the body, or some of them in the query.
 Result<Doc> delete_options(client::Request const& request) {
     Value options = request.body.is_object() ? request.body.thaw() : Value(json::Object());
-    if (auto const policy = request.query_value("propagationPolicy"); !policy.empty()) options["propagationPolicy"] = policy;
+    if (auto const policy = request.query_value("propagationPolicy"); !policy.empty())
+        options["propagationPolicy"] = policy;
     if (auto const grace = parse_int(request.query_value("gracePeriodSeconds"))) options["gracePeriodSeconds"] = *grace;
     if (is_true(request.query_value("orphanDependents"))) options["orphanDependents"] = true;
     std::string_view const policy = std::as_const(options)["propagationPolicy"].as_string("Background");
     if (policy != "Background" && policy != "Foreground" && policy != "Orphan") {
-        return fail(ErrorCode::kInvalid, fmt::format("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"{}\": supported values: \"Background\", \"Foreground\", \"Orphan\"", policy));
+        return fail(ErrorCode::kInvalid,
+                    fmt::format("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: "
+                                "\"{}\": supported values: \"Background\", \"Foreground\", \"Orphan\"",
+                                policy));
     }
     if (std::as_const(options)["gracePeriodSeconds"].as_int() < 0) options["gracePeriodSeconds"] = 1;
     return Doc::freeze(options);
@@ -40,9 +44,11 @@ Status check_preconditions(ResourceInfo const& info, std::string const& name, Do
     auto const check = [&](char const* field, std::string_view what, std::string const& found) -> Status {
         std::string const wanted = options.at({"preconditions", field}).string();
         if (wanted.empty() || wanted == found) return {};
-        return std::unexpected(Error(ErrorCode::kConflict, fmt::format("Operation cannot be fulfilled on {} \"{}\": Precondition failed: {} in precondition: {}, {} in object meta: {}",
-                                                                       info.resource.group_resource(), name, what, wanted, what, found))
-                                   .with_causes({{"Precondition", fmt::format("metadata.{}", field), "differs"}}));
+        return std::unexpected(
+            Error(ErrorCode::kConflict, fmt::format("Operation cannot be fulfilled on {} \"{}\": Precondition failed: "
+                                                    "{} in precondition: {}, {} in object meta: {}",
+                                                    info.resource.group_resource(), name, what, wanted, what, found))
+                .with_causes({{"Precondition", fmt::format("metadata.{}", field), "differs"}}));
     };
     TRY(check("uid", "UID", meta::uid(current)));
     return check("resourceVersion", "ResourceVersion", meta::resource_version(current));
@@ -60,11 +66,15 @@ void set_finalizers(Value& metadata, Doc const& options) {
     std::string_view const policy = options["propagationPolicy"].as_string();
     bool const orphan = policy == "Orphan" || (policy.empty() && options["orphanDependents"].as_bool());
     Value& finalizers = metadata["finalizers"];
-    auto const has = [&](std::string_view wanted) { return std::ranges::any_of(std::as_const(finalizers).array(), [&](Value const& each) { return each.as_string() == wanted; }); };
+    auto const has = [&](std::string_view wanted) {
+        return std::ranges::any_of(std::as_const(finalizers).array(),
+                                   [&](Value const& each) { return each.as_string() == wanted; });
+    };
     // The policy of the latest deletion holds.
     if (!policy.empty() || orphan) {
         std::erase_if(finalizers.make_array(), [&](Value const& each) {
-            return (each.as_string() == "orphan" && !orphan) || (each.as_string() == "foregroundDeletion" && policy != "Foreground");
+            return (each.as_string() == "orphan" && !orphan) ||
+                   (each.as_string() == "foregroundDeletion" && policy != "Foreground");
         });
     }
     if (policy == "Foreground" && !has("foregroundDeletion")) finalizers.push_back("foregroundDeletion");
@@ -72,7 +82,7 @@ void set_finalizers(Value& metadata, Doc const& options) {
     if (std::as_const(finalizers).size() == 0) metadata.erase("finalizers");
 }
 
-}  // namespace
+}   // namespace
 
 Task<Result<Doc>> Cluster::delete_object(Call& call, std::string name, Doc options) {
     ResourceInfo const& info = *call.resource;
@@ -93,22 +103,27 @@ Task<Result<Doc>> Cluster::delete_object(Call& call, std::string name, Doc optio
         Value& metadata = next["metadata"];
         set_finalizers(metadata, options);
         Value const& read = next;
-        bool const held = read.at({"metadata", "finalizers"}).size() > 0 || grace > 0 || (is_namespace && read.at({"spec", "finalizers"}).size() > 0);
+        bool const held = read.at({"metadata", "finalizers"}).size() > 0 || grace > 0 ||
+                          (is_namespace && read.at({"spec", "finalizers"}).size() > 0);
         bool const deleting = meta::is_deleting(current);
-        if (held && deleting && read.at({"metadata", "deletionGracePeriodSeconds"}).as_int() <= grace && read.at({"metadata", "finalizers"}) == current.at({"metadata", "finalizers"}).thaw()) {
+        if (held && deleting && read.at({"metadata", "deletionGracePeriodSeconds"}).as_int() <= grace &&
+            read.at({"metadata", "finalizers"}) == current.at({"metadata", "finalizers"}).thaw()) {
             co_return current;
         }
-        if (!deleting && info.counts_generation && held) metadata["generation"] = read.at({"metadata", "generation"}).as_int() + 1;
+        if (!deleting && info.counts_generation && held)
+            metadata["generation"] = read.at({"metadata", "generation"}).as_int() + 1;
         if (held && (!deleting || read.at({"metadata", "deletionGracePeriodSeconds"}).as_int() > grace)) {
             metadata["deletionTimestamp"] = format_rfc3339(call.ctx.now() + std::chrono::seconds(grace));
             metadata["deletionGracePeriodSeconds"] = grace;
         }
         if (is_namespace) next.set({"status", "phase"}, "Terminating");
         if (info.resource.group == kDefinitionGroup && held) {
-            meta::set_condition(next["status"]["conditions"], "Terminating", "True", "InstanceDeletionPending", "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+            meta::set_condition(next["status"]["conditions"], "Terminating", "True", "InstanceDeletionPending",
+                                "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
                                 call.ctx.now());
         }
-        store::Write write{held ? store::Write::Kind::kUpdate : store::Write::Kind::kDelete, key, std::move(next), revision_number(current)};
+        store::Write write{held ? store::Write::Kind::kUpdate : store::Write::Kind::kDelete, key, std::move(next),
+                           revision_number(current)};
         Result<Doc> stored = co_await store_->write(call.ctx, std::move(write));
         if (!stored && stored.error().is(ErrorCode::kConflict) && attempt < kRetries) continue;
         if (!stored) co_return std::unexpected(worded(call, stored.error(), name));
@@ -118,11 +133,16 @@ Task<Result<Doc>> Cluster::delete_object(Call& call, std::string name, Doc optio
 
 Task<Result<Response>> Cluster::remove(Call& call) {
     CO_TRY_ASSIGN(Doc const options, delete_options(call.request));
-    for (auto const& [key, each] : options["dryRun"].elements()) call.dry_run = call.dry_run || each.as_string() == "All";
+    for (auto const& [key, each] : options["dryRun"].elements())
+        call.dry_run = call.dry_run || each.as_string() == "All";
     CO_TRY_ASSIGN(Doc const gone, co_await delete_object(call, call.info.name, options));
     bool const stays = meta::is_deleting(gone) && store_->latest(key_of(call)).exists();
-    if (stays || (call.resource->resource.group.empty() && call.resource->resource.resource == "pods")) co_return object_response(call, gone);
-    co_return success_response({{"name", call.info.name}, {"group", call.resource->resource.group}, {"kind", call.resource->resource.resource}, {"uid", meta::uid(gone)}});
+    if (stays || (call.resource->resource.group.empty() && call.resource->resource.resource == "pods"))
+        co_return object_response(call, gone);
+    co_return success_response({{"name", call.info.name},
+                                {"group", call.resource->resource.group},
+                                {"kind", call.resource->resource.resource},
+                                {"uid", meta::uid(gone)}});
 }
 
 namespace {
@@ -138,24 +158,28 @@ Task<void> note_removed(Task<Result<Doc>> removal, Removed& removed, std::size_t
     if (!gone && !gone.error().is(ErrorCode::kNotFound) && !removed.error) removed.error = gone.error();
 }
 
-}  // namespace
+}   // namespace
 
 Task<Result<Response>> Cluster::remove_collection(Call& call) {
     ResourceInfo const& info = *call.resource;
-    if (info.namespaced && call.info.ns.empty()) co_return fail(ErrorCode::kMethodNotAllowed, "the server does not allow this method on the requested resource");
+    if (info.namespaced && call.info.ns.empty())
+        co_return fail(ErrorCode::kMethodNotAllowed, "the server does not allow this method on the requested resource");
     CO_TRY_ASSIGN(Filter const filter, Filter::of(call.request, info));
     CO_TRY_ASSIGN(Doc const options, delete_options(call.request));
-    for (auto const& [key, each] : options["dryRun"].elements()) call.dry_run = call.dry_run || each.as_string() == "All";
+    for (auto const& [key, each] : options["dryRun"].elements())
+        call.dry_run = call.dry_run || each.as_string() == "All";
     std::vector<std::string> names;
-    store_->visit(info.resource.group, info.resource.resource, info.namespaced ? call.info.ns : "", std::nullopt, [&](store::Key const& key, Doc const& object) {
-        if (filter.matches(object)) names.push_back(key.name);
-        return true;
-    });
+    store_->visit(info.resource.group, info.resource.resource, info.namespaced ? call.info.ns : "", std::nullopt,
+                  [&](store::Key const& key, Doc const& object) {
+                      if (filter.matches(object)) names.push_back(key.name);
+                      return true;
+                  });
     Removed removed;
     removed.objects.resize(names.size());
     for (std::size_t first = 0; first < names.size() && !removed.error; first += kAtOnce) {
         async::Scope scope(call.ctx);
-        for (std::size_t place = first; place < std::min(names.size(), first + kAtOnce); ++place) scope.spawn(note_removed(delete_object(call, names[place], options), removed, place));
+        for (std::size_t place = first; place < std::min(names.size(), first + kAtOnce); ++place)
+            scope.spawn(note_removed(delete_object(call, names[place], options), removed, place));
         co_await scope.join();
     }
     if (removed.error) co_return std::unexpected(*removed.error);
@@ -163,8 +187,11 @@ Task<Result<Response>> Cluster::remove_collection(Call& call) {
     for (Doc const& object : removed.objects) {
         if (object.exists()) items.push_back(as_version(info, object).thaw());
     }
-    co_return json_response(Doc::freeze(json::Object{{"kind", info.list_kind}, {"apiVersion", info.resource.api_version()},
-                                                     {"metadata", json::Object{{"resourceVersion", std::to_string(store_->revision())}}}, {"items", std::move(items)}}));
+    co_return json_response(
+        Doc::freeze(json::Object{{"kind", info.list_kind},
+                                 {"apiVersion", info.resource.api_version()},
+                                 {"metadata", json::Object{{"resourceVersion", std::to_string(store_->revision())}}},
+                                 {"items", std::move(items)}}));
 }
 
 Task<Result<Response>> Cluster::bind(Call& call) {
@@ -173,17 +200,28 @@ Task<Result<Response>> Cluster::bind(Call& call) {
     std::string const node = call.request.body.at({"target", "name"}).string();
     if (node.empty()) co_return fail(ErrorCode::kInvalid, "target.name: Required value");
     auto const refuse = [&](std::string why) {
-        return std::unexpected(Error(ErrorCode::kConflict, fmt::format("Operation cannot be fulfilled on pods/binding \"{}\": {}", call.info.name, why)).with_object("", "pods/binding", call.info.name));
+        return std::unexpected(
+            Error(ErrorCode::kConflict,
+                  fmt::format("Operation cannot be fulfilled on pods/binding \"{}\": {}", call.info.name, why))
+                .with_object("", "pods/binding", call.info.name));
     };
-    if (current.at({"spec", "nodeName"}).exists()) co_return refuse(fmt::format("pod {} is already assigned to node \"{}\"", call.info.name, current.at({"spec", "nodeName"}).as_string()));
-    if (meta::is_deleting(current)) co_return refuse(fmt::format("pod {} is being deleted, cannot be assigned to a host", call.info.name));
+    if (current.at({"spec", "nodeName"}).exists())
+        co_return refuse(fmt::format("pod {} is already assigned to node \"{}\"", call.info.name,
+                                     current.at({"spec", "nodeName"}).as_string()));
+    if (meta::is_deleting(current))
+        co_return refuse(fmt::format("pod {} is being deleted, cannot be assigned to a host", call.info.name));
     if (call.dry_run) co_return success_response({}, 201);
     Value next = current.thaw();
     next.set({"spec", "nodeName"}, node);
     Value& conditions = next["status"]["conditions"];
-    std::erase_if(conditions.make_array(), [](Value const& each) { return each["type"].as_string() == "PodScheduled"; });
-    conditions.push_back(json::Object{{"type", "PodScheduled"}, {"status", "True"}, {"lastProbeTime", nullptr}, {"lastTransitionTime", format_rfc3339(call.ctx.now())}});
-    Result<Doc> const stored = co_await store_->write(call.ctx, {store::Write::Kind::kUpdate, key_of(call), std::move(next), revision_number(current)});
+    std::erase_if(conditions.make_array(),
+                  [](Value const& each) { return each["type"].as_string() == "PodScheduled"; });
+    conditions.push_back(json::Object{{"type", "PodScheduled"},
+                                      {"status", "True"},
+                                      {"lastProbeTime", nullptr},
+                                      {"lastTransitionTime", format_rfc3339(call.ctx.now())}});
+    Result<Doc> const stored = co_await store_->write(
+        call.ctx, {store::Write::Kind::kUpdate, key_of(call), std::move(next), revision_number(current)});
     if (!stored) co_return std::unexpected(worded(call, stored.error(), call.info.name));
     co_return success_response({}, 201);
 }
@@ -195,4 +233,4 @@ Task<Result<Response>> Cluster::evict(Call& call) {
     co_return success_response({}, 201);
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

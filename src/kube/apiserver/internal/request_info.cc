@@ -21,7 +21,7 @@ std::string verb_of(client::Request const& request, bool named) {
     return to_lower(request.method);
 }
 
-}  // namespace
+}   // namespace
 
 RequestInfo parse_request(client::Request const& request) {
     RequestInfo info;
@@ -31,7 +31,8 @@ RequestInfo parse_request(client::Request const& request) {
     std::string_view const path = request.path;
     if (!path.starts_with('/')) return info;
     for (std::string_view part : split(path.substr(1), '/')) {
-        parts.push_back(part.contains('%') ? percent_decode(part, false).value_or(std::string(part)) : std::string(part));
+        parts.push_back(part.contains('%') ? percent_decode(part, false).value_or(std::string(part))
+                                           : std::string(part));
     }
     while (!parts.empty() && parts.back().empty()) parts.pop_back();
     std::size_t at = 0;
@@ -63,4 +64,4 @@ RequestInfo parse_request(client::Request const& request) {
     return info;
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -9,12 +9,12 @@ namespace aviary::apiserver {
 
 struct RequestInfo {
     bool is_resource = false;
-    std::string verb;          // get list watch create update patch delete deletecollection; lower-case method otherwise
+    std::string verb;   // get list watch create update patch delete deletecollection; lower-case method otherwise
     std::string group, version, ns, resource, name, subresource;
-    std::string selected_name; // of a list, watch or deletecollection by the field metadata.name
+    std::string selected_name;   // of a list, watch or deletecollection by the field metadata.name
     std::string path;
 };
 
 RequestInfo parse_request(client::Request const& request);
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -14,10 +14,15 @@ using json::Doc;
 using json::Value;
 
 control::Attributes attributes_of(Doc const& spec) {
-    if (Doc const path = spec["nonResourceAttributes"]; path.exists()) return {.verb = path["verb"].string(), .path = path["path"].string()};
+    if (Doc const path = spec["nonResourceAttributes"]; path.exists())
+        return {.verb = path["verb"].string(), .path = path["path"].string()};
     Doc const wanted = spec["resourceAttributes"];
-    return {.verb = wanted["verb"].string(), .group = wanted["group"].string(), .resource = wanted["resource"].string(),
-            .subresource = wanted["subresource"].string(), .ns = wanted["namespace"].string(), .name = wanted["name"].string()};
+    return {.verb = wanted["verb"].string(),
+            .group = wanted["group"].string(),
+            .resource = wanted["resource"].string(),
+            .subresource = wanted["subresource"].string(),
+            .ns = wanted["namespace"].string(),
+            .name = wanted["name"].string()};
 }
 
 control::UserInfo user_of(Doc const& spec) {
@@ -26,23 +31,27 @@ control::UserInfo user_of(Doc const& spec) {
     return user;
 }
 
-}  // namespace
+}   // namespace
 
 Result<Response> Cluster::review(Call& call) const {
     std::string const& resource = call.resource->resource.resource;
-    if (call.info.verb != "create") return fail(ErrorCode::kMethodNotAllowed, "the server does not allow this method on the requested resource");
+    if (call.info.verb != "create")
+        return fail(ErrorCode::kMethodNotAllowed, "the server does not allow this method on the requested resource");
     if (!call.request.body.is_object()) return fail(ErrorCode::kBadRequest, "the body must be a JSON object");
     Value answer = call.request.body.thaw();
     answer["kind"] = call.resource->kind;
     answer["apiVersion"] = call.resource->resource.api_version();
     answer["metadata"].make_object();
     Doc const spec = call.request.body["spec"];
-    if (resource == "selfsubjectaccessreviews" || resource == "subjectaccessreviews" || resource == "localsubjectaccessreviews") {
+    if (resource == "selfsubjectaccessreviews" || resource == "subjectaccessreviews" ||
+        resource == "localsubjectaccessreviews") {
         bool const self = resource == "selfsubjectaccessreviews";
         bool const resource_asked = spec["resourceAttributes"].is_object();
         if (resource_asked == spec["nonResourceAttributes"].is_object()) {
-            return fail(ErrorCode::kInvalid, fmt::format("{}.authorization.k8s.io \"\" is invalid: spec.resourceAttributes: Invalid value: exactly one of nonResourceAttributes or resourceAttributes must be specified",
-                                                         call.resource->kind));
+            return fail(ErrorCode::kInvalid,
+                        fmt::format("{}.authorization.k8s.io \"\" is invalid: spec.resourceAttributes: Invalid value: "
+                                    "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+                                    call.resource->kind));
         }
         bool const allowed = rbac_.allowed(self ? call.user : user_of(spec), attributes_of(spec));
         answer["status"] = json::Object{{"allowed", allowed}};
@@ -51,8 +60,11 @@ Result<Response> Cluster::review(Call& call) const {
     if (resource == "selfsubjectrulesreviews") {
         json::Array resource_rules;
         json::Array path_rules;
-        for (Rule const& rule : rbac_.rules_for(call.user, spec["namespace"].string())) (rule.paths.empty() ? resource_rules : path_rules).push_back(rule.to_value());
-        answer["status"] = json::Object{{"resourceRules", std::move(resource_rules)}, {"nonResourceRules", std::move(path_rules)}, {"incomplete", false}};
+        for (Rule const& rule : rbac_.rules_for(call.user, spec["namespace"].string()))
+            (rule.paths.empty() ? resource_rules : path_rules).push_back(rule.to_value());
+        answer["status"] = json::Object{{"resourceRules", std::move(resource_rules)},
+                                        {"nonResourceRules", std::move(path_rules)},
+                                        {"incomplete", false}};
         return json_response(Doc::freeze(answer), 201);
     }
     if (resource == "selfsubjectreviews") {
@@ -70,4 +82,4 @@ Result<Response> Cluster::scale_get(Call& call) const {
     return json_response(Doc::freeze(scale_of(*call.resource, as_version(*call.resource, object))));
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

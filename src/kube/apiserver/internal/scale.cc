@@ -13,7 +13,9 @@ using json::Doc;
 using json::Value;
 
 // ".spec.replicas" → {"spec", "replicas"}
-std::vector<std::string_view> steps(std::string_view path) { return split(path.starts_with('.') ? path.substr(1) : path, '.'); }
+std::vector<std::string_view> steps(std::string_view path) {
+    return split(path.starts_with('.') ? path.substr(1) : path, '.');
+}
 
 Doc at_path(Doc const& object, std::string_view path) {
     Doc value = object;
@@ -21,7 +23,7 @@ Doc at_path(Doc const& object, std::string_view path) {
     return value;
 }
 
-}  // namespace
+}   // namespace
 
 Value scale_of(ResourceInfo const& info, Doc const& object) {
     Value scale{json::Object{{"kind", "Scale"}, {"apiVersion", "autoscaling/v1"}}};
@@ -42,11 +44,15 @@ Value scale_of(ResourceInfo const& info, Doc const& object) {
 
 Status set_scale(ResourceInfo const& info, Value& object, Value const& scale) {
     Value const& replicas = scale.at({"spec", "replicas"});
-    if (!replicas.is_null() && !replicas.is_int()) return fail(ErrorCode::kBadRequest, "Scale in version \"v1\" cannot be handled as a Scale: spec.replicas must be a number");
+    if (!replicas.is_null() && !replicas.is_int())
+        return fail(ErrorCode::kBadRequest,
+                    "Scale in version \"v1\" cannot be handled as a Scale: spec.replicas must be a number");
     std::string const name = object.at({"metadata", "name"}).string();
     if (replicas.as_int() < 0) {
-        FieldCause cause{"FieldValueInvalid", "spec.replicas", fmt::format("Invalid value: {}: must be greater than or equal to 0", replicas.as_int())};
-        return std::unexpected(Error(ErrorCode::kInvalid, fmt::format("Scale.autoscaling \"{}\" is invalid: {}: {}", name, cause.field, cause.message))
+        FieldCause cause{"FieldValueInvalid", "spec.replicas",
+                         fmt::format("Invalid value: {}: must be greater than or equal to 0", replicas.as_int())};
+        return std::unexpected(Error(ErrorCode::kInvalid, fmt::format("Scale.autoscaling \"{}\" is invalid: {}: {}",
+                                                                      name, cause.field, cause.message))
                                    .with_causes({cause})
                                    .with_object("autoscaling", "Scale", name));
     }
@@ -60,4 +66,4 @@ Status set_scale(ResourceInfo const& info, Value& object, Value const& scale) {
     return {};
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

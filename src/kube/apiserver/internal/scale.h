@@ -12,4 +12,4 @@ json::Value scale_of(ResourceInfo const& info, json::Doc const& object);
 // Takes spec.replicas of the Scale, and its resourceVersion and uid as preconditions when it has them.
 Status set_scale(ResourceInfo const& info, json::Value& object, json::Value const& scale);
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

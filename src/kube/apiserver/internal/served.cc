@@ -12,7 +12,7 @@ std::string joined(std::string_view first, std::string_view second) {
     return text.append("/").append(second);
 }
 
-}  // namespace
+}   // namespace
 
 Served::Served(std::vector<Info> custom) : custom_(std::move(custom)), resources_(builtin::builtin_resources()) {
     resources_.insert(resources_.end(), custom_.begin(), custom_.end());
@@ -79,4 +79,4 @@ std::shared_ptr<Served const> Catalog::serve(std::vector<json::Doc> const& defin
     return {std::move(held), served};
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -32,10 +32,10 @@ public:
 private:
     std::vector<Info> custom_;
     std::vector<Info> resources_;
-    std::map<std::string, Info, std::less<>> by_path_;     // "group/version/resource"
-    std::map<std::string, Info, std::less<>> stored_;      // "group/resource"
-    std::map<std::string, Info, std::less<>> by_kind_;     // "group/kind", the stored version
-    mutable std::shared_ptr<builtin::OpenApi> openapi_;    // made when asked
+    std::map<std::string, Info, std::less<>> by_path_;    // "group/version/resource"
+    std::map<std::string, Info, std::less<>> stored_;     // "group/resource"
+    std::map<std::string, Info, std::less<>> by_kind_;    // "group/kind", the stored version
+    mutable std::shared_ptr<builtin::OpenApi> openapi_;   // made when asked
 };
 
 // Compiles definitions and puts lists of them together, each once for equal content.
@@ -60,4 +60,4 @@ private:
     std::vector<std::weak_ptr<Held>> served_;
 };
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

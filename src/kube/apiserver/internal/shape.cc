@@ -18,12 +18,16 @@ struct Selectable {
 
 // As in upstream's field label conversions; metadata.name and metadata.namespace hold for all.
 constexpr std::array kSelectable{
-    Selectable{"", "pods", "spec.nodeName spec.restartPolicy spec.schedulerName spec.serviceAccountName spec.hostNetwork status.phase status.podIP status.nominatedNodeName"},
+    Selectable{"", "pods",
+               "spec.nodeName spec.restartPolicy spec.schedulerName spec.serviceAccountName spec.hostNetwork "
+               "status.phase status.podIP status.nominatedNodeName"},
     Selectable{"", "events",
-               "involvedObject.kind involvedObject.namespace involvedObject.name involvedObject.uid involvedObject.apiVersion involvedObject.resourceVersion "
+               "involvedObject.kind involvedObject.namespace involvedObject.name involvedObject.uid "
+               "involvedObject.apiVersion involvedObject.resourceVersion "
                "involvedObject.fieldPath reason reportingComponent source type"},
     Selectable{"events.k8s.io", "events",
-               "regarding.kind regarding.namespace regarding.name regarding.uid regarding.apiVersion regarding.resourceVersion regarding.fieldPath reason reportingController type"},
+               "regarding.kind regarding.namespace regarding.name regarding.uid regarding.apiVersion "
+               "regarding.resourceVersion regarding.fieldPath reason reportingController type"},
     Selectable{"", "nodes", "spec.unschedulable"},
     Selectable{"", "secrets", "type"},
     Selectable{"", "namespaces", "status.phase"},
@@ -43,7 +47,7 @@ bool selectable(ResourceInfo const& info, std::string_view field) {
     return false;
 }
 
-}  // namespace
+}   // namespace
 
 Shape Shape::of(std::string_view accept) {
     Shape shape;
@@ -72,7 +76,8 @@ Result<Filter> Filter::of(client::Request const& request, ResourceInfo const& in
     if (!name.empty()) fields += (fields.empty() ? "metadata.name=" : ",metadata.name=") + name;
     filter.fields = TRY(meta::FieldSelector::parse(fields));
     for (std::string const& field : filter.fields.fields()) {
-        if (!selectable(info, field)) return fail(ErrorCode::kBadRequest, fmt::format("field label not supported: {}", field));
+        if (!selectable(info, field))
+            return fail(ErrorCode::kBadRequest, fmt::format("field label not supported: {}", field));
     }
     filter.all = filter.labels.empty() && filter.fields.empty();
     return filter;
@@ -81,7 +86,9 @@ Result<Filter> Filter::of(client::Request const& request, ResourceInfo const& in
 Result<store::Revision> revision_from(std::string_view text) {
     if (text.empty()) return 0;
     auto const value = parse_int(text);
-    if (!value || *value < 0) return std::unexpected(bad_option("resourceVersion", fmt::format("Invalid value: \"{}\": must be a number", text)));
+    if (!value || *value < 0)
+        return std::unexpected(
+            bad_option("resourceVersion", fmt::format("Invalid value: \"{}\": must be a number", text)));
     return static_cast<store::Revision>(*value);
 }
 
@@ -94,4 +101,4 @@ Error bad_option(std::string field, std::string message) {
         .with_object("meta.k8s.io", "ListOptions", "");
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -42,4 +42,4 @@ bool is_true(std::string_view text);
 // Invalid list or watch options, in Kubernetes' words.
 Error bad_option(std::string field, std::string message);
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -9,10 +9,11 @@ namespace {
 constexpr std::size_t kMaxCounts = 20'000;
 constexpr std::size_t kMaxCachedBytes = 64 << 10;   // larger events are made for each watch
 
-}  // namespace
+}   // namespace
 
 EventCache::Slot& EventCache::slot(Key const& key) {
-    std::size_t const place = key.revision * 4 + static_cast<unsigned char>(key.type) % 4 + (reinterpret_cast<std::uintptr_t>(key.info) >> 6) +
+    std::size_t const place = key.revision * 4 + static_cast<unsigned char>(key.type) % 4 +
+                              (reinterpret_cast<std::uintptr_t>(key.info) >> 6) +
                               (reinterpret_cast<std::uintptr_t>(key.cluster) >> 8);
     Slot& slot = slots_[place % slots_.size()];
     if (!(slot.key == key)) slot = {key, {}, nullptr};
@@ -50,15 +51,25 @@ std::shared_ptr<std::string const> EventCache::line(Key const& key, std::string_
     return kept.line;
 }
 
-void RequestCounts::add(std::string_view cluster, std::string_view user, std::string_view agent, RequestInfo const& info, int code) {
+void RequestCounts::add(std::string_view cluster, std::string_view user, std::string_view agent,
+                        RequestInfo const& info, int code) {
     std::string_view const resource = info.is_resource ? std::string_view(info.resource) : std::string_view(info.path);
     std::string key;
     key.reserve(128);
-    for (std::string_view part : {cluster, user, agent, std::string_view(info.verb), resource, std::string_view(info.subresource)}) key.append(part).append(1, '\0');
+    for (std::string_view part :
+         {cluster, user, agent, std::string_view(info.verb), resource, std::string_view(info.subresource)})
+        key.append(part).append(1, '\0');
     key += std::to_string(code);
     auto found = counts_.find(key);
     if (found == counts_.end()) {
-        ApiServer::RequestCount count{std::string(cluster), std::string(user), std::string(agent), info.verb, std::string(resource), info.subresource, code, 0};
+        ApiServer::RequestCount count{std::string(cluster),
+                                      std::string(user),
+                                      std::string(agent),
+                                      info.verb,
+                                      std::string(resource),
+                                      info.subresource,
+                                      code,
+                                      0};
         if (counts_.size() >= kMaxCounts) {
             key = "other";
             count = {std::string(cluster), "other", "other", "other", "other", "", 0, 0};
@@ -74,4 +85,4 @@ std::vector<ApiServer::RequestCount> RequestCounts::all() const {
     return result;
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

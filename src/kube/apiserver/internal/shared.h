@@ -17,8 +17,8 @@
 
 namespace aviary::apiserver {
 
-// Watch events as documents and as lines of text, made once for all watches that show them alike. A small direct-mapped cache:
-// what is evicted is made again.
+// Watch events as documents and as lines of text, made once for all watches that show them alike. A small direct-mapped
+// cache: what is evicted is made again.
 class EventCache {
 public:
     struct Key {
@@ -46,7 +46,8 @@ private:
 // Requests answered, by who asked and what for. Bounded: names beyond the bound are counted as "other".
 class RequestCounts {
 public:
-    void add(std::string_view cluster, std::string_view user, std::string_view agent, RequestInfo const& info, int code);
+    void add(std::string_view cluster, std::string_view user, std::string_view agent, RequestInfo const& info,
+             int code);
     std::vector<ApiServer::RequestCount> all() const;
 
 private:
@@ -61,4 +62,4 @@ struct Shared {
     std::size_t watches = 0;   // open now
 };
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -59,10 +59,12 @@ public:
     client::Client admin() { return as("admin", {"system:masters"}); }
     // Any request as the admin.
     Task<client::Response> send(client::Request request) {
-        client::Response response = co_await server->handle(scope_.context(), "fleet", {"admin", {"system:masters", "system:authenticated"}, {}}, std::move(request));
+        client::Response response = co_await server->handle(
+            scope_.context(), "fleet", {"admin", {"system:masters", "system:authenticated"}, {}}, std::move(request));
         co_return std::move(response);
     }
-    static client::Request request(std::string method, std::string path, client::NameValues query = {}, json::Value body = {}, std::string type = "application/json") {
+    static client::Request request(std::string method, std::string path, client::NameValues query = {},
+                                   json::Value body = {}, std::string type = "application/json") {
         client::Request request;
         request.method = std::move(method);
         request.path = std::move(path);
@@ -83,7 +85,8 @@ public:
 };
 
 // "ADDED a" for each event that comes within the time.
-inline Task<std::vector<std::string>> drain(Context ctx, client::WatchStream& watch, Duration time = std::chrono::milliseconds(10)) {
+inline Task<std::vector<std::string>> drain(Context ctx, client::WatchStream& watch,
+                                            Duration time = std::chrono::milliseconds(10)) {
     std::vector<std::string> events;
     Context const until = ctx.with_timeout(time);
     while (true) {
@@ -97,4 +100,4 @@ inline Task<std::vector<std::string>> drain(Context ctx, client::WatchStream& wa
     co_return events;
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -15,10 +15,15 @@ using json::Value;
 
 constexpr std::size_t kTextBytes = 64 << 10;   // one piece of a stream is about this long at most
 
-}  // namespace
+}   // namespace
 
-ApiWatch::ApiWatch(Shared& shared, void const* cluster, Info info, std::unique_ptr<store::Watch> watch, Settings settings, MonotonicTime now)
-    : shared_(shared), cluster_(cluster), info_(std::move(info)), watch_(std::move(watch)), settings_(std::move(settings)),
+ApiWatch::ApiWatch(Shared& shared, void const* cluster, Info info, std::unique_ptr<store::Watch> watch,
+                   Settings settings, MonotonicTime now)
+    : shared_(shared),
+      cluster_(cluster),
+      info_(std::move(info)),
+      watch_(std::move(watch)),
+      settings_(std::move(settings)),
       next_bookmark_(now + shared.options.bookmark_interval) {
     settings_.table.api_version = settings_.shape.api_version;
     ++shared_.watches;
@@ -29,11 +34,14 @@ ApiWatch::~ApiWatch() { --shared_.watches; }
 ApiWatch::Item ApiWatch::shown(std::string_view type, Doc const& object, store::Revision revision, Context const& ctx) {
     Doc const versioned = as_version(*info_, object);
     if (settings_.shape.form == Form::kTable) {
-        Item item{type, Doc::freeze(builtin::make_table(*info_, std::span(&versioned, 1), {}, settings_.table, ctx.now())), {}};
+        Item item{type,
+                  Doc::freeze(builtin::make_table(*info_, std::span(&versioned, 1), {}, settings_.table, ctx.now())),
+                  {}};
         settings_.table.headers = false;
         return item;
     }
-    if (settings_.shape.form == Form::kPartial) return {type, Doc::freeze(builtin::partial_object_metadata(versioned, settings_.shape.api_version)), {}};
+    if (settings_.shape.form == Form::kPartial)
+        return {type, Doc::freeze(builtin::partial_object_metadata(versioned, settings_.shape.api_version)), {}};
     return {type, versioned, {cluster_, revision, info_.get(), type.front()}};
 }
 
@@ -70,7 +78,8 @@ std::optional<ApiWatch::Item> ApiWatch::item_of(store::Event const& change, Cont
 }
 
 std::optional<ApiWatch::Item> ApiWatch::ready_item(Context const& ctx) {
-    if (initial_ < settings_.initial.size()) return shown("ADDED", std::exchange(settings_.initial[initial_++], Doc()), 0, ctx);
+    if (initial_ < settings_.initial.size())
+        return shown("ADDED", std::exchange(settings_.initial[initial_++], Doc()), 0, ctx);
     if (std::exchange(settings_.announce_initial_end, false)) return bookmark(true);
     while (!ended_) {
         auto const received = watch_->poll();
@@ -124,4 +133,4 @@ Task<Result<std::optional<std::string>>> ApiWatch::next_text(Context ctx) {
     co_return std::optional(std::move(text));
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

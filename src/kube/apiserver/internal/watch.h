@@ -1,4 +1,5 @@
-// A watch as a client asked for it: selectors, bookmarks, time limit, and the form of its objects. Lives on the server's loop.
+// A watch as a client asked for it: selectors, bookmarks, time limit, and the form of its objects. Lives on the
+// server's loop.
 #pragma once
 
 #include <memory>
@@ -25,7 +26,8 @@ public:
         bool announce_initial_end = false;   // k8s.io/initial-events-end
     };
 
-    ApiWatch(Shared& shared, void const* cluster, Info info, std::unique_ptr<store::Watch> watch, Settings settings, MonotonicTime now);
+    ApiWatch(Shared& shared, void const* cluster, Info info, std::unique_ptr<store::Watch> watch, Settings settings,
+             MonotonicTime now);
     ~ApiWatch() override;
 
     Task<Result<std::optional<json::Doc>>> next(Context ctx) override;
@@ -56,4 +58,4 @@ private:
     bool ended_ = false;
 };
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver

@@ -23,8 +23,12 @@ using json::Value;
 constexpr int kRetries = 5;
 constexpr int kNameAttempts = 8;
 
-bool is_definition(ResourceInfo const& info) { return info.resource.group == kDefinitionGroup && info.resource.resource == kDefinitions; }
-bool is_namespace(ResourceInfo const& info) { return info.resource.group.empty() && info.resource.resource == "namespaces"; }
+bool is_definition(ResourceInfo const& info) {
+    return info.resource.group == kDefinitionGroup && info.resource.resource == kDefinitions;
+}
+bool is_namespace(ResourceInfo const& info) {
+    return info.resource.group.empty() && info.resource.resource == "namespaces";
+}
 
 void copy_member(Value const& from, Value& to, std::string_view member) {
     if (Value const* value = from.find(member)) {
@@ -39,7 +43,7 @@ void fill_defaults(ResourceInfo const& info, Value& object) {
     if (info.schema) info.schema->apply_defaults(object);
 }
 
-}  // namespace
+}   // namespace
 
 Value Cluster::to_stored(Call const& call, Value object) const {
     Info const stored = served_->stored(call.resource->resource.group, call.resource->resource.resource);
@@ -63,7 +67,8 @@ Task<Result<Doc>> Cluster::create_object(Call& call, Value object, bool applied)
     ResourceInfo const& info = *call.resource;
     CO_TRY(check_fields(call, object));
     Value& metadata = object["metadata"];
-    store::Key key{info.resource.group, info.resource.resource, info.namespaced ? call.info.ns : "", metadata["name"].string()};
+    store::Key key{info.resource.group, info.resource.resource, info.namespaced ? call.info.ns : "",
+                   metadata["name"].string()};
     if (key.name.empty() && !metadata["generateName"].as_string().empty()) {
         for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
             key.name = metadata["generateName"].string() + call.ctx.random().suffix();
@@ -71,15 +76,20 @@ Task<Result<Doc>> Cluster::create_object(Call& call, Value object, bool applied)
         }
         metadata["name"] = key.name;
     }
-    if (!metadata["resourceVersion"].as_string().empty()) co_return fail(ErrorCode::kBadRequest, "resourceVersion should not be set on objects to be created");
+    if (!metadata["resourceVersion"].as_string().empty())
+        co_return fail(ErrorCode::kBadRequest, "resourceVersion should not be set on objects to be created");
     metadata["uid"] = call.ctx.random().uuid();
     metadata["creationTimestamp"] = format_rfc3339(call.ctx.now());
-    for (char const* field : {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"}) metadata.erase(field);
+    for (char const* field :
+         {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"})
+        metadata.erase(field);
     if (info.custom && info.has_status) object.erase("status");
     if (info.counts_generation) metadata["generation"] = 1;
     if (is_definition(info)) {
         default_definition(object);
-        bool const kept = std::ranges::any_of(std::as_const(metadata)["finalizers"].array(), [](Value const& each) { return each.as_string() == kDefinitionFinalizer; });
+        bool const kept = std::ranges::any_of(std::as_const(metadata)["finalizers"].array(), [](Value const& each) {
+            return each.as_string() == kDefinitionFinalizer;
+        });
         if (!kept) metadata["finalizers"].push_back(kDefinitionFinalizer);
     }
     if (is_namespace(info)) metadata["labels"]["kubernetes.io/metadata.name"] = key.name;
@@ -93,11 +103,13 @@ Task<Result<Doc>> Cluster::create_object(Call& call, Value object, bool applied)
     CO_TRY(co_await admit(call, Operation::kCreate, object, {}, &manager));
     if (is_definition(info)) finish_definition(call, object);
     if (call.dry_run) {
-        if (store_->latest(key).exists()) co_return std::unexpected(worded(call, Error(ErrorCode::kAlreadyExists, ""), key.name));
+        if (store_->latest(key).exists())
+            co_return std::unexpected(worded(call, Error(ErrorCode::kAlreadyExists, ""), key.name));
         co_return Doc::freeze(object);
     }
     std::string const name = key.name;
-    Result<Doc> stored = co_await store_->write(call.ctx, {store::Write::Kind::kCreate, std::move(key), to_stored(call, std::move(object))});
+    Result<Doc> stored = co_await store_->write(
+        call.ctx, {store::Write::Kind::kCreate, std::move(key), to_stored(call, std::move(object))});
     if (!stored) co_return std::unexpected(worded(call, stored.error(), name));
     co_return std::move(stored);
 }
@@ -114,7 +126,9 @@ Status Cluster::carry_over(Call const& call, Value const& before, Value& next, b
     Value& metadata = next["metadata"];
     if (metadata["name"].as_string().empty()) metadata["name"] = name;
     if (metadata["name"].as_string() != name) {
-        return fail(ErrorCode::kBadRequest, fmt::format("the name of the object ({}) does not match the name on the URL ({})", metadata["name"].as_string(), name));
+        return fail(ErrorCode::kBadRequest,
+                    fmt::format("the name of the object ({}) does not match the name on the URL ({})",
+                                metadata["name"].as_string(), name));
     }
     std::string const wanted_version = metadata["resourceVersion"].string();
     if (!wanted_version.empty() && wanted_version != before.at({"metadata", "resourceVersion"}).as_string()) {
@@ -123,12 +137,15 @@ Status Cluster::carry_over(Call const& call, Value const& before, Value& next, b
     std::string const wanted_uid = metadata["uid"].string();
     std::string const uid = before.at({"metadata", "uid"}).string();
     if (!wanted_uid.empty() && wanted_uid != uid) {
-        return std::unexpected(Error(ErrorCode::kConflict, fmt::format("Operation cannot be fulfilled on {} \"{}\": Precondition failed: UID in precondition: {}, UID in object meta: {}",
-                                                                       info.resource.group_resource(), name, wanted_uid, uid))
-                                   .with_causes({{"UIDMismatch", "metadata.uid", "uid differs"}}));
+        return std::unexpected(
+            Error(ErrorCode::kConflict, fmt::format("Operation cannot be fulfilled on {} \"{}\": Precondition failed: "
+                                                    "UID in precondition: {}, UID in object meta: {}",
+                                                    info.resource.group_resource(), name, wanted_uid, uid))
+                .with_causes({{"UIDMismatch", "metadata.uid", "uid differs"}}));
     }
     Value const& own = before["metadata"];
-    for (char const* field : {"uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "namespace", "resourceVersion", "generateName"}) {
+    for (char const* field : {"uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+                              "generation", "namespace", "resourceVersion", "generateName"}) {
         copy_member(own, metadata, field);
     }
     metadata.erase("selfLink");
@@ -143,7 +160,8 @@ Status Cluster::carry_over(Call const& call, Value const& before, Value& next, b
     } else if (info.has_status) {
         copy_member(before, next, "status");
     }
-    if (call.info.subresource != "finalize" && is_namespace(info)) next.set({"spec", "finalizers"}, before.at({"spec", "finalizers"}));
+    if (call.info.subresource != "finalize" && is_namespace(info))
+        next.set({"spec", "finalizers"}, before.at({"spec", "finalizers"}));
     return {};
 }
 
@@ -164,8 +182,11 @@ Task<Result<Doc>> Cluster::update_object(Call& call, Doc current, Value next, bo
     CO_TRY(co_await admit(call, Operation::kUpdate, next, old, &manager));
     if (same_object(before, next)) co_return current;
     if (info.counts_generation && !status_write) {
-        bool const annotations = info.annotations_raise_generation && !(before.at({"metadata", "annotations"}) == std::as_const(next).at({"metadata", "annotations"}));
-        if (annotations || !same_spec(before, next)) next["metadata"]["generation"] = before.at({"metadata", "generation"}).as_int() + 1;
+        bool const annotations =
+            info.annotations_raise_generation &&
+            !(before.at({"metadata", "annotations"}) == std::as_const(next).at({"metadata", "annotations"}));
+        if (annotations || !same_spec(before, next))
+            next["metadata"]["generation"] = before.at({"metadata", "generation"}).as_int() + 1;
     }
     if (is_definition(info) && !status_write) finish_definition(call, next);
     if (call.dry_run) co_return Doc::freeze(next);
@@ -174,8 +195,10 @@ Task<Result<Doc>> Cluster::update_object(Call& call, Doc current, Value next, bo
     Value const& read = next;
     bool const namespace_kept = is_namespace(info) && read.at({"spec", "finalizers"}).size() > 0;
     bool const grace_left = read.at({"metadata", "deletionGracePeriodSeconds"}).as_int() > 0;
-    bool const ends = read.at({"metadata", "deletionTimestamp"}).is_string() && read.at({"metadata", "finalizers"}).size() == 0 && !namespace_kept && !grace_left;
-    store::Write write{ends ? store::Write::Kind::kDelete : store::Write::Kind::kUpdate, key_of(call), to_stored(call, std::move(next)), revision_number(current)};
+    bool const ends = read.at({"metadata", "deletionTimestamp"}).is_string() &&
+                      read.at({"metadata", "finalizers"}).size() == 0 && !namespace_kept && !grace_left;
+    store::Write write{ends ? store::Write::Kind::kDelete : store::Write::Kind::kUpdate, key_of(call),
+                       to_stored(call, std::move(next)), revision_number(current)};
     Result<Doc> stored = co_await store_->write(call.ctx, std::move(write));
     if (!stored) co_return std::unexpected(worded(call, stored.error(), call.info.name));
     co_return std::move(stored);
@@ -194,11 +217,13 @@ Task<Result<Response>> Cluster::update(Call& call) {
         }
         bool const unconditional = body.at({"metadata", "resourceVersion"}).as_string().empty();
         Result<Doc> stored = co_await update_object(call, current, std::move(next), false);
-        if (!stored && stored.error().is(ErrorCode::kConflict) && stored.error().causes().empty() && unconditional && attempt < kRetries) continue;
+        if (!stored && stored.error().is(ErrorCode::kConflict) && stored.error().causes().empty() && unconditional &&
+            attempt < kRetries)
+            continue;
         if (!stored) co_return std::unexpected(stored.error());
         if (scale) co_return json_response(Doc::freeze(scale_of(*call.resource, as_version(*call.resource, *stored))));
         co_return object_response(call, *stored);
     }
 }
 
-}  // namespace aviary::apiserver
+}   // namespace aviary::apiserver
