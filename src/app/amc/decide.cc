@@ -1,0 +1,275 @@
+// approve, pause, resume, undo and abort: one Decision a command, and what became of it in each cluster.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <span>
+
+#include "apis/fleet/decision.h"
+#include "app/amc/session.h"
+#include "core/base/strings.h"
+#include "core/crypto/certificate.h"
+#include "core/json/write.h"
+#include "core/yaml/yaml.h"
+#include "kube/meta/object.h"
+
+namespace aviary::amc {
+
+namespace {
+
+using json::Doc;
+using json::Value;
+
+constexpr Duration kExpires = std::chrono::hours(1);
+
+// What becomes of one selected cluster.
+struct Row {
+    std::string cluster;
+    std::string step;
+    std::string result;     // approved | paused | … | not-yet | refused | stale | waiting
+    std::string message;
+    bool target = false;
+};
+
+std::string step_of(Doc const& view) {
+    if (view["steps"].as_int() == 0 || view["step"].as_int() == 0) return "-";
+    return fmt::format("{}/{}{}", view["step"].as_int(), view["steps"].as_int(), view["reachable"].as_bool() ? "" : "?");
+}
+
+bool paused(Doc const& view) { return view["phase"].as_string() == "Progressing" && (view["state"].as_string() == "StepPaused" || (!view["reachable"].as_bool() && view["state"].as_string() == "Unknown")); }
+
+std::string age(Doc const& view, Time now) {
+    auto const since = parse_rfc3339(view["since"].as_string());
+    return since ? format_age(now - *since) : "";
+}
+
+std::string past(std::string_view action) {
+    if (action == apis::action::kApprove) return "approved";
+    if (action == apis::action::kPause) return "paused";
+    if (action == apis::action::kResume) return "resumed";
+    return action == apis::action::kUndo ? "undone" : "aborted";
+}
+
+// Whether the action is for this cluster; a row says why not, and nothing is said of clusters that do not count.
+std::optional<Row> look(Doc const& view, std::string_view action, bool named, std::int64_t step, Time now) {
+    Row row{view["cluster"].string(), step_of(view), "", "", false};
+    bool const progressing = view["phase"].as_string() == "Progressing";
+    if (!view["placed"].as_bool() && view["rolloutUID"].as_string().empty() && action != apis::action::kUndo) {
+        if (!named) return std::nullopt;
+        row.result = "refused";
+        row.message = "the Rollout is not placed here";
+        return row;
+    }
+    if (action == apis::action::kUndo || action == apis::action::kPause || action == apis::action::kResume) {
+        row.target = true;
+        return row;
+    }
+    if (!progressing) {
+        if (!named) return std::nullopt;
+        row.result = "refused";
+        row.message = fmt::format("not paused: the phase is {}", view["phase"].as_string());
+        return row;
+    }
+    if (action == apis::action::kAbort) {
+        row.target = true;
+        return row;
+    }
+    if (step > 0 && view["step"].as_int() != step) {
+        row.result = "refused";
+        row.message = fmt::format("at step {}, not step {}", view["step"].as_int(), step);
+        return row;
+    }
+    if (!paused(view)) {
+        row.result = "not-yet";
+        row.message = fmt::format("not paused: {}, {}, {}", view["state"].as_string(), view["message"].as_string(), age(view, now));
+        return row;
+    }
+    row.target = true;
+    return row;
+}
+
+Value decision_object(Session const& session, std::string const& action, std::string const& rollout, std::string const& digest, std::vector<Doc> const& targets) {
+    apis::DecisionSpec spec;
+    spec.rollout_ref = {"rollouts.kruise.io/v1beta1", "Rollout", rollout};
+    if (!digest.empty()) spec.release = apis::ReleaseReference{digest};
+    spec.action = action;
+    spec.selection = session.flags().all_members ? (action == apis::action::kApprove ? "AllPaused" : "All") : session.flags().cluster_selector.empty() ? "Named" : "Selector";
+    for (Doc const& view : targets) {
+        apis::DecisionTarget target;
+        target.cluster = view["cluster"].string();
+        target.rollout_uid = view["rolloutUID"].string();
+        if (action == apis::action::kApprove) {
+            target.step = view["step"].as_int();
+            target.revision = view["revision"].string();
+            target.paused_since = view["pausedSince"].string();
+        }
+        spec.targets.push_back(std::move(target));
+    }
+    spec.reason = session.flags().reason;
+    spec.expires_at = format_rfc3339(session.context().now() + kExpires);
+    std::string const noise = crypto::random_bytes(8);
+    spec.nonce = hex(std::span(reinterpret_cast<unsigned char const*>(noise.data()), noise.size()));
+    Value const written = apis::write_decision_spec(spec);
+    Value object{json::Object{{"apiVersion", "fleet.aviary.dev/v1alpha1"}, {"kind", "Decision"}}};
+    object.set({"metadata", "name"}, fmt::format("{}-{:016x}", rollout, fnv1a_64(json::write_canonical(written))));
+    object.set({"metadata", "namespace"}, session.ns());
+    object["spec"] = written;
+    return object;
+}
+
+bool settled(Doc const& decision) {
+    std::string_view const outcome = decision.at({"status", "outcome"}).as_string();
+    if (!outcome.empty() && outcome != apis::outcome::kPending) return true;
+    // Clusters that are away are not waited for.
+    std::size_t known = 0;
+    for (auto const& [index, row] : decision.at({"status", "clusters"}).elements()) known += row["outcome"].as_string().empty() ? 0 : 1;
+    return known == decision.at({"spec", "targets"}).size() && known > 0;
+}
+
+Task<Result<Doc>> wait_settled(Session const& session, Doc decision) {
+    Context const ctx = session.context().with_timeout(session.timeout());
+    while (!settled(decision)) {
+        client::WatchOptions options{.ns = session.ns()};
+        options.field_selector = "metadata.name=" + meta::name(decision);
+        options.resource_version = meta::resource_version(decision);
+        CO_TRY_ASSIGN(auto stream, co_await session.hub().watch(ctx, apis::kDecisions, options));
+        while (!settled(decision)) {
+            CO_TRY_ASSIGN(std::optional<Doc> event, co_await stream->next(ctx));
+            if (!event) break;
+            std::string_view const type = (*event)["type"].as_string();
+            if (type == "ADDED" || type == "MODIFIED") decision = (*event)["object"].detach();
+        }
+    }
+    co_return decision;
+}
+
+void fill_rows(std::vector<Row>& rows, Doc const& decision, std::string_view action) {
+    for (Row& row : rows) {
+        if (!row.target) continue;
+        row.result = "sent";
+        for (auto const& [index, each] : decision.at({"status", "clusters"}).elements()) {
+            if (each["cluster"].as_string() != row.cluster) continue;
+            std::string const outcome = each["outcome"].string();
+            row.result = outcome == apis::outcome::kApplied ? past(action) : to_lower(outcome);
+            row.message = each["message"].string();
+        }
+    }
+}
+
+int conclude(Session const& session, std::vector<Row> const& rows, std::string_view action, std::string const& decision) {
+    std::size_t done = 0;
+    std::size_t not_yet = 0;
+    std::size_t waiting = 0;
+    std::size_t refused = 0;
+    for (Row const& row : rows) {
+        if (row.result == past(action)) {
+            ++done;
+        } else if (row.result == "not-yet") {
+            ++not_yet;
+        } else if (row.result == "waiting" || row.result == "unreachable") {
+            ++waiting;
+        } else if (row.result != "sent") {
+            ++refused;
+        } else {
+            ++done;
+        }
+    }
+    if (not_yet + waiting + refused == 0) return kDone;
+    std::string text = fmt::format("{} {}", done, past(action));
+    if (not_yet > 0) text += fmt::format(", {} not paused", not_yet);
+    if (waiting > 0) text += fmt::format(", {} waiting", waiting);
+    if (refused > 0) text += fmt::format(", {} refused", refused);
+    if (!decision.empty()) text += fmt::format("; recorded as decision/{}", decision);
+    session.complain(text);
+    if (done > 0) return kPartial;
+    if (waiting > 0 && refused + not_yet == 0) return kUnreachable;
+    return kRefused;
+}
+
+void print_rows(Session const& session, std::vector<Row> const& rows) {
+    cli::TableStyle style = session.style();
+    style.gutter = 2;
+    style.min_width = 0;
+    cli::Table table({"CLUSTER", "STEP", "RESULT", "MESSAGE"}, style);
+    for (Row const& row : rows) table.add({row.cluster, row.step, row.result, row.message});
+    session.print(table);
+}
+
+}  // namespace
+
+Task<int> decide(Session session, std::string action, std::string rollout) {
+    if (action == apis::action::kReject || action == apis::action::kRetry || action == apis::action::kJump) {
+        session.complain(fmt::format("rollout {} is not supported yet", to_lower(action)));
+        co_return kFailed;
+    }
+    rollout = Session::object_name(rollout);
+    auto const chosen = co_await session.members(true);
+    if (!chosen) {
+        session.complain(chosen.error().message());
+        co_return kFailed;
+    }
+    auto const view = co_await session.read(fmt::format("/fleet/v1/namespaces/{}/rollouts/{}", percent_encode(session.ns()), percent_encode(rollout)));
+    if (!view) {
+        session.complain(view.error().message());
+        co_return kFailed;
+    }
+    bool const named = !chosen->empty();
+    Time const now = session.context().now();
+    std::vector<Row> rows;
+    std::vector<Doc> targets;
+    for (auto const& [index, cluster] : (*view)["clusters"].elements()) {
+        if (named && std::ranges::find(*chosen, cluster["cluster"].as_string()) == chosen->end()) continue;
+        auto row = look(cluster, action, named, session.flags().step, now);
+        if (!row) continue;
+        if (row->target) targets.push_back(cluster);
+        rows.push_back(std::move(*row));
+    }
+    for (std::string const& name : *chosen) {
+        if (std::ranges::find(rows, name, &Row::cluster) == rows.end()) rows.push_back({name, "-", "refused", "neither the Rollout nor its workload is placed here", false});
+    }
+    if (targets.empty()) {
+        if (!rows.empty()) print_rows(session, rows);
+        bool const step = session.flags().step > 0 && std::ranges::any_of(rows, [](Row const& row) { return row.message.starts_with("at step"); });
+        if (step) {
+            session.complain(fmt::format("no cluster is paused at step {}", session.flags().step));
+        } else if (action == apis::action::kApprove) {
+            session.complain(fmt::format("nothing to approve: {} is not paused (StepPaused) in any chosen cluster", rollout));
+        } else {
+            session.complain(fmt::format("nothing to {}: no release of {} is in progress in any chosen cluster", to_lower(action), rollout));
+        }
+        co_return kRefused;
+    }
+    Value const object = decision_object(session, action, rollout, (*view)["digest"].string(), targets);
+    if (session.flags().dry_run == "client") {
+        session.print(session.flags().output == "json" ? json::write_pretty(object) + "\n" : yaml::write(object));
+        co_return kDone;
+    }
+    client::WriteOptions options;
+    options.dry_run = session.flags().dry_run == "server";
+    auto const created = co_await session.hub().create(session.context(), apis::kDecisions, object, options);
+    if (!created) {
+        session.complain(created.error().message());
+        co_return kFailed;
+    }
+    Doc decision = *created;
+    bool late = false;
+    if (session.flags().wait && !options.dry_run) {
+        auto const waited = co_await wait_settled(session, decision);
+        late = !waited;
+        if (waited) {
+            decision = *waited;
+        } else {
+            auto const last = co_await session.hub().get(session.context(), apis::kDecisions, meta::key_of(decision));
+            if (last) decision = *last;
+        }
+    }
+    fill_rows(rows, decision, action);
+    print_rows(session, rows);
+    if (late) {
+        session.complain(fmt::format("not settled within {}; it goes on: kubectl -n {} get decision {}", session.flags().timeout, session.ns(), meta::name(decision)));
+        co_return kTimeout;
+    }
+    co_return conclude(session, rows, action, meta::name(decision));
+}
+
+}  // namespace aviary::amc
