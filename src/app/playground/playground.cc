@@ -12,6 +12,7 @@
 
 #include "apis/crds.h"
 #include "app/hub/hub.h"
+#include "app/hub/validation.h"
 #include "core/base/strings.h"
 #include "core/crypto/certificate.h"
 #include "core/http/server.h"
@@ -122,6 +123,7 @@ struct Playground::Impl {
         hub = std::make_unique<hub::Hub>(client, kHub, [&api](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
             return api.transport(meta::name(cluster), kHubUser);
         });
+        server->add_admission(kHub, hub::make_validation(hub->propagator().sources()));
         server->add_admission(kHub, decision::make_decision_admission(server->authorizer(kHub), kHubUser.name));
         server->add_admission(kHub, hub->propagator().guard_admission());
         server->add_route(kHub, "/fleet/v1/", proxy::make_fleet_route(hub->propagator(), server->authorizer(kHub)));
