@@ -81,7 +81,7 @@ struct ClusterToleration {
 
 struct Placement {
     std::optional<ClusterAffinity> cluster_affinity;
-    json::Value cluster_affinities;   // not supported yet
+    std::vector<json::Value> cluster_affinities;   // not supported yet
     std::vector<ClusterToleration> cluster_tolerations;
     std::vector<SpreadConstraint> spread_constraints;
     std::optional<ReplicaScheduling> replica_scheduling;

@@ -31,7 +31,7 @@ struct Pause {
 struct CanaryStep {
     std::optional<meta::IntOrPercent> replicas;
     std::optional<std::string> traffic;
-    json::Value matches;                    // null when absent; traffic is not supported yet
+    std::vector<json::Value> matches;       // traffic is not supported yet
     json::Value request_header_modifier;
     Pause pause;
 };
@@ -44,7 +44,7 @@ struct PatchPodTemplateMetadata {
 // spec.strategy.canary and spec.strategy.blueGreen; the latter is not supported yet.
 struct CanaryStrategy {
     std::vector<CanaryStep> steps;
-    json::Value traffic_routings;           // null when absent
+    std::vector<json::Value> traffic_routings;
     std::optional<meta::IntOrPercent> failure_threshold;
     std::optional<PatchPodTemplateMetadata> patch_pod_template_metadata;
     bool enable_extra_workload_for_canary = false;
@@ -54,7 +54,7 @@ struct CanaryStrategy {
 
 struct BlueGreenStrategy {
     std::vector<CanaryStep> steps;
-    json::Value traffic_routings;
+    std::vector<json::Value> traffic_routings;
     std::optional<meta::IntOrPercent> failure_threshold;
     std::string traffic_routing_ref;
     bool disable_generate_canary_service = false;

@@ -1,0 +1,110 @@
+#include "apis/policy/validate.h"
+
+#include <fmt/format.h>
+
+#include "core/json/doc.h"
+#include "kube/meta/selector.h"
+
+namespace aviary::apis {
+
+namespace {
+
+using json::Value;
+
+class Checker {
+public:
+    std::vector<FieldCause> causes;
+
+    void invalid(std::string field, std::string message) { causes.push_back({"FieldValueInvalid", std::move(field), std::move(message)}); }
+    void unsupported(std::string field, std::string_view what) {
+        causes.push_back({"FieldValueNotSupported", std::move(field), fmt::format("{} is not supported yet", what)});
+    }
+    // Refused when it says anything.
+    void refuse_member(Value const& object, std::string_view key, std::string const& path) {
+        Value const& value = object[key];
+        bool const says = value.is_bool() ? value.as_bool() : value.is_string() ? !value.as_string().empty() : value.size() > 0;
+        if (says) unsupported(fmt::format("{}.{}", path, key), key);
+    }
+
+    void labels(Value const& selector, std::string const& path) {
+        if (selector.is_null()) return;
+        auto const parsed = meta::LabelSelector::from_object(json::Doc::freeze(selector));
+        if (!parsed) invalid(path, parsed.error().message());
+    }
+
+    void selectors(Value const& policy) {
+        json::Array const& selectors = policy.at({"spec", "resourceSelectors"}).array();
+        if (selectors.empty()) causes.push_back({"FieldValueRequired", "spec.resourceSelectors", "at least one resource selector is needed"});
+        std::string_view const ns = policy.at({"metadata", "namespace"}).as_string();
+        for (std::size_t index = 0; index < selectors.size(); ++index) {
+            std::string const path = fmt::format("spec.resourceSelectors[{}]", index);
+            labels(selectors[index]["labelSelector"], path + ".labelSelector");
+            std::string_view const other = selectors[index]["namespace"].as_string();
+            if (!ns.empty() && !other.empty() && other != ns) invalid(path + ".namespace", fmt::format("must be \"{}\", the policy's own namespace", ns));
+        }
+    }
+
+    void affinity(Value const& affinity, std::string const& path) {
+        labels(affinity["labelSelector"], path + ".labelSelector");
+        json::Array const& expressions = affinity["fieldSelector"]["matchExpressions"].array();
+        for (std::size_t index = 0; index < expressions.size(); ++index) {
+            std::string_view const key = expressions[index]["key"].as_string();
+            if (key == "provider" || key == "region" || key == "zone") continue;
+            invalid(fmt::format("{}.fieldSelector.matchExpressions[{}].key", path, index), fmt::format("Unsupported value: \"{}\": must be provider, region or zone", key));
+        }
+    }
+
+    void scheduling(Value const& scheduling, std::string const& path) {
+        std::string_view const type = scheduling["replicaSchedulingType"].as_string();
+        if (!type.empty() && type != "Duplicated" && type != "Divided") {
+            invalid(path + ".replicaSchedulingType", fmt::format("Unsupported value: \"{}\": supported values: \"Divided\", \"Duplicated\"", type));
+        }
+        if (scheduling["replicaDivisionPreference"].as_string() == "Aggregated") unsupported(path + ".replicaDivisionPreference", "Aggregated");
+        refuse_member(scheduling, "customSchedulingType", path);
+        Value const& preference = scheduling["weightPreference"];
+        refuse_member(preference, "dynamicWeight", path + ".weightPreference");
+        json::Array const& weights = preference["staticWeightList"].array();
+        for (std::size_t index = 0; index < weights.size(); ++index) {
+            std::string const at = fmt::format("{}.weightPreference.staticWeightList[{}]", path, index);
+            affinity(weights[index]["targetCluster"], at + ".targetCluster");
+            if (weights[index]["weight"].as_int() < 1) invalid(at + ".weight", "must be at least 1");
+        }
+    }
+
+    void placement(Value const& placement) {
+        std::string const path = "spec.placement";
+        refuse_member(placement, "clusterAffinities", path);
+        refuse_member(placement, "workloadAffinity", path);
+        affinity(placement["clusterAffinity"], path + ".clusterAffinity");
+        scheduling(placement["replicaScheduling"], path + ".replicaScheduling");
+        json::Array const& constraints = placement["spreadConstraints"].array();
+        for (std::size_t index = 0; index < constraints.size(); ++index) {
+            bool const trivial = constraints[index]["maxGroups"].as_int() == 0 && constraints[index]["minGroups"].as_int() <= 1;
+            if (!trivial) unsupported(fmt::format("{}.spreadConstraints[{}]", path, index), "spreading clusters");
+        }
+    }
+
+    void rest(Value const& spec, std::vector<std::string>& warnings) {
+        for (char const* key : {"propagateDeps", "association", "dependentOverrides", "failover", "activationPreference"}) refuse_member(spec, key, "spec");
+        if (spec["preemption"].as_string() == "Always") unsupported("spec.preemption", "Always");
+        Value const& suspension = spec["suspension"];
+        for (char const* key : {"dispatching", "dispatchingOnClusters", "scheduling"}) refuse_member(suspension, key, "spec.suspension");
+        for (char const* key : {"schedulerName", "schedulePriority"}) {
+            Value const& value = spec[key];
+            bool const plain = value.is_null() || (value.is_string() && (value.as_string().empty() || value.as_string() == "default-scheduler"));
+            if (!plain) warnings.push_back(fmt::format("spec.{} is ignored: it is not supported yet", key));
+        }
+    }
+};
+
+}  // namespace
+
+std::vector<FieldCause> validate_policy(Value const& policy, std::vector<std::string>& warnings) {
+    Checker checker;
+    checker.selectors(policy);
+    checker.placement(policy.at({"spec", "placement"}));
+    checker.rest(policy["spec"], warnings);
+    return std::move(checker.causes);
+}
+
+}  // namespace aviary::apis

@@ -1,0 +1,44 @@
+#include "app/member/member.h"
+
+#include "core/async/scope.h"
+#include "kube/control/controller.h"
+#include "member/rollout/controllers.h"
+#include "member/rollout/validation.h"
+#include "member/workload/freeze.h"
+
+namespace aviary::member {
+
+struct Member::Impl {
+    Impl(client::Client const& client, std::string user)
+        : sources(client), rollouts(rollout::make_rollout_controller(client, sources)), batch_releases(rollout::make_batch_release_controller(client, sources)),
+          roller(rollout::make_roller(client, sources)) {
+        admissions.push_back(std::make_shared<rollout::Validation>(&sources.rollouts));
+        admissions.push_back(std::make_shared<workload::Freeze>(sources.rollouts, sources.workloads.replica_sets(), std::move(user)));
+    }
+
+    rollout::Sources sources;
+    std::unique_ptr<control::Controller> rollouts;
+    std::unique_ptr<control::Controller> batch_releases;
+    std::unique_ptr<control::Controller> roller;
+    std::vector<std::shared_ptr<control::Admission>> admissions;
+};
+
+Member::Member(client::Client client, std::string user) : impl_(std::make_unique<Impl>(client, std::move(user))) {}
+Member::~Member() = default;
+
+std::vector<std::shared_ptr<control::Admission>> const& Member::admissions() const { return impl_->admissions; }
+
+Task<void> Member::run(Context ctx) {
+    async::Scope scope(ctx);
+    impl_->sources.run(scope);
+    scope.spawn(impl_->rollouts->run(scope.context()));
+    scope.spawn(impl_->batch_releases->run(scope.context()));
+    scope.spawn(impl_->roller->run(scope.context()));
+    co_await scope.join();
+}
+
+bool Member::ready() const { return impl_->sources.synced(); }
+
+std::vector<control::Wait> Member::waits(meta::ObjectKey const& rollout) const { return impl_->rollouts->waits({"", rollout}); }
+
+}  // namespace aviary::member

@@ -1,0 +1,211 @@
+#include "member/rollout/controllers.h"
+
+#include <map>
+
+#include "apis/rollouts/batch_release.h"
+#include "apis/rollouts/keys.h"
+#include "core/json/parse.h"
+#include "kube/meta/object.h"
+#include "member/rollout/decide.h"
+#include "member/workload/roller.h"
+
+namespace aviary::rollout {
+
+namespace {
+
+using control::Controller;
+using control::Key;
+using control::Plan;
+using json::Doc;
+
+// A status that differs in counts alone is written at most this often.
+constexpr Duration kCountsInterval = std::chrono::seconds(2);
+
+bool is_deployment(Doc const& reference) {
+    return meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps" && reference["kind"].as_string() == "Deployment";
+}
+
+std::vector<std::string> workload_of(Doc const& object) {
+    Doc const reference = object.at({"spec", "workloadRef"});
+    return {meta::ns(object) + "/" + reference["kind"].string() + "/" + reference["name"].string()};
+}
+
+std::vector<Key> keys_of(client::Informer const& informer, std::optional<meta::ObjectKey> const& deployment) {
+    std::vector<Key> keys;
+    if (!deployment) return keys;
+    for (Doc const& each : informer.by_index("workload", deployment->ns + "/Deployment/" + deployment->name)) keys.push_back({"", meta::key_of(each)});
+    return keys;
+}
+
+std::vector<Key> own_key(Doc const& object) { return {{"", meta::key_of(object)}}; }
+
+// Everything of a Deployment marks the objects of `informer` that point at it.
+void watch_workloads(Controller& controller, client::Informer& informer, workload::Sources& workloads) {
+    controller.watch(workloads.deployments(), [&informer](Doc const& object) { return keys_of(informer, meta::key_of(object)); });
+    controller.watch(workloads.replica_sets(),
+                     [&informer, &workloads](Doc const& object) { return keys_of(informer, workloads.deployment_of_replica_set(object)); });
+    controller.watch(workloads.pods(), [&informer, &workloads](Doc const& object) { return keys_of(informer, workloads.deployment_of_pod(object)); });
+}
+
+bool writes_status(Plan const& plan) {
+    for (control::Write const& write : plan.writes) {
+        if (write.subresource == "status") return true;
+    }
+    return false;
+}
+
+// When counts of a key may be written again.
+class CountsTimes {
+public:
+    std::optional<Time> next(Key const& key) const {
+        auto const found = next_.find(key);
+        return found == next_.end() ? std::nullopt : std::optional(found->second);
+    }
+    void note(Key const& key, Plan const& plan, bool exists, Time now) {
+        if (!exists) {
+            next_.erase(key);
+        } else if (writes_status(plan)) {
+            next_[key] = now + kCountsInterval;
+        }
+    }
+
+private:
+    std::map<Key, Time> next_;
+};
+
+std::unique_ptr<workload::Workload> find_workload(Sources& sources, Doc const& owner, Time now) {
+    Doc const reference = owner.at({"spec", "workloadRef"});
+    if (!is_deployment(reference)) return nullptr;
+    workload::DeploymentInputs inputs = sources.workloads.deployment({meta::ns(owner), reference["name"].string()});
+    if (!inputs.deployment.exists() || meta::is_deleting(inputs.deployment)) return nullptr;
+    return workload::observe_deployment(std::move(inputs), now);
+}
+
+class RolloutReconciler final : public control::Reconciler {
+public:
+    RolloutReconciler(client::Client client, Sources& sources) : client_(std::move(client)), sources_(sources) {}
+
+    Plan decide(Key const& key, Time now) override {
+        RolloutSeen seen;
+        seen.rollout = sources_.rollouts.get(key.object);
+        if (!seen.rollout.exists()) {
+            counts_.note(key, {}, false, now);
+            return {};
+        }
+        seen.batch_release = sources_.batch_releases.get(key.object);
+        seen.kind_supported = is_deployment(seen.rollout.at({"spec", "workloadRef"}));
+        auto const workload = find_workload(sources_, seen.rollout, now);
+        seen.workload = workload.get();
+        seen.controlled_by_other = workload != nullptr && controlled_by_other(*workload, key.object.name);
+        seen.counts_after = counts_.next(key);
+        Plan plan = decide_rollout(seen, now);
+        counts_.note(key, plan, true, now);
+        return plan;
+    }
+    client::Client const& client_for(Key const&) override { return client_; }
+
+private:
+    bool controlled_by_other(workload::Workload const& workload, std::string const& name) const {
+        if (workload.facts().controller_uid.empty()) return false;
+        auto const info = json::parse(meta::annotation(workload.object(), apis::kControlInfoAnnotation));
+        if (!info || (*info)["name"].as_string() == name) return false;
+        Doc const holder = sources_.batch_releases.get({meta::ns(workload.object()), (*info)["name"].string()});
+        return holder.exists() && meta::uid(holder) == workload.facts().controller_uid;
+    }
+
+    client::Client client_;
+    Sources& sources_;
+    CountsTimes counts_;
+};
+
+class BatchReleaseReconciler final : public control::Reconciler {
+public:
+    BatchReleaseReconciler(client::Client client, Sources& sources) : client_(std::move(client)), sources_(sources) {}
+
+    Plan decide(Key const& key, Time now) override {
+        BatchReleaseSeen seen;
+        seen.batch_release = sources_.batch_releases.get(key.object);
+        if (!seen.batch_release.exists()) {
+            counts_.note(key, {}, false, now);
+            return {};
+        }
+        auto const workload = find_workload(sources_, seen.batch_release, now);
+        seen.workload = workload.get();
+        seen.counts_after = counts_.next(key);
+        Plan plan = decide_batch_release(seen, now);
+        counts_.note(key, plan, true, now);
+        return plan;
+    }
+    client::Client const& client_for(Key const&) override { return client_; }
+
+private:
+    client::Client client_;
+    Sources& sources_;
+    CountsTimes counts_;
+};
+
+class Roller final : public control::Reconciler {
+public:
+    Roller(client::Client client, Sources& sources) : client_(std::move(client)), sources_(sources) {}
+
+    Plan decide(Key const& key, Time) override {
+        workload::DeploymentInputs const inputs = sources_.workloads.deployment(key.object);
+        if (!inputs.deployment.exists()) return {};
+        std::string const text = meta::annotation(inputs.deployment, apis::kControlInfoAnnotation);
+        if (text.empty()) return {};
+        auto const info = json::parse(text);
+        if (!info) return {};
+        return workload::decide_roll(inputs, sources_.batch_releases.get({key.object.ns, (*info)["name"].string()}));
+    }
+    client::Client const& client_for(Key const&) override { return client_; }
+
+private:
+    client::Client client_;
+    Sources& sources_;
+};
+
+}  // namespace
+
+Sources::Sources(client::Client const& client) : rollouts(client, apis::kRollouts), batch_releases(client, apis::kBatchReleases), workloads(client) {
+    rollouts.add_index("workload", workload_of);
+    batch_releases.add_index("workload", workload_of);
+}
+
+void Sources::run(async::Scope& scope) {
+    scope.spawn(rollouts.run(scope.context()));
+    scope.spawn(batch_releases.run(scope.context()));
+    workloads.run(scope);
+}
+
+bool Sources::synced() const { return rollouts.synced() && batch_releases.synced() && workloads.synced(); }
+
+std::unique_ptr<Controller> make_rollout_controller(client::Client client, Sources& sources) {
+    auto controller = std::make_unique<Controller>(control::ControllerOptions{.name = "rollout"}, std::make_unique<RolloutReconciler>(std::move(client), sources));
+    controller->watch(sources.rollouts, own_key);
+    controller->watch(sources.batch_releases, own_key);
+    watch_workloads(*controller, sources.rollouts, sources.workloads);
+    return controller;
+}
+
+std::unique_ptr<Controller> make_batch_release_controller(client::Client client, Sources& sources) {
+    auto controller = std::make_unique<Controller>(control::ControllerOptions{.name = "batchrelease"}, std::make_unique<BatchReleaseReconciler>(std::move(client), sources));
+    controller->watch(sources.batch_releases, own_key);
+    watch_workloads(*controller, sources.batch_releases, sources.workloads);
+    return controller;
+}
+
+std::unique_ptr<Controller> make_roller(client::Client client, Sources& sources) {
+    auto controller = std::make_unique<Controller>(control::ControllerOptions{.name = "roller"}, std::make_unique<Roller>(std::move(client), sources));
+    workload::Sources& workloads = sources.workloads;
+    controller->watch(workloads.deployments(), own_key);
+    controller->watch(workloads.replica_sets(), [&workloads](Doc const& object) {
+        auto const deployment = workloads.deployment_of_replica_set(object);
+        return deployment ? std::vector<Key>{{"", *deployment}} : std::vector<Key>();
+    });
+    controller->watch(sources.batch_releases, [](Doc const& object) {
+        return std::vector<Key>{{"", {meta::ns(object), object.at({"spec", "workloadRef", "name"}).string()}}};
+    });
+    return controller;
+}
+
+}  // namespace aviary::rollout

@@ -1,0 +1,31 @@
+// The controllers of one member cluster: Rollouts, BatchReleases, and the roller of the Deployments these hold. All on one loop.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "kube/client/client.h"
+#include "kube/client/informer.h"
+#include "kube/control/controller.h"
+#include "member/workload/sources.h"
+
+namespace aviary::rollout {
+
+// The informers of a member's controllers.
+struct Sources {
+    explicit Sources(client::Client const& client);
+
+    client::Informer rollouts;         // index "workload": "namespace/kind/name" of workloadRef
+    client::Informer batch_releases;   // the same
+    workload::Sources workloads;
+
+    void run(async::Scope& scope);
+    bool synced() const;
+};
+
+// Each is to be run with Controller::run; they read from `sources`, which must outlive them.
+std::unique_ptr<control::Controller> make_rollout_controller(client::Client client, Sources& sources);
+std::unique_ptr<control::Controller> make_batch_release_controller(client::Client client, Sources& sources);
+std::unique_ptr<control::Controller> make_roller(client::Client client, Sources& sources);
+
+}  // namespace aviary::rollout

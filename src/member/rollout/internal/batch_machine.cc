@@ -1,0 +1,296 @@
+// One BatchRelease: moves the workload to the batch under its cursor, says when the batch is ready, and at the end gives the
+// workload its own strategy back.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apis/rollouts/batch_release.h"
+#include "apis/rollouts/hash.h"
+#include "apis/rollouts/keys.h"
+#include "kube/meta/object.h"
+#include "member/rollout/decide.h"
+#include "member/rollout/internal/status_write.h"
+#include "member/workload/json_patch.h"
+
+namespace aviary::rollout {
+
+namespace {
+
+using control::Plan;
+using control::Write;
+using json::Value;
+
+constexpr int kMostTransitions = 300;
+
+class BatchMachine {
+public:
+    BatchMachine(BatchReleaseSeen const& seen, Time now) : seen_(seen), now_(now) {}
+
+    Plan run() {
+        if (!seen_.batch_release.exists()) return {};
+        auto release = apis::read_batch_release(seen_.batch_release);
+        if (!release) {
+            plan_.waits.push_back({"Invalid", release.error().message(), std::nullopt, "it is put right", "release owner"});
+            return std::move(plan_);
+        }
+        release_ = std::move(*release);
+        before_ = status_ = release_.status;
+        deleting_ = meta::is_deleting(seen_.batch_release);
+        if (deleting_ && !meta::has_finalizer(seen_.batch_release, apis::kBatchReleaseFinalizer)) return {};
+        if (!deleting_) add_finalizer();
+        status_.observed_generation = meta::generation(seen_.batch_release);
+        status_.message.clear();
+        if (!deleting_ && !supported()) {
+            status_.message = "only rollingStyle Partition of Deployments is supported yet";
+            plan_.waits.push_back({"Unsupported", status_.message, std::nullopt, "the BatchRelease is changed", "release owner"});
+        } else {
+            for (int count = 0; count < kMostTransitions && transition(); ++count) {
+            }
+        }
+        persist();
+        for (Write& each : after_status_) plan_.writes.push_back(std::move(each));
+        return std::move(plan_);
+    }
+
+private:
+    apis::ReleasePlan const& plan() const { return release_.spec.release_plan; }
+    apis::BatchCanaryStatus& batch() { return status_.canary_status; }
+    workload::Facts const& facts() const { return seen_.workload->facts(); }
+    std::int64_t batch_count() const { return std::ssize(plan().batches); }
+    // Its Rollout looks after new versions and after what is left in the end.
+    bool owned() const { return meta::controller_of(seen_.batch_release).has_value(); }
+
+    bool supported() const {
+        bool const style = plan().rolling_style.empty() || plan().rolling_style == apis::batch::kPartitionStyle;
+        return style && !plan().enable_extra_workload_for_canary;
+    }
+
+    void add_finalizer() {
+        if (meta::has_finalizer(seen_.batch_release, apis::kBatchReleaseFinalizer)) return;
+        Value finalizers = seen_.batch_release.at({"metadata", "finalizers"}).thaw();
+        finalizers.push_back(apis::kBatchReleaseFinalizer);
+        write_finalizers(std::move(finalizers), "finalizer");
+    }
+
+    void drop_finalizer() {
+        Value finalizers{json::Array()};
+        for (auto const& [key, each] : seen_.batch_release.at({"metadata", "finalizers"}).elements()) {
+            if (each.as_string() != apis::kBatchReleaseFinalizer) finalizers.push_back(each.as_string());
+        }
+        write_finalizers(std::move(finalizers), "nothing is left to undo");
+    }
+
+    void write_finalizers(Value finalizers, std::string why) {
+        workload::JsonPatch patch(seen_.batch_release);
+        patch.test({"metadata", "finalizers"});
+        patch.set({"metadata", "finalizers"}, std::move(finalizers));
+        Write write;
+        write.verb = Write::Verb::kJsonPatch;
+        write.resource = apis::kBatchReleases;
+        write.key = meta::key_of(seen_.batch_release);
+        write.body = patch.take();
+        write.why = std::move(why);
+        plan_.writes.push_back(std::move(write));
+    }
+
+    bool transition() {
+        if (status_.phase == apis::phase::kCompleted) {
+            if (deleting_) drop_finalizer();
+            return false;
+        }
+        if (deleting_ || status_.phase == apis::phase::kFinalizing || !plan().batch_partition) return finalizing();
+        if (seen_.workload == nullptr) {
+            if (status_.phase == apis::phase::kProgressing) {
+                status_.phase = apis::phase::kFinalizing;
+                return true;
+            }
+            status_.phase = apis::phase::kPreparing;
+            status_.message = "the workload is not found";
+            plan_.waits.push_back({"WorkloadNotFound", status_.message, std::nullopt, "it is created", "release owner"});
+            return false;
+        }
+        if (batch_count() == 0) return false;
+        if (status_.phase != apis::phase::kProgressing) {
+            begin();
+            return true;
+        }
+        return progressing();
+    }
+
+    void begin() {
+        status_.phase = apis::phase::kProgressing;
+        status_.stable_revision = facts().stable_revision;
+        status_.update_revision = facts().update_revision;
+        status_.canary_status = {};
+        batch().batch_state = apis::batch::kUpgrading;
+        note_plan();
+    }
+
+    void note_plan() {
+        status_.observed_release_plan_hash = apis::release_plan_hash(seen_.batch_release);
+        status_.observed_rollout_id = plan().rollout_id;
+        status_.observed_workload_replicas = facts().replicas;
+    }
+
+    bool progressing() {
+        if (status_.observed_release_plan_hash != apis::release_plan_hash(seen_.batch_release)) {
+            bool const other_release = status_.observed_rollout_id != plan().rollout_id;
+            batch().current_batch = other_release ? 0 : std::clamp<std::int64_t>(*plan().batch_partition, 0, batch_count() - 1);
+            batch().batch_state = apis::batch::kUpgrading;
+            note_plan();
+            return true;
+        }
+        if (batch().current_batch >= batch_count()) {
+            begin();
+            return true;
+        }
+        if (facts().replicas != status_.observed_workload_replicas) {
+            batch().batch_state = apis::batch::kUpgrading;
+            status_.observed_workload_replicas = facts().replicas;
+        }
+        if (!seen_.workload->is_current(status_.update_revision)) {
+            if (owned()) {   // its Rollout begins again, or goes back; until then nothing of the new version appears
+                status_.message = "the workload has another version than the one being released";
+                return false;
+            }
+            status_.update_revision = facts().update_revision;
+        }
+        return upgrade();
+    }
+
+    // Brings the current batch about; true when the next one may follow.
+    bool upgrade() {
+        std::int64_t const current = batch().current_batch;
+        auto const& wanted = plan().batches[static_cast<std::size_t>(current)].canary_replicas;
+        std::optional<Write> hold = seen_.workload->hold(seen_.batch_release, wanted);
+        bool const moved = hold.has_value();
+        if (hold) after_status_.push_back(std::move(*hold));
+        std::int64_t const labelled = label(current);
+        batch().updated_replicas = facts().updated;
+        batch().updated_ready_replicas = facts().updated_ready;
+        if (moved || !ready(wanted, labelled)) {
+            batch().batch_state = apis::batch::kUpgrading;
+            batch().batch_ready_time.clear();
+            explain();
+            return false;
+        }
+        if (batch().batch_state != apis::batch::kReady) {
+            batch().batch_state = apis::batch::kReady;
+            batch().batch_ready_time = format_rfc3339(now_);
+        }
+        // Pods are labelled for one batch at a time.
+        if (labelling_ || *plan().batch_partition <= current || current + 1 >= batch_count()) return false;
+        ++batch().current_batch;
+        batch().batch_state = apis::batch::kUpgrading;
+        batch().batch_ready_time.clear();
+        return true;
+    }
+
+    // How many pods carry the release's id once the plan's writes are done.
+    std::int64_t label(std::int64_t current) {
+        if (plan().rollout_id.empty()) return -1;
+        std::vector<std::int64_t> increments;
+        std::int64_t before = 0;
+        for (std::int64_t index = 0; index <= current; ++index) {
+            std::int64_t const share = seen_.workload->share_of(plan().batches[static_cast<std::size_t>(index)].canary_replicas);
+            increments.push_back(std::max<std::int64_t>(0, share - before));
+            before = std::max(before, share);
+        }
+        workload::Labelling labelling = seen_.workload->label(plan().rollout_id, increments);
+        labelling_ = !labelling.writes.empty();
+        for (Write& each : labelling.writes) plan_.writes.push_back(std::move(each));
+        return labelling.labelled;
+    }
+
+    bool ready(meta::IntOrPercent const& wanted, std::int64_t labelled) {
+        std::int64_t const desired = seen_.workload->share_of(wanted);
+        std::int64_t const tolerated = plan().failure_threshold ? plan().failure_threshold->scaled(facts().updated, true) : 0;
+        if (facts().settles_at) plan_.requeue_at(*facts().settles_at, "pods that are going");
+        // With pods that may be unready the old ones cannot all go; else the batch ends when every pod is where it belongs.
+        bool const settled = tolerated > 0 || facts().settled;
+        return facts().updated >= desired && facts().updated_ready + tolerated >= desired && (desired == 0 || facts().updated_ready > 0) &&
+               (labelled < 0 || labelled >= desired) && settled;
+    }
+
+    void explain() {
+        std::vector<control::Wait> const obstacles = seen_.workload->obstacles();
+        for (control::Wait const& each : obstacles) plan_.waits.push_back(each);
+        // What may pass by itself is not worth a write.
+        if (!obstacles.empty() && obstacles.front().reason != "NotReady" && obstacles.front().reason != "PullingImage") {
+            status_.message = obstacles.front().reason + ": " + obstacles.front().message;
+        }
+    }
+
+    bool finalizing() {
+        if (seen_.workload != nullptr && facts().controller_uid == meta::uid(seen_.batch_release)) {
+            plan_.writes.push_back(give_back());
+            return false;
+        }
+        bool const waits = seen_.workload != nullptr && !plan().batch_partition && plan().finalizing_policy == apis::batch::kWaitResume &&
+                           seen_.workload->is_current(status_.update_revision);
+        if (waits && !deleting_ && !promoted()) {
+            status_.phase = apis::phase::kFinalizing;
+            if (facts().settles_at) plan_.requeue_at(*facts().settles_at, "pods that are going");
+            explain();
+            return false;
+        }
+        status_.phase = apis::phase::kCompleted;
+        return deleting_;
+    }
+
+    bool promoted() const {
+        return facts().settled && facts().outdated == 0 && facts().updated >= facts().replicas &&
+               facts().updated_available >= facts().replicas - facts().max_unavailable;
+    }
+
+    Write give_back() {
+        // Without an end to the plan somebody only takes the BatchRelease away: the workload stays as it is, frozen.
+        std::optional<Write> write;
+        if (plan().batch_partition) {
+            write = seen_.workload->let_go();
+        } else {
+            // A template that is neither what was released nor where it came from has been frozen for the next release.
+            bool const known = seen_.workload->is_current(status_.update_revision) || seen_.workload->is_current(status_.stable_revision);
+            bool const success = plan().finalizing_policy == apis::batch::kWaitResume;
+            workload::Restore how;
+            how.keep_frozen = owned() && !known;
+            if (how.keep_frozen && success) how.stable_revision = status_.update_revision;
+            write = seen_.workload->restore(how);
+        }
+        return write ? std::move(*write) : Write();
+    }
+
+    bool only_counts_differ() const {
+        apis::BatchReleaseStatus levelled = status_;
+        levelled.canary_status.updated_replicas = before_.canary_status.updated_replicas;
+        levelled.canary_status.updated_ready_replicas = before_.canary_status.updated_ready_replicas;
+        return levelled == before_;
+    }
+
+    void persist() {
+        bool const goes = deleting_ && status_.phase == apis::phase::kCompleted;
+        if (status_ == before_ || goes) return;
+        if (only_counts_differ() && seen_.counts_after && now_ < *seen_.counts_after) {
+            plan_.requeue_at(*seen_.counts_after, "counts in the status");
+            return;
+        }
+        plan_.writes.push_back(status_write(seen_.batch_release, apis::kBatchReleases, apis::write_batch_release_status(before_),
+                                            apis::write_batch_release_status(status_), {{"metadata", "uid"}, {"status", "phase"}}));
+    }
+
+    BatchReleaseSeen const& seen_;
+    Time now_;
+    apis::BatchRelease release_;
+    apis::BatchReleaseStatus before_;
+    apis::BatchReleaseStatus status_;
+    bool deleting_ = false;
+    bool labelling_ = false;   // pods are being labelled in this plan
+    Plan plan_;
+    std::vector<Write> after_status_;
+};
+
+}  // namespace
+
+control::Plan decide_batch_release(BatchReleaseSeen const& seen, Time now) { return BatchMachine(seen, now).run(); }
+
+}  // namespace aviary::rollout

@@ -1,0 +1,20 @@
+// The conditions of a Rollout, with upstream's way with their timestamps.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "apis/rollouts/rollout.h"
+#include "core/base/time.h"
+
+namespace aviary::rollout {
+
+// Afresh: both timestamps are now.
+void begin_condition(apis::RolloutStatus& status, std::string_view type, std::string_view value, std::string_view reason, std::string_view message, Time now);
+// Changes an existing condition and keeps its timestamps, or begins it. An empty message leaves the old one.
+void change_condition(apis::RolloutStatus& status, std::string_view type, std::string_view value, std::string_view reason, std::string_view message, Time now);
+void drop_condition(apis::RolloutStatus& status, std::string_view type);
+// Of the condition; empty when there is none.
+std::string reason_of(apis::RolloutStatus const& status, std::string_view type);
+
+}  // namespace aviary::rollout

@@ -1,0 +1,86 @@
+// The end of a release: undoing what it did, in upstream's order. Without traffic that is: resume the workload, release control.
+#include "apis/rollouts/keys.h"
+#include "kube/meta/object.h"
+#include "member/rollout/internal/conditions.h"
+#include "member/rollout/internal/machine.h"
+
+namespace aviary::rollout {
+
+using control::Write;
+using json::Value;
+
+namespace {
+
+// How long a cancelled release waits for the old version's pods; after that they come back by themselves.
+constexpr Duration kRollbackPatience = std::chrono::seconds(60);
+
+}  // namespace
+
+bool Machine::finalise(Closing why) {
+    if (seen_.batch_release.exists()) return end_batch_release(why);
+    if (seen_.workload == nullptr) return true;
+    return free_workload(why);
+}
+
+bool Machine::end_batch_release(Closing why) {
+    canary().finalising_step = apis::finalising::kResumeWorkload;
+    follow_batch_release();
+    bool const completed = batch_release_ && batch_release_->status.phase == apis::phase::kCompleted;
+    if (completed || meta::is_deleting(seen_.batch_release) || !batch_release_) {
+        remove_batch_release();
+        wait("Finalising", "the BatchRelease is being removed", "it is gone");
+        return false;
+    }
+    std::string_view const policy = why == Closing::kSuccess ? apis::batch::kWaitResume : apis::batch::kImmediate;
+    auto const& plan = batch_release_->spec.release_plan;
+    if (plan.batch_partition || plan.finalizing_policy != policy) {
+        Write promote;
+        promote.resource = apis::kBatchReleases;
+        promote.key = meta::key_of(seen_.batch_release);
+        promote.body.set({"spec", "releasePlan", "batchPartition"}, nullptr);
+        promote.body.set({"spec", "releasePlan", "finalizingPolicy"}, policy);
+        promote.why = "resume the workload";
+        after_status_.push_back(std::move(promote));
+    }
+    for (control::Wait const& each : seen_.workload != nullptr ? seen_.workload->obstacles() : std::vector<control::Wait>()) plan_.waits.push_back(each);
+    if (plan_.waits.empty()) wait("Finalising", "the workload is getting its own strategy back", "its BatchRelease is completed");
+    return false;
+}
+
+bool Machine::free_workload(Closing why) {
+    bool const regardless = why == Closing::kDisabled || why == Closing::kDeleting;
+    bool const current = status_.canary_status && seen_.workload->is_current(status_.canary_status->canary_revision);
+    bool const marked = held() || (facts().leftovers && !seen_.controlled_by_other && facts().held_by.empty());
+    if (marked && (regardless || current)) {
+        // Before the status says so: a release that is over and a workload that is held would be taken for the next one.
+        write(seen_.workload->restore({}));
+        wait("Finalising", "the workload is getting its own strategy back", "it has it");
+        return false;
+    }
+    if (marked && facts().leftovers) {   // a newer template is frozen already
+        write(seen_.workload->restore({.keep_frozen = true, .stable_revision = {}}));
+        wait("Finalising", "the release is closed before the next one", "its marks are gone");
+        return false;
+    }
+    if (why != Closing::kRollback || !current || (facts().outdated == 0 && facts().settled)) return true;
+    Time const until = parse_rfc3339(canary().last_update_time).value_or(now_) + kRollbackPatience;
+    if (until <= now_) return true;
+    for (control::Wait const& each : seen_.workload->obstacles()) plan_.waits.push_back(each);
+    wait("RollingBack", "pods of the old version are coming back", "all are");
+    plan_.requeue_at(facts().settles_at.value_or(until), "pods come back");
+    return false;
+}
+
+void Machine::remove_batch_release() {
+    if (meta::is_deleting(seen_.batch_release)) return;
+    Write removal;
+    removal.verb = Write::Verb::kDelete;
+    removal.resource = apis::kBatchReleases;
+    removal.key = meta::key_of(seen_.batch_release);
+    removal.delete_options.uid = meta::uid(seen_.batch_release);
+    removal.ignore_not_found = true;
+    removal.why = "release control of the workload";
+    after_status_.push_back(std::move(removal));
+}
+
+}  // namespace aviary::rollout

@@ -1,0 +1,374 @@
+#include "member/rollout/internal/machine.h"
+
+#include <fmt/format.h>
+
+#include "apis/rollouts/hash.h"
+#include "apis/rollouts/keys.h"
+#include "kube/meta/object.h"
+#include "member/rollout/internal/conditions.h"
+#include "member/rollout/internal/status_write.h"
+#include "member/workload/json_patch.h"
+
+namespace aviary::rollout {
+
+using apis::CanaryStatus;
+using control::Plan;
+using control::Write;
+using json::Doc;
+using json::Value;
+
+namespace {
+
+// More transitions than any release has between two waits; a loop ends here, and is resumed with the next change.
+constexpr int kMostTransitions = 300;
+
+}  // namespace
+
+Plan Machine::run() {
+    Doc const& object = seen_.rollout;
+    if (!object.exists()) return {};
+    auto rollout = apis::read_rollout(object);
+    if (!rollout) {
+        wait("Invalid", rollout.error().message(), "the Rollout is put right", "release owner");
+        return std::move(plan_);
+    }
+    rollout_ = std::move(*rollout);
+    if (seen_.batch_release.exists()) {
+        auto batch_release = apis::read_batch_release(seen_.batch_release);
+        if (batch_release) batch_release_ = std::move(*batch_release);
+    }
+    before_ = status_ = rollout_.status;
+    if (meta::is_deleting(object)) {
+        terminate();
+        return std::move(plan_);
+    }
+    mark_objects();
+    status_.observed_generation = meta::generation(object);
+    if (!supported()) {
+        status_.message = "the strategy of this Rollout is not supported yet: only spec.strategy.canary without traffic and extra workload is";
+        wait("Unsupported", status_.message, "the Rollout is changed", "release owner");
+    } else {
+        for (int count = 0; count < kMostTransitions && transition(); ++count) {
+        }
+    }
+    persist();
+    if (supported() && status_.phase == apis::phase::kProgressing) drive_batch_release();
+    for (Write& each : after_status_) plan_.writes.push_back(std::move(each));
+    return std::move(plan_);
+}
+
+bool Machine::supported() const {
+    auto const& strategy = rollout_.spec.strategy;
+    return strategy.canary && !strategy.canary->steps.empty() && strategy.canary->traffic_routings.size() == 0 &&
+           !strategy.canary->enable_extra_workload_for_canary;
+}
+
+// The marks that Rollouts and their workloads always carry: the finalizer, the plan's hash, the workload's type.
+void Machine::mark_objects() {
+    workload::JsonPatch patch(seen_.rollout);
+    if (!meta::has_finalizer(seen_.rollout, apis::kRolloutFinalizer)) {
+        Value finalizers = seen_.rollout.at({"metadata", "finalizers"}).thaw();
+        finalizers.push_back(apis::kRolloutFinalizer);
+        patch.test({"metadata", "finalizers"});
+        patch.set({"metadata", "finalizers"}, std::move(finalizers));
+    }
+    patch.set({"metadata", "annotations", apis::kRolloutHashAnnotation}, apis::plan_hash(seen_.rollout));
+    if (patch.changes()) {
+        Write mark;
+        mark.verb = Write::Verb::kJsonPatch;
+        mark.resource = apis::kRollouts;
+        mark.key = meta::key_of(seen_.rollout);
+        mark.body = patch.take();
+        mark.why = "finalizer and plan hash";
+        write(std::move(mark));
+    }
+    if (seen_.workload == nullptr || !meta::label(seen_.workload->object(), apis::kWorkloadTypeLabel).empty()) return;
+    Write label;
+    label.resource = seen_.workload->resource();
+    label.key = seen_.workload->key();
+    label.body.set({"metadata", "labels", apis::kWorkloadTypeLabel}, seen_.workload->type_label());
+    label.why = "workload type";
+    write(std::move(label));
+}
+
+bool Machine::held() const {
+    return seen_.workload != nullptr && !facts().held_by.empty() && facts().held_by == meta::name(seen_.rollout);
+}
+
+bool Machine::transition() {
+    if (rollout_.spec.disabled || status_.phase == apis::phase::kDisabling) return disabled();
+    if (status_.phase == apis::phase::kDisabled) {
+        status_.phase = apis::phase::kHealthy;
+        status_.message = "rollout is healthy";
+        return true;
+    }
+    if (status_.phase.empty()) {
+        status_.phase = apis::phase::kInitial;
+        return true;
+    }
+    if (seen_.workload == nullptr) return workload_missing();
+    if (status_.phase == apis::phase::kInitial) {
+        status_.phase = apis::phase::kHealthy;
+        status_.message = "rollout is healthy";
+        return true;
+    }
+    if (status_.phase == apis::phase::kHealthy) return healthy();
+    if (status_.phase == apis::phase::kProgressing) return progressing();
+    return false;
+}
+
+bool Machine::disabled() {
+    if (status_.phase == apis::phase::kDisabled) {
+        if (seen_.workload != nullptr) after_status_ = seen_.workload->clean();
+        return false;
+    }
+    if (status_.phase != apis::phase::kDisabling) {
+        bool const busy = status_.phase == apis::phase::kProgressing || held();
+        status_.phase = busy ? apis::phase::kDisabling : apis::phase::kDisabled;
+        status_.message = busy ? "Disabling rollout, release resources" : "Rollout is disabled";
+        return true;
+    }
+    if (!finalise(Closing::kDisabled)) return false;
+    status_.phase = apis::phase::kDisabled;
+    status_.message = "Rollout is disabled";
+    return true;
+}
+
+bool Machine::workload_missing() {
+    apis::RolloutStatus reset;
+    reset.observed_generation = status_.observed_generation;
+    reset.phase = apis::phase::kInitial;
+    reset.message = "Workload Not Found";
+    status_ = std::move(reset);
+    if (seen_.batch_release.exists()) remove_batch_release();
+    auto const& reference = rollout_.spec.workload_ref;
+    if (seen_.kind_supported) {
+        wait("WorkloadNotFound", fmt::format("{} {} does not exist", reference.kind, reference.name), "it is created", "release owner");
+    } else {
+        wait("Unsupported", fmt::format("{} {} is not supported yet", reference.api_version, reference.kind), "another workload is named", "release owner");
+    }
+    return false;
+}
+
+bool Machine::healthy() {
+    if (held()) {
+        // An earlier release's end is shown once before the next begins.
+        if (before_.phase == apis::phase::kProgressing) return false;
+        status_.phase = apis::phase::kProgressing;
+        begin_condition(status_, apis::condition::kProgressing, "True", apis::reason::kInitializing, "Rollout is in Progressing", now_);
+        status_.message = "Rollout is in Progressing";
+        drop_condition(status_, apis::condition::kSucceeded);
+        return true;
+    }
+    if (!status_.canary_status) describe_finished();
+    bool const current = seen_.workload->is_current(canary().canary_revision);
+    if (current && canary().observed_rollout_id != facts().rollout_id) canary().observed_rollout_id = facts().rollout_id;
+    if (current) canary().observed_workload_generation = facts().generation;
+    bool const ours = seen_.batch_release.exists() && meta::controller_of(seen_.batch_release).has_value();
+    if (ours) remove_batch_release();
+    bool const stray = facts().leftovers && facts().held_by.empty() && !seen_.batch_release.exists() && !seen_.controlled_by_other;
+    if (stray) write(seen_.workload->restore({}));
+    for (Write& each : seen_.workload->clean()) after_status_.push_back(std::move(each));
+    return false;
+}
+
+// So that whoever asks whether the release of this version is complete gets an answer without one.
+void Machine::describe_finished() {
+    CanaryStatus& finished = canary();
+    finished.observed_workload_generation = facts().generation;
+    finished.observed_rollout_id = facts().rollout_id;
+    finished.rollout_hash = apis::plan_hash(seen_.rollout);
+    finished.canary_revision = facts().update_revision;
+    finished.stable_revision = facts().stable_revision;
+    finished.pod_template_hash = facts().unit_revision;
+    finished.current_step_index = step_count();
+    finished.next_step_index = -1;
+    finished.current_step_state = apis::step::kCompleted;
+    finished.last_update_time = format_rfc3339(now_);
+    status_.message = "workload deployment is completed";
+}
+
+bool Machine::progressing() {
+    std::string const why = reason_of(status_, apis::condition::kProgressing);
+    if (why == apis::reason::kInitializing) return initializing();
+    if (why == apis::reason::kInRolling || why == apis::reason::kPaused) return in_rolling();
+    if (why == apis::reason::kFinalising) return closing(Closing::kSuccess);
+    if (why == apis::reason::kCancelling) return closing(Closing::kRollback);
+    status_.phase = apis::phase::kHealthy;   // Completed
+    return true;
+}
+
+bool Machine::initializing() {
+    if (seen_.batch_release.exists()) {
+        remove_batch_release();
+        wait("Initializing", "the BatchRelease of an earlier release is being removed", "it is gone");
+        return false;
+    }
+    status_.canary_status.emplace();
+    CanaryStatus& fresh = canary();
+    fresh.observed_workload_generation = facts().generation;
+    fresh.observed_rollout_id = facts().rollout_id;
+    fresh.rollout_hash = apis::plan_hash(seen_.rollout);
+    fresh.stable_revision = facts().stable_revision;
+    fresh.canary_revision = facts().update_revision;
+    fresh.pod_template_hash = facts().unit_revision;
+    fresh.current_step_index = 1;
+    fresh.next_step_index = next_of(1);
+    enter(apis::step::kBeforeUpgrade);
+    if (facts().rolled_back) {   // the old version was put back before anything happened
+        reason("True", apis::reason::kCancelling, "The workload has been rolled back and the rollout process will be canceled");
+    } else {
+        reason("True", apis::reason::kInRolling, "Rollout is in Progressing");
+    }
+    return true;
+}
+
+bool Machine::in_rolling() {
+    if (!status_.canary_status) {
+        reason("True", apis::reason::kInitializing, "Rollout is in Progressing");
+        return true;
+    }
+    bool const current = seen_.workload->is_current(canary().canary_revision);
+    if (facts().rolled_back && !current) {
+        event("Progressing", "workload has been rollback, then rollout is canceled");
+        canary().canary_revision = facts().update_revision;
+        canary().last_update_time = format_rfc3339(now_);
+        reason("True", apis::reason::kCancelling, "The workload has been rolled back and the rollout process will be canceled");
+        return true;
+    }
+    bool const was_paused = reason_of(status_, apis::condition::kProgressing) == apis::reason::kPaused;
+    if (rollout_.spec.strategy.paused) {
+        if (!was_paused) reason("True", apis::reason::kPaused, "Rollout has been paused, you can resume it by kube-cli");
+        wait("Paused", "spec.strategy.paused is true", "it is resumed", "release owner");
+        follow_batch_release();
+        return false;
+    }
+    if (was_paused) {
+        reason("True", apis::reason::kInRolling, "Rollout is in Progressing");
+        return true;
+    }
+    if (!canary().canary_revision.empty() && !current) return new_version();
+    canary().observed_rollout_id = facts().rollout_id;
+    canary().observed_workload_generation = facts().generation;
+    if (canary().rollout_hash != apis::plan_hash(seen_.rollout)) return plan_changed();
+    return step();
+}
+
+bool Machine::new_version() {
+    if (seen_.batch_release.exists()) {
+        if (!meta::is_deleting(seen_.batch_release)) event("Progressing", "workload continuous publishing canaryRevision, then restart publishing");
+        remove_batch_release();
+        wait("Initializing", "a newer version is about to be released: the BatchRelease of the one before is being removed", "it is gone");
+        return false;
+    }
+    reason("True", apis::reason::kInitializing, "Workload is continuous release");
+    return true;
+}
+
+bool Machine::closing(Closing why) {
+    if (!finalise(why)) return false;
+    bool const success = why == Closing::kSuccess;
+    change_condition(status_, apis::condition::kProgressing, "False", apis::reason::kCompleted,
+                     success ? "Rollout progressing has been completed" : "Rollout progressing has been canceled", now_);
+    status_.message = success ? "Rollout progressing has been completed" : "Rollout progressing has been canceled";
+    change_condition(status_, apis::condition::kSucceeded, success ? "True" : "False", "", "", now_);
+    canary().finalising_step = apis::finalising::kEnd;
+    return true;
+}
+
+void Machine::terminate() {
+    if (!meta::has_finalizer(seen_.rollout, apis::kRolloutFinalizer)) return;
+    if (status_.phase != apis::phase::kTerminating) {
+        status_.phase = apis::phase::kTerminating;
+        status_.message = "Rollout is in terminating";
+        begin_condition(status_, apis::condition::kTerminating, "True", apis::reason::kInTerminating, "Rollout is in terminating", now_);
+    }
+    if (!finalise(Closing::kDeleting)) {
+        persist();
+        for (Write& each : after_status_) plan_.writes.push_back(std::move(each));
+        return;
+    }
+    if (seen_.workload != nullptr) {
+        for (Write& each : seen_.workload->clean()) write(std::move(each));
+    }
+    workload::JsonPatch patch(seen_.rollout);
+    Value finalizers{json::Array()};
+    for (auto const& [key, each] : seen_.rollout.at({"metadata", "finalizers"}).elements()) {
+        if (each.as_string() != apis::kRolloutFinalizer) finalizers.push_back(each.as_string());
+    }
+    patch.test({"metadata", "finalizers"});
+    patch.set({"metadata", "finalizers"}, std::move(finalizers));
+    Write release;
+    release.verb = Write::Verb::kJsonPatch;
+    release.resource = apis::kRollouts;
+    release.key = meta::key_of(seen_.rollout);
+    release.body = patch.take();
+    release.why = "nothing is left to undo";
+    write(std::move(release));
+}
+
+bool Machine::only_counts_differ() const {
+    apis::RolloutStatus levelled = status_;
+    if (levelled.canary_status && before_.canary_status) {
+        levelled.canary_status->canary_replicas = before_.canary_status->canary_replicas;
+        levelled.canary_status->canary_ready_replicas = before_.canary_status->canary_ready_replicas;
+        levelled.canary_status->message = before_.canary_status->message;
+        levelled.canary_status->observed_workload_generation = before_.canary_status->observed_workload_generation;
+    }
+    return levelled == before_;
+}
+
+void Machine::persist() {
+    if (status_.canary_status) {
+        status_.current_step_index = status_.canary_status->current_step_index;
+        status_.current_step_state = status_.canary_status->current_step_state;
+    }
+    if (status_ == before_) return;
+    if (only_counts_differ() && seen_.counts_after && now_ < *seen_.counts_after) {
+        plan_.requeue_at(*seen_.counts_after, "counts in the status");
+        return;
+    }
+    write(status_write(seen_.rollout, apis::kRollouts, apis::write_rollout_status(before_), apis::write_rollout_status(status_),
+                       {{"status", "phase"},
+                        {"status", "canaryStatus", "currentStepIndex"},
+                        {"status", "canaryStatus", "currentStepState"},
+                        {"status", "canaryStatus", "nextStepIndex"}}));
+}
+
+CanaryStatus& Machine::canary() {
+    if (!status_.canary_status) status_.canary_status.emplace();
+    return *status_.canary_status;
+}
+
+void Machine::enter(std::string_view state) {
+    canary().current_step_state = state;
+    canary().last_update_time = format_rfc3339(now_);
+}
+
+void Machine::reason(std::string_view status, std::string_view reason, std::string_view message) {
+    change_condition(status_, apis::condition::kProgressing, status, reason, message, now_);
+    status_.message = message;
+}
+
+void Machine::event(std::string reason, std::string message) {
+    Value regarding{json::Object{{"apiVersion", apis::kRollouts.api_version()},
+                                 {"kind", "Rollout"},
+                                 {"namespace", meta::ns(seen_.rollout)},
+                                 {"name", meta::name(seen_.rollout)},
+                                 {"uid", meta::uid(seen_.rollout)}}};
+    plan_.events.push_back({std::move(regarding), "Normal", std::move(reason), std::move(message)});
+}
+
+void Machine::wait(std::string reason, std::string message, std::string ends_when, std::string who) {
+    std::optional<Time> since;
+    if (status_.canary_status) since = parse_rfc3339(status_.canary_status->last_update_time);
+    plan_.waits.push_back({std::move(reason), std::move(message), since, std::move(ends_when), std::move(who)});
+}
+
+void Machine::write(std::optional<Write> write) {
+    if (write) plan_.writes.push_back(std::move(*write));
+}
+
+control::Plan decide_rollout(RolloutSeen const& seen, Time now) { return Machine(seen, now).run(); }
+
+}  // namespace aviary::rollout

@@ -1,0 +1,80 @@
+// The state machine of one Rollout: collects in one pass what is to be written. See decide.h.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apis/rollouts/batch_release.h"
+#include "apis/rollouts/rollout.h"
+#include "member/rollout/decide.h"
+
+namespace aviary::rollout {
+
+class Machine {
+public:
+    Machine(RolloutSeen const& seen, Time now) : seen_(seen), now_(now) {}
+    control::Plan run();
+
+private:
+    // Why a release is being closed; decides what is waited for.
+    enum class Closing { kSuccess, kRollback, kDisabled, kDeleting };
+
+    // machine.cc: phases. Each answers whether another transition may follow at once.
+    void mark_objects();
+    bool transition();
+    bool disabled();
+    bool workload_missing();
+    bool healthy();
+    bool progressing();
+    bool initializing();
+    bool in_rolling();
+    bool new_version();
+    bool closing(Closing why);
+    void terminate();
+    void describe_finished();
+    void persist();
+    bool only_counts_differ() const;
+
+    // steps.cc: the step machine.
+    bool plan_changed();
+    bool step();
+    bool jump();
+    bool paused_step();
+    bool upgraded() const;
+    void follow_batch_release();
+    void drive_batch_release();
+    json::Value wanted_spec() const;
+    std::string batch_release_hash() const;
+
+    // finalise.cc: true when nothing of the release is left to be undone.
+    bool finalise(Closing why);
+    bool end_batch_release(Closing why);
+    bool free_workload(Closing why);
+    void remove_batch_release();
+
+    apis::CanaryStatus& canary();
+    std::vector<apis::CanaryStep> const& steps() const { return rollout_.spec.strategy.canary->steps; }
+    std::int64_t step_count() const { return std::ssize(steps()); }
+    std::int64_t next_of(std::int64_t index) const { return index < step_count() ? index + 1 : -1; }
+    std::int64_t share_of_step(std::int64_t index) const;
+    workload::Facts const& facts() const { return seen_.workload->facts(); }
+    bool supported() const;
+    bool held() const;
+    void enter(std::string_view state);
+    void reason(std::string_view status, std::string_view reason, std::string_view message);
+    void event(std::string reason, std::string message);
+    void wait(std::string reason, std::string message, std::string ends_when, std::string who = {});
+    void write(std::optional<control::Write> write);
+
+    RolloutSeen const& seen_;
+    Time now_;
+    apis::Rollout rollout_;
+    std::optional<apis::BatchRelease> batch_release_;
+    apis::RolloutStatus before_;
+    apis::RolloutStatus status_;
+    control::Plan plan_;
+    std::vector<control::Write> after_status_;   // what follows from the new status
+};
+
+}  // namespace aviary::rollout

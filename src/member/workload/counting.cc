@@ -1,0 +1,17 @@
+#include "member/workload/counting.h"
+
+#include <algorithm>
+
+namespace aviary::workload {
+
+std::int64_t share_of(meta::IntOrPercent const& step, std::int64_t replicas) {
+    return std::clamp<std::int64_t>(step.scaled(replicas, true), 0, std::max<std::int64_t>(replicas, 0));
+}
+
+std::int64_t deployment_share_of(meta::IntOrPercent const& step, std::int64_t replicas) {
+    std::int64_t const share = share_of(step, replicas);
+    bool const partial = step.percent && step.value != 100;
+    return replicas > 1 && partial ? std::min(share, replicas - 1) : share;
+}
+
+}  // namespace aviary::workload

@@ -1,0 +1,16 @@
+// How many units a step asks for. Units are what a workload kind counts: pods of a Deployment.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kube/meta/int_or_percent.h"
+
+namespace aviary::workload {
+
+// The share of `replicas`, rounded up and clamped to 0…replicas.
+std::int64_t share_of(meta::IntOrPercent const& step, std::int64_t replicas);
+// … of a Deployment: a percentage other than "100%" leaves at least one old pod when there are two or more.
+std::int64_t deployment_share_of(meta::IntOrPercent const& step, std::int64_t replicas);
+
+}  // namespace aviary::workload

@@ -1,0 +1,151 @@
+#include "member/workload/freeze.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apis/rollouts/keys.h"
+#include "core/json/write.h"
+#include "kube/meta/object.h"
+#include "member/workload/internal/replica_sets.h"
+#include "member/workload/internal/strategy.h"
+
+namespace aviary::workload {
+
+namespace {
+
+using json::Doc;
+using json::Value;
+
+constexpr std::string_view kAnnotations[] = {apis::kInProgressingAnnotation, apis::kControlInfoAnnotation, apis::kDeploymentStrategyAnnotation,
+                                             apis::kDeploymentExtraStatusAnnotation, apis::kOriginalDeploymentStrategyAnnotation};
+constexpr std::string_view kLabels[] = {apis::kStableRevisionLabel, apis::kAdvancedDeploymentLabel};
+
+std::string_view annotation(Value const& object, std::string_view key) { return object.at({"metadata", "annotations"})[key].as_string(); }
+
+// A replace that knows nothing of the release takes its marks along; they stay.
+void keep_marks(Value& object, Doc const& old) {
+    for (std::string_view key : kAnnotations) {
+        std::string const mark = meta::annotation(old, key);
+        if (!mark.empty() && annotation(object, key).empty()) object.set({"metadata", "annotations", key}, mark);
+    }
+    for (std::string_view key : kLabels) {
+        std::string const mark = meta::label(old, key);
+        if (!mark.empty() && object.at({"metadata", "labels"})[key].as_string().empty()) object.set({"metadata", "labels", key}, mark);
+    }
+}
+
+void restore_strategy(Value& object, Strategy const& strategy) {
+    if (object.at({"spec", "strategy", "type"}).as_string() != "Recreate" || strategy.original_type == "Recreate") return;
+    Value restored{json::Object{{"type", "RollingUpdate"}}};
+    if (strategy.rolling_update.is_object()) restored["rollingUpdate"] = strategy.rolling_update;
+    object.set({"spec", "strategy"}, std::move(restored));
+}
+
+// What an earlier release, also of another controller, did not take away.
+void drop_leftovers(Value& object) {
+    if (auto const strategy = parse_strategy(annotation(object, apis::kDeploymentStrategyAnnotation))) restore_strategy(object, *strategy);
+    if (Value* annotations = object["metadata"].find("annotations")) {
+        for (std::string_view key : kAnnotations) annotations->erase(key);
+    }
+    if (Value* labels = object["metadata"].find("labels")) {
+        for (std::string_view key : kLabels) labels->erase(key);
+    }
+}
+
+void begin(Value& object, FreezeInputs const& inputs, Doc const& after) {
+    drop_leftovers(object);
+    std::string const stable = stable_revision_for(after.at({"spec", "template"}), inputs.replica_sets);
+    if (!stable.empty()) object.set({"metadata", "labels", apis::kStableRevisionLabel}, stable);
+    object.set({"metadata", "annotations", apis::kInProgressingAnnotation}, json::write(Value(json::Object{{"rolloutName", inputs.rollout}})));
+    object.set({"spec", "paused"}, true);
+}
+
+void keep_partition(Value& object, Strategy strategy, bool new_revision) {
+    object.set({"spec", "paused"}, true);
+    Value const update = object.at({"spec", "strategy", "rollingUpdate"});
+    bool const rolling = object.at({"spec", "strategy", "type"}).as_string() != "Recreate";
+    if (update.is_object() && update.size() > 0) strategy.rolling_update = update;
+    if (rolling || update.is_object()) object.set({"spec", "strategy"}, json::Object{{"type", "Recreate"}});
+    if (new_revision) strategy.paused = true;
+    object.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}, strategy.to_text());
+}
+
+// A write that does not come from the release may not lift what holds it.
+void keep_frozen(Value& object, Doc const& old) {
+    object.set({"spec", "paused"}, true);
+    bool const was_recreate = old.at({"spec", "strategy", "type"}).as_string() == "Recreate";
+    if (object.at({"spec", "strategy", "type"}).as_string() == "Recreate" && !was_recreate) object.set({"spec", "strategy"}, old.at({"spec", "strategy"}).thaw());
+}
+
+}  // namespace
+
+bool revision_changes(Doc const& before, Doc const& after) {
+    if (!same_template(before.at({"spec", "template"}), after.at({"spec", "template"}))) return true;
+    std::string const id = meta::annotation(after, apis::kRolloutIdLabel);
+    return !id.empty() && id != meta::annotation(before, apis::kRolloutIdLabel);
+}
+
+void freeze_deployment(Value& object, FreezeInputs const& inputs) {
+    bool const was_progressing = !meta::annotation(inputs.old, apis::kInProgressingAnnotation).empty();
+    if (was_progressing && !inputs.from_controller) keep_marks(object, inputs.old);
+    Doc const after = Doc::freeze(object);
+    bool const new_revision = revision_changes(inputs.old, after);
+    if (meta::annotation(after, apis::kInProgressingAnnotation).empty()) {
+        bool const running = std::ranges::any_of(inputs.replica_sets, [](Doc const& set) { return set.at({"spec", "replicas"}).as_int(1) > 0; });
+        if (new_revision && running && after.at({"spec", "replicas"}).as_int(1) != 0) begin(object, inputs, after);
+        return;
+    }
+    std::optional<Strategy> strategy = strategy_of(after);
+    if (strategy && strategy->style == apis::batch::kPartitionStyle) {
+        keep_partition(object, std::move(*strategy), new_revision);
+    } else {
+        keep_frozen(object, inputs.old);
+    }
+}
+
+Freeze::Freeze(client::Informer& rollouts, client::Informer& replica_sets, std::string controller_user)
+    : rollouts_(rollouts), replica_sets_(replica_sets), controller_user_(std::move(controller_user)) {}
+
+bool Freeze::matches(control::AdmissionRequest const& request) const {
+    if (request.operation != control::Operation::kUpdate || !request.subresource.empty()) return false;
+    if (request.resource.group != "apps" || request.resource.resource != "deployments") return false;
+    bool const releasing = !meta::annotation(request.old_object, apis::kInProgressingAnnotation).empty() ||
+                           !annotation(request.object, apis::kInProgressingAnnotation).empty();
+    return releasing || revision_changes(request.old_object, Doc::freeze(request.object));
+}
+
+std::string Freeze::rollout_for(control::AdmissionRequest const& request) const {
+    for (Doc const& rollout : rollouts_.list(request.key.ns)) {
+        Doc const reference = rollout.at({"spec", "workloadRef"});
+        bool const points = meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps" &&
+                            reference["kind"].as_string() == "Deployment" && reference["name"].as_string() == request.key.name;
+        bool const in_force = !meta::is_deleting(rollout) && rollout.at({"status", "phase"}).as_string() != apis::phase::kDisabled &&
+                              rollout.at({"spec", "strategy"}).size() > 0;
+        if (points && in_force) return meta::name(rollout);
+    }
+    return {};
+}
+
+Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
+    for (client::Informer* informer : {&rollouts_, &replica_sets_}) {
+        if (informer->synced()) continue;
+        Status const synced = co_await informer->wait_synced(ctx.with_timeout(std::chrono::seconds(5)));
+        if (synced) continue;
+        bool const labelled = !meta::label(request.old_object, apis::kWorkloadTypeLabel).empty();
+        if (!labelled) co_return Status{};
+        co_return fail(ErrorCode::kUnavailable,
+                       fmt::format("the rollout controller does not see {} yet: a new version of {} could not be held back; try again", informer->resource().resource,
+                                   request.key.to_string()));
+    }
+    FreezeInputs inputs;
+    inputs.old = request.old_object;
+    inputs.rollout = rollout_for(request);
+    if (inputs.rollout.empty()) co_return Status{};
+    inputs.replica_sets = replica_sets_.by_index("controller", meta::uid(request.old_object));
+    inputs.from_controller = request.user.name == controller_user_;
+    freeze_deployment(request.object, inputs);
+    co_return Status{};
+}
+
+}  // namespace aviary::workload

@@ -1,0 +1,111 @@
+#include "member/workload/internal/pods.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "kube/meta/object.h"
+
+namespace aviary::workload {
+
+namespace {
+
+using json::Doc;
+
+// Long enough for a pod that ends when told to; a pod that drains longer than this does not hold a release up.
+constexpr Duration kLeaveTime = std::chrono::seconds(5);
+
+struct Obstacle {
+    int rank;            // the worst first
+    std::string reason;
+    std::string detail;
+    std::string ends_when;
+    std::string who;
+};
+
+Obstacle pending(Doc const& pod) {
+    Doc const scheduled = meta::condition(pod, "PodScheduled");
+    std::string const message = scheduled["message"].string();
+    if (message.find("nvidia.com/gpu") != std::string::npos || message.find("amd.com/gpu") != std::string::npos) {
+        return {2, "InsufficientGPU", message, "a GPU is free for each of them", "cluster owner"};
+    }
+    return {3, "Unschedulable", message, "a node takes them", "cluster owner"};
+}
+
+Obstacle waiting(Doc const& status) {
+    Doc const state = status.at({"state", "waiting"});
+    std::string_view const reason = state["reason"].as_string();
+    std::string const detail = fmt::format("container {}: {}", status["name"].as_string(), state["message"].as_string(reason));
+    if (reason == "CrashLoopBackOff") return {0, "CrashLooping", detail, "the container stays up", "release owner"};
+    if (reason == "ErrImagePull" || reason == "ImagePullBackOff" || reason == "InvalidImageName") {
+        return {1, "ImagePullFailed", detail, "the image can be pulled", "release owner"};
+    }
+    return {5, "PullingImage", detail, "the container starts", ""};
+}
+
+Obstacle obstacle_of(Doc const& pod) {
+    if (meta::condition(pod, "PodScheduled")["status"].as_string() == "False") return pending(pod);
+    for (char const* list : {"initContainerStatuses", "containerStatuses"}) {
+        for (auto const& [key, status] : pod.at({"status", list}).elements()) {
+            if (status.at({"state", "waiting"}).exists() && !status["ready"].as_bool()) return waiting(status);
+            Doc const terminated = status.at({"state", "terminated"});
+            if (terminated.exists() && terminated["exitCode"].as_int() != 0) {
+                return {0, "CrashLooping", fmt::format("container {}: exit code {}", status["name"].as_string(), terminated["exitCode"].as_int()),
+                        "the container stays up", "release owner"};
+            }
+        }
+    }
+    if (pod.at({"status", "phase"}).as_string() == "Running") {
+        return {4, "NotReady", "running, and its readiness probe does not pass yet", "it is ready", ""};
+    }
+    return {6, "NotReady", "not started yet", "it is ready", ""};
+}
+
+}  // namespace
+
+bool is_active(Doc const& pod) {
+    std::string_view const phase = pod.at({"status", "phase"}).as_string();
+    return !meta::is_deleting(pod) && phase != "Failed" && phase != "Succeeded";
+}
+
+bool is_ready(Doc const& pod) { return meta::condition_is_true(pod, "Ready"); }
+
+std::optional<Time> counted_until(Doc const& pod, Time now) {
+    auto const gone = parse_rfc3339(pod.at({"metadata", "deletionTimestamp"}).as_string());
+    if (!gone) return std::nullopt;
+    auto const grace = std::chrono::seconds(pod.at({"metadata", "deletionGracePeriodSeconds"}).as_int(30));
+    Time const until = *gone - grace + kLeaveTime;
+    if (until <= now) return std::nullopt;
+    return until;
+}
+
+std::vector<control::Wait> obstacles_of(std::vector<Doc> const& pods) {
+    struct Group {
+        Obstacle obstacle;
+        std::string pod;
+        int count = 0;
+        std::optional<Time> since;
+    };
+    std::map<std::pair<int, std::string>, Group> groups;
+    for (Doc const& pod : pods) {
+        if (!is_active(pod) || is_ready(pod)) continue;
+        Obstacle obstacle = obstacle_of(pod);
+        Group& group = groups[{obstacle.rank, obstacle.reason}];
+        if (group.count++ == 0) {
+            group.obstacle = std::move(obstacle);
+            group.pod = meta::name(pod);
+        }
+        auto const created = meta::created(pod);
+        if (created && (!group.since || *created < *group.since)) group.since = created;
+    }
+    std::vector<control::Wait> waits;
+    for (auto const& [key, group] : groups) {
+        std::string const others = group.count > 1 ? fmt::format(" (and {} more)", group.count - 1) : "";
+        waits.push_back({group.obstacle.reason, fmt::format("pod {}{}: {}", group.pod, others, group.obstacle.detail), group.since,
+                         group.obstacle.ends_when, group.obstacle.who});
+    }
+    return waits;
+}
+
+}  // namespace aviary::workload

@@ -1,0 +1,23 @@
+// Pods as a release sees them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/time.h"
+#include "core/json/doc.h"
+#include "kube/control/plan.h"
+
+namespace aviary::workload {
+
+// Neither finished nor told to go.
+bool is_active(json::Doc const& pod);
+bool is_ready(json::Doc const& pod);
+// How long a pod that was told to go is still counted as there; absent when it is not any more, or was not told to go.
+std::optional<Time> counted_until(json::Doc const& pod, Time now);
+
+// Why active pods are not ready: one wait for each reason, the worst first.
+std::vector<control::Wait> obstacles_of(std::vector<json::Doc> const& pods);
+
+}  // namespace aviary::workload

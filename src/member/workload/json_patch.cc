@@ -1,0 +1,58 @@
+#include "member/workload/json_patch.h"
+
+#include <utility>
+
+#include "core/json/patch.h"
+
+namespace aviary::workload {
+
+namespace {
+
+std::string pointer(JsonPatch::Path const& path, std::size_t length) {
+    std::string result;
+    for (std::size_t index = 0; index < length; ++index) result += "/" + json::escape_pointer(path[index]);
+    return result;
+}
+
+}  // namespace
+
+json::Doc JsonPatch::at(Path const& path) const {
+    json::Doc found = object_;
+    for (std::string_view key : path) found = found[key];
+    return found;
+}
+
+json::Object& JsonPatch::add(std::string_view operation, Path const& path) {
+    operations_.push_back(json::Object{{"op", operation}, {"path", pointer(path, path.size())}});
+    return operations_.back().make_object();
+}
+
+void JsonPatch::test(Path const& path) {
+    json::Doc const seen = at(path);
+    if (seen.exists()) add("test", path)["value"] = seen.thaw();
+}
+
+void JsonPatch::set(Path const& path, json::Value value) {
+    json::Doc const seen = at(path);
+    if (seen.exists() && seen == json::Doc::freeze(value)) return;
+    json::Doc parent = object_;
+    for (std::size_t length = 1; length < path.size(); ++length) {
+        parent = parent[path[length - 1]];
+        if (parent.is_object()) continue;
+        std::string const place = pointer(path, length);
+        if (!created_.insert(place).second) continue;
+        operations_.push_back(json::Object{{"op", "add"}, {"path", place}, {"value", json::Object()}});
+    }
+    add("add", path)["value"] = std::move(value);
+    changes_ = true;
+}
+
+void JsonPatch::remove(Path const& path) {
+    if (!at(path).exists()) return;
+    add("remove", path);
+    changes_ = true;
+}
+
+json::Value JsonPatch::take() { return json::Value(std::move(operations_)); }
+
+}  // namespace aviary::workload

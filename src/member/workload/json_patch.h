@@ -1,0 +1,41 @@
+// JsonPatch: builds an RFC 6902 patch whose tests say what was observed, so that a write over somebody else's change fails.
+#pragma once
+
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json/doc.h"
+#include "core/json/value.h"
+
+namespace aviary::workload {
+
+class JsonPatch {
+public:
+    using Path = std::vector<std::string_view>;
+
+    // The object the patch is for; it tells which parents exist.
+    explicit JsonPatch(json::Doc object) : object_(std::move(object)) {}
+
+    // What was observed there; nothing when nothing was, as JSON Patch cannot say so.
+    void test(Path const& path);
+    // Creates missing parents. Nothing when the value is there already.
+    void set(Path const& path, json::Value value);
+    // Nothing when it is not there.
+    void remove(Path const& path);
+
+    bool changes() const { return changes_; }
+    json::Value take();
+
+private:
+    json::Doc at(Path const& path) const;
+    json::Object& add(std::string_view operation, Path const& path);
+
+    json::Doc object_;
+    json::Array operations_;
+    std::set<std::string> created_;
+    bool changes_ = false;
+};
+
+}  // namespace aviary::workload

@@ -1,0 +1,262 @@
+#include "member/workload/roller.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "apis/rollouts/keys.h"
+#include "core/json/parse.h"
+#include "kube/meta/object.h"
+#include "member/workload/counting.h"
+#include "member/workload/internal/replica_sets.h"
+#include "member/workload/internal/strategy.h"
+#include "member/workload/json_patch.h"
+
+namespace aviary::workload {
+
+namespace {
+
+using control::Plan;
+using control::Write;
+using json::Doc;
+using json::Value;
+
+constexpr std::string_view kRevision = "deployment.kubernetes.io/revision";
+constexpr std::string_view kDesired = "deployment.kubernetes.io/desired-replicas";
+constexpr std::string_view kMaximum = "deployment.kubernetes.io/max-replicas";
+
+// Annotations that a ReplicaSet does not take over from its Deployment.
+bool stays_behind(std::string_view key) {
+    return key == kRevision || key == kDesired || key == kMaximum || key == "deployment.kubernetes.io/revision-history" ||
+           key == "kubectl.kubernetes.io/last-applied-configuration" || key == "deprecated.deployment.rollback.to" ||
+           key.starts_with("rollouts.kruise.io/") || key == apis::kControlInfoAnnotation;
+}
+
+class Roll {
+public:
+    Roll(DeploymentInputs const& inputs, Strategy strategy)
+        : deployment_(inputs.deployment), strategy_(std::move(strategy)), sets_(deployment_, inputs.replica_sets),
+          replicas_(deployment_.at({"spec", "replicas"}).as_int(1)), limit_(deployment_share_of(strategy_.partition, replicas_)),
+          budget_(budget_of(strategy_.rolling_update, replicas_)) {}
+
+    Plan run() {
+        for (ReplicaSet const& set : sets_.all) sizes_[set.name()] = set.wanted;
+        stable_ = sets_.stable(meta::label(deployment_, apis::kStableRevisionLabel));
+        if (replicas_ == 0) {
+            to_zero();
+        } else if (!strategy_.paused && sets_.current == nullptr && limit_ > 0) {
+            create();
+        } else {
+            grow();
+            shrink();
+        }
+        write_sizes();
+        return std::move(plan_);
+    }
+
+private:
+    // How many pods the ReplicaSet is to have in the end.
+    std::int64_t target(ReplicaSet const& set) const {
+        if (&set == sets_.current) {
+            if (strategy_.paused) return stable_ == nullptr ? replicas_ : std::min(set.wanted, replicas_);
+            return stable_ == nullptr ? replicas_ : limit_;
+        }
+        if (&set != stable_) return strategy_.paused ? std::min(set.wanted, replicas_ - kept_current()) : 0;
+        return std::max<std::int64_t>(0, replicas_ - kept_current() - kept_between());
+    }
+
+    // Pods of the current template in the end.
+    std::int64_t kept_current() const {
+        if (sets_.current == nullptr) return 0;
+        return strategy_.paused ? std::min(sets_.current->wanted, replicas_) : limit_;
+    }
+
+    // Pods of versions in between that stay: while a new template waits for its first step, nothing is replaced.
+    std::int64_t kept_between() const {
+        if (!strategy_.paused) return 0;
+        std::int64_t total = 0;
+        for (ReplicaSet const& set : sets_.all) {
+            if (&set != sets_.current && &set != stable_) total += set.wanted;
+        }
+        return std::min(total, replicas_ - kept_current());
+    }
+
+    std::int64_t total() const {
+        std::int64_t sum = 0;
+        for (auto const& [name, size] : sizes_) sum += size;
+        return sum;
+    }
+
+    void grow_one(ReplicaSet const* set) {
+        if (set == nullptr) return;
+        std::int64_t& size = sizes_[set->name()];
+        std::int64_t const room = replicas_ + budget_.surge - total();
+        std::int64_t const more = std::min(room, target(*set) - size);
+        if (more > 0) size += more;
+    }
+
+    void grow() {
+        grow_one(sets_.current);
+        grow_one(stable_);
+    }
+
+    // Sets that have too many pods: versions in between first, the oldest of them first; then the stable one; then the new one.
+    std::vector<ReplicaSet const*> shrinking() const {
+        std::vector<ReplicaSet const*> result;
+        for (ReplicaSet const& set : sets_.all) {
+            if (&set != stable_ && &set != sets_.current) result.push_back(&set);
+        }
+        if (stable_ != nullptr) result.push_back(stable_);
+        if (sets_.current != nullptr) result.push_back(sets_.current);
+        std::erase_if(result, [&](ReplicaSet const* set) { return sizes_.at(set->name()) <= target(*set); });
+        return result;
+    }
+
+    // Takes pods away as far as enough stay available: first those that serve nobody.
+    void shrink() {
+        std::vector<ReplicaSet const*> const surplus = shrinking();
+        if (surplus.empty()) return;
+        std::int64_t const minimum = replicas_ - budget_.unavailable;
+        std::int64_t starting = 0;   // pods that are wanted and not available yet
+        std::int64_t available = 0;
+        for (ReplicaSet const& set : sets_.all) {
+            std::int64_t const serving = std::min(set.available, set.wanted);
+            available += serving;
+            if (std::ranges::find(surplus, &set) == surplus.end()) starting += sizes_[set.name()] - std::min(serving, sizes_[set.name()]);
+        }
+        std::int64_t removable = total() - minimum - starting;
+        for (ReplicaSet const* set : surplus) {
+            std::int64_t& size = sizes_[set->name()];
+            std::int64_t const idle = size - std::min(set->available, size);
+            std::int64_t const count = std::min({removable, idle, size - target(*set)});
+            if (count <= 0) continue;
+            size -= count;
+            removable -= count;
+        }
+        std::int64_t spare = available - minimum;
+        for (ReplicaSet const* set : surplus) {
+            std::int64_t& size = sizes_[set->name()];
+            std::int64_t const count = std::min(spare, size - target(*set));
+            if (count <= 0) continue;
+            size -= count;
+            spare -= count;
+        }
+    }
+
+    // With no pods wanted the new ReplicaSet goes too: the native controller would give it all pods when some are wanted again.
+    void to_zero() {
+        for (auto& [name, size] : sizes_) size = 0;
+        ReplicaSet const* const fresh = sets_.current;
+        if (strategy_.paused || fresh == nullptr || sets_.all.size() < 2 || fresh->wanted > 0 || fresh->actual > 0 || limit_ == replicas_promoted()) return;
+        Write write;
+        write.verb = Write::Verb::kDelete;
+        write.resource = kReplicaSets;
+        write.key = {meta::ns(deployment_), fresh->name()};
+        write.delete_options.uid = meta::uid(fresh->doc);
+        write.ignore_not_found = true;
+        write.why = "no pods are wanted";
+        plan_.writes.push_back(std::move(write));
+        sizes_.erase(fresh->name());
+    }
+
+    // Never equal to a limit while the release is partial; a release at 100 % keeps its ReplicaSet.
+    std::int64_t replicas_promoted() const { return strategy_.partition.percent && strategy_.partition.value >= 100 ? limit_ : -1; }
+
+    void create() {
+        Doc const pod_template = deployment_.at({"spec", "template"});
+        std::string const deployment_name = meta::name(deployment_);
+        int salt = 0;
+        std::string hash = template_hash(pod_template);
+        auto const taken = [&] { return std::ranges::any_of(sets_.all, [&](ReplicaSet const& set) { return set.name() == deployment_name + "-" + hash; }); };
+        while (taken()) hash = template_hash(pod_template, ++salt);
+
+        // At least one, also without room for it: beside an empty ReplicaSet the old one would be alone.
+        std::int64_t const size = std::clamp<std::int64_t>(replicas_ + budget_.surge - total(), 1, limit_);
+        Value labelled = pod_template.thaw();
+        labelled.set({"metadata", "labels", kHashLabel}, hash);
+        Value annotations{json::Object()};
+        for (auto const& [key, value] : deployment_.at({"metadata", "annotations"}).members()) {
+            if (!stays_behind(key)) annotations[key] = value.as_string();
+        }
+        std::int64_t latest = 0;
+        for (ReplicaSet const& set : sets_.all) latest = std::max(latest, revision_of(set.doc));
+        annotations[kRevision] = std::to_string(latest + 1);
+        annotations[kDesired] = std::to_string(replicas_);
+        annotations[kMaximum] = std::to_string(replicas_ + budget_.surge);
+
+        Value object{json::Object{{"apiVersion", "apps/v1"}, {"kind", "ReplicaSet"}}};
+        object.set({"metadata", "labels"}, labelled.at({"metadata", "labels"}));
+        object.set({"metadata", "annotations"}, std::move(annotations));
+        object.set({"metadata", "ownerReferences"}, json::Array{owner()});
+        object.set({"spec", "replicas"}, size);
+        if (std::int64_t const seconds = deployment_.at({"spec", "minReadySeconds"}).as_int(); seconds > 0) object.set({"spec", "minReadySeconds"}, seconds);
+        Value selector = deployment_.at({"spec", "selector"}).thaw();
+        selector.set({"matchLabels", kHashLabel}, hash);
+        object.set({"spec", "selector"}, std::move(selector));
+        object.set({"spec", "template"}, std::move(labelled));
+
+        Write write;
+        write.verb = Write::Verb::kCreate;
+        write.resource = kReplicaSets;
+        write.key = {meta::ns(deployment_), deployment_name + "-" + hash};
+        write.body = std::move(object);
+        write.why = "the new version's ReplicaSet";
+        plan_.writes.push_back(std::move(write));
+    }
+
+    Value owner() const {
+        return json::Object{{"apiVersion", "apps/v1"},
+                            {"kind", "Deployment"},
+                            {"name", meta::name(deployment_)},
+                            {"uid", meta::uid(deployment_)},
+                            {"controller", true},
+                            {"blockOwnerDeletion", true}};
+    }
+
+    void write_sizes() {
+        for (ReplicaSet const& set : sets_.all) {
+            auto const size = sizes_.find(set.name());
+            if (size == sizes_.end() || size->second == set.wanted) continue;
+            JsonPatch patch(set.doc);
+            patch.test({"spec", "replicas"});
+            patch.set({"spec", "replicas"}, size->second);
+            patch.set({"metadata", "annotations", kDesired}, std::to_string(replicas_));
+            patch.set({"metadata", "annotations", kMaximum}, std::to_string(replicas_ + budget_.surge));
+            Write write;
+            write.verb = Write::Verb::kJsonPatch;
+            write.resource = kReplicaSets;
+            write.key = {meta::ns(deployment_), set.name()};
+            write.body = patch.take();
+            write.why = fmt::format("scale from {} to {}", set.wanted, size->second);
+            // Growing first: what serves goes only after.
+            auto const place = size->second > set.wanted ? plan_.writes.begin() : plan_.writes.end();
+            plan_.writes.insert(place, std::move(write));
+        }
+    }
+
+    Doc const& deployment_;
+    Strategy strategy_;
+    ReplicaSets sets_;
+    ReplicaSet* stable_ = nullptr;
+    std::int64_t replicas_;
+    std::int64_t limit_;
+    Budget budget_;
+    std::map<std::string, std::int64_t> sizes_;   // as they are to be written
+    Plan plan_;
+};
+
+}  // namespace
+
+control::Plan decide_roll(DeploymentInputs const& inputs, Doc const& holder) {
+    Doc const& deployment = inputs.deployment;
+    if (!deployment.exists() || meta::is_deleting(deployment) || !holder.exists()) return {};
+    bool const ours = deployment.at({"spec", "paused"}).as_bool() && deployment.at({"spec", "strategy", "type"}).as_string() == "Recreate";
+    std::optional<Strategy> strategy = strategy_of(deployment);
+    if (!ours || !strategy || strategy->style == "Canary") return {};
+    auto const control = json::parse(meta::annotation(deployment, apis::kControlInfoAnnotation));
+    if (!control || (*control)["uid"].as_string() != meta::uid(holder)) return {};
+    return Roll(inputs, std::move(*strategy)).run();
+}
+
+}  // namespace aviary::workload

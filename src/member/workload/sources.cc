@@ -1,0 +1,50 @@
+#include "member/workload/sources.h"
+
+#include "kube/meta/object.h"
+
+namespace aviary::workload {
+
+namespace {
+
+std::vector<std::string> controller_uid(json::Doc const& object) {
+    auto const owner = meta::controller_of(object);
+    return owner ? std::vector<std::string>{owner->uid} : std::vector<std::string>();
+}
+
+}  // namespace
+
+Sources::Sources(client::Client const& client) : deployments_(client, kDeployments), replica_sets_(client, kReplicaSets), pods_(client, kPods) {
+    replica_sets_.add_index("controller", controller_uid);
+    pods_.add_index("controller", controller_uid);
+}
+
+DeploymentInputs Sources::deployment(meta::ObjectKey const& key) const {
+    DeploymentInputs inputs;
+    inputs.deployment = deployments_.get(key);
+    if (!inputs.deployment.exists()) return inputs;
+    inputs.replica_sets = replica_sets_.by_index("controller", meta::uid(inputs.deployment));
+    for (json::Doc const& set : inputs.replica_sets) {
+        for (json::Doc& pod : pods_.by_index("controller", meta::uid(set))) inputs.pods.push_back(std::move(pod));
+    }
+    return inputs;
+}
+
+std::optional<meta::ObjectKey> Sources::deployment_of_replica_set(json::Doc const& replica_set) const {
+    auto const owner = meta::controller_of(replica_set);
+    if (!owner || owner->kind != "Deployment") return std::nullopt;
+    return meta::ObjectKey{meta::ns(replica_set), owner->name};
+}
+
+std::optional<meta::ObjectKey> Sources::deployment_of_pod(json::Doc const& pod) const {
+    auto const owner = meta::controller_of(pod);
+    if (!owner || owner->kind != "ReplicaSet") return std::nullopt;
+    return deployment_of_replica_set(replica_sets_.get({meta::ns(pod), owner->name}));
+}
+
+void Sources::run(async::Scope& scope) {
+    for (client::Informer* informer : {&deployments_, &replica_sets_, &pods_}) scope.spawn(informer->run(scope.context()));
+}
+
+bool Sources::synced() const { return deployments_.synced() && replica_sets_.synced() && pods_.synced(); }
+
+}  // namespace aviary::workload

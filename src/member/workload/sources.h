@@ -1,0 +1,37 @@
+// The informers that releases of Deployments read, with the indexes that find what belongs to what. Lives on one loop.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "core/async/scope.h"
+#include "kube/client/client.h"
+#include "kube/client/informer.h"
+#include "member/workload/deployment.h"
+
+namespace aviary::workload {
+
+class Sources {
+public:
+    explicit Sources(client::Client const& client);
+
+    client::Informer& deployments() { return deployments_; }
+    client::Informer& replica_sets() { return replica_sets_; }   // index "controller": by the owner's uid
+    client::Informer& pods() { return pods_; }                   // index "controller": by the owner's uid
+
+    // The Deployment and all that it owns; the Deployment is absent when there is none.
+    DeploymentInputs deployment(meta::ObjectKey const& key) const;
+    // The Deployment that a ReplicaSet, or a Pod of one, belongs to.
+    std::optional<meta::ObjectKey> deployment_of_replica_set(json::Doc const& replica_set) const;
+    std::optional<meta::ObjectKey> deployment_of_pod(json::Doc const& pod) const;
+
+    void run(async::Scope& scope);
+    bool synced() const;
+
+private:
+    client::Informer deployments_;
+    client::Informer replica_sets_;
+    client::Informer pods_;
+};
+
+}  // namespace aviary::workload

@@ -1,0 +1,80 @@
+// Workload: what a release needs of a workload, whatever its kind: counts, revisions, and the writes that hold it at a share,
+// promote it or put it back. One kind, one file. Pure: made from what was listed at one moment, it answers and plans, nothing
+// else.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/time.h"
+#include "core/json/doc.h"
+#include "kube/control/plan.h"
+#include "kube/meta/gvk.h"
+#include "kube/meta/int_or_percent.h"
+
+namespace aviary::workload {
+
+// Counts are in units (counting.h).
+struct Facts {
+    std::int64_t replicas = 0;          // wanted
+    std::int64_t generation = 0;
+    std::string stable_revision;        // noted when the release began; empty: none
+    std::string update_revision;        // of the workload's template; what units of it are labelled with, once there are any
+    std::string unit_revision;          // that label's value; empty until there is one
+    std::int64_t updated = 0;           // units of the workload's template
+    std::int64_t updated_ready = 0;
+    std::int64_t updated_available = 0;
+    std::int64_t outdated = 0;          // units of other templates; those told to go a moment ago count
+    std::int64_t max_unavailable = 0;   // of the workload's own strategy
+    bool settled = false;               // nothing is being scaled or replaced at this moment
+    std::optional<Time> settles_at;     // when waiting for a unit to go ends
+    bool rolled_back = false;           // in a release, and the template is the stable one
+    std::string rollout_id;             // the user's id of the release, or the update revision
+    std::string held_by;                // the Rollout named by in-progressing
+    std::string controller_uid;         // of the BatchRelease that holds it
+    bool leftovers = false;             // carries marks of a release that are not in-progressing itself
+};
+
+// What is left to count when a release ends.
+struct Restore {
+    bool keep_frozen = false;      // a newer template came: drop the old release's marks, stay paused and in progress …
+    std::string stable_revision;   // … from this revision on; empty: as it was
+};
+
+struct Labelling {
+    std::vector<control::Write> writes;
+    std::int64_t labelled = 0;   // once they are done
+};
+
+class Workload {
+public:
+    virtual ~Workload() = default;
+
+    virtual json::Doc const& object() const = 0;
+    virtual meta::GroupVersionResource const& resource() const = 0;
+    virtual std::string_view type_label() const = 0;   // "deployment"
+    virtual Facts const& facts() const = 0;
+    // Whether the revision, as some status noted it, is the workload's template's.
+    virtual bool is_current(std::string_view revision) const = 0;
+    virtual std::int64_t share_of(meta::IntOrPercent const& step) const = 0;
+
+    // Puts the workload under the BatchRelease's control at this share; raises it when it is; absent when nothing changes.
+    virtual std::optional<control::Write> hold(json::Doc const& batch_release, meta::IntOrPercent const& share) const = 0;
+    // Gives up control; the workload stays frozen for whoever comes next.
+    virtual std::optional<control::Write> let_go() const = 0;
+    // Ends the release: the workload's own strategy is back, every mark is gone. Absent when there is nothing to do.
+    virtual std::optional<control::Write> restore(Restore const& how) const = 0;
+    // Takes a release's marks from the objects under the workload, where its own controller has copied them.
+    virtual std::vector<control::Write> clean() const = 0;
+    // Labels units of the current template; increments[i] units belong to batch i.
+    virtual Labelling label(std::string_view rollout_id, std::vector<std::int64_t> const& increments) const = 0;
+    // What keeps units of the current template from being ready.
+    virtual std::vector<control::Wait> obstacles() const = 0;
+
+    meta::ObjectKey key() const;
+};
+
+}  // namespace aviary::workload
