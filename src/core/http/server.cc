@@ -124,8 +124,8 @@ private:
         bool const head = request.method == "HEAD";
         Response response = co_await handler_.handle(ctx, std::move(request), stream_->peer());
         if (response.stream) {
-            bool const sent = co_await send_stream(ctx, std::move(response));
-            co_return sent && keep_alive;
+            co_await send_stream(ctx, std::move(response));
+            co_return false;
         }
         if (head) response.body.clear();
         bool const sent = co_await send(ctx, std::move(response), keep_alive);
@@ -141,21 +141,39 @@ private:
         co_return written.has_value();
     }
 
-    Task<bool> send_stream(Context ctx, Response response) {
+    // Ends with the connection: whether the client has gone is found by reading, and a read that is given up kills the stream.
+    Task<void> send_stream(Context ctx, Response response) {
+        async::StopSource gone(ctx.stop());
+        async::Scope scope(ctx);
+        scope.spawn(watch_for_end(scope.context(), gone));
+        co_await send_parts(ctx.with_stop(gone.token()), std::move(response));
+        co_await scope.cancel_and_join();
+    }
+
+    Task<void> watch_for_end(Context ctx, async::StopSource& gone) {
+        std::array<char, 1024> space;
+        while (true) {
+            Result<std::size_t> const count = co_await stream_->read_some(ctx, space);
+            if (!count || *count == 0) break;   // what a client sends meanwhile is of no interest
+        }
+        gone.request_stop();
+    }
+
+    Task<void> send_parts(Context ctx, Response response) {
         std::string out;
-        append_head(out, response, true, true);
+        append_head(out, response, false, true);
         std::unique_ptr<BodyStream> const body = std::move(response.stream);
         while (true) {
             if (!out.empty()) {
                 Status const written = co_await stream_->write(ctx.with_timeout(limits_.write_timeout), out);
-                if (!written) co_return false;
+                if (!written) co_return;
             }
             Result<std::optional<std::string>> part = co_await body->next(ctx);
-            if (!part) co_return false;   // cut: the client must not take it for the end
+            if (!part) co_return;   // cut: the client must not take it for the end
             out.clear();
             if (!*part) {
-                Status const written = co_await stream_->write(ctx.with_timeout(limits_.write_timeout), "0\r\n\r\n");
-                co_return written.has_value();
+                (void)co_await stream_->write(ctx.with_timeout(limits_.write_timeout), "0\r\n\r\n");
+                co_return;
             }
             if ((*part)->empty()) continue;
             fmt::format_to(std::back_inserter(out), "{:x}\r\n", (*part)->size());
