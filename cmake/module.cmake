@@ -1,7 +1,7 @@
 # aviary_module(core/json DEPS core/base LIBS simdjson)
 #   a library of src/core/json/**/*.cc; its tests (*_test.cc) become one program, core_json_test, and its benchmarks
-#   (*_bench.cc) another, core_json_bench. TEST_DEPS are modules that only the tests need; EXCLUDE names folders that are modules
-#   of their own.
+#   (*_bench.cc) another, core_json_bench. Each fuzzer (json_fuzz.cc) is a program of its own, built
+#   under AVIARY_FUZZ. TEST_DEPS are modules that only the tests need; EXCLUDE names folders that are modules of their own.
 function(aviary_module path)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS;TEST_DEPS;TEST_LIBS;EXCLUDE" ${ARGN})
   string(REPLACE "/" "_" name ${path})
@@ -46,5 +46,20 @@ function(aviary_module path)
     add_executable(${name}_bench EXCLUDE_FROM_ALL ${benches})
     target_link_libraries(${name}_bench PRIVATE ${self} ${test_deps} benchmark benchmark_main Threads::Threads)
     set_property(GLOBAL APPEND PROPERTY AVIARY_BENCHES ${name}_bench)
+  endif()
+  if(AVIARY_FUZZ)
+    if(NOT TARGET fuzzers)
+      add_custom_target(fuzzers)
+    endif()
+    file(GLOB_RECURSE fuzzers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${path}/*_fuzz.cc)
+    foreach(folder ${ARG_EXCLUDE})
+      list(FILTER fuzzers EXCLUDE REGEX "/src/${path}/${folder}/")
+    endforeach()
+    foreach(source ${fuzzers})
+      cmake_path(GET source STEM fuzzer)
+      add_executable(${fuzzer} ${source})
+      target_link_libraries(${fuzzer} PRIVATE ${self} ${test_deps} -fsanitize=fuzzer Threads::Threads)
+      add_dependencies(fuzzers ${fuzzer})
+    endforeach()
   endif()
 endfunction()
