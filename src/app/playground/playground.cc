@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include "apis/crds.h"
 #include "app/hub/hub.h"
 #include "app/hub/validation.h"
+#include "app/member/member.h"
 #include "core/base/strings.h"
 #include "core/crypto/certificate.h"
 #include "core/http/server.h"
@@ -31,6 +33,7 @@ namespace {
 constexpr char kHub[] = "fleet";
 constexpr std::size_t kMaxClusters = 1000;
 control::UserInfo const kSystem{"system:aviary", {"system:masters"}, {}};
+control::UserInfo const kMemberUser{"system:aviary:member", {"system:masters", "system:authenticated"}, {}};
 control::UserInfo const kHubUser{"system:aviary:hub", {"system:masters", "system:authenticated"}, {}};
 
 std::optional<std::string> read_file(std::string const& path) {
@@ -109,8 +112,19 @@ struct Playground::Impl {
     std::unique_ptr<apiserver::ApiServer> server;
     std::unique_ptr<http::Server> http;
     std::vector<std::unique_ptr<simulator::Simulator>> simulators;
+    std::vector<std::unique_ptr<member::Member>> members;
     std::unique_ptr<hub::Hub> hub;
     std::string kubeconfig;
+
+    // The release controllers of one member, unless it is to have none.
+    Task<Status> start_member(Context ctx, std::string cluster) {
+        if (std::ranges::find(options.bare, cluster) != options.bare.end()) co_return Status{};
+        client::Client const client(server->transport(cluster, kMemberUser), "aviary-member");
+        CO_TRY(co_await hub::install_definitions(ctx, client, apis::member_crds()));
+        members.push_back(std::make_unique<member::Member>(client, kMemberUser.name));
+        for (auto const& admission : members.back()->admissions()) server->add_admission(cluster, admission);
+        co_return Status{};
+    }
 
     // The hub reaches members with its own credentials, as it would over a wire.
     Task<Status> start_hub(Context ctx, std::uint16_t port) {
@@ -156,6 +170,9 @@ Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::
         impl->simulators.push_back(std::make_unique<simulator::Simulator>(client::Client(impl->server->transport(cluster, kSystem), "simulator"), simulation));
     }
     impl->options = options;
+    for (std::string const& cluster : options.clusters) {
+        CO_TRY(co_await impl->start_member(ctx, cluster));
+    }
     if (!options.clusters.empty()) {
         CO_TRY(co_await impl->start_hub(ctx, port));
     }
@@ -170,6 +187,7 @@ Task<void> Playground::run(Context ctx) {
     scope.spawn(impl_->server->run_controllers(scope.context()));
     scope.spawn(impl_->http->run(scope.context()));
     for (auto const& simulator : impl_->simulators) scope.spawn(simulator->run(scope.context()));
+    for (auto const& member : impl_->members) scope.spawn(member->run(scope.context()));
     if (impl_->hub) scope.spawn(impl_->hub->run(scope.context()));
     co_await scope.join();
 }
@@ -177,6 +195,9 @@ Task<void> Playground::run(Context ctx) {
 Task<Status> Playground::wait_ready(Context ctx) {
     for (auto const& simulator : impl_->simulators) {
         while (!simulator->ready()) CO_TRY(co_await async::sleep_for(ctx, std::chrono::milliseconds(2)));
+    }
+    for (auto const& member : impl_->members) {
+        while (!member->ready()) CO_TRY(co_await async::sleep_for(ctx, std::chrono::milliseconds(2)));
     }
     while (impl_->hub && !impl_->hub->ready()) CO_TRY(co_await async::sleep_for(ctx, std::chrono::milliseconds(2)));
     co_return Status{};
