@@ -12,7 +12,9 @@ json::Value make_definition(Definition const& definition) {
     using json::Object;
     using json::Value;
     Value schema{Object{{"type", "object"}, {"description", definition.description}}};
-    schema["properties"] = Object{{"apiVersion", Object{{"type", "string"}}}, {"kind", Object{{"type", "string"}}}, {"metadata", Object{{"type", "object"}}}};
+    schema["properties"] = Object{{"apiVersion", Object{{"type", "string"}}},
+                                  {"kind", Object{{"type", "string"}}},
+                                  {"metadata", Object{{"type", "object"}}}};
     schema["properties"]["spec"] = definition.spec;
     if (!definition.status.is_null()) schema["properties"]["status"] = definition.status;
     Value version{Object{{"name", definition.version}, {"served", true}, {"storage", true}}};
@@ -25,15 +27,23 @@ json::Value make_definition(Definition const& definition) {
         if (column.priority > 0) each["priority"] = column.priority;
         version["additionalPrinterColumns"].push_back(std::move(each));
     }
-    Value names{Object{{"kind", definition.kind}, {"listKind", definition.kind + "List"}, {"plural", definition.plural}, {"singular", to_lower(definition.kind)}}};
+    Value names{Object{{"kind", definition.kind},
+                       {"listKind", definition.kind + "List"},
+                       {"plural", definition.plural},
+                       {"singular", to_lower(definition.kind)}}};
     for (std::string const& name : definition.short_names) names["shortNames"].push_back(name);
     Value crd{Object{{"apiVersion", "apiextensions.k8s.io/v1"}, {"kind", "CustomResourceDefinition"}}};
     crd.set({"metadata", "name"}, definition.plural + "." + definition.group);
-    crd["spec"] = Object{{"group", definition.group}, {"names", names}, {"scope", definition.namespaced ? "Namespaced" : "Cluster"}, {"versions", json::Array{version}}};
+    crd["spec"] = Object{{"group", definition.group},
+                         {"names", names},
+                         {"scope", definition.namespaced ? "Namespaced" : "Cluster"},
+                         {"versions", json::Array{version}}};
     return crd;
 }
 
-std::vector<json::Value> member_crds() { return {make_definition(batch_release_definition()), make_definition(rollout_definition())}; }
+std::vector<json::Value> member_crds() {
+    return {make_definition(batch_release_definition()), make_definition(rollout_definition())};
+}
 
 std::vector<json::Value> crds() {
     std::vector<json::Value> result = member_crds();
@@ -49,4 +59,4 @@ std::vector<json::Value> crds() {
     return result;
 }
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

@@ -13,4 +13,4 @@ std::vector<json::Value> crds();
 // Those a member cluster needs: Rollout and BatchRelease.
 std::vector<json::Value> member_crds();
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

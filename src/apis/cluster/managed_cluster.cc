@@ -9,24 +9,33 @@ namespace aviary::json {
 using namespace apis;
 
 template <>
-constexpr auto fields<ManagedClusterClientConfig> = object("How the hub reaches the cluster.", field("url", &ManagedClusterClientConfig::url, ""), field("caBundle", &ManagedClusterClientConfig::ca_bundle, ""));
+constexpr auto fields<ManagedClusterClientConfig> =
+    object("How the hub reaches the cluster.", field("url", &ManagedClusterClientConfig::url, ""),
+           field("caBundle", &ManagedClusterClientConfig::ca_bundle, ""));
 template <>
-constexpr auto fields<ClusterTaint> = object("What keeps objects away.", field("key", &ClusterTaint::key, "", {.required = true}), field("value", &ClusterTaint::value, ""),
-                                             field("effect", &ClusterTaint::effect, "", {.required = true}), field("timeAdded", &ClusterTaint::time_added, ""));
+constexpr auto fields<ClusterTaint> =
+    object("What keeps objects away.", field("key", &ClusterTaint::key, "", {.required = true}),
+           field("value", &ClusterTaint::value, ""), field("effect", &ClusterTaint::effect, "", {.required = true}),
+           field("timeAdded", &ClusterTaint::time_added, ""));
 template <>
-constexpr auto fields<ManagedClusterSpec> =
-    object("A member cluster.", field("managedClusterClientConfigs", &ManagedClusterSpec::managed_cluster_client_configs, ""), field("hubAcceptsClient", &ManagedClusterSpec::hub_accepts_client, "", {.always = true}),
-           field("leaseDurationSeconds", &ManagedClusterSpec::lease_duration_seconds, ""), field("taints", &ManagedClusterSpec::taints, ""));
+constexpr auto fields<ManagedClusterSpec> = object(
+    "A member cluster.", field("managedClusterClientConfigs", &ManagedClusterSpec::managed_cluster_client_configs, ""),
+    field("hubAcceptsClient", &ManagedClusterSpec::hub_accepts_client, "", {.always = true}),
+    field("leaseDurationSeconds", &ManagedClusterSpec::lease_duration_seconds, ""),
+    field("taints", &ManagedClusterSpec::taints, ""));
 template <>
 constexpr auto fields<ManagedClusterVersion> = object("", field("kubernetes", &ManagedClusterVersion::kubernetes, ""));
 template <>
-constexpr auto fields<ClusterClaim> = object("What the cluster says of itself.", field("name", &ClusterClaim::name, ""), field("value", &ClusterClaim::value, ""));
+constexpr auto fields<ClusterClaim> = object("What the cluster says of itself.", field("name", &ClusterClaim::name, ""),
+                                             field("value", &ClusterClaim::value, ""));
 template <>
-constexpr auto fields<ManagedClusterStatus> =
-    object("How it stands.", field("conditions", &ManagedClusterStatus::conditions, ""), field("capacity", &ManagedClusterStatus::capacity, ""), field("allocatable", &ManagedClusterStatus::allocatable, ""),
-           field("version", &ManagedClusterStatus::version, ""), field("clusterClaims", &ManagedClusterStatus::cluster_claims, ""));
+constexpr auto fields<ManagedClusterStatus> = object(
+    "How it stands.", field("conditions", &ManagedClusterStatus::conditions, ""),
+    field("capacity", &ManagedClusterStatus::capacity, ""),
+    field("allocatable", &ManagedClusterStatus::allocatable, ""), field("version", &ManagedClusterStatus::version, ""),
+    field("clusterClaims", &ManagedClusterStatus::cluster_claims, ""));
 
-}  // namespace aviary::json
+}   // namespace aviary::json
 
 namespace aviary::apis {
 
@@ -51,12 +60,13 @@ Definition managed_cluster_definition() {
     definition.description = "A member cluster as the hub knows it.";
     definition.spec = json::schema_of<ManagedClusterSpec>();
     definition.status = json::schema_of<ManagedClusterStatus>();
-    definition.columns = {{"HUB ACCEPTED", "boolean", ".spec.hubAcceptsClient"},
-                          {"MANAGED CLUSTER URLS", "string", ".spec.managedClusterClientConfigs[*].url"},
-                          {"JOINED", "string", ".status.conditions[?(@.type==\"ManagedClusterJoined\")].status"},
-                          {"AVAILABLE", "string", ".status.conditions[?(@.type==\"ManagedClusterConditionAvailable\")].status"},
-                          {"AGE", "date", ".metadata.creationTimestamp"}};
+    definition.columns = {
+        {"HUB ACCEPTED", "boolean", ".spec.hubAcceptsClient"},
+        {"MANAGED CLUSTER URLS", "string", ".spec.managedClusterClientConfigs[*].url"},
+        {"JOINED", "string", ".status.conditions[?(@.type==\"ManagedClusterJoined\")].status"},
+        {"AVAILABLE", "string", ".status.conditions[?(@.type==\"ManagedClusterConditionAvailable\")].status"},
+        {"AGE", "date", ".metadata.creationTimestamp"}};
     return definition;
 }
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

@@ -23,13 +23,13 @@ inline constexpr std::string_view kClusterAvailable = "ManagedClusterConditionAv
 
 struct ManagedClusterClientConfig {
     std::string url;
-    std::string ca_bundle;    // base64
+    std::string ca_bundle;   // base64
 };
 
 struct ClusterTaint {
     std::string key;
     std::string value;
-    std::string effect;       // NoSelect | PreferNoSelect | NoSelectIfNew
+    std::string effect;   // NoSelect | PreferNoSelect | NoSelectIfNew
     std::string time_added;
 };
 
@@ -80,4 +80,4 @@ Result<ManagedCluster> read_managed_cluster(json::Doc const& object);
 json::Value write_managed_cluster_spec(ManagedClusterSpec const& spec);
 json::Value write_managed_cluster_status(ManagedClusterStatus const& status);
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

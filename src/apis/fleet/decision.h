@@ -1,4 +1,5 @@
-// Decision fleet.aviary.dev/v1alpha1: one person's word on a release, bound to what that person saw. Its spec is immutable.
+// Decision fleet.aviary.dev/v1alpha1: one person's word on a release, bound to what that person saw. Its spec is
+// immutable.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,7 @@ inline constexpr std::string_view kAbort = "Abort";
 inline constexpr std::string_view kUndo = "Undo";
 inline constexpr std::string_view kJump = "Jump";
 inline constexpr std::string_view kRetry = "Retry";
-}  // namespace action
+}   // namespace action
 
 namespace outcome {
 inline constexpr std::string_view kPending = "Pending";
@@ -37,7 +38,7 @@ inline constexpr std::string_view kStale = "Stale";
 inline constexpr std::string_view kRefused = "Refused";
 inline constexpr std::string_view kWaiting = "Waiting";
 inline constexpr std::string_view kUnreachable = "Unreachable";
-}  // namespace outcome
+}   // namespace outcome
 
 struct RolloutReference {
     std::string api_version;
@@ -47,7 +48,7 @@ struct RolloutReference {
 };
 
 struct ReleaseReference {
-    std::string digest;          // "sha256:…" of the rendered template and the strategy
+    std::string digest;   // "sha256:…" of the rendered template and the strategy
     bool operator==(ReleaseReference const&) const = default;
 };
 
@@ -57,7 +58,7 @@ struct DecisionTarget {
     std::string rollout_uid;
     std::optional<std::int64_t> step;
     std::string revision;
-    std::string paused_since;    // RFC 3339
+    std::string paused_since;   // RFC 3339
     bool operator==(DecisionTarget const&) const = default;
 };
 
@@ -71,10 +72,10 @@ struct DecisionSpec {
     RolloutReference rollout_ref;
     std::optional<ReleaseReference> release;
     std::string action;
-    std::string selection;       // AllPaused | Named | Selector: what was typed
+    std::string selection;   // AllPaused | Named | Selector: what was typed
     std::vector<DecisionTarget> targets;
     std::string reason;
-    std::string expires_at;      // RFC 3339
+    std::string expires_at;               // RFC 3339
     std::optional<Requester> requester;   // stamped by the server
     std::string nonce;
     bool operator==(DecisionSpec const&) const = default;
@@ -86,13 +87,13 @@ struct DecisionClusterStatus {
     std::optional<std::int64_t> from;
     std::optional<std::int64_t> to;
     std::string message;
-    std::string at;              // RFC 3339
+    std::string at;   // RFC 3339
     bool operator==(DecisionClusterStatus const&) const = default;
 };
 
 struct DecisionStatus {
     std::string outcome;
-    std::string origin;          // Hub | Member
+    std::string origin;   // Hub | Member
     std::vector<DecisionClusterStatus> clusters;
     bool operator==(DecisionStatus const&) const = default;
 };
@@ -106,4 +107,4 @@ Result<Decision> read_decision(json::Doc const& object);
 json::Value write_decision_spec(DecisionSpec const& spec);
 json::Value write_decision_status(DecisionStatus const& status);
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

@@ -10,42 +10,56 @@ using namespace apis;
 
 template <>
 constexpr auto fields<BoundResource> =
-    object("The object on the hub.", field("apiVersion", &BoundResource::api_version, "", {.required = true}), field("kind", &BoundResource::kind, "", {.required = true}),
-           field("namespace", &BoundResource::ns, ""), field("name", &BoundResource::name, "", {.required = true}), field("uid", &BoundResource::uid, ""));
+    object("The object on the hub.", field("apiVersion", &BoundResource::api_version, "", {.required = true}),
+           field("kind", &BoundResource::kind, "", {.required = true}), field("namespace", &BoundResource::ns, ""),
+           field("name", &BoundResource::name, "", {.required = true}), field("uid", &BoundResource::uid, ""));
 
 template <>
-constexpr auto fields<BoundPolicy> = object("The policy that claims the object.", field("apiVersion", &BoundPolicy::api_version, ""), field("kind", &BoundPolicy::kind, ""),
-                                            field("namespace", &BoundPolicy::ns, ""), field("name", &BoundPolicy::name, ""));
+constexpr auto fields<BoundPolicy> =
+    object("The policy that claims the object.", field("apiVersion", &BoundPolicy::api_version, ""),
+           field("kind", &BoundPolicy::kind, ""), field("namespace", &BoundPolicy::ns, ""),
+           field("name", &BoundPolicy::name, ""));
 
 template <>
-constexpr auto fields<BoundCluster> =
-    object("One cluster the object goes to.", field("name", &BoundCluster::name, "The ManagedCluster.", {.required = true}),
-           field("replicas", &BoundCluster::replicas, "Its share; absent: the object's own count."), field("paused", &BoundCluster::paused, "A Rollout is paused there."),
-           field("revision", &BoundCluster::revision, "A workload is pinned to the template with this hash …"),
-           field("rejected", &BoundCluster::rejected, "… as long as the hub's template has this hash."));
+constexpr auto fields<BoundCluster> = object(
+    "One cluster the object goes to.", field("name", &BoundCluster::name, "The ManagedCluster.", {.required = true}),
+    field("replicas", &BoundCluster::replicas, "Its share; absent: the object's own count."),
+    field("paused", &BoundCluster::paused, "A Rollout is paused there."),
+    field("revision", &BoundCluster::revision, "A workload is pinned to the template with this hash …"),
+    field("rejected", &BoundCluster::rejected, "… as long as the hub's template has this hash."));
 
 template <>
-constexpr auto fields<RejectedCluster> = object("A cluster that the policy leaves out.", field("name", &RejectedCluster::name, ""), field("reason", &RejectedCluster::reason, ""),
-                                                field("message", &RejectedCluster::message, ""));
+constexpr auto fields<RejectedCluster> =
+    object("A cluster that the policy leaves out.", field("name", &RejectedCluster::name, ""),
+           field("reason", &RejectedCluster::reason, ""), field("message", &RejectedCluster::message, ""));
 
 template <>
 constexpr auto fields<FleetBindingSpec> =
-    object("Where the object goes.", field("resource", &FleetBindingSpec::resource, "The object on the hub.", {.required = true}), field("policy", &FleetBindingSpec::policy, "The policy that claims it."),
-           field("clusters", &FleetBindingSpec::clusters, "The chosen clusters, by name.", {.always = true, .list_type = "map", .list_keys = {"name"}}),
-           field("preserveResourcesOnDeletion", &FleetBindingSpec::preserve_resources_on_deletion, "Members keep the object when it leaves.", {.always = true}),
-           field("conflictResolution", &FleetBindingSpec::conflict_resolution, "What happens to an object of that name that is not the hub's.", {.one_of = {"Abort", "Overwrite"}}));
+    object("Where the object goes.",
+           field("resource", &FleetBindingSpec::resource, "The object on the hub.", {.required = true}),
+           field("policy", &FleetBindingSpec::policy, "The policy that claims it."),
+           field("clusters", &FleetBindingSpec::clusters, "The chosen clusters, by name.",
+                 {.always = true, .list_type = "map", .list_keys = {"name"}}),
+           field("preserveResourcesOnDeletion", &FleetBindingSpec::preserve_resources_on_deletion,
+                 "Members keep the object when it leaves.", {.always = true}),
+           field("conflictResolution", &FleetBindingSpec::conflict_resolution,
+                 "What happens to an object of that name that is not the hub's.", {.one_of = {"Abort", "Overwrite"}}));
 
 template <>
-constexpr auto fields<BindingRow> = object("A cluster that does not simply carry the object.", field("cluster", &BindingRow::cluster, ""), field("state", &BindingRow::state, ""),
-                                           field("reason", &BindingRow::reason, ""), field("message", &BindingRow::message, ""), field("since", &BindingRow::since, ""));
+constexpr auto fields<BindingRow> =
+    object("A cluster that does not simply carry the object.", field("cluster", &BindingRow::cluster, ""),
+           field("state", &BindingRow::state, ""), field("reason", &BindingRow::reason, ""),
+           field("message", &BindingRow::message, ""), field("since", &BindingRow::since, ""));
 
 template <>
 constexpr auto fields<FleetBindingStatus> =
-    object("How that stands.", field("observedGeneration", &FleetBindingStatus::observed_generation, ""), field("conditions", &FleetBindingStatus::conditions, "Applied, Guarded."),
-           field("counts", &FleetBindingStatus::counts, "Clusters by state."), field("rejected", &FleetBindingStatus::rejected, "Clusters left out, with reasons; at most 100."),
+    object("How that stands.", field("observedGeneration", &FleetBindingStatus::observed_generation, ""),
+           field("conditions", &FleetBindingStatus::conditions, "Applied, Guarded."),
+           field("counts", &FleetBindingStatus::counts, "Clusters by state."),
+           field("rejected", &FleetBindingStatus::rejected, "Clusters left out, with reasons; at most 100."),
            field("abnormal", &FleetBindingStatus::abnormal, "Clusters in another state than Applied; at most 100."));
 
-}  // namespace aviary::json
+}   // namespace aviary::json
 
 namespace aviary::apis {
 
@@ -67,7 +81,8 @@ Definition fleet_binding_definition(bool namespaced) {
     definition.plural = namespaced ? "fleetbindings" : "clusterfleetbindings";
     definition.short_names = {namespaced ? "fb" : "cfb"};
     definition.namespaced = namespaced;
-    definition.description = "Where one object of the hub goes, with how many replicas, at which revision, and how that stands.";
+    definition.description =
+        "Where one object of the hub goes, with how many replicas, at which revision, and how that stands.";
     definition.spec = json::schema_of<FleetBindingSpec>();
     definition.status = json::schema_of<FleetBindingStatus>();
     definition.columns = {{"KIND", "string", ".spec.resource.kind"},
@@ -78,4 +93,4 @@ Definition fleet_binding_definition(bool namespaced) {
     return definition;
 }
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

@@ -1,5 +1,6 @@
-// FleetBinding fleet.aviary.dev/v1alpha1 (fb): where one object of the hub goes, with how many replicas, at which revision, and
-// how that stands. One per object, in its namespace. ClusterFleetBinding is the same for cluster-scoped objects.
+// FleetBinding fleet.aviary.dev/v1alpha1 (fb): where one object of the hub goes, with how many replicas, at which
+// revision, and how that stands. One per object, in its namespace. ClusterFleetBinding is the same for cluster-scoped
+// objects.
 #pragma once
 
 #include <cstdint>
@@ -36,19 +37,20 @@ struct BoundPolicy {
     bool operator==(BoundPolicy const&) const = default;
 };
 
-// One cluster the object goes to. paused, revision and rejected are what Decisions change; rendering reads them here alone.
+// One cluster the object goes to. paused, revision and rejected are what Decisions change; rendering reads them here
+// alone.
 struct BoundCluster {
     std::string name;
     std::optional<std::int64_t> replicas;
-    bool paused = false;         // a Rollout: strategy.paused there
-    std::string revision;        // a workload: hash of the pinned template; empty: the hub's
-    std::string rejected;        // … until the hub's template has another hash than this
+    bool paused = false;    // a Rollout: strategy.paused there
+    std::string revision;   // a workload: hash of the pinned template; empty: the hub's
+    std::string rejected;   // … until the hub's template has another hash than this
     bool operator==(BoundCluster const&) const = default;
 };
 
 struct RejectedCluster {
     std::string name;
-    std::string reason;          // NotInClusterNames | LabelsDiffer | …
+    std::string reason;   // NotInClusterNames | LabelsDiffer | …
     std::string message;
     bool operator==(RejectedCluster const&) const = default;
 };
@@ -56,19 +58,19 @@ struct RejectedCluster {
 struct FleetBindingSpec {
     BoundResource resource;
     std::optional<BoundPolicy> policy;
-    std::vector<BoundCluster> clusters;         // sorted by name
+    std::vector<BoundCluster> clusters;   // sorted by name
     bool preserve_resources_on_deletion = false;
-    std::string conflict_resolution;            // Abort | Overwrite
+    std::string conflict_resolution;   // Abort | Overwrite
     bool operator==(FleetBindingSpec const&) const = default;
 };
 
 // A cluster that is not simply applied and current.
 struct BindingRow {
     std::string cluster;
-    std::string state;           // Applying | Guarded | Conflict | NotServed | …
+    std::string state;   // Applying | Guarded | Conflict | NotServed | …
     std::string reason;
     std::string message;
-    std::string since;           // RFC 3339
+    std::string since;   // RFC 3339
     bool operator==(BindingRow const&) const = default;
 };
 
@@ -90,4 +92,4 @@ Result<FleetBinding> read_fleet_binding(json::Doc const& object);
 json::Value write_fleet_binding_spec(FleetBindingSpec const& spec);
 json::Value write_fleet_binding_status(FleetBindingStatus const& status);
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

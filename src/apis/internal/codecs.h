@@ -15,7 +15,10 @@ struct Codec<meta::IntOrPercent> {
     }
     static Value write(meta::IntOrPercent const& value) { return value.to_value(); }
     static bool empty(meta::IntOrPercent const&) { return false; }
-    static Value schema() { return Object{{"x-kubernetes-int-or-string", true}, {"anyOf", Array{Object{{"type", "integer"}}, Object{{"type", "string"}}}}}; }
+    static Value schema() {
+        return Object{{"x-kubernetes-int-or-string", true},
+                      {"anyOf", Array{Object{{"type", "integer"}}, Object{{"type", "string"}}}}};
+    }
 };
 
-}  // namespace aviary::json
+}   // namespace aviary::json

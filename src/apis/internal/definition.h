@@ -34,4 +34,4 @@ Definition fleet_binding_definition(bool namespaced);
 Definition decision_definition();
 Definition propagation_policy_definition(std::string const& group, bool namespaced);
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

@@ -1,6 +1,6 @@
-// PropagationPolicy and ClusterPropagationPolicy v1alpha1, of policy.one.alibabacloud.com and policy.karmada.io: which objects
-// go to which clusters, and with how many replicas. The same structs for both kinds and groups. Fields that are accepted in the
-// schema but not carried out yet are refused by validation (validate.h).
+// PropagationPolicy and ClusterPropagationPolicy v1alpha1, of policy.one.alibabacloud.com and policy.karmada.io: which
+// objects go to which clusters, and with how many replicas. The same structs for both kinds and groups. Fields that are
+// accepted in the schema but not carried out yet are refused by validation (validate.h).
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,14 @@ namespace aviary::apis {
 
 inline constexpr std::string_view kAckPolicyGroup = "policy.one.alibabacloud.com";
 inline constexpr std::string_view kKarmadaPolicyGroup = "policy.karmada.io";
-inline meta::GroupVersionResource const kPropagationPolicies{"policy.one.alibabacloud.com", "v1alpha1", "propagationpolicies"};
-inline meta::GroupVersionResource const kClusterPropagationPolicies{"policy.one.alibabacloud.com", "v1alpha1", "clusterpropagationpolicies"};
-inline meta::GroupVersionResource const kKarmadaPropagationPolicies{"policy.karmada.io", "v1alpha1", "propagationpolicies"};
-inline meta::GroupVersionResource const kKarmadaClusterPropagationPolicies{"policy.karmada.io", "v1alpha1", "clusterpropagationpolicies"};
+inline meta::GroupVersionResource const kPropagationPolicies{"policy.one.alibabacloud.com", "v1alpha1",
+                                                             "propagationpolicies"};
+inline meta::GroupVersionResource const kClusterPropagationPolicies{"policy.one.alibabacloud.com", "v1alpha1",
+                                                                    "clusterpropagationpolicies"};
+inline meta::GroupVersionResource const kKarmadaPropagationPolicies{"policy.karmada.io", "v1alpha1",
+                                                                    "propagationpolicies"};
+inline meta::GroupVersionResource const kKarmadaClusterPropagationPolicies{"policy.karmada.io", "v1alpha1",
+                                                                           "clusterpropagationpolicies"};
 
 struct ResourceSelector {
     std::string api_version;
@@ -31,8 +35,8 @@ struct ResourceSelector {
 };
 
 struct FieldSelectorRequirement {
-    std::string key;              // provider | region | zone
-    std::string op;               // In | NotIn
+    std::string key;   // provider | region | zone
+    std::string op;    // In | NotIn
     std::vector<std::string> values;
 };
 
@@ -58,10 +62,10 @@ struct WeightPreference {
 };
 
 struct ReplicaScheduling {
-    std::string replica_scheduling_type;      // Duplicated | Divided
-    std::string replica_division_preference;  // Weighted | Aggregated (not supported yet)
+    std::string replica_scheduling_type;       // Duplicated | Divided
+    std::string replica_division_preference;   // Weighted | Aggregated (not supported yet)
     std::optional<WeightPreference> weight_preference;
-    std::string custom_scheduling_type;       // Gang; not supported yet
+    std::string custom_scheduling_type;   // Gang; not supported yet
 };
 
 struct SpreadConstraint {
@@ -73,7 +77,7 @@ struct SpreadConstraint {
 
 struct ClusterToleration {
     std::string key;
-    std::string op;                // Exists | Equal
+    std::string op;   // Exists | Equal
     std::string value;
     std::string effect;
     std::optional<std::int64_t> toleration_seconds;
@@ -85,7 +89,7 @@ struct Placement {
     std::vector<ClusterToleration> cluster_tolerations;
     std::vector<SpreadConstraint> spread_constraints;
     std::optional<ReplicaScheduling> replica_scheduling;
-    json::Value workload_affinity;    // not supported yet
+    json::Value workload_affinity;   // not supported yet
 };
 
 struct SuspendClusters {
@@ -102,7 +106,7 @@ struct PropagationSpec {
     std::vector<ResourceSelector> resource_selectors;
     Placement placement;
     bool preserve_resources_on_deletion = false;
-    std::string conflict_resolution;     // Abort | Overwrite
+    std::string conflict_resolution;   // Abort | Overwrite
     std::int64_t priority = 0;
     std::string preemption;              // Never | Always (not supported yet)
     std::string activation_preference;   // "" | Lazy (not supported yet)
@@ -111,8 +115,8 @@ struct PropagationSpec {
     std::vector<std::string> dependent_overrides;
     std::string scheduler_name;
     std::optional<Suspension> suspension;
-    json::Value failover;                // not supported yet
-    json::Value schedule_priority;       // not supported yet
+    json::Value failover;            // not supported yet
+    json::Value schedule_priority;   // not supported yet
 };
 
 struct PropagationPolicy {
@@ -121,4 +125,4 @@ struct PropagationPolicy {
 
 Result<PropagationPolicy> read_propagation_policy(json::Doc const& object);
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

@@ -15,14 +15,18 @@ class Checker {
 public:
     std::vector<FieldCause> causes;
 
-    void invalid(std::string field, std::string message) { causes.push_back({"FieldValueInvalid", std::move(field), std::move(message)}); }
+    void invalid(std::string field, std::string message) {
+        causes.push_back({"FieldValueInvalid", std::move(field), std::move(message)});
+    }
     void unsupported(std::string field, std::string_view what) {
         causes.push_back({"FieldValueNotSupported", std::move(field), fmt::format("{} is not supported yet", what)});
     }
     // Refused when it says anything.
     void refuse_member(Value const& object, std::string_view key, std::string const& path) {
         Value const& value = object[key];
-        bool const says = value.is_bool() ? value.as_bool() : value.is_string() ? !value.as_string().empty() : value.size() > 0;
+        bool const says = value.is_bool()     ? value.as_bool()
+                          : value.is_string() ? !value.as_string().empty()
+                                              : value.size() > 0;
         if (says) unsupported(fmt::format("{}.{}", path, key), key);
     }
 
@@ -34,13 +38,16 @@ public:
 
     void selectors(Value const& policy) {
         json::Array const& selectors = policy.at({"spec", "resourceSelectors"}).array();
-        if (selectors.empty()) causes.push_back({"FieldValueRequired", "spec.resourceSelectors", "at least one resource selector is needed"});
+        if (selectors.empty())
+            causes.push_back(
+                {"FieldValueRequired", "spec.resourceSelectors", "at least one resource selector is needed"});
         std::string_view const ns = policy.at({"metadata", "namespace"}).as_string();
         for (std::size_t index = 0; index < selectors.size(); ++index) {
             std::string const path = fmt::format("spec.resourceSelectors[{}]", index);
             labels(selectors[index]["labelSelector"], path + ".labelSelector");
             std::string_view const other = selectors[index]["namespace"].as_string();
-            if (!ns.empty() && !other.empty() && other != ns) invalid(path + ".namespace", fmt::format("must be \"{}\", the policy's own namespace", ns));
+            if (!ns.empty() && !other.empty() && other != ns)
+                invalid(path + ".namespace", fmt::format("must be \"{}\", the policy's own namespace", ns));
         }
     }
 
@@ -50,16 +57,19 @@ public:
         for (std::size_t index = 0; index < expressions.size(); ++index) {
             std::string_view const key = expressions[index]["key"].as_string();
             if (key == "provider" || key == "region" || key == "zone") continue;
-            invalid(fmt::format("{}.fieldSelector.matchExpressions[{}].key", path, index), fmt::format("Unsupported value: \"{}\": must be provider, region or zone", key));
+            invalid(fmt::format("{}.fieldSelector.matchExpressions[{}].key", path, index),
+                    fmt::format("Unsupported value: \"{}\": must be provider, region or zone", key));
         }
     }
 
     void scheduling(Value const& scheduling, std::string const& path) {
         std::string_view const type = scheduling["replicaSchedulingType"].as_string();
         if (!type.empty() && type != "Duplicated" && type != "Divided") {
-            invalid(path + ".replicaSchedulingType", fmt::format("Unsupported value: \"{}\": supported values: \"Divided\", \"Duplicated\"", type));
+            invalid(path + ".replicaSchedulingType",
+                    fmt::format("Unsupported value: \"{}\": supported values: \"Divided\", \"Duplicated\"", type));
         }
-        if (scheduling["replicaDivisionPreference"].as_string() == "Aggregated") unsupported(path + ".replicaDivisionPreference", "Aggregated");
+        if (scheduling["replicaDivisionPreference"].as_string() == "Aggregated")
+            unsupported(path + ".replicaDivisionPreference", "Aggregated");
         refuse_member(scheduling, "customSchedulingType", path);
         Value const& preference = scheduling["weightPreference"];
         refuse_member(preference, "dynamicWeight", path + ".weightPreference");
@@ -79,25 +89,31 @@ public:
         scheduling(placement["replicaScheduling"], path + ".replicaScheduling");
         json::Array const& constraints = placement["spreadConstraints"].array();
         for (std::size_t index = 0; index < constraints.size(); ++index) {
-            bool const trivial = constraints[index]["maxGroups"].as_int() == 0 && constraints[index]["minGroups"].as_int() <= 1;
+            bool const trivial =
+                constraints[index]["maxGroups"].as_int() == 0 && constraints[index]["minGroups"].as_int() <= 1;
             if (!trivial) unsupported(fmt::format("{}.spreadConstraints[{}]", path, index), "spreading clusters");
         }
     }
 
     void rest(Value const& spec, std::vector<std::string>& warnings) {
-        for (char const* key : {"propagateDeps", "association", "dependentOverrides", "failover", "activationPreference"}) refuse_member(spec, key, "spec");
+        for (char const* key :
+             {"propagateDeps", "association", "dependentOverrides", "failover", "activationPreference"})
+            refuse_member(spec, key, "spec");
         if (spec["preemption"].as_string() == "Always") unsupported("spec.preemption", "Always");
         Value const& suspension = spec["suspension"];
-        for (char const* key : {"dispatching", "dispatchingOnClusters", "scheduling"}) refuse_member(suspension, key, "spec.suspension");
+        for (char const* key : {"dispatching", "dispatchingOnClusters", "scheduling"})
+            refuse_member(suspension, key, "spec.suspension");
         for (char const* key : {"schedulerName", "schedulePriority"}) {
             Value const& value = spec[key];
-            bool const plain = value.is_null() || (value.is_string() && (value.as_string().empty() || value.as_string() == "default-scheduler"));
+            bool const plain =
+                value.is_null() ||
+                (value.is_string() && (value.as_string().empty() || value.as_string() == "default-scheduler"));
             if (!plain) warnings.push_back(fmt::format("spec.{} is ignored: it is not supported yet", key));
         }
     }
 };
 
-}  // namespace
+}   // namespace
 
 std::vector<FieldCause> validate_policy(Value const& policy, std::vector<std::string>& warnings) {
     Checker checker;
@@ -107,4 +123,4 @@ std::vector<FieldCause> validate_policy(Value const& policy, std::vector<std::st
     return std::move(checker.causes);
 }
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

@@ -8,29 +8,43 @@ namespace aviary::json {
 using namespace apis;
 
 template <>
-constexpr auto fields<ReleaseBatch> = object("", field("canaryReplicas", &ReleaseBatch::canary_replicas, "Cumulative.", {.required = true, .always = true}));
+constexpr auto fields<ReleaseBatch> = object(
+    "", field("canaryReplicas", &ReleaseBatch::canary_replicas, "Cumulative.", {.required = true, .always = true}));
 template <>
-constexpr auto fields<ReleasePlan> =
-    object("Batches and a cursor.", field("batches", &ReleasePlan::batches, ""), field("batchPartition", &ReleasePlan::batch_partition, "0-based; absent: promote everything and finalise."),
-           field("rolloutID", &ReleasePlan::rollout_id, ""), field("failureThreshold", &ReleasePlan::failure_threshold, ""), field("finalizingPolicy", &ReleasePlan::finalizing_policy, ""),
-           field("patchPodTemplateMetadata", &ReleasePlan::patch_pod_template_metadata, ""), field("rollingStyle", &ReleasePlan::rolling_style, ""),
-           field("enableExtraWorkloadForCanary", &ReleasePlan::enable_extra_workload_for_canary, "", {.always = true}));
+constexpr auto fields<ReleasePlan> = object(
+    "Batches and a cursor.", field("batches", &ReleasePlan::batches, ""),
+    field("batchPartition", &ReleasePlan::batch_partition, "0-based; absent: promote everything and finalise."),
+    field("rolloutID", &ReleasePlan::rollout_id, ""), field("failureThreshold", &ReleasePlan::failure_threshold, ""),
+    field("finalizingPolicy", &ReleasePlan::finalizing_policy, ""),
+    field("patchPodTemplateMetadata", &ReleasePlan::patch_pod_template_metadata, ""),
+    field("rollingStyle", &ReleasePlan::rolling_style, ""),
+    field("enableExtraWorkloadForCanary", &ReleasePlan::enable_extra_workload_for_canary, "", {.always = true}));
 template <>
-constexpr auto fields<BatchReleaseSpec> = object("", field("workloadRef", &BatchReleaseSpec::workload_ref, ""), field("releasePlan", &BatchReleaseSpec::release_plan, "", {.required = true, .always = true}));
+constexpr auto fields<BatchReleaseSpec> =
+    object("", field("workloadRef", &BatchReleaseSpec::workload_ref, ""),
+           field("releasePlan", &BatchReleaseSpec::release_plan, "", {.required = true, .always = true}));
 template <>
 constexpr auto fields<BatchCanaryStatus> =
-    object("", field("batchState", &BatchCanaryStatus::batch_state, ""), field("currentBatch", &BatchCanaryStatus::current_batch, "", {.always = true}), field("batchReadyTime", &BatchCanaryStatus::batch_ready_time, ""),
-           field("updatedReplicas", &BatchCanaryStatus::updated_replicas, ""), field("updatedReadyReplicas", &BatchCanaryStatus::updated_ready_replicas, ""),
+    object("", field("batchState", &BatchCanaryStatus::batch_state, ""),
+           field("currentBatch", &BatchCanaryStatus::current_batch, "", {.always = true}),
+           field("batchReadyTime", &BatchCanaryStatus::batch_ready_time, ""),
+           field("updatedReplicas", &BatchCanaryStatus::updated_replicas, ""),
+           field("updatedReadyReplicas", &BatchCanaryStatus::updated_ready_replicas, ""),
            field("noNeedUpdateReplicas", &BatchCanaryStatus::no_need_update_replicas, ""));
 template <>
 constexpr auto fields<BatchReleaseStatus> =
-    object("", field("conditions", &BatchReleaseStatus::conditions, ""), field("canaryStatus", &BatchReleaseStatus::canary_status, ""), field("stableRevision", &BatchReleaseStatus::stable_revision, ""),
-           field("updateRevision", &BatchReleaseStatus::update_revision, ""), field("observedGeneration", &BatchReleaseStatus::observed_generation, ""),
-           field("observedRolloutID", &BatchReleaseStatus::observed_rollout_id, ""), field("observedWorkloadReplicas", &BatchReleaseStatus::observed_workload_replicas, ""),
-           field("collisionCount", &BatchReleaseStatus::collision_count, ""), field("observedReleasePlanHash", &BatchReleaseStatus::observed_release_plan_hash, ""), field("phase", &BatchReleaseStatus::phase, ""),
-           field("message", &BatchReleaseStatus::message, ""));
+    object("", field("conditions", &BatchReleaseStatus::conditions, ""),
+           field("canaryStatus", &BatchReleaseStatus::canary_status, ""),
+           field("stableRevision", &BatchReleaseStatus::stable_revision, ""),
+           field("updateRevision", &BatchReleaseStatus::update_revision, ""),
+           field("observedGeneration", &BatchReleaseStatus::observed_generation, ""),
+           field("observedRolloutID", &BatchReleaseStatus::observed_rollout_id, ""),
+           field("observedWorkloadReplicas", &BatchReleaseStatus::observed_workload_replicas, ""),
+           field("collisionCount", &BatchReleaseStatus::collision_count, ""),
+           field("observedReleasePlanHash", &BatchReleaseStatus::observed_release_plan_hash, ""),
+           field("phase", &BatchReleaseStatus::phase, ""), field("message", &BatchReleaseStatus::message, ""));
 
-}  // namespace aviary::json
+}   // namespace aviary::json
 
 namespace aviary::apis {
 
@@ -61,4 +75,4 @@ Definition batch_release_definition() {
     return definition;
 }
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

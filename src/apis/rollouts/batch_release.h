@@ -22,9 +22,9 @@ struct ReleasePlan {
     std::optional<std::int64_t> batch_partition;   // cursor, 0-based; absent: promote everything and finalise
     std::string rollout_id;
     std::optional<meta::IntOrPercent> failure_threshold;
-    std::string finalizing_policy;                 // WaitResume | Immediate
+    std::string finalizing_policy;   // WaitResume | Immediate
     std::optional<PatchPodTemplateMetadata> patch_pod_template_metadata;
-    std::string rolling_style;                     // Partition; Canary and BlueGreen are not supported yet
+    std::string rolling_style;   // Partition; Canary and BlueGreen are not supported yet
     bool enable_extra_workload_for_canary = false;
 };
 
@@ -34,9 +34,9 @@ struct BatchReleaseSpec {
 };
 
 struct BatchCanaryStatus {
-    std::string batch_state;                       // Upgrading | Verifying | Ready
+    std::string batch_state;   // Upgrading | Verifying | Ready
     std::int64_t current_batch = 0;
-    std::string batch_ready_time;                  // RFC 3339
+    std::string batch_ready_time;   // RFC 3339
     std::int64_t updated_replicas = 0;
     std::int64_t updated_ready_replicas = 0;
     std::optional<std::int64_t> no_need_update_replicas;
@@ -53,7 +53,7 @@ struct BatchReleaseStatus {
     std::int64_t observed_workload_replicas = 0;
     std::optional<std::int64_t> collision_count;
     std::string observed_release_plan_hash;
-    std::string phase;                             // Preparing | Progressing | Finalizing | Completed
+    std::string phase;   // Preparing | Progressing | Finalizing | Completed
     std::string message;
     bool operator==(BatchReleaseStatus const&) const = default;
 };
@@ -67,4 +67,4 @@ Result<BatchRelease> read_batch_release(json::Doc const& object);
 json::Value write_batch_release_spec(BatchReleaseSpec const& spec);
 json::Value write_batch_release_status(BatchReleaseStatus const& status);
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

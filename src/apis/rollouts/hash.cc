@@ -43,7 +43,7 @@ std::string go_json(Value const& value) {
     return text;
 }
 
-}  // namespace
+}   // namespace
 
 std::string plan_hash(Doc const& rollout) {
     static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
@@ -57,10 +57,12 @@ std::string plan_hash(Doc const& rollout) {
     }
     Value value{json::Object()};
     if (!steps.empty()) value["steps"] = std::move(steps);
-    Value const rest = ordered(plan, {"trafficRoutings", "patchPodTemplateMetadata", "enableExtraWorkloadForCanary", "trafficRoutingRef", "disableGenerateCanaryService"});
+    Value const rest = ordered(plan, {"trafficRoutings", "patchPodTemplateMetadata", "enableExtraWorkloadForCanary",
+                                      "trafficRoutingRef", "disableGenerateCanaryService"});
     for (auto const& [key, member] : rest.object()) value[key] = member;
     std::string hash;
-    for (char digit : crypto::sha256_hex(go_json(value))) hash += kAlphabet[static_cast<unsigned char>(digit) % kAlphabet.size()];
+    for (char digit : crypto::sha256_hex(go_json(value)))
+        hash += kAlphabet[static_cast<unsigned char>(digit) % kAlphabet.size()];
     return hash;
 }
 
@@ -68,10 +70,11 @@ std::string release_plan_hash(Doc const& batch_release) {
     Doc const plan = batch_release.at({"spec", "releasePlan"});
     Value value = ordered(plan, {"batches"});
     if (plan["batchPartition"].is_int()) value["batchPartition"] = plan["batchPartition"].as_int();
-    Value const rest = ordered(plan, {"rolloutID", "failureThreshold", "finalizingPolicy", "patchPodTemplateMetadata", "rollingStyle"});
+    Value const rest = ordered(
+        plan, {"rolloutID", "failureThreshold", "finalizingPolicy", "patchPodTemplateMetadata", "rollingStyle"});
     for (auto const& [key, member] : rest.object()) value[key] = member;
     value["enableExtraWorkloadForCanary"] = plan["enableExtraWorkloadForCanary"].as_bool();
     return crypto::sha256_hex(go_json(value));
 }
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

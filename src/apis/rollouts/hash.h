@@ -1,5 +1,5 @@
-// The hashes by which Kruise Rollouts notices that a plan has changed; computed as upstream does, so that a release can change
-// controllers in the middle.
+// The hashes by which Kruise Rollouts notices that a plan has changed; computed as upstream does, so that a release can
+// change controllers in the middle.
 #pragma once
 
 #include <string>
@@ -14,4 +14,4 @@ std::string plan_hash(json::Doc const& rollout);
 // status.observedReleasePlanHash of a BatchRelease.
 std::string release_plan_hash(json::Doc const& batch_release);
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

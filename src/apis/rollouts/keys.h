@@ -1,4 +1,5 @@
-// The labels, annotations, finalizers and words of OpenKruise Rollouts. Part of the API: spelled as upstream spells them.
+// The labels, annotations, finalizers and words of OpenKruise Rollouts. Part of the API: spelled as upstream spells
+// them.
 #pragma once
 
 #include <string_view>
@@ -12,10 +13,12 @@ inline constexpr std::string_view kWorkloadTypeLabel = "rollouts.kruise.io/workl
 inline constexpr std::string_view kInProgressingAnnotation = "rollouts.kruise.io/in-progressing";
 inline constexpr std::string_view kControlInfoAnnotation = "batchrelease.rollouts.kruise.io/control-info";
 inline constexpr std::string_view kStableRevisionLabel = "rollouts.kruise.io/stable-revision";
-inline constexpr std::string_view kAdvancedDeploymentLabel = "rollouts.kruise.io/controlled-by-advanced-deployment-controller";
+inline constexpr std::string_view kAdvancedDeploymentLabel =
+    "rollouts.kruise.io/controlled-by-advanced-deployment-controller";
 inline constexpr std::string_view kDeploymentStrategyAnnotation = "rollouts.kruise.io/deployment-strategy";
 inline constexpr std::string_view kDeploymentExtraStatusAnnotation = "rollouts.kruise.io/deployment-extra-status";
-inline constexpr std::string_view kOriginalDeploymentStrategyAnnotation = "rollouts.kruise.io/original-deployment-strategy";
+inline constexpr std::string_view kOriginalDeploymentStrategyAnnotation =
+    "rollouts.kruise.io/original-deployment-strategy";
 
 // On pods; the id also stands on workloads, as a label or an annotation.
 inline constexpr std::string_view kRolloutIdLabel = "rollouts.kruise.io/rollout-id";
@@ -40,13 +43,13 @@ inline constexpr std::string_view kDisabling = "Disabling";
 inline constexpr std::string_view kPreparing = "Preparing";
 inline constexpr std::string_view kFinalizing = "Finalizing";
 inline constexpr std::string_view kCompleted = "Completed";
-}  // namespace phase
+}   // namespace phase
 
 namespace condition {
 inline constexpr std::string_view kProgressing = "Progressing";
 inline constexpr std::string_view kSucceeded = "Succeeded";
 inline constexpr std::string_view kTerminating = "Terminating";
-}  // namespace condition
+}   // namespace condition
 
 // Of the conditions Progressing and Terminating.
 namespace reason {
@@ -57,7 +60,7 @@ inline constexpr std::string_view kCompleted = "Completed";
 inline constexpr std::string_view kCancelling = "Cancelling";
 inline constexpr std::string_view kPaused = "Paused";
 inline constexpr std::string_view kInTerminating = "InTerminating";
-}  // namespace reason
+}   // namespace reason
 
 namespace step {
 inline constexpr std::string_view kBeforeUpgrade = "BeforeStepUpgrade";
@@ -67,7 +70,7 @@ inline constexpr std::string_view kMetricsAnalysis = "StepMetricsAnalysis";
 inline constexpr std::string_view kPaused = "StepPaused";
 inline constexpr std::string_view kReady = "StepReady";
 inline constexpr std::string_view kCompleted = "Completed";
-}  // namespace step
+}   // namespace step
 
 namespace finalising {
 inline constexpr std::string_view kRouteTrafficToStable = "FinalisingStepRouteTrafficToStable";
@@ -76,7 +79,7 @@ inline constexpr std::string_view kRemoveCanaryService = "RemoveCanaryService";
 inline constexpr std::string_view kResumeWorkload = "ResumeWorkload";
 inline constexpr std::string_view kReleaseWorkloadControl = "ReleaseWorkloadControl";
 inline constexpr std::string_view kEnd = "END";
-}  // namespace finalising
+}   // namespace finalising
 
 namespace batch {
 inline constexpr std::string_view kUpgrading = "Upgrading";
@@ -85,6 +88,6 @@ inline constexpr std::string_view kReady = "Ready";
 inline constexpr std::string_view kWaitResume = "WaitResume";
 inline constexpr std::string_view kImmediate = "Immediate";
 inline constexpr std::string_view kPartitionStyle = "Partition";
-}  // namespace batch
+}   // namespace batch
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

@@ -8,46 +8,69 @@ namespace aviary::json {
 using namespace apis;
 
 template <>
-constexpr auto fields<Pause> = object("What ends the step: empty means an approval.", field("duration", &Pause::duration, "Seconds; 0 goes on at once.", {.format = "int32"}));
+constexpr auto fields<Pause> =
+    object("What ends the step: empty means an approval.",
+           field("duration", &Pause::duration, "Seconds; 0 goes on at once.", {.format = "int32"}));
 template <>
 constexpr auto fields<CanaryStep> =
-    object("One batch of a canary release.", field("replicas", &CanaryStep::replicas, "Pods on the new version: a number, or a share of spec.replicas rounded up."),
-           field("traffic", &CanaryStep::traffic, "Share of requests to the new version; not supported yet."), field("matches", &CanaryStep::matches, "Not supported yet."),
-           field("requestHeaderModifier", &CanaryStep::request_header_modifier, "Not supported yet."), field("pause", &CanaryStep::pause, "What ends the step.", {.always = true}));
+    object("One batch of a canary release.",
+           field("replicas", &CanaryStep::replicas,
+                 "Pods on the new version: a number, or a share of spec.replicas rounded up."),
+           field("traffic", &CanaryStep::traffic, "Share of requests to the new version; not supported yet."),
+           field("matches", &CanaryStep::matches, "Not supported yet."),
+           field("requestHeaderModifier", &CanaryStep::request_header_modifier, "Not supported yet."),
+           field("pause", &CanaryStep::pause, "What ends the step.", {.always = true}));
 template <>
-constexpr auto fields<CanaryStrategy> =
-    object("Batch after batch of the workload's own pods.", field("steps", &CanaryStrategy::steps, "", {.max_items = 50}), field("trafficRoutings", &CanaryStrategy::traffic_routings, "Not supported yet."),
-           field("failureThreshold", &CanaryStrategy::failure_threshold, "Pods of a batch that may be unready."),
-           field("patchPodTemplateMetadata", &CanaryStrategy::patch_pod_template_metadata, "Not supported yet."),
-           field("enableExtraWorkloadForCanary", &CanaryStrategy::enable_extra_workload_for_canary, "true is not supported yet."),
-           field("trafficRoutingRef", &CanaryStrategy::traffic_routing_ref, "Not supported yet."), field("disableGenerateCanaryService", &CanaryStrategy::disable_generate_canary_service, ""));
+constexpr auto fields<CanaryStrategy> = object(
+    "Batch after batch of the workload's own pods.", field("steps", &CanaryStrategy::steps, "", {.max_items = 50}),
+    field("trafficRoutings", &CanaryStrategy::traffic_routings, "Not supported yet."),
+    field("failureThreshold", &CanaryStrategy::failure_threshold, "Pods of a batch that may be unready."),
+    field("patchPodTemplateMetadata", &CanaryStrategy::patch_pod_template_metadata, "Not supported yet."),
+    field("enableExtraWorkloadForCanary", &CanaryStrategy::enable_extra_workload_for_canary,
+          "true is not supported yet."),
+    field("trafficRoutingRef", &CanaryStrategy::traffic_routing_ref, "Not supported yet."),
+    field("disableGenerateCanaryService", &CanaryStrategy::disable_generate_canary_service, ""));
 template <>
 constexpr auto fields<BlueGreenStrategy> =
-    object("Not supported yet.", field("steps", &BlueGreenStrategy::steps, "", {.max_items = 50}), field("trafficRoutings", &BlueGreenStrategy::traffic_routings, ""),
-           field("failureThreshold", &BlueGreenStrategy::failure_threshold, ""), field("trafficRoutingRef", &BlueGreenStrategy::traffic_routing_ref, ""),
+    object("Not supported yet.", field("steps", &BlueGreenStrategy::steps, "", {.max_items = 50}),
+           field("trafficRoutings", &BlueGreenStrategy::traffic_routings, ""),
+           field("failureThreshold", &BlueGreenStrategy::failure_threshold, ""),
+           field("trafficRoutingRef", &BlueGreenStrategy::traffic_routing_ref, ""),
            field("disableGenerateCanaryService", &BlueGreenStrategy::disable_generate_canary_service, ""));
 template <>
-constexpr auto fields<RolloutStrategy> = object("How versions change.", field("paused", &RolloutStrategy::paused, "Pauses the whole rollout."), field("canary", &RolloutStrategy::canary, ""),
-                                                field("blueGreen", &RolloutStrategy::blue_green, ""));
+constexpr auto fields<RolloutStrategy> =
+    object("How versions change.", field("paused", &RolloutStrategy::paused, "Pauses the whole rollout."),
+           field("canary", &RolloutStrategy::canary, ""), field("blueGreen", &RolloutStrategy::blue_green, ""));
 template <>
-constexpr auto fields<RolloutSpec> = object("A release plan for one workload.", field("workloadRef", &RolloutSpec::workload_ref, "", {.required = true}),
-                                            field("disabled", &RolloutSpec::disabled, "", {.default_json = "false"}), field("strategy", &RolloutSpec::strategy, "", {.required = true}));
+constexpr auto fields<RolloutSpec> =
+    object("A release plan for one workload.", field("workloadRef", &RolloutSpec::workload_ref, "", {.required = true}),
+           field("disabled", &RolloutSpec::disabled, "", {.default_json = "false"}),
+           field("strategy", &RolloutSpec::strategy, "", {.required = true}));
 template <>
-constexpr auto fields<CanaryStatus> =
-    object("Where the release stands.", field("observedWorkloadGeneration", &CanaryStatus::observed_workload_generation, ""), field("observedRolloutID", &CanaryStatus::observed_rollout_id, ""),
-           field("rolloutHash", &CanaryStatus::rollout_hash, ""), field("stableRevision", &CanaryStatus::stable_revision, ""), field("canaryRevision", &CanaryStatus::canary_revision, "", {.always = true}),
-           field("podTemplateHash", &CanaryStatus::pod_template_hash, "", {.always = true}), field("canaryReplicas", &CanaryStatus::canary_replicas, "", {.always = true}),
-           field("canaryReadyReplicas", &CanaryStatus::canary_ready_replicas, "", {.always = true}), field("currentStepIndex", &CanaryStatus::current_step_index, "1-based."),
-           field("nextStepIndex", &CanaryStatus::next_step_index, "-1: there is none.", {.always = true}), field("currentStepState", &CanaryStatus::current_step_state, "", {.always = true}),
-           field("finalisingStep", &CanaryStatus::finalising_step, "", {.always = true}), field("message", &CanaryStatus::message, ""),
-           field("lastUpdateTime", &CanaryStatus::last_update_time, "Where a pause begins.", {.format = "date-time"}));
+constexpr auto fields<CanaryStatus> = object(
+    "Where the release stands.", field("observedWorkloadGeneration", &CanaryStatus::observed_workload_generation, ""),
+    field("observedRolloutID", &CanaryStatus::observed_rollout_id, ""),
+    field("rolloutHash", &CanaryStatus::rollout_hash, ""), field("stableRevision", &CanaryStatus::stable_revision, ""),
+    field("canaryRevision", &CanaryStatus::canary_revision, "", {.always = true}),
+    field("podTemplateHash", &CanaryStatus::pod_template_hash, "", {.always = true}),
+    field("canaryReplicas", &CanaryStatus::canary_replicas, "", {.always = true}),
+    field("canaryReadyReplicas", &CanaryStatus::canary_ready_replicas, "", {.always = true}),
+    field("currentStepIndex", &CanaryStatus::current_step_index, "1-based."),
+    field("nextStepIndex", &CanaryStatus::next_step_index, "-1: there is none.", {.always = true}),
+    field("currentStepState", &CanaryStatus::current_step_state, "", {.always = true}),
+    field("finalisingStep", &CanaryStatus::finalising_step, "", {.always = true}),
+    field("message", &CanaryStatus::message, ""),
+    field("lastUpdateTime", &CanaryStatus::last_update_time, "Where a pause begins.", {.format = "date-time"}));
 template <>
 constexpr auto fields<RolloutStatus> =
-    object("Where the rollout stands.", field("observedGeneration", &RolloutStatus::observed_generation, ""), field("phase", &RolloutStatus::phase, ""), field("message", &RolloutStatus::message, ""),
-           field("conditions", &RolloutStatus::conditions, ""), field("currentStepIndex", &RolloutStatus::current_step_index, "", {.always = true}),
-           field("currentStepState", &RolloutStatus::current_step_state, "", {.always = true}), field("canaryStatus", &RolloutStatus::canary_status, ""));
+    object("Where the rollout stands.", field("observedGeneration", &RolloutStatus::observed_generation, ""),
+           field("phase", &RolloutStatus::phase, ""), field("message", &RolloutStatus::message, ""),
+           field("conditions", &RolloutStatus::conditions, ""),
+           field("currentStepIndex", &RolloutStatus::current_step_index, "", {.always = true}),
+           field("currentStepState", &RolloutStatus::current_step_state, "", {.always = true}),
+           field("canaryStatus", &RolloutStatus::canary_status, ""));
 
-}  // namespace aviary::json
+}   // namespace aviary::json
 
 namespace aviary::apis {
 
@@ -77,12 +100,13 @@ Definition rollout_definition() {
     definition.spec = json::schema_of<RolloutSpec>();
     definition.status = json::schema_of<RolloutStatus>();
     // Names and paths as Kruise Rollouts prints them.
-    definition.columns = {{"STATUS", "string", ".status.phase", "The rollout status phase"},
-                          {"CANARY_STEP", "integer", ".status.currentStepIndex", "The rollout canary status step"},
-                          {"CANARY_STATE", "string", ".status.currentStepState", "The rollout canary status step state"},
-                          {"MESSAGE", "string", ".status.message", "The rollout canary status message"},
-                          {"AGE", "date", ".metadata.creationTimestamp"}};
+    definition.columns = {
+        {"STATUS", "string", ".status.phase", "The rollout status phase"},
+        {"CANARY_STEP", "integer", ".status.currentStepIndex", "The rollout canary status step"},
+        {"CANARY_STATE", "string", ".status.currentStepState", "The rollout canary status step state"},
+        {"MESSAGE", "string", ".status.message", "The rollout canary status message"},
+        {"AGE", "date", ".metadata.creationTimestamp"}};
     return definition;
 }
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

@@ -31,7 +31,7 @@ struct Pause {
 struct CanaryStep {
     std::optional<meta::IntOrPercent> replicas;
     std::optional<std::string> traffic;
-    std::vector<json::Value> matches;       // traffic is not supported yet
+    std::vector<json::Value> matches;   // traffic is not supported yet
     json::Value request_header_modifier;
     Pause pause;
 };
@@ -78,7 +78,7 @@ struct RolloutCondition {
     std::string status;
     std::string reason;
     std::string message;
-    std::string last_update_time;       // RFC 3339
+    std::string last_update_time;   // RFC 3339
     std::string last_transition_time;
     bool operator==(RolloutCondition const&) const = default;
 };
@@ -92,12 +92,12 @@ struct CanaryStatus {
     std::string pod_template_hash;
     std::int64_t canary_replicas = 0;
     std::int64_t canary_ready_replicas = 0;
-    std::int64_t current_step_index = 0;    // 1-based
-    std::int64_t next_step_index = 0;       // -1: none
+    std::int64_t current_step_index = 0;   // 1-based
+    std::int64_t next_step_index = 0;      // -1: none
     std::string current_step_state;
     std::string finalising_step;
     std::string message;
-    std::string last_update_time;           // RFC 3339; where pauses start
+    std::string last_update_time;   // RFC 3339; where pauses start
     bool operator==(CanaryStatus const&) const = default;
 };
 
@@ -122,4 +122,4 @@ json::Value write_rollout_status(RolloutStatus const& status);
 
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type);
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

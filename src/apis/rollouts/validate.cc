@@ -19,8 +19,12 @@ class Checker {
 public:
     std::vector<FieldCause> causes;
 
-    void invalid(std::string field, std::string message) { causes.push_back({"FieldValueInvalid", std::move(field), std::move(message)}); }
-    void required(std::string field, std::string message) { causes.push_back({"FieldValueRequired", std::move(field), std::move(message)}); }
+    void invalid(std::string field, std::string message) {
+        causes.push_back({"FieldValueInvalid", std::move(field), std::move(message)});
+    }
+    void required(std::string field, std::string message) {
+        causes.push_back({"FieldValueRequired", std::move(field), std::move(message)});
+    }
     void unsupported(std::string field, std::string_view what) {
         causes.push_back({"FieldValueNotSupported", std::move(field), fmt::format("{} is not supported yet", what)});
     }
@@ -30,7 +34,8 @@ public:
         std::string_view const kind = reference["kind"].as_string();
         if (group == "apps" && kind == "Deployment") return;
         bool const native = group == "apps" && (kind == "ReplicaSet" || kind == "StatefulSet" || kind == "DaemonSet");
-        bool const kruise = group == "apps.kruise.io" && (kind == "CloneSet" || kind == "StatefulSet" || kind == "DaemonSet");
+        bool const kruise =
+            group == "apps.kruise.io" && (kind == "CloneSet" || kind == "StatefulSet" || kind == "DaemonSet");
         if (native || kruise) {
             unsupported("spec.workloadRef", fmt::format("releasing a {}", kind));
         } else {
@@ -40,18 +45,22 @@ public:
 
     void canary(Value const& strategy) {
         std::string const path = "spec.strategy.canary";
-        if (strategy["enableExtraWorkloadForCanary"].as_bool()) unsupported(path + ".enableExtraWorkloadForCanary", "an extra workload for the new version");
+        if (strategy["enableExtraWorkloadForCanary"].as_bool())
+            unsupported(path + ".enableExtraWorkloadForCanary", "an extra workload for the new version");
         if (strategy["trafficRoutings"].size() > 0) unsupported(path + ".trafficRoutings", "traffic routing");
-        if (!strategy["trafficRoutingRef"].as_string().empty()) unsupported(path + ".trafficRoutingRef", "traffic routing");
+        if (!strategy["trafficRoutingRef"].as_string().empty())
+            unsupported(path + ".trafficRoutingRef", "traffic routing");
         json::Array const& steps = strategy["steps"].array();
         if (steps.empty()) return required(path + ".steps", "The number of Canary.Steps cannot be empty");
-        for (std::size_t index = 0; index < steps.size(); ++index) step(steps[index], fmt::format("{}.steps[{}]", path, index));
+        for (std::size_t index = 0; index < steps.size(); ++index)
+            step(steps[index], fmt::format("{}.steps[{}]", path, index));
         order(steps, path);
         Value const& threshold = strategy["failureThreshold"];
         if (threshold.is_null()) return;
         auto const share = meta::IntOrPercent::from(Doc::freeze(threshold));
         if (!share || share->value < 0 || (share->percent && share->value > 100)) {
-            invalid(path + ".failureThreshold", "must be a number that is not negative, or a percentage of at most 100%");
+            invalid(path + ".failureThreshold",
+                    "must be a number that is not negative, or a percentage of at most 100%");
         }
     }
 
@@ -60,13 +69,18 @@ public:
         if (step["matches"].size() > 0) unsupported(path + ".matches", "traffic routing");
         if (step["requestHeaderModifier"].size() > 0) unsupported(path + ".requestHeaderModifier", "traffic routing");
         Value const& duration = step["pause"]["duration"];
-        if (duration.as_int() < 0) invalid(path + ".pause.duration", fmt::format("Invalid value: {}: must not be negative", duration.as_int()));
+        if (duration.as_int() < 0)
+            invalid(path + ".pause.duration",
+                    fmt::format("Invalid value: {}: must not be negative", duration.as_int()));
         Value const& replicas = step["replicas"];
         if (replicas.is_null()) return required(path + ".replicas", "replicas cannot be empty");
         auto const share = meta::IntOrPercent::from(Doc::freeze(replicas));
         if (share && share->value > 0 && !(share->percent && share->value > 100)) return;
-        std::string const shown = replicas.is_string() ? fmt::format("\"{}\"", replicas.as_string()) : fmt::format("{}", replicas.as_int());
-        invalid(path + ".replicas", fmt::format("Invalid value: {}: replicas must be positive number, or a percentage with \"0%\" < canaryReplicas <= \"100%\"", shown));
+        std::string const shown =
+            replicas.is_string() ? fmt::format("\"{}\"", replicas.as_string()) : fmt::format("{}", replicas.as_int());
+        invalid(path + ".replicas", fmt::format("Invalid value: {}: replicas must be positive number, or a percentage "
+                                                "with \"0%\" < canaryReplicas <= \"100%\"",
+                                                shown));
     }
 
     void order(json::Array const& steps, std::string const& path) {
@@ -74,19 +88,25 @@ public:
             auto const before = meta::IntOrPercent::from(Doc::freeze(steps[index - 1]["replicas"]));
             auto const after = meta::IntOrPercent::from(Doc::freeze(steps[index]["replicas"]));
             if (!before || !after || before->percent != after->percent || after->value >= before->value) continue;
-            invalid(fmt::format("{}.steps[{}].replicas", path, index), "Steps.CanaryReplicas must be a non decreasing sequence");
+            invalid(fmt::format("{}.steps[{}].replicas", path, index),
+                    "Steps.CanaryReplicas must be a non decreasing sequence");
         }
     }
 
     void conflicts(Value const& rollout, std::vector<Doc> const& others) {
         Value const& mine = rollout.at({"spec", "workloadRef"});
-        std::string_view const group = mine["apiVersion"].as_string().substr(0, mine["apiVersion"].as_string().find('/'));
+        std::string_view const group =
+            mine["apiVersion"].as_string().substr(0, mine["apiVersion"].as_string().find('/'));
         for (Doc const& other : others) {
             if (meta::name(other) == rollout.at({"metadata", "name"}).as_string()) continue;
             Doc const theirs = other.at({"spec", "workloadRef"});
-            bool const same_group = theirs["apiVersion"].as_string().substr(0, theirs["apiVersion"].as_string().find('/')) == group;
-            if (!same_group || theirs["kind"].as_string() != mine["kind"].as_string() || theirs["name"].as_string() != mine["name"].as_string()) continue;
-            invalid("spec.workloadRef", fmt::format("This rollout conflict with Rollout({}/{})", meta::ns(other), meta::name(other)));
+            bool const same_group =
+                theirs["apiVersion"].as_string().substr(0, theirs["apiVersion"].as_string().find('/')) == group;
+            if (!same_group || theirs["kind"].as_string() != mine["kind"].as_string() ||
+                theirs["name"].as_string() != mine["name"].as_string())
+                continue;
+            invalid("spec.workloadRef",
+                    fmt::format("This rollout conflict with Rollout({}/{})", meta::ns(other), meta::name(other)));
         }
     }
 
@@ -94,20 +114,26 @@ public:
     void immutable(Value const& rollout, Doc const& old) {
         std::string_view const phase = old.at({"status", "phase"}).as_string();
         if (phase != phase::kProgressing && phase != phase::kTerminating) return;
-        auto const changed = [&](std::initializer_list<std::string_view> path) { return !(Doc::freeze(rollout.at(path)) == Doc::freeze(old.at(path).thaw())); };
+        auto const changed = [&](std::initializer_list<std::string_view> path) {
+            return !(Doc::freeze(rollout.at(path)) == Doc::freeze(old.at(path).thaw()));
+        };
         if (changed({"spec", "workloadRef"})) invalid("spec.workloadRef", "Rollout 'ObjectRef' field is immutable");
-        if (changed({"spec", "strategy", "canary", "trafficRoutings"})) invalid("spec.strategy.canary.trafficRoutings", "Rollout 'Strategy.Canary.TrafficRoutings' field is immutable");
+        if (changed({"spec", "strategy", "canary", "trafficRoutings"}))
+            invalid("spec.strategy.canary.trafficRoutings",
+                    "Rollout 'Strategy.Canary.TrafficRoutings' field is immutable");
         bool const before = old.at({"spec", "strategy", "canary", "enableExtraWorkloadForCanary"}).as_bool();
         if (rollout.at({"spec", "strategy", "canary", "enableExtraWorkloadForCanary"}).as_bool() != before) {
-            invalid("spec.strategy.canary.enableExtraWorkloadForCanary", "Rollout enableExtraWorkloadForCanary is immutable");
+            invalid("spec.strategy.canary.enableExtraWorkloadForCanary",
+                    "Rollout enableExtraWorkloadForCanary is immutable");
         }
-        if (rollout.at({"spec", "strategy", "canary", "steps"}).size() != old.at({"spec", "strategy", "canary", "steps"}).size()) {
+        if (rollout.at({"spec", "strategy", "canary", "steps"}).size() !=
+            old.at({"spec", "strategy", "canary", "steps"}).size()) {
             invalid("spec.strategy.canary.steps", "Rollout steps number is immutable while it is progressing");
         }
     }
 };
 
-}  // namespace
+}   // namespace
 
 std::vector<FieldCause> validate_rollout(Value const& rollout, Doc const& old, std::vector<Doc> const& others) {
     Checker checker;
@@ -124,12 +150,15 @@ std::vector<FieldCause> validate_rollout(Value const& rollout, Doc const& old, s
     return std::move(checker.causes);
 }
 
-Status refuse(std::vector<FieldCause> causes, std::string const& group, std::string const& kind, std::string const& name) {
+Status refuse(std::vector<FieldCause> causes, std::string const& group, std::string const& kind,
+              std::string const& name) {
     if (causes.empty()) return {};
     std::vector<std::string> parts;
     for (FieldCause const& cause : causes) parts.push_back(fmt::format("{}: {}", cause.field, cause.message));
     std::string const list = parts.size() == 1 ? parts.front() : fmt::format("[{}]", join(parts, ", "));
-    return fail(Error(ErrorCode::kInvalid, fmt::format("{}.{} \"{}\" is invalid: {}", kind, group, name, list)).with_causes(std::move(causes)).with_object(group, kind, name));
+    return fail(Error(ErrorCode::kInvalid, fmt::format("{}.{} \"{}\" is invalid: {}", kind, group, name, list))
+                    .with_causes(std::move(causes))
+                    .with_object(group, kind, name));
 }
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

@@ -10,11 +10,13 @@
 
 namespace aviary::apis {
 
-// What is wrong, by JSON path ("spec.strategy.canary.steps[1].replicas"). `old` is absent for creations; `others` are the other
-// Rollouts of the namespace. What this version does not support is refused, and said so.
-std::vector<FieldCause> validate_rollout(json::Value const& rollout, json::Doc const& old, std::vector<json::Doc> const& others);
+// What is wrong, by JSON path ("spec.strategy.canary.steps[1].replicas"). `old` is absent for creations; `others` are
+// the other Rollouts of the namespace. What this version does not support is refused, and said so.
+std::vector<FieldCause> validate_rollout(json::Value const& rollout, json::Doc const& old,
+                                         std::vector<json::Doc> const& others);
 
 // The refusal that carries the causes, in the API server's words; ok when there are none.
-Status refuse(std::vector<FieldCause> causes, std::string const& group, std::string const& kind, std::string const& name);
+Status refuse(std::vector<FieldCause> causes, std::string const& group, std::string const& kind,
+              std::string const& name);
 
-}  // namespace aviary::apis
+}   // namespace aviary::apis

@@ -20,7 +20,8 @@ constexpr char kExamples[] =
     "  kubectl amc rollout approve rollouts/NAME -m beijing           # one cluster\n"
     "  kubectl amc rollout approve rollouts/NAME -M --step 1          # all that are paused at step 1\n"
     "  kubectl amc rollout abort rollouts/NAME -M                     # all back to the stable version\n\n"
-    "Exit codes: 0 done, 1 failed or misused, 2 partial, 3 waiting for approval, 4 stale or refused, 5 timeout, 6 only unreachable clusters.";
+    "Exit codes: 0 done, 1 failed or misused, 2 partial, 3 waiting for approval, 4 stale or refused, 5 timeout, 6 only "
+    "unreachable clusters.";
 
 void add_flags(CLI::App& app, Flags& flags) {
     app.add_option("--kubeconfig", flags.kubeconfig, "Path of the kubeconfig");
@@ -46,7 +47,8 @@ void add_decision_flags(CLI::App& command, Flags& flags) {
     command.add_option("--reason", flags.reason, "Why, for the record");
     command.add_option("--wait", flags.wait, "Wait until each cluster has moved on")->capture_default_str();
     command.add_option("--timeout", flags.timeout, "… at most so long")->capture_default_str();
-    command.add_option("--dry-run", flags.dry_run, "client: print the Decision; server: check it")->check(CLI::IsMember({"client", "server", "none"}));
+    command.add_option("--dry-run", flags.dry_run, "client: print the Decision; server: check it")
+        ->check(CLI::IsMember({"client", "server", "none"}));
 }
 
 struct Command {
@@ -54,7 +56,7 @@ struct Command {
     std::function<Task<int>(Session)> run;
 };
 
-}  // namespace
+}   // namespace
 
 int run(int argc, char** argv, char const* version) {
     std::signal(SIGPIPE, SIG_IGN);
@@ -67,7 +69,8 @@ int run(int argc, char** argv, char const* version) {
     std::string name;
     std::vector<Command> commands;
 
-    CLI::App* const get = app.add_subcommand("get", "List objects of all clusters\n\nExample: kubectl amc get deploy -n demo -M");
+    CLI::App* const get =
+        app.add_subcommand("get", "List objects of all clusters\n\nExample: kubectl amc get deploy -n demo -M");
     get->add_option("resource", resource, "deployments, rollouts, po …")->required();
     get->add_option("name", name, "One object");
     commands.push_back({get, [&](Session session) { return get_resource(std::move(session), resource, name); }});
@@ -86,16 +89,27 @@ int run(int argc, char** argv, char const* version) {
         commands.push_back({command, std::move(run)});
         return command;
     };
-    for (auto const& [verb, action, text] : {std::tuple("approve", "Approve", "Let paused clusters go on, each at its own step\n\nExample: kubectl amc rollout approve rollouts/NAME -n demo -M"),
-                                             std::tuple("pause", "Pause", "Stop a release where it is"), std::tuple("resume", "Resume", "Go on after a pause"),
-                                             std::tuple("abort", "Abort", "Take clusters that are releasing back to the stable version"), std::tuple("undo", "Undo", "Take clusters back to the version before"),
-                                             std::tuple("reject", "Reject", "Not supported yet"), std::tuple("retry", "Retry", "Not supported yet"), std::tuple("jump", "Jump", "Not supported yet")}) {
+    for (auto const& [verb, action, text] :
+         {std::tuple("approve", "Approve",
+                     "Let paused clusters go on, each at its own step\n\nExample: kubectl amc rollout approve "
+                     "rollouts/NAME -n demo -M"),
+          std::tuple("pause", "Pause", "Stop a release where it is"),
+          std::tuple("resume", "Resume", "Go on after a pause"),
+          std::tuple("abort", "Abort", "Take clusters that are releasing back to the stable version"),
+          std::tuple("undo", "Undo", "Take clusters back to the version before"),
+          std::tuple("reject", "Reject", "Not supported yet"), std::tuple("retry", "Retry", "Not supported yet"),
+          std::tuple("jump", "Jump", "Not supported yet")}) {
         std::string const what = action;
-        add_decision_flags(*add(verb, text, [&name, what](Session session) { return decide(std::move(session), what, name); }), flags);
+        add_decision_flags(
+            *add(verb, text, [&name, what](Session session) { return decide(std::move(session), what, name); }), flags);
     }
-    add("explain", "Say what each cluster waits for", [&](Session session) { return explain(std::move(session), name); });
-    add("status", "One line per cluster; exit 3 while an approval is awaited", [&](Session session) { return status(std::move(session), name); })->add_option("--timeout", flags.timeout, "");
-    add("get", "The release and its clusters as a tree", [&](Session session) { return tree(std::move(session), name); });
+    add("explain", "Say what each cluster waits for",
+        [&](Session session) { return explain(std::move(session), name); });
+    add("status", "One line per cluster; exit 3 while an approval is awaited", [&](Session session) {
+        return status(std::move(session), name);
+    })->add_option("--timeout", flags.timeout, "");
+    add("get", "The release and its clusters as a tree",
+        [&](Session session) { return tree(std::move(session), name); });
     add("history", "Who decided what", [&](Session session) { return history(std::move(session), name); });
     CLI::App* const list = rollout->add_subcommand("list", "List the fleet's rollouts");
     commands.push_back({list, [](Session session) { return list_rollouts(std::move(session)); }});
@@ -131,4 +145,4 @@ int run(int argc, char** argv, char const* version) {
     return kFailed;
 }
 
-}  // namespace aviary::amc
+}   // namespace aviary::amc

@@ -26,17 +26,22 @@ constexpr Duration kExpires = std::chrono::hours(1);
 struct Row {
     std::string cluster;
     std::string step;
-    std::string result;     // approved | paused | … | not-yet | refused | stale | waiting
+    std::string result;   // approved | paused | … | not-yet | refused | stale | waiting
     std::string message;
     bool target = false;
 };
 
 std::string step_of(Doc const& view) {
     if (view["steps"].as_int() == 0 || view["step"].as_int() == 0) return "-";
-    return fmt::format("{}/{}{}", view["step"].as_int(), view["steps"].as_int(), view["reachable"].as_bool() ? "" : "?");
+    return fmt::format("{}/{}{}", view["step"].as_int(), view["steps"].as_int(),
+                       view["reachable"].as_bool() ? "" : "?");
 }
 
-bool paused(Doc const& view) { return view["phase"].as_string() == "Progressing" && (view["state"].as_string() == "StepPaused" || (!view["reachable"].as_bool() && view["state"].as_string() == "Unknown")); }
+bool paused(Doc const& view) {
+    return view["phase"].as_string() == "Progressing" &&
+           (view["state"].as_string() == "StepPaused" ||
+            (!view["reachable"].as_bool() && view["state"].as_string() == "Unknown"));
+}
 
 std::string age(Doc const& view, Time now) {
     auto const since = parse_rfc3339(view["since"].as_string());
@@ -81,19 +86,23 @@ std::optional<Row> look(Doc const& view, std::string_view action, bool named, st
     }
     if (!paused(view)) {
         row.result = "not-yet";
-        row.message = fmt::format("not paused: {}, {}, {}", view["state"].as_string(), view["message"].as_string(), age(view, now));
+        row.message = fmt::format("not paused: {}, {}, {}", view["state"].as_string(), view["message"].as_string(),
+                                  age(view, now));
         return row;
     }
     row.target = true;
     return row;
 }
 
-Value decision_object(Session const& session, std::string const& action, std::string const& rollout, std::string const& digest, std::vector<Doc> const& targets) {
+Value decision_object(Session const& session, std::string const& action, std::string const& rollout,
+                      std::string const& digest, std::vector<Doc> const& targets) {
     apis::DecisionSpec spec;
     spec.rollout_ref = {"rollouts.kruise.io/v1beta1", "Rollout", rollout};
     if (!digest.empty()) spec.release = apis::ReleaseReference{digest};
     spec.action = action;
-    spec.selection = session.flags().all_members ? (action == apis::action::kApprove ? "AllPaused" : "All") : session.flags().cluster_selector.empty() ? "Named" : "Selector";
+    spec.selection = session.flags().all_members ? (action == apis::action::kApprove ? "AllPaused" : "All")
+                     : session.flags().cluster_selector.empty() ? "Named"
+                                                                : "Selector";
     for (Doc const& view : targets) {
         apis::DecisionTarget target;
         target.cluster = view["cluster"].string();
@@ -122,7 +131,8 @@ bool settled(Doc const& decision) {
     if (!outcome.empty() && outcome != apis::outcome::kPending) return true;
     // Clusters that are away are not waited for.
     std::size_t known = 0;
-    for (auto const& [index, row] : decision.at({"status", "clusters"}).elements()) known += row["outcome"].as_string().empty() ? 0 : 1;
+    for (auto const& [index, row] : decision.at({"status", "clusters"}).elements())
+        known += row["outcome"].as_string().empty() ? 0 : 1;
     return known == decision.at({"spec", "targets"}).size() && known > 0;
 }
 
@@ -156,7 +166,8 @@ void fill_rows(std::vector<Row>& rows, Doc const& decision, std::string_view act
     }
 }
 
-int conclude(Session const& session, std::vector<Row> const& rows, std::string_view action, std::string const& decision) {
+int conclude(Session const& session, std::vector<Row> const& rows, std::string_view action,
+             std::string const& decision) {
     std::size_t done = 0;
     std::size_t not_yet = 0;
     std::size_t waiting = 0;
@@ -195,7 +206,7 @@ void print_rows(Session const& session, std::vector<Row> const& rows) {
     session.print(table);
 }
 
-}  // namespace
+}   // namespace
 
 Task<int> decide(Session session, std::string action, std::string rollout) {
     if (action == apis::action::kReject || action == apis::action::kRetry || action == apis::action::kJump) {
@@ -208,7 +219,8 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         session.complain(chosen.error().message());
         co_return kFailed;
     }
-    auto const view = co_await session.read(fmt::format("/fleet/v1/namespaces/{}/rollouts/{}", percent_encode(session.ns()), percent_encode(rollout)));
+    auto const view = co_await session.read(
+        fmt::format("/fleet/v1/namespaces/{}/rollouts/{}", percent_encode(session.ns()), percent_encode(rollout)));
     if (!view) {
         session.complain(view.error().message());
         co_return kFailed;
@@ -225,17 +237,21 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         rows.push_back(std::move(*row));
     }
     for (std::string const& name : *chosen) {
-        if (std::ranges::find(rows, name, &Row::cluster) == rows.end()) rows.push_back({name, "-", "refused", "neither the Rollout nor its workload is placed here", false});
+        if (std::ranges::find(rows, name, &Row::cluster) == rows.end())
+            rows.push_back({name, "-", "refused", "neither the Rollout nor its workload is placed here", false});
     }
     if (targets.empty()) {
         if (!rows.empty()) print_rows(session, rows);
-        bool const step = session.flags().step > 0 && std::ranges::any_of(rows, [](Row const& row) { return row.message.starts_with("at step"); });
+        bool const step = session.flags().step > 0 &&
+                          std::ranges::any_of(rows, [](Row const& row) { return row.message.starts_with("at step"); });
         if (step) {
             session.complain(fmt::format("no cluster is paused at step {}", session.flags().step));
         } else if (action == apis::action::kApprove) {
-            session.complain(fmt::format("nothing to approve: {} is not paused (StepPaused) in any chosen cluster", rollout));
+            session.complain(
+                fmt::format("nothing to approve: {} is not paused (StepPaused) in any chosen cluster", rollout));
         } else {
-            session.complain(fmt::format("nothing to {}: no release of {} is in progress in any chosen cluster", to_lower(action), rollout));
+            session.complain(fmt::format("nothing to {}: no release of {} is in progress in any chosen cluster",
+                                         to_lower(action), rollout));
         }
         co_return kRefused;
     }
@@ -266,10 +282,11 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
     fill_rows(rows, decision, action);
     print_rows(session, rows);
     if (late) {
-        session.complain(fmt::format("not settled within {}; it goes on: kubectl -n {} get decision {}", session.flags().timeout, session.ns(), meta::name(decision)));
+        session.complain(fmt::format("not settled within {}; it goes on: kubectl -n {} get decision {}",
+                                     session.flags().timeout, session.ns(), meta::name(decision)));
         co_return kTimeout;
     }
     co_return conclude(session, rows, action, meta::name(decision));
 }
 
-}  // namespace aviary::amc
+}   // namespace aviary::amc

@@ -30,17 +30,23 @@ Task<Result<Named>> find_resource(Session const& session, std::string text) {
     std::string const name = wanted.substr(0, dot);
     std::string const group = dot == std::string::npos ? "" : wanted.substr(dot + 1);
     for (char const* path : {"/api", "/apis"}) {
-        CO_TRY_ASSIGN(Doc const found, co_await session.read(path, {}, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"));
+        CO_TRY_ASSIGN(
+            Doc const found,
+            co_await session.read(path, {}, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"));
         for (auto const& [index, item] : found["items"].elements()) {
             std::string const own_group = meta::name(item);
             if (!group.empty() && own_group != group) continue;
             Doc const version = item["versions"][0];
             for (auto const& [position, resource] : version["resources"].elements()) {
-                bool matches = resource["resource"].as_string() == name || resource["singularResource"].as_string() == name ||
+                bool matches = resource["resource"].as_string() == name ||
+                               resource["singularResource"].as_string() == name ||
                                to_lower(resource.at({"responseKind", "kind"}).as_string()) == name;
-                for (auto const& [short_index, short_name] : resource["shortNames"].elements()) matches = matches || short_name.as_string() == name;
+                for (auto const& [short_index, short_name] : resource["shortNames"].elements())
+                    matches = matches || short_name.as_string() == name;
                 if (!matches) continue;
-                co_return Named{{own_group, version["version"].string(), resource["resource"].string()}, resource.at({"responseKind", "kind"}).string(), resource["scope"].as_string() == "Namespaced"};
+                co_return Named{{own_group, version["version"].string(), resource["resource"].string()},
+                                resource.at({"responseKind", "kind"}).string(),
+                                resource["scope"].as_string() == "Namespaced"};
             }
         }
     }
@@ -55,7 +61,10 @@ std::string cell_text(Doc const& cell) {
 bool adopted(Doc const& object) { return !meta::label(object, "fleet.aviary.dev/hub").empty(); }
 
 Task<Result<Doc>> fetch(Session const& session, Named const& named, std::string const& name, bool table) {
-    client::NameValues query{{"group", named.resource.group}, {"version", named.resource.version}, {"resource", named.resource.resource}, {"output", table ? "table" : "json"}};
+    client::NameValues query{{"group", named.resource.group},
+                             {"version", named.resource.version},
+                             {"resource", named.resource.resource},
+                             {"output", table ? "table" : "json"}};
     if (named.namespaced && !session.ns().empty()) query.emplace_back("namespace", session.ns());
     if (!name.empty()) query.emplace_back("name", name);
     if (!session.flags().selector.empty()) query.emplace_back("labelSelector", session.flags().selector);
@@ -85,7 +94,8 @@ int report_unreachable(Session const& session, Doc const& answer, Time now, bool
     return lost == total && !any_rows ? kUnreachable : kPartial;
 }
 
-void add_rows(cli::Table& table, Doc const& cluster, std::vector<std::size_t> const& columns, std::size_t status_column, Time now, bool with_namespace, std::size_t& rows) {
+void add_rows(cli::Table& table, Doc const& cluster, std::vector<std::size_t> const& columns, std::size_t status_column,
+              Time now, bool with_namespace, std::size_t& rows) {
     bool const reachable = cluster["reachable"].as_bool();
     for (auto const& [index, row] : cluster.at({"table", "rows"}).elements()) {
         std::vector<cli::Cell> cells;
@@ -104,7 +114,7 @@ void add_rows(cli::Table& table, Doc const& cluster, std::vector<std::size_t> co
     }
 }
 
-}  // namespace
+}   // namespace
 
 Task<int> get_resource(Session session, std::string resource, std::string name) {
     std::size_t const slash = resource.find('/');
@@ -136,9 +146,14 @@ Task<int> get_resource(Session session, std::string resource, std::string name) 
         }
         bool const any = items.size() > 0;
         if (output == "name") {
-            for (Value const& item : items.array()) session.print(fmt::format("{}/{}\n", named->resource.group_resource(), item.at({"metadata", "name"}).as_string()));
+            for (Value const& item : items.array())
+                session.print(fmt::format("{}/{}\n", named->resource.group_resource(),
+                                          item.at({"metadata", "name"}).as_string()));
         } else {
-            Value const list{json::Object{{"apiVersion", "v1"}, {"kind", "List"}, {"metadata", json::Object{{"resourceVersion", ""}}}, {"items", items}}};
+            Value const list{json::Object{{"apiVersion", "v1"},
+                                          {"kind", "List"},
+                                          {"metadata", json::Object{{"resourceVersion", ""}}},
+                                          {"items", items}}};
             if (output == "json") {
                 session.print(json::write_pretty(list) + "\n");
             } else if (output == "yaml") {
@@ -153,7 +168,8 @@ Task<int> get_resource(Session session, std::string resource, std::string name) 
 
     Doc definitions;
     for (auto const& [index, cluster] : (*answer)["clusters"].elements()) {
-        if (!definitions.exists() && cluster.at({"table", "columnDefinitions"}).size() > 0) definitions = cluster.at({"table", "columnDefinitions"});
+        if (!definitions.exists() && cluster.at({"table", "columnDefinitions"}).size() > 0)
+            definitions = cluster.at({"table", "columnDefinitions"});
     }
     std::vector<std::size_t> columns;
     std::vector<std::string> headers;
@@ -163,7 +179,8 @@ Task<int> get_resource(Session session, std::string resource, std::string name) 
     std::size_t position = 0;
     for (auto const& [index, definition] : definitions.elements()) {
         std::string header = definition["name"].string();
-        for (char& letter : header) letter = letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 'a' + 'A') : letter;
+        for (char& letter : header)
+            letter = letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 'a' + 'A') : letter;
         if (header == "STATUS") status_column = position;
         if (definition["priority"].as_int() == 0 || output == "wide") {
             columns.push_back(position);
@@ -175,13 +192,15 @@ Task<int> get_resource(Session session, std::string resource, std::string name) 
     headers.emplace_back("ADOPTION");
     cli::Table table(std::move(headers), session.style());
     std::size_t rows = 0;
-    for (auto const& [index, cluster] : (*answer)["clusters"].elements()) add_rows(table, cluster, columns, status_column, now, with_namespace, rows);
+    for (auto const& [index, cluster] : (*answer)["clusters"].elements())
+        add_rows(table, cluster, columns, status_column, now, with_namespace, rows);
     if (rows == 0) {
         if (!name.empty()) {
             session.complain(fmt::format("{} \"{}\" not found in any cluster", named->resource.group_resource(), name));
             co_return std::max<int>(kFailed, report_unreachable(session, *answer, now, false));
         }
-        fmt::print(stderr, "No resources found{}.\n", session.ns().empty() ? "" : fmt::format(" in {} namespace", session.ns()));
+        fmt::print(stderr, "No resources found{}.\n",
+                   session.ns().empty() ? "" : fmt::format(" in {} namespace", session.ns()));
     } else {
         session.print(table);
     }
@@ -209,11 +228,13 @@ Task<int> describe(Session session, std::string resource, std::string name) {
         for (auto const& [position, object] : cluster["items"].elements()) {
             Value shown = object.thaw();
             shown["metadata"].erase("managedFields");
-            session.print(fmt::format("{}Cluster:  {}\n{}", any ? "\n" : "", cluster["name"].as_string(), yaml::write(shown)));
+            session.print(
+                fmt::format("{}Cluster:  {}\n{}", any ? "\n" : "", cluster["name"].as_string(), yaml::write(shown)));
             any = true;
         }
     }
-    if (!any) session.complain(fmt::format("{} \"{}\" not found in any cluster", named->resource.group_resource(), name));
+    if (!any)
+        session.complain(fmt::format("{} \"{}\" not found in any cluster", named->resource.group_resource(), name));
     co_return any ? report_unreachable(session, *answer, session.context().now(), true) : kFailed;
 }
 
@@ -231,11 +252,12 @@ Task<int> list_clusters(Session session) {
         Doc const available = meta::condition(cluster, apis::kClusterAvailable);
         auto const since = parse_rfc3339(available["lastTransitionTime"].as_string());
         auto const created = meta::created(cluster);
-        table.add({meta::name(cluster), available["status"].string(), cluster.at({"status", "version", "kubernetes"}).string(), since ? format_age(now - *since) : "",
+        table.add({meta::name(cluster), available["status"].string(),
+                   cluster.at({"status", "version", "kubernetes"}).string(), since ? format_age(now - *since) : "",
                    created ? format_age(now - *created) : ""});
     }
     session.print(table);
     co_return kDone;
 }
 
-}  // namespace aviary::amc
+}   // namespace aviary::amc

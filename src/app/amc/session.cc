@@ -14,8 +14,11 @@ namespace aviary::amc {
 
 Result<Session> Session::open(async::AsioExecutor& executor, Flags flags) {
     Session session;
-    if (!parse_duration(flags.timeout)) return fail(ErrorCode::kInvalid, fmt::format("--timeout {}: a duration such as 30s or 2m", flags.timeout));
-    if (!parse_duration(flags.request_timeout)) return fail(ErrorCode::kInvalid, fmt::format("--request-timeout {}: a duration such as 30s or 2m", flags.request_timeout));
+    if (!parse_duration(flags.timeout))
+        return fail(ErrorCode::kInvalid, fmt::format("--timeout {}: a duration such as 30s or 2m", flags.timeout));
+    if (!parse_duration(flags.request_timeout))
+        return fail(ErrorCode::kInvalid,
+                    fmt::format("--request-timeout {}: a duration such as 30s or 2m", flags.request_timeout));
     client::ServerAccess access = TRY(client::load_kubeconfig(flags.kubeconfig, flags.context));
     // A context of a member: the hub is the context `fleet` of the same file.
     if (flags.context.empty() && access.url.contains("/clusters/")) {
@@ -52,7 +55,9 @@ Task<Result<std::vector<std::string>>> Session::members(bool required) const {
     bool const named = !flags_.members.empty();
     int const ways = (named ? 1 : 0) + (flags_.all_members ? 1 : 0) + (flags_.cluster_selector.empty() ? 0 : 1);
     if (ways > 1) co_return fail(ErrorCode::kInvalid, "-m, -M and --cluster-selector exclude each other");
-    if (ways == 0 && required) co_return fail(ErrorCode::kInvalid, "say where: -m CLUSTER[,CLUSTER], --cluster-selector LABELS, or -M for all");
+    if (ways == 0 && required)
+        co_return fail(ErrorCode::kInvalid,
+                       "say where: -m CLUSTER[,CLUSTER], --cluster-selector LABELS, or -M for all");
     if (named) {
         for (std::string_view name : split(flags_.members, ',')) chosen.emplace_back(trim(name));
         client::ListOptions options;
@@ -60,14 +65,17 @@ Task<Result<std::vector<std::string>>> Session::members(bool required) const {
         for (std::string const& name : chosen) {
             bool known = false;
             for (auto const& [key, cluster] : list["items"].elements()) known = known || meta::name(cluster) == name;
-            if (!known) co_return fail(ErrorCode::kNotFound, fmt::format("managedclusters \"{}\" not found: see `kubectl amc clusters`", name));
+            if (!known)
+                co_return fail(ErrorCode::kNotFound,
+                               fmt::format("managedclusters \"{}\" not found: see `kubectl amc clusters`", name));
         }
     } else if (!flags_.cluster_selector.empty()) {
         client::ListOptions options;
         options.label_selector = flags_.cluster_selector;
         CO_TRY_ASSIGN(json::Doc const list, co_await hub_->list(context(), apis::kManagedClusters, options));
         for (auto const& [key, cluster] : list["items"].elements()) chosen.push_back(meta::name(cluster));
-        if (chosen.empty()) co_return fail(ErrorCode::kNotFound, fmt::format("no cluster has the labels {}", flags_.cluster_selector));
+        if (chosen.empty())
+            co_return fail(ErrorCode::kNotFound, fmt::format("no cluster has the labels {}", flags_.cluster_selector));
     }
     co_return std::move(chosen);
 }
@@ -92,4 +100,4 @@ cli::TableStyle Session::style() const {
     return style;
 }
 
-}  // namespace aviary::amc
+}   // namespace aviary::amc

@@ -13,10 +13,12 @@
 namespace aviary::amc {
 
 struct Flags {
-    std::string kubeconfig, context, ns, output, selector, field_selector, as, cluster_selector, members, sort_by, reason, dry_run, timeout = "30s", request_timeout = "30s";
+    std::string kubeconfig, context, ns, output, selector, field_selector, as, cluster_selector, members, sort_by,
+        reason, dry_run, timeout = "30s", request_timeout = "30s";
     std::vector<std::string> as_groups;
     std::int64_t step = 0;
-    bool all_namespaces = false, all_members = false, no_headers = false, watch = false, wait = true, allow_unreachable = false;
+    bool all_namespaces = false, all_members = false, no_headers = false, watch = false, wait = true,
+         allow_unreachable = false;
 };
 
 enum Exit { kDone = 0, kFailed = 1, kPartial = 2, kAwaiting = 3, kRefused = 4, kTimeout = 5, kUnreachable = 6 };
@@ -61,4 +63,4 @@ Task<int> tree(Session session, std::string rollout);
 Task<int> list_rollouts(Session session);
 Task<int> history(Session session, std::string rollout);
 
-}  // namespace aviary::amc
+}   // namespace aviary::amc

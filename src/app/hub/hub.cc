@@ -10,7 +10,7 @@ namespace {
 
 meta::GroupVersionResource const kDefinitions{"apiextensions.k8s.io", "v1", "customresourcedefinitions"};
 
-}  // namespace
+}   // namespace
 
 Hub::Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect)
     : members_(client, std::move(connect)),
@@ -70,7 +70,8 @@ Task<Status> register_cluster(Context ctx, client::Client client, std::string na
     auto const current = co_await client.get(ctx, apis::kManagedClusters, {"", name});
     if (current) co_return Status{};
     if (!current.error().is(ErrorCode::kNotFound)) co_return std::unexpected(current.error());
-    json::Value object{json::Object{{"apiVersion", "cluster.open-cluster-management.io/v1"}, {"kind", "ManagedCluster"}}};
+    json::Value object{
+        json::Object{{"apiVersion", "cluster.open-cluster-management.io/v1"}, {"kind", "ManagedCluster"}}};
     object.set({"metadata", "name"}, name);
     apis::ManagedClusterSpec spec;
     spec.hub_accepts_client = true;
@@ -80,4 +81,4 @@ Task<Status> register_cluster(Context ctx, client::Client client, std::string na
     co_return Status{};
 }
 
-}  // namespace aviary::hub
+}   // namespace aviary::hub

@@ -39,4 +39,4 @@ Task<Status> install_definitions(Context ctx, client::Client client, std::vector
 // Registers a member that the hub accepts, when it is not there yet.
 Task<Status> register_cluster(Context ctx, client::Client client, std::string name, std::string url);
 
-}  // namespace aviary::hub
+}   // namespace aviary::hub

@@ -29,16 +29,20 @@ public:
     Task<Status> validate(Context, control::AdmissionRequest const& request) override {
         if (request.resource.resource != "rollouts") co_return Status{};
         placement::Sources::Kind const* const rollouts = sources_.find(propagation::kRolloutKind);
-        std::vector<json::Doc> const others = rollouts == nullptr ? std::vector<json::Doc>() : rollouts->informer->list(request.key.ns);
-        co_return apis::refuse(apis::validate_rollout(request.object, request.old_object, others), request.resource.group, request.kind, request.key.name);
+        std::vector<json::Doc> const others =
+            rollouts == nullptr ? std::vector<json::Doc>() : rollouts->informer->list(request.key.ns);
+        co_return apis::refuse(apis::validate_rollout(request.object, request.old_object, others),
+                               request.resource.group, request.kind, request.key.name);
     }
 
 private:
     placement::Sources& sources_;
 };
 
-}  // namespace
+}   // namespace
 
-std::shared_ptr<control::Admission> make_validation(placement::Sources& sources) { return std::make_shared<Validation>(sources); }
+std::shared_ptr<control::Admission> make_validation(placement::Sources& sources) {
+    return std::make_shared<Validation>(sources);
+}
 
-}  // namespace aviary::hub
+}   // namespace aviary::hub

@@ -11,4 +11,4 @@ namespace aviary::hub {
 // The sources must outlive the admission.
 std::shared_ptr<control::Admission> make_validation(placement::Sources& sources);
 
-}  // namespace aviary::hub
+}   // namespace aviary::hub

@@ -10,10 +10,13 @@ namespace aviary::member {
 
 struct Member::Impl {
     Impl(client::Client const& client, std::string user)
-        : sources(client), rollouts(rollout::make_rollout_controller(client, sources)), batch_releases(rollout::make_batch_release_controller(client, sources)),
+        : sources(client),
+          rollouts(rollout::make_rollout_controller(client, sources)),
+          batch_releases(rollout::make_batch_release_controller(client, sources)),
           roller(rollout::make_roller(client, sources)) {
         admissions.push_back(std::make_shared<rollout::Validation>(&sources.rollouts));
-        admissions.push_back(std::make_shared<workload::Freeze>(sources.rollouts, sources.workloads.replica_sets(), std::move(user)));
+        admissions.push_back(
+            std::make_shared<workload::Freeze>(sources.rollouts, sources.workloads.replica_sets(), std::move(user)));
     }
 
     rollout::Sources sources;
@@ -39,6 +42,8 @@ Task<void> Member::run(Context ctx) {
 
 bool Member::ready() const { return impl_->sources.synced(); }
 
-std::vector<control::Wait> Member::waits(meta::ObjectKey const& rollout) const { return impl_->rollouts->waits({"", rollout}); }
+std::vector<control::Wait> Member::waits(meta::ObjectKey const& rollout) const {
+    return impl_->rollouts->waits({"", rollout});
+}
 
-}  // namespace aviary::member
+}   // namespace aviary::member

@@ -1,5 +1,5 @@
-// What runs for one member cluster: the controllers of releases, and the admission functions that hold new versions back. The
-// same for a simulated member in this process and for a real cluster. Lives on one loop.
+// What runs for one member cluster: the controllers of releases, and the admission functions that hold new versions
+// back. The same for a simulated member in this process and for a real cluster. Lives on one loop.
 #pragma once
 
 #include <memory>
@@ -35,4 +35,4 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace aviary::member
+}   // namespace aviary::member

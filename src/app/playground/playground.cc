@@ -83,13 +83,14 @@ Result<Credentials> credentials(std::string const& folder, Time now) {
     return result;
 }
 
-}  // namespace
+}   // namespace
 
 Result<std::vector<std::string>> parse_clusters(std::string_view text) {
     std::vector<std::string> names;
     if (auto const count = parse_int(text)) {
         if (*count < 1 || *count > static_cast<std::int64_t>(kMaxClusters)) {
-            return fail(ErrorCode::kInvalid, fmt::format("--clusters {}: between 1 and {} clusters", text, kMaxClusters));
+            return fail(ErrorCode::kInvalid,
+                        fmt::format("--clusters {}: between 1 and {} clusters", text, kMaxClusters));
         }
         for (std::int64_t index = 1; index <= *count; ++index) names.push_back(fmt::format("member-{:03}", index));
         return names;
@@ -97,12 +98,16 @@ Result<std::vector<std::string>> parse_clusters(std::string_view text) {
     std::set<std::string> seen;
     for (std::string_view part : split(text, ',')) {
         std::string const name(trim(part));
-        if (auto const problem = meta::dns1123_label_problem(name)) return fail(ErrorCode::kInvalid, fmt::format("--clusters: \"{}\": {}", name, *problem));
-        if (name == kHub) return fail(ErrorCode::kInvalid, fmt::format("--clusters: \"{}\" is the hub's own name", kHub));
-        if (!seen.insert(name).second) return fail(ErrorCode::kInvalid, fmt::format("--clusters: \"{}\" is named twice", name));
+        if (auto const problem = meta::dns1123_label_problem(name))
+            return fail(ErrorCode::kInvalid, fmt::format("--clusters: \"{}\": {}", name, *problem));
+        if (name == kHub)
+            return fail(ErrorCode::kInvalid, fmt::format("--clusters: \"{}\" is the hub's own name", kHub));
+        if (!seen.insert(name).second)
+            return fail(ErrorCode::kInvalid, fmt::format("--clusters: \"{}\" is named twice", name));
         names.push_back(name);
     }
-    if (names.size() > kMaxClusters) return fail(ErrorCode::kInvalid, fmt::format("--clusters: more than {} clusters", kMaxClusters));
+    if (names.size() > kMaxClusters)
+        return fail(ErrorCode::kInvalid, fmt::format("--clusters: more than {} clusters", kMaxClusters));
     return names;
 }
 
@@ -131,12 +136,14 @@ struct Playground::Impl {
         client::Client const client(server->transport(kHub, kHubUser), "aviary-hub");
         CO_TRY(co_await hub::install_definitions(ctx, client, apis::crds()));
         for (std::string const& cluster : options.clusters) {
-            CO_TRY(co_await hub::register_cluster(ctx, client, cluster, fmt::format("https://127.0.0.1:{}/clusters/{}", port, cluster)));
+            CO_TRY(co_await hub::register_cluster(ctx, client, cluster,
+                                                  fmt::format("https://127.0.0.1:{}/clusters/{}", port, cluster)));
         }
         apiserver::ApiServer& api = *server;
-        hub = std::make_unique<hub::Hub>(client, kHub, [&api](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
-            return api.transport(meta::name(cluster), kHubUser);
-        });
+        hub = std::make_unique<hub::Hub>(
+            client, kHub, [&api](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
+                return api.transport(meta::name(cluster), kHubUser);
+            });
         server->add_admission(kHub, hub::make_validation(hub->propagator().sources()));
         server->add_admission(kHub, decision::make_decision_admission(server->authorizer(kHub), kHubUser.name));
         server->add_admission(kHub, hub->propagator().guard_admission());
@@ -148,13 +155,16 @@ struct Playground::Impl {
 Playground::Playground(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Playground::~Playground() = default;
 
-Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::AsioExecutor& executor, Options options) {
+Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::AsioExecutor& executor,
+                                                            Options options) {
     auto impl = std::make_unique<Impl>();
     std::error_code problem;
     std::filesystem::create_directories(options.data_dir, problem);
-    if (problem) co_return fail(ErrorCode::kUnavailable, fmt::format("creating {}: {}", options.data_dir, problem.message()));
+    if (problem)
+        co_return fail(ErrorCode::kUnavailable, fmt::format("creating {}: {}", options.data_dir, problem.message()));
     CO_TRY_ASSIGN(Credentials const keys, credentials(options.data_dir + "/pki", ctx.now()));
-    CO_TRY_ASSIGN(auto tls, net::TlsServer::create(keys.server.certificate_pem, keys.server.key_pem, keys.authority.certificate_pem));
+    CO_TRY_ASSIGN(auto tls, net::TlsServer::create(keys.server.certificate_pem, keys.server.key_pem,
+                                                   keys.authority.certificate_pem));
     CO_TRY_ASSIGN(auto listener, net::Listener::listen(executor, options.port, tls));
     std::uint16_t const port = listener->port();
     CO_TRY_ASSIGN(impl->engine, storage::open_rocks(options.data_dir + "/store", {.durability = options.durability}));
@@ -167,7 +177,8 @@ Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::
         servers.push_back({cluster, fmt::format("https://127.0.0.1:{}/clusters/{}", port, cluster)});
         simulator::Options simulation;
         simulation.pod_start = options.pod_start;
-        impl->simulators.push_back(std::make_unique<simulator::Simulator>(client::Client(impl->server->transport(cluster, kSystem), "simulator"), simulation));
+        impl->simulators.push_back(std::make_unique<simulator::Simulator>(
+            client::Client(impl->server->transport(cluster, kSystem), "simulator"), simulation));
     }
     impl->options = options;
     for (std::string const& cluster : options.clusters) {
@@ -178,7 +189,8 @@ Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::
     }
     impl->http = std::make_unique<http::Server>(std::move(listener), apiserver::http_handler(*impl->server));
     impl->kubeconfig = options.data_dir + "/kubeconfig";
-    CO_TRY(client::write_kubeconfig(impl->kubeconfig, servers, "admin", keys.authority.certificate_pem, keys.admin.certificate_pem, keys.admin.key_pem));
+    CO_TRY(client::write_kubeconfig(impl->kubeconfig, servers, "admin", keys.authority.certificate_pem,
+                                    keys.admin.certificate_pem, keys.admin.key_pem));
     co_return std::unique_ptr<Playground>(new Playground(std::move(impl)));
 }
 
@@ -205,4 +217,4 @@ Task<Status> Playground::wait_ready(Context ctx) {
 
 std::string Playground::kubeconfig() const { return impl_->kubeconfig; }
 
-}  // namespace aviary::playground
+}   // namespace aviary::playground

@@ -1,5 +1,5 @@
-// The playground: hub, simulated members and their controllers in one process on one embedded API server. Hub and members talk
-// only through kube::Client. Also the API server alone, when no cluster is named.
+// The playground: hub, simulated members and their controllers in one process on one embedded API server. Hub and
+// members talk only through kube::Client. Also the API server alone, when no cluster is named.
 #pragma once
 
 #include <memory>
@@ -15,8 +15,8 @@ namespace aviary::playground {
 struct Options {
     std::string data_dir;
     std::uint16_t port = 7443;
-    std::vector<std::string> clusters;      // members; empty: an API server and nothing else
-    std::vector<std::string> bare;          // members without a rollout controller
+    std::vector<std::string> clusters;   // members; empty: an API server and nothing else
+    std::vector<std::string> bare;       // members without a rollout controller
     Duration pod_start = std::chrono::seconds(2);
     storage::Durability durability = storage::Durability::kCommit;
 };
@@ -26,8 +26,8 @@ Result<std::vector<std::string>> parse_clusters(std::string_view text);
 
 class Playground {
 public:
-    // Opens the store, brings every cluster up and writes the kubeconfig. Errors say what to do: a port in use, a folder that
-    // another process holds, a corrupt store.
+    // Opens the store, brings every cluster up and writes the kubeconfig. Errors say what to do: a port in use, a
+    // folder that another process holds, a corrupt store.
     static Task<Result<std::unique_ptr<Playground>>> start(Context ctx, async::AsioExecutor& executor, Options options);
     ~Playground();
 
@@ -43,4 +43,4 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace aviary::playground
+}   // namespace aviary::playground

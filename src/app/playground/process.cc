@@ -28,12 +28,15 @@ void say(std::string const& text) {
 void complain(std::string const& text) { fmt::print(stderr, "error: {}\n", text); }
 
 std::string welcome(Options const& options, std::string const& kubeconfig) {
-    std::string text = fmt::format("{} ready on https://127.0.0.1:{}\n\n  export KUBECONFIG={}\n", options.clusters.empty() ? "API server" : fmt::format("fleet of {} clusters", options.clusters.size()),
-                                   options.port, kubeconfig);
+    std::string text = fmt::format(
+        "{} ready on https://127.0.0.1:{}\n\n  export KUBECONFIG={}\n",
+        options.clusters.empty() ? "API server" : fmt::format("fleet of {} clusters", options.clusters.size()),
+        options.port, kubeconfig);
     if (!options.clusters.empty()) {
         text += "  kubectl get managedclusters\n  kubectl amc clusters\n";
         text += fmt::format("  kubectl --context {} get nodes\n", options.clusters.front());
-        text += fmt::format("  aviary down --data-dir {}      # data stays; the same `aviary up` brings it back\n", options.data_dir);
+        text += fmt::format("  aviary down --data-dir {}      # data stays; the same `aviary up` brings it back\n",
+                            options.data_dir);
     }
     return text;
 }
@@ -113,7 +116,8 @@ int detach(ProcessOptions const& options) {
         return 1;
     }
     if (pid_t const pid = read_pid(folder); is_aviary(pid)) {
-        complain(fmt::format("{} is in use by aviary with pid {}: end it with `aviary down --data-dir {}`", folder, pid, folder));
+        complain(fmt::format("{} is in use by aviary with pid {}: end it with `aviary down --data-dir {}`", folder, pid,
+                             folder));
         return 1;
     }
     int ends[2];
@@ -142,19 +146,22 @@ int detach(ProcessOptions const& options) {
     ::close(ends[1]);
     std::string answer;
     char space[512];
-    for (ssize_t count = 0; (count = ::read(ends[0], space, sizeof space)) > 0;) answer.append(space, static_cast<std::size_t>(count));
+    for (ssize_t count = 0; (count = ::read(ends[0], space, sizeof space)) > 0;)
+        answer.append(space, static_cast<std::size_t>(count));
     ::close(ends[0]);
     if (answer != "ready") {
-        complain(answer.empty() ? fmt::format("the process ended before it was ready: see {}/aviary.log", folder) : answer);
+        complain(answer.empty() ? fmt::format("the process ended before it was ready: see {}/aviary.log", folder)
+                                : answer);
         ::waitpid(child, nullptr, 0);
         return 1;
     }
-    if (Status const written = client::write_private_file(pid_file(folder), fmt::format("{}\n", child)); !written) complain(written.error().message());
+    if (Status const written = client::write_private_file(pid_file(folder), fmt::format("{}\n", child)); !written)
+        complain(written.error().message());
     say(welcome(options.playground, folder + "/kubeconfig"));
     return 0;
 }
 
-}  // namespace
+}   // namespace
 
 int up(ProcessOptions options) {
     observe::set_level(observe::Level::kInfo);
@@ -182,4 +189,4 @@ int down(std::string const& data_dir) {
     return 0;
 }
 
-}  // namespace aviary::playground
+}   // namespace aviary::playground

@@ -10,7 +10,7 @@ namespace aviary::playground {
 struct ProcessOptions {
     Options playground;
     bool detach = false;
-    bool quiet = false;          // the API server alone prints less
+    bool quiet = false;   // the API server alone prints less
 };
 
 // Runs until SIGINT or SIGTERM; detached, returns when everything is ready. The exit code.
@@ -18,4 +18,4 @@ int up(ProcessOptions options);
 // Ends a detached playground; done when there is none.
 int down(std::string const& data_dir);
 
-}  // namespace aviary::playground
+}   // namespace aviary::playground

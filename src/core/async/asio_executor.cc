@@ -19,7 +19,9 @@ namespace {
 class RealClock final : public Clock {
 public:
     Time now() const override { return std::chrono::system_clock::now(); }
-    MonotonicTime monotonic() const override { return MonotonicTime(std::chrono::steady_clock::now().time_since_epoch()); }
+    MonotonicTime monotonic() const override {
+        return MonotonicTime(std::chrono::steady_clock::now().time_since_epoch());
+    }
 };
 
 std::uint64_t seed_or_random(std::uint64_t seed) {
@@ -28,7 +30,7 @@ std::uint64_t seed_or_random(std::uint64_t seed) {
     return static_cast<std::uint64_t>(device()) << 32 | device();
 }
 
-}  // namespace
+}   // namespace
 
 struct AsioExecutor::Impl {
     explicit Impl(std::uint64_t seed) : random(seed_or_random(seed)) {}
@@ -128,4 +130,4 @@ Task<Result<int>> AsioExecutor::wait_for_signal(Context ctx, std::vector<int> si
     co_return *received;
 }
 
-}  // namespace aviary::async
+}   // namespace aviary::async

@@ -67,4 +67,4 @@ T AsioExecutor::run(Task<T> task) {
     }
 }
 
-}  // namespace aviary::async
+}   // namespace aviary::async

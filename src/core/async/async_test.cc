@@ -90,5 +90,5 @@ TEST(AsioExecutor, RunsATaskWithARealTimer) {
     EXPECT_TRUE(outcome);
 }
 
-}  // namespace
-}  // namespace aviary::async
+}   // namespace
+}   // namespace aviary::async

@@ -60,4 +60,4 @@ private:
     Event readable_, writable_;
 };
 
-}  // namespace aviary::async
+}   // namespace aviary::async

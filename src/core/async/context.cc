@@ -26,4 +26,4 @@ Context Context::with_log(observe::Logger logger) const {
     return copy;
 }
 
-}  // namespace aviary
+}   // namespace aviary

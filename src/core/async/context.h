@@ -45,4 +45,4 @@ private:
     observe::Logger logger_;
 };
 
-}  // namespace aviary
+}   // namespace aviary

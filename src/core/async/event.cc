@@ -47,4 +47,4 @@ Task<Status> yield(Context ctx) {
     co_return outcome;
 }
 
-}  // namespace aviary::async
+}   // namespace aviary::async

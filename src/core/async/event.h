@@ -29,4 +29,4 @@ Task<Status> sleep_for(Context ctx, Duration duration);
 // Continues on the next turn of the loop.
 Task<Status> yield(Context ctx);
 
-}  // namespace aviary::async
+}   // namespace aviary::async

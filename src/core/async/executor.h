@@ -27,4 +27,4 @@ public:
     virtual Random& random() = 0;
 };
 
-}  // namespace aviary::async
+}   // namespace aviary::async

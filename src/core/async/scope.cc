@@ -46,4 +46,4 @@ Task<void> Scope::cancel_and_join() {
     co_await join();
 }
 
-}  // namespace aviary::async
+}   // namespace aviary::async

@@ -38,4 +38,4 @@ private:
     Event idle_;
 };
 
-}  // namespace aviary::async
+}   // namespace aviary::async

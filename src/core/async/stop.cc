@@ -48,4 +48,4 @@ void StopSource::stop(std::shared_ptr<detail::StopState> state) {
     }
 }
 
-}  // namespace aviary::async
+}   // namespace aviary::async

@@ -13,7 +13,7 @@ struct StopState {
     bool stopped = false;
     StopCallback* first = nullptr;
 };
-}  // namespace detail
+}   // namespace detail
 
 // Cheap handle; default-constructed it never stops.
 class StopToken {
@@ -64,4 +64,4 @@ private:
     std::unique_ptr<StopCallback> parent_;
 };
 
-}  // namespace aviary::async
+}   // namespace aviary::async

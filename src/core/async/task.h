@@ -51,7 +51,7 @@ struct Promise<void> : PromiseBase {
     void return_void() noexcept {}
 };
 
-}  // namespace async::detail
+}   // namespace async::detail
 
 template <class T>
 class [[nodiscard]] Task {
@@ -105,6 +105,6 @@ inline Task<void> Promise<void>::get_return_object() noexcept {
     return Task<void>(std::coroutine_handle<Promise<void>>::from_promise(*this));
 }
 
-}  // namespace async::detail
+}   // namespace async::detail
 
-}  // namespace aviary
+}   // namespace aviary

@@ -62,4 +62,4 @@ void VirtualExecutor::run_for(Duration duration) {
     advance_to(end);
 }
 
-}  // namespace aviary::async
+}   // namespace aviary::async

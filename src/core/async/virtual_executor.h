@@ -66,7 +66,7 @@ inline Task<void> store_void(Task<void> task, bool& done) {
     co_await std::move(task);
     done = true;
 }
-}  // namespace detail
+}   // namespace detail
 
 template <class T>
 T VirtualExecutor::run(Task<T> task) {
@@ -84,4 +84,4 @@ T VirtualExecutor::run(Task<T> task) {
     }
 }
 
-}  // namespace aviary::async
+}   // namespace aviary::async

@@ -31,12 +31,12 @@ void Waiter::finish(Status outcome) {
     outcome_ = std::move(outcome);
     if (!handle_) return;
     ctx_.executor().cancel(std::exchange(timer_, 0));
-    // Resumed by post: whoever wakes never runs the woken code inside its own stack. The stop callback may be the caller of
-    // this very function, so it is dropped on the resumed side.
+    // Resumed by post: whoever wakes never runs the woken code inside its own stack. The stop callback may be the
+    // caller of this very function, so it is dropped on the resumed side.
     ctx_.executor().post([this] {
         stop_.reset();
         handle_.resume();
     });
 }
 
-}  // namespace aviary::async
+}   // namespace aviary::async

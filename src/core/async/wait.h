@@ -1,5 +1,5 @@
-// The one way a coroutine of ours suspends: a Waiter is parked, and exactly one of wake, stop and deadline resumes it, on a
-// later turn of its loop. Building block for events, channels, timers and the I/O of net/.
+// The one way a coroutine of ours suspends: a Waiter is parked, and exactly one of wake, stop and deadline resumes it,
+// on a later turn of its loop. Building block for events, channels, timers and the I/O of net/.
 #pragma once
 
 #include <coroutine>
@@ -15,8 +15,8 @@ public:
     Waiter(Waiter const&) = delete;
     Waiter& operator=(Waiter const&) = delete;
 
-    // `co_await waiter`: ok after wake(), Cancelled after a stop, Timeout after the deadline. A wake that came before the
-    // await counts. Awaited at most once.
+    // `co_await waiter`: ok after wake(), Cancelled after a stop, Timeout after the deadline. A wake that came before
+    // the await counts. Awaited at most once.
     bool await_ready();
     void await_suspend(std::coroutine_handle<> handle);
     Status await_resume();
@@ -38,4 +38,4 @@ private:
     std::optional<StopCallback> stop_;
 };
 
-}  // namespace aviary::async
+}   // namespace aviary::async

@@ -10,4 +10,4 @@ void check_failed(char const* condition, char const* file, int line) {
     std::abort();
 }
 
-}  // namespace aviary::detail
+}   // namespace aviary::detail

@@ -37,7 +37,7 @@ constexpr std::array kCodes{
 
 CodeInfo const& info(ErrorCode code) { return kCodes[static_cast<std::size_t>(code)]; }
 
-}  // namespace
+}   // namespace
 
 std::string_view to_string(ErrorCode code) { return info(code).reason; }
 
@@ -104,4 +104,4 @@ Error Error::with_object(std::string group, std::string kind, std::string name) 
 
 Error err(ErrorCode code, std::string message) { return Error(code, std::move(message)); }
 
-}  // namespace aviary
+}   // namespace aviary

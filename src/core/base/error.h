@@ -78,4 +78,4 @@ private:
 // Shorthands: `return err(ErrorCode::kInvalid, "spec.replicas: must not be negative")`.
 Error err(ErrorCode code, std::string message);
 
-}  // namespace aviary
+}   // namespace aviary

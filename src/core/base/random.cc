@@ -56,4 +56,4 @@ std::string Random::suffix(int length) {
     return text;
 }
 
-}  // namespace aviary
+}   // namespace aviary

@@ -24,4 +24,4 @@ private:
     std::uint64_t state_[4];
 };
 
-}  // namespace aviary
+}   // namespace aviary

@@ -18,7 +18,7 @@ int hex_value(char digit) {
 
 constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-}  // namespace
+}   // namespace
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
     std::vector<std::string_view> parts;
@@ -180,4 +180,4 @@ std::uint64_t fnv1a_64(std::string_view text) {
     return hash;
 }
 
-}  // namespace aviary
+}   // namespace aviary

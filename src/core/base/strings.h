@@ -15,7 +15,7 @@ std::vector<std::string_view> split(std::string_view text, char separator);
 std::string join(std::span<std::string const> parts, std::string_view separator);
 std::string_view trim(std::string_view text);
 std::string to_lower(std::string_view text);
-bool iequals(std::string_view left, std::string_view right);   // ASCII, for header names
+bool iequals(std::string_view left, std::string_view right);    // ASCII, for header names
 std::optional<std::int64_t> parse_int(std::string_view text);   // the whole text, decimal
 std::string hex(std::span<unsigned char const> bytes);
 std::string base64_encode(std::string_view bytes);
@@ -27,4 +27,4 @@ std::string percent_encode(std::string_view text);   // everything but unreserve
 std::uint32_t fnv1a_32(std::string_view text);
 std::uint64_t fnv1a_64(std::string_view text);
 
-}  // namespace aviary
+}   // namespace aviary

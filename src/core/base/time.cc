@@ -44,13 +44,14 @@ bool literal(std::string_view& text, std::string_view any_of) {
     return true;
 }
 
-}  // namespace
+}   // namespace
 
 std::string format_rfc3339(Time time) { return format_seconds(parts_of(time)) + "Z"; }
 
 std::string format_rfc3339_micro(Time time) {
     Parts const parts = parts_of(time);
-    return fmt::format("{}.{:06}Z", format_seconds(parts), duration_cast<microseconds>(parts.time.subseconds()).count());
+    return fmt::format("{}.{:06}Z", format_seconds(parts),
+                       duration_cast<microseconds>(parts.time.subseconds()).count());
 }
 
 std::optional<Time> parse_rfc3339(std::string_view text) {
@@ -108,7 +109,8 @@ std::optional<Duration> parse_duration(std::string_view text) {
         std::string_view name;
         double nanoseconds;
     };
-    static constexpr Unit kUnits[] = {{"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+    static constexpr Unit kUnits[] = {{"ns", 1},  {"us", 1e3}, {"µs", 1e3},  {"ms", 1e6},
+                                      {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
     double total = 0;
     while (!text.empty()) {
         std::size_t length = 0;
@@ -130,7 +132,8 @@ std::optional<Duration> parse_duration(std::string_view text) {
         text.remove_prefix(length);
         Unit const* found = nullptr;
         for (Unit const& unit : kUnits) {
-            if (text.starts_with(unit.name) && (found == nullptr || unit.name.size() > found->name.size())) found = &unit;
+            if (text.starts_with(unit.name) && (found == nullptr || unit.name.size() > found->name.size()))
+                found = &unit;
         }
         if (found == nullptr) return std::nullopt;
         text.remove_prefix(found->name.size());
@@ -168,19 +171,22 @@ std::string format_age(Duration duration) {
     if (minutes_total < 60 * 3) return fmt::format("{}m", minutes_total);
     auto const hours_total = total / 3600;
     if (hours_total < 8) {
-        return minutes_total % 60 == 0 ? fmt::format("{}h", hours_total) : fmt::format("{}h{}m", hours_total, minutes_total % 60);
+        return minutes_total % 60 == 0 ? fmt::format("{}h", hours_total)
+                                       : fmt::format("{}h{}m", hours_total, minutes_total % 60);
     }
     if (hours_total < 48) return fmt::format("{}h", hours_total);
     auto const days_total = hours_total / 24;
     if (hours_total < 24 * 8) {
-        return hours_total % 24 == 0 ? fmt::format("{}d", days_total) : fmt::format("{}d{}h", days_total, hours_total % 24);
+        return hours_total % 24 == 0 ? fmt::format("{}d", days_total)
+                                     : fmt::format("{}d{}h", days_total, hours_total % 24);
     }
     if (days_total < 365 * 2) return fmt::format("{}d", days_total);
     auto const years_total = days_total / 365;
     if (days_total < 365 * 8) {
-        return days_total % 365 == 0 ? fmt::format("{}y", years_total) : fmt::format("{}y{}d", years_total, days_total % 365);
+        return days_total % 365 == 0 ? fmt::format("{}y", years_total)
+                                     : fmt::format("{}y{}d", years_total, days_total % 365);
     }
     return fmt::format("{}y", years_total);
 }
 
-}  // namespace aviary
+}   // namespace aviary

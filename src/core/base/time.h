@@ -39,4 +39,4 @@ std::string format_duration(Duration duration);
 // As kubectl prints ages: "5m", "12m4s", "3h", "2d4h" (duration.HumanDuration).
 std::string format_age(Duration duration);
 
-}  // namespace aviary
+}   // namespace aviary

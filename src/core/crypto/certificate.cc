@@ -70,7 +70,8 @@ bool add_extension(X509* certificate, X509* issuer, int nid, std::string const& 
 }
 
 void add_name(X509_NAME* name, char const* field, std::string const& value) {
-    X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8, reinterpret_cast<unsigned char const*>(value.data()), static_cast<int>(value.size()), -1, 0);
+    X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8, reinterpret_cast<unsigned char const*>(value.data()),
+                               static_cast<int>(value.size()), -1, 0);
 }
 
 // A certificate without issuer and signature.
@@ -78,18 +79,21 @@ Result<Certificate> blank(EVP_PKEY* key, Time now, Duration validity) {
     Certificate certificate(X509_new());
     X509_set_version(certificate.get(), 2);
     std::string const serial = random_bytes(16);
-    BIGNUM* const number = BN_bin2bn(reinterpret_cast<unsigned char const*>(serial.data()), static_cast<int>(serial.size()), nullptr);
+    BIGNUM* const number =
+        BN_bin2bn(reinterpret_cast<unsigned char const*>(serial.data()), static_cast<int>(serial.size()), nullptr);
     BN_clear_bit(number, 127);
     BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate.get()));
     BN_free(number);
-    auto const seconds = [](Time time) { return static_cast<time_t>(std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count()); };
+    auto const seconds = [](Time time) {
+        return static_cast<time_t>(std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count());
+    };
     ASN1_TIME_set(X509_getm_notBefore(certificate.get()), seconds(now - std::chrono::hours(1)));
     ASN1_TIME_set(X509_getm_notAfter(certificate.get()), seconds(now + validity));
     if (X509_set_pubkey(certificate.get(), key) != 1) return openssl_error("setting the public key");
     return certificate;
 }
 
-}  // namespace
+}   // namespace
 
 Result<KeyPair> create_authority(std::string_view common_name, Time now, Duration validity) {
     Key const key(EVP_EC_gen("P-256"));
@@ -98,15 +102,19 @@ Result<KeyPair> create_authority(std::string_view common_name, Time now, Duratio
     X509_NAME* const name = X509_get_subject_name(certificate.get());
     add_name(name, "CN", std::string(common_name));
     X509_set_issuer_name(certificate.get(), name);
-    bool const extended = add_extension(certificate.get(), certificate.get(), NID_basic_constraints, "critical,CA:TRUE") &&
-                          add_extension(certificate.get(), certificate.get(), NID_key_usage, "critical,keyCertSign,cRLSign,digitalSignature") &&
-                          add_extension(certificate.get(), certificate.get(), NID_subject_key_identifier, "hash");
-    if (!extended || X509_sign(certificate.get(), key.get(), EVP_sha256()) == 0) return openssl_error("signing the authority");
+    bool const extended =
+        add_extension(certificate.get(), certificate.get(), NID_basic_constraints, "critical,CA:TRUE") &&
+        add_extension(certificate.get(), certificate.get(), NID_key_usage,
+                      "critical,keyCertSign,cRLSign,digitalSignature") &&
+        add_extension(certificate.get(), certificate.get(), NID_subject_key_identifier, "hash");
+    if (!extended || X509_sign(certificate.get(), key.get(), EVP_sha256()) == 0)
+        return openssl_error("signing the authority");
     return KeyPair{to_pem(certificate.get()), to_pem(key.get())};
 }
 
 Result<KeyPair> issue(KeyPair const& authority, CertificateRequest const& request, Time now) {
-    Bio const certificate_bio(BIO_new_mem_buf(authority.certificate_pem.data(), static_cast<int>(authority.certificate_pem.size())));
+    Bio const certificate_bio(
+        BIO_new_mem_buf(authority.certificate_pem.data(), static_cast<int>(authority.certificate_pem.size())));
     Certificate const issuer(PEM_read_bio_X509(certificate_bio.get(), nullptr, nullptr, nullptr));
     Bio const key_bio(BIO_new_mem_buf(authority.key_pem.data(), static_cast<int>(authority.key_pem.size())));
     Key const issuer_key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
@@ -120,14 +128,18 @@ Result<KeyPair> issue(KeyPair const& authority, CertificateRequest const& reques
     X509_set_issuer_name(certificate.get(), X509_get_subject_name(issuer.get()));
     std::string alternatives;
     for (std::string const& dns : request.dns_names) alternatives += (alternatives.empty() ? "DNS:" : ",DNS:") + dns;
-    for (std::string const& address : request.addresses) alternatives += (alternatives.empty() ? "IP:" : ",IP:") + address;
+    for (std::string const& address : request.addresses)
+        alternatives += (alternatives.empty() ? "IP:" : ",IP:") + address;
     bool const server = !alternatives.empty();
-    bool extended = add_extension(certificate.get(), issuer.get(), NID_basic_constraints, "critical,CA:FALSE") &&
-                    add_extension(certificate.get(), issuer.get(), NID_key_usage, "critical,digitalSignature,keyEncipherment") &&
-                    add_extension(certificate.get(), issuer.get(), NID_ext_key_usage, server ? "serverAuth" : "clientAuth") &&
-                    add_extension(certificate.get(), issuer.get(), NID_authority_key_identifier, "keyid");
-    if (server) extended = extended && add_extension(certificate.get(), issuer.get(), NID_subject_alt_name, alternatives);
-    if (!extended || X509_sign(certificate.get(), issuer_key.get(), EVP_sha256()) == 0) return openssl_error("signing a certificate");
+    bool extended =
+        add_extension(certificate.get(), issuer.get(), NID_basic_constraints, "critical,CA:FALSE") &&
+        add_extension(certificate.get(), issuer.get(), NID_key_usage, "critical,digitalSignature,keyEncipherment") &&
+        add_extension(certificate.get(), issuer.get(), NID_ext_key_usage, server ? "serverAuth" : "clientAuth") &&
+        add_extension(certificate.get(), issuer.get(), NID_authority_key_identifier, "keyid");
+    if (server)
+        extended = extended && add_extension(certificate.get(), issuer.get(), NID_subject_alt_name, alternatives);
+    if (!extended || X509_sign(certificate.get(), issuer_key.get(), EVP_sha256()) == 0)
+        return openssl_error("signing a certificate");
     return KeyPair{to_pem(certificate.get()), to_pem(key.get())};
 }
 
@@ -147,4 +159,4 @@ bool constant_time_equal(std::string_view left, std::string_view right) {
     return left.size() == right.size() && CRYPTO_memcmp(left.data(), right.data(), left.size()) == 0;
 }
 
-}  // namespace aviary::crypto
+}   // namespace aviary::crypto

@@ -1,5 +1,5 @@
-// Certificates of our own authority: a CA, and server and client certificates under it (ECDSA P-256, PEM). OpenSSL ends here and
-// in net/. Thread-safe.
+// Certificates of our own authority: a CA, and server and client certificates under it (ECDSA P-256, PEM). OpenSSL ends
+// here and in net/. Thread-safe.
 #pragma once
 
 #include <string>
@@ -26,7 +26,8 @@ struct CertificateRequest {
 };
 
 // Valid from an hour before `now`, for clocks that differ.
-Result<KeyPair> create_authority(std::string_view common_name, Time now, Duration validity = std::chrono::hours(24 * 3650));
+Result<KeyPair> create_authority(std::string_view common_name, Time now,
+                                 Duration validity = std::chrono::hours(24 * 3650));
 Result<KeyPair> issue(KeyPair const& authority, CertificateRequest const& request, Time now);
 
 // Lower-case hex.
@@ -35,4 +36,4 @@ std::string random_bytes(std::size_t count);
 // Takes the same time wherever the two differ.
 bool constant_time_equal(std::string_view left, std::string_view right);
 
-}  // namespace aviary::crypto
+}   // namespace aviary::crypto

@@ -50,11 +50,15 @@ public:
                 std::size_t size = 0;
                 for (char digit : std::string_view(buffer).substr(0, line)) {
                     if (digit == ';') break;
-                    int const value = digit >= '0' && digit <= '9' ? digit - '0' : (digit | 32) >= 'a' && (digit | 32) <= 'f' ? (digit | 32) - 'a' + 10 : -1;
-                    if (value < 0 || size > kMaxChunkBytes) co_return fail(ErrorCode::kUnavailable, "malformed chunk in the answer");
+                    int const value = digit >= '0' && digit <= '9'                 ? digit - '0'
+                                      : (digit | 32) >= 'a' && (digit | 32) <= 'f' ? (digit | 32) - 'a' + 10
+                                                                                   : -1;
+                    if (value < 0 || size > kMaxChunkBytes)
+                        co_return fail(ErrorCode::kUnavailable, "malformed chunk in the answer");
                     size = size * 16 + static_cast<std::size_t>(value);
                 }
-                if (size > kMaxChunkBytes) co_return fail(ErrorCode::kTooLarge, fmt::format("a chunk of {} bytes is over the limit", size));
+                if (size > kMaxChunkBytes)
+                    co_return fail(ErrorCode::kTooLarge, fmt::format("a chunk of {} bytes is over the limit", size));
                 if (buffer.size() >= line + 2 + size + 2) {
                     std::string chunk = buffer.substr(line + 2, size);
                     buffer.erase(0, line + 2 + size + 2);
@@ -84,7 +88,8 @@ std::string serialise(Request const& request, std::string const& host) {
         for (char letter : value) out += letter == '\r' || letter == '\n' ? ' ' : letter;
         out += "\r\n";
     }
-    if (!request.body.empty() || request.method != "GET") fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", request.body.size());
+    if (!request.body.empty() || request.method != "GET")
+        fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", request.body.size());
     out += "\r\n";
     out += request.body;
     return out;
@@ -94,11 +99,12 @@ template <class Message>
 Response head_of(Message const& message) {
     Response response;
     response.status = static_cast<int>(message.result_int());
-    for (auto const& field : message) response.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+    for (auto const& field : message)
+        response.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
     return response;
 }
 
-}  // namespace
+}   // namespace
 
 struct Client::Impl {
     async::AsioExecutor& executor;
@@ -113,30 +119,35 @@ struct Client::Impl {
             co_return std::move(kept);
         }
         auto made = std::make_unique<Connection>();
-        CO_TRY_ASSIGN(made->stream, co_await net::connect(ctx.with_timeout(options.connect_timeout), executor, options.host, options.port, options.tls));
+        CO_TRY_ASSIGN(made->stream, co_await net::connect(ctx.with_timeout(options.connect_timeout), executor,
+                                                          options.host, options.port, options.tls));
         co_return std::move(made);
     }
 
     void keep(std::unique_ptr<Connection> connection) {
-        if (idle.size() < options.max_idle_connections && connection->buffer.empty()) idle.push_back(std::move(connection));
+        if (idle.size() < options.max_idle_connections && connection->buffer.empty())
+            idle.push_back(std::move(connection));
     }
 
     // Reads the head, then the body or hands the connection over to a stream. `began` tells whether any byte came.
-    Task<Result<Response>> receive(Context ctx, std::unique_ptr<Connection> connection, bool head, bool stream, bool& began) {
+    Task<Result<Response>> receive(Context ctx, std::unique_ptr<Connection> connection, bool head, bool stream,
+                                   bool& began) {
         beast_http::response_parser<beast_http::empty_body> head_parser;
         head_parser.header_limit(kMaxHeaderBytes);
         head_parser.skip(true);
         error_code problem;
         std::size_t head_end = std::string::npos;
         while ((head_end = connection->buffer.find("\r\n\r\n")) == std::string::npos) {
-            if (connection->buffer.size() > kMaxHeaderBytes) co_return fail(ErrorCode::kTooLarge, "the header of the answer is too large");
+            if (connection->buffer.size() > kMaxHeaderBytes)
+                co_return fail(ErrorCode::kTooLarge, "the header of the answer is too large");
             CO_TRY_ASSIGN(bool const more, co_await connection->fill(ctx));
             if (!more) co_return cut();
             began = true;
         }
         std::string const head_text = connection->buffer.substr(0, head_end + 4);
         head_parser.put(boost::asio::const_buffer(head_text.data(), head_text.size()), problem);
-        if (problem && problem != beast_http::error::need_more) co_return fail(ErrorCode::kUnavailable, "malformed answer: " + problem.message());
+        if (problem && problem != beast_http::error::need_more)
+            co_return fail(ErrorCode::kUnavailable, "malformed answer: " + problem.message());
         Response response = head_of(head_parser.get());
         if (stream && head_parser.chunked() && response.status < 300) {
             connection->buffer.erase(0, head_end + 4);
@@ -150,7 +161,8 @@ struct Client::Impl {
         if (head) parser.skip(true);
         while (!parser.is_done()) {
             if (!connection->buffer.empty()) {
-                std::size_t const used = parser.put(boost::asio::const_buffer(connection->buffer.data(), connection->buffer.size()), problem);
+                std::size_t const used = parser.put(
+                    boost::asio::const_buffer(connection->buffer.data(), connection->buffer.size()), problem);
                 connection->buffer.erase(0, used);
                 if (problem == beast_http::error::need_more) problem = {};
                 if (problem) co_return fail(ErrorCode::kUnavailable, "malformed answer: " + problem.message());
@@ -168,7 +180,8 @@ struct Client::Impl {
     }
 };
 
-Client::Client(async::AsioExecutor& executor, ClientOptions options) : impl_(std::make_shared<Impl>(Impl{executor, std::move(options), {}})) {}
+Client::Client(async::AsioExecutor& executor, ClientOptions options)
+    : impl_(std::make_shared<Impl>(Impl{executor, std::move(options), {}})) {}
 
 Client::~Client() = default;
 
@@ -183,9 +196,11 @@ Task<Result<Response>> Client::send(Context ctx, Request request, bool stream) {
         Status const written = co_await wire.write(limited, text);
         bool began = false;
         Result<Response> response = std::unexpected(written ? Error(ErrorCode::kInternal, "") : written.error());
-        if (written) response = co_await impl->receive(limited, std::move(connection), request.method == "HEAD", stream, began);
-        if (response || !reused || began || !response.error().is(ErrorCode::kUnavailable) || fresh) co_return std::move(response);
+        if (written)
+            response = co_await impl->receive(limited, std::move(connection), request.method == "HEAD", stream, began);
+        if (response || !reused || began || !response.error().is(ErrorCode::kUnavailable) || fresh)
+            co_return std::move(response);
     }
 }
 
-}  // namespace aviary::http
+}   // namespace aviary::http

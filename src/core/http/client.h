@@ -24,8 +24,8 @@ class Client {
 public:
     Client(async::AsioExecutor& executor, ClientOptions options);
     ~Client();
-    // With `stream`, a chunked body comes as Response::stream; otherwise bodies are whole. A request that met a connection
-    // which the server had just closed is sent once more.
+    // With `stream`, a chunked body comes as Response::stream; otherwise bodies are whole. A request that met a
+    // connection which the server had just closed is sent once more.
     Task<Result<Response>> send(Context ctx, Request request, bool stream = false);
 
 private:
@@ -33,4 +33,4 @@ private:
     std::shared_ptr<Impl> impl_;
 };
 
-}  // namespace aviary::http
+}   // namespace aviary::http

@@ -20,7 +20,7 @@ std::string_view find_header(Headers const& headers, std::string_view name);
 
 struct Request {
     std::string method = "GET";
-    std::string target = "/";     // path and query, as sent
+    std::string target = "/";   // path and query, as sent
     Headers headers;
     std::string body;
 };
@@ -47,4 +47,4 @@ public:
     virtual Task<Response> handle(Context ctx, Request request, net::Peer peer) = 0;
 };
 
-}  // namespace aviary::http
+}   // namespace aviary::http

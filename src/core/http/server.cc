@@ -57,10 +57,12 @@ Response plain(int status, std::string text) {
 // Why a message could not be read, as an answer.
 Response refusal(error_code const& problem, ServerLimits const& limits) {
     if (problem == beast_http::error::body_limit) {
-        return plain(413, fmt::format("the request body is over the limit of {} bytes (max_body_bytes)\n", limits.max_body_bytes));
+        return plain(413, fmt::format("the request body is over the limit of {} bytes (max_body_bytes)\n",
+                                      limits.max_body_bytes));
     }
     if (problem == beast_http::error::header_limit) {
-        return plain(431, fmt::format("the request header is over the limit of {} bytes (max_header_bytes)\n", limits.max_header_bytes));
+        return plain(431, fmt::format("the request header is over the limit of {} bytes (max_header_bytes)\n",
+                                      limits.max_header_bytes));
     }
     return plain(400, fmt::format("malformed HTTP request: {}\n", problem.message()));
 }
@@ -102,9 +104,11 @@ private:
                     co_return false;
                 }
                 if (parser.is_done()) break;
-                if (!continued && parser.is_header_done() && iequals(std::string(parser.get()["Expect"]), "100-continue")) {
+                if (!continued && parser.is_header_done() &&
+                    iequals(std::string(parser.get()["Expect"]), "100-continue")) {
                     continued = true;
-                    Status const told = co_await stream_->write(ctx.with_timeout(limits_.write_timeout), "HTTP/1.1 100 Continue\r\n\r\n");
+                    Status const told = co_await stream_->write(ctx.with_timeout(limits_.write_timeout),
+                                                                "HTTP/1.1 100 Continue\r\n\r\n");
                     if (!told) co_return false;
                 }
             }
@@ -119,7 +123,8 @@ private:
         request.method = std::string(message.method_string());
         request.target = std::string(message.target());
         bool const keep_alive = message.keep_alive();
-        for (auto const& field : message) request.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+        for (auto const& field : message)
+            request.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
         request.body = std::move(message.body());
         bool const head = request.method == "HEAD";
         Response response = co_await handler_.handle(ctx, std::move(request), stream_->peer());
@@ -129,7 +134,7 @@ private:
         }
         if (head) response.body.clear();
         bool const sent = co_await send(ctx, std::move(response), keep_alive);
-        co_return sent && keep_alive;
+        co_return sent&& keep_alive;
     }
 
     Task<bool> send(Context ctx, Response response, bool keep_alive) {
@@ -141,7 +146,8 @@ private:
         co_return written.has_value();
     }
 
-    // Ends with the connection: whether the client has gone is found by reading, and a read that is given up kills the stream.
+    // Ends with the connection: whether the client has gone is found by reading, and a read that is given up kills the
+    // stream.
     Task<void> send_stream(Context ctx, Response response) {
         async::StopSource gone(ctx.stop());
         async::Scope scope(ctx);
@@ -188,13 +194,14 @@ private:
     std::string buffer_;
 };
 
-Task<void> serve(Context ctx, std::unique_ptr<net::Stream> stream, Handler& handler, ServerLimits const& limits, std::size_t& open) {
+Task<void> serve(Context ctx, std::unique_ptr<net::Stream> stream, Handler& handler, ServerLimits const& limits,
+                 std::size_t& open) {
     Connection connection(std::move(stream), handler, limits);
     co_await connection.run(ctx);
     --open;
 }
 
-}  // namespace
+}   // namespace
 
 struct Server::Impl {
     std::unique_ptr<net::Listener> listener;
@@ -217,11 +224,13 @@ Task<void> Server::run(Context ctx) {
         if (!stream) {
             if (stream.error().is(ErrorCode::kCancelled)) break;
             ctx.log().warning("accepting a connection failed", {{"error", stream.error().message()}});
-            (void)co_await async::sleep_for(scope.context(), std::chrono::milliseconds(100));   // out of descriptors: let some go
+            (void)co_await async::sleep_for(scope.context(),
+                                            std::chrono::milliseconds(100));   // out of descriptors: let some go
             continue;
         }
         if (impl_->open >= impl_->limits.max_connections) {
-            ctx.log().warning("connection refused: max_connections are open", {{"limit", impl_->limits.max_connections}});
+            ctx.log().warning("connection refused: max_connections are open",
+                              {{"limit", impl_->limits.max_connections}});
             continue;
         }
         ++impl_->open;
@@ -230,4 +239,4 @@ Task<void> Server::run(Context ctx) {
     co_await scope.cancel_and_join();
 }
 
-}  // namespace aviary::http
+}   // namespace aviary::http

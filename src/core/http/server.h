@@ -14,9 +14,9 @@ struct ServerLimits {
     std::size_t max_body_bytes = 4 << 20;
     std::size_t max_connections = 25'000;
     Duration handshake_timeout = std::chrono::seconds(10);
-    Duration header_timeout = std::chrono::seconds(30);    // from a request's first byte to its last
-    Duration idle_timeout = std::chrono::minutes(5);       // between requests
-    Duration write_timeout = std::chrono::seconds(30);     // a client that does not read is dropped
+    Duration header_timeout = std::chrono::seconds(30);   // from a request's first byte to its last
+    Duration idle_timeout = std::chrono::minutes(5);      // between requests
+    Duration write_timeout = std::chrono::seconds(30);    // a client that does not read is dropped
 };
 
 class Server {
@@ -32,4 +32,4 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace aviary::http
+}   // namespace aviary::http

@@ -62,11 +62,14 @@ Doc Doc::share(std::uint32_t index) const {
 
 Doc::Node const& Doc::node() const { return block_->nodes()[index_]; }
 
-std::string_view Doc::text(std::uint32_t offset, std::uint32_t length) const { return {block_->text() + offset, length}; }
+std::string_view Doc::text(std::uint32_t offset, std::uint32_t length) const {
+    return {block_->text() + offset, length};
+}
 
 std::uint32_t Doc::next(std::uint32_t index) const {
     Node const& node = block_->nodes()[index];
-    bool const container = node.type == static_cast<unsigned>(Type::kArray) || node.type == static_cast<unsigned>(Type::kObject);
+    bool const container =
+        node.type == static_cast<unsigned>(Type::kArray) || node.type == static_cast<unsigned>(Type::kObject);
     return container ? node.container.next : index + 1;
 }
 
@@ -166,7 +169,8 @@ bool Doc::equal(Doc const& left, std::uint32_t left_index, Doc const& right, std
         case Type::kBool: return a.boolean == b.boolean;
         case Type::kInt: return a.integer == b.integer;
         case Type::kDouble: return a.number == b.number;
-        case Type::kString: return left.text(a.string.offset, a.string.length) == right.text(b.string.offset, b.string.length);
+        case Type::kString:
+            return left.text(a.string.offset, a.string.length) == right.text(b.string.offset, b.string.length);
         case Type::kArray: {
             if (a.container.count != b.container.count) return false;
             std::uint32_t other = right_index + 1;
@@ -409,8 +413,8 @@ Doc DocBuilder::finish() {
     std::size_t const node_bytes = state_->nodes.size() * sizeof(Doc::Node);
     void* memory = std::malloc(sizeof(Doc::Block) + node_bytes + state_->text.size());
     if (memory == nullptr) throw std::bad_alloc();
-    auto* block = new (memory) Doc::Block{{1}, static_cast<std::uint32_t>(state_->nodes.size()),
-                                          static_cast<std::uint32_t>(state_->text.size())};
+    auto* block = new (memory) Doc::Block{
+        {1}, static_cast<std::uint32_t>(state_->nodes.size()), static_cast<std::uint32_t>(state_->text.size())};
     std::memcpy(static_cast<void*>(block->nodes()), state_->nodes.data(), node_bytes);
     std::memcpy(const_cast<char*>(block->text()), state_->text.data(), state_->text.size());
     state_->nodes.clear();
@@ -419,4 +423,4 @@ Doc DocBuilder::finish() {
     return Doc(block, 0);
 }
 
-}  // namespace aviary::json
+}   // namespace aviary::json

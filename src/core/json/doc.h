@@ -1,5 +1,5 @@
-// Doc: an immutable, reference-counted JSON document in one compact block. A Doc may be a part of a larger one, which it keeps
-// alive. Safe to share between threads. It is what the store, caches and informers hold.
+// Doc: an immutable, reference-counted JSON document in one compact block. A Doc may be a part of a larger one, which
+// it keeps alive. Safe to share between threads. It is what the store, caches and informers hold.
 #pragma once
 
 #include <concepts>
@@ -154,4 +154,4 @@ private:
     State* state_;
 };
 
-}  // namespace aviary::json
+}   // namespace aviary::json

@@ -22,4 +22,4 @@ void add_options(Value& schema, FieldOptions const& options) {
     if (options.preserve_unknown) schema["x-kubernetes-preserve-unknown-fields"] = true;
 }
 
-}  // namespace aviary::json::detail
+}   // namespace aviary::json::detail

@@ -1,11 +1,13 @@
-// Declares a struct's JSON form once, as a list of its fields; reading, writing and the OpenAPI schema of CRDs follow from it.
+// Declares a struct's JSON form once, as a list of its fields; reading, writing and the OpenAPI schema of CRDs follow
+// from it.
 //
 //   template <>
 //   constexpr auto json::fields<CanaryStep> = json::object("One batch of a canary release.",
 //       json::field("replicas", &CanaryStep::replicas, "Pods on the new version …", {.required = true}),
 //       json::field("pause", &CanaryStep::pause, "What ends the step.", {.always = true}));
 //
-// Reading ignores unknown fields; a value of the wrong type is Invalid and names its JSON path. Include it in .cc files only.
+// Reading ignores unknown fields; a value of the wrong type is Invalid and names its JSON path. Include it in .cc files
+// only.
 #pragma once
 
 #include <fmt/format.h>
@@ -28,14 +30,14 @@ namespace aviary::json {
 
 struct FieldOptions {
     bool required = false;
-    bool always = false;                          // written also when empty
+    bool always = false;   // written also when empty
     std::optional<double> minimum, maximum;
     std::optional<std::int64_t> max_items, max_length;
     std::string_view pattern = {};
     std::array<std::string_view, 12> one_of = {};   // the values a string may have
     std::string_view default_json = {};
-    std::string_view format = {};                 // int32, int64, date-time
-    std::string_view list_type = {};              // atomic | set | map
+    std::string_view format = {};      // int32, int64, date-time
+    std::string_view list_type = {};   // atomic | set | map
     std::array<std::string_view, 4> list_keys = {};
     bool preserve_unknown = false;
 };
@@ -55,7 +57,8 @@ struct ObjectFields {
 };
 
 template <class Owner, class Member>
-constexpr Field<Owner, Member> field(std::string_view name, Member Owner::* member, std::string_view doc, FieldOptions options = {}) {
+constexpr Field<Owner, Member> field(std::string_view name, Member Owner::* member, std::string_view doc,
+                                     FieldOptions options = {}) {
     return {name, member, doc, options};
 }
 
@@ -79,14 +82,17 @@ namespace detail {
 
 inline std::unexpected<Error> wrong_type(std::string const& path, std::string_view wanted, Doc const& found) {
     std::string const message = fmt::format("Invalid value: must be {}, not {}", wanted, to_string(found.type()));
-    return fail(Error(ErrorCode::kInvalid, fmt::format("{}: {}", path.empty() ? "the object" : path, message)).with_causes({{"FieldValueTypeInvalid", path, message}}));
+    return fail(Error(ErrorCode::kInvalid, fmt::format("{}: {}", path.empty() ? "the object" : path, message))
+                    .with_causes({{"FieldValueTypeInvalid", path, message}}));
 }
 
-inline std::string member_path(std::string const& path, std::string_view name) { return path.empty() ? std::string(name) : path + "." + std::string(name); }
+inline std::string member_path(std::string const& path, std::string_view name) {
+    return path.empty() ? std::string(name) : path + "." + std::string(name);
+}
 
 void add_options(Value& schema, FieldOptions const& options);
 
-}  // namespace detail
+}   // namespace detail
 
 template <>
 struct Codec<bool> {
@@ -159,7 +165,8 @@ struct Codec<std::vector<T>> {
         std::vector<T> result;
         if (doc.is_null()) return result;
         if (!doc.is_array()) return detail::wrong_type(path, "a list", doc);
-        for (auto const& [key, element] : doc.elements()) result.push_back(TRY(Codec<T>::read(element, fmt::format("{}[{}]", path, result.size()))));
+        for (auto const& [key, element] : doc.elements())
+            result.push_back(TRY(Codec<T>::read(element, fmt::format("{}[{}]", path, result.size()))));
         return result;
     }
     static Value write(std::vector<T> const& value) {
@@ -177,7 +184,8 @@ struct Codec<std::map<std::string, T>> {
         std::map<std::string, T> result;
         if (doc.is_null()) return result;
         if (!doc.is_object()) return detail::wrong_type(path, "an object", doc);
-        for (auto const& [key, value] : doc.members()) result.emplace(key, TRY(Codec<T>::read(value, detail::member_path(path, key))));
+        for (auto const& [key, value] : doc.members())
+            result.emplace(key, TRY(Codec<T>::read(value, detail::member_path(path, key))));
         return result;
     }
     static Value write(std::map<std::string, T> const& value) {
@@ -254,4 +262,4 @@ Value schema_of() {
     return Codec<T>::schema();
 }
 
-}  // namespace aviary::json
+}   // namespace aviary::json

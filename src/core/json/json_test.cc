@@ -7,7 +7,8 @@
 namespace aviary::json {
 namespace {
 
-constexpr std::string_view kPod = R"({"kind":"Pod","metadata":{"name":"a","labels":{"app":"x"},"n":12,"f":1.5},"items":[1,true,null,"s\n\"q\""]})";
+constexpr std::string_view kPod =
+    R"({"kind":"Pod","metadata":{"name":"a","labels":{"app":"x"},"n":12,"f":1.5},"items":[1,true,null,"s\n\"q\""]})";
 
 TEST(Doc, RoundTripIsByteEqual) {
     Doc const doc = *parse(kPod);
@@ -68,21 +69,25 @@ TEST(Parse, KeepsIntegersAndDoublesApart) {
 }
 
 rc::Gen<Value> value_gen(int depth) {
-    auto const leaf = rc::gen::oneOf(rc::gen::map(rc::gen::arbitrary<std::int64_t>(), [](std::int64_t v) { return Value(v); }),
-                                     rc::gen::map(rc::gen::arbitrary<bool>(), [](bool v) { return Value(v); }),
-                                     rc::gen::map(rc::gen::string<std::string>(), [](std::string v) {
-                                         std::erase_if(v, [](char c) { return (c & 0x80) != 0; });
-                                         return Value(v);
-                                     }));
+    auto const leaf =
+        rc::gen::oneOf(rc::gen::map(rc::gen::arbitrary<std::int64_t>(), [](std::int64_t v) { return Value(v); }),
+                       rc::gen::map(rc::gen::arbitrary<bool>(), [](bool v) { return Value(v); }),
+                       rc::gen::map(rc::gen::string<std::string>(), [](std::string v) {
+                           std::erase_if(v, [](char c) { return (c & 0x80) != 0; });
+                           return Value(v);
+                       }));
     if (depth == 0) return leaf;
     auto const inner = value_gen(depth - 1);
-    return rc::gen::oneOf(leaf, rc::gen::map(rc::gen::container<std::vector<Value>>(inner), [](std::vector<Value> v) { return Value(v); }),
-                          rc::gen::map(rc::gen::container<std::vector<std::pair<int, Value>>>(rc::gen::pair(rc::gen::inRange(0, 9), inner)),
-                                       [](std::vector<std::pair<int, Value>> members) {
-                                           Value object{Object()};
-                                           for (auto& [key, value] : members) object["k" + std::to_string(key)] = value;
-                                           return object;
-                                       }));
+    return rc::gen::oneOf(
+        leaf,
+        rc::gen::map(rc::gen::container<std::vector<Value>>(inner), [](std::vector<Value> v) { return Value(v); }),
+        rc::gen::map(
+            rc::gen::container<std::vector<std::pair<int, Value>>>(rc::gen::pair(rc::gen::inRange(0, 9), inner)),
+            [](std::vector<std::pair<int, Value>> members) {
+                Value object{Object()};
+                for (auto& [key, value] : members) object["k" + std::to_string(key)] = value;
+                return object;
+            }));
 }
 
 RC_GTEST_PROP(Laws, WriteThenParseIsTheSame, ()) {
@@ -93,5 +98,5 @@ RC_GTEST_PROP(Laws, WriteThenParseIsTheSame, ()) {
     RC_ASSERT(Doc::freeze(value).hash() == parse(write_pretty(value))->hash());
 }
 
-}  // namespace
-}  // namespace aviary::json
+}   // namespace
+}   // namespace aviary::json

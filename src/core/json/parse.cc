@@ -16,8 +16,8 @@ struct Problem {
     std::string text;
 };
 
-// Where scanning stops making sense; runs on the error path only, so that errors have a position although the parser's DOM
-// has none. Follows RFC 8259 loosely: the parser has already decided that the text is wrong.
+// Where scanning stops making sense; runs on the error path only, so that errors have a position although the parser's
+// DOM has none. Follows RFC 8259 loosely: the parser has already decided that the text is wrong.
 std::size_t error_offset(std::string_view text, std::size_t max_depth) {
     std::vector<char> open;
     bool expect_value = true;
@@ -137,7 +137,8 @@ void build(dom::element element, DocBuilder& builder, std::string& duplicate) {
     builder.end();
 }
 
-// Offset of the second `"key":` in one object is not worth a second parser: the first repeated occurrence in the text is.
+// Offset of the second `"key":` in one object is not worth a second parser: the first repeated occurrence in the text
+// is.
 std::size_t duplicate_offset(std::string_view text, std::string_view key) {
     std::string const quoted = fmt::format("\"{}\"", key);
     std::size_t const first = text.find(quoted);
@@ -146,11 +147,12 @@ std::size_t duplicate_offset(std::string_view text, std::string_view key) {
     return second == std::string_view::npos ? first : second;
 }
 
-}  // namespace
+}   // namespace
 
 Result<Doc> parse(std::string_view text, ParseLimits limits) {
     if (text.size() > limits.max_bytes) {
-        return fail(ErrorCode::kTooLarge, fmt::format("JSON of {} bytes is over the limit of {} bytes", text.size(), limits.max_bytes));
+        return fail(ErrorCode::kTooLarge,
+                    fmt::format("JSON of {} bytes is over the limit of {} bytes", text.size(), limits.max_bytes));
     }
     // One parser a thread: its buffers are worth keeping, unless a large document blew them up.
     thread_local dom::parser parser;
@@ -187,4 +189,4 @@ Result<Value> parse_value(std::string_view text, ParseLimits limits) {
     return doc.thaw();
 }
 
-}  // namespace aviary::json
+}   // namespace aviary::json

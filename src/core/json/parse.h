@@ -20,4 +20,4 @@ struct ParseLimits {
 Result<Doc> parse(std::string_view text, ParseLimits limits = {});
 Result<Value> parse_value(std::string_view text, ParseLimits limits = {});
 
-}  // namespace aviary::json
+}   // namespace aviary::json

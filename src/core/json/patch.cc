@@ -44,14 +44,16 @@ Status add(Value& document, std::vector<std::string> const& pointer, Value value
         (*place.parent)[place.token] = std::move(value);
         return {};
     }
-    if (!place.parent->is_array()) return fail(ErrorCode::kInvalid, "the path leads through a value that is neither object nor array");
+    if (!place.parent->is_array())
+        return fail(ErrorCode::kInvalid, "the path leads through a value that is neither object nor array");
     Array& array = place.parent->make_array();
     if (place.token == "-") {
         array.push_back(std::move(value));
         return {};
     }
     auto const index = parse_int(place.token);
-    if (!index || *index < 0 || static_cast<std::size_t>(*index) > array.size()) return fail(ErrorCode::kInvalid, "the index is out of range");
+    if (!index || *index < 0 || static_cast<std::size_t>(*index) > array.size())
+        return fail(ErrorCode::kInvalid, "the index is out of range");
     array.insert(array.begin() + *index, std::move(value));
     return {};
 }
@@ -87,7 +89,8 @@ Status apply_operation(Value& document, Value const& operation) {
         return add(document, path, *source);
     }
     Value const* value = operation.find("value");
-    if (value == nullptr && (op == "add" || op == "replace" || op == "test")) return fail(ErrorCode::kInvalid, "\"value\" is missing");
+    if (value == nullptr && (op == "add" || op == "replace" || op == "test"))
+        return fail(ErrorCode::kInvalid, "\"value\" is missing");
     if (op == "add") return add(document, path, *value);
     if (op == "replace") {
         if (path.empty()) return add(document, path, *value);
@@ -107,19 +110,21 @@ Status apply_operation(Value& document, Value const& operation) {
     return fail(ErrorCode::kInvalid, fmt::format("unknown operation \"{}\"", op));
 }
 
-}  // namespace
+}   // namespace
 
 Result<std::vector<std::string>> parse_pointer(std::string_view pointer) {
     std::vector<std::string> tokens;
     if (pointer.empty()) return tokens;
-    if (pointer.front() != '/') return fail(ErrorCode::kInvalid, fmt::format("\"{}\" is no JSON pointer: it must start with '/'", pointer));
+    if (pointer.front() != '/')
+        return fail(ErrorCode::kInvalid, fmt::format("\"{}\" is no JSON pointer: it must start with '/'", pointer));
     pointer.remove_prefix(1);
     std::string token;
     for (std::size_t index = 0; index <= pointer.size(); ++index) {
         if (index == pointer.size() || pointer[index] == '/') {
             tokens.push_back(std::move(token));
             token.clear();
-        } else if (pointer[index] == '~' && index + 1 < pointer.size() && (pointer[index + 1] == '0' || pointer[index + 1] == '1')) {
+        } else if (pointer[index] == '~' && index + 1 < pointer.size() &&
+                   (pointer[index + 1] == '0' || pointer[index + 1] == '1')) {
             token += pointer[++index] == '0' ? '~' : '/';
         } else {
             token += pointer[index];
@@ -154,14 +159,16 @@ Value const* resolve(Value const& document, std::vector<std::string> const& poin
 Status apply_json_patch(Value& document, Value const& operations) {
     if (!operations.is_array()) return fail(ErrorCode::kBadRequest, "a JSON patch is an array of operations");
     if (operations.size() > kMaxOperations) {
-        return fail(ErrorCode::kTooLarge, fmt::format("a JSON patch may have {} operations, this one has {}", kMaxOperations, operations.size()));
+        return fail(ErrorCode::kTooLarge, fmt::format("a JSON patch may have {} operations, this one has {}",
+                                                      kMaxOperations, operations.size()));
     }
     Value patched = document;
     for (std::size_t index = 0; index < operations.size(); ++index) {
         Status const applied = apply_operation(patched, operations[index]);
         if (!applied) {
-            return std::unexpected(applied.error().context(
-                fmt::format("operation {} ({} {})", index, operations[index]["op"].as_string(), operations[index]["path"].as_string())));
+            return std::unexpected(
+                applied.error().context(fmt::format("operation {} ({} {})", index, operations[index]["op"].as_string(),
+                                                    operations[index]["path"].as_string())));
         }
     }
     document = std::move(patched);
@@ -202,4 +209,4 @@ Value create_merge_patch(Value const& from, Value const& to) {
     return patch;
 }
 
-}  // namespace aviary::json
+}   // namespace aviary::json

@@ -24,4 +24,4 @@ void apply_merge_patch(Value& document, Value const& patch);
 // The merge patch that turns `from` into `to`; an empty object when they are equal.
 Value create_merge_patch(Value const& from, Value const& to);
 
-}  // namespace aviary::json
+}   // namespace aviary::json

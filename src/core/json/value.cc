@@ -11,7 +11,7 @@ Value const kNull;
 Array const kNoElements;
 Object const kNoMembers;
 
-}  // namespace
+}   // namespace
 
 std::string_view to_string(Type type) {
     switch (type) {
@@ -153,4 +153,4 @@ bool operator==(Value const& left, Value const& right) {
     }
 }
 
-}  // namespace aviary::json
+}   // namespace aviary::json

@@ -1,5 +1,5 @@
-// Value: a mutable JSON tree for building and patching. Keeps member order and unknown fields; int64 and double stay apart.
-// A plain value; copying is deep. For caches and the wire see doc.h.
+// Value: a mutable JSON tree for building and patching. Keeps member order and unknown fields; int64 and double stay
+// apart. A plain value; copying is deep. For caches and the wire see doc.h.
 #pragma once
 
 #include <concepts>
@@ -81,7 +81,7 @@ public:
 
     // The value, or the fallback when it is of another type.
     bool as_bool(bool fallback = false) const;
-    std::int64_t as_int(std::int64_t fallback = 0) const;      // a whole double counts
+    std::int64_t as_int(std::int64_t fallback = 0) const;   // a whole double counts
     double as_double(double fallback = 0) const;
     std::string_view as_string(std::string_view fallback = {}) const;
     std::string string() const { return std::string(as_string()); }
@@ -139,4 +139,4 @@ inline std::vector<Object::Member>::const_iterator Object::begin() const { retur
 inline std::vector<Object::Member>::const_iterator Object::end() const { return members_.end(); }
 inline void Object::clear() { members_.clear(); }
 
-}  // namespace aviary::json
+}   // namespace aviary::json

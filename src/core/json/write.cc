@@ -78,7 +78,7 @@ void append_canonical(std::string& out, Value const& value) {
     }
 }
 
-}  // namespace
+}   // namespace
 
 void append_string(std::string& out, std::string_view text) {
     out += '"';
@@ -185,4 +185,4 @@ std::string write_pretty(Value const& value, int indent) {
     return out;
 }
 
-}  // namespace aviary::json
+}   // namespace aviary::json

@@ -20,4 +20,4 @@ std::string write_pretty(Value const& value, int indent = 4);
 // A string with its quotes and escapes.
 void append_string(std::string& out, std::string_view text);
 
-}  // namespace aviary::json
+}   // namespace aviary::json

@@ -47,8 +47,8 @@ struct Outcome {
     }
 };
 
-// Waits for an operation that was started with a handler for `outcome`. When the context ends first, `abandon` makes the
-// operation end, and its end is waited for: its buffers belong to the caller.
+// Waits for an operation that was started with a handler for `outcome`. When the context ends first, `abandon` makes
+// the operation end, and its end is waited for: its buffers belong to the caller.
 template <class Abandon>
 Task<Result<std::size_t>> finish(Context ctx, std::shared_ptr<Outcome> outcome, Abandon abandon) {
     if (!outcome->done) {
@@ -95,7 +95,8 @@ Peer subject_of(X509* certificate) {
 // Plain or TLS by whether there is a context.
 class TcpStream final : public Stream {
 public:
-    TcpStream(tcp::socket socket, std::shared_ptr<void> keep, ssl::context* context) : keep_(std::move(keep)), plain_(std::move(socket)) {
+    TcpStream(tcp::socket socket, std::shared_ptr<void> keep, ssl::context* context)
+        : keep_(std::move(keep)), plain_(std::move(socket)) {
         error_code ignored;
         plain_.set_option(tcp::no_delay(true), ignored);
         auto const remote = plain_.remote_endpoint(ignored);
@@ -117,7 +118,8 @@ public:
     Task<Status> handshake(Context ctx) override {
         if (!secure_) co_return Status{};
         auto outcome = std::make_shared<Outcome>();
-        secure_->async_handshake(client_ ? ssl::stream_base::client : ssl::stream_base::server, [outcome](error_code const& problem) { outcome->finish(problem, 0); });
+        secure_->async_handshake(client_ ? ssl::stream_base::client : ssl::stream_base::server,
+                                 [outcome](error_code const& problem) { outcome->finish(problem, 0); });
         CO_TRY(co_await finish(ctx, outcome, [this] { close(); }));
         if (!client_) {
             X509* const certificate = SSL_get1_peer_certificate(secure_->native_handle());
@@ -131,7 +133,9 @@ public:
 
     Task<Result<std::size_t>> read_some(Context ctx, std::span<char> buffer) override {
         auto outcome = std::make_shared<Outcome>();
-        auto const handler = [outcome](error_code const& problem, std::size_t count) { outcome->finish(problem, count); };
+        auto const handler = [outcome](error_code const& problem, std::size_t count) {
+            outcome->finish(problem, count);
+        };
         asio::mutable_buffer const space(buffer.data(), buffer.size());
         if (secure_) {
             secure_->async_read_some(space, handler);
@@ -146,7 +150,9 @@ public:
 
     Task<Status> write(Context ctx, std::string_view bytes) override {
         auto outcome = std::make_shared<Outcome>();
-        auto const handler = [outcome](error_code const& problem, std::size_t count) { outcome->finish(problem, count); };
+        auto const handler = [outcome](error_code const& problem, std::size_t count) {
+            outcome->finish(problem, count);
+        };
         asio::const_buffer const data(bytes.data(), bytes.size());
         if (secure_) {
             asio::async_write(*secure_, data, handler);
@@ -174,7 +180,8 @@ private:
 
 class TcpListener final : public Listener {
 public:
-    TcpListener(tcp::acceptor acceptor, std::shared_ptr<TlsServer> tls) : acceptor_(std::move(acceptor)), tls_(std::move(tls)) {}
+    TcpListener(tcp::acceptor acceptor, std::shared_ptr<TlsServer> tls)
+        : acceptor_(std::move(acceptor)), tls_(std::move(tls)) {}
 
     std::uint16_t port() const override { return acceptor_.local_endpoint().port(); }
 
@@ -204,9 +211,10 @@ std::unexpected<Error> bad_credentials(std::string_view what, error_code const& 
     return fail(ErrorCode::kInvalid, fmt::format("{}: {}", what, problem.message()));
 }
 
-}  // namespace
+}   // namespace
 
-Result<std::shared_ptr<TlsServer>> TlsServer::create(std::string certificate, std::string key, std::string client_authority) {
+Result<std::shared_ptr<TlsServer>> TlsServer::create(std::string certificate, std::string key,
+                                                     std::string client_authority) {
     auto tls = std::make_shared<ServerTls>();
     error_code problem;
     tls->context.use_certificate_chain(asio::buffer(certificate), problem);
@@ -224,7 +232,8 @@ Result<std::shared_ptr<TlsServer>> TlsServer::create(std::string certificate, st
     return std::shared_ptr<TlsServer>(std::move(tls));
 }
 
-Result<std::shared_ptr<TlsClient>> TlsClient::create(std::string authority, std::string certificate, std::string key, bool insecure) {
+Result<std::shared_ptr<TlsClient>> TlsClient::create(std::string authority, std::string certificate, std::string key,
+                                                     bool insecure) {
     auto tls = std::make_shared<ClientTls>();
     tls->insecure = insecure;
     error_code problem;
@@ -243,7 +252,8 @@ Result<std::shared_ptr<TlsClient>> TlsClient::create(std::string authority, std:
     return std::shared_ptr<TlsClient>(std::move(tls));
 }
 
-Result<std::unique_ptr<Listener>> Listener::listen(async::AsioExecutor& executor, std::uint16_t port, std::shared_ptr<TlsServer> tls) {
+Result<std::unique_ptr<Listener>> Listener::listen(async::AsioExecutor& executor, std::uint16_t port,
+                                                   std::shared_ptr<TlsServer> tls) {
     tcp::acceptor acceptor(executor.io_context());
     error_code problem;
     tcp::endpoint const endpoint(asio::ip::address_v4::loopback(), port);
@@ -252,42 +262,51 @@ Result<std::unique_ptr<Listener>> Listener::listen(async::AsioExecutor& executor
     if (!problem) acceptor.bind(endpoint, problem);
     if (!problem) acceptor.listen(1024, problem);
     if (problem == asio::error::address_in_use) {
-        return fail(ErrorCode::kUnavailable, fmt::format("port {} is in use by another process: choose another with --port", port));
+        return fail(ErrorCode::kUnavailable,
+                    fmt::format("port {} is in use by another process: choose another with --port", port));
     }
-    if (problem) return fail(ErrorCode::kUnavailable, fmt::format("listening on 127.0.0.1:{}: {}", port, problem.message()));
+    if (problem)
+        return fail(ErrorCode::kUnavailable, fmt::format("listening on 127.0.0.1:{}: {}", port, problem.message()));
     return std::unique_ptr<Listener>(std::make_unique<TcpListener>(std::move(acceptor), std::move(tls)));
 }
 
-Task<Result<std::unique_ptr<Stream>>> connect(Context ctx, async::AsioExecutor& executor, std::string host, std::uint16_t port, std::shared_ptr<TlsClient> tls) {
+Task<Result<std::unique_ptr<Stream>>> connect(Context ctx, async::AsioExecutor& executor, std::string host,
+                                              std::uint16_t port, std::shared_ptr<TlsClient> tls) {
     auto resolver = std::make_shared<tcp::resolver>(executor.io_context());
     tcp::resolver::results_type addresses;
     {
         auto outcome = std::make_shared<Outcome>();
-        resolver->async_resolve(host, std::to_string(port), [outcome, resolver, &addresses](error_code const& problem, tcp::resolver::results_type found) {
-            if (!problem) addresses = std::move(found);
-            outcome->finish(problem, 0);
-        });
+        resolver->async_resolve(
+            host, std::to_string(port),
+            [outcome, resolver, &addresses](error_code const& problem, tcp::resolver::results_type found) {
+                if (!problem) addresses = std::move(found);
+                outcome->finish(problem, 0);
+            });
         Result<std::size_t> const resolved = co_await finish(ctx, outcome, [resolver] { resolver->cancel(); });
         if (!resolved) co_return std::unexpected(resolved.error().context("looking up " + host));
     }
     tcp::socket socket(executor.io_context());
     {
         auto outcome = std::make_shared<Outcome>();
-        asio::async_connect(socket, addresses, [outcome](error_code const& problem, tcp::endpoint const&) { outcome->finish(problem, 0); });
+        asio::async_connect(socket, addresses, [outcome](error_code const& problem, tcp::endpoint const&) {
+            outcome->finish(problem, 0);
+        });
         Result<std::size_t> const connected = co_await finish(ctx, outcome, [&socket] {
             error_code ignored;
             socket.close(ignored);
         });
-        if (!connected) co_return std::unexpected(connected.error().context(fmt::format("connecting to {}:{}", host, port)));
+        if (!connected)
+            co_return std::unexpected(connected.error().context(fmt::format("connecting to {}:{}", host, port)));
     }
     ssl::context* const context = tls ? &static_cast<ClientTls&>(*tls).context : nullptr;
     auto stream = std::make_unique<TcpStream>(std::move(socket), tls, context);
     if (tls) {
         stream->expect_host(host, static_cast<ClientTls&>(*tls).insecure);
         Status const shaken = co_await stream->handshake(ctx);
-        if (!shaken) co_return std::unexpected(shaken.error().context(fmt::format("TLS handshake with {}:{}", host, port)));
+        if (!shaken)
+            co_return std::unexpected(shaken.error().context(fmt::format("TLS handshake with {}:{}", host, port)));
     }
     co_return std::unique_ptr<Stream>(std::move(stream));
 }
 
-}  // namespace aviary::net
+}   // namespace aviary::net

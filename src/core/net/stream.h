@@ -1,5 +1,5 @@
-// Streams over TCP, plain or TLS. asio and OpenSSL end here. Each stream lives on the loop of the executor it was made with; one
-// read and one write may be under way at a time.
+// Streams over TCP, plain or TLS. asio and OpenSSL end here. Each stream lives on the loop of the executor it was made
+// with; one read and one write may be under way at a time.
 #pragma once
 
 #include <cstdint>
@@ -39,21 +39,24 @@ public:
 class TlsServer {
 public:
     // PEM. With a client authority, clients may show a certificate, which must then be under it.
-    static Result<std::shared_ptr<TlsServer>> create(std::string certificate, std::string key, std::string client_authority = {});
+    static Result<std::shared_ptr<TlsServer>> create(std::string certificate, std::string key,
+                                                     std::string client_authority = {});
     virtual ~TlsServer() = default;
 };
 
 class TlsClient {
 public:
     // PEM; an empty authority is the system's, an empty certificate none.
-    static Result<std::shared_ptr<TlsClient>> create(std::string authority, std::string certificate = {}, std::string key = {}, bool insecure = false);
+    static Result<std::shared_ptr<TlsClient>> create(std::string authority, std::string certificate = {},
+                                                     std::string key = {}, bool insecure = false);
     virtual ~TlsClient() = default;
 };
 
 class Listener {
 public:
     // On the loopback address; port 0 takes a free one. An Error names the port when it is in use.
-    static Result<std::unique_ptr<Listener>> listen(async::AsioExecutor& executor, std::uint16_t port, std::shared_ptr<TlsServer> tls = {});
+    static Result<std::unique_ptr<Listener>> listen(async::AsioExecutor& executor, std::uint16_t port,
+                                                    std::shared_ptr<TlsServer> tls = {});
     virtual ~Listener() = default;
     virtual std::uint16_t port() const = 0;
     // The next connection, before its handshake.
@@ -62,6 +65,7 @@ public:
 };
 
 // Resolves, connects and shakes hands.
-Task<Result<std::unique_ptr<Stream>>> connect(Context ctx, async::AsioExecutor& executor, std::string host, std::uint16_t port, std::shared_ptr<TlsClient> tls = {});
+Task<Result<std::unique_ptr<Stream>>> connect(Context ctx, async::AsioExecutor& executor, std::string host,
+                                              std::uint16_t port, std::shared_ptr<TlsClient> tls = {});
 
-}  // namespace aviary::net
+}   // namespace aviary::net

@@ -65,7 +65,7 @@ spdlog::level::level_enum spdlog_level(Level level) {
     return spdlog::level::off;
 }
 
-}  // namespace
+}   // namespace
 
 Logger Logger::with(std::initializer_list<Field> fields) const {
     std::string prefix = prefix_ ? *prefix_ : std::string();
@@ -97,4 +97,4 @@ bool set_log_file(std::string const& path) {
     }
 }
 
-}  // namespace aviary::observe
+}   // namespace aviary::observe

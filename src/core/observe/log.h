@@ -28,10 +28,18 @@ public:
     // A logger whose lines also carry these fields ("controller", "rollout" …).
     Logger with(std::initializer_list<Field> fields) const;
 
-    void debug(std::string_view message, std::initializer_list<Field> fields = {}) const { write(Level::kDebug, message, fields); }
-    void info(std::string_view message, std::initializer_list<Field> fields = {}) const { write(Level::kInfo, message, fields); }
-    void warning(std::string_view message, std::initializer_list<Field> fields = {}) const { write(Level::kWarning, message, fields); }
-    void error(std::string_view message, std::initializer_list<Field> fields = {}) const { write(Level::kError, message, fields); }
+    void debug(std::string_view message, std::initializer_list<Field> fields = {}) const {
+        write(Level::kDebug, message, fields);
+    }
+    void info(std::string_view message, std::initializer_list<Field> fields = {}) const {
+        write(Level::kInfo, message, fields);
+    }
+    void warning(std::string_view message, std::initializer_list<Field> fields = {}) const {
+        write(Level::kWarning, message, fields);
+    }
+    void error(std::string_view message, std::initializer_list<Field> fields = {}) const {
+        write(Level::kError, message, fields);
+    }
 
 private:
     void write(Level level, std::string_view message, std::initializer_list<Field> fields) const;
@@ -44,4 +52,4 @@ Level level();
 // Appends to a file from now on; empty: standard error. False when the file cannot be opened.
 bool set_log_file(std::string const& path);
 
-}  // namespace aviary::observe
+}   // namespace aviary::observe

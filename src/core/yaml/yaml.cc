@@ -58,7 +58,8 @@ std::optional<Value> number(std::string_view text) {
     } else if (digits.starts_with("0b")) {
         base = 2;
         whole.remove_prefix(2);
-    } else if (digits.size() > 1 && digits[0] == '0' && digits.find_first_not_of("01234567") == std::string_view::npos) {
+    } else if (digits.size() > 1 && digits[0] == '0' &&
+               digits.find_first_not_of("01234567") == std::string_view::npos) {
         base = 8;
     }
     std::int64_t value = 0;
@@ -108,7 +109,8 @@ public:
 
 private:
     std::unexpected<Error> problem(std::string_view what, yaml_mark_t const& at) const {
-        return fail(ErrorCode::kBadRequest, fmt::format("invalid YAML at line {}, column {}: {}", at.line + 1, at.column + 1, what));
+        return fail(ErrorCode::kBadRequest,
+                    fmt::format("invalid YAML at line {}, column {}: {}", at.line + 1, at.column + 1, what));
     }
 
     Status next(Event& event) {
@@ -118,7 +120,8 @@ private:
 
     Result<Value> node(Event const& event, std::size_t depth) {
         yaml_mark_t const at = event.raw.start_mark;
-        if (depth > limits_.max_depth) return problem(fmt::format("nested deeper than {} levels", limits_.max_depth), at);
+        if (depth > limits_.max_depth)
+            return problem(fmt::format("nested deeper than {} levels", limits_.max_depth), at);
         if (++nodes_ > limits_.max_nodes) return problem(fmt::format("more than {} values", limits_.max_nodes), at);
         switch (event.raw.type) {
             case YAML_SCALAR_EVENT: return keep(event.raw.data.scalar.anchor, scalar(event));
@@ -137,7 +140,8 @@ private:
                 auto const found = anchors_.find(reinterpret_cast<char const*>(event.raw.data.alias.anchor));
                 if (found == anchors_.end()) return problem("unknown alias", at);
                 nodes_ += count(found->second);
-                if (nodes_ > limits_.max_nodes) return problem(fmt::format("more than {} values", limits_.max_nodes), at);
+                if (nodes_ > limits_.max_nodes)
+                    return problem(fmt::format("more than {} values", limits_.max_nodes), at);
                 return found->second;
             }
             default: return problem("unexpected content", at);
@@ -193,14 +197,19 @@ private:
 };
 
 bool needs_quotes(std::string_view text) {
-    if (text.empty() || boolean(text) || text == "~" || text == "null" || text == "Null" || text == "NULL" || number(text)) return true;
-    if (std::string_view(" -?:,[]{}#&*!|>'\"%@`=<").contains(text.front()) && !(text.front() == '-' && text.size() > 1 && text[1] != ' ')) {
+    if (text.empty() || boolean(text) || text == "~" || text == "null" || text == "Null" || text == "NULL" ||
+        number(text))
+        return true;
+    if (std::string_view(" -?:,[]{}#&*!|>'\"%@`=<").contains(text.front()) &&
+        !(text.front() == '-' && text.size() > 1 && text[1] != ' ')) {
         if (text.front() != '<' && text.front() != '=') return true;
         if (text == "=" || text == "<<") return true;
     }
     if (text.back() == ' ' || text.back() == ':') return true;
     if (text.contains(": ") || text.contains(" #")) return true;
-    return std::ranges::any_of(text, [](char letter) { return static_cast<unsigned char>(letter) < 0x20 || static_cast<unsigned char>(letter) == 0x7f; });
+    return std::ranges::any_of(text, [](char letter) {
+        return static_cast<unsigned char>(letter) < 0x20 || static_cast<unsigned char>(letter) == 0x7f;
+    });
 }
 
 void append_scalar(std::string& out, Value const& value, int indent) {
@@ -210,7 +219,9 @@ void append_scalar(std::string& out, Value const& value, int indent) {
     }
     std::string_view const text = value.as_string();
     bool const block = text.contains('\n') && !text.starts_with(' ') && !text.starts_with('\n') &&
-                       std::ranges::none_of(text, [](char letter) { return static_cast<unsigned char>(letter) < 0x20 && letter != '\n' && letter != '\t'; });
+                       std::ranges::none_of(text, [](char letter) {
+                           return static_cast<unsigned char>(letter) < 0x20 && letter != '\n' && letter != '\t';
+                       });
     if (block) {
         out += text.ends_with("\n\n") ? "|+" : text.ends_with('\n') ? "|" : "|-";
         std::string_view rest = text.ends_with('\n') ? text.substr(0, text.size() - 1) : text;
@@ -263,18 +274,20 @@ void append(std::string& out, Value const& value, int indent, bool in_list) {
     }
 }
 
-}  // namespace
+}   // namespace
 
 Result<std::vector<Value>> parse_all(std::string_view text, ParseLimits limits) {
     if (text.size() > limits.max_bytes) {
-        return fail(ErrorCode::kTooLarge, fmt::format("YAML of {} bytes is over the limit of {} bytes", text.size(), limits.max_bytes));
+        return fail(ErrorCode::kTooLarge,
+                    fmt::format("YAML of {} bytes is over the limit of {} bytes", text.size(), limits.max_bytes));
     }
     return Reader(text, limits).documents();
 }
 
 Result<Value> parse(std::string_view text, ParseLimits limits) {
     auto documents = TRY(parse_all(text, limits));
-    if (documents.size() != 1) return fail(ErrorCode::kBadRequest, fmt::format("expected one YAML document, found {}", documents.size()));
+    if (documents.size() != 1)
+        return fail(ErrorCode::kBadRequest, fmt::format("expected one YAML document, found {}", documents.size()));
     return std::move(documents.front());
 }
 
@@ -284,4 +297,4 @@ std::string write(Value const& value) {
     return out;
 }
 
-}  // namespace aviary::yaml
+}   // namespace aviary::yaml

@@ -10,10 +10,10 @@ namespace aviary::clusters {
 namespace {
 
 constexpr Duration kProbeEvery = std::chrono::seconds(10);
-constexpr Duration kProbeAgain = std::chrono::seconds(1);    // while it does not answer
+constexpr Duration kProbeAgain = std::chrono::seconds(1);   // while it does not answer
 constexpr Duration kProbeTimeout = std::chrono::seconds(5);
 
-}  // namespace
+}   // namespace
 
 Member::Member(std::string name, client::Client client) : name_(std::move(name)), client_(std::move(client)) {}
 
@@ -72,7 +72,9 @@ void Members::admit(json::Doc const& managed_cluster) {
         ctx_->log().warning("cannot connect to a cluster", {{"cluster", name}, {"error", transport.error().message()}});
         return;
     }
-    Member& member = *members_.emplace(name, std::make_unique<Member>(name, client::Client(std::move(*transport), "aviary-hub"))).first->second;
+    Member& member =
+        *members_.emplace(name, std::make_unique<Member>(name, client::Client(std::move(*transport), "aviary-hub")))
+             .first->second;
     auto& scope = scopes_[name] = std::make_unique<async::Scope>(*ctx_);
     scope->spawn(follow(scope->context(), member));
 }
@@ -96,7 +98,8 @@ Task<void> Members::follow(Context ctx, Member& member) {
         bool const first = !member.probed_;
         if (answer) member.version_ = answer->body["gitVersion"].string();
         set_standing(member, answer.has_value(), ctx.now());
-        if (first || before != member.reachable_) co_await report(ctx, member, answer ? std::string() : answer.error().message());
+        if (first || before != member.reachable_)
+            co_await report(ctx, member, answer ? std::string() : answer.error().message());
         (void)co_await async::sleep_for(ctx, answer ? kProbeEvery : kProbeAgain);
     }
 }
@@ -107,18 +110,24 @@ Task<void> Members::report(Context ctx, Member& member, std::string problem) {
     json::Value status = object["status"].thaw();
     json::Value conditions = status["conditions"];
     bool const up = member.reachable_;
-    meta::set_condition(conditions, apis::kHubAccepted, "True", "HubClusterAdminAccepted", "Accepted by hub cluster admin", ctx.now());
-    if (up) meta::set_condition(conditions, apis::kClusterJoined, "True", "ManagedClusterJoined", "Managed cluster joined", ctx.now());
-    meta::set_condition(conditions, apis::kClusterAvailable, up ? "True" : "False", up ? "ManagedClusterAvailable" : "ClusterUnreachable",
+    meta::set_condition(conditions, apis::kHubAccepted, "True", "HubClusterAdminAccepted",
+                        "Accepted by hub cluster admin", ctx.now());
+    if (up)
+        meta::set_condition(conditions, apis::kClusterJoined, "True", "ManagedClusterJoined", "Managed cluster joined",
+                            ctx.now());
+    meta::set_condition(conditions, apis::kClusterAvailable, up ? "True" : "False",
+                        up ? "ManagedClusterAvailable" : "ClusterUnreachable",
                         up ? "Managed cluster is available" : problem, ctx.now());
     json::Value patch{json::Object()};
     patch.set({"status", "conditions"}, conditions);
     if (!member.version_.empty()) patch.set({"status", "version", "kubernetes"}, member.version_);
     client::WriteOptions options;
     options.subresource = "status";
-    auto const written = co_await hub_.patch(ctx, apis::kManagedClusters, {"", member.name_}, client::PatchType::kMerge, std::move(patch), options);
+    auto const written = co_await hub_.patch(ctx, apis::kManagedClusters, {"", member.name_}, client::PatchType::kMerge,
+                                             std::move(patch), options);
     if (!written && !written.error().is(ErrorCode::kCancelled)) {
-        ctx.log().warning("cluster conditions not written", {{"cluster", member.name_}, {"error", written.error().message()}});
+        ctx.log().warning("cluster conditions not written",
+                          {{"cluster", member.name_}, {"error", written.error().message()}});
         member.probed_ = false;   // said again with the next probe
     }
 }
@@ -165,4 +174,4 @@ Task<void> Members::run(Context ctx) {
     scope_ = nullptr;
 }
 
-}  // namespace aviary::clusters
+}   // namespace aviary::clusters

@@ -1,5 +1,5 @@
-// Members: the clusters of the fleet as the hub reaches them: a client each, shared informers, and whether they answer. Registry
-// objects are ManagedClusters. Lives on the hub's loop.
+// Members: the clusters of the fleet as the hub reaches them: a client each, shared informers, and whether they answer.
+// Registry objects are ManagedClusters. Lives on the hub's loop.
 #pragma once
 
 #include <functional>
@@ -63,14 +63,16 @@ public:
     bool synced() const { return managed_clusters_.synced(); }
 
     Member* find(std::string const& name) const;
-    std::vector<Member*> all() const;                 // by name
+    std::vector<Member*> all() const;   // by name
     client::Informer& managed_clusters() { return managed_clusters_; }
-    std::vector<json::Doc> objects() const;           // the ManagedClusters
+    std::vector<json::Doc> objects() const;   // the ManagedClusters
 
     // Keeps a copy of the resource in the member.
     void want(Member& member, meta::GroupVersionResource const& resource);
     // Called for each informer that want() makes, and each time a member's standing changes.
-    void on_informer(std::function<void(Member&, client::Informer&)> started) { started_.push_back(std::move(started)); }
+    void on_informer(std::function<void(Member&, client::Informer&)> started) {
+        started_.push_back(std::move(started));
+    }
     void on_standing(std::function<void(Member&)> changed) { standing_.push_back(std::move(changed)); }
 
 private:
@@ -91,4 +93,4 @@ private:
     async::Scope* scope_ = nullptr;
 };
 
-}  // namespace aviary::clusters
+}   // namespace aviary::clusters

@@ -28,11 +28,14 @@ struct Deciding {
     Doc canary() const { return seen.rollout.at({"status", "canaryStatus"}); }
     std::int64_t step() const { return canary()["currentStepIndex"].as_int(); }
     std::string_view state() const { return canary()["currentStepState"].as_string(); }
-    std::int64_t steps() const { return static_cast<std::int64_t>(seen.rollout.at({"spec", "strategy", "canary", "steps"}).size()); }
+    std::int64_t steps() const {
+        return static_cast<std::int64_t>(seen.rollout.at({"spec", "strategy", "canary", "steps"}).size());
+    }
 
     // The very pause the approver saw.
     bool at_target() const {
-        bool const progressing = seen.rollout.at({"status", "phase"}).as_string() == "Progressing" && !seen.rollout.at({"spec", "strategy", "paused"}).as_bool();
+        bool const progressing = seen.rollout.at({"status", "phase"}).as_string() == "Progressing" &&
+                                 !seen.rollout.at({"spec", "strategy", "paused"}).as_bool();
         return progressing && state() == "StepPaused" && step() == seen.target.step.value_or(step()) &&
                (seen.target.revision.empty() || canary()["canaryRevision"].as_string() == seen.target.revision) &&
                (seen.target.paused_since.empty() || canary()["lastUpdateTime"].as_string() == seen.target.paused_since);
@@ -47,13 +50,17 @@ struct Deciding {
         if (!seen.rollout.exists()) return settle(apis::outcome::kStale, "there is no such Rollout in this cluster");
         if (at_target()) {
             Value patch{json::Array()};
-            auto const test = [&](std::string path, Value value) { patch.push_back(json::Object{{"op", "test"}, {"path", std::move(path)}, {"value", std::move(value)}}); };
+            auto const test = [&](std::string path, Value value) {
+                patch.push_back(json::Object{{"op", "test"}, {"path", std::move(path)}, {"value", std::move(value)}});
+            };
             test("/status/phase", "Progressing");
             test("/status/canaryStatus/currentStepIndex", from);
             test("/status/canaryStatus/currentStepState", "StepPaused");
             test("/status/canaryStatus/canaryRevision", canary()["canaryRevision"].string());
-            if (canary()["lastUpdateTime"].exists()) test("/status/canaryStatus/lastUpdateTime", canary()["lastUpdateTime"].string());
-            patch.push_back(json::Object{{"op", "replace"}, {"path", "/status/canaryStatus/currentStepState"}, {"value", "StepReady"}});
+            if (canary()["lastUpdateTime"].exists())
+                test("/status/canaryStatus/lastUpdateTime", canary()["lastUpdateTime"].string());
+            patch.push_back(json::Object{
+                {"op", "replace"}, {"path", "/status/canaryStatus/currentStepState"}, {"value", "StepReady"}});
             control::Write write;
             write.verb = control::Write::Verb::kJsonPatch;
             write.resource = propagation::kRollouts;
@@ -64,27 +71,35 @@ struct Deciding {
             out.plan.writes.push_back(std::move(write));
             return std::move(out);
         }
-        bool const same_release = seen.target.revision.empty() || canary()["canaryRevision"].as_string() == seen.target.revision;
-        bool const moved_on = same_release && (step() > from || (step() == from && (state() == "StepReady" || state() == "Completed")) || seen.rollout.at({"status", "phase"}).as_string() == "Healthy");
+        bool const same_release =
+            seen.target.revision.empty() || canary()["canaryRevision"].as_string() == seen.target.revision;
+        bool const moved_on =
+            same_release && (step() > from || (step() == from && (state() == "StepReady" || state() == "Completed")) ||
+                             seen.rollout.at({"status", "phase"}).as_string() == "Healthy");
         if (moved_on) {
             out.to = from < steps() ? from + 1 : from;
-            std::string text = from < steps() ? fmt::format("moving to {}", step_text(seen.rollout, from + 1, seen.replicas)) : "completing";
+            std::string text = from < steps()
+                                   ? fmt::format("moving to {}", step_text(seen.rollout, from + 1, seen.replicas))
+                                   : "completing";
             if (!seen.sent) text += " (somebody else was faster)";
             return settle(apis::outcome::kApplied, std::move(text));
         }
-        return settle(apis::outcome::kStale, fmt::format("approved was step {}, the cluster is at step {} in {}", from, step(), state()));
+        return settle(apis::outcome::kStale,
+                      fmt::format("approved was step {}, the cluster is at step {} in {}", from, step(), state()));
     }
 
     Outcome go_back() {
         bool const abort = seen.spec.action == apis::action::kAbort;
         if (!seen.workload.exists()) return settle(apis::outcome::kRefused, "the workload is not in this cluster");
         if (seen.stable.empty()) return settle(apis::outcome::kRefused, "there is no earlier version to go back to");
-        if (abort && !seen.pinned && !propagation::releasing(seen.workload)) return settle(apis::outcome::kRefused, "no release is in progress here");
+        if (abort && !seen.pinned && !propagation::releasing(seen.workload))
+            return settle(apis::outcome::kRefused, "no release is in progress here");
         if (!seen.pinned) {
             out.wants_pin = true;
             return std::move(out);
         }
-        if (meta::label(seen.workload, propagation::kTemplateLabel) == seen.stable) return settle(apis::outcome::kApplied, "going back to the stable version");
+        if (meta::label(seen.workload, propagation::kTemplateLabel) == seen.stable)
+            return settle(apis::outcome::kApplied, "going back to the stable version");
         return std::move(out);   // pinned; propagation carries it there
     }
 
@@ -94,7 +109,8 @@ struct Deciding {
             out.wants_pause = true;
             return std::move(out);
         }
-        if (seen.rollout.at({"spec", "strategy", "paused"}).as_bool() == wanted) return settle(apis::outcome::kApplied, wanted ? "paused" : "resumed");
+        if (seen.rollout.at({"spec", "strategy", "paused"}).as_bool() == wanted)
+            return settle(apis::outcome::kApplied, wanted ? "paused" : "resumed");
         return std::move(out);
     }
 
@@ -119,12 +135,13 @@ struct Deciding {
 
     Outcome waiting(std::optional<Time> expires) {
         out.outcome = apis::outcome::kWaiting;
-        out.message = fmt::format("unreachable; applies on return{}", expires ? " until " + format_rfc3339(*expires) : "");
+        out.message =
+            fmt::format("unreachable; applies on return{}", expires ? " until " + format_rfc3339(*expires) : "");
         return std::move(out);
     }
 };
 
-}  // namespace
+}   // namespace
 
 std::string step_text(Doc const& rollout, std::int64_t step, std::int64_t replicas) {
     Doc const wanted = rollout.at({"spec", "strategy", "canary", "steps"})[step - 1]["replicas"];
@@ -138,4 +155,4 @@ std::string step_text(Doc const& rollout, std::int64_t step, std::int64_t replic
 
 Outcome carry_out(Seen const& seen, Time now) { return Deciding{seen, now, {}}.run(); }
 
-}  // namespace aviary::decision
+}   // namespace aviary::decision

@@ -26,7 +26,10 @@ using json::Value;
 
 constexpr Duration kKeepFinished = std::chrono::hours(24 * 30);
 
-bool finished(std::string_view outcome) { return outcome == apis::outcome::kApplied || outcome == apis::outcome::kStale || outcome == apis::outcome::kRefused || outcome == apis::outcome::kExpired; }
+bool finished(std::string_view outcome) {
+    return outcome == apis::outcome::kApplied || outcome == apis::outcome::kStale ||
+           outcome == apis::outcome::kRefused || outcome == apis::outcome::kExpired;
+}
 
 meta::GroupVersionKind workload_kind(Doc const& rollout) {
     Doc const reference = rollout.at({"spec", "workloadRef"});
@@ -36,7 +39,8 @@ meta::GroupVersionKind workload_kind(Doc const& rollout) {
 
 class FunctionReconciler final : public control::Reconciler {
 public:
-    FunctionReconciler(std::function<Plan(Key const&, Time)> decide, std::function<client::Client const&(Key const&)> client)
+    FunctionReconciler(std::function<Plan(Key const&, Time)> decide,
+                       std::function<client::Client const&(Key const&)> client)
         : decide_(std::move(decide)), client_(std::move(client)) {}
     Plan decide(Key const& key, Time now) override { return decide_(key, now); }
     client::Client const& client_for(Key const& key) override { return client_(key); }
@@ -46,7 +50,7 @@ private:
     std::function<client::Client const&(Key const&)> client_;
 };
 
-}  // namespace
+}   // namespace
 
 struct Decider::Impl {
     Impl(client::Client hub_client, propagation::Propagator& propagator)
@@ -84,7 +88,8 @@ struct Decider::Impl {
             seen.rollout = member->get(propagation::kRollouts, rollout_key);
         }
         meta::GroupVersionKind const kind = workload_kind(rollout.exists() ? rollout : seen.rollout);
-        meta::ObjectKey const workload_key{key.object.ns, (rollout.exists() ? rollout : seen.rollout).at({"spec", "workloadRef", "name"}).string()};
+        meta::ObjectKey const workload_key{
+            key.object.ns, (rollout.exists() ? rollout : seen.rollout).at({"spec", "workloadRef", "name"}).string()};
         placement::Sources::Kind const* const known = propagator.sources().find(kind);
         if (member != nullptr && known != nullptr) seen.workload = member->get(known->resource, workload_key);
         seen.replicas = seen.workload.at({"spec", "replicas"}).as_int();
@@ -94,7 +99,8 @@ struct Decider::Impl {
             seen.pinned = !cluster->revision.empty();
             if (seen.pinned) seen.stable = cluster->revision;
         }
-        if (auto const cluster = bound(placement::binding_key(propagation::kRolloutKind, rollout_key), target.cluster)) seen.paused = cluster->paused;
+        if (auto const cluster = bound(placement::binding_key(propagation::kRolloutKind, rollout_key), target.cluster))
+            seen.paused = cluster->paused;
         return seen;
     }
 
@@ -113,7 +119,9 @@ struct Decider::Impl {
         auto const target = std::ranges::find(decision->spec.targets, key.part, &apis::DecisionTarget::cluster);
         if (target == decision->spec.targets.end()) return {};
         Progress& mine = progress[key.object];
-        if (auto const known = mine.outcomes.find(key.part); known != mine.outcomes.end() && finished(known->second.outcome)) return {};
+        if (auto const known = mine.outcomes.find(key.part);
+            known != mine.outcomes.end() && finished(known->second.outcome))
+            return {};
         Outcome outcome = carry_out(observe(key, *decision, *target), now);
         if (!outcome.plan.writes.empty()) mine.sent.insert(key.part);
         Plan plan = std::move(outcome.plan);
@@ -166,7 +174,10 @@ struct Decider::Impl {
         }
         status.clusters = std::move(rows);
         if (settled == decision->spec.targets.size()) {
-            status.outcome = applied == settled ? apis::outcome::kApplied : applied > 0 ? apis::outcome::kPartial : expired ? apis::outcome::kExpired : apis::outcome::kFailed;
+            status.outcome = applied == settled ? apis::outcome::kApplied
+                             : applied > 0      ? apis::outcome::kPartial
+                             : expired          ? apis::outcome::kExpired
+                                                : apis::outcome::kFailed;
         } else {
             status.outcome = apis::outcome::kPending;
         }
@@ -181,7 +192,9 @@ struct Decider::Impl {
         return plan;
     }
 
-    static bool finished_whole(std::string_view outcome) { return !outcome.empty() && outcome != apis::outcome::kPending; }
+    static bool finished_whole(std::string_view outcome) {
+        return !outcome.empty() && outcome != apis::outcome::kPending;
+    }
 
     // Finished Decisions are kept a month.
     Plan expire_record(Doc const& object, Time now) {
@@ -206,8 +219,11 @@ struct Decider::Impl {
         Doc const rollout = hub_rollout(key.object, decision.spec);
         meta::GroupVersionKind const kind = workload_kind(rollout);
         meta::ObjectKey const workload_key{key.object.ns, rollout.at({"spec", "workloadRef", "name"}).string()};
-        bool const pause = decision.spec.action == apis::action::kPause || decision.spec.action == apis::action::kResume;
-        meta::ObjectKey const binding_key = pause ? placement::binding_key(propagation::kRolloutKind, {key.object.ns, decision.spec.rollout_ref.name}) : placement::binding_key(kind, workload_key);
+        bool const pause =
+            decision.spec.action == apis::action::kPause || decision.spec.action == apis::action::kResume;
+        meta::ObjectKey const binding_key =
+            pause ? placement::binding_key(propagation::kRolloutKind, {key.object.ns, decision.spec.rollout_ref.name})
+                  : placement::binding_key(kind, workload_key);
         Doc const binding = propagator.bindings().get(binding_key);
         auto read = apis::read_fleet_binding(binding);
         if (!binding.exists() || !read) return;
@@ -218,7 +234,9 @@ struct Decider::Impl {
         for (apis::DecisionTarget const& target : decision.spec.targets) {
             auto const outcome = mine.outcomes.find(target.cluster);
             auto const cluster = std::ranges::find(spec.clusters, target.cluster, &apis::BoundCluster::name);
-            if (outcome == mine.outcomes.end() || cluster == spec.clusters.end() || finished(recorded(decision, target.cluster))) continue;
+            if (outcome == mine.outcomes.end() || cluster == spec.clusters.end() ||
+                finished(recorded(decision, target.cluster)))
+                continue;
             if (outcome->second.wants_pause) cluster->paused = decision.spec.action == apis::action::kPause;
             if (!outcome->second.wants_pin) continue;
             clusters::Member const* const member = propagator.members().find(target.cluster);
@@ -238,7 +256,8 @@ struct Decider::Impl {
     }
 
     void enqueue_all(Doc const& object) {
-        for (auto const& [index, target] : object.at({"spec", "targets"}).elements()) carry->enqueue({target["cluster"].string(), meta::key_of(object)});
+        for (auto const& [index, target] : object.at({"spec", "targets"}).elements())
+            carry->enqueue({target["cluster"].string(), meta::key_of(object)});
         record->enqueue({"", meta::key_of(object)});
     }
 
@@ -262,18 +281,23 @@ struct Decider::Impl {
         options.name = "decision";
         options.concurrency = 64;
         carry = std::make_unique<control::Controller>(
-            options, std::make_unique<FunctionReconciler>([this](Key const& key, Time now) { return decide_member(key, now); }, [this](Key const& key) -> client::Client const& {
-                clusters::Member const* const member = propagator.members().find(key.part);
-                return member != nullptr ? member->client() : hub;
-            }));
+            options, std::make_unique<FunctionReconciler>(
+                         [this](Key const& key, Time now) { return decide_member(key, now); },
+                         [this](Key const& key) -> client::Client const& {
+                             clusters::Member const* const member = propagator.members().find(key.part);
+                             return member != nullptr ? member->client() : hub;
+                         }));
         options.name = "decision-record";
-        record = std::make_unique<control::Controller>(options, std::make_unique<FunctionReconciler>([this](Key const& key, Time now) { return decide_hub(key, now); },
-                                                                                                     [this](Key const&) -> client::Client const& { return hub; }));
+        record = std::make_unique<control::Controller>(
+            options,
+            std::make_unique<FunctionReconciler>([this](Key const& key, Time now) { return decide_hub(key, now); },
+                                                 [this](Key const&) -> client::Client const& { return hub; }));
         record->watch(decisions, [](Doc const& object) { return std::vector<Key>{{"", meta::key_of(object)}}; });
         decisions.on_change([this](client::Change const& change) { enqueue_all(change.object()); });
         for (bool const scope : {false, true}) {
             record->watch(propagator.bindings().of(scope), [](Doc const&) { return std::vector<Key>(); });
-            propagator.bindings().of(scope).on_change([this](client::Change const& change) { enqueue_open(meta::ns(change.object()), "", ""); });
+            propagator.bindings().of(scope).on_change(
+                [this](client::Change const& change) { enqueue_open(meta::ns(change.object()), "", ""); });
         }
         propagator.members().on_informer([this](clusters::Member& member, client::Informer& informer) {
             std::string const cluster = member.name();
@@ -291,7 +315,10 @@ struct Decider::Impl {
     }
 };
 
-Decider::Decider(client::Client hub, propagation::Propagator& propagator) : impl_(std::make_unique<Impl>(std::move(hub), propagator)) { impl_->build(); }
+Decider::Decider(client::Client hub, propagation::Propagator& propagator)
+    : impl_(std::make_unique<Impl>(std::move(hub), propagator)) {
+    impl_->build();
+}
 Decider::~Decider() = default;
 
 Task<void> Decider::run(Context ctx) {
@@ -314,10 +341,13 @@ namespace {
 
 class DecisionAdmission final : public control::Admission {
 public:
-    DecisionAdmission(control::Authorizer const& authorizer, std::string hub_user) : authorizer_(authorizer), hub_user_(std::move(hub_user)) {}
+    DecisionAdmission(control::Authorizer const& authorizer, std::string hub_user)
+        : authorizer_(authorizer), hub_user_(std::move(hub_user)) {}
 
     std::string_view name() const override { return "decisions"; }
-    bool matches(control::AdmissionRequest const& request) const override { return request.resource.resource == "decisions" && request.resource.group == apis::kDecisions.group; }
+    bool matches(control::AdmissionRequest const& request) const override {
+        return request.resource.resource == "decisions" && request.resource.group == apis::kDecisions.group;
+    }
 
     Task<Status> mutate(Context, control::AdmissionRequest& request) override {
         if (request.operation != control::Operation::kCreate) co_return Status{};
@@ -329,13 +359,18 @@ public:
 
     Task<Status> validate(Context, control::AdmissionRequest const& request) override {
         if (request.operation == control::Operation::kUpdate) {
-            if (request.user.name != hub_user_) co_return fail(ErrorCode::kForbidden, "decisions are written once and carried out by the hub: create a new one instead");
-            if (!(request.object["spec"] == request.old_object["spec"].thaw())) co_return fail(ErrorCode::kForbidden, "spec of a Decision is immutable");
+            if (request.user.name != hub_user_)
+                co_return fail(ErrorCode::kForbidden,
+                               "decisions are written once and carried out by the hub: create a new one instead");
+            if (!(request.object["spec"] == request.old_object["spec"].thaw()))
+                co_return fail(ErrorCode::kForbidden, "spec of a Decision is immutable");
             co_return Status{};
         }
         if (request.operation == control::Operation::kDelete) {
-            if (request.user.name == hub_user_ || request.user.name.starts_with("system:serviceaccount:kube-system:")) co_return Status{};
-            co_return fail(ErrorCode::kForbidden, "decisions are kept for the record: the hub deletes finished ones after 30 days");
+            if (request.user.name == hub_user_ || request.user.name.starts_with("system:serviceaccount:kube-system:"))
+                co_return Status{};
+            co_return fail(ErrorCode::kForbidden,
+                           "decisions are kept for the record: the hub deletes finished ones after 30 days");
         }
         co_return check(request);
     }
@@ -347,14 +382,25 @@ private:
         if (action == apis::action::kReject || action == apis::action::kRetry || action == apis::action::kJump) {
             return fail(ErrorCode::kUnsupported, fmt::format("spec.action: {} is not supported yet", action));
         }
-        if (spec["targets"].size() == 0) return fail(ErrorCode::kInvalid, "spec.targets: Required value: name at least one cluster");
+        if (spec["targets"].size() == 0)
+            return fail(ErrorCode::kInvalid, "spec.targets: Required value: name at least one cluster");
         std::string verb = action;
-        for (char& letter : verb) letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
-        control::Attributes const on_rollout{.verb = verb, .group = "rollouts.kruise.io", .resource = "rollouts", .ns = request.key.ns, .name = spec.at({"rolloutRef", "name"}).string()};
-        if (!authorizer_.allowed(request.user, on_rollout)) return std::unexpected(control::forbidden(request.user, on_rollout));
+        for (char& letter : verb)
+            letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+        control::Attributes const on_rollout{.verb = verb,
+                                             .group = "rollouts.kruise.io",
+                                             .resource = "rollouts",
+                                             .ns = request.key.ns,
+                                             .name = spec.at({"rolloutRef", "name"}).string()};
+        if (!authorizer_.allowed(request.user, on_rollout))
+            return std::unexpected(control::forbidden(request.user, on_rollout));
         for (json::Value const& target : spec["targets"].array()) {
-            control::Attributes const on_cluster{.verb = "act", .group = "cluster.open-cluster-management.io", .resource = "managedclusters", .name = target["cluster"].string()};
-            if (!authorizer_.allowed(request.user, on_cluster)) return std::unexpected(control::forbidden(request.user, on_cluster));
+            control::Attributes const on_cluster{.verb = "act",
+                                                 .group = "cluster.open-cluster-management.io",
+                                                 .resource = "managedclusters",
+                                                 .name = target["cluster"].string()};
+            if (!authorizer_.allowed(request.user, on_cluster))
+                return std::unexpected(control::forbidden(request.user, on_cluster));
         }
         return {};
     }
@@ -363,10 +409,11 @@ private:
     std::string hub_user_;
 };
 
-}  // namespace
+}   // namespace
 
-std::shared_ptr<control::Admission> make_decision_admission(control::Authorizer const& authorizer, std::string hub_user) {
+std::shared_ptr<control::Admission> make_decision_admission(control::Authorizer const& authorizer,
+                                                            std::string hub_user) {
     return std::make_shared<DecisionAdmission>(authorizer, std::move(hub_user));
 }
 
-}  // namespace aviary::decision
+}   // namespace aviary::decision

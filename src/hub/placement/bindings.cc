@@ -20,16 +20,20 @@ using json::Doc;
 using json::Value;
 
 // A key's part names the kind: "apps/v1/Deployment".
-std::string part_of(meta::GroupVersionKind const& kind) { return fmt::format("{}/{}/{}", kind.group, kind.version, kind.kind); }
+std::string part_of(meta::GroupVersionKind const& kind) {
+    return fmt::format("{}/{}/{}", kind.group, kind.version, kind.kind);
+}
 
 meta::GroupVersionKind kind_of_part(std::string_view part) {
     auto const parts = split(part, '/');
-    return parts.size() == 3 ? meta::GroupVersionKind{std::string(parts[0]), std::string(parts[1]), std::string(parts[2])} : meta::GroupVersionKind{};
+    return parts.size() == 3
+               ? meta::GroupVersionKind{std::string(parts[0]), std::string(parts[1]), std::string(parts[2])}
+               : meta::GroupVersionKind{};
 }
 
 Value write_spec(apis::FleetBindingSpec const& spec) { return apis::write_fleet_binding_spec(spec); }
 
-}  // namespace
+}   // namespace
 
 meta::ObjectKey binding_key(meta::GroupVersionKind const& kind, meta::ObjectKey const& object) {
     bool const plain = kind.group.empty() || kind.group == "apps" || kind.group == "rollouts.kruise.io";
@@ -41,7 +45,8 @@ meta::GroupVersionResource const& binding_resource(meta::ObjectKey const& bindin
     return binding.ns.empty() ? apis::kClusterFleetBindings : apis::kFleetBindings;
 }
 
-Bindings::Bindings(client::Client hub) : namespaced_(hub, apis::kFleetBindings), cluster_scoped_(hub, apis::kClusterFleetBindings) {}
+Bindings::Bindings(client::Client hub)
+    : namespaced_(hub, apis::kFleetBindings), cluster_scoped_(hub, apis::kClusterFleetBindings) {}
 
 Doc Bindings::get(meta::ObjectKey const& key) const { return of(key.ns.empty()).get(key); }
 
@@ -55,7 +60,8 @@ Task<void> Bindings::run(Context ctx) {
 struct Placer::Impl {
     Impl(client::Client hub, Sources& sources, Bindings& bindings, client::Informer& managed_clusters)
         : hub(std::move(hub)), sources(sources), bindings(bindings), managed_clusters(managed_clusters) {
-        for (auto const& resource : {apis::kPropagationPolicies, apis::kClusterPropagationPolicies, apis::kKarmadaPropagationPolicies, apis::kKarmadaClusterPropagationPolicies}) {
+        for (auto const& resource : {apis::kPropagationPolicies, apis::kClusterPropagationPolicies,
+                                     apis::kKarmadaPropagationPolicies, apis::kKarmadaClusterPropagationPolicies}) {
             policies.push_back(std::make_unique<client::Informer>(this->hub, resource));
         }
     }
@@ -94,7 +100,8 @@ struct Placer::Impl {
         meta::ObjectKey const name = binding_key(kind, key.object);
         Doc const binding = bindings.get(name);
         Sources::Kind const* const known = sources.find(kind);
-        if (known == nullptr || !known->informer->synced() || !bindings.synced() || !managed_clusters.synced()) return plan;
+        if (known == nullptr || !known->informer->synced() || !bindings.synced() || !managed_clusters.synced())
+            return plan;
         for (auto const& informer : policies) {
             if (!informer->synced()) return plan;
         }
@@ -130,8 +137,10 @@ struct Placer::Impl {
         apis::FleetBindingStatus next_status = status;
         next_status.rejected.clear();
         if (placed) {
-            spec.resource = {source["apiVersion"].string(), source["kind"].string(), meta::ns(source), meta::name(source), meta::uid(source)};
-            spec.policy = apis::BoundPolicy{policy["apiVersion"].string(), policy["kind"].string(), meta::ns(policy), meta::name(policy)};
+            spec.resource = {source["apiVersion"].string(), source["kind"].string(), meta::ns(source),
+                             meta::name(source), meta::uid(source)};
+            spec.policy = apis::BoundPolicy{policy["apiVersion"].string(), policy["kind"].string(), meta::ns(policy),
+                                            meta::name(policy)};
             spec.preserve_resources_on_deletion = policy.at({"spec", "preserveResourcesOnDeletion"}).as_bool();
             spec.conflict_resolution = policy.at({"spec", "conflictResolution"}).as_string("Abort");
             spec.clusters.clear();
@@ -144,18 +153,23 @@ struct Placer::Impl {
                 spec.clusters.push_back(std::move(bound));
             }
             for (Rejected const& rejected : placed->rejected) {
-                if (next_status.rejected.size() < 100) next_status.rejected.push_back({rejected.cluster, rejected.reason, rejected.message});
+                if (next_status.rejected.size() < 100)
+                    next_status.rejected.push_back({rejected.cluster, rejected.reason, rejected.message});
             }
         }
         if (!binding.exists()) {
-            if (!placed) return plan;   // said once there is something to say it on; the policy was refused by its validation
+            if (!placed)
+                return plan;   // said once there is something to say it on; the policy was refused by its validation
             Write write;
             write.verb = Write::Verb::kCreate;
             write.resource = binding_resource(name);
             write.key = name;
-            write.body = json::Object{{"apiVersion", "fleet.aviary.dev/v1alpha1"}, {"kind", name.ns.empty() ? "ClusterFleetBinding" : "FleetBinding"}};
+            write.body = json::Object{{"apiVersion", "fleet.aviary.dev/v1alpha1"},
+                                      {"kind", name.ns.empty() ? "ClusterFleetBinding" : "FleetBinding"}};
             write.body.set({"metadata", "finalizers"}, json::Array{kBindingFinalizer});
-            write.body.set({"metadata", "ownerReferences"}, json::Array{meta::to_value({source["apiVersion"].string(), source["kind"].string(), meta::name(source), meta::uid(source), true, false})});
+            write.body.set({"metadata", "ownerReferences"},
+                           json::Array{meta::to_value({source["apiVersion"].string(), source["kind"].string(),
+                                                       meta::name(source), meta::uid(source), true, false})});
             write.body["spec"] = write_spec(spec);
             write.ignore_already_exists = true;
             write.why = "bind";
@@ -177,7 +191,8 @@ struct Placer::Impl {
             write.key = name;
             write.subresource = "status";
             Value const written = apis::write_fleet_binding_status(next_status);
-            write.body.set({"status", "rejected"}, written.contains("rejected") ? written["rejected"] : Value(json::Array()));
+            write.body.set({"status", "rejected"},
+                           written.contains("rejected") ? written["rejected"] : Value(json::Array()));
             write.why = "rejected clusters";
             plan.writes.push_back(std::move(write));
         }
@@ -207,22 +222,28 @@ struct Placer::Impl {
         }
         for (bool const scope : {false, true}) {
             controller->watch(bindings.of(scope), [](Doc const& binding) {
-                auto const [group, version] = meta::parse_api_version(binding.at({"spec", "resource", "apiVersion"}).as_string());
+                auto const [group, version] =
+                    meta::parse_api_version(binding.at({"spec", "resource", "apiVersion"}).as_string());
                 Doc const resource = binding.at({"spec", "resource"});
-                return std::vector<Key>{{part_of({group, version, resource["kind"].string()}), {resource["namespace"].string(), resource["name"].string()}}};
+                return std::vector<Key>{{part_of({group, version, resource["kind"].string()}),
+                                         {resource["namespace"].string(), resource["name"].string()}}};
             });
         }
         sources.on_informer([this](Sources::Kind const& kind) {
             std::string const part = part_of(kind.kind);
-            controller->watch(*kind.informer, [part](Doc const& object) { return std::vector<Key>{{part, meta::key_of(object)}}; }, part);
+            controller->watch(
+                *kind.informer, [part](Doc const& object) { return std::vector<Key>{{part, meta::key_of(object)}}; },
+                part);
         });
         // A cluster that comes, goes, or changes its labels may move anything.
         managed_clusters.on_change([this](client::Change const& change) {
-            bool const same = change.before.exists() && change.after.exists() && change.before["spec"] == change.after["spec"] &&
+            bool const same = change.before.exists() && change.after.exists() &&
+                              change.before["spec"] == change.after["spec"] &&
                               change.before.at({"metadata", "labels"}) == change.after.at({"metadata", "labels"});
             if (same) return;
             for (Sources::Kind const* kind : sources.all()) {
-                for (auto const& [key, object] : kind->informer->objects()) controller->enqueue({part_of(kind->kind), key});
+                for (auto const& [key, object] : kind->informer->objects())
+                    controller->enqueue({part_of(kind->kind), key});
             }
         });
     }
@@ -248,4 +269,4 @@ bool Placer::synced() const {
 
 Doc Placer::policy_of(Doc const& object) const { return policy_for(object, impl_->all_policies()); }
 
-}  // namespace aviary::placement
+}   // namespace aviary::placement

@@ -1,5 +1,5 @@
-// Bindings: where FleetBindings live and how an object's binding is named; and the controller that writes them. Lives on the
-// hub's loop.
+// Bindings: where FleetBindings live and how an object's binding is named; and the controller that writes them. Lives
+// on the hub's loop.
 #pragma once
 
 #include <memory>
@@ -46,4 +46,4 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace aviary::placement
+}   // namespace aviary::placement

@@ -22,7 +22,7 @@ bool claims_more(Party const& left, Party const& right, bool descending) {
     return descending ? left.share.cluster > right.share.cluster : left.share.cluster < right.share.cluster;
 }
 
-}  // namespace
+}   // namespace
 
 std::vector<Share> divide(std::int64_t replicas, std::vector<Share> weights, std::string_view uid) {
     bool const descending = !uid.empty() && fnv1a_32(uid) % 2 == 1;
@@ -35,7 +35,9 @@ std::vector<Share> divide(std::int64_t replicas, std::vector<Share> weights, std
             result.push_back({std::move(share.cluster), 0});
         }
     }
-    auto const less = [descending](Party const& left, Party const& right) { return claims_more(right, left, descending); };
+    auto const less = [descending](Party const& left, Party const& right) {
+        return claims_more(right, left, descending);
+    };
     std::ranges::make_heap(heap, less);
     for (std::int64_t seat = 0; seat < replicas && !heap.empty(); ++seat) {
         std::ranges::pop_heap(heap, less);
@@ -47,4 +49,4 @@ std::vector<Share> divide(std::int64_t replicas, std::vector<Share> weights, std
     return result;
 }
 
-}  // namespace aviary::placement
+}   // namespace aviary::placement

@@ -8,7 +8,8 @@ namespace {
 
 std::vector<Share> of(std::vector<std::int64_t> values) {
     std::vector<Share> shares;
-    for (std::size_t index = 0; index < values.size(); ++index) shares.push_back({std::string(1, static_cast<char>('a' + index)), values[index]});
+    for (std::size_t index = 0; index < values.size(); ++index)
+        shares.push_back({std::string(1, static_cast<char>('a' + index)), values[index]});
     return shares;
 }
 
@@ -42,5 +43,5 @@ RC_GTEST_PROP(Division, GivesAllAndIsHouseMonotone, ()) {
     RC_ASSERT(changed == (any > 0 ? 1 : 0));
 }
 
-}  // namespace
-}  // namespace aviary::placement
+}   // namespace
+}   // namespace aviary::placement

@@ -24,7 +24,9 @@ bool contains(Doc const& list, std::string_view text) {
 
 // 3 by name, 2 by label, 1 all of the kind, 0 not at all.
 int selector_rank(Doc const& selector, Doc const& object) {
-    if (selector["apiVersion"].as_string() != object["apiVersion"].as_string() || selector["kind"].as_string() != object["kind"].as_string()) return 0;
+    if (selector["apiVersion"].as_string() != object["apiVersion"].as_string() ||
+        selector["kind"].as_string() != object["kind"].as_string())
+        return 0;
     std::string_view const ns = selector["namespace"].as_string();
     if (!ns.empty() && ns != meta::ns(object)) return 0;
     std::string_view const name = selector["name"].as_string();
@@ -36,7 +38,8 @@ int selector_rank(Doc const& selector, Doc const& object) {
 
 int policy_rank(Doc const& policy, Doc const& object) {
     int best = 0;
-    for (auto const& [key, selector] : policy.at({"spec", "resourceSelectors"}).elements()) best = std::max(best, selector_rank(selector, object));
+    for (auto const& [key, selector] : policy.at({"spec", "resourceSelectors"}).elements())
+        best = std::max(best, selector_rank(selector, object));
     return best;
 }
 
@@ -48,10 +51,13 @@ std::vector<std::string> field_values(Doc const& cluster, std::string_view field
         if (field == "zone") values.push_back(zone.string());
     }
     for (auto const& [key, claim] : cluster.at({"status", "clusterClaims"}).elements()) {
-        if (claim["name"].as_string().starts_with(field) && claim["name"].as_string().ends_with("open-cluster-management.io")) values.push_back(claim["value"].string());
+        if (claim["name"].as_string().starts_with(field) &&
+            claim["name"].as_string().ends_with("open-cluster-management.io"))
+            values.push_back(claim["value"].string());
     }
     std::string const well_known = field == "provider" ? "" : fmt::format("topology.kubernetes.io/{}", field);
-    if (!well_known.empty() && !meta::label(cluster, well_known).empty()) values.emplace_back(meta::label(cluster, well_known));
+    if (!well_known.empty() && !meta::label(cluster, well_known).empty())
+        values.emplace_back(meta::label(cluster, well_known));
     return values;
 }
 
@@ -75,10 +81,13 @@ bool in_affinity(Doc const& affinity, Doc const& cluster, Rejected& why) {
     }
     for (auto const& [key, expression] : affinity.at({"fieldSelector", "matchExpressions"}).elements()) {
         std::vector<std::string> const values = field_values(cluster, expression["key"].as_string());
-        bool const listed = std::ranges::any_of(values, [&, wanted = expression["values"]](std::string const& value) { return contains(wanted, value); });
+        bool const listed = std::ranges::any_of(
+            values, [&, wanted = expression["values"]](std::string const& value) { return contains(wanted, value); });
         bool const wanted_in = expression["operator"].as_string() == "In";
         if (listed != wanted_in) {
-            why = {name, "FieldsDiffer", fmt::format("its {} does not match spec.placement.clusterAffinity.fieldSelector", expression["key"].as_string())};
+            why = {name, "FieldsDiffer",
+                   fmt::format("its {} does not match spec.placement.clusterAffinity.fieldSelector",
+                               expression["key"].as_string())};
             return false;
         }
     }
@@ -105,7 +114,8 @@ bool accepted(Doc const& cluster, Doc const& placement, bool was_there, Rejected
     }
     for (auto const& [key, taint] : cluster.at({"spec", "taints"}).elements()) {
         std::string_view const effect = taint["effect"].as_string();
-        bool const refuses = effect == "NoSelect" || effect == "NoExecute" || ((effect == "NoSelectIfNew" || effect == "NoSchedule") && !was_there);
+        bool const refuses = effect == "NoSelect" || effect == "NoExecute" ||
+                             ((effect == "NoSelectIfNew" || effect == "NoSchedule") && !was_there);
         if (refuses && !tolerated(taint, placement["clusterTolerations"])) {
             why = {name, "Tainted", fmt::format("taint {}:{} is not tolerated", taint["key"].as_string(), effect)};
             return false;
@@ -122,7 +132,8 @@ std::vector<Share> static_weights(Doc const& rules, std::vector<Doc> const& chos
         std::int64_t weight = 0;
         for (auto const& [key, rule] : rules.elements()) {
             Rejected ignored;
-            if (in_affinity(rule["targetCluster"], cluster, ignored)) weight = std::max(weight, rule["weight"].as_int());
+            if (in_affinity(rule["targetCluster"], cluster, ignored))
+                weight = std::max(weight, rule["weight"].as_int());
         }
         any = any || weight > 0;
         weights.push_back({std::string(meta::name(cluster)), weight});
@@ -135,19 +146,23 @@ std::vector<Share> static_weights(Doc const& rules, std::vector<Doc> const& chos
 
 Status unsupported(Doc const& policy) {
     Doc const placement = policy.at({"spec", "placement"});
-    auto const refuse = [](std::string_view field) { return fail(ErrorCode::kUnsupported, fmt::format("{} is not supported yet", field)); };
+    auto const refuse = [](std::string_view field) {
+        return fail(ErrorCode::kUnsupported, fmt::format("{} is not supported yet", field));
+    };
     if (placement["clusterAffinities"].size() > 0) return refuse("spec.placement.clusterAffinities");
     for (auto const& [key, constraint] : placement["spreadConstraints"].elements()) {
         bool const trivial = constraint["maxGroups"].as_int() == 0 && constraint["minGroups"].as_int() <= 1;
         if (!trivial) return refuse("spec.placement.spreadConstraints");
     }
     Doc const scheduling = placement["replicaScheduling"];
-    if (scheduling["replicaDivisionPreference"].as_string() == "Aggregated") return refuse("spec.placement.replicaScheduling.replicaDivisionPreference: Aggregated");
-    if (scheduling.at({"weightPreference", "dynamicWeight"}).exists()) return refuse("spec.placement.replicaScheduling.weightPreference.dynamicWeight");
+    if (scheduling["replicaDivisionPreference"].as_string() == "Aggregated")
+        return refuse("spec.placement.replicaScheduling.replicaDivisionPreference: Aggregated");
+    if (scheduling.at({"weightPreference", "dynamicWeight"}).exists())
+        return refuse("spec.placement.replicaScheduling.weightPreference.dynamicWeight");
     return {};
 }
 
-}  // namespace
+}   // namespace
 
 Doc policy_for(Doc const& object, std::vector<Doc> const& policies) {
     Doc best;
@@ -167,13 +182,15 @@ Doc policy_for(Doc const& object, std::vector<Doc> const& policies) {
     return best;
 }
 
-Result<Placement> place(Doc const& object, Doc const& policy, std::vector<Doc> const& clusters, std::vector<Target> const& previous) {
+Result<Placement> place(Doc const& object, Doc const& policy, std::vector<Doc> const& clusters,
+                        std::vector<Target> const& previous) {
     TRY(unsupported(policy));
     Doc const placement = policy.at({"spec", "placement"});
     Placement result;
     std::vector<Doc> chosen;
     for (Doc const& cluster : clusters) {
-        bool const was_there = std::ranges::any_of(previous, [&](Target const& target) { return target.cluster == meta::name(cluster); });
+        bool const was_there =
+            std::ranges::any_of(previous, [&](Target const& target) { return target.cluster == meta::name(cluster); });
         Rejected why;
         if (in_affinity(placement["clusterAffinity"], cluster, why) && accepted(cluster, placement, was_there, why)) {
             chosen.push_back(cluster);
@@ -184,14 +201,16 @@ Result<Placement> place(Doc const& object, Doc const& policy, std::vector<Doc> c
 
     Doc const scheduling = placement["replicaScheduling"];
     Doc const replicas = object.at({"spec", "replicas"});
-    bool const divided = scheduling.exists() && scheduling["replicaSchedulingType"].as_string("Divided") == "Divided" && replicas.is_int();
+    bool const divided = scheduling.exists() && scheduling["replicaSchedulingType"].as_string("Divided") == "Divided" &&
+                         replicas.is_int();
     if (divided) {
         auto const weights = static_weights(scheduling.at({"weightPreference", "staticWeightList"}), chosen);
         for (Share const& share : divide(replicas.as_int(), weights, meta::uid(object))) {
             if (share.value > 0) {
                 result.targets.push_back({share.cluster, share.value});
             } else {
-                result.rejected.push_back({share.cluster, "NoWeight", fmt::format("no share of {} replicas falls to it", replicas.as_int())});
+                result.rejected.push_back(
+                    {share.cluster, "NoWeight", fmt::format("no share of {} replicas falls to it", replicas.as_int())});
             }
         }
     } else {
@@ -202,4 +221,4 @@ Result<Placement> place(Doc const& object, Doc const& policy, std::vector<Doc> c
     return result;
 }
 
-}  // namespace aviary::placement
+}   // namespace aviary::placement

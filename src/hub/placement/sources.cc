@@ -57,4 +57,4 @@ Task<void> Sources::run(Context ctx) {
     co_await scope.cancel_and_join();
 }
 
-}  // namespace aviary::placement
+}   // namespace aviary::placement

@@ -1,4 +1,5 @@
-// Sources: the hub's objects of every kind that a policy names, watched from the moment a policy names them. Lives on the hub's loop.
+// Sources: the hub's objects of every kind that a policy names, watched from the moment a policy names them. Lives on
+// the hub's loop.
 #pragma once
 
 #include <functional>
@@ -45,4 +46,4 @@ private:
     async::Scope* scope_ = nullptr;
 };
 
-}  // namespace aviary::placement
+}   // namespace aviary::placement

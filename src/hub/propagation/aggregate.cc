@@ -15,7 +15,8 @@ using json::Doc;
 using json::Value;
 
 bool observed(Reported const& each) {
-    return each.current && each.live.exists() && each.live.at({"status", "observedGeneration"}).as_int() >= meta::generation(each.live);
+    return each.current && each.live.exists() &&
+           each.live.at({"status", "observedGeneration"}).as_int() >= meta::generation(each.live);
 }
 
 Value workload_status(Doc const& source, std::vector<Reported> const& reported, Time now) {
@@ -24,15 +25,20 @@ Value workload_status(Doc const& source, std::vector<Reported> const& reported, 
     bool available = true;
     for (Reported const& each : reported) {
         all_current = all_current && observed(each);
-        for (char const* field : {"replicas", "readyReplicas", "updatedReplicas", "availableReplicas", "unavailableReplicas"}) {
+        for (char const* field :
+             {"replicas", "readyReplicas", "updatedReplicas", "availableReplicas", "unavailableReplicas"}) {
             status[field] = status[field].as_int() + each.live.at({"status", field}).as_int();
         }
         available = available && meta::condition_is_true(each.live, "Available");
     }
-    status["observedGeneration"] = all_current ? meta::generation(source) : source.at({"status", "observedGeneration"}).as_int();
+    status["observedGeneration"] =
+        all_current ? meta::generation(source) : source.at({"status", "observedGeneration"}).as_int();
     Value conditions = source.at({"status", "conditions"}).thaw();
-    meta::set_condition(conditions, "Available", available && !reported.empty() ? "True" : "False", available ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
-                        available ? "The workload has minimum availability in every cluster." : "The workload lacks minimum availability in some cluster.", now);
+    meta::set_condition(conditions, "Available", available && !reported.empty() ? "True" : "False",
+                        available ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
+                        available ? "The workload has minimum availability in every cluster."
+                                  : "The workload lacks minimum availability in some cluster.",
+                        now);
     status["conditions"] = conditions;
     return status;
 }
@@ -60,10 +66,13 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
     }
     auto const behind = std::ranges::min_element(present, {}, [](Reported const& each) { return progress(each.live); });
     Doc const from = behind->live["status"];
-    std::size_t const healthy = static_cast<std::size_t>(std::ranges::count_if(present, [](Reported const& each) { return each.live.at({"status", "phase"}).as_string() == "Healthy"; }));
+    std::size_t const healthy = static_cast<std::size_t>(std::ranges::count_if(
+        present, [](Reported const& each) { return each.live.at({"status", "phase"}).as_string() == "Healthy"; }));
     bool const all_current = std::ranges::all_of(reported, observed);
     bool const all_healthy = healthy == reported.size();
-    status["phase"] = all_healthy ? "Healthy" : from["phase"].as_string() == "Healthy" ? "Progressing" : from["phase"].as_string("Initial");
+    status["phase"] = all_healthy                              ? "Healthy"
+                      : from["phase"].as_string() == "Healthy" ? "Progressing"
+                                                               : from["phase"].as_string("Initial");
     status["currentStepIndex"] = from.at({"canaryStatus", "currentStepIndex"}).as_int();
     status["currentStepState"] = from.at({"canaryStatus", "currentStepState"}).as_string();
     status["canaryStatus"] = from["canaryStatus"].thaw();
@@ -77,18 +86,21 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
         status.erase("canaryStatus");
     }
     status["message"] = all_healthy ? fmt::format("healthy in all {} clusters", reported.size())
-                                    : fmt::format("{} of {} clusters healthy; {} is furthest behind: {}", healthy, reported.size(), behind->cluster, from["message"].as_string());
-    status["observedGeneration"] = all_current ? meta::generation(source) : source.at({"status", "observedGeneration"}).as_int();
+                                    : fmt::format("{} of {} clusters healthy; {} is furthest behind: {}", healthy,
+                                                  reported.size(), behind->cluster, from["message"].as_string());
+    status["observedGeneration"] =
+        all_current ? meta::generation(source) : source.at({"status", "observedGeneration"}).as_int();
     return status;
 }
 
-}  // namespace
+}   // namespace
 
 Value aggregate(Doc const& source, std::vector<Reported> const& reported, Time now) {
     std::string_view const kind = source["kind"].as_string();
     if (kind == "Rollout") return rollout_status(source, reported);
-    if (kind == "Deployment" || kind == "StatefulSet" || kind == "ReplicaSet") return workload_status(source, reported, now);
+    if (kind == "Deployment" || kind == "StatefulSet" || kind == "ReplicaSet")
+        return workload_status(source, reported, now);
     return json::Object();
 }
 
-}  // namespace aviary::propagation
+}   // namespace aviary::propagation

@@ -12,11 +12,11 @@ namespace aviary::propagation {
 
 struct Reported {
     std::string cluster;
-    json::Doc live;          // the member's object; absent when it is not there
-    bool current = false;    // carries the hub's newest render
+    json::Doc live;         // the member's object; absent when it is not there
+    bool current = false;   // carries the hub's newest render
 };
 
 // The fields of status to set on the hub's object; an empty object when there is nothing to say (kinds without a rule).
 json::Value aggregate(json::Doc const& source, std::vector<Reported> const& reported, Time now);
 
-}  // namespace aviary::propagation
+}   // namespace aviary::propagation

@@ -73,10 +73,12 @@ struct Deciding {
         bool const rollout = seen.live["kind"].as_string() == "Rollout";
         if (rollout && rollout_progressing(seen.live) && seen.on_delete != "Release") {
             // Upstream, taking the Rollout away lets the new version through.
-            return answer(State::kRefused, "ReleaseInProgress",
-                          fmt::format("the Rollout is releasing here, and without it the new version would go through: annotate it with "
-                                      "{}=Rollback, Release or Hold",
-                                      kOnDelete));
+            return answer(
+                State::kRefused, "ReleaseInProgress",
+                fmt::format(
+                    "the Rollout is releasing here, and without it the new version would go through: annotate it with "
+                    "{}=Rollback, Release or Hold",
+                    kOnDelete));
         }
         if (seen.preserve_on_deletion) {
             Value labels{json::Object()};
@@ -115,7 +117,8 @@ struct Deciding {
         return false;
     }
 
-    // The template wanted here: the hub's, unless this cluster is pinned to another while the hub still has the rejected one.
+    // The template wanted here: the hub's, unless this cluster is pinned to another while the hub still has the
+    // rejected one.
     std::optional<Value> pinned() const {
         if (seen.assignment.revision.empty()) return std::nullopt;
         Value source = seen.source.at({"spec", "template"}).thaw();
@@ -144,7 +147,8 @@ struct Deciding {
             return "RolloutMissing";
         }
         Doc const status = seen.member_rollout["status"];
-        if (status["phase"].as_string().empty() || status["observedGeneration"].as_int() < meta::generation(seen.member_rollout)) {
+        if (status["phase"].as_string().empty() ||
+            status["observedGeneration"].as_int() < meta::generation(seen.member_rollout)) {
             message = "no rollout controller in this cluster has observed the Rollout";
             return "ControllerAbsent";
         }
@@ -186,7 +190,8 @@ struct Deciding {
     Decision settle(Value rendered, State state, std::string reason, std::string message) {
         std::string const hash = seal(rendered, meta::resource_version(seen.source));
         bool const current = label(seen.live, kRenderLabel) == hash;
-        if (current && owns_all(seen.live, kManager, rendered)) return answer(state, std::move(reason), std::move(message));
+        if (current && owns_all(seen.live, kManager, rendered))
+            return answer(state, std::move(reason), std::move(message));
         std::string why;
         if (current && held(seen.live, now, why)) return answer(State::kHeld, "Held", why);
         apply(std::move(rendered), current ? "drift" : "changed on the hub");
@@ -197,7 +202,8 @@ struct Deciding {
         RenderInput rendering = input();
         rendering.pod_template = pinned();
         // A cluster that joins in the middle of a release starts with what the others come from.
-        if (!rendering.pod_template && !seen.stable_elsewhere.empty()) rendering.pod_template = template_by(seen.stable_elsewhere);
+        if (!rendering.pod_template && !seen.stable_elsewhere.empty())
+            rendering.pod_template = template_by(seen.stable_elsewhere);
         Value rendered = render(rendering);
         seal(rendered, meta::resource_version(seen.source));
         apply(std::move(rendered), "new here");
@@ -228,7 +234,8 @@ struct Deciding {
             apply(std::move(rendered), "nothing holds the new template back");
         }
         thaw_freeze();
-        return answer(State::kGuarded, "WebhookNotInForce", "no admission in this cluster froze the workload when its template changed");
+        return answer(State::kGuarded, "WebhookNotInForce",
+                      "no admission in this cluster froze the workload when its template changed");
     }
 
     void thaw_freeze() {
@@ -252,7 +259,8 @@ struct Deciding {
             std::string message;
             std::string reason = guard(message);
             bool const in_release = releasing(seen.live);
-            if (!reason.empty() && !(in_release && reason != "RolloutNotPlaced" && reason != "ReleaseClosing" && wanted == stable)) {
+            if (!reason.empty() &&
+                !(in_release && reason != "RolloutNotPlaced" && reason != "ReleaseClosing" && wanted == stable)) {
                 return keep_old(live_hash, std::move(reason), std::move(message));
             }
             if (!in_release && !seen.live.at({"spec", "paused"}).as_bool()) freeze();
@@ -264,7 +272,8 @@ struct Deciding {
             apply(std::move(rendered), "a new template");
             return answer(State::kApplying);
         }
-        if (guarded && frozen_by_us() && !releasing(seen.live) && wanted == live_hash && !rollout_progressing(seen.member_rollout)) {
+        if (guarded && frozen_by_us() && !releasing(seen.live) && wanted == live_hash &&
+            !rollout_progressing(seen.member_rollout)) {
             if (!stable.empty() && stable != live_hash) return take_back(stable);
             thaw_freeze();
             return answer(State::kApplying);
@@ -275,10 +284,12 @@ struct Deciding {
 
     Decision run() {
         if (!seen.resource_served) {
-            return answer(State::kNotServed, "NotServed", fmt::format("this cluster does not serve {}", seen.resource.resource));
+            return answer(State::kNotServed, "NotServed",
+                          fmt::format("this cluster does not serve {}", seen.resource.resource));
         }
         if (!seen.source.exists() || !seen.placed) return remove();
-        if (seen.live.exists() && meta::is_deleting(seen.live)) return answer(State::kApplying, "Terminating", "the object here is being deleted");
+        if (seen.live.exists() && meta::is_deleting(seen.live))
+            return answer(State::kApplying, "Terminating", "the object here is being deleted");
         std::string const hub = label(seen.live, kHubLabel);
         if (seen.live.exists() && !hub.empty() && hub != seen.hub_id) {
             return answer(State::kConflict, "OtherHub", fmt::format("belongs to hub {}", hub));
@@ -286,7 +297,8 @@ struct Deciding {
         if (ours() && generation_of(seen.live) > parse_int(meta::resource_version(seen.source)).value_or(0) &&
             label(seen.live, kRenderLabel) != current_hash()) {
             return answer(State::kBehindMembers, "BehindMembers",
-                          "the object here was written by a newer state of this hub: it was restored from an old backup, or a second hub writes here");
+                          "the object here was written by a newer state of this hub: it was restored from an old "
+                          "backup, or a second hub writes here");
         }
         if (!seen.live.exists()) return create();
         bool const has_template = seen.source.at({"spec", "template"}).exists();
@@ -304,7 +316,7 @@ struct Deciding {
     }
 };
 
-}  // namespace
+}   // namespace
 
 std::string_view to_string(State state) {
     switch (state) {
@@ -339,4 +351,4 @@ bool rollout_closing(Doc const& rollout) {
 
 Decision decide(Observed const& seen, Time now) { return Deciding{seen, now, {}}.run(); }
 
-}  // namespace aviary::propagation
+}   // namespace aviary::propagation

@@ -15,24 +15,24 @@ namespace aviary::propagation {
 // What is known when deciding about one object in one member.
 struct Observed {
     std::string hub_id;
-    json::Doc source;                      // the hub's object; absent: it, or its place here, is gone
+    json::Doc source;   // the hub's object; absent: it, or its place here, is gone
     meta::GroupVersionResource resource;
     meta::ObjectKey key;
     Assignment assignment;
-    bool placed = true;                    // the binding names this cluster
-    bool overwrite = false;                // conflictResolution: Overwrite
+    bool placed = true;       // the binding names this cluster
+    bool overwrite = false;   // conflictResolution: Overwrite
     bool preserve_on_deletion = false;
-    json::Doc live;                        // the member's object
-    bool resource_served = true;           // the member serves this kind
+    json::Doc live;                // the member's object
+    bool resource_served = true;   // the member serves this kind
     bool replicas_belong_to_member = false;
 
     // For workloads that a Rollout on the hub selects; absent otherwise.
     json::Doc hub_rollout;
-    bool rollout_placed = false;           // that Rollout's binding names this cluster
-    bool rollouts_served = true;           // the member serves rollouts.kruise.io
+    bool rollout_placed = false;   // that Rollout's binding names this cluster
+    bool rollouts_served = true;   // the member serves rollouts.kruise.io
     json::Doc member_rollout;
-    std::string hub_rollout_render;        // the render hash that the member's Rollout should carry
-    std::string stable_elsewhere;          // while other clusters release: the template they come from
+    std::string hub_rollout_render;   // the render hash that the member's Rollout should carry
+    std::string stable_elsewhere;     // while other clusters release: the template they come from
     // Finds a template by its hash among the revisions that the hub keeps.
     std::function<std::optional<json::Value>(std::string_view hash)> revision;
     // For Rollouts about to leave a member, or to be deleted: what fleet.aviary.dev/on-delete says; empty: not said.
@@ -40,13 +40,24 @@ struct Observed {
 };
 
 // The words of FleetBinding rows and conditions; part of the API.
-enum class State { kApplied, kApplying, kGuarded, kConflict, kNotServed, kBehindMembers, kHeld, kRemoving, kRemoved, kRefused };
+enum class State {
+    kApplied,
+    kApplying,
+    kGuarded,
+    kConflict,
+    kNotServed,
+    kBehindMembers,
+    kHeld,
+    kRemoving,
+    kRemoved,
+    kRefused
+};
 std::string_view to_string(State state);
 
 struct Decision {
     control::Plan plan;
     State state = State::kApplied;
-    std::string reason;     // RolloutNotPlaced | RolloutMissing | ControllerAbsent | WebhookNotInForce | ReleaseClosing …
+    std::string reason;   // RolloutNotPlaced | RolloutMissing | ControllerAbsent | WebhookNotInForce | ReleaseClosing …
     std::string message;
 };
 
@@ -58,4 +69,4 @@ bool rollout_progressing(json::Doc const& rollout);
 // Finalising, Cancelling, Terminating or Disabling: an un-pause may be under way.
 bool rollout_closing(json::Doc const& rollout);
 
-}  // namespace aviary::propagation
+}   // namespace aviary::propagation

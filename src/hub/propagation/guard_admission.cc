@@ -22,13 +22,15 @@ public:
 
     bool matches(AdmissionRequest const& request) const override {
         if (!request.subresource.empty() || request.operation == Operation::kCreate) return false;
-        return request.resource.resource == "rollouts" || (request.operation == Operation::kDelete && request.resource.resource == "propagationpolicies");
+        return request.resource.resource == "rollouts" ||
+               (request.operation == Operation::kDelete && request.resource.resource == "propagationpolicies");
     }
 
     Task<Status> validate(Context, AdmissionRequest const& request) override {
         if (request.resource.resource == "propagationpolicies") co_return check_policy(request.old_object);
         if (request.operation == Operation::kDelete) co_return check(request.old_object, "deleted");
-        bool const disables = request.object.at({"spec", "disabled"}).as_bool() && !request.old_object.at({"spec", "disabled"}).as_bool();
+        bool const disables =
+            request.object.at({"spec", "disabled"}).as_bool() && !request.old_object.at({"spec", "disabled"}).as_bool();
         if (disables) co_return check(request.old_object, "disabled");
         co_return Status{};
     }
@@ -38,7 +40,8 @@ private:
         std::string text;
         for (clusters::Member* member : propagator_.members().all()) {
             Doc const live = member->get(kRollouts, meta::key_of(rollout));
-            if (live.at({"status", "phase"}).as_string() == "Progressing") text += (text.empty() ? "" : ", ") + member->name();
+            if (live.at({"status", "phase"}).as_string() == "Progressing")
+                text += (text.empty() ? "" : ", ") + member->name();
         }
         return text;
     }
@@ -49,11 +52,17 @@ private:
         std::string const wish = meta::annotation(rollout, kOnDelete);
         if (wish == "Release") return {};
         if (wish == "Rollback" || wish == "Hold") {
-            return fail(ErrorCode::kUnsupported, fmt::format("{}: {} is not supported yet; abort the release first (kubectl amc rollout abort rollouts/{} -M), or annotate Release", kOnDelete, wish, meta::name(rollout)));
+            return fail(ErrorCode::kUnsupported,
+                        fmt::format("{}: {} is not supported yet; abort the release first (kubectl amc rollout abort "
+                                    "rollouts/{} -M), or annotate Release",
+                                    kOnDelete, wish, meta::name(rollout)));
         }
-        return std::unexpected(Error(ErrorCode::kForbidden, fmt::format("rollouts.rollouts.kruise.io \"{}\" is releasing in {} and cannot be {}: without it the new version would go through unapproved. Finish or abort the "
-                                                                        "release first, or annotate the Rollout with {}=Release to let the new version through",
-                                                                        meta::name(rollout), where, what, kOnDelete)));
+        return std::unexpected(
+            Error(ErrorCode::kForbidden,
+                  fmt::format("rollouts.rollouts.kruise.io \"{}\" is releasing in {} and cannot be {}: without it the "
+                              "new version would go through unapproved. Finish or abort the "
+                              "release first, or annotate the Rollout with {}=Release to let the new version through",
+                              meta::name(rollout), where, what, kOnDelete)));
     }
 
     Status check_policy(Doc const& policy) const {
@@ -70,8 +79,10 @@ private:
     Propagator& propagator_;
 };
 
-}  // namespace
+}   // namespace
 
-std::shared_ptr<control::Admission> make_guard_admission(Propagator& propagator) { return std::make_shared<GuardAdmission>(propagator); }
+std::shared_ptr<control::Admission> make_guard_admission(Propagator& propagator) {
+    return std::make_shared<GuardAdmission>(propagator);
+}
 
-}  // namespace aviary::propagation
+}   // namespace aviary::propagation

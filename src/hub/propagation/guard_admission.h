@@ -12,4 +12,4 @@ class Propagator;
 // The propagator must outlive the admission.
 std::shared_ptr<control::Admission> make_guard_admission(Propagator& propagator);
 
-}  // namespace aviary::propagation
+}   // namespace aviary::propagation

@@ -10,21 +10,23 @@ inline constexpr std::string_view kManager = "aviary-hub";
 inline constexpr std::string_view kFreezeManager = "aviary-freeze";
 
 // Labels on every propagated object (labels, because an annotation would raise a Deployment's generation).
-inline constexpr std::string_view kHubLabel = "fleet.aviary.dev/hub";                // which hub; "" in members: not ours
-inline constexpr std::string_view kRenderLabel = "fleet.aviary.dev/render";          // hash of what was applied
-inline constexpr std::string_view kGenerationLabel = "fleet.aviary.dev/generation";  // <epoch>.<resource version on the hub>
+inline constexpr std::string_view kHubLabel = "fleet.aviary.dev/hub";         // which hub; "" in members: not ours
+inline constexpr std::string_view kRenderLabel = "fleet.aviary.dev/render";   // hash of what was applied
+inline constexpr std::string_view kGenerationLabel =
+    "fleet.aviary.dev/generation";   // <epoch>.<resource version on the hub>
 // Labels on propagated workloads.
-inline constexpr std::string_view kTemplateLabel = "fleet.aviary.dev/template";      // hash of the applied pod template
-inline constexpr std::string_view kStableLabel = "fleet.aviary.dev/stable";          // the template before the release in progress
+inline constexpr std::string_view kTemplateLabel = "fleet.aviary.dev/template";   // hash of the applied pod template
+inline constexpr std::string_view kStableLabel =
+    "fleet.aviary.dev/stable";   // the template before the release in progress
 
 // Annotations that users set on hub objects.
-inline constexpr std::string_view kOnDelete = "fleet.aviary.dev/on-delete";          // Rollback | Release | Hold
-inline constexpr std::string_view kUnguarded = "fleet.aviary.dev/unguarded";         // allow
-inline constexpr std::string_view kHold = "fleet.aviary.dev/hold";                   // "<until>;<who>;<why>", also on member objects
-inline constexpr std::string_view kRetainReplicas = "fleet.aviary.dev/retain-replicas";                // label
-inline constexpr std::string_view kKarmadaRetainReplicas = "resourcetemplate.karmada.io/retain-replicas";  // label
+inline constexpr std::string_view kOnDelete = "fleet.aviary.dev/on-delete";    // Rollback | Release | Hold
+inline constexpr std::string_view kUnguarded = "fleet.aviary.dev/unguarded";   // allow
+inline constexpr std::string_view kHold = "fleet.aviary.dev/hold";   // "<until>;<who>;<why>", also on member objects
+inline constexpr std::string_view kRetainReplicas = "fleet.aviary.dev/retain-replicas";                     // label
+inline constexpr std::string_view kKarmadaRetainReplicas = "resourcetemplate.karmada.io/retain-replicas";   // label
 
 // What the rollout controller of a member writes (Kruise Rollouts, "Every annotation, label and finalizer").
 inline constexpr std::string_view kInProgressing = "rollouts.kruise.io/in-progressing";
 
-}  // namespace aviary::propagation
+}   // namespace aviary::propagation

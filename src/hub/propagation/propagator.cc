@@ -33,7 +33,8 @@ meta::GroupVersionKind kind_of(apis::BoundResource const& resource) {
 
 class FunctionReconciler final : public control::Reconciler {
 public:
-    FunctionReconciler(std::function<Plan(Key const&, Time)> decide, std::function<client::Client const&(Key const&)> client)
+    FunctionReconciler(std::function<Plan(Key const&, Time)> decide,
+                       std::function<client::Client const&(Key const&)> client)
         : decide_(std::move(decide)), client_(std::move(client)) {}
     Plan decide(Key const& key, Time now) override { return decide_(key, now); }
     client::Client const& client_for(Key const& key) override { return client_(key); }
@@ -43,12 +44,20 @@ private:
     std::function<client::Client const&(Key const&)> client_;
 };
 
-}  // namespace
+}   // namespace
 
 struct Propagator::Impl {
-    Impl(client::Client hub_client, std::string id, clusters::Members& members, placement::Sources& sources, placement::Bindings& bindings)
-        : hub(hub_client.named("aviary-hub")), hub_id(std::move(id)), members(members), sources(sources), bindings(bindings), revisions(hub, kControllerRevisions) {
-        revisions.add_index("hash", [](Doc const& revision) { return std::vector<std::string>{meta::ns(revision) + "/" + meta::label(revision, kTemplateLabel)}; });
+    Impl(client::Client hub_client, std::string id, clusters::Members& members, placement::Sources& sources,
+         placement::Bindings& bindings)
+        : hub(hub_client.named("aviary-hub")),
+          hub_id(std::move(id)),
+          members(members),
+          sources(sources),
+          bindings(bindings),
+          revisions(hub, kControllerRevisions) {
+        revisions.add_index("hash", [](Doc const& revision) {
+            return std::vector<std::string>{meta::ns(revision) + "/" + meta::label(revision, kTemplateLabel)};
+        });
     }
 
     client::Client hub;
@@ -76,8 +85,10 @@ struct Propagator::Impl {
         if (rollouts == nullptr) return {};
         for (Doc const& rollout : rollouts->informer->list(meta::ns(workload))) {
             Doc const reference = rollout.at({"spec", "workloadRef"});
-            bool const same = reference["kind"].as_string() == workload["kind"].as_string() && reference["name"].as_string() == meta::name(workload) &&
-                              meta::parse_api_version(reference["apiVersion"].as_string()).first == meta::parse_api_version(workload["apiVersion"].as_string()).first;
+            bool const same = reference["kind"].as_string() == workload["kind"].as_string() &&
+                              reference["name"].as_string() == meta::name(workload) &&
+                              meta::parse_api_version(reference["apiVersion"].as_string()).first ==
+                                  meta::parse_api_version(workload["apiVersion"].as_string()).first;
             if (same && !meta::is_deleting(rollout)) return rollout;
         }
         return {};
@@ -89,7 +100,9 @@ struct Propagator::Impl {
         return found.front().at({"data", "template"}).thaw();
     }
 
-    static Assignment assignment_of(apis::BoundCluster const& cluster) { return {cluster.name, cluster.replicas, cluster.paused, cluster.revision, cluster.rejected}; }
+    static Assignment assignment_of(apis::BoundCluster const& cluster) {
+        return {cluster.name, cluster.replicas, cluster.paused, cluster.revision, cluster.rejected};
+    }
 
     static apis::BoundCluster const* find_cluster(apis::FleetBindingSpec const& spec, std::string const& name) {
         auto const found = std::ranges::find(spec.clusters, name, &apis::BoundCluster::name);
@@ -97,18 +110,22 @@ struct Propagator::Impl {
     }
 
     bool replicas_belong_to_member(clusters::Member const& member, Doc const& source) const {
-        if (meta::label(source, kRetainReplicas) == "true" || meta::label(source, kKarmadaRetainReplicas) == "true") return true;
+        if (meta::label(source, kRetainReplicas) == "true" || meta::label(source, kKarmadaRetainReplicas) == "true")
+            return true;
         client::Informer const* const scalers = member.informer({"autoscaling", "v2", "horizontalpodautoscalers"});
         if (scalers == nullptr) return false;
         for (Doc const& scaler : scalers->list(meta::ns(source))) {
             Doc const target = scaler.at({"spec", "scaleTargetRef"});
-            if (target["kind"].as_string() == source["kind"].as_string() && target["name"].as_string() == meta::name(source)) return true;
+            if (target["kind"].as_string() == source["kind"].as_string() &&
+                target["name"].as_string() == meta::name(source))
+                return true;
         }
         return false;
     }
 
     // The template that clusters of this binding come from while they release another.
-    std::string stable_elsewhere(apis::FleetBindingSpec const& spec, meta::GroupVersionResource const& resource, meta::ObjectKey const& key, std::string const& but) const {
+    std::string stable_elsewhere(apis::FleetBindingSpec const& spec, meta::GroupVersionResource const& resource,
+                                 meta::ObjectKey const& key, std::string const& but) const {
         for (apis::BoundCluster const& cluster : spec.clusters) {
             clusters::Member const* const member = members.find(cluster.name);
             if (member == nullptr || cluster.name == but) continue;
@@ -191,7 +208,8 @@ struct Propagator::Impl {
             taken_back.erase(blocked);
         }
         Standing& standing = standings[{key.object, key.part}];
-        bool const changed = standing.state != decision.state || standing.reason != decision.reason || standing.since == Time();
+        bool const changed =
+            standing.state != decision.state || standing.reason != decision.reason || standing.since == Time();
         standing.message = decision.message;
         if (changed) {
             standing.state = decision.state;
@@ -212,7 +230,8 @@ struct Propagator::Impl {
     void enqueue_workload_of(Doc const& rollout) {
         Doc const reference = rollout.at({"spec", "workloadRef"});
         auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
-        enqueue_binding(placement::binding_key({group, version, reference["kind"].string()}, {meta::ns(rollout), reference["name"].string()}));
+        enqueue_binding(placement::binding_key({group, version, reference["kind"].string()},
+                                               {meta::ns(rollout), reference["name"].string()}));
     }
 
     // ---- status back ----
@@ -221,7 +240,8 @@ struct Propagator::Impl {
         Plan plan;
         auto const spec = spec_of(key.object);
         if (!spec) return plan;
-        if (auto const last = status_written.find(key.object); last != status_written.end() && now - last->second < kStatusInterval) {
+        if (auto const last = status_written.find(key.object);
+            last != status_written.end() && now - last->second < kStatusInterval) {
             plan.requeue_at(last->second + kStatusInterval, "status of one object at most twice a second");
             return plan;
         }
@@ -238,7 +258,8 @@ struct Propagator::Impl {
             clusters::Member const* const member = members.find(cluster.name);
             auto const standing = standings.find({key.object, cluster.name});
             bool const current = standing != standings.end() && standing->second.state == State::kApplied;
-            reported.push_back({cluster.name, member == nullptr ? Doc() : member->get(known->resource, object), current});
+            reported.push_back(
+                {cluster.name, member == nullptr ? Doc() : member->get(known->resource, object), current});
         }
         write_status(plan, known->resource, object, "status", source, aggregate(source, reported, now));
         binding_status(plan, key.object, *spec, binding, now);
@@ -247,12 +268,14 @@ struct Propagator::Impl {
     }
 
     // Only what differs.
-    static void write_status(Plan& plan, meta::GroupVersionResource const& resource, meta::ObjectKey const& key, std::string why, Doc const& object, Value const& wanted) {
+    static void write_status(Plan& plan, meta::GroupVersionResource const& resource, meta::ObjectKey const& key,
+                             std::string why, Doc const& object, Value const& wanted) {
         Value changes{json::Object()};
         Value const before = object["status"].thaw();
         for (auto const& [field, value] : wanted.object()) {
             Value const* own = before.find(field);
-            bool const nothing = own == nullptr && ((value.is_int() && value.as_int() == 0) || ((value.is_array() || value.is_object()) && value.size() == 0));
+            bool const nothing = own == nullptr && ((value.is_int() && value.as_int() == 0) ||
+                                                    ((value.is_array() || value.is_object()) && value.size() == 0));
             if (!nothing && (own == nullptr || !(*own == value))) changes.set({"status", field}, value);
         }
         if (changes.size() == 0) return;
@@ -265,7 +288,8 @@ struct Propagator::Impl {
         plan.writes.push_back(std::move(write));
     }
 
-    void binding_status(Plan& plan, meta::ObjectKey const& key, apis::FleetBindingSpec const& spec, Doc const& binding, Time now) {
+    void binding_status(Plan& plan, meta::ObjectKey const& key, apis::FleetBindingSpec const& spec, Doc const& binding,
+                        Time now) {
         apis::FleetBindingStatus next;
         next.observed_generation = meta::generation(binding);
         bool guarded = false;
@@ -274,7 +298,8 @@ struct Propagator::Impl {
         bool applied = true;
         for (apis::BoundCluster const& cluster : spec.clusters) {
             auto const found = standings.find({key, cluster.name});
-            Standing const standing = found == standings.end() ? Standing{State::kApplying, "", "", now} : found->second;
+            Standing const standing =
+                found == standings.end() ? Standing{State::kApplying, "", "", now} : found->second;
             clusters::Member const* const member = members.find(cluster.name);
             bool const away = member == nullptr || !member->reachable();
             std::string const state = away ? "Unreachable" : std::string(to_string(standing.state));
@@ -286,7 +311,8 @@ struct Propagator::Impl {
                 guard_message = fmt::format("{}: {}", cluster.name, standing.message);
             }
             if (state != "Applied" && next.abnormal.size() < kMaxAbnormal) {
-                next.abnormal.push_back({cluster.name, state, away ? "ClusterUnreachable" : standing.reason, standing.message, format_rfc3339(standing.since)});
+                next.abnormal.push_back({cluster.name, state, away ? "ClusterUnreachable" : standing.reason,
+                                         standing.message, format_rfc3339(standing.since)});
             }
         }
         Value written = apis::write_fleet_binding_status(next);
@@ -295,7 +321,8 @@ struct Propagator::Impl {
             if (!written.contains(field)) written[field] = json::Array();
         }
         Value conditions = binding.at({"status", "conditions"}).thaw();
-        meta::set_condition(conditions, "Applied", applied ? "True" : "False", applied ? "AllApplied" : "SomeDiffer", applied ? "every cluster carries the object" : "see status.abnormal", now);
+        meta::set_condition(conditions, "Applied", applied ? "True" : "False", applied ? "AllApplied" : "SomeDiffer",
+                            applied ? "every cluster carries the object" : "see status.abnormal", now);
         meta::set_condition(conditions, "Guarded", guarded ? "False" : "True", guard_reason, guard_message, now);
         written["conditions"] = conditions;
         // A merge patch leaves counts of states that no cluster is in any more: they are taken out by name.
@@ -326,7 +353,8 @@ struct Propagator::Impl {
             clusters::Member* const member = members.find(cluster.name);
             if (member == nullptr || known == nullptr) continue;   // a cluster that left the fleet keeps what it has
             auto const standing = standings.find({key.object, cluster.name});
-            bool const clean = standing != standings.end() && (standing->second.state == State::kRemoved || standing->second.state == State::kNotServed);
+            bool const clean = standing != standings.end() && (standing->second.state == State::kRemoved ||
+                                                               standing->second.state == State::kNotServed);
             if (!clean) return plan;
         }
         if (!meta::has_finalizer(binding, placement::kBindingFinalizer)) return plan;
@@ -412,30 +440,40 @@ struct Propagator::Impl {
         options.name = "propagation";
         options.concurrency = 64;
         propagate = std::make_unique<control::Controller>(
-            options, std::make_unique<FunctionReconciler>([this](Key const& key, Time now) { return decide_member(key, now); },
-                                                          [this](Key const& key) -> client::Client const& { return members.find(key.part)->client(); }));
+            options, std::make_unique<FunctionReconciler>(
+                         [this](Key const& key, Time now) { return decide_member(key, now); },
+                         [this](Key const& key) -> client::Client const& { return members.find(key.part)->client(); }));
         auto const on_hub = [this](Key const&) -> client::Client const& { return hub; };
         options.name = "status";
-        status = std::make_unique<control::Controller>(options, std::make_unique<FunctionReconciler>([this](Key const& key, Time now) { return decide_status(key, now); }, on_hub));
+        status = std::make_unique<control::Controller>(
+            options, std::make_unique<FunctionReconciler>(
+                         [this](Key const& key, Time now) { return decide_status(key, now); }, on_hub));
         options.name = "revisions";
-        keep = std::make_unique<control::Controller>(options, std::make_unique<FunctionReconciler>([this](Key const& key, Time) { return decide_revisions(key); }, on_hub));
+        keep = std::make_unique<control::Controller>(
+            options, std::make_unique<FunctionReconciler>(
+                         [this](Key const& key, Time) { return decide_revisions(key); }, on_hub));
 
         for (bool const scope : {false, true}) {
-            status->watch(bindings.of(scope), [](Doc const& binding) { return std::vector<Key>{{"", meta::key_of(binding)}}; });
+            status->watch(bindings.of(scope),
+                          [](Doc const& binding) { return std::vector<Key>{{"", meta::key_of(binding)}}; });
             bindings.of(scope).on_change([this](client::Change const& change) {
                 enqueue_binding(meta::key_of(change.object()));
                 if (change.object().at({"spec", "resource", "kind"}).as_string() != "Rollout") return;
                 Doc const resource = change.object().at({"spec", "resource"});
-                Doc const rollout = sources.get(kRolloutKind, {resource["namespace"].string(), resource["name"].string()});
+                Doc const rollout =
+                    sources.get(kRolloutKind, {resource["namespace"].string(), resource["name"].string()});
                 if (rollout.exists()) enqueue_workload_of(rollout);
             });
         }
         sources.on_informer([this](placement::Sources::Kind const& kind) {
-            status->watch(*kind.informer, [gvk = kind.kind](Doc const& object) { return std::vector<Key>{{"", placement::binding_key(gvk, meta::key_of(object))}}; });
+            status->watch(*kind.informer, [gvk = kind.kind](Doc const& object) {
+                return std::vector<Key>{{"", placement::binding_key(gvk, meta::key_of(object))}};
+            });
             kind.informer->on_change([this, gvk = kind.kind](client::Change const& change) {
                 enqueue_binding(placement::binding_key(gvk, meta::key_of(change.object())));
                 if (gvk == kRolloutKind) enqueue_workload_of(change.object());
-                if (change.after.at({"spec", "template"}).exists()) keep->enqueue({gvk.kind, meta::key_of(change.after)});
+                if (change.after.at({"spec", "template"}).exists())
+                    keep->enqueue({gvk.kind, meta::key_of(change.after)});
             });
         });
         keep->watch(revisions, [](Doc const& revision) {
@@ -451,7 +489,8 @@ struct Propagator::Impl {
                     if (object["kind"].as_string() != "HorizontalPodAutoscaler") return;
                     Doc const target = object.at({"spec", "scaleTargetRef"});
                     auto const [group, version] = meta::parse_api_version(target["apiVersion"].as_string());
-                    propagate->enqueue({cluster, placement::binding_key({group, version, target["kind"].string()}, {meta::ns(object), target["name"].string()})});
+                    propagate->enqueue({cluster, placement::binding_key({group, version, target["kind"].string()},
+                                                                        {meta::ns(object), target["name"].string()})});
                     return;
                 }
                 meta::GroupVersionKind const kind = meta::kind_of(object);
@@ -461,7 +500,9 @@ struct Propagator::Impl {
                 if (kind == kRolloutKind) {
                     Doc const reference = object.at({"spec", "workloadRef"});
                     auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
-                    propagate->enqueue({cluster, placement::binding_key({group, version, reference["kind"].string()}, {meta::ns(object), reference["name"].string()})});
+                    propagate->enqueue(
+                        {cluster, placement::binding_key({group, version, reference["kind"].string()},
+                                                         {meta::ns(object), reference["name"].string()})});
                 }
             });
         });
@@ -476,7 +517,8 @@ struct Propagator::Impl {
     }
 };
 
-Propagator::Propagator(client::Client hub, std::string hub_id, clusters::Members& members, placement::Sources& sources, placement::Bindings& bindings)
+Propagator::Propagator(client::Client hub, std::string hub_id, clusters::Members& members, placement::Sources& sources,
+                       placement::Bindings& bindings)
     : impl_(std::make_unique<Impl>(std::move(hub), std::move(hub_id), members, sources, bindings)) {
     impl_->build();
 }
@@ -486,7 +528,8 @@ Propagator::~Propagator() = default;
 Task<void> Propagator::run(Context ctx) {
     async::Scope scope(ctx);
     scope.spawn(impl_->revisions.run(scope.context()));
-    for (auto const* controller : {&impl_->propagate, &impl_->status, &impl_->keep}) scope.spawn((*controller)->run(scope.context()));
+    for (auto const* controller : {&impl_->propagate, &impl_->status, &impl_->keep})
+        scope.spawn((*controller)->run(scope.context()));
     co_await scope.join();
 }
 
@@ -496,7 +539,9 @@ std::optional<Standing> Propagator::standing(meta::ObjectKey const& binding, std
 }
 
 Doc Propagator::rollout_of(Doc const& workload) const { return impl_->rollout_of(workload); }
-std::optional<Value> Propagator::revision(std::string const& ns, std::string_view hash) const { return impl_->revision(ns, hash); }
+std::optional<Value> Propagator::revision(std::string const& ns, std::string_view hash) const {
+    return impl_->revision(ns, hash);
+}
 clusters::Members& Propagator::members() const { return impl_->members; }
 placement::Sources& Propagator::sources() const { return impl_->sources; }
 placement::Bindings& Propagator::bindings() const { return impl_->bindings; }
@@ -504,4 +549,4 @@ std::string const& Propagator::hub_id() const { return impl_->hub_id; }
 
 std::shared_ptr<control::Admission> Propagator::guard_admission() { return make_guard_admission(*this); }
 
-}  // namespace aviary::propagation
+}   // namespace aviary::propagation

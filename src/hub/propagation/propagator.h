@@ -1,5 +1,5 @@
-// Propagator: brings every bound object into its members and their status back: observe → decide (decide.h) → act, one key per
-// object and cluster. Keeps pod templates as ControllerRevisions on the hub. Lives on the hub's loop.
+// Propagator: brings every bound object into its members and their status back: observe → decide (decide.h) → act, one
+// key per object and cluster. Keeps pod templates as ControllerRevisions on the hub. Lives on the hub's loop.
 #pragma once
 
 #include <memory>
@@ -26,7 +26,8 @@ struct Standing {
 
 class Propagator {
 public:
-    Propagator(client::Client hub, std::string hub_id, clusters::Members& members, placement::Sources& sources, placement::Bindings& bindings);
+    Propagator(client::Client hub, std::string hub_id, clusters::Members& members, placement::Sources& sources,
+               placement::Bindings& bindings);
     ~Propagator();
     Task<void> run(Context ctx);
 
@@ -54,4 +55,4 @@ inline meta::GroupVersionKind const kRolloutKind{"rollouts.kruise.io", "v1beta1"
 inline meta::GroupVersionResource const kRollouts{"rollouts.kruise.io", "v1beta1", "rollouts"};
 inline meta::GroupVersionResource const kControllerRevisions{"apps", "v1", "controllerrevisions"};
 
-}  // namespace aviary::propagation
+}   // namespace aviary::propagation

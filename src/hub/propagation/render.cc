@@ -19,7 +19,9 @@ using json::Value;
 
 // Left out between in-progressing and Healthy, each once somebody else owns it: the release steers by them.
 std::vector<std::vector<std::string_view>> release_fields(std::string_view kind) {
-    if (kind == "Deployment") return {{"spec", "paused"}, {"spec", "strategy"}, {"spec", "minReadySeconds"}, {"spec", "progressDeadlineSeconds"}};
+    if (kind == "Deployment")
+        return {
+            {"spec", "paused"}, {"spec", "strategy"}, {"spec", "minReadySeconds"}, {"spec", "progressDeadlineSeconds"}};
     return {{"spec", "paused"}, {"spec", "updateStrategy"}, {"spec", "minReadySeconds"}};
 }
 
@@ -31,8 +33,9 @@ Value travelling_metadata(Doc const& metadata) {
     }
     for (auto const& [key, value] : metadata["labels"].members()) result.set({"labels", key}, value.string());
     for (auto const& [key, value] : metadata["annotations"].members()) {
-        bool const stays = key == "kubectl.kubernetes.io/last-applied-configuration" || key.starts_with("deployment.kubernetes.io/") ||
-                           key.starts_with("fleet.aviary.dev/") || key == "rollouts.kruise.io/hash" || key == kInProgressing;
+        bool const stays = key == "kubectl.kubernetes.io/last-applied-configuration" ||
+                           key.starts_with("deployment.kubernetes.io/") || key.starts_with("fleet.aviary.dev/") ||
+                           key == "rollouts.kruise.io/hash" || key == kInProgressing;
         if (!stays) result.set({"annotations", key}, value.string());
     }
     return result;
@@ -54,7 +57,8 @@ void strip_allocated(Value& object, std::string_view kind) {
         if (object.at({"spec", "clusterIP"}).as_string() != "None") {
             for (std::string_view field : {"clusterIP", "clusterIPs"}) erase_at(object, {"spec", field});
         }
-        for (std::string_view field : {"ipFamilies", "ipFamilyPolicy", "healthCheckNodePort"}) erase_at(object, {"spec", field});
+        for (std::string_view field : {"ipFamilies", "ipFamilyPolicy", "healthCheckNodePort"})
+            erase_at(object, {"spec", field});
         if (Value* spec = object.find("spec")) {
             if (Value* ports = spec->find("ports")) {
                 for (Value& port : ports->make_array()) port.erase("nodePort");
@@ -68,7 +72,8 @@ std::string short_hash(std::string_view text) { return fmt::format("{:016x}", fn
 
 Doc apply_fields(Doc const& live, std::string_view manager) {
     for (auto const& [key, entry] : live.at({"metadata", "managedFields"}).elements()) {
-        if (entry["manager"].as_string() == manager && entry["operation"].as_string() == "Apply" && entry["subresource"].as_string().empty()) {
+        if (entry["manager"].as_string() == manager && entry["operation"].as_string() == "Apply" &&
+            entry["subresource"].as_string().empty()) {
             return entry["fieldsV1"];
         }
     }
@@ -102,15 +107,18 @@ bool covers(Doc const& fields, Value const& value) {
     if (fields.contains(".")) --members;
     if (members == 0) return true;   // owned as a whole
     if (value.is_object()) {
-        return std::ranges::all_of(value.object(), [&](auto const& member) { return member.value.is_null() || covers(fields["f:" + member.key], member.value); });
+        return std::ranges::all_of(value.object(), [&](auto const& member) {
+            return member.value.is_null() || covers(fields["f:" + member.key], member.value);
+        });
     }
     if (value.is_array()) {
-        return std::ranges::all_of(value.array(), [&](Value const& element) { return covers_element(fields, element); });
+        return std::ranges::all_of(value.array(),
+                                   [&](Value const& element) { return covers_element(fields, element); });
     }
     return true;
 }
 
-}  // namespace
+}   // namespace
 
 std::string template_hash(Value const& pod_template) { return short_hash(json::write_canonical(pod_template)); }
 
@@ -136,7 +144,8 @@ bool owns_all(Doc const& live, std::string_view manager, Value const& rendered) 
         if (key == "apiVersion" || key == "kind") continue;
         if (key == "metadata") {
             for (char const* part : {"labels", "annotations"}) {
-                if (!covers(fields["f:metadata"][std::string("f:") + part], value[part]) && value[part].size() > 0) return false;
+                if (!covers(fields["f:metadata"][std::string("f:") + part], value[part]) && value[part].size() > 0)
+                    return false;
             }
             continue;
         }
@@ -181,4 +190,4 @@ std::string seal(Value& rendered, std::string_view resource_version) {
     return hash;
 }
 
-}  // namespace aviary::propagation
+}   // namespace aviary::propagation

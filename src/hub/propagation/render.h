@@ -14,23 +14,24 @@ namespace aviary::propagation {
 struct Assignment {
     std::string cluster;
     std::optional<std::int64_t> replicas;
-    bool paused = false;              // a Rollout: strategy.paused in this cluster
-    std::string revision;             // a workload: the pinned template's hash; empty: the hub's template
-    std::string rejected;             // … as long as the hub's template has this hash
+    bool paused = false;    // a Rollout: strategy.paused in this cluster
+    std::string revision;   // a workload: the pinned template's hash; empty: the hub's template
+    std::string rejected;   // … as long as the hub's template has this hash
     bool operator==(Assignment const&) const = default;
 };
 
 struct RenderInput {
-    json::Doc source;                 // the hub's object
+    json::Doc source;   // the hub's object
     Assignment assignment;
     std::string hub_id;
     std::optional<json::Value> pod_template;   // instead of the source's: a pinned or stable revision
-    json::Doc live;                   // the member's object; absent when there is none
-    bool releasing = false;           // a rollout controller is at work on it
+    json::Doc live;                            // the member's object; absent when there is none
+    bool releasing = false;                    // a rollout controller is at work on it
     bool replicas_belong_to_member = false;    // an autoscaler there targets it, or it is labelled so
 };
 
-// The object to apply, with the labels for the hub and the template's hash; seal() adds those that follow from the rest.
+// The object to apply, with the labels for the hub and the template's hash; seal() adds those that follow from the
+// rest.
 json::Value render(RenderInput const& input);
 // Adds the labels for the render's hash and the generation, and answers the hash.
 std::string seal(json::Value& rendered, std::string_view resource_version);
@@ -38,12 +39,12 @@ std::string seal(json::Value& rendered, std::string_view resource_version);
 // The short hash that names a pod template: equal templates, equal hashes.
 std::string template_hash(json::Value const& pod_template);
 
-// Whether the manager's apply entry in live.metadata.managedFields covers every leaf of `rendered`: a field that somebody else
-// has changed since is no longer in it.
+// Whether the manager's apply entry in live.metadata.managedFields covers every leaf of `rendered`: a field that
+// somebody else has changed since is no longer in it.
 bool owns_all(json::Doc const& live, std::string_view manager, json::Value const& rendered);
 // Whether a manager other than `manager` owns the field, e.g. {"spec", "paused"}.
 bool owned_by_other(json::Doc const& live, std::string_view manager, std::vector<std::string_view> const& path);
 // The managers, other than `manager`, that own the field.
 std::vector<std::string> owners(json::Doc const& live, std::vector<std::string_view> const& path);
 
-}  // namespace aviary::propagation
+}   // namespace aviary::propagation

@@ -18,7 +18,7 @@ using json::Value;
 
 // Why pods of the new version are not ready, and how many of each.
 struct Trouble {
-    std::string reason;        // InsufficientGPU | CrashLooping | PullingImage | LoadingModel | NotReady
+    std::string reason;   // InsufficientGPU | CrashLooping | PullingImage | LoadingModel | NotReady
     std::string detail;
     int count = 0;
     Time since{};
@@ -47,7 +47,9 @@ Trouble trouble_of(Doc const& pod) {
         std::string_view const waiting = container.at({"state", "waiting", "reason"}).as_string();
         if (waiting == "CrashLoopBackOff") {
             trouble.reason = "CrashLooping";
-            trouble.detail = fmt::format("{} restarted {} times: {}", container["name"].as_string(), container["restartCount"].as_int(), container.at({"state", "waiting", "message"}).as_string());
+            trouble.detail = fmt::format("{} restarted {} times: {}", container["name"].as_string(),
+                                         container["restartCount"].as_int(),
+                                         container.at({"state", "waiting", "message"}).as_string());
             return trouble;
         }
         if (waiting == "ImagePullBackOff" || waiting == "ErrImagePull") {
@@ -83,7 +85,8 @@ std::vector<Doc> new_pods(ClusterView const& view) {
     std::string const image = image_of(view.workload.at({"spec", "template"}));
     std::vector<Doc> result;
     for (Doc const& pod : view.pods) {
-        if (!meta::is_deleting(pod) && pod.at({"spec", "containers"})[0]["image"].as_string() == image) result.push_back(pod);
+        if (!meta::is_deleting(pod) && pod.at({"spec", "containers"})[0]["image"].as_string() == image)
+            result.push_back(pod);
     }
     return result;
 }
@@ -125,29 +128,35 @@ void explain_upgrade(Value& row, ClusterView const& view, std::string const& sin
     std::int64_t const wanted = pods_at(view.rollout, step - 1, view.workload.at({"spec", "replicas"}).as_int());
     auto const up = std::ranges::count_if(pods, ready);
     if (troubles.empty()) {
-        set_wait(row, "NotReady", fmt::format("{}/{} pods ready", up, wanted), fmt::format("{} pods are ready", wanted), since);
+        set_wait(row, "NotReady", fmt::format("{}/{} pods ready", up, wanted), fmt::format("{} pods are ready", wanted),
+                 since);
         return;
     }
     // The worst first: what no waiting will mend.
     Trouble const* worst = nullptr;
-    for (char const* reason : {"CrashLooping", "InsufficientGPU", "Unschedulable", "PullingImage", "LoadingModel", "NotReady"}) {
+    for (char const* reason :
+         {"CrashLooping", "InsufficientGPU", "Unschedulable", "PullingImage", "LoadingModel", "NotReady"}) {
         auto const found = troubles.find(reason);
         if (found != troubles.end() && worst == nullptr) worst = &found->second;
     }
-    set_wait(row, worst->reason, fmt::format("{}/{} pods ready", up, wanted), ends_when(worst->reason, worst->count), format_rfc3339(worst->since));
+    set_wait(row, worst->reason, fmt::format("{}/{} pods ready", up, wanted), ends_when(worst->reason, worst->count),
+             format_rfc3339(worst->since));
     std::string const version = version_of(image_of(view.workload.at({"spec", "template"})));
     for (auto const& [reason, trouble] : troubles) {
-        row["causes"].push_back(fmt::format("{} of {} {} pods {}{}", trouble.count, pods.size(), version, reason == "InsufficientGPU" || reason == "Unschedulable" ? "Pending" : reason,
-                                            trouble.detail.empty() ? "" : ": " + trouble.detail));
+        row["causes"].push_back(
+            fmt::format("{} of {} {} pods {}{}", trouble.count, pods.size(), version,
+                        reason == "InsufficientGPU" || reason == "Unschedulable" ? "Pending" : reason,
+                        trouble.detail.empty() ? "" : ": " + trouble.detail));
     }
 }
 
-}  // namespace
+}   // namespace
 
 Value explain_cluster(ClusterView const& view) {
     Doc const status = view.rollout["status"];
     Doc const canary = status["canaryStatus"];
-    std::int64_t const steps = static_cast<std::int64_t>(view.rollout.at({"spec", "strategy", "canary", "steps"}).size());
+    std::int64_t const steps =
+        static_cast<std::int64_t>(view.rollout.at({"spec", "strategy", "canary", "steps"}).size());
     std::int64_t const replicas = view.workload.at({"spec", "replicas"}).as_int();
     Value row{json::Object{{"cluster", view.cluster}, {"placed", view.placed}, {"reachable", view.reachable}}};
     row["rolloutUID"] = meta::uid(view.rollout);
@@ -170,19 +179,22 @@ Value explain_cluster(ClusterView const& view) {
 
     if (!view.reachable) {
         row["state"] = "Unknown";
-        set_wait(row, "ClusterUnreachable", "does not answer", "member connects again", format_rfc3339(view.reachable_since));
+        set_wait(row, "ClusterUnreachable", "does not answer", "member connects again",
+                 format_rfc3339(view.reachable_since));
         return row;
     }
     bool const guarded = view.workload_standing && view.workload_standing->state == propagation::State::kGuarded;
     if (guarded) {
         row["state"] = "Guarded";
-        set_wait(row, view.workload_standing->reason, view.workload_standing->message, "the guard lets it through", format_rfc3339(view.workload_standing->since));
+        set_wait(row, view.workload_standing->reason, view.workload_standing->message, "the guard lets it through",
+                 format_rfc3339(view.workload_standing->since));
         row["causes"].push_back(view.workload_standing->message);
         return row;
     }
     if (!view.placed || !view.rollout.exists()) {
         row["state"] = "-";
-        set_wait(row, view.placed ? "RolloutMissing" : "NotPlaced", view.placed ? "the Rollout has not arrived yet" : "the Rollout is not placed here", "-", "");
+        set_wait(row, view.placed ? "RolloutMissing" : "NotPlaced",
+                 view.placed ? "the Rollout has not arrived yet" : "the Rollout is not placed here", "-", "");
         return row;
     }
     std::string_view const phase = status["phase"].as_string();
@@ -191,10 +203,14 @@ Value explain_cluster(ClusterView const& view) {
         row["state"] = "Paused";
         set_wait(row, "Paused", "spec.strategy.paused", "resumed", since);
     } else if (progressing && state == "StepPaused") {
-        Doc const duration = view.rollout.at({"spec", "strategy", "canary", "steps"})[step - 1].at({"pause", "duration"});
+        Doc const duration =
+            view.rollout.at({"spec", "strategy", "canary", "steps"})[step - 1].at({"pause", "duration"});
         if (duration.is_int()) {
             auto const start = parse_rfc3339(since);
-            set_wait(row, "Soaking", status["message"].string(), start ? format_rfc3339(*start + std::chrono::seconds(duration.as_int())) : "its duration has passed", since);
+            set_wait(
+                row, "Soaking", status["message"].string(),
+                start ? format_rfc3339(*start + std::chrono::seconds(duration.as_int())) : "its duration has passed",
+                since);
         } else {
             set_wait(row, "AwaitingApproval", status["message"].string(), "approved or rejected", since);
         }
@@ -216,7 +232,8 @@ Value explain_cluster(ClusterView const& view) {
     return row;
 }
 
-Value explain(Doc const& rollout, Doc const& workload, std::string const& digest, std::vector<ClusterView> const& views) {
+Value explain(Doc const& rollout, Doc const& workload, std::string const& digest,
+              std::vector<ClusterView> const& views) {
     Value answer{json::Object{{"name", meta::name(rollout)}, {"namespace", meta::ns(rollout)}, {"digest", digest}}};
     answer["release"] = digest.size() > 13 ? digest.substr(7, 6) : digest;
     std::string const image = image_of(workload.at({"spec", "template"}));
@@ -241,8 +258,10 @@ Value explain(Doc const& rollout, Doc const& workload, std::string const& digest
         total += row["replicas"].as_int();
         up += row["ready"].as_int();
         std::string_view const reason = row["reason"].as_string();
-        person = person || reason == "AwaitingApproval" || reason == "Paused" || reason == "CrashLooping" || reason == "InsufficientGPU" || row["state"].as_string() == "Guarded";
-        moving = moving || reason == "PullingImage" || reason == "LoadingModel" || reason == "NotReady" || reason == "Finalising" || reason == "Cancelling" || reason == "Soaking";
+        person = person || reason == "AwaitingApproval" || reason == "Paused" || reason == "CrashLooping" ||
+                 reason == "InsufficientGPU" || row["state"].as_string() == "Guarded";
+        moving = moving || reason == "PullingImage" || reason == "LoadingModel" || reason == "NotReady" ||
+                 reason == "Finalising" || reason == "Cancelling" || reason == "Soaking";
         rows.push_back(std::move(row));
     }
     answer["from"] = from;
@@ -255,4 +274,4 @@ Value explain(Doc const& rollout, Doc const& workload, std::string const& digest
     return answer;
 }
 
-}  // namespace aviary::proxy
+}   // namespace aviary::proxy

@@ -37,7 +37,8 @@ Response refuse(Error const& error) { return answer(meta::to_status(error), http
 
 class FleetRoute final : public apiserver::Route {
 public:
-    FleetRoute(propagation::Propagator& propagator, control::Authorizer const& authorizer) : propagator_(propagator), authorizer_(authorizer) {}
+    FleetRoute(propagation::Propagator& propagator, control::Authorizer const& authorizer)
+        : propagator_(propagator), authorizer_(authorizer) {}
 
     Task<Response> handle(Context ctx, control::UserInfo user, Request request) override {
         std::string_view const rest = std::string_view(request.path).substr(kRoot.size());
@@ -70,7 +71,9 @@ private:
         for (std::string_view name : split(list, ',')) {
             clusters::Member* const member = propagator_.members().find(std::string(name));
             if (member == nullptr) {
-                return std::unexpected(Error(ErrorCode::kNotFound, fmt::format("managedclusters.cluster.open-cluster-management.io \"{}\" not found", name)));
+                return std::unexpected(
+                    Error(ErrorCode::kNotFound,
+                          fmt::format("managedclusters.cluster.open-cluster-management.io \"{}\" not found", name)));
             }
             chosen.push_back(member);
         }
@@ -80,18 +83,21 @@ private:
     // ---- one resource in many members ----
 
     Task<void> fetch(Context ctx, clusters::Member& member, Request request, bool table, Value& row) {
-        std::string const kept_key = fmt::format("{}|{}|{}", member.name(), request.path, request.query_value("labelSelector"));
+        std::string const kept_key =
+            fmt::format("{}|{}|{}", member.name(), request.path, request.query_value("labelSelector"));
         row["name"] = member.name();
         row["reachable"] = member.reachable();
         row["since"] = format_rfc3339(member.since());
         Result<Response> got = fail(ErrorCode::kUnavailable, "unreachable");
-        if (member.reachable()) got = co_await member.client().raw(ctx.with_timeout(kMemberTimeout), std::move(request));
+        if (member.reachable())
+            got = co_await member.client().raw(ctx.with_timeout(kMemberTimeout), std::move(request));
         if (!got) {
             row["error"] = got.error().message();
             bool const gone = got.error().is(ErrorCode::kNotFound);
             if (gone) co_return;
             row["reachable"] = false;
-            if (auto const kept = kept_.find(kept_key); kept != kept_.end()) row[table ? "table" : "items"] = kept->second.thaw();
+            if (auto const kept = kept_.find(kept_key); kept != kept_.end())
+                row[table ? "table" : "items"] = kept->second.thaw();
             co_return;
         }
         Doc body = got->body;
@@ -111,9 +117,14 @@ private:
     Task<Result<Response>> resources(Context ctx, control::UserInfo user, Request request) {
         auto const query = [&](std::string_view name) { return std::string(request.query_value(name)); };
         meta::GroupVersionResource const resource{query("group"), query("version"), query("resource")};
-        if (resource.version.empty() || resource.resource.empty()) co_return fail(ErrorCode::kBadRequest, "version and resource are needed");
+        if (resource.version.empty() || resource.resource.empty())
+            co_return fail(ErrorCode::kBadRequest, "version and resource are needed");
         std::string const name = query("name");
-        CO_TRY(allow(user, {.verb = name.empty() ? "list" : "get", .group = resource.group, .resource = resource.resource, .ns = query("namespace"), .name = name}));
+        CO_TRY(allow(user, {.verb = name.empty() ? "list" : "get",
+                            .group = resource.group,
+                            .resource = resource.resource,
+                            .ns = query("namespace"),
+                            .name = name}));
         CO_TRY_ASSIGN(auto const chosen, choose(request.query_value("clusters")));
         bool const table = query("output") != "json";
         std::vector<Value> rows(chosen.size(), Value(json::Object()));
@@ -141,7 +152,8 @@ private:
         client::ListOptions options;
         options.ns = meta::ns(workload);
         for (auto const& [key, value] : workload.at({"spec", "selector", "matchLabels"}).members()) {
-            options.label_selector += fmt::format("{}{}={}", options.label_selector.empty() ? "" : ",", key, value.as_string());
+            options.label_selector +=
+                fmt::format("{}{}={}", options.label_selector.empty() ? "" : ",", key, value.as_string());
         }
         auto const list = co_await member.client().list(ctx.with_timeout(kMemberTimeout), kPods, options);
         if (!list) co_return;
@@ -149,10 +161,14 @@ private:
     }
 
     Task<Result<Response>> rollout(Context ctx, control::UserInfo user, meta::ObjectKey key) {
-        CO_TRY(allow(user, {.verb = "get", .group = "rollouts.kruise.io", .resource = "rollouts", .ns = key.ns, .name = key.name}));
+        CO_TRY(allow(
+            user,
+            {.verb = "get", .group = "rollouts.kruise.io", .resource = "rollouts", .ns = key.ns, .name = key.name}));
         Doc const hub_rollout = propagator_.sources().get(propagation::kRolloutKind, key);
         if (!hub_rollout.exists()) {
-            co_return std::unexpected(Error(ErrorCode::kNotFound, fmt::format("rollouts.rollouts.kruise.io \"{}\" not found", key.name)).with_object("rollouts.kruise.io", "rollouts", key.name));
+            co_return std::unexpected(
+                Error(ErrorCode::kNotFound, fmt::format("rollouts.rollouts.kruise.io \"{}\" not found", key.name))
+                    .with_object("rollouts.kruise.io", "rollouts", key.name));
         }
         Doc const reference = hub_rollout.at({"spec", "workloadRef"});
         auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
@@ -161,10 +177,12 @@ private:
         Doc const workload = propagator_.sources().get(kind, workload_key);
         placement::Sources::Kind const* const known = propagator_.sources().find(kind);
         meta::ObjectKey const workload_binding = placement::binding_key(kind, workload_key);
-        auto const rollout_spec = apis::read_fleet_binding(propagator_.bindings().get(placement::binding_key(propagation::kRolloutKind, key)));
+        auto const rollout_spec = apis::read_fleet_binding(
+            propagator_.bindings().get(placement::binding_key(propagation::kRolloutKind, key)));
         auto const workload_spec = apis::read_fleet_binding(propagator_.bindings().get(workload_binding));
         auto const names = [](auto const& binding, std::string const& cluster) {
-            return binding && std::ranges::find(binding->spec.clusters, cluster, &apis::BoundCluster::name) != binding->spec.clusters.end();
+            return binding && std::ranges::find(binding->spec.clusters, cluster, &apis::BoundCluster::name) !=
+                                  binding->spec.clusters.end();
         };
         std::vector<clusters::Member*> const members = propagator_.members().all();
         std::vector<ClusterView> views(members.size());
@@ -189,17 +207,29 @@ private:
     // ---- a member through the hub ----
 
     Task<Result<Response>> proxy(Context ctx, control::UserInfo user, std::string cluster, Request request) {
-        CO_TRY(allow(user, {.verb = request.method == "GET" ? "get" : "update", .group = "cluster.open-cluster-management.io", .resource = "managedclusters", .subresource = "proxy", .name = cluster}));
+        CO_TRY(allow(user, {.verb = request.method == "GET" ? "get" : "update",
+                            .group = "cluster.open-cluster-management.io",
+                            .resource = "managedclusters",
+                            .subresource = "proxy",
+                            .name = cluster}));
         clusters::Member* const member = propagator_.members().find(cluster);
-        if (member == nullptr) co_return fail(ErrorCode::kNotFound, fmt::format("managedclusters.cluster.open-cluster-management.io \"{}\" not found", cluster));
+        if (member == nullptr)
+            co_return fail(ErrorCode::kNotFound,
+                           fmt::format("managedclusters.cluster.open-cluster-management.io \"{}\" not found", cluster));
         std::string const prefix = fmt::format("{}clusters/{}/proxy", kRoot, cluster);
         request.path = request.path.substr(prefix.size());
         if (request.path.empty()) request.path = "/";
         // Never a name the caller chose: one of three fixed users, and who it was in the extras.
-        bool const admin = authorizer_.allowed(user, {.verb = "admin", .group = "cluster.open-cluster-management.io", .resource = "managedclusters", .subresource = "proxy", .name = cluster});
+        bool const admin = authorizer_.allowed(user, {.verb = "admin",
+                                                      .group = "cluster.open-cluster-management.io",
+                                                      .resource = "managedclusters",
+                                                      .subresource = "proxy",
+                                                      .name = cluster});
         std::string const level = admin ? "admin" : request.method == "GET" ? "view" : "release";
-        std::erase_if(request.headers, [](auto const& header) { return to_lower(header.first).starts_with("impersonate-"); });
-        client::Client const as = member->client().impersonating("aviary:" + level, {"aviary:" + level}, {{"person", user.name}});
+        std::erase_if(request.headers,
+                      [](auto const& header) { return to_lower(header.first).starts_with("impersonate-"); });
+        client::Client const as =
+            member->client().impersonating("aviary:" + level, {"aviary:" + level}, {{"person", user.name}});
         Result<Response> response = co_await as.raw(ctx, std::move(request));
         co_return std::move(response);
     }
@@ -209,10 +239,11 @@ private:
     std::map<std::string, Doc> kept_;
 };
 
-}  // namespace
+}   // namespace
 
-std::shared_ptr<apiserver::Route> make_fleet_route(propagation::Propagator& propagator, control::Authorizer const& authorizer) {
+std::shared_ptr<apiserver::Route> make_fleet_route(propagation::Propagator& propagator,
+                                                   control::Authorizer const& authorizer) {
     return std::make_shared<FleetRoute>(propagator, authorizer);
 }
 
-}  // namespace aviary::proxy
+}   // namespace aviary::proxy

@@ -27,7 +27,8 @@ struct World {
     control::UserInfo user = kAdmin;
 };
 
-client::Request request(std::string method, std::string path, std::string_view body = {}, std::string type = "application/json") {
+client::Request request(std::string method, std::string path, std::string_view body = {},
+                        std::string type = "application/json") {
     client::Request request;
     request.method = std::move(method);
     request.path = std::move(path);
@@ -40,10 +41,11 @@ client::Request request(std::string method, std::string path, std::string_view b
 }
 
 std::string deployment(int number, int replicas = 3) {
-    return fmt::format(R"({{"apiVersion":"apps/v1","kind":"Deployment","metadata":{{"name":"web-{}","labels":{{"app":"web"}}}},"spec":{{"replicas":{},
+    return fmt::format(
+        R"({{"apiVersion":"apps/v1","kind":"Deployment","metadata":{{"name":"web-{}","labels":{{"app":"web"}}}},"spec":{{"replicas":{},
       "selector":{{"matchLabels":{{"app":"web"}}}},"template":{{"metadata":{{"labels":{{"app":"web"}}}},"spec":{{"containers":[
       {{"name":"main","image":"nginx:1","ports":[{{"containerPort":80}}],"resources":{{"requests":{{"cpu":"1","memory":"1Gi"}}}}}}]}}}}}}}})",
-                       number, replicas);
+        number, replicas);
 }
 
 void get(benchmark::State& state) {
@@ -60,12 +62,14 @@ BENCHMARK(get);
 void get_by_role(benchmark::State& state) {
     World world;
     world.send(request("POST", kDeployments, deployment(0)));
-    world.send(request("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-                       R"({"metadata":{"name":"b"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"cluster-admin"},
+    world.send(request(
+        "POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+        R"({"metadata":{"name":"b"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"cluster-admin"},
                            "subjects":[{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"bob"}]})"));
     world.user = {"bob", {"system:authenticated"}, {}};
     for (auto _ : state) {
-        if (world.send(request("GET", std::string(kDeployments) + "/web-0")).status != 200) state.SkipWithError("get failed");
+        if (world.send(request("GET", std::string(kDeployments) + "/web-0")).status != 200)
+            state.SkipWithError("get failed");
     }
 }
 BENCHMARK(get_by_role);
@@ -74,7 +78,8 @@ void create(benchmark::State& state) {
     World world;
     int number = 0;
     for (auto _ : state) {
-        if (world.send(request("POST", kDeployments, deployment(++number))).status != 201) state.SkipWithError("create failed");
+        if (world.send(request("POST", kDeployments, deployment(++number))).status != 201)
+            state.SkipWithError("create failed");
     }
 }
 BENCHMARK(create);
@@ -85,7 +90,8 @@ void patch(benchmark::State& state) {
     int replicas = 0;
     for (auto _ : state) {
         auto const body = fmt::format(R"({{"spec":{{"replicas":{}}}}})", ++replicas % 100);
-        if (world.send(request("PATCH", std::string(kDeployments) + "/web-0", body, "application/merge-patch+json")).status != 200) {
+        if (world.send(request("PATCH", std::string(kDeployments) + "/web-0", body, "application/merge-patch+json"))
+                .status != 200) {
             state.SkipWithError("patch failed");
         }
     }
@@ -96,9 +102,11 @@ void apply(benchmark::State& state) {
     World world;
     int replicas = 0;
     for (auto _ : state) {
-        client::Request change = request("PATCH", std::string(kDeployments) + "/web-0", deployment(0, ++replicas % 100), "application/apply-patch+yaml");
+        client::Request change = request("PATCH", std::string(kDeployments) + "/web-0", deployment(0, ++replicas % 100),
+                                         "application/apply-patch+yaml");
         change.query.emplace_back("fieldManager", "bench");
-        if (int const status = world.send(std::move(change)).status; status != 200 && status != 201) state.SkipWithError("apply failed");
+        if (int const status = world.send(std::move(change)).status; status != 200 && status != 201)
+            state.SkipWithError("apply failed");
     }
 }
 BENCHMARK(apply);
@@ -114,5 +122,5 @@ void list(benchmark::State& state) {
 }
 BENCHMARK(list);
 
-}  // namespace
-}  // namespace aviary::apiserver
+}   // namespace
+}   // namespace aviary::apiserver

@@ -22,7 +22,6 @@ constexpr std::string_view content_type(PatchType type) {
     return "application/apply-patch+yaml";
 }
 
-
 void add(NameValues& query, std::string_view name, std::string const& value) {
     if (!value.empty()) query.emplace_back(name, value);
 }
@@ -31,7 +30,7 @@ meta::ObjectKey key_of(json::Value const& object) {
     return {object.at({"metadata", "namespace"}).string(), object.at({"metadata", "name"}).string()};
 }
 
-}  // namespace
+}   // namespace
 
 std::string_view Request::query_value(std::string_view name) const {
     for (auto const& [key, value] : query) {
@@ -54,8 +53,10 @@ std::string_view Request::header(std::string_view name) const {
     return {};
 }
 
-std::string resource_path(meta::GroupVersionResource const& resource, std::string_view ns, std::string_view name, std::string_view subresource) {
-    std::string path = resource.group.empty() ? "/api/" + resource.version : "/apis/" + resource.group + "/" + resource.version;
+std::string resource_path(meta::GroupVersionResource const& resource, std::string_view ns, std::string_view name,
+                          std::string_view subresource) {
+    std::string path =
+        resource.group.empty() ? "/api/" + resource.version : "/apis/" + resource.group + "/" + resource.version;
     if (!ns.empty()) path += "/namespaces/" + percent_encode(ns);
     path += "/" + resource.resource;
     if (!name.empty()) path += "/" + percent_encode(name);
@@ -63,7 +64,8 @@ std::string resource_path(meta::GroupVersionResource const& resource, std::strin
     return path;
 }
 
-Client::Client(std::shared_ptr<Transport> transport, std::string name) : transport_(std::move(transport)), name_(std::move(name)) {}
+Client::Client(std::shared_ptr<Transport> transport, std::string name)
+    : transport_(std::move(transport)), name_(std::move(name)) {}
 
 Client Client::named(std::string name) const {
     Client copy = *this;
@@ -115,7 +117,8 @@ Task<Result<std::unique_ptr<WatchStream>>> Client::watch(Context ctx, Resource r
     add(request.query, "fieldSelector", options.field_selector);
     add(request.query, "resourceVersion", options.resource_version);
     if (options.bookmarks) request.query.emplace_back("allowWatchBookmarks", "true");
-    if (options.timeout_seconds > 0) request.query.emplace_back("timeoutSeconds", std::to_string(options.timeout_seconds));
+    if (options.timeout_seconds > 0)
+        request.query.emplace_back("timeoutSeconds", std::to_string(options.timeout_seconds));
     CO_TRY_ASSIGN(Response response, co_await raw(ctx, std::move(request)));
     if (!response.watch) co_return fail(ErrorCode::kInternal, "the server answered a watch without a stream");
     co_return std::move(response.watch);
@@ -123,8 +126,8 @@ Task<Result<std::unique_ptr<WatchStream>>> Client::watch(Context ctx, Resource r
 
 namespace {
 
-Request write_request(std::string method, std::string path, std::string_view type, json::Value const& body, WriteOptions const& options,
-                      std::string const& manager) {
+Request write_request(std::string method, std::string path, std::string_view type, json::Value const& body,
+                      WriteOptions const& options, std::string const& manager) {
     Request request;
     request.method = std::move(method);
     request.path = std::move(path);
@@ -136,32 +139,39 @@ Request write_request(std::string method, std::string path, std::string_view typ
     return request;
 }
 
-}  // namespace
+}   // namespace
 
 Task<Result<json::Doc>> Client::create(Context ctx, Resource resource, json::Value object, WriteOptions options) const {
     Key const key = key_of(object);
     // A sub-resource is created on its object; an object in its collection.
-    std::string const path = options.subresource.empty() ? resource_path(resource, key.ns) : resource_path(resource, key.ns, key.name, options.subresource);
-    CO_TRY_ASSIGN(Response response, co_await raw(ctx, write_request("POST", path, "application/json", object, options, name_)));
+    std::string const path = options.subresource.empty()
+                                 ? resource_path(resource, key.ns)
+                                 : resource_path(resource, key.ns, key.name, options.subresource);
+    CO_TRY_ASSIGN(Response response,
+                  co_await raw(ctx, write_request("POST", path, "application/json", object, options, name_)));
     co_return response.body;
 }
 
 Task<Result<json::Doc>> Client::update(Context ctx, Resource resource, json::Value object, WriteOptions options) const {
     Key const key = key_of(object);
     std::string const path = resource_path(resource, key.ns, key.name, options.subresource);
-    CO_TRY_ASSIGN(Response response, co_await raw(ctx, write_request("PUT", path, "application/json", object, options, name_)));
+    CO_TRY_ASSIGN(Response response,
+                  co_await raw(ctx, write_request("PUT", path, "application/json", object, options, name_)));
     co_return response.body;
 }
 
-Task<Result<json::Doc>> Client::patch(Context ctx, Resource resource, Key key, PatchType type, json::Value body, WriteOptions options) const {
+Task<Result<json::Doc>> Client::patch(Context ctx, Resource resource, Key key, PatchType type, json::Value body,
+                                      WriteOptions options) const {
     std::string const path = resource_path(resource, key.ns, key.name, options.subresource);
-    CO_TRY_ASSIGN(Response response, co_await raw(ctx, write_request("PATCH", path, content_type(type), body, options, name_)));
+    CO_TRY_ASSIGN(Response response,
+                  co_await raw(ctx, write_request("PATCH", path, content_type(type), body, options, name_)));
     co_return response.body;
 }
 
 Task<Result<json::Doc>> Client::apply(Context ctx, Resource resource, json::Value object, WriteOptions options) const {
     Key const key = key_of(object);
-    Result<json::Doc> result = co_await patch(ctx, std::move(resource), key, PatchType::kApply, std::move(object), std::move(options));
+    Result<json::Doc> result =
+        co_await patch(ctx, std::move(resource), key, PatchType::kApply, std::move(object), std::move(options));
     co_return result;
 }
 
@@ -181,4 +191,4 @@ Task<Status> Client::remove(Context ctx, Resource resource, Key key, DeleteOptio
     co_return Status{};
 }
 
-}  // namespace aviary::client
+}   // namespace aviary::client

@@ -1,5 +1,5 @@
-// Client: the verbs of the Kubernetes API over a Transport. Cheap to copy; lives on one loop. Reads go to the server; for
-// cached reads see informer.h.
+// Client: the verbs of the Kubernetes API over a Transport. Cheap to copy; lives on one loop. Reads go to the server;
+// for cached reads see informer.h.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,13 @@
 namespace aviary::client {
 
 struct ListOptions {
-    std::string ns;                 // empty: all namespaces, or a cluster-scoped resource
+    std::string ns;   // empty: all namespaces, or a cluster-scoped resource
     std::string label_selector;
     std::string field_selector;
     std::string resource_version;
     std::string resource_version_match;
     std::string continue_token;
-    std::int64_t limit = 0;         // 0: all
+    std::int64_t limit = 0;   // 0: all
 };
 
 struct WatchOptions {
@@ -35,16 +35,16 @@ struct WatchOptions {
 
 // For every write. Field manager empty: the client's.
 struct WriteOptions {
-    std::string subresource;        // "status", "scale"
+    std::string subresource;   // "status", "scale"
     std::string field_manager;
     bool dry_run = false;
-    bool force = false;             // apply only: take fields from other managers
+    bool force = false;   // apply only: take fields from other managers
 };
 
 struct DeleteOptions {
-    std::string uid;                // preconditions; empty: none
+    std::string uid;   // preconditions; empty: none
     std::string resource_version;
-    std::string propagation_policy; // Background, Foreground, Orphan; empty: the server's default
+    std::string propagation_policy;   // Background, Foreground, Orphan; empty: the server's default
     std::optional<std::int64_t> grace_period_seconds;
     bool dry_run = false;
 };
@@ -57,7 +57,7 @@ public:
     Client(std::shared_ptr<Transport> transport, std::string name);
 
     using Resource = meta::GroupVersionResource;
-    using Key = meta::ObjectKey;    // an empty namespace for cluster-scoped resources
+    using Key = meta::ObjectKey;   // an empty namespace for cluster-scoped resources
 
     Task<Result<json::Doc>> get(Context ctx, Resource resource, Key key, std::string subresource = {}) const;
     // The whole list document: items, metadata.resourceVersion, metadata.continue.
@@ -76,7 +76,8 @@ public:
     Client named(std::string name) const;
     Client impersonating(std::string user, std::vector<std::string> groups, NameValues extra = {}) const;
 
-    // For anything the verbs above do not say; a refusal becomes an Error with the server's message, causes and retry time.
+    // For anything the verbs above do not say; a refusal becomes an Error with the server's message, causes and retry
+    // time.
     Task<Result<Response>> raw(Context ctx, Request request) const;
 
     std::string const& name() const { return name_; }
@@ -92,4 +93,4 @@ private:
 std::string resource_path(meta::GroupVersionResource const& resource, std::string_view ns, std::string_view name = {},
                           std::string_view subresource = {});
 
-}  // namespace aviary::client
+}   // namespace aviary::client

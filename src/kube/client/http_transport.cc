@@ -76,12 +76,14 @@ private:
     std::string token_;
 };
 
-}  // namespace
+}   // namespace
 
 Result<std::shared_ptr<Transport>> http_transport(async::AsioExecutor& executor, ServerAccess const& access) {
     std::string_view url = access.url;
     bool const secure = url.starts_with("https://");
-    if (!secure && !url.starts_with("http://")) return fail(ErrorCode::kInvalid, fmt::format("server \"{}\" of context \"{}\" is no http(s) address", access.url, access.context));
+    if (!secure && !url.starts_with("http://"))
+        return fail(ErrorCode::kInvalid,
+                    fmt::format("server \"{}\" of context \"{}\" is no http(s) address", access.url, access.context));
     url.remove_prefix(secure ? 8 : 7);
     std::size_t const slash = url.find('/');
     std::string prefix = slash == std::string_view::npos ? "" : std::string(url.substr(slash));
@@ -93,11 +95,14 @@ Result<std::shared_ptr<Transport>> http_transport(async::AsioExecutor& executor,
     options.port = secure ? 443 : 80;
     if (colon != std::string_view::npos) {
         auto const port = parse_int(authority.substr(colon + 1));
-        if (!port || *port < 1 || *port > 65535) return fail(ErrorCode::kInvalid, fmt::format("server \"{}\" has no valid port", access.url));
+        if (!port || *port < 1 || *port > 65535)
+            return fail(ErrorCode::kInvalid, fmt::format("server \"{}\" has no valid port", access.url));
         options.port = static_cast<std::uint16_t>(*port);
     }
-    if (secure) options.tls = TRY(net::TlsClient::create(access.authority, access.certificate, access.key, access.insecure));
-    return std::shared_ptr<Transport>(std::make_shared<HttpTransport>(executor, std::move(options), std::move(prefix), access.token));
+    if (secure)
+        options.tls = TRY(net::TlsClient::create(access.authority, access.certificate, access.key, access.insecure));
+    return std::shared_ptr<Transport>(
+        std::make_shared<HttpTransport>(executor, std::move(options), std::move(prefix), access.token));
 }
 
-}  // namespace aviary::client
+}   // namespace aviary::client

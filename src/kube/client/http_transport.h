@@ -12,4 +12,4 @@ namespace aviary::client {
 // Errors name what is wrong with the address or the credentials.
 Result<std::shared_ptr<Transport>> http_transport(async::AsioExecutor& executor, ServerAccess const& access);
 
-}  // namespace aviary::client
+}   // namespace aviary::client

@@ -14,7 +14,7 @@ constexpr std::int64_t kPageSize = 500;
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(200);
 constexpr Duration kLastBackoff = std::chrono::seconds(30);
 
-}  // namespace
+}   // namespace
 
 bool reached(std::string_view left, std::string_view right) {
     auto const strip = [](std::string_view text) {
@@ -89,7 +89,8 @@ struct Informer::Impl {
     Task<Status> list(Context ctx) {
         std::set<meta::ObjectKey> seen;
         std::string list_version;
-        ListOptions page{.ns = options.ns, .label_selector = options.label_selector, .field_selector = options.field_selector};
+        ListOptions page{
+            .ns = options.ns, .label_selector = options.label_selector, .field_selector = options.field_selector};
         page.limit = kPageSize;
         std::vector<json::Doc> items;
         do {
@@ -125,11 +126,13 @@ struct Informer::Impl {
     }
 
     static Error meta_error(json::Doc const& status) {
-        return Error(error_code_from(status["reason"].as_string(), static_cast<int>(status["code"].as_int())), status["message"].string());
+        return Error(error_code_from(status["reason"].as_string(), static_cast<int>(status["code"].as_int())),
+                     status["message"].string());
     }
 
     Task<Status> watch(Context ctx) {
-        WatchOptions watching{.ns = options.ns, .label_selector = options.label_selector, .field_selector = options.field_selector};
+        WatchOptions watching{
+            .ns = options.ns, .label_selector = options.label_selector, .field_selector = options.field_selector};
         watching.resource_version = version;
         // Between five and ten minutes, as client-go: servers shed watches evenly.
         watching.timeout_seconds = 300 + static_cast<std::int64_t>(ctx.random().below(300));
@@ -138,7 +141,8 @@ struct Informer::Impl {
         contact = ctx.monotonic();
         while (true) {
             // Bookmarks come every minute: silence for longer than the watch may last is a dead connection.
-            CO_TRY_ASSIGN(std::optional<json::Doc> event, co_await stream->next(ctx.with_timeout(std::chrono::seconds(watching.timeout_seconds + 30))));
+            CO_TRY_ASSIGN(std::optional<json::Doc> event,
+                          co_await stream->next(ctx.with_timeout(std::chrono::seconds(watching.timeout_seconds + 30))));
             if (!event) co_return Status{};
             contact = ctx.monotonic();
             CO_TRY(take(*event));
@@ -164,9 +168,12 @@ struct Informer::Impl {
             if (outcome.error().is(ErrorCode::kCancelled) && ctx.stop().stop_requested()) co_return;
             error = outcome.error();
             progress.notify();
-            Duration const jittered = backoff / 2 + Duration(static_cast<Duration::rep>(ctx.random().unit() * static_cast<double>(backoff.count())));
+            Duration const jittered =
+                backoff / 2 +
+                Duration(static_cast<Duration::rep>(ctx.random().unit() * static_cast<double>(backoff.count())));
             backoff = std::min(backoff * 2, kLastBackoff);
-            Duration const after = outcome.error().retry_after() ? std::max<Duration>(jittered, *outcome.error().retry_after()) : jittered;
+            Duration const after =
+                outcome.error().retry_after() ? std::max<Duration>(jittered, *outcome.error().retry_after()) : jittered;
             (void)co_await async::sleep_for(ctx, after);
         }
     }
@@ -219,7 +226,8 @@ std::map<meta::ObjectKey, json::Doc> const& Informer::objects() const { return i
 
 std::vector<json::Doc> Informer::list(std::string_view ns) const {
     std::vector<json::Doc> result;
-    for (auto each = impl_->objects.lower_bound({std::string(ns), ""}); each != impl_->objects.end() && each->first.ns == ns; ++each) {
+    for (auto each = impl_->objects.lower_bound({std::string(ns), ""});
+         each != impl_->objects.end() && each->first.ns == ns; ++each) {
         result.push_back(each->second);
     }
     return result;
@@ -235,4 +243,4 @@ std::vector<json::Doc> Informer::by_index(std::string_view index, std::string_vi
     return result;
 }
 
-}  // namespace aviary::client
+}   // namespace aviary::client

@@ -1,5 +1,6 @@
-// Informer: a local, current copy of one resource (list + watch with bookmarks; resumed by resourceVersion, relisted after
-// 410 with jitter), and the changes as they come. One per resource and selector, shared by whoever asks. Lives on one loop.
+// Informer: a local, current copy of one resource (list + watch with bookmarks; resumed by resourceVersion, relisted
+// after 410 with jitter), and the changes as they come. One per resource and selector, shared by whoever asks. Lives on
+// one loop.
 #pragma once
 
 #include <functional>
@@ -42,7 +43,8 @@ public:
     Informer(Informer const&) = delete;
     Informer& operator=(Informer const&) = delete;
 
-    // Before run(): handlers see every change, the first list included. They must be quick (mark a key dirty) and not re-enter.
+    // Before run(): handlers see every change, the first list included. They must be quick (mark a key dirty) and not
+    // re-enter.
     void on_change(Handler handler);
     void add_index(std::string name, IndexFunction function);
 
@@ -71,7 +73,8 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-// Whether resource version `left` is at least `right`; both are decimal numbers, as every API server in use writes them.
+// Whether resource version `left` is at least `right`; both are decimal numbers, as every API server in use writes
+// them.
 bool reached(std::string_view left, std::string_view right);
 
-}  // namespace aviary::client
+}   // namespace aviary::client

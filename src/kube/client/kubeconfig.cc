@@ -31,7 +31,8 @@ Result<std::string> read_file(std::string const& path) {
 }
 
 // Inline base64, or a file beside the kubeconfig.
-Result<std::string> pem(Value const& entry, char const* data_field, char const* file_field, std::filesystem::path const& folder) {
+Result<std::string> pem(Value const& entry, char const* data_field, char const* file_field,
+                        std::filesystem::path const& folder) {
     if (auto const data = entry[data_field].as_string(); !data.empty()) {
         auto decoded = base64_decode(data);
         if (!decoded) return fail(ErrorCode::kInvalid, fmt::format("{} is not base64", data_field));
@@ -61,7 +62,7 @@ std::vector<std::string> files(std::string const& path) {
     return {fmt::format("{}/.kube/config", home != nullptr ? home : "")};
 }
 
-}  // namespace
+}   // namespace
 
 Result<ServerAccess> load_kubeconfig(std::string path, std::string context) {
     std::optional<Error> problem;
@@ -83,7 +84,9 @@ Result<ServerAccess> load_kubeconfig(std::string path, std::string context) {
         Value const& cluster = named((*parsed)["clusters"], entry["cluster"].as_string(), "cluster");
         Value const& user = named((*parsed)["users"], entry["user"].as_string(), "user");
         if (user.contains("exec") || user.contains("auth-provider")) {
-            return fail(ErrorCode::kUnsupported, fmt::format("{}: user \"{}\" uses a credential plugin, which is not supported yet", file, entry["user"].as_string()));
+            return fail(ErrorCode::kUnsupported,
+                        fmt::format("{}: user \"{}\" uses a credential plugin, which is not supported yet", file,
+                                    entry["user"].as_string()));
         }
         ServerAccess access;
         access.context = wanted;
@@ -94,10 +97,12 @@ Result<ServerAccess> load_kubeconfig(std::string path, std::string context) {
         access.authority = TRY(pem(cluster, "certificate-authority-data", "certificate-authority", folder));
         access.certificate = TRY(pem(user, "client-certificate-data", "client-certificate", folder));
         access.key = TRY(pem(user, "client-key-data", "client-key", folder));
-        if (access.url.empty()) return fail(ErrorCode::kInvalid, fmt::format("{}: context \"{}\" has no server", file, wanted));
+        if (access.url.empty())
+            return fail(ErrorCode::kInvalid, fmt::format("{}: context \"{}\" has no server", file, wanted));
         return access;
     }
-    return std::unexpected(problem ? problem->context("reading the kubeconfig") : Error(ErrorCode::kNotFound, "no kubeconfig"));
+    return std::unexpected(problem ? problem->context("reading the kubeconfig")
+                                   : Error(ErrorCode::kNotFound, "no kubeconfig"));
 }
 
 Status write_private_file(std::string const& path, std::string const& text) {
@@ -119,16 +124,23 @@ Status write_private_file(std::string const& path, std::string const& text) {
     return {};
 }
 
-Status write_kubeconfig(std::string const& path, std::vector<NamedServer> const& servers, std::string const& user, std::string const& authority,
-                        std::string const& certificate, std::string const& key) {
+Status write_kubeconfig(std::string const& path, std::vector<NamedServer> const& servers, std::string const& user,
+                        std::string const& authority, std::string const& certificate, std::string const& key) {
     Value config{json::Object{{"apiVersion", "v1"}, {"kind", "Config"}, {"preferences", json::Object()}}};
     for (NamedServer const& server : servers) {
-        config["clusters"].push_back(json::Object{{"name", server.context}, {"cluster", json::Object{{"server", server.url}, {"certificate-authority-data", base64_encode(authority)}}}});
-        config["contexts"].push_back(json::Object{{"name", server.context}, {"context", json::Object{{"cluster", server.context}, {"user", user}}}});
+        config["clusters"].push_back(json::Object{
+            {"name", server.context},
+            {"cluster",
+             json::Object{{"server", server.url}, {"certificate-authority-data", base64_encode(authority)}}}});
+        config["contexts"].push_back(json::Object{
+            {"name", server.context}, {"context", json::Object{{"cluster", server.context}, {"user", user}}}});
     }
-    config["users"].push_back(json::Object{{"name", user}, {"user", json::Object{{"client-certificate-data", base64_encode(certificate)}, {"client-key-data", base64_encode(key)}}}});
+    config["users"].push_back(
+        json::Object{{"name", user},
+                     {"user", json::Object{{"client-certificate-data", base64_encode(certificate)},
+                                           {"client-key-data", base64_encode(key)}}}});
     config["current-context"] = servers.empty() ? "" : servers.front().context;
     return write_private_file(path, yaml::write(config));
 }
 
-}  // namespace aviary::client
+}   // namespace aviary::client

@@ -11,25 +11,26 @@ namespace aviary::client {
 // One context, with credentials as PEM text.
 struct ServerAccess {
     std::string context;
-    std::string url;                 // https://127.0.0.1:7443/clusters/beijing
-    std::string authority;           // empty: the system's
-    std::string certificate, key;    // client certificate
+    std::string url;                // https://127.0.0.1:7443/clusters/beijing
+    std::string authority;          // empty: the system's
+    std::string certificate, key;   // client certificate
     std::string token;
-    std::string ns;                  // the context's namespace; empty: default
+    std::string ns;   // the context's namespace; empty: default
     bool insecure = false;
 };
 
-// From `path`, or $KUBECONFIG, or ~/.kube/config. An empty context is the current one. Errors say which file and what is missing.
+// From `path`, or $KUBECONFIG, or ~/.kube/config. An empty context is the current one. Errors say which file and what
+// is missing.
 Result<ServerAccess> load_kubeconfig(std::string path, std::string context);
 
 // Writes a file (0600) whose contexts all share one authority and credential; the first is current.
 struct NamedServer {
     std::string context, url;
 };
-Status write_kubeconfig(std::string const& path, std::vector<NamedServer> const& servers, std::string const& user, std::string const& authority,
-                        std::string const& certificate, std::string const& key);
+Status write_kubeconfig(std::string const& path, std::vector<NamedServer> const& servers, std::string const& user,
+                        std::string const& authority, std::string const& certificate, std::string const& key);
 
 // Replaces the file at once, readable by the owner alone.
 Status write_private_file(std::string const& path, std::string const& text);
 
-}  // namespace aviary::client
+}   // namespace aviary::client

@@ -1,6 +1,6 @@
-// Transport carries API requests to one API server: over HTTP, or in the same process to the embedded server's handlers. Both
-// authenticate, authorise, admit and count; both complete on a later turn of the loop. One Transport stands for one
-// credential at one API root (a logical cluster). Lives on one loop.
+// Transport carries API requests to one API server: over HTTP, or in the same process to the embedded server's
+// handlers. Both authenticate, authorise, admit and count; both complete on a later turn of the loop. One Transport
+// stands for one credential at one API root (a logical cluster). Lives on one loop.
 #pragma once
 
 #include <memory>
@@ -22,8 +22,8 @@ using NameValues = std::vector<std::pair<std::string, std::string>>;
 struct Request {
     std::string method = "GET";
     std::string path;
-    NameValues query;      // decoded
-    NameValues headers;    // beyond those below: Impersonate-User, User-Agent …
+    NameValues query;           // decoded
+    NameValues headers;         // beyond those below: Impersonate-User, User-Agent …
     std::string content_type;   // of the body; empty when there is none
     std::string accept;         // empty: application/json
     json::Doc body;             // a JSON body, already parsed: never serialised in process
@@ -31,23 +31,24 @@ struct Request {
 
     std::string_view query_value(std::string_view name) const;   // empty when absent
     bool has_query(std::string_view name) const;
-    std::string_view header(std::string_view name) const;        // names ignore case
+    std::string_view header(std::string_view name) const;   // names ignore case
 };
 
 // The events of a watch: documents {"type": "ADDED", "object": {…}}.
 class WatchStream {
 public:
     virtual ~WatchStream() = default;
-    // The next event; empty when the server ended the watch in good order. Cancelled and Timeout leave the stream usable.
+    // The next event; empty when the server ended the watch in good order. Cancelled and Timeout leave the stream
+    // usable.
     virtual Task<Result<std::optional<json::Doc>>> next(Context ctx) = 0;
 };
 
 struct Response {
     int status = 200;
-    NameValues headers;         // Warning, Retry-After …
+    NameValues headers;   // Warning, Retry-After …
     std::string content_type = "application/json";
-    json::Doc body;             // when JSON
-    std::string raw_body;       // otherwise (protobuf OpenAPI, metrics, plain text)
+    json::Doc body;                       // when JSON
+    std::string raw_body;                 // otherwise (protobuf OpenAPI, metrics, plain text)
     std::unique_ptr<WatchStream> watch;   // when the request was a watch and the status is 200
 
     bool ok() const { return status >= 200 && status < 300; }
@@ -56,9 +57,9 @@ struct Response {
 class Transport {
 public:
     virtual ~Transport() = default;
-    // Any answer of the server is a Response, also a refusal; an Error means that none came (Unavailable, Timeout, Cancelled):
-    // the request may have been carried out.
+    // Any answer of the server is a Response, also a refusal; an Error means that none came (Unavailable, Timeout,
+    // Cancelled): the request may have been carried out.
     virtual Task<Result<Response>> send(Context ctx, Request request) = 0;
 };
 
-}  // namespace aviary::client
+}   // namespace aviary::client

@@ -6,4 +6,4 @@ Task<Status> Admission::mutate(Context, AdmissionRequest&) { co_return Status{};
 
 Task<Status> Admission::validate(Context, AdmissionRequest const&) { co_return Status{}; }
 
-}  // namespace aviary::control
+}   // namespace aviary::control

@@ -1,5 +1,5 @@
-// Admission: what looks at a write before it is stored. The same function runs inside the embedded API server and behind a
-// webhook; neither knows which. Lives on the loop of whoever hosts it.
+// Admission: what looks at a write before it is stored. The same function runs inside the embedded API server and
+// behind a webhook; neither knows which. Lives on the loop of whoever hosts it.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@
 namespace aviary::control {
 
 struct UserInfo {
-    std::string name;                      // "system:anonymous", "alice" …
+    std::string name;   // "system:anonymous", "alice" …
     std::vector<std::string> groups;
     client::NameValues extra;
 };
@@ -27,10 +27,10 @@ struct AdmissionRequest {
     Operation operation = Operation::kCreate;
     meta::GroupVersionResource resource;
     std::string kind;
-    std::string subresource;     // empty for the main resource
+    std::string subresource;   // empty for the main resource
     meta::ObjectKey key;
-    json::Value object;          // as it would be stored; null for deletions; mutate() may change it
-    json::Doc old_object;        // absent for creations
+    json::Value object;     // as it would be stored; null for deletions; mutate() may change it
+    json::Doc old_object;   // absent for creations
     UserInfo user;
     bool dry_run = false;
     std::vector<std::string> warnings;   // sent to the client
@@ -47,4 +47,4 @@ public:
     virtual Task<Status> validate(Context ctx, AdmissionRequest const& request);
 };
 
-}  // namespace aviary::control
+}   // namespace aviary::control

@@ -1,4 +1,5 @@
-// Who may do what: asked by the API server for every request, and by admission for verbs that no request carries ("approve").
+// Who may do what: asked by the API server for every request, and by admission for verbs that no request carries
+// ("approve").
 #pragma once
 
 #include <string>
@@ -23,4 +24,4 @@ public:
 // The refusal, in Kubernetes' words: decisions.fleet.aviary.dev "x" is forbidden: User "guest" cannot create resource …
 Error forbidden(UserInfo const& user, Attributes const& attributes);
 
-}  // namespace aviary::control
+}   // namespace aviary::control

@@ -17,30 +17,31 @@ namespace {
 struct KeyState {
     bool queued = false;
     bool running = false;
-    bool again = false;              // marked dirty while running
+    bool again = false;   // marked dirty while running
     int failures = 0;
     async::Executor::TimerId timer = 0;
-    std::optional<Time> due;         // of the timer
+    std::optional<Time> due;   // of the timer
     std::vector<Wait> waits;
     std::optional<Error> error;
 
     bool idle() const { return !queued && !running && timer == 0 && waits.empty() && !error; }
 };
 
-}  // namespace
+}   // namespace
 
 struct Controller::Impl {
-    Impl(ControllerOptions options, std::unique_ptr<Reconciler> reconciler) : options(std::move(options)), reconciler(std::move(reconciler)) {}
+    Impl(ControllerOptions options, std::unique_ptr<Reconciler> reconciler)
+        : options(std::move(options)), reconciler(std::move(reconciler)) {}
 
     ControllerOptions options;
     std::unique_ptr<Reconciler> reconciler;
     std::map<Key, KeyState> keys;
     std::deque<Key> queue;
     int running = 0;
-    async::Event work;                       // something is queued, or a worker has ended
+    async::Event work;   // something is queued, or a worker has ended
     std::map<std::pair<std::string, meta::GroupVersionResource>, client::Informer*> informers;   // by part and resource
     std::vector<client::Informer*> all_informers;
-    std::optional<Context> ctx;              // while running
+    std::optional<Context> ctx;   // while running
     EventRecorder events;
 
     void enqueue(Key const& key) {
@@ -130,14 +131,20 @@ struct Controller::Impl {
             ++state.failures;
             if (!outcome.error().is(ErrorCode::kCancelled)) {
                 if (conflict) {
-                    task.log().debug("deciding again", {{"controller", options.name}, {"key", key.object.to_string()}, {"because", outcome.error().message()}});
+                    task.log().debug("deciding again", {{"controller", options.name},
+                                                        {"key", key.object.to_string()},
+                                                        {"because", outcome.error().message()}});
                 } else {
-                    task.log().warning("write failed", {{"controller", options.name}, {"part", key.part}, {"key", key.object.to_string()}, {"error", outcome.error().message()}});
+                    task.log().warning("write failed", {{"controller", options.name},
+                                                        {"part", key.part},
+                                                        {"key", key.object.to_string()},
+                                                        {"error", outcome.error().message()}});
                 }
             }
             Duration delay = options.backoff_first * (1LL << std::min(state.failures - 1, 20));
             delay = std::min(delay, options.backoff_last);
-            delay = delay / 2 + Duration(static_cast<Duration::rep>(task.random().unit() * static_cast<double>(delay.count()) / 2));
+            delay = delay / 2 +
+                    Duration(static_cast<Duration::rep>(task.random().unit() * static_cast<double>(delay.count()) / 2));
             if (auto const after = outcome.error().retry_after()) delay = std::max<Duration>(delay, *after);
             enqueue_after(key, delay);
             return;
@@ -187,7 +194,8 @@ void Controller::enqueue_at(Key key, Time when) {
     if (impl_->ctx) impl_->enqueue_after(key, std::max(when - impl_->ctx->now(), Duration(0)));
 }
 
-void Controller::watch(client::Informer& informer, std::function<std::vector<Key>(json::Doc const&)> keys, std::string part) {
+void Controller::watch(client::Informer& informer, std::function<std::vector<Key>(json::Doc const&)> keys,
+                       std::string part) {
     impl_->informers[{std::move(part), informer.resource()}] = &informer;
     impl_->all_informers.push_back(&informer);
     informer.on_change([this, keys = std::move(keys)](client::Change const& change) {
@@ -214,4 +222,4 @@ std::optional<Error> Controller::last_error(Key const& key) const {
 
 bool Controller::idle() const { return impl_->queue.empty() && impl_->running == 0; }
 
-}  // namespace aviary::control
+}   // namespace aviary::control

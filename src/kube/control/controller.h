@@ -1,5 +1,5 @@
-// The controller framework: a key is marked dirty by informers, observed, decided and acted on; see design notes in README.md.
-// Everything of one Manager lives on one loop.
+// The controller framework: a key is marked dirty by informers, observed, decided and acted on; see design notes in
+// README.md. Everything of one Manager lives on one loop.
 #pragma once
 
 #include <functional>
@@ -42,8 +42,8 @@ struct ControllerOptions {
     Duration read_your_writes_timeout = std::chrono::seconds(10);
 };
 
-// Runs one Reconciler: a de-duplicating queue with backoff and timers; after a plan's writes the key waits until the informers
-// of the written resources have reached the answered resource versions.
+// Runs one Reconciler: a de-duplicating queue with backoff and timers; after a plan's writes the key waits until the
+// informers of the written resources have reached the answered resource versions.
 class Controller {
 public:
     Controller(ControllerOptions options, std::unique_ptr<Reconciler> reconciler);
@@ -55,9 +55,10 @@ public:
     void enqueue(Key key);
     void enqueue_at(Key key, Time when);
 
-    // Changes of the informer's objects mark keys dirty; `keys` maps an object (before and after) to keys. The informer also
-    // serves read-your-writes for its resource (of that part, when several clusters have the same resource).
-    void watch(client::Informer& informer, std::function<std::vector<Key>(json::Doc const&)> keys, std::string part = {});
+    // Changes of the informer's objects mark keys dirty; `keys` maps an object (before and after) to keys. The informer
+    // also serves read-your-writes for its resource (of that part, when several clusters have the same resource).
+    void watch(client::Informer& informer, std::function<std::vector<Key>(json::Doc const&)> keys,
+               std::string part = {});
 
     // Runs until the context stops, once the watched informers have synced.
     Task<void> run(Context ctx);
@@ -76,4 +77,4 @@ private:
 // Carries out one write and answers the object as stored (absent for deletions).
 Task<Result<json::Doc>> perform(Context ctx, client::Client client, Write write);
 
-}  // namespace aviary::control
+}   // namespace aviary::control

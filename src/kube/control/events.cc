@@ -18,7 +18,7 @@ std::string identity(client::Client const& client, EventNote const& note) {
     return fmt::format("{}/{}/{}/{}", client.name(), note.regarding["uid"].as_string(), note.reason, note.message);
 }
 
-}  // namespace
+}   // namespace
 
 void EventRecorder::start(async::Scope& scope) { scope.spawn(run(scope.context())); }
 
@@ -59,10 +59,12 @@ Task<void> EventRecorder::write(Context ctx, Item item) {
     if (seen.count > 1) {
         std::string const name = seen.name;
         json::Value patch{json::Object{{"count", seen.count}, {"lastTimestamp", format_rfc3339(now)}}};
-        Result<json::Doc> const patched = co_await item.client.patch(ctx, kEvents, {ns, name}, client::PatchType::kMerge, std::move(patch));
+        Result<json::Doc> const patched =
+            co_await item.client.patch(ctx, kEvents, {ns, name}, client::PatchType::kMerge, std::move(patch));
         if (patched || !patched.error().is(ErrorCode::kNotFound)) co_return;
     }
-    std::string const name = fmt::format("{}.{:016x}", regarding["name"].as_string(), fnv1a_64(id) ^ static_cast<std::uint64_t>(now.time_since_epoch().count()));
+    std::string const name = fmt::format("{}.{:016x}", regarding["name"].as_string(),
+                                         fnv1a_64(id) ^ static_cast<std::uint64_t>(now.time_since_epoch().count()));
     seen_[id].name = name;
     json::Value event{json::Object{{"apiVersion", "v1"}, {"kind", "Event"}}};
     event.set({"metadata", "name"}, name);
@@ -83,4 +85,4 @@ Task<void> EventRecorder::write(Context ctx, Item item) {
     }
 }
 
-}  // namespace aviary::control
+}   // namespace aviary::control

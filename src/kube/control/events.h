@@ -1,5 +1,6 @@
-// EventRecorder: writes core/v1 Events behind the controllers' backs: a bounded queue, one task, repeated events counted on one
-// object. An event that cannot be written is dropped and logged: nothing waits for it. Lives on one loop.
+// EventRecorder: writes core/v1 Events behind the controllers' backs: a bounded queue, one task, repeated events
+// counted on one object. An event that cannot be written is dropped and logged: nothing waits for it. Lives on one
+// loop.
 #pragma once
 
 #include <deque>
@@ -17,7 +18,8 @@ class EventRecorder {
 public:
     // Writes until the scope ends.
     void start(async::Scope& scope);
-    // Dropped when the queue is full, or when the same event was recorded within the last seconds (it is counted with the next).
+    // Dropped when the queue is full, or when the same event was recorded within the last seconds (it is counted with
+    // the next).
     void record(Context ctx, client::Client client, std::vector<EventNote> notes);
 
 private:
@@ -38,4 +40,4 @@ private:
     async::Event ready_;
 };
 
-}  // namespace aviary::control
+}   // namespace aviary::control

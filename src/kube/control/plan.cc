@@ -6,4 +6,4 @@ void Plan::requeue_at(Time at, std::string reason) {
     if (!requeue || at < requeue->at) requeue = Requeue{at, std::move(reason)};
 }
 
-}  // namespace aviary::control
+}   // namespace aviary::control

@@ -13,8 +13,8 @@
 
 namespace aviary::control {
 
-// One write, carried out in order. A precondition that does not hold (Conflict, Invalid from a JSON Patch test, NotFound where
-// `ignore_not_found` is off) ends the plan: the key is observed and decided again.
+// One write, carried out in order. A precondition that does not hold (Conflict, Invalid from a JSON Patch test,
+// NotFound where `ignore_not_found` is off) ends the plan: the key is observed and decided again.
 struct Write {
     enum class Verb { kCreate, kUpdate, kJsonPatch, kMergePatch, kStrategicMergePatch, kApply, kDelete };
 
@@ -28,7 +28,7 @@ struct Write {
     bool ignore_not_found = false;        // kDelete
     bool ignore_already_exists = false;   // kCreate of objects with deterministic names
     client::DeleteOptions delete_options;
-    std::string why;                      // for the log, in a few words: "freeze the workload"
+    std::string why;   // for the log, in a few words: "freeze the workload"
 };
 
 // An Event to record; counted and aggregated by the recorder.
@@ -41,7 +41,7 @@ struct EventNote {
 
 // What a key waits for, in the words that `explain` prints. Reason codes are an API (design section 10).
 struct Wait {
-    std::string reason;      // AwaitingApproval, InsufficientGPU …
+    std::string reason;   // AwaitingApproval, InsufficientGPU …
     std::string message;
     std::optional<Time> since;
     std::string ends_when;
@@ -50,7 +50,7 @@ struct Wait {
 
 struct Requeue {
     Time at;
-    std::string reason;      // "pause.duration of step 2"
+    std::string reason;   // "pause.duration of step 2"
 };
 
 struct Plan {
@@ -64,4 +64,4 @@ struct Plan {
     void requeue_at(Time at, std::string reason);
 };
 
-}  // namespace aviary::control
+}   // namespace aviary::control

@@ -14,4 +14,4 @@ std::string api_version(std::string_view group, std::string_view version) {
 
 std::string GroupVersionResource::group_resource() const { return group.empty() ? resource : resource + "." + group; }
 
-}  // namespace aviary::meta
+}   // namespace aviary::meta

@@ -27,11 +27,11 @@ struct GroupVersionResource {
 };
 
 struct ObjectKey {
-    std::string ns;     // empty for cluster-scoped objects
+    std::string ns;   // empty for cluster-scoped objects
     std::string name;
     // "demo/qwen", or "qwen".
     std::string to_string() const { return ns.empty() ? name : ns + "/" + name; }
     auto operator<=>(ObjectKey const&) const = default;
 };
 
-}  // namespace aviary::meta
+}   // namespace aviary::meta

@@ -36,4 +36,4 @@ std::int64_t scaled(json::Doc const& field, std::int64_t total, bool round_up, s
     return other ? other->scaled(total, round_up) : parse_int(fallback).value_or(0);
 }
 
-}  // namespace aviary::meta
+}   // namespace aviary::meta

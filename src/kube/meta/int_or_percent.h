@@ -31,4 +31,4 @@ struct IntOrPercent {
 // The scaled value of a field, or of `fallback` when it is absent or neither.
 std::int64_t scaled(json::Doc const& field, std::int64_t total, bool round_up, std::string_view fallback);
 
-}  // namespace aviary::meta
+}   // namespace aviary::meta

@@ -20,17 +20,20 @@ bool dns_label(std::string_view text) {
 
 bool qualified(std::string_view text) {
     return !text.empty() && letter_or_digit(text.front()) && letter_or_digit(text.back()) &&
-           std::ranges::all_of(text, [](char letter) { return letter_or_digit(letter) || letter == '-' || letter == '_' || letter == '.'; });
+           std::ranges::all_of(text, [](char letter) {
+               return letter_or_digit(letter) || letter == '-' || letter == '_' || letter == '.';
+           });
 }
 
 std::string too_long(std::size_t limit) { return fmt::format("must be no more than {} characters", limit); }
 
-}  // namespace
+}   // namespace
 
 std::optional<std::string> dns1123_label_problem(std::string_view text) {
     if (text.size() > 63) return too_long(63);
     if (dns_label(text)) return std::nullopt;
-    return "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric "
+    return "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and "
+           "end with an alphanumeric "
            "character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 }
 
@@ -38,7 +41,8 @@ std::optional<std::string> dns1123_subdomain_problem(std::string_view text) {
     if (text.size() > 253) return too_long(253);
     auto const labels = split(text, '.');
     if (!text.empty() && std::ranges::all_of(labels, dns_label)) return std::nullopt;
-    return "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an "
+    return "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
+           "start and end with an "
            "alphanumeric character (e.g. 'example.com', regex used for validation is "
            "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 }
@@ -60,16 +64,19 @@ std::optional<std::string> label_key_problem(std::string_view text) {
     if (name.empty()) return "name part must be non-empty";
     if (name.size() > 63) return "name part " + too_long(63);
     if (qualified(name)) return std::nullopt;
-    return "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. "
-           "'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+    return "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+           "alphanumeric character (e.g. "
+           "'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+           "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 }
 
 std::optional<std::string> label_value_problem(std::string_view text) {
     if (text.size() > 63) return too_long(63);
     if (text.empty() || qualified(text)) return std::nullopt;
-    return "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+    return "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must "
+           "start and end with an "
            "alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
            "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 }
 
-}  // namespace aviary::meta
+}   // namespace aviary::meta

@@ -14,4 +14,4 @@ std::optional<std::string> path_segment_problem(std::string_view text);   // RBA
 std::optional<std::string> label_key_problem(std::string_view text);
 std::optional<std::string> label_value_problem(std::string_view text);
 
-}  // namespace aviary::meta
+}   // namespace aviary::meta

@@ -6,15 +6,19 @@ namespace {
 
 json::Doc metadata(json::Doc const& object, std::string_view field) { return object.at({"metadata", field}); }
 
-}  // namespace
+}   // namespace
 
 std::string name(json::Doc const& object) { return metadata(object, "name").string(); }
 std::string ns(json::Doc const& object) { return metadata(object, "namespace").string(); }
 std::string uid(json::Doc const& object) { return metadata(object, "uid").string(); }
 std::string resource_version(json::Doc const& object) { return metadata(object, "resourceVersion").string(); }
 std::int64_t generation(json::Doc const& object) { return metadata(object, "generation").as_int(); }
-std::string label(json::Doc const& object, std::string_view key) { return object.at({"metadata", "labels", key}).string(); }
-std::string annotation(json::Doc const& object, std::string_view key) { return object.at({"metadata", "annotations", key}).string(); }
+std::string label(json::Doc const& object, std::string_view key) {
+    return object.at({"metadata", "labels", key}).string();
+}
+std::string annotation(json::Doc const& object, std::string_view key) {
+    return object.at({"metadata", "annotations", key}).string();
+}
 bool is_deleting(json::Doc const& object) { return metadata(object, "deletionTimestamp").is_string(); }
 
 bool has_finalizer(json::Doc const& object, std::string_view finalizer) {
@@ -31,13 +35,15 @@ GroupVersionKind kind_of(json::Doc const& object) {
     return {std::move(group), std::move(version), object["kind"].string()};
 }
 
-std::optional<Time> created(json::Doc const& object) { return parse_rfc3339(metadata(object, "creationTimestamp").as_string()); }
+std::optional<Time> created(json::Doc const& object) {
+    return parse_rfc3339(metadata(object, "creationTimestamp").as_string());
+}
 
 std::vector<OwnerReference> owners(json::Doc const& object) {
     std::vector<OwnerReference> result;
     for (auto const& [key, owner] : metadata(object, "ownerReferences").elements()) {
-        result.push_back({owner["apiVersion"].string(), owner["kind"].string(), owner["name"].string(), owner["uid"].string(),
-                          owner["controller"].as_bool(), owner["blockOwnerDeletion"].as_bool()});
+        result.push_back({owner["apiVersion"].string(), owner["kind"].string(), owner["name"].string(),
+                          owner["uid"].string(), owner["controller"].as_bool(), owner["blockOwnerDeletion"].as_bool()});
     }
     return result;
 }
@@ -50,7 +56,8 @@ std::optional<OwnerReference> controller_of(json::Doc const& object) {
 }
 
 json::Value to_value(OwnerReference const& owner) {
-    json::Value value{json::Object{{"apiVersion", owner.api_version}, {"kind", owner.kind}, {"name", owner.name}, {"uid", owner.uid}}};
+    json::Value value{json::Object{
+        {"apiVersion", owner.api_version}, {"kind", owner.kind}, {"name", owner.name}, {"uid", owner.uid}}};
     if (owner.controller) value["controller"] = true;
     if (owner.block_owner_deletion) value["blockOwnerDeletion"] = true;
     return value;
@@ -67,7 +74,9 @@ json::Doc condition(json::Doc const& object, std::string_view type) {
     return {};
 }
 
-bool condition_is_true(json::Doc const& object, std::string_view type) { return condition(object, type)["status"].as_string() == "True"; }
+bool condition_is_true(json::Doc const& object, std::string_view type) {
+    return condition(object, type)["status"].as_string() == "True";
+}
 
 bool set_condition(json::Value& conditions, std::string_view type, std::string_view status, std::string_view reason,
                    std::string_view message, Time now, std::int64_t observed_generation) {
@@ -88,4 +97,4 @@ bool set_condition(json::Value& conditions, std::string_view type, std::string_v
     return !(before == *found);
 }
 
-}  // namespace aviary::meta
+}   // namespace aviary::meta

@@ -42,8 +42,9 @@ json::Value controller_reference(json::Doc const& owner);
 // The entry of status.conditions; absent when there is none.
 json::Doc condition(json::Doc const& object, std::string_view type);
 bool condition_is_true(json::Doc const& object, std::string_view type);
-// Sets an entry in a list of metav1.Condition; lastTransitionTime follows changes of status alone. True when it changed.
+// Sets an entry in a list of metav1.Condition; lastTransitionTime follows changes of status alone. True when it
+// changed.
 bool set_condition(json::Value& conditions, std::string_view type, std::string_view status, std::string_view reason,
                    std::string_view message, Time now, std::int64_t observed_generation = 0);
 
-}  // namespace aviary::meta
+}   // namespace aviary::meta

@@ -18,7 +18,8 @@ struct Suffix {
     std::string_view text;
     int exponent;   // of 10, or of 2 for binary ones
 };
-constexpr std::array<Suffix, 10> kDecimal{{{"n", -9}, {"u", -6}, {"m", -3}, {"", 0}, {"k", 3}, {"M", 6}, {"G", 9}, {"T", 12}, {"P", 15}, {"E", 18}}};
+constexpr std::array<Suffix, 10> kDecimal{
+    {{"n", -9}, {"u", -6}, {"m", -3}, {"", 0}, {"k", 3}, {"M", 6}, {"G", 9}, {"T", 12}, {"P", 15}, {"E", 18}}};
 constexpr std::array<Suffix, 6> kBinary{{{"Ki", 10}, {"Mi", 20}, {"Gi", 30}, {"Ti", 40}, {"Pi", 50}, {"Ei", 60}}};
 
 std::int64_t round_up(__int128 nano, __int128 unit) {
@@ -31,11 +32,12 @@ std::string digits(__int128 value) {
     if (value == 0) return "0";
     bool const negative = value < 0;
     std::string text;
-    for (__int128 rest = negative ? -value : value; rest > 0; rest /= 10) text.insert(text.begin(), static_cast<char>('0' + static_cast<int>(rest % 10)));
+    for (__int128 rest = negative ? -value : value; rest > 0; rest /= 10)
+        text.insert(text.begin(), static_cast<char>('0' + static_cast<int>(rest % 10)));
     return negative ? "-" + text : text;
 }
 
-}  // namespace
+}   // namespace
 
 std::optional<Quantity> Quantity::parse(std::string_view text) {
     std::string_view rest = text;
@@ -166,4 +168,4 @@ std::int64_t milli_value(json::Doc const& quantity) {
     return parsed ? parsed->milli_value() : 0;
 }
 
-}  // namespace aviary::meta
+}   // namespace aviary::meta

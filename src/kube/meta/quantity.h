@@ -38,4 +38,4 @@ private:
 // 0 when it is no quantity.
 std::int64_t milli_value(json::Doc const& quantity);
 
-}  // namespace aviary::meta
+}   // namespace aviary::meta

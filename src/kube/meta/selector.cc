@@ -33,7 +33,7 @@ std::vector<std::string_view> requirements_of(std::string_view text) {
     return parts;
 }
 
-}  // namespace
+}   // namespace
 
 Result<LabelSelector> LabelSelector::parse(std::string_view text) {
     LabelSelector selector;
@@ -78,7 +78,8 @@ Result<LabelSelector> LabelSelector::parse(std::string_view text) {
             } else if (rest.starts_with(">") || rest.starts_with("<")) {
                 requirement.op = rest[0] == '>' ? Operator::kGreater : Operator::kLess;
                 rest.remove_prefix(1);
-                if (!parse_int(trim(rest))) return unparsable(text, "for 'Gt', 'Lt' operators, the value must be an integer");
+                if (!parse_int(trim(rest)))
+                    return unparsable(text, "for 'Gt', 'Lt' operators, the value must be an integer");
             } else {
                 return unparsable(text, fmt::format("found '{}'", rest));
             }
@@ -101,7 +102,8 @@ Result<LabelSelector> LabelSelector::from_object(json::Doc const& object) {
     for (auto const& [index, expression] : object["matchExpressions"].elements()) {
         Requirement requirement;
         requirement.key = expression["key"].string();
-        for (auto const& [position, value] : expression["values"].elements()) requirement.values.push_back(value.string());
+        for (auto const& [position, value] : expression["values"].elements())
+            requirement.values.push_back(value.string());
         std::string_view const op = expression["operator"].as_string();
         if (op == "In") {
             requirement.op = Operator::kIn;
@@ -122,7 +124,8 @@ Result<LabelSelector> LabelSelector::from_object(json::Doc const& object) {
 bool LabelSelector::matches_labels(json::Doc const& labels) const {
     return std::ranges::all_of(requirements_, [&](Requirement const& requirement) {
         json::Doc const value = labels[requirement.key];
-        bool const listed = value.exists() && std::ranges::find(requirement.values, value.as_string()) != requirement.values.end();
+        bool const listed =
+            value.exists() && std::ranges::find(requirement.values, value.as_string()) != requirement.values.end();
         switch (requirement.op) {
             case Operator::kIn: return listed;
             case Operator::kNotIn: return !listed;
@@ -166,7 +169,8 @@ Result<FieldSelector> FieldSelector::parse(std::string_view text) {
     for (std::string_view part : split(text, ',')) {
         std::size_t const sign = part.find('=');
         if (sign == std::string_view::npos || sign == 0) {
-            return fail(ErrorCode::kBadRequest, fmt::format("invalid selector: '{}'; can't understand '{}'", text, part));
+            return fail(ErrorCode::kBadRequest,
+                        fmt::format("invalid selector: '{}'; can't understand '{}'", text, part));
         }
         Requirement requirement;
         requirement.equal = part[sign - 1] != '!';
@@ -203,4 +207,4 @@ std::vector<std::string> FieldSelector::fields() const {
     return result;
 }
 
-}  // namespace aviary::meta
+}   // namespace aviary::meta

@@ -50,4 +50,4 @@ private:
     std::vector<Requirement> requirements_;
 };
 
-}  // namespace aviary::meta
+}   // namespace aviary::meta

@@ -5,7 +5,8 @@
 namespace aviary::meta {
 
 json::Value to_status(Error const& error) {
-    json::Value status{json::Object{{"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", json::Object()}, {"status", "Failure"}}};
+    json::Value status{
+        json::Object{{"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", json::Object()}, {"status", "Failure"}}};
     status["message"] = error.message();
     status["reason"] = to_string(error.code());
     json::Value details{json::Object()};
@@ -18,7 +19,8 @@ json::Value to_status(Error const& error) {
         details["causes"].push_back(std::move(entry));
     }
     if (auto const after = error.retry_after()) {
-        details["retryAfterSeconds"] = std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(*after).count());
+        details["retryAfterSeconds"] =
+            std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(*after).count());
     }
     if (details.size() > 0) status["details"] = std::move(details);
     status["code"] = http_status(error.code());
@@ -35,9 +37,11 @@ Error from_status(json::Doc const& status, int http_status) {
         causes.push_back({cause["reason"].string(), cause["field"].string(), cause["message"].string()});
     }
     if (!causes.empty()) error = error.with_causes(std::move(causes));
-    if (details["name"].exists()) error = error.with_object(details["group"].string(), details["kind"].string(), details["name"].string());
-    if (std::int64_t const seconds = details["retryAfterSeconds"].as_int(); seconds > 0) error = error.with_retry_after(std::chrono::seconds(seconds));
+    if (details["name"].exists())
+        error = error.with_object(details["group"].string(), details["kind"].string(), details["name"].string());
+    if (std::int64_t const seconds = details["retryAfterSeconds"].as_int(); seconds > 0)
+        error = error.with_retry_after(std::chrono::seconds(seconds));
     return error;
 }
 
-}  // namespace aviary::meta
+}   // namespace aviary::meta

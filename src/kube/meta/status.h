@@ -11,4 +11,4 @@ json::Value to_status(Error const& error);
 // From the body of a refusal and its HTTP status.
 Error from_status(json::Doc const& status, int http_status);
 
-}  // namespace aviary::meta
+}   // namespace aviary::meta

@@ -32,7 +32,8 @@ struct Entry {
 std::vector<Entry> read_entries(Value const& object) {
     std::vector<Entry> entries;
     for (Value const& each : object.at({"metadata", "managedFields"}).array()) {
-        Entry entry{each["manager"].string(), each["operation"].string(), each["apiVersion"].string(), each["subresource"].string(), each["time"].string(), {}};
+        Entry entry{each["manager"].string(),     each["operation"].string(), each["apiVersion"].string(),
+                    each["subresource"].string(), each["time"].string(),      {}};
         entry.fields = FieldSet::from_json(json::Doc::freeze(each["fieldsV1"]));
         if (!entry.manager.empty() || !entry.fields.empty()) entries.push_back(std::move(entry));
     }
@@ -42,10 +43,13 @@ std::vector<Entry> read_entries(Value const& object) {
 void write_entries(Value& object, std::vector<Entry> entries) {
     std::erase_if(entries, [](Entry const& entry) { return entry.fields.empty(); });
     // Applies first, then updates by time: the order upstream keeps.
-    std::ranges::sort(entries, {}, [](Entry const& entry) { return std::tuple(entry.operation != "Apply", entry.time, entry.manager, entry.api_version, entry.subresource); });
+    std::ranges::sort(entries, {}, [](Entry const& entry) {
+        return std::tuple(entry.operation != "Apply", entry.time, entry.manager, entry.api_version, entry.subresource);
+    });
     Array list;
     for (Entry const& entry : entries) {
-        Value value{json::Object{{"manager", entry.manager}, {"operation", entry.operation}, {"apiVersion", entry.api_version}}};
+        Value value{json::Object{
+            {"manager", entry.manager}, {"operation", entry.operation}, {"apiVersion", entry.api_version}}};
         if (!entry.time.empty()) value["time"] = entry.time;
         value["fieldsType"] = "FieldsV1";
         value["fieldsV1"] = entry.fields.to_json();
@@ -63,7 +67,8 @@ void write_entries(Value& object, std::vector<Entry> entries) {
 void fold_ancient(std::vector<Entry>& entries) {
     std::vector<Entry*> updates;
     for (Entry& entry : entries) {
-        if (entry.operation == "Update" && entry.subresource.empty() && entry.manager != "ancient-changes") updates.push_back(&entry);
+        if (entry.operation == "Update" && entry.subresource.empty() && entry.manager != "ancient-changes")
+            updates.push_back(&entry);
     }
     if (updates.size() <= kMaxUpdateManagers) return;
     std::ranges::sort(updates, {}, [](Entry const* entry) { return entry->time; });
@@ -83,7 +88,9 @@ void fold_ancient(std::vector<Entry>& entries) {
 
 TypeNode const& element_type(TypeNode const& list) { return list.element != nullptr ? *list.element : untyped(); }
 
-std::string element_key(Value const& element, TypeNode const& type) { return type.kind == Kind::kSetList ? "v:" : list_key(element, type); }
+std::string element_key(Value const& element, TypeNode const& type) {
+    return type.kind == Kind::kSetList ? "v:" : list_key(element, type);
+}
 
 bool same_element(Value const& left, Value const& right, TypeNode const& type) {
     return type.kind == Kind::kSetList ? left == right : element_key(left, type) == element_key(right, type);
@@ -130,11 +137,15 @@ Value merge(Value const& live, Value const& applied, TypeNode const& type) {
             if (taken[index]) return;
             taken[index] = true;
             Value const& element = applied[index];
-            auto const own = std::ranges::find_if(live.array(), [&](Value const& each) { return same_element(each, element, type); });
-            result.push_back(own == live.array().end() || type.kind == Kind::kSetList ? element : merge(*own, element, element_type(type)));
+            auto const own = std::ranges::find_if(live.array(),
+                                                  [&](Value const& each) { return same_element(each, element, type); });
+            result.push_back(own == live.array().end() || type.kind == Kind::kSetList
+                                 ? element
+                                 : merge(*own, element, element_type(type)));
         };
         for (Value const& element : live.array()) {
-            auto const found = std::ranges::find_if(applied.array(), [&](Value const& each) { return same_element(each, element, type); });
+            auto const found = std::ranges::find_if(
+                applied.array(), [&](Value const& each) { return same_element(each, element, type); });
             if (found == applied.array().end()) {
                 result.push_back(element);
                 continue;
@@ -148,7 +159,8 @@ Value merge(Value const& live, Value const& applied, TypeNode const& type) {
     return applied;
 }
 
-// Removes the paths of `gone` from the value; a list element or object that is left with nothing of its own goes with them.
+// Removes the paths of `gone` from the value; a list element or object that is left with nothing of its own goes with
+// them.
 void prune(Value& value, FieldSet const& gone, TypeNode const& type) {
     for (auto const& [key, below] : gone.children) {
         if (key.starts_with("f:")) {
@@ -181,7 +193,8 @@ void prune(Value& value, FieldSet const& gone, TypeNode const& type) {
     }
 }
 
-// What is in `before` and not in `now`, nor owned by anybody in `others`; an element stays while somebody owns part of it.
+// What is in `before` and not in `now`, nor owned by anybody in `others`; an element stays while somebody owns part of
+// it.
 FieldSet given_up(FieldSet before, FieldSet const& now, FieldSet const& others) {
     before.remove(now);
     before.remove(others);
@@ -200,7 +213,8 @@ FieldSet given_up(FieldSet before, FieldSet const& now, FieldSet const& others) 
 }
 
 // Paths of `mine` whose value differs from the live one and that `theirs` also owns.
-void find_conflicts(Value const* live, Value const& applied, FieldSet const& mine, FieldSet const& theirs, TypeNode const& type, FieldSet& conflicts) {
+void find_conflicts(Value const* live, Value const& applied, FieldSet const& mine, FieldSet const& theirs,
+                    TypeNode const& type, FieldSet& conflicts) {
     if (mine.owned && theirs.owned && live != nullptr && !(*live == applied)) {
         bool const container = granular_object(type, *live, applied) || granular_list(type, *live, applied);
         if (!container) conflicts.owned = true;
@@ -210,7 +224,8 @@ void find_conflicts(Value const* live, Value const& applied, FieldSet const& min
         if (other == nullptr) continue;
         if (key.starts_with("f:")) {
             std::string_view const name = std::string_view(key).substr(2);
-            find_conflicts(live == nullptr ? nullptr : live->find(name), applied[name], child, *other, type.field(name), conflicts.children[key]);
+            find_conflicts(live == nullptr ? nullptr : live->find(name), applied[name], child, *other, type.field(name),
+                           conflicts.children[key]);
         } else if (key.starts_with("k:")) {
             auto const matches = [&](Value const& each) { return list_key(each, type) == key; };
             auto const wanted = std::ranges::find_if(applied.array(), matches);
@@ -226,7 +241,10 @@ Error conflict_error(std::vector<std::pair<Entry const*, FieldSet>> const& confl
     std::vector<FieldCause> causes;
     std::string text;
     for (auto const& [entry, fields] : conflicts) {
-        std::string const who = fmt::format("conflict with \"{}\"{} using {}", entry->manager, entry->subresource.empty() ? "" : fmt::format(" with subresource \"{}\"", entry->subresource), entry->api_version);
+        std::string const who =
+            fmt::format("conflict with \"{}\"{} using {}", entry->manager,
+                        entry->subresource.empty() ? "" : fmt::format(" with subresource \"{}\"", entry->subresource),
+                        entry->api_version);
         for (std::string const& path : fields.paths()) {
             causes.push_back({"FieldManagerConflict", path, who});
         }
@@ -240,7 +258,8 @@ Error conflict_error(std::vector<std::pair<Entry const*, FieldSet>> const& confl
         }
     }
     bool const one = causes.size() == 1;
-    std::string const message = one ? fmt::format("Apply failed with 1 conflict: {}", text) : fmt::format("Apply failed with {} conflicts: {}", causes.size(), text);
+    std::string const message = one ? fmt::format("Apply failed with 1 conflict: {}", text)
+                                    : fmt::format("Apply failed with {} conflicts: {}", causes.size(), text);
     return Error(ErrorCode::kConflict, message).with_causes(std::move(causes));
 }
 
@@ -249,7 +268,7 @@ bool reset_asked(Value const& object) {
     return list.is_array() && (list.size() == 0 || (list.size() == 1 && list[0].size() == 0));
 }
 
-}  // namespace
+}   // namespace
 
 Result<Value> apply(Value const& live, Value applied, Manager const& manager, bool force, TypeNode const& type) {
     drop_nulls(applied);
@@ -284,7 +303,8 @@ Result<Value> apply(Value const& live, Value applied, Manager const& manager, bo
         entries.push_back({manager.name, "Apply", manager.api_version, manager.subresource, "", {}});
         own = &entries.back();
     }
-    if (!(own->fields == mine) || own->time.empty() || own->api_version != manager.api_version) own->time = format_rfc3339(manager.now);
+    if (!(own->fields == mine) || own->time.empty() || own->api_version != manager.api_version)
+        own->time = format_rfc3339(manager.now);
     own->fields = mine;
     own->api_version = manager.api_version;
     write_entries(merged, std::move(entries));
@@ -326,4 +346,4 @@ void track_update(Value const& before, Value& after, Manager const& manager, Typ
     write_entries(after, std::move(entries));
 }
 
-}  // namespace aviary::patch
+}   // namespace aviary::patch

@@ -17,12 +17,13 @@ struct Manager {
     Time now;
 };
 
-// Merges `applied` into `live` (null: there is no object yet) as this manager's whole will: fields that it applied before and
-// no longer says are removed unless somebody else owns them. Conflict names managers and fields; `force` takes the fields.
-// The result carries the new managedFields.
-Result<json::Value> apply(json::Value const& live, json::Value applied, Manager const& manager, bool force, TypeNode const& type);
+// Merges `applied` into `live` (null: there is no object yet) as this manager's whole will: fields that it applied
+// before and no longer says are removed unless somebody else owns them. Conflict names managers and fields; `force`
+// takes the fields. The result carries the new managedFields.
+Result<json::Value> apply(json::Value const& live, json::Value applied, Manager const& manager, bool force,
+                          TypeNode const& type);
 
 // Notes in after.metadata.managedFields what an ordinary write from `before` (null: a creation) to `after` has changed.
 void track_update(json::Value const& before, json::Value& after, Manager const& manager, TypeNode const& type);
 
-}  // namespace aviary::patch
+}   // namespace aviary::patch

@@ -17,8 +17,17 @@ using Kind = TypeNode::Kind;
 // What the server itself keeps is nobody's (fieldmanager's stripSet).
 bool kept_by_server(std::string_view key, int depth) {
     if (depth == 0) return key == "apiVersion" || key == "kind";
-    static constexpr std::string_view kMetadata[] = {"name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink",
-                                                     "managedFields", "deletionTimestamp", "deletionGracePeriodSeconds", "generateName"};
+    static constexpr std::string_view kMetadata[] = {"name",
+                                                     "namespace",
+                                                     "uid",
+                                                     "resourceVersion",
+                                                     "generation",
+                                                     "creationTimestamp",
+                                                     "selfLink",
+                                                     "managedFields",
+                                                     "deletionTimestamp",
+                                                     "deletionGracePeriodSeconds",
+                                                     "generateName"};
     return std::ranges::find(kMetadata, key) != std::end(kMetadata);
 }
 
@@ -59,7 +68,8 @@ Value const* find_element(Value const& list, std::string const& key, TypeNode co
     return nullptr;
 }
 
-void compare(Value const* before, Value const* after, TypeNode const& type, FieldSet& touched, FieldSet& removed, int depth, bool in_metadata) {
+void compare(Value const* before, Value const* after, TypeNode const& type, FieldSet& touched, FieldSet& removed,
+             int depth, bool in_metadata) {
     if (before != nullptr && after != nullptr && *before == *after) return;
     if (after == nullptr) {
         collect(*before, type, removed, depth, in_metadata);
@@ -72,8 +82,8 @@ void compare(Value const* before, Value const* after, TypeNode const& type, Fiel
     if (granular_object(type, *before) && granular_object(type, *after)) {
         auto const each = [&](std::string const& key) {
             if ((depth == 0 || (depth == 1 && in_metadata)) && kept_by_server(key, depth)) return;
-            compare(before->find(key), after->find(key), type.field(key), touched.children["f:" + key], removed.children["f:" + key], depth + 1,
-                    depth == 0 && key == "metadata");
+            compare(before->find(key), after->find(key), type.field(key), touched.children["f:" + key],
+                    removed.children["f:" + key], depth + 1, depth == 0 && key == "metadata");
         };
         for (auto const& [key, child] : after->object()) each(key);
         for (auto const& [key, child] : before->object()) {
@@ -86,7 +96,8 @@ void compare(Value const* before, Value const* after, TypeNode const& type, Fiel
             FieldSet& now = touched.children[key];
             if (old_element == nullptr) now.owned = true;
             if (new_element == nullptr) removed.children[key].owned = true;
-            if (type.kind == Kind::kMapList) compare(old_element, new_element, element_type(type), now, removed.children[key], depth + 1, false);
+            if (type.kind == Kind::kMapList)
+                compare(old_element, new_element, element_type(type), now, removed.children[key], depth + 1, false);
         };
         for (Value const& element : after->array()) {
             std::string const key = element_key(element, type);
@@ -110,7 +121,8 @@ void add_paths(FieldSet const& set, std::string const& path, std::vector<std::st
         } else if (key.starts_with("k:")) {
             std::string text;
             if (auto const keys = json::parse_value(rest)) {
-                for (auto const& [name, value] : keys->object()) text += fmt::format("{}{}={}", text.empty() ? "" : ",", name, json::write(value));
+                for (auto const& [name, value] : keys->object())
+                    text += fmt::format("{}{}={}", text.empty() ? "" : ",", name, json::write(value));
             }
             add_paths(child, fmt::format("{}[{}]", path, text), paths);
         } else {
@@ -119,7 +131,7 @@ void add_paths(FieldSet const& set, std::string const& path, std::vector<std::st
     }
 }
 
-}  // namespace
+}   // namespace
 
 std::string list_key(Value const& element, TypeNode const& list) {
     std::string text = "k:{";
@@ -215,4 +227,4 @@ FieldSet changed_fields(Value const& before, Value const& after, TypeNode const&
     return touched;
 }
 
-}  // namespace aviary::patch
+}   // namespace aviary::patch

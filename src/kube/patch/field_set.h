@@ -42,4 +42,4 @@ FieldSet changed_fields(json::Value const& before, json::Value const& after, Typ
 // The element of a list-map that stands for `element`: "k:{"name":"x"}".
 std::string list_key(json::Value const& element, TypeNode const& list);
 
-}  // namespace aviary::patch
+}   // namespace aviary::patch

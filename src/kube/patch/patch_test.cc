@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <rapidcheck/gtest.h>
+#include <algorithm>
 
 #include "core/json/parse.h"
 #include "core/json/patch.h"
@@ -28,22 +28,39 @@ std::shared_ptr<TypeNode const> type() {
         "set":{"type":"array","x-kubernetes-list-type":"set","items":{"type":"string"}}}}}})"));
 }
 
-Manager manager(std::string name) { return {std::move(name), "apps/v1", "", Time(std::chrono::seconds(1'790'000'000))}; }
+Manager manager(std::string name) {
+    return {std::move(name), "apps/v1", "", Time(std::chrono::seconds(1'790'000'000))};
+}
 
 TEST(StrategicMerge, MergesListsByKeyAndObeysDirectives) {
-    Value object = parse(R"({"spec":{"replicas":1,"containers":[{"name":"a","image":"1","args":["x"]},{"name":"b","image":"1"}]}})");
-    ASSERT_TRUE(apply_strategic_merge(object, parse(R"({"spec":{"replicas":null,"containers":[{"name":"b","image":"2"},{"name":"a","$patch":"delete"},{"name":"c"}]}})"), *type()));
+    Value object = parse(
+        R"({"spec":{"replicas":1,"containers":[{"name":"a","image":"1","args":["x"]},{"name":"b","image":"1"}]}})");
+    ASSERT_TRUE(apply_strategic_merge(
+        object,
+        parse(
+            R"({"spec":{"replicas":null,"containers":[{"name":"b","image":"2"},{"name":"a","$patch":"delete"},{"name":"c"}]}})"),
+        *type()));
     EXPECT_EQ(object, parse(R"({"spec":{"containers":[{"name":"b","image":"2"},{"name":"c"}]}})"));
-    ASSERT_TRUE(apply_strategic_merge(object, parse(R"({"spec":{"$setElementOrder/containers":[{"name":"c"},{"name":"b"}],"containers":[{"name":"c","image":"3"}]}})"), *type()));
+    ASSERT_TRUE(apply_strategic_merge(
+        object,
+        parse(
+            R"({"spec":{"$setElementOrder/containers":[{"name":"c"},{"name":"b"}],"containers":[{"name":"c","image":"3"}]}})"),
+        *type()));
     EXPECT_EQ(json::write(object["spec"]["containers"]), R"([{"name":"c","image":"3"},{"name":"b","image":"2"}])");
 }
 
 TEST(Apply, RemovesWhatItsManagerNoLongerSaysAndKeepsWhatOthersOwn) {
-    Value const first = *apply({}, parse(R"({"metadata":{"labels":{"a":"1","b":"1"}},"spec":{"replicas":3,"containers":[{"name":"x","image":"1"},{"name":"y","image":"1"}]}})"), manager("one"), false, *type());
+    Value const first = *apply(
+        {},
+        parse(
+            R"({"metadata":{"labels":{"a":"1","b":"1"}},"spec":{"replicas":3,"containers":[{"name":"x","image":"1"},{"name":"y","image":"1"}]}})"),
+        manager("one"), false, *type());
     Value updated = first;
     updated.set({"spec", "containers"}, parse(R"([{"name":"x","image":"1"},{"name":"y","image":"1","args":["z"]}])"));
     track_update(first, updated, manager("two"), *type());
-    Value const second = *apply(updated, parse(R"({"metadata":{"labels":{"a":"1"}},"spec":{"containers":[{"name":"x","image":"2"}]}})"), manager("one"), false, *type());
+    Value const second =
+        *apply(updated, parse(R"({"metadata":{"labels":{"a":"1"}},"spec":{"containers":[{"name":"x","image":"2"}]}})"),
+               manager("one"), false, *type());
     EXPECT_EQ(second.at({"metadata", "labels"}), parse(R"({"a":"1"})"));
     EXPECT_FALSE(second["spec"].contains("replicas"));
     // y stays for two's sake, without one's image.
@@ -54,7 +71,8 @@ TEST(Apply, ConflictsNameManagerAndField) {
     Value const first = *apply({}, parse(R"({"spec":{"replicas":3}})"), manager("kubectl"), false, *type());
     auto const refused = apply(first, parse(R"({"spec":{"replicas":5}})"), manager("hub"), false, *type());
     ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().message(), "Apply failed with 1 conflict: conflict with \"kubectl\" using apps/v1: .spec.replicas");
+    EXPECT_EQ(refused.error().message(),
+              "Apply failed with 1 conflict: conflict with \"kubectl\" using apps/v1: .spec.replicas");
     Value const forced = *apply(first, parse(R"({"spec":{"replicas":5}})"), manager("hub"), true, *type());
     EXPECT_EQ(forced.at({"spec", "replicas"}).as_int(), 5);
     // kubectl lost the field: its next apply conflicts with hub.
@@ -64,15 +82,18 @@ TEST(Apply, ConflictsNameManagerAndField) {
 }
 
 rc::Gen<Value> config() {
-    auto const labels = rc::gen::container<std::vector<std::pair<int, int>>>(rc::gen::pair(rc::gen::inRange(0, 4), rc::gen::inRange(0, 3)));
+    auto const labels = rc::gen::container<std::vector<std::pair<int, int>>>(
+        rc::gen::pair(rc::gen::inRange(0, 4), rc::gen::inRange(0, 3)));
     return rc::gen::map(rc::gen::tuple(labels, labels, rc::gen::inRange(0, 4)), [](auto const& parts) {
         Value object{json::Object{{"spec", json::Object()}}};
-        for (auto const& [key, value] : std::get<0>(parts)) object.set({"metadata", "labels", "k" + std::to_string(key)}, std::to_string(value));
+        for (auto const& [key, value] : std::get<0>(parts))
+            object.set({"metadata", "labels", "k" + std::to_string(key)}, std::to_string(value));
         std::vector<int> used;
         for (auto const& [key, value] : std::get<1>(parts)) {
             if (std::ranges::find(used, key) != used.end()) continue;
             used.push_back(key);
-            object["spec"]["containers"].push_back(json::Object{{"name", "c" + std::to_string(key)}, {"image", std::to_string(value)}});
+            object["spec"]["containers"].push_back(
+                json::Object{{"name", "c" + std::to_string(key)}, {"image", std::to_string(value)}});
         }
         if (std::get<2>(parts) > 0) object["spec"]["replicas"] = std::get<2>(parts);
         return object;
@@ -86,7 +107,8 @@ Value without_times(Value object) {
 
 // Without empty containers, which an apply may leave or take, and without the order of elements, which an apply leads.
 std::string fmt_sorted(Value object) {
-    std::ranges::sort(object["spec"]["containers"].make_array(), {}, [](Value const& each) { return each["name"].string(); });
+    std::ranges::sort(object["spec"]["containers"].make_array(), {},
+                      [](Value const& each) { return each["name"].string(); });
     if (object["metadata"].size() == 0 || object.at({"metadata", "labels"}).size() == 0) object.erase("metadata");
     if (object.at({"spec", "containers"}).size() == 0) object["spec"].erase("containers");
     if (object["spec"].size() == 0) object.erase("spec");
@@ -111,5 +133,5 @@ RC_GTEST_PROP(ApplyLaws, ApplyingNothingGivesBackWhatWasThere, ()) {
     }
 }
 
-}  // namespace
-}  // namespace aviary::patch
+}   // namespace
+}   // namespace aviary::patch

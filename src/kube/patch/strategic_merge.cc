@@ -27,7 +27,8 @@ Value* find_by_key(Array& list, std::string const& key, Value const& wanted) {
     return nullptr;
 }
 
-// Brings `list` into the order that the patch asks for; elements that it does not name keep their place behind their neighbours.
+// Brings `list` into the order that the patch asks for; elements that it does not name keep their place behind their
+// neighbours.
 void reorder(Array& list, Value const& order, std::string const& key) {
     auto const position = [&](Value const& element) {
         Value const& own = key.empty() ? element : element[key];
@@ -46,7 +47,8 @@ void reorder(Array& list, Value const& order, std::string const& key) {
         ranked.emplace_back(own >= 0 ? own * 2 : last * 2 + 1, std::move(element));
     }
     for (std::size_t index = 1; index < ranked.size(); ++index) {   // stable and small
-        for (std::size_t at = index; at > 0 && ranked[at].first < ranked[at - 1].first; --at) std::swap(ranked[at], ranked[at - 1]);
+        for (std::size_t at = index; at > 0 && ranked[at].first < ranked[at - 1].first; --at)
+            std::swap(ranked[at], ranked[at - 1]);
     }
     list.clear();
     for (auto& [rank, element] : ranked) list.push_back(std::move(element));
@@ -54,7 +56,8 @@ void reorder(Array& list, Value const& order, std::string const& key) {
 
 Status merge_list(Value& document, Value const& patch, TypeNode const& type) {
     std::string const& key = type.merge_key;
-    bool const primitives = type.merges_primitives && std::ranges::all_of(patch.array(), [](Value const& each) { return !each.is_object(); });
+    bool const primitives = type.merges_primitives &&
+                            std::ranges::all_of(patch.array(), [](Value const& each) { return !each.is_object(); });
     if (type.replace || (key.empty() && !primitives)) {
         Array plain;
         for (Value const& each : patch.array()) {
@@ -80,7 +83,9 @@ Status merge_list(Value& document, Value const& patch, TypeNode const& type) {
         std::string_view const directive = each[kDirective].as_string();
         if (directive == "replace") continue;
         Value const* wanted = each.find(key);
-        if (wanted == nullptr) return fail(ErrorCode::kBadRequest, fmt::format("map: {} does not contain declared merge key: {}", "an element", key));
+        if (wanted == nullptr)
+            return fail(ErrorCode::kBadRequest,
+                        fmt::format("map: {} does not contain declared merge key: {}", "an element", key));
         if (directive == "delete") {
             std::erase_if(list, [&](Value const& own) { return own[key] == *wanted; });
             continue;
@@ -106,7 +111,8 @@ Status merge_object(Value& document, Value const& patch, TypeNode const& type) {
     if (Value const& keep = patch[kRetainKeys]; keep.is_array()) {
         std::vector<std::string> gone;
         for (auto const& [key, value] : document.object()) {
-            if (std::ranges::none_of(keep.array(), [&](Value const& each) { return each.as_string() == key; })) gone.push_back(key);
+            if (std::ranges::none_of(keep.array(), [&](Value const& each) { return each.as_string() == key; }))
+                gone.push_back(key);
         }
         for (std::string const& key : gone) document.erase(key);
     }
@@ -115,7 +121,9 @@ Status merge_object(Value& document, Value const& patch, TypeNode const& type) {
         if (key.starts_with(kDelete)) {
             Value* list = document.find(std::string_view(key).substr(kDelete.size()));
             if (list == nullptr) continue;
-            std::erase_if(list->make_array(), [&](Value const& own) { return std::ranges::find(value.array(), own) != value.array().end(); });
+            std::erase_if(list->make_array(), [&](Value const& own) {
+                return std::ranges::find(value.array(), own) != value.array().end();
+            });
             continue;
         }
         TypeNode const& field = type.field(key);
@@ -138,11 +146,11 @@ Status merge_object(Value& document, Value const& patch, TypeNode const& type) {
     return {};
 }
 
-}  // namespace
+}   // namespace
 
 Status apply_strategic_merge(Value& document, Value const& patch, TypeNode const& type) {
     if (!patch.is_object()) return fail(ErrorCode::kBadRequest, "a strategic merge patch is an object");
     return merge_object(document, patch, type);
 }
 
-}  // namespace aviary::patch
+}   // namespace aviary::patch

@@ -10,4 +10,4 @@ namespace aviary::patch {
 // Understands $patch: delete|replace|merge, $retainKeys, $setElementOrder/… and $deleteFromPrimitiveList/….
 Status apply_strategic_merge(json::Value& document, json::Value const& patch, TypeNode const& type);
 
-}  // namespace aviary::patch
+}   // namespace aviary::patch

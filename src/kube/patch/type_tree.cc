@@ -32,7 +32,8 @@ TypeNode const* TypeCompiler::node_for(json::Doc const& schema) {
     if (reference.empty() && schema["allOf"].size() == 1) reference = schema["allOf"][0]["$ref"].string();
     json::Doc target = schema;
     if (!reference.empty()) {
-        // What stands beside the reference says how a list field merges; maps and structs take it from their own schema.
+        // What stands beside the reference says how a list field merges; maps and structs take it from their own
+        // schema.
         auto const found = arena_->by_reference.find(reference);
         if (found != arena_->by_reference.end()) return found->second;
         target = resolve_ ? resolve_(reference) : json::Doc();
@@ -41,7 +42,8 @@ TypeNode const* TypeCompiler::node_for(json::Doc const& schema) {
     TypeNode& node = arena_->nodes.emplace_back();
     if (!reference.empty()) arena_->by_reference.emplace(reference, &node);
     fill(node, target);
-    if (!reference.empty() && schema["x-kubernetes-map-type"].as_string() == "atomic") node.kind = TypeNode::Kind::kAtomicMap;
+    if (!reference.empty() && schema["x-kubernetes-map-type"].as_string() == "atomic")
+        node.kind = TypeNode::Kind::kAtomicMap;
     return &node;
 }
 
@@ -56,10 +58,15 @@ void TypeCompiler::fill(TypeNode& node, json::Doc const& schema) {
         node.merge_key = schema["x-kubernetes-patch-merge-key"].string();
         node.merges_primitives = strategy.contains("merge") && node.merge_key.empty();
         std::string_view const list = schema["x-kubernetes-list-type"].as_string("atomic");
-        node.kind = list == "map" ? TypeNode::Kind::kMapList : list == "set" ? TypeNode::Kind::kSetList : TypeNode::Kind::kAtomicList;
+        node.kind = list == "map"   ? TypeNode::Kind::kMapList
+                    : list == "set" ? TypeNode::Kind::kSetList
+                                    : TypeNode::Kind::kAtomicList;
         for (auto const& [index, key] : schema["x-kubernetes-list-map-keys"].elements()) {
             json::Doc items = schema["items"];
-            if (std::string const ref = items["$ref"].exists() ? items["$ref"].string() : items["allOf"][0]["$ref"].string(); !ref.empty() && resolve_) items = resolve_(ref);
+            if (std::string const ref =
+                    items["$ref"].exists() ? items["$ref"].string() : items["allOf"][0]["$ref"].string();
+                !ref.empty() && resolve_)
+                items = resolve_(ref);
             node.keys.emplace_back(key.string(), items.at({"properties", key.as_string(), "default"}).thaw());
         }
         // The builtin data marks lists that merge by key for strategic merge only; apply follows the list type alone.
@@ -72,12 +79,14 @@ void TypeCompiler::fill(TypeNode& node, json::Doc const& schema) {
     }
     if (atomic_map) {
         node.kind = TypeNode::Kind::kAtomicMap;
-        for (auto const& [name, property] : schema["properties"].members()) node.fields.emplace(name, node_for(property));
+        for (auto const& [name, property] : schema["properties"].members())
+            node.fields.emplace(name, node_for(property));
         return;
     }
     if (schema["properties"].size() > 0) {
         node.kind = TypeNode::Kind::kStruct;
-        for (auto const& [name, property] : schema["properties"].members()) node.fields.emplace(name, node_for(property));
+        for (auto const& [name, property] : schema["properties"].members())
+            node.fields.emplace(name, node_for(property));
         return;
     }
     if (schema["additionalProperties"].is_object()) {
@@ -88,4 +97,4 @@ void TypeCompiler::fill(TypeNode& node, json::Doc const& schema) {
     node.kind = TypeNode::Kind::kUntyped;
 }
 
-}  // namespace aviary::patch
+}   // namespace aviary::patch

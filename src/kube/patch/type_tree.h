@@ -1,5 +1,5 @@
-// The shape that strategic merge and server-side apply need to know of a kind: what is one value, what merges by field, which
-// lists merge and by which keys. Compiled once from OpenAPI; immutable and shared.
+// The shape that strategic merge and server-side apply need to know of a kind: what is one value, what merges by field,
+// which lists merge and by which keys. Compiled once from OpenAPI; immutable and shared.
 #pragma once
 
 #include <functional>
@@ -18,13 +18,13 @@ namespace aviary::patch {
 struct TypeNode {
     enum class Kind {
         kScalar,
-        kStruct,       // known fields; others behave as untyped
-        kMap,          // any keys, one element type
-        kAtomicMap,    // owned and replaced as a whole
+        kStruct,      // known fields; others behave as untyped
+        kMap,         // any keys, one element type
+        kAtomicMap,   // owned and replaced as a whole
         kAtomicList,
-        kSetList,      // of scalars
-        kMapList,      // elements named by keys
-        kUntyped,      // unknown: objects merge by field, lists are atomic
+        kSetList,   // of scalars
+        kMapList,   // elements named by keys
+        kUntyped,   // unknown: objects merge by field, lists are atomic
     };
     Kind kind = Kind::kUntyped;
     std::map<std::string, TypeNode const*, std::less<>> fields;   // kStruct
@@ -32,8 +32,8 @@ struct TypeNode {
     std::vector<std::pair<std::string, json::Value>> keys;        // kMapList: key and its default (null: none)
     // Strategic merge: lists without a merge key, or with the strategy replace, are replaced.
     std::string merge_key;
-    bool merges_primitives = false;    // a list of scalars with the strategy merge
-    bool replace = false;              // patchStrategy replace
+    bool merges_primitives = false;   // a list of scalars with the strategy merge
+    bool replace = false;             // patchStrategy replace
     bool retain_keys = false;
 
     // The node of a field; never null (untyped when unknown).
@@ -48,7 +48,8 @@ class TypeCompiler {
 public:
     using Resolver = std::function<json::Doc(std::string_view reference)>;   // absent when there is no such schema
     explicit TypeCompiler(Resolver resolve = {});
-    // Understands x-kubernetes-list-type, -list-map-keys, -map-type, -patch-strategy, -patch-merge-key, -preserve-unknown-fields.
+    // Understands x-kubernetes-list-type, -list-map-keys, -map-type, -patch-strategy, -patch-merge-key,
+    // -preserve-unknown-fields.
     std::shared_ptr<TypeNode const> compile(json::Doc const& schema);
 
 private:
@@ -59,4 +60,4 @@ private:
     Resolver resolve_;
 };
 
-}  // namespace aviary::patch
+}   // namespace aviary::patch

@@ -1,5 +1,5 @@
-// Structural schemas: validating, pruning and defaulting objects by an OpenAPI v3 schema, with Kubernetes' words. Compiled once;
-// immutable and shared.
+// Structural schemas: validating, pruning and defaulting objects by an OpenAPI v3 schema, with Kubernetes' words.
+// Compiled once; immutable and shared.
 #pragma once
 
 #include <functional>
@@ -62,4 +62,4 @@ std::vector<FieldCause> check_structural(json::Doc const& schema, std::string co
 // Features of the schema that are accepted but not enforced yet ("x-kubernetes-validations at spec.foo").
 std::vector<std::string> unsupported_features(json::Doc const& schema);
 
-}  // namespace aviary::schema
+}   // namespace aviary::schema

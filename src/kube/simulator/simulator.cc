@@ -40,7 +40,8 @@ std::vector<Key> own_key(Doc const& object) { return {Key{"", meta::key_of(objec
 // The key of the object's controller, when that is of this kind.
 std::vector<Key> owner_key(Doc const& object, std::string_view kind) {
     for (auto const& [key, owner] : object.at({"metadata", "ownerReferences"}).elements()) {
-        if (owner["controller"].as_bool() && owner["kind"].as_string() == kind) return {Key{"", {meta::ns(object), owner["name"].string()}}};
+        if (owner["controller"].as_bool() && owner["kind"].as_string() == kind)
+            return {Key{"", {meta::ns(object), owner["name"].string()}}};
     }
     return {};
 }
@@ -67,7 +68,9 @@ json::Value node_object(int index, Options const& options, Time now) {
     std::string const name = fmt::format("gpu-node-{}", index + 1);
     json::Value node{json::Object{{"apiVersion", "v1"}, {"kind", "Node"}}};
     node.set({"metadata", "name"}, name);
-    node.set({"metadata", "labels"}, json::Object{{"kubernetes.io/hostname", name}, {"kubernetes.io/os", "linux"}, {"kubernetes.io/arch", "amd64"}});
+    node.set(
+        {"metadata", "labels"},
+        json::Object{{"kubernetes.io/hostname", name}, {"kubernetes.io/os", "linux"}, {"kubernetes.io/arch", "amd64"}});
     node["spec"] = json::Object();
     node.set({"status", "capacity"}, capacity);
     node.set({"status", "allocatable"}, capacity);
@@ -77,14 +80,17 @@ json::Value node_object(int index, Options const& options, Time now) {
                                                                 {"lastTransitionTime", stamp},
                                                                 {"reason", "KubeletReady"},
                                                                 {"message", "kubelet is posting ready status"}}});
-    node.set({"status", "addresses"}, json::Array{json::Object{{"type", "InternalIP"}, {"address", fmt::format("10.64.0.{}", index + 1)}},
-                                                  json::Object{{"type", "Hostname"}, {"address", name}}});
-    node.set({"status", "nodeInfo"}, json::Object{{"kubeletVersion", "v1.32.0"}, {"operatingSystem", "linux"}, {"architecture", "amd64"},
+    node.set({"status", "addresses"},
+             json::Array{json::Object{{"type", "InternalIP"}, {"address", fmt::format("10.64.0.{}", index + 1)}},
+                         json::Object{{"type", "Hostname"}, {"address", name}}});
+    node.set({"status", "nodeInfo"}, json::Object{{"kubeletVersion", "v1.32.0"},
+                                                  {"operatingSystem", "linux"},
+                                                  {"architecture", "amd64"},
                                                   {"containerRuntimeVersion", "containerd://2.0.0"}});
     return node;
 }
 
-}  // namespace
+}   // namespace
 
 struct Simulator::Impl {
     Impl(client::Client client, Options options)
@@ -105,20 +111,24 @@ struct Simulator::Impl {
     std::unique_ptr<control::Controller> controller(std::string name, Decision::Function function) {
         control::ControllerOptions controller_options;
         controller_options.name = name;
-        return std::make_unique<control::Controller>(controller_options, std::make_unique<Decision>(named(name), std::move(function)));
+        return std::make_unique<control::Controller>(controller_options,
+                                                     std::make_unique<Decision>(named(name), std::move(function)));
     }
 
     void build() {
         deployment = controller("deployment-controller", [this](Key const& key, Time now) {
             Doc const object = deployments.get(key.object);
-            return object.exists() ? decide_deployment(object, replica_sets.by_index(kByController, meta::uid(object)), now) : Plan{};
+            return object.exists()
+                       ? decide_deployment(object, replica_sets.by_index(kByController, meta::uid(object)), now)
+                       : Plan{};
         });
         deployment->watch(deployments, own_key);
         deployment->watch(replica_sets, [](Doc const& object) { return owner_key(object, "Deployment"); });
 
         replica_set = controller("replicaset-controller", [this](Key const& key, Time now) {
             Doc const object = replica_sets.get(key.object);
-            return object.exists() ? decide_replica_set(object, pods.by_index(kByController, meta::uid(object)), now) : Plan{};
+            return object.exists() ? decide_replica_set(object, pods.by_index(kByController, meta::uid(object)), now)
+                                   : Plan{};
         });
         replica_set->watch(replica_sets, own_key);
         replica_set->watch(pods, [](Doc const& object) { return owner_key(object, "ReplicaSet"); });
@@ -129,7 +139,8 @@ struct Simulator::Impl {
         });
         scheduler = controller("kube-scheduler", [this](Key const& key, Time now) { return schedule(key, now); });
         scheduler->watch(pods, [this](Doc const& pod) { return to_schedule(pod); });
-        scheduler->watch(nodes, [this](Doc const&) { return std::vector<Key>(unschedulable.begin(), unschedulable.end()); });
+        scheduler->watch(nodes,
+                         [this](Doc const&) { return std::vector<Key>(unschedulable.begin(), unschedulable.end()); });
 
         kubelet = controller("kubelet", [this](Key const& key, Time now) { return run_pod(key, now); });
         kubelet->watch(pods, own_key);
@@ -143,7 +154,8 @@ struct Simulator::Impl {
 
         endpoint_slice = controller("endpointslice-controller", [this](Key const& key, Time) {
             Doc const service = services.get(key.object);
-            return decide_endpoint_slice(service, pods.list(key.object.ns), slices.get({key.object.ns, endpoint_slice_name(key.object.name)}));
+            return decide_endpoint_slice(service, pods.list(key.object.ns),
+                                         slices.get({key.object.ns, endpoint_slice_name(key.object.name)}));
         });
         endpoint_slice->watch(services, own_key);
         endpoint_slice->watch(slices, [](Doc const& slice) { return owner_key(slice, "Service"); });
@@ -191,7 +203,8 @@ struct Simulator::Impl {
             bool complete = list.has_value();
             if (complete && (*list)["items"].size() == 0) {
                 for (int index = 0; index < options.nodes; ++index) {
-                    Result<Doc> const created = co_await named("kubelet").create(ctx, kNodes, node_object(index, options, ctx.now()));
+                    Result<Doc> const created =
+                        co_await named("kubelet").create(ctx, kNodes, node_object(index, options, ctx.now()));
                     complete = complete && (created || created.error().is(ErrorCode::kAlreadyExists));
                 }
             }
@@ -209,12 +222,16 @@ struct Simulator::Impl {
     std::unique_ptr<control::Controller> deployment, replica_set, scheduler, kubelet, endpoint_slice;
 };
 
-Simulator::Simulator(client::Client client, Options options) : impl_(std::make_unique<Impl>(std::move(client), options)) { impl_->build(); }
+Simulator::Simulator(client::Client client, Options options)
+    : impl_(std::make_unique<Impl>(std::move(client), options)) {
+    impl_->build();
+}
 
 Simulator::~Simulator() = default;
 
 bool Simulator::ready() const {
-    for (Informer const* informer : {&impl_->deployments, &impl_->replica_sets, &impl_->pods, &impl_->nodes, &impl_->services, &impl_->slices}) {
+    for (Informer const* informer :
+         {&impl_->deployments, &impl_->replica_sets, &impl_->pods, &impl_->nodes, &impl_->services, &impl_->slices}) {
         if (!informer->synced()) return false;
     }
     return true;
@@ -223,13 +240,15 @@ bool Simulator::ready() const {
 Task<void> Simulator::run(Context ctx) {
     co_await impl_->ensure_nodes(ctx);
     async::Scope scope(ctx);
-    for (Informer* informer : {&impl_->deployments, &impl_->replica_sets, &impl_->pods, &impl_->nodes, &impl_->services, &impl_->slices}) {
+    for (Informer* informer :
+         {&impl_->deployments, &impl_->replica_sets, &impl_->pods, &impl_->nodes, &impl_->services, &impl_->slices}) {
         scope.spawn(informer->run(scope.context()));
     }
-    for (auto* controller : {&impl_->deployment, &impl_->replica_set, &impl_->scheduler, &impl_->kubelet, &impl_->endpoint_slice}) {
+    for (auto* controller :
+         {&impl_->deployment, &impl_->replica_set, &impl_->scheduler, &impl_->kubelet, &impl_->endpoint_slice}) {
         scope.spawn((*controller)->run(scope.context()));
     }
     co_await scope.join();
 }
 
-}  // namespace aviary::simulator
+}   // namespace aviary::simulator

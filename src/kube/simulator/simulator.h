@@ -1,6 +1,7 @@
-// Simulator: stands in for kube-controller-manager, kube-scheduler and the kubelets of one cluster, through its API alone.
-// Deployments, ReplicaSets, Pods, Services → EndpointSlices behave as the real controllers make them; what it does not
-// simulate (Jobs, StatefulSets, volumes …) stays as it was written. It knows nothing of releases. Lives on one loop.
+// Simulator: stands in for kube-controller-manager, kube-scheduler and the kubelets of one cluster, through its API
+// alone. Deployments, ReplicaSets, Pods, Services → EndpointSlices behave as the real controllers make them; what it
+// does not simulate (Jobs, StatefulSets, volumes …) stays as it was written. It knows nothing of releases. Lives on one
+// loop.
 //
 // What a pod does is told by annotations on the pod or on its node (the pod's win):
 //   simulator.aviary.dev/start: "5s"                    ready that long after it was scheduled, instead of --pod-start
@@ -18,7 +19,7 @@ namespace aviary::simulator {
 struct Options {
     Duration pod_start = std::chrono::seconds(2);   // from scheduled to ready
     int nodes = 2;
-    int gpus_per_node = 16;                         // nvidia.com/gpu
+    int gpus_per_node = 16;   // nvidia.com/gpu
     int cpus_per_node = 192;
     int memory_gib_per_node = 2048;
 };
@@ -38,4 +39,4 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace aviary::simulator
+}   // namespace aviary::simulator

@@ -18,7 +18,8 @@ meta::GroupVersionResource const kPods{"", "v1", "pods"};
 control::UserInfo const kAdmin{"admin", {"system:masters"}, {}};
 
 Value deployment(std::string image, std::int64_t replicas) {
-    Value object = *json::parse_value(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"default"},
+    Value object = *json::parse_value(
+        R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"default"},
       "spec":{"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
       "spec":{"containers":[{"name":"main","image":"","resources":{"requests":{"cpu":"4","nvidia.com/gpu":"1"},"limits":{"nvidia.com/gpu":"1"}}}]}}}})");
     object.set({"spec", "replicas"}, replicas);
@@ -32,7 +33,8 @@ Value deployment(std::string image, std::int64_t replicas) {
 struct World {
     explicit World(Context ctx) : scope(ctx) {}
     Task<Status> start(Options options = {}) {
-        auto opened = co_await apiserver::ApiServer::open(scope.context(), std::make_shared<storage::MemoryEngine>(), {});
+        auto opened =
+            co_await apiserver::ApiServer::open(scope.context(), std::make_shared<storage::MemoryEngine>(), {});
         if (!opened) co_return std::unexpected(opened.error());
         server = std::move(*opened);
         client.emplace(server->transport("fleet", kAdmin), "test");
@@ -45,7 +47,8 @@ struct World {
         std::map<std::string, int> counts;
         auto const list = co_await client->list(scope.context(), kPods, {.ns = "default"});
         EXPECT_TRUE(list) << list.error().message();
-        for (auto const& [key, pod] : (*list)["items"].elements()) ++counts[pod.at({"spec", "containers"})[0]["image"].string()];
+        for (auto const& [key, pod] : (*list)["items"].elements())
+            ++counts[pod.at({"spec", "containers"})[0]["image"].string()];
         co_return counts;
     }
     async::Scope scope;
@@ -67,7 +70,8 @@ CO_TEST(Simulator, ADeploymentRollsAndKeepsItsHistory) {
     EXPECT_EQ(meta::annotation(*seen, "deployment.kubernetes.io/revision"), "1");
 
     Value patch = *json::parse_value(R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":"v2"}]}}}})");
-    CO_ASSERT_OK(co_await world.client->patch(ctx, kDeployments, {"default", "web"}, client::PatchType::kStrategicMerge, patch));
+    CO_ASSERT_OK(
+        co_await world.client->patch(ctx, kDeployments, {"default", "web"}, client::PatchType::kStrategicMerge, patch));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
     auto const counts = co_await world.images();
     EXPECT_EQ(counts, (std::map<std::string, int>{{"v2", 10}}));
@@ -93,17 +97,20 @@ CO_TEST(Simulator, PodsWaitForGpusAndAPausedDeploymentDoesNotRoll) {
     auto const pods = co_await world.client->list(ctx, kPods, {.ns = "default"});
     std::string message;
     for (auto const& [key, pod] : (*pods)["items"].elements()) {
-        if (auto const condition = meta::condition(pod, "PodScheduled"); condition["status"].as_string() == "False") message = condition["message"].string();
+        if (auto const condition = meta::condition(pod, "PodScheduled"); condition["status"].as_string() == "False")
+            message = condition["message"].string();
     }
     EXPECT_EQ(message, "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.");
 
-    CO_ASSERT_OK(co_await world.client->patch(ctx, kDeployments, {"default", "web"}, client::PatchType::kStrategicMerge,
-                                              *json::parse_value(R"({"spec":{"paused":true,"replicas":2,"template":{"spec":{"containers":[{"name":"main","image":"v2"}]}}}})")));
+    CO_ASSERT_OK(co_await world.client->patch(
+        ctx, kDeployments, {"default", "web"}, client::PatchType::kStrategicMerge,
+        *json::parse_value(
+            R"({"spec":{"paused":true,"replicas":2,"template":{"spec":{"containers":[{"name":"main","image":"v2"}]}}}})")));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
     auto const counts = co_await world.images();
     EXPECT_EQ(counts, (std::map<std::string, int>{{"v1", 2}}));
     co_await world.scope.cancel_and_join();
 }
 
-}  // namespace
-}  // namespace aviary::simulator
+}   // namespace
+}   // namespace aviary::simulator

@@ -22,7 +22,8 @@ using json::Doc;
 constexpr Duration kCountsInterval = std::chrono::seconds(2);
 
 bool is_deployment(Doc const& reference) {
-    return meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps" && reference["kind"].as_string() == "Deployment";
+    return meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps" &&
+           reference["kind"].as_string() == "Deployment";
 }
 
 std::vector<std::string> workload_of(Doc const& object) {
@@ -33,7 +34,8 @@ std::vector<std::string> workload_of(Doc const& object) {
 std::vector<Key> keys_of(client::Informer const& informer, std::optional<meta::ObjectKey> const& deployment) {
     std::vector<Key> keys;
     if (!deployment) return keys;
-    for (Doc const& each : informer.by_index("workload", deployment->ns + "/Deployment/" + deployment->name)) keys.push_back({"", meta::key_of(each)});
+    for (Doc const& each : informer.by_index("workload", deployment->ns + "/Deployment/" + deployment->name))
+        keys.push_back({"", meta::key_of(each)});
     return keys;
 }
 
@@ -41,10 +43,14 @@ std::vector<Key> own_key(Doc const& object) { return {{"", meta::key_of(object)}
 
 // Everything of a Deployment marks the objects of `informer` that point at it.
 void watch_workloads(Controller& controller, client::Informer& informer, workload::Sources& workloads) {
-    controller.watch(workloads.deployments(), [&informer](Doc const& object) { return keys_of(informer, meta::key_of(object)); });
-    controller.watch(workloads.replica_sets(),
-                     [&informer, &workloads](Doc const& object) { return keys_of(informer, workloads.deployment_of_replica_set(object)); });
-    controller.watch(workloads.pods(), [&informer, &workloads](Doc const& object) { return keys_of(informer, workloads.deployment_of_pod(object)); });
+    controller.watch(workloads.deployments(),
+                     [&informer](Doc const& object) { return keys_of(informer, meta::key_of(object)); });
+    controller.watch(workloads.replica_sets(), [&informer, &workloads](Doc const& object) {
+        return keys_of(informer, workloads.deployment_of_replica_set(object));
+    });
+    controller.watch(workloads.pods(), [&informer, &workloads](Doc const& object) {
+        return keys_of(informer, workloads.deployment_of_pod(object));
+    });
 }
 
 bool writes_status(Plan const& plan) {
@@ -164,9 +170,10 @@ private:
     Sources& sources_;
 };
 
-}  // namespace
+}   // namespace
 
-Sources::Sources(client::Client const& client) : rollouts(client, apis::kRollouts), batch_releases(client, apis::kBatchReleases), workloads(client) {
+Sources::Sources(client::Client const& client)
+    : rollouts(client, apis::kRollouts), batch_releases(client, apis::kBatchReleases), workloads(client) {
     rollouts.add_index("workload", workload_of);
     batch_releases.add_index("workload", workload_of);
 }
@@ -180,7 +187,8 @@ void Sources::run(async::Scope& scope) {
 bool Sources::synced() const { return rollouts.synced() && batch_releases.synced() && workloads.synced(); }
 
 std::unique_ptr<Controller> make_rollout_controller(client::Client client, Sources& sources) {
-    auto controller = std::make_unique<Controller>(control::ControllerOptions{.name = "rollout"}, std::make_unique<RolloutReconciler>(std::move(client), sources));
+    auto controller = std::make_unique<Controller>(control::ControllerOptions{.name = "rollout"},
+                                                   std::make_unique<RolloutReconciler>(std::move(client), sources));
     controller->watch(sources.rollouts, own_key);
     controller->watch(sources.batch_releases, own_key);
     watch_workloads(*controller, sources.rollouts, sources.workloads);
@@ -188,14 +196,17 @@ std::unique_ptr<Controller> make_rollout_controller(client::Client client, Sourc
 }
 
 std::unique_ptr<Controller> make_batch_release_controller(client::Client client, Sources& sources) {
-    auto controller = std::make_unique<Controller>(control::ControllerOptions{.name = "batchrelease"}, std::make_unique<BatchReleaseReconciler>(std::move(client), sources));
+    auto controller =
+        std::make_unique<Controller>(control::ControllerOptions{.name = "batchrelease"},
+                                     std::make_unique<BatchReleaseReconciler>(std::move(client), sources));
     controller->watch(sources.batch_releases, own_key);
     watch_workloads(*controller, sources.batch_releases, sources.workloads);
     return controller;
 }
 
 std::unique_ptr<Controller> make_roller(client::Client client, Sources& sources) {
-    auto controller = std::make_unique<Controller>(control::ControllerOptions{.name = "roller"}, std::make_unique<Roller>(std::move(client), sources));
+    auto controller = std::make_unique<Controller>(control::ControllerOptions{.name = "roller"},
+                                                   std::make_unique<Roller>(std::move(client), sources));
     workload::Sources& workloads = sources.workloads;
     controller->watch(workloads.deployments(), own_key);
     controller->watch(workloads.replica_sets(), [&workloads](Doc const& object) {
@@ -208,4 +219,4 @@ std::unique_ptr<Controller> make_roller(client::Client client, Sources& sources)
     return controller;
 }
 
-}  // namespace aviary::rollout
+}   // namespace aviary::rollout

@@ -1,4 +1,5 @@
-// The controllers of one member cluster: Rollouts, BatchReleases, and the roller of the Deployments these hold. All on one loop.
+// The controllers of one member cluster: Rollouts, BatchReleases, and the roller of the Deployments these hold. All on
+// one loop.
 #pragma once
 
 #include <memory>
@@ -28,4 +29,4 @@ std::unique_ptr<control::Controller> make_rollout_controller(client::Client clie
 std::unique_ptr<control::Controller> make_batch_release_controller(client::Client client, Sources& sources);
 std::unique_ptr<control::Controller> make_roller(client::Client client, Sources& sources);
 
-}  // namespace aviary::rollout
+}   // namespace aviary::rollout

@@ -1,6 +1,6 @@
-// What is to be done about one Rollout, and about one BatchRelease, at this moment. Pure: the same things seen, the same plan.
-// Transitions that wait for nobody are run through at once; a status is written when somebody else is waited for, tests what
-// was observed of the fields that people write too, and holds only what changed.
+// What is to be done about one Rollout, and about one BatchRelease, at this moment. Pure: the same things seen, the
+// same plan. Transitions that wait for nobody are run through at once; a status is written when somebody else is waited
+// for, tests what was observed of the fields that people write too, and holds only what changed.
 #pragma once
 
 #include <optional>
@@ -16,8 +16,8 @@ struct RolloutSeen {
     json::Doc batch_release;                        // of the same name; absent when there is none
     workload::Workload const* workload = nullptr;   // null: not found
     bool kind_supported = true;
-    bool controlled_by_other = false;               // the workload is held by a live BatchRelease of another name
-    std::optional<Time> counts_after;               // a status that differs in counts alone is not written before
+    bool controlled_by_other = false;   // the workload is held by a live BatchRelease of another name
+    std::optional<Time> counts_after;   // a status that differs in counts alone is not written before
 };
 control::Plan decide_rollout(RolloutSeen const& seen, Time now);
 
@@ -28,4 +28,4 @@ struct BatchReleaseSeen {
 };
 control::Plan decide_batch_release(BatchReleaseSeen const& seen, Time now);
 
-}  // namespace aviary::rollout
+}   // namespace aviary::rollout

@@ -19,4 +19,4 @@ private:
     client::Informer const* rollouts_;
 };
 
-}  // namespace aviary::rollout
+}   // namespace aviary::rollout

@@ -14,4 +14,4 @@ std::int64_t deployment_share_of(meta::IntOrPercent const& step, std::int64_t re
     return replicas > 1 && partial ? std::min(share, replicas - 1) : share;
 }
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

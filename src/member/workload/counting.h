@@ -13,4 +13,4 @@ std::int64_t share_of(meta::IntOrPercent const& step, std::int64_t replicas);
 // … of a Deployment: a percentage other than "100%" leaves at least one old pod when there are two or more.
 std::int64_t deployment_share_of(meta::IntOrPercent const& step, std::int64_t replicas);
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

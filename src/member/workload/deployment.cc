@@ -25,7 +25,8 @@ using json::Doc;
 using json::Value;
 
 // What a release puts on a Deployment, beside in-progressing.
-constexpr std::string_view kMarks[] = {apis::kControlInfoAnnotation, apis::kDeploymentStrategyAnnotation, apis::kDeploymentExtraStatusAnnotation,
+constexpr std::string_view kMarks[] = {apis::kControlInfoAnnotation, apis::kDeploymentStrategyAnnotation,
+                                       apis::kDeploymentExtraStatusAnnotation,
                                        apis::kOriginalDeploymentStrategyAnnotation};
 
 // The member named `field` of a JSON text in an annotation.
@@ -38,7 +39,9 @@ std::string field_of(std::string const& text, std::string_view field) {
 class Deployment final : public Workload {
 public:
     Deployment(DeploymentInputs inputs, Time now)
-        : inputs_(std::move(inputs)), sets_(inputs_.deployment, inputs_.replica_sets), own_hash_(template_hash(doc().at({"spec", "template"}))) {
+        : inputs_(std::move(inputs)),
+          sets_(inputs_.deployment, inputs_.replica_sets),
+          own_hash_(template_hash(doc().at({"spec", "template"}))) {
         observe_template();
         count(now);
     }
@@ -52,12 +55,15 @@ public:
         return !revision.empty() && (revision == facts_.update_revision || revision == own_hash_);
     }
 
-    std::int64_t share_of(meta::IntOrPercent const& step) const override { return deployment_share_of(step, facts_.replicas); }
+    std::int64_t share_of(meta::IntOrPercent const& step) const override {
+        return deployment_share_of(step, facts_.replicas);
+    }
 
     std::optional<Write> hold(Doc const& batch_release, meta::IntOrPercent const& share) const override {
         std::string const uid = meta::uid(batch_release);
         std::optional<Strategy> strategy = strategy_of(doc());
-        bool const held = facts_.controller_uid == uid && strategy && strategy->style == apis::batch::kPartitionStyle && paused() && recreate();
+        bool const held = facts_.controller_uid == uid && strategy && strategy->style == apis::batch::kPartitionStyle &&
+                          paused() && recreate();
         if (held && !strategy->paused) {
             bool const raises = share_of(share) >= share_of(strategy->partition);
             if (strategy->partition == share || !raises) return std::nullopt;
@@ -72,7 +78,8 @@ public:
         patch.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}, strategy->to_text());
         patch.set({"metadata", "annotations", apis::kDeploymentExtraStatusAnnotation}, extra_status(share));
         patch.set({"spec", "paused"}, true);
-        if (!recreate() || doc().at({"spec", "strategy", "rollingUpdate"}).exists()) patch.set({"spec", "strategy"}, json::Object{{"type", "Recreate"}});
+        if (!recreate() || doc().at({"spec", "strategy", "rollingUpdate"}).exists())
+            patch.set({"spec", "strategy"}, json::Object{{"type", "Recreate"}});
         return write(std::move(patch), held ? "next step" : "take the workload over");
     }
 
@@ -92,7 +99,8 @@ public:
         restore_strategy(patch);
         if (how.keep_frozen) {
             patch.set({"spec", "paused"}, true);
-            if (!how.stable_revision.empty()) patch.set({"metadata", "labels", apis::kStableRevisionLabel}, how.stable_revision);
+            if (!how.stable_revision.empty())
+                patch.set({"metadata", "labels", apis::kStableRevisionLabel}, how.stable_revision);
         } else {
             patch.remove({"metadata", "annotations", apis::kInProgressingAnnotation});
             patch.remove({"metadata", "labels", apis::kStableRevisionLabel});
@@ -109,7 +117,8 @@ public:
             for (std::string_view mark : kMarks) {
                 if (!meta::annotation(set.doc, mark).empty()) annotations[mark] = nullptr;
             }
-            if (!meta::annotation(set.doc, apis::kInProgressingAnnotation).empty()) annotations[apis::kInProgressingAnnotation] = nullptr;
+            if (!meta::annotation(set.doc, apis::kInProgressingAnnotation).empty())
+                annotations[apis::kInProgressingAnnotation] = nullptr;
             if (annotations.size() == 0) continue;
             Write write;
             write.resource = kReplicaSets;
@@ -163,15 +172,18 @@ private:
         facts_.stable_revision = meta::label(doc(), apis::kStableRevisionLabel);
         facts_.held_by = field_of(meta::annotation(doc(), apis::kInProgressingAnnotation), "rolloutName");
         facts_.controller_uid = field_of(meta::annotation(doc(), apis::kControlInfoAnnotation), "uid");
-        facts_.leftovers = !meta::label(doc(), apis::kAdvancedDeploymentLabel).empty() ||
-                           std::ranges::any_of(kMarks, [&](std::string_view mark) { return !meta::annotation(doc(), mark).empty(); });
+        facts_.leftovers =
+            !meta::label(doc(), apis::kAdvancedDeploymentLabel).empty() ||
+            std::ranges::any_of(kMarks, [&](std::string_view mark) { return !meta::annotation(doc(), mark).empty(); });
         if (sets_.current != nullptr) facts_.unit_revision = sets_.current->hash();
         facts_.update_revision = facts_.unit_revision.empty() ? own_hash_ : facts_.unit_revision;
-        facts_.rolled_back = !facts_.held_by.empty() && !facts_.stable_revision.empty() && facts_.stable_revision == facts_.unit_revision;
+        facts_.rolled_back = !facts_.held_by.empty() && !facts_.stable_revision.empty() &&
+                             facts_.stable_revision == facts_.unit_revision;
         facts_.rollout_id = meta::label(doc(), apis::kRolloutIdLabel);
         if (facts_.rollout_id.empty()) facts_.rollout_id = facts_.update_revision;
         std::optional<Strategy> const strategy = strategy_of(doc());
-        Value const update = strategy && recreate() ? strategy->rolling_update : doc().at({"spec", "strategy", "rollingUpdate"}).thaw();
+        Value const update =
+            strategy && recreate() ? strategy->rolling_update : doc().at({"spec", "strategy", "rollingUpdate"}).thaw();
         facts_.max_unavailable = budget_of(update, facts_.replicas).unavailable;
     }
 
@@ -208,7 +220,8 @@ private:
         return result;
     }
 
-    // The strategy annotation of a Deployment that comes under control; an earlier one knows what the user's strategy was.
+    // The strategy annotation of a Deployment that comes under control; an earlier one knows what the user's strategy
+    // was.
     Strategy taken(std::optional<Strategy> earlier, meta::IntOrPercent const& share) const {
         Strategy result;
         if (earlier && recreate()) {
@@ -240,7 +253,8 @@ private:
     }
 
     std::string extra_status(meta::IntOrPercent const& share) const {
-        return json::write(Value(json::Object{{"updatedReadyReplicas", facts_.updated_ready}, {"expectedUpdatedReplicas", share_of(share)}}));
+        return json::write(Value(json::Object{{"updatedReadyReplicas", facts_.updated_ready},
+                                              {"expectedUpdatedReplicas", share_of(share)}}));
     }
 
     std::optional<Write> write(JsonPatch patch, std::string why) const {
@@ -260,7 +274,7 @@ private:
     Facts facts_;
 };
 
-}  // namespace
+}   // namespace
 
 meta::ObjectKey Workload::key() const { return meta::key_of(object()); }
 
@@ -268,4 +282,4 @@ std::unique_ptr<Workload> observe_deployment(DeploymentInputs inputs, Time now) 
     return std::make_unique<Deployment>(std::move(inputs), now);
 }
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

@@ -21,4 +21,4 @@ struct DeploymentInputs {
 
 std::unique_ptr<Workload> observe_deployment(DeploymentInputs inputs, Time now);
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

@@ -17,11 +17,14 @@ namespace {
 using json::Doc;
 using json::Value;
 
-constexpr std::string_view kAnnotations[] = {apis::kInProgressingAnnotation, apis::kControlInfoAnnotation, apis::kDeploymentStrategyAnnotation,
-                                             apis::kDeploymentExtraStatusAnnotation, apis::kOriginalDeploymentStrategyAnnotation};
+constexpr std::string_view kAnnotations[] = {
+    apis::kInProgressingAnnotation, apis::kControlInfoAnnotation, apis::kDeploymentStrategyAnnotation,
+    apis::kDeploymentExtraStatusAnnotation, apis::kOriginalDeploymentStrategyAnnotation};
 constexpr std::string_view kLabels[] = {apis::kStableRevisionLabel, apis::kAdvancedDeploymentLabel};
 
-std::string_view annotation(Value const& object, std::string_view key) { return object.at({"metadata", "annotations"})[key].as_string(); }
+std::string_view annotation(Value const& object, std::string_view key) {
+    return object.at({"metadata", "annotations"})[key].as_string();
+}
 
 // A replace that knows nothing of the release takes its marks along; they stay.
 void keep_marks(Value& object, Doc const& old) {
@@ -31,12 +34,14 @@ void keep_marks(Value& object, Doc const& old) {
     }
     for (std::string_view key : kLabels) {
         std::string const mark = meta::label(old, key);
-        if (!mark.empty() && object.at({"metadata", "labels"})[key].as_string().empty()) object.set({"metadata", "labels", key}, mark);
+        if (!mark.empty() && object.at({"metadata", "labels"})[key].as_string().empty())
+            object.set({"metadata", "labels", key}, mark);
     }
 }
 
 void restore_strategy(Value& object, Strategy const& strategy) {
-    if (object.at({"spec", "strategy", "type"}).as_string() != "Recreate" || strategy.original_type == "Recreate") return;
+    if (object.at({"spec", "strategy", "type"}).as_string() != "Recreate" || strategy.original_type == "Recreate")
+        return;
     Value restored{json::Object{{"type", "RollingUpdate"}}};
     if (strategy.rolling_update.is_object()) restored["rollingUpdate"] = strategy.rolling_update;
     object.set({"spec", "strategy"}, std::move(restored));
@@ -44,7 +49,8 @@ void restore_strategy(Value& object, Strategy const& strategy) {
 
 // What an earlier release, also of another controller, did not take away.
 void drop_leftovers(Value& object) {
-    if (auto const strategy = parse_strategy(annotation(object, apis::kDeploymentStrategyAnnotation))) restore_strategy(object, *strategy);
+    if (auto const strategy = parse_strategy(annotation(object, apis::kDeploymentStrategyAnnotation)))
+        restore_strategy(object, *strategy);
     if (Value* annotations = object["metadata"].find("annotations")) {
         for (std::string_view key : kAnnotations) annotations->erase(key);
     }
@@ -57,7 +63,8 @@ void begin(Value& object, FreezeInputs const& inputs, Doc const& after) {
     drop_leftovers(object);
     std::string const stable = stable_revision_for(after.at({"spec", "template"}), inputs.replica_sets);
     if (!stable.empty()) object.set({"metadata", "labels", apis::kStableRevisionLabel}, stable);
-    object.set({"metadata", "annotations", apis::kInProgressingAnnotation}, json::write(Value(json::Object{{"rolloutName", inputs.rollout}})));
+    object.set({"metadata", "annotations", apis::kInProgressingAnnotation},
+               json::write(Value(json::Object{{"rolloutName", inputs.rollout}})));
     object.set({"spec", "paused"}, true);
 }
 
@@ -75,10 +82,11 @@ void keep_partition(Value& object, Strategy strategy, bool new_revision) {
 void keep_frozen(Value& object, Doc const& old) {
     object.set({"spec", "paused"}, true);
     bool const was_recreate = old.at({"spec", "strategy", "type"}).as_string() == "Recreate";
-    if (object.at({"spec", "strategy", "type"}).as_string() == "Recreate" && !was_recreate) object.set({"spec", "strategy"}, old.at({"spec", "strategy"}).thaw());
+    if (object.at({"spec", "strategy", "type"}).as_string() == "Recreate" && !was_recreate)
+        object.set({"spec", "strategy"}, old.at({"spec", "strategy"}).thaw());
 }
 
-}  // namespace
+}   // namespace
 
 bool revision_changes(Doc const& before, Doc const& after) {
     if (!same_template(before.at({"spec", "template"}), after.at({"spec", "template"}))) return true;
@@ -92,7 +100,8 @@ void freeze_deployment(Value& object, FreezeInputs const& inputs) {
     Doc const after = Doc::freeze(object);
     bool const new_revision = revision_changes(inputs.old, after);
     if (meta::annotation(after, apis::kInProgressingAnnotation).empty()) {
-        bool const running = std::ranges::any_of(inputs.replica_sets, [](Doc const& set) { return set.at({"spec", "replicas"}).as_int(1) > 0; });
+        bool const running = std::ranges::any_of(
+            inputs.replica_sets, [](Doc const& set) { return set.at({"spec", "replicas"}).as_int(1) > 0; });
         if (new_revision && running && after.at({"spec", "replicas"}).as_int(1) != 0) begin(object, inputs, after);
         return;
     }
@@ -119,8 +128,10 @@ std::string Freeze::rollout_for(control::AdmissionRequest const& request) const 
     for (Doc const& rollout : rollouts_.list(request.key.ns)) {
         Doc const reference = rollout.at({"spec", "workloadRef"});
         bool const points = meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps" &&
-                            reference["kind"].as_string() == "Deployment" && reference["name"].as_string() == request.key.name;
-        bool const in_force = !meta::is_deleting(rollout) && rollout.at({"status", "phase"}).as_string() != apis::phase::kDisabled &&
+                            reference["kind"].as_string() == "Deployment" &&
+                            reference["name"].as_string() == request.key.name;
+        bool const in_force = !meta::is_deleting(rollout) &&
+                              rollout.at({"status", "phase"}).as_string() != apis::phase::kDisabled &&
                               rollout.at({"spec", "strategy"}).size() > 0;
         if (points && in_force) return meta::name(rollout);
     }
@@ -134,9 +145,11 @@ Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
         if (synced) continue;
         bool const labelled = !meta::label(request.old_object, apis::kWorkloadTypeLabel).empty();
         if (!labelled) co_return Status{};
-        co_return fail(ErrorCode::kUnavailable,
-                       fmt::format("the rollout controller does not see {} yet: a new version of {} could not be held back; try again", informer->resource().resource,
-                                   request.key.to_string()));
+        co_return fail(
+            ErrorCode::kUnavailable,
+            fmt::format(
+                "the rollout controller does not see {} yet: a new version of {} could not be held back; try again",
+                informer->resource().resource, request.key.to_string()));
     }
     FreezeInputs inputs;
     inputs.old = request.old_object;
@@ -148,4 +161,4 @@ Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
     co_return Status{};
 }
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

@@ -1,6 +1,6 @@
-// The freeze: an admission function on Deployments. A new template of a Deployment that a Rollout points at is stored paused and
-// marked in-progressing, in the same write; while a release is on, nobody can un-pause it or take the marks away. It refuses
-// nothing, and writes that change neither a template nor a workload in progress do not wait for it.
+// The freeze: an admission function on Deployments. A new template of a Deployment that a Rollout points at is stored
+// paused and marked in-progressing, in the same write; while a release is on, nobody can un-pause it or take the marks
+// away. It refuses nothing, and writes that change neither a template nor a workload in progress do not wait for it.
 #pragma once
 
 #include <string>
@@ -26,7 +26,8 @@ bool revision_changes(json::Doc const& before, json::Doc const& after);
 
 class Freeze final : public control::Admission {
 public:
-    // `controller_user` is whom the member's controllers authenticate as. The ReplicaSets have the index "controller" by uid.
+    // `controller_user` is whom the member's controllers authenticate as. The ReplicaSets have the index "controller"
+    // by uid.
     Freeze(client::Informer& rollouts, client::Informer& replica_sets, std::string controller_user);
 
     std::string_view name() const override { return "rollout-freeze"; }
@@ -42,4 +43,4 @@ private:
     std::string controller_user_;
 };
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

@@ -14,7 +14,7 @@ std::string pointer(JsonPatch::Path const& path, std::size_t length) {
     return result;
 }
 
-}  // namespace
+}   // namespace
 
 json::Doc JsonPatch::at(Path const& path) const {
     json::Doc found = object_;
@@ -55,4 +55,4 @@ void JsonPatch::remove(Path const& path) {
 
 json::Value JsonPatch::take() { return json::Value(std::move(operations_)); }
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

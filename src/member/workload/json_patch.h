@@ -1,4 +1,5 @@
-// JsonPatch: builds an RFC 6902 patch whose tests say what was observed, so that a write over somebody else's change fails.
+// JsonPatch: builds an RFC 6902 patch whose tests say what was observed, so that a write over somebody else's change
+// fails.
 #pragma once
 
 #include <set>
@@ -38,4 +39,4 @@ private:
     bool changes_ = false;
 };
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

@@ -28,7 +28,8 @@ constexpr std::string_view kMaximum = "deployment.kubernetes.io/max-replicas";
 
 // Annotations that a ReplicaSet does not take over from its Deployment.
 bool stays_behind(std::string_view key) {
-    return key == kRevision || key == kDesired || key == kMaximum || key == "deployment.kubernetes.io/revision-history" ||
+    return key == kRevision || key == kDesired || key == kMaximum ||
+           key == "deployment.kubernetes.io/revision-history" ||
            key == "kubectl.kubernetes.io/last-applied-configuration" || key == "deprecated.deployment.rollback.to" ||
            key.starts_with("rollouts.kruise.io/") || key == apis::kControlInfoAnnotation;
 }
@@ -36,8 +37,11 @@ bool stays_behind(std::string_view key) {
 class Roll {
 public:
     Roll(DeploymentInputs const& inputs, Strategy strategy)
-        : deployment_(inputs.deployment), strategy_(std::move(strategy)), sets_(deployment_, inputs.replica_sets),
-          replicas_(deployment_.at({"spec", "replicas"}).as_int(1)), limit_(deployment_share_of(strategy_.partition, replicas_)),
+        : deployment_(inputs.deployment),
+          strategy_(std::move(strategy)),
+          sets_(deployment_, inputs.replica_sets),
+          replicas_(deployment_.at({"spec", "replicas"}).as_int(1)),
+          limit_(deployment_share_of(strategy_.partition, replicas_)),
           budget_(budget_of(strategy_.rolling_update, replicas_)) {}
 
     Plan run() {
@@ -101,7 +105,8 @@ private:
         grow_one(stable_);
     }
 
-    // Sets that have too many pods: versions in between first, the oldest of them first; then the stable one; then the new one.
+    // Sets that have too many pods: versions in between first, the oldest of them first; then the stable one; then the
+    // new one.
     std::vector<ReplicaSet const*> shrinking() const {
         std::vector<ReplicaSet const*> result;
         for (ReplicaSet const& set : sets_.all) {
@@ -123,7 +128,8 @@ private:
         for (ReplicaSet const& set : sets_.all) {
             std::int64_t const serving = std::min(set.available, set.wanted);
             available += serving;
-            if (std::ranges::find(surplus, &set) == surplus.end()) starting += sizes_[set.name()] - std::min(serving, sizes_[set.name()]);
+            if (std::ranges::find(surplus, &set) == surplus.end())
+                starting += sizes_[set.name()] - std::min(serving, sizes_[set.name()]);
         }
         std::int64_t removable = total() - minimum - starting;
         for (ReplicaSet const* set : surplus) {
@@ -144,11 +150,14 @@ private:
         }
     }
 
-    // With no pods wanted the new ReplicaSet goes too: the native controller would give it all pods when some are wanted again.
+    // With no pods wanted the new ReplicaSet goes too: the native controller would give it all pods when some are
+    // wanted again.
     void to_zero() {
         for (auto& [name, size] : sizes_) size = 0;
         ReplicaSet const* const fresh = sets_.current;
-        if (strategy_.paused || fresh == nullptr || sets_.all.size() < 2 || fresh->wanted > 0 || fresh->actual > 0 || limit_ == replicas_promoted()) return;
+        if (strategy_.paused || fresh == nullptr || sets_.all.size() < 2 || fresh->wanted > 0 || fresh->actual > 0 ||
+            limit_ == replicas_promoted())
+            return;
         Write write;
         write.verb = Write::Verb::kDelete;
         write.resource = kReplicaSets;
@@ -161,14 +170,19 @@ private:
     }
 
     // Never equal to a limit while the release is partial; a release at 100 % keeps its ReplicaSet.
-    std::int64_t replicas_promoted() const { return strategy_.partition.percent && strategy_.partition.value >= 100 ? limit_ : -1; }
+    std::int64_t replicas_promoted() const {
+        return strategy_.partition.percent && strategy_.partition.value >= 100 ? limit_ : -1;
+    }
 
     void create() {
         Doc const pod_template = deployment_.at({"spec", "template"});
         std::string const deployment_name = meta::name(deployment_);
         int salt = 0;
         std::string hash = template_hash(pod_template);
-        auto const taken = [&] { return std::ranges::any_of(sets_.all, [&](ReplicaSet const& set) { return set.name() == deployment_name + "-" + hash; }); };
+        auto const taken = [&] {
+            return std::ranges::any_of(
+                sets_.all, [&](ReplicaSet const& set) { return set.name() == deployment_name + "-" + hash; });
+        };
         while (taken()) hash = template_hash(pod_template, ++salt);
 
         // At least one, also without room for it: beside an empty ReplicaSet the old one would be alone.
@@ -190,7 +204,8 @@ private:
         object.set({"metadata", "annotations"}, std::move(annotations));
         object.set({"metadata", "ownerReferences"}, json::Array{owner()});
         object.set({"spec", "replicas"}, size);
-        if (std::int64_t const seconds = deployment_.at({"spec", "minReadySeconds"}).as_int(); seconds > 0) object.set({"spec", "minReadySeconds"}, seconds);
+        if (std::int64_t const seconds = deployment_.at({"spec", "minReadySeconds"}).as_int(); seconds > 0)
+            object.set({"spec", "minReadySeconds"}, seconds);
         Value selector = deployment_.at({"spec", "selector"}).thaw();
         selector.set({"matchLabels", kHashLabel}, hash);
         object.set({"spec", "selector"}, std::move(selector));
@@ -206,12 +221,8 @@ private:
     }
 
     Value owner() const {
-        return json::Object{{"apiVersion", "apps/v1"},
-                            {"kind", "Deployment"},
-                            {"name", meta::name(deployment_)},
-                            {"uid", meta::uid(deployment_)},
-                            {"controller", true},
-                            {"blockOwnerDeletion", true}};
+        return json::Object{{"apiVersion", "apps/v1"},       {"kind", "Deployment"}, {"name", meta::name(deployment_)},
+                            {"uid", meta::uid(deployment_)}, {"controller", true},   {"blockOwnerDeletion", true}};
     }
 
     void write_sizes() {
@@ -246,12 +257,13 @@ private:
     Plan plan_;
 };
 
-}  // namespace
+}   // namespace
 
 control::Plan decide_roll(DeploymentInputs const& inputs, Doc const& holder) {
     Doc const& deployment = inputs.deployment;
     if (!deployment.exists() || meta::is_deleting(deployment) || !holder.exists()) return {};
-    bool const ours = deployment.at({"spec", "paused"}).as_bool() && deployment.at({"spec", "strategy", "type"}).as_string() == "Recreate";
+    bool const ours = deployment.at({"spec", "paused"}).as_bool() &&
+                      deployment.at({"spec", "strategy", "type"}).as_string() == "Recreate";
     std::optional<Strategy> strategy = strategy_of(deployment);
     if (!ours || !strategy || strategy->style == "Canary") return {};
     auto const control = json::parse(meta::annotation(deployment, apis::kControlInfoAnnotation));
@@ -259,4 +271,4 @@ control::Plan decide_roll(DeploymentInputs const& inputs, Doc const& holder) {
     return Roll(inputs, std::move(*strategy)).run();
 }
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

@@ -1,7 +1,7 @@
-// The roller: moves the pods of a Deployment that a BatchRelease holds, as far as the release has come and not further, within
-// the user's maxSurge and maxUnavailable, by writing ReplicaSets. Pods of versions in between are replaced by the stable one.
-// It lives beside the native Deployment controller, which syncs paused Deployments too: it would scale a lone active
-// ReplicaSet, so the roller never leaves one alone at a size other than spec.replicas. Pure.
+// The roller: moves the pods of a Deployment that a BatchRelease holds, as far as the release has come and not further,
+// within the user's maxSurge and maxUnavailable, by writing ReplicaSets. Pods of versions in between are replaced by
+// the stable one. It lives beside the native Deployment controller, which syncs paused Deployments too: it would scale
+// a lone active ReplicaSet, so the roller never leaves one alone at a size other than spec.replicas. Pure.
 #pragma once
 
 #include "kube/control/plan.h"
@@ -12,4 +12,4 @@ namespace aviary::workload {
 // `holder` is the BatchRelease of the Deployment's name as listed; its uid must be the one that the Deployment names.
 control::Plan decide_roll(DeploymentInputs const& inputs, json::Doc const& holder);
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

@@ -11,9 +11,10 @@ std::vector<std::string> controller_uid(json::Doc const& object) {
     return owner ? std::vector<std::string>{owner->uid} : std::vector<std::string>();
 }
 
-}  // namespace
+}   // namespace
 
-Sources::Sources(client::Client const& client) : deployments_(client, kDeployments), replica_sets_(client, kReplicaSets), pods_(client, kPods) {
+Sources::Sources(client::Client const& client)
+    : deployments_(client, kDeployments), replica_sets_(client, kReplicaSets), pods_(client, kPods) {
     replica_sets_.add_index("controller", controller_uid);
     pods_.add_index("controller", controller_uid);
 }
@@ -42,9 +43,10 @@ std::optional<meta::ObjectKey> Sources::deployment_of_pod(json::Doc const& pod) 
 }
 
 void Sources::run(async::Scope& scope) {
-    for (client::Informer* informer : {&deployments_, &replica_sets_, &pods_}) scope.spawn(informer->run(scope.context()));
+    for (client::Informer* informer : {&deployments_, &replica_sets_, &pods_})
+        scope.spawn(informer->run(scope.context()));
 }
 
 bool Sources::synced() const { return deployments_.synced() && replica_sets_.synced() && pods_.synced(); }
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

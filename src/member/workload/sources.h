@@ -34,4 +34,4 @@ private:
     client::Informer pods_;
 };
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

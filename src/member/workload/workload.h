@@ -1,6 +1,6 @@
-// Workload: what a release needs of a workload, whatever its kind: counts, revisions, and the writes that hold it at a share,
-// promote it or put it back. One kind, one file. Pure: made from what was listed at one moment, it answers and plans, nothing
-// else.
+// Workload: what a release needs of a workload, whatever its kind: counts, revisions, and the writes that hold it at a
+// share, promote it or put it back. One kind, one file. Pure: made from what was listed at one moment, it answers and
+// plans, nothing else.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +19,12 @@ namespace aviary::workload {
 
 // Counts are in units (counting.h).
 struct Facts {
-    std::int64_t replicas = 0;          // wanted
+    std::int64_t replicas = 0;   // wanted
     std::int64_t generation = 0;
-    std::string stable_revision;        // noted when the release began; empty: none
-    std::string update_revision;        // of the workload's template; what units of it are labelled with, once there are any
-    std::string unit_revision;          // that label's value; empty until there is one
-    std::int64_t updated = 0;           // units of the workload's template
+    std::string stable_revision;   // noted when the release began; empty: none
+    std::string update_revision;   // of the workload's template; what units of it are labelled with, once there are any
+    std::string unit_revision;     // that label's value; empty until there is one
+    std::int64_t updated = 0;      // units of the workload's template
     std::int64_t updated_ready = 0;
     std::int64_t updated_available = 0;
     std::int64_t outdated = 0;          // units of other templates; those told to go a moment ago count
@@ -61,8 +61,10 @@ public:
     virtual bool is_current(std::string_view revision) const = 0;
     virtual std::int64_t share_of(meta::IntOrPercent const& step) const = 0;
 
-    // Puts the workload under the BatchRelease's control at this share; raises it when it is; absent when nothing changes.
-    virtual std::optional<control::Write> hold(json::Doc const& batch_release, meta::IntOrPercent const& share) const = 0;
+    // Puts the workload under the BatchRelease's control at this share; raises it when it is; absent when nothing
+    // changes.
+    virtual std::optional<control::Write> hold(json::Doc const& batch_release,
+                                               meta::IntOrPercent const& share) const = 0;
     // Gives up control; the workload stays frozen for whoever comes next.
     virtual std::optional<control::Write> let_go() const = 0;
     // Ends the release: the workload's own strategy is back, every mark is gone. Absent when there is nothing to do.
@@ -77,4 +79,4 @@ public:
     meta::ObjectKey key() const;
 };
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

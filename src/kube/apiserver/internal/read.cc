@@ -22,6 +22,27 @@ Error too_large(store::Revision wanted, store::Revision current) {
         .with_retry_after(std::chrono::seconds(1));
 }
 
+// True when no more than one object can match, and where it is.
+bool is_one(ResourceInfo const& info, std::string const& ns, Filter const& filter) {
+    return !filter.name().empty() && (!info.namespaced || !ns.empty());
+}
+
+std::vector<Doc> matching(store::Snapshot const& snapshot, ResourceInfo const& info, std::string const& ns,
+                          Filter const& filter) {
+    std::vector<Doc> objects;
+    if (is_one(info, ns, filter)) {
+        Doc const object = snapshot.get({info.resource.group, info.resource.resource, ns, filter.name()});
+        if (object.exists() && filter.matches(object)) objects.push_back(object);
+        return objects;
+    }
+    snapshot.visit(info.resource.group, info.resource.resource, ns, std::nullopt,
+                   [&](store::Key const&, Doc const& object) {
+                       if (filter.matches(object)) objects.push_back(object);
+                       return true;
+                   });
+    return objects;
+}
+
 // What resourceVersion and resourceVersionMatch of a list ask for; 0: any state from the newest on. `exact` is that
 // very state.
 struct Version {
@@ -124,16 +145,14 @@ Result<Response> Cluster::list(Call& call) {
     wanted.limit =
         static_cast<std::size_t>(std::max<std::int64_t>(0, parse_int(call.request.query_value("limit")).value_or(0)));
     wanted.continue_token = call.request.query_value("continue");
-    if (!filter.all) wanted.matches = [&filter](Doc const& object) { return filter.matches(object); };
+    if (!filter.all()) wanted.matches = [&filter](Doc const& object) { return filter.matches(object); };
     store::Page page;
     if (version.exact && version.revision != current) {
-        store::Snapshot const snapshot = TRY(store_->snapshot_at(version.revision));
         page.revision = version.revision;
-        snapshot.visit(wanted.group, wanted.resource, wanted.ns, std::nullopt,
-                       [&](store::Key const&, Doc const& object) {
-                           if (filter.matches(object)) page.objects.push_back(object);
-                           return true;
-                       });
+        page.objects = matching(TRY(store_->snapshot_at(version.revision)), info, wanted.ns, filter);
+    } else if (is_one(info, wanted.ns, filter) && wanted.continue_token.empty()) {
+        page.revision = current;
+        page.objects = matching(store_->snapshot(), info, wanted.ns, filter);
     } else {
         page = TRY(store_->list(call.ctx, wanted));
     }
@@ -192,13 +211,7 @@ Result<Response> Cluster::watch(Call& call) {
     }
     WatchStart const start = TRY(watch_start(call.request, store_->revision()));
     settings.announce_initial_end = start.announce_end;
-    if (start.with_initial) {
-        store_->visit(info.resource.group, info.resource.resource, ns, std::nullopt,
-                      [&](store::Key const&, Doc const& object) {
-                          if (settings.filter.matches(object)) settings.initial.push_back(object);
-                          return true;
-                      });
-    }
+    if (start.with_initial) settings.initial = matching(store_->snapshot(), info, ns, settings.filter);
     auto source = TRY(store_->watch(info.resource.group, info.resource.resource, ns, start.from));
     Response response;
     response.watch = std::make_unique<ApiWatch>(shared_, this, call.resource, std::move(source), std::move(settings),

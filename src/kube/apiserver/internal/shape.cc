@@ -71,16 +71,24 @@ builtin::TableOptions table_options(client::Request const& request, Shape const&
 
 Result<Filter> Filter::of(client::Request const& request, ResourceInfo const& info, std::string const& name) {
     Filter filter;
-    filter.labels = TRY(meta::LabelSelector::parse(request.query_value("labelSelector")));
-    std::string fields(request.query_value("fieldSelector"));
-    if (!name.empty()) fields += (fields.empty() ? "metadata.name=" : ",metadata.name=") + name;
-    filter.fields = TRY(meta::FieldSelector::parse(fields));
-    for (std::string const& field : filter.fields.fields()) {
-        if (!selectable(info, field))
+    filter.labels_ = TRY(meta::LabelSelector::parse(request.query_value("labelSelector")));
+    std::string text(request.query_value("fieldSelector"));
+    if (!name.empty()) text += (text.empty() ? "metadata.name=" : ",metadata.name=") + name;
+    filter.fields_ = TRY(meta::FieldSelector::parse(text));
+    std::vector<std::string> const fields = filter.fields_.fields();
+    for (std::string const& field : fields) {
+        if (!selectable(info, field)) {
             return fail(ErrorCode::kBadRequest, fmt::format("field label not supported: {}", field));
+        }
     }
-    filter.all = filter.labels.empty() && filter.fields.empty();
+    filter.name_ = filter.fields_.required("metadata.name");
+    if (!filter.name_.empty() && fields.size() == 1) filter.fields_ = {};
     return filter;
+}
+
+bool Filter::matches(json::Doc const& object) const {
+    if (!name_.empty() && object["metadata"]["name"].as_string() != name_) return false;
+    return (labels_.empty() || labels_.matches(object)) && (fields_.empty() || fields_.matches(object));
 }
 
 Result<store::Revision> revision_from(std::string_view text) {

@@ -25,14 +25,21 @@ struct Shape {
 
 builtin::TableOptions table_options(client::Request const& request, Shape const& shape);
 
-struct Filter {
-    meta::LabelSelector labels;
-    meta::FieldSelector fields;
-    bool all = true;
-
-    bool matches(json::Doc const& object) const { return all || (labels.matches(object) && fields.matches(object)); }
+// Label and field selectors.
+class Filter {
+public:
     // BadRequest for what cannot be understood and for fields that the resource cannot be selected by.
     static Result<Filter> of(client::Request const& request, ResourceInfo const& info, std::string const& name = {});
+
+    bool all() const { return labels_.empty() && name_.empty() && fields_.empty(); }
+    bool matches(json::Doc const& object) const;
+    // The one name that can match; empty: any. Such a list is a get.
+    std::string const& name() const { return name_; }
+
+private:
+    meta::LabelSelector labels_;
+    meta::FieldSelector fields_;   // empty when the name is all that is asked
+    std::string name_;
 };
 
 // Of resourceVersion and the like; "" and "0" mean any.

@@ -32,7 +32,7 @@ constexpr std::string_view kHash = "pod-template-hash";
 struct ReplicaSet {
     Doc doc;
     std::int64_t replicas = 0;
-    std::int64_t actual = 0;      // status.replicas
+    std::int64_t actual = 0;   // status.replicas
     std::int64_t ready = 0;
     std::int64_t available = 0;
 
@@ -73,9 +73,9 @@ struct Sync {
     Time now;
     Plan plan;
     std::vector<ReplicaSet> sets;
-    ReplicaSet* fresh = nullptr;            // the one with the Deployment's template
-    std::vector<ReplicaSet*> old;           // the others, oldest first
-    Value status;                           // grows into the new status
+    ReplicaSet* fresh = nullptr;                      // the one with the Deployment's template
+    std::vector<ReplicaSet*> old;                     // the others, oldest first
+    Value status;                                     // grows into the new status
     std::map<std::string, std::string> annotations;   // to set on the Deployment
 
     std::string const ns = meta::ns(deployment);
@@ -92,7 +92,8 @@ struct Sync {
         sets.reserve(replica_sets.size() + 1);   // pointers into it stay good when one is created
         for (Doc const& doc : replica_sets) {
             sets.push_back({doc, doc.at({"spec", "replicas"}).as_int(1), doc.at({"status", "replicas"}).as_int(),
-                            doc.at({"status", "readyReplicas"}).as_int(), doc.at({"status", "availableReplicas"}).as_int()});
+                            doc.at({"status", "readyReplicas"}).as_int(),
+                            doc.at({"status", "availableReplicas"}).as_int()});
         }
         for (ReplicaSet& set : sets) old.push_back(&set);
         std::ranges::sort(old, older);
@@ -129,7 +130,8 @@ struct Sync {
     std::int64_t max_unavailable() const { return replicas == 0 ? 0 : surge_and_unavailable().second; }
 
     void event(std::string type, std::string reason, std::string message) {
-        plan.events.push_back({reference_to(deployment, "apps/v1", "Deployment"), std::move(type), std::move(reason), std::move(message)});
+        plan.events.push_back({reference_to(deployment, "apps/v1", "Deployment"), std::move(type), std::move(reason),
+                               std::move(message)});
     }
 
     Value* condition(std::string_view type) {
@@ -140,7 +142,8 @@ struct Sync {
     }
 
     void remove_condition(std::string_view type) {
-        std::erase_if(status["conditions"].make_array(), [type](Value const& each) { return each["type"].as_string() == type; });
+        std::erase_if(status["conditions"].make_array(),
+                      [type](Value const& each) { return each["type"].as_string() == type; });
     }
 
     // SetDeploymentCondition: same status and reason is no change; the transition time follows the status alone.
@@ -166,7 +169,8 @@ struct Sync {
         std::string const desired = std::to_string(replicas);
         std::string const maximum = std::to_string(replicas + surge);
         bool const size_changes = set.replicas != to;
-        bool const notes_change = meta::annotation(set.doc, kDesiredReplicas) != desired || meta::annotation(set.doc, kMaxReplicas) != maximum;
+        bool const notes_change = meta::annotation(set.doc, kDesiredReplicas) != desired ||
+                                  meta::annotation(set.doc, kMaxReplicas) != maximum;
         if (!size_changes && !notes_change) return;
         Write write;
         write.verb = Write::Verb::kMergePatch;
@@ -180,7 +184,8 @@ struct Sync {
         plan.writes.push_back(std::move(write));
         if (size_changes) {
             event("Normal", "ScalingReplicaSet",
-                  fmt::format("Scaled {} replica set {} from {} to {}", to > set.replicas ? "up" : "down", set.name(), set.replicas, to));
+                  fmt::format("Scaled {} replica set {} from {} to {}", to > set.replicas ? "up" : "down", set.name(),
+                              set.replicas, to));
         }
         set.replicas = to;
     }
@@ -199,7 +204,8 @@ struct Sync {
         std::map<std::string, std::string> result;
         for (auto const& [key, value] : deployment.at({"metadata", "annotations"}).members()) {
             if (key == kRevision || key == kRevisionHistory || key == kDesiredReplicas || key == kMaxReplicas ||
-                key == "kubectl.kubernetes.io/last-applied-configuration" || key == "deprecated.deployment.rollback.to") {
+                key == "kubectl.kubernetes.io/last-applied-configuration" ||
+                key == "deprecated.deployment.rollback.to") {
                 continue;
             }
             result.emplace(key, value.string());
@@ -209,11 +215,13 @@ struct Sync {
 
     std::int64_t next_revision() const {
         std::int64_t latest = 0;
-        for (ReplicaSet const* set : old) latest = std::max(latest, parse_int(meta::annotation(set->doc, kRevision)).value_or(0));
+        for (ReplicaSet const* set : old)
+            latest = std::max(latest, parse_int(meta::annotation(set->doc, kRevision)).value_or(0));
         return latest + 1;
     }
 
-    // Brings revision and annotations of an existing new ReplicaSet up to date; true when that was all this sync may do.
+    // Brings revision and annotations of an existing new ReplicaSet up to date; true when that was all this sync may
+    // do.
     void refresh_new() {
         std::int64_t revision = next_revision();
         std::string const had = meta::annotation(fresh->doc, kRevision);
@@ -244,7 +252,8 @@ struct Sync {
         }
         note_revision(revision);
         if (has_deadline && condition("Progressing") == nullptr) {
-            set_condition("Progressing", "True", "FoundNewReplicaSet", fmt::format("Found new replica set \"{}\"", fresh->name()));
+            set_condition("Progressing", "True", "FoundNewReplicaSet",
+                          fmt::format("Found new replica set \"{}\"", fresh->name()));
         }
     }
 
@@ -272,7 +281,8 @@ struct Sync {
         object.set({"metadata", "annotations", kRevision}, std::to_string(revision));
         object.set({"metadata", "annotations", kDesiredReplicas}, std::to_string(replicas));
         object.set({"metadata", "annotations", kMaxReplicas}, std::to_string(replicas + surge));
-        object.set({"metadata", "ownerReferences"}, json::Array{controller_reference(deployment, "apps/v1", "Deployment")});
+        object.set({"metadata", "ownerReferences"},
+                   json::Array{controller_reference(deployment, "apps/v1", "Deployment")});
         object.set({"spec", "replicas"}, size);
         if (std::int64_t const seconds = deployment.at({"spec", "minReadySeconds"}).as_int(); seconds > 0) {
             object.set({"spec", "minReadySeconds"}, seconds);
@@ -289,18 +299,21 @@ struct Sync {
         write.body = object;
         write.why = "new template";
         plan.writes.push_back(std::move(write));
-        if (size > 0) event("Normal", "ScalingReplicaSet", fmt::format("Scaled up replica set {} from 0 to {}", set_name, size));
+        if (size > 0)
+            event("Normal", "ScalingReplicaSet", fmt::format("Scaled up replica set {} from 0 to {}", set_name, size));
         sets.push_back({Doc::freeze(object), size, 0, 0, 0});
         fresh = &sets.back();
         note_revision(revision);
         if (has_deadline) {
-            set_condition("Progressing", "True", "NewReplicaSetCreated", fmt::format("Created new replica set \"{}\"", set_name));
+            set_condition("Progressing", "True", "NewReplicaSetCreated",
+                          fmt::format("Created new replica set \"{}\"", set_name));
         }
     }
 
     // A name that another template has taken: count on, as the hash is salted by the count.
     bool collides() const {
-        std::string const wanted = name + "-" + template_hash(deployment.at({"spec", "template"}), status["collisionCount"].as_int());
+        std::string const wanted =
+            name + "-" + template_hash(deployment.at({"spec", "template"}), status["collisionCount"].as_int());
         return std::ranges::any_of(sets, [&](ReplicaSet const& set) { return set.name() == wanted; });
     }
 
@@ -325,12 +338,16 @@ struct Sync {
             if (set->replicas > 0) active.push_back(set);
         }
         if (active.size() <= 1) {
-            ReplicaSet* only = !active.empty() ? active.front() : fresh != nullptr ? fresh : old.empty() ? nullptr : old.back();
+            ReplicaSet* only = !active.empty()    ? active.front()
+                               : fresh != nullptr ? fresh
+                               : old.empty()      ? nullptr
+                                                  : old.back();
             if (only != nullptr && only->replicas != replicas) scale(*only, replicas);
             return;
         }
         bool const saturated = fresh != nullptr && fresh->replicas == replicas &&
-                               meta::annotation(fresh->doc, kDesiredReplicas) == std::to_string(replicas) && fresh->available == replicas;
+                               meta::annotation(fresh->doc, kDesiredReplicas) == std::to_string(replicas) &&
+                               fresh->available == replicas;
         if (saturated) {
             for (ReplicaSet* set : old) {
                 if (set->replicas > 0) scale(*set, 0);
@@ -354,11 +371,14 @@ struct Sync {
         for (ReplicaSet const* set : active) {
             std::int64_t share = 0;
             if (to_add != 0 && replicas > 0) {
-                std::int64_t const last_maximum = parse_int(meta::annotation(set->doc, kMaxReplicas)).value_or(replicas);
-                double const proposed = static_cast<double>(set->replicas) * static_cast<double>(allowed) / static_cast<double>(std::max<std::int64_t>(last_maximum, 1));
+                std::int64_t const last_maximum =
+                    parse_int(meta::annotation(set->doc, kMaxReplicas)).value_or(replicas);
+                double const proposed = static_cast<double>(set->replicas) * static_cast<double>(allowed) /
+                                        static_cast<double>(std::max<std::int64_t>(last_maximum, 1));
                 share = static_cast<std::int64_t>(std::floor(proposed + 0.5)) - set->replicas;
                 std::int64_t const left = to_add - added;
-                share = to_add > 0 ? std::clamp<std::int64_t>(share, 0, left) : std::clamp<std::int64_t>(share, left, 0);
+                share =
+                    to_add > 0 ? std::clamp<std::int64_t>(share, 0, left) : std::clamp<std::int64_t>(share, left, 0);
             } else if (replicas == 0) {
                 share = -set->replicas;
             }
@@ -424,11 +444,14 @@ struct Sync {
         }
         std::int64_t surplus = static_cast<std::int64_t>(candidates.size()) - keep;
         if (surplus <= 0) return;
-        auto const revision = [](ReplicaSet const* set) { return std::pair(parse_int(meta::annotation(set->doc, kRevision)).value_or(0), set->name()); };
+        auto const revision = [](ReplicaSet const* set) {
+            return std::pair(parse_int(meta::annotation(set->doc, kRevision)).value_or(0), set->name());
+        };
         std::ranges::sort(candidates, {}, revision);
         for (ReplicaSet* set : candidates) {
             if (surplus-- <= 0) return;
-            bool const in_use = set->actual != 0 || set->replicas != 0 || meta::generation(set->doc) > set->doc.at({"status", "observedGeneration"}).as_int();
+            bool const in_use = set->actual != 0 || set->replicas != 0 ||
+                                meta::generation(set->doc) > set->doc.at({"status", "observedGeneration"}).as_int();
             if (in_use) continue;
             Write write;
             write.verb = Write::Verb::kDelete;
@@ -442,7 +465,8 @@ struct Sync {
 
     bool complete(Value const& counts) const {
         return counts["updatedReplicas"].as_int() == replicas && counts["replicas"].as_int() == replicas &&
-               counts["availableReplicas"].as_int() == replicas && counts["observedGeneration"].as_int() >= meta::generation(deployment);
+               counts["availableReplicas"].as_int() == replicas &&
+               counts["observedGeneration"].as_int() >= meta::generation(deployment);
     }
 
     void count() {
@@ -464,7 +488,8 @@ struct Sync {
         if (available >= replicas - max_unavailable()) {
             set_condition("Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.");
         } else {
-            set_condition("Available", "False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.");
+            set_condition("Available", "False", "MinimumReplicasUnavailable",
+                          "Deployment does not have minimum availability.");
         }
     }
 
@@ -474,16 +499,20 @@ struct Sync {
         Value const before = deployment["status"].thaw();
         Value const* current = condition("Progressing");
         std::string const reason = current != nullptr ? (*current)["reason"].string() : std::string();
-        bool const was_complete = status["replicas"].as_int() == status["updatedReplicas"].as_int() && reason == "NewReplicaSetAvailable";
+        bool const was_complete =
+            status["replicas"].as_int() == status["updatedReplicas"].as_int() && reason == "NewReplicaSetAvailable";
         if (was_complete) return;
-        auto const subject = fresh != nullptr ? fmt::format("ReplicaSet \"{}\"", fresh->name()) : fmt::format("Deployment \"{}\"", name);
+        auto const subject =
+            fresh != nullptr ? fmt::format("ReplicaSet \"{}\"", fresh->name()) : fmt::format("Deployment \"{}\"", name);
         auto const grew = [&](char const* field) { return status[field].as_int() > before[field].as_int(); };
-        bool const old_shrank = status["replicas"].as_int() - status["updatedReplicas"].as_int() < before["replicas"].as_int() - before["updatedReplicas"].as_int();
+        bool const old_shrank = status["replicas"].as_int() - status["updatedReplicas"].as_int() <
+                                before["replicas"].as_int() - before["updatedReplicas"].as_int();
         if (complete(status)) {
             set_condition("Progressing", "True", "NewReplicaSetAvailable", subject + " has successfully progressed.");
         } else if (grew("updatedReplicas") || grew("readyReplicas") || grew("availableReplicas") || old_shrank) {
             std::string transition = format_rfc3339(now);
-            if (current != nullptr && (*current)["status"].as_string() == "True") transition = (*current)["lastTransitionTime"].string();
+            if (current != nullptr && (*current)["status"].as_string() == "True")
+                transition = (*current)["lastTransitionTime"].string();
             remove_condition("Progressing");
             set_condition("Progressing", "True", "ReplicaSetUpdated", subject + " is progressing.");
             (*condition("Progressing"))["lastTransitionTime"] = transition;
@@ -569,10 +598,10 @@ struct Sync {
     }
 };
 
-}  // namespace
+}   // namespace
 
 Plan decide_deployment(Doc const& deployment, std::vector<Doc> const& replica_sets, Time now) {
     return Sync(deployment, replica_sets, now).run();
 }
 
-}  // namespace aviary::simulator
+}   // namespace aviary::simulator

@@ -1,4 +1,5 @@
-// Decides one sync of one Deployment, as kube-controller-manager's deployment controller does (apps/v1, Kubernetes 1.32).
+// Decides one sync of one Deployment, as kube-controller-manager's deployment controller does (apps/v1,
+// Kubernetes 1.32).
 #pragma once
 
 #include <vector>
@@ -11,4 +12,4 @@ namespace aviary::simulator {
 // `replica_sets` are those this Deployment controls. Pure.
 control::Plan decide_deployment(json::Doc const& deployment, std::vector<json::Doc> const& replica_sets, Time now);
 
-}  // namespace aviary::simulator
+}   // namespace aviary::simulator

@@ -39,9 +39,11 @@ std::int64_t target_port(Doc const& port, std::vector<Doc> const& pods) {
     return 0;
 }
 
-}  // namespace
+}   // namespace
 
-std::string endpoint_slice_name(std::string_view service) { return fmt::format("{}-{:05x}", service, fnv1a_32(service) & 0xfffff); }
+std::string endpoint_slice_name(std::string_view service) {
+    return fmt::format("{}-{:05x}", service, fnv1a_32(service) & 0xfffff);
+}
 
 Plan decide_endpoint_slice(Doc const& service, std::vector<Doc> const& pods, Doc const& slice) {
     Plan plan;
@@ -51,14 +53,17 @@ Plan decide_endpoint_slice(Doc const& service, std::vector<Doc> const& pods, Doc
     std::vector<Doc> members;
     for (Doc const& pod : pods) {
         std::string_view const phase = pod.at({"status", "phase"}).as_string();
-        if (phase != "Failed" && phase != "Succeeded" && pod.at({"status", "podIP"}).exists() && selected(service, pod)) members.push_back(pod);
+        if (phase != "Failed" && phase != "Succeeded" && pod.at({"status", "podIP"}).exists() && selected(service, pod))
+            members.push_back(pod);
     }
     json::Array endpoints;
     for (Doc const& pod : members) {
         bool const leaving = meta::is_deleting(pod);
         Value endpoint{json::Object{{"addresses", json::Array{pod.at({"status", "podIP"}).string()}}}};
-        endpoint["conditions"] = json::Object{{"ready", is_ready(pod) && !leaving}, {"serving", is_ready(pod)}, {"terminating", leaving}};
-        endpoint["targetRef"] = json::Object{{"kind", "Pod"}, {"namespace", meta::ns(pod)}, {"name", meta::name(pod)}, {"uid", meta::uid(pod)}};
+        endpoint["conditions"] =
+            json::Object{{"ready", is_ready(pod) && !leaving}, {"serving", is_ready(pod)}, {"terminating", leaving}};
+        endpoint["targetRef"] = json::Object{
+            {"kind", "Pod"}, {"namespace", meta::ns(pod)}, {"name", meta::name(pod)}, {"uid", meta::uid(pod)}};
         endpoint["nodeName"] = pod.at({"spec", "nodeName"}).string();
         endpoints.push_back(std::move(endpoint));
     }
@@ -66,7 +71,8 @@ Plan decide_endpoint_slice(Doc const& service, std::vector<Doc> const& pods, Doc
     for (auto const& [key, port] : service.at({"spec", "ports"}).elements()) {
         std::int64_t const number = target_port(port, members);
         if (number == 0) continue;
-        ports.push_back(json::Object{{"name", port["name"].string()}, {"protocol", port["protocol"].as_string("TCP")}, {"port", number}});
+        ports.push_back(json::Object{
+            {"name", port["name"].string()}, {"protocol", port["protocol"].as_string("TCP")}, {"port", number}});
     }
 
     Write write;
@@ -76,11 +82,13 @@ Plan decide_endpoint_slice(Doc const& service, std::vector<Doc> const& pods, Doc
     if (!slice.exists()) {
         write.verb = Write::Verb::kCreate;
         write.ignore_already_exists = true;
-        write.body = json::Object{{"apiVersion", "discovery.k8s.io/v1"}, {"kind", "EndpointSlice"}, {"addressType", "IPv4"}};
+        write.body =
+            json::Object{{"apiVersion", "discovery.k8s.io/v1"}, {"kind", "EndpointSlice"}, {"addressType", "IPv4"}};
         write.body.set({"metadata", "name"}, write.key.name);
         write.body.set({"metadata", "namespace"}, write.key.ns);
-        write.body.set({"metadata", "labels"}, json::Object{{"kubernetes.io/service-name", meta::name(service)},
-                                                            {"endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io"}});
+        write.body.set({"metadata", "labels"},
+                       json::Object{{"kubernetes.io/service-name", meta::name(service)},
+                                    {"endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io"}});
         write.body.set({"metadata", "ownerReferences"}, json::Array{controller_reference(service, "v1", "Service")});
         write.body["endpoints"] = std::move(endpoints);
         write.body["ports"] = std::move(ports);
@@ -88,12 +96,14 @@ Plan decide_endpoint_slice(Doc const& service, std::vector<Doc> const& pods, Doc
         return plan;
     }
     Value changes{json::Object()};
-    if (!(slice["endpoints"].thaw() == Value(endpoints)) && !(slice["endpoints"].size() == 0 && endpoints.empty())) changes["endpoints"] = std::move(endpoints);
-    if (!(slice["ports"].thaw() == Value(ports)) && !(slice["ports"].size() == 0 && ports.empty())) changes["ports"] = std::move(ports);
+    if (!(slice["endpoints"].thaw() == Value(endpoints)) && !(slice["endpoints"].size() == 0 && endpoints.empty()))
+        changes["endpoints"] = std::move(endpoints);
+    if (!(slice["ports"].thaw() == Value(ports)) && !(slice["ports"].size() == 0 && ports.empty()))
+        changes["ports"] = std::move(ports);
     if (changes.size() == 0) return plan;
     write.body = std::move(changes);
     plan.writes.push_back(std::move(write));
     return plan;
 }
 
-}  // namespace aviary::simulator
+}   // namespace aviary::simulator

@@ -44,7 +44,8 @@ Doc condition_of(Doc const& pod, std::string_view type) {
     return {};
 }
 
-Value condition(Doc const& pod, std::string_view type, bool value, std::string_view reason, std::string message, std::string const& stamp) {
+Value condition(Doc const& pod, std::string_view type, bool value, std::string_view reason, std::string message,
+                std::string const& stamp) {
     Doc const before = condition_of(pod, type);
     std::string_view const text = value ? "True" : "False";
     Value result{json::Object{{"type", type}, {"status", text}, {"lastProbeTime", nullptr}}};
@@ -58,11 +59,11 @@ Value condition(Doc const& pod, std::string_view type, bool value, std::string_v
 struct Picture {
     std::string phase = "Pending";
     bool ready = false;
-    std::string waiting;        // reason of a waiting container
+    std::string waiting;   // reason of a waiting container
     std::string message;
     std::int64_t restarts = 0;
-    bool failed = false;        // the phase Failed, for good
-    bool crashed = false;       // has a last state
+    bool failed = false;    // the phase Failed, for good
+    bool crashed = false;   // has a last state
 };
 
 std::string unready_containers(Doc const& pod) {
@@ -83,12 +84,18 @@ std::string pod_ip(Doc const& pod) {
 Value container_status(Doc const& pod, Doc const& container, Picture const& picture, std::string const& started) {
     std::string const name = container["name"].string();
     std::string const image = container["image"].string();
-    Value status{json::Object{{"name", name}, {"ready", picture.ready}, {"restartCount", picture.restarts}, {"image", image}}};
+    Value status{
+        json::Object{{"name", name}, {"ready", picture.ready}, {"restartCount", picture.restarts}, {"image", image}}};
     bool const running = picture.waiting.empty() && !picture.failed;
     status["started"] = running;
-    status["imageID"] = running || picture.restarts > 0 ? Value(image + "@sha256:" + fmt::format("{:064x}", fnv1a_64(image))) : Value("");
-    if (running || picture.restarts > 0) status["containerID"] = fmt::format("containerd://{:064x}", fnv1a_64(meta::uid(pod) + name) + static_cast<std::uint64_t>(picture.restarts));
-    Value const terminated = json::Object{{"exitCode", 1}, {"reason", "Error"}, {"startedAt", started}, {"finishedAt", started}};
+    status["imageID"] = running || picture.restarts > 0
+                            ? Value(image + "@sha256:" + fmt::format("{:064x}", fnv1a_64(image)))
+                            : Value("");
+    if (running || picture.restarts > 0)
+        status["containerID"] = fmt::format(
+            "containerd://{:064x}", fnv1a_64(meta::uid(pod) + name) + static_cast<std::uint64_t>(picture.restarts));
+    Value const terminated =
+        json::Object{{"exitCode", 1}, {"reason", "Error"}, {"startedAt", started}, {"finishedAt", started}};
     if (picture.failed) {
         status["state"] = json::Object{{"terminated", terminated}};
     } else if (running) {
@@ -122,7 +129,9 @@ Value status_for(Doc const& pod, Doc const& node, Picture const& picture, Time s
     }
     status["startTime"] = format_rfc3339(since);
     std::string started = stamp;
-    if (auto const before = pod.at({"status", "containerStatuses"})[0].at({"state", "running", "startedAt"}); before.exists()) started = before.string();
+    if (auto const before = pod.at({"status", "containerStatuses"})[0].at({"state", "running", "startedAt"});
+        before.exists())
+        started = before.string();
     json::Array containers;
     for (auto const& [key, container] : pod.at({"spec", "containers"}).elements()) {
         containers.push_back(container_status(pod, container, picture, started));
@@ -145,7 +154,8 @@ Picture crash_looping(Duration since_start, Plan& plan, Time started, std::strin
         delay = std::min<Duration>(delay * 2, std::chrono::minutes(5));
         passed += delay;
     }
-    picture.message = fmt::format("back-off {} restarting failed container of pod {}", format_duration(delay), pod_name);
+    picture.message =
+        fmt::format("back-off {} restarting failed container of pod {}", format_duration(delay), pod_name);
     plan.requeue_at(started + passed, "restart of a crashed container");
     return picture;
 }
@@ -190,7 +200,7 @@ Plan remove(Doc const& pod) {
     return plan;
 }
 
-}  // namespace
+}   // namespace
 
 Plan decide_pod(Doc const& pod, Doc const& node, Duration pod_start, Time since, Time now) {
     Plan plan;
@@ -226,4 +236,4 @@ Plan decide_pod(Doc const& pod, Doc const& node, Duration pod_start, Time since,
     return plan;
 }
 
-}  // namespace aviary::simulator
+}   // namespace aviary::simulator

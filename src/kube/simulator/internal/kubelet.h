@@ -6,7 +6,8 @@
 
 namespace aviary::simulator {
 
-// `node` is the pod's node; `since` is when this kubelet first saw the pod, or its status.startTime after a restart. Pure.
+// `node` is the pod's node; `since` is when this kubelet first saw the pod, or its status.startTime after a restart.
+// Pure.
 control::Plan decide_pod(json::Doc const& pod, json::Doc const& node, Duration pod_start, Time since, Time now);
 
-}  // namespace aviary::simulator
+}   // namespace aviary::simulator

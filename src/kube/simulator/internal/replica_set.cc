@@ -22,8 +22,8 @@ using json::Value;
 // At most so many pods a sync, as burstReplicas.
 constexpr std::int64_t kBurst = 500;
 
-// The real controller draws names at random. Here they follow from the pods that are there, so that the same decision made
-// twice (after a crash) asks for the same pods.
+// The real controller draws names at random. Here they follow from the pods that are there, so that the same decision
+// made twice (after a crash) asks for the same pods.
 std::string pod_name(Doc const& replica_set, std::uint64_t seed, std::int64_t index) {
     static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
     std::uint64_t hash = fnv1a_64(fmt::format("{}/{:x}/{}", meta::uid(replica_set), seed, index));
@@ -54,7 +54,8 @@ auto deletion_rank(Doc const& pod, std::map<std::string, std::int64_t> const& po
     std::string const node = pod.at({"spec", "nodeName"}).string();
     std::string_view const phase = pod.at({"status", "phase"}).as_string();
     int const phase_rank = phase == "Pending" ? 0 : phase == "Running" ? 2 : 1;
-    std::int64_t const cost = parse_int(meta::annotation(pod, "controller.kubernetes.io/pod-deletion-cost")).value_or(0);
+    std::int64_t const cost =
+        parse_int(meta::annotation(pod, "controller.kubernetes.io/pod-deletion-cost")).value_or(0);
     auto const found = pods_on_node.find(node);
     std::int64_t const neighbours = found == pods_on_node.end() ? 0 : found->second;
     std::int64_t restarts = 0;
@@ -63,8 +64,8 @@ auto deletion_rank(Doc const& pod, std::map<std::string, std::int64_t> const& po
     }
     Duration const ready_for = is_ready(pod) ? now - ready_since(pod) : Duration(0);
     auto const created = parse_rfc3339(pod.at({"metadata", "creationTimestamp"}).as_string()).value_or(Time());
-    return std::tuple(!node.empty(), phase_rank, is_ready(pod), cost, -neighbours, ready_for, -restarts, -created.time_since_epoch().count(),
-                      meta::name(pod));
+    return std::tuple(!node.empty(), phase_rank, is_ready(pod), cost, -neighbours, ready_for, -restarts,
+                      -created.time_since_epoch().count(), meta::name(pod));
 }
 
 Value status_of(Doc const& replica_set, std::vector<Doc> const& active, Time now, Plan& plan) {
@@ -75,7 +76,8 @@ Value status_of(Doc const& replica_set, std::vector<Doc> const& active, Time now
     std::int64_t available = 0;
     for (Doc const& pod : active) {
         bool all = true;
-        for (auto const& [key, value] : selector_labels.members()) all = all && meta::label(pod, key) == value.as_string();
+        for (auto const& [key, value] : selector_labels.members())
+            all = all && meta::label(pod, key) == value.as_string();
         labeled += all ? 1 : 0;
         if (!is_ready(pod)) continue;
         ++ready;
@@ -94,7 +96,7 @@ Value status_of(Doc const& replica_set, std::vector<Doc> const& active, Time now
     return status;
 }
 
-}  // namespace
+}   // namespace
 
 Plan decide_replica_set(Doc const& replica_set, std::vector<Doc> const& pods, Time now) {
     Plan plan;
@@ -156,10 +158,11 @@ Plan decide_replica_set(Doc const& replica_set, std::vector<Doc> const& pods, Ti
             write.ignore_not_found = true;
             write.why = "too many pods";
             plan.writes.push_back(std::move(write));
-            plan.events.push_back({self, "Normal", "SuccessfulDelete", fmt::format("Deleted pod: {}", meta::name(pod))});
+            plan.events.push_back(
+                {self, "Normal", "SuccessfulDelete", fmt::format("Deleted pod: {}", meta::name(pod))});
         }
     }
     return plan;
 }
 
-}  // namespace aviary::simulator
+}   // namespace aviary::simulator

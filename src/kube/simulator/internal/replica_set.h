@@ -11,4 +11,4 @@ namespace aviary::simulator {
 // `pods` are those this ReplicaSet controls. Pure.
 control::Plan decide_replica_set(json::Doc const& replica_set, std::vector<json::Doc> const& pods, Time now);
 
-}  // namespace aviary::simulator
+}   // namespace aviary::simulator

@@ -5,13 +5,20 @@
 namespace aviary::simulator {
 
 json::Value reference_to(json::Doc const& object, std::string api_version, std::string kind) {
-    return json::Object{{"apiVersion", std::move(api_version)}, {"kind", std::move(kind)},     {"namespace", meta::ns(object)},
-                        {"name", meta::name(object)},           {"uid", meta::uid(object)}};
+    return json::Object{{"apiVersion", std::move(api_version)},
+                        {"kind", std::move(kind)},
+                        {"namespace", meta::ns(object)},
+                        {"name", meta::name(object)},
+                        {"uid", meta::uid(object)}};
 }
 
 json::Value controller_reference(json::Doc const& owner, std::string api_version, std::string kind) {
-    return json::Object{{"apiVersion", std::move(api_version)}, {"kind", std::move(kind)}, {"name", meta::name(owner)},
-                        {"uid", meta::uid(owner)},              {"controller", true},      {"blockOwnerDeletion", true}};
+    return json::Object{{"apiVersion", std::move(api_version)},
+                        {"kind", std::move(kind)},
+                        {"name", meta::name(owner)},
+                        {"uid", meta::uid(owner)},
+                        {"controller", true},
+                        {"blockOwnerDeletion", true}};
 }
 
 bool is_active(json::Doc const& pod) {
@@ -28,7 +35,7 @@ json::Doc ready_condition(json::Doc const& pod) {
     return {};
 }
 
-}  // namespace
+}   // namespace
 
 bool is_ready(json::Doc const& pod) { return ready_condition(pod)["status"].as_string() == "True"; }
 
@@ -38,4 +45,4 @@ Time ready_since(json::Doc const& pod) {
     return parse_rfc3339(condition["lastTransitionTime"].as_string()).value_or(Time());
 }
 
-}  // namespace aviary::simulator
+}   // namespace aviary::simulator

@@ -24,7 +24,7 @@ void add(Amounts& to, Doc const& quantities) {
     for (auto const& [name, quantity] : quantities.members()) to[std::string(name)] += meta::milli_value(quantity);
 }
 
-}  // namespace
+}   // namespace
 
 Amounts requests_of(Doc const& pod) {
     Amounts total;
@@ -32,7 +32,8 @@ Amounts requests_of(Doc const& pod) {
         Doc const resources = container["resources"];
         Amounts own;
         add(own, resources["limits"]);   // a limit without a request is the request
-        for (auto const& [name, quantity] : resources["requests"].members()) own[std::string(name)] = meta::milli_value(quantity);
+        for (auto const& [name, quantity] : resources["requests"].members())
+            own[std::string(name)] = meta::milli_value(quantity);
         for (auto const& [name, amount] : own) total[name] += amount;
     }
     for (auto const& [key, container] : pod.at({"spec", "initContainers"}).elements()) {
@@ -59,9 +60,11 @@ void NodeUsage::release(std::string const& key) {
 
 void NodeUsage::update(Doc const& before, Doc const& after) {
     std::string_view const phase = after.at({"status", "phase"}).as_string();
-    if (!after.exists() || phase == "Succeeded" || phase == "Failed") return release(meta::uid(after.exists() ? after : before));
+    if (!after.exists() || phase == "Succeeded" || phase == "Failed")
+        return release(meta::uid(after.exists() ? after : before));
     std::string const node = after.at({"spec", "nodeName"}).string();
-    if (!node.empty() && before.at({"spec", "nodeName"}).as_string() != node) take(meta::uid(after), node, requests_of(after));
+    if (!node.empty() && before.at({"spec", "nodeName"}).as_string() != node)
+        take(meta::uid(after), node, requests_of(after));
 }
 
 void NodeUsage::assume(Doc const& pod, std::string const& node) { take(meta::uid(pod), node, requests_of(pod)); }
@@ -71,7 +74,8 @@ Amounts const& NodeUsage::used(std::string const& node) const {
     return found == used_.end() ? kNothing : found->second;
 }
 
-Plan decide_binding(Doc const& pod, std::vector<Doc> const& nodes, NodeUsage const& usage, Time now, std::string& chosen) {
+Plan decide_binding(Doc const& pod, std::vector<Doc> const& nodes, NodeUsage const& usage, Time now,
+                    std::string& chosen) {
     Plan plan;
     chosen.clear();
     if (!pod.exists() || !is_active(pod) || pod.at({"spec", "nodeName"}).exists()) return plan;
@@ -109,13 +113,17 @@ Plan decide_binding(Doc const& pod, std::vector<Doc> const& nodes, NodeUsage con
         write.resource = kPods;
         write.key = meta::key_of(pod);
         write.subresource = "binding";
-        write.body = json::Object{{"apiVersion", "v1"},
-                                  {"kind", "Binding"},
-                                  {"metadata", json::Object{{"name", meta::name(pod)}, {"namespace", meta::ns(pod)}, {"uid", meta::uid(pod)}}},
-                                  {"target", json::Object{{"apiVersion", "v1"}, {"kind", "Node"}, {"name", chosen}}}};
+        write.body = json::Object{
+            {"apiVersion", "v1"},
+            {"kind", "Binding"},
+            {"metadata",
+             json::Object{{"name", meta::name(pod)}, {"namespace", meta::ns(pod)}, {"uid", meta::uid(pod)}}},
+            {"target", json::Object{{"apiVersion", "v1"}, {"kind", "Node"}, {"name", chosen}}}};
         write.why = "a node fits";
         plan.writes.push_back(std::move(write));
-        plan.events.push_back({self, "Normal", "Scheduled", fmt::format("Successfully assigned {}/{} to {}", meta::ns(pod), meta::name(pod), chosen)});
+        plan.events.push_back(
+            {self, "Normal", "Scheduled",
+             fmt::format("Successfully assigned {}/{} to {}", meta::ns(pod), meta::name(pod), chosen)});
         return plan;
     }
 
@@ -146,4 +154,4 @@ Plan decide_binding(Doc const& pod, std::vector<Doc> const& nodes, NodeUsage con
     return plan;
 }
 
-}  // namespace aviary::simulator
+}   // namespace aviary::simulator

@@ -1,4 +1,5 @@
-// Decides on which node one pod goes: by requests and free capacity, as kube-scheduler's NodeResourcesFit with spreading.
+// Decides on which node one pod goes: by requests and free capacity, as kube-scheduler's NodeResourcesFit with
+// spreading.
 #pragma once
 
 #include <map>
@@ -30,11 +31,13 @@ private:
         std::string node;
         Amounts amounts;
     };
-    std::map<std::string, Place> pods_;             // by uid
+    std::map<std::string, Place> pods_;   // by uid
     std::map<std::string, Amounts> used_;
 };
 
-// A binding for a pod that waits for one, or the condition that says why none fits. `chosen` gets the node's name. Pure.
-control::Plan decide_binding(json::Doc const& pod, std::vector<json::Doc> const& nodes, NodeUsage const& usage, Time now, std::string& chosen);
+// A binding for a pod that waits for one, or the condition that says why none fits. `chosen` gets the node's name.
+// Pure.
+control::Plan decide_binding(json::Doc const& pod, std::vector<json::Doc> const& nodes, NodeUsage const& usage,
+                             Time now, std::string& chosen);
 
-}  // namespace aviary::simulator
+}   // namespace aviary::simulator

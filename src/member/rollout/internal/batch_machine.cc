@@ -1,5 +1,5 @@
-// One BatchRelease: moves the workload to the batch under its cursor, says when the batch is ready, and at the end gives the
-// workload its own strategy back.
+// One BatchRelease: moves the workload to the batch under its cursor, says when the batch is ready, and at the end
+// gives the workload its own strategy back.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -30,7 +30,8 @@ public:
         if (!seen_.batch_release.exists()) return {};
         auto release = apis::read_batch_release(seen_.batch_release);
         if (!release) {
-            plan_.waits.push_back({"Invalid", release.error().message(), std::nullopt, "it is put right", "release owner"});
+            plan_.waits.push_back(
+                {"Invalid", release.error().message(), std::nullopt, "it is put right", "release owner"});
             return std::move(plan_);
         }
         release_ = std::move(*release);
@@ -42,7 +43,8 @@ public:
         status_.message.clear();
         if (!deleting_ && !supported()) {
             status_.message = "only rollingStyle Partition of Deployments is supported yet";
-            plan_.waits.push_back({"Unsupported", status_.message, std::nullopt, "the BatchRelease is changed", "release owner"});
+            plan_.waits.push_back(
+                {"Unsupported", status_.message, std::nullopt, "the BatchRelease is changed", "release owner"});
         } else {
             for (int count = 0; count < kMostTransitions && transition(); ++count) {
             }
@@ -106,7 +108,8 @@ private:
             }
             status_.phase = apis::phase::kPreparing;
             status_.message = "the workload is not found";
-            plan_.waits.push_back({"WorkloadNotFound", status_.message, std::nullopt, "it is created", "release owner"});
+            plan_.waits.push_back(
+                {"WorkloadNotFound", status_.message, std::nullopt, "it is created", "release owner"});
             return false;
         }
         if (batch_count() == 0) return false;
@@ -135,7 +138,8 @@ private:
     bool progressing() {
         if (status_.observed_release_plan_hash != apis::release_plan_hash(seen_.batch_release)) {
             bool const other_release = status_.observed_rollout_id != plan().rollout_id;
-            batch().current_batch = other_release ? 0 : std::clamp<std::int64_t>(*plan().batch_partition, 0, batch_count() - 1);
+            batch().current_batch =
+                other_release ? 0 : std::clamp<std::int64_t>(*plan().batch_partition, 0, batch_count() - 1);
             batch().batch_state = apis::batch::kUpgrading;
             note_plan();
             return true;
@@ -192,7 +196,8 @@ private:
         std::vector<std::int64_t> increments;
         std::int64_t before = 0;
         for (std::int64_t index = 0; index <= current; ++index) {
-            std::int64_t const share = seen_.workload->share_of(plan().batches[static_cast<std::size_t>(index)].canary_replicas);
+            std::int64_t const share =
+                seen_.workload->share_of(plan().batches[static_cast<std::size_t>(index)].canary_replicas);
             increments.push_back(std::max<std::int64_t>(0, share - before));
             before = std::max(before, share);
         }
@@ -204,19 +209,22 @@ private:
 
     bool ready(meta::IntOrPercent const& wanted, std::int64_t labelled) {
         std::int64_t const desired = seen_.workload->share_of(wanted);
-        std::int64_t const tolerated = plan().failure_threshold ? plan().failure_threshold->scaled(facts().updated, true) : 0;
+        std::int64_t const tolerated =
+            plan().failure_threshold ? plan().failure_threshold->scaled(facts().updated, true) : 0;
         if (facts().settles_at) plan_.requeue_at(*facts().settles_at, "pods that are going");
-        // With pods that may be unready the old ones cannot all go; else the batch ends when every pod is where it belongs.
+        // With pods that may be unready the old ones cannot all go; else the batch ends when every pod is where it
+        // belongs.
         bool const settled = tolerated > 0 || facts().settled;
-        return facts().updated >= desired && facts().updated_ready + tolerated >= desired && (desired == 0 || facts().updated_ready > 0) &&
-               (labelled < 0 || labelled >= desired) && settled;
+        return facts().updated >= desired && facts().updated_ready + tolerated >= desired &&
+               (desired == 0 || facts().updated_ready > 0) && (labelled < 0 || labelled >= desired) && settled;
     }
 
     void explain() {
         std::vector<control::Wait> const obstacles = seen_.workload->obstacles();
         for (control::Wait const& each : obstacles) plan_.waits.push_back(each);
         // What may pass by itself is not worth a write.
-        if (!obstacles.empty() && obstacles.front().reason != "NotReady" && obstacles.front().reason != "PullingImage") {
+        if (!obstacles.empty() && obstacles.front().reason != "NotReady" &&
+            obstacles.front().reason != "PullingImage") {
             status_.message = obstacles.front().reason + ": " + obstacles.front().message;
         }
     }
@@ -226,7 +234,8 @@ private:
             plan_.writes.push_back(give_back());
             return false;
         }
-        bool const waits = seen_.workload != nullptr && !plan().batch_partition && plan().finalizing_policy == apis::batch::kWaitResume &&
+        bool const waits = seen_.workload != nullptr && !plan().batch_partition &&
+                           plan().finalizing_policy == apis::batch::kWaitResume &&
                            seen_.workload->is_current(status_.update_revision);
         if (waits && !deleting_ && !promoted()) {
             status_.phase = apis::phase::kFinalizing;
@@ -250,7 +259,8 @@ private:
             write = seen_.workload->let_go();
         } else {
             // A template that is neither what was released nor where it came from has been frozen for the next release.
-            bool const known = seen_.workload->is_current(status_.update_revision) || seen_.workload->is_current(status_.stable_revision);
+            bool const known = seen_.workload->is_current(status_.update_revision) ||
+                               seen_.workload->is_current(status_.stable_revision);
             bool const success = plan().finalizing_policy == apis::batch::kWaitResume;
             workload::Restore how;
             how.keep_frozen = owned() && !known;
@@ -274,8 +284,9 @@ private:
             plan_.requeue_at(*seen_.counts_after, "counts in the status");
             return;
         }
-        plan_.writes.push_back(status_write(seen_.batch_release, apis::kBatchReleases, apis::write_batch_release_status(before_),
-                                            apis::write_batch_release_status(status_), {{"metadata", "uid"}, {"status", "phase"}}));
+        plan_.writes.push_back(
+            status_write(seen_.batch_release, apis::kBatchReleases, apis::write_batch_release_status(before_),
+                         apis::write_batch_release_status(status_), {{"metadata", "uid"}, {"status", "phase"}}));
     }
 
     BatchReleaseSeen const& seen_;
@@ -289,8 +300,8 @@ private:
     std::vector<Write> after_status_;
 };
 
-}  // namespace
+}   // namespace
 
 control::Plan decide_batch_release(BatchReleaseSeen const& seen, Time now) { return BatchMachine(seen, now).run(); }
 
-}  // namespace aviary::rollout
+}   // namespace aviary::rollout

@@ -11,11 +11,13 @@ apis::RolloutCondition* find(apis::RolloutStatus& status, std::string_view type)
     return found == status.conditions.end() ? nullptr : &*found;
 }
 
-}  // namespace
+}   // namespace
 
-void begin_condition(apis::RolloutStatus& status, std::string_view type, std::string_view value, std::string_view reason, std::string_view message, Time now) {
+void begin_condition(apis::RolloutStatus& status, std::string_view type, std::string_view value,
+                     std::string_view reason, std::string_view message, Time now) {
     std::string const stamp = format_rfc3339(now);
-    apis::RolloutCondition fresh{std::string(type), std::string(value), std::string(reason), std::string(message), stamp, stamp};
+    apis::RolloutCondition fresh{
+        std::string(type), std::string(value), std::string(reason), std::string(message), stamp, stamp};
     if (apis::RolloutCondition* old = find(status, type)) {
         *old = std::move(fresh);
     } else {
@@ -23,7 +25,8 @@ void begin_condition(apis::RolloutStatus& status, std::string_view type, std::st
     }
 }
 
-void change_condition(apis::RolloutStatus& status, std::string_view type, std::string_view value, std::string_view reason, std::string_view message, Time now) {
+void change_condition(apis::RolloutStatus& status, std::string_view type, std::string_view value,
+                      std::string_view reason, std::string_view message, Time now) {
     apis::RolloutCondition* const old = find(status, type);
     if (old == nullptr) return begin_condition(status, type, value, reason, message, now);
     old->status = value;
@@ -40,4 +43,4 @@ std::string reason_of(apis::RolloutStatus const& status, std::string_view type) 
     return found == nullptr ? std::string() : found->reason;
 }
 
-}  // namespace aviary::rollout
+}   // namespace aviary::rollout

@@ -10,11 +10,13 @@
 namespace aviary::rollout {
 
 // Afresh: both timestamps are now.
-void begin_condition(apis::RolloutStatus& status, std::string_view type, std::string_view value, std::string_view reason, std::string_view message, Time now);
+void begin_condition(apis::RolloutStatus& status, std::string_view type, std::string_view value,
+                     std::string_view reason, std::string_view message, Time now);
 // Changes an existing condition and keeps its timestamps, or begins it. An empty message leaves the old one.
-void change_condition(apis::RolloutStatus& status, std::string_view type, std::string_view value, std::string_view reason, std::string_view message, Time now);
+void change_condition(apis::RolloutStatus& status, std::string_view type, std::string_view value,
+                      std::string_view reason, std::string_view message, Time now);
 void drop_condition(apis::RolloutStatus& status, std::string_view type);
 // Of the condition; empty when there is none.
 std::string reason_of(apis::RolloutStatus const& status, std::string_view type);
 
-}  // namespace aviary::rollout
+}   // namespace aviary::rollout

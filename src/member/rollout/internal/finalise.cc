@@ -1,4 +1,5 @@
-// The end of a release: undoing what it did, in upstream's order. Without traffic that is: resume the workload, release control.
+// The end of a release: undoing what it did, in upstream's order. Without traffic that is: resume the workload, release
+// control.
 #include "apis/rollouts/keys.h"
 #include "kube/meta/object.h"
 #include "member/rollout/internal/conditions.h"
@@ -14,7 +15,7 @@ namespace {
 // How long a cancelled release waits for the old version's pods; after that they come back by themselves.
 constexpr Duration kRollbackPatience = std::chrono::seconds(60);
 
-}  // namespace
+}   // namespace
 
 bool Machine::finalise(Closing why) {
     if (seen_.batch_release.exists()) return end_batch_release(why);
@@ -42,8 +43,11 @@ bool Machine::end_batch_release(Closing why) {
         promote.why = "resume the workload";
         after_status_.push_back(std::move(promote));
     }
-    for (control::Wait const& each : seen_.workload != nullptr ? seen_.workload->obstacles() : std::vector<control::Wait>()) plan_.waits.push_back(each);
-    if (plan_.waits.empty()) wait("Finalising", "the workload is getting its own strategy back", "its BatchRelease is completed");
+    for (control::Wait const& each :
+         seen_.workload != nullptr ? seen_.workload->obstacles() : std::vector<control::Wait>())
+        plan_.waits.push_back(each);
+    if (plan_.waits.empty())
+        wait("Finalising", "the workload is getting its own strategy back", "its BatchRelease is completed");
     return false;
 }
 
@@ -52,7 +56,8 @@ bool Machine::free_workload(Closing why) {
     bool const current = status_.canary_status && seen_.workload->is_current(status_.canary_status->canary_revision);
     bool const marked = held() || (facts().leftovers && !seen_.controlled_by_other && facts().held_by.empty());
     if (marked && (regardless || current)) {
-        // Before the status says so: a release that is over and a workload that is held would be taken for the next one.
+        // Before the status says so: a release that is over and a workload that is held would be taken for the next
+        // one.
         write(seen_.workload->restore({}));
         wait("Finalising", "the workload is getting its own strategy back", "it has it");
         return false;
@@ -83,4 +88,4 @@ void Machine::remove_batch_release() {
     after_status_.push_back(std::move(removal));
 }
 
-}  // namespace aviary::rollout
+}   // namespace aviary::rollout

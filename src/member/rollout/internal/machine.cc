@@ -22,7 +22,7 @@ namespace {
 // More transitions than any release has between two waits; a loop ends here, and is resumed with the next change.
 constexpr int kMostTransitions = 300;
 
-}  // namespace
+}   // namespace
 
 Plan Machine::run() {
     Doc const& object = seen_.rollout;
@@ -45,7 +45,9 @@ Plan Machine::run() {
     mark_objects();
     status_.observed_generation = meta::generation(object);
     if (!supported()) {
-        status_.message = "the strategy of this Rollout is not supported yet: only spec.strategy.canary without traffic and extra workload is";
+        status_.message =
+            "the strategy of this Rollout is not supported yet: only spec.strategy.canary without traffic and extra "
+            "workload is";
         wait("Unsupported", status_.message, "the Rollout is changed", "release owner");
     } else {
         for (int count = 0; count < kMostTransitions && transition(); ++count) {
@@ -143,9 +145,11 @@ bool Machine::workload_missing() {
     if (seen_.batch_release.exists()) remove_batch_release();
     auto const& reference = rollout_.spec.workload_ref;
     if (seen_.kind_supported) {
-        wait("WorkloadNotFound", fmt::format("{} {} does not exist", reference.kind, reference.name), "it is created", "release owner");
+        wait("WorkloadNotFound", fmt::format("{} {} does not exist", reference.kind, reference.name), "it is created",
+             "release owner");
     } else {
-        wait("Unsupported", fmt::format("{} {} is not supported yet", reference.api_version, reference.kind), "another workload is named", "release owner");
+        wait("Unsupported", fmt::format("{} {} is not supported yet", reference.api_version, reference.kind),
+             "another workload is named", "release owner");
     }
     return false;
 }
@@ -155,18 +159,21 @@ bool Machine::healthy() {
         // An earlier release's end is shown once before the next begins.
         if (before_.phase == apis::phase::kProgressing) return false;
         status_.phase = apis::phase::kProgressing;
-        begin_condition(status_, apis::condition::kProgressing, "True", apis::reason::kInitializing, "Rollout is in Progressing", now_);
+        begin_condition(status_, apis::condition::kProgressing, "True", apis::reason::kInitializing,
+                        "Rollout is in Progressing", now_);
         status_.message = "Rollout is in Progressing";
         drop_condition(status_, apis::condition::kSucceeded);
         return true;
     }
     if (!status_.canary_status) describe_finished();
     bool const current = seen_.workload->is_current(canary().canary_revision);
-    if (current && canary().observed_rollout_id != facts().rollout_id) canary().observed_rollout_id = facts().rollout_id;
+    if (current && canary().observed_rollout_id != facts().rollout_id)
+        canary().observed_rollout_id = facts().rollout_id;
     if (current) canary().observed_workload_generation = facts().generation;
     bool const ours = seen_.batch_release.exists() && meta::controller_of(seen_.batch_release).has_value();
     if (ours) remove_batch_release();
-    bool const stray = facts().leftovers && facts().held_by.empty() && !seen_.batch_release.exists() && !seen_.controlled_by_other;
+    bool const stray =
+        facts().leftovers && facts().held_by.empty() && !seen_.batch_release.exists() && !seen_.controlled_by_other;
     if (stray) write(seen_.workload->restore({}));
     for (Write& each : seen_.workload->clean()) after_status_.push_back(std::move(each));
     return false;
@@ -216,7 +223,8 @@ bool Machine::initializing() {
     fresh.next_step_index = next_of(1);
     enter(apis::step::kBeforeUpgrade);
     if (facts().rolled_back) {   // the old version was put back before anything happened
-        reason("True", apis::reason::kCancelling, "The workload has been rolled back and the rollout process will be canceled");
+        reason("True", apis::reason::kCancelling,
+               "The workload has been rolled back and the rollout process will be canceled");
     } else {
         reason("True", apis::reason::kInRolling, "Rollout is in Progressing");
     }
@@ -233,12 +241,14 @@ bool Machine::in_rolling() {
         event("Progressing", "workload has been rollback, then rollout is canceled");
         canary().canary_revision = facts().update_revision;
         canary().last_update_time = format_rfc3339(now_);
-        reason("True", apis::reason::kCancelling, "The workload has been rolled back and the rollout process will be canceled");
+        reason("True", apis::reason::kCancelling,
+               "The workload has been rolled back and the rollout process will be canceled");
         return true;
     }
     bool const was_paused = reason_of(status_, apis::condition::kProgressing) == apis::reason::kPaused;
     if (rollout_.spec.strategy.paused) {
-        if (!was_paused) reason("True", apis::reason::kPaused, "Rollout has been paused, you can resume it by kube-cli");
+        if (!was_paused)
+            reason("True", apis::reason::kPaused, "Rollout has been paused, you can resume it by kube-cli");
         wait("Paused", "spec.strategy.paused is true", "it is resumed", "release owner");
         follow_batch_release();
         return false;
@@ -256,9 +266,12 @@ bool Machine::in_rolling() {
 
 bool Machine::new_version() {
     if (seen_.batch_release.exists()) {
-        if (!meta::is_deleting(seen_.batch_release)) event("Progressing", "workload continuous publishing canaryRevision, then restart publishing");
+        if (!meta::is_deleting(seen_.batch_release))
+            event("Progressing", "workload continuous publishing canaryRevision, then restart publishing");
         remove_batch_release();
-        wait("Initializing", "a newer version is about to be released: the BatchRelease of the one before is being removed", "it is gone");
+        wait("Initializing",
+             "a newer version is about to be released: the BatchRelease of the one before is being removed",
+             "it is gone");
         return false;
     }
     reason("True", apis::reason::kInitializing, "Workload is continuous release");
@@ -269,7 +282,8 @@ bool Machine::closing(Closing why) {
     if (!finalise(why)) return false;
     bool const success = why == Closing::kSuccess;
     change_condition(status_, apis::condition::kProgressing, "False", apis::reason::kCompleted,
-                     success ? "Rollout progressing has been completed" : "Rollout progressing has been canceled", now_);
+                     success ? "Rollout progressing has been completed" : "Rollout progressing has been canceled",
+                     now_);
     status_.message = success ? "Rollout progressing has been completed" : "Rollout progressing has been canceled";
     change_condition(status_, apis::condition::kSucceeded, success ? "True" : "False", "", "", now_);
     canary().finalising_step = apis::finalising::kEnd;
@@ -281,7 +295,8 @@ void Machine::terminate() {
     if (status_.phase != apis::phase::kTerminating) {
         status_.phase = apis::phase::kTerminating;
         status_.message = "Rollout is in terminating";
-        begin_condition(status_, apis::condition::kTerminating, "True", apis::reason::kInTerminating, "Rollout is in terminating", now_);
+        begin_condition(status_, apis::condition::kTerminating, "True", apis::reason::kInTerminating,
+                        "Rollout is in terminating", now_);
     }
     if (!finalise(Closing::kDeleting)) {
         persist();
@@ -328,7 +343,8 @@ void Machine::persist() {
         plan_.requeue_at(*seen_.counts_after, "counts in the status");
         return;
     }
-    write(status_write(seen_.rollout, apis::kRollouts, apis::write_rollout_status(before_), apis::write_rollout_status(status_),
+    write(status_write(seen_.rollout, apis::kRollouts, apis::write_rollout_status(before_),
+                       apis::write_rollout_status(status_),
                        {{"status", "phase"},
                         {"status", "canaryStatus", "currentStepIndex"},
                         {"status", "canaryStatus", "currentStepState"},
@@ -371,4 +387,4 @@ void Machine::write(std::optional<Write> write) {
 
 control::Plan decide_rollout(RolloutSeen const& seen, Time now) { return Machine(seen, now).run(); }
 
-}  // namespace aviary::rollout
+}   // namespace aviary::rollout

@@ -77,4 +77,4 @@ private:
     std::vector<control::Write> after_status_;   // what follows from the new status
 };
 
-}  // namespace aviary::rollout
+}   // namespace aviary::rollout

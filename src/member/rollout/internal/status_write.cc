@@ -30,10 +30,10 @@ void differences(JsonPatch& patch, JsonPatch::Path const& path, Value const& bef
     }
 }
 
-}  // namespace
+}   // namespace
 
-control::Write status_write(json::Doc const& object, meta::GroupVersionResource const& resource, Value const& before, Value const& after,
-                            std::vector<std::vector<std::string_view>> const& tested) {
+control::Write status_write(json::Doc const& object, meta::GroupVersionResource const& resource, Value const& before,
+                            Value const& after, std::vector<std::vector<std::string_view>> const& tested) {
     JsonPatch patch(object);
     for (auto const& path : tested) patch.test(path);
     differences(patch, {"status"}, before, after);
@@ -47,4 +47,4 @@ control::Write status_write(json::Doc const& object, meta::GroupVersionResource 
     return write;
 }
 
-}  // namespace aviary::rollout
+}   // namespace aviary::rollout

@@ -11,7 +11,8 @@
 namespace aviary::rollout {
 
 // From what was read of `object` to what is wanted, both as statuses written whole; `tested` are paths in the object.
-control::Write status_write(json::Doc const& object, meta::GroupVersionResource const& resource, json::Value const& before, json::Value const& after,
+control::Write status_write(json::Doc const& object, meta::GroupVersionResource const& resource,
+                            json::Value const& before, json::Value const& after,
                             std::vector<std::vector<std::string_view>> const& tested);
 
-}  // namespace aviary::rollout
+}   // namespace aviary::rollout

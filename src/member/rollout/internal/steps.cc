@@ -30,13 +30,19 @@ bool Machine::step() {
         return true;
     }
     if (state == apis::step::kUpgrade) {
-        status_.message = fmt::format("Rollout is in step({}/{}), and upgrade workload to new version", current.current_step_index, step_count());
+        status_.message = fmt::format("Rollout is in step({}/{}), and upgrade workload to new version",
+                                      current.current_step_index, step_count());
         if (!upgraded()) {
             for (control::Wait const& each : seen_.workload->obstacles()) plan_.waits.push_back(each);
-            if (plan_.waits.empty()) wait("Upgrading", fmt::format("{} of {} pods are ready on the new version", facts().updated_ready, share_of_step(current.current_step_index)), "they are ready");
+            if (plan_.waits.empty())
+                wait("Upgrading",
+                     fmt::format("{} of {} pods are ready on the new version", facts().updated_ready,
+                                 share_of_step(current.current_step_index)),
+                     "they are ready");
             return false;
         }
-        event("Progressing", fmt::format("upgrade step({}) canary pods with new versions done", current.current_step_index));
+        event("Progressing",
+              fmt::format("upgrade step({}) canary pods with new versions done", current.current_step_index));
         current.pod_template_hash = facts().unit_revision;
         enter(apis::step::kTrafficRouting);
         return true;
@@ -64,7 +70,8 @@ bool Machine::step() {
         reason("True", apis::reason::kFinalising, "Rollout has been completed and some closing work is being done");
         return true;
     }
-    wait("Unsupported", fmt::format("status.canaryStatus.currentStepState is {}", state), "it is put right", "release owner");
+    wait("Unsupported", fmt::format("status.canaryStatus.currentStepState is {}", state), "it is put right",
+         "release owner");
     return false;
 }
 
@@ -72,7 +79,8 @@ bool Machine::paused_step() {
     CanaryStatus const& current = canary();
     std::int64_t const index = current.current_step_index;
     apis::CanaryStep const& step = steps()[static_cast<std::size_t>(index - 1)];
-    bool const everything = index == step_count() && step.replicas && step.replicas->percent && step.replicas->value == 100;
+    bool const everything =
+        index == step_count() && step.replicas && step.replicas->percent && step.replicas->value == 100;
     if (everything) {
         enter(apis::step::kReady);
         return true;
@@ -83,12 +91,14 @@ bool Machine::paused_step() {
         wait("AwaitingApproval", status_.message, "approved or rejected", "approver");
         return false;
     }
-    Time const until = parse_rfc3339(current.last_update_time).value_or(now_) + std::chrono::seconds(*step.pause.duration);
+    Time const until =
+        parse_rfc3339(current.last_update_time).value_or(now_) + std::chrono::seconds(*step.pause.duration);
     if (until <= now_) {
         enter(apis::step::kReady);
         return true;
     }
-    status_.message = fmt::format("{}, and wait duration({} seconds) to enter the next step", place, *step.pause.duration);
+    status_.message =
+        fmt::format("{}, and wait duration({} seconds) to enter the next step", place, *step.pause.duration);
     wait("PauseDuration", status_.message, format_rfc3339(until));
     plan_.requeue_at(until, fmt::format("pause.duration of step {}", index));
     return false;
@@ -111,9 +121,11 @@ bool Machine::plan_changed() {
     current.rollout_hash = apis::plan_hash(seen_.rollout);
     current.current_step_index = std::clamp<std::int64_t>(current.current_step_index, 1, step_count());
     std::int64_t target = 1;
-    if (batch_release_ && batch_release_->spec.release_plan.batch_partition && !batch_release_->spec.release_plan.batches.empty()) {
+    if (batch_release_ && batch_release_->spec.release_plan.batch_partition &&
+        !batch_release_->spec.release_plan.batches.empty()) {
         auto const& batches = batch_release_->spec.release_plan.batches;
-        auto const at = std::clamp<std::int64_t>(*batch_release_->spec.release_plan.batch_partition, 0, std::ssize(batches) - 1);
+        auto const at =
+            std::clamp<std::int64_t>(*batch_release_->spec.release_plan.batch_partition, 0, std::ssize(batches) - 1);
         std::int64_t const reached = seen_.workload->share_of(batches[static_cast<std::size_t>(at)].canary_replicas);
         std::vector<std::int64_t> order{current.current_step_index};
         for (std::int64_t index = 1; index <= step_count(); ++index) {
@@ -134,7 +146,8 @@ bool Machine::plan_changed() {
     }
     current.current_step_index = target;
     current.next_step_index = next_of(target);
-    enter(share_of_step(target) == facts().updated && batch_release_ ? apis::step::kTrafficRouting : apis::step::kBeforeUpgrade);
+    enter(share_of_step(target) == facts().updated && batch_release_ ? apis::step::kTrafficRouting
+                                                                     : apis::step::kBeforeUpgrade);
     return true;
 }
 
@@ -143,8 +156,9 @@ void Machine::follow_batch_release() {
     auto const& batch = batch_release_->status;
     canary().canary_replicas = batch.canary_status.updated_replicas;
     canary().canary_ready_replicas = batch.canary_status.updated_ready_replicas;
-    std::string message = fmt::format("BatchRelease is at state {}, rollout-id {}, step {}", batch.canary_status.batch_state, batch.observed_rollout_id,
-                                      batch.canary_status.current_batch + 1);
+    std::string message =
+        fmt::format("BatchRelease is at state {}, rollout-id {}, step {}", batch.canary_status.batch_state,
+                    batch.observed_rollout_id, batch.canary_status.current_batch + 1);
     if (!batch.message.empty()) message += ", " + batch.message;
     canary().message = std::move(message);
 }
@@ -156,17 +170,19 @@ bool Machine::upgraded() const {
     if (!batch_release_ || meta::is_deleting(seen_.batch_release)) return false;
     CanaryStatus const& current = *status_.canary_status;
     auto const& done = batch_release_->status;
-    return apis::write_batch_release_spec(batch_release_->spec) == wanted_spec() && done.observed_release_plan_hash == batch_release_hash() &&
-           done.phase == apis::phase::kProgressing && done.canary_status.batch_state == apis::batch::kReady &&
-           done.canary_status.current_batch + 1 >= current.current_step_index && done.observed_workload_replicas == facts().replicas &&
-           seen_.workload->is_current(done.update_revision);
+    return apis::write_batch_release_spec(batch_release_->spec) == wanted_spec() &&
+           done.observed_release_plan_hash == batch_release_hash() && done.phase == apis::phase::kProgressing &&
+           done.canary_status.batch_state == apis::batch::kReady &&
+           done.canary_status.current_batch + 1 >= current.current_step_index &&
+           done.observed_workload_replicas == facts().replicas && seen_.workload->is_current(done.update_revision);
 }
 
 Value Machine::wanted_spec() const {
     CanaryStatus const& current = *status_.canary_status;
     apis::BatchReleaseSpec spec;
     spec.workload_ref = rollout_.spec.workload_ref;
-    for (apis::CanaryStep const& step : steps()) spec.release_plan.batches.push_back({step.replicas.value_or(meta::IntOrPercent())});
+    for (apis::CanaryStep const& step : steps())
+        spec.release_plan.batches.push_back({step.replicas.value_or(meta::IntOrPercent())});
     spec.release_plan.batch_partition = current.current_step_index - 1;
     spec.release_plan.rollout_id = current.observed_rollout_id;
     spec.release_plan.failure_threshold = rollout_.spec.strategy.canary->failure_threshold;
@@ -177,22 +193,25 @@ Value Machine::wanted_spec() const {
 
 // While a step is being upgraded the BatchRelease is what the step wants.
 void Machine::drive_batch_release() {
-    bool const rolling = status_.canary_status && status_.canary_status->current_step_state == apis::step::kUpgrade &&
-                         apis::find_condition(status_.conditions, apis::condition::kProgressing)->reason == apis::reason::kInRolling &&
-                         seen_.workload != nullptr && seen_.workload->is_current(status_.canary_status->canary_revision);
+    bool const rolling =
+        status_.canary_status && status_.canary_status->current_step_state == apis::step::kUpgrade &&
+        apis::find_condition(status_.conditions, apis::condition::kProgressing)->reason == apis::reason::kInRolling &&
+        seen_.workload != nullptr && seen_.workload->is_current(status_.canary_status->canary_revision);
     if (!rolling) return;
     Value spec = wanted_spec();
     meta::ObjectKey const key = meta::key_of(seen_.rollout);
     if (!seen_.batch_release.exists()) {
         Value object{json::Object{{"apiVersion", apis::kBatchReleases.api_version()}, {"kind", "BatchRelease"}}};
-        object.set({"metadata", "ownerReferences"}, json::Array{json::Object{{"apiVersion", apis::kRollouts.api_version()},
-                                                                            {"kind", "Rollout"},
-                                                                            {"name", key.name},
-                                                                            {"uid", meta::uid(seen_.rollout)},
-                                                                            {"controller", true},
-                                                                            {"blockOwnerDeletion", true}}});
+        object.set({"metadata", "ownerReferences"},
+                   json::Array{json::Object{{"apiVersion", apis::kRollouts.api_version()},
+                                            {"kind", "Rollout"},
+                                            {"name", key.name},
+                                            {"uid", meta::uid(seen_.rollout)},
+                                            {"controller", true},
+                                            {"blockOwnerDeletion", true}}});
         object.set({"metadata", "finalizers"}, json::Array{apis::kBatchReleaseFinalizer});
-        if (std::string const in_batch = meta::annotation(seen_.rollout, apis::kRollbackInBatchAnnotation); !in_batch.empty()) {
+        if (std::string const in_batch = meta::annotation(seen_.rollout, apis::kRollbackInBatchAnnotation);
+            !in_batch.empty()) {
             object.set({"metadata", "annotations", apis::kRollbackInBatchAnnotation}, in_batch);
         }
         object["spec"] = std::move(spec);
@@ -205,15 +224,18 @@ void Machine::drive_batch_release() {
         write(std::move(create));
         return;
     }
-    if (meta::is_deleting(seen_.batch_release) || !batch_release_ || apis::write_batch_release_spec(batch_release_->spec) == spec) return;
+    if (meta::is_deleting(seen_.batch_release) || !batch_release_ ||
+        apis::write_batch_release_spec(batch_release_->spec) == spec)
+        return;
     Write advance;
     advance.verb = Write::Verb::kJsonPatch;
     advance.resource = apis::kBatchReleases;
     advance.key = key;
-    advance.body = json::Array{json::Object{{"op", "test"}, {"path", "/metadata/uid"}, {"value", meta::uid(seen_.batch_release)}},
-                               json::Object{{"op", "replace"}, {"path", "/spec"}, {"value", std::move(spec)}}};
+    advance.body =
+        json::Array{json::Object{{"op", "test"}, {"path", "/metadata/uid"}, {"value", meta::uid(seen_.batch_release)}},
+                    json::Object{{"op", "replace"}, {"path", "/spec"}, {"value", std::move(spec)}}};
     advance.why = "next step";
     write(std::move(advance));
 }
 
-}  // namespace aviary::rollout
+}   // namespace aviary::rollout

@@ -17,7 +17,7 @@ using json::Doc;
 constexpr Duration kLeaveTime = std::chrono::seconds(5);
 
 struct Obstacle {
-    int rank;            // the worst first
+    int rank;   // the worst first
     std::string reason;
     std::string detail;
     std::string ends_when;
@@ -36,7 +36,8 @@ Obstacle pending(Doc const& pod) {
 Obstacle waiting(Doc const& status) {
     Doc const state = status.at({"state", "waiting"});
     std::string_view const reason = state["reason"].as_string();
-    std::string const detail = fmt::format("container {}: {}", status["name"].as_string(), state["message"].as_string(reason));
+    std::string const detail =
+        fmt::format("container {}: {}", status["name"].as_string(), state["message"].as_string(reason));
     if (reason == "CrashLoopBackOff") return {0, "CrashLooping", detail, "the container stays up", "release owner"};
     if (reason == "ErrImagePull" || reason == "ImagePullBackOff" || reason == "InvalidImageName") {
         return {1, "ImagePullFailed", detail, "the image can be pulled", "release owner"};
@@ -51,7 +52,9 @@ Obstacle obstacle_of(Doc const& pod) {
             if (status.at({"state", "waiting"}).exists() && !status["ready"].as_bool()) return waiting(status);
             Doc const terminated = status.at({"state", "terminated"});
             if (terminated.exists() && terminated["exitCode"].as_int() != 0) {
-                return {0, "CrashLooping", fmt::format("container {}: exit code {}", status["name"].as_string(), terminated["exitCode"].as_int()),
+                return {0, "CrashLooping",
+                        fmt::format("container {}: exit code {}", status["name"].as_string(),
+                                    terminated["exitCode"].as_int()),
                         "the container stays up", "release owner"};
             }
         }
@@ -62,7 +65,7 @@ Obstacle obstacle_of(Doc const& pod) {
     return {6, "NotReady", "not started yet", "it is ready", ""};
 }
 
-}  // namespace
+}   // namespace
 
 bool is_active(Doc const& pod) {
     std::string_view const phase = pod.at({"status", "phase"}).as_string();
@@ -102,10 +105,10 @@ std::vector<control::Wait> obstacles_of(std::vector<Doc> const& pods) {
     std::vector<control::Wait> waits;
     for (auto const& [key, group] : groups) {
         std::string const others = group.count > 1 ? fmt::format(" (and {} more)", group.count - 1) : "";
-        waits.push_back({group.obstacle.reason, fmt::format("pod {}{}: {}", group.pod, others, group.obstacle.detail), group.since,
-                         group.obstacle.ends_when, group.obstacle.who});
+        waits.push_back({group.obstacle.reason, fmt::format("pod {}{}: {}", group.pod, others, group.obstacle.detail),
+                         group.since, group.obstacle.ends_when, group.obstacle.who});
     }
     return waits;
 }
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

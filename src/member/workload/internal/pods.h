@@ -20,4 +20,4 @@ std::optional<Time> counted_until(json::Doc const& pod, Time now);
 // Why active pods are not ready: one wait for each reason, the worst first.
 std::vector<control::Wait> obstacles_of(std::vector<json::Doc> const& pods);
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

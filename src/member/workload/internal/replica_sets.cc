@@ -41,16 +41,18 @@ bool same_metadata(Doc const& left, Doc const& right) {
     auto const compare = [](std::string_view key, Doc const& a, Doc const& b) {
         return key == "labels" || key == "creationTimestamp" || (a.is_null() && b.is_null()) || a == b;
     };
-    return same_labels(left["labels"], right["labels"]) && covered(left, right, compare) && covered(right, left, compare);
+    return same_labels(left["labels"], right["labels"]) && covered(left, right, compare) &&
+           covered(right, left, compare);
 }
 
-}  // namespace
+}   // namespace
 
 bool same_template(Doc const& left, Doc const& right) {
     auto const compare = [](std::string_view key, Doc const& a, Doc const& b) {
         return key == "metadata" || (a.is_null() && b.is_null()) || a == b;
     };
-    return same_metadata(left["metadata"], right["metadata"]) && covered(left, right, compare) && covered(right, left, compare);
+    return same_metadata(left["metadata"], right["metadata"]) && covered(left, right, compare) &&
+           covered(right, left, compare);
 }
 
 std::string template_hash(Doc const& pod_template, int salt) {
@@ -63,7 +65,8 @@ std::string template_hash(Doc const& pod_template, int salt) {
     std::string text = json::write_canonical(value);
     if (salt > 0) text += fmt::format("/{}", salt);
     std::string hash;
-    for (char digit : std::to_string(fnv1a_32(text))) hash += kAlphabet[static_cast<unsigned char>(digit) % kAlphabet.size()];
+    for (char digit : std::to_string(fnv1a_32(text)))
+        hash += kAlphabet[static_cast<unsigned char>(digit) % kAlphabet.size()];
     return hash;
 }
 
@@ -75,19 +78,22 @@ ReplicaSets::ReplicaSets(Doc const& deployment, std::vector<Doc> const& docs) {
     for (Doc const& doc : docs) {
         if (meta::is_deleting(doc)) continue;
         Doc const status = doc["status"];
-        all.push_back({doc, doc.at({"spec", "replicas"}).as_int(1), status["replicas"].as_int(), status["readyReplicas"].as_int(),
-                       status["availableReplicas"].as_int(), status["observedGeneration"].as_int() >= meta::generation(doc)});
+        all.push_back({doc, doc.at({"spec", "replicas"}).as_int(1), status["replicas"].as_int(),
+                       status["readyReplicas"].as_int(), status["availableReplicas"].as_int(),
+                       status["observedGeneration"].as_int() >= meta::generation(doc)});
     }
     std::ranges::sort(all, {}, [](ReplicaSet const& set) {
         return std::pair(set.doc.at({"metadata", "creationTimestamp"}).string(), set.name());
     });
     Doc const pod_template = deployment.at({"spec", "template"});
-    auto const found = std::ranges::find_if(all, [&](ReplicaSet const& set) { return same_template(set.doc.at({"spec", "template"}), pod_template); });
+    auto const found = std::ranges::find_if(
+        all, [&](ReplicaSet const& set) { return same_template(set.doc.at({"spec", "template"}), pod_template); });
     if (found != all.end()) current = &*found;
 }
 
 ReplicaSet const* ReplicaSets::by_hash(std::string_view hash) const {
-    auto const found = std::ranges::find_if(all, [&](ReplicaSet const& set) { return !hash.empty() && set.hash() == hash; });
+    auto const found =
+        std::ranges::find_if(all, [&](ReplicaSet const& set) { return !hash.empty() && set.hash() == hash; });
     return found == all.end() ? nullptr : &*found;
 }
 
@@ -125,4 +131,4 @@ std::string stable_revision_for(Doc const& pod_template, std::vector<Doc> const&
     return {};
 }
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

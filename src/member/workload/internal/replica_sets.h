@@ -18,32 +18,34 @@ std::string template_hash(json::Doc const& pod_template, int salt = 0);
 
 struct ReplicaSet {
     json::Doc doc;
-    std::int64_t wanted = 0;      // spec.replicas
-    std::int64_t actual = 0;      // status.replicas
+    std::int64_t wanted = 0;   // spec.replicas
+    std::int64_t actual = 0;   // status.replicas
     std::int64_t ready = 0;
     std::int64_t available = 0;
-    bool observed = false;        // its controller has seen the last change
+    bool observed = false;   // its controller has seen the last change
 
     std::string name() const;
-    std::string hash() const;     // of the pods' label
+    std::string hash() const;   // of the pods' label
 };
 
 struct ReplicaSets {
-    std::vector<ReplicaSet> all;      // oldest first
-    ReplicaSet* current = nullptr;    // the oldest with the Deployment's template
+    std::vector<ReplicaSet> all;     // oldest first
+    ReplicaSet* current = nullptr;   // the oldest with the Deployment's template
 
     ReplicaSets(json::Doc const& deployment, std::vector<json::Doc> const& docs);
     ReplicaSets(ReplicaSets const&) = delete;
     ReplicaSets& operator=(ReplicaSets const&) = delete;
 
     ReplicaSet const* by_hash(std::string_view hash) const;
-    // The one a release starts from: named by the stable-revision label; else the largest other one that has pods. Null when there is none.
+    // The one a release starts from: named by the stable-revision label; else the largest other one that has pods. Null
+    // when there is none.
     ReplicaSet* stable(std::string_view revision);
     std::int64_t wanted() const;
 };
 
-// The hash of the first ReplicaSet, by revision and age, that has replicas and another template; empty when there is none.
+// The hash of the first ReplicaSet, by revision and age, that has replicas and another template; empty when there is
+// none.
 std::string stable_revision_for(json::Doc const& pod_template, std::vector<json::Doc> const& replica_sets);
 std::int64_t revision_of(json::Doc const& replica_set);
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

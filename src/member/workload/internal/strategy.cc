@@ -46,4 +46,4 @@ Budget budget_of(json::Value const& rolling_update, std::int64_t replicas) {
     return budget;
 }
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload

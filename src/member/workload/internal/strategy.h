@@ -12,10 +12,10 @@ namespace aviary::workload {
 
 struct Strategy {
     std::string style = "Partition";
-    json::Value rolling_update;          // the user's; null when the type was not RollingUpdate
-    bool paused = false;                 // a new template came in the middle of a release
+    json::Value rolling_update;   // the user's; null when the type was not RollingUpdate
+    bool paused = false;          // a new template came in the middle of a release
     meta::IntOrPercent partition;
-    std::string original_type;           // ours: what spec.strategy.type was, when not RollingUpdate
+    std::string original_type;   // ours: what spec.strategy.type was, when not RollingUpdate
 
     std::string to_text() const;
 };
@@ -31,4 +31,4 @@ struct Budget {
 // maxSurge rounds up, maxUnavailable down, 25 % each by default; both zero means one unavailable.
 Budget budget_of(json::Value const& rolling_update, std::int64_t replicas);
 
-}  // namespace aviary::workload
+}   // namespace aviary::workload
