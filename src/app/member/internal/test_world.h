@@ -1,0 +1,220 @@
+// For tests: one simulated cluster with a Member, in virtual time; on a bad network when told so.
+#pragma once
+
+#include <map>
+
+#include "apis/crds.h"
+#include "apis/rollouts/batch_release.h"
+#include "apis/rollouts/keys.h"
+#include "apis/rollouts/rollout.h"
+#include "app/member/member.h"
+#include "core/async/co_test.h"
+#include "core/async/wait.h"
+#include "core/json/parse.h"
+#include "core/json/write.h"
+#include "core/storage/engine.h"
+#include "kube/apiserver/server.h"
+#include "kube/meta/object.h"
+#include "kube/simulator/simulator.h"
+
+namespace aviary::member {
+
+using namespace std::chrono_literals;
+using json::Doc;
+using json::Value;
+using Images = std::map<std::string, int>;
+
+inline meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
+inline meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
+inline meta::GroupVersionResource const kPods{"", "v1", "pods"};
+inline meta::GroupVersionResource const kCrds{"apiextensions.k8s.io", "v1", "customresourcedefinitions"};
+inline control::UserInfo const kAdmin{"admin", {"system:masters"}, {}};
+inline control::UserInfo const kController{"aviary-member", {"system:masters"}, {}};
+inline meta::ObjectKey const kWeb{"default", "web"};
+
+inline Value deployment(std::string const& image, std::int64_t replicas) {
+    Value object = *json::parse_value(
+        R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"default"},
+      "spec":{"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
+      "spec":{"containers":[{"name":"main","image":""}]}}}})");
+    object.set({"spec", "replicas"}, replicas);
+    Value container = object.at({"spec", "template", "spec", "containers"})[0];
+    container["image"] = image;
+    object.set({"spec", "template", "spec", "containers"}, json::Array{container});
+    return object;
+}
+
+inline Value rollout(std::string const& steps) {
+    Value object = *json::parse_value(
+        R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"default"},
+      "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"strategy":{"canary":{"enableExtraWorkloadForCanary":false}}}})");
+    object.set({"spec", "strategy", "canary", "steps"}, *json::parse_value(steps));
+    return object;
+}
+
+inline constexpr char const* kArticle = R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}])";
+
+// Delays requests and events, and fails some requests before or after they were carried out.
+class BadNetwork final : public client::Transport {
+public:
+    BadNetwork(std::shared_ptr<client::Transport> inner, double failures) : inner_(std::move(inner)), failures_(failures) {}
+
+    Task<Result<client::Response>> send(Context ctx, client::Request request) override {
+        CO_TRY(co_await async::sleep_for(ctx, delay(ctx)));
+        bool const watches = request.has_query("watch");
+        if (!watches && ctx.random().unit() < failures_) co_return fail(ErrorCode::kUnavailable, "lost on the way");
+        auto response = co_await inner_->send(ctx, std::move(request));
+        if (!watches) {
+            CO_TRY(co_await async::sleep_for(ctx, delay(ctx)));
+            if (ctx.random().unit() < failures_) co_return fail(ErrorCode::kUnavailable, "the answer was lost");
+        }
+        if (response && response->watch) response->watch = std::make_unique<Slow>(std::move(response->watch));
+        co_return response;
+    }
+
+private:
+    static Duration delay(Context const& ctx) { return std::chrono::microseconds(ctx.random().below(5000)); }
+
+    class Slow final : public client::WatchStream {
+    public:
+        explicit Slow(std::unique_ptr<client::WatchStream> inner) : inner_(std::move(inner)) {}
+        Task<Result<std::optional<json::Doc>>> next(Context ctx) override {
+            auto event = co_await inner_->next(ctx);
+            if (event) (void)co_await async::sleep_for(ctx, delay(ctx));
+            co_return event;
+        }
+
+    private:
+        std::unique_ptr<client::WatchStream> inner_;
+    };
+
+    std::shared_ptr<client::Transport> inner_;
+    double failures_;
+};
+
+struct World {
+    explicit World(Context ctx, double failures = -1) : scope(ctx), failures(failures) {}
+
+    // On a bad network when failures are not negative.
+    std::shared_ptr<client::Transport> reach(control::UserInfo user) {
+        auto transport = server->transport("fleet", std::move(user));
+        if (failures < 0) return transport;
+        return std::make_shared<BadNetwork>(std::move(transport), failures);
+    }
+
+    Task<Status> start(Duration pod_start = 500ms) {
+        CO_TRY_ASSIGN(server, co_await apiserver::ApiServer::open(scope.context(),
+                                                                  std::make_shared<storage::MemoryEngine>(), {}));
+        client.emplace(server->transport("fleet", kAdmin), "test");
+        for (Value const& crd : apis::member_crds()) {
+            CO_TRY(co_await client->create(scope.context(), kCrds, crd));
+        }
+        simulator::Options options;
+        options.pod_start = pod_start;
+        simulator.emplace(client::Client(reach(kAdmin), "simulator"), options);
+        member.emplace(client::Client(reach(kController), "aviary-member"), kController.name);
+        for (auto const& admission : member->admissions()) server->add_admission("fleet", admission);
+        scope.spawn(server->run_controllers(scope.context()));
+        scope.spawn(simulator->run(scope.context()));
+        scope.spawn(member->run(scope.context()));
+        co_return Status{};
+    }
+
+    // Ten pods of v1, ready, and a Healthy Rollout.
+    Task<Status> set_up(std::string steps = kArticle, std::int64_t replicas = 10) {
+        CO_TRY(co_await start());
+        CO_TRY(co_await client->create(scope.context(), kDeployments, deployment("v1", replicas)));
+        CO_TRY(co_await async::sleep_for(scope.context(), 5s));
+        CO_TRY(co_await client->create(scope.context(), apis::kRollouts, rollout(steps)));
+        co_return co_await until("Healthy/0//", true);
+    }
+
+    Task<Images> images() {
+        Images counts;
+        auto const list = co_await client->list(scope.context(), kPods, {.ns = "default"});
+        EXPECT_TRUE(list) << list.error().message();
+        for (auto const& [key, pod] : (*list)["items"].elements())
+            ++counts[pod.at({"spec", "containers"})[0]["image"].string()];
+        co_return counts;
+    }
+
+    Task<Status> release(std::string image) {
+        Value patch = *json::parse_value(R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":")" +
+                                         image + R"("}]}}}})");
+        CO_TRY(co_await client->patch(scope.context(), kDeployments, kWeb, client::PatchType::kStrategicMerge, patch));
+        co_return Status{};
+    }
+
+    Task<Status> approve() {
+        Value patch = *json::parse_value(R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})");
+        CO_TRY(co_await client->patch(scope.context(), apis::kRollouts, kWeb, client::PatchType::kMerge, patch,
+                                      {.subresource = "status"}));
+        co_return Status{};
+    }
+
+    Task<Doc> get(meta::GroupVersionResource resource) {
+        auto const found = co_await client->get(scope.context(), resource, kWeb);
+        co_return found ? *found : Doc();
+    }
+
+    // "Progressing/1/StepPaused/InRolling"
+    Task<std::string> state() {
+        Doc const object = co_await get(apis::kRollouts);
+        Doc const status = object["status"];
+        std::string reason;
+        for (auto const& [key, each] : status["conditions"].elements()) {
+            if (each["type"].as_string() == "Progressing") reason = each["reason"].string();
+        }
+        co_return status["phase"].string() + "/" +
+            std::to_string(status.at({"canaryStatus", "currentStepIndex"}).as_int()) + "/" +
+            status.at({"canaryStatus", "currentStepState"}).string() + "/" + reason;
+    }
+
+    Task<Status> until(std::string wanted, bool phase_only = false) {
+        std::string seen;
+        for (int count = 0; count < 6000; ++count) {
+            seen = co_await state();
+            std::string const shown = phase_only ? seen.substr(0, seen.find('/')) + "/0//" : seen;
+            if (shown == wanted) co_return Status{};
+            CO_TRY(co_await async::sleep_for(scope.context(), 10ms));
+        }
+        Doc const object = co_await get(apis::kRollouts);
+        Doc const workload = co_await get(kDeployments);
+        Doc const batches = co_await get(apis::kBatchReleases);
+        co_return fail(ErrorCode::kTimeout, "waiting for " + wanted + ", it is " + seen + "\n" +
+                                                json::write(object["status"]) + "\n" + json::write(batches["spec"]) +
+                                                json::write(batches["status"]) + "\n" + json::write(workload));
+    }
+
+    // Nothing of a release is left on the Deployment and its ReplicaSets.
+    Task<std::string> leftovers() {
+        std::string found;
+        auto const look = [&found](Doc const& object) {
+            for (char const* map : {"annotations", "labels"}) {
+                for (auto const& [key, value] : object.at({"metadata", map}).members()) {
+                    bool const release =
+                        key.find("rollouts.kruise.io/") != std::string_view::npos && key != apis::kWorkloadTypeLabel;
+                    if (release) found += meta::name(object) + ": " + std::string(key) + "; ";
+                }
+            }
+        };
+        Doc const workload = co_await get(kDeployments);
+        look(workload);
+        if (workload.at({"spec", "paused"}).as_bool()) found += "paused; ";
+        if (workload.at({"spec", "strategy", "type"}).as_string() != "RollingUpdate") found += "strategy; ";
+        auto const sets = co_await client->list(scope.context(), kReplicaSets, {.ns = "default"});
+        for (auto const& [key, set] : (*sets)["items"].elements()) look(set);
+        Doc const batches = co_await get(apis::kBatchReleases);
+        if (batches.exists()) found += "BatchRelease; ";
+        co_return found;
+    }
+
+    async::Scope scope;
+    double failures;
+    std::unique_ptr<apiserver::ApiServer> server;
+    std::optional<client::Client> client;
+    std::optional<simulator::Simulator> simulator;
+    std::optional<Member> member;
+};
+
+}  // namespace aviary::member
