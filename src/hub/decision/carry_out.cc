@@ -104,6 +104,8 @@ struct Deciding {
     }
 
     Outcome pause_or_resume() {
+        if (seen.reachable && !seen.rollout.exists())
+            return settle(apis::outcome::kRefused, "there is no such Rollout in this cluster");
         bool const wanted = seen.spec.action == apis::action::kPause;
         if (seen.paused != wanted) {
             out.wants_pause = true;

@@ -96,12 +96,25 @@ struct Decider::Impl {
         seen.stable = meta::label(seen.workload, propagation::kStableLabel);
         seen.sent = progress[key.object].sent.contains(target.cluster);
         if (auto const cluster = bound(placement::binding_key(kind, workload_key), target.cluster)) {
-            seen.pinned = !cluster->revision.empty();
+            // A pin against another template is an earlier decision's, as long as the hub still has what this one
+            // rejects.
+            bool const same =
+                !decision.spec.release ||
+                decision.spec.release->digest == release_digest(propagator.sources().get(kind, workload_key), rollout);
+            seen.pinned =
+                !cluster->revision.empty() && (!same || cluster->rejected == hub_template(kind, workload_key));
             if (seen.pinned) seen.stable = cluster->revision;
         }
         if (auto const cluster = bound(placement::binding_key(propagation::kRolloutKind, rollout_key), target.cluster))
             seen.paused = cluster->paused;
         return seen;
+    }
+
+    // The hash of the template that the hub's workload has now.
+    std::string hub_template(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload) const {
+        Value source = propagator.sources().get(kind, workload).at({"spec", "template"}).thaw();
+        if (Value* metadata = source.find("metadata")) metadata->erase("creationTimestamp");
+        return propagation::template_hash(source);
     }
 
     std::optional<apis::BoundCluster> bound(meta::ObjectKey const& binding, std::string const& cluster) const {
@@ -227,9 +240,7 @@ struct Decider::Impl {
         Doc const binding = propagator.bindings().get(binding_key);
         auto read = apis::read_fleet_binding(binding);
         if (!binding.exists() || !read) return;
-        Value source = propagator.sources().get(kind, workload_key).at({"spec", "template"}).thaw();
-        if (Value* metadata = source.find("metadata")) metadata->erase("creationTimestamp");
-        std::string const rejected = propagation::template_hash(source);
+        std::string const rejected = hub_template(kind, workload_key);
         apis::FleetBindingSpec spec = read->spec;
         for (apis::DecisionTarget const& target : decision.spec.targets) {
             auto const outcome = mine.outcomes.find(target.cluster);
