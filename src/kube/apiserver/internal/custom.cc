@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "core/base/strings.h"
 #include "kube/apiserver/builtin/table.h"
+#include "kube/meta/names.h"
 #include "kube/meta/object.h"
 #include "kube/patch/type_tree.h"
 #include "kube/schema/schema.h"
@@ -100,9 +103,71 @@ void default_definition(Value& definition) {
     if (!definition["spec"].contains("conversion")) definition.set({"spec", "conversion", "strategy"}, "None");
 }
 
-std::vector<FieldCause> validate_definition(Value const& definition, Doc const&) {
+namespace {
+
+void check_names(Value const& spec, std::vector<FieldCause>& causes) {
+    auto const require = [&](std::string path, Value const& value) {
+        if (value.as_string().empty()) causes.push_back({"FieldValueRequired", std::move(path), "Required value"});
+    };
+    require("spec.group", spec["group"]);
+    require("spec.names.plural", spec.at({"names", "plural"}));
+    require("spec.names.kind", spec.at({"names", "kind"}));
+    std::string_view const scope = spec["scope"].as_string();
+    if (scope != "Namespaced" && scope != "Cluster") {
+        causes.push_back(
+            {"FieldValueNotSupported", "spec.scope",
+             fmt::format("Unsupported value: \"{}\": supported values: \"Cluster\", \"Namespaced\"", scope)});
+    }
+    if (auto const problem = meta::dns1123_subdomain_problem(spec["group"].as_string()); problem) {
+        causes.push_back({"FieldValueInvalid", "spec.group",
+                          fmt::format("Invalid value: \"{}\": {}", spec["group"].as_string(), *problem)});
+    }
+    for (auto const& [path, text] : {std::pair("spec.names.plural", spec.at({"names", "plural"}).string()),
+                                     std::pair("spec.names.singular", spec.at({"names", "singular"}).string()),
+                                     std::pair("spec.names.kind", to_lower(spec.at({"names", "kind"}).as_string()))}) {
+        auto const problem = text.empty() ? std::nullopt : meta::dns1123_label_problem(text);
+        if (problem)
+            causes.push_back({"FieldValueInvalid", path, fmt::format("Invalid value: \"{}\": {}", text, *problem)});
+    }
+}
+
+void check_unchanged(Value const& spec, Doc const& old, std::vector<FieldCause>& causes) {
+    if (!meta::condition_is_true(old, "Established")) return;
+    Doc const before = old["spec"];
+    auto const check = [&](std::string path, Value const& value, Doc const& was) {
+        if (value == was.thaw()) return;
+        causes.push_back({"FieldValueInvalid", std::move(path),
+                          fmt::format("Invalid value: \"{}\": field is immutable", value.as_string())});
+    };
+    check("spec.group", spec["group"], before["group"]);
+    check("spec.scope", spec["scope"], before["scope"]);
+    check("spec.names.plural", spec.at({"names", "plural"}), before.at({"names", "plural"}));
+    check("spec.names.kind", spec.at({"names", "kind"}), before.at({"names", "kind"}));
+}
+
+void check_version_names(Value const& versions, std::vector<FieldCause>& causes) {
+    std::set<std::string> seen;
+    for (std::size_t index = 0; index < versions.size(); ++index) {
+        std::string const name = versions[index]["name"].string();
+        std::string const path = fmt::format("spec.versions[{}].name", index);
+        if (auto const problem = meta::dns1123_label_problem(name)) {
+            causes.push_back({"FieldValueInvalid", path, fmt::format("Invalid value: \"{}\": {}", name, *problem)});
+        }
+        if (!seen.insert(name).second) {
+            causes.push_back({"FieldValueDuplicate", path, fmt::format("Duplicate value: \"{}\"", name)});
+        }
+    }
+}
+
+}   // namespace
+
+std::vector<FieldCause> validate_definition(Value const& definition, Doc const& old) {
     std::vector<FieldCause> causes;
     Value const& spec = definition["spec"];
+    check_names(spec, causes);
+    if (!causes.empty()) return causes;
+    check_unchanged(spec, old, causes);
+    check_version_names(spec["versions"], causes);
     std::string const wanted = spec.at({"names", "plural"}).string() + "." + spec["group"].string();
     std::string const name = definition.at({"metadata", "name"}).string();
     if (name != wanted) {

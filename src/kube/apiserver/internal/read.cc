@@ -212,9 +212,15 @@ Result<Response> Cluster::watch(Call& call) {
     WatchStart const start = TRY(watch_start(call.request, store_->revision()));
     settings.announce_initial_end = start.announce_end;
     if (start.with_initial) settings.initial = matching(store_->snapshot(), info, ns, settings.filter);
-    auto source = TRY(store_->watch(info.resource.group, info.resource.resource, ns, start.from));
+    auto source = store_->watch(info.resource.group, info.resource.resource, ns, start.from);
     Response response;
-    response.watch = std::make_unique<ApiWatch>(shared_, this, call.resource, std::move(source), std::move(settings),
+    // As upstream: what is known no more is an event of the watch, not a refusal.
+    if (!source && source.error().is(ErrorCode::kGone)) {
+        response.watch = std::make_unique<EndedWatch>(source.error());
+        return response;
+    }
+    if (!source) return std::unexpected(source.error());
+    response.watch = std::make_unique<ApiWatch>(shared_, this, call.resource, std::move(*source), std::move(settings),
                                                 call.ctx.monotonic());
     return response;
 }

@@ -133,4 +133,11 @@ Task<Result<std::optional<std::string>>> ApiWatch::next_text(Context ctx) {
     co_return std::optional(std::move(text));
 }
 
+Task<Result<std::optional<Doc>>> EndedWatch::next(Context) {
+    if (!error_) co_return std::optional<Doc>();
+    Doc const status = Doc::freeze(meta::to_status(*error_));
+    error_.reset();
+    co_return std::optional(Doc::freeze(json::Object{{"type", "ERROR"}, {"object", status.thaw()}}));
+}
+
 }   // namespace aviary::apiserver

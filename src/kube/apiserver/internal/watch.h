@@ -58,4 +58,14 @@ private:
     bool ended_ = false;
 };
 
+// A watch that tells one error and is over.
+class EndedWatch final : public client::WatchStream {
+public:
+    explicit EndedWatch(Error error) : error_(std::move(error)) {}
+    Task<Result<std::optional<json::Doc>>> next(Context ctx) override;
+
+private:
+    std::optional<Error> error_;
+};
+
 }   // namespace aviary::apiserver
