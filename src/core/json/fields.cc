@@ -1,6 +1,28 @@
 #include "core/json/fields.h"
 
+#include <fmt/format.h>
+
 namespace aviary::json::detail {
+
+namespace {
+
+std::unexpected<Error> invalid(std::string const& path, std::string_view reason, std::string const& message) {
+    return fail(Error(ErrorCode::kInvalid, fmt::format("{}: {}", path.empty() ? "the object" : path, message))
+                    .with_causes({{std::string(reason), path, message}}));
+}
+
+}   // namespace
+
+std::unexpected<Error> wrong_type(std::string const& path, std::string_view wanted, Doc const& found) {
+    return invalid(path, "FieldValueTypeInvalid",
+                   fmt::format("Invalid value: must be {}, not {}", wanted, to_string(found.type())));
+}
+
+std::unexpected<Error> out_of_range(std::string const& path, std::int64_t found) {
+    return invalid(path, "FieldValueInvalid", fmt::format("Invalid value: {}: is out of range", found));
+}
+
+std::string element_path(std::string const& path, std::size_t index) { return fmt::format("{}[{}]", path, index); }
 
 void add_options(Value& schema, FieldOptions const& options) {
     if (options.minimum) schema["minimum"] = *options.minimum;

@@ -10,8 +10,6 @@
 // only.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <array>
 #include <map>
 #include <optional>
@@ -19,6 +17,7 @@
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "core/base/result.h"
@@ -80,15 +79,15 @@ struct Codec;
 
 namespace detail {
 
-inline std::unexpected<Error> wrong_type(std::string const& path, std::string_view wanted, Doc const& found) {
-    std::string const message = fmt::format("Invalid value: must be {}, not {}", wanted, to_string(found.type()));
-    return fail(Error(ErrorCode::kInvalid, fmt::format("{}: {}", path.empty() ? "the object" : path, message))
-                    .with_causes({{"FieldValueTypeInvalid", path, message}}));
-}
+// Invalid: "spec.steps[1].replicas: Invalid value: must be an integer, not string".
+std::unexpected<Error> wrong_type(std::string const& path, std::string_view wanted, Doc const& found);
+std::unexpected<Error> out_of_range(std::string const& path, std::int64_t found);
 
 inline std::string member_path(std::string const& path, std::string_view name) {
     return path.empty() ? std::string(name) : path + "." + std::string(name);
 }
+
+std::string element_path(std::string const& path, std::size_t index);
 
 void add_options(Value& schema, FieldOptions const& options);
 
@@ -110,6 +109,7 @@ template <std::integral T>
 struct Codec<T> {
     static Result<T> read(Doc const& doc, std::string const& path) {
         if (!doc.is_int()) return detail::wrong_type(path, "an integer", doc);
+        if (!std::in_range<T>(doc.as_int())) return detail::out_of_range(path, doc.as_int());
         return static_cast<T>(doc.as_int());
     }
     static Value write(T value) { return value; }
@@ -166,7 +166,7 @@ struct Codec<std::vector<T>> {
         if (doc.is_null()) return result;
         if (!doc.is_array()) return detail::wrong_type(path, "a list", doc);
         for (auto const& [key, element] : doc.elements())
-            result.push_back(TRY(Codec<T>::read(element, fmt::format("{}[{}]", path, result.size()))));
+            result.push_back(TRY(Codec<T>::read(element, detail::element_path(path, result.size()))));
         return result;
     }
     static Value write(std::vector<T> const& value) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/base/strings.h"
 #include "core/json/write.h"
 
@@ -10,12 +12,35 @@ namespace aviary::json {
 namespace {
 
 constexpr std::size_t kMaxOperations = 10'000;
+constexpr std::size_t kMaxDepth = 128;   // as parse(): what follows recurses
+// What `copy` and `move` may touch in all. A few copies of a document into itself double it each time.
+constexpr std::size_t kMaxTouched = 1'000'000;
 
 // The container that the last token of a pointer speaks of.
 struct Place {
     Value* parent = nullptr;
     std::string token;
 };
+
+struct Extent {
+    std::size_t values = 0;   // and each 64 bytes of text
+    std::size_t depth = 0;
+};
+
+Extent measure(Value const& value) {
+    Extent total{1 + value.as_string().size() / 64, 0};
+    auto const below = [&](Value const& each) {
+        Extent const extent = measure(each);
+        total.values += extent.values;
+        total.depth = std::max(total.depth, extent.depth + 1);
+    };
+    for (Value const& each : value.array()) below(each);
+    for (auto const& [key, each] : value.object()) {
+        total.values += key.size() / 64;
+        below(each);
+    }
+    return total;
+}
 
 Value* child(Value& parent, std::string const& token) {
     if (parent.is_object()) return parent.find(token);
@@ -73,7 +98,35 @@ Result<Value> take(Value& document, std::vector<std::string> const& pointer) {
     return taken;
 }
 
-Status apply_operation(Value& document, Value const& operation) {
+Status check_extent(Value const& value, std::vector<std::string> const& path, std::size_t* touched) {
+    Extent const extent = measure(value);
+    if (path.size() + extent.depth > kMaxDepth)
+        return fail(ErrorCode::kInvalid, fmt::format("the result would be nested deeper than {} levels", kMaxDepth));
+    if (touched == nullptr) return {};
+    *touched += extent.values;
+    if (*touched <= kMaxTouched) return {};
+    return fail(ErrorCode::kTooLarge,
+                fmt::format("the patch copies and moves more than {} values in all", kMaxTouched));
+}
+
+bool starts_with(std::vector<std::string> const& path, std::vector<std::string> const& prefix) {
+    return path.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), path.begin());
+}
+
+Status relocate(Value& document, std::string_view op, Value const& operation, std::vector<std::string> const& path,
+                std::size_t& touched) {
+    if (!operation["from"].is_string()) return fail(ErrorCode::kInvalid, "\"from\" is missing");
+    auto const from = TRY(parse_pointer(operation["from"].as_string()));
+    Value const* source = resolve(document, from);
+    if (source == nullptr) return fail(ErrorCode::kInvalid, "\"from\" does not exist");
+    TRY(check_extent(*source, path, &touched));
+    if (op == "copy") return add(document, path, Value(*source));
+    if (path == from) return {};
+    if (starts_with(path, from)) return fail(ErrorCode::kInvalid, "a value cannot be moved into itself");
+    return add(document, path, TRY(take(document, from)));
+}
+
+Status apply_operation(Value& document, Value const& operation, std::size_t& touched) {
     std::string_view const op = operation["op"].as_string();
     if (!operation["path"].is_string()) return fail(ErrorCode::kInvalid, "\"path\" is missing");
     auto const path = TRY(parse_pointer(operation["path"].as_string()));
@@ -81,16 +134,11 @@ Status apply_operation(Value& document, Value const& operation) {
         TRY(take(document, path));
         return {};
     }
-    if (op == "move" || op == "copy") {
-        auto const from = TRY(parse_pointer(operation["from"].as_string()));
-        if (op == "move") return add(document, path, TRY(take(document, from)));
-        Value const* source = resolve(document, from);
-        if (source == nullptr) return fail(ErrorCode::kInvalid, "\"from\" does not exist");
-        return add(document, path, *source);
-    }
+    if (op == "move" || op == "copy") return relocate(document, op, operation, path, touched);
     Value const* value = operation.find("value");
     if (value == nullptr && (op == "add" || op == "replace" || op == "test"))
         return fail(ErrorCode::kInvalid, "\"value\" is missing");
+    if (op == "add" || op == "replace") TRY(check_extent(*value, path, nullptr));
     if (op == "add") return add(document, path, *value);
     if (op == "replace") {
         if (path.empty()) return add(document, path, *value);
@@ -163,8 +211,9 @@ Status apply_json_patch(Value& document, Value const& operations) {
                                                       kMaxOperations, operations.size()));
     }
     Value patched = document;
+    std::size_t touched = 0;
     for (std::size_t index = 0; index < operations.size(); ++index) {
-        Status const applied = apply_operation(patched, operations[index]);
+        Status const applied = apply_operation(patched, operations[index], touched);
         if (!applied) {
             return std::unexpected(
                 applied.error().context(fmt::format("operation {} ({} {})", index, operations[index]["op"].as_string(),
@@ -191,6 +240,7 @@ void apply_merge_patch(Value& document, Value const& patch) {
 }
 
 Value create_merge_patch(Value const& from, Value const& to) {
+    if (!to.is_object()) return to;
     Value patch{Object()};
     for (auto const& [key, value] : to.object()) {
         Value const* before = from.find(key);

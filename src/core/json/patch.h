@@ -10,18 +10,20 @@
 
 namespace aviary::json {
 
-// "/spec/steps/0" → {"spec", "steps", "0"}, with ~0 and ~1 undone; BadRequest when it does not start with '/'.
+// "/spec/steps/0" → {"spec", "steps", "0"}, with ~0 and ~1 undone; Invalid when it does not start with '/'.
 Result<std::vector<std::string>> parse_pointer(std::string_view pointer);
 // A key as one token of a pointer.
 std::string escape_pointer(std::string_view key);
 // Null when nothing is there.
 Value const* resolve(Value const& document, std::vector<std::string> const& pointer);
 
-// Applies all operations or none. Invalid names the operation and its path; a failed test says what was found.
+// Applies all operations or none. Invalid names the operation and its path; a failed test says what was found. A result
+// nested too deep is Invalid, and copies that would fill memory are TooLarge.
 Status apply_json_patch(Value& document, Value const& operations);
 // An object merges member by member, null removes, anything else replaces.
 void apply_merge_patch(Value& document, Value const& patch);
-// The merge patch that turns `from` into `to`; an empty object when they are equal.
+// The merge patch that turns `from` into `to`; an empty object when they are equal objects. Nulls inside `to` cannot be
+// said in a merge patch.
 Value create_merge_patch(Value const& from, Value const& to);
 
 }   // namespace aviary::json
