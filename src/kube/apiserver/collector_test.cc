@@ -119,6 +119,24 @@ CO_TEST(Namespaces, TheirContentsGoFirst) {
     co_await test.stop();
 }
 
+CO_TEST(Events, GoAnHourAfterTheirLastChange) {
+    TestServer test(ctx);
+    co_await test.start();
+    test.run_controllers();
+    auto const client = test.admin();
+    meta::GroupVersionResource const events{"", "v1", "events"};
+    Value const event = parsed(R"({"apiVersion":"v1","kind":"Event","metadata":{"name":"e","namespace":"default"},
+      "involvedObject":{"kind":"Pod","namespace":"default","name":"p"},"reason":"Started","count":1})");
+    CO_ASSERT_OK(co_await client.create(ctx, events, event));
+    (void)co_await async::sleep_for(ctx, 59min);
+    CO_ASSERT_OK(co_await client.patch(ctx, events, {"default", "e"}, PatchType::kMerge, parsed(R"({"count":2})")));
+    (void)co_await async::sleep_for(ctx, 59min);
+    EXPECT_TRUE(co_await client.get(ctx, events, {"default", "e"}));
+    (void)co_await async::sleep_for(ctx, 2min);
+    EXPECT_FALSE(co_await client.get(ctx, events, {"default", "e"}));
+    co_await test.stop();
+}
+
 CO_TEST(Collector, IdleMeansNoWrites) {
     TestServer test(ctx);
     co_await test.start();

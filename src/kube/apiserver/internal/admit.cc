@@ -21,12 +21,35 @@ using json::Value;
 
 constexpr char kRbacGroup[] = "rbac.authorization.k8s.io";
 
+// What is stored and shown, but changes nothing here: said with every write, so that nobody relies on it.
+struct Unenforced {
+    std::string_view group, resource, why;
+};
+constexpr std::array kUnenforced{
+    Unenforced{"admissionregistration.k8s.io", "mutatingwebhookconfigurations",
+               "this server does not call admission webhooks yet"},
+    Unenforced{"admissionregistration.k8s.io", "validatingwebhookconfigurations",
+               "this server does not call admission webhooks yet"},
+    Unenforced{"admissionregistration.k8s.io", "validatingadmissionpolicies",
+               "this server does not evaluate admission policies yet"},
+    Unenforced{"admissionregistration.k8s.io", "validatingadmissionpolicybindings",
+               "this server does not evaluate admission policies yet"},
+    Unenforced{"apiregistration.k8s.io", "apiservices", "this server does not forward to other API servers"},
+    Unenforced{"", "resourcequotas", "this server does not enforce quotas yet"},
+    Unenforced{"", "limitranges", "this server does not enforce limit ranges yet"},
+};
+
 std::string strict_error(ResourceInfo const& info, std::vector<std::string> const& unknown) {
     std::string text;
     for (std::string const& field : unknown)
         text += fmt::format("{}unknown field \"{}\"", text.empty() ? "" : ", ", field);
     return fmt::format("{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}", info.kind,
                        info.resource.version, info.kind, text);
+}
+
+// Once, also when an apply is tried again.
+void warn(Cluster::Call& call, std::string warning) {
+    if (std::ranges::find(call.warnings, warning) == call.warnings.end()) call.warnings.push_back(std::move(warning));
 }
 
 bool is_text_map(Value const& map) {
@@ -93,6 +116,10 @@ Status Cluster::check_fields(Call& call, Value& object) const {
             ErrorCode::kBadRequest,
             fmt::format("the namespace of the provided object does not match the namespace sent on the request"));
     }
+    for (Unenforced const& each : kUnenforced) {
+        if (each.group == info.resource.group && each.resource == info.resource.resource)
+            warn(call, std::string(each.why));
+    }
     if (!info.schema) return {};
     std::string_view const validation = call.request.query_value("fieldValidation");
     if (!validation.empty() && validation != "Strict" && validation != "Warn" && validation != "Ignore") {
@@ -105,11 +132,7 @@ Status Cluster::check_fields(Call& call, Value& object) const {
     std::vector<std::string> const unknown = info.schema->prune(object);
     if (!unknown.empty() && validation == "Strict") return fail(ErrorCode::kBadRequest, strict_error(info, unknown));
     if (validation == "Ignore") return {};
-    for (std::string const& field : unknown) {
-        std::string warning = fmt::format("unknown field \"{}\"", field);
-        if (std::ranges::find(call.warnings, warning) == call.warnings.end())
-            call.warnings.push_back(std::move(warning));
-    }
+    for (std::string const& field : unknown) warn(call, fmt::format("unknown field \"{}\"", field));
     return {};
 }
 

@@ -3,6 +3,7 @@
 #include "core/base/strings.h"
 #include "kube/apiserver/builtin/roles.h"
 #include "kube/apiserver/internal/custom.h"
+#include "kube/apiserver/internal/object_rules.h"
 #include "kube/meta/object.h"
 
 namespace aviary::apiserver {
@@ -37,7 +38,9 @@ Result<std::unique_ptr<Cluster>> Cluster::open(storage::Engine& engine, std::str
     Cluster* const self = cluster.get();
     self->relearn();
     self->store_->snapshot().visit_all([&](store::Key const& key, Doc const& object) {
-        self->note_for_collection({0, store::EventType::kAdded, key, object, {}});
+        store::Event const event{revision_number(object), store::EventType::kAdded, key, object, {}};
+        self->note_for_collection(event);
+        self->note_event(event);
         return true;
     });
     self->store_->on_event([self](store::Event const& event) { self->learn(event); });
@@ -46,6 +49,7 @@ Result<std::unique_ptr<Cluster>> Cluster::open(storage::Engine& engine, std::str
 
 void Cluster::learn(store::Event const& event) {
     note_for_collection(event);
+    note_event(event);
     if (event.key.group != kDefinitionGroup || event.key.resource != kDefinitions) return;
     bool const same =
         event.type == store::EventType::kModified && event.object["spec"] == event.previous["spec"] &&

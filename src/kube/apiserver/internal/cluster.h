@@ -116,6 +116,11 @@ private:
     // As one of the server's own controllers.
     Task<client::Response> remove_as(Context ctx, std::string controller, store::Key key, json::Value options);
 
+    // events.cc
+    void note_event(store::Event const& event);
+    Task<void> expire_events(Context ctx);
+    Task<void> expire_one(Context ctx, store::Key key, store::Revision revision);
+
     // namespaces.cc
     Task<void> finish_terminations(Context ctx);
     Task<Status> empty_namespace(Context ctx, json::Doc ns);
@@ -135,7 +140,8 @@ private:
     std::map<std::string, std::set<store::Key>, std::less<>> dependents_;   // owner uid → dependents
     std::set<store::Key> to_collect_;
     std::set<store::Key> terminating_;   // namespaces and definitions whose contents changed
-    async::Event garbage_, termination_;
+    async::Event garbage_, termination_, expiry_;
+    std::vector<std::pair<store::Key, store::Revision>> fresh_events_;   // Events that changed since expiry last looked
 };
 
 // Bodies of answers.

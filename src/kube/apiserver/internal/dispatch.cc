@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "core/base/strings.h"
-#include "core/json/parse.h"
 #include "kube/apiserver/builtin/convert.h"
 #include "kube/apiserver/builtin/discovery.h"
+#include "kube/apiserver/internal/body.h"
 #include "kube/apiserver/internal/cluster.h"
 #include "kube/meta/object.h"
 #include "kube/meta/status.h"
@@ -163,6 +163,9 @@ Task<Result<Response>> Cluster::dispatch(Call& call) {
         if (!call.info.path.starts_with(prefix)) continue;
         Response response = co_await route->handle(call.ctx, call.user, std::move(call.request));
         co_return std::move(response);
+    }
+    if (!call.request.body.exists() && !call.request.raw_body.empty()) {
+        CO_TRY_ASSIGN(call.request.body, parse_body(call.request.raw_body, call.request.content_type, shared_.options));
     }
     Result<Response> result = fail(ErrorCode::kInternal, "unreachable");
     if (call.info.is_resource) {

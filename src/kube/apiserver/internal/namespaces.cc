@@ -176,6 +176,7 @@ Task<void> Cluster::run_controllers(Context ctx) {
     async::Scope scope(ctx);
     scope.spawn(collect_garbage(scope.context()));
     scope.spawn(finish_terminations(scope.context()));
+    scope.spawn(expire_events(scope.context()));
     co_await scope.join();
 }
 
