@@ -4,14 +4,12 @@
 #include <yaml.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <limits>
 #include <map>
-#include <optional>
+#include <set>
 
-#include "core/base/strings.h"
+#include "core/base/check.h"
 #include "core/json/write.h"
+#include "core/yaml/internal/scalar.h"
 
 namespace aviary::yaml {
 
@@ -27,60 +25,6 @@ struct Event {
     Event& operator=(Event const&) = delete;
     ~Event() { yaml_event_delete(&raw); }
 };
-
-std::optional<bool> boolean(std::string_view text) {
-    for (std::string_view each : {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y"}) {
-        if (text == each) return true;
-    }
-    for (std::string_view each : {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N"}) {
-        if (text == each) return false;
-    }
-    return std::nullopt;
-}
-
-std::optional<Value> number(std::string_view text) {
-    std::string plain;
-    for (char letter : text) {
-        if (letter != '_') plain += letter;
-    }
-    std::string_view digits = plain;
-    bool const negative = digits.starts_with('-');
-    if (negative || digits.starts_with('+')) digits.remove_prefix(1);
-    if (digits.empty() || !(digits[0] == '.' || (digits[0] >= '0' && digits[0] <= '9'))) return std::nullopt;
-    int base = 10;
-    std::string_view whole = digits;
-    if (digits.starts_with("0x")) {
-        base = 16;
-        whole.remove_prefix(2);
-    } else if (digits.starts_with("0o")) {
-        base = 8;
-        whole.remove_prefix(2);
-    } else if (digits.starts_with("0b")) {
-        base = 2;
-        whole.remove_prefix(2);
-    } else if (digits.size() > 1 && digits[0] == '0' &&
-               digits.find_first_not_of("01234567") == std::string_view::npos) {
-        base = 8;
-    }
-    std::int64_t value = 0;
-    auto const parsed = std::from_chars(whole.data(), whole.data() + whole.size(), value, base);
-    if (parsed.ec == std::errc() && parsed.ptr == whole.data() + whole.size()) return Value(negative ? -value : value);
-    if (base != 10 || digits.find_first_not_of("0123456789.eE+-") != std::string_view::npos) return std::nullopt;
-    double real = 0;
-    auto const floating = std::from_chars(digits.data(), digits.data() + digits.size(), real);
-    if (floating.ec != std::errc() || floating.ptr != digits.data() + digits.size()) return std::nullopt;
-    return Value(negative ? -real : real);
-}
-
-// What a plain scalar means (YAML 1.1, as sigs.k8s.io/yaml reads it).
-Value plain_scalar(std::string_view text) {
-    if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return {};
-    if (text != "y" && text != "Y" && text != "n" && text != "N") {
-        if (auto const truth = boolean(text)) return *truth;
-    }
-    if (auto value = number(text)) return *value;
-    return text;
-}
 
 class Reader {
 public:
@@ -124,7 +68,7 @@ private:
             return problem(fmt::format("nested deeper than {} levels", limits_.max_depth), at);
         if (++nodes_ > limits_.max_nodes) return problem(fmt::format("more than {} values", limits_.max_nodes), at);
         switch (event.raw.type) {
-            case YAML_SCALAR_EVENT: return keep(event.raw.data.scalar.anchor, scalar(event));
+            case YAML_SCALAR_EVENT: return keep(event.raw.data.scalar.anchor, TRY(scalar(event)));
             case YAML_SEQUENCE_START_EVENT: {
                 Value list{json::Array()};
                 while (true) {
@@ -150,32 +94,42 @@ private:
 
     Result<Value> mapping(std::size_t depth) {
         Value object{json::Object()};
+        std::set<std::string> names;   // finding in an object takes as long as it has members
+        json::Array merged;            // by "<<"; the mapping's own keys win, then the first
         while (true) {
             Event key;
             TRY(next(key));
-            if (key.raw.type == YAML_MAPPING_END_EVENT) return object;
+            if (key.raw.type == YAML_MAPPING_END_EVENT) break;
             if (key.raw.type != YAML_SCALAR_EVENT) return problem("a key must be a scalar", key.raw.start_mark);
             std::string name(reinterpret_cast<char const*>(key.raw.data.scalar.value), key.raw.data.scalar.length);
             Event value;
             TRY(next(value));
             Value child = TRY(node(value, depth + 1));
             if (name == "<<" && key.raw.data.scalar.style == YAML_PLAIN_SCALAR_STYLE) {
-                for (auto const& [inherited, each] : child.object()) {
-                    if (!object.contains(inherited)) object[inherited] = each;
-                }
+                if (child.is_object()) child = json::Array{std::move(child)};
+                for (Value const& each : child.array()) merged.push_back(each);
                 continue;
             }
-            if (object.contains(name)) return problem(fmt::format("duplicate key \"{}\"", name), key.raw.start_mark);
+            if (!names.insert(name).second)
+                return problem(fmt::format("duplicate key \"{}\"", name), key.raw.start_mark);
             object.make_object().append(std::move(name), std::move(child));
         }
+        for (Value const& each : merged) {
+            for (auto const& [inherited, value] : each.object()) {
+                if (names.insert(inherited).second) object.make_object().append(inherited, value);
+            }
+        }
+        return object;
     }
 
-    static Value scalar(Event const& event) {
+    Result<Value> scalar(Event const& event) const {
         auto const& raw = event.raw.data.scalar;
         std::string_view const text(reinterpret_cast<char const*>(raw.value), raw.length);
         std::string_view const tag = raw.tag != nullptr ? reinterpret_cast<char const*>(raw.tag) : "";
-        if (tag == YAML_STR_TAG) return text;
-        return raw.style == YAML_PLAIN_SCALAR_STYLE ? plain_scalar(text) : Value(text);
+        if (tag == YAML_STR_TAG || raw.style != YAML_PLAIN_SCALAR_STYLE) return text;
+        if (internal::is_not_finite(text))
+            return problem(fmt::format("{} is no number that JSON has", text), event.raw.start_mark);
+        return internal::plain_scalar(text);
     }
 
     Value keep(yaml_char_t const* anchor, Value value) {
@@ -196,83 +150,111 @@ private:
     std::size_t nodes_ = 0;
 };
 
-bool needs_quotes(std::string_view text) {
-    if (text.empty() || boolean(text) || text == "~" || text == "null" || text == "Null" || text == "NULL" ||
-        number(text))
-        return true;
-    if (std::string_view(" -?:,[]{}#&*!|>'\"%@`=<").contains(text.front()) &&
-        !(text.front() == '-' && text.size() > 1 && text[1] != ' ')) {
-        if (text.front() != '<' && text.front() != '=') return true;
-        if (text == "=" || text == "<<") return true;
+// Writes events with libyaml's emitter, whose choices of style kubectl's printer shares.
+class Writer {
+public:
+    Writer() {
+        yaml_emitter_initialize(&emitter_);
+        yaml_emitter_set_unicode(&emitter_, 1);
+        yaml_emitter_set_output(&emitter_, append, &out_);
     }
-    if (text.back() == ' ' || text.back() == ':') return true;
-    if (text.contains(": ") || text.contains(" #")) return true;
-    return std::ranges::any_of(text, [](char letter) {
-        return static_cast<unsigned char>(letter) < 0x20 || static_cast<unsigned char>(letter) == 0x7f;
-    });
-}
+    ~Writer() { yaml_emitter_delete(&emitter_); }
+    Writer(Writer const&) = delete;
+    Writer& operator=(Writer const&) = delete;
 
-void append_scalar(std::string& out, Value const& value, int indent) {
-    if (!value.is_string()) {
-        json::append(out, value);
-        return;
+    std::string document(Value const& value) {
+        yaml_event_t event;
+        yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING);
+        emit(event);
+        yaml_document_start_event_initialize(&event, nullptr, nullptr, nullptr, 1);
+        emit(event);
+        node(value);
+        yaml_document_end_event_initialize(&event, 1);
+        emit(event);
+        emitter_.open_ended = 0;   // a text that keeps its last newlines would end the stream with "..."
+        yaml_stream_end_event_initialize(&event);
+        emit(event);
+        return std::move(out_);
     }
-    std::string_view const text = value.as_string();
-    bool const block = text.contains('\n') && !text.starts_with(' ') && !text.starts_with('\n') &&
-                       std::ranges::none_of(text, [](char letter) {
-                           return static_cast<unsigned char>(letter) < 0x20 && letter != '\n' && letter != '\t';
-                       });
-    if (block) {
-        out += text.ends_with("\n\n") ? "|+" : text.ends_with('\n') ? "|" : "|-";
-        std::string_view rest = text.ends_with('\n') ? text.substr(0, text.size() - 1) : text;
-        while (true) {
-            std::size_t const end = rest.find('\n');
-            std::string_view const line = rest.substr(0, end);
-            out += '\n';
-            if (!line.empty()) out.append(static_cast<std::size_t>(indent), ' ');
-            out += line;
-            if (end == std::string_view::npos) break;
-            rest.remove_prefix(end + 1);
+
+private:
+    static int append(void* out, unsigned char* bytes, std::size_t size) {
+        static_cast<std::string*>(out)->append(reinterpret_cast<char const*>(bytes), size);
+        return 1;
+    }
+
+    // Our own events in order cannot fail but for memory.
+    void emit(yaml_event_t& event) { AVIARY_CHECK(yaml_emitter_emit(&emitter_, &event) == 1); }
+
+    void node(Value const& value) {
+        yaml_event_t event;
+        if (value.is_object()) {
+            yaml_mapping_start_event_initialize(&event, nullptr, nullptr, 1, YAML_BLOCK_MAPPING_STYLE);
+            emit(event);
+            for (auto const* member : sorted(value.object())) {
+                text(member->key);
+                node(member->value);
+            }
+            yaml_mapping_end_event_initialize(&event);
+            emit(event);
+        } else if (value.is_array()) {
+            yaml_sequence_start_event_initialize(&event, nullptr, nullptr, 1, YAML_BLOCK_SEQUENCE_STYLE);
+            emit(event);
+            for (Value const& each : value.array()) node(each);
+            yaml_sequence_end_event_initialize(&event);
+            emit(event);
+        } else if (value.is_string()) {
+            text(value.as_string());
+        } else {
+            scalar(json::write(value), YAML_PLAIN_SCALAR_STYLE);
         }
-    } else if (needs_quotes(text)) {
-        json::append_string(out, text);
-    } else {
-        out += text;
     }
-}
 
-void append(std::string& out, Value const& value, int indent, bool in_list) {
-    if (value.is_object() && value.size() > 0) {
+    static std::vector<json::Object::Member const*> sorted(json::Object const& object) {
         std::vector<json::Object::Member const*> members;
-        for (auto const& member : value.object()) members.push_back(&member);
-        std::ranges::sort(members, {}, [](auto const* member) { return std::string_view(member->key); });
-        bool first = in_list;
-        for (auto const* member : members) {
-            if (!std::exchange(first, false)) out.append(static_cast<std::size_t>(indent), ' ');
-            append_scalar(out, member->key, indent);
-            out += ':';
-            bool const list = member->value.is_array() && member->value.size() > 0;
-            bool const object = member->value.is_object() && member->value.size() > 0;
-            if (list || object) {
-                out += '\n';
-                append(out, member->value, list ? indent : indent + 2, false);
+        for (auto const& member : object) members.push_back(&member);
+        std::ranges::sort(members, internal::key_less,
+                          [](auto const* member) { return std::string_view(member->key); });
+        return members;
+    }
+
+    void text(std::string_view value) {
+        if (value.contains('\n')) {
+            scalar(value, YAML_LITERAL_SCALAR_STYLE);
+        } else {
+            scalar(value,
+                   internal::means_more_than_text(value) ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_PLAIN_SCALAR_STYLE);
+        }
+    }
+
+    void scalar(std::string_view value, yaml_scalar_style_t style) {
+        yaml_event_t event;
+        if (!scalar_event(event, value, style)) AVIARY_CHECK(scalar_event(event, in_unicode(value), style));
+        emit(event);
+    }
+
+    // False when the text is not UTF-8.
+    static bool scalar_event(yaml_event_t& event, std::string_view value, yaml_scalar_style_t style) {
+        return yaml_scalar_event_initialize(&event, nullptr, nullptr,
+                                            reinterpret_cast<yaml_char_t const*>(value.data()),
+                                            static_cast<int>(value.size()), 1, 1, style) == 1;
+    }
+
+    static std::string in_unicode(std::string_view text) {
+        std::string result;
+        for (char letter : text) {
+            if (static_cast<unsigned char>(letter) < 0x80) {
+                result += letter;
             } else {
-                out += ' ';
-                append_scalar(out, member->value, indent + 2);
-                out += '\n';
+                result += "\xef\xbf\xbd";   // the replacement character
             }
         }
-    } else if (value.is_array() && value.size() > 0) {
-        for (Value const& each : value.array()) {
-            out.append(static_cast<std::size_t>(indent), ' ');
-            out += "- ";
-            append(out, each, indent + 2, true);
-        }
-    } else {
-        append_scalar(out, value, indent);
-        out += '\n';
+        return result;
     }
-}
+
+    yaml_emitter_t emitter_{};
+    std::string out_;
+};
 
 }   // namespace
 
@@ -291,10 +273,6 @@ Result<Value> parse(std::string_view text, ParseLimits limits) {
     return std::move(documents.front());
 }
 
-std::string write(Value const& value) {
-    std::string out;
-    append(out, value, 0, false);
-    return out;
-}
+std::string write(Value const& value) { return Writer().document(value); }
 
 }   // namespace aviary::yaml

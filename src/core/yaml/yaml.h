@@ -17,13 +17,13 @@ struct ParseLimits {
 };
 
 // All documents of a stream; empty ones are left out. BadRequest with line and column for malformed text, duplicate
-// keys and limits. Plain scalars follow YAML 1.1 as Kubernetes' tools read it: yes/no/on/off are booleans, 010 is
+// keys, limits and .inf or .nan. Plain scalars follow YAML 1.1 as Kubernetes' tools read it: y/yes/on are true, 010 is
 // octal.
 Result<std::vector<json::Value>> parse_all(std::string_view text, ParseLimits limits = {});
 // Exactly one document.
 Result<json::Value> parse(std::string_view text, ParseLimits limits = {});
 
-// Block style, keys sorted, as `kubectl -o yaml` prints.
+// As `kubectl -o yaml` prints: block style, keys sorted, folded at 80. Bytes that are not UTF-8 are replaced.
 std::string write(json::Value const& value);
 
 }   // namespace aviary::yaml

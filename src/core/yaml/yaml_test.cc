@@ -1,6 +1,7 @@
 #include "core/yaml/yaml.h"
 
 #include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 
 #include "core/json/parse.h"
 #include "core/json/write.h"
@@ -9,10 +10,25 @@ namespace aviary::yaml {
 namespace {
 
 TEST(Yaml, ReadsScalarsAsKubernetesToolsDo) {
-    auto const value = parse("a: yes\nb: 'yes'\nc: 010\nd: 1e3\ne: ~\nf: 10%\ng: [1, -2, 0x10]\nh: 1.5\ni: y\n");
+    auto const value = parse(
+        "a: y\nb: 'yes'\nc: 010\nd: 1e3\ne: ~\nf: 10%\ng: [1, -2, 0x1F, 0o14, 08, -0b11, 1_000, _1, .5]\n"
+        "h: 2001-01-01\ni: 12:30:45\nj: !!str 1\nk: 9223372036854775808\nl: -9223372036854775808\nm: <<\nn: 1.2.3\n");
     ASSERT_TRUE(value) << value.error().message();
     EXPECT_EQ(json::write(*value),
-              R"({"a":true,"b":"yes","c":8,"d":1000,"e":null,"f":"10%","g":[1,-2,16],"h":1.5,"i":"y"})");
+              R"({"a":true,"b":"yes","c":8,"d":1000,"e":null,"f":"10%","g":[1,-2,31,12,8,-3,1000,"_1",0.5],)"
+              R"("h":"2001-01-01","i":"12:30:45","j":"1","k":9.223372036854776e+18,"l":-9223372036854775808,)"
+              R"("m":"<<","n":"1.2.3"})");
+    EXPECT_FALSE(parse("a: .inf\n"));
+}
+
+TEST(Yaml, ReadsManyDocumentsAnchorsAndMerges) {
+    auto const documents =
+        parse_all("---\na: &x {b: 1, c: 2}\nd:\n  <<: *x\n  c: 3\n---\n# nothing\n---\ne: *x\n...\n");
+    EXPECT_EQ(documents.error().message(), "invalid YAML at line 9, column 4: unknown alias");
+    auto const fine = parse_all("---\na: &x {b: 1, c: 2}\nd:\n  <<: *x\n  c: 3\n---\n# nothing\n---\n- 1\n");
+    ASSERT_TRUE(fine);
+    ASSERT_EQ(fine->size(), 2U);
+    EXPECT_EQ(json::write_canonical((*fine)[0]["d"]), R"({"b":1,"c":3})");
 }
 
 TEST(Yaml, ErrorsSayWhere) {
@@ -27,13 +43,70 @@ TEST(Yaml, ErrorsSayWhere) {
               std::string::npos);
 }
 
-TEST(Yaml, WritesWhatItReads) {
-    json::Value const value = *json::parse_value(
-        R"({"s":"yes","n":1,"t":"a: b","list":[{"x":1,"y":["p","q"]},"z"],"m":"one\ntwo\n","e":{},"l":[],"d":"- x","p":"10%"})");
-    std::string const text = yaml::write(value);
-    auto const back = parse(text);
-    ASSERT_TRUE(back) << text;
-    EXPECT_EQ(*back, value) << text;
+// What kubectl 1.32 printed for this ConfigMap.
+constexpr std::string_view kPrinted = R"(apiVersion: v1
+data:
+  a2: "12:30"
+  a10: "y"
+  b: 'a: b'
+  c: :x
+  d: ""
+  e: "2024-01-01T00:00:00Z"
+  f: |
+    a
+    b
+  g: "a\nb \n\n"
+  h: word word word word word word word word word word word word word word word word
+    word word word word word word word word word word word word word word end
+  i: '{}'
+  j: ' lead'
+  k: "tab\tx"
+  l: "é☃\U0001F600"
+  "n": =
+  o: '@x'
+  p: it's
+  q: '- x'
+  r: -x
+  s: 10%
+  t: 'a #b'
+  u: |2-
+
+     lead
+  w: 1.2.3
+  x: '...'
+  "y": '---'
+  z: 0x1G
+kind: ConfigMap
+list:
+- - 1
+  - x: y
+    z: []
+  - {}
+- null
+metadata:
+  creationTimestamp: null
+  name: a
+)";
+
+TEST(Yaml, WritesAsKubectlDoes) {
+    auto const value = parse(kPrinted);
+    ASSERT_TRUE(value) << value.error().message();
+    EXPECT_EQ(value->at({"data", "g"}).as_string(), "a\nb \n\n");
+    std::string expected(kPrinted);
+    expected.replace(expected.find("x: y\n"), 4, "x: true");   // what a plain y means
+    EXPECT_EQ(yaml::write(*value), expected);
+    EXPECT_EQ(yaml::write(json::Value("\xff")), "\xef\xbf\xbd\n");
+}
+
+RC_GTEST_PROP(YamlLaws, WhatIsWrittenReadsTheSame, ()) {
+    auto const letter = rc::gen::elementOf(std::string(" \n\t:#-?,[]{}&*!|>'\"%@`=<~aY01.e_\x01\x7f"));
+    auto const text = rc::gen::container<std::string>(letter);
+    json::Value value{json::Object()};
+    value[*text] = *text;
+    value[*text] = json::Array{*text, json::Array{*text, json::Object{{*text, *text}}}, json::Array(), json::Object()};
+    auto const back = parse(yaml::write(value));
+    RC_ASSERT(back.has_value());
+    RC_ASSERT(*back == value);
 }
 
 }   // namespace
