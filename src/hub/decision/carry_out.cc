@@ -125,6 +125,7 @@ struct Deciding {
             return approve();
         }
         if (seen.spec.action == apis::action::kUndo || seen.spec.action == apis::action::kAbort) {
+            if (seen.superseded) return settle(apis::outcome::kStale, "the hub releases another version by now");
             if (!seen.reachable && seen.pinned) return waiting(expires);
             return go_back();
         }

@@ -19,6 +19,7 @@ struct Seen {
     std::int64_t replicas = 0;   // of the workload there
     bool sent = false;           // this process has sent the approval before
     bool pinned = false;         // undo and abort: the binding pins the stable revision here
+    bool superseded = false;     // the hub releases something else than what this was decided about
     std::string stable;          // undo and abort: the revision to go back to; empty: there is none
     bool paused = false;         // pause and resume: what the binding says of this cluster
 };

@@ -95,14 +95,12 @@ struct Decider::Impl {
         seen.replicas = seen.workload.at({"spec", "replicas"}).as_int();
         seen.stable = meta::label(seen.workload, propagation::kStableLabel);
         seen.sent = progress[key.object].sent.contains(target.cluster);
+        seen.superseded =
+            decision.spec.release &&
+            decision.spec.release->digest != release_digest(propagator.sources().get(kind, workload_key), rollout);
         if (auto const cluster = bound(placement::binding_key(kind, workload_key), target.cluster)) {
-            // A pin against another template is an earlier decision's, as long as the hub still has what this one
-            // rejects.
-            bool const same =
-                !decision.spec.release ||
-                decision.spec.release->digest == release_digest(propagator.sources().get(kind, workload_key), rollout);
-            seen.pinned =
-                !cluster->revision.empty() && (!same || cluster->rejected == hub_template(kind, workload_key));
+            // A pin against another template is an earlier decision's.
+            seen.pinned = !cluster->revision.empty() && cluster->rejected == hub_template(kind, workload_key);
             if (seen.pinned) seen.stable = cluster->revision;
         }
         if (auto const cluster = bound(placement::binding_key(propagation::kRolloutKind, rollout_key), target.cluster))

@@ -387,6 +387,7 @@ struct Propagator::Impl {
             Value value = pod_template.thaw();
             if (Value* metadata = value.find("metadata")) metadata->erase("creationTimestamp");
             std::string const hash = template_hash(value);
+            end_pins(plan, placement::binding_key(kind->kind, key.object), hash);
             std::vector<Doc> own;
             bool known = false;
             std::int64_t latest = 0;
@@ -426,6 +427,28 @@ struct Propagator::Impl {
         return plan;
     }
 
+    // A pin ends with a hub template that is not the rejected one; the rejected version may be released again after
+    // that.
+    void end_pins(Plan& plan, meta::ObjectKey const& binding, std::string const& hash) const {
+        auto spec = spec_of(binding);
+        if (!spec) return;
+        bool ended = false;
+        for (apis::BoundCluster& cluster : spec->clusters) {
+            if (cluster.revision.empty() || cluster.rejected == hash) continue;
+            cluster.revision.clear();
+            cluster.rejected.clear();
+            ended = true;
+        }
+        if (!ended) return;
+        Write write;
+        write.resource = placement::binding_resource(binding);
+        write.key = binding;
+        write.body["spec"]["clusters"] = apis::write_fleet_binding_spec(*spec)["clusters"];
+        write.body.set({"metadata", "resourceVersion"}, meta::resource_version(bindings.get(binding)));
+        write.why = "pins ended";
+        plan.writes.push_back(std::move(write));
+    }
+
     bool in_use(meta::GroupVersionResource const& resource, meta::ObjectKey const& key, std::string const& hash) const {
         return std::ranges::any_of(members.all(), [&](clusters::Member const* member) {
             Doc const live = member->get(resource, key);
@@ -458,8 +481,11 @@ struct Propagator::Impl {
                           [](Doc const& binding) { return std::vector<Key>{{"", meta::key_of(binding)}}; });
             bindings.of(scope).on_change([this](client::Change const& change) {
                 enqueue_binding(meta::key_of(change.object()));
-                if (change.object().at({"spec", "resource", "kind"}).as_string() != "Rollout") return;
                 Doc const resource = change.object().at({"spec", "resource"});
+                if (meta::generation(change.before) != meta::generation(change.after))
+                    keep->enqueue(
+                        {resource["kind"].string(), {resource["namespace"].string(), resource["name"].string()}});
+                if (resource["kind"].as_string() != "Rollout") return;
                 Doc const rollout =
                     sources.get(kRolloutKind, {resource["namespace"].string(), resource["name"].string()});
                 if (rollout.exists()) enqueue_workload_of(rollout);
