@@ -1,0 +1,345 @@
+#include "member/rollout/decide.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include "member/rollout/internal/fake_cluster.h"
+
+namespace aviary::rollout {
+namespace {
+
+using namespace std::chrono_literals;
+using json::Doc;
+
+constexpr char const* kArticle = R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}])";
+
+std::string condition(FakeCluster const& cluster, std::string_view type) {
+    for (auto const& [key, each] : cluster.get("rollouts").at({"status", "conditions"}).elements()) {
+        if (each["type"].as_string() == type) return fmt::format("{}/{}/{}", each["status"].as_string(), each["reason"].as_string(), each["message"].as_string());
+    }
+    return "none";
+}
+
+std::string waits(FakeCluster const& cluster) {
+    std::string text;
+    for (control::Wait const& wait : cluster.decide_rollout_now().waits) text += wait.reason + " ";
+    return text;
+}
+
+TEST(Rollout, WithoutAReleaseIsHealthyAndCompleted) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Healthy/3/Completed v1=10");
+    EXPECT_EQ(cluster.message(), "workload deployment is completed");
+    Doc const rollout = cluster.get("rollouts");
+    EXPECT_TRUE(meta::has_finalizer(rollout, apis::kRolloutFinalizer));
+    EXPECT_EQ(meta::annotation(rollout, apis::kRolloutHashAnnotation).size(), 64u);
+    EXPECT_EQ(rollout.at({"status", "canaryStatus", "nextStepIndex"}).as_int(), -1);
+    EXPECT_EQ(meta::label(cluster.get("deployments"), apis::kWorkloadTypeLabel), "deployment");
+}
+
+TEST(Rollout, AReleaseWaitsForAnApprovalAtEachStep) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    EXPECT_EQ(cluster.message(), "Rollout is in step(1/3), and you need manually confirm to enter the next step");
+    EXPECT_EQ(condition(cluster, "Progressing"), "True/InRolling/Rollout is in Progressing");
+    EXPECT_EQ(waits(cluster), "AwaitingApproval ");
+    Doc const batch_release = cluster.get("batchreleases");
+    EXPECT_EQ(batch_release.at({"status", "phase"}).as_string(), "Progressing");
+    EXPECT_EQ(batch_release.at({"status", "canaryStatus", "batchState"}).as_string(), "Ready");
+    EXPECT_EQ(batch_release.at({"spec", "releasePlan", "batchPartition"}).as_int(), 0);
+    cluster.approve();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=5 v2=5");
+    cluster.approve();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Healthy/3/Completed v2=10");
+    EXPECT_EQ(condition(cluster, "Progressing"), "False/Completed/Rollout progressing has been completed");
+    EXPECT_EQ(condition(cluster, "Succeeded"), "True//");
+    EXPECT_EQ(cluster.marks(), "");
+    EXPECT_FALSE(cluster.get("batchreleases").exists());
+    EXPECT_EQ(json::write(cluster.get("deployments").at({"spec", "strategy"})), R"({"type":"RollingUpdate","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"}})");
+    EXPECT_FALSE(cluster.get("deployments").at({"spec", "paused"}).as_bool());
+}
+
+TEST(Rollout, PodsAreLabelledWithTheirBatch) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.approve();
+    cluster.run();
+    std::map<std::string, int> batches;
+    for (Doc const& pod : cluster.list("pods")) ++batches[meta::label(pod, apis::kRolloutBatchIdLabel)];
+    EXPECT_EQ(batches, (std::map<std::string, int>{{"", 5}, {"1", 1}, {"2", 4}}));
+}
+
+TEST(Rollout, PausesEndAsTheyAreMeant) {
+    FakeCluster cluster(R"([{"replicas":"10%","pause":{"duration":0}},{"replicas":2,"pause":{"duration":30}},{"replicas":"80%"}])");
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=8 v2=2");
+    EXPECT_EQ(cluster.message(), "Rollout is in step(2/3), and wait duration(30 seconds) to enter the next step");
+    ASSERT_TRUE(cluster.decide_rollout_now().requeue);
+    EXPECT_EQ(cluster.decide_rollout_now().requeue->at, cluster.now + 30s);
+    cluster.now += 29s;
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=8 v2=2");
+    cluster.now += 1s;
+    cluster.run();
+    // The last step is not "100%": it waits, and its approval promotes everything.
+    EXPECT_EQ(cluster.show(), "Progressing/3/StepPaused v1=2 v2=8");
+    cluster.approve();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Healthy/3/Completed v2=10");
+}
+
+TEST(Rollout, TheOldVersionPutBackCancels) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.approve();
+    cluster.run();
+    cluster.release("v1");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Healthy/2/StepPaused v1=10");
+    EXPECT_EQ(condition(cluster, "Progressing"), "False/Completed/Rollout progressing has been canceled");
+    EXPECT_EQ(condition(cluster, "Succeeded"), "False//");
+    EXPECT_EQ(cluster.marks(), "");
+}
+
+TEST(Rollout, ANewerVersionBeginsAgainFromTheStableOne) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.approve();
+    cluster.run();
+    cluster.release("v3");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v3=1");
+    EXPECT_EQ(condition(cluster, "Progressing"), "True/InRolling/Rollout is in Progressing");
+    cluster.release("v1");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Healthy/1/StepPaused v1=10");
+}
+
+TEST(Rollout, AJumpGoesWhereItIsTold) {
+    FakeCluster cluster(R"([{"replicas":1},{"replicas":3},{"replicas":5},{"replicas":"100%"}])");
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":3}}})", true);
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/3/StepPaused v1=5 v2=5");
+    // Back: pods stay.
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":1}}})", true);
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=5 v2=5");
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":9}}})", true);
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=5 v2=5");
+}
+
+TEST(Rollout, AChangedPlanGoesOnFromWhatIsReached) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.edit_rollout(R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":"30%"},{"replicas":"60%"},{"replicas":"100%"}]}}}})");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=7 v2=3");
+    // A pause is no change of the plan.
+    cluster.edit_rollout(R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":"30%","pause":{"duration":5}},{"replicas":"60%"},{"replicas":"100%"}]}}}})");
+    cluster.now += 5s;
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=4 v2=6");
+}
+
+TEST(Rollout, PausedItStaysWhereItIs) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.edit_rollout(R"({"spec":{"strategy":{"paused":true}}})");
+    cluster.run();
+    cluster.approve();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepReady v1=9 v2=1");
+    EXPECT_EQ(condition(cluster, "Progressing"), "True/Paused/Rollout has been paused, you can resume it by kube-cli");
+    EXPECT_EQ(waits(cluster), "Paused ");
+    cluster.edit_rollout(R"({"spec":{"strategy":{"paused":false}}})");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=5 v2=5");
+}
+
+TEST(Rollout, DisabledOrDeletedItLetsTheVersionThroughAndLeavesNothing) {
+    FakeCluster disabled(kArticle);
+    disabled.run();
+    disabled.release("v2");
+    disabled.run();
+    disabled.edit_rollout(R"({"spec":{"disabled":true}})");
+    disabled.run();
+    EXPECT_EQ(disabled.show(), "Disabled/1/StepPaused v2=10");
+    EXPECT_EQ(disabled.message(), "Rollout is disabled");
+    EXPECT_EQ(disabled.marks(), "");
+    FakeCluster deleted(kArticle);
+    deleted.run();
+    deleted.release("v2");
+    deleted.run();
+    deleted.remove("rollouts", "web");
+    deleted.run();
+    EXPECT_FALSE(deleted.get("rollouts").exists());
+    EXPECT_FALSE(deleted.get("batchreleases").exists());
+    EXPECT_EQ(deleted.marks(), "");
+    EXPECT_EQ(deleted.show(), "/0/ v2=10");
+}
+
+TEST(Rollout, WithoutItsWorkloadItStartsAfresh) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.objects["deployments"].clear();
+    cluster.objects["replicasets"].clear();
+    cluster.objects["pods"].clear();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Initial/0/");
+    EXPECT_EQ(cluster.message(), "Workload Not Found");
+    EXPECT_FALSE(cluster.get("batchreleases").exists());
+}
+
+TEST(Rollout, SomebodysLeftoversDoNotOpenTheGate) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    // What Kruise's controller leaves when another manager un-pauses before it has finalised.
+    cluster.edit(R"({"metadata":{"annotations":{"rollouts.kruise.io/deployment-strategy":"{\"rollingStyle\":\"Partition\",\"partition\":\"100%\"}",
+        "batchrelease.rollouts.kruise.io/control-info":"{\"name\":\"web\",\"uid\":\"gone\"}","rollouts.kruise.io/deployment-extra-status":"{}"}}})");
+    cluster.release("v2");
+    EXPECT_EQ(cluster.marks(), "rollouts.kruise.io/stable-revision rollouts.kruise.io/in-progressing ");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    FakeCluster idle(kArticle);
+    idle.run();
+    idle.edit(R"({"metadata":{"annotations":{"rollouts.kruise.io/deployment-strategy":"{\"rollingStyle\":\"Partition\",\"partition\":\"100%\"}"}}})");
+    idle.run();
+    EXPECT_EQ(idle.marks(), "");
+}
+
+TEST(Rollout, AnApprovalThatCameInBetweenIsNotOverwritten) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.pods_start = false;
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepUpgrade v1=9 v2=1");
+    cluster.pods_start = true;
+    cluster.settle();
+    cluster.apply(cluster.decide_batch_release_now());
+    control::Plan const late = cluster.decide_rollout_now();
+    ASSERT_FALSE(late.writes.empty());
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})", true);
+    EXPECT_FALSE(cluster.apply(late));
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=5 v2=5");
+}
+
+TEST(Rollout, SaysWhatItWaitsFor) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.pods_start = false;
+    cluster.run();
+    for (auto& [name, pod] : cluster.objects["pods"]) {
+        if (pod.at({"spec", "image"}).as_string() != "v2") continue;
+        pod["status"] = *json::parse_value(R"({"phase":"Running","containerStatuses":[{"name":"main","ready":false,"state":{"waiting":{"reason":"CrashLoopBackOff","message":"back-off 10s"}}}]})");
+    }
+    EXPECT_EQ(waits(cluster), "CrashLooping ");
+    cluster.run();
+    std::string const message = cluster.get("batchreleases").at({"status", "message"}).string();
+    EXPECT_TRUE(message.starts_with("CrashLooping: pod web-")) << message;
+    EXPECT_NE(cluster.get("rollouts").at({"status", "canaryStatus", "message"}).string().find("CrashLooping"), std::string::npos);
+}
+
+// Something that may happen to a release between two looks at it.
+void disturb(FakeCluster& cluster, int what, int& version, int& approvals) {
+    Doc const status = cluster.get("rollouts")["status"];
+    bool const paused = status["phase"].as_string() == "Progressing" && status.at({"canaryStatus", "currentStepState"}).as_string() == "StepPaused";
+    switch (what) {
+        case 0:
+        case 1:
+        case 2:
+            if (paused) {
+                ++approvals;
+                cluster.approve();
+            }
+            break;
+        case 3: cluster.release(fmt::format("v{}", ++version)); break;
+        case 4: cluster.edit(R"({"spec":{"paused":false,"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":1,"maxUnavailable":0}}}})"); break;
+        case 5: cluster.edit(R"({"metadata":{"labels":{"team":"llm"}}})"); break;
+        case 6: cluster.release("v1"); break;
+        default: break;
+    }
+}
+
+// With nothing changed outside, deciding again is empty.
+void check_rest(FakeCluster const& cluster) {
+    RC_ASSERT(cluster.problem.empty());
+    RC_ASSERT(cluster.decide_rollout_now().empty());
+    RC_ASSERT(cluster.decide_batch_release_now().empty());
+    RC_ASSERT(cluster.decide_roll_now().empty());
+}
+
+TEST(RolloutLaw, ItComesToRestAfterAnyPrefixOfItsWrites) {
+    rc::check([] {
+        FakeCluster cluster(kArticle, *rc::gen::inRange(1, 14));
+        cluster.run();
+        int version = 1, approvals = 0;
+        auto const story = *rc::gen::container<std::vector<std::pair<int, int>>>(rc::gen::pair(rc::gen::inRange(0, 8), rc::gen::inRange(0, 6)));
+        for (auto const& [what, cut] : story) {
+            disturb(cluster, what, version, approvals);
+            // A crash after some writes of one of the controllers.
+            cluster.apply(cluster.decide_rollout_now(), static_cast<std::size_t>(cut % 3));
+            cluster.apply(cluster.decide_batch_release_now(), static_cast<std::size_t>(cut % 4));
+            cluster.apply(cluster.decide_roll_now(), static_cast<std::size_t>(cut % 2));
+            cluster.settle();
+            if (cut > 3) cluster.run();
+        }
+        cluster.run();
+        check_rest(cluster);
+        for (int round = 0; round < 8; ++round) {   // people approve what is asked of them: it ends
+            disturb(cluster, 0, version, approvals);
+            cluster.run();
+        }
+        RC_ASSERT(cluster.get("rollouts").at({"status", "phase"}).as_string() == "Healthy");
+        RC_ASSERT(cluster.marks() == "");
+        check_rest(cluster);
+    });
+}
+
+TEST(RolloutLaw, NoPauseIsPassedWithoutAnApproval) {
+    rc::check([] {
+        std::int64_t const replicas = *rc::gen::inRange<std::int64_t>(2, 14);
+        FakeCluster cluster(kArticle, replicas);
+        cluster.run();
+        cluster.release("v2");
+        int version = 2, approvals = 0;
+        auto const story = *rc::gen::container<std::vector<int>>(rc::gen::element(0, 4, 5, 7));
+        for (int const what : story) {
+            disturb(cluster, what, version, approvals);
+            cluster.run();
+            std::int64_t updated = 0;
+            for (Doc const& pod : cluster.list("pods")) updated += pod.at({"spec", "image"}).as_string() == "v2" ? 1 : 0;
+            std::int64_t const tenth = (replicas + 9) / 10, half = std::min(replicas - 1, (replicas + 1) / 2);
+            RC_ASSERT(updated == (approvals == 0 ? tenth : approvals == 1 ? half : replicas));
+        }
+    });
+}
+
+}  // namespace
+}  // namespace aviary::rollout

@@ -1,0 +1,258 @@
+// For tests: the objects of one release in memory. It carries plans out as an API server would, and settles pods at once.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "apis/rollouts/batch_release.h"
+#include "apis/rollouts/keys.h"
+#include "apis/rollouts/rollout.h"
+#include "core/json/parse.h"
+#include "core/json/patch.h"
+#include "core/json/write.h"
+#include "kube/meta/object.h"
+#include "member/rollout/decide.h"
+#include "member/workload/freeze.h"
+#include "member/workload/roller.h"
+
+namespace aviary::rollout {
+
+class FakeCluster {
+public:
+    using Value = json::Value;
+    using Doc = json::Doc;
+
+    explicit FakeCluster(std::string const& steps, std::int64_t replicas = 10) {
+        Value workload = *json::parse_value(R"({"metadata":{"name":"web","namespace":"demo","labels":{}},"spec":{
+            "selector":{"matchLabels":{"app":"web"}},"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"}},
+            "template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"main","image":"v1"}]}}}})");
+        workload.set({"spec", "replicas"}, replicas);
+        create("deployments", "web", std::move(workload));
+        settle();
+        Value rollout = *json::parse_value(R"({"metadata":{"name":"web","namespace":"demo"},"spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},
+            "strategy":{"canary":{}}}})");
+        rollout.set({"spec", "strategy", "canary", "steps"}, *json::parse_value(steps));
+        create("rollouts", "web", std::move(rollout));
+    }
+
+    // Through the freeze, as a user's write.
+    void edit(std::string const& merge_patch) {
+        Value& object = objects["deployments"]["web"];
+        Value next = object;
+        json::apply_merge_patch(next, *json::parse_value(merge_patch));
+        workload::FreezeInputs inputs;
+        inputs.old = Doc::freeze(object);
+        inputs.rollout = objects["rollouts"].contains("web") ? "web" : "";
+        inputs.replica_sets = list("replicasets");
+        if (!inputs.rollout.empty()) workload::freeze_deployment(next, inputs);
+        store("deployments", "web", std::move(next));
+    }
+    void release(std::string const& image) { edit(R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":")" + image + R"("}]}}}})"); }
+    void edit_rollout(std::string const& merge_patch, bool status = false) {
+        Value next = objects["rollouts"]["web"];
+        json::apply_merge_patch(next, *json::parse_value(merge_patch));
+        store("rollouts", "web", std::move(next), status);
+    }
+    void approve() { edit_rollout(R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})", true); }
+    void remove(std::string const& resource, std::string const& name) {
+        Value& object = objects[resource][name];
+        if (object.at({"metadata", "finalizers"}).size() == 0) {
+            objects[resource].erase(name);
+        } else if (object.at({"metadata", "deletionTimestamp"}).is_null()) {
+            object.set({"metadata", "deletionTimestamp"}, format_rfc3339(now));
+        }
+    }
+
+    Doc get(std::string const& resource) const {
+        auto const found = objects.find(resource);
+        if (found == objects.end() || !found->second.contains("web")) return {};
+        return Doc::freeze(found->second.at("web"));
+    }
+    std::vector<Doc> list(std::string const& resource) const {
+        std::vector<Doc> result;
+        if (auto const found = objects.find(resource); found != objects.end()) {
+            for (auto const& [name, object] : found->second) result.push_back(Doc::freeze(object));
+        }
+        return result;
+    }
+    workload::DeploymentInputs inputs() const { return {get("deployments"), list("replicasets"), list("pods")}; }
+
+    control::Plan decide_rollout_now() const {
+        auto const workload = get("deployments").exists() ? workload::observe_deployment(inputs(), now) : nullptr;
+        return decide_rollout({.rollout = get("rollouts"), .batch_release = get("batchreleases"), .workload = workload.get()}, now);
+    }
+    control::Plan decide_batch_release_now() const {
+        auto const workload = get("deployments").exists() ? workload::observe_deployment(inputs(), now) : nullptr;
+        return decide_batch_release({.batch_release = get("batchreleases"), .workload = workload.get()}, now);
+    }
+    control::Plan decide_roll_now() const { return workload::decide_roll(inputs(), get("batchreleases")); }
+
+    // Carries out at most `limit` writes; a failed precondition ends the plan.
+    bool apply(control::Plan const& plan, std::size_t limit = 1000) {
+        for (control::Write const& write : plan.writes) {
+            if (limit-- == 0) return true;
+            if (!perform(write)) return false;
+        }
+        return true;
+    }
+
+    // Everything decides, is carried out and settles, until nothing changes.
+    void run() {
+        for (int round = 0; round < 500; ++round) {
+            bool quiet = true;
+            for (auto const& plan : {decide_rollout_now(), decide_batch_release_now(), decide_roll_now()}) {
+                if (plan.writes.empty()) continue;
+                quiet = false;
+                apply(plan);
+                settle();
+            }
+            settle();
+            if (quiet) return;
+        }
+        problem = "does not come to rest";
+    }
+
+    // "Progressing/1/StepPaused v1=9 v2=1"
+    std::string show() const {
+        Doc const status = get("rollouts")["status"];
+        std::map<std::string, int> images;
+        for (Doc const& pod : list("pods")) ++images[pod.at({"spec", "image"}).string()];
+        std::string text = fmt::format("{}/{}/{}", status["phase"].as_string(), status.at({"canaryStatus", "currentStepIndex"}).as_int(),
+                                       status.at({"canaryStatus", "currentStepState"}).as_string());
+        for (auto const& [image, count] : images) text += fmt::format(" {}={}", image, count);
+        return problem.empty() ? text : text + " " + problem;
+    }
+    std::string message() const { return get("rollouts").at({"status", "message"}).string(); }
+    // The keys of a release that are on the Deployment and its ReplicaSets.
+    std::string marks() const {
+        std::string result;
+        std::vector<Doc> all = list("replicasets");
+        all.push_back(get("deployments"));
+        for (Doc const& object : all) {
+            for (char const* map : {"labels", "annotations"}) {
+                for (auto const& [key, value] : object.at({"metadata", map}).members()) {
+                    if (key.find("rollouts.kruise.io") != std::string_view::npos && key != apis::kWorkloadTypeLabel) result += std::string(key) + " ";
+                }
+            }
+        }
+        return result;
+    }
+
+    // The controllers of Kubernetes, at once: pods are as their ReplicaSets say, and a Deployment that is not paused is rolled.
+    void settle() {
+        if (!objects["deployments"].contains("web")) return;
+        Doc const deployment = get("deployments");
+        std::int64_t const replicas = deployment.at({"spec", "replicas"}).as_int();
+        std::string const image = image_of(deployment);
+        if (!deployment.at({"spec", "paused"}).as_bool()) {
+            native_set(deployment, image);
+            for (auto& [name, set] : objects["replicasets"]) set.set({"spec", "replicas"}, image_of(Doc::freeze(set)) == image ? replicas : 0);
+        } else {
+            scale_lone_set(replicas);
+        }
+        for (auto& [name, set] : objects["replicasets"]) pods_of(name, set);
+    }
+
+    std::map<std::string, std::map<std::string, Value>> objects;
+    Time now = Time(std::chrono::seconds(1'790'000'000));
+    bool pods_start = true;   // new pods become ready
+    std::string problem;
+
+private:
+    static std::string image_of(Doc const& object) { return object.at({"spec", "template", "spec", "containers"})[0]["image"].string(); }
+
+    void native_set(Doc const& deployment, std::string const& image) {
+        for (auto const& [name, set] : objects["replicasets"]) {
+            if (image_of(Doc::freeze(set)) == image) return;
+        }
+        Value set{json::Object()};
+        set.set({"metadata", "labels", "pod-template-hash"}, "native-" + image);
+        set.set({"metadata", "ownerReferences"}, json::Array{meta::controller_reference(deployment)});
+        set.set({"spec", "template"}, deployment.at({"spec", "template"}).thaw());
+        set.set({"spec", "replicas"}, 0);
+        create("replicasets", "web-native-" + image, std::move(set));
+    }
+
+    void scale_lone_set(std::int64_t replicas) {
+        std::vector<Value*> active;
+        for (auto& [name, set] : objects["replicasets"]) {
+            if (set.at({"spec", "replicas"}).as_int() > 0) active.push_back(&set);
+        }
+        if (active.size() == 1) active.front()->set({"spec", "replicas"}, replicas);
+    }
+
+    void pods_of(std::string const& name, Value& set) {
+        std::int64_t const wanted = set.at({"spec", "replicas"}).as_int();
+        auto& pods = objects["pods"];
+        std::vector<std::string> own;
+        for (auto const& [pod_name, pod] : pods) {
+            if (pod_name.starts_with(name + "-pod")) own.push_back(pod_name);
+        }
+        for (; std::ssize(own) > wanted; own.pop_back()) pods.erase(own.back());
+        for (std::int64_t index = std::ssize(own); index < wanted; ++index) {
+            Value pod{json::Object()};
+            pod.set({"metadata", "ownerReferences"}, json::Array{meta::controller_reference(Doc::freeze(set))});
+            pod.set({"spec", "image"}, image_of(Doc::freeze(set)));
+            create("pods", fmt::format("{}-pod{:03}", name, ++pod_count_), std::move(pod));
+        }
+        bool const stuck = !pods_start && image_of(Doc::freeze(set)) != "v1";
+        std::int64_t const ready = stuck ? 0 : wanted;
+        set["status"] = json::Object{{"replicas", wanted}, {"readyReplicas", ready}, {"availableReplicas", ready}, {"observedGeneration", 1'000'000}};
+    }
+
+    void create(std::string const& resource, std::string const& name, Value object) {
+        object.set({"metadata", "name"}, name);
+        object.set({"metadata", "namespace"}, "demo");
+        object.set({"metadata", "uid"}, fmt::format("uid-{}", ++uid_count_));
+        object.set({"metadata", "generation"}, 1);
+        object.set({"metadata", "creationTimestamp"}, format_rfc3339(now + std::chrono::seconds(uid_count_)));
+        if (resource == "replicasets") {
+            object["kind"] = "ReplicaSet";
+            object["apiVersion"] = "apps/v1";
+        } else if (resource == "deployments") {
+            object["kind"] = "Deployment";
+            object["apiVersion"] = "apps/v1";
+        }
+        objects[resource][name] = std::move(object);
+    }
+
+    void store(std::string const& resource, std::string const& name, Value next, bool status = false) {
+        Value& object = objects[resource][name];
+        bool const spec = !(object["spec"] == next["spec"]) || (resource == "deployments" && !(object.at({"metadata", "annotations"}) == next.at({"metadata", "annotations"})));
+        if (spec && !status) next.set({"metadata", "generation"}, object.at({"metadata", "generation"}).as_int() + 1);
+        object = std::move(next);
+        bool const gone = object.at({"metadata", "deletionTimestamp"}).is_string() && object.at({"metadata", "finalizers"}).size() == 0;
+        if (gone) objects[resource].erase(name);
+    }
+
+    bool perform(control::Write const& write) {
+        std::string const& resource = write.resource.resource;
+        bool const exists = objects[resource].contains(write.key.name);
+        if (write.verb == control::Write::Verb::kCreate) {
+            if (exists) return false;
+            create(resource, write.key.name, write.body);
+            return true;
+        }
+        if (!exists) return write.ignore_not_found;
+        if (write.verb == control::Write::Verb::kDelete) {
+            remove(resource, write.key.name);
+            return true;
+        }
+        Value next = objects[resource][write.key.name];
+        if (write.verb == control::Write::Verb::kJsonPatch) {
+            Status const done = json::apply_json_patch(next, write.body);
+            if (!done) return false;
+        } else {
+            json::apply_merge_patch(next, write.body);
+        }
+        store(resource, write.key.name, std::move(next), write.subresource == "status");
+        return true;
+    }
+
+    int uid_count_ = 0, pod_count_ = 0;
+};
+
+}  // namespace aviary::rollout
