@@ -11,7 +11,7 @@ namespace aviary::apiserver {
 
 struct ApiServer::Impl {
     std::shared_ptr<storage::Engine> engine;
-    Shared shared;
+    std::shared_ptr<Shared> shared = std::make_shared<Shared>();
     std::map<std::string, std::unique_ptr<Cluster>, std::less<>> clusters;
     async::Scope* controller_scope = nullptr;   // while run_controllers runs
 };
@@ -44,12 +44,12 @@ Task<Result<std::unique_ptr<ApiServer>>> ApiServer::open(Context ctx, std::share
                                                          Options options) {
     auto impl = std::make_unique<Impl>();
     impl->engine = std::move(engine);
-    impl->shared.options = std::move(options);
+    impl->shared->options = std::move(options);
     CO_TRY_ASSIGN(std::vector<std::string> const names, store::clusters(*impl->engine));
     for (std::string const& name : names) {
-        CO_TRY_ASSIGN(impl->clusters[name], Cluster::open(*impl->engine, name, impl->shared));
+        CO_TRY_ASSIGN(impl->clusters[name], Cluster::open(*impl->engine, name, *impl->shared));
     }
-    std::string const root = impl->shared.options.root_cluster;
+    std::string const root = impl->shared->options.root_cluster;
     auto server = std::unique_ptr<ApiServer>(new ApiServer(std::move(impl)));
     CO_TRY(co_await server->ensure_cluster(ctx, root));
     co_return std::move(server);
@@ -58,7 +58,7 @@ Task<Result<std::unique_ptr<ApiServer>>> ApiServer::open(Context ctx, std::share
 Task<Status> ApiServer::ensure_cluster(Context ctx, std::string cluster) {
     auto found = impl_->clusters.find(cluster);
     if (found == impl_->clusters.end()) {
-        CO_TRY_ASSIGN(auto opened, Cluster::open(*impl_->engine, cluster, impl_->shared));
+        CO_TRY_ASSIGN(auto opened, Cluster::open(*impl_->engine, cluster, *impl_->shared));
         found = impl_->clusters.emplace(cluster, std::move(opened)).first;
         if (impl_->controller_scope != nullptr) {
             impl_->controller_scope->spawn(found->second->run_controllers(impl_->controller_scope->context()));
@@ -99,7 +99,7 @@ void ApiServer::add_route(std::string cluster, std::string prefix, std::shared_p
     impl_->clusters.at(cluster)->add_route(std::move(prefix), std::move(route));
 }
 
-Options const& ApiServer::options() const { return impl_->shared.options; }
+Options const& ApiServer::options() const { return impl_->shared->options; }
 
 Task<void> ApiServer::run_controllers(Context ctx) {
     async::Scope scope(ctx);
@@ -111,7 +111,7 @@ Task<void> ApiServer::run_controllers(Context ctx) {
     co_await scope.cancel_and_join();
 }
 
-std::vector<ApiServer::RequestCount> ApiServer::request_counts() const { return impl_->shared.counts.all(); }
-std::size_t ApiServer::open_watches() const { return impl_->shared.watches; }
+std::vector<ApiServer::RequestCount> ApiServer::request_counts() const { return impl_->shared->counts.all(); }
+std::size_t ApiServer::open_watches() const { return impl_->shared->watches; }
 
 }   // namespace aviary::apiserver

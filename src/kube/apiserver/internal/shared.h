@@ -1,4 +1,4 @@
-// What the clusters of one server have in common.
+// What the clusters of one server have in common. Watches keep it: they may outlive the server.
 #pragma once
 
 #include <array>
@@ -54,7 +54,7 @@ private:
     std::map<std::string, ApiServer::RequestCount, std::less<>> counts_;
 };
 
-struct Shared {
+struct Shared : std::enable_shared_from_this<Shared> {
     Options options;
     Catalog catalog;
     EventCache events;

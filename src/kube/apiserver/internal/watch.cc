@@ -19,17 +19,17 @@ constexpr std::size_t kTextBytes = 64 << 10;   // one piece of a stream is about
 
 ApiWatch::ApiWatch(Shared& shared, void const* cluster, Info info, std::unique_ptr<store::Watch> watch,
                    Settings settings, MonotonicTime now)
-    : shared_(shared),
+    : shared_(shared.shared_from_this()),
       cluster_(cluster),
       info_(std::move(info)),
       watch_(std::move(watch)),
       settings_(std::move(settings)),
       next_bookmark_(now + shared.options.bookmark_interval) {
     settings_.table.api_version = settings_.shape.api_version;
-    ++shared_.watches;
+    ++shared_->watches;
 }
 
-ApiWatch::~ApiWatch() { --shared_.watches; }
+ApiWatch::~ApiWatch() { --shared_->watches; }
 
 ApiWatch::Item ApiWatch::shown(std::string_view type, Doc const& object, store::Revision revision, Context const& ctx) {
     Doc const versioned = as_version(*info_, object);
@@ -102,7 +102,7 @@ Task<Result<std::optional<ApiWatch::Item>>> ApiWatch::next_item(Context ctx) {
         }
         if (received.error().is(ErrorCode::kTimeout) && until <= ctx.monotonic()) {
             if (next_bookmark_ > ctx.monotonic()) continue;
-            next_bookmark_ = ctx.monotonic() + shared_.options.bookmark_interval;
+            next_bookmark_ = ctx.monotonic() + shared_->options.bookmark_interval;
             // Told by revision: nothing older is still to come.
             if (settings_.bookmarks && !watch_->has_pending()) co_return std::optional(bookmark(false));
             continue;
@@ -118,17 +118,17 @@ Task<Result<std::optional<ApiWatch::Item>>> ApiWatch::next_item(Context ctx) {
 Task<Result<std::optional<Doc>>> ApiWatch::next(Context ctx) {
     CO_TRY_ASSIGN(std::optional<Item> item, co_await next_item(ctx));
     if (!item) co_return std::optional<Doc>();
-    co_return std::optional(shared_.events.document(item->key, item->type, item->object));
+    co_return std::optional(shared_->events.document(item->key, item->type, item->object));
 }
 
 Task<Result<std::optional<std::string>>> ApiWatch::next_text(Context ctx) {
     CO_TRY_ASSIGN(std::optional<Item> item, co_await next_item(ctx));
     if (!item) co_return std::optional<std::string>();
-    std::string text = *shared_.events.line(item->key, item->type, item->object);
+    std::string text = *shared_->events.line(item->key, item->type, item->object);
     while (text.size() < kTextBytes) {
         item = ready_item(ctx);
         if (!item) break;
-        text += *shared_.events.line(item->key, item->type, item->object);
+        text += *shared_->events.line(item->key, item->type, item->object);
     }
     co_return std::optional(std::move(text));
 }

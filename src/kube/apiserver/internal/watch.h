@@ -48,7 +48,7 @@ private:
     Item shown(std::string_view type, json::Doc const& object, store::Revision revision, Context const& ctx);
     Item bookmark(bool initial_end) const;
 
-    Shared& shared_;
+    std::shared_ptr<Shared> shared_;
     void const* cluster_;
     Info info_;
     std::unique_ptr<store::Watch> watch_;
