@@ -59,7 +59,7 @@ soak:
 crds:
 	@cmake --preset dev >/dev/null
 	@cmake --build --preset dev -- -j$(JOBS) aviary-generate
-	@build/dev/bin/aviary-generate crds config/crds
+	@build/dev/bin/aviary-generate config
 
 clean:
 	@rm -rf build
