@@ -55,6 +55,20 @@ CO_TEST(Custom, ServedAtOnceWithDefaultsAndValidation) {
     co_await test.stop();
 }
 
+CO_TEST(Custom, AStatusBeforeTheMetadataChangesNothing) {
+    TestServer test(ctx);
+    co_await test.start();
+    CO_ASSERT_OK(co_await test.admin().create(ctx, kCrds, definition()));
+    Value const first = parsed(
+        R"({"status":{"replicas":1},"spec":{"mode":"a"},"metadata":{"name":"w","namespace":"default"},"kind":"Widget","apiVersion":"demo.example.com/v1"})");
+    auto const made = co_await test.admin().create(ctx, kWidgets, first);
+    CO_ASSERT_OK(made);
+    EXPECT_EQ(1, meta::generation(*made));
+    EXPECT_FALSE(made->contains("generation"));
+    EXPECT_FALSE(made->contains("status"));
+    co_await test.stop();
+}
+
 CO_TEST(Custom, StatusScaleAndVersions) {
     TestServer test(ctx);
     co_await test.start();

@@ -85,6 +85,7 @@ private:
     Task<Result<client::Response>> update(Call& call);
     Task<Result<json::Doc>> create_object(Call& call, json::Value object, bool applied);
     Task<Result<json::Doc>> update_object(Call& call, json::Doc current, json::Value next, bool applied);
+    store::Key name_new(Call const& call, json::Value& metadata) const;
     Status carry_over(Call const& call, json::Value const& before, json::Value& next, bool applied) const;
     void finish_definition(Call& call, json::Value& definition) const;
     json::Value to_stored(Call const& call, json::Value object) const;

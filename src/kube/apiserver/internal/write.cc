@@ -63,36 +63,40 @@ void Cluster::finish_definition(Call& call, Value& definition) const {
     for (std::string& warning : definition_warnings(definition)) call.warnings.push_back(std::move(warning));
 }
 
-Task<Result<Doc>> Cluster::create_object(Call& call, Value object, bool applied) {
+// Metadata of an object that begins to exist, and where it will be.
+store::Key Cluster::name_new(Call const& call, Value& metadata) const {
     ResourceInfo const& info = *call.resource;
-    CO_TRY(check_fields(call, object));
-    Value& metadata = object["metadata"];
+    Value const& read = metadata;
     store::Key key{info.resource.group, info.resource.resource, info.namespaced ? call.info.ns : "",
-                   metadata["name"].string()};
-    if (key.name.empty() && !metadata["generateName"].as_string().empty()) {
+                   read["name"].string()};
+    if (key.name.empty() && !read["generateName"].as_string().empty()) {
         for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
-            key.name = metadata["generateName"].string() + call.ctx.random().suffix();
+            key.name = read["generateName"].string() + call.ctx.random().suffix();
             if (!store_->latest(key).exists()) break;
         }
         metadata["name"] = key.name;
     }
-    if (!metadata["resourceVersion"].as_string().empty())
-        co_return fail(ErrorCode::kBadRequest, "resourceVersion should not be set on objects to be created");
     metadata["uid"] = call.ctx.random().uuid();
     metadata["creationTimestamp"] = format_rfc3339(call.ctx.now());
     for (char const* field :
          {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"})
         metadata.erase(field);
-    if (info.custom && info.has_status) object.erase("status");
     if (info.counts_generation) metadata["generation"] = 1;
-    if (is_definition(info)) {
-        default_definition(object);
-        bool const kept = std::ranges::any_of(std::as_const(metadata)["finalizers"].array(), [](Value const& each) {
-            return each.as_string() == kDefinitionFinalizer;
-        });
-        if (!kept) metadata["finalizers"].push_back(kDefinitionFinalizer);
-    }
     if (is_namespace(info)) metadata["labels"]["kubernetes.io/metadata.name"] = key.name;
+    auto const is_ours = [](Value const& each) { return each.as_string() == kDefinitionFinalizer; };
+    if (is_definition(info) && std::ranges::none_of(read["finalizers"].array(), is_ours))
+        metadata["finalizers"].push_back(kDefinitionFinalizer);
+    return key;
+}
+
+Task<Result<Doc>> Cluster::create_object(Call& call, Value object, bool applied) {
+    ResourceInfo const& info = *call.resource;
+    CO_TRY(check_fields(call, object));
+    if (!std::as_const(object).at({"metadata", "resourceVersion"}).as_string().empty())
+        co_return fail(ErrorCode::kBadRequest, "resourceVersion should not be set on objects to be created");
+    if (info.custom && info.has_status) object.erase("status");
+    if (is_definition(info)) default_definition(object);
+    store::Key key = name_new(call, object["metadata"]);
     if (info.prepare) info.prepare(object, {});
     fill_defaults(info, object);
     patch::Manager const manager{call.manager, info.resource.api_version(), "", call.ctx.now()};
