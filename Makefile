@@ -11,7 +11,7 @@ help:
 	@echo 'make format            format the sources        make format-check   say what is not formatted'
 	@echo 'make lint              layers, wording and clang-tidy on changed files'
 	@echo 'make test-sanitizers   ASan+UBSan and TSan       make fuzz           each fuzzer for a minute'
-	@echo 'make bench             the figures of docs/guide/performance.md'
+	@echo 'make bench             the benchmarks, beside the raw disk'
 	@echo 'make soak              simulation with more seeds (SEEDS=20000)'
 
 demo:
