@@ -52,7 +52,10 @@ public:
     Facts const& facts() const override { return facts_; }
 
     bool is_current(std::string_view revision) const override {
-        return !revision.empty() && (revision == facts_.update_revision || revision == own_hash_);
+        if (revision.empty()) return false;
+        // Kruise's controller notes a hash of its own, and labels pods with it.
+        return revision == facts_.update_revision || revision == own_hash_ ||
+               std::ranges::any_of(current_pods(), [&](Doc const& pod) { return meta::label(pod, "controller-revision-hash") == revision; });
     }
 
     std::int64_t share_of(meta::IntOrPercent const& step) const override {
@@ -180,7 +183,6 @@ private:
         facts_.rolled_back = !facts_.held_by.empty() && !facts_.stable_revision.empty() &&
                              facts_.stable_revision == facts_.unit_revision;
         facts_.rollout_id = meta::label(doc(), apis::kRolloutIdLabel);
-        if (facts_.rollout_id.empty()) facts_.rollout_id = facts_.update_revision;
         std::optional<Strategy> const strategy = strategy_of(doc());
         Value const update =
             strategy && recreate() ? strategy->rolling_update : doc().at({"spec", "strategy", "rollingUpdate"}).thaw();

@@ -32,7 +32,7 @@ struct Facts {
     bool settled = false;               // nothing is being scaled or replaced at this moment
     std::optional<Time> settles_at;     // when waiting for a unit to go ends
     bool rolled_back = false;           // in a release, and the template is the stable one
-    std::string rollout_id;             // the user's id of the release, or the update revision
+    std::string rollout_id;             // the user's own id of the release; empty: none
     std::string held_by;                // the Rollout named by in-progressing
     std::string controller_uid;         // of the BatchRelease that holds it
     bool leftovers = false;             // carries marks of a release that are not in-progressing itself

@@ -50,7 +50,6 @@ public:
             }
         }
         persist();
-        for (Write& each : after_status_) plan_.writes.push_back(std::move(each));
         return std::move(plan_);
     }
 
@@ -168,7 +167,7 @@ private:
         auto const& wanted = plan().batches[static_cast<std::size_t>(current)].canary_replicas;
         std::optional<Write> hold = seen_.workload->hold(seen_.batch_release, wanted);
         bool const moved = hold.has_value();
-        if (hold) after_status_.push_back(std::move(*hold));
+        if (hold) plan_.writes.push_back(std::move(*hold));   // first: pods wait for it
         std::int64_t const labelled = label(current);
         batch().updated_replicas = facts().updated;
         batch().updated_ready_replicas = facts().updated_ready;
@@ -297,7 +296,6 @@ private:
     bool deleting_ = false;
     bool labelling_ = false;   // pods are being labelled in this plan
     Plan plan_;
-    std::vector<Write> after_status_;
 };
 
 }   // namespace

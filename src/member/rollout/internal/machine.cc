@@ -167,8 +167,7 @@ bool Machine::healthy() {
     }
     if (!status_.canary_status) describe_finished();
     bool const current = seen_.workload->is_current(canary().canary_revision);
-    if (current && canary().observed_rollout_id != facts().rollout_id)
-        canary().observed_rollout_id = facts().rollout_id;
+    if (current) canary().observed_rollout_id = rollout_id();
     if (current) canary().observed_workload_generation = facts().generation;
     bool const ours = seen_.batch_release.exists() && meta::controller_of(seen_.batch_release).has_value();
     if (ours) remove_batch_release();
@@ -183,9 +182,9 @@ bool Machine::healthy() {
 void Machine::describe_finished() {
     CanaryStatus& finished = canary();
     finished.observed_workload_generation = facts().generation;
-    finished.observed_rollout_id = facts().rollout_id;
     finished.rollout_hash = apis::plan_hash(seen_.rollout);
     finished.canary_revision = facts().update_revision;
+    finished.observed_rollout_id = rollout_id();
     finished.stable_revision = facts().stable_revision;
     finished.pod_template_hash = facts().unit_revision;
     finished.current_step_index = step_count();
@@ -214,10 +213,10 @@ bool Machine::initializing() {
     status_.canary_status.emplace();
     CanaryStatus& fresh = canary();
     fresh.observed_workload_generation = facts().generation;
-    fresh.observed_rollout_id = facts().rollout_id;
     fresh.rollout_hash = apis::plan_hash(seen_.rollout);
     fresh.stable_revision = facts().stable_revision;
     fresh.canary_revision = facts().update_revision;
+    fresh.observed_rollout_id = rollout_id();
     fresh.pod_template_hash = facts().unit_revision;
     fresh.current_step_index = 1;
     fresh.next_step_index = next_of(1);
@@ -258,7 +257,7 @@ bool Machine::in_rolling() {
         return true;
     }
     if (!canary().canary_revision.empty() && !current) return new_version();
-    canary().observed_rollout_id = facts().rollout_id;
+    canary().observed_rollout_id = rollout_id();
     canary().observed_workload_generation = facts().generation;
     if (canary().rollout_hash != apis::plan_hash(seen_.rollout)) return plan_changed();
     return step();
@@ -354,6 +353,11 @@ void Machine::persist() {
 CanaryStatus& Machine::canary() {
     if (!status_.canary_status) status_.canary_status.emplace();
     return *status_.canary_status;
+}
+
+// The user's own id of the release, or the revision.
+std::string Machine::rollout_id() const {
+    return facts().rollout_id.empty() ? status_.canary_status->canary_revision : facts().rollout_id;
 }
 
 void Machine::enter(std::string_view state) {

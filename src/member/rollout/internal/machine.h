@@ -58,6 +58,7 @@ private:
     std::int64_t step_count() const { return std::ssize(steps()); }
     std::int64_t next_of(std::int64_t index) const { return index < step_count() ? index + 1 : -1; }
     std::int64_t share_of_step(std::int64_t index) const;
+    std::string rollout_id() const;
     workload::Facts const& facts() const { return seen_.workload->facts(); }
     bool supported() const;
     bool held() const;
