@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include "apis/rollouts/hash.h"
 #include "member/rollout/internal/fake_cluster.h"
 
 namespace aviary::rollout {
@@ -264,6 +265,36 @@ TEST(Rollout, SaysWhatItWaitsFor) {
     std::string const message = cluster.get("batchreleases").at({"status", "message"}).string();
     EXPECT_TRUE(message.starts_with("CrashLooping: pod web-")) << message;
     EXPECT_NE(cluster.get("rollouts").at({"status", "canaryStatus", "message"}).string().find("CrashLooping"), std::string::npos);
+}
+
+TEST(Rollout, AReleaseThatKruisesControllerBeganGoesOn) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    // As its own hash of the template would have been noted everywhere.
+    json::Value& rollout = cluster.objects["rollouts"]["web"];
+    rollout.set({"status", "canaryStatus", "canaryRevision"}, "kruise7");
+    rollout.set({"status", "canaryStatus", "observedRolloutID"}, "kruise7");
+    json::Value& batch_release = cluster.objects["batchreleases"]["web"];
+    batch_release.set({"spec", "releasePlan", "rolloutID"}, "kruise7");
+    batch_release.set({"status", "observedRolloutID"}, "kruise7");
+    batch_release.set({"status", "updateRevision"}, "kruise7");
+    batch_release.set({"status", "observedReleasePlanHash"}, apis::release_plan_hash(Doc::freeze(batch_release)));
+    for (auto& [name, pod] : cluster.objects["pods"]) {
+        if (pod.at({"spec", "image"}).as_string() != "v2") continue;
+        pod.set({"metadata", "labels", "controller-revision-hash"}, "kruise7");
+        pod.set({"metadata", "labels", apis::kRolloutIdLabel}, "kruise7");
+    }
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    cluster.approve();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=5 v2=5");
+    cluster.approve();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Healthy/3/Completed v2=10");
+    EXPECT_EQ(cluster.marks(), "");
 }
 
 // Something that may happen to a release between two looks at it.
