@@ -1,6 +1,6 @@
 // SEED=n replays one run, SEEDS=n does that many.
-// Releases under people who approve, edit, scale and change their minds at random, on a network that delays and loses. What
-// must hold, holds at every moment.
+// Releases under people who approve, edit, scale and change their minds at random, on a network that delays and loses.
+// What must hold, holds at every moment.
 #include <cstdlib>
 
 #include "app/member/internal/test_world.h"
@@ -63,8 +63,11 @@ private:
             }
             if (status["phase"].as_string() != "Progressing") continue;
             co_await meddle(back);
-            bool const paused = status.at({"canaryStatus", "currentStepState"}).as_string() == "StepPaused" && meta::condition(object, "Progressing")["reason"].as_string() == "InRolling";
-            if (paused && !back) co_await paused_at(status.at({"canaryStatus", "currentStepIndex"}).as_int(), status.at({"canaryStatus", "canaryRevision"}).string());
+            bool const paused = status.at({"canaryStatus", "currentStepState"}).as_string() == "StepPaused" &&
+                                meta::condition(object, "Progressing")["reason"].as_string() == "InRolling";
+            if (paused && !back)
+                co_await paused_at(status.at({"canaryStatus", "currentStepIndex"}).as_int(),
+                                   status.at({"canaryStatus", "canaryRevision"}).string());
         }
     }
 
@@ -82,7 +85,8 @@ private:
     Task<void> watch_gate(bool back) {
         if (back || scaled_ || late_) co_return;
         Doc const set = co_await newest_set();
-        EXPECT_LE(set.at({"spec", "replicas"}).as_int(), share(approved_ + 1, replicas_)) << newest_ << " after approval of step " << approved_;
+        EXPECT_LE(set.at({"spec", "replicas"}).as_int(), share(approved_ + 1, replicas_))
+            << newest_ << " after approval of step " << approved_;
     }
 
     Task<void> paused_at(std::int64_t step, std::string revision) {
@@ -93,7 +97,8 @@ private:
             seen_step_ = step;
             auto const everything = co_await world_.images();
             Images expected{{newest_, static_cast<int>(share(step, replicas_))}};
-            if (share(step, replicas_) < replicas_) expected[stable_] = static_cast<int>(replicas_ - share(step, replicas_));
+            if (share(step, replicas_) < replicas_)
+                expected[stable_] = static_cast<int>(replicas_ - share(step, replicas_));
             if (!killed_) EXPECT_EQ(everything, expected) << "paused at step " << step;
         }
         if (!chance(0.5)) co_return;
@@ -113,13 +118,18 @@ private:
     }
 
     Task<void> patch(std::string text) {
-        auto const done = co_await world_.client->patch(ctx_, kDeployments, kWeb, client::PatchType::kMerge, *json::parse_value(text));
+        auto const done = co_await world_.client->patch(ctx_, kDeployments, kWeb, client::PatchType::kMerge,
+                                                        *json::parse_value(text));
         EXPECT_TRUE(done) << done.error().message();
     }
 
     Task<void> meddle(bool& back) {
-        if (chance(0.02)) co_await patch(R"({"metadata":{"labels":{"touched":"t)" + std::to_string(ctx_.random().below(1000)) + "\"}}}");
-        if (chance(0.02)) co_await patch(R"({"spec":{"paused":false,"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"}}}})");
+        if (chance(0.02))
+            co_await patch(R"({"metadata":{"labels":{"touched":"t)" + std::to_string(ctx_.random().below(1000)) +
+                           "\"}}}");
+        if (chance(0.02))
+            co_await patch(
+                R"({"spec":{"paused":false,"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"}}}})");
         if (chance(0.005) && !back) {
             scaled_ = true;
             replicas_ = 1 + static_cast<std::int64_t>(ctx_.random().below(12));
@@ -196,5 +206,5 @@ void seeds(double failures) {
 TEST(MemberChaos, HoldsOnASlowNetwork) { seeds(0); }
 TEST(MemberChaos, HoldsOnANetworkThatLoses) { seeds(0.05); }
 
-}  // namespace
-}  // namespace aviary::member
+}   // namespace
+}   // namespace aviary::member

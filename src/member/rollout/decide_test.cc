@@ -16,7 +16,9 @@ constexpr char const* kArticle = R"([{"replicas":"10%"},{"replicas":"50%"},{"rep
 
 std::string condition(FakeCluster const& cluster, std::string_view type) {
     for (auto const& [key, each] : cluster.get("rollouts").at({"status", "conditions"}).elements()) {
-        if (each["type"].as_string() == type) return fmt::format("{}/{}/{}", each["status"].as_string(), each["reason"].as_string(), each["message"].as_string());
+        if (each["type"].as_string() == type)
+            return fmt::format("{}/{}/{}", each["status"].as_string(), each["reason"].as_string(),
+                               each["message"].as_string());
     }
     return "none";
 }
@@ -62,7 +64,8 @@ TEST(Rollout, AReleaseWaitsForAnApprovalAtEachStep) {
     EXPECT_EQ(condition(cluster, "Succeeded"), "True//");
     EXPECT_EQ(cluster.marks(), "");
     EXPECT_FALSE(cluster.get("batchreleases").exists());
-    EXPECT_EQ(json::write(cluster.get("deployments").at({"spec", "strategy"})), R"({"type":"RollingUpdate","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"}})");
+    EXPECT_EQ(json::write(cluster.get("deployments").at({"spec", "strategy"})),
+              R"({"type":"RollingUpdate","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"}})");
     EXPECT_FALSE(cluster.get("deployments").at({"spec", "paused"}).as_bool());
 }
 
@@ -79,7 +82,8 @@ TEST(Rollout, PodsAreLabelledWithTheirBatch) {
 }
 
 TEST(Rollout, PausesEndAsTheyAreMeant) {
-    FakeCluster cluster(R"([{"replicas":"10%","pause":{"duration":0}},{"replicas":2,"pause":{"duration":30}},{"replicas":"80%"}])");
+    FakeCluster cluster(
+        R"([{"replicas":"10%","pause":{"duration":0}},{"replicas":2,"pause":{"duration":30}},{"replicas":"80%"}])");
     cluster.run();
     cluster.release("v2");
     cluster.run();
@@ -152,11 +156,13 @@ TEST(Rollout, AChangedPlanGoesOnFromWhatIsReached) {
     cluster.run();
     cluster.release("v2");
     cluster.run();
-    cluster.edit_rollout(R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":"30%"},{"replicas":"60%"},{"replicas":"100%"}]}}}})");
+    cluster.edit_rollout(
+        R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":"30%"},{"replicas":"60%"},{"replicas":"100%"}]}}}})");
     cluster.run();
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=7 v2=3");
     // A pause is no change of the plan.
-    cluster.edit_rollout(R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":"30%","pause":{"duration":5}},{"replicas":"60%"},{"replicas":"100%"}]}}}})");
+    cluster.edit_rollout(
+        R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":"30%","pause":{"duration":5}},{"replicas":"60%"},{"replicas":"100%"}]}}}})");
     cluster.now += 5s;
     cluster.run();
     EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=4 v2=6");
@@ -219,7 +225,8 @@ TEST(Rollout, SomebodysLeftoversDoNotOpenTheGate) {
     FakeCluster cluster(kArticle);
     cluster.run();
     // What Kruise's controller leaves when another manager un-pauses before it has finalised.
-    cluster.edit(R"({"metadata":{"annotations":{"rollouts.kruise.io/deployment-strategy":"{\"rollingStyle\":\"Partition\",\"partition\":\"100%\"}",
+    cluster.edit(
+        R"({"metadata":{"annotations":{"rollouts.kruise.io/deployment-strategy":"{\"rollingStyle\":\"Partition\",\"partition\":\"100%\"}",
         "batchrelease.rollouts.kruise.io/control-info":"{\"name\":\"web\",\"uid\":\"gone\"}","rollouts.kruise.io/deployment-extra-status":"{}"}}})");
     cluster.release("v2");
     EXPECT_EQ(cluster.marks(), "rollouts.kruise.io/stable-revision rollouts.kruise.io/in-progressing ");
@@ -227,7 +234,8 @@ TEST(Rollout, SomebodysLeftoversDoNotOpenTheGate) {
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
     FakeCluster idle(kArticle);
     idle.run();
-    idle.edit(R"({"metadata":{"annotations":{"rollouts.kruise.io/deployment-strategy":"{\"rollingStyle\":\"Partition\",\"partition\":\"100%\"}"}}})");
+    idle.edit(
+        R"({"metadata":{"annotations":{"rollouts.kruise.io/deployment-strategy":"{\"rollingStyle\":\"Partition\",\"partition\":\"100%\"}"}}})");
     idle.run();
     EXPECT_EQ(idle.marks(), "");
 }
@@ -258,13 +266,15 @@ TEST(Rollout, SaysWhatItWaitsFor) {
     cluster.run();
     for (auto& [name, pod] : cluster.objects["pods"]) {
         if (pod.at({"spec", "image"}).as_string() != "v2") continue;
-        pod["status"] = *json::parse_value(R"({"phase":"Running","containerStatuses":[{"name":"main","ready":false,"state":{"waiting":{"reason":"CrashLoopBackOff","message":"back-off 10s"}}}]})");
+        pod["status"] = *json::parse_value(
+            R"({"phase":"Running","containerStatuses":[{"name":"main","ready":false,"state":{"waiting":{"reason":"CrashLoopBackOff","message":"back-off 10s"}}}]})");
     }
     EXPECT_EQ(waits(cluster), "CrashLooping ");
     cluster.run();
     std::string const message = cluster.get("batchreleases").at({"status", "message"}).string();
     EXPECT_TRUE(message.starts_with("CrashLooping: pod web-")) << message;
-    EXPECT_NE(cluster.get("rollouts").at({"status", "canaryStatus", "message"}).string().find("CrashLooping"), std::string::npos);
+    EXPECT_NE(cluster.get("rollouts").at({"status", "canaryStatus", "message"}).string().find("CrashLooping"),
+              std::string::npos);
 }
 
 TEST(Rollout, AReleaseThatKruisesControllerBeganGoesOn) {
@@ -300,7 +310,8 @@ TEST(Rollout, AReleaseThatKruisesControllerBeganGoesOn) {
 // Something that may happen to a release between two looks at it.
 void disturb(FakeCluster& cluster, int what, int& version, int& approvals) {
     Doc const status = cluster.get("rollouts")["status"];
-    bool const paused = status["phase"].as_string() == "Progressing" && status.at({"canaryStatus", "currentStepState"}).as_string() == "StepPaused";
+    bool const paused = status["phase"].as_string() == "Progressing" &&
+                        status.at({"canaryStatus", "currentStepState"}).as_string() == "StepPaused";
     switch (what) {
         case 0:
         case 1:
@@ -311,7 +322,10 @@ void disturb(FakeCluster& cluster, int what, int& version, int& approvals) {
             }
             break;
         case 3: cluster.release(fmt::format("v{}", ++version)); break;
-        case 4: cluster.edit(R"({"spec":{"paused":false,"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":1,"maxUnavailable":0}}}})"); break;
+        case 4:
+            cluster.edit(
+                R"({"spec":{"paused":false,"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":1,"maxUnavailable":0}}}})");
+            break;
         case 5: cluster.edit(R"({"metadata":{"labels":{"team":"llm"}}})"); break;
         case 6: cluster.release("v1"); break;
         default: break;
@@ -331,7 +345,8 @@ TEST(RolloutLaw, ItComesToRestAfterAnyPrefixOfItsWrites) {
         FakeCluster cluster(kArticle, *rc::gen::inRange(1, 14));
         cluster.run();
         int version = 1, approvals = 0;
-        auto const story = *rc::gen::container<std::vector<std::pair<int, int>>>(rc::gen::pair(rc::gen::inRange(0, 8), rc::gen::inRange(0, 6)));
+        auto const story = *rc::gen::container<std::vector<std::pair<int, int>>>(
+            rc::gen::pair(rc::gen::inRange(0, 8), rc::gen::inRange(0, 6)));
         for (auto const& [what, cut] : story) {
             disturb(cluster, what, version, approvals);
             // A crash after some writes of one of the controllers.
@@ -365,12 +380,13 @@ TEST(RolloutLaw, NoPauseIsPassedWithoutAnApproval) {
             disturb(cluster, what, version, approvals);
             cluster.run();
             std::int64_t updated = 0;
-            for (Doc const& pod : cluster.list("pods")) updated += pod.at({"spec", "image"}).as_string() == "v2" ? 1 : 0;
+            for (Doc const& pod : cluster.list("pods"))
+                updated += pod.at({"spec", "image"}).as_string() == "v2" ? 1 : 0;
             std::int64_t const tenth = (replicas + 9) / 10, half = std::min(replicas - 1, (replicas + 1) / 2);
             RC_ASSERT(updated == (approvals == 0 ? tenth : approvals == 1 ? half : replicas));
         }
     });
 }
 
-}  // namespace
-}  // namespace aviary::rollout
+}   // namespace
+}   // namespace aviary::rollout

@@ -55,7 +55,9 @@ public:
         if (revision.empty()) return false;
         // Kruise's controller notes a hash of its own, and labels pods with it.
         return revision == facts_.update_revision || revision == own_hash_ ||
-               std::ranges::any_of(current_pods(), [&](Doc const& pod) { return meta::label(pod, "controller-revision-hash") == revision; });
+               std::ranges::any_of(current_pods(), [&](Doc const& pod) {
+                   return meta::label(pod, "controller-revision-hash") == revision;
+               });
     }
 
     std::int64_t share_of(meta::IntOrPercent const& step) const override {

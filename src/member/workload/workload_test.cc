@@ -39,7 +39,8 @@ TEST(Counting, SharesRoundUpAndKeepOneOldPodOfADeployment) {
                                                         {{20, false}, 10, 10, 10},
                                                         {{10, true}, 0, 0, 0}}) {
         EXPECT_EQ(share_of(each.step, each.replicas), each.share) << each.step.to_string() << " of " << each.replicas;
-        EXPECT_EQ(deployment_share_of(each.step, each.replicas), each.deployment) << each.step.to_string() << " of " << each.replicas;
+        EXPECT_EQ(deployment_share_of(each.step, each.replicas), each.deployment)
+            << each.step.to_string() << " of " << each.replicas;
     }
 }
 
@@ -52,15 +53,18 @@ TEST(JsonPatch, CreatesParentsOnceAndLeavesOutWhatIsThere) {
     patch.set({"metadata", "annotations", "x/y"}, "1");
     patch.set({"metadata", "annotations", "z"}, "2");
     patch.remove({"metadata", "labels", "none"});
-    EXPECT_EQ(json::write(patch.take()),
-              R"([{"op":"test","path":"/spec/replicas","value":3},{"op":"add","path":"/metadata/annotations","value":{}},)"
-              R"({"op":"add","path":"/metadata/annotations/x~1y","value":"1"},{"op":"add","path":"/metadata/annotations/z","value":"2"}])");
+    EXPECT_EQ(
+        json::write(patch.take()),
+        R"([{"op":"test","path":"/spec/replicas","value":3},{"op":"add","path":"/metadata/annotations","value":{}},)"
+        R"({"op":"add","path":"/metadata/annotations/x~1y","value":"1"},{"op":"add","path":"/metadata/annotations/z","value":"2"}])");
 }
 
 TEST(Templates, AreEqualButForTheHash) {
     Doc const plain = doc(value(R"({"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"image":"v1"}]}})"));
-    Doc const hashed = doc(value(R"({"metadata":{"creationTimestamp":null,"labels":{"pod-template-hash":"x","app":"web"}},"spec":{"containers":[{"image":"v1"}]}})"));
-    Doc const other = doc(value(R"({"metadata":{"labels":{"app":"web","tier":"1"}},"spec":{"containers":[{"image":"v1"}]}})"));
+    Doc const hashed = doc(value(
+        R"({"metadata":{"creationTimestamp":null,"labels":{"pod-template-hash":"x","app":"web"}},"spec":{"containers":[{"image":"v1"}]}})"));
+    Doc const other =
+        doc(value(R"({"metadata":{"labels":{"app":"web","tier":"1"}},"spec":{"containers":[{"image":"v1"}]}})"));
     EXPECT_TRUE(same_template(plain, hashed));
     EXPECT_TRUE(same_template(hashed, plain));
     EXPECT_FALSE(same_template(plain, other));
@@ -72,7 +76,8 @@ TEST(Templates, AreEqualButForTheHash) {
 // ---- the freeze
 
 Value deployment(std::string const& image) {
-    Value object = value(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"demo","uid":"d1","generation":4},
+    Value object = value(
+        R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"demo","uid":"d1","generation":4},
       "spec":{"replicas":10,"selector":{"matchLabels":{"app":"web"}},"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"}},
       "template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"image":""}]}}}})");
     object.set({"spec", "template", "spec", "containers"}, json::Array{json::Object{{"image", image}}});
@@ -80,7 +85,8 @@ Value deployment(std::string const& image) {
 }
 
 Value replica_set(std::string const& image, std::int64_t replicas, std::int64_t available, int age) {
-    Value object = value(R"({"metadata":{"namespace":"demo"},"spec":{"template":{"metadata":{"labels":{"app":"web"}}}}})");
+    Value object =
+        value(R"({"metadata":{"namespace":"demo"},"spec":{"template":{"metadata":{"labels":{"app":"web"}}}}})");
     object.set({"metadata", "name"}, "web-" + image);
     object.set({"metadata", "uid"}, "uid-" + image);
     object.set({"metadata", "labels", "pod-template-hash"}, "h" + image);
@@ -88,7 +94,8 @@ Value replica_set(std::string const& image, std::int64_t replicas, std::int64_t 
     object.set({"metadata", "creationTimestamp"}, fmt::format("2026-01-01T00:00:{:02}Z", age));
     object.set({"spec", "replicas"}, replicas);
     object.set({"spec", "template", "spec", "containers"}, json::Array{json::Object{{"image", image}}});
-    object["status"] = json::Object{{"replicas", replicas}, {"readyReplicas", available}, {"availableReplicas", available}};
+    object["status"] =
+        json::Object{{"replicas", replicas}, {"readyReplicas", available}, {"availableReplicas", available}};
     return object;
 }
 
@@ -100,7 +107,8 @@ Value admit(Value object, Value const& old, bool from_controller = false) {
 TEST(Freeze, ANewTemplateIsStoredFrozen) {
     Value const frozen = admit(deployment("v2"), deployment("v1"));
     EXPECT_TRUE(frozen.at({"spec", "paused"}).as_bool());
-    EXPECT_EQ(frozen.at({"metadata", "annotations", apis::kInProgressingAnnotation}).as_string(), R"({"rolloutName":"rollout"})");
+    EXPECT_EQ(frozen.at({"metadata", "annotations", apis::kInProgressingAnnotation}).as_string(),
+              R"({"rolloutName":"rollout"})");
     EXPECT_EQ(frozen.at({"metadata", "labels", apis::kStableRevisionLabel}).as_string(), "hv1");
     EXPECT_EQ(frozen.at({"spec", "strategy", "type"}).as_string(), "RollingUpdate");
 }
@@ -130,18 +138,23 @@ TEST(Freeze, NobodyLiftsItButTheController) {
         object.set({"spec", "paused"}, true);
         object.set({"spec", "strategy"}, json::Object{{"type", "Recreate"}});
         object.set({"metadata", "annotations", apis::kInProgressingAnnotation}, R"({"rolloutName":"rollout"})");
-        object.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}, R"({"rollingStyle":"Partition","rollingUpdate":{"maxSurge":1},"paused":false,"partition":"10%"})");
+        object.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation},
+                   R"({"rollingStyle":"Partition","rollingUpdate":{"maxSurge":1},"paused":false,"partition":"10%"})");
         return object;
     }();
-    // A replace that knows nothing of the release: everything it would lift stays, its rolling update is kept for the end.
+    // A replace that knows nothing of the release: everything it would lift stays, its rolling update is kept for the
+    // end.
     Value const replaced = admit(deployment("v2"), held);
     EXPECT_TRUE(replaced.at({"spec", "paused"}).as_bool());
     EXPECT_EQ(json::write(replaced.at({"spec", "strategy"})), R"({"type":"Recreate"})");
-    EXPECT_EQ(replaced.at({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}).as_string(),
-              R"({"rollingStyle":"Partition","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"},"paused":false,"partition":"10%"})");
+    EXPECT_EQ(
+        replaced.at({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}).as_string(),
+        R"({"rollingStyle":"Partition","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"},"paused":false,"partition":"10%"})");
     // A newer template stops the roller.
     Value const newer = admit(deployment("v3"), held);
-    EXPECT_NE(newer.at({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}).string().find(R"("paused":true)"), std::string::npos);
+    EXPECT_NE(
+        newer.at({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}).string().find(R"("paused":true)"),
+        std::string::npos);
     // The controller ends a release.
     EXPECT_EQ(admit(deployment("v2"), held, true), deployment("v2"));
 }
@@ -161,7 +174,8 @@ std::string rolled(Roll const& roll, std::string const& image = "v2") {
     object.set({"spec", "replicas"}, roll.replicas);
     object.set({"spec", "paused"}, true);
     object.set({"spec", "strategy"}, json::Object{{"type", "Recreate"}});
-    Value strategy{json::Object{{"rollingStyle", "Partition"}, {"rollingUpdate", roll.rolling_update}, {"paused", roll.paused}}};
+    Value strategy{
+        json::Object{{"rollingStyle", "Partition"}, {"rollingUpdate", roll.rolling_update}, {"paused", roll.paused}}};
     strategy["partition"] = roll.partition.ends_with('%') ? Value(roll.partition) : Value(std::stoll(roll.partition));
     object.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}, json::write(strategy));
     object.set({"metadata", "annotations", apis::kControlInfoAnnotation}, R"({"uid":"b1"})");
@@ -169,14 +183,16 @@ std::string rolled(Roll const& roll, std::string const& image = "v2") {
     DeploymentInputs inputs{doc(object), {}, {}};
     for (Value const& set : roll.sets) inputs.replica_sets.push_back(doc(set));
     std::string text;
-    for (control::Write const& write : decide_roll(inputs, doc(value(R"({"metadata":{"name":"web","uid":"b1"}})"))).writes) {
+    for (control::Write const& write :
+         decide_roll(inputs, doc(value(R"({"metadata":{"name":"web","uid":"b1"}})"))).writes) {
         if (write.verb == control::Write::Verb::kCreate) {
             text += fmt::format("create {} ", write.body.at({"spec", "replicas"}).as_int());
         } else if (write.verb == control::Write::Verb::kDelete) {
             text += "delete " + write.key.name + " ";
         } else {
             for (Value const& operation : write.body.array()) {
-                if (operation["op"].as_string() == "add" && operation["path"].as_string() == "/spec/replicas") text += fmt::format("{}={} ", write.key.name, operation["value"].as_int());
+                if (operation["op"].as_string() == "add" && operation["path"].as_string() == "/spec/replicas")
+                    text += fmt::format("{}={} ", write.key.name, operation["value"].as_int());
             }
         }
     }
@@ -187,34 +203,58 @@ TEST(Roller, MovesWithinSurgeAndAvailability) {
     EXPECT_EQ(rolled({.partition = "10%", .sets = {replica_set("v1", 10, 10, 1)}}), "create 1 ");
     EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 10, 10, 1)}}), "create 3 ");
     // Three are starting: two of ten may be missing, so two old ones may go.
-    EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 10, 10, 1), replica_set("v2", 3, 0, 2)}}), "web-v1=8 ");
-    EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 8, 8, 1), replica_set("v2", 3, 0, 2)}}), "web-v2=5 ");
+    EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 10, 10, 1), replica_set("v2", 3, 0, 2)}}),
+              "web-v1=8 ");
+    EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 8, 8, 1), replica_set("v2", 3, 0, 2)}}),
+              "web-v2=5 ");
     EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 8, 8, 1), replica_set("v2", 5, 0, 2)}}), "");
-    EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 8, 8, 1), replica_set("v2", 5, 5, 2)}}), "web-v1=5 ");
-    EXPECT_EQ(rolled({.partition = "100%", .sets = {replica_set("v1", 1, 1, 1), replica_set("v2", 10, 10, 2)}}), "web-v1=0 ");
+    EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 8, 8, 1), replica_set("v2", 5, 5, 2)}}),
+              "web-v1=5 ");
+    EXPECT_EQ(rolled({.partition = "100%", .sets = {replica_set("v1", 1, 1, 1), replica_set("v2", 10, 10, 2)}}),
+              "web-v1=0 ");
 }
 
 TEST(Roller, AlwaysStartsWithOneSoThatTheOldSetIsNotAlone) {
-    EXPECT_EQ(rolled({.partition = "10%", .rolling_update = value(R"({"maxSurge":0,"maxUnavailable":1})"), .sets = {replica_set("v1", 10, 10, 1)}}), "create 1 ");
+    EXPECT_EQ(rolled({.partition = "10%",
+                      .rolling_update = value(R"({"maxSurge":0,"maxUnavailable":1})"),
+                      .sets = {replica_set("v1", 10, 10, 1)}}),
+              "create 1 ");
 }
 
 TEST(Roller, DoesNotGoFurtherThanTheShare) {
     EXPECT_EQ(rolled({.partition = "10%", .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 1, 2)}}), "");
     // Scaling keeps the share, up and down.
-    EXPECT_EQ(rolled({.partition = "50%", .replicas = 20, .sets = {replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2)}}), "web-v2=10 web-v1=10 ");
-    EXPECT_EQ(rolled({.partition = "50%", .replicas = 4, .sets = {replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2)}}), "web-v1=2 web-v2=2 ");
+    EXPECT_EQ(
+        rolled({.partition = "50%", .replicas = 20, .sets = {replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2)}}),
+        "web-v2=10 web-v1=10 ");
+    EXPECT_EQ(
+        rolled({.partition = "50%", .replicas = 4, .sets = {replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2)}}),
+        "web-v1=2 web-v2=2 ");
     // A template that no step has asked for yet stays out.
-    EXPECT_EQ(rolled({.partition = "50%", .paused = true, .sets = {replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2)}}, "v3"), "");
+    EXPECT_EQ(
+        rolled({.partition = "50%", .paused = true, .sets = {replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2)}},
+               "v3"),
+        "");
 }
 
 TEST(Roller, ReplacesVersionsInBetweenByTheStableOne) {
-    EXPECT_EQ(rolled({.partition = "10%", .sets = {replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2), replica_set("v3", 1, 1, 3)}}, "v3"), "web-v1=7 web-v2=2 ");
-    EXPECT_EQ(rolled({.partition = "10%", .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 0, 2), replica_set("v3", 1, 1, 3)}}, "v3"), "web-v2=0 ");
+    EXPECT_EQ(rolled({.partition = "10%",
+                      .sets = {replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2), replica_set("v3", 1, 1, 3)}},
+                     "v3"),
+              "web-v1=7 web-v2=2 ");
+    EXPECT_EQ(rolled({.partition = "10%",
+                      .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 0, 2), replica_set("v3", 1, 1, 3)}},
+                     "v3"),
+              "web-v2=0 ");
 }
 
 TEST(Roller, LetsNothingComeBackFromZeroInTheNewVersion) {
-    EXPECT_EQ(rolled({.partition = "10%", .replicas = 0, .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 1, 2)}}), "web-v1=0 web-v2=0 ");
-    EXPECT_EQ(rolled({.partition = "10%", .replicas = 0, .sets = {replica_set("v1", 0, 0, 1), replica_set("v2", 0, 0, 2)}}), "delete web-v2 ");
+    EXPECT_EQ(
+        rolled({.partition = "10%", .replicas = 0, .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 1, 2)}}),
+        "web-v1=0 web-v2=0 ");
+    EXPECT_EQ(
+        rolled({.partition = "10%", .replicas = 0, .sets = {replica_set("v1", 0, 0, 1), replica_set("v2", 0, 0, 2)}}),
+        "delete web-v2 ");
 }
 
 TEST(RollerLaw, EndsAtTheShareAndKeepsEnoughAvailable) {
@@ -223,7 +263,8 @@ TEST(RollerLaw, EndsAtTheShareAndKeepsEnoughAvailable) {
         std::int64_t const surge = *rc::gen::inRange<std::int64_t>(0, 5);
         std::int64_t const unavailable = *rc::gen::inRange<std::int64_t>(surge == 0 ? 1 : 0, 5);
         IntOrPercent const partition{*rc::gen::inRange<std::int64_t>(1, 101), true};
-        std::int64_t sizes[3] = {*rc::gen::inRange<std::int64_t>(0, replicas + 1), 0, 0};   // v1 stable, v2 in between, v3 new
+        std::int64_t sizes[3] = {*rc::gen::inRange<std::int64_t>(0, replicas + 1), 0,
+                                 0};   // v1 stable, v2 in between, v3 new
         sizes[1] = *rc::gen::inRange<std::int64_t>(0, replicas - sizes[0] + 1);
         if (sizes[0] + sizes[1] < replicas) sizes[0] = replicas - sizes[1];
         std::int64_t const limit = deployment_share_of(partition, replicas);
@@ -233,7 +274,9 @@ TEST(RollerLaw, EndsAtTheShareAndKeepsEnoughAvailable) {
             Roll roll{.partition = partition.to_string(), .replicas = replicas};
             roll.rolling_update = json::Object{{"maxSurge", surge}, {"maxUnavailable", unavailable}};
             for (int index = 0; index < 3; ++index) {
-                if (index < 2 || sizes[2] > 0) roll.sets.push_back(replica_set(fmt::format("v{}", index + 1), sizes[index], ready[index], index + 1));
+                if (index < 2 || sizes[2] > 0)
+                    roll.sets.push_back(
+                        replica_set(fmt::format("v{}", index + 1), sizes[index], ready[index], index + 1));
             }
             std::string const plan = rolled(roll, "v3");
             if (plan.starts_with("create ")) sizes[2] = std::stoll(plan.substr(7));
@@ -244,7 +287,8 @@ TEST(RollerLaw, EndsAtTheShareAndKeepsEnoughAvailable) {
             }
             RC_ASSERT(sizes[2] <= limit);
             RC_ASSERT(ready[0] + ready[1] + ready[2] >= minimum);
-            RC_ASSERT(sizes[0] + sizes[1] + sizes[2] <= std::max(replicas + std::max<std::int64_t>(surge, 1), replicas));
+            RC_ASSERT(sizes[0] + sizes[1] + sizes[2] <=
+                      std::max(replicas + std::max<std::int64_t>(surge, 1), replicas));
             bool quiet = plan.empty();
             int const lucky = *rc::gen::inRange(0, 3);   // one set's next pod becomes ready
             for (int index = 0; index < 3; ++index) {
@@ -260,5 +304,5 @@ TEST(RollerLaw, EndsAtTheShareAndKeepsEnoughAvailable) {
     });
 }
 
-}  // namespace
-}  // namespace aviary::workload
+}   // namespace
+}   // namespace aviary::workload

@@ -57,7 +57,8 @@ inline constexpr char const* kArticle = R"([{"replicas":"10%"},{"replicas":"50%"
 // Delays requests and events, and fails some requests before or after they were carried out.
 class BadNetwork final : public client::Transport {
 public:
-    BadNetwork(std::shared_ptr<client::Transport> inner, double failures) : inner_(std::move(inner)), failures_(failures) {}
+    BadNetwork(std::shared_ptr<client::Transport> inner, double failures)
+        : inner_(std::move(inner)), failures_(failures) {}
 
     Task<Result<client::Response>> send(Context ctx, client::Request request) override {
         CO_TRY(co_await async::sleep_for(ctx, delay(ctx)));
@@ -217,4 +218,4 @@ struct World {
     std::optional<Member> member;
 };
 
-}  // namespace aviary::member
+}   // namespace aviary::member

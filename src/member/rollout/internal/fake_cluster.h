@@ -1,4 +1,5 @@
-// For tests: the objects of one release in memory. It carries plans out as an API server would, and settles pods at once.
+// For tests: the objects of one release in memory. It carries plans out as an API server would, and settles pods at
+// once.
 #pragma once
 
 #include <fmt/format.h>
@@ -32,7 +33,8 @@ public:
         workload.set({"spec", "replicas"}, replicas);
         create("deployments", "web", std::move(workload));
         settle();
-        Value rollout = *json::parse_value(R"({"metadata":{"name":"web","namespace":"demo"},"spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},
+        Value rollout = *json::parse_value(
+            R"({"metadata":{"name":"web","namespace":"demo"},"spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},
             "strategy":{"canary":{}}}})");
         rollout.set({"spec", "strategy", "canary", "steps"}, *json::parse_value(steps));
         create("rollouts", "web", std::move(rollout));
@@ -50,7 +52,9 @@ public:
         if (!inputs.rollout.empty()) workload::freeze_deployment(next, inputs);
         store("deployments", "web", std::move(next));
     }
-    void release(std::string const& image) { edit(R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":")" + image + R"("}]}}}})"); }
+    void release(std::string const& image) {
+        edit(R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":")" + image + R"("}]}}}})");
+    }
     void edit_rollout(std::string const& merge_patch, bool status = false) {
         Value next = objects["rollouts"]["web"];
         json::apply_merge_patch(next, *json::parse_value(merge_patch));
@@ -82,7 +86,8 @@ public:
 
     control::Plan decide_rollout_now() const {
         auto const workload = get("deployments").exists() ? workload::observe_deployment(inputs(), now) : nullptr;
-        return decide_rollout({.rollout = get("rollouts"), .batch_release = get("batchreleases"), .workload = workload.get()}, now);
+        return decide_rollout(
+            {.rollout = get("rollouts"), .batch_release = get("batchreleases"), .workload = workload.get()}, now);
     }
     control::Plan decide_batch_release_now() const {
         auto const workload = get("deployments").exists() ? workload::observe_deployment(inputs(), now) : nullptr;
@@ -120,7 +125,8 @@ public:
         Doc const status = get("rollouts")["status"];
         std::map<std::string, int> images;
         for (Doc const& pod : list("pods")) ++images[pod.at({"spec", "image"}).string()];
-        std::string text = fmt::format("{}/{}/{}", status["phase"].as_string(), status.at({"canaryStatus", "currentStepIndex"}).as_int(),
+        std::string text = fmt::format("{}/{}/{}", status["phase"].as_string(),
+                                       status.at({"canaryStatus", "currentStepIndex"}).as_int(),
                                        status.at({"canaryStatus", "currentStepState"}).as_string());
         for (auto const& [image, count] : images) text += fmt::format(" {}={}", image, count);
         return problem.empty() ? text : text + " " + problem;
@@ -134,14 +140,16 @@ public:
         for (Doc const& object : all) {
             for (char const* map : {"labels", "annotations"}) {
                 for (auto const& [key, value] : object.at({"metadata", map}).members()) {
-                    if (key.find("rollouts.kruise.io") != std::string_view::npos && key != apis::kWorkloadTypeLabel) result += std::string(key) + " ";
+                    if (key.find("rollouts.kruise.io") != std::string_view::npos && key != apis::kWorkloadTypeLabel)
+                        result += std::string(key) + " ";
                 }
             }
         }
         return result;
     }
 
-    // The controllers of Kubernetes, at once: pods are as their ReplicaSets say, and a Deployment that is not paused is rolled.
+    // The controllers of Kubernetes, at once: pods are as their ReplicaSets say, and a Deployment that is not paused is
+    // rolled.
     void settle() {
         if (!objects["deployments"].contains("web")) return;
         Doc const deployment = get("deployments");
@@ -149,7 +157,8 @@ public:
         std::string const image = image_of(deployment);
         if (!deployment.at({"spec", "paused"}).as_bool()) {
             native_set(deployment, image);
-            for (auto& [name, set] : objects["replicasets"]) set.set({"spec", "replicas"}, image_of(Doc::freeze(set)) == image ? replicas : 0);
+            for (auto& [name, set] : objects["replicasets"])
+                set.set({"spec", "replicas"}, image_of(Doc::freeze(set)) == image ? replicas : 0);
         } else {
             scale_lone_set(replicas);
         }
@@ -162,7 +171,9 @@ public:
     std::string problem;
 
 private:
-    static std::string image_of(Doc const& object) { return object.at({"spec", "template", "spec", "containers"})[0]["image"].string(); }
+    static std::string image_of(Doc const& object) {
+        return object.at({"spec", "template", "spec", "containers"})[0]["image"].string();
+    }
 
     void native_set(Doc const& deployment, std::string const& image) {
         for (auto const& [name, set] : objects["replicasets"]) {
@@ -200,7 +211,10 @@ private:
         }
         bool const stuck = !pods_start && image_of(Doc::freeze(set)) != "v1";
         std::int64_t const ready = stuck ? 0 : wanted;
-        set["status"] = json::Object{{"replicas", wanted}, {"readyReplicas", ready}, {"availableReplicas", ready}, {"observedGeneration", 1'000'000}};
+        set["status"] = json::Object{{"replicas", wanted},
+                                     {"readyReplicas", ready},
+                                     {"availableReplicas", ready},
+                                     {"observedGeneration", 1'000'000}};
     }
 
     void create(std::string const& resource, std::string const& name, Value object) {
@@ -221,10 +235,13 @@ private:
 
     void store(std::string const& resource, std::string const& name, Value next, bool status = false) {
         Value& object = objects[resource][name];
-        bool const spec = !(object["spec"] == next["spec"]) || (resource == "deployments" && !(object.at({"metadata", "annotations"}) == next.at({"metadata", "annotations"})));
+        bool const spec = !(object["spec"] == next["spec"]) ||
+                          (resource == "deployments" &&
+                           !(object.at({"metadata", "annotations"}) == next.at({"metadata", "annotations"})));
         if (spec && !status) next.set({"metadata", "generation"}, object.at({"metadata", "generation"}).as_int() + 1);
         object = std::move(next);
-        bool const gone = object.at({"metadata", "deletionTimestamp"}).is_string() && object.at({"metadata", "finalizers"}).size() == 0;
+        bool const gone = object.at({"metadata", "deletionTimestamp"}).is_string() &&
+                          object.at({"metadata", "finalizers"}).size() == 0;
         if (gone) objects[resource].erase(name);
     }
 
@@ -255,4 +272,4 @@ private:
     int uid_count_ = 0, pod_count_ = 0;
 };
 
-}  // namespace aviary::rollout
+}   // namespace aviary::rollout
