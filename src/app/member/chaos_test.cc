@@ -139,6 +139,10 @@ private:
             killed_ = true;
             co_await kill_one();
         }
+        if (chance(0.01)) {   // killed, and started again
+            co_await world_.stop_member();
+            world_.start_member();
+        }
         if (chance(0.005) && !back) {   // a newer version still
             scaled_ = true;             // pods of versions in between are on their way
             co_await push();
@@ -188,7 +192,7 @@ Task<void> play(Context ctx, double failures, int releases) {
         Chaos chaos(world, ctx);
         co_await chaos.run(releases);
     }
-    co_await world.scope.cancel_and_join();
+    co_await world.stop();
 }
 
 void seeds(double failures) {

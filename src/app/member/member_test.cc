@@ -4,7 +4,7 @@
 namespace aviary::member {
 namespace {
 
-#define STOP_WORLD() co_await world.scope.cancel_and_join()
+#define STOP_WORLD() co_await world.stop()
 
 CO_TEST(Member, AReleaseStopsAtEachStepAndLeavesNothingBehind) {
     World world(ctx);

@@ -113,12 +113,25 @@ struct World {
         simulator::Options options;
         options.pod_start = pod_start;
         simulator.emplace(client::Client(reach(kAdmin), "simulator"), options);
-        member.emplace(client::Client(reach(kController), "aviary-member"), kController.name);
-        for (auto const& admission : member->admissions()) server->add_admission("fleet", admission);
+        server->add_admission("fleet", std::make_shared<Gate>(*this));
         scope.spawn(server->run_controllers(scope.context()));
         scope.spawn(simulator->run(scope.context()));
-        scope.spawn(member->run(scope.context()));
+        start_member();
         co_return Status{};
+    }
+
+    void start_member() {
+        member.emplace(client::Client(reach(kController), "aviary-member"), kController.name);
+        member_scope = std::make_unique<async::Scope>(scope.context());
+        member_scope->spawn(member->run(member_scope->context()));
+    }
+    Task<void> stop_member() {
+        co_await member_scope->cancel_and_join();
+        member.reset();
+    }
+    Task<void> stop() {
+        co_await stop_member();
+        co_await scope.cancel_and_join();
     }
 
     // Ten pods of v1, ready, and a Healthy Rollout.
@@ -210,12 +223,34 @@ struct World {
         co_return found;
     }
 
+    // The admission functions of whichever Member is running; without one they refuse, as a webhook that fails.
+    class Gate final : public control::Admission {
+    public:
+        explicit Gate(World& world) : world_(world) {}
+        std::string_view name() const override { return "member"; }
+        bool matches(control::AdmissionRequest const& request) const override {
+            return request.resource.resource == "deployments" && request.subresource.empty() && request.operation == control::Operation::kUpdate;
+        }
+        Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
+            if (!world_.member) co_return fail(ErrorCode::kUnavailable, "no member controller");
+            auto const admissions = world_.member->admissions();
+            for (auto const& each : admissions) {
+                if (each->matches(request)) CO_TRY(co_await each->mutate(ctx, request));
+            }
+            co_return Status{};
+        }
+
+    private:
+        World& world_;
+    };
+
     async::Scope scope;
     double failures;
     std::unique_ptr<apiserver::ApiServer> server;
     std::optional<client::Client> client;
     std::optional<simulator::Simulator> simulator;
     std::optional<Member> member;
+    std::unique_ptr<async::Scope> member_scope;
 };
 
 }   // namespace aviary::member
