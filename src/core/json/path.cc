@@ -97,8 +97,11 @@ private:
         if (last < 0 || last > size) return outside(last - 1);
         if (first > last) return problem(fmt::format("starting index {} is greater than ending index {}", first, last));
         std::int64_t const every = step.every.value_or(1);
-        for (std::int64_t index = first; index < last; index += std::min(every, last - index))
-            result.push_back(value[index]);
+        std::int64_t index = 0;
+        for (auto const& [key, each] : value.elements()) {
+            if (index >= first && index < last && (index - first) % every == 0) result.push_back(each);
+            ++index;
+        }
         return {};
     }
 
