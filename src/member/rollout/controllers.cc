@@ -103,6 +103,9 @@ public:
         auto const workload = find_workload(sources_, seen.rollout, now);
         seen.workload = workload.get();
         seen.controlled_by_other = workload != nullptr && controlled_by_other(*workload, key.object.name);
+        if (workload != nullptr && workload->facts().held_by != key.object.name) {
+            seen.held_by_another = sources_.rollouts.get({key.object.ns, workload->facts().held_by}).exists();
+        }
         seen.counts_after = counts_.next(key);
         Plan plan = decide_rollout(seen, now);
         counts_.note(key, plan, true, now);

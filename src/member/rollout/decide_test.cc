@@ -277,6 +277,20 @@ TEST(Rollout, SaysWhatItWaitsFor) {
               std::string::npos);
 }
 
+TEST(Rollout, AWorkloadHeldForARolloutThatIsGoneIsTakenOver) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.objects["deployments"]["web"].set({"metadata", "annotations", apis::kInProgressingAnnotation},
+                                              R"({"rolloutName":"gone"})");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    cluster.release("v1");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Healthy/1/StepPaused v1=10");
+    EXPECT_EQ(cluster.marks(), "");
+}
+
 TEST(Rollout, AReleaseThatKruisesControllerBeganGoesOn) {
     FakeCluster cluster(kArticle);
     cluster.run();

@@ -229,7 +229,8 @@ struct World {
         explicit Gate(World& world) : world_(world) {}
         std::string_view name() const override { return "member"; }
         bool matches(control::AdmissionRequest const& request) const override {
-            return request.resource.resource == "deployments" && request.subresource.empty() && request.operation == control::Operation::kUpdate;
+            return request.resource.resource == "deployments" && request.subresource.empty() &&
+                   request.operation == control::Operation::kUpdate;
         }
         Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
             if (!world_.member) co_return fail(ErrorCode::kUnavailable, "no member controller");

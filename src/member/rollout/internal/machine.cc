@@ -93,8 +93,10 @@ void Machine::mark_objects() {
     write(std::move(label));
 }
 
+// A workload in progress for a Rollout that is gone is ours: nobody else would ever end that.
 bool Machine::held() const {
-    return seen_.workload != nullptr && !facts().held_by.empty() && facts().held_by == meta::name(seen_.rollout);
+    if (seen_.workload == nullptr || facts().held_by.empty()) return false;
+    return facts().held_by == meta::name(seen_.rollout) || !seen_.held_by_another;
 }
 
 bool Machine::transition() {
