@@ -29,7 +29,7 @@ struct Options {
     std::size_t max_log_events = 10'000;   // per cluster; older resource versions answer 410 Gone
     Duration bookmark_interval = std::chrono::seconds(60);
     Duration event_ttl = std::chrono::hours(1);   // Events go this long after their last change
-    std::string version = "v1.32.0";   // reported at /version
+    std::string version = "v1.32.0";              // reported at /version
 };
 
 // Answers requests below a path prefix that are not resources (the hub's proxy and fan-out). Already authenticated and,
