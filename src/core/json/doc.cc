@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <memory>
 #include <new>
 #include <vector>
 
@@ -40,8 +42,33 @@ struct alignas(Doc::Node) Doc::Block {
     std::atomic<std::uint32_t> references;
     std::uint32_t node_count;
     std::uint32_t text_bytes;
+    // Reading may build it, from several threads at once: below kLookups it counts lookups, above it points.
+    std::atomic<std::uintptr_t> lookup;
     Node* nodes() { return reinterpret_cast<Node*>(this + 1); }
     char const* text() { return reinterpret_cast<char const*>(nodes() + node_count); }
+};
+
+namespace {
+
+constexpr std::size_t kFewChildren = 32;
+constexpr std::uintptr_t kLookups = 8;   // nothing lies at so low an address
+
+}   // namespace
+
+// Where the children of large containers are.
+struct Doc::Lookup {
+    struct Member {
+        std::uint32_t object;
+        std::string_view key;
+        bool operator==(Member const&) const = default;
+    };
+    struct Hash {
+        std::size_t operator()(Member const& member) const {
+            return std::hash<std::string_view>()(member.key) ^ (member.object * 0x9e3779b97f4a7c15U);
+        }
+    };
+    boost::unordered_flat_map<Member, std::uint32_t, Hash> members;
+    boost::unordered_flat_map<std::uint32_t, std::vector<std::uint32_t>> elements;
 };
 
 Doc::Doc(Doc const& other) : block_(other.block_), index_(other.index_) {
@@ -50,6 +77,8 @@ Doc::Doc(Doc const& other) : block_(other.block_), index_(other.index_) {
 
 Doc::~Doc() {
     if (block_ != nullptr && block_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        std::uintptr_t const lookup = block_->lookup.load(std::memory_order_relaxed);
+        if (lookup > kLookups) delete reinterpret_cast<Lookup*>(lookup);
         block_->~Block();
         std::free(block_);
     }
@@ -94,21 +123,70 @@ std::string_view Doc::as_string(std::string_view fallback) const {
 
 std::size_t Doc::size() const { return is_array() || is_object() ? node().container.count : 0; }
 
-Doc Doc::operator[](std::string_view key) const {
-    if (!is_object()) return {};
-    std::uint32_t const last = node().container.next;
-    for (std::uint32_t child = index_ + 1; child < last; child = next(child)) {
-        Node const& each = block_->nodes()[child];
-        if (each.key_length == key.size() && text(each.key_offset, each.key_length) == key) return share(child);
+Doc::Lookup const* Doc::lookup() const {
+    std::uintptr_t state = block_->lookup.load(std::memory_order_acquire);
+    if (state > kLookups) return reinterpret_cast<Lookup const*>(state);
+    if (state < kLookups) {
+        block_->lookup.compare_exchange_strong(state, state + 1, std::memory_order_relaxed);
+        return nullptr;
     }
-    return {};
+    auto made = std::make_unique<Lookup>();
+    for (std::uint32_t index = 0; index < block_->node_count; ++index) {
+        Node const& node = block_->nodes()[index];
+        bool const object = node.type == static_cast<unsigned>(Type::kObject);
+        if ((!object && node.type != static_cast<unsigned>(Type::kArray)) || node.container.count <= kFewChildren)
+            continue;
+        for (std::uint32_t child = index + 1; child < node.container.next; child = next(child)) {
+            Node const& each = block_->nodes()[child];
+            if (object) {
+                made->members.emplace(Lookup::Member{index, text(each.key_offset, each.key_length)}, child);
+            } else {
+                made->elements[index].push_back(child);
+            }
+        }
+    }
+    if (block_->lookup.compare_exchange_strong(state, reinterpret_cast<std::uintptr_t>(made.get()),
+                                               std::memory_order_acq_rel, std::memory_order_acquire))
+        return made.release();
+    return state > kLookups ? reinterpret_cast<Lookup const*>(state) : nullptr;
+}
+
+std::uint32_t Doc::member_at(std::uint32_t object, std::string_view key) const {
+    auto const& container = block_->nodes()[object].container;
+    if (container.count > kFewChildren) {
+        if (Lookup const* known = lookup()) {
+            auto const found = known->members.find(Lookup::Member{object, key});
+            return found == known->members.end() ? kNowhere : found->second;
+        }
+    }
+    for (std::uint32_t child = object + 1; child < container.next; child = next(child)) {
+        Node const& each = block_->nodes()[child];
+        if (each.key_length == key.size() && text(each.key_offset, each.key_length) == key) return child;
+    }
+    return kNowhere;
+}
+
+std::uint32_t Doc::element_at(std::uint32_t array, std::size_t place) const {
+    auto const& container = block_->nodes()[array].container;
+    if (place >= container.count) return kNowhere;
+    // Scalars alone stand side by side.
+    if (container.next - array - 1 == container.count) return array + 1 + static_cast<std::uint32_t>(place);
+    if (place > kFewChildren) {
+        if (Lookup const* known = lookup()) return known->elements.at(array)[place];
+    }
+    std::uint32_t child = array + 1;
+    while (place-- > 0) child = next(child);
+    return child;
+}
+
+Doc Doc::operator[](std::string_view key) const {
+    std::uint32_t const child = is_object() ? member_at(index_, key) : kNowhere;
+    return child == kNowhere ? Doc() : share(child);
 }
 
 Doc Doc::element(std::size_t index) const {
-    if (!is_array() || index >= node().container.count) return {};
-    std::uint32_t child = index_ + 1;
-    while (index-- > 0) child = next(child);
-    return share(child);
+    std::uint32_t const child = is_array() ? element_at(index_, index) : kNowhere;
+    return child == kNowhere ? Doc() : share(child);
 }
 
 Doc Doc::at(std::initializer_list<std::string_view> path) const {
@@ -194,9 +272,8 @@ bool Doc::equal(Doc const& left, std::uint32_t left_index, Doc const& right, std
         };
         std::uint32_t found = guess;
         if (found >= b.container.next || !matches(found)) {
-            found = right_index + 1;
-            while (found < b.container.next && !matches(found)) found = right.next(found);
-            if (found >= b.container.next) return false;
+            found = right.member_at(right_index, key);
+            if (found == kNowhere) return false;
         }
         if (!equal(left, child, right, found)) return false;
         guess = right.next(found);
@@ -414,7 +491,7 @@ Doc DocBuilder::finish() {
     void* memory = std::malloc(sizeof(Doc::Block) + node_bytes + state_->text.size());
     if (memory == nullptr) throw std::bad_alloc();
     auto* block = new (memory) Doc::Block{
-        {1}, static_cast<std::uint32_t>(state_->nodes.size()), static_cast<std::uint32_t>(state_->text.size())};
+        {1}, static_cast<std::uint32_t>(state_->nodes.size()), static_cast<std::uint32_t>(state_->text.size()), 0};
     std::memcpy(static_cast<void*>(block->nodes()), state_->nodes.data(), node_bytes);
     std::memcpy(const_cast<char*>(block->text()), state_->text.data(), state_->text.size());
     state_->nodes.clear();

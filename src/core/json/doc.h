@@ -89,7 +89,14 @@ private:
     std::uint64_t hash_at(std::uint32_t index) const;
     std::uint32_t next(std::uint32_t index) const;
     Value thaw_at(std::uint32_t index) const;
+    struct Lookup;
+    // The lookup of the block, once it pays.
+    Lookup const* lookup() const;
+    // The child with the key, or in the place; kNowhere when there is none.
+    std::uint32_t member_at(std::uint32_t object, std::string_view key) const;
+    std::uint32_t element_at(std::uint32_t array, std::size_t place) const;
 
+    static constexpr std::uint32_t kNowhere = 0xffffffff;
     Block* block_ = nullptr;
     std::uint32_t index_ = 0;
 };

@@ -2,6 +2,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "core/json/parse.h"
+#include "core/json/patch.h"
 #include "core/json/write.h"
 
 namespace aviary::json {
@@ -66,6 +67,55 @@ TEST(Parse, KeepsIntegersAndDoublesApart) {
     EXPECT_FALSE(doc[1].is_int());
     EXPECT_EQ(doc[2].as_int(), -1);
     EXPECT_FALSE(doc[3].is_int());
+}
+
+// Every kind of access on containers that are large enough for an index, against plain loops.
+TEST(Large, FindsAddsAndErasesAsSmallOnes) {
+    Value value{Object()};
+    for (int turn = 0; turn < 500; ++turn) value["k" + std::to_string(turn)] = turn;
+    for (int turn = 0; turn < 500; turn += 3) EXPECT_TRUE(value.erase("k" + std::to_string(turn)));
+    for (int turn = 500; turn < 600; ++turn) value["k" + std::to_string(turn)] = turn;
+    Value copy = value;
+    Value const moved = std::move(value);
+    for (Value const* each : {&std::as_const(copy), &moved}) {
+        for (int turn = 0; turn < 600; ++turn) {
+            Value const* found = each->find("k" + std::to_string(turn));
+            ASSERT_EQ(found != nullptr, turn >= 500 || turn % 3 != 0) << turn;
+            if (found != nullptr) EXPECT_EQ(found->as_int(), turn);
+        }
+        EXPECT_FALSE(each->contains("k"));
+    }
+    value = copy;
+    copy["k1"] = "changed";
+    EXPECT_EQ(value["k1"].as_int(), 1);
+    EXPECT_EQ(moved, value);
+
+    Value list{Array()};
+    for (int turn = 0; turn < 200; ++turn) list.push_back(turn % 2 == 0 ? Value(turn) : moved);
+    Doc const doc = Doc::freeze(list);
+    for (int turn = 0; turn < 200; ++turn) {
+        EXPECT_EQ(doc[turn].is_int(), turn % 2 == 0);
+        EXPECT_EQ(doc[turn]["k" + std::to_string(turn)].exists(), turn % 2 == 1 && turn % 3 != 0);
+    }
+    EXPECT_FALSE(doc[200].exists());
+    EXPECT_EQ(doc[199], Doc::freeze(moved));
+}
+
+// Each of these took minutes when finding a member meant looking at all.
+TEST(Large, TakesTimeLinearToTheObject) {
+    constexpr int kMany = 200'000;
+    Value forward{Object()};
+    Value backward{Object()};
+    Value removal{Object()};
+    for (int turn = 0; turn < kMany; ++turn) {
+        forward["k" + std::to_string(turn)] = turn;
+        backward["k" + std::to_string(kMany - 1 - turn)] = kMany - 1 - turn;
+        removal["k" + std::to_string(turn)] = nullptr;
+    }
+    EXPECT_EQ(forward, backward);
+    EXPECT_EQ(Doc::freeze(forward), Doc::freeze(backward));
+    apply_merge_patch(backward, removal);
+    EXPECT_EQ(backward.size(), 0U);
 }
 
 rc::Gen<Value> value_gen(int depth) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "core/base/strings.h"
 #include "core/json/write.h"
@@ -21,6 +22,13 @@ struct Place {
     Value* parent = nullptr;
     std::string token;
 };
+
+// What the operations so far have done beside looking.
+struct Effort {
+    std::size_t touched = 0;   // values copied or moved to another place
+    std::size_t shifted = 0;   // neighbours that made way
+};
+constexpr std::size_t kMaxShifted = 100'000'000;
 
 struct Extent {
     std::size_t values = 0;   // and each 64 bytes of text
@@ -59,7 +67,7 @@ Result<Place> locate(Value& document, std::vector<std::string> const& pointer) {
     return Place{parent, pointer.empty() ? "" : pointer.back()};
 }
 
-Status add(Value& document, std::vector<std::string> const& pointer, Value value) {
+Status add(Value& document, std::vector<std::string> const& pointer, Value value, Effort& effort) {
     if (pointer.empty()) {
         document = std::move(value);
         return {};
@@ -79,16 +87,18 @@ Status add(Value& document, std::vector<std::string> const& pointer, Value value
     auto const index = parse_int(place.token);
     if (!index || *index < 0 || static_cast<std::size_t>(*index) > array.size())
         return fail(ErrorCode::kInvalid, "the index is out of range");
+    effort.shifted += array.size() - static_cast<std::size_t>(*index);
     array.insert(array.begin() + *index, std::move(value));
     return {};
 }
 
-Result<Value> take(Value& document, std::vector<std::string> const& pointer) {
+Result<Value> take(Value& document, std::vector<std::string> const& pointer, Effort& effort) {
     if (pointer.empty()) return std::exchange(document, Value());
     Place const place = TRY(locate(document, pointer));
     Value* found = child(*place.parent, place.token);
     if (found == nullptr) return fail(ErrorCode::kInvalid, "the path does not exist");
     Value taken = std::move(*found);
+    effort.shifted += place.parent->size();
     if (place.parent->is_object()) {
         place.parent->erase(place.token);
     } else {
@@ -98,13 +108,13 @@ Result<Value> take(Value& document, std::vector<std::string> const& pointer) {
     return taken;
 }
 
-Status check_extent(Value const& value, std::vector<std::string> const& path, std::size_t* touched) {
+Status check_extent(Value const& value, std::vector<std::string> const& path, Effort* effort) {
     Extent const extent = measure(value);
     if (path.size() + extent.depth > kMaxDepth)
         return fail(ErrorCode::kInvalid, fmt::format("the result would be nested deeper than {} levels", kMaxDepth));
-    if (touched == nullptr) return {};
-    *touched += extent.values;
-    if (*touched <= kMaxTouched) return {};
+    if (effort == nullptr) return {};
+    effort->touched += extent.values;
+    if (effort->touched <= kMaxTouched) return {};
     return fail(ErrorCode::kTooLarge,
                 fmt::format("the patch copies and moves more than {} values in all", kMaxTouched));
 }
@@ -114,34 +124,34 @@ bool starts_with(std::vector<std::string> const& path, std::vector<std::string> 
 }
 
 Status relocate(Value& document, std::string_view op, Value const& operation, std::vector<std::string> const& path,
-                std::size_t& touched) {
+                Effort& effort) {
     if (!operation["from"].is_string()) return fail(ErrorCode::kInvalid, "\"from\" is missing");
     auto const from = TRY(parse_pointer(operation["from"].as_string()));
     Value const* source = resolve(document, from);
     if (source == nullptr) return fail(ErrorCode::kInvalid, "\"from\" does not exist");
-    TRY(check_extent(*source, path, &touched));
-    if (op == "copy") return add(document, path, Value(*source));
+    TRY(check_extent(*source, path, &effort));
+    if (op == "copy") return add(document, path, Value(*source), effort);
     if (path == from) return {};
     if (starts_with(path, from)) return fail(ErrorCode::kInvalid, "a value cannot be moved into itself");
-    return add(document, path, TRY(take(document, from)));
+    return add(document, path, TRY(take(document, from, effort)), effort);
 }
 
-Status apply_operation(Value& document, Value const& operation, std::size_t& touched) {
+Status apply_operation(Value& document, Value const& operation, Effort& effort) {
     std::string_view const op = operation["op"].as_string();
     if (!operation["path"].is_string()) return fail(ErrorCode::kInvalid, "\"path\" is missing");
     auto const path = TRY(parse_pointer(operation["path"].as_string()));
     if (op == "remove") {
-        TRY(take(document, path));
+        TRY(take(document, path, effort));
         return {};
     }
-    if (op == "move" || op == "copy") return relocate(document, op, operation, path, touched);
+    if (op == "move" || op == "copy") return relocate(document, op, operation, path, effort);
     Value const* value = operation.find("value");
     if (value == nullptr && (op == "add" || op == "replace" || op == "test"))
         return fail(ErrorCode::kInvalid, "\"value\" is missing");
     if (op == "add" || op == "replace") TRY(check_extent(*value, path, nullptr));
-    if (op == "add") return add(document, path, *value);
+    if (op == "add") return add(document, path, *value, effort);
     if (op == "replace") {
-        if (path.empty()) return add(document, path, *value);
+        if (path.empty()) return add(document, path, *value, effort);
         Place const place = TRY(locate(document, path));
         Value* found = child(*place.parent, place.token);
         if (found == nullptr) return fail(ErrorCode::kInvalid, "the path does not exist");
@@ -211,9 +221,11 @@ Status apply_json_patch(Value& document, Value const& operations) {
                                                       kMaxOperations, operations.size()));
     }
     Value patched = document;
-    std::size_t touched = 0;
+    Effort effort;
     for (std::size_t index = 0; index < operations.size(); ++index) {
-        Status const applied = apply_operation(patched, operations[index], touched);
+        if (effort.shifted > kMaxShifted)
+            return fail(ErrorCode::kTooLarge, "the patch adds to and removes from large lists and objects too often");
+        Status const applied = apply_operation(patched, operations[index], effort);
         if (!applied) {
             return std::unexpected(
                 applied.error().context(fmt::format("operation {} ({} {})", index, operations[index]["op"].as_string(),
@@ -229,14 +241,21 @@ void apply_merge_patch(Value& document, Value const& patch) {
         document = patch;
         return;
     }
-    document.make_object();
+    Object& members = document.make_object();
+    std::set<std::string_view> gone;
     for (auto const& [key, value] : patch.object()) {
         if (value.is_null()) {
-            document.erase(key);
+            if (members.contains(key)) gone.insert(key);
         } else {
-            apply_merge_patch(document[key], value);
+            apply_merge_patch(members[key], value);
         }
     }
+    if (gone.empty()) return;
+    Object kept;   // at once: each removal moves all that follows
+    for (auto& [key, value] : members) {
+        if (!gone.contains(key)) kept.append(std::move(key), std::move(value));
+    }
+    members = std::move(kept);
 }
 
 Value create_merge_patch(Value const& from, Value const& to) {

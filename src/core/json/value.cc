@@ -1,7 +1,11 @@
 #include "core/json/value.h"
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <memory>
 
 namespace aviary::json {
 
@@ -10,6 +14,9 @@ namespace {
 Value const kNull;
 Array const kNoElements;
 Object const kNoMembers;
+
+constexpr std::size_t kFewMembers = 32;
+constexpr std::uintptr_t kLookups = 8;   // no object lies at so low an address
 
 }   // namespace
 
@@ -30,25 +37,83 @@ Object::Object(std::initializer_list<std::pair<std::string_view, Value>> members
     for (auto const& [key, value] : members) (*this)[key] = value;
 }
 
-Value* Object::find(std::string_view key) {
-    for (Member& member : members_) {
-        if (member.key == key) return &member.value;
+struct Object::Index {
+    // Keys are hashed, not viewed: short ones move with their member.
+    boost::unordered_flat_map<std::size_t, std::uint32_t> first;   // by hash, the position of one member
+    std::vector<std::uint32_t> others;                             // whose hash another member has
+    void add(std::string_view key, std::size_t position) {
+        if (!first.emplace(hash(key), static_cast<std::uint32_t>(position)).second)
+            others.push_back(static_cast<std::uint32_t>(position));
     }
-    return nullptr;
+    static std::size_t hash(std::string_view key) { return std::hash<std::string_view>()(key); }
+};
+
+// Null while looking through all members is cheaper.
+Object::Index const* Object::index() const {
+    if (members_.size() <= kFewMembers) return nullptr;
+    std::uintptr_t state = index_.load(std::memory_order_acquire);
+    if (state > kLookups) return reinterpret_cast<Index const*>(state);
+    if (state < kLookups) {
+        index_.compare_exchange_strong(state, state + 1, std::memory_order_relaxed);
+        return nullptr;
+    }
+    auto made = std::make_unique<Index>();
+    made->first.reserve(members_.size());
+    for (std::size_t position = 0; position < members_.size(); ++position) made->add(members_[position].key, position);
+    if (index_.compare_exchange_strong(state, reinterpret_cast<std::uintptr_t>(made.get()), std::memory_order_acq_rel,
+                                       std::memory_order_acquire))
+        return made.release();
+    return state > kLookups ? reinterpret_cast<Index const*>(state) : nullptr;
+}
+
+void Object::forget_index() {
+    std::uintptr_t const state = index_.exchange(0, std::memory_order_acq_rel);
+    if (state > kLookups) delete reinterpret_cast<Index*>(state);
+}
+
+// Past the last member when there is none.
+std::size_t Object::position(std::string_view key) const {
+    Index const* known = index();
+    if (known == nullptr) {
+        std::size_t at = 0;
+        while (at < members_.size() && members_[at].key != key) ++at;
+        return at;
+    }
+    auto const found = known->first.find(Index::hash(key));
+    if (found == known->first.end()) return members_.size();
+    if (members_[found->second].key == key) return found->second;
+    for (std::uint32_t other : known->others) {
+        if (members_[other].key == key) return other;
+    }
+    return members_.size();
+}
+
+Value* Object::find(std::string_view key) {
+    std::size_t const at = position(key);
+    return at < members_.size() ? &members_[at].value : nullptr;
 }
 
 Value const* Object::find(std::string_view key) const { return const_cast<Object*>(this)->find(key); }
 
 Value& Object::operator[](std::string_view key) {
     if (Value* found = find(key)) return *found;
-    return members_.emplace_back(std::string(key), Value()).value;
+    append(std::string(key), Value());
+    return members_.back().value;
 }
 
 bool Object::erase(std::string_view key) {
-    return std::erase_if(members_, [key](Member const& member) { return member.key == key; }) > 0;
+    std::size_t const at = position(key);
+    if (at == members_.size()) return false;
+    drop_index();
+    members_.erase(members_.begin() + static_cast<std::ptrdiff_t>(at));
+    return true;
 }
 
-void Object::append(std::string key, Value value) { members_.emplace_back(std::move(key), std::move(value)); }
+void Object::append(std::string key, Value value) {
+    std::uintptr_t const state = index_.load(std::memory_order_relaxed);
+    if (state > kLookups) reinterpret_cast<Index*>(state)->add(key, members_.size());
+    members_.emplace_back(std::move(key), std::move(value));
+}
 
 bool Value::as_bool(bool fallback) const {
     bool const* value = std::get_if<bool>(&data_);

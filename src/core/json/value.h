@@ -2,6 +2,7 @@
 // apart. A plain value; copying is deep. For caches and the wire see doc.h.
 #pragma once
 
+#include <atomic>
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
@@ -21,7 +22,8 @@ std::string_view to_string(Type type);
 
 using Array = std::vector<Value>;
 
-// Members in insertion order; keys are unique. `for (auto const& [key, value] : object)`.
+// Members in insertion order; keys are unique. Many members are found as fast as
+// few: an index is kept once it pays. `for (auto const& [key, value] : object)`.
 class Object {
 public:
     struct Member;
@@ -52,7 +54,17 @@ public:
     void append(std::string key, Value value);
 
 private:
+    struct Index;
+    Index const* index() const;
+    std::size_t position(std::string_view key) const;
+    void drop_index() {
+        if (index_.load(std::memory_order_relaxed) != 0) forget_index();
+    }
+    void forget_index();
+
     std::vector<Member> members_;
+    // Reading may build the index, from several threads at once: below kLookups it counts lookups, above it points.
+    mutable std::atomic<std::uintptr_t> index_ = 0;
 };
 
 class Value {
@@ -126,17 +138,32 @@ struct Object::Member {
 
 // Out of the class: members are complete only here.
 inline Object::Object() noexcept = default;
-inline Object::Object(Object const& other) = default;
-inline Object::Object(Object&& other) noexcept = default;
-inline Object& Object::operator=(Object const& other) = default;
-inline Object& Object::operator=(Object&& other) noexcept = default;
-inline Object::~Object() = default;
+inline Object::Object(Object const& other) : members_(other.members_) {}
+inline Object::Object(Object&& other) noexcept
+    : members_(std::move(other.members_)), index_(other.index_.exchange(0, std::memory_order_relaxed)) {}
+inline Object& Object::operator=(Object const& other) {
+    if (this != &other) *this = Object(other);
+    return *this;
+}
+inline Object& Object::operator=(Object&& other) noexcept {
+    drop_index();
+    members_ = std::move(other.members_);
+    index_.store(other.index_.exchange(0, std::memory_order_relaxed), std::memory_order_relaxed);
+    return *this;
+}
+inline Object::~Object() { drop_index(); }
 inline bool Object::empty() const { return members_.empty(); }
 inline std::size_t Object::size() const { return members_.size(); }
-inline std::vector<Object::Member>::iterator Object::begin() { return members_.begin(); }
+inline std::vector<Object::Member>::iterator Object::begin() {
+    drop_index();   // whoever holds it may put members in another order
+    return members_.begin();
+}
 inline std::vector<Object::Member>::iterator Object::end() { return members_.end(); }
 inline std::vector<Object::Member>::const_iterator Object::begin() const { return members_.begin(); }
 inline std::vector<Object::Member>::const_iterator Object::end() const { return members_.end(); }
-inline void Object::clear() { members_.clear(); }
+inline void Object::clear() {
+    drop_index();
+    members_.clear();
+}
 
 }   // namespace aviary::json
