@@ -37,19 +37,6 @@ meta::GroupVersionKind workload_kind(Doc const& rollout) {
     return {std::move(group), std::move(version), reference["kind"].string()};
 }
 
-class FunctionReconciler final : public control::Reconciler {
-public:
-    FunctionReconciler(std::function<Plan(Key const&, Time)> decide,
-                       std::function<client::Client const&(Key const&)> client)
-        : decide_(std::move(decide)), client_(std::move(client)) {}
-    Plan decide(Key const& key, Time now) override { return decide_(key, now); }
-    client::Client const& client_for(Key const& key) override { return client_(key); }
-
-private:
-    std::function<Plan(Key const&, Time)> decide_;
-    std::function<client::Client const&(Key const&)> client_;
-};
-
 }   // namespace
 
 struct Decider::Impl {
@@ -290,7 +277,7 @@ struct Decider::Impl {
         options.name = "decision";
         options.concurrency = 64;
         carry = std::make_unique<control::Controller>(
-            options, std::make_unique<FunctionReconciler>(
+            options, std::make_unique<control::FunctionReconciler>(
                          [this](Key const& key, Time now) { return decide_member(key, now); },
                          [this](Key const& key) -> client::Client const& {
                              clusters::Member const* const member = propagator.members().find(key.part);
@@ -298,9 +285,9 @@ struct Decider::Impl {
                          }));
         options.name = "decision-record";
         record = std::make_unique<control::Controller>(
-            options,
-            std::make_unique<FunctionReconciler>([this](Key const& key, Time now) { return decide_hub(key, now); },
-                                                 [this](Key const&) -> client::Client const& { return hub; }));
+            options, std::make_unique<control::FunctionReconciler>(
+                         [this](Key const& key, Time now) { return decide_hub(key, now); },
+                         [this](Key const&) -> client::Client const& { return hub; }));
         record->watch(decisions, [](Doc const& object) { return std::vector<Key>{{"", meta::key_of(object)}}; });
         decisions.on_change([this](client::Change const& change) { enqueue_all(change.object()); });
         for (bool const scope : {false, true}) {

@@ -199,20 +199,13 @@ struct Placer::Impl {
         return plan;
     }
 
-    class PlacementReconciler final : public control::Reconciler {
-    public:
-        explicit PlacementReconciler(Impl& impl) : impl_(impl) {}
-        Plan decide(Key const& key, Time) override { return impl_.decide(key); }
-        client::Client const& client_for(Key const&) override { return impl_.hub; }
-
-    private:
-        Impl& impl_;
-    };
-
     void build() {
         control::ControllerOptions options;
         options.name = "placement";
-        controller = std::make_unique<control::Controller>(options, std::make_unique<PlacementReconciler>(*this));
+        controller = std::make_unique<control::Controller>(
+            options,
+            std::make_unique<control::FunctionReconciler>([this](Key const& key, Time) { return decide(key); },
+                                                          [this](Key const&) -> client::Client const& { return hub; }));
         for (auto const& informer : policies) {
             controller->watch(*informer, [](Doc const&) { return std::vector<Key>(); });
             informer->on_change([this](client::Change const& change) {

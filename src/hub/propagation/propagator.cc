@@ -31,19 +31,6 @@ meta::GroupVersionKind kind_of(apis::BoundResource const& resource) {
     return {std::move(group), std::move(version), resource.kind};
 }
 
-class FunctionReconciler final : public control::Reconciler {
-public:
-    FunctionReconciler(std::function<Plan(Key const&, Time)> decide,
-                       std::function<client::Client const&(Key const&)> client)
-        : decide_(std::move(decide)), client_(std::move(client)) {}
-    Plan decide(Key const& key, Time now) override { return decide_(key, now); }
-    client::Client const& client_for(Key const& key) override { return client_(key); }
-
-private:
-    std::function<Plan(Key const&, Time)> decide_;
-    std::function<client::Client const&(Key const&)> client_;
-};
-
 }   // namespace
 
 struct Propagator::Impl {
@@ -463,17 +450,17 @@ struct Propagator::Impl {
         options.name = "propagation";
         options.concurrency = 64;
         propagate = std::make_unique<control::Controller>(
-            options, std::make_unique<FunctionReconciler>(
+            options, std::make_unique<control::FunctionReconciler>(
                          [this](Key const& key, Time now) { return decide_member(key, now); },
                          [this](Key const& key) -> client::Client const& { return members.find(key.part)->client(); }));
         auto const on_hub = [this](Key const&) -> client::Client const& { return hub; };
         options.name = "status";
         status = std::make_unique<control::Controller>(
-            options, std::make_unique<FunctionReconciler>(
+            options, std::make_unique<control::FunctionReconciler>(
                          [this](Key const& key, Time now) { return decide_status(key, now); }, on_hub));
         options.name = "revisions";
         keep = std::make_unique<control::Controller>(
-            options, std::make_unique<FunctionReconciler>(
+            options, std::make_unique<control::FunctionReconciler>(
                          [this](Key const& key, Time) { return decide_revisions(key); }, on_hub));
 
         for (bool const scope : {false, true}) {

@@ -34,6 +34,20 @@ public:
     virtual client::Client const& client_for(Key const& key) = 0;
 };
 
+// A Reconciler of two functions, for controllers that are methods of something larger.
+class FunctionReconciler final : public Reconciler {
+public:
+    using Decide = std::function<Plan(Key const&, Time)>;
+    using ClientFor = std::function<client::Client const&(Key const&)>;
+    FunctionReconciler(Decide decide, ClientFor client) : decide_(std::move(decide)), client_(std::move(client)) {}
+    Plan decide(Key const& key, Time now) override { return decide_(key, now); }
+    client::Client const& client_for(Key const& key) override { return client_(key); }
+
+private:
+    Decide decide_;
+    ClientFor client_;
+};
+
 struct ControllerOptions {
     std::string name;
     int concurrency = 16;                                    // keys worked on at once; one key never twice
