@@ -97,9 +97,7 @@ struct Decider::Impl {
 
     // The hash of the template that the hub's workload has now.
     std::string hub_template(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload) const {
-        Value source = propagator.sources().get(kind, workload).at({"spec", "template"}).thaw();
-        if (Value* metadata = source.find("metadata")) metadata->erase("creationTimestamp");
-        return propagation::template_hash(source);
+        return propagation::template_hash(propagation::pod_template(propagator.sources().get(kind, workload)));
     }
 
     std::optional<apis::BoundCluster> bound(meta::ObjectKey const& binding, std::string const& cluster) const {
@@ -326,8 +324,7 @@ Task<void> Decider::run(Context ctx) {
 }
 
 std::string release_digest(Doc const& workload, Doc const& rollout) {
-    Value pod_template = workload.at({"spec", "template"}).thaw();
-    if (Value* metadata = pod_template.find("metadata")) metadata->erase("creationTimestamp");
+    Value const pod_template = propagation::pod_template(workload);
     Value strategy = rollout.at({"spec", "strategy"}).thaw();
     strategy.erase("paused");
     return "sha256:" + crypto::sha256_hex(json::write_canonical(pod_template) + "\n" + json::write_canonical(strategy));

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/base/strings.h"
 #include "hub/propagation/names.h"
 #include "kube/meta/object.h"
@@ -32,15 +34,21 @@ Doc progressing_condition(Doc const& rollout) {
 }
 
 // "<until>;<who>;<why>": an emergency edit in a member is left alone until then.
-bool held(Doc const& live, Time now, std::string& why) {
-    std::string const text(meta::annotation(live, kHold));
-    if (text.empty()) return false;
-    std::size_t const end = text.find(';');
-    auto const until = parse_rfc3339(std::string_view(text).substr(0, end));
-    if (!until || *until <= now) return false;
-    why = text;
-    return true;
+std::optional<Time> held_until(Doc const& object, Time now) {
+    std::string const text = meta::annotation(object, kHold);
+    auto const until = parse_rfc3339(std::string_view(text).substr(0, text.find(';')));
+    return until && *until > now ? until : std::nullopt;
 }
+
+constexpr std::size_t kPutRightAtMost = 5;   // drift of one object, within
+constexpr Duration kPutRightWithin = std::chrono::minutes(1);
+
+// What a member is to have as its pod template.
+struct Wanted {
+    std::optional<Value> pod_template;   // instead of the hub's own
+    std::string hash;
+    bool missing = false;   // the hub does not keep it
+};
 
 struct Deciding {
     Observed const& seen;
@@ -55,6 +63,15 @@ struct Deciding {
     }
 
     bool ours() const { return seen.live.exists() && label(seen.live, kHubLabel) == seen.hub_id; }
+    bool guarded() const { return seen.hub_rollout.exists() && meta::annotation(seen.source, kUnguarded) != "allow"; }
+    std::string stable() const { return label(seen.live, kStableLabel); }
+    // The hub has frozen it, and no release has taken it over.
+    bool attempted() const {
+        return frozen(seen.live) && !releasing(seen.live) && !rollout_progressing(seen.member_rollout);
+    }
+    bool without_pods() const {
+        return seen.live.at({"spec", "replicas"}).as_int(1) == 0 && seen.live.at({"status", "replicas"}).as_int() == 0;
+    }
 
     Write write(Write::Verb verb, Value body, std::string why) const {
         Write result;
@@ -67,19 +84,16 @@ struct Deciding {
         return result;
     }
 
+    // ---- away ----
+
     Decision remove() {
         if (!ours()) return answer(State::kRemoved);
         if (meta::is_deleting(seen.live)) return answer(State::kRemoving);
         bool const rollout = seen.live["kind"].as_string() == "Rollout";
-        if (rollout && rollout_progressing(seen.live) && seen.on_delete != "Release") {
-            // Upstream, taking the Rollout away lets the new version through.
-            return answer(
-                State::kRefused, "ReleaseInProgress",
-                fmt::format(
-                    "the Rollout is releasing here, and without it the new version would go through: annotate it with "
-                    "{}=Rollback, Release or Hold",
-                    kOnDelete));
-        }
+        if (rollout && release_here() && seen.on_delete != "Release") return answer_release_in_progress();
+        // It goes on without the hub, so not under its freeze; but a template that nothing held stays there with it.
+        bool const only_frozen = attempted() && stable() == label(seen.live, kTemplateLabel);
+        if (seen.preserve_on_deletion && only_frozen) return lift_freeze(State::kRemoving, {}, {});
         if (seen.preserve_on_deletion) {
             Value labels{json::Object()};
             for (std::string_view key : {kHubLabel, kRenderLabel, kGenerationLabel, kTemplateLabel, kStableLabel}) {
@@ -92,48 +106,162 @@ struct Deciding {
         }
         Write deletion = write(Write::Verb::kDelete, {}, "no longer placed here");
         deletion.delete_options.uid = meta::uid(seen.live);
+        // The very Rollout that was seen at rest: a release that has begun since refuses.
+        if (rollout && seen.on_delete != "Release")
+            deletion.delete_options.resource_version = meta::resource_version(seen.live);
         deletion.delete_options.propagation_policy = "Background";
         deletion.ignore_not_found = true;
         out.plan.writes.push_back(std::move(deletion));
         return answer(State::kRemoving);
     }
 
-    RenderInput input() const {
+    // Of a Rollout: a new version is held back here, by a release or by the hub's freeze.
+    bool release_here() const {
+        return rollout_progressing(seen.live) || releasing(seen.selected) || frozen(seen.selected);
+    }
+
+    // Upstream, taking the Rollout away, or disabling it, lets the new version through.
+    Decision answer_release_in_progress() {
+        return answer(
+            State::kRefused, "ReleaseInProgress",
+            fmt::format(
+                "the Rollout is releasing here, and without it the new version would go through: finish or abort "
+                "the release, or annotate the Rollout with {}=Release",
+                kOnDelete));
+    }
+
+    // ---- rendering and applying ----
+
+    RenderInput input(std::optional<Value> pod_template = {}) const {
         RenderInput result;
         result.source = seen.source;
         result.assignment = seen.assignment;
         result.hub_id = seen.hub_id;
         result.live = seen.live;
-        result.releasing = releasing(seen.live) || frozen_by_us();
+        result.releasing = releasing(seen.live) || frozen(seen.live) ||
+                           (seen.hub_rollout.exists() && rollout_progressing(seen.member_rollout));
         result.replicas_belong_to_member = seen.replicas_belong_to_member;
+        result.pod_template = std::move(pod_template);
         return result;
     }
 
-    bool frozen_by_us() const {
-        if (!seen.live.at({"spec", "paused"}).as_bool()) return false;
-        for (std::string const& owner : owners(seen.live, {"spec", "paused"})) {
-            if (owner == kFreezeManager) return true;
+    Value rendered(std::optional<Value> pod_template, std::string const& stable) const {
+        Value result = render(input(std::move(pod_template)));
+        if (!stable.empty()) result.set({"metadata", "labels", kStableLabel}, stable);
+        return result;
+    }
+
+    // What was observed is the precondition of everything that could let a template through.
+    void apply(Value object, std::string why) {
+        if (guarded() && seen.live.exists())
+            object.set({"metadata", "resourceVersion"}, meta::resource_version(seen.live));
+        Write applying = write(Write::Verb::kApply, std::move(object), std::move(why));
+        applying.force = seen.live.exists() || seen.overwrite;
+        out.plan.writes.push_back(std::move(applying));
+    }
+
+    // Says this and nothing else as the manager of the freeze.
+    void apply_freeze(std::string const& live_hash, bool freeze) {
+        Doc const& from = seen.source.exists() ? seen.source : seen.live;
+        Value object{json::Object{{"apiVersion", from["apiVersion"].string()}, {"kind", from["kind"].string()}}};
+        object.set({"metadata", "name"}, seen.key.name);
+        if (!seen.key.ns.empty()) object.set({"metadata", "namespace"}, seen.key.ns);
+        object.set({"metadata", "resourceVersion"}, meta::resource_version(seen.live));
+        if (freeze) {
+            // The label tells a freeze before the new template from one behind it: then the two labels differ.
+            object.set({"metadata", "labels", kStableLabel}, live_hash);
+            object.set({"spec", "paused"}, true);
         }
-        return false;
+        Write writing = write(Write::Verb::kApply, std::move(object), freeze ? "freeze" : "lift the freeze");
+        writing.field_manager = kFreezeManager;
+        writing.force = true;
+        out.plan.writes.push_back(std::move(writing));
     }
 
-    // The template wanted here: the hub's, unless this cluster is pinned to another while the hub still has the
-    // rejected one.
-    std::optional<Value> pinned() const {
-        if (seen.assignment.revision.empty()) return std::nullopt;
-        Value source = seen.source.at({"spec", "template"}).thaw();
-        if (Value* metadata = source.find("metadata")) metadata->erase("creationTimestamp");
-        if (template_hash(source) != seen.assignment.rejected) return std::nullopt;
-        return seen.revision(seen.assignment.revision);
+    std::optional<Decision> held() {
+        for (Doc const& object : {seen.live, seen.source}) {
+            auto const until = held_until(object, now);
+            if (!until) continue;
+            out.plan.requeue_at(*until, "fleet.aviary.dev/hold");
+            return answer(State::kHeld, "Held", meta::annotation(object, kHold));
+        }
+        return std::nullopt;
     }
 
-    std::optional<Value> template_by(std::string_view hash) const {
-        return hash.empty() ? std::optional<Value>() : seen.revision(hash);
+    // Applies when the member does not carry this render, or somebody has changed a field of it.
+    Decision settle(Value object, State state, std::string reason, std::string message) {
+        std::string const hash = seal(object, meta::resource_version(seen.source));
+        bool const current = ours() && label(seen.live, kRenderLabel) == hash;
+        std::optional<Lost> const lost = current ? first_lost(seen.live, kManager, object) : std::nullopt;
+        if (current && !lost) return answer(state, std::move(reason), std::move(message));
+        if (auto hold = held()) return std::move(*hold);
+        if (!current) {
+            apply(std::move(object), "changed on the hub");
+            return answer(state == State::kApplied ? State::kApplying : state, std::move(reason), std::move(message));
+        }
+        std::string const what = fmt::format("{} was changed by {}", lost->field.empty() ? "the object" : lost->field,
+                                             lost->owners.empty() ? "somebody" : join(lost->owners, ", "));
+        auto const lately =
+            std::ranges::count_if(seen.put_right, [this](Time when) { return when + kPutRightWithin > now; });
+        if (lately >= static_cast<std::ptrdiff_t>(kPutRightAtMost)) {
+            Time const again = seen.put_right.back() + kPutRightWithin;
+            out.plan.requeue_at(again, "drift is put right five times a minute at most");
+            return answer(State::kConflict, "Drift",
+                          fmt::format("{} again and again: tried again at {}", what, format_rfc3339(again)));
+        }
+        apply(std::move(object), "drift");
+        out.put_right = true;
+        if (state != State::kApplied) return answer(state, std::move(reason), std::move(message));
+        return answer(State::kApplying, "Drift", what);
+    }
+
+    // ---- workloads ----
+
+    // The hub's template, unless this cluster is pinned to another while the hub still has the rejected one, or begins
+    // without pods while others release.
+    Wanted choose(bool begins) const {
+        Wanted wanted;
+        std::string const hub = template_hash(pod_template(seen.source));
+        wanted.hash = hub;
+        if (!seen.assignment.revision.empty() && seen.assignment.rejected == hub) {
+            wanted.hash = seen.assignment.revision;
+        } else if (begins && guarded() && !seen.stable_elsewhere.empty()) {
+            wanted.hash = seen.stable_elsewhere;
+        }
+        if (wanted.hash == hub) return wanted;
+        wanted.pod_template = seen.revision(wanted.hash);
+        wanted.missing = !wanted.pod_template;
+        return wanted;
+    }
+
+    Decision create() {
+        if (!seen.source.at({"spec", "template"}).exists()) {
+            Value object = render(input());
+            seal(object, meta::resource_version(seen.source));
+            apply(std::move(object), "new here");
+            return answer(State::kApplying);
+        }
+        Wanted wanted = choose(true);
+        if (wanted.missing) return answer_missing(wanted.hash);
+        Value object = rendered(std::move(wanted.pod_template), {});
+        seal(object, meta::resource_version(seen.source));
+        apply(std::move(object), "new here");
+        return answer(State::kApplying);
+    }
+
+    Decision answer_missing(std::string const& hash) {
+        return answer(State::kGuarded, "RevisionMissing",
+                      fmt::format("the hub does not keep the template {} that this cluster should have", hash));
     }
 
     // Why a changed template must not go to this member now; empty when it may.
     std::string guard(std::string& message) const {
-        std::string const rollout = std::string(meta::name(seen.hub_rollout));
+        std::string const rollout = meta::name(seen.hub_rollout);
+        if (seen.source["kind"].as_string() != "Deployment") {
+            message = fmt::format("a changed template of a {} cannot be held back yet: annotate it with {}=allow",
+                                  seen.source["kind"].as_string(), kUnguarded);
+            return "KindNotSupported";
+        }
         if (!seen.rollout_placed) {
             message = fmt::format("Rollout {} selects this workload and is not placed in this cluster", rollout);
             return "RolloutNotPlaced";
@@ -147,8 +275,8 @@ struct Deciding {
             return "RolloutMissing";
         }
         Doc const status = seen.member_rollout["status"];
-        if (status["phase"].as_string().empty() ||
-            status["observedGeneration"].as_int() < meta::generation(seen.member_rollout)) {
+        std::string_view const phase = status["phase"].as_string();
+        if (phase.empty() || status["observedGeneration"].as_int() < meta::generation(seen.member_rollout)) {
             message = "no rollout controller in this cluster has observed the Rollout";
             return "ControllerAbsent";
         }
@@ -156,131 +284,114 @@ struct Deciding {
             message = fmt::format("Rollout {} in this cluster is not the hub's current one", rollout);
             return "RolloutMissing";
         }
-        if (seen.member_rollout.at({"spec", "disabled"}).as_bool() || status["phase"].as_string() == "Disabled") {
-            message = fmt::format("Rollout {} is disabled in this cluster", rollout);
-            return "RolloutDisabled";
-        }
-        if (status["phase"].as_string() == "Initial") {
-            message = fmt::format("Rollout {} has not found its workload in this cluster yet", rollout);
-            return "RolloutMissing";
-        }
         if (rollout_closing(seen.member_rollout)) {
             message = "the release before is still being closed in this cluster";
             return "ReleaseClosing";
         }
+        if (seen.member_rollout.at({"spec", "disabled"}).as_bool() || phase == "Disabled") {
+            message = fmt::format("Rollout {} is disabled in this cluster", rollout);
+            return "RolloutDisabled";
+        }
+        if (phase == "Initial") {
+            message = fmt::format("Rollout {} has not found its workload in this cluster yet", rollout);
+            return "RolloutMissing";
+        }
+        if (seen.not_before && now < *seen.not_before) {
+            message = fmt::format("{}; tried again at {}", kNotInForce, format_rfc3339(*seen.not_before));
+            return "WebhookNotInForce";
+        }
         return {};
     }
 
-    void freeze() {
-        Value patch{json::Object()};
-        patch.set({"metadata", "resourceVersion"}, meta::resource_version(seen.live));
-        patch.set({"spec", "paused"}, true);
-        Write freezing = write(Write::Verb::kMergePatch, std::move(patch), "freeze before a new template");
-        freezing.field_manager = kFreezeManager;
-        out.plan.writes.push_back(std::move(freezing));
-    }
-
-    void apply(Value rendered, std::string why) {
-        Write applying = write(Write::Verb::kApply, std::move(rendered), std::move(why));
-        applying.force = seen.live.exists() || seen.overwrite;
-        out.plan.writes.push_back(std::move(applying));
-    }
-
-    // Applies when the member does not carry this render, or somebody changed a field of it.
-    Decision settle(Value rendered, State state, std::string reason, std::string message) {
-        std::string const hash = seal(rendered, meta::resource_version(seen.source));
-        bool const current = label(seen.live, kRenderLabel) == hash;
-        if (current && owns_all(seen.live, kManager, rendered))
-            return answer(state, std::move(reason), std::move(message));
-        std::string why;
-        if (current && held(seen.live, now, why)) return answer(State::kHeld, "Held", why);
-        apply(std::move(rendered), current ? "drift" : "changed on the hub");
-        return answer(state == State::kApplied ? State::kApplying : state, std::move(reason), std::move(message));
-    }
-
-    Decision create() {
-        RenderInput rendering = input();
-        rendering.pod_template = pinned();
-        // A cluster that joins in the middle of a release starts with what the others come from.
-        if (!rendering.pod_template && !seen.stable_elsewhere.empty())
-            rendering.pod_template = template_by(seen.stable_elsewhere);
-        Value rendered = render(rendering);
-        seal(rendered, meta::resource_version(seen.source));
-        apply(std::move(rendered), "new here");
-        return answer(State::kApplying);
-    }
-
-    bool without_pods() const {
-        return seen.live.at({"spec", "replicas"}).as_int(1) == 0 && seen.live.at({"status", "replicas"}).as_int() == 0;
-    }
+    static constexpr std::string_view kNotInForce =
+        "no admission in this cluster froze the workload when its template changed";
 
     // The old template stays, everything else follows the hub.
     Decision keep_old(std::string const& live_hash, std::string reason, std::string message) {
-        RenderInput rendering = input();
-        rendering.pod_template = template_by(live_hash);
-        if (!rendering.pod_template) rendering.pod_template = seen.live.at({"spec", "template"}).thaw();
-        Value rendered = render(rendering);
-        rendered.set({"metadata", "labels", kTemplateLabel}, live_hash);
-        return settle(std::move(rendered), State::kGuarded, std::move(reason), std::move(message));
+        if (reason == "WebhookNotInForce") out.plan.requeue_at(*seen.not_before, "the webhook may be back");
+        std::optional<Value> kept = ours() ? seen.revision(live_hash) : std::nullopt;
+        if (!kept) return answer(State::kGuarded, std::move(reason), std::move(message));
+        Value object = rendered(std::move(kept), stable());
+        object.set({"metadata", "labels", kTemplateLabel}, live_hash);
+        return settle(std::move(object), State::kGuarded, std::move(reason), std::move(message));
     }
 
-    // The template went out and no webhook took it over: back to the old one, then un-freeze.
-    Decision take_back(std::string const& stable) {
-        RenderInput rendering = input();
-        rendering.pod_template = template_by(stable);
-        if (rendering.pod_template) {
-            Value rendered = render(rendering);
-            seal(rendered, meta::resource_version(seen.source));
-            apply(std::move(rendered), "nothing holds the new template back");
+    // The template went out and no admission took it over: back to the old one. The freeze is lifted when that is seen.
+    Decision take_back() {
+        std::optional<Value> kept = seen.revision(stable());
+        if (!kept) {
+            return answer(State::kGuarded, "WebhookNotInForce",
+                          fmt::format("{}, and the hub does not keep the template {} to go back to: it stays frozen",
+                                      kNotInForce, stable()));
         }
-        thaw_freeze();
-        return answer(State::kGuarded, "WebhookNotInForce",
-                      "no admission in this cluster froze the workload when its template changed");
+        Value object = rendered(std::move(kept), stable());
+        seal(object, meta::resource_version(seen.source));
+        apply(std::move(object), "nothing holds the new template back");
+        out.taken_back = true;
+        return answer(State::kGuarded, "WebhookNotInForce", std::string(kNotInForce));
     }
 
-    void thaw_freeze() {
-        Value patch{json::Object()};
-        patch.set({"spec", "paused"}, nullptr);
-        Write thawing = write(Write::Verb::kMergePatch, std::move(patch), "un-freeze");
-        thawing.field_manager = kFreezeManager;
-        out.plan.writes.push_back(std::move(thawing));
+    Decision lift_freeze(State state, std::string reason, std::string message) {
+        apply_freeze({}, false);
+        return answer(state, std::move(reason), std::move(message));
+    }
+
+    Decision send(Wanted wanted, std::string const& stable) {
+        Value object = rendered(std::move(wanted.pod_template), stable);
+        seal(object, meta::resource_version(seen.source));
+        apply(std::move(object), "a new template");
+        return answer(State::kApplying);
+    }
+
+    // Which template the member has: its label says; an object that the hub is to take over has none.
+    std::string live_hash(Wanted const& wanted) const {
+        std::string const known = label(seen.live, kTemplateLabel);
+        if (ours() && !known.empty()) return known;
+        Value const there = pod_template(seen.live);
+        bool const same = says(there, wanted.pod_template ? *wanted.pod_template : pod_template(seen.source));
+        return same ? wanted.hash : template_hash(there);
     }
 
     Decision workload() {
-        RenderInput rendering = input();
-        rendering.pod_template = pinned();
-        Value rendered = render(rendering);
-        std::string const wanted = rendered.at({"metadata", "labels", kTemplateLabel}).string();
-        std::string const live_hash = label(seen.live, kTemplateLabel);
-        bool const guarded = seen.hub_rollout.exists() && meta::annotation(seen.source, kUnguarded) != "allow";
-        std::string const stable = label(seen.live, kStableLabel);
-
-        if (guarded && wanted != live_hash && !live_hash.empty() && !without_pods()) {
-            std::string message;
-            std::string reason = guard(message);
-            bool const in_release = releasing(seen.live);
-            if (!reason.empty() &&
-                !(in_release && reason != "RolloutNotPlaced" && reason != "ReleaseClosing" && wanted == stable)) {
-                return keep_old(live_hash, std::move(reason), std::move(message));
-            }
-            if (!in_release && !seen.live.at({"spec", "paused"}).as_bool()) freeze();
-            rendering.releasing = true;
-            rendered = render(rendering);
-            // Where this release comes from: a new version in the middle still comes from the same.
-            rendered.set({"metadata", "labels", kStableLabel}, in_release && !stable.empty() ? stable : live_hash);
-            seal(rendered, meta::resource_version(seen.source));
-            apply(std::move(rendered), "a new template");
-            return answer(State::kApplying);
+        Wanted wanted = choose(without_pods());
+        std::string const has = live_hash(wanted);
+        if (!guarded()) {
+            if (attempted()) return lift_freeze(State::kApplying, {}, {});
+            if (wanted.missing) return answer_missing(wanted.hash);
+            bool const changes = seen.hub_rollout.exists() && wanted.hash != has;
+            return settle(rendered(std::move(wanted.pod_template), changes ? has : stable()), State::kApplied, {}, {});
         }
-        if (guarded && frozen_by_us() && !releasing(seen.live) && wanted == live_hash &&
-            !rollout_progressing(seen.member_rollout)) {
-            if (!stable.empty() && stable != live_hash) return take_back(stable);
-            thaw_freeze();
-            return answer(State::kApplying);
+        // A new template is there, nothing holds it but the hub's own freeze.
+        if (attempted() && !stable().empty() && stable() != has) return take_back();
+        if (wanted.hash == has && !wanted.missing) {
+            if (attempted()) return lift_freeze(State::kApplying, {}, {});
+            return settle(rendered(std::move(wanted.pod_template), stable()), State::kApplied, {}, {});
         }
-        if (!stable.empty()) rendered.set({"metadata", "labels", kStableLabel}, stable);
-        return settle(std::move(rendered), State::kApplied, {}, {});
+        std::string message;
+        std::string reason = wanted.missing ? "RevisionMissing" : without_pods() ? std::string() : guard(message);
+        if (wanted.missing) message = answer_missing(wanted.hash).message;
+        bool const in_release = releasing(seen.live);
+        bool const goes_back = in_release && wanted.hash == stable() && !wanted.missing;
+        bool const refused =
+            !reason.empty() && !(goes_back && reason != "RolloutNotPlaced" && reason != "ReleaseClosing");
+        if (refused) {
+            if (attempted()) return lift_freeze(State::kGuarded, std::move(reason), std::move(message));
+            return keep_old(has, std::move(reason), std::move(message));
+        }
+        if (auto hold = held(); hold && !goes_back) {
+            if (!attempted()) return std::move(*hold);
+            return lift_freeze(State::kHeld, std::move(hold->reason), std::move(hold->message));
+        }
+        out = {};
+        // Where this release comes from: a new version in the middle still comes from the same.
+        if (in_release) return send(std::move(wanted), stable().empty() ? has : stable());
+        if (without_pods()) return attempted() ? lift_freeze(State::kApplying, {}, {}) : send(std::move(wanted), has);
+        if (frozen(seen.live)) return send(std::move(wanted), has);
+        apply_freeze(has, true);
+        return answer(State::kApplying);
     }
+
+    // ---- all kinds ----
 
     Decision run() {
         if (!seen.resource_served) {
@@ -288,31 +399,37 @@ struct Deciding {
                           fmt::format("this cluster does not serve {}", seen.resource.resource));
         }
         if (!seen.source.exists() || !seen.placed) return remove();
-        if (seen.live.exists() && meta::is_deleting(seen.live))
+        if (meta::is_deleting(seen.live))
             return answer(State::kApplying, "Terminating", "the object here is being deleted");
+        if (!seen.live.exists()) return create();
         std::string const hub = label(seen.live, kHubLabel);
-        if (seen.live.exists() && !hub.empty() && hub != seen.hub_id) {
+        if (!hub.empty() && hub != seen.hub_id)
             return answer(State::kConflict, "OtherHub", fmt::format("belongs to hub {}", hub));
+        if (hub.empty() && !seen.overwrite) {
+            return answer(State::kConflict, "AlreadyExists",
+                          "exists in this cluster and does not come from the hub: delete it there, or set "
+                          "spec.conflictResolution of the policy to Overwrite");
         }
-        if (ours() && generation_of(seen.live) > parse_int(meta::resource_version(seen.source)).value_or(0) &&
-            label(seen.live, kRenderLabel) != current_hash()) {
+        if (behind()) {
             return answer(State::kBehindMembers, "BehindMembers",
                           "the object here was written by a newer state of this hub: it was restored from an old "
                           "backup, or a second hub writes here");
         }
-        if (!seen.live.exists()) return create();
-        bool const has_template = seen.source.at({"spec", "template"}).exists();
-        if (has_template) return workload();
+        if (seen.source.at({"spec", "template"}).exists()) return workload();
+        bool const disables =
+            seen.source.at({"spec", "disabled"}).as_bool() && !seen.live.at({"spec", "disabled"}).as_bool();
+        if (seen.source["kind"].as_string() == "Rollout" && disables && release_here() && seen.on_delete != "Release")
+            return answer_release_in_progress();
         return settle(render(input()), State::kApplied, {}, {});
     }
 
-    std::string current_hash() const {
-        RenderInput rendering = input();
-        rendering.pod_template = pinned();
-        Value rendered = render(rendering);
-        std::string const stable = label(seen.live, kStableLabel);
-        if (!stable.empty()) rendered.set({"metadata", "labels", kStableLabel}, stable);
-        return seal(rendered, meta::resource_version(seen.source));
+    // The member carries something that this hub has not written yet.
+    bool behind() const {
+        if (generation_of(seen.live) <= parse_int(meta::resource_version(seen.source)).value_or(0)) return false;
+        std::optional<Value> kept;
+        if (seen.source.at({"spec", "template"}).exists()) kept = choose(false).pod_template;
+        Value object = rendered(std::move(kept), stable());
+        return label(seen.live, kRenderLabel) != seal(object, meta::resource_version(seen.source));
     }
 };
 
@@ -336,6 +453,12 @@ std::string_view to_string(State state) {
 
 bool releasing(Doc const& workload) { return !meta::annotation(workload, kInProgressing).empty(); }
 
+bool frozen(Doc const& workload) {
+    if (!workload.at({"spec", "paused"}).as_bool()) return false;
+    auto const managers = owners(workload, {"spec", "paused"});
+    return std::ranges::find(managers, kFreezeManager) != managers.end();
+}
+
 bool rollout_progressing(Doc const& rollout) {
     std::string_view const phase = rollout.at({"status", "phase"}).as_string();
     return phase == "Progressing" || phase == "Disabling" || phase == "Terminating";
@@ -347,6 +470,19 @@ bool rollout_closing(Doc const& rollout) {
     if (phase != "Progressing") return false;
     std::string_view const reason = progressing_condition(rollout)["reason"].as_string();
     return reason == "Finalising" || reason == "Cancelling" || reason == "Completed";
+}
+
+std::string stable_elsewhere(std::vector<Doc> const& others, std::string_view wanted) {
+    std::string old;
+    bool settled = false;
+    for (Doc const& other : others) {
+        std::string const has = label(other, kTemplateLabel);
+        std::string const stable = label(other, kStableLabel);
+        if ((releasing(other) || frozen(other)) && !stable.empty() && stable != wanted) return stable;
+        settled = settled || has == wanted;
+        if (old.empty() && has != wanted) old = has;
+    }
+    return settled ? std::string() : old;
 }
 
 Decision decide(Observed const& seen, Time now) { return Deciding{seen, now, {}}.run(); }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/json/doc.h"
 #include "hub/propagation/render.h"
@@ -25,6 +26,7 @@ struct Observed {
     json::Doc live;                // the member's object
     bool resource_served = true;   // the member serves this kind
     bool replicas_belong_to_member = false;
+    std::vector<Time> put_right;   // when drift here was put right before, the latest last
 
     // For workloads that a Rollout on the hub selects; absent otherwise.
     json::Doc hub_rollout;
@@ -32,11 +34,14 @@ struct Observed {
     bool rollouts_served = true;   // the member serves rollouts.kruise.io
     json::Doc member_rollout;
     std::string hub_rollout_render;   // the render hash that the member's Rollout should carry
-    std::string stable_elsewhere;     // while other clusters release: the template they come from
+    std::string stable_elsewhere;     // of a workload without pods here: what the others come from; see below
+    std::optional<Time> not_before;   // no admission held a new template back: none is tried again before
     // Finds a template by its hash among the revisions that the hub keeps.
     std::function<std::optional<json::Value>(std::string_view hash)> revision;
-    // For Rollouts about to leave a member, or to be deleted: what fleet.aviary.dev/on-delete says; empty: not said.
-    std::string on_delete;
+
+    // For Rollouts.
+    json::Doc selected;      // the workload in the member that the member's Rollout points at
+    std::string on_delete;   // what fleet.aviary.dev/on-delete says; empty: not said
 };
 
 // The words of FleetBinding rows and conditions; part of the API.
@@ -57,16 +62,26 @@ std::string_view to_string(State state);
 struct Decision {
     control::Plan plan;
     State state = State::kApplied;
-    std::string reason;   // RolloutNotPlaced | RolloutMissing | ControllerAbsent | WebhookNotInForce | ReleaseClosing …
+    // RolloutNotPlaced | RolloutMissing | RolloutDisabled | ControllerAbsent | WebhookNotInForce | ReleaseClosing |
+    // RevisionMissing | KindNotSupported | OtherHub | AlreadyExists | Drift | ReleaseInProgress …
+    std::string reason;
     std::string message;
+    bool put_right = false;    // the plan puts drift right
+    bool taken_back = false;   // … or takes back a template that nothing held
 };
 
 Decision decide(Observed const& seen, Time now);
 
-// Whether this object, a workload or Rollout of a member, is in the middle of a release there.
+// Whether this workload of a member is in the middle of a release there.
 bool releasing(json::Doc const& workload);
+// Whether it is paused by the hub's own freeze.
+bool frozen(json::Doc const& workload);
 bool rollout_progressing(json::Doc const& rollout);
 // Finalising, Cancelling, Terminating or Disabling: an un-pause may be under way.
 bool rollout_closing(json::Doc const& rollout);
+
+// The template, by its hash, that a cluster without pods begins with while others, whose workloads these are, do not
+// have the `wanted` one yet: what they come from. Empty: the wanted one.
+std::string stable_elsewhere(std::vector<json::Doc> const& others, std::string_view wanted);
 
 }   // namespace aviary::propagation

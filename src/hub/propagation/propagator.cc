@@ -56,7 +56,8 @@ struct Propagator::Impl {
     std::unique_ptr<control::Controller> propagate, status, keep;
     std::map<std::pair<meta::ObjectKey, std::string>, Standing> standings;
     std::map<meta::ObjectKey, Time> status_written;
-    std::map<std::pair<meta::ObjectKey, std::string>, Time> taken_back;   // when no webhook was in force
+    std::map<std::pair<meta::ObjectKey, std::string>, Time> taken_back;               // when no webhook was in force
+    std::map<std::pair<meta::ObjectKey, std::string>, std::vector<Time>> put_right;   // drift
 
     // ---- what is there ----
 
@@ -110,16 +111,16 @@ struct Propagator::Impl {
         return false;
     }
 
-    // The template that clusters of this binding come from while they release another.
-    std::string stable_elsewhere(apis::FleetBindingSpec const& spec, meta::GroupVersionResource const& resource,
-                                 meta::ObjectKey const& key, std::string const& but) const {
+    // The workload in the other clusters of this binding.
+    std::vector<Doc> elsewhere(apis::FleetBindingSpec const& spec, meta::GroupVersionResource const& resource,
+                               meta::ObjectKey const& key, std::string const& but) const {
+        std::vector<Doc> others;
         for (apis::BoundCluster const& cluster : spec.clusters) {
             clusters::Member const* const member = members.find(cluster.name);
             if (member == nullptr || cluster.name == but) continue;
-            Doc const live = member->get(resource, key);
-            if (releasing(live)) return meta::label(live, kStableLabel);
+            if (Doc live = member->get(resource, key); live.exists()) others.push_back(std::move(live));
         }
-        return {};
+        return others;
     }
 
     std::optional<Observed> observe(Key const& key, apis::FleetBindingSpec const& spec, clusters::Member& member) {
@@ -168,7 +169,11 @@ struct Propagator::Impl {
             Value rendered = render(input);
             seen.hub_rollout_render = seal(rendered, meta::resource_version(seen.hub_rollout));
         }
-        seen.stable_elsewhere = stable_elsewhere(spec, known->resource, seen.key, key.part);
+        bool const empty = !seen.live.exists() || seen.live.at({"spec", "replicas"}).as_int(1) == 0;
+        if (empty) {
+            seen.stable_elsewhere = stable_elsewhere(elsewhere(spec, known->resource, seen.key, key.part),
+                                                     template_hash(pod_template(seen.source)));
+        }
         return seen;
     }
 
@@ -178,22 +183,15 @@ struct Propagator::Impl {
         auto const spec = spec_of(key.object);
         clusters::Member* const member = members.find(key.part);
         if (!spec || member == nullptr) return {};
-        auto const seen = observe(key, *spec, *member);
+        auto seen = observe(key, *spec, *member);
         if (!seen) return {};
-        auto const blocked = taken_back.find({key.object, key.part});
+        if (auto const found = taken_back.find({key.object, key.part}); found != taken_back.end())
+            seen->not_before = found->second + kRetryWebhook;
+        if (auto const found = put_right.find({key.object, key.part}); found != put_right.end())
+            seen->put_right = found->second;
         Decision decision = decide(*seen, now);
-        bool const webhook = decision.reason == "WebhookNotInForce";
-        if (webhook) taken_back[{key.object, key.part}] = now;
-        if (!webhook && blocked != taken_back.end() && decision.state == State::kApplying && !decision.plan.empty()) {
-            // Not again at once: whatever should have frozen it is still not there.
-            Time const again = blocked->second + kRetryWebhook;
-            if (now < again) {
-                Plan wait;
-                wait.requeue_at(again, "the webhook may be back");
-                return wait;
-            }
-            taken_back.erase(blocked);
-        }
+        if (decision.taken_back) taken_back[{key.object, key.part}] = now;
+        if (decision.put_right) put_right[{key.object, key.part}].push_back(now);
         Standing& standing = standings[{key.object, key.part}];
         bool const changed =
             standing.state != decision.state || standing.reason != decision.reason || standing.since == Time();
@@ -369,10 +367,8 @@ struct Propagator::Impl {
         for (placement::Sources::Kind const* kind : sources.all()) {
             if (kind->kind.kind != key.part) continue;
             Doc const source = kind->informer->get(key.object);
-            Doc const pod_template = source.at({"spec", "template"});
-            if (!pod_template.exists() || !revisions.synced()) continue;
-            Value value = pod_template.thaw();
-            if (Value* metadata = value.find("metadata")) metadata->erase("creationTimestamp");
+            if (!source.at({"spec", "template"}).exists() || !revisions.synced()) continue;
+            Value const value = pod_template(source);
             std::string const hash = template_hash(value);
             end_pins(plan, placement::binding_key(kind->kind, key.object), hash);
             std::vector<Doc> own;

@@ -25,16 +25,25 @@ std::vector<std::vector<std::string_view>> release_fields(std::string_view kind)
     return {{"spec", "paused"}, {"spec", "updateStrategy"}, {"spec", "minReadySeconds"}};
 }
 
+// Labels that say what the hub did; those of another hub above, or of a copied object, say nothing here.
+bool is_own_label(std::string_view key) {
+    return key == kHubLabel || key == kRenderLabel || key == kGenerationLabel || key == kTemplateLabel ||
+           key == kStableLabel;
+}
+
 // What the hub's own API server and its clients keep in metadata, and what must not travel.
 Value travelling_metadata(Doc const& metadata) {
     Value result{json::Object()};
     for (char const* field : {"name", "namespace"}) {
         if (metadata[field].exists()) result[field] = metadata[field].string();
     }
-    for (auto const& [key, value] : metadata["labels"].members()) result.set({"labels", key}, value.string());
+    for (auto const& [key, value] : metadata["labels"].members()) {
+        if (!is_own_label(key)) result.set({"labels", key}, value.string());
+    }
     for (auto const& [key, value] : metadata["annotations"].members()) {
         bool const stays = key == "kubectl.kubernetes.io/last-applied-configuration" ||
-                           key.starts_with("deployment.kubernetes.io/") || key.starts_with("fleet.aviary.dev/") ||
+                           key.starts_with("deployment.kubernetes.io/") ||
+                           (key.starts_with("fleet.aviary.dev/") && key != kOnDelete) ||
                            key == "rollouts.kruise.io/hash" || key == kInProgressing;
         if (!stays) result.set({"annotations", key}, value.string());
     }
@@ -48,6 +57,17 @@ void erase_at(Value& object, std::vector<std::string_view> const& path) {
         if (parent == nullptr) return;
     }
     parent->erase(path.back());
+}
+
+// The member's own count: left out once somebody there owns it; until then said as it is, because an apply that leaves
+// a field without an owner removes it.
+void leave_replicas(Value& object, Doc const& live) {
+    Doc const replicas = live.at({"spec", "replicas"});
+    if (owned_by_other(live, kManager, {"spec", "replicas"})) {
+        erase_at(object, {"spec", "replicas"});
+    } else if (replicas.is_int()) {
+        object.set({"spec", "replicas"}, replicas.as_int());
+    }
 }
 
 // Fields that each cluster's API server fills in for itself.
@@ -80,10 +100,21 @@ Doc apply_fields(Doc const& live, std::string_view manager) {
     return {};
 }
 
-bool covers(Doc const& fields, Value const& value);
+// Elements of a field's path in their FieldsV1 form.
+using Path = std::vector<std::string>;
+
+// Whether `fields` cover every leaf of `value`; otherwise `path` leads to the first that they do not.
+bool covers(Doc const& fields, Value const& value, Path& path);
+
+bool covers(std::string element, Doc const& fields, Value const& value, Path& path) {
+    path.push_back(std::move(element));
+    if (!covers(fields[path.back()], value, path)) return false;
+    path.pop_back();
+    return true;
+}
 
 // An element of a list-map is named by its keys, `k:{"name":"vllm"}`; one of a set by its value, `v:"a"`.
-bool covers_element(Doc const& fields, Value const& element) {
+bool covers_element(Doc const& fields, Value const& element, Path& path) {
     for (auto const& [name, child] : fields.members()) {
         if (name.starts_with("k:") && element.is_object()) {
             auto const keys = json::parse_value(name.substr(2));
@@ -92,7 +123,7 @@ bool covers_element(Doc const& fields, Value const& element) {
                 Value const* own = element.find(key.key);
                 return own == nullptr || *own == key.value;   // a key that was defaulted is not in the render
             });
-            if (same) return covers(child, element);
+            if (same) return covers(std::string(name), fields, element, path);
         } else if (name.starts_with("v:") && !element.is_object()) {
             auto const item = json::parse_value(name.substr(2));
             if (item && *item == element) return true;
@@ -101,58 +132,99 @@ bool covers_element(Doc const& fields, Value const& element) {
     return false;
 }
 
-bool covers(Doc const& fields, Value const& value) {
+bool covers(Doc const& fields, Value const& value, Path& path) {
     if (!fields.exists()) return false;
     std::size_t members = fields.size();
     if (fields.contains(".")) --members;
     if (members == 0) return true;   // owned as a whole
     if (value.is_object()) {
         return std::ranges::all_of(value.object(), [&](auto const& member) {
-            return member.value.is_null() || covers(fields["f:" + member.key], member.value);
+            return member.value.is_null() || covers("f:" + member.key, fields, member.value, path);
         });
     }
     if (value.is_array()) {
         return std::ranges::all_of(value.array(),
-                                   [&](Value const& element) { return covers_element(fields, element); });
+                                   [&](Value const& element) { return covers_element(fields, element, path); });
     }
     return true;
+}
+
+std::string shown(Path const& path) {
+    std::string text;
+    for (std::string const& element : path) {
+        if (element.starts_with("f:")) {
+            text += (text.empty() ? "" : ".") + element.substr(2);
+        } else {
+            text += "[" + element.substr(2) + "]";
+        }
+    }
+    return text;
+}
+
+std::vector<std::string> owners_of(Doc const& live, Path const& path) {
+    std::vector<std::string> result;
+    for (auto const& [key, entry] : live.at({"metadata", "managedFields"}).elements()) {
+        if (entry["subresource"].as_string() == "status") continue;
+        Doc fields = entry["fieldsV1"];
+        for (std::string const& element : path) fields = fields[element];
+        if (fields.exists()) result.push_back(entry["manager"].string());
+    }
+    return result;
 }
 
 }   // namespace
 
 std::string template_hash(Value const& pod_template) { return short_hash(json::write_canonical(pod_template)); }
 
-std::vector<std::string> owners(Doc const& live, std::vector<std::string_view> const& path) {
-    std::vector<std::string> result;
-    for (auto const& [key, entry] : live.at({"metadata", "managedFields"}).elements()) {
-        if (!entry["subresource"].as_string().empty()) continue;
-        Doc fields = entry["fieldsV1"];
-        for (std::string_view part : path) fields = fields["f:" + std::string(part)];
-        if (fields.exists()) result.push_back(entry["manager"].string());
-    }
+Value pod_template(Doc const& workload) {
+    Value result = workload.at({"spec", "template"}).thaw();
+    if (Value* metadata = result.find("metadata")) metadata->erase("creationTimestamp");
     return result;
+}
+
+bool says(Value const& live, Value const& wanted) {
+    if (wanted.is_object()) {
+        return live.is_object() && std::ranges::all_of(wanted.object(), [&](auto const& member) {
+                   return member.value.is_null() || says(live[member.key], member.value);
+               });
+    }
+    if (wanted.is_array()) return live.is_array() && std::ranges::equal(live.array(), wanted.array(), says);
+    return live == wanted;
+}
+
+std::vector<std::string> owners(Doc const& live, std::vector<std::string_view> const& path) {
+    Path elements;
+    for (std::string_view part : path) elements.push_back("f:" + std::string(part));
+    return owners_of(live, elements);
 }
 
 bool owned_by_other(Doc const& live, std::string_view manager, std::vector<std::string_view> const& path) {
     return std::ranges::any_of(owners(live, path), [&](std::string const& owner) { return owner != manager; });
 }
 
-bool owns_all(Doc const& live, std::string_view manager, Value const& rendered) {
+std::optional<Lost> first_lost(Doc const& live, std::string_view manager, Value const& rendered) {
     Doc const fields = apply_fields(live, manager);
-    if (!fields.exists()) return false;
+    Path path;
+    bool all = true;
     for (auto const& [key, value] : rendered.object()) {
+        if (!all) break;
         if (key == "apiVersion" || key == "kind") continue;
         if (key == "metadata") {
+            path = {"f:metadata"};
             for (char const* part : {"labels", "annotations"}) {
-                if (!covers(fields["f:metadata"][std::string("f:") + part], value[part]) && value[part].size() > 0)
-                    return false;
+                if (all && value[part].size() > 0)
+                    all = covers(std::string("f:") + part, fields["f:metadata"], value[part], path);
             }
+            if (all) path.clear();
             continue;
         }
         if (value.is_object() && value.size() == 0) continue;
-        if (!covers(fields["f:" + key], value)) return false;
+        all = covers("f:" + key, fields, value, path);
     }
-    return true;
+    if (all && fields.exists()) return std::nullopt;
+    Lost lost{shown(path), owners_of(live, path)};
+    std::erase(lost.owners, manager);
+    return lost;
 }
 
 Value render(RenderInput const& input) {
@@ -165,10 +237,10 @@ Value render(RenderInput const& input) {
     strip_allocated(object, kind);
 
     bool const workload = input.source.at({"spec", "template"}).exists();
-    if (workload && input.pod_template) object.set({"spec", "template"}, *input.pod_template);
-    if (workload) erase_at(object, {"spec", "template", "metadata", "creationTimestamp"});
+    if (workload)
+        object.set({"spec", "template"}, input.pod_template ? *input.pod_template : pod_template(input.source));
     if (input.assignment.replicas) object.set({"spec", "replicas"}, *input.assignment.replicas);
-    if (input.replicas_belong_to_member && input.live.exists()) erase_at(object, {"spec", "replicas"});
+    if (input.replicas_belong_to_member && input.live.exists()) leave_replicas(object, input.live);
     if (kind == "Rollout" && input.assignment.paused) object.set({"spec", "strategy", "paused"}, true);
     if (input.releasing) {
         for (auto const& path : release_fields(kind)) {

@@ -36,15 +36,22 @@ json::Value render(RenderInput const& input);
 // Adds the labels for the render's hash and the generation, and answers the hash.
 std::string seal(json::Value& rendered, std::string_view resource_version);
 
+// A workload's pod template as it is kept and compared: without what API servers add to it.
+json::Value pod_template(json::Doc const& workload);
 // The short hash that names a pod template: equal templates, equal hashes.
 std::string template_hash(json::Value const& pod_template);
+// Whether `live` says everything that `wanted` says; what a server added by default does not count.
+bool says(json::Value const& live, json::Value const& wanted);
 
-// Whether the manager's apply entry in live.metadata.managedFields covers every leaf of `rendered`: a field that
-// somebody else has changed since is no longer in it.
-bool owns_all(json::Doc const& live, std::string_view manager, json::Value const& rendered);
-// Whether a manager other than `manager` owns the field, e.g. {"spec", "paused"}.
-bool owned_by_other(json::Doc const& live, std::string_view manager, std::vector<std::string_view> const& path);
-// The managers, other than `manager`, that own the field.
+// What of `rendered` the manager's apply entry in live.metadata.managedFields does not cover: somebody else has changed
+// it since.
+struct Lost {
+    std::string field;                 // spec.replicas
+    std::vector<std::string> owners;   // who has it now
+};
+std::optional<Lost> first_lost(json::Doc const& live, std::string_view manager, json::Value const& rendered);
+// The managers that own the field, e.g. {"spec", "paused"}; through the scale sub-resource too.
 std::vector<std::string> owners(json::Doc const& live, std::vector<std::string_view> const& path);
+bool owned_by_other(json::Doc const& live, std::string_view manager, std::vector<std::string_view> const& path);
 
 }   // namespace aviary::propagation
