@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "apis/cluster/managed_cluster.h"
 #include "kube/meta/object.h"
 
@@ -118,6 +120,11 @@ Task<void> Members::report(Context ctx, Member& member, std::string problem) {
     meta::set_condition(conditions, apis::kClusterAvailable, up ? "True" : "False",
                         up ? "ManagedClusterAvailable" : "ClusterUnreachable",
                         up ? "Managed cluster is available" : problem, ctx.now());
+    bool const said =
+        conditions == status["conditions"] &&
+        (member.version_.empty() || object.at({"status", "version", "kubernetes"}).as_string() == member.version_);
+    // By an earlier hub. A copy that may lag behind what this one wrote is no reason to keep silent.
+    if (!std::exchange(member.reported_, true) && said) co_return;
     json::Value patch{json::Object()};
     patch.set({"status", "conditions"}, conditions);
     if (!member.version_.empty()) patch.set({"status", "version", "kubernetes"}, member.version_);

@@ -24,6 +24,8 @@ public:
     client::Client const& client() const { return client_; }
     // Whether it answered last time it was asked, and since when that is so.
     bool reachable() const { return reachable_; }
+    // Whether it has been asked at all.
+    bool probed() const { return probed_; }
     Time since() const { return since_; }
     std::string const& version() const { return version_; }
 
@@ -45,6 +47,7 @@ private:
     client::Client client_;
     bool reachable_ = false;
     bool probed_ = false;
+    bool reported_ = false;   // this process has written its conditions
     Time since_{};
     std::string version_;
     std::map<meta::GroupVersionResource, Watched> watched_;

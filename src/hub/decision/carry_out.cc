@@ -35,6 +35,7 @@ struct Deciding {
     // The very pause the approver saw.
     bool at_target() const {
         bool const progressing = seen.rollout.at({"status", "phase"}).as_string() == "Progressing" &&
+                                 !propagation::rollout_closing(seen.rollout) &&
                                  !seen.rollout.at({"spec", "strategy", "paused"}).as_bool();
         return progressing && state() == "StepPaused" && step() == seen.target.step.value_or(step()) &&
                (seen.target.revision.empty() || canary()["canaryRevision"].as_string() == seen.target.revision) &&

@@ -242,6 +242,8 @@ struct Propagator::Impl {
         for (apis::BoundCluster const& cluster : spec->clusters) {
             clusters::Member const* const member = members.find(cluster.name);
             auto const standing = standings.find({key.object, cluster.name});
+            // After a start, until every cluster has been looked at: what was known before is better than too little.
+            if (standing == standings.end() && !away(member)) return plan;
             bool const current = standing != standings.end() && standing->second.state == State::kApplied;
             reported.push_back(
                 {cluster.name, member == nullptr ? Doc() : member->get(known->resource, object), current});
@@ -250,6 +252,12 @@ struct Propagator::Impl {
         binding_status(plan, key.object, *spec, binding, now);
         if (!plan.writes.empty()) status_written[key.object] = now;
         return plan;
+    }
+
+    // Whether a cluster does not answer, so that nothing is to be waited for.
+    bool away(clusters::Member const* member) const {
+        if (member == nullptr) return members.synced();
+        return member->probed() && !member->reachable();
     }
 
     // Only what differs.
@@ -286,8 +294,8 @@ struct Propagator::Impl {
             Standing const standing =
                 found == standings.end() ? Standing{State::kApplying, "", "", now} : found->second;
             clusters::Member const* const member = members.find(cluster.name);
-            bool const away = member == nullptr || !member->reachable();
-            std::string const state = away ? "Unreachable" : std::string(to_string(standing.state));
+            bool const unreachable = member == nullptr || !member->reachable();
+            std::string const state = unreachable ? "Unreachable" : std::string(to_string(standing.state));
             ++next.counts[state];
             applied = applied && state == "Applied";
             if (standing.state == State::kGuarded && !guarded) {
@@ -296,7 +304,7 @@ struct Propagator::Impl {
                 guard_message = fmt::format("{}: {}", cluster.name, standing.message);
             }
             if (state != "Applied" && next.abnormal.size() < kMaxAbnormal) {
-                next.abnormal.push_back({cluster.name, state, away ? "ClusterUnreachable" : standing.reason,
+                next.abnormal.push_back({cluster.name, state, unreachable ? "ClusterUnreachable" : standing.reason,
                                          standing.message, format_rfc3339(standing.since)});
             }
         }
@@ -462,6 +470,7 @@ struct Propagator::Impl {
         for (bool const scope : {false, true}) {
             status->watch(bindings.of(scope),
                           [](Doc const& binding) { return std::vector<Key>{{"", meta::key_of(binding)}}; });
+            keep->watch(bindings.of(scope), [](Doc const&) { return std::vector<Key>(); });   // it ends pins there
             bindings.of(scope).on_change([this](client::Change const& change) {
                 enqueue_binding(meta::key_of(change.object()));
                 Doc const resource = change.object().at({"spec", "resource"});

@@ -138,6 +138,8 @@ public:
             counts_.note(key, {}, false, now);
             return {};
         }
+        if (auto const owner = meta::controller_of(seen.batch_release))
+            seen.rollout = sources_.rollouts.get({key.object.ns, owner->name});
         auto const workload = find_workload(sources_, seen.batch_release, now);
         seen.workload = workload.get();
         seen.counts_after = counts_.next(key);
@@ -203,6 +205,7 @@ std::unique_ptr<Controller> make_batch_release_controller(client::Client client,
         std::make_unique<Controller>(control::ControllerOptions{.name = "batchrelease"},
                                      std::make_unique<BatchReleaseReconciler>(std::move(client), sources));
     controller->watch(sources.batch_releases, own_key);
+    controller->watch(sources.rollouts, own_key);   // theirs have their names
     watch_workloads(*controller, sources.batch_releases, sources.workloads);
     return controller;
 }

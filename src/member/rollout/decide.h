@@ -24,6 +24,7 @@ control::Plan decide_rollout(RolloutSeen const& seen, Time now);
 
 struct BatchReleaseSeen {
     json::Doc batch_release;
+    json::Doc rollout;   // whose it is; absent for one made by hand
     workload::Workload const* workload = nullptr;
     std::optional<Time> counts_after;
 };

@@ -59,9 +59,26 @@ void drop_leftovers(Value& object) {
     }
 }
 
+// Whether every pod ran the old template, by the Deployment's own account: copies of ReplicaSets may lag behind.
+bool complete(Doc const& deployment) {
+    Doc const status = deployment["status"];
+    std::int64_t const replicas = status["replicas"].as_int();
+    return replicas > 0 && status["updatedReplicas"].as_int() == replicas &&
+           status["observedGeneration"].as_int() >= meta::generation(deployment);
+}
+
+// Where the release comes from: what ran alone, or the oldest that still runs (Kruise Rollouts, webhook at entry).
+std::string stable_revision(FreezeInputs const& inputs, Doc const& after) {
+    if (complete(inputs.old) && !same_template(inputs.old.at({"spec", "template"}), after.at({"spec", "template"}))) {
+        std::string const whole = revision_running(inputs.old.at({"spec", "template"}), inputs.replica_sets);
+        if (!whole.empty()) return whole;
+    }
+    return stable_revision_for(after.at({"spec", "template"}), inputs.replica_sets);
+}
+
 void begin(Value& object, FreezeInputs const& inputs, Doc const& after) {
     drop_leftovers(object);
-    std::string const stable = stable_revision_for(after.at({"spec", "template"}), inputs.replica_sets);
+    std::string const stable = stable_revision(inputs, after);
     if (!stable.empty()) object.set({"metadata", "labels", apis::kStableRevisionLabel}, stable);
     object.set({"metadata", "annotations", apis::kInProgressingAnnotation},
                json::write(Value(json::Object{{"rolloutName", inputs.rollout}})));
@@ -100,8 +117,10 @@ void freeze_deployment(Value& object, FreezeInputs const& inputs) {
     Doc const after = Doc::freeze(object);
     bool const new_revision = revision_changes(inputs.old, after);
     if (meta::annotation(after, apis::kInProgressingAnnotation).empty()) {
-        bool const running = std::ranges::any_of(
-            inputs.replica_sets, [](Doc const& set) { return set.at({"spec", "replicas"}).as_int(1) > 0; });
+        bool const running = inputs.old.at({"status", "replicas"}).as_int() > 0 ||
+                             std::ranges::any_of(inputs.replica_sets, [](Doc const& set) {
+                                 return set.at({"spec", "replicas"}).as_int(1) > 0;
+                             });
         if (new_revision && running && after.at({"spec", "replicas"}).as_int(1) != 0) begin(object, inputs, after);
         return;
     }

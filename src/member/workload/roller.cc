@@ -93,7 +93,8 @@ private:
     }
 
     void grow_one(ReplicaSet const* set) {
-        if (set == nullptr) return;
+        // One that is still shrinking reports pods that are about to go: they would be counted on.
+        if (set == nullptr || set->actual > set->wanted) return;
         std::int64_t& size = sizes_[set->name()];
         std::int64_t const room = replicas_ + budget_.surge - total();
         std::int64_t const more = std::min(room, target(*set) - size);

@@ -61,6 +61,15 @@ private:
     // Its Rollout looks after new versions and after what is left in the end.
     bool owned() const { return meta::controller_of(seen_.batch_release).has_value(); }
 
+    // Whether what the workload has now is what its Rollout releases: the steps that were approved are that version's.
+    bool released() const {
+        std::string const why = meta::condition(seen_.rollout, apis::condition::kProgressing)["reason"].string();
+        bool const rolling = seen_.rollout.at({"status", "phase"}).as_string() == apis::phase::kProgressing &&
+                             (why == apis::reason::kInRolling || why == apis::reason::kPaused);
+        return rolling &&
+               seen_.workload->is_current(seen_.rollout.at({"status", "canaryStatus", "canaryRevision"}).string());
+    }
+
     bool supported() const {
         bool const style = plan().rolling_style.empty() || plan().rolling_style == apis::batch::kPartitionStyle;
         return style && !plan().enable_extra_workload_for_canary;
@@ -112,6 +121,11 @@ private:
             return false;
         }
         if (batch_count() == 0) return false;
+        if (owned() &&
+            !released()) {   // its Rollout begins again, or goes back; until then nothing of the new version appears
+            status_.message = "the workload has another version than the one being released";
+            return false;
+        }
         if (status_.phase != apis::phase::kProgressing) {
             begin();
             return true;
@@ -152,7 +166,7 @@ private:
             status_.observed_workload_replicas = facts().replicas;
         }
         if (!seen_.workload->is_current(status_.update_revision)) {
-            if (owned()) {   // its Rollout begins again, or goes back; until then nothing of the new version appears
+            if (owned()) {
                 status_.message = "the workload has another version than the one being released";
                 return false;
             }

@@ -91,7 +91,8 @@ public:
     }
     control::Plan decide_batch_release_now() const {
         auto const workload = get("deployments").exists() ? workload::observe_deployment(inputs(), now) : nullptr;
-        return decide_batch_release({.batch_release = get("batchreleases"), .workload = workload.get()}, now);
+        return decide_batch_release(
+            {.batch_release = get("batchreleases"), .rollout = get("rollouts"), .workload = workload.get()}, now);
     }
     control::Plan decide_roll_now() const { return workload::decide_roll(inputs(), get("batchreleases")); }
 

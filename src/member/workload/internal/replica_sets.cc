@@ -117,6 +117,14 @@ std::int64_t revision_of(Doc const& replica_set) {
     return parse_int(meta::annotation(replica_set, "deployment.kubernetes.io/revision")).value_or(0);
 }
 
+std::string revision_running(Doc const& pod_template, std::vector<Doc> const& replica_sets) {
+    for (Doc const& set : replica_sets) {
+        if (!meta::is_deleting(set) && same_template(set.at({"spec", "template"}), pod_template))
+            return meta::label(set, kHashLabel);
+    }
+    return {};
+}
+
 std::string stable_revision_for(Doc const& pod_template, std::vector<Doc> const& replica_sets) {
     std::vector<Doc> sorted;
     for (Doc const& set : replica_sets) {

@@ -43,6 +43,8 @@ struct ReplicaSets {
     std::int64_t wanted() const;
 };
 
+// The hash of the ReplicaSet with this template; empty when there is none.
+std::string revision_running(json::Doc const& pod_template, std::vector<json::Doc> const& replica_sets);
 // The hash of the first ReplicaSet, by revision and age, that has replicas and another template; empty when there is
 // none.
 std::string stable_revision_for(json::Doc const& pod_template, std::vector<json::Doc> const& replica_sets);

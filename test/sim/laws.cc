@@ -1,0 +1,340 @@
+#include "laws.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apis/fleet/decision.h"
+#include "apis/rollouts/batch_release.h"
+#include "apis/rollouts/keys.h"
+#include "apis/rollouts/rollout.h"
+#include "core/base/strings.h"
+#include "core/json/write.h"
+#include "kube/meta/object.h"
+
+namespace aviary::sim {
+
+namespace {
+
+using namespace std::chrono_literals;
+using json::Doc;
+
+constexpr std::int64_t kShares[] = {0, 1, 5, 10};   // pods of the new version at each step, of ten
+constexpr std::int64_t kLastStep = 3;
+constexpr int kServing = 8;                          // ten less maxUnavailable
+constexpr Duration kExcuse = 30s;                    // for a pod that the world took away
+constexpr Duration kShortly = 8s;                    // an informer has this long to show a process its own write
+
+meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
+meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
+meta::GroupVersionResource const kPods{"", "v1", "pods"};
+meta::GroupVersionResource const kWatched[] = {kDeployments, kReplicaSets, kPods, apis::kRollouts, apis::kBatchReleases};
+
+std::uint64_t version_of(Doc const& object) { return static_cast<std::uint64_t>(parse_int(meta::resource_version(object)).value_or(0)); }
+std::string image_of(Doc const& object) { return object.at({"spec", "template", "spec", "containers"})[0]["image"].string(); }
+std::string_view phase_of(Doc const& rollout) { return rollout.at({"status", "phase"}).as_string(); }
+std::string_view state_of(Doc const& rollout) { return rollout.at({"status", "canaryStatus", "currentStepState"}).as_string(); }
+std::int64_t step_of(Doc const& rollout) { return rollout.at({"status", "canaryStatus", "currentStepIndex"}).as_int(); }
+std::string revision_of(Doc const& rollout) { return rollout.at({"status", "canaryStatus", "canaryRevision"}).string(); }
+std::string text_of(client::Request const& request) { return request.method + request.path + json::write(request.body) + request.raw_body; }
+bool controls(Process const& process) { return process.name.starts_with("hub") || process.name.starts_with("member"); }
+
+}  // namespace
+
+std::string Pause::text() const { return fmt::format("step {} of {} in {} since {}", step, revision, cluster, since); }
+
+Pause pause_of(std::string const& cluster, Doc const& rollout) {
+    // A release that is being taken back leaves StepPaused behind.
+    bool const rolling = meta::condition(rollout, "Progressing")["reason"].as_string() == apis::reason::kInRolling;
+    if (phase_of(rollout) != "Progressing" || state_of(rollout) != "StepPaused" || !rolling) return {};
+    return {cluster, meta::uid(rollout), revision_of(rollout), step_of(rollout), rollout.at({"status", "canaryStatus", "lastUpdateTime"}).string()};
+}
+
+Laws::Laws(Context const& ctx, bool verbose) : ctx_(ctx), verbose_(verbose) {}
+
+void Laws::say(std::string const& text) const {
+    if (verbose_) fmt::print("{} {}\n", format_rfc3339_micro(ctx_.now()), text);
+}
+
+void Laws::violate(std::string text) {
+    say("VIOLATION " + text);
+    if (violation_.empty()) violation_ = std::move(text);
+}
+
+void Laws::pod_lost(std::string const& cluster) {
+    Member& member = members_[cluster];
+    if (member.lost_until < ctx_.monotonic()) member.lost = 0;
+    ++member.lost;
+    member.lost_until = ctx_.monotonic() + kExcuse;
+}
+
+// ---- objects ----
+
+void Laws::server_started(Context const& ctx, std::function<client::Client(std::string const&)> const& clients) {
+    scope_ = std::make_unique<async::Scope>(ctx.without_stop());
+    for (char const* cluster : {"beijing", "hangzhou", "shanghai"}) {
+        for (auto const& resource : kWatched) scope_->spawn(follow(scope_->context(), clients(cluster), cluster, resource));
+    }
+    scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, apis::kDecisions));
+    scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, kDeployments));
+    scope_->spawn(judge(scope_->context()));
+}
+
+Task<void> Laws::server_ended() {
+    if (!scope_) co_return;
+    co_await scope_->cancel_and_join();
+    scope_.reset();
+    for (auto const& [when, change] : std::exchange(heard_, {})) take(change);
+}
+
+Task<void> Laws::follow(Context ctx, client::Client client, std::string cluster, meta::GroupVersionResource resource) {
+    std::string const kind = resource.group_resource();
+    auto const hear = [this, &ctx, &cluster, &kind](Doc const& object, bool gone) {
+        Change change{{cluster, kind, meta::ns(object), meta::name(object)}, gone ? Doc() : object.detach(), version_of(object)};
+        auto const at = std::tuple(ctx.monotonic(), cluster, change.version, change.object);
+        heard_[at] = std::move(change);
+        something_.notify();
+    };
+    std::string version;
+    while (ctx.check()) {
+        if (version.empty()) {
+            auto const list = co_await client.list(ctx, resource);
+            if (!list) {   // a kind that is not defined yet
+                (void)co_await async::sleep_for(ctx, 20ms);
+                continue;
+            }
+            version = list->at({"metadata", "resourceVersion"}).string();
+            std::map<Object, std::uint64_t> there;
+            for (auto const& [index, object] : (*list)["items"].elements()) {
+                hear(object, false);
+                there[{cluster, kind, meta::ns(object), meta::name(object)}] = version_of(object);
+            }
+            check_acknowledged(cluster, kind, there);
+        }
+        auto stream = co_await client.watch(ctx, resource, {.resource_version = version});
+        while (stream) {
+            auto event = co_await (*stream)->next(ctx);
+            if (!event || !*event) break;
+            Doc const object = (**event)["object"];
+            std::string_view const type = (**event)["type"].as_string();
+            if (type == "ERROR") {
+                violate("the witness fell behind");
+                break;
+            }
+            version = meta::resource_version(object);
+            if (type != "BOOKMARK") hear(object, type == "DELETED");
+        }
+    }
+}
+
+// Whatever was acknowledged before a restart is there after it.
+void Laws::check_acknowledged(std::string const& cluster, std::string const& resource, std::map<Object, std::uint64_t> const& there) {
+    for (auto const& [object, told] : acknowledged_) {
+        if (object.cluster != cluster || object.resource != resource) continue;
+        auto const found = there.find(object);
+        auto const gone = deleted_.find(object);
+        bool const kept = found != there.end() ? found->second >= told : gone != deleted_.end() && gone->second >= told;
+        if (!kept) violate(fmt::format("{} {}/{} of {}: revision {} was acknowledged and is lost", resource, object.ns, object.name, cluster, told));
+    }
+}
+
+// Changes of one instant are taken once it has passed: until then they come in the order of the watches, not of the server.
+Task<void> Laws::judge(Context ctx) {
+    while (ctx.check()) {
+        if (heard_.empty()) {
+            if (!co_await something_.wait(ctx)) break;
+        }
+        if (!co_await async::sleep_for(ctx, 1us)) break;
+        while (!heard_.empty() && std::get<0>(heard_.begin()->first) < ctx.monotonic()) {
+            Change const change = std::move(heard_.begin()->second);
+            heard_.erase(heard_.begin());
+            take(change);
+        }
+    }
+}
+
+void Laws::take(Change const& change) {
+    digest_ = digest_ * 1099511628211U ^ fnv1a_64(fmt::format("{}/{}/{} {}", change.object.cluster, change.object.resource, change.object.name, change.version));
+    Doc& known = objects_[change.object];
+    Doc const before = known;
+    if (before.exists() && change.after.exists() && version_of(before) == version_of(change.after)) return;
+    known = change.after;
+    if (!change.after.exists()) {
+        objects_.erase(change.object);
+        deleted_[change.object] = change.version;
+    }
+    std::string const& cluster = change.object.cluster;
+    if (cluster == kHubCluster) {
+        if (change.object.resource == apis::kDecisions.group_resource()) decision_changed(change.after);
+        return;
+    }
+    if (change.object.resource == apis::kRollouts.group_resource()) rollout_changed(cluster, before, change.after);
+    if (change.object.resource == kReplicaSets.group_resource()) set_changed(cluster, before, change.after);
+    if (change.object.resource == kDeployments.group_resource()) tell_deployment(cluster, before, change.after);
+    if (change.object.resource == kPods.group_resource()) pod_changed(cluster, change.object.name, change.after);
+}
+
+// No step is passed that nobody approved, and no approval is taken back.
+void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc const& after) {
+    if (!after.exists()) return;
+    Member& member = members_[cluster];
+    std::string const revision = revision_of(after);
+    std::int64_t const step = step_of(after);
+    if (phase_of(after) == "Progressing") {
+        for (std::string const& hash : {revision, after.at({"status", "canaryStatus", "podTemplateHash"}).string()}) {
+            if (!hash.empty()) member.reached[hash] = std::max(member.reached[hash], step);
+        }
+    }
+    if (verbose_ && (phase_of(before) != phase_of(after) || state_of(before) != state_of(after) || step_of(before) != step))
+        say(fmt::format("  {}: {} {}/{} {} {}", cluster, phase_of(after), step, state_of(after), revision, after.at({"status", "message"}).as_string()));
+    bool const same = before.exists() && meta::uid(before) == meta::uid(after) && phase_of(before) == "Progressing" && phase_of(after) == "Progressing" && revision_of(before) == revision;
+    if (!same) return;
+    std::int64_t const from = step_of(before);
+    bool const was_ready = state_of(before) == "StepReady";
+    if (was_ready && step == from && state_of(after) == "StepPaused") violate(fmt::format("{}: the approval of step {} was taken back", cluster, step));
+    bool const left = step > from || (step == from && (state_of(after) == "StepReady" || state_of(after) == "Completed"));
+    if (!left || was_ready) {
+        if (was_ready && step > from + 1) violate(fmt::format("{}: from step {} to step {}", cluster, from, step));
+        return;
+    }
+    if (step == from && state_of(before) == state_of(after)) return;
+    if (from == kLastStep) return;   // all pods: passes by itself
+    Pause const pause = pause_of(cluster, before);
+    if (pause.step == 0) {
+        violate(fmt::format("{}: step {} was left from {} without a pause", cluster, from, state_of(before)));
+    } else if (!approved_.contains(pause)) {
+        violate(fmt::format("{}: {} was passed and nobody approved it", cluster, pause.text()));
+    } else if (step > from + 1) {
+        violate(fmt::format("{}: from step {} to step {}", cluster, from, step));
+    }
+    passed_.insert(pause);
+}
+
+// Pods of a version that is being released are never more than its step has.
+void Laws::set_changed(std::string const& cluster, Doc const& before, Doc const& after) {
+    if (!after.exists()) return;
+    Member& member = members_[cluster];
+    std::string const image = image_of(after);
+    std::int64_t const size = after.at({"spec", "replicas"}).as_int();
+    auto const status = [](Doc const& set) { return fmt::format("{} ready, {} available", set.at({"status", "readyReplicas"}).as_int(), set.at({"status", "availableReplicas"}).as_int()); };
+    if (verbose_ && status(before) != status(after)) say(fmt::format("  {}: {} has {}", cluster, image, status(after)));
+    if (!before.exists() || before.at({"spec", "replicas"}).as_int() != size) say(fmt::format("  {}: {} pods of {} ({})", cluster, size, image, meta::label(after, "pod-template-hash")));
+    if (member.trusted.empty()) member.trusted.insert(image);
+    if (member.trusted.contains(image)) return;
+    auto const found = member.reached.find(meta::label(after, "pod-template-hash"));
+    std::int64_t const step = found == member.reached.end() ? 0 : std::clamp<std::int64_t>(found->second, 0, kLastStep);
+    if (size > kShares[step]) violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));
+    if (step == kLastStep && size == kShares[kLastStep]) member.trusted.insert(image);
+}
+
+void Laws::tell_deployment(std::string const& cluster, Doc const& before, Doc const& after) const {
+    auto const text = [](Doc const& deployment) {
+        return fmt::format("{} paused={} {} held={} control={} strategy={} stable={}", image_of(deployment), deployment.at({"spec", "paused"}).as_bool(), deployment.at({"spec", "strategy", "type"}).as_string(),
+                           meta::annotation(deployment, apis::kInProgressingAnnotation), !meta::annotation(deployment, apis::kControlInfoAnnotation).empty(),
+                           meta::annotation(deployment, apis::kDeploymentStrategyAnnotation), meta::label(deployment, apis::kStableRevisionLabel));
+    };
+    if (verbose_ && text(before) != text(after)) say(fmt::format("  {}: Deployment {}", cluster, text(after)));
+}
+
+// Enough pods serve.
+void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc const& after) {
+    Member& member = members_[cluster];
+    member.pods[name] = after.exists() && !meta::is_deleting(after) && meta::condition_is_true(after, "Ready");
+    if (!after.exists()) member.pods.erase(name);
+    auto const ready = static_cast<int>(std::ranges::count_if(member.pods, [](auto const& pod) { return pod.second; }));
+    if (ready >= kShares[kLastStep]) member.served = true;
+    int const lost = ctx_.monotonic() < member.lost_until ? member.lost : 0;
+    if (member.served && ready < kServing - lost) violate(fmt::format("{}: only {} pods serve", cluster, ready));
+}
+
+// What is reported applied has happened.
+void Laws::decision_changed(Doc const& after) {
+    auto const decision = apis::read_decision(after);
+    if (!after.exists() || !decision || decision->spec.action != apis::action::kApprove) return;
+    for (apis::DecisionClusterStatus const& row : decision->status.clusters) {
+        auto const target = std::ranges::find(decision->spec.targets, row.cluster, &apis::DecisionTarget::cluster);
+        if (row.outcome != apis::outcome::kApplied || target == decision->spec.targets.end()) continue;
+        Pause const pause{target->cluster, target->rollout_uid, target->revision, target->step.value_or(0), target->paused_since};
+        if (!passed_.contains(pause)) violate(fmt::format("the approval of {} is reported as applied, and the pause was not passed", pause.text()));
+    }
+}
+
+// ---- messages ----
+
+// "/apis/apps/v1/namespaces/demo/deployments/web/status"
+std::optional<Laws::Object> Laws::object_of(std::string const& cluster, client::Request const& request) {
+    auto parts = split(std::string_view(request.path).substr(1), '/');
+    std::size_t at = 0;
+    std::string group;
+    if (parts.size() > 2 && parts[0] == "api") {
+        at = 2;
+    } else if (parts.size() > 3 && parts[0] == "apis") {
+        group = parts[1];
+        at = 3;
+    } else {
+        return std::nullopt;
+    }
+    Object object{cluster, "", "", ""};
+    if (parts[at] == "namespaces" && parts.size() > at + 2) {
+        object.ns = parts[at + 1];
+        at += 2;
+    }
+    object.resource = meta::GroupVersionResource{group, "", std::string(parts[at])}.group_resource();
+    object.name = parts.size() > at + 1 ? std::string(parts[at + 1]) : meta::name(request.body);
+    return object;
+}
+
+void Laws::sent(Process const& process, std::string const& cluster, client::Request const& request) {
+    if (!controls(process) || request.method == "GET" || request.method == "DELETE") return;
+    auto const object = object_of(cluster, request);
+    if (!object || object->resource == "events") return;
+    // Two decisions may say the same in the same words: what they write is bound to what they saw.
+    bool const bound = request.body.at({"metadata", "resourceVersion"}).exists() || object->resource == apis::kRollouts.group_resource();
+    if (process.name.starts_with("hub") && bound) return;
+    // A process that was told of its write waits until it sees it, before it decides about the object again.
+    auto const& mine = sent_[process.name];
+    auto const before = mine.find(cluster + text_of(request));
+    if (before == mine.end() || ctx_.monotonic() - before->second.at > kShortly) return;
+    auto const& seen = seen_[process.name];
+    auto const shown = seen.find(*object);
+    if (shown != seen.end() && shown->second < before->second.version)
+        violate(fmt::format("{} repeats a write of {} {} before it has seen the first: {} {}", process.name, object->resource, object->name, request.method, json::write(request.body)));
+}
+
+void Laws::arrived(Process const& process, std::string const& cluster, client::Request const& request, bool) {
+    if (!counting_ || !controls(process) || request.method == "GET") return;
+    if (request.path.find("/leases") != std::string::npos) return;
+    ++writes_[fmt::format("{}: {} {}{} {}", process.name, request.method, cluster, request.path, json::write(request.body))];
+}
+
+void Laws::answered(Process const& process, std::string const& cluster, client::Request const& request, client::Response const& response) {
+    if (!response.ok()) return;
+    if (request.method == "GET") {
+        if (!controls(process)) return;
+        for (auto const& [index, item] : response.body["items"].elements()) {
+            client::Request const one{.path = request.path + "/" + meta::name(item)};
+            auto object = object_of(cluster, one);
+            if (!object) continue;
+            object->ns = meta::ns(item);
+            seen_[process.name][*object] = version_of(item);
+        }
+        return;
+    }
+    auto const object = object_of(cluster, request);
+    std::uint64_t const version = version_of(response.body);
+    if (!object || version == 0 || request.method == "DELETE" || !request.query_value("dryRun").empty()) return;
+    std::uint64_t& told = acknowledged_[*object];
+    told = std::max(told, version);
+    if (controls(process)) sent_[process.name][cluster + text_of(request)] = {version, ctx_.monotonic()};
+}
+
+void Laws::delivered(Process const& process, std::string const& cluster, std::string const& path, Doc const& event) {
+    if (!controls(process) || event["type"].as_string() == "BOOKMARK" || event["type"].as_string() == "ERROR") return;
+    client::Request const one{.path = path + "/" + meta::name(event["object"])};
+    auto object = object_of(cluster, one);
+    if (!object) return;
+    object->ns = meta::ns(event["object"]);
+    seen_[process.name][*object] = version_of(event["object"]);
+}
+
+}  // namespace aviary::sim

@@ -1,0 +1,109 @@
+// What must hold at every moment of a simulation, whatever goes wrong. Laws sees every change of every object in the order in
+// which the API server made them, and every message; it never asks the code under test.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/async/event.h"
+#include "core/async/scope.h"
+#include "core/json/doc.h"
+#include "fleet.h"
+#include "kube/client/client.h"
+#include "kube/meta/gvk.h"
+
+namespace aviary::sim {
+
+// One pause of one release in one cluster, as a person sees it.
+struct Pause {
+    std::string cluster, uid, revision;
+    std::int64_t step = 0;
+    std::string since;
+    auto operator<=>(Pause const&) const = default;
+    std::string text() const;
+};
+// The pause that the Rollout is in; a step of 0 when it is in none.
+Pause pause_of(std::string const& cluster, json::Doc const& rollout);
+
+class Laws final : public Witness {
+public:
+    Laws(Context const& ctx, bool verbose);
+
+    // Somebody is about to approve this pause.
+    void approving(Pause const& pause) { approved_.insert(pause); }
+    // A pod is about to be taken away by the world: availability has an excuse.
+    void pod_lost(std::string const& cluster);
+    // From now on until `counting_ends` nobody has a reason to write: the processes' writes are counted.
+    void counting_begins() { writes_.clear(), counting_ = true; }
+    std::map<std::string, int> counting_ends() { return counting_ = false, std::exchange(writes_, {}); }
+
+    void say(std::string const& text) const;
+    void violate(std::string text);
+    std::string const& violation() const { return violation_; }
+    std::uint64_t digest() const { return digest_; }
+
+    void server_started(Context const& ctx, std::function<client::Client(std::string const&)> const& clients) override;
+    Task<void> server_ended() override;
+    void sent(Process const&, std::string const& cluster, client::Request const&) override;
+    void arrived(Process const&, std::string const& cluster, client::Request const&, bool again) override;
+    void answered(Process const&, std::string const& cluster, client::Request const&, client::Response const&) override;
+    void delivered(Process const&, std::string const& cluster, std::string const& path, json::Doc const& event) override;
+
+private:
+    struct Object {
+        std::string cluster, resource, ns, name;
+        auto operator<=>(Object const&) const = default;
+    };
+    struct Change {
+        Object object;
+        json::Doc after;   // absent: deleted
+        std::uint64_t version = 0;
+    };
+    struct Member {
+        std::map<std::string, std::int64_t> reached;   // pod-template-hash → the highest step
+        std::set<std::string> trusted;                 // images that were released to the end, or were there first
+        std::map<std::string, bool> pods;              // name → ready
+        bool served = false;                           // all were ready once
+        int lost = 0;
+        MonotonicTime lost_until{};
+    };
+    struct Sent {
+        std::uint64_t version = 0;
+        MonotonicTime at{};
+    };
+
+    Task<void> follow(Context ctx, client::Client client, std::string cluster, meta::GroupVersionResource resource);
+    Task<void> judge(Context ctx);
+    void check_acknowledged(std::string const& cluster, std::string const& resource, std::map<Object, std::uint64_t> const& there);
+    void take(Change const& change);
+    void rollout_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
+    void set_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
+    void tell_deployment(std::string const& cluster, json::Doc const& before, json::Doc const& after) const;
+    void pod_changed(std::string const& cluster, std::string const& name, json::Doc const& after);
+    void decision_changed(json::Doc const& after);
+    static std::optional<Object> object_of(std::string const& cluster, client::Request const& request);
+
+    Context ctx_;
+    bool verbose_;
+    std::unique_ptr<async::Scope> scope_;      // of one life of the server
+    std::map<std::tuple<MonotonicTime, std::string, std::uint64_t, Object>, Change> heard_;   // in the order of the server's revisions
+    async::Event something_;
+
+    std::map<Object, json::Doc> objects_;
+    std::map<Object, std::uint64_t> deleted_;
+    std::map<Object, std::uint64_t> acknowledged_;   // what somebody was told is stored
+    std::map<std::string, Member> members_;
+    std::set<Pause> approved_, passed_;
+    std::map<std::string, std::map<std::string, Sent>> sent_;              // process → write → when it was acknowledged
+    std::map<std::string, std::map<Object, std::uint64_t>> seen_;          // process → object → version that its watch showed
+    std::map<std::string, int> writes_;
+    bool counting_ = false;
+    std::string violation_;
+    std::uint64_t digest_ = 14695981039346656037U;
+};
+
+}  // namespace aviary::sim

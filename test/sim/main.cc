@@ -1,0 +1,205 @@
+// Simulation: a hub and three members, people who decide at random, and a world that fails, in one process and virtual time.
+//   aviary-sim --seeds 1000 [--from N] [--jobs N]   each seed is a world of its own; every 50th runs twice, with equal digests
+//   aviary-sim --seed 42                            one seed, told in full
+//   … --until-failure                               ends at the first seed that fails
+// Ends in "N passed, N failed". What must hold is in laws.h; at the end, with the world mended, everything arrives where people
+// sent it, nothing of a release is left behind, and nobody writes any more.
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <thread>
+
+#include "core/async/event.h"
+#include "core/async/virtual_executor.h"
+#include "core/base/strings.h"
+#include "nemesis.h"
+#include "people.h"
+
+namespace aviary::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kStorm = 200s;
+constexpr Duration kPatience = 600s;   // for everything to arrive once nothing fails any more
+constexpr Duration kQuiet = 30s;
+
+struct Outcome {
+    std::string violation;
+    std::uint64_t digest = 0;
+};
+
+class World {
+public:
+    World(Context const& ctx, bool verbose) : ctx_(ctx), laws_(ctx, verbose), fleet_(ctx, laws_), people_(ctx, fleet_, laws_), nemesis_(ctx, fleet_, laws_) {}
+
+    Task<Outcome> run() {
+        Status const started = co_await begin();
+        if (!started) laws_.violate("start: " + started.error().message());
+        if (holds()) co_await storm();
+        if (holds()) co_await end();
+        Outcome const outcome{laws_.violation(), laws_.digest()};
+        co_await fleet_.stop();
+        co_return outcome;
+    }
+
+private:
+    bool holds() const { return laws_.violation().empty(); }
+
+    Task<Status> begin() {
+        CO_TRY(co_await fleet_.start(ctx_));
+        CO_TRY(co_await people_.begin());
+        co_return co_await settle(120s, false);
+    }
+
+    Task<void> storm() {
+        async::Scope scope(ctx_);
+        scope.spawn(nemesis_.rage(scope.context()));
+        MonotonicTime const end = ctx_.monotonic() + kStorm;
+        while (ctx_.monotonic() < end && holds()) {
+            (void)co_await async::sleep_for(ctx_, Duration(static_cast<Duration::rep>(ctx_.random().unit() * 5e9)));
+            co_await people_.act();
+        }
+        co_await scope.cancel_and_join();
+        co_await nemesis_.mend(ctx_);
+    }
+
+    Task<void> end() {
+        co_await people_.tidy();
+        Status const settled = co_await settle(kPatience, true);
+        if (!settled) co_return laws_.violate(settled.error().message());
+        (void)co_await async::sleep_for(ctx_, 15s);
+        std::string const left = co_await people_.leftovers();
+        if (!left.empty()) co_return laws_.violate("left behind: " + left);
+        laws_.say("quiet");
+        co_await expect_quiet("with nothing to do");
+        co_await fleet_.crash_hub(ctx_, 0, 1s);
+        co_await expect_quiet("after a restart of the hub");
+    }
+
+    Task<void> expect_quiet(std::string when) {
+        laws_.counting_begins();
+        (void)co_await async::sleep_for(ctx_, kQuiet);
+        for (auto const& [write, count] : laws_.counting_ends()) laws_.violate(fmt::format("{} wrote {} times {}", write, count, when));
+    }
+
+    Task<Status> settle(Duration limit, bool approve) {
+        MonotonicTime const end = ctx_.monotonic() + limit;
+        std::string difference;
+        while (ctx_.monotonic() < end && holds()) {
+            difference = co_await people_.differs();
+            if (difference.empty()) co_return Status{};
+            CO_TRY(co_await async::sleep_for(ctx_, 2s));
+            if (approve) co_await people_.go_on();
+        }
+        co_return fail(ErrorCode::kTimeout, "it does not arrive: " + difference);
+    }
+
+    Context ctx_;
+    Laws laws_;
+    Fleet fleet_;
+    People people_;
+    Nemesis nemesis_;
+};
+
+Task<Outcome> run_world(Context ctx, bool verbose) {
+    World world(ctx, verbose);
+    Outcome outcome = co_await world.run();
+    co_return outcome;
+}
+
+Outcome run_seed(std::uint64_t seed, bool verbose) {
+    async::VirtualExecutor executor(seed);
+    return executor.run(run_world(Context(executor), verbose));
+}
+
+struct Flags {
+    std::uint64_t first = 1, count = 100;
+    std::uint64_t jobs = std::max(1U, std::thread::hardware_concurrency());
+    bool verbose = false, until_failure = false;
+};
+
+// One seed and its verdict; a digest that differs between two runs is a failure too.
+bool judge(std::uint64_t seed, Flags const& flags) {
+    Outcome outcome = run_seed(seed, flags.verbose);
+    if (outcome.violation.empty() && (seed % 50 == 0 || flags.verbose) && run_seed(seed, false).digest != outcome.digest) outcome.violation = "a second run of the seed has another digest";
+    if (!outcome.violation.empty()) fmt::print("seed {}: {}\n", seed, outcome.violation);
+    std::fflush(stdout);
+    return outcome.violation.empty();
+}
+
+// Worker `index` of `jobs`: every jobs-th seed. Its verdicts go through the pipe, one byte each.
+[[noreturn]] void work(Flags const& flags, std::uint64_t index, int out) {
+    for (std::uint64_t seed = flags.first + index; seed < flags.first + flags.count; seed += flags.jobs) {
+        char const verdict = judge(seed, flags) ? 'p' : 'f';
+        if (::write(out, &verdict, 1) != 1 || (verdict == 'f' && flags.until_failure)) break;
+    }
+    std::_Exit(0);
+}
+
+int run(Flags const& flags) {
+    int ends[2];
+    if (::pipe(ends) != 0) return 1;
+    std::vector<pid_t> workers;
+    for (std::uint64_t index = 0; index < flags.jobs; ++index) {
+        pid_t const child = ::fork();
+        if (child == 0) {
+            ::close(ends[0]);
+            work(flags, index, ends[1]);
+        }
+        workers.push_back(child);
+    }
+    ::close(ends[1]);
+    std::uint64_t passed = 0;
+    std::uint64_t failed = 0;
+    for (char verdict = 0; ::read(ends[0], &verdict, 1) == 1;) {
+        ++(verdict == 'p' ? passed : failed);
+        if (verdict == 'f' && flags.until_failure) break;
+    }
+    for (pid_t const worker : workers) {
+        if (failed > 0 && flags.until_failure) ::kill(worker, SIGKILL);
+        int status = 0;
+        ::waitpid(worker, &status, 0);
+        bool const stopped = failed > 0 && flags.until_failure;
+        if (!stopped && (!WIFEXITED(status) || WEXITSTATUS(status) != 0)) {
+            fmt::print("a worker ended with {}: run the seeds with --jobs 1\n", status);
+            ++failed;
+        }
+    }
+    fmt::print("{} passed, {} failed\n", passed, failed);
+    return failed == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace aviary::sim
+
+int main(int argc, char** argv) {
+    aviary::sim::Flags flags;
+    for (int index = 1; index < argc; ++index) {
+        std::string const name = argv[index];
+        if (name == "--until-failure") {
+            flags.until_failure = true;
+            continue;
+        }
+        auto const value = index + 1 < argc ? aviary::parse_int(argv[++index]) : std::nullopt;
+        bool const good = value && *value > 0;
+        if (good && name == "--seeds") {
+            flags.count = static_cast<std::uint64_t>(*value);
+        } else if (good && name == "--from") {
+            flags.first = static_cast<std::uint64_t>(*value);
+        } else if (good && name == "--jobs") {
+            flags.jobs = static_cast<std::uint64_t>(*value);
+        } else if (good && name == "--seed") {
+            flags.first = static_cast<std::uint64_t>(*value);
+            flags.count = flags.jobs = 1;
+            flags.verbose = true;
+        } else {
+            fmt::print(stderr, "usage: aviary-sim [--seeds N] [--from N] [--jobs N] [--seed N] [--until-failure]\n");
+            return 1;
+        }
+    }
+    aviary::observe::set_level(flags.verbose ? aviary::observe::Level::kWarning : aviary::observe::Level::kOff);
+    return aviary::sim::run(flags);
+}

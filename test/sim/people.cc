@@ -1,0 +1,247 @@
+#include "people.h"
+
+#include <fmt/format.h>
+
+#include "apis/rollouts/batch_release.h"
+#include "apis/rollouts/keys.h"
+#include "apis/rollouts/rollout.h"
+#include "core/async/event.h"
+#include "core/json/parse.h"
+#include "core/json/write.h"
+#include "kube/meta/object.h"
+
+namespace aviary::sim {
+
+namespace {
+
+using namespace std::chrono_literals;
+using json::Doc;
+using json::Value;
+
+meta::ObjectKey const kWeb{kNamespace, kName};
+meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
+meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
+meta::GroupVersionResource const kNamespaces{"", "v1", "namespaces"};
+meta::GroupVersionResource const kPolicies{"policy.one.alibabacloud.com", "v1alpha1", "propagationpolicies"};
+meta::GroupVersionResource const kClusterPolicies{"policy.one.alibabacloud.com", "v1alpha1", "clusterpropagationpolicies"};
+
+Value parse(std::string_view text) { return *json::parse_value(text); }
+
+}  // namespace
+
+Task<Status> People::begin() {
+    client::Client const hub = fleet_.person(kHubCluster);
+    CO_TRY(co_await hub.create(ctx_, kNamespaces, parse(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}})")));
+    CO_TRY(co_await hub.create(ctx_, kClusterPolicies, parse(R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"ClusterPropagationPolicy","metadata":{"name":"namespaces"},
+      "spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"Namespace","name":"demo"}]}})")));
+    CO_TRY(co_await hub.create(ctx_, kDeployments, parse(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"demo"},
+      "spec":{"replicas":10,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"main","image":"v1"}]}}}})")));
+    CO_TRY(co_await hub.create(ctx_, apis::kRollouts, parse(R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
+      "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"strategy":{"canary":{"steps":[{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}]}}}})")));
+    CO_TRY(co_await hub.create(ctx_, kPolicies, parse(R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy","metadata":{"name":"workloads","namespace":"demo"},
+      "spec":{"resourceSelectors":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web"}]}})")));
+    CO_TRY(co_await hub.create(ctx_, kPolicies, parse(R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy","metadata":{"name":"rollouts","namespace":"demo"},
+      "spec":{"resourceSelectors":[{"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","name":"web"}]}})")));
+    co_return Status{};
+}
+
+Task<void> People::act() {
+    std::uint64_t const what = ctx_.random().below(100);
+    if (what < 9) {
+        version_ = fmt::format("v{}", ++versions_);
+        co_await push();
+    } else if (what < 30) {
+        co_await look();
+    } else if (what < 50) {
+        co_await approve(views_);
+    } else if (what < 64) {
+        co_await look();
+        co_await approve(views_);
+    } else if (what < 67) {
+        co_await approve_in_member();
+    } else if (what < 71) {
+        co_await intervene("Pause", false);
+    } else if (what < 79) {
+        co_await intervene("Resume", ctx_.random().below(2) == 0);
+    } else if (what < 82) {
+        co_await intervene("Abort", false);
+    } else if (what < 85) {
+        co_await intervene("Undo", false);
+    } else if (what < 92) {
+        co_await touch();
+    } else if (what < 95) {
+        co_await place(R"({"clusterNames":["beijing","hangzhou"]})");
+    } else {
+        co_await place("null");
+    }
+}
+
+Task<void> People::push() {
+    Value patch = parse(R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":""}]}}}})");
+    patch["spec"]["template"]["spec"]["containers"] = json::Array{json::Object{{"name", "main"}, {"image", version_}}};
+    laws_.say("release " + version_);
+    client::Client const hub = fleet_.person(kHubCluster);
+    while (true) {
+        auto const done = co_await hub.patch(ctx_, kDeployments, kWeb, client::PatchType::kStrategicMerge, patch);
+        if (done || !ctx_.check()) co_return;
+        (void)co_await async::sleep_for(ctx_, 1s);
+    }
+}
+
+Task<void> People::look() {
+    std::vector<View> views;
+    for (std::string const& cluster : fleet_.members()) {
+        auto rollout = co_await fleet_.person(cluster).get(ctx_, apis::kRollouts, kWeb);
+        if (rollout) views.push_back({cluster, rollout->detach()});
+    }
+    views_ = std::move(views);
+}
+
+// Those of the clusters that were paused when somebody looked; sometimes only one.
+Task<void> People::approve(std::vector<View> views) {
+    bool const one = ctx_.random().below(3) == 0;
+    std::vector<apis::DecisionTarget> targets;
+    for (View const& view : views) {
+        Pause const pause = pause_of(view.cluster, view.rollout);
+        if (pause.step == 0 || view.rollout.at({"spec", "strategy", "paused"}).as_bool()) continue;
+        laws_.approving(pause);
+        targets.push_back({pause.cluster, pause.uid, pause.step, pause.revision, pause.since});
+        if (one) break;
+    }
+    co_await decide("Approve", std::move(targets));
+}
+
+// As upstream's tool does it, on what it has just read.
+Task<void> People::approve_in_member() {
+    std::string const cluster = fleet_.members()[ctx_.random().below(fleet_.members().size())];
+    client::Client const member = fleet_.person(cluster);
+    auto const rollout = co_await member.get(ctx_, apis::kRollouts, kWeb);
+    if (!rollout) co_return;
+    Pause const pause = pause_of(cluster, *rollout);
+    if (pause.step == 0) co_return;
+    laws_.approving(pause);
+    laws_.say("approve in the member: " + pause.text());
+    Value patch = parse(R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})");
+    patch.set({"metadata", "resourceVersion"}, meta::resource_version(*rollout));
+    (void)co_await member.patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge, std::move(patch), {.subresource = "status"});
+}
+
+Task<void> People::intervene(std::string action, bool everywhere) {
+    std::vector<apis::DecisionTarget> targets;
+    for (std::string const& cluster : fleet_.members()) {
+        if (everywhere || ctx_.random().below(2) == 0) targets.push_back({cluster, "", std::nullopt, "", ""});
+    }
+    co_await decide(std::move(action), std::move(targets));
+}
+
+Task<void> People::decide(std::string action, std::vector<apis::DecisionTarget> targets) {
+    if (targets.empty()) co_return;
+    client::Client const hub = fleet_.person(kHubCluster);
+    auto const workload = co_await hub.get(ctx_, kDeployments, kWeb);
+    auto const rollout = co_await hub.get(ctx_, apis::kRollouts, kWeb);
+    if (!workload || !rollout) co_return;
+    apis::DecisionSpec spec;
+    spec.rollout_ref = {"rollouts.kruise.io/v1beta1", "Rollout", kName};
+    spec.release = apis::ReleaseReference{decision::release_digest(*workload, *rollout)};
+    spec.action = action;
+    spec.selection = "Named";
+    spec.targets = std::move(targets);
+    spec.expires_at = format_rfc3339(ctx_.now() + (ctx_.random().below(4) == 0 ? 10s : 3600s));
+    Value object{json::Object{{"apiVersion", "fleet.aviary.dev/v1alpha1"}, {"kind", "Decision"}}};
+    object.set({"metadata", "name"}, fmt::format("web-{:016x}", ctx_.random().next()));
+    object.set({"metadata", "namespace"}, kNamespace);
+    object["spec"] = apis::write_decision_spec(spec);
+    std::string where;
+    for (apis::DecisionTarget const& target : spec.targets) where += " " + target.cluster + (target.step ? fmt::format("@{}", *target.step) : "");
+    auto const created = co_await hub.create(ctx_, apis::kDecisions, std::move(object));
+    laws_.say(action + where + (created ? "" : ": " + created.error().message()));
+}
+
+Task<void> People::place(std::string affinity) {
+    auto const done = co_await fleet_.person(kHubCluster).patch(ctx_, kPolicies, {kNamespace, "rollouts"}, client::PatchType::kMerge, parse(R"({"spec":{"placement":{"clusterAffinity":)" + affinity + "}}}"));
+    laws_.say("place the Rollout: " + affinity + (done ? "" : ": " + done.error().message()));
+}
+
+Task<void> People::touch() {
+    Value patch{json::Object()};
+    patch.set({"metadata", "labels", "touched"}, fmt::format("t{}", ctx_.random().below(1000)));
+    (void)co_await fleet_.person(kHubCluster).patch(ctx_, kDeployments, kWeb, client::PatchType::kMerge, std::move(patch));
+}
+
+Task<void> People::tidy() {
+    laws_.say("tidying up");
+    co_await place("null");
+    version_ = fmt::format("v{}", ++versions_);
+    co_await push();
+}
+
+Task<void> People::go_on() {
+    client::Client const hub = fleet_.person(kHubCluster);
+    auto const bindings = co_await hub.list(ctx_, apis::kFleetBindings, {.ns = kNamespace});
+    bool paused = false;
+    if (bindings) {
+        for (auto const& [index, binding] : (*bindings)["items"].elements()) {
+            for (auto const& [at, cluster] : binding.at({"spec", "clusters"}).elements()) paused = paused || cluster["paused"].as_bool();
+        }
+    }
+    if (paused) co_await intervene("Resume", true);
+    co_await look();
+    co_await approve(views_);
+}
+
+Task<std::string> People::differs() {
+    for (std::string const& cluster : fleet_.members()) {
+        client::Client const member = fleet_.person(cluster);
+        auto const rollout = co_await member.get(ctx_, apis::kRollouts, kWeb);
+        auto const workload = co_await member.get(ctx_, kDeployments, kWeb);
+        if (!rollout || !workload) co_return cluster + " has no Rollout or no Deployment";
+        Doc const status = (*rollout)["status"];
+        if (status["phase"].as_string() != "Healthy") {
+            co_return fmt::format("{} is {} at step {} in {}: {}", cluster, status["phase"].as_string(), status.at({"canaryStatus", "currentStepIndex"}).as_int(),
+                                  status.at({"canaryStatus", "currentStepState"}).as_string(), status["message"].as_string());
+        }
+        std::string const image = workload->at({"spec", "template", "spec", "containers"})[0]["image"].string();
+        if (image != version_) co_return fmt::format("{} has {}, not {}", cluster, image, version_);
+        for (char const* count : {"replicas", "updatedReplicas", "readyReplicas"}) {
+            if (workload->at({"status", count}).as_int() != kReplicas) co_return fmt::format("{}: {} is {}", cluster, count, workload->at({"status", count}).as_int());
+        }
+    }
+    auto const decisions = co_await fleet_.person(kHubCluster).list(ctx_, apis::kDecisions, {.ns = kNamespace});
+    if (!decisions) co_return decisions.error().message();
+    for (auto const& [index, each] : (*decisions)["items"].elements()) {
+        std::string_view const outcome = each.at({"status", "outcome"}).as_string();
+        if (outcome.empty() || outcome == apis::outcome::kPending) {
+            co_return fmt::format("{} of {} is not settled: {}", each.at({"spec", "action"}).as_string(), meta::name(each), json::write(each["status"]));
+        }
+    }
+    co_return std::string();
+}
+
+Task<std::string> People::leftovers() {
+    std::string found;
+    for (std::string const& cluster : fleet_.members()) {
+        client::Client const member = fleet_.person(cluster);
+        std::vector<Doc> objects;
+        for (auto const& resource : {kDeployments, kReplicaSets}) {
+            auto const list = co_await member.list(ctx_, resource, {.ns = kNamespace});
+            if (!list) co_return list.error().message();
+            for (auto const& [index, object] : (*list)["items"].elements()) objects.push_back(object);
+        }
+        for (Doc const& object : objects) {
+            for (char const* map : {"annotations", "labels"}) {
+                for (auto const& [key, value] : object.at({"metadata", map}).members()) {
+                    bool const release = key.find("rollouts.kruise.io/") != std::string_view::npos && key != apis::kWorkloadTypeLabel;
+                    if (release) found += fmt::format("{}: {} on {}; ", cluster, key, meta::name(object));
+                }
+            }
+        }
+        if (objects.empty()) co_return cluster + " has no Deployment";
+        if (objects.front().at({"spec", "paused"}).as_bool()) found += cluster + ": the Deployment is paused; ";
+        if (objects.front().at({"spec", "strategy", "type"}).as_string() != "RollingUpdate") found += cluster + ": the Deployment's strategy is not its own; ";
+        auto const batches = co_await member.list(ctx_, apis::kBatchReleases, {.ns = kNamespace});
+        if (!batches || (*batches)["items"].size() > 0) found += cluster + ": a BatchRelease; ";
+    }
+    co_return found;
+}
+
+}  // namespace aviary::sim

@@ -1,0 +1,60 @@
+// The people of a simulation: they release, look, approve (sometimes what they saw a while ago), pause, change their minds,
+// touch labels and move Rollouts between clusters, all through the hub's API.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apis/fleet/decision.h"
+#include "core/json/doc.h"
+#include "fleet.h"
+#include "laws.h"
+
+namespace aviary::sim {
+
+inline constexpr char kNamespace[] = "demo";
+inline constexpr char kName[] = "web";
+inline constexpr std::int64_t kReplicas = 10;
+
+class People {
+public:
+    People(Context const& ctx, Fleet& fleet, Laws& laws) : ctx_(ctx), fleet_(fleet), laws_(laws) {}
+
+    // The workload, its Rollout and policies, in their first version.
+    Task<Status> begin();
+    // One thing that somebody does now.
+    Task<void> act();
+    // Puts everything in order and releases a last version.
+    Task<void> tidy();
+    // Approves whatever is paused. Called again and again after tidy().
+    Task<void> go_on();
+    // Empty when every cluster runs the last version, healthy, and every decision is settled; else what differs.
+    Task<std::string> differs();
+    // What a release has left behind on any object.
+    Task<std::string> leftovers();
+
+    std::string const& version() const { return version_; }
+
+private:
+    struct View {
+        std::string cluster;
+        json::Doc rollout;
+    };
+    Task<void> push();
+    Task<void> look();
+    Task<void> approve(std::vector<View> views);
+    Task<void> approve_in_member();
+    Task<void> intervene(std::string action, bool everywhere);
+    Task<void> decide(std::string action, std::vector<apis::DecisionTarget> targets);
+    Task<void> place(std::string affinity);
+    Task<void> touch();
+
+    Context ctx_;
+    Fleet& fleet_;
+    Laws& laws_;
+    int versions_ = 1;
+    std::string version_ = "v1";
+    std::vector<View> views_;   // what somebody saw last; acted upon later
+};
+
+}  // namespace aviary::sim
