@@ -50,6 +50,12 @@ Bindings::Bindings(client::Client hub)
 
 Doc Bindings::get(meta::ObjectKey const& key) const { return of(key.ns.empty()).get(key); }
 
+Task<Status> Bindings::wait_synced(Context ctx) {
+    CO_TRY(co_await namespaced_.wait_synced(ctx));
+    CO_TRY(co_await cluster_scoped_.wait_synced(ctx));
+    co_return Status{};
+}
+
 Task<void> Bindings::run(Context ctx) {
     async::Scope scope(ctx);
     scope.spawn(namespaced_.run(scope.context()));

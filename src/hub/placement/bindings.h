@@ -25,6 +25,7 @@ public:
     client::Informer& of(bool cluster_scoped) { return cluster_scoped ? cluster_scoped_ : namespaced_; }
     client::Informer const& of(bool cluster_scoped) const { return cluster_scoped ? cluster_scoped_ : namespaced_; }
     bool synced() const { return namespaced_.synced() && cluster_scoped_.synced(); }
+    Task<Status> wait_synced(Context ctx);
     Task<void> run(Context ctx);
 
 private:

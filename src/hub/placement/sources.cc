@@ -39,12 +39,19 @@ Task<void> Sources::resolve(Context ctx, meta::GroupVersionKind kind) {
                 known.informer = std::make_unique<client::Informer>(hub_, known.resource);
                 for (auto const& started : started_) started(known);
                 scope_->spawn(known.informer->run(scope_->context()));
+                resolved_.notify();
                 co_return;
             }
         }
         // Not served yet: a CustomResourceDefinition may come.
         (void)co_await async::sleep_for(ctx, std::chrono::seconds(2));
     }
+}
+
+Task<Status> Sources::wait_synced(Context ctx, meta::GroupVersionKind kind) {
+    while (find(kind) == nullptr) CO_TRY(co_await resolved_.wait(ctx));
+    CO_TRY(co_await find(kind)->informer->wait_synced(ctx));
+    co_return Status{};
 }
 
 Task<void> Sources::run(Context ctx) {

@@ -31,6 +31,8 @@ public:
     // Null until it is known.
     Kind const* find(meta::GroupVersionKind const& kind) const;
     json::Doc get(meta::GroupVersionKind const& kind, meta::ObjectKey const& key) const;
+    // Until the kind is known and its first list is in.
+    Task<Status> wait_synced(Context ctx, meta::GroupVersionKind kind);
     void on_informer(std::function<void(Kind const&)> started) { started_.push_back(std::move(started)); }
     std::vector<Kind const*> all() const;
 
@@ -44,6 +46,7 @@ private:
     std::set<meta::GroupVersionKind> wanted_;
     std::vector<std::function<void(Kind const&)>> started_;
     async::Scope* scope_ = nullptr;
+    async::Event resolved_;
 };
 
 }   // namespace aviary::placement

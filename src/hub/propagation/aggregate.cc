@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "core/base/strings.h"
+#include "core/json/patch.h"
 #include "kube/meta/object.h"
 
 namespace aviary::propagation {
@@ -22,7 +24,7 @@ bool observed(Reported const& each) {
 Value workload_status(Doc const& source, std::vector<Reported> const& reported, Time now) {
     Value status{json::Object()};
     bool all_current = !reported.empty();
-    bool available = true;
+    bool available = !reported.empty();
     for (Reported const& each : reported) {
         all_current = all_current && observed(each);
         for (char const* field :
@@ -34,7 +36,7 @@ Value workload_status(Doc const& source, std::vector<Reported> const& reported, 
     status["observedGeneration"] =
         all_current ? meta::generation(source) : source.at({"status", "observedGeneration"}).as_int();
     Value conditions = source.at({"status", "conditions"}).thaw();
-    meta::set_condition(conditions, "Available", available && !reported.empty() ? "True" : "False",
+    meta::set_condition(conditions, "Available", available ? "True" : "False",
                         available ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
                         available ? "The workload has minimum availability in every cluster."
                                   : "The workload lacks minimum availability in some cluster.",
@@ -56,12 +58,20 @@ std::tuple<int, std::int64_t, int> progress(Doc const& rollout) {
 Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
     Value status{json::Object()};
     std::vector<Reported> present;
+    std::vector<std::string> missing;
     for (Reported const& each : reported) {
-        if (each.live.exists()) present.push_back(each);
+        if (each.live.exists()) {
+            present.push_back(each);
+        } else {
+            missing.push_back(each.cluster);
+        }
     }
     if (present.empty()) {
         status["phase"] = "Initial";
         status["message"] = reported.empty() ? "placed in no cluster" : "not in any cluster yet";
+        status["currentStepIndex"] = 0;
+        status["currentStepState"] = "";
+        status["canaryStatus"] = nullptr;
         return status;
     }
     auto const behind = std::ranges::min_element(present, {}, [](Reported const& each) { return progress(each.live); });
@@ -70,9 +80,8 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
         present, [](Reported const& each) { return each.live.at({"status", "phase"}).as_string() == "Healthy"; }));
     bool const all_current = std::ranges::all_of(reported, observed);
     bool const all_healthy = healthy == reported.size();
-    status["phase"] = all_healthy                              ? "Healthy"
-                      : from["phase"].as_string() == "Healthy" ? "Progressing"
-                                                               : from["phase"].as_string("Initial");
+    bool const only_missing = healthy == present.size() && !all_healthy;
+    status["phase"] = only_missing ? "Initial" : from["phase"].as_string("Initial");
     status["currentStepIndex"] = from.at({"canaryStatus", "currentStepIndex"}).as_int();
     status["currentStepState"] = from.at({"canaryStatus", "currentStepState"}).as_string();
     status["canaryStatus"] = from["canaryStatus"].thaw();
@@ -82,15 +91,22 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
             for (Reported const& each : present) total += each.live.at({"status", "canaryStatus", field}).as_int();
             status["canaryStatus"][field] = total;
         }
-    } else {
-        status.erase("canaryStatus");
     }
-    status["message"] = all_healthy ? fmt::format("healthy in all {} clusters", reported.size())
-                                    : fmt::format("{} of {} clusters healthy; {} is furthest behind: {}", healthy,
-                                                  reported.size(), behind->cluster, from["message"].as_string());
+    std::string message = all_healthy ? fmt::format("healthy in all {} clusters", reported.size())
+                                      : fmt::format("{} of {} clusters healthy", healthy, reported.size());
+    if (!all_healthy && !only_missing)
+        message += fmt::format("; {} is furthest behind: {}", behind->cluster, from["message"].as_string());
+    if (!missing.empty()) message += fmt::format("; not in {} yet", join(missing, ", "));
+    status["message"] = std::move(message);
     status["observedGeneration"] =
         all_current ? meta::generation(source) : source.at({"status", "observedGeneration"}).as_int();
     return status;
+}
+
+bool says_nothing(Value const& value) {
+    return value.is_null() || (value.is_int() && value.as_int() == 0) ||
+           (value.is_string() && value.as_string().empty()) ||
+           ((value.is_array() || value.is_object()) && value.size() == 0);
 }
 
 }   // namespace
@@ -101,6 +117,23 @@ Value aggregate(Doc const& source, std::vector<Reported> const& reported, Time n
     if (kind == "Deployment" || kind == "StatefulSet" || kind == "ReplicaSet")
         return workload_status(source, reported, now);
     return json::Object();
+}
+
+Value status_changes(Doc const& object, Value const& wanted) {
+    Value changes{json::Object()};
+    Value const before = object["status"].thaw();
+    for (auto const& [field, value] : wanted.object()) {
+        Value const* own = before.find(field);
+        if (own == nullptr) {
+            if (!says_nothing(value)) changes[field] = value;
+        } else if (own->is_object() && value.is_object()) {
+            Value patch = json::create_merge_patch(*own, value);
+            if (patch.size() > 0) changes[field] = std::move(patch);
+        } else if (!(*own == value)) {
+            changes[field] = value;
+        }
+    }
+    return changes;
 }
 
 }   // namespace aviary::propagation

@@ -16,7 +16,11 @@ struct Reported {
     bool current = false;   // carries the hub's newest render
 };
 
-// The fields of status to set on the hub's object; an empty object when there is nothing to say (kinds without a rule).
+// The fields of status to set on the hub's object, null where one goes; an empty object when there is nothing to say
+// (kinds without a rule).
 json::Value aggregate(json::Doc const& source, std::vector<Reported> const& reported, Time now);
+
+// What a merge patch of the object's status has to say for it to become as wanted; empty when nothing.
+json::Value status_changes(json::Doc const& object, json::Value const& wanted);
 
 }   // namespace aviary::propagation

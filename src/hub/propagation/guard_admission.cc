@@ -16,18 +16,18 @@ using json::Doc;
 
 class GuardAdmission final : public control::Admission {
 public:
-    explicit GuardAdmission(Propagator& propagator) : propagator_(propagator) {}
+    explicit GuardAdmission(GuardView view) : view_(std::move(view)) {}
 
     std::string_view name() const override { return "release-guard"; }
 
     bool matches(AdmissionRequest const& request) const override {
         if (!request.subresource.empty() || request.operation == Operation::kCreate) return false;
-        return request.resource.resource == "rollouts" ||
-               (request.operation == Operation::kDelete && request.resource.resource == "propagationpolicies");
+        if (request.resource.resource == "rollouts") return request.resource.group == kRollouts.group;
+        return request.operation == Operation::kDelete && is_policy(request);
     }
 
     Task<Status> validate(Context, AdmissionRequest const& request) override {
-        if (request.resource.resource == "propagationpolicies") co_return check_policy(request.old_object);
+        if (is_policy(request)) co_return check_policy(request.old_object);
         if (request.operation == Operation::kDelete) co_return check(request.old_object, "deleted");
         bool const disables =
             request.object.at({"spec", "disabled"}).as_bool() && !request.old_object.at({"spec", "disabled"}).as_bool();
@@ -36,18 +36,13 @@ public:
     }
 
 private:
-    std::string releasing_in(Doc const& rollout) const {
-        std::string text;
-        for (clusters::Member* member : propagator_.members().all()) {
-            Doc const live = member->get(kRollouts, meta::key_of(rollout));
-            if (live.at({"status", "phase"}).as_string() == "Progressing")
-                text += (text.empty() ? "" : ", ") + member->name();
-        }
-        return text;
+    static bool is_policy(AdmissionRequest const& request) {
+        return request.resource.resource == "propagationpolicies" ||
+               request.resource.resource == "clusterpropagationpolicies";
     }
 
     Status check(Doc const& rollout, std::string_view what) const {
-        std::string const where = releasing_in(rollout);
+        std::string const where = view_.releasing_in(rollout);
         if (where.empty()) return {};
         std::string const wish = meta::annotation(rollout, kOnDelete);
         if (wish == "Release") return {};
@@ -66,23 +61,17 @@ private:
     }
 
     Status check_policy(Doc const& policy) const {
-        for (auto const& [index, selector] : policy.at({"spec", "resourceSelectors"}).elements()) {
-            if (selector["kind"].as_string() != "Rollout") continue;
-            Doc const rollout = propagator_.sources().get(kRolloutKind, {meta::ns(policy), selector["name"].string()});
-            if (!rollout.exists()) continue;
-            Status const checked = check(rollout, "un-placed");
-            if (!checked) return checked;
-        }
+        for (Doc const& rollout : view_.rollouts_of(policy)) TRY(check(rollout, "un-placed"));
         return {};
     }
 
-    Propagator& propagator_;
+    GuardView view_;
 };
 
 }   // namespace
 
-std::shared_ptr<control::Admission> make_guard_admission(Propagator& propagator) {
-    return std::make_shared<GuardAdmission>(propagator);
+std::shared_ptr<control::Admission> make_guard_admission(GuardView view) {
+    return std::make_shared<GuardAdmission>(std::move(view));
 }
 
 }   // namespace aviary::propagation

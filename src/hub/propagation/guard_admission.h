@@ -1,15 +1,24 @@
-// "Deleting is not releasing": admission on the hub (design section 8).
+// "Deleting is not releasing": admission on the hub (design section 8). Refuses to delete or disable a Rollout, or to
+// take its policy away, while it holds a new version back in some member.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "core/json/doc.h"
 #include "kube/control/admission.h"
 
 namespace aviary::propagation {
 
-class Propagator;
+// What the guard has to know of the fleet.
+struct GuardView {
+    std::function<std::string(json::Doc const& rollout)> releasing_in;   // clusters, by name; "" when there are none
+    std::function<std::vector<json::Doc>(json::Doc const& policy)> rollouts_of;   // those that this policy places
+};
 
-// The propagator must outlive the admission.
-std::shared_ptr<control::Admission> make_guard_admission(Propagator& propagator);
+// What the view refers to must outlive the admission.
+std::shared_ptr<control::Admission> make_guard_admission(GuardView view);
 
 }   // namespace aviary::propagation

@@ -31,6 +31,8 @@ public:
     ~Propagator();
     Task<void> run(Context ctx);
 
+    // Every copy of the hub's own objects that deciding must not do without is there.
+    bool ready() const;
     // Absent while the cluster has not been looked at.
     std::optional<Standing> standing(meta::ObjectKey const& binding, std::string const& cluster) const;
     // The hub's Rollout that selects a workload; absent when there is none.
@@ -45,8 +47,9 @@ public:
     // Refuses to delete or disable a Rollout on the hub, or to take its policy away, while a member is releasing.
     std::shared_ptr<control::Admission> guard_admission();
 
-private:
     struct Impl;
+
+private:
     std::unique_ptr<Impl> impl_;
 };
 

@@ -1,0 +1,58 @@
+#include "hub/propagation/binding_status.h"
+
+#include <fmt/format.h>
+
+#include "apis/fleet/fleet_binding.h"
+#include "kube/meta/object.h"
+
+namespace aviary::propagation {
+
+namespace {
+
+using json::Doc;
+using json::Value;
+
+constexpr std::size_t kMaxAbnormal = 100;
+
+std::string since(Doc const& binding, BindingRow const& row, Time now) {
+    for (auto const& [index, old] : binding.at({"status", "abnormal"}).elements()) {
+        if (old["cluster"].as_string() == row.cluster && old["state"].as_string() == row.state &&
+            old["reason"].as_string() == row.reason)
+            return old["since"].string();
+    }
+    return format_rfc3339(row.since.value_or(now));
+}
+
+}   // namespace
+
+Value binding_status(Doc const& binding, std::vector<BindingRow> const& rows, Time now) {
+    apis::FleetBindingStatus next;
+    next.observed_generation = meta::generation(binding);
+    bool applied = true;
+    BindingRow const* guarded = nullptr;
+    for (BindingRow const& row : rows) {
+        ++next.counts[row.state];
+        if (row.state == "Applied") continue;
+        applied = false;
+        if (row.state == "Guarded" && guarded == nullptr) guarded = &row;
+        if (next.abnormal.size() < kMaxAbnormal)
+            next.abnormal.push_back({row.cluster, row.state, row.reason, row.message, since(binding, row, now)});
+    }
+    Value status = apis::write_fleet_binding_status(next);
+    status.erase("rejected");
+    for (char const* field : {"abnormal", "counts"}) {
+        if (!status.contains(field)) status[field] = field[0] == 'a' ? Value(json::Array()) : Value(json::Object());
+    }
+    Value conditions = binding.at({"status", "conditions"}).thaw();
+    meta::set_condition(conditions, "Applied", applied ? "True" : "False", applied ? "AllApplied" : "SomeDiffer",
+                        applied ? "every cluster carries the object" : "see status.abnormal", now);
+    meta::set_condition(conditions, "Guarded", guarded != nullptr ? "False" : "True",
+                        guarded != nullptr ? guarded->reason : "NothingHeld",
+                        guarded != nullptr ? fmt::format("{}: {}", guarded->cluster, guarded->message)
+                                           : "no cluster holds a template back",
+                        now);
+    status["conditions"] = std::move(conditions);
+    return status;
+}
+
+}   // namespace aviary::propagation

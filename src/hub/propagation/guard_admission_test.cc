@@ -1,0 +1,110 @@
+#include "hub/propagation/guard_admission.h"
+
+#include <fmt/format.h>
+
+#include "core/async/co_test.h"
+#include "core/json/parse.h"
+#include "hub/propagation/propagator.h"
+
+namespace aviary::propagation {
+namespace {
+
+using control::AdmissionRequest;
+using control::Operation;
+using json::Doc;
+
+Doc rollout(std::string const& name, bool disabled, std::string const& on_delete) {
+    return *json::parse(fmt::format(
+        R"({{"metadata":{{"name":"{}","annotations":{{"fleet.aviary.dev/on-delete":"{}"}}}},"spec":{{"disabled":{}}}}})",
+        name, on_delete, disabled));
+}
+
+// "releasing" is releasing in two clusters; the policies place it.
+std::shared_ptr<control::Admission> guard(std::string const& on_delete = "") {
+    return make_guard_admission(
+        {[](Doc const& object) {
+             return object.at({"metadata", "name"}).as_string() == "releasing" ? "beijing, oslo" : "";
+         },
+         [=](Doc const&) {
+             return std::vector<Doc>{rollout("quiet", false, ""), rollout("releasing", false, on_delete)};
+         }});
+}
+
+Task<Status> ask(Context ctx, std::shared_ptr<control::Admission> admission, AdmissionRequest request) {
+    if (!admission->matches(request)) co_return Status{};
+    CO_TRY(co_await admission->mutate(ctx, request));
+    CO_TRY(co_await admission->validate(ctx, request));
+    co_return Status{};
+}
+
+std::string shown(Status const& status) { return status ? "allowed" : std::string(to_string(status.error().code())); }
+
+AdmissionRequest on_rollout(Operation operation, Doc before, Doc after = {}) {
+    AdmissionRequest request;
+    request.operation = operation;
+    request.resource = kRollouts;
+    request.old_object = std::move(before);
+    request.object = after.thaw();
+    return request;
+}
+
+CO_TEST(GuardAdmission, ARolloutThatHoldsAVersionBackIsNotTakenAwayOrDisabled) {
+    struct Case {
+        char const* name;
+        char const* on_delete;
+        char const* outcome;
+    };
+    for (Case const& each : std::vector<Case>{{"quiet", "", "allowed"},
+                                              {"releasing", "", "Forbidden"},
+                                              {"releasing", "Release", "allowed"},
+                                              {"releasing", "Rollback", "NotSupported"},
+                                              {"releasing", "Hold", "NotSupported"},
+                                              {"releasing", "yes", "Forbidden"}}) {
+        Doc const before = rollout(each.name, false, each.on_delete);
+        Status outcome = co_await ask(ctx, guard(), on_rollout(Operation::kDelete, before));
+        EXPECT_EQ(shown(outcome), each.outcome) << each.name << each.on_delete;
+        outcome = co_await ask(ctx, guard(),
+                               on_rollout(Operation::kUpdate, before, rollout(each.name, true, each.on_delete)));
+        EXPECT_EQ(shown(outcome), each.outcome) << each.name << each.on_delete;
+    }
+    Status const refused = co_await ask(ctx, guard(), on_rollout(Operation::kDelete, rollout("releasing", false, "")));
+    EXPECT_EQ(
+        refused.error().message(),
+        "rollouts.rollouts.kruise.io \"releasing\" is releasing in beijing, oslo and cannot be deleted: without it "
+        "the new version would go through unapproved. Finish or abort the release first, or annotate the Rollout "
+        "with fleet.aviary.dev/on-delete=Release to let the new version through");
+}
+
+CO_TEST(GuardAdmission, OtherWritesPass) {
+    Doc const enabled = rollout("releasing", false, "");
+    Doc const disabled = rollout("releasing", true, "");
+    std::vector<std::pair<Doc, Doc>> const updates{{enabled, enabled}, {disabled, disabled}, {disabled, enabled}};
+    for (auto const& [before, after] : updates) {
+        Status const outcome = co_await ask(ctx, guard(), on_rollout(Operation::kUpdate, before, after));
+        EXPECT_TRUE(outcome);
+    }
+    AdmissionRequest status = on_rollout(Operation::kUpdate, enabled, disabled);
+    status.subresource = "status";
+    EXPECT_FALSE(guard()->matches(status));
+    EXPECT_FALSE(guard()->matches(on_rollout(Operation::kCreate, {}, disabled)));
+    AdmissionRequest other = on_rollout(Operation::kDelete, enabled);
+    other.resource.group = "argoproj.io";
+    EXPECT_FALSE(guard()->matches(other));
+}
+
+CO_TEST(GuardAdmission, ItsPolicyStaysToo) {
+    for (char const* resource : {"propagationpolicies", "clusterpropagationpolicies"}) {
+        AdmissionRequest request;
+        request.operation = Operation::kDelete;
+        request.resource = {"policy.one.alibabacloud.com", "v1alpha1", resource};
+        Status outcome = co_await ask(ctx, guard(), request);
+        EXPECT_EQ(shown(outcome), "Forbidden") << resource;
+        outcome = co_await ask(ctx, guard("Release"), request);
+        EXPECT_EQ(shown(outcome), "allowed") << resource;
+        request.operation = Operation::kUpdate;
+        EXPECT_FALSE(guard()->matches(request)) << "propagation refuses to un-place it";
+    }
+}
+
+}   // namespace
+}   // namespace aviary::propagation

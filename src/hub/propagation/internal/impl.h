@@ -1,0 +1,85 @@
+// The Propagator's inside: what it remembers, and its parts. observe.cc looks, status.cc brings back, propagator.cc
+// wires.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "hub/propagation/propagator.h"
+#include "kube/control/controller.h"
+
+namespace aviary::propagation {
+
+// What is remembered of one object in one cluster.
+struct Memory {
+    Standing standing;
+    std::optional<Time> taken_back;   // when no webhook was in force
+    std::vector<Time> put_right;      // drift, in the last minute
+};
+
+struct Propagator::Impl {
+    Impl(client::Client hub_client, std::string id, clusters::Members& members, placement::Sources& sources,
+         placement::Bindings& bindings);
+
+    client::Client hub;
+    std::string hub_id;
+    clusters::Members& members;
+    placement::Sources& sources;
+    placement::Bindings& bindings;
+    client::Informer revisions;
+    std::unique_ptr<control::Controller> propagate, status, keep;
+    // By binding, and what is below by cluster; goes with the binding.
+    std::map<meta::ObjectKey, std::map<std::string, Memory>> known;
+    std::map<meta::ObjectKey, Time> status_written;
+    std::map<meta::ObjectKey, std::string> last_words;   // on-delete of Rollouts that are gone from the hub
+    // By cluster: bindings that wait for a copy, and whether it answered when last heard of.
+    std::map<std::string, std::set<meta::ObjectKey>> undecided;
+    std::map<std::string, bool> reachable;
+
+    // ---- observe.cc: what is there ----
+
+    // Every copy that deciding must not do without is there: a Rollout that is not read yet guards nothing.
+    bool ready() const;
+    std::optional<apis::FleetBindingSpec> spec_of(meta::ObjectKey const& binding) const;
+    json::Doc rollout_of(json::Doc const& workload) const;
+    std::optional<json::Value> revision(std::string const& ns, std::string_view hash) const;
+    // Empty while a copy is not there yet.
+    std::optional<Observed> observe(control::Key const& key, apis::FleetBindingSpec const& spec,
+                                    clusters::Member& member);
+    bool observe_workload(Observed& seen, control::Key const& key, apis::FleetBindingSpec const& spec,
+                          clusters::Member& member);
+    bool observe_rollout(Observed& seen, control::Key const& key, clusters::Member& member);
+    // Clusters in which the Rollout holds a new version back, by name.
+    std::string releasing_in(json::Doc const& rollout) const;
+    // The Rollouts on the hub that are placed by this policy.
+    std::vector<json::Doc> rollouts_of(json::Doc const& policy) const;
+
+    // ---- status.cc: status back, and the end ----
+
+    control::Plan decide_status(control::Key const& key, Time now);
+    control::Plan finish_binding(control::Key const& key, apis::FleetBindingSpec const& spec, json::Doc const& binding);
+
+    // ---- propagator.cc ----
+
+    control::Plan decide_member(control::Key const& key, Time now);
+    control::Plan decide_keep(control::Key const& key) const;
+    void remember(control::Key const& key, Decision const& decision, Time now);
+    void enqueue_binding(meta::ObjectKey const& binding);
+    void enqueue_workload_of(json::Doc const& rollout);
+    void hub_object_changed(meta::GroupVersionKind const& kind, client::Change const& change);
+    void member_object_changed(std::string const& cluster, client::Change const& change);
+    void standing_changed(clusters::Member& member);
+    void build();
+    Task<void> begin(Context ctx);
+};
+
+// The kind that a Rollout points at, and the key.
+std::pair<meta::GroupVersionKind, meta::ObjectKey> workload_of(json::Doc const& rollout);
+meta::GroupVersionKind kind_of(apis::BoundResource const& resource);
+apis::BoundCluster const* find_cluster(apis::FleetBindingSpec const& spec, std::string const& name);
+
+}   // namespace aviary::propagation

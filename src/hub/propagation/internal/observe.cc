@@ -1,0 +1,202 @@
+#include <algorithm>
+
+#include "hub/propagation/internal/impl.h"
+#include "hub/propagation/names.h"
+#include "kube/meta/object.h"
+
+namespace aviary::propagation {
+
+namespace {
+
+using json::Doc;
+using json::Value;
+using Serving = clusters::Member::Serving;
+
+meta::GroupVersionResource const kScalers{"autoscaling", "v2", "horizontalpodautoscalers"};
+
+Assignment assignment_of(apis::BoundCluster const& cluster) {
+    return {cluster.name, cluster.replicas, cluster.paused, cluster.revision, cluster.rejected};
+}
+
+bool replicas_belong_to_member(clusters::Member const& member, Doc const& source) {
+    if (meta::label(source, kRetainReplicas) == "true" || meta::label(source, kKarmadaRetainReplicas) == "true")
+        return true;
+    client::Informer const* const scalers = member.informer(kScalers);
+    if (scalers == nullptr) return false;
+    return std::ranges::any_of(scalers->list(meta::ns(source)), [&](Doc const& scaler) {
+        Doc const target = scaler.at({"spec", "scaleTargetRef"});
+        return target["kind"].as_string() == source["kind"].as_string() &&
+               target["name"].as_string() == meta::name(source);
+    });
+}
+
+// The workload in the other clusters of this binding.
+std::vector<Doc> elsewhere(clusters::Members const& members, apis::FleetBindingSpec const& spec, Observed const& seen,
+                           std::string const& but) {
+    std::vector<Doc> others;
+    for (apis::BoundCluster const& cluster : spec.clusters) {
+        clusters::Member const* const member = members.find(cluster.name);
+        if (member == nullptr || cluster.name == but) continue;
+        if (Doc live = member->get(seen.resource, seen.key); live.exists()) others.push_back(std::move(live));
+    }
+    return others;
+}
+
+bool points_at(Doc const& rollout, Doc const& workload) {
+    Doc const reference = rollout.at({"spec", "workloadRef"});
+    return reference["kind"].as_string() == workload["kind"].as_string() &&
+           reference["name"].as_string() == meta::name(workload) &&
+           meta::parse_api_version(reference["apiVersion"].as_string()).first ==
+               meta::parse_api_version(workload["apiVersion"].as_string()).first;
+}
+
+}   // namespace
+
+std::pair<meta::GroupVersionKind, meta::ObjectKey> workload_of(Doc const& rollout) {
+    Doc const reference = rollout.at({"spec", "workloadRef"});
+    auto [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
+    return {{std::move(group), std::move(version), reference["kind"].string()},
+            {meta::ns(rollout), reference["name"].string()}};
+}
+
+meta::GroupVersionKind kind_of(apis::BoundResource const& resource) {
+    auto [group, version] = meta::parse_api_version(resource.api_version);
+    return {std::move(group), std::move(version), resource.kind};
+}
+
+apis::BoundCluster const* find_cluster(apis::FleetBindingSpec const& spec, std::string const& name) {
+    auto const found = std::ranges::find(spec.clusters, name, &apis::BoundCluster::name);
+    return found == spec.clusters.end() ? nullptr : &*found;
+}
+
+bool Propagator::Impl::ready() const {
+    placement::Sources::Kind const* const rollouts = sources.find(kRolloutKind);
+    return rollouts != nullptr && rollouts->informer->synced() && revisions.synced() && bindings.synced();
+}
+
+std::optional<apis::FleetBindingSpec> Propagator::Impl::spec_of(meta::ObjectKey const& binding) const {
+    Doc const doc = bindings.get(binding);
+    if (!doc.exists()) return std::nullopt;
+    auto read = apis::read_fleet_binding(doc);
+    return read ? std::optional(std::move(read->spec)) : std::nullopt;
+}
+
+Doc Propagator::Impl::rollout_of(Doc const& workload) const {
+    placement::Sources::Kind const* const rollouts = sources.find(kRolloutKind);
+    if (rollouts == nullptr) return {};
+    for (Doc const& rollout : rollouts->informer->list(meta::ns(workload))) {
+        if (points_at(rollout, workload) && !meta::is_deleting(rollout)) return rollout;
+    }
+    return {};
+}
+
+std::optional<Value> Propagator::Impl::revision(std::string const& ns, std::string_view hash) const {
+    auto const found = revisions.by_index("hash", ns + "/" + std::string(hash));
+    if (found.empty()) return std::nullopt;
+    return found.front().at({"data", "template"}).thaw();
+}
+
+std::optional<Observed> Propagator::Impl::observe(control::Key const& key, apis::FleetBindingSpec const& spec,
+                                                  clusters::Member& member) {
+    meta::GroupVersionKind const kind = kind_of(spec.resource);
+    placement::Sources::Kind const* const known = sources.find(kind);
+    if (known == nullptr || !known->informer->synced()) return std::nullopt;
+    members.want(member, known->resource);
+    if (member.serving(known->resource) == Serving::kUnknown) return std::nullopt;
+    Observed seen;
+    seen.hub_id = hub_id;
+    seen.resource = known->resource;
+    seen.key = {spec.resource.ns, spec.resource.name};
+    seen.resource_served = member.serving(known->resource) == Serving::kServed;
+    if (!meta::is_deleting(bindings.get(key.object))) seen.source = known->informer->get(seen.key);
+    if (apis::BoundCluster const* cluster = find_cluster(spec, key.part)) {
+        seen.assignment = assignment_of(*cluster);
+    } else {
+        seen.placed = false;
+    }
+    seen.overwrite = spec.conflict_resolution == "Overwrite";
+    seen.preserve_on_deletion = spec.preserve_resources_on_deletion;
+    seen.live = member.get(known->resource, seen.key);
+    seen.revision = [this, ns = spec.resource.ns](std::string_view hash) { return revision(ns, hash); };
+    if (kind == kRolloutKind && !observe_rollout(seen, key, member)) return std::nullopt;
+    if (seen.source.at({"spec", "template"}).exists() && !observe_workload(seen, key, spec, member))
+        return std::nullopt;
+    return seen;
+}
+
+bool Propagator::Impl::observe_workload(Observed& seen, control::Key const& key, apis::FleetBindingSpec const& spec,
+                                        clusters::Member& member) {
+    members.want(member, kScalers);
+    if (member.serving(kScalers) == Serving::kUnknown) return false;
+    seen.replicas_belong_to_member = replicas_belong_to_member(member, seen.source);
+    seen.hub_rollout = rollout_of(seen.source);
+    if (!seen.hub_rollout.exists()) return true;
+    members.want(member, kRollouts);
+    if (member.serving(kRollouts) == Serving::kUnknown) return false;
+    seen.rollouts_served = member.serving(kRollouts) == Serving::kServed;
+    auto const rollout_spec = spec_of(placement::binding_key(kRolloutKind, meta::key_of(seen.hub_rollout)));
+    apis::BoundCluster const* const place = rollout_spec ? find_cluster(*rollout_spec, key.part) : nullptr;
+    seen.rollout_placed = place != nullptr;
+    seen.member_rollout = member.get(kRollouts, meta::key_of(seen.hub_rollout));
+    if (place != nullptr) {
+        RenderInput input;
+        input.source = seen.hub_rollout;
+        input.assignment = assignment_of(*place);
+        input.hub_id = hub_id;
+        Value rendered = render(input);
+        seen.hub_rollout_render = seal(rendered, meta::resource_version(seen.hub_rollout));
+    }
+    if (!seen.live.exists() || seen.live.at({"spec", "replicas"}).as_int(1) == 0) {
+        seen.stable_elsewhere =
+            stable_elsewhere(elsewhere(members, spec, seen, key.part), template_hash(pod_template(seen.source)));
+    }
+    return true;
+}
+
+bool Propagator::Impl::observe_rollout(Observed& seen, control::Key const& key, clusters::Member& member) {
+    Doc const on_hub = sources.get(kRolloutKind, seen.key);
+    auto const words = last_words.find(key.object);
+    if (on_hub.exists()) {
+        seen.on_delete = meta::annotation(on_hub, kOnDelete);
+    } else if (words != last_words.end()) {
+        seen.on_delete = words->second;
+    } else {
+        seen.on_delete = meta::annotation(seen.live, kOnDelete);
+    }
+    auto const [kind, workload] = workload_of(seen.live.exists() ? seen.live : on_hub);
+    placement::Sources::Kind const* const known = sources.find(kind);
+    if (known == nullptr) return true;   // the hub brings no workload of that kind anywhere
+    members.want(member, known->resource);
+    if (member.serving(known->resource) == Serving::kUnknown) return false;
+    seen.selected = member.get(known->resource, workload);
+    return true;
+}
+
+std::string Propagator::Impl::releasing_in(Doc const& rollout) const {
+    std::string text;
+    for (clusters::Member const* member : members.all()) {
+        Doc const live = member->get(kRollouts, meta::key_of(rollout));
+        auto const [kind, workload] = workload_of(live.exists() ? live : rollout);
+        placement::Sources::Kind const* const known = sources.find(kind);
+        Doc const selected = known == nullptr ? Doc() : member->get(known->resource, workload);
+        bool const held = live.exists() && (rollout_progressing(live) || releasing(selected) || frozen(selected));
+        if (held) text += (text.empty() ? "" : ", ") + member->name();
+    }
+    return text;
+}
+
+std::vector<Doc> Propagator::Impl::rollouts_of(Doc const& policy) const {
+    std::vector<Doc> rollouts;
+    for (auto const& [key, binding] : bindings.of(false).objects()) {
+        auto const spec = spec_of(key);
+        if (!spec || !spec->policy || kind_of(spec->resource) != kRolloutKind) continue;
+        bool const same = spec->policy->kind == policy["kind"].as_string() && spec->policy->ns == meta::ns(policy) &&
+                          spec->policy->name == meta::name(policy);
+        if (!same) continue;
+        Doc const rollout = sources.get(kRolloutKind, {spec->resource.ns, spec->resource.name});
+        if (rollout.exists()) rollouts.push_back(rollout);
+    }
+    return rollouts;
+}
+
+}   // namespace aviary::propagation

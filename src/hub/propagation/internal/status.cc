@@ -1,0 +1,129 @@
+#include <fmt/format.h>
+
+#include "hub/propagation/aggregate.h"
+#include "hub/propagation/binding_status.h"
+#include "hub/propagation/internal/impl.h"
+#include "hub/propagation/names.h"
+#include "kube/meta/object.h"
+
+namespace aviary::propagation {
+
+namespace {
+
+using control::Key;
+using control::Plan;
+using control::Write;
+using json::Doc;
+using json::Value;
+
+constexpr Duration kStatusInterval = std::chrono::milliseconds(500);   // status of one object at most twice a second
+constexpr Duration kPatience = std::chrono::seconds(5);   // before a cluster that answers is said not to be read
+
+// Only what differs.
+void write_status(Plan& plan, meta::GroupVersionResource const& resource, meta::ObjectKey const& key, std::string why,
+                  Doc const& object, Value const& wanted) {
+    Value changes = status_changes(object, wanted);
+    if (changes.size() == 0) return;
+    Write write;
+    write.resource = resource;
+    write.key = key;
+    write.subresource = "status";
+    write.body["status"] = std::move(changes);
+    write.why = std::move(why);
+    plan.writes.push_back(std::move(write));
+}
+
+}   // namespace
+
+Plan Propagator::Impl::decide_status(Key const& key, Time now) {
+    Plan plan;
+    auto const spec = spec_of(key.object);
+    if (!spec) {
+        known.erase(key.object);
+        status_written.erase(key.object);
+        last_words.erase(key.object);
+        return plan;
+    }
+    if (auto const last = status_written.find(key.object);
+        last != status_written.end() && now - last->second < kStatusInterval) {
+        plan.requeue_at(last->second + kStatusInterval, "status of one object at most twice a second");
+        return plan;
+    }
+    Doc const binding = bindings.get(key.object);
+    if (meta::is_deleting(binding)) return finish_binding(key, *spec, binding);
+    placement::Sources::Kind const* const kind = sources.find(kind_of(spec->resource));
+    if (kind == nullptr) return plan;
+    meta::ObjectKey const object{spec->resource.ns, spec->resource.name};
+    Doc const source = kind->informer->get(object);
+    if (!source.exists()) return plan;
+
+    auto& memories = known[key.object];
+    std::erase_if(memories, [&](auto const& each) {
+        return members.find(each.first) == nullptr && find_cluster(*spec, each.first) == nullptr;
+    });
+    std::vector<Reported> reported;
+    std::vector<BindingRow> rows;
+    for (apis::BoundCluster const& cluster : spec->clusters) {
+        clusters::Member const* const member = members.find(cluster.name);
+        auto const memory = memories.find(cluster.name);
+        Standing const* const standing = memory == memories.end() ? nullptr : &memory->second.standing;
+        reported.push_back({cluster.name, member == nullptr ? Doc() : member->get(kind->resource, object),
+                            standing != nullptr && standing->state == State::kApplied});
+        bool const away = member == nullptr ? members.synced() : member->probed() && !member->reachable();
+        if (away) {
+            rows.push_back({cluster.name, "Unreachable", "ClusterUnreachable",
+                            standing == nullptr ? "" : standing->message,
+                            member == nullptr ? std::nullopt : std::optional(member->since())});
+        } else if (standing != nullptr) {
+            rows.push_back({cluster.name, std::string(to_string(standing->state)), standing->reason, standing->message,
+                            standing->since});
+        } else if (member == nullptr || !member->probed() || now < member->since() + kPatience) {
+            // Not looked at yet: nothing is said that will not be true in a moment.
+            plan.requeue_at(now + kPatience, "a cluster is being read");
+            return plan;
+        } else {
+            client::Informer const* const copy = member->informer(kind->resource);
+            bool const failed = copy != nullptr && copy->last_error();
+            rows.push_back({cluster.name, "Applying", "NotObserved",
+                            failed ? copy->last_error()->message() : "the copy of its objects is not there yet",
+                            member->since()});
+        }
+    }
+    write_status(plan, kind->resource, object, "status", source, aggregate(source, reported, now));
+    write_status(plan, placement::binding_resource(key.object), key.object, "binding status", binding,
+                 binding_status(binding, rows, now));
+    if (!plan.writes.empty()) status_written[key.object] = now;
+    return plan;
+}
+
+// A binding goes once no member has its object any more.
+Plan Propagator::Impl::finish_binding(Key const& key, apis::FleetBindingSpec const& spec, Doc const& binding) {
+    Plan plan;
+    if (!meta::has_finalizer(binding, placement::kBindingFinalizer)) return plan;
+    placement::Sources::Kind const* const kind = sources.find(kind_of(spec.resource));
+    auto const& memories = known[key.object];
+    for (clusters::Member const* member : members.all()) {   // a cluster that left the fleet keeps what it has
+        if (kind == nullptr) break;
+        auto const memory = memories.find(member->name());
+        bool const seen_clean = memory != memories.end() && (memory->second.standing.state == State::kRemoved ||
+                                                             memory->second.standing.state == State::kNotServed);
+        Doc const live = member->get(kind->resource, {spec.resource.ns, spec.resource.name});
+        bool const never_there =
+            find_cluster(spec, member->name()) == nullptr && meta::label(live, kHubLabel) != hub_id;
+        if (!seen_clean && !never_there) return plan;
+    }
+    Value finalizers{json::Array()};
+    for (auto const& [index, finalizer] : binding.at({"metadata", "finalizers"}).elements()) {
+        if (finalizer.as_string() != placement::kBindingFinalizer) finalizers.push_back(finalizer.thaw());
+    }
+    Write write;
+    write.resource = placement::binding_resource(key.object);
+    write.key = key.object;
+    write.body.set({"metadata", "finalizers"}, finalizers);
+    write.body.set({"metadata", "resourceVersion"}, meta::resource_version(binding));
+    write.why = "every member is clean";
+    plan.writes.push_back(std::move(write));
+    return plan;
+}
+
+}   // namespace aviary::propagation
