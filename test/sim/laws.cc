@@ -22,7 +22,6 @@ using json::Doc;
 constexpr std::int64_t kShares[] = {0, 1, 5, 10};   // pods of the new version at each step, of ten
 constexpr std::int64_t kLastStep = 3;
 constexpr int kServing = 8;                          // ten less maxUnavailable
-constexpr Duration kExcuse = 30s;                    // for a pod that the world took away
 constexpr Duration kShortly = 8s;                    // an informer has this long to show a process its own write
 
 meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
@@ -62,10 +61,7 @@ void Laws::violate(std::string text) {
 }
 
 void Laws::pod_lost(std::string const& cluster) {
-    Member& member = members_[cluster];
-    if (member.lost_until < ctx_.monotonic()) member.lost = 0;
-    ++member.lost;
-    member.lost_until = ctx_.monotonic() + kExcuse;
+    ++members_[cluster].lost;
 }
 
 // ---- objects ----
@@ -170,6 +166,7 @@ void Laws::take(Change const& change) {
     }
     if (change.object.resource == apis::kRollouts.group_resource()) rollout_changed(cluster, before, change.after);
     if (change.object.resource == kReplicaSets.group_resource()) set_changed(cluster, before, change.after);
+    if (change.object.resource == kDeployments.group_resource()) members_[cluster].held = !meta::annotation(change.after, apis::kControlInfoAnnotation).empty();
     if (change.object.resource == kDeployments.group_resource()) tell_deployment(cluster, before, change.after);
     if (change.object.resource == kPods.group_resource()) pod_changed(cluster, change.object.name, change.after);
 }
@@ -236,15 +233,18 @@ void Laws::tell_deployment(std::string const& cluster, Doc const& before, Doc co
     if (verbose_ && text(before) != text(after)) say(fmt::format("  {}: Deployment {}", cluster, text(after)));
 }
 
-// Enough pods serve.
+// Enough pods serve while the release moves them. The native controller, which moves them else, reads of its ReplicaSets what
+// may be old, and can take too many away for a moment.
 void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc const& after) {
     Member& member = members_[cluster];
     member.pods[name] = after.exists() && !meta::is_deleting(after) && meta::condition_is_true(after, "Ready");
     if (!after.exists()) member.pods.erase(name);
     auto const ready = static_cast<int>(std::ranges::count_if(member.pods, [](auto const& pod) { return pod.second; }));
-    if (ready >= kShares[kLastStep]) member.served = true;
-    int const lost = ctx_.monotonic() < member.lost_until ? member.lost : 0;
-    if (member.served && ready < kServing - lost) violate(fmt::format("{}: only {} pods serve", cluster, ready));
+    if (ready >= kShares[kLastStep]) {
+        member.served = true;
+        member.lost = 0;
+    }
+    if (member.served && member.held && ready < kServing - member.lost) violate(fmt::format("{}: only {} pods serve", cluster, ready));
 }
 
 // What is reported applied has happened.

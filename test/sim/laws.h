@@ -68,8 +68,8 @@ private:
         std::set<std::string> trusted;                 // images that were released to the end, or were there first
         std::map<std::string, bool> pods;              // name → ready
         bool served = false;                           // all were ready once
-        int lost = 0;
-        MonotonicTime lost_until{};
+        bool held = false;                             // by a release
+        int lost = 0;                                  // pods that the world took away, until all are back
     };
     struct Sent {
         std::uint64_t version = 0;

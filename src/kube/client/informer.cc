@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::int64_t kPageSize = 500;
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(200);
-constexpr Duration kLastBackoff = std::chrono::seconds(30);
+constexpr Duration kLastBackoff = std::chrono::seconds(10);
 
 }   // namespace
 
@@ -154,16 +154,16 @@ struct Informer::Impl {
         bool have_version = false;
         while (ctx.check()) {
             Status outcome;
+            MonotonicTime const before = contact;
             if (!have_version) {
                 outcome = co_await list(ctx);
                 have_version = outcome.has_value();
             } else {
                 outcome = co_await watch(ctx);
             }
-            if (outcome) {
-                backoff = kFirstBackoff;
-                continue;
-            }
+            // A watch that ran for a while and broke is no failure to connect.
+            if (outcome || contact != before) backoff = kFirstBackoff;
+            if (outcome) continue;
             if (outcome.error().is(ErrorCode::kGone)) have_version = false;
             if (outcome.error().is(ErrorCode::kCancelled) && ctx.stop().stop_requested()) co_return;
             error = outcome.error();

@@ -59,17 +59,17 @@ void drop_leftovers(Value& object) {
     }
 }
 
-// Whether every pod ran the old template, by the Deployment's own account: copies of ReplicaSets may lag behind.
-bool complete(Doc const& deployment) {
+// Whether most pods ran the old template, by the Deployment's own account: copies of ReplicaSets may lag behind.
+bool prevails(Doc const& deployment) {
     Doc const status = deployment["status"];
     std::int64_t const replicas = status["replicas"].as_int();
-    return replicas > 0 && status["updatedReplicas"].as_int() == replicas &&
+    return replicas > 0 && status["updatedReplicas"].as_int() * 2 >= replicas &&
            status["observedGeneration"].as_int() >= meta::generation(deployment);
 }
 
-// Where the release comes from: what ran alone, or the oldest that still runs (Kruise Rollouts, webhook at entry).
+// Where the release comes from: what most pods ran, or the oldest that still runs (Kruise Rollouts, webhook at entry).
 std::string stable_revision(FreezeInputs const& inputs, Doc const& after) {
-    if (complete(inputs.old) && !same_template(inputs.old.at({"spec", "template"}), after.at({"spec", "template"}))) {
+    if (prevails(inputs.old) && !same_template(inputs.old.at({"spec", "template"}), after.at({"spec", "template"}))) {
         std::string const whole = revision_running(inputs.old.at({"spec", "template"}), inputs.replica_sets);
         if (!whole.empty()) return whole;
     }
