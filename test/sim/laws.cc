@@ -22,6 +22,7 @@ using json::Doc;
 constexpr std::int64_t kShares[] = {0, 1, 5, 10};   // pods of the new version at each step, of ten
 constexpr std::int64_t kLastStep = 3;
 constexpr int kServing = 8;                          // ten less maxUnavailable
+constexpr Duration kExcuse = 5s;                     // for a pod that the world takes away to be seen going
 constexpr Duration kShortly = 8s;                    // an informer has this long to show a process its own write
 
 meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
@@ -44,7 +45,8 @@ std::string Pause::text() const { return fmt::format("step {} of {} in {} since 
 
 Pause pause_of(std::string const& cluster, Doc const& rollout) {
     // A release that is being taken back leaves StepPaused behind.
-    bool const rolling = meta::condition(rollout, "Progressing")["reason"].as_string() == apis::reason::kInRolling;
+    std::string const reason = meta::condition(rollout, "Progressing")["reason"].string();
+    bool const rolling = reason == apis::reason::kInRolling || reason == apis::reason::kPaused;
     if (phase_of(rollout) != "Progressing" || state_of(rollout) != "StepPaused" || !rolling) return {};
     return {cluster, meta::uid(rollout), revision_of(rollout), step_of(rollout), rollout.at({"status", "canaryStatus", "lastUpdateTime"}).string()};
 }
@@ -61,7 +63,9 @@ void Laws::violate(std::string text) {
 }
 
 void Laws::pod_lost(std::string const& cluster) {
-    ++members_[cluster].lost;
+    Member& member = members_[cluster];
+    ++member.lost;
+    member.lost_at = ctx_.monotonic();
 }
 
 // ---- objects ----
@@ -242,7 +246,7 @@ void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc 
     auto const ready = static_cast<int>(std::ranges::count_if(member.pods, [](auto const& pod) { return pod.second; }));
     if (ready >= kShares[kLastStep]) {
         member.served = true;
-        member.lost = 0;
+        if (ctx_.monotonic() - member.lost_at > kExcuse) member.lost = 0;
     }
     if (member.served && member.held && ready < kServing - member.lost) violate(fmt::format("{}: only {} pods serve", cluster, ready));
 }

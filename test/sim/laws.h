@@ -70,6 +70,7 @@ private:
         bool served = false;                           // all were ready once
         bool held = false;                             // by a release
         int lost = 0;                                  // pods that the world took away, until all are back
+        MonotonicTime lost_at{};
     };
     struct Sent {
         std::uint64_t version = 0;

@@ -33,7 +33,7 @@ struct Outcome {
 
 class World {
 public:
-    World(Context const& ctx, bool verbose) : ctx_(ctx), laws_(ctx, verbose), fleet_(ctx, laws_), people_(ctx, fleet_, laws_), nemesis_(ctx, fleet_, laws_) {}
+    World(Context const& ctx, bool verbose) : ctx_(ctx), laws_(ctx, verbose), fleet_(ctx, laws_), people_(ctx, fleet_, laws_), nemesis_(ctx, fleet_, people_, laws_) {}
 
     Task<Outcome> run() {
         Status const started = co_await begin();

@@ -73,7 +73,7 @@ Task<void> Nemesis::strike(Context ctx) {
     } else if (what < 91) {
         co_await kill_pod();
     } else {
-        co_await spoil(ctx.random().below(2) == 0);
+        co_await spoil(ctx.random().below(2) == 0, people_.versions());
     }
 }
 
@@ -86,8 +86,8 @@ Task<void> Nemesis::kill_pod() {
     (void)co_await member.remove(ctx_, kPods, meta::key_of((*pods)["items"][ctx_.random().below((*pods)["items"].size())]));
 }
 
-// Pods of versions that end in this digit never become ready in one member, until that is mended.
-Task<void> Nemesis::spoil(bool on) {
+// Pods of a version to come never become ready in one member, until that is mended.
+Task<void> Nemesis::spoil(bool on, int newest) {
     std::string const cluster = fleet_.members()[ctx_.random().below(fleet_.members().size())];
     client::Client const member = fleet_.person(cluster);
     auto const nodes = co_await member.list(ctx_, kNodes);
@@ -95,7 +95,7 @@ Task<void> Nemesis::spoil(bool on) {
     json::Value patch{json::Object()};
     if (on) {
         patch.set({"metadata", "annotations", "simulator.aviary.dev/behaviour"}, "never-ready");
-        patch.set({"metadata", "annotations", "simulator.aviary.dev/images"}, fmt::format("v{}", 2 + ctx_.random().below(20)));
+        patch.set({"metadata", "annotations", "simulator.aviary.dev/images"}, fmt::format("v{}", newest + 1 + static_cast<int>(ctx_.random().below(2))));
     } else {
         patch.set({"metadata", "annotations", "simulator.aviary.dev/behaviour"}, nullptr);
         patch.set({"metadata", "annotations", "simulator.aviary.dev/images"}, nullptr);

@@ -3,12 +3,13 @@
 
 #include "fleet.h"
 #include "laws.h"
+#include "people.h"
 
 namespace aviary::sim {
 
 class Nemesis {
 public:
-    Nemesis(Context const& ctx, Fleet& fleet, Laws& laws) : ctx_(ctx), fleet_(fleet), laws_(laws) {}
+    Nemesis(Context const& ctx, Fleet& fleet, People const& people, Laws& laws) : ctx_(ctx), fleet_(fleet), people_(people), laws_(laws) {}
 
     // Until the context stops.
     Task<void> rage(Context ctx);
@@ -20,10 +21,11 @@ private:
     void bury(async::Scope& scope);
     void disturb(Process& process);
     Task<void> kill_pod();
-    Task<void> spoil(bool on);
+    Task<void> spoil(bool on, int newest);
 
     Context ctx_;
     Fleet& fleet_;
+    People const& people_;
     Laws& laws_;
 };
 

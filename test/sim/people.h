@@ -33,7 +33,8 @@ public:
     // What a release has left behind on any object.
     Task<std::string> leftovers();
 
-    std::string const& version() const { return version_; }
+    // How many versions there have been: the newest is "v" and this.
+    int versions() const { return versions_; }
 
 private:
     struct View {

@@ -97,7 +97,10 @@ struct Controller::Impl {
                 break;
             }
             std::string version = meta::resource_version(*result);
-            if (informer != nullptr && !version.empty() && !removal) written[informer] = std::move(version);
+            if (informer == nullptr || version.empty() || removal) continue;
+            // A write that changed nothing answers an old version: the newest counts.
+            std::string& newest = written[informer];
+            if (newest.empty() || client::reached(version, newest)) newest = std::move(version);
         }
         for (auto const& [informer, version] : written) {
             // On time-out the copy is stale for another reason; deciding again is safe, only less thrifty.

@@ -99,14 +99,23 @@ public:
         if (facts_.held_by.empty() && !facts_.leftovers) return std::nullopt;
         JsonPatch patch(doc());
         patch.test({"metadata", "generation"});
-        for (std::string_view mark : kMarks) patch.remove({"metadata", "annotations", mark});
+        for (std::string_view mark : kMarks) {
+            bool const kept = how.keep_frozen && mark == apis::kDeploymentStrategyAnnotation;
+            if (!kept) patch.remove({"metadata", "annotations", mark});
+        }
         patch.remove({"metadata", "labels", apis::kAdvancedDeploymentLabel});
-        restore_strategy(patch);
         if (how.keep_frozen) {
+            // Not its own strategy: of a Deployment that rolls the native controller scales every version, paused or
+            // not.
+            if (std::optional<Strategy> strategy = strategy_of(doc())) {
+                strategy->paused = true;
+                patch.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}, strategy->to_text());
+            }
             patch.set({"spec", "paused"}, true);
             if (!how.stable_revision.empty())
                 patch.set({"metadata", "labels", apis::kStableRevisionLabel}, how.stable_revision);
         } else {
+            restore_strategy(patch);
             patch.remove({"metadata", "annotations", apis::kInProgressingAnnotation});
             patch.remove({"metadata", "labels", apis::kStableRevisionLabel});
             patch.remove({"spec", "paused"});
@@ -177,9 +186,13 @@ private:
         facts_.stable_revision = meta::label(doc(), apis::kStableRevisionLabel);
         facts_.held_by = field_of(meta::annotation(doc(), apis::kInProgressingAnnotation), "rolloutName");
         facts_.controller_uid = field_of(meta::annotation(doc(), apis::kControlInfoAnnotation), "uid");
-        facts_.leftovers =
-            !meta::label(doc(), apis::kAdvancedDeploymentLabel).empty() ||
-            std::ranges::any_of(kMarks, [&](std::string_view mark) { return !meta::annotation(doc(), mark).empty(); });
+        facts_.leftovers = !meta::label(doc(), apis::kAdvancedDeploymentLabel).empty() ||
+                           std::ranges::any_of(kMarks, [&](std::string_view mark) {
+                               // A workload that waits frozen for its next release keeps the strategy that it is to get
+                               // back.
+                               bool const kept = !facts_.held_by.empty() && mark == apis::kDeploymentStrategyAnnotation;
+                               return !kept && !meta::annotation(doc(), mark).empty();
+                           });
         if (sets_.current != nullptr) facts_.unit_revision = sets_.current->hash();
         facts_.update_revision = facts_.unit_revision.empty() ? own_hash_ : facts_.unit_revision;
         facts_.rolled_back = !facts_.held_by.empty() && !facts_.stable_revision.empty() &&

@@ -40,7 +40,7 @@ struct Facts {
 
 // What is left to count when a release ends.
 struct Restore {
-    bool keep_frozen = false;      // a newer template came: drop the old release's marks, stay paused and in progress …
+    bool keep_frozen = false;      // a newer template came: drop the old release's control, stay held and in progress …
     std::string stable_revision;   // … from this revision on; empty: as it was
 };
 
