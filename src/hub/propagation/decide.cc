@@ -284,7 +284,9 @@ struct Deciding {
             message = fmt::format("Rollout {} in this cluster is not the hub's current one", rollout);
             return "RolloutMissing";
         }
-        if (rollout_closing(seen.member_rollout)) {
+        // A workload that is not in progress any more while its Rollout is has just been let go.
+        bool const let_go = rollout_progressing(seen.member_rollout) && !releasing(seen.live);
+        if (let_go || rollout_closing(seen.member_rollout)) {
             message = "the release before is still being closed in this cluster";
             return "ReleaseClosing";
         }

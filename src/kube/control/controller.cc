@@ -23,8 +23,9 @@ struct KeyState {
     std::optional<Time> due;   // of the timer
     std::vector<Wait> waits;
     std::optional<Error> error;
+    std::vector<Write> unsure;   // writes that may have been carried out: nobody said
 
-    bool idle() const { return !queued && !running && timer == 0 && waits.empty() && !error; }
+    bool idle() const { return !queued && !running && timer == 0 && waits.empty() && !error && unsure.empty(); }
 };
 
 }   // namespace
@@ -84,22 +85,28 @@ struct Controller::Impl {
     // Carries out the plan's writes; then waits until the informers show them.
     Task<Status> act(Context task, Key key, std::vector<Write> writes) {
         client::Client const client = reconciler->client_for(key);
-        std::map<client::Informer*, std::string> written;
+        std::vector<std::pair<client::Informer*, std::string>> written;   // the newest version of each, in order of use
         Status outcome;
         for (Write& write : writes) {
             client::Informer* const informer = informer_for(key, write.resource);
             std::string const why = write.why;
             bool const removal = write.verb == Write::Verb::kDelete;
-            meta::ObjectKey const target = write.key;
+            Write trace;
+            trace.resource = write.resource;
+            trace.key = write.key;
             Result<json::Doc> const result = co_await perform(task, client, std::move(write));
             if (!result) {
+                bool const findable = informer != nullptr && !removal && !trace.key.name.empty();
+                if (findable && ambiguous(result.error())) keys[key].unsure.push_back(std::move(trace));
                 outcome = std::unexpected(result.error().context(why));
                 break;
             }
             std::string version = meta::resource_version(*result);
             if (informer == nullptr || version.empty() || removal) continue;
             // A write that changed nothing answers an old version: the newest counts.
-            std::string& newest = written[informer];
+            auto known = std::ranges::find(written, informer, &std::pair<client::Informer*, std::string>::first);
+            if (known == written.end()) known = written.insert(written.end(), {informer, {}});
+            std::string& newest = known->second;
             if (newest.empty() || client::reached(version, newest)) newest = std::move(version);
         }
         for (auto const& [informer, version] : written) {
@@ -109,7 +116,37 @@ struct Controller::Impl {
         co_return outcome;
     }
 
+    // An answer that did not come says nothing of the write; a refusal does.
+    static bool ambiguous(Error const& error) {
+        return error.is(ErrorCode::kUnavailable) || error.is(ErrorCode::kTimeout) || error.is(ErrorCode::kInternal);
+    }
+
+    // Before a key is decided again whose write may have been carried out: the copy is at least as new as the object.
+    Task<Status> catch_up(Context task, Key key) {
+        client::Client const client = reconciler->client_for(key);
+        while (!keys[key].unsure.empty()) {
+            Write const write = keys[key].unsure.back();
+            Result<json::Doc> const now = co_await client.get(task, write.resource, write.key);
+            if (!now && !now.error().is(ErrorCode::kNotFound))
+                co_return std::unexpected(now.error().context("reading what was written"));
+            client::Informer* const informer = informer_for(key, write.resource);
+            if (now && informer != nullptr) {
+                (void)co_await informer->wait_for(task.with_timeout(options.read_your_writes_timeout),
+                                                  meta::resource_version(*now));
+            }
+            keys[key].unsure.pop_back();
+        }
+        co_return Status{};
+    }
+
     Task<void> work_on(Context task, Key key) {
+        if (!keys[key].unsure.empty()) {
+            Status caught_up = co_await catch_up(task, key);
+            if (!caught_up) {
+                finish(task, key, std::move(caught_up), {});
+                co_return;
+            }
+        }
         Plan plan = reconciler->decide(key, task.now());
         KeyState& state = keys[key];
         state.waits = std::move(plan.waits);

@@ -67,7 +67,8 @@ bool prevails(Doc const& deployment) {
            status["observedGeneration"].as_int() >= meta::generation(deployment);
 }
 
-// Where the release comes from: what most pods ran, or the oldest that still runs (Kruise Rollouts, webhook at entry).
+// Where the release comes from: what most pods ran. Upstream takes the oldest version that still runs, which after a
+// rollback may be the one that was rejected.
 std::string stable_revision(FreezeInputs const& inputs, Doc const& after) {
     if (prevails(inputs.old) && !same_template(inputs.old.at({"spec", "template"}), after.at({"spec", "template"}))) {
         std::string const whole = revision_running(inputs.old.at({"spec", "template"}), inputs.replica_sets);

@@ -229,12 +229,16 @@ private:
     void write_sizes() {
         for (ReplicaSet const& set : sets_.all) {
             auto const size = sizes_.find(set.name());
-            if (size == sizes_.end() || size->second == set.wanted) continue;
+            if (size == sizes_.end()) continue;
             JsonPatch patch(set.doc);
             patch.test({"spec", "replicas"});
             patch.set({"spec", "replicas"}, size->second);
-            patch.set({"metadata", "annotations", kDesired}, std::to_string(replicas_));
-            patch.set({"metadata", "annotations", kMaximum}, std::to_string(replicas_ + budget_.surge));
+            // Also of a set that stays as it is: the native controller takes an old number for a scaling that never ends.
+            if (size->second > 0 || size->second != set.wanted) {
+                patch.set({"metadata", "annotations", kDesired}, std::to_string(replicas_));
+                patch.set({"metadata", "annotations", kMaximum}, std::to_string(replicas_ + budget_.surge));
+            }
+            if (!patch.changes()) continue;
             Write write;
             write.verb = Write::Verb::kJsonPatch;
             write.resource = kReplicaSets;

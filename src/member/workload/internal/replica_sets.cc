@@ -131,7 +131,8 @@ std::string stable_revision_for(Doc const& pod_template, std::vector<Doc> const&
         if (set.at({"spec", "replicas"}).as_int(1) > 0 && !meta::is_deleting(set)) sorted.push_back(set);
     }
     std::ranges::sort(sorted, {}, [](Doc const& set) {
-        return std::tuple(revision_of(set), set.at({"metadata", "creationTimestamp"}).string(), meta::name(set));
+        return std::tuple(-set.at({"spec", "replicas"}).as_int(1), revision_of(set),
+                          set.at({"metadata", "creationTimestamp"}).string(), meta::name(set));
     });
     for (Doc const& set : sorted) {
         if (!same_template(set.at({"spec", "template"}), pod_template)) return meta::label(set, kHashLabel);

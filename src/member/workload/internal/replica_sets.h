@@ -45,7 +45,7 @@ struct ReplicaSets {
 
 // The hash of the ReplicaSet with this template; empty when there is none.
 std::string revision_running(json::Doc const& pod_template, std::vector<json::Doc> const& replica_sets);
-// The hash of the first ReplicaSet, by revision and age, that has replicas and another template; empty when there is
+// The hash of the largest ReplicaSet with another template that has replicas, the oldest of equals; empty when there is
 // none.
 std::string stable_revision_for(json::Doc const& pod_template, std::vector<json::Doc> const& replica_sets);
 std::int64_t revision_of(json::Doc const& replica_set);
