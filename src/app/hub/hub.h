@@ -7,6 +7,7 @@
 
 #include "core/async/task.h"
 #include "hub/clusters/members.h"
+#include "hub/decision/admission.h"
 #include "hub/decision/decider.h"
 #include "hub/placement/bindings.h"
 #include "hub/placement/sources.h"

@@ -32,116 +32,168 @@ struct Deciding {
         return static_cast<std::int64_t>(seen.rollout.at({"spec", "strategy", "canary", "steps"}).size());
     }
 
+    bool same_release() const { return canary()["canaryRevision"].as_string() == seen.target.revision; }
+
     // The very pause the approver saw.
     bool at_target() const {
-        bool const progressing = seen.rollout.at({"status", "phase"}).as_string() == "Progressing" &&
-                                 !propagation::rollout_closing(seen.rollout) &&
-                                 !seen.rollout.at({"spec", "strategy", "paused"}).as_bool();
-        return progressing && state() == "StepPaused" && step() == seen.target.step.value_or(step()) &&
-               (seen.target.revision.empty() || canary()["canaryRevision"].as_string() == seen.target.revision) &&
+        bool const approvable = seen.rollout.at({"status", "phase"}).as_string() == "Progressing" &&
+                                !propagation::rollout_closing(seen.rollout) &&
+                                !seen.rollout.at({"spec", "strategy", "paused"}).as_bool();
+        return approvable && state() == "StepPaused" && step() == seen.target.step && same_release() &&
                (seen.target.paused_since.empty() || canary()["lastUpdateTime"].as_string() == seen.target.paused_since);
     }
 
-    Outcome approve() {
-        std::int64_t const from = seen.target.step.value_or(step());
+    // The hub's copy is older than what the approver looked at.
+    bool behind() const {
+        auto const last = parse_rfc3339(canary()["lastUpdateTime"].as_string());
+        auto const approved = parse_rfc3339(seen.target.paused_since);
+        return last && approved && *last < *approved;
+    }
+
+    // Tests everything that the approver saw, so that whatever has changed since refuses it.
+    control::Write approval() const {
+        Value patch{json::Array()};
+        auto const test = [&](std::string path, Value value) {
+            patch.push_back(json::Object{{"op", "test"}, {"path", std::move(path)}, {"value", std::move(value)}});
+        };
+        test("/metadata/uid", seen.target.rollout_uid);
+        test("/status/phase", "Progressing");
+        test("/status/canaryStatus/currentStepIndex", *seen.target.step);
+        test("/status/canaryStatus/currentStepState", "StepPaused");
+        test("/status/canaryStatus/canaryRevision", seen.target.revision);
+        if (canary()["lastUpdateTime"].exists())
+            test("/status/canaryStatus/lastUpdateTime", canary()["lastUpdateTime"].string());
+        patch.push_back(
+            json::Object{{"op", "replace"}, {"path", "/status/canaryStatus/currentStepState"}, {"value", "StepReady"}});
+        control::Write write;
+        write.verb = control::Write::Verb::kJsonPatch;
+        write.resource = propagation::kRollouts;
+        write.key = meta::key_of(seen.rollout);
+        write.subresource = "status";
+        write.body = std::move(patch);
+        write.why = "approve";
+        return write;
+    }
+
+    Outcome applied(std::int64_t from, std::string_view note) {
+        out.to = from < steps() ? from + 1 : from;
+        std::int64_t const replicas = seen.workload.at({"spec", "replicas"}).as_int();
+        std::string const text =
+            from < steps() ? "moving to " + step_text(seen.rollout, from + 1, replicas) : "completing";
+        return settle(apis::outcome::kApplied, text + std::string(note));
+    }
+
+    Outcome approve(bool expired) {
+        if (!seen.target.step || seen.target.rollout_uid.empty() || seen.target.revision.empty())
+            return settle(apis::outcome::kRefused, "an approval names the Rollout's uid, its step and its revision");
+        std::int64_t const from = *seen.target.step;
         out.from = from;
-        if (seen.rollout.exists() && meta::uid(seen.rollout) != seen.target.rollout_uid) {
-            return settle(apis::outcome::kStale, "the Rollout there is another one by now");
-        }
         if (!seen.rollout.exists()) return settle(apis::outcome::kStale, "there is no such Rollout in this cluster");
+        if (meta::uid(seen.rollout) != seen.target.rollout_uid)
+            return settle(apis::outcome::kStale, "the Rollout there is another one by now");
         if (at_target()) {
-            Value patch{json::Array()};
-            auto const test = [&](std::string path, Value value) {
-                patch.push_back(json::Object{{"op", "test"}, {"path", std::move(path)}, {"value", std::move(value)}});
-            };
-            test("/status/phase", "Progressing");
-            test("/status/canaryStatus/currentStepIndex", from);
-            test("/status/canaryStatus/currentStepState", "StepPaused");
-            test("/status/canaryStatus/canaryRevision", canary()["canaryRevision"].string());
-            if (canary()["lastUpdateTime"].exists())
-                test("/status/canaryStatus/lastUpdateTime", canary()["lastUpdateTime"].string());
-            patch.push_back(json::Object{
-                {"op", "replace"}, {"path", "/status/canaryStatus/currentStepState"}, {"value", "StepReady"}});
-            control::Write write;
-            write.verb = control::Write::Verb::kJsonPatch;
-            write.resource = propagation::kRollouts;
-            write.key = meta::key_of(seen.rollout);
-            write.subresource = "status";
-            write.body = std::move(patch);
-            write.why = "approve";
-            out.plan.writes.push_back(std::move(write));
+            out.plan.writes.push_back(approval());
             return std::move(out);
         }
-        bool const same_release =
-            seen.target.revision.empty() || canary()["canaryRevision"].as_string() == seen.target.revision;
+        std::string_view const phase = seen.rollout.at({"status", "phase"}).as_string();
         bool const moved_on =
-            same_release && (step() > from || (step() == from && (state() == "StepReady" || state() == "Completed")) ||
-                             seen.rollout.at({"status", "phase"}).as_string() == "Healthy");
-        if (moved_on) {
-            out.to = from < steps() ? from + 1 : from;
-            std::string text = from < steps()
-                                   ? fmt::format("moving to {}", step_text(seen.rollout, from + 1, seen.replicas))
-                                   : "completing";
-            if (!seen.sent) text += " (somebody else was faster)";
-            return settle(apis::outcome::kApplied, std::move(text));
+            same_release() && (step() > from || phase == "Healthy" || (step() == from && state() == "Completed"));
+        if (moved_on) return applied(from, seen.sent ? "" : " (somebody else was faster)");
+        // Stored, and not yet taken up: a controller that writes status from an older copy may still undo it, and then
+        // it is sent again.
+        if (same_release() && step() == from && state() == "StepReady" && phase == "Progressing") {
+            if (expired) return applied(from, " when the rollout controller is back");
+            out.message = "approved; the rollout controller there has not taken it up yet";
+            return std::move(out);
+        }
+        if (behind()) {
+            out.message = "what is known of this cluster is older than what was approved";
+            return std::move(out);
         }
         return settle(apis::outcome::kStale,
                       fmt::format("approved was step {}, the cluster is at step {} in {}", from, step(), state()));
     }
 
+    // Where this cluster is to go: where a release comes from; what it has, when the hub's version has not come here;
+    // and the version before otherwise.
+    std::string back() const {
+        if (!seen.pinned.empty()) return seen.pinned;
+        std::string const has = meta::label(seen.workload, propagation::kTemplateLabel);
+        std::string const stable = meta::label(seen.workload, propagation::kStableLabel);
+        bool const held = propagation::releasing(seen.workload) || propagation::frozen(seen.workload);
+        return !held && has != seen.hub_template ? has : stable;
+    }
+
     Outcome go_back() {
         bool const abort = seen.spec.action == apis::action::kAbort;
+        if (!seen.bound) return settle(apis::outcome::kRefused, "the workload is not placed in this cluster");
         if (!seen.workload.exists()) return settle(apis::outcome::kRefused, "the workload is not in this cluster");
-        if (seen.stable.empty()) return settle(apis::outcome::kRefused, "there is no earlier version to go back to");
-        if (abort && !seen.pinned && !propagation::releasing(seen.workload))
+        std::string const revision = back();
+        if (revision.empty()) return settle(apis::outcome::kRefused, "there is no earlier version to go back to");
+        bool const released = propagation::releasing(seen.workload) || propagation::frozen(seen.workload);
+        if (abort && seen.pinned.empty() && !released)
             return settle(apis::outcome::kRefused, "no release is in progress here");
-        if (!seen.pinned) {
-            out.wants_pin = true;
+        bool const there = meta::label(seen.workload, propagation::kTemplateLabel) == revision;
+        if (seen.pinned.empty() && revision != seen.hub_template) {
+            if (seen.begun) return settle(apis::outcome::kStale, "the hub has another version by now");
+            out.pin = revision;
+            out.rejected = seen.hub_template;
             return std::move(out);
         }
-        if (meta::label(seen.workload, propagation::kTemplateLabel) == seen.stable)
-            return settle(apis::outcome::kApplied, "going back to the stable version");
+        if (there) return settle(apis::outcome::kApplied, "going back to the stable version");
         return std::move(out);   // pinned; propagation carries it there
     }
 
     Outcome pause_or_resume() {
+        bool const wanted = seen.spec.action == apis::action::kPause;
+        if (!seen.later.empty())
+            return settle(apis::outcome::kStale, fmt::format("decision {} came after it", seen.later));
+        if (!seen.bound) return settle(apis::outcome::kRefused, "the Rollout is not placed in this cluster");
         if (seen.reachable && !seen.rollout.exists())
             return settle(apis::outcome::kRefused, "there is no such Rollout in this cluster");
-        bool const wanted = seen.spec.action == apis::action::kPause;
+        if (!wanted && seen.paused_by_all)
+            return settle(apis::outcome::kRefused,
+                          "spec.strategy.paused of the Rollout on the hub pauses it everywhere");
         if (seen.paused != wanted) {
-            out.wants_pause = true;
+            if (seen.begun) return settle(apis::outcome::kStale, "another decision came after it");
+            out.pause = wanted;
             return std::move(out);
         }
-        if (seen.rollout.at({"spec", "strategy", "paused"}).as_bool() == wanted)
+        if (seen.reachable && seen.rollout.at({"spec", "strategy", "paused"}).as_bool() == wanted)
             return settle(apis::outcome::kApplied, wanted ? "paused" : "resumed");
         return std::move(out);
     }
 
-    Outcome run() {
-        auto const expires = parse_rfc3339(seen.spec.expires_at);
-        if (expires && *expires <= now) return settle(apis::outcome::kExpired, "not carried out in time");
-        if (expires) out.plan.requeue_at(*expires, "spec.expiresAt");
-        if (seen.spec.action == apis::action::kApprove) {
-            if (!seen.reachable) return waiting(expires);
-            return approve();
-        }
-        if (seen.spec.action == apis::action::kUndo || seen.spec.action == apis::action::kAbort) {
+    Outcome act(bool expired) {
+        std::string const& action = seen.spec.action;
+        if (action == apis::action::kApprove) return seen.reachable ? approve(expired) : std::move(out);
+        if (action == apis::action::kUndo || action == apis::action::kAbort) {
             if (seen.superseded) return settle(apis::outcome::kStale, "the hub releases another version by now");
-            if (!seen.reachable && seen.pinned) return waiting(expires);
-            return go_back();
+            bool const unknown = !seen.reachable && !seen.workload.exists();
+            return unknown ? std::move(out) : go_back();
         }
-        if (seen.spec.action == apis::action::kPause || seen.spec.action == apis::action::kResume) {
-            if (!seen.reachable && seen.paused == (seen.spec.action == apis::action::kPause)) return waiting(expires);
-            return pause_or_resume();
-        }
-        return settle(apis::outcome::kRefused, fmt::format("{} is not supported yet", seen.spec.action));
+        if (action == apis::action::kPause || action == apis::action::kResume) return pause_or_resume();
+        return settle(apis::outcome::kRefused, fmt::format("{} is not supported yet", action));
     }
 
-    Outcome waiting(std::optional<Time> expires) {
-        out.outcome = apis::outcome::kWaiting;
-        out.message =
+    Outcome run() {
+        auto const expires = parse_rfc3339(seen.spec.expires_at);
+        bool const expired = expires && *expires <= now;
+        Outcome done = act(expired);
+        if (expired) {
+            // What has taken effect has, whoever noticed.
+            if (done.outcome == apis::outcome::kApplied) return done;
+            out = {};
+            return settle(apis::outcome::kExpired, "not carried out in time");
+        }
+        if (!done.outcome.empty()) return done;
+        if (expires) done.plan.requeue_at(*expires, "spec.expiresAt");
+        bool const on_the_hub = !done.pin.empty() || done.pause;
+        if (seen.reachable || on_the_hub) return done;
+        done.outcome = apis::outcome::kWaiting;
+        done.message =
             fmt::format("unreachable; applies on return{}", expires ? " until " + format_rfc3339(*expires) : "");
-        return std::move(out);
+        return done;
     }
 };
 

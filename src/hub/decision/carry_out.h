@@ -14,23 +14,28 @@ struct Seen {
     apis::DecisionSpec spec;
     apis::DecisionTarget target;
     bool reachable = true;
-    json::Doc rollout;           // the member's
-    json::Doc workload;          // the member's; for undo and abort
-    std::int64_t replicas = 0;   // of the workload there
-    bool sent = false;           // this process has sent the approval before
-    bool pinned = false;         // undo and abort: the binding pins the stable revision here
-    bool superseded = false;     // the hub releases something else than what this was decided about
-    std::string stable;          // undo and abort: the revision to go back to; empty: there is none
-    bool paused = false;         // pause and resume: what the binding says of this cluster
+    json::Doc rollout;    // the member's; what is known of it when the member is away
+    json::Doc workload;   // … and the workload that it points at
+    bool sent = false;    // this process has sent the approval before
+
+    // What the hub has: the bindings of the workload (undo, abort) or the Rollout (pause, resume).
+    bool bound = true;          // the binding names this cluster
+    std::string hub_template;   // hash of the hub's template
+    bool superseded = false;    // the hub releases something else than what this was decided about
+    std::string pinned;         // the revision that this cluster is pinned to, against the hub's template; empty: none
+    bool paused = false;        // what the binding says
+    bool paused_by_all = false;   // the hub's Rollout is paused by its own strategy.paused
+    bool begun = false;   // the binding was once as this wants it; if it is not any more, that was another's word
+    std::string later;    // a Decision on pause or resume here that came after this one
 };
 
 struct Outcome {
     std::string outcome;   // Applied | Stale | Refused | Waiting | Unreachable | Expired; empty: not settled
     std::optional<std::int64_t> from, to;
     std::string message;
-    control::Plan plan;         // writes to the member
-    bool wants_pin = false;     // the hub is to pin `stable` in the binding
-    bool wants_pause = false;   // the hub is to set `paused` as the action says
+    control::Plan plan;          // writes to the member
+    std::string pin, rejected;   // the hub is to pin this revision in the binding, against this template
+    std::optional<bool> pause;   // … or to set `paused`
 };
 
 Outcome carry_out(Seen const& seen, Time now);

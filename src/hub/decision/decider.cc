@@ -25,6 +25,8 @@ using json::Doc;
 using json::Value;
 
 constexpr Duration kKeepFinished = std::chrono::hours(24 * 30);
+constexpr Duration kSoon = std::chrono::seconds(2);
+constexpr Duration kLookAgain = std::chrono::milliseconds(500);   // while the hub's copies are not there yet
 
 bool finished(std::string_view outcome) {
     return outcome == apis::outcome::kApplied || outcome == apis::outcome::kStale ||
@@ -50,54 +52,101 @@ struct Decider::Impl {
     struct Progress {
         std::map<std::string, Outcome> outcomes;   // by cluster
         std::set<std::string> sent;                // approvals this process has sent
+        std::set<std::string> begun;               // clusters whose binding was once as this Decision wants it
+        std::map<std::string, std::string> seen;   // the binding's resource version when the outcome was found
     };
     std::map<meta::ObjectKey, Progress> progress;
-
-    Doc hub_rollout(meta::ObjectKey const& decision, apis::DecisionSpec const& spec) const {
-        return propagator.sources().get(propagation::kRolloutKind, {decision.ns, spec.rollout_ref.name});
-    }
+    std::set<meta::ObjectKey> open;   // Decisions that are not finished
 
     static std::string recorded(apis::Decision const& decision, std::string const& cluster) {
         auto const found = std::ranges::find(decision.status.clusters, cluster, &apis::DecisionClusterStatus::cluster);
         return found == decision.status.clusters.end() ? std::string() : found->outcome;
     }
 
-    Seen observe(Key const& key, apis::Decision const& decision, apis::DecisionTarget const& target) {
+    // What a Decision is about, as the hub has it.
+    struct Subject {
+        Doc rollout;    // the hub's; absent when it is gone
+        Doc workload;   // the hub's
+        meta::GroupVersionKind kind;
+        meta::ObjectKey rollout_key, workload_key;
+        placement::Sources::Kind const* known = nullptr;   // of the workload
+    };
+    Subject subject_of(Key const& key, apis::Decision const& decision, clusters::Member const* member) const {
+        Subject subject;
+        subject.rollout_key = {key.object.ns, decision.spec.rollout_ref.name};
+        subject.rollout = propagator.sources().get(propagation::kRolloutKind, subject.rollout_key);
+        Doc const rollout = subject.rollout.exists() || member == nullptr
+                                ? subject.rollout
+                                : member->get(propagation::kRollouts, subject.rollout_key);
+        subject.kind = workload_kind(rollout);
+        subject.workload_key = {key.object.ns, rollout.at({"spec", "workloadRef", "name"}).string()};
+        subject.known = propagator.sources().find(subject.kind);
+        if (subject.known != nullptr) subject.workload = subject.known->informer->get(subject.workload_key);
+        return subject;
+    }
+
+    // Empty while a copy is not there: nothing is stale because it was not read yet.
+    std::optional<Seen> observe(Key const& key, apis::Decision const& decision, apis::DecisionTarget const& target) {
+        if (!propagator.ready()) return std::nullopt;
         Seen seen;
         seen.spec = decision.spec;
         seen.target = target;
         clusters::Member* const member = propagator.members().find(target.cluster);
         seen.reachable = member != nullptr && member->reachable();
-        Doc const rollout = hub_rollout(key.object, decision.spec);
-        meta::ObjectKey const rollout_key{key.object.ns, decision.spec.rollout_ref.name};
-        if (member != nullptr) {
-            propagator.members().want(*member, propagation::kRollouts);
-            seen.rollout = member->get(propagation::kRollouts, rollout_key);
+        if (member != nullptr) propagator.members().want(*member, propagation::kRollouts);
+        auto const unread = [&](meta::GroupVersionResource const& resource) {
+            return seen.reachable && member->serving(resource) == clusters::Member::Serving::kUnknown;
+        };
+        if (unread(propagation::kRollouts)) return std::nullopt;
+        Subject const subject = subject_of(key, decision, member);
+        if (member != nullptr) seen.rollout = member->get(propagation::kRollouts, subject.rollout_key);
+        if (subject.known != nullptr && !subject.known->informer->synced()) return std::nullopt;
+        if (member != nullptr && subject.known != nullptr) {
+            propagator.members().want(*member, subject.known->resource);
+            if (unread(subject.known->resource)) return std::nullopt;
+            seen.workload = member->get(subject.known->resource, subject.workload_key);
         }
-        meta::GroupVersionKind const kind = workload_kind(rollout.exists() ? rollout : seen.rollout);
-        meta::ObjectKey const workload_key{
-            key.object.ns, (rollout.exists() ? rollout : seen.rollout).at({"spec", "workloadRef", "name"}).string()};
-        placement::Sources::Kind const* const known = propagator.sources().find(kind);
-        if (member != nullptr && known != nullptr) seen.workload = member->get(known->resource, workload_key);
-        seen.replicas = seen.workload.at({"spec", "replicas"}).as_int();
-        seen.stable = meta::label(seen.workload, propagation::kStableLabel);
-        seen.sent = progress[key.object].sent.contains(target.cluster);
-        seen.superseded =
-            decision.spec.release &&
-            decision.spec.release->digest != release_digest(propagator.sources().get(kind, workload_key), rollout);
-        if (auto const cluster = bound(placement::binding_key(kind, workload_key), target.cluster)) {
-            // A pin against another template is an earlier decision's.
-            seen.pinned = !cluster->revision.empty() && cluster->rejected == hub_template(kind, workload_key);
-            if (seen.pinned) seen.stable = cluster->revision;
-        }
-        if (auto const cluster = bound(placement::binding_key(propagation::kRolloutKind, rollout_key), target.cluster))
-            seen.paused = cluster->paused;
+        Progress const& mine = progress[key.object];
+        seen.sent = mine.sent.contains(target.cluster);
+        seen.begun = mine.begun.contains(target.cluster);
+        // A Rollout that is gone from the hub, and still holds a version back in members, supersedes nothing.
+        seen.superseded = subject.rollout.exists() && decision.spec.release &&
+                          decision.spec.release->digest != release_digest(subject.workload, subject.rollout);
+        seen.hub_template = propagation::template_hash(propagation::pod_template(subject.workload));
+        auto const cluster = bound(binding_of(decision, subject), target.cluster);
+        seen.bound = cluster.has_value();
+        // A pin against another template is an earlier decision's.
+        if (cluster && cluster->rejected == seen.hub_template) seen.pinned = cluster->revision;
+        seen.paused = cluster && cluster->paused;
+        seen.paused_by_all = subject.rollout.at({"spec", "strategy", "paused"}).as_bool();
+        seen.later = later(key.object, decision, target.cluster);
         return seen;
     }
 
-    // The hash of the template that the hub's workload has now.
-    std::string hub_template(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload) const {
-        return propagation::template_hash(propagation::pod_template(propagator.sources().get(kind, workload)));
+    static bool on_pause(std::string_view action) {
+        return action == apis::action::kPause || action == apis::action::kResume;
+    }
+
+    static meta::ObjectKey binding_of(apis::Decision const& decision, Subject const& subject) {
+        return on_pause(decision.spec.action) ? placement::binding_key(propagation::kRolloutKind, subject.rollout_key)
+                                              : placement::binding_key(subject.kind, subject.workload_key);
+    }
+
+    // The open Decision on pause or resume that came after this one, if any.
+    std::string later(meta::ObjectKey const& key, apis::Decision const& decision, std::string const& cluster) const {
+        if (!on_pause(decision.spec.action)) return {};
+        std::string const created = decisions.get(key).at({"metadata", "creationTimestamp"}).string();
+        for (meta::ObjectKey const& each : open) {
+            Doc const other = decisions.get(each);
+            bool const after = each.ns == key.ns && on_pause(other.at({"spec", "action"}).as_string()) &&
+                               other.at({"spec", "rolloutRef", "name"}).as_string() == decision.spec.rollout_ref.name &&
+                               other.at({"metadata", "creationTimestamp"}).as_string() > created;
+            if (!after) continue;
+            for (auto const& [index, target] : other.at({"spec", "targets"}).elements()) {
+                if (target["cluster"].as_string() == cluster) return each.name;
+            }
+        }
+        return {};
     }
 
     std::optional<apis::BoundCluster> bound(meta::ObjectKey const& binding, std::string const& cluster) const {
@@ -118,8 +167,19 @@ struct Decider::Impl {
         if (auto const known = mine.outcomes.find(key.part);
             known != mine.outcomes.end() && finished(known->second.outcome))
             return {};
-        Outcome outcome = carry_out(observe(key, *decision, *target), now);
+        auto const seen = observe(key, *decision, *target);
+        if (!seen) {
+            Plan plan;
+            plan.requeue_at(now + kLookAgain, "the hub is being started");
+            return plan;
+        }
+        Outcome outcome = carry_out(*seen, now);
         if (!outcome.plan.writes.empty()) mine.sent.insert(key.part);
+        bool const as_wanted = on_pause(seen->spec.action) ? seen->paused == (seen->spec.action == apis::action::kPause)
+                                                           : !seen->pinned.empty();
+        if (as_wanted) mine.begun.insert(key.part);
+        Subject const subject = subject_of(key, *decision, propagator.members().find(key.part));
+        mine.seen[key.part] = meta::resource_version(propagator.bindings().get(binding_of(*decision, subject)));
         Plan plan = std::move(outcome.plan);
         outcome.plan = {};
         mine.outcomes[key.part] = std::move(outcome);
@@ -178,6 +238,12 @@ struct Decider::Impl {
             status.outcome = apis::outcome::kPending;
         }
         if (status == decision->status) return plan;
+        // That it is pending is news only after a moment: most are carried out by then.
+        Time const soon = meta::created(object).value_or(now) + kSoon;
+        if (status.outcome == apis::outcome::kPending && status.clusters.empty() && now < soon) {
+            plan.requeue_at(soon, "the decision is pending");
+            return plan;
+        }
         Write write;
         write.resource = apis::kDecisions;
         write.key = key.object;
@@ -212,32 +278,25 @@ struct Decider::Impl {
 
     // Pins and pauses stand in bindings: rendering reads them there alone.
     void bind(Plan& plan, Key const& key, apis::Decision const& decision, Progress const& mine) {
-        Doc const rollout = hub_rollout(key.object, decision.spec);
-        meta::GroupVersionKind const kind = workload_kind(rollout);
-        meta::ObjectKey const workload_key{key.object.ns, rollout.at({"spec", "workloadRef", "name"}).string()};
-        bool const pause =
-            decision.spec.action == apis::action::kPause || decision.spec.action == apis::action::kResume;
-        meta::ObjectKey const binding_key =
-            pause ? placement::binding_key(propagation::kRolloutKind, {key.object.ns, decision.spec.rollout_ref.name})
-                  : placement::binding_key(kind, workload_key);
+        clusters::Member const* any = nullptr;
+        for (auto const& [name, outcome] : mine.outcomes) {
+            if (any == nullptr) any = propagator.members().find(name);
+        }
+        meta::ObjectKey const binding_key = binding_of(decision, subject_of(key, decision, any));
         Doc const binding = propagator.bindings().get(binding_key);
         auto read = apis::read_fleet_binding(binding);
         if (!binding.exists() || !read) return;
-        std::string const rejected = hub_template(kind, workload_key);
         apis::FleetBindingSpec spec = read->spec;
-        for (apis::DecisionTarget const& target : decision.spec.targets) {
-            auto const outcome = mine.outcomes.find(target.cluster);
-            auto const cluster = std::ranges::find(spec.clusters, target.cluster, &apis::BoundCluster::name);
-            if (outcome == mine.outcomes.end() || cluster == spec.clusters.end() ||
-                finished(recorded(decision, target.cluster)))
-                continue;
-            if (outcome->second.wants_pause) cluster->paused = decision.spec.action == apis::action::kPause;
-            if (!outcome->second.wants_pin) continue;
-            clusters::Member const* const member = propagator.members().find(target.cluster);
-            placement::Sources::Kind const* const known = propagator.sources().find(kind);
-            if (member == nullptr || known == nullptr) continue;
-            cluster->revision = meta::label(member->get(known->resource, workload_key), propagation::kStableLabel);
-            cluster->rejected = rejected;
+        for (auto const& [name, outcome] : mine.outcomes) {
+            auto const cluster = std::ranges::find(spec.clusters, name, &apis::BoundCluster::name);
+            auto const version = mine.seen.find(name);
+            // Found out about another state of the binding: it is found out anew.
+            bool const current = version != mine.seen.end() && version->second == meta::resource_version(binding);
+            if (cluster == spec.clusters.end() || !current || finished(recorded(decision, name))) continue;
+            if (outcome.pause) cluster->paused = *outcome.pause;
+            if (outcome.pin.empty()) continue;
+            cluster->revision = outcome.pin;
+            cluster->rejected = outcome.rejected;
         }
         if (spec == read->spec) return;
         Write write;
@@ -257,10 +316,10 @@ struct Decider::Impl {
 
     // Something changed for these open Decisions.
     void enqueue_open(std::string const& ns, std::string const& rollout, std::string const& cluster) {
-        for (auto const& [key, object] : decisions.objects()) {
+        for (meta::ObjectKey const& key : open) {
+            Doc const object = decisions.get(key);
             if (!ns.empty() && key.ns != ns) continue;
             if (!rollout.empty() && object.at({"spec", "rolloutRef", "name"}).as_string() != rollout) continue;
-            if (finished_whole(object.at({"status", "outcome"}).as_string())) continue;
             if (cluster.empty()) {
                 enqueue_all(object);
             } else {
@@ -287,7 +346,15 @@ struct Decider::Impl {
                          [this](Key const& key, Time now) { return decide_hub(key, now); },
                          [this](Key const&) -> client::Client const& { return hub; }));
         record->watch(decisions, [](Doc const& object) { return std::vector<Key>{{"", meta::key_of(object)}}; });
-        decisions.on_change([this](client::Change const& change) { enqueue_all(change.object()); });
+        decisions.on_change([this](client::Change const& change) {
+            meta::ObjectKey const key = meta::key_of(change.object());
+            if (change.after.exists() && !finished_whole(change.after.at({"status", "outcome"}).as_string())) {
+                open.insert(key);
+            } else {
+                open.erase(key);
+            }
+            enqueue_all(change.object());
+        });
         for (bool const scope : {false, true}) {
             record->watch(propagator.bindings().of(scope), [](Doc const&) { return std::vector<Key>(); });
             propagator.bindings().of(scope).on_change(
@@ -328,85 +395,6 @@ std::string release_digest(Doc const& workload, Doc const& rollout) {
     Value strategy = rollout.at({"spec", "strategy"}).thaw();
     strategy.erase("paused");
     return "sha256:" + crypto::sha256_hex(json::write_canonical(pod_template) + "\n" + json::write_canonical(strategy));
-}
-
-namespace {
-
-class DecisionAdmission final : public control::Admission {
-public:
-    DecisionAdmission(control::Authorizer const& authorizer, std::string hub_user)
-        : authorizer_(authorizer), hub_user_(std::move(hub_user)) {}
-
-    std::string_view name() const override { return "decisions"; }
-    bool matches(control::AdmissionRequest const& request) const override {
-        return request.resource.resource == "decisions" && request.resource.group == apis::kDecisions.group;
-    }
-
-    Task<Status> mutate(Context, control::AdmissionRequest& request) override {
-        if (request.operation != control::Operation::kCreate) co_return Status{};
-        json::Array groups;
-        for (std::string const& group : request.user.groups) groups.push_back(group);
-        request.object.set({"spec", "requester"}, json::Object{{"username", request.user.name}, {"groups", groups}});
-        co_return Status{};
-    }
-
-    Task<Status> validate(Context, control::AdmissionRequest const& request) override {
-        if (request.operation == control::Operation::kUpdate) {
-            if (request.user.name != hub_user_)
-                co_return fail(ErrorCode::kForbidden,
-                               "decisions are written once and carried out by the hub: create a new one instead");
-            if (!(request.object["spec"] == request.old_object["spec"].thaw()))
-                co_return fail(ErrorCode::kForbidden, "spec of a Decision is immutable");
-            co_return Status{};
-        }
-        if (request.operation == control::Operation::kDelete) {
-            if (request.user.name == hub_user_ || request.user.name.starts_with("system:serviceaccount:kube-system:"))
-                co_return Status{};
-            co_return fail(ErrorCode::kForbidden,
-                           "decisions are kept for the record: the hub deletes finished ones after 30 days");
-        }
-        co_return check(request);
-    }
-
-private:
-    Status check(control::AdmissionRequest const& request) const {
-        json::Value const& spec = request.object["spec"];
-        std::string const action = spec["action"].string();
-        if (action == apis::action::kReject || action == apis::action::kRetry || action == apis::action::kJump) {
-            return fail(ErrorCode::kUnsupported, fmt::format("spec.action: {} is not supported yet", action));
-        }
-        if (spec["targets"].size() == 0)
-            return fail(ErrorCode::kInvalid, "spec.targets: Required value: name at least one cluster");
-        std::string verb = action;
-        for (char& letter : verb)
-            letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
-        control::Attributes const on_rollout{.verb = verb,
-                                             .group = "rollouts.kruise.io",
-                                             .resource = "rollouts",
-                                             .ns = request.key.ns,
-                                             .name = spec.at({"rolloutRef", "name"}).string()};
-        if (!authorizer_.allowed(request.user, on_rollout))
-            return std::unexpected(control::forbidden(request.user, on_rollout));
-        for (json::Value const& target : spec["targets"].array()) {
-            control::Attributes const on_cluster{.verb = "act",
-                                                 .group = "cluster.open-cluster-management.io",
-                                                 .resource = "managedclusters",
-                                                 .name = target["cluster"].string()};
-            if (!authorizer_.allowed(request.user, on_cluster))
-                return std::unexpected(control::forbidden(request.user, on_cluster));
-        }
-        return {};
-    }
-
-    control::Authorizer const& authorizer_;
-    std::string hub_user_;
-};
-
-}   // namespace
-
-std::shared_ptr<control::Admission> make_decision_admission(control::Authorizer const& authorizer,
-                                                            std::string hub_user) {
-    return std::make_shared<DecisionAdmission>(authorizer, std::move(hub_user));
 }
 
 }   // namespace aviary::decision

@@ -1,0 +1,120 @@
+#include "hub/decision/admission.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "apis/fleet/decision.h"
+#include "core/base/strings.h"
+
+namespace aviary::decision {
+
+namespace {
+
+constexpr Duration kExpires = std::chrono::hours(1);
+constexpr Duration kExpiresAtMost = std::chrono::hours(24);
+constexpr std::string_view kControllers = "system:serviceaccount:kube-system:";   // garbage collection, namespaces
+
+class DecisionAdmission final : public control::Admission {
+public:
+    DecisionAdmission(control::Authorizer const& authorizer, std::string hub_user)
+        : authorizer_(authorizer), hub_user_(std::move(hub_user)) {}
+
+    std::string_view name() const override { return "decisions"; }
+    bool matches(control::AdmissionRequest const& request) const override {
+        return request.resource.resource == "decisions" && request.resource.group == apis::kDecisions.group;
+    }
+
+    Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
+        if (request.operation != control::Operation::kCreate) co_return Status{};
+        if (json::Value const& spec = request.object["spec"]; spec["expiresAt"].as_string().empty())
+            request.object.set({"spec", "expiresAt"}, format_rfc3339(ctx.now() + kExpires));
+        json::Array groups;
+        for (std::string const& group : request.user.groups) groups.push_back(group);
+        request.object.set({"spec", "requester"}, json::Object{{"username", request.user.name}, {"groups", groups}});
+        co_return Status{};
+    }
+
+    Task<Status> validate(Context ctx, control::AdmissionRequest const& request) override {
+        bool const machinery = request.user.name == hub_user_ || request.user.name.starts_with(kControllers);
+        if (request.operation == control::Operation::kUpdate) {
+            if (!machinery)
+                co_return fail(ErrorCode::kForbidden,
+                               "decisions are written once and carried out by the hub: create a new one instead");
+            if (!(request.object["spec"] == request.old_object["spec"].thaw()))
+                co_return fail(ErrorCode::kForbidden, "spec of a Decision is immutable");
+            co_return Status{};
+        }
+        if (request.operation == control::Operation::kDelete) {
+            if (machinery) co_return Status{};
+            co_return fail(ErrorCode::kForbidden,
+                           "decisions are kept for the record: the hub deletes finished ones after 30 days");
+        }
+        CO_TRY(check_words(request.object["spec"], ctx.now()));
+        co_return check_user(request);
+    }
+
+private:
+    // Bound to what the person saw: what is not said cannot be compared.
+    static Status check_words(json::Value const& spec, Time now) {
+        std::string const action = spec["action"].string();
+        if (action == apis::action::kReject || action == apis::action::kRetry || action == apis::action::kJump) {
+            return fail(ErrorCode::kUnsupported, fmt::format("spec.action: {} is not supported yet", action));
+        }
+        if (spec["targets"].size() == 0)
+            return fail(ErrorCode::kInvalid, "spec.targets: Required value: name at least one cluster");
+        auto const expires = parse_rfc3339(spec["expiresAt"].as_string());
+        if (!expires || *expires > now + kExpiresAtMost)
+            return fail(ErrorCode::kInvalid, "spec.expiresAt: Invalid value: a time within the next 24 hours");
+        bool const goes_back = action == apis::action::kUndo || action == apis::action::kAbort;
+        if (goes_back && spec.at({"release", "digest"}).as_string().empty())
+            return fail(ErrorCode::kInvalid, "spec.release.digest: Required value: which release this is about");
+        std::set<std::string_view> named;
+        for (std::size_t index = 0; index < spec["targets"].size(); ++index) {
+            json::Value const& target = spec["targets"][index];
+            if (!named.insert(target["cluster"].as_string()).second)
+                return fail(ErrorCode::kInvalid, fmt::format("spec.targets[{}].cluster: Duplicate value", index));
+            if (action != apis::action::kApprove) continue;
+            for (char const* field : {"rolloutUID", "step", "revision"}) {
+                if (target[field].is_null() || (target[field].is_string() && target[field].as_string().empty())) {
+                    return fail(ErrorCode::kInvalid,
+                                fmt::format("spec.targets[{}].{}: Required value: an approval says what it approves",
+                                            index, field));
+                }
+            }
+        }
+        return {};
+    }
+
+    Status check_user(control::AdmissionRequest const& request) const {
+        json::Value const& spec = request.object["spec"];
+        control::Attributes const on_rollout{.verb = to_lower(spec["action"].as_string()),
+                                             .group = "rollouts.kruise.io",
+                                             .resource = "rollouts",
+                                             .ns = request.key.ns,
+                                             .name = spec.at({"rolloutRef", "name"}).string()};
+        if (!authorizer_.allowed(request.user, on_rollout))
+            return std::unexpected(control::forbidden(request.user, on_rollout));
+        for (json::Value const& target : spec["targets"].array()) {
+            control::Attributes const on_cluster{.verb = "act",
+                                                 .group = "cluster.open-cluster-management.io",
+                                                 .resource = "managedclusters",
+                                                 .name = target["cluster"].string()};
+            if (!authorizer_.allowed(request.user, on_cluster))
+                return std::unexpected(control::forbidden(request.user, on_cluster));
+        }
+        return {};
+    }
+
+    control::Authorizer const& authorizer_;
+    std::string hub_user_;
+};
+
+}   // namespace
+
+std::shared_ptr<control::Admission> make_decision_admission(control::Authorizer const& authorizer,
+                                                            std::string hub_user) {
+    return std::make_shared<DecisionAdmission>(authorizer, std::move(hub_user));
+}
+
+}   // namespace aviary::decision

@@ -1,0 +1,178 @@
+#include "hub/decision/admission.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "apis/fleet/decision.h"
+#include "core/async/co_test.h"
+#include "core/json/parse.h"
+#include "core/json/patch.h"
+#include "core/json/write.h"
+
+namespace aviary::decision {
+namespace {
+
+using namespace std::chrono_literals;
+using control::AdmissionRequest;
+using control::Operation;
+using json::Doc;
+using json::Value;
+
+// Allows what is listed: "alice approve rollouts demo/web", "alice act managedclusters beijing".
+class Listed final : public control::Authorizer {
+public:
+    explicit Listed(std::set<std::string> rules) : rules_(std::move(rules)) {}
+    bool allowed(control::UserInfo const& user, control::Attributes const& wanted) const override {
+        return rules_.contains(fmt::format("{} {} {}.{} {}{}", user.name, wanted.verb, wanted.resource, wanted.group,
+                                           wanted.ns.empty() ? "" : wanted.ns + "/", wanted.name));
+    }
+
+private:
+    std::set<std::string> rules_;
+};
+
+Listed const kRules({"alice approve rollouts.rollouts.kruise.io demo/web",
+                     "alice undo rollouts.rollouts.kruise.io demo/web",
+                     "alice act managedclusters.cluster.open-cluster-management.io beijing",
+                     "alice act managedclusters.cluster.open-cluster-management.io oslo",
+                     "bob approve rollouts.rollouts.kruise.io demo/web"});
+
+AdmissionRequest creation(std::string const& change = "{}", std::string const& user = "alice") {
+    AdmissionRequest request;
+    request.operation = Operation::kCreate;
+    request.resource = apis::kDecisions;
+    request.key = {"demo", "web-1"};
+    request.user = {user, {"llm-oncall", "system:authenticated"}, {}};
+    request.object = *json::parse_value(
+        R"({"spec":{"rolloutRef":{"name":"web"},"action":"Approve","targets":[
+        {"cluster":"beijing","rolloutUID":"u","step":1,"revision":"r","pausedSince":"2026-11-23T13:51:07Z"}]}})");
+    json::apply_merge_patch(request.object, *json::parse_value(change));
+    return request;
+}
+
+Task<std::string> ask(Context ctx, AdmissionRequest& request, std::string hub_user = "hub") {
+    auto const admission = make_decision_admission(kRules, std::move(hub_user));
+    EXPECT_TRUE(admission->matches(request));
+    Status outcome = co_await admission->mutate(ctx, request);
+    if (outcome) outcome = co_await admission->validate(ctx, request);
+    if (outcome) co_return "allowed";
+    co_return fmt::format("{}: {}", to_string(outcome.error().code()), outcome.error().message());
+}
+
+CO_TEST(DecisionAdmission, StampsWhoAndUntilWhen) {
+    AdmissionRequest request = creation(R"({"spec":{"requester":{"username":"somebody else"}}})");
+    std::string const outcome = co_await ask(ctx, request);
+    EXPECT_EQ(outcome, "allowed");
+    Value const& spec = std::as_const(request.object)["spec"];
+    EXPECT_EQ(json::write(spec["requester"]), R"({"username":"alice","groups":["llm-oncall","system:authenticated"]})");
+    EXPECT_EQ(spec["expiresAt"].as_string(), format_rfc3339(ctx.now() + 1h));
+}
+
+CO_TEST(DecisionAdmission, ACreationMustSayWhatItIsAbout) {
+    std::string const soon = format_rfc3339(ctx.now() + 23h);
+    std::string const late = format_rfc3339(ctx.now() + 25h);
+    auto const expiry = [](std::string const& text) { return R"({"spec":{"expiresAt":")" + text + R"("}})"; };
+    auto const target = [](std::string const& fields) {
+        return R"({"spec":{"targets":[{"cluster":"beijing",)" + fields + "}]}}";
+    };
+    std::string const digest = R"("release":{"digest":"sha256:1"})";
+    std::vector<std::pair<std::string, std::string>> const cases{
+        {expiry(soon), "allowed"},
+        {expiry(late), "Invalid: spec.expiresAt: Invalid value: a time within the next 24 hours"},
+        {expiry("tomorrow"), "Invalid: spec.expiresAt: Invalid value: a time within the next 24 hours"},
+        {R"({"spec":{"targets":[]}})", "Invalid: spec.targets: Required value: name at least one cluster"},
+        {R"({"spec":{"action":"Reject"}})", "NotSupported: spec.action: Reject is not supported yet"},
+        {R"({"spec":{"action":"Retry"}})", "NotSupported: spec.action: Retry is not supported yet"},
+        {R"({"spec":{"action":"Jump"}})", "NotSupported: spec.action: Jump is not supported yet"},
+        {target(R"("rolloutUID":"u","revision":"r")"),
+         "Invalid: spec.targets[0].step: Required value: an approval says what it approves"},
+        {target(R"("step":1,"revision":"r")"),
+         "Invalid: spec.targets[0].rolloutUID: Required value: an approval says what it approves"},
+        {target(R"("rolloutUID":"u","step":1,"revision":"")"),
+         "Invalid: spec.targets[0].revision: Required value: an approval says what it approves"},
+        {R"({"spec":{"action":"Undo","targets":[{"cluster":"beijing"},{"cluster":"beijing"}],)" + digest + "}}",
+         "Invalid: spec.targets[1].cluster: Duplicate value"},
+        {R"({"spec":{"action":"Undo","targets":[{"cluster":"beijing"}],)" + digest + "}}", "allowed"},
+        {R"({"spec":{"action":"Undo","targets":[{"cluster":"beijing"}]}})",
+         "Invalid: spec.release.digest: Required value: which release this is about"},
+        {R"({"spec":{"action":"Abort","targets":[{"cluster":"beijing"}]}})",
+         "Invalid: spec.release.digest: Required value: which release this is about"},
+    };
+    for (auto const& [change, wanted] : cases) {
+        AdmissionRequest request = creation(change);
+        std::string const outcome = co_await ask(ctx, request);
+        EXPECT_EQ(outcome, wanted) << change;
+    }
+}
+
+CO_TEST(DecisionAdmission, OneClusterThatIsNotAllowedRefusesTheWholeObject) {
+    std::string const both =
+        R"({"spec":{"targets":[{"cluster":"beijing","rolloutUID":"u","step":1,"revision":"r"},{"cluster":"CLUSTER","rolloutUID":"u","step":1,"revision":"r"}]}})";
+    auto const with = [&](std::string const& cluster) {
+        std::string text = both;
+        text.replace(text.find("CLUSTER"), 7, cluster);
+        return text;
+    };
+    AdmissionRequest request = creation(with("oslo"));
+    std::string outcome = co_await ask(ctx, request);
+    EXPECT_EQ(outcome, "allowed");
+    request = creation(with("paris"));
+    outcome = co_await ask(ctx, request);
+    EXPECT_EQ(outcome.substr(0, 9), "Forbidden");
+    EXPECT_NE(outcome.find("paris"), std::string::npos) << outcome;
+    request = creation("{}", "bob");   // may approve, and not act in that cluster
+    outcome = co_await ask(ctx, request);
+    EXPECT_EQ(outcome.substr(0, 9), "Forbidden");
+    request = creation(R"({"spec":{"action":"Pause"}})");   // the verb is that of the action
+    outcome = co_await ask(ctx, request);
+    EXPECT_EQ(outcome.substr(0, 9), "Forbidden");
+    EXPECT_NE(outcome.find("pause"), std::string::npos) << outcome;
+}
+
+CO_TEST(DecisionAdmission, WrittenOnceAndKept) {
+    struct Case {
+        Operation operation;
+        char const* user;
+        char const* change;   // of the new object
+        bool allowed;
+    };
+    std::vector<Case> const cases{
+        {Operation::kUpdate, "hub", R"({"status":{"outcome":"Applied"}})", true},
+        {Operation::kUpdate, "hub", R"({"spec":{"reason":"other"}})", false},
+        {Operation::kUpdate, "alice", R"({"status":{"outcome":"Applied"}})", false},
+        {Operation::kUpdate, "alice", R"({"metadata":{"labels":{"a":"b"}}})", false},
+        {Operation::kUpdate, "system:serviceaccount:kube-system:generic-garbage-collector",
+         R"({"metadata":{"finalizers":[]}})", true},
+        {Operation::kUpdate, "system:serviceaccount:kube-system:generic-garbage-collector",
+         R"({"spec":{"action":"Undo"}})", false},
+        {Operation::kDelete, "hub", "{}", true},
+        {Operation::kDelete, "alice", "{}", false},
+        {Operation::kDelete, "system:serviceaccount:kube-system:namespace-controller", "{}", true},
+        {Operation::kDelete, "system:serviceaccount:demo:default", "{}", false},
+    };
+    for (Case const& each : cases) {
+        for (char const* subresource : {"", "status"}) {
+            AdmissionRequest request = creation("{}", each.user);
+            request.operation = each.operation;
+            request.subresource = subresource;
+            request.old_object = Doc::freeze(request.object);
+            json::apply_merge_patch(request.object, *json::parse_value(each.change));
+            if (each.operation == Operation::kDelete) request.object = {};
+            std::string const outcome = co_await ask(ctx, request);
+            EXPECT_EQ(outcome.substr(0, 7) == "allowed", each.allowed) << each.user << each.change << outcome;
+        }
+    }
+}
+
+TEST(DecisionAdmission, IsForDecisionsAlone) {
+    auto const admission = make_decision_admission(kRules, "hub");
+    AdmissionRequest request = creation();
+    request.resource.group = "example.com";
+    EXPECT_FALSE(admission->matches(request));
+    request.resource = {"rollouts.kruise.io", "v1beta1", "rollouts"};
+    EXPECT_FALSE(admission->matches(request));
+}
+
+}   // namespace
+}   // namespace aviary::decision

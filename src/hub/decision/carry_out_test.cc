@@ -1,0 +1,380 @@
+#include "hub/decision/carry_out.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "core/json/parse.h"
+#include "core/json/patch.h"
+#include "core/json/write.h"
+#include "hub/decision/decider.h"
+#include "hub/propagation/names.h"
+
+namespace aviary::decision {
+namespace {
+
+using namespace std::chrono_literals;
+using json::Doc;
+using json::Value;
+
+Time const kNow = *parse_rfc3339("2026-11-23T14:00:00Z");
+
+constexpr char kRollout[] = R"({"metadata":{"name":"web","namespace":"demo","uid":"uid-1"},
+    "spec":{"strategy":{"canary":{"steps":[{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}]}}},
+    "status":{"phase":"Progressing","conditions":[{"type":"Progressing","reason":"InRolling"}],
+    "canaryStatus":{"currentStepIndex":1,"currentStepState":"StepPaused","canaryRevision":"rev-2",
+    "lastUpdateTime":"2026-11-23T13:51:07Z"}}})";
+
+// The Rollout with a merge patch over it.
+Value rollout(std::string const& change = "{}") {
+    Value object = *json::parse_value(kRollout);
+    json::apply_merge_patch(object, *json::parse_value(change));
+    return object;
+}
+std::string canary(std::string const& fields) { return R"({"status":{"canaryStatus":{)" + fields + "}}}"; }
+
+Doc workload(std::string const& has, std::string const& stable, bool releasing) {
+    Value object = *json::parse_value(R"({"metadata":{"name":"web"},"spec":{"replicas":10}})");
+    object.set({"metadata", "labels", propagation::kTemplateLabel}, has);
+    if (!stable.empty()) object.set({"metadata", "labels", propagation::kStableLabel}, stable);
+    if (releasing) object.set({"metadata", "annotations", propagation::kInProgressing}, "{}");
+    return Doc::freeze(object);
+}
+
+Seen seen(std::string_view action, std::string const& change = "{}") {
+    Seen result;
+    result.spec.action = action;
+    result.spec.expires_at = "2026-11-23T15:00:00Z";
+    result.target = {"beijing", "uid-1", 1, "rev-2", "2026-11-23T13:51:07Z"};
+    result.rollout = Doc::freeze(rollout(change));
+    result.workload = workload("v2", "v1", true);
+    result.hub_template = "v2";
+    return result;
+}
+
+// What becomes of it: "send", "pin v1 against v2", "pause", "resume", "-" for nothing yet, or the outcome.
+std::string shown(Outcome const& outcome) {
+    std::string text = outcome.outcome;
+    if (!outcome.plan.writes.empty()) text += "send";
+    if (!outcome.pin.empty()) text += fmt::format("pin {} against {}", outcome.pin, outcome.rejected);
+    if (outcome.pause) text += *outcome.pause ? "pause" : "resume";
+    return text.empty() ? "-" : text;
+}
+
+// ---- approve ----
+
+TEST(Approve, IsCarriedOutOnlyInThePauseThatWasSeen) {
+    struct Case {
+        std::string rollout;
+        char const* outcome;
+        char const* message;
+    };
+    for (Case const& each : std::vector<Case>{
+             {"{}", "send", ""},
+             // Moved on, by whomever.
+             {canary(R"("currentStepIndex":2,"currentStepState":"StepUpgrade")"), "Applied",
+              "moving to 50% (5 of 10 pods) (somebody else was faster)"},
+             {canary(R"("currentStepIndex":1,"currentStepState":"Completed")"), "Applied",
+              "moving to 50% (5 of 10 pods) (somebody else was faster)"},
+             {R"({"status":{"phase":"Healthy"}})", "Applied",
+              "moving to 50% (5 of 10 pods) (somebody else was faster)"},
+             // Stored, and a controller with an old copy may still overwrite it: not done yet.
+             {canary(R"("currentStepState":"StepReady")"), "-",
+              "approved; the rollout controller there has not taken it up yet"},
+             // Not what was seen.
+             {R"({"metadata":{"uid":"uid-2"}})", "Stale", "the Rollout there is another one by now"},
+             {canary(R"("canaryRevision":"rev-3")"), "Stale",
+              "approved was step 1, the cluster is at step 1 in StepPaused"},
+             {canary(R"("canaryRevision":"rev-3","currentStepIndex":2)"), "Stale",
+              "approved was step 1, the cluster is at step 2 in StepPaused"},
+             {canary(R"("lastUpdateTime":"2026-11-23T13:59:00Z")"), "Stale",
+              "approved was step 1, the cluster is at step 1 in StepPaused"},
+             {canary(R"("currentStepState":"StepUpgrade")"), "Stale",
+              "approved was step 1, the cluster is at step 1 in StepUpgrade"},
+             {R"({"spec":{"strategy":{"paused":true}}})", "Stale",
+              "approved was step 1, the cluster is at step 1 in StepPaused"},
+             // A release that is taken back leaves its state behind.
+             {R"({"status":{"conditions":[{"type":"Progressing","reason":"Cancelling"}]}})", "Stale",
+              "approved was step 1, the cluster is at step 1 in StepPaused"},
+             // The hub's copy is older than what the approver has seen.
+             {canary(R"("currentStepState":"StepUpgrade","lastUpdateTime":"2026-11-23T13:51:00Z")"), "-",
+              "what is known of this cluster is older than what was approved"},
+         }) {
+        Outcome const outcome = carry_out(seen(apis::action::kApprove, each.rollout), kNow);
+        EXPECT_EQ(shown(outcome), each.outcome) << each.rollout;
+        EXPECT_EQ(outcome.message, each.message) << each.rollout;
+        EXPECT_EQ(outcome.from, 1) << each.rollout;
+    }
+    Seen gone = seen(apis::action::kApprove);
+    gone.rollout = {};
+    EXPECT_EQ(shown(carry_out(gone, kNow)), "Stale");
+}
+
+TEST(Approve, WithoutASinglePauseSaidItIsRefused) {
+    for (int field = 0; field < 3; ++field) {
+        Seen unbound = seen(apis::action::kApprove);
+        if (field == 0) unbound.target.step.reset();
+        if (field == 1) unbound.target.rollout_uid.clear();
+        if (field == 2) unbound.target.revision.clear();
+        EXPECT_EQ(shown(carry_out(unbound, kNow)), "Refused") << field;
+    }
+    Seen no_time = seen(apis::action::kApprove);   // a controller that does not stamp
+    no_time.target.paused_since.clear();
+    EXPECT_EQ(shown(carry_out(no_time, kNow)), "send");
+}
+
+TEST(Approve, ItsPatchTestsEverythingThatWasSeen) {
+    Outcome const outcome = carry_out(seen(apis::action::kApprove), kNow);
+    ASSERT_EQ(outcome.plan.writes.size(), 1u);
+    control::Write const& write = outcome.plan.writes[0];
+    EXPECT_EQ(write.verb, control::Write::Verb::kJsonPatch);
+    EXPECT_EQ(write.subresource, "status");
+    EXPECT_EQ(write.key.to_string(), "demo/web");
+    Value object = rollout();
+    ASSERT_TRUE(json::apply_json_patch(object, write.body));
+    EXPECT_EQ(json::write(object), json::write(rollout(canary(R"("currentStepState":"StepReady")"))))
+        << "and changes one field";
+    for (std::string const& change : {
+             std::string(R"({"metadata":{"uid":"uid-2"}})"),
+             std::string(R"({"status":{"phase":"Healthy"}})"),
+             canary(R"("currentStepIndex":2)"),
+             canary(R"("currentStepState":"StepUpgrade")"),
+             canary(R"("canaryRevision":"rev-3")"),
+             canary(R"("lastUpdateTime":"2026-11-23T13:59:00Z")"),
+             canary(R"("lastUpdateTime":null)"),
+         }) {
+        Value other = rollout(change);
+        EXPECT_FALSE(json::apply_json_patch(other, write.body)) << change;
+        EXPECT_EQ(json::write(other), json::write(rollout(change)));
+    }
+}
+
+// A controller that writes status from an old copy takes the approval back: it is sent again until the step is left.
+TEST(Approve, IsSentAgainUntilTheStepIsLeft) {
+    Seen now = seen(apis::action::kApprove);
+    EXPECT_EQ(shown(carry_out(now, kNow)), "send");
+    now.sent = true;
+    now.rollout = Doc::freeze(rollout(canary(R"("currentStepState":"StepReady")")));
+    EXPECT_EQ(shown(carry_out(now, kNow)), "-");
+    now.rollout = Doc::freeze(rollout());
+    EXPECT_EQ(shown(carry_out(now, kNow)), "send");
+    now.rollout = Doc::freeze(rollout(canary(R"("currentStepIndex":2,"currentStepState":"BeforeStepUpgrade")")));
+    Outcome const done = carry_out(now, kNow);
+    EXPECT_EQ(shown(done), "Applied");
+    EXPECT_EQ(done.message, "moving to 50% (5 of 10 pods)");
+    EXPECT_EQ(done.to, 2);
+}
+
+TEST(Approve, TheLastStepCompletes) {
+    Seen last = seen(apis::action::kApprove, canary(R"("currentStepIndex":3,"currentStepState":"Completed")"));
+    last.target.step = 3;
+    Outcome const outcome = carry_out(last, kNow);
+    EXPECT_EQ(shown(outcome), "Applied");
+    EXPECT_EQ(outcome.message, "completing (somebody else was faster)");
+    EXPECT_EQ(outcome.to, 3);
+}
+
+// ---- away, and too late ----
+
+TEST(Waiting, IsForMembersThatAreAway) {
+    for (std::string_view action : {apis::action::kApprove, apis::action::kUndo, apis::action::kPause}) {
+        Seen away = seen(action);
+        away.reachable = false;
+        away.pinned = "v1";
+        away.paused = true;
+        Outcome const outcome = carry_out(away, kNow);
+        EXPECT_EQ(shown(outcome), "Waiting") << action;
+        EXPECT_EQ(outcome.message, "unreachable; applies on return until 2026-11-23T15:00:00Z");
+        ASSERT_TRUE(outcome.plan.requeue) << action;
+        EXPECT_EQ(outcome.plan.requeue->at, kNow + 1h);
+    }
+    Seen never_seen = seen(apis::action::kUndo);   // since the hub started
+    never_seen.reachable = false;
+    never_seen.workload = never_seen.rollout = {};
+    EXPECT_EQ(shown(carry_out(never_seen, kNow)), "Waiting");
+    never_seen.spec.action = apis::action::kPause;
+    EXPECT_EQ(shown(carry_out(never_seen, kNow)), "pause") << "the binding is on the hub";
+}
+
+TEST(Expired, EndsTheAttemptAndNotTheEffect) {
+    Time const late = kNow + 1h;
+    struct Case {
+        std::string_view action;
+        std::string rollout;
+        bool reachable;
+        char const* outcome;
+    };
+    std::string const ready = canary(R"("currentStepState":"StepReady")");
+    std::string const next = canary(R"("currentStepIndex":2)");
+    for (Case const& each : std::vector<Case>{{apis::action::kApprove, "{}", true, "Expired"},
+                                              {apis::action::kApprove, "{}", false, "Expired"},
+                                              {apis::action::kApprove, next, true, "Applied"},
+                                              {apis::action::kApprove, ready, true, "Applied"},
+                                              {apis::action::kApprove, next, false, "Expired"},
+                                              {apis::action::kUndo, "{}", true, "Expired"},
+                                              {apis::action::kPause, "{}", true, "Expired"}}) {
+        Seen expired = seen(each.action, each.rollout);
+        expired.reachable = each.reachable;
+        Outcome const outcome = carry_out(expired, late);
+        EXPECT_EQ(shown(outcome), each.outcome) << each.action << each.rollout << each.reachable;
+        EXPECT_FALSE(outcome.plan.requeue);
+    }
+    Seen never = seen(apis::action::kApprove);
+    never.spec.expires_at.clear();
+    EXPECT_EQ(shown(carry_out(never, late)), "send");
+}
+
+TEST(Unsupported, ActionsAreRefused) {
+    for (std::string_view action : {apis::action::kReject, apis::action::kJump, apis::action::kRetry}) {
+        Outcome const outcome = carry_out(seen(action), kNow);
+        EXPECT_EQ(shown(outcome), "Refused");
+        EXPECT_EQ(outcome.message, fmt::format("{} is not supported yet", action));
+    }
+}
+
+// ---- undo and abort ----
+
+TEST(GoBack, PinsWhatTheClusterComesFrom) {
+    struct Case {
+        Doc workload;
+        char const* undo;
+        char const* abort;
+    };
+    Value frozen = workload("v1", "v1", false).thaw();
+    frozen.set({"spec", "paused"}, true);
+    frozen.set({"metadata", "managedFields"},
+               *json::parse_value(R"([{"manager":"aviary-freeze","fieldsV1":{"f:spec":{"f:paused":{}}}}])"));
+    for (Case const& each : std::vector<Case>{
+             {workload("v2", "v1", true), "pin v1 against v2", "pin v1 against v2"},
+             {workload("v2", "v1", false), "pin v1 against v2", "Refused"},   // done there: a release back
+             {workload("v2", "", false), "Refused", "Refused"},
+             // v2 has not come here: it stays at what it has, not at what that came from.
+             {workload("v1", "v0", false), "pin v1 against v2", "Refused"},
+             {Doc::freeze(frozen), "pin v1 against v2", "pin v1 against v2"},
+             {{}, "Refused", "Refused"},
+         }) {
+        Seen one = seen(apis::action::kUndo);
+        one.workload = each.workload;
+        EXPECT_EQ(shown(carry_out(one, kNow)), each.undo) << json::write(each.workload);
+        one.spec.action = apis::action::kAbort;
+        EXPECT_EQ(shown(carry_out(one, kNow)), each.abort) << json::write(each.workload);
+    }
+}
+
+TEST(GoBack, IsAppliedWhenTheTemplateIsThere) {
+    Seen one = seen(apis::action::kAbort);
+    one.pinned = "v1";
+    EXPECT_EQ(shown(carry_out(one, kNow)), "-");
+    one.workload = workload("v1", "v1", true);
+    EXPECT_EQ(shown(carry_out(one, kNow)), "Applied");
+    one.workload = workload("v1", "v1", false);
+    EXPECT_EQ(shown(carry_out(one, kNow)), "Applied");
+}
+
+TEST(GoBack, AHubThatWentBackItselfNeedsNoPin) {
+    Seen one = seen(apis::action::kUndo);
+    one.hub_template = "v1";
+    EXPECT_EQ(shown(carry_out(one, kNow)), "-");
+    one.workload = workload("v1", "v1", true);
+    EXPECT_EQ(shown(carry_out(one, kNow)), "Applied");
+}
+
+TEST(GoBack, IsStaleWhenTheHubReleasesSomethingElse) {
+    Seen one = seen(apis::action::kUndo);
+    one.superseded = true;
+    EXPECT_EQ(shown(carry_out(one, kNow)), "Stale");
+    one.superseded = false;
+    one.begun = true;   // pinned, and the pin has ended
+    EXPECT_EQ(shown(carry_out(one, kNow)), "Stale");
+    one.bound = false;
+    EXPECT_EQ(shown(carry_out(one, kNow)), "Refused");
+}
+
+TEST(GoBack, PinsWhileTheMemberIsAway) {
+    Seen one = seen(apis::action::kUndo);
+    one.reachable = false;
+    EXPECT_EQ(shown(carry_out(one, kNow)), "pin v1 against v2");
+}
+
+// ---- pause and resume ----
+
+TEST(Pause, GoesThroughTheBindingToTheMember) {
+    std::string const paused = R"({"spec":{"strategy":{"paused":true}}})";
+    struct Case {
+        std::string_view action;
+        bool binding;
+        std::string rollout;
+        char const* outcome;
+    };
+    for (Case const& each : std::vector<Case>{{apis::action::kPause, false, "{}", "pause"},
+                                              {apis::action::kPause, false, paused, "pause"},
+                                              {apis::action::kPause, true, "{}", "-"},
+                                              {apis::action::kPause, true, paused, "Applied"},
+                                              {apis::action::kResume, true, paused, "resume"},
+                                              {apis::action::kResume, false, paused, "-"},
+                                              {apis::action::kResume, false, "{}", "Applied"}}) {
+        Seen one = seen(each.action, each.rollout);
+        one.paused = each.binding;
+        EXPECT_EQ(shown(carry_out(one, kNow)), each.outcome) << each.action << each.binding << each.rollout;
+    }
+}
+
+// Two people who say opposite things of a member that is away must not make the hub write for ever.
+TEST(Pause, TheLastWordCounts) {
+    Seen first = seen(apis::action::kPause);
+    first.reachable = false;
+    first.later = "web-2";
+    Outcome const outcome = carry_out(first, kNow);
+    EXPECT_EQ(shown(outcome), "Stale");
+    EXPECT_EQ(outcome.message, "decision web-2 came after it");
+    first.later.clear();
+    first.begun = true;
+    EXPECT_EQ(shown(carry_out(first, kNow)), "Stale");
+    first.paused = true;
+    EXPECT_EQ(shown(carry_out(first, kNow)), "Waiting");
+}
+
+TEST(Pause, WhatCannotBeIsRefused) {
+    Seen one = seen(apis::action::kPause);
+    one.rollout = {};
+    EXPECT_EQ(shown(carry_out(one, kNow)), "Refused");
+    one = seen(apis::action::kPause);
+    one.bound = false;
+    EXPECT_EQ(shown(carry_out(one, kNow)), "Refused");
+    one = seen(apis::action::kResume);
+    one.paused_by_all = true;
+    EXPECT_EQ(shown(carry_out(one, kNow)), "Refused");
+    one.spec.action = apis::action::kPause;
+    EXPECT_EQ(shown(carry_out(one, kNow)), "pause");
+}
+
+// ---- words ----
+
+TEST(StepText, SaysHowFarAStepGoes) {
+    auto const text = [](std::string const& replicas, int step, std::int64_t count) {
+        return step_text(*json::parse(R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":)" + replicas + "}]}}}}"),
+                         step, count);
+    };
+    EXPECT_EQ(text(R"("10%")", 1, 10), "10% (1 of 10 pods)");
+    EXPECT_EQ(text(R"("10%")", 1, 11), "10% (2 of 11 pods)");
+    EXPECT_EQ(text(R"("99%")", 1, 10), "99% (9 of 10 pods)");
+    EXPECT_EQ(text(R"("100%")", 1, 10), "100% (10 of 10 pods)");
+    EXPECT_EQ(text(R"("50%")", 1, 1), "50% (1 of 1 pods)");
+    EXPECT_EQ(text("20", 1, 10), "20 (10 of 10 pods)");
+    EXPECT_EQ(text("1", 2, 10), "step 2");
+}
+
+TEST(ReleaseDigest, IsOfTheTemplateAndTheStrategy) {
+    auto const digest = [](std::string const& workload, std::string const& strategy) {
+        return release_digest(*json::parse(R"({"spec":{"replicas":3,"template":)" + workload + "}}"),
+                              *json::parse(R"({"spec":{"strategy":)" + strategy + "}}"));
+    };
+    std::string const one = digest(R"({"spec":{"a":1,"b":2}})", R"({"canary":{}})");
+    EXPECT_EQ(one.substr(0, 7), "sha256:");
+    EXPECT_EQ(one.size(), 71u);
+    EXPECT_EQ(digest(R"({"spec":{"b":2,"a":1}})", R"({"canary":{},"paused":true})"), one);
+    EXPECT_NE(digest(R"({"spec":{"a":2,"b":2}})", R"({"canary":{}})"), one);
+    EXPECT_NE(digest(R"({"spec":{"a":1,"b":2}})", R"({"canary":{"steps":[]}})"), one);
+}
+
+}   // namespace
+}   // namespace aviary::decision
