@@ -1,0 +1,155 @@
+// Hub and members together, end to end, in virtual time.
+#include "app/hub/hub.h"
+
+#include "app/hub/internal/test_fleet.h"
+
+namespace aviary::hub {
+namespace {
+
+#define STOP_FLEET() co_await fleet.stop()
+
+std::string text_of(std::map<std::string, std::uint64_t> const& before,
+                    std::map<std::string, std::uint64_t> const& after) {
+    std::string text;
+    for (auto const& [what, count] : after) {
+        auto const found = before.find(what);
+        std::uint64_t const more = count - (found == before.end() ? 0 : found->second);
+        if (more > 0) text += fmt::format("{} x{}; ", what, more);
+    }
+    return text;
+}
+
+Task<Doc> binding_of(Fleet& fleet) {
+    auto const found =
+        co_await fleet.at("fleet").get(fleet.scope.context(), apis::kFleetBindings, {"demo", "deployment-web"});
+    co_return found ? *found : Doc();
+}
+
+CO_TEST(Hub, AReleaseIsApprovedByDecisions) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    for (std::string const& cluster : fleet.members) {
+        Images const counts = co_await fleet.images(cluster);
+        EXPECT_EQ(counts, (Images{{"v1", 9}, {"v2", 1}})) << cluster;
+    }
+    // One cluster alone.
+    CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, "first"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+    std::string text = co_await fleet.outcome("first");
+    EXPECT_EQ(text, "Applied beijing Applied");
+    text = co_await fleet.show("oslo", "state");
+    EXPECT_EQ(text, "Progressing/1/StepPaused");
+    Doc const on_hub = co_await fleet.get("fleet", apis::kRollouts);
+    EXPECT_EQ(on_hub.at({"status", "currentStepIndex"}).as_int(), 1) << "who is furthest behind speaks for the fleet";
+    // The same word again is no approval of the next step.
+    CO_ASSERT_OK(co_await fleet.decide("Approve", {"oslo"}, "second"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/2/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    text = co_await fleet.show("oslo", "state");
+    EXPECT_EQ(text, "Progressing/2/StepPaused");
+    CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing", "oslo"}, "third"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Healthy/3/Completed"));
+    CO_ASSERT_OK(co_await fleet.until_all("v2", "10"));
+    CO_ASSERT_OK(co_await fleet.until("fleet", "phase", "Healthy"));
+    text = co_await fleet.outcome("third");
+    EXPECT_EQ(text, "Applied beijing Applied oslo Applied");
+    STOP_FLEET();
+}
+
+CO_TEST(Hub, AnUndoStaysUntilTheHubHasAnotherVersion) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.decide("Undo", {"beijing"}, "undo"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "10"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "phase", "Healthy"));
+    std::string text = co_await fleet.outcome("undo");
+    EXPECT_EQ(text, "Applied beijing Applied");
+    // Not brought back by another change, nor by a restart.
+    CO_ASSERT_OK(co_await fleet.patch("fleet", kDeployments, R"({"spec":{"replicas":12}})"));
+    co_await fleet.stop_hub();
+    fleet.start_hub();
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "12"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    Images counts = co_await fleet.images("beijing");
+    EXPECT_EQ(counts, (Images{{"v1", 12}}));
+    text = co_await fleet.show("oslo", "state");
+    EXPECT_EQ(text, "Progressing/1/StepPaused");
+    CO_ASSERT_OK(co_await fleet.release("v3"));
+    CO_ASSERT_OK(co_await fleet.until_all("v3", "2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    counts = co_await fleet.images("oslo");
+    EXPECT_EQ(counts, (Images{{"v1", 10}, {"v3", 2}}));
+    STOP_FLEET();
+}
+
+CO_TEST(Hub, ARestartedHubWritesNothingToMembersThatAreRight) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "edge", "oslo"}, {"edge"}));
+    std::vector<std::string> const situations{"at rest", "paused", "approved", "done"};
+    for (std::string const& situation : situations) {
+        if (situation == "paused") {
+            CO_ASSERT_OK(co_await fleet.release("v2"));
+            for (std::string const& cluster : {"beijing", "oslo"})
+                CO_ASSERT_OK(co_await fleet.until(cluster, "state", "Progressing/1/StepPaused"));
+        } else if (situation == "approved") {
+            CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, "a1"));
+            CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+        } else if (situation == "done") {
+            CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing", "oslo"}, "a2"));
+            CO_ASSERT_OK(co_await fleet.until("oslo", "state", "Progressing/2/StepPaused"));
+            CO_ASSERT_OK(co_await fleet.decide("Approve", {"oslo"}, "a3"));
+            for (std::string const& cluster : {"beijing", "oslo"})
+                CO_ASSERT_OK(co_await fleet.until(cluster, "state", "Healthy/3/Completed"));
+        }
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+        auto const before = fleet.hub_writes();
+        Doc const binding = co_await binding_of(fleet);
+        co_await fleet.stop_hub();
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 90s));
+        fleet.start_hub();
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+        EXPECT_EQ(text_of(before, fleet.hub_writes()), "") << situation;
+        EXPECT_TRUE(fleet.hub->ready());
+        Doc const again = co_await binding_of(fleet);
+        EXPECT_EQ(json::write(binding), json::write(again)) << situation;
+    }
+    STOP_FLEET();
+}
+
+// Into each member: the freeze, the template, and the fields that the release steers by left out and taken back. Status
+// of workload, Rollout and their bindings at most twice a second.
+CO_TEST(Hub, AReleaseTakesFewWrites) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    auto const before = fleet.hub_writes();
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    for (int step = 1; step <= 2; ++step) {
+        CO_ASSERT_OK(co_await fleet.until("beijing", "state", fmt::format("Progressing/{}/StepPaused", step)));
+        CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, fmt::format("a{}", step)));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    }
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Healthy/3/Completed"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    std::map<std::string, std::uint64_t> const at_most{
+        {"beijing patch deployments", 6},   // four, and two that came too late: the status had changed meanwhile
+        {"beijing patch rollouts/status", 2}, {"fleet create controllerrevisions", 1},
+        {"fleet patch decisions/status", 2},  {"fleet patch deployments/status", 4},
+        {"fleet patch rollouts/status", 4},
+    };
+    for (auto const& [what, count] : fleet.hub_writes()) {
+        auto const old = before.find(what);
+        auto const limit = at_most.find(what);
+        EXPECT_LE(count - (old == before.end() ? 0 : old->second), limit == at_most.end() ? 0 : limit->second) << what;
+    }
+    STOP_FLEET();
+}
+
+}   // namespace
+}   // namespace aviary::hub

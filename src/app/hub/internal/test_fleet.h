@@ -1,0 +1,264 @@
+// For tests: a hub and simulated members with their controllers over one API server, in virtual time.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <map>
+#include <memory>
+#include <set>
+
+#include "apis/crds.h"
+#include "apis/fleet/decision.h"
+#include "apis/rollouts/rollout.h"
+#include "app/hub/hub.h"
+#include "app/member/member.h"
+#include "core/async/co_test.h"
+#include "core/json/parse.h"
+#include "core/json/write.h"
+#include "core/storage/engine.h"
+#include "hub/proxy/explain.h"
+#include "kube/apiserver/server.h"
+#include "kube/meta/object.h"
+#include "kube/simulator/simulator.h"
+
+namespace aviary::hub {
+
+using namespace std::chrono_literals;
+using json::Doc;
+using json::Value;
+using Images = std::map<std::string, int>;
+
+inline meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
+inline meta::GroupVersionResource const kPods{"", "v1", "pods"};
+inline meta::GroupVersionResource const kNamespaces{"", "v1", "namespaces"};
+inline meta::GroupVersionResource const kPolicies{"policy.one.alibabacloud.com", "v1alpha1", "propagationpolicies"};
+inline meta::GroupVersionResource const kClusterPolicies{"policy.one.alibabacloud.com", "v1alpha1",
+                                                         "clusterpropagationpolicies"};
+inline control::UserInfo const kAdmin{"admin", {"system:masters"}, {}};
+inline control::UserInfo const kMemberUser{"aviary-member", {"system:masters"}, {}};
+inline control::UserInfo const kHubUser{"aviary-hub-user", {"system:masters"}, {}};
+inline meta::ObjectKey const kWeb{"demo", "web"};
+
+struct Fleet {
+    explicit Fleet(Context ctx) : scope(ctx) {}
+
+    Task<Status> start(std::vector<std::string> clusters, std::set<std::string> without_controller = {}) {
+        members = std::move(clusters);
+        Context const ctx = scope.context();
+        CO_TRY_ASSIGN(server, co_await apiserver::ApiServer::open(ctx, std::make_shared<storage::MemoryEngine>(), {}));
+        for (std::string const& cluster : members) {
+            CO_TRY(co_await server->ensure_cluster(ctx, cluster));
+            simulator::Options options;
+            options.pod_start = 200ms;
+            simulators.push_back(std::make_unique<simulator::Simulator>(
+                client::Client(server->transport(cluster, kAdmin), "simulator"), options));
+            scope.spawn(simulators.back()->run(ctx));
+            if (without_controller.contains(cluster)) continue;
+            client::Client const client(server->transport(cluster, kMemberUser), "aviary-member");
+            CO_TRY(co_await install_definitions(ctx, client, apis::member_crds()));
+            controllers.push_back(std::make_unique<member::Member>(client, kMemberUser.name));
+            for (auto const& admission : controllers.back()->admissions()) server->add_admission(cluster, admission);
+            scope.spawn(controllers.back()->run(ctx));
+        }
+        CO_TRY(co_await install_definitions(ctx, at("fleet"), apis::crds()));
+        for (std::string const& cluster : members) CO_TRY(co_await register_cluster(ctx, at("fleet"), cluster, ""));
+        server->add_admission("fleet", decision::make_decision_admission(server->authorizer("fleet"), kHubUser.name));
+        server->add_admission("fleet", std::make_shared<Guard>(*this));
+        scope.spawn(server->run_controllers(ctx));
+        start_hub();
+        co_return Status{};
+    }
+
+    void start_hub() {
+        hub = std::make_unique<Hub>(client::Client(server->transport("fleet", kHubUser), "aviary-hub"), "fleet",
+                                    [this](Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
+                                        return server->transport(meta::name(cluster), kHubUser);
+                                    });
+        hub_scope = std::make_unique<async::Scope>(scope.context());
+        hub_scope->spawn(hub->run(hub_scope->context()));
+    }
+    Task<void> stop_hub() {
+        co_await hub_scope->cancel_and_join();
+        hub.reset();
+    }
+    Task<void> stop() {
+        if (hub) co_await stop_hub();
+        co_await scope.cancel_and_join();
+    }
+
+    client::Client at(std::string const& cluster) { return client::Client(server->transport(cluster, kAdmin), "test"); }
+
+    Task<Status> create(meta::GroupVersionResource resource, std::string text) {
+        CO_TRY(co_await at("fleet").create(scope.context(), resource, *json::parse_value(text)));
+        co_return Status{};
+    }
+    Task<Status> patch(std::string cluster, meta::GroupVersionResource resource, std::string text) {
+        CO_TRY(co_await at(cluster).patch(scope.context(), resource, kWeb, client::PatchType::kMerge,
+                                          *json::parse_value(text)));
+        co_return Status{};
+    }
+
+    // Namespace demo with Deployment and Rollout web, each with a policy; ten pods of v1 and a Healthy Rollout wherever
+    // there is a controller.
+    Task<Status> set_up(std::vector<std::string> clusters, std::set<std::string> without_controller = {}) {
+        CO_TRY(co_await start(std::move(clusters), without_controller));
+        CO_TRY(co_await create(kNamespaces, R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}})"));
+        CO_TRY(
+            co_await create(kClusterPolicies,
+                            R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"ClusterPropagationPolicy",
+            "metadata":{"name":"demo"},"spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"Namespace","name":"demo"}]}})"));
+        CO_TRY(co_await create(
+            kDeployments, R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"demo"},
+            "spec":{"replicas":10,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
+            "spec":{"containers":[{"name":"main","image":"v1"}]}}}})"));
+        CO_TRY(co_await create(
+            apis::kRollouts,
+            R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
+            "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"strategy":{"canary":{
+            "steps":[{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}]}}}})"));
+        for (char const* kind : {"Deployment", "Rollout"}) {
+            std::string const version = kind[0] == 'D' ? "apps/v1" : "rollouts.kruise.io/v1beta1";
+            CO_TRY(co_await create(
+                kPolicies,
+                fmt::format(
+                    R"({{"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy","metadata":{{"name":"{0}",
+                "namespace":"demo"}},"spec":{{"resourceSelectors":[{{"apiVersion":"{1}","kind":"{2}","name":"web"}}]}}}})",
+                    kind[0] == 'D' ? "deployment" : "rollout", version, kind)));
+        }
+        for (std::string const& cluster : members) {
+            CO_TRY(co_await until(cluster, "v1", "10"));
+            if (!without_controller.contains(cluster)) CO_TRY(co_await until(cluster, "phase", "Healthy"));
+        }
+        co_return Status{};
+    }
+
+    Task<Doc> get(std::string cluster, meta::GroupVersionResource resource) {
+        auto const found = co_await at(cluster).get(scope.context(), resource, kWeb);
+        co_return found ? *found : Doc();
+    }
+    Task<Images> images(std::string cluster) {
+        Images counts;
+        auto const list = co_await at(cluster).list(scope.context(), kPods, {.ns = "demo"});
+        if (!list) co_return counts;
+        for (auto const& [key, pod] : (*list)["items"].elements()) {
+            if (!meta::is_deleting(pod)) ++counts[pod.at({"spec", "containers"})[0]["image"].string()];
+        }
+        co_return counts;
+    }
+    // What a cluster shows: "phase" or "state" of the Rollout, or the number of pods with that image.
+    Task<std::string> show(std::string cluster, std::string what) {
+        if (what[0] == 'v') {
+            Images const counts = co_await images(cluster);
+            auto const found = counts.find(what);
+            co_return std::to_string(found == counts.end() ? 0 : found->second);
+        }
+        Doc const rollout = co_await get(cluster, apis::kRollouts);
+        Doc const status = rollout["status"];
+        if (what == "phase") co_return status["phase"].string();
+        co_return fmt::format("{}/{}/{}", status["phase"].as_string(),
+                              status.at({"canaryStatus", "currentStepIndex"}).as_int(),
+                              status.at({"canaryStatus", "currentStepState"}).as_string());
+    }
+    Task<Status> until(std::string cluster, std::string what, std::string wanted) {
+        std::string seen;
+        for (int count = 0; count < 6000; ++count) {
+            seen = co_await show(cluster, what);
+            if (seen == wanted) co_return Status{};
+            CO_TRY(co_await async::sleep_for(scope.context(), 10ms));
+        }
+        Doc const workload = co_await get(cluster, kDeployments);
+        co_return fail(ErrorCode::kTimeout, fmt::format("waiting for {} {} in {}, it is {}\n{}", what, wanted, cluster,
+                                                        seen, json::write(workload)));
+    }
+    Task<Status> until_all(std::string what, std::string wanted) {
+        for (std::string const& cluster : members) CO_TRY(co_await until(cluster, what, wanted));
+        co_return Status{};
+    }
+
+    Task<Status> release(std::string image) {
+        co_return co_await patch(
+            "fleet", kDeployments,
+            R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":")" + image + R"("}]}}}})");
+    }
+
+    // One person's word on these clusters, bound to what they show now.
+    Task<Status> decide(std::string action, std::vector<std::string> clusters, std::string name) {
+        apis::DecisionSpec spec;
+        spec.rollout_ref = {"rollouts.kruise.io/v1beta1", "Rollout", "web"};
+        Doc const workload = co_await get("fleet", kDeployments);
+        Doc const rollout = co_await get("fleet", apis::kRollouts);
+        spec.release = apis::ReleaseReference{decision::release_digest(workload, rollout)};
+        spec.action = action;
+        spec.selection = "Named";
+        for (std::string const& cluster : clusters) {
+            Doc const live = co_await get(cluster, apis::kRollouts);
+            apis::DecisionTarget target;
+            target.cluster = cluster;
+            target.rollout_uid = meta::uid(live);
+            Doc const canary = live.at({"status", "canaryStatus"});
+            if (action == "Approve") {
+                target.step = canary["currentStepIndex"].as_int();
+                target.revision = canary["canaryRevision"].string();
+                target.paused_since = canary["lastUpdateTime"].string();
+            }
+            spec.targets.push_back(std::move(target));
+        }
+        Value object{json::Object{{"apiVersion", "fleet.aviary.dev/v1alpha1"}, {"kind", "Decision"}}};
+        object["metadata"] = json::Object{{"name", name}, {"namespace", "demo"}};
+        object["spec"] = apis::write_decision_spec(spec);
+        CO_TRY(co_await at("fleet").create(scope.context(), apis::kDecisions, std::move(object)));
+        co_return Status{};
+    }
+    // "Partial beijing Applied oslo Stale"
+    Task<std::string> outcome(std::string name) {
+        auto const found = co_await at("fleet").get(scope.context(), apis::kDecisions, {"demo", name});
+        if (!found) co_return found.error().message();
+        std::string text = (*found).at({"status", "outcome"}).string();
+        for (auto const& [index, row] : (*found).at({"status", "clusters"}).elements()) {
+            text += fmt::format(" {} {}", row["cluster"].as_string(), row["outcome"].as_string());
+        }
+        co_return text;
+    }
+
+    // Writes of the hub so far, by cluster: "beijing patch deployments".
+    std::map<std::string, std::uint64_t> hub_writes() const {
+        std::map<std::string, std::uint64_t> result;
+        for (auto const& each : server->request_counts()) {
+            bool const reads = each.verb == "get" || each.verb == "list" || each.verb == "watch";
+            if (each.user != kHubUser.name || reads) continue;
+            result[fmt::format("{} {} {}{}", each.cluster, each.verb, each.resource,
+                               each.subresource.empty() ? "" : "/" + each.subresource)] += each.count;
+        }
+        return result;
+    }
+
+    // The guard of whichever hub is running; without one it refuses.
+    class Guard final : public control::Admission {
+    public:
+        explicit Guard(Fleet& fleet) : fleet_(fleet) {}
+        std::string_view name() const override { return "guard"; }
+        bool matches(control::AdmissionRequest const& request) const override {
+            return request.resource.resource == "rollouts" || request.resource.resource.ends_with("policies");
+        }
+        Task<Status> validate(Context ctx, control::AdmissionRequest const& request) override {
+            if (!fleet_.hub) co_return fail(ErrorCode::kUnavailable, "no hub");
+            auto const guard = fleet_.hub->propagator().guard_admission();
+            if (!guard->matches(request)) co_return Status{};
+            Status outcome = co_await guard->validate(ctx, request);
+            co_return outcome;
+        }
+
+    private:
+        Fleet& fleet_;
+    };
+
+    async::Scope scope;
+    std::vector<std::string> members;
+    std::unique_ptr<apiserver::ApiServer> server;
+    std::vector<std::unique_ptr<simulator::Simulator>> simulators;
+    std::vector<std::unique_ptr<member::Member>> controllers;
+    std::unique_ptr<Hub> hub;
+    std::unique_ptr<async::Scope> hub_scope;
+};
+
+}   // namespace aviary::hub
