@@ -201,8 +201,9 @@ Result<Placement> place(Doc const& object, Doc const& policy, std::vector<Doc> c
 
     Doc const scheduling = placement["replicaScheduling"];
     Doc const replicas = object.at({"spec", "replicas"});
+    // Nothing to divide: every chosen cluster has the object, scaled to nothing.
     bool const divided = scheduling.exists() && scheduling["replicaSchedulingType"].as_string("Divided") == "Divided" &&
-                         replicas.is_int();
+                         replicas.as_int() > 0;
     if (divided) {
         auto const weights = static_weights(scheduling.at({"weightPreference", "staticWeightList"}), chosen);
         for (Share const& share : divide(replicas.as_int(), weights, meta::uid(object))) {
