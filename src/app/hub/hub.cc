@@ -45,6 +45,27 @@ Task<void> Hub::run(Context ctx) {
     co_await scope.join();
 }
 
+namespace {
+
+// One term: the fence is that of its beginning, whenever a member is connected.
+Task<void> lead(Context ctx, client::Fence fence, LeasedHub const& parts) {
+    clusters::Members::Connect const connect =
+        [&parts, fence](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
+        return client::fenced(TRY(parts.connect(cluster)), fence);
+    };
+    Hub hub(client::fenced(parts.client, fence), parts.hub_id, connect);
+    if (parts.serving) parts.serving(&hub);
+    co_await hub.run(ctx);
+    if (parts.serving) parts.serving(nullptr);
+}
+
+}   // namespace
+
+Task<void> run_with_lease(Context ctx, client::Lease& lease, LeasedHub parts) {
+    co_await client::run_as_leader(
+        ctx, lease, [&lease, &parts](Context term) { return lead(term, lease.fence(parts.margin), parts); });
+}
+
 Task<Status> install_definitions(Context ctx, client::Client client, std::vector<json::Value> definitions) {
     for (json::Value& definition : definitions) {
         meta::ObjectKey const key{"", definition.at({"metadata", "name"}).string()};

@@ -1,6 +1,7 @@
 // The hub's controllers, put together over one API and a way to reach members. Lives on one loop.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "hub/placement/bindings.h"
 #include "hub/placement/sources.h"
 #include "hub/propagation/propagator.h"
+#include "kube/client/lease.h"
 
 namespace aviary::hub {
 
@@ -34,6 +36,18 @@ private:
     propagation::Propagator propagator_;
     decision::Decider decider_;
 };
+
+// Runs the hub while the lease is held, until the context stops. Each term has a Hub of its own, so nothing an earlier
+// term knew is acted on, and all its writes, to the hub's API and to members, are fenced by the lease. `serving` is
+// told the Hub of a term when it begins, and null when that ends.
+struct LeasedHub {
+    client::Client client;
+    std::string hub_id;
+    clusters::Members::Connect connect;
+    std::function<void(Hub*)> serving;
+    Duration margin = client::kFenceMargin;
+};
+Task<void> run_with_lease(Context ctx, client::Lease& lease, LeasedHub parts);
 
 // Creates what is missing of these definitions and brings the rest up to date.
 Task<Status> install_definitions(Context ctx, client::Client client, std::vector<json::Value> definitions);

@@ -73,6 +73,12 @@ Client Client::named(std::string name) const {
     return copy;
 }
 
+Client Client::over(std::shared_ptr<Transport> transport) const {
+    Client copy = *this;
+    copy.transport_ = std::move(transport);
+    return copy;
+}
+
 Client Client::impersonating(std::string user, std::vector<std::string> groups, NameValues extra) const {
     Client copy = *this;
     copy.headers_.emplace_back("Impersonate-User", std::move(user));

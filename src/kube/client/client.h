@@ -75,13 +75,15 @@ public:
     // The same server and credential under another name, or as another user (Impersonate-User, -Group, -Extra-*).
     Client named(std::string name) const;
     Client impersonating(std::string user, std::vector<std::string> groups, NameValues extra = {}) const;
+    // The same over another way to the server.
+    Client over(std::shared_ptr<Transport> transport) const;
 
     // For anything the verbs above do not say; a refusal becomes an Error with the server's message, causes and retry
     // time.
     Task<Result<Response>> raw(Context ctx, Request request) const;
 
     std::string const& name() const { return name_; }
-    Transport& transport() const { return *transport_; }
+    std::shared_ptr<Transport> const& transport() const { return transport_; }
 
 private:
     std::shared_ptr<Transport> transport_;
