@@ -526,6 +526,9 @@ CO_TEST(Fence, WhatBelongsToAnEarlierTermStaysShut) {
     CO_ASSERT_OK(co_await one.lease->wait_held(ctx));
     EXPECT_FALSE(first.open());
     EXPECT_TRUE(one.lease->fence().open());
+    // Over, though another term has begun.
+    EXPECT_TRUE(co_await one.lease->wait_lost(ctx.with_timeout(1s), 1));
+    EXPECT_FALSE(co_await one.lease->wait_lost(ctx.with_timeout(1s), 2));
     co_await one.scope.cancel_and_join();
 }
 
