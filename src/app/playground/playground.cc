@@ -167,7 +167,8 @@ Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::
                                                    keys.authority.certificate_pem));
     CO_TRY_ASSIGN(auto listener, net::Listener::listen(executor, options.port, tls));
     std::uint16_t const port = listener->port();
-    CO_TRY_ASSIGN(impl->engine, storage::open_rocks(options.data_dir + "/store", {.durability = options.durability}));
+    CO_TRY_ASSIGN(impl->engine, storage::open_rocks(options.data_dir + "/store",
+                                                    {.durability = options.durability, .metrics = ctx.metrics()}));
     apiserver::Options serving;
     serving.root_cluster = kHub;
     CO_TRY_ASSIGN(impl->server, co_await apiserver::ApiServer::open(ctx, impl->engine, serving));

@@ -81,8 +81,10 @@ Task<int> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions optio
 
 int run_here(ProcessOptions const& options, Announcer& announcer) {
     std::signal(SIGPIPE, SIG_IGN);
+    observe::Registry registry;
     async::AsioExecutor executor;
-    return executor.run(serve(Context(executor), executor, options, announcer));
+    Context const ctx = Context(executor).with_metrics(observe::Metrics(registry));
+    return executor.run(serve(ctx, executor, options, announcer));
 }
 
 std::string pid_file(std::string const& data_dir) { return data_dir + "/aviary.pid"; }

@@ -26,4 +26,10 @@ Context Context::with_log(observe::Logger logger) const {
     return copy;
 }
 
+Context Context::with_metrics(observe::Metrics metrics) const {
+    Context copy = *this;
+    copy.metrics_ = metrics;
+    return copy;
+}
+
 }   // namespace aviary

@@ -1,4 +1,5 @@
-// Context travels with every operation, by value: the loop, clock and randomness, when to give up, and how to log.
+// Context travels with every operation, by value: the loop, clock and randomness, when to give up, how to log and where
+// to count.
 #pragma once
 
 #include <memory>
@@ -10,6 +11,7 @@
 #include "core/async/stop.h"
 #include "core/base/result.h"
 #include "core/observe/log.h"
+#include "core/observe/metrics.h"
 
 namespace aviary {
 
@@ -26,6 +28,7 @@ public:
     async::StopToken const& stop() const { return stop_; }
     std::optional<MonotonicTime> deadline() const { return deadline_; }
     observe::Logger const& log() const { return logger_; }
+    observe::Metrics const& metrics() const { return metrics_; }
 
     // Cancelled or Timeout when this context is over, ok otherwise.
     Status check() const;
@@ -37,12 +40,14 @@ public:
     // For clean-up that must run although its caller has stopped; give it a timeout.
     Context without_stop() const { return with_stop({}); }
     Context with_log(observe::Logger logger) const;
+    Context with_metrics(observe::Metrics metrics) const;
 
 private:
     async::Executor* executor_;
     async::StopToken stop_;
     std::optional<MonotonicTime> deadline_;
     observe::Logger logger_;
+    observe::Metrics metrics_;
 };
 
 }   // namespace aviary

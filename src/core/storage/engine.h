@@ -13,6 +13,7 @@
 
 #include "core/async/context.h"
 #include "core/async/task.h"
+#include "core/observe/metrics.h"
 
 namespace aviary::storage {
 
@@ -91,6 +92,7 @@ private:
 
 struct RocksOptions {
     Durability durability = Durability::kCommit;
+    observe::Metrics metrics;
 };
 
 // Opens or creates the folder, for its owner's eyes only. Errors name it: held by another process, not a folder of

@@ -230,7 +230,11 @@ private:
             rocksdb::WriteOptions writing;
             writing.sync = sync;
             rocksdb::Status const status = db_->Write(writing, &group);
-            if (sync) syncs_.fetch_add(1, std::memory_order_relaxed);
+            if (sync) {
+                syncs_.fetch_add(1, std::memory_order_relaxed);
+                sync_count_.add();
+            }
+            commit_count_.add(static_cast<double>(taken));
             if (status.ok()) {
                 sequence_ = db_->GetLatestSequenceNumber();
                 return;
@@ -238,6 +242,7 @@ private:
             error = error_of(status, folder_);
             close_broken(*error);
         }
+        failure_count_.add();
         last_error_ = error;
         failed_up_to_ = jobs[last - 1].failures;
         for (std::size_t each = first; each < last; ++each) jobs[each].error = error;
@@ -319,6 +324,12 @@ private:
     std::deque<Job> queue_;
     bool stopping_ = false;
     std::atomic<std::uint64_t> syncs_ = 0;
+    observe::Counter const commit_count_ = options_.metrics.counter(
+        "aviary_storage_commits_total", "Commits handed to the store; those that came together share a sync.");
+    observe::Counter const sync_count_ =
+        options_.metrics.counter("aviary_storage_syncs_total", "Times the log of the store was synced to disk.");
+    observe::Counter const failure_count_ =
+        options_.metrics.counter("aviary_storage_failures_total", "Writes to the store that failed.");
     std::thread writer_;   // last: starts when all else is there
 };
 

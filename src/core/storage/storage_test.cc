@@ -166,7 +166,9 @@ TEST(RocksEngine, ManyCommitsShareOneSync) {
 TEST(RocksEngine, WithoutDurabilityOnlyWhatAsksIsSynced) {
     Folder const folder;
     async::AsioExecutor executor;
-    auto engine = open_rocks(folder.path, {.durability = Durability::kNone});
+    observe::Registry registry;
+    observe::Metrics const metrics(registry);
+    auto engine = open_rocks(folder.path, {.durability = Durability::kNone, .metrics = metrics});
     ASSERT_TRUE(engine);
     ASSERT_TRUE(executor.run((*engine)->commit(Context(executor), put("a"))));
     EXPECT_EQ((*engine)->syncs(), 0U);
@@ -174,6 +176,8 @@ TEST(RocksEngine, WithoutDurabilityOnlyWhatAsksIsSynced) {
     asks.sync = true;
     ASSERT_TRUE(executor.run((*engine)->commit(Context(executor), std::move(asks))));
     EXPECT_EQ((*engine)->syncs(), 1U);
+    EXPECT_EQ(metrics.counter("aviary_storage_syncs_total", "").value(), 1);
+    EXPECT_EQ(metrics.counter("aviary_storage_commits_total", "").value(), 2);
 }
 
 TEST(RocksEngine, ACheckpointIsAStoreOfItsOwn) {

@@ -103,13 +103,6 @@ bool starts_with_ignoring_case(std::string_view text, std::string_view start) {
     return text.size() >= start.size() && iequals(text.substr(0, start.size()), start);
 }
 
-std::string label(std::string_view name, std::string_view value) {
-    std::string text(name);
-    text += '=';
-    json::append_string(text, value);
-    return text;
-}
-
 class Frontend final : public http::Handler {
 public:
     explicit Frontend(ApiServer& server) : server_(server) {}
@@ -175,21 +168,7 @@ private:
             return std::unexpected(control::forbidden(user, wanted));
         Response response;
         response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-        std::string& text = response.raw_body;
-        text =
-            "# HELP aviary_apiserver_requests_total Requests answered.\n# TYPE aviary_apiserver_requests_total "
-            "counter\n";
-        for (auto const& count : server_.request_counts()) {
-            fmt::format_to(std::back_inserter(text),
-                           "aviary_apiserver_requests_total{{{},{},{},{},{},{},code=\"{}\"}} {}\n",
-                           label("cluster", count.cluster), label("user", count.user), label("agent", count.agent),
-                           label("verb", count.verb), label("resource", count.resource),
-                           label("subresource", count.subresource), count.code, count.count);
-        }
-        fmt::format_to(std::back_inserter(text),
-                       "# HELP aviary_apiserver_watches Watches that are open.\n# TYPE aviary_apiserver_watches "
-                       "gauge\naviary_apiserver_watches {}\n",
-                       server_.open_watches());
+        response.raw_body = server_.metrics().text();
         return response;
     }
 

@@ -1,3 +1,4 @@
+#include "kube/apiserver/http_frontend.h"
 #include "kube/apiserver/internal/test_server.h"
 
 namespace aviary::apiserver {
@@ -205,6 +206,36 @@ CO_TEST(Read, RequestsAreCounted) {
         }
     }
     EXPECT_TRUE(found);
+    co_await test.stop();
+}
+
+CO_TEST(Read, MetricsAreThoseOfTheProcess) {
+    observe::Registry registry;
+    observe::Metrics const metrics(registry);
+    metrics.counter("other_total", "Somebody else's.").add();
+    TestServer test(ctx.with_metrics(metrics));
+    co_await test.start();
+    (void)co_await test.admin().get(ctx, kConfigMaps, {"default", "a"});
+    auto watch = co_await test.admin().watch(ctx, kPods, {.ns = "default"});
+    CO_ASSERT_OK(watch);
+    auto const handler = http_handler(*test.server);
+    http::Request request{.target = "/metrics"};
+    http::Response const page = co_await handler->handle(ctx, request, {"admin", {"system:masters"}, ""});
+    EXPECT_EQ(page.status, 200);
+    EXPECT_EQ(http::find_header(page.headers, "Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
+    for (std::string_view line : {
+             "\nother_total 1\n",
+             "\naviary_apiserver_watches 1\n",
+             "\naviary_apiserver_requests_total{agent=\"test\",cluster=\"fleet\",code=\"404\",resource=\"configmaps\","
+             "subresource=\"\",user=\"admin\",verb=\"get\"} 1\n",
+             "\naviary_apiserver_request_duration_seconds_count{resource=\"configmaps\",verb=\"get\"} 1\n",
+         }) {
+        EXPECT_TRUE(page.body.contains(line)) << line << page.body;
+    }
+    watch->reset();
+    EXPECT_TRUE(metrics.text().contains("\naviary_apiserver_watches 0\n"));
+    http::Response const refused = co_await handler->handle(ctx, request, {"eve", {}, ""});
+    EXPECT_EQ(refused.status, 403);
     co_await test.stop();
 }
 

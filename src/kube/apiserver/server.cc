@@ -45,6 +45,7 @@ Task<Result<std::unique_ptr<ApiServer>>> ApiServer::open(Context ctx, std::share
     auto impl = std::make_unique<Impl>();
     impl->engine = std::move(engine);
     impl->shared->options = std::move(options);
+    impl->shared->count_in(ctx.metrics());
     CO_TRY_ASSIGN(std::vector<std::string> const names, store::clusters(*impl->engine));
     for (std::string const& name : names) {
         CO_TRY_ASSIGN(impl->clusters[name], Cluster::open(*impl->engine, name, *impl->shared));
@@ -113,5 +114,6 @@ Task<void> ApiServer::run_controllers(Context ctx) {
 
 std::vector<ApiServer::RequestCount> ApiServer::request_counts() const { return impl_->shared->counts.all(); }
 std::size_t ApiServer::open_watches() const { return impl_->shared->watches; }
+observe::Metrics const& ApiServer::metrics() const { return impl_->shared->metrics; }
 
 }   // namespace aviary::apiserver

@@ -77,6 +77,8 @@ public:
     };
     std::vector<RequestCount> request_counts() const;
     std::size_t open_watches() const;
+    // Where the context of open() counts: for /metrics.
+    observe::Metrics const& metrics() const;
 
 private:
     struct Impl;

@@ -67,6 +67,7 @@ struct Lease::Impl {
     json::Doc record;       // as last seen; absent when there is none
     MonotonicTime seen{};   // when it last changed before our eyes
     MonotonicTime renewed{};
+    observe::Gauge leading;
     bool named = false;   // the record may say that we hold it
 
     meta::ObjectKey key() const { return {options.ns, options.name}; }
@@ -145,6 +146,7 @@ struct Lease::Impl {
         term->deadline = sent + options.duration;
         if (std::exchange(term->gained, true)) co_return Status{};
         ++term->number;
+        leading.set(1);
         ctx.log().info("leading", {{"lease", key().to_string()}, {"identity", identity}});
         turned.notify();
         co_return Status{};
@@ -152,6 +154,7 @@ struct Lease::Impl {
 
     void lose(Context const& ctx, std::string_view why) {
         if (!std::exchange(term->gained, false)) return;
+        leading.set(0);
         ctx.log().info("leading no more", {{"lease", key().to_string()}, {"because", why}});
         turned.notify();
     }
@@ -264,6 +267,9 @@ struct Lease::Impl {
 
     Task<void> run(Context ctx) {
         term->clock = &ctx.clock();
+        leading = ctx.metrics().gauge("leader_election_master_status", "1 while this process leads by the lease.",
+                                      {{"name", options.name}});
+        leading.set(0);
         if (identity.empty()) identity = options.identity + "_" + ctx.random().uuid();
         while (ctx.check()) {
             co_await compete(ctx);

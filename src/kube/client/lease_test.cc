@@ -272,6 +272,21 @@ CO_TEST(Lease, OneThatIsCutOffLosesItBeforeAnotherGainsIt) {
     }
 }
 
+CO_TEST(Lease, SaysWhoLeads) {
+    World world(ctx);
+    co_await world.start();
+    Candidate one(ctx, *world.server, "one");
+    observe::Registry registry;
+    observe::Metrics const metrics(registry);
+    observe::Gauge const leading = metrics.gauge("leader_election_master_status", "", {{"name", "hub"}});
+    async::Scope scope(ctx.with_metrics(metrics));
+    scope.spawn(one.lease->run(scope.context()));
+    CO_ASSERT_OK(co_await one.lease->wait_held(ctx));
+    EXPECT_EQ(leading.value(), 1);
+    co_await scope.cancel_and_join();
+    EXPECT_EQ(leading.value(), 0);
+}
+
 CO_TEST(Lease, AShortCutIsOutlived) {
     World world(ctx);
     co_await world.start();

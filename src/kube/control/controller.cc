@@ -16,6 +16,7 @@ namespace {
 // What a controller does not forget of a key between two looks at it.
 struct KeyState {
     bool queued = false;
+    MonotonicTime added{};   // when it was queued
     bool running = false;
     bool again = false;   // marked dirty while running
     int failures = 0;
@@ -26,6 +27,34 @@ struct KeyState {
     std::vector<Write> unsure;   // writes that may have been carried out: nobody said
 
     bool idle() const { return !queued && !running && timer == 0 && waits.empty() && !error && unsure.empty(); }
+};
+
+// Named as client-go's and controller-runtime's, so that their dashboards work.
+struct Counts {
+    observe::Gauge depth, active;
+    observe::Counter adds, retries, succeeded, failed, requeued;
+    observe::Histogram queued, worked;
+
+    Counts() = default;
+    Counts(observe::Metrics const& metrics, std::string const& name) {
+        observe::Labels const queue{{"name", name}};
+        observe::Labels const controller{{"controller", name}};
+        depth = metrics.gauge("workqueue_depth", "Keys that wait to be worked on.", queue);
+        adds = metrics.counter("workqueue_adds_total", "Keys that were queued.", queue);
+        retries = metrics.counter("workqueue_retries_total", "Keys that were queued again after an error.", queue);
+        queued = metrics.histogram("workqueue_queue_duration_seconds", "How long keys waited in the queue.", queue);
+        active = metrics.gauge("controller_runtime_active_workers", "Keys that are worked on.", controller);
+        worked = metrics.histogram("controller_runtime_reconcile_time_seconds",
+                                   "How long a key was worked on, with its writes and until they were read back.",
+                                   controller);
+        auto const outcome = [&](std::string const& result) {
+            return metrics.counter("controller_runtime_reconcile_total", "Keys that were worked on, by outcome.",
+                                   {{"controller", name}, {"result", result}});
+        };
+        succeeded = outcome("success");
+        failed = outcome("error");
+        requeued = outcome("requeue_after");
+    }
 };
 
 }   // namespace
@@ -44,6 +73,7 @@ struct Controller::Impl {
     std::vector<client::Informer*> all_informers;
     std::optional<Context> ctx;   // while running
     EventRecorder events;
+    Counts counts;
 
     void enqueue(Key const& key) {
         KeyState& state = keys[key];
@@ -53,6 +83,9 @@ struct Controller::Impl {
         }
         if (std::exchange(state.queued, true)) return;
         queue.push_back(key);
+        if (ctx) state.added = ctx->monotonic();
+        counts.adds.add();
+        counts.depth.add(1);
         work.notify();
     }
 
@@ -140,9 +173,11 @@ struct Controller::Impl {
     }
 
     Task<void> work_on(Context task, Key key) {
+        MonotonicTime const began = task.monotonic();
         if (!keys[key].unsure.empty()) {
             Status caught_up = co_await catch_up(task, key);
             if (!caught_up) {
+                counts.failed.add();
                 finish(task, key, std::move(caught_up), {});
                 co_return;
             }
@@ -155,11 +190,14 @@ struct Controller::Impl {
         bool const wrote = !plan.writes.empty();
         if (wrote) outcome = co_await act(task, key, std::move(plan.writes));
         if (outcome && !plan.events.empty()) events.record(task, reconciler->client_for(key), std::move(plan.events));
+        counts.worked.record(std::chrono::duration<double>(task.monotonic() - began).count());
+        (!outcome ? counts.failed : plan.requeue ? counts.requeued : counts.succeeded).add();
         finish(task, key, std::move(outcome), plan.requeue);
     }
 
     void finish(Context const& task, Key const& key, Status outcome, std::optional<Requeue> const& requeue) {
         --running;
+        counts.active.add(-1);
         work.notify();
         KeyState& state = keys[key];
         state.running = false;
@@ -186,6 +224,7 @@ struct Controller::Impl {
             delay = delay / 2 +
                     Duration(static_cast<Duration::rep>(task.random().unit() * static_cast<double>(delay.count()) / 2));
             if (auto const after = outcome.error().retry_after()) delay = std::max<Duration>(delay, *after);
+            counts.retries.add();
             enqueue_after(key, delay);
             return;
         }
@@ -199,6 +238,11 @@ struct Controller::Impl {
     Task<void> run(Context outer) {
         async::Scope scope(outer);
         ctx = scope.context();
+        counts = Counts(ctx->metrics(), options.name);
+        // What was marked before it ran.
+        for (Key const& key : queue) keys[key].added = ctx->monotonic();
+        counts.adds.add(static_cast<double>(queue.size()));
+        counts.depth.add(static_cast<double>(queue.size()));
         events.start(scope);
         // Those that are watched now; others may come while this waits, and decide for themselves.
         std::vector<client::Informer*> const first = all_informers;
@@ -213,6 +257,9 @@ struct Controller::Impl {
                 state.queued = false;
                 state.running = true;
                 ++running;
+                counts.depth.add(-1);
+                counts.active.add(1);
+                counts.queued.record(std::chrono::duration<double>(ctx->monotonic() - state.added).count());
                 scope.spawn(work_on(scope.context(), std::move(key)));
             }
             if (!co_await work.wait(scope.context())) break;
@@ -220,6 +267,9 @@ struct Controller::Impl {
         for (auto& [key, state] : keys) clear_timer(state);
         ctx.reset();
         co_await scope.cancel_and_join();
+        // The gauges may be shared with others of the same name.
+        counts.depth.add(-static_cast<double>(queue.size()));
+        counts = {};
     }
 };
 

@@ -106,6 +106,7 @@ Doc as_version(ResourceInfo const& info, Doc const& object) {
 }
 
 Task<Response> Cluster::handle(Context ctx, UserInfo user, Request request) {
+    MonotonicTime const began = ctx.monotonic();
     std::string const identity = user.name;
     std::string const agent(request.header("User-Agent"));
     RequestInfo info = parse_request(request);
@@ -113,7 +114,13 @@ Task<Response> Cluster::handle(Context ctx, UserInfo user, Request request) {
     Result<Response> result = co_await dispatch(call);
     Response response = result ? std::move(*result) : error_response(result.error());
     for (std::string const& warning : call.warnings) response.headers.emplace_back("Warning", warning_header(warning));
-    shared_.counts.add(name_, identity, agent, call.info, response.status);
+    shared_.counts.add({.cluster = name_,
+                        .user = identity,
+                        .agent = agent,
+                        .info = call.info,
+                        .known = call.resource != nullptr,
+                        .code = response.status,
+                        .took = ctx.monotonic() - began});
     co_return std::move(response);
 }
 

@@ -51,38 +51,70 @@ std::shared_ptr<std::string const> EventCache::line(Key const& key, std::string_
     return kept.line;
 }
 
-void RequestCounts::add(std::string_view cluster, std::string_view user, std::string_view agent,
-                        RequestInfo const& info, int code) {
+RequestCounts::Entry RequestCounts::entry(Answered const& answered, std::string_view resource) const {
+    RequestInfo const& info = answered.info;
+    bool const full = entries_.size() >= kMaxCounts;
+    Entry made;
+    if (full) {
+        made.count = {"other", "other", "other", "other", "other", "", 0, 0};
+    } else {
+        made.count = {std::string(answered.cluster),
+                      std::string(answered.user),
+                      std::string(answered.agent),
+                      info.verb,
+                      std::string(resource),
+                      info.subresource,
+                      answered.code,
+                      0};
+    }
+    ApiServer::RequestCount const& count = made.count;
+    made.counter = metrics_.counter("aviary_apiserver_requests_total", "Requests answered.",
+                                    {{"cluster", count.cluster},
+                                     {"user", count.user},
+                                     {"agent", count.agent},
+                                     {"verb", count.verb},
+                                     {"resource", count.resource},
+                                     {"subresource", count.subresource},
+                                     {"code", std::to_string(count.code)}});
+    // Few series: paths and misspelt resources are told apart by the counter alone.
+    made.seconds =
+        metrics_.histogram("aviary_apiserver_request_duration_seconds",
+                           "From a request to its answer; of a watch to its "
+                           "beginning.",
+                           {{"verb", full ? "other" : info.verb}, {"resource", answered.known ? info.resource : ""}});
+    return made;
+}
+
+void RequestCounts::add(Answered const& answered) {
+    RequestInfo const& info = answered.info;
     std::string_view const resource = info.is_resource ? std::string_view(info.resource) : std::string_view(info.path);
     std::string key;
     key.reserve(128);
-    for (std::string_view part :
-         {cluster, user, agent, std::string_view(info.verb), resource, std::string_view(info.subresource)})
+    for (std::string_view part : {answered.cluster, answered.user, answered.agent, std::string_view(info.verb),
+                                  resource, std::string_view(info.subresource)})
         key.append(part).append(1, '\0');
-    key += std::to_string(code);
-    auto found = counts_.find(key);
-    if (found == counts_.end()) {
-        ApiServer::RequestCount count{std::string(cluster),
-                                      std::string(user),
-                                      std::string(agent),
-                                      info.verb,
-                                      std::string(resource),
-                                      info.subresource,
-                                      code,
-                                      0};
-        if (counts_.size() >= kMaxCounts) {
-            key = "other";
-            count = {std::string(cluster), "other", "other", "other", "other", "", 0, 0};
-        }
-        found = counts_.try_emplace(std::move(key), std::move(count)).first;
+    key += std::to_string(answered.code);
+    auto found = entries_.find(key);
+    if (found == entries_.end()) {
+        if (entries_.size() >= kMaxCounts) key = "other";
+        found = entries_.find(key);
+        if (found == entries_.end()) found = entries_.emplace(std::move(key), entry(answered, resource)).first;
     }
-    ++found->second.count;
+    ++found->second.count.count;
+    found->second.counter.add();
+    found->second.seconds.record(std::chrono::duration<double>(answered.took).count());
 }
 
 std::vector<ApiServer::RequestCount> RequestCounts::all() const {
     std::vector<ApiServer::RequestCount> result;
-    for (auto const& [key, count] : counts_) result.push_back(count);
+    for (auto const& [key, entry] : entries_) result.push_back(entry.count);
     return result;
+}
+
+void Shared::count_in(observe::Metrics where) {
+    metrics = where;
+    counts.count_in(where);
+    watch_gauge = where.gauge("aviary_apiserver_watches", "Watches that are open.");
 }
 
 }   // namespace aviary::apiserver

@@ -43,15 +43,32 @@ private:
     std::array<Slot, 512> slots_;
 };
 
+// One request that was answered.
+struct Answered {
+    std::string_view cluster, user, agent;
+    RequestInfo const& info;
+    bool known = false;   // a resource that is served
+    int code = 0;
+    Duration took{};
+};
+
 // Requests answered, by who asked and what for. Bounded: names beyond the bound are counted as "other".
 class RequestCounts {
 public:
-    void add(std::string_view cluster, std::string_view user, std::string_view agent, RequestInfo const& info,
-             int code);
+    void count_in(observe::Metrics metrics) { metrics_ = metrics; }
+    void add(Answered const& answered);
     std::vector<ApiServer::RequestCount> all() const;
 
 private:
-    std::map<std::string, ApiServer::RequestCount, std::less<>> counts_;
+    struct Entry {
+        ApiServer::RequestCount count;
+        observe::Counter counter;
+        observe::Histogram seconds;
+    };
+    Entry entry(Answered const& answered, std::string_view resource) const;
+
+    std::map<std::string, Entry, std::less<>> entries_;
+    observe::Metrics metrics_;
 };
 
 struct Shared : std::enable_shared_from_this<Shared> {
@@ -60,6 +77,14 @@ struct Shared : std::enable_shared_from_this<Shared> {
     EventCache events;
     RequestCounts counts;
     std::size_t watches = 0;   // open now
+    observe::Metrics metrics;
+    observe::Gauge watch_gauge;
+
+    void count_in(observe::Metrics where);
+    void add_watch(int by) {
+        watches += static_cast<std::size_t>(by);
+        watch_gauge.add(by);
+    }
 };
 
 }   // namespace aviary::apiserver

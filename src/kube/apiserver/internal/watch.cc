@@ -26,10 +26,10 @@ ApiWatch::ApiWatch(Shared& shared, void const* cluster, Info info, std::unique_p
       settings_(std::move(settings)),
       next_bookmark_(now + shared.options.bookmark_interval) {
     settings_.table.api_version = settings_.shape.api_version;
-    ++shared_->watches;
+    shared_->add_watch(1);
 }
 
-ApiWatch::~ApiWatch() { --shared_->watches; }
+ApiWatch::~ApiWatch() { shared_->add_watch(-1); }
 
 ApiWatch::Item ApiWatch::shown(std::string_view type, Doc const& object, store::Revision revision, Context const& ctx) {
     Doc const versioned = as_version(*info_, object);
