@@ -97,7 +97,10 @@ std::optional<Time> parse_rfc3339(std::string_view text) {
     year_month_day const date{year(*year_value), month(static_cast<unsigned>(*month_value)),
                               day(static_cast<unsigned>(*day_value))};
     if (!date.ok()) return std::nullopt;
-    return Time(sys_days(date)) + hours(*hour) + minutes(*minute) + seconds(*second) + fraction - offset;
+    auto const whole = sys_days(date) + hours(*hour) + minutes(*minute) + seconds(*second) - offset;
+    if (whole <= kEarliestTime) return kEarliestTime;
+    if (whole >= kLatestTime) return kLatestTime;
+    return whole + fraction;
 }
 
 std::optional<Duration> parse_duration(std::string_view text) {
@@ -121,13 +124,14 @@ std::optional<Duration> parse_duration(std::string_view text) {
             if (letter == '.' && scale == 0) {
                 scale = 1;
             } else if (letter >= '0' && letter <= '9') {
+                if (scale >= 1e18) continue;   // as Go: what is too small to count is read and left out
                 value = value * 10 + (letter - '0');
                 if (scale != 0) scale *= 10;
             } else {
                 break;
             }
         }
-        if (length == 0) return std::nullopt;
+        if (length == (scale == 0 ? 0 : 1)) return std::nullopt;
         if (scale != 0) value /= scale;
         text.remove_prefix(length);
         Unit const* found = nullptr;
@@ -139,7 +143,7 @@ std::optional<Duration> parse_duration(std::string_view text) {
         text.remove_prefix(found->name.size());
         total += value * found->nanoseconds;
     }
-    if (total > 9e18) return std::nullopt;
+    if (!(total <= 9e18)) return std::nullopt;
     return Duration(static_cast<Duration::rep>(negative ? -total : total));
 }
 

@@ -29,7 +29,11 @@ public:
 // metav1.Time: "2026-11-23T14:51:00Z" (whole seconds) and metav1.MicroTime.
 std::string format_rfc3339(Time time);
 std::string format_rfc3339_micro(Time time);
-// Accepts any offset and fraction; empty when the text is not a time.
+// Accepts any offset and fraction; empty when the text is not a time. Years 0 to 9999 are times, and more than the type
+// can hold: those beyond these two become the nearer one, so that a sum or difference with the present does not
+// overflow.
+inline constexpr Time kEarliestTime = std::chrono::sys_days(std::chrono::year(1800) / 1 / 1);
+inline constexpr Time kLatestTime = std::chrono::sys_days(std::chrono::year(2190) / 1 / 1);
 std::optional<Time> parse_rfc3339(std::string_view text);
 
 // Go's time.ParseDuration for what flags take: "500ms", "1m30s", "2h", "0".

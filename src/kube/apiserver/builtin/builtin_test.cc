@@ -114,6 +114,14 @@ TEST(Builtin, CanonicalFormKeepsWhatHasAPointerBehindIt) {
     EXPECT_TRUE(object["spec"]["template"]["spec"].contains("automountServiceAccountToken"));
 }
 
+TEST(Builtin, TimesAreWrittenOneWayHoweverFarAway) {
+    json::Value object =
+        value(R"({"spec":{"acquireTime":"2026-11-24T13:00:00+01:00","renewTime":"9999-12-31T23:59:59Z"}})");
+    internal::canonicalise(object, internal::shape_of("io.k8s.api.coordination.v1.Lease"));
+    EXPECT_EQ(object["spec"]["acquireTime"].string(), "2026-11-24T12:00:00.000000Z");
+    EXPECT_EQ(object["spec"]["renewTime"].string(), "9999-12-31T23:59:59Z");
+}
+
 TEST(Builtin, ServicesGetAddressesAndKeepThem) {
     ResourceInfo const& info = find("", "services");
     json::Value service = created(

@@ -145,7 +145,8 @@ void canonicalise_object(json::Value& value, Shape const& shape) {
 
 void canonicalise_time(json::Value& value, bool micro) {
     auto time = parse_rfc3339(value.as_string());
-    if (time) value = micro ? format_rfc3339_micro(*time) : format_rfc3339(*time);
+    if (!time || *time == kEarliestTime || *time == kLatestTime) return;   // further away than we can say
+    value = micro ? format_rfc3339_micro(*time) : format_rfc3339(*time);
 }
 
 void canonicalise_quantity(json::Value& value) {
