@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::size_t kMaxHeaderBytes = 256 << 10;
 constexpr std::size_t kMaxChunkBytes = 64 << 20;
+constexpr std::size_t kMaxChunkLine = 4 << 10;   // its size and extensions
 
 // A connection and what was read ahead of need.
 struct Connection {
@@ -46,7 +47,10 @@ public:
         std::string& buffer = connection_->buffer;
         while (!ended_) {
             std::size_t const line = buffer.find("\r\n");
+            if (std::min(line, buffer.size()) > kMaxChunkLine)
+                co_return fail(ErrorCode::kUnavailable, "malformed chunk in the answer");
             if (line != std::string::npos) {
+                if (line == 0) co_return fail(ErrorCode::kUnavailable, "malformed chunk in the answer");
                 std::size_t size = 0;
                 for (char digit : std::string_view(buffer).substr(0, line)) {
                     if (digit == ';') break;
@@ -107,7 +111,7 @@ Response head_of(Message const& message) {
 }   // namespace
 
 struct Client::Impl {
-    async::AsioExecutor& executor;
+    Connect connect;
     ClientOptions options;
     std::deque<std::unique_ptr<Connection>> idle;
 
@@ -119,8 +123,7 @@ struct Client::Impl {
             co_return std::move(kept);
         }
         auto made = std::make_unique<Connection>();
-        CO_TRY_ASSIGN(made->stream, co_await net::connect(ctx.with_timeout(options.connect_timeout), executor,
-                                                          options.host, options.port, options.tls));
+        CO_TRY_ASSIGN(made->stream, co_await connect(ctx.with_timeout(options.connect_timeout)));
         co_return std::move(made);
     }
 
@@ -181,7 +184,12 @@ struct Client::Impl {
 };
 
 Client::Client(async::AsioExecutor& executor, ClientOptions options)
-    : impl_(std::make_shared<Impl>(Impl{executor, std::move(options), {}})) {}
+    : Client([&executor, host = options.host, port = options.port,
+              tls = options.tls](Context ctx) { return net::connect(ctx, executor, host, port, tls); },
+             options) {}
+
+Client::Client(Connect connect, ClientOptions options)
+    : impl_(std::make_shared<Impl>(Impl{std::move(connect), std::move(options), {}})) {}
 
 Client::~Client() = default;
 

@@ -1,6 +1,7 @@
 // HTTP/1.1 client of one server: a pool of kept connections, TLS, streamed bodies. Lives on one loop.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -23,6 +24,9 @@ struct ClientOptions {
 class Client {
 public:
     Client(async::AsioExecutor& executor, ClientOptions options);
+    // Over connections made in another way.
+    using Connect = std::function<Task<Result<std::unique_ptr<net::Stream>>>(Context)>;
+    Client(Connect connect, ClientOptions options);
     ~Client();
     // With `stream`, a chunked body comes as Response::stream; otherwise bodies are whole. A request that met a
     // connection which the server had just closed is sent once more.

@@ -6,10 +6,13 @@
 #include "core/http/client.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
+#include "kube/client/internal/lines.h"
 
 namespace aviary::client {
 
 namespace {
+
+constexpr std::size_t kMaxEventBytes = 64 << 20;
 
 // Lines of JSON, cut out of chunks wherever they end.
 class HttpWatch final : public WatchStream {
@@ -17,21 +20,22 @@ public:
     explicit HttpWatch(std::unique_ptr<http::BodyStream> body) : body_(std::move(body)) {}
     Task<Result<std::optional<json::Doc>>> next(Context ctx) override {
         while (true) {
-            std::size_t const end = buffer_.find('\n');
-            if (end != std::string::npos) {
-                CO_TRY_ASSIGN(json::Doc event, json::parse(std::string_view(buffer_).substr(0, end)));
-                buffer_.erase(0, end + 1);
+            if (auto const line = lines_.next()) {
+                CO_TRY_ASSIGN(json::Doc event, json::parse(*line));
                 co_return std::optional(std::move(event));
             }
             CO_TRY_ASSIGN(std::optional<std::string> part, co_await body_->next(ctx));
             if (!part) co_return std::optional<json::Doc>();
-            buffer_ += *part;
+            if (!lines_.add(*part)) {
+                co_return fail(ErrorCode::kTooLarge,
+                               fmt::format("an event of the watch is over the limit of {} bytes", kMaxEventBytes));
+            }
         }
     }
 
 private:
     std::unique_ptr<http::BodyStream> body_;
-    std::string buffer_;
+    Lines lines_{kMaxEventBytes};
 };
 
 class HttpTransport final : public Transport {
