@@ -98,8 +98,9 @@ std::optional<Time> parse_rfc3339(std::string_view text) {
                               day(static_cast<unsigned>(*day_value))};
     if (!date.ok()) return std::nullopt;
     auto const whole = sys_days(date) + hours(*hour) + minutes(*minute) + seconds(*second) - offset;
-    if (whole <= kEarliestTime) return kEarliestTime;
-    if (whole >= kLatestTime) return kLatestTime;
+    // Compared in seconds: in nanoseconds it would overflow here already.
+    if (whole <= time_point_cast<seconds>(kEarliestTime)) return kEarliestTime;
+    if (whole >= time_point_cast<seconds>(kLatestTime)) return kLatestTime;
     return whole + fraction;
 }
 

@@ -193,6 +193,7 @@ FieldSet FieldSet::from_json(json::Doc const& fields) {
             set.owned = true;
             continue;
         }
+        if (key.size() < 2 || key[1] != ':' || !std::string_view("fkvi").contains(key[0])) continue;
         FieldSet& below = set.children[std::string(key)];
         if (child.size() == 0) {
             below.owned = true;

@@ -29,6 +29,7 @@ public:
     std::vector<std::string> paths() const;
     bool operator==(FieldSet const&) const = default;
 
+    // Leaves out what is no path element: clients write managedFields too.
     static FieldSet from_json(json::Doc const& fields);
     json::Value to_json() const;
 };

@@ -7,6 +7,7 @@
 #include "core/json/patch.h"
 #include "core/json/write.h"
 #include "kube/patch/apply.h"
+#include "kube/patch/field_set.h"
 #include "kube/patch/strategic_merge.h"
 
 namespace aviary::patch {
@@ -65,6 +66,13 @@ TEST(Apply, RemovesWhatItsManagerNoLongerSaysAndKeepsWhatOthersOwn) {
     EXPECT_FALSE(second["spec"].contains("replicas"));
     // y stays for two's sake, without one's image.
     EXPECT_EQ(json::write(second["spec"]["containers"]), R"([{"name":"x","image":"2"},{"name":"y","args":["z"]}])");
+}
+
+TEST(Apply, FieldsThatAreNoneAreLeftOut) {
+    auto const fields = *json::parse(
+        R"({".":{},"a":{},"":{},"metadata":{"f:x":{}},"f:spec":{"k:{\"name\":\"x\"}":{".":{},"x:y":{}},"v:1":{},"i:0":{}}})");
+    EXPECT_EQ(FieldSet::from_json(fields).paths(),
+              (std::vector<std::string>{"", ".spec[=0]", ".spec[name=\"x\"]", ".spec[=1]"}));
 }
 
 TEST(Apply, ConflictsNameManagerAndField) {
