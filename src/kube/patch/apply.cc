@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
+#include "core/base/strings.h"
 #include "core/json/doc.h"
 #include "core/json/write.h"
 #include "kube/patch/field_set.h"
@@ -116,6 +118,40 @@ void drop_nulls(Value& value) {
             }
         }
         for (std::string const& key : nulls) value.erase(key);
+    }
+}
+
+// Elements that could not be told apart, as structured-merge-diff words them.
+void check_elements(Value const& value, TypeNode const& type, std::string const& path,
+                    std::vector<std::string>& errors) {
+    if (value.is_object() && type.kind != Kind::kAtomicMap && type.kind != Kind::kScalar) {
+        for (auto const& [key, child] : value.object())
+            check_elements(child, type.field(key), path + "." + key, errors);
+        return;
+    }
+    bool const map_list = type.kind == Kind::kMapList;
+    if (!value.is_array() || (!map_list && type.kind != Kind::kSetList)) return;
+    std::set<std::string> seen;
+    for (std::size_t index = 0; index < value.size(); ++index) {
+        Value const& element = value[index];
+        bool named = true;
+        if (map_list && !element.is_object()) {
+            errors.push_back(fmt::format("{}: element {}: must be a map", path, index));
+            named = false;
+        }
+        for (auto const& [key, fallback] : type.keys) {
+            if (!named || element.contains(key) || !fallback.is_null()) continue;
+            errors.push_back(
+                fmt::format("{}: element {}: associative list with keys has an element that omits key field "
+                            "\"{}\" (and doesn't have default value)",
+                            path, index, key));
+            named = false;
+        }
+        if (!named) continue;
+        std::string const key = map_list ? list_key(element, type) : "v:" + json::write(element);
+        if (!seen.insert(key).second)
+            errors.push_back(fmt::format("{}: duplicate entries for key [{}]", path, key.substr(2)));
+        if (map_list) check_elements(element, element_type(type), fmt::format("{}[{}]", path, key.substr(2)), errors);
     }
 }
 
@@ -272,6 +308,12 @@ bool reset_asked(Value const& object) {
 
 Result<Value> apply(Value const& live, Value applied, Manager const& manager, bool force, TypeNode const& type) {
     drop_nulls(applied);
+    std::vector<std::string> errors;
+    check_elements(applied, type, "", errors);
+    if (!errors.empty()) {
+        return fail(ErrorCode::kBadRequest,
+                    fmt::format("failed to create typed patch object: errors:\n  {}", join(errors, "\n  ")));
+    }
     FieldSet const mine = fields_of(applied, type);
     std::vector<Entry> entries = live.is_object() ? read_entries(live) : std::vector<Entry>();
     Entry* own = nullptr;

@@ -68,6 +68,29 @@ TEST(Apply, RemovesWhatItsManagerNoLongerSaysAndKeepsWhatOthersOwn) {
     EXPECT_EQ(json::write(second["spec"]["containers"]), R"([{"name":"x","image":"2"},{"name":"y","args":["z"]}])");
 }
 
+TEST(Apply, ElementsThatCannotBeToldApartAreRefused) {
+    auto const type = TypeCompiler().compile(*json::parse(
+        R"({"type":"object","properties":{"l":{"type":"array","x-kubernetes-list-type":"map","x-kubernetes-list-map-keys":["name"],
+        "items":{"type":"object","properties":{"name":{"type":"string"}}}},"s":{"type":"array","x-kubernetes-list-type":"set",
+        "items":{"type":"string"}}}})"));
+    Manager const manager{"me", "v1", "", Time()};
+    auto const refused =
+        apply(Value(), *json::parse_value(R"({"l":[{"v":1},{"name":"a"},{"name":"a"},2],"s":["x","x"]})"), manager,
+              false, *type);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), ErrorCode::kBadRequest);
+    EXPECT_EQ(
+        refused.error().message(),
+        "failed to create typed patch object: errors:\n"
+        "  .l: element 0: associative list with keys has an element that omits key field \"name\" (and doesn't have "
+        "default value)\n"
+        "  .l: duplicate entries for key [{\"name\":\"a\"}]\n"
+        "  .l: element 3: must be a map\n"
+        "  .s: duplicate entries for key [\"x\"]");
+    EXPECT_TRUE(apply(Value(), *json::parse_value(R"({"l":[{"name":"a"},{"name":"b"}],"s":["x","y"]})"), manager, false,
+                      *type));
+}
+
 TEST(Apply, FieldsThatAreNoneAreLeftOut) {
     auto const fields = *json::parse(
         R"({".":{},"a":{},"":{},"metadata":{"f:x":{}},"f:spec":{"k:{\"name\":\"x\"}":{".":{},"x:y":{}},"v:1":{},"i:0":{}}})");
