@@ -7,7 +7,6 @@
 #include "core/base/strings.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
-#include "kube/apiserver/internal/body.h"
 #include "kube/apiserver/internal/cluster.h"
 #include "kube/apiserver/text_stream.h"
 
@@ -137,9 +136,7 @@ private:
             co_return fail(ErrorCode::kTooLarge, fmt::format("Request entity too large: limit is {} (max_body_bytes)",
                                                              options.max_body_bytes));
         }
-        if (!message.body.empty()) {
-            CO_TRY_ASSIGN(request.body, parse_body(message.body, request.content_type, options));
-        }
+        request.raw_body = std::move(message.body);
         if (request.path == "/metrics") co_return metrics(cluster, user);
         Response response = co_await server_.handle(ctx, std::move(cluster), std::move(user), std::move(request));
         co_return std::move(response);

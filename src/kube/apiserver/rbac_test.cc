@@ -40,6 +40,25 @@ CO_TEST(Rbac, RefusalsSayWhoMayNotDoWhat) {
     co_await test.stop();
 }
 
+CO_TEST(Rbac, ABodyIsReadOnlyOfWhomItMayBeTaken) {
+    TestServer test(ctx);
+    co_await test.start();
+    client::Request request =
+        TestServer::request("POST", "/api/v1/namespaces/default/configmaps", {}, {}, "application/json");
+    request.content_type = "application/json";
+    request.raw_body = "{";
+    auto const guest = co_await test.server->handle(ctx, "fleet", {"guest", {"system:authenticated"}, {}}, request);
+    EXPECT_EQ(403, guest.status);
+    auto const admin = co_await test.send(request);
+    EXPECT_EQ(400, admin.status);
+    // What does not exist is said to be missing, whatever the body is.
+    request.path = "/api/v1/namespaces/default/serviceaccounts/default/token";
+    request.content_type = "application/vnd.kubernetes.protobuf";
+    auto const token = co_await test.send(request);
+    EXPECT_NE(std::string::npos, token.body["message"].as_string().find("not supported")) << token.status;
+    co_await test.stop();
+}
+
 CO_TEST(Rbac, RolesGrantByNamespaceNameAndSubresource) {
     TestServer test(ctx);
     co_await test.start();

@@ -62,6 +62,7 @@ private:
     Status impersonate(Call& call) const;
     Task<Result<client::Response>> non_resource(Call& call);
     Result<client::Response> discovery(Call& call) const;
+    Status read_body(Call& call) const;
     Task<Result<client::Response>> resource_verb(Call& call);
     store::Key key_of(Call const& call) const;
     Error worded(Call const& call, Error const& error, std::string const& name) const;

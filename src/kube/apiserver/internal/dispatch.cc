@@ -171,9 +171,6 @@ Task<Result<Response>> Cluster::dispatch(Call& call) {
         Response response = co_await route->handle(call.ctx, call.user, std::move(call.request));
         co_return std::move(response);
     }
-    if (!call.request.body.exists() && !call.request.raw_body.empty()) {
-        CO_TRY_ASSIGN(call.request.body, parse_body(call.request.raw_body, call.request.content_type, shared_.options));
-    }
     Result<Response> result = fail(ErrorCode::kInternal, "unreachable");
     if (call.info.is_resource) {
         result = co_await resource_verb(call);
@@ -246,6 +243,14 @@ Result<Response> Cluster::discovery(Call& call) const {
     return fail(ErrorCode::kNotFound, kNoSuchResource);
 }
 
+// Only once the caller may do what is asked, and there is something that does it.
+Status Cluster::read_body(Call& call) const {
+    if (call.request.body.exists() || call.request.raw_body.empty()) return {};
+    std::string const raw = std::move(call.request.raw_body);
+    call.request.body = TRY(parse_body(raw, call.request.content_type, shared_.options));
+    return {};
+}
+
 Task<Result<Response>> Cluster::resource_verb(Call& call) {
     RequestInfo const& info = call.info;
     Attributes const wanted{.verb = info.verb,
@@ -260,7 +265,10 @@ Task<Result<Response>> Cluster::resource_verb(Call& call) {
         co_return std::unexpected(control::forbidden(call.user, wanted));
     call.resource = served_->find(info.group, info.version, info.resource);
     if (!call.resource) co_return fail(ErrorCode::kNotFound, kNoSuchResource);
-    if (is_review(*call.resource)) co_return review(call);
+    if (is_review(*call.resource)) {
+        CO_TRY(read_body(call));
+        co_return review(call);
+    }
     bool const is_namespace = info.resource == "namespaces" && info.group.empty();
     if (!call.resource->namespaced && !info.ns.empty() && !is_namespace)
         co_return fail(ErrorCode::kNotFound, kNoSuchResource);
@@ -271,6 +279,7 @@ Task<Result<Response>> Cluster::resource_verb(Call& call) {
         }
         co_return fail(ErrorCode::kNotFound, kNoSuchResource);
     }
+    CO_TRY(read_body(call));
     std::string_view const dry_run = call.request.query_value("dryRun");
     if (!dry_run.empty() && dry_run != "All")
         co_return fail(ErrorCode::kBadRequest,
