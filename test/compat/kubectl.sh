@@ -66,6 +66,8 @@ sed -i 's/nginx:1/nginx:2/' $work/dep.yaml
 g diff 'nginx:2' $K -n $NS diff -f $work/dep.yaml
 g apply3 configured $K -n $NS apply -f $work/dep.yaml
 g ssa 'serverside-applied' $K -n $NS apply --server-side --force-conflicts -f $work/dep.yaml
+# A newer kubectl hands over what it applied from the client.
+if newer 26; then g handover '^0$' bash -c "$K -n $NS get deployment web -o json --show-managed-fields | grep -c kubectl-client-side-apply"; fi
 g dryrun 'server dry run' $K -n $NS apply --dry-run=server -f $work/dep.yaml
 t scale $K -n $NS scale deployment web --replicas=5
 g scaled '^5$' $K -n $NS get deployment web -o jsonpath='{.spec.replicas}{"\n"}'

@@ -299,9 +299,24 @@ Error conflict_error(std::vector<std::pair<Entry const*, FieldSet>> const& confl
     return Error(ErrorCode::kConflict, message).with_causes(std::move(causes));
 }
 
-bool reset_asked(Value const& object) {
-    Value const& list = object.at({"metadata", "managedFields"});
-    return list.is_array() && (list.size() == 0 || (list.size() == 1 && list[0].size() == 0));
+bool reset_asked(Value const& list) { return list.size() == 1 && list[0].is_object() && list[0].size() == 0; }
+
+bool well_formed(Value const& list) {
+    return list.is_array() && list.size() > 0 && std::ranges::all_of(list.array(), [](Value const& each) {
+               std::string_view const operation = each["operation"].as_string();
+               return (operation == "Apply" || operation == "Update") && each["fieldsV1"].is_object() &&
+                      each["fieldsType"].as_string() == "FieldsV1";
+           });
+}
+
+// What is owned before this write. A writer may rewrite that too, as clients do who hand fields from one manager to
+// another; one that leaves it out or garbles it means nothing by that. A sub-resource cannot.
+std::vector<Entry> entries_of(Value const& before, Value const& after, Manager const& manager) {
+    if (!before.is_object()) return read_entries(after);
+    Value const& given = after.at({"metadata", "managedFields"});
+    if (!manager.subresource.empty()) return read_entries(before);
+    if (reset_asked(given)) return {};
+    return read_entries(well_formed(given) ? after : before);
 }
 
 }   // namespace
@@ -354,8 +369,7 @@ Result<Value> apply(Value const& live, Value applied, Manager const& manager, bo
 }
 
 void track_update(Value const& before, Value& after, Manager const& manager, TypeNode const& type) {
-    std::vector<Entry> entries;
-    if (!reset_asked(after)) entries = read_entries(before.is_object() ? before : after);
+    std::vector<Entry> entries = entries_of(before, after, manager);
     FieldSet removed;
     FieldSet touched;
     if (before.is_object()) {

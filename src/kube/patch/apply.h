@@ -24,6 +24,7 @@ Result<json::Value> apply(json::Value const& live, json::Value applied, Manager 
                           TypeNode const& type);
 
 // Notes in after.metadata.managedFields what an ordinary write from `before` (null: a creation) to `after` has changed.
+// Entries that the writer has rewritten there itself count; a list of one empty entry forgets all of them.
 void track_update(json::Value const& before, json::Value& after, Manager const& manager, TypeNode const& type);
 
 }   // namespace aviary::patch

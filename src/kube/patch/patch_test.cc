@@ -112,6 +112,46 @@ TEST(Apply, ConflictsNameManagerAndField) {
     EXPECT_TRUE(apply(forced, parse(R"({"spec":{"replicas":5}})"), manager("kubectl"), false, *type()));
 }
 
+TEST(TrackUpdate, AWriterMayRewriteWhoOwnsWhat) {
+    Value const live =
+        *apply({}, parse(R"({"spec":{"replicas":3,"paused":true}})"), manager("kubectl"), false, *type());
+    auto const owners = [](Value const& object) {
+        std::string text;
+        for (Value const& each : object.at({"metadata", "managedFields"}).array())
+            text += each["manager"].string() + json::write(each["fieldsV1"]) + " ";
+        return text;
+    };
+    std::string const all = R"(kubectl{"f:spec":{"f:paused":{},"f:replicas":{}}} )";
+    EXPECT_EQ(all, owners(live));
+    Value renamed = live;
+    renamed["metadata"]["managedFields"].make_array()[0]["manager"] = "other";
+    renamed["metadata"]["managedFields"].make_array()[0]["fieldsV1"]["f:spec"].erase("f:paused");
+    Value next = renamed;
+    track_update(live, next, manager("two"), *type());
+    EXPECT_EQ(R"(other{"f:spec":{"f:replicas":{}}} )", owners(next));
+    // … and what the same write changes is still noted.
+    next = renamed;
+    next.set({"spec", "paused"}, false);
+    track_update(live, next, manager("two"), *type());
+    EXPECT_EQ(R"(other{"f:spec":{"f:replicas":{}}} two{"f:spec":{"f:paused":{}}} )", owners(next));
+    // Not by the way of a sub-resource, nor by leaving it out, nor with what cannot be read.
+    next = renamed;
+    Manager const status{"two", "apps/v1", "status", {}};
+    track_update(live, next, status, *type());
+    EXPECT_EQ(all, owners(next));
+    for (char const* given :
+         {"[]", R"([{"manager":"x"}])", R"([{"manager":"x","operation":"Update","fieldsType":"FieldsV1"}])"}) {
+        next = live;
+        next["metadata"]["managedFields"] = parse(given);
+        track_update(live, next, manager("two"), *type());
+        EXPECT_EQ(all, owners(next)) << given;
+    }
+    next = live;
+    next["metadata"]["managedFields"] = parse("[{}]");
+    track_update(live, next, manager("two"), *type());
+    EXPECT_EQ("", owners(next));
+}
+
 rc::Gen<Value> config() {
     auto const labels = rc::gen::container<std::vector<std::pair<int, int>>>(
         rc::gen::pair(rc::gen::inRange(0, 4), rc::gen::inRange(0, 3)));
