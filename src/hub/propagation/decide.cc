@@ -188,12 +188,26 @@ struct Deciding {
         return std::nullopt;
     }
 
+    // Once a release has given its fields back they are the hub's alone.
+    void end_claims() {
+        if (input().releasing || !seen.live.at({"spec", "template"}).exists()) return;
+        std::optional<Value> managed = without_claims_of_releases(seen.live, kManager);
+        if (!managed) return;
+        Value patch{json::Object()};
+        patch.set({"metadata", "resourceVersion"}, meta::resource_version(seen.live));
+        patch.set({"metadata", "managedFields"}, std::move(*managed));
+        out.plan.writes.push_back(write(Write::Verb::kMergePatch, std::move(patch), "the release's claims have ended"));
+    }
+
     // Applies when the member does not carry this render, or somebody has changed a field of it.
     Decision settle(Value object, State state, std::string reason, std::string message) {
         std::string const hash = seal(object, meta::resource_version(seen.source));
         bool const current = ours() && label(seen.live, kRenderLabel) == hash;
         std::optional<Lost> const lost = current ? first_lost(seen.live, kManager, object) : std::nullopt;
-        if (current && !lost) return answer(state, std::move(reason), std::move(message));
+        if (current && !lost) {
+            end_claims();
+            return answer(state, std::move(reason), std::move(message));
+        }
         if (auto hold = held()) return std::move(*hold);
         if (!current) {
             apply(std::move(object), "changed on the hub");

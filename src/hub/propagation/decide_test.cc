@@ -500,7 +500,7 @@ TEST(Freeze, IsLiftedWhenTheTemplateIsNotWantedAnyMore) {
     hub.phase("Progressing", "InRolling");
     hub.member.finish_release();
     hub.phase("Healthy");
-    EXPECT_EQ(hub.run(), "");
+    EXPECT_EQ(hub.run(), "the release's claims have ended");
     hub.set_image("v3");
     EXPECT_EQ(hub.step(), "freeze");
     hub.set_image("v2");
@@ -639,10 +639,29 @@ TEST(Release, FieldsThatItSteersByStayUntilItIsHealthy) {
     EXPECT_EQ(hub.run(), "");
     EXPECT_EQ(hub.member.object.at({"spec", "strategy", "type"}).as_string(), "Recreate");
     hub.phase("Healthy");
-    EXPECT_EQ(hub.run(), "changed on the hub");
+    EXPECT_EQ(hub.run(), "changed on the hub; the release's claims have ended");
     EXPECT_EQ(hub.member.object.at({"spec", "strategy", "type"}).as_string(), "RollingUpdate");
     EXPECT_FALSE(hub.paused());
     EXPECT_EQ(hub.state(), "Applied");
+}
+
+// Else the field would stay in the member after it has gone from the hub's object, for its other owner's sake.
+TEST(Release, OnceHealthyItsFieldsAreTheHubsAlone) {
+    FakeHub hub = in_release();
+    hub.member.edit(
+        "rollout",
+        R"({"metadata":{"labels":{"kind":"x"}},"spec":{"strategy":{"type":"Recreate"},"minReadySeconds":1}})");
+    EXPECT_EQ(hub.run(), "changed on the hub");
+    hub.member.edit("rollout", R"({"spec":{"strategy":{"type":"RollingUpdate"},"minReadySeconds":null}})");
+    hub.member.finish_release();
+    hub.phase("Healthy");
+    EXPECT_EQ(hub.run(), "changed on the hub; the release's claims have ended");
+    EXPECT_EQ(owners(hub.member.live(), {"spec", "strategy"}), std::vector<std::string>{"aviary-hub"});
+    EXPECT_EQ(owners(hub.member.live(), {"metadata", "labels", kStableLabel}), std::vector<std::string>{"aviary-hub"});
+    EXPECT_EQ(owners(hub.member.live(), {"metadata", "labels", "kind"}), std::vector<std::string>{"rollout"});
+    hub.edit([](Value& object) { object["spec"].erase("strategy"); });
+    EXPECT_EQ(hub.run(), "changed on the hub");
+    EXPECT_FALSE(hub.member.object["spec"].contains("strategy"));
 }
 
 TEST(Release, ANewVersionInTheMiddleComesFromTheSameStableOne) {

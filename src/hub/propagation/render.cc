@@ -9,6 +9,7 @@
 #include "core/json/write.h"
 #include "hub/propagation/names.h"
 #include "kube/meta/object.h"
+#include "kube/patch/field_set.h"
 
 namespace aviary::propagation {
 
@@ -225,6 +226,45 @@ std::optional<Lost> first_lost(Doc const& live, std::string_view manager, Value 
     Lost lost{shown(path), owners_of(live, path)};
     std::erase(lost.owners, manager);
     return lost;
+}
+
+std::optional<Value> without_claims_of_releases(Doc const& live, std::string_view manager) {
+    patch::FieldSet const own = patch::FieldSet::from_json(apply_fields(live, manager));
+    patch::FieldSet given_back;
+    for (auto const& path : release_fields(live["kind"].as_string())) {
+        patch::FieldSet const* from = &own;
+        patch::FieldSet* to = &given_back;
+        for (std::string_view element : path) {
+            std::string const name = fmt::format("f:{}", element);
+            from = from->find(name);
+            if (from == nullptr) break;
+            to = &to->children[name];
+        }
+        if (from != nullptr) *to = *from;
+    }
+    Value entries{json::Array()};
+    bool claimed = false;
+    for (auto const& [index, entry] : live.at({"metadata", "managedFields"}).elements()) {
+        if (entry["manager"].as_string() == kFreezeManager) {
+            claimed = true;
+            continue;
+        }
+        Value kept = entry.thaw();
+        if (entry["operation"].as_string() == "Update" && entry["subresource"].as_string().empty()) {
+            patch::FieldSet const before = patch::FieldSet::from_json(entry["fieldsV1"]);
+            patch::FieldSet fields = before;
+            fields.remove(given_back);
+            fields.compact();
+            if (!(fields.paths() == before.paths())) {
+                claimed = true;
+                if (fields.empty()) continue;
+                kept["fieldsV1"] = fields.to_json();
+            }
+        }
+        entries.push_back(std::move(kept));
+    }
+    if (!claimed) return std::nullopt;
+    return entries;
 }
 
 Value render(RenderInput const& input) {

@@ -54,4 +54,8 @@ std::optional<Lost> first_lost(json::Doc const& live, std::string_view manager, 
 std::vector<std::string> owners(json::Doc const& live, std::vector<std::string_view> const& path);
 bool owned_by_other(json::Doc const& live, std::string_view manager, std::vector<std::string_view> const& path);
 
+// metadata.managedFields without what others' updates still claim, beside this manager, of the fields that a release
+// steers by; absent when nobody does. Left there, such a field would outlive its end on the hub.
+std::optional<json::Value> without_claims_of_releases(json::Doc const& live, std::string_view manager);
+
 }   // namespace aviary::propagation
