@@ -1,0 +1,228 @@
+"""A playground fleet for the acceptance programs: the real `aviary`, `kubectl` and `kubectl-amc` from PATH, and the API read
+directly where a program would be too slow to look as often as is wanted."""
+import base64
+import http.client
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+
+class Checks:
+    """Counts what holds and what does not; `finish` prints the line that tools/run-tests reads."""
+
+    def __init__(self):
+        self.passed = 0
+        self.failed = 0
+        self.lock = threading.Lock()
+
+    def check(self, what, holds, detail="", quiet=False):
+        with self.lock:
+            if holds:
+                self.passed += 1
+                if not quiet:
+                    print(f"ok    {what}", flush=True)
+            else:
+                self.failed += 1
+                print(f"FAIL  {what}", flush=True)
+                for line in str(detail).strip().splitlines()[-15:]:
+                    print(f"      | {line}", flush=True)
+        return bool(holds)
+
+    def finish(self):
+        print(f"{self.passed} passed, {self.failed} failed", flush=True)
+        return 1 if self.failed else 0
+
+
+def free_port():
+    """A port that was free just now. Not from the range the system hands out by itself, so that nobody gets it meanwhile."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+
+
+def soon(seconds, condition, pause=0.02):
+    """True as soon as the condition is; False when the time is up."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(pause)
+    return True
+
+
+class ApiError(Exception):
+    def __init__(self, status, body):
+        super().__init__(f"{status}: {body.get('message', body) if isinstance(body, dict) else body}")
+        self.status = status
+        self.body = body
+
+
+class Cluster:
+    """One cluster of a kubeconfig, spoken to over one kept connection per thread."""
+
+    def __init__(self, kubeconfig, context):
+        view = json.loads(subprocess.check_output(
+            ["kubectl", "config", "view", "--raw", "-o", "json", "--kubeconfig", kubeconfig, "--context", context, "--minify"]))
+        cluster, user = view["clusters"][0]["cluster"], view["users"][0]["user"]
+        address = cluster["server"].removeprefix("https://")
+        self.name = context
+        self.address, _, prefix = address.partition("/")
+        self.prefix = "/" + prefix if prefix else ""
+        self.tls = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+        with tempfile.NamedTemporaryFile("w") as pem:
+            pem.write(base64.b64decode(user["client-certificate-data"]).decode())
+            pem.write(base64.b64decode(user["client-key-data"]).decode())
+            pem.flush()
+            self.tls.load_cert_chain(pem.name)
+        self.local = threading.local()
+
+    def connect(self, timeout=30):
+        return http.client.HTTPSConnection(self.address, context=self.tls, timeout=timeout)
+
+    def send(self, method, path, body=None, content="application/json", headers=None):
+        """Status and body; a connection that was closed while it was idle is opened once more for a read."""
+        data = body if body is None or isinstance(body, (bytes, str)) else json.dumps(body)
+        for attempt in (0, 1):
+            connection = getattr(self.local, "connection", None)
+            fresh = connection is None
+            if fresh:
+                connection = self.local.connection = self.connect()
+            try:
+                connection.request(method, self.prefix + path, data, {"Content-Type": content, **(headers or {})})
+                answer = connection.getresponse()
+                text = answer.read()
+                break
+            except (OSError, http.client.HTTPException):
+                connection.close()
+                self.local.connection = None
+                if fresh or attempt == 1 or method != "GET":
+                    raise
+        try:
+            return answer.status, json.loads(text)
+        except ValueError:
+            return answer.status, text.decode(errors="replace")
+
+    def get(self, path):
+        status, body = self.send("GET", path)
+        if status != 200:
+            raise ApiError(status, body)
+        return body
+
+    def write(self, method, path, body, content="application/json"):
+        status, answer = self.send(method, path, body, content)
+        if status >= 300:
+            raise ApiError(status, answer)
+        return answer
+
+    def watch(self, path, timeout=None):
+        """Events, from a connection of its own, until the server ends it."""
+        connection = self.connect(timeout)
+        connection.request("GET", self.prefix + path + ("&" if "?" in path else "?") + "watch=true")
+        answer = connection.getresponse()
+        try:
+            while line := answer.readline():
+                yield json.loads(line)
+        finally:
+            connection.close()
+
+
+class Fleet:
+    """`aviary up`, in a folder that goes at the end."""
+
+    def __init__(self, clusters, pod_start="100ms", arguments=()):
+        self.folder = tempfile.mkdtemp()
+        self.data = os.path.join(self.folder, "data")
+        self.kubeconfig = os.path.join(self.data, "kubeconfig")
+        self.clusters = list(clusters)
+        self.arguments = ["--clusters", ",".join(clusters), "--pod-start", pod_start, "--data-dir", self.data, "--port",
+                          str(free_port()), *arguments]
+        self.env = {**os.environ, "KUBECONFIG": self.kubeconfig}
+        self.known = {}
+
+    def up(self):
+        subprocess.run(["aviary", "up", *self.arguments, "--detach"], check=True, stdout=subprocess.DEVNULL)
+        os.environ["KUBECONFIG"] = self.kubeconfig
+        return self
+
+    def pid(self):
+        with open(os.path.join(self.data, "aviary.pid")) as file:
+            return int(file.read())
+
+    def kill(self):
+        """kill -9, and gone."""
+        pid = self.pid()
+        os.kill(pid, signal.SIGKILL)
+
+        def gone():
+            try:
+                with open(f"/proc/{pid}/stat") as file:
+                    return file.read().rsplit(")", 1)[1].split()[0] == "Z"
+            except OSError:
+                return True
+        if not soon(10, gone, 0.002):
+            raise RuntimeError(f"process {pid} outlives SIGKILL")
+
+    def log(self):
+        with open(os.path.join(self.data, "aviary.log"), errors="replace") as file:
+            return file.read()
+
+    def cluster(self, name):
+        if name not in self.known:
+            self.known[name] = Cluster(self.kubeconfig, name)
+        return self.known[name]
+
+    @property
+    def hub(self):
+        return self.cluster("fleet")
+
+    def run(self, *command, text=None, timeout=60):
+        """A program as a user calls it: exit code and all that it printed."""
+        done = subprocess.run(command, env=self.env, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=timeout)
+        return done.returncode, done.stdout
+
+    def must(self, *command, text=None):
+        code, out = self.run(*command, text=text)
+        if code != 0:
+            raise RuntimeError(f"exit {code}: {' '.join(command)}\n{out}")
+        return out
+
+    def close(self):
+        if os.environ.get("KEEP"):
+            print(f"KUBECONFIG={self.kubeconfig}")
+            return
+        subprocess.run(["aviary", "down", "--data-dir", self.data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def seed(name):
+    """The text of a file that first-flight.sh applies."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "seed", name)) as file:
+        return file.read()
+
+
+def seeded_random():
+    """From SEED, else from a new one that is printed: a run can be repeated as far as its choices go."""
+    number = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"seed {number}", flush=True)
+    return random.Random(number)
