@@ -6,7 +6,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
@@ -152,33 +151,41 @@ class Fleet:
                           str(free_port()), *arguments]
         self.env = {**os.environ, "KUBECONFIG": self.kubeconfig}
         self.known = {}
+        self.process = None
+        self.read = 0
+
+    def start(self):
+        """Begins to start, in the foreground; `await_ready` is when it is up."""
+        os.makedirs(self.data, exist_ok=True)
+        with open(os.path.join(self.folder, "log"), "a") as log:
+            self.process = subprocess.Popen(["aviary", "up", *self.arguments], stdout=log, stderr=log)
+
+    def await_ready(self, seconds=60):
+        """Up as far as a person can tell: the process says so."""
+        def ready():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"aviary ended with {self.process.returncode}:\n{self.log()[-2000:]}")
+            return "ready on" in self.log()[self.read:]
+        if not soon(seconds, ready, 0.005):
+            raise RuntimeError(f"not ready after {seconds} s:\n{self.log()[-2000:]}")
 
     def up(self):
-        subprocess.run(["aviary", "up", *self.arguments, "--detach"], check=True, stdout=subprocess.DEVNULL)
-        os.environ["KUBECONFIG"] = self.kubeconfig
+        self.read = len(self.log())
+        self.start()
+        self.await_ready()
         return self
-
-    def pid(self):
-        with open(os.path.join(self.data, "aviary.pid")) as file:
-            return int(file.read())
 
     def kill(self):
         """kill -9, and gone."""
-        pid = self.pid()
-        os.kill(pid, signal.SIGKILL)
-
-        def gone():
-            try:
-                with open(f"/proc/{pid}/stat") as file:
-                    return file.read().rsplit(")", 1)[1].split()[0] == "Z"
-            except OSError:
-                return True
-        if not soon(10, gone, 0.002):
-            raise RuntimeError(f"process {pid} outlives SIGKILL")
+        self.process.kill()
+        self.process.wait()
 
     def log(self):
-        with open(os.path.join(self.data, "aviary.log"), errors="replace") as file:
-            return file.read()
+        try:
+            with open(os.path.join(self.folder, "log"), errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
 
     def cluster(self, name):
         if name not in self.known:
@@ -203,9 +210,14 @@ class Fleet:
 
     def close(self):
         if os.environ.get("KEEP"):
-            print(f"KUBECONFIG={self.kubeconfig}")
+            print(f"KUBECONFIG={self.kubeconfig}   pid {self.process.pid}")
             return
-        subprocess.run(["aviary", "down", "--data-dir", self.data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):
