@@ -23,6 +23,8 @@ std::string_view find_header(Headers const& headers, std::string_view name) {
 
 namespace {
 
+constexpr std::size_t kReadBytes = 4 << 10;   // at a time; every idle connection holds so much
+
 std::string_view reason(int status) {
     auto const text = beast_http::obsolete_reason(static_cast<beast_http::status>(status));
     return {text.data(), text.size()};
@@ -112,7 +114,7 @@ private:
                     if (!told) co_return false;
                 }
             }
-            std::array<char, 16 << 10> space;
+            std::array<char, kReadBytes> space;
             Result<std::size_t> const count = co_await stream_->read_some(waiting, space);
             if (!count || *count == 0) co_return false;
             if (buffer_.empty() && !parser.got_some()) waiting = ctx.with_timeout(limits_.header_timeout);

@@ -1,14 +1,18 @@
 #include "core/net/stream.h"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl.hpp>
-#include <boost/asio/write.hpp>
+#include <boost/asio/ssl/context.hpp>
 
+#include <array>
+#include <cerrno>
 #include <optional>
 
+#include "core/async/event.h"
 #include "core/async/wait.h"
+#include "core/net/internal/tls_engine.h"
 
 namespace aviary::net {
 
@@ -92,37 +96,37 @@ Peer subject_of(X509* certificate) {
     return peer;
 }
 
-// Plain or TLS by whether there is a context.
+// Plain or TLS by whether there is a context. What can be had or sent at once is, without a turn of the loop; now and
+// then the others get their turn all the same.
 class TcpStream final : public Stream {
 public:
-    TcpStream(tcp::socket socket, std::shared_ptr<void> keep, ssl::context* context)
-        : keep_(std::move(keep)), plain_(std::move(socket)) {
+    TcpStream(tcp::socket socket, std::shared_ptr<void> keep, SSL_CTX* context, bool client)
+        : keep_(std::move(keep)), socket_(std::move(socket)), client_(client) {
         error_code ignored;
-        plain_.set_option(tcp::no_delay(true), ignored);
-        auto const remote = plain_.remote_endpoint(ignored);
+        socket_.set_option(tcp::no_delay(true), ignored);
+        auto const remote = socket_.remote_endpoint(ignored);
         if (!ignored) peer_.address = fmt::format("{}:{}", remote.address().to_string(), remote.port());
-        if (context != nullptr) secure_.emplace(plain_, *context);
+        if (context != nullptr) tls_.emplace(context, client);
     }
 
-    void expect_host(std::string const& host, bool insecure) {
-        client_ = true;
-        if (insecure) {
-            secure_->set_verify_mode(ssl::verify_none);
-            return;
-        }
-        secure_->set_verify_mode(ssl::verify_peer);
-        secure_->set_verify_callback(ssl::host_name_verification(host));
-        SSL_set_tlsext_host_name(secure_->native_handle(), host.c_str());
-    }
+    void expect_host(std::string const& host) { tls_->expect_host(host); }
 
     Task<Status> handshake(Context ctx) override {
-        if (!secure_) co_return Status{};
-        auto outcome = std::make_shared<Outcome>();
-        secure_->async_handshake(client_ ? ssl::stream_base::client : ssl::stream_base::server,
-                                 [outcome](error_code const& problem) { outcome->finish(problem, 0); });
-        CO_TRY(co_await finish(ctx, outcome, [this] { close(); }));
+        if (!tls_) co_return Status{};
+        while (true) {
+            auto const step = tls_->handshake();
+            // Also when it failed: the alert says why.
+            Status const sent = co_await flush(ctx);
+            if (!step) co_return std::unexpected(step.error());
+            CO_TRY(sent);
+            if (*step == TlsEngine::Step::kDone) break;
+            if (*step == TlsEngine::Step::kClosed) co_return fail(ErrorCode::kUnavailable, "closed in the handshake");
+            if (drained_) CO_TRY(co_await ready(ctx, tcp::socket::wait_read));
+            CO_TRY_ASSIGN(bool const more, receive());
+            if (!more) co_return fail(ErrorCode::kUnavailable, "closed in the handshake");
+        }
         if (!client_) {
-            X509* const certificate = SSL_get1_peer_certificate(secure_->native_handle());
+            X509* const certificate = SSL_get1_peer_certificate(tls_->native());
             Peer subject = subject_of(certificate);
             if (certificate != nullptr) X509_free(certificate);
             subject.address = peer_.address;
@@ -132,48 +136,119 @@ public:
     }
 
     Task<Result<std::size_t>> read_some(Context ctx, std::span<char> buffer) override {
-        auto outcome = std::make_shared<Outcome>();
-        auto const handler = [outcome](error_code const& problem, std::size_t count) {
-            outcome->finish(problem, count);
-        };
-        asio::mutable_buffer const space(buffer.data(), buffer.size());
-        if (secure_) {
-            secure_->async_read_some(space, handler);
-        } else {
-            plain_.async_read_some(space, handler);
+        CO_TRY(co_await take_turns(ctx));
+        while (true) {
+            if (tls_) {
+                std::size_t count = 0;
+                CO_TRY_ASSIGN(auto const step, tls_->read(buffer, count));
+                if (step == TlsEngine::Step::kDone) co_return count;
+                if (step == TlsEngine::Step::kClosed) co_return std::size_t{0};
+                CO_TRY(co_await flush(ctx));   // the peer may have asked for new keys
+            }
+            if (drained_) CO_TRY(co_await ready(ctx, tcp::socket::wait_read));
+            if (tls_) {
+                CO_TRY_ASSIGN(bool const more, receive());
+                if (!more) co_return std::size_t{0};
+                continue;
+            }
+            CO_TRY_ASSIGN(auto const count, receive_into(buffer));
+            if (count) co_return *count;
         }
-        Result<std::size_t> result = co_await finish(ctx, outcome, [this] { close(); });
-        bool const ended = outcome->problem == asio::error::eof || outcome->problem == ssl::error::stream_truncated;
-        if (!result && outcome->done && ended && !outcome->bytes) co_return std::size_t{0};
-        co_return std::move(result);
     }
 
     Task<Status> write(Context ctx, std::string_view bytes) override {
-        auto outcome = std::make_shared<Outcome>();
-        auto const handler = [outcome](error_code const& problem, std::size_t count) {
-            outcome->finish(problem, count);
-        };
-        asio::const_buffer const data(bytes.data(), bytes.size());
-        if (secure_) {
-            asio::async_write(*secure_, data, handler);
-        } else {
-            asio::async_write(plain_, data, handler);
+        CO_TRY(co_await take_turns(ctx));
+        while (!bytes.empty()) {
+            std::string_view const piece = bytes.substr(0, kPieceBytes);
+            if (tls_) {
+                CO_TRY(tls_->write(piece));
+            } else {
+                plain_out_ += piece;
+            }
+            CO_TRY(co_await flush(ctx));
+            bytes.remove_prefix(piece.size());
         }
-        CO_TRY(co_await finish(ctx, outcome, [this] { close(); }));
         co_return Status{};
     }
 
     void close() override {
         error_code ignored;
-        plain_.close(ignored);
+        socket_.close(ignored);
     }
 
     Peer const& peer() const override { return peer_; }
 
 private:
+    static constexpr std::size_t kPieceBytes = 256 << 10;
+    static constexpr std::size_t kKeptBytes = 64 << 10;   // a buffer that grew larger is given back
+    static constexpr int kTurns = 32;                     // operations in a row that did not wait
+
+    static Error socket_error() { return net_error(error_code(errno, boost::system::system_category())); }
+
+    Task<Status> take_turns(Context ctx) {
+        if (++without_wait_ < kTurns) co_return ctx.check();
+        without_wait_ = 0;
+        Status const turn = co_await async::yield(ctx);
+        co_return turn;
+    }
+
+    Task<Status> ready(Context ctx, tcp::socket::wait_type what) {
+        without_wait_ = 0;
+        auto outcome = std::make_shared<Outcome>();
+        socket_.async_wait(what, [outcome](error_code const& problem) { outcome->finish(problem, 0); });
+        CO_TRY(co_await finish(ctx, outcome, [this] { close(); }));
+        if (what == tcp::socket::wait_read) drained_ = false;
+        co_return Status{};
+    }
+
+    // Absent: nothing is there yet. Less than there is room for: there is no more, so the next wait comes first.
+    Result<std::optional<std::size_t>> receive_into(std::span<char> space) {
+        while (true) {
+            ssize_t const count = ::recv(socket_.native_handle(), space.data(), space.size(), MSG_DONTWAIT);
+            if (count < 0 && errno == EINTR) continue;
+            drained_ = count != 0 && count < static_cast<ssize_t>(space.size());
+            if (count >= 0) return std::optional(static_cast<std::size_t>(count));
+            if (errno == EAGAIN || errno == EWOULDBLOCK) return std::optional<std::size_t>();
+            return std::unexpected(socket_error());
+        }
+    }
+
+    // False at the end of the stream.
+    Result<bool> receive() {
+        static thread_local std::array<char, 64 << 10> space;   // of one step: nothing waits while it is in use
+        std::optional<std::size_t> const count = TRY(receive_into(space));
+        if (!count) return true;
+        tls_->feed(std::span(space.data(), *count));
+        return *count > 0;
+    }
+
+    // Sends all that is to go out, also what others have added meanwhile.
+    Task<Status> flush(Context ctx) {
+        std::string& out = tls_ ? tls_->outgoing() : plain_out_;
+        while (sent_ < out.size()) {
+            ssize_t const count =
+                ::send(socket_.native_handle(), out.data() + sent_, out.size() - sent_, MSG_DONTWAIT | MSG_NOSIGNAL);
+            if (count >= 0) {
+                sent_ += static_cast<std::size_t>(count);
+            } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+                CO_TRY(co_await ready(ctx, tcp::socket::wait_write));
+            } else if (errno != EINTR) {
+                co_return std::unexpected(socket_error());
+            }
+        }
+        out.clear();
+        sent_ = 0;
+        if (out.capacity() > kKeptBytes) std::string().swap(out);
+        co_return Status{};
+    }
+
     std::shared_ptr<void> keep_;   // the TLS context
-    tcp::socket plain_;
-    std::optional<ssl::stream<tcp::socket&>> secure_;
+    tcp::socket socket_;
+    std::optional<TlsEngine> tls_;
+    std::string plain_out_;
+    std::size_t sent_ = 0;   // of what is to go out
+    bool drained_ = true;    // the socket had no more when it was last asked
+    int without_wait_ = 0;
     Peer peer_;
     bool client_ = false;
 };
@@ -193,8 +268,8 @@ public:
             error_code ignored;
             acceptor_.cancel(ignored);
         }));
-        ssl::context* const context = tls_ ? &static_cast<ServerTls&>(*tls_).context : nullptr;
-        co_return std::make_unique<TcpStream>(std::move(socket), tls_, context);
+        SSL_CTX* const context = tls_ ? static_cast<ServerTls&>(*tls_).context.native_handle() : nullptr;
+        co_return std::make_unique<TcpStream>(std::move(socket), tls_, context, false);
     }
 
     void close() override {
@@ -298,10 +373,10 @@ Task<Result<std::unique_ptr<Stream>>> connect(Context ctx, async::AsioExecutor& 
         if (!connected)
             co_return std::unexpected(connected.error().context(fmt::format("connecting to {}:{}", host, port)));
     }
-    ssl::context* const context = tls ? &static_cast<ClientTls&>(*tls).context : nullptr;
-    auto stream = std::make_unique<TcpStream>(std::move(socket), tls, context);
+    SSL_CTX* const context = tls ? static_cast<ClientTls&>(*tls).context.native_handle() : nullptr;
+    auto stream = std::make_unique<TcpStream>(std::move(socket), tls, context, true);
     if (tls) {
-        stream->expect_host(host, static_cast<ClientTls&>(*tls).insecure);
+        if (!static_cast<ClientTls&>(*tls).insecure) stream->expect_host(host);
         Status const shaken = co_await stream->handshake(ctx);
         if (!shaken)
             co_return std::unexpected(shaken.error().context(fmt::format("TLS handshake with {}:{}", host, port)));

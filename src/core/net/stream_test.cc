@@ -1,0 +1,313 @@
+#include "core/net/stream.h"
+
+#include <gtest/gtest.h>
+
+#include "core/async/event.h"
+#include "core/async/scope.h"
+#include "core/crypto/certificate.h"
+
+namespace aviary::net {
+namespace {
+
+constexpr Duration kLimit = std::chrono::seconds(20);
+
+struct Keys {
+    crypto::KeyPair authority, server, client;
+};
+
+Keys const& keys() {
+    static Keys const made = [] {
+        async::AsioExecutor executor;
+        Time const now = executor.clock().now();
+        Keys result;
+        result.authority = *crypto::create_authority("test-ca", now);
+        crypto::CertificateRequest request;
+        request.common_name = "server";
+        request.dns_names = {"localhost"};
+        request.addresses = {"127.0.0.1"};
+        result.server = *crypto::issue(result.authority, request, now);
+        request = {};
+        request.common_name = "alice";
+        request.organisations = {"llm-oncall", "staff"};
+        result.client = *crypto::issue(result.authority, request, now);
+        return result;
+    }();
+    return made;
+}
+
+enum class Kind { kPlain, kTls };
+
+// A listener, and a connection to it from both ends.
+class World {
+public:
+    explicit World(Kind kind) {
+        if (kind == Kind::kTls) {
+            server_tls = *TlsServer::create(keys().server.certificate_pem, keys().server.key_pem,
+                                            keys().authority.certificate_pem);
+            client_tls = *TlsClient::create(keys().authority.certificate_pem, keys().client.certificate_pem,
+                                            keys().client.key_pem);
+        }
+        listener = std::move(*Listener::listen(executor, 0, server_tls));
+    }
+
+    template <class Body>
+    void run(Body body) {
+        executor.run(body());
+    }
+
+    Context context() { return Context(executor).with_timeout(kLimit); }
+
+    Task<void> accept(Status& shaken) {
+        auto accepted = co_await listener->accept(context());
+        if (!accepted) co_return;
+        server = std::move(*accepted);
+        shaken = co_await server->handshake(context());
+    }
+
+    // Both ends, ready; what went wrong at either.
+    Task<Status> meet(std::string host = "127.0.0.1") {
+        async::Scope scope(context());
+        Status shaken;
+        scope.spawn(accept(shaken));
+        auto made = co_await connect(context(), executor, host, listener->port(), client_tls);
+        if (made) client = std::move(*made);
+        if (!made) scope.cancel();
+        co_await scope.join();
+        if (!made) co_return std::unexpected(made.error());
+        co_return shaken;
+    }
+
+    async::AsioExecutor executor;
+    std::shared_ptr<TlsServer> server_tls;
+    std::shared_ptr<TlsClient> client_tls;
+    std::unique_ptr<Listener> listener;
+    std::unique_ptr<Stream> server, client;
+};
+
+std::string letters(std::size_t count) {
+    std::string text(count, ' ');
+    for (std::size_t index = 0; index < count; ++index) text[index] = static_cast<char>('a' + index * index % 23);
+    return text;
+}
+
+Task<void> write_all(Context ctx, Stream& stream, std::string text, Status& outcome) {
+    outcome = co_await stream.write(ctx, text);
+}
+
+Task<void> read_all(Context ctx, Stream& stream, std::size_t count, std::string& text) {
+    std::array<char, 5000> space;
+    while (text.size() < count) {
+        auto const got = co_await stream.read_some(ctx, space);
+        if (!got || *got == 0) co_return;
+        text.append(space.data(), *got);
+    }
+}
+
+class Streams : public testing::TestWithParam<Kind> {};
+INSTANTIATE_TEST_SUITE_P(Both, Streams, testing::Values(Kind::kPlain, Kind::kTls));
+
+TEST_P(Streams, CarryMuchBothWaysAtOnce) {
+    World world(GetParam());
+    world.run([&]() -> Task<void> {
+        Status const met = co_await world.meet();
+        EXPECT_TRUE(met) << met.error().message();
+        std::string const text = letters(5'000'000);
+        std::string there, back;
+        Status first, second;
+        async::Scope scope(world.context());
+        scope.spawn(write_all(scope.context(), *world.client, text, first));
+        scope.spawn(write_all(scope.context(), *world.server, text, second));
+        scope.spawn(read_all(scope.context(), *world.server, text.size(), there));
+        scope.spawn(read_all(scope.context(), *world.client, text.size(), back));
+        co_await scope.join();
+        EXPECT_TRUE(first && second);
+        EXPECT_TRUE(there == text && back == text);
+    });
+}
+
+TEST_P(Streams, EndWithNothing) {
+    World world(GetParam());
+    world.run([&]() -> Task<void> {
+        Status const met = co_await world.meet();
+        EXPECT_TRUE(met);
+        std::array<char, 100> space;
+        Status const greeted = co_await world.server->write(world.context(), "hi");
+        EXPECT_TRUE(greeted);
+        auto const greeting = co_await world.client->read_some(world.context(), space);
+        EXPECT_EQ(greeting.value_or(0), 2u);
+        Status const answered = co_await world.client->write(world.context(), "bye");
+        EXPECT_TRUE(answered);
+        world.client->close();
+        auto const answer = co_await world.server->read_some(world.context(), space);
+        EXPECT_EQ(answer.value_or(0), 3u);
+        auto const end = co_await world.server->read_some(world.context(), space);
+        EXPECT_EQ(end.value_or(99), 0u);
+    });
+}
+
+TEST_P(Streams, AreDeadAfterATimeout) {
+    World world(GetParam());
+    world.run([&]() -> Task<void> {
+        Status const met = co_await world.meet();
+        EXPECT_TRUE(met);
+        std::array<char, 100> space;
+        Context const brief = Context(world.executor).with_timeout(std::chrono::milliseconds(5));
+        auto const nothing = co_await world.server->read_some(brief, space);
+        EXPECT_TRUE(!nothing && nothing.error().is(ErrorCode::kTimeout));
+        auto const more = co_await world.server->read_some(world.context(), space);
+        EXPECT_FALSE(more);
+        Status const written = co_await world.server->write(world.context(), "more");
+        EXPECT_FALSE(written);
+    });
+}
+
+TEST_P(Streams, DoNotWaitForEverOnAReaderThatStops) {
+    World world(GetParam());
+    world.run([&]() -> Task<void> {
+        Status const met = co_await world.meet();
+        EXPECT_TRUE(met);
+        Context const brief = Context(world.executor).with_timeout(std::chrono::milliseconds(50));
+        Status const written = co_await world.server->write(brief, letters(50'000'000));
+        EXPECT_TRUE(!written && written.error().is(ErrorCode::kTimeout));
+    });
+}
+
+TEST_P(Streams, EndWhenTheyAreCancelled) {
+    World world(GetParam());
+    world.run([&]() -> Task<void> {
+        Status const met = co_await world.meet();
+        EXPECT_TRUE(met);
+        std::string text;
+        async::Scope scope(world.context());
+        scope.spawn(read_all(scope.context(), *world.server, 1, text));
+        Status const turn = co_await async::yield(world.context());
+        EXPECT_TRUE(turn);
+        co_await scope.cancel_and_join();
+        EXPECT_EQ(text, "");
+    });
+}
+
+Task<void> count_turns(Context ctx, int& turns, bool const& over) {
+    while (!over) {
+        Status const turn = co_await async::yield(ctx);
+        if (!turn) co_return;
+        ++turns;
+    }
+}
+
+// What has arrived is read without waiting; others get their turns in between.
+TEST_P(Streams, LetOthersIn) {
+    World world(GetParam());
+    world.run([&]() -> Task<void> {
+        Status const met = co_await world.meet();
+        EXPECT_TRUE(met);
+        constexpr std::size_t kBytes = 10'000;
+        Status const sent = co_await world.client->write(world.context(), letters(kBytes));
+        EXPECT_TRUE(sent);
+        std::array<char, 1> space;
+        auto const first = co_await world.server->read_some(world.context(), space);
+        EXPECT_TRUE(first);
+        int turns = 0;
+        bool over = false;
+        async::Scope scope(world.context());
+        scope.spawn(count_turns(scope.context(), turns, over));
+        for (std::size_t count = 1; count < kBytes; ++count) {
+            auto const got = co_await world.server->read_some(world.context(), space);
+            EXPECT_TRUE(got);
+        }
+        over = true;
+        co_await scope.join();
+        EXPECT_GE(turns, 100);
+    });
+}
+
+TEST(TlsStreams, KnowTheirClientByItsCertificate) {
+    World world(Kind::kTls);
+    world.run([&]() -> Task<void> {
+        Status const met = co_await world.meet();
+        EXPECT_TRUE(met);
+        EXPECT_EQ(world.server->peer().common_name, "alice");
+        EXPECT_EQ(world.server->peer().organisations, (std::vector<std::string>{"llm-oncall", "staff"}));
+        EXPECT_TRUE(world.server->peer().address.starts_with("127.0.0.1:"));
+    });
+}
+
+TEST(TlsStreams, LetClientsInThatShowNone) {
+    World world(Kind::kTls);
+    world.client_tls = *TlsClient::create(keys().authority.certificate_pem);
+    world.run([&]() -> Task<void> {
+        Status const met = co_await world.meet();
+        EXPECT_TRUE(met);
+        EXPECT_EQ(world.server->peer().common_name, "");
+    });
+}
+
+TEST(TlsStreams, RefuseAServerOfAnotherAuthority) {
+    World world(Kind::kTls);
+    auto const other = *crypto::create_authority("other-ca", world.executor.clock().now());
+    world.client_tls = *TlsClient::create(other.certificate_pem);
+    world.run([&]() -> Task<void> {
+        Status const met = co_await world.meet();
+        EXPECT_TRUE(!met && met.error().message().contains("certificate verify failed"));
+    });
+    world.client_tls = *TlsClient::create(other.certificate_pem, {}, {}, true);
+    world.run([&]() -> Task<void> {
+        Status const met = co_await world.meet();
+        EXPECT_TRUE(met);
+    });
+}
+
+TEST(TlsStreams, RefuseAClientOfAnotherAuthority) {
+    World world(Kind::kTls);
+    Time const now = world.executor.clock().now();
+    auto const other = *crypto::create_authority("other-ca", now);
+    crypto::CertificateRequest request;
+    request.common_name = "mallory";
+    auto const own = *crypto::issue(other, request, now);
+    world.client_tls = *TlsClient::create(keys().authority.certificate_pem, own.certificate_pem, own.key_pem);
+    world.run([&]() -> Task<void> {
+        Status const met = co_await world.meet();
+        EXPECT_FALSE(met);
+    });
+}
+
+TEST(TlsStreams, CheckTheNameOfTheServer) {
+    World world(Kind::kTls);
+    world.run([&]() -> Task<void> {
+        Status const met = co_await world.meet("localhost");
+        EXPECT_TRUE(met);
+    });
+    Time const now = world.executor.clock().now();
+    crypto::CertificateRequest request;
+    request.common_name = "server";
+    request.dns_names = {"elsewhere.example.com"};
+    auto const wrong = *crypto::issue(keys().authority, request, now);
+    world.listener = std::move(*Listener::listen(
+        world.executor, 0, *TlsServer::create(wrong.certificate_pem, wrong.key_pem, keys().authority.certificate_pem)));
+    for (char const* host : {"localhost", "127.0.0.1"}) {
+        world.run([&]() -> Task<void> {
+            Status const met = co_await world.meet(host);
+            EXPECT_FALSE(met) << host;
+        });
+    }
+}
+
+// Neither end speaks TLS to the other.
+TEST(TlsStreams, RefuseWhatIsNotTls) {
+    World world(Kind::kTls);
+    world.client_tls.reset();
+    world.run([&]() -> Task<void> {
+        async::Scope scope(world.context());
+        Status shaken;
+        scope.spawn(world.accept(shaken));
+        auto made = co_await connect(world.context(), world.executor, "127.0.0.1", world.listener->port());
+        EXPECT_TRUE(made);
+        Status const sent = co_await (*made)->write(world.context(), "GET / HTTP/1.1\r\n\r\n");
+        EXPECT_TRUE(sent);
+        co_await scope.join();
+        EXPECT_FALSE(shaken);
+    });
+}
+
+}   // namespace
+}   // namespace aviary::net
