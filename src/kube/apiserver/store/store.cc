@@ -18,6 +18,7 @@ namespace {
 
 // Revisions are reserved in durable blocks, so they never go back, whatever else is lost.
 constexpr Revision kBlock = 1000;
+constexpr std::size_t kWakesATurn = 32;
 
 Revision revision_of(json::Doc const& object) {
     return static_cast<Revision>(parse_int(object.at({"metadata", "resourceVersion"}).as_string()).value_or(0));
@@ -112,6 +113,7 @@ Store::~Store() {
     impl_->pins.clear();
     impl_->current.reset();
     impl_->observers.clear();
+    impl_->to_wake.clear();
     for (auto& [prefix, topic] : impl_->topics) {
         topic.events.clear();
         for (auto const& [id, watch] : topic.watches) watch->readable.notify();
@@ -228,11 +230,11 @@ Task<Result<json::Doc>> Store::write(Context ctx, Write write) {
     impl->exists = true;
     impl->durable_reserved = std::max(impl->durable_reserved, reserved);
     json::Doc const object = event->object;
-    if (!impl->closed) impl->publish(std::move(event), key);
+    if (!impl->closed) impl->publish(ctx, std::move(event), key);
     co_return object;
 }
 
-void Store::Impl::publish(EventPointer event, std::string key) {
+void Store::Impl::publish(Context const& ctx, EventPointer event, std::string key) {
     current.reset();
     visible = event->revision;
     if (auto const waiting = pending.find(key); waiting != pending.end() && waiting->second.revision == event->revision)
@@ -244,9 +246,31 @@ void Store::Impl::publish(EventPointer event, std::string key) {
     }
     remember(event);
     for (auto const& observer : observers) observer(*event);
-    for (auto const& [id, watch] : topic(layout::prefix(event->key.group, event->key.resource)).watches) {
-        if (watch->wants(*event)) watch->readable.notify();
+    Topic& home = topic(layout::prefix(event->key.group, event->key.resource));
+    for (auto const& [id, watch] : home.watches) {
+        if (watch->due || !watch->wants(*event)) continue;
+        watch->due = true;
+        to_wake.emplace_back(&home, id);
     }
+    if (!waking) wake_some(ctx.executor());
+}
+
+// A few a turn: a thousand watches must not keep the next write waiting. One that comes late reads several events at
+// once.
+void Store::Impl::wake_some(async::Executor& executor) {
+    for (std::size_t count = 0; count < kWakesATurn && !to_wake.empty(); ++count) {
+        auto const [home, id] = to_wake.front();
+        to_wake.pop_front();
+        auto const found = home->watches.find(id);
+        if (found == home->watches.end()) continue;
+        found->second->due = false;
+        found->second->readable.notify();
+    }
+    waking = !to_wake.empty();
+    if (!waking) return;
+    executor.post([weak = weak_from_this(), &executor] {
+        if (auto const self = weak.lock()) self->wake_some(executor);
+    });
 }
 
 void Store::Impl::remember(EventPointer const& event) {

@@ -253,6 +253,43 @@ CO_TEST(Store, WatchesWaitForWhatTheyWant) {
     EXPECT_TRUE(timeout.error().is(ErrorCode::kTimeout));
 }
 
+Task<void> count_served(Context ctx, Watch& watch, std::size_t& served) {
+    auto const event = co_await watch.next(ctx);
+    if (event) ++served;
+}
+
+// A task like any other: the most watches that were served between two of its turns.
+Task<void> take_turns(Context ctx, std::size_t const& served, std::size_t all, std::size_t& most) {
+    while (served < all) {
+        std::size_t const before = served;
+        Status const turn = co_await async::yield(ctx);
+        if (!turn) co_return;
+        most = std::max(most, served - before);
+    }
+}
+
+CO_TEST(Store, ManyWatchesLetOthersInBetween) {
+    constexpr std::size_t kWatches = 500;
+    MemoryEngine engine;
+    auto const store = opened(engine);
+    std::vector<std::unique_ptr<Watch>> watches;
+    std::size_t served = 0;
+    std::size_t most = 0;
+    async::Scope scope(ctx);
+    for (std::size_t count = 0; count < kWatches; ++count) {
+        watches.push_back(*store->watch("", "pods", "", 0));
+        scope.spawn(count_served(scope.context(), *watches.back(), served));
+    }
+    CO_ASSERT_OK(co_await async::yield(ctx));
+    watches.push_back(*store->watch("", "pods", "", 0));   // one that ends before its turn comes
+    scope.spawn(take_turns(scope.context(), served, kWatches, most));
+    CO_ASSERT_OK(co_await store->write(ctx, create(pod("a"))));
+    watches.pop_back();
+    co_await scope.join();
+    EXPECT_EQ(served, kWatches);
+    EXPECT_LE(most, 64U);
+}
+
 std::vector<std::string> names(std::vector<json::Doc> const& objects) {
     std::vector<std::string> result;
     for (json::Doc const& object : objects) result.push_back(meta::ns(object) + "/" + meta::name(object));

@@ -37,13 +37,14 @@ struct Watch::Impl {
     Revision handed_out = 0;
     std::deque<EventPointer> from_log;   // a bounded piece read ahead
     async::Event readable;
+    bool due = false;   // in the store's `to_wake`
 
     bool wants(Event const& event) const { return ns.empty() || event.key.ns == ns; }
     bool skip_unwanted();
     Status read_log();
 };
 
-struct Store::Impl {
+struct Store::Impl : std::enable_shared_from_this<Store::Impl> {
     Impl(storage::Engine& engine, std::string cluster, Options options)
         : engine(engine), cluster(std::move(cluster)), options(std::move(options)), failures(engine.failures()) {}
 
@@ -73,6 +74,8 @@ struct Store::Impl {
     std::size_t ring_bytes = 0;
     Revision opened_at = 0;
     std::uint64_t last_watch = 0;
+    std::deque<std::pair<Topic*, std::uint64_t>> to_wake;   // watches that have something to read, each once
+    bool waking = false;                                    // a later turn goes on with them
     std::vector<std::function<void(Event const&)>> observers;
 
     struct Pin {
@@ -87,7 +90,8 @@ struct Store::Impl {
     Status check(Write const& write, json::Doc const& there) const;
     void forget_failed();
     storage::WriteBatch batch_for(EventPointer const& event, std::string const& key);
-    void publish(EventPointer event, std::string key);
+    void publish(Context const& ctx, EventPointer event, std::string key);
+    void wake_some(async::Executor& executor);
     void remember(EventPointer const& event);
     Topic& topic(std::string const& prefix);
     std::shared_ptr<Snapshot::Root const> root();
