@@ -2,6 +2,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
@@ -159,9 +160,14 @@ std::uint32_t Doc::member_at(std::uint32_t object, std::string_view key) const {
             return found == known->members.end() ? kNowhere : found->second;
         }
     }
+    Node const* const nodes = block_->nodes();
+    char const* const texts = block_->text();
     for (std::uint32_t child = object + 1; child < container.next; child = next(child)) {
-        Node const& each = block_->nodes()[child];
-        if (each.key_length == key.size() && text(each.key_offset, each.key_length) == key) return child;
+        Node const& each = nodes[child];
+        if (each.key_length != key.size()) continue;
+        char const* const own = texts + each.key_offset;
+        // Most keys differ in their first letter: no call for those.
+        if (key.empty() || (*own == key.front() && std::memcmp(own, key.data(), key.size()) == 0)) return child;
     }
     return kNowhere;
 }
@@ -351,6 +357,7 @@ Value Doc::thaw_at(std::uint32_t index) const {
         case Type::kObject: break;
     }
     Object members;
+    members.reserve(node.container.count);
     for (std::uint32_t child = index + 1; child < node.container.next; child = next(child)) {
         Node const& member = block_->nodes()[child];
         members.append(std::string(text(member.key_offset, member.key_length)), thaw_at(child));
@@ -366,12 +373,77 @@ Doc Doc::freeze(Value const& value) {
     return builder.finish();
 }
 
+// Whether the rest of the block is hardly worth the copy: an event of a watch is little more than its object.
+bool Doc::is_nearly_all() const {
+    constexpr std::uint32_t kNodes = 8;
+    constexpr std::uint32_t kBytes = 256;
+    std::uint32_t const end = next(index_);
+    if (block_->node_count - (end - index_) > kNodes) return false;
+    std::uint32_t bytes = 0;
+    for (std::uint32_t index = 0; index < block_->node_count; ++index) {
+        if (index == index_) index = end;
+        if (index >= block_->node_count) break;
+        Node const& node = block_->nodes()[index];
+        bool const text = node.type == static_cast<unsigned>(Type::kString);
+        if (node.key_length > kBytes || (text && node.string.length > kBytes)) return false;
+        bytes += node.key_length + (text ? node.string.length : 0);
+    }
+    return bytes <= kBytes;
+}
+
 Doc Doc::detach() const {
-    if (!exists() || index_ == 0) return *this;
+    if (!exists() || index_ == 0 || is_nearly_all()) return *this;
     DocBuilder builder;
     builder.doc(*this);
     return builder.finish();
 }
+
+// Keys repeat (every container of every pod has "name"): each is stored once a document. Open addressing over their
+// places in the text.
+class DocBuilder::Keys {
+public:
+    // Where the key is in `text`, which it is appended to when it is new.
+    std::uint32_t place(std::string_view key, std::string& text) {
+        if (2 * (used_ + 1) > slots_.size()) grow();
+        auto const hash = static_cast<std::uint32_t>(std::hash<std::string_view>()(key));
+        for (std::size_t at = hash;; ++at) {
+            Slot& slot = slots_[at & (slots_.size() - 1)];
+            if (!slot.used) {
+                slot = {hash, static_cast<std::uint32_t>(text.size()), static_cast<std::uint32_t>(key.size()), true};
+                text += key;
+                ++used_;
+                return slot.offset;
+            }
+            if (slot.hash == hash && std::string_view(text).substr(slot.offset, slot.length) == key) return slot.offset;
+        }
+    }
+
+    void clear() {
+        if (slots_.size() > kKept) slots_.resize(kKept);
+        std::ranges::fill(slots_, Slot());
+        used_ = 0;
+    }
+
+private:
+    struct Slot {
+        std::uint32_t hash = 0, offset = 0, length = 0;
+        bool used = false;
+    };
+
+    void grow() {
+        std::vector<Slot> const before = std::exchange(slots_, std::vector<Slot>(std::max(slots_.size() * 2, kKept)));
+        for (Slot const& slot : before) {
+            if (!slot.used) continue;
+            std::size_t at = slot.hash;
+            while (slots_[at & (slots_.size() - 1)].used) ++at;
+            slots_[at & (slots_.size() - 1)] = slot;
+        }
+    }
+
+    static constexpr std::size_t kKept = 256;
+    std::vector<Slot> slots_;   // a power of two of them, half of them free at least
+    std::size_t used_ = 0;
+};
 
 struct DocBuilder::State {
     std::vector<Doc::Node> nodes;
@@ -379,13 +451,40 @@ struct DocBuilder::State {
     std::vector<std::uint32_t> open;
     std::uint32_t key_offset = 0;
     std::uint32_t key_length = 0;
-    // Keys repeat (every container of every pod has "name"): each is stored once a document.
-    boost::unordered_flat_map<std::string, std::uint32_t> keys;
+    Keys keys;
+
+    void clear() {
+        nodes.clear();
+        text.clear();
+        open.clear();
+        key_offset = key_length = 0;
+        keys.clear();
+    }
+
+    // What the last builder of this thread left, for the next: documents are built all the time.
+    static std::unique_ptr<State>& spare() {
+        thread_local std::unique_ptr<State> kept;
+        return kept;
+    }
 };
 
-DocBuilder::DocBuilder() : state_(new State) {}
+DocBuilder::DocBuilder() {
+    auto& spare = State::spare();
+    state_ = spare ? spare.release() : new State;
+}
 
-DocBuilder::~DocBuilder() { delete state_; }
+DocBuilder::~DocBuilder() {
+    constexpr std::size_t kKeptBytes = 256 << 10;
+    bool const small =
+        state_->nodes.capacity() * sizeof(Doc::Node) <= kKeptBytes && state_->text.capacity() <= kKeptBytes;
+    auto& spare = State::spare();
+    if (!small || spare) {
+        delete state_;
+        return;
+    }
+    state_->clear();
+    spare.reset(state_);
+}
 
 std::uint32_t DocBuilder::intern(std::string_view text) {
     std::size_t const offset = state_->text.size();
@@ -395,10 +494,8 @@ std::uint32_t DocBuilder::intern(std::string_view text) {
 }
 
 void DocBuilder::key(std::string_view key) {
-    AVIARY_CHECK(key.size() < (1U << 28));
-    auto const [found, added] = state_->keys.try_emplace(std::string(key), 0);
-    if (added) found->second = intern(key);
-    state_->key_offset = found->second;
+    AVIARY_CHECK(key.size() < (1U << 28) && state_->text.size() + key.size() < (1ULL << 32));
+    state_->key_offset = state_->keys.place(key, state_->text);
     state_->key_length = static_cast<std::uint32_t>(key.size());
 }
 
@@ -482,7 +579,31 @@ void DocBuilder::copy(Doc const& doc, std::uint32_t index) {
 
 void DocBuilder::doc(Doc const& doc) {
     if (!doc.exists()) return null();
-    copy(doc, doc.index_);
+    doc.index_ == 0 ? copy_all(doc) : copy(doc, doc.index_);
+}
+
+// A whole block: its nodes and its text as they are, moved.
+void DocBuilder::copy_all(Doc const& doc) {
+    Doc::Block& block = *doc.block_;
+    auto const text = intern({block.text(), block.text_bytes});
+    auto const first = static_cast<std::uint32_t>(state_->nodes.size());
+    Doc::Node& root = add(doc.type());
+    std::uint32_t const key_offset = root.key_offset;
+    std::uint32_t const key_length = root.key_length;
+    state_->nodes.pop_back();
+    state_->nodes.insert(state_->nodes.end(), block.nodes(), block.nodes() + block.node_count);
+    for (std::uint32_t index = first; index < state_->nodes.size(); ++index) {
+        Doc::Node& node = state_->nodes[index];
+        node.key_offset += text;
+        switch (static_cast<Type>(node.type)) {
+            case Type::kString: node.string.offset += text; break;
+            case Type::kArray:
+            case Type::kObject: node.container.next += first; break;
+            default: break;
+        }
+    }
+    state_->nodes[first].key_offset = key_offset;
+    state_->nodes[first].key_length = key_length;
 }
 
 Doc DocBuilder::finish() {
@@ -494,9 +615,7 @@ Doc DocBuilder::finish() {
         {1}, static_cast<std::uint32_t>(state_->nodes.size()), static_cast<std::uint32_t>(state_->text.size()), 0};
     std::memcpy(static_cast<void*>(block->nodes()), state_->nodes.data(), node_bytes);
     std::memcpy(const_cast<char*>(block->text()), state_->text.data(), state_->text.size());
-    state_->nodes.clear();
-    state_->text.clear();
-    state_->keys.clear();
+    state_->clear();
     return Doc(block, 0);
 }
 

@@ -31,7 +31,8 @@ public:
     static Doc freeze(Value const& value);
     // A part of this document as a mutable tree.
     Value thaw() const;
-    // A block of its own for this part; for keeping a small part of a large document.
+    // A block of its own for this part, unless there is hardly anything beside it; for keeping a small part of a large
+    // document.
     Doc detach() const;
 
     bool exists() const { return block_ != nullptr; }
@@ -88,6 +89,7 @@ private:
     static bool equal(Doc const& left, std::uint32_t left_index, Doc const& right, std::uint32_t right_index);
     std::uint64_t hash_at(std::uint32_t index) const;
     std::uint32_t next(std::uint32_t index) const;
+    bool is_nearly_all() const;
     Value thaw_at(std::uint32_t index) const;
     struct Lookup;
     // The lookup of the block, once it pays.
@@ -157,6 +159,8 @@ private:
     Doc::Node& add(Type type);
     std::uint32_t intern(std::string_view text);
     void copy(Doc const& doc, std::uint32_t index);
+    void copy_all(Doc const& doc);
+    class Keys;
     struct State;
     State* state_;
 };

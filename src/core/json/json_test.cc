@@ -32,6 +32,65 @@ TEST(Doc, FindsMembersAndKeepsTheBlockAlive) {
     EXPECT_LT(labels.detach().block_bytes(), labels.block_bytes());
 }
 
+Doc event_of(Doc const& object, std::string_view type) {
+    DocBuilder builder;
+    builder.begin_object();
+    builder.key("type");
+    builder.string(type);
+    builder.key("object");
+    builder.doc(object);
+    builder.key("metadata");
+    builder.doc(object["metadata"]);
+    builder.end();
+    return builder.finish();
+}
+
+TEST(Doc, IsBuiltFromOthers) {
+    Doc const pod = *parse(kPod);
+    Doc const event = event_of(pod, "ADDED");
+    std::string const metadata = write(pod["metadata"]);
+    EXPECT_EQ(write(event),
+              std::string(R"({"type":"ADDED","object":)") + std::string(kPod) + R"(,"metadata":)" + metadata + "}");
+    EXPECT_EQ(event["object"], pod);
+    DocBuilder builder;
+    builder.begin_array();
+    builder.doc(event);
+    builder.doc(Doc());
+    builder.doc(*parse("7"));
+    builder.doc(event);
+    builder.end();
+    Doc const list = builder.finish();
+    EXPECT_EQ(write(list), "[" + write(event) + ",null,7," + write(event) + "]");
+    EXPECT_EQ(list[3].at({"metadata", "labels", "app"}).as_string(), "x");
+}
+
+// A part that is nearly all of its block stays in it; one beside something large does not.
+TEST(Doc, IsDetachedOnlyWhereThatSavesSomething) {
+    Doc const small = *parse(R"({"type":"ADDED","object":{"a":[1,2,3],"b":"c"}})");
+    EXPECT_TRUE(small["object"].detach().same(small["object"]));
+    Doc const last = *parse(R"({"object":{"a":[1,2,3],"b":"c"},"type":"ADDED"})");
+    EXPECT_TRUE(last["object"].detach().same(last["object"]));
+    for (std::string const& large : {R"({"type":")" + std::string(300, 'x') + R"(","object":{"a":1}})",
+                                     R"({"object":{"a":1},")" + std::string(300, 'x') + R"(":1})",
+                                     std::string(R"({"types":[1,2,3,4,5,6,7,8,9],"object":{"a":1}})")}) {
+        Doc const doc = *parse(large);
+        Doc const part = doc["object"].detach();
+        EXPECT_LT(part.block_bytes(), doc.block_bytes()) << large;
+        EXPECT_EQ(write(part), R"({"a":1})");
+    }
+}
+
+TEST(Doc, StoresAKeyOnceADocument) {
+    std::string text = "[";
+    for (int count = 0; count < 1000; ++count) text += R"({"aKeyThatComesAgainAndAgain":1},)";
+    Doc const doc = *parse(text + "1]");
+    EXPECT_LT(doc.block_bytes(), 1000 * 26 + 2001 * 16U);
+    Value many{Object()};
+    for (int count = 0; count < 3000; ++count) many["key" + std::to_string(count)] = count;
+    EXPECT_EQ(Doc::freeze(many).thaw(), many);
+    EXPECT_EQ(Doc::freeze(many)["key2999"].as_int(), 2999);
+}
+
 TEST(Doc, EqualityAndHashIgnoreMemberOrder) {
     Doc const one = *parse(R"({"a":1,"b":{"c":[1,2.0],"d":"x"}})");
     Doc const two = *parse(R"({"b":{"d":"x","c":[1.0,2]},"a":1})");

@@ -50,6 +50,7 @@ public:
     Value& operator[](std::string_view key);
     bool erase(std::string_view key);
     void clear();
+    void reserve(std::size_t count);
     // For members known to be new (parsers that check duplicates themselves).
     void append(std::string key, Value value);
 
@@ -161,6 +162,7 @@ inline std::vector<Object::Member>::iterator Object::begin() {
 inline std::vector<Object::Member>::iterator Object::end() { return members_.end(); }
 inline std::vector<Object::Member>::const_iterator Object::begin() const { return members_.begin(); }
 inline std::vector<Object::Member>::const_iterator Object::end() const { return members_.end(); }
+inline void Object::reserve(std::size_t count) { members_.reserve(count); }
 inline void Object::clear() {
     drop_index();
     members_.clear();
