@@ -225,7 +225,7 @@ TEST(Place, DividedByStaticWeights) {
                                {"targetCluster":{"clusterNames":["beijing"]},"weight":4})")),
               "beijing=8 shanghai=2; oslo: NoWeight");
     EXPECT_EQ(placed(weights(R"({"targetCluster":{"clusterNames":["atlantis"]},"weight":1})")),
-              "beijing=3 oslo=3 shanghai=4")
+              "beijing=4 oslo=3 shanghai=3")
         << "no rule matches any: all weigh the same";
     EXPECT_EQ(placed(weights(""), kFleet, object(R"({"spec":{"replicas":2}})")),
               "beijing=1 oslo=1; shanghai: NoWeight");
