@@ -199,14 +199,20 @@ struct Deciding {
 
 }   // namespace
 
-std::string step_text(Doc const& rollout, std::int64_t step, std::int64_t replicas) {
-    Doc const wanted = rollout.at({"spec", "strategy", "canary", "steps"})[step - 1]["replicas"];
-    auto const share = meta::IntOrPercent::from(wanted);
-    if (!share) return fmt::format("step {}", step);
-    std::int64_t pods = std::min(share->scaled(replicas, true), replicas);
+std::int64_t pods_at(Doc const& rollout, std::int64_t step, std::int64_t replicas) {
+    auto const share =
+        meta::IntOrPercent::from(rollout.at({"spec", "strategy", "canary", "steps"})[step - 1]["replicas"]);
+    if (!share) return replicas;
+    std::int64_t const pods = std::min(share->scaled(replicas, true), replicas);
     // A percentage short of all never takes the last pod (Kruise Rollouts, batch arithmetic).
-    if (share->percent && share->value < 100 && replicas > 1) pods = std::min(pods, replicas - 1);
-    return fmt::format("{} ({} of {} pods)", share->to_string(), pods, replicas);
+    return share->percent && share->value < 100 && replicas > 1 ? std::min(pods, replicas - 1) : pods;
+}
+
+std::string step_text(Doc const& rollout, std::int64_t step, std::int64_t replicas) {
+    auto const share =
+        meta::IntOrPercent::from(rollout.at({"spec", "strategy", "canary", "steps"})[step - 1]["replicas"]);
+    if (!share) return fmt::format("step {}", step);
+    return fmt::format("{} ({} of {} pods)", share->to_string(), pods_at(rollout, step, replicas), replicas);
 }
 
 Outcome carry_out(Seen const& seen, Time now) { return Deciding{seen, now, {}}.run(); }

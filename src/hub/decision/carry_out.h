@@ -40,6 +40,8 @@ struct Outcome {
 
 Outcome carry_out(Seen const& seen, Time now);
 
+// How many pods have the new version at the end of a step; all, beyond the last.
+std::int64_t pods_at(json::Doc const& rollout, std::int64_t step, std::int64_t replicas);
 // How far a step goes: "50% (5 of 10 pods)".
 std::string step_text(json::Doc const& rollout, std::int64_t step, std::int64_t replicas);
 

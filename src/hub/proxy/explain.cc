@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <map>
 
+#include "hub/decision/carry_out.h"
 #include "hub/propagation/names.h"
+#include "hub/propagation/render.h"
 #include "kube/meta/int_or_percent.h"
 #include "kube/meta/object.h"
 
@@ -80,13 +82,18 @@ std::string who(std::string_view reason) {
     return "-";
 }
 
-// The new version's pods: those whose image is that of the workload's template.
+bool progressing(ClusterView const& view) { return view.rollout.at({"status", "phase"}).as_string() == "Progressing"; }
+
+// The pods of the version that the workload's template says: by the hash that the release goes by, or by their image.
 std::vector<Doc> new_pods(ClusterView const& view) {
     std::string const image = image_of(view.workload.at({"spec", "template"}));
+    std::string_view const hash = view.rollout.at({"status", "canaryStatus", "podTemplateHash"}).as_string();
+    bool const by_hash = progressing(view) && !propagation::rollout_closing(view.rollout) && !hash.empty();
     std::vector<Doc> result;
     for (Doc const& pod : view.pods) {
-        if (!meta::is_deleting(pod) && pod.at({"spec", "containers"})[0]["image"].as_string() == image)
-            result.push_back(pod);
+        bool const is_new = by_hash ? meta::label(pod, "pod-template-hash") == hash
+                                    : pod.at({"spec", "containers"})[0]["image"].as_string() == image;
+        if (is_new && !meta::is_deleting(pod)) result.push_back(pod);
     }
     return result;
 }
@@ -99,17 +106,24 @@ void set_wait(Value& row, std::string reason, std::string message, std::string e
     if (!since.empty()) row["since"] = std::move(since);
 }
 
+// What ends it, when the hub's workload cannot go to this cluster as it is; empty when it can.
+std::string held_back(std::optional<propagation::Standing> const& standing) {
+    using propagation::State;
+    if (!standing) return {};
+    switch (standing->state) {
+        case State::kGuarded: return "the guard lets it through";
+        case State::kHeld: return "the hold ends or is taken off";
+        case State::kBehindMembers: return "the hub has caught up";
+        case State::kNotServed: return "the cluster serves the kind";
+        case State::kConflict: return "the conflict is decided";
+        case State::kApplying: return standing->reason == "ApplyFailed" ? "the cause is mended" : "";
+        default: return {};
+    }
+}
+
 std::string next_replicas(Doc const& rollout, std::int64_t step) {
     auto const share = meta::IntOrPercent::from(rollout.at({"spec", "strategy", "canary", "steps"})[step]["replicas"]);
     return share ? share->to_string() : std::string();
-}
-
-std::int64_t pods_at(Doc const& rollout, std::int64_t step, std::int64_t replicas) {
-    auto const share = meta::IntOrPercent::from(rollout.at({"spec", "strategy", "canary", "steps"})[step]["replicas"]);
-    if (!share) return replicas;
-    std::int64_t pods = std::min(share->scaled(replicas, true), replicas);
-    if (share->percent && share->value < 100 && replicas > 1) pods = std::min(pods, replicas - 1);
-    return pods;
 }
 
 void explain_upgrade(Value& row, ClusterView const& view, std::string const& since) {
@@ -125,7 +139,7 @@ void explain_upgrade(Value& row, ClusterView const& view, std::string const& sin
         ++sum.count;
     }
     std::int64_t const step = row["step"].as_int();
-    std::int64_t const wanted = pods_at(view.rollout, step - 1, view.workload.at({"spec", "replicas"}).as_int());
+    std::int64_t const wanted = decision::pods_at(view.rollout, step, view.workload.at({"spec", "replicas"}).as_int());
     auto const up = std::ranges::count_if(pods, ready);
     if (troubles.empty()) {
         set_wait(row, "NotReady", fmt::format("{}/{} pods ready", up, wanted), fmt::format("{} pods are ready", wanted),
@@ -170,11 +184,10 @@ Value explain_cluster(ClusterView const& view) {
     row["ready"] = view.workload.at({"status", "readyReplicas"}).as_int();
     row["causes"] = json::Array();
     auto const on_new = new_pods(view);
-    bool const progressing = status["phase"].as_string() == "Progressing";
     row["updated"] = static_cast<std::int64_t>(on_new.size());
     std::int64_t const step = row["step"].as_int();
     row["nextReplicas"] = step < steps ? next_replicas(view.rollout, step) : "";
-    row["nextPods"] = step < steps ? pods_at(view.rollout, step, replicas) : replicas;
+    row["nextPods"] = step < steps ? decision::pods_at(view.rollout, step + 1, replicas) : replicas;
     std::string const since = canary["lastUpdateTime"].string();
 
     if (!view.reachable) {
@@ -183,10 +196,9 @@ Value explain_cluster(ClusterView const& view) {
                  format_rfc3339(view.reachable_since));
         return row;
     }
-    bool const guarded = view.workload_standing && view.workload_standing->state == propagation::State::kGuarded;
-    if (guarded) {
-        row["state"] = "Guarded";
-        set_wait(row, view.workload_standing->reason, view.workload_standing->message, "the guard lets it through",
+    if (std::string const ends = held_back(view.workload_standing); !ends.empty()) {
+        row["state"] = propagation::to_string(view.workload_standing->state);
+        set_wait(row, view.workload_standing->reason, view.workload_standing->message, ends,
                  format_rfc3339(view.workload_standing->since));
         row["causes"].push_back(view.workload_standing->message);
         return row;
@@ -199,10 +211,10 @@ Value explain_cluster(ClusterView const& view) {
     }
     std::string_view const phase = status["phase"].as_string();
     std::string_view const state = canary["currentStepState"].as_string();
-    if (view.rollout.at({"spec", "strategy", "paused"}).as_bool() && progressing) {
+    if (view.rollout.at({"spec", "strategy", "paused"}).as_bool() && progressing(view)) {
         row["state"] = "Paused";
         set_wait(row, "Paused", "spec.strategy.paused", "resumed", since);
-    } else if (progressing && state == "StepPaused") {
+    } else if (progressing(view) && state == "StepPaused") {
         Doc const duration =
             view.rollout.at({"spec", "strategy", "canary", "steps"})[step - 1].at({"pause", "duration"});
         if (duration.is_int()) {
@@ -214,7 +226,7 @@ Value explain_cluster(ClusterView const& view) {
         } else {
             set_wait(row, "AwaitingApproval", status["message"].string(), "approved or rejected", since);
         }
-    } else if (progressing) {
+    } else if (progressing(view)) {
         Doc const condition = meta::condition(view.rollout, "Progressing");
         std::string_view const reason = condition["reason"].as_string();
         if (reason == "Finalising" || reason == "Cancelling") {
@@ -238,6 +250,7 @@ Value explain(Doc const& rollout, Doc const& workload, std::string const& digest
     answer["release"] = digest.size() > 13 ? digest.substr(7, 6) : digest;
     std::string const image = image_of(workload.at({"spec", "template"}));
     answer["to"] = version_of(image);
+    std::string const hash = propagation::template_hash(propagation::pod_template(workload));
     std::string from;
     std::int64_t on_new = 0;
     std::int64_t total = 0;
@@ -248,18 +261,18 @@ Value explain(Doc const& rollout, Doc const& workload, std::string const& digest
     for (ClusterView const& view : views) {
         if (!view.bound && !view.placed) continue;
         Value row = explain_cluster(view);
-        std::int64_t count = 0;
         for (Doc const& pod : view.pods) {
             std::string const own = pod.at({"spec", "containers"})[0]["image"].string();
-            count += own == image ? 1 : 0;
             if (own != image && !meta::is_deleting(pod)) from = version_of(own);
         }
-        on_new += count;
+        // Of a cluster that was kept from it, or taken back, no pod is on the new version, whatever its image.
+        bool const has_it = meta::label(view.workload, propagation::kTemplateLabel) == hash;
+        on_new += has_it ? row["updated"].as_int() : 0;
         total += row["replicas"].as_int();
         up += row["ready"].as_int();
         std::string_view const reason = row["reason"].as_string();
         person = person || reason == "AwaitingApproval" || reason == "Paused" || reason == "CrashLooping" ||
-                 reason == "InsufficientGPU" || row["state"].as_string() == "Guarded";
+                 reason == "InsufficientGPU" || row["state"].as_string() == "Guarded" || reason == "ApplyFailed";
         moving = moving || reason == "PullingImage" || reason == "LoadingModel" || reason == "NotReady" ||
                  reason == "Finalising" || reason == "Cancelling" || reason == "Soaking";
         rows.push_back(std::move(row));

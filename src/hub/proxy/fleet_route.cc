@@ -84,7 +84,8 @@ private:
 
     Task<void> fetch(Context ctx, clusters::Member& member, Request request, bool table, Value& row) {
         std::string const kept_key =
-            fmt::format("{}|{}|{}", member.name(), request.path, request.query_value("labelSelector"));
+            fmt::format("{}|{}|{}|{}|{}", member.name(), request.path, request.query_value("labelSelector"),
+                        request.query_value("fieldSelector"), table);
         row["name"] = member.name();
         row["reachable"] = member.reachable();
         row["since"] = format_rfc3339(member.since());
@@ -103,7 +104,7 @@ private:
         Doc body = got->body;
         if (table) {
             row["table"] = body.thaw();
-            if (kept_.size() < kMaxKept) kept_[kept_key] = body;
+            if (kept_.size() < kMaxKept || kept_.contains(kept_key)) kept_[kept_key] = body;
             co_return;
         }
         if (body["items"].is_array()) {
@@ -111,7 +112,7 @@ private:
         } else {
             row["items"] = json::Array{body.thaw()};
         }
-        if (kept_.size() < kMaxKept) kept_[kept_key] = Doc::freeze(row["items"]);
+        if (kept_.size() < kMaxKept || kept_.contains(kept_key)) kept_[kept_key] = Doc::freeze(row["items"]);
     }
 
     Task<Result<Response>> resources(Context ctx, control::UserInfo user, Request request) {

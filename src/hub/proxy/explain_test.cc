@@ -1,0 +1,255 @@
+#include "hub/proxy/explain.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "core/json/parse.h"
+#include "core/json/patch.h"
+#include "core/json/write.h"
+#include "hub/propagation/names.h"
+#include "hub/propagation/render.h"
+
+namespace aviary::proxy {
+namespace {
+
+using json::Doc;
+using json::Value;
+using propagation::State;
+
+Time const kSince = *parse_rfc3339("2026-11-23T13:00:00Z");
+
+Doc changed(std::string const& text, std::string const& change) {
+    Value object = *json::parse_value(text);
+    json::apply_merge_patch(object, *json::parse_value(change));
+    return Doc::freeze(object);
+}
+
+Doc rollout(std::string const& change = "{}") {
+    return changed(
+        R"({"metadata":{"name":"web","namespace":"demo","uid":"u"},"spec":{"strategy":{"canary":{"steps":[{"replicas":"10%"},
+        {"replicas":"50%"},{"replicas":"100%"}]}}},"status":{"phase":"Progressing","message":"said",
+        "canaryStatus":{"currentStepIndex":2,"currentStepState":"StepPaused","canaryRevision":"r","podTemplateHash":"h2",
+        "lastUpdateTime":"2026-11-23T13:51:07Z"}}})",
+        change);
+}
+std::string canary(std::string const& fields) { return R"({"status":{"canaryStatus":{)" + fields + "}}}"; }
+
+Doc workload(std::string const& image = "repo/app:v2") {
+    Value object =
+        *json::parse_value(R"({"metadata":{"name":"web"},"spec":{"replicas":10,"template":{"spec":{"containers":[{}]}}},
+        "status":{"readyReplicas":9}})");
+    object.set({"spec", "template", "spec", "containers"}, json::Array{json::Object{{"image", image}}});
+    object.set({"metadata", "labels", propagation::kTemplateLabel},
+               propagation::template_hash(propagation::pod_template(Doc::freeze(object))));
+    return Doc::freeze(object);
+}
+
+Doc pod(std::string const& version,
+        std::string const& change = R"({"status":{"conditions":[{"type":"Ready","status":"True"}]}})") {
+    return changed(R"({"metadata":{"creationTimestamp":"2026-11-23T13:52:00Z","labels":{"pod-template-hash":"h)" +
+                       version + R"("}},"spec":{"containers":[{"name":"main","image":"repo/app:v)" + version +
+                       R"("}]}})",
+                   change);
+}
+std::string waiting(std::string const& reason) {
+    return R"({"status":{"containerStatuses":[{"name":"main","image":"repo/app:v2","restartCount":4,"state":{"waiting":{"reason":")" +
+           reason + R"(","message":"oh"}}}]}})";
+}
+
+ClusterView view(std::string const& change = "{}") {
+    ClusterView result;
+    result.cluster = "beijing";
+    result.placed = true;
+    result.rollout = rollout(change);
+    result.workload = workload();
+    return result;
+}
+
+// "StepPaused AwaitingApproval | approved or rejected | approver"
+std::string shown(ClusterView const& view) {
+    Value const row = explain_cluster(view);
+    return fmt::format("{} {} | {} | {}", row["state"].as_string(), row["reason"].as_string(),
+                       row["endsWhen"].as_string(), row["who"].as_string());
+}
+
+TEST(ExplainCluster, EveryWaitHasANameAnEndAndSomebody) {
+    struct Case {
+        std::string rollout;
+        char const* shown;
+    };
+    for (
+        Case const& each : std::vector<Case>{
+            {"{}", "StepPaused AwaitingApproval | approved or rejected | approver"},
+            {R"({"spec":{"strategy":{"paused":true}}})", "Paused Paused | resumed | approver"},
+            {R"({"spec":{"strategy":{"canary":{"steps":[{},{"replicas":"50%","pause":{"duration":60}}]}}}})",
+             "StepPaused Soaking | 2026-11-23T13:52:07Z | -"},
+            {R"({"status":{"conditions":[{"type":"Progressing","reason":"Finalising"}],"canaryStatus":{"currentStepState":"Completed"}}})",
+             "Finalising Finalising | the workload is handed back | -"},
+            {R"({"status":{"conditions":[{"type":"Progressing","reason":"Cancelling"}],"canaryStatus":{"currentStepState":"StepUpgrade"}}})",
+             "Cancelling Cancelling | the workload is handed back | -"},
+            {R"({"status":{"phase":"Healthy"}})", "Completed - | - | -"},
+            {R"({"status":{"phase":"Initial"}})", "StepPaused Initial | - | -"},
+            {R"({"status":null})", " ControllerAbsent | - | -"},
+        }) {
+        EXPECT_EQ(shown(view(each.rollout)), each.shown) << each.rollout;
+    }
+}
+
+TEST(ExplainCluster, WhatThePodsOfAStepWaitFor) {
+    std::string const unschedulable =
+        R"({"status":{"conditions":[{"type":"PodScheduled","status":"False","message":"0/2 nodes: )";
+    std::string const running = R"({"status":{"containerStatuses":[{"name":"main","state":{"running":{}}}]}})";
+    struct Case {
+        std::vector<Doc> pods;
+        char const* shown;
+        char const* causes;
+    };
+    for (Case const& each : std::vector<Case>{
+             {{}, "StepUpgrade NotReady | 5 pods are ready | service owner", "[]"},
+             {{pod("2")}, "StepUpgrade NotReady | 5 pods are ready | service owner", "[]"},
+             {{pod("2", unschedulable + R"(Insufficient nvidia.com/gpu"}]}})"), pod("2"),
+               pod("1", waiting("CrashLoopBackOff"))},
+              "StepUpgrade InsufficientGPU | 1 pod gets a GPU | cluster owner",
+              R"(["1 of 2 v2 pods Pending: 0/2 nodes: Insufficient nvidia.com/gpu"])"},
+             {{pod("2", unschedulable + R"(too little memory"}]}})")},
+              "StepUpgrade Unschedulable | 1 pod is ready | cluster owner",
+              R"(["1 of 1 v2 pods Pending: 0/2 nodes: too little memory"])"},
+             // What no waiting will mend comes first.
+             {{pod("2", waiting("ContainerCreating")), pod("2", waiting("CrashLoopBackOff")),
+               pod("2", waiting("CrashLoopBackOff"))},
+              "StepUpgrade CrashLooping | 2 pods stop crashing | service owner",
+              R"(["2 of 3 v2 pods CrashLooping: main restarted 4 times: oh","1 of 3 v2 pods PullingImage"])"},
+             {{pod("2", waiting("ImagePullBackOff"))},
+              "StepUpgrade PullingImage | 1 pod starts | cluster owner",
+              R"(["1 of 1 v2 pods PullingImage: ImagePullBackOff: repo/app:v2"])"},
+             {{pod("2", running), pod("2", running)},
+              "StepUpgrade LoadingModel | 2 pods are ready | service owner",
+              R"(["2 of 2 v2 pods LoadingModel"])"},
+             {{pod("2", "{}")},
+              "StepUpgrade NotReady | 1 pod is ready | service owner",
+              R"(["1 of 1 v2 pods NotReady"])"},
+         }) {
+        ClusterView upgrading = view(canary(R"("currentStepState":"StepUpgrade")"));
+        upgrading.pods = each.pods;
+        EXPECT_EQ(shown(upgrading), each.shown);
+        EXPECT_EQ(json::write(explain_cluster(upgrading)["causes"]), each.causes);
+    }
+}
+
+TEST(ExplainCluster, SaysSinceWhenAndHowFar) {
+    Value const row = explain_cluster(view());
+    EXPECT_EQ(row["since"].as_string(), "2026-11-23T13:51:07Z");
+    EXPECT_EQ(row["pausedSince"].as_string(), "2026-11-23T13:51:07Z");
+    EXPECT_EQ(row["message"].as_string(), "said");
+    EXPECT_EQ(fmt::format("{}/{} {} {} {} {} {}", row["step"].as_int(), row["steps"].as_int(),
+                          row["revision"].as_string(), row["rolloutUID"].as_string(), row["replicas"].as_int(),
+                          row["ready"].as_int(), row["nextReplicas"].as_string()),
+              "2/3 r u 10 9 100%");
+    EXPECT_EQ(row["nextPods"].as_int(), 10);
+    EXPECT_EQ(explain_cluster(view(canary(R"("currentStepIndex":1)")))["nextPods"].as_int(), 5);
+    Value const last = explain_cluster(view(canary(R"("currentStepIndex":3)")));
+    EXPECT_EQ(last["nextPods"].as_int(), 10);
+    EXPECT_EQ(last["nextReplicas"].as_string(), "");
+}
+
+// Unknown is never drawn as fine, whatever the last copy says.
+TEST(ExplainCluster, UnreachableComesFirst) {
+    ClusterView away = view(R"({"status":{"phase":"Healthy"}})");
+    away.reachable = false;
+    away.reachable_since = kSince;
+    away.workload_standing = propagation::Standing{State::kGuarded, "RolloutMissing", "m", kSince};
+    EXPECT_EQ(shown(away), "Unknown ClusterUnreachable | member connects again | network on-call");
+    EXPECT_EQ(explain_cluster(away)["since"].as_string(), "2026-11-23T13:00:00Z");
+}
+
+TEST(ExplainCluster, WhatKeepsTheHubFromIt) {
+    struct Case {
+        State state;
+        char const* reason;
+        char const* shown;
+    };
+    for (Case const& each : std::vector<Case>{
+             {State::kGuarded, "ControllerAbsent", "Guarded ControllerAbsent | the guard lets it through | -"},
+             {State::kHeld, "Held", "Held Held | the hold ends or is taken off | -"},
+             {State::kConflict, "AlreadyExists", "Conflict AlreadyExists | the conflict is decided | -"},
+             {State::kBehindMembers, "BehindMembers", "BehindMembers BehindMembers | the hub has caught up | -"},
+             {State::kNotServed, "NotServed", "NotServed NotServed | the cluster serves the kind | -"},
+             {State::kApplying, "ApplyFailed", "Applying ApplyFailed | the cause is mended | -"},
+             {State::kApplying, "", "StepPaused AwaitingApproval | approved or rejected | approver"},
+             {State::kApplied, "", "StepPaused AwaitingApproval | approved or rejected | approver"},
+         }) {
+        ClusterView one = view();
+        one.workload_standing = propagation::Standing{each.state, each.reason, "because", kSince};
+        EXPECT_EQ(shown(one), each.shown);
+    }
+}
+
+TEST(ExplainCluster, WithoutARollout) {
+    ClusterView none = view();
+    none.rollout = {};
+    EXPECT_EQ(shown(none), "- RolloutMissing | - | -");
+    none.placed = false;
+    EXPECT_EQ(shown(none), "- NotPlaced | - | -");
+}
+
+// ---- all clusters ----
+
+Value explained(std::vector<ClusterView> const& views) {
+    return explain(rollout(), workload(), "sha256:3f9a1c77", views);
+}
+
+TEST(Explain, AddsUpAndNamesTheRelease) {
+    ClusterView one = view();
+    one.pods = {pod("1"), pod("1"), pod("2"), pod("2", R"({"metadata":{"deletionTimestamp":"2026-11-23T14:00:00Z"}})")};
+    ClusterView kept = view();   // has the old version, or was taken back to it
+    kept.cluster = "oslo";
+    kept.workload = workload("repo/app:v1");
+    kept.pods = {pod("1")};
+    ClusterView elsewhere = view();
+    elsewhere.cluster = "paris";
+    elsewhere.placed = elsewhere.bound = false;
+    Value const answer = explained({one, kept, elsewhere});
+    EXPECT_EQ(answer["release"].as_string(), "3f9a1c");
+    EXPECT_EQ(answer["from"].as_string(), "v1");
+    EXPECT_EQ(answer["to"].as_string(), "v2");
+    EXPECT_EQ(answer["onNew"].as_int(), 1);
+    EXPECT_EQ(answer["total"].as_int(), 20);
+    EXPECT_EQ(answer["ready"].as_int(), 18);
+    EXPECT_EQ(answer["clusters"].size(), 2u);
+}
+
+// A release that changes no image is counted by the hash that it goes by.
+TEST(Explain, ReleasesThatChangeNoImageAreCountedToo) {
+    ClusterView one = view();
+    one.pods = {pod("2"), pod("2", R"({"metadata":{"labels":{"pod-template-hash":"h1"}}})")};
+    EXPECT_EQ(explained({one})["onNew"].as_int(), 1);
+    one.rollout = rollout(R"({"status":{"phase":"Healthy"}})");
+    EXPECT_EQ(explained({one})["onNew"].as_int(), 2);
+}
+
+TEST(Explain, StuckMeansThatNothingMovesWithoutAPerson) {
+    ClusterView const approval = view();
+    ClusterView const upgrading = view(canary(R"("currentStepState":"StepUpgrade")"));
+    ClusterView crashing = upgrading;
+    crashing.pods = {pod("2", waiting("CrashLoopBackOff"))};
+    ClusterView guarded = view();
+    guarded.workload_standing = propagation::Standing{State::kGuarded, "RolloutMissing", "m", kSince};
+    ClusterView const healthy = view(R"({"status":{"phase":"Healthy"}})");
+    ClusterView away = healthy;
+    away.reachable = false;
+    struct Case {
+        std::vector<ClusterView> views;
+        bool stuck;
+    };
+    for (Case const& each : std::vector<Case>{{{approval}, true},
+                                              {{approval, upgrading}, false},
+                                              {{crashing, healthy}, true},
+                                              {{guarded, healthy}, true},
+                                              {{healthy}, false},
+                                              {{away}, false},
+                                              {{}, false}})
+        EXPECT_EQ(explained(each.views)["stuck"].as_bool(), each.stuck);
+}
+
+}   // namespace
+}   // namespace aviary::proxy
