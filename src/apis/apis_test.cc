@@ -37,8 +37,7 @@ std::vector<std::string> problems(std::vector<FieldCause> const& causes) {
 using Lines = std::vector<std::string>;
 
 TEST(Crds, FilesAreWhatTheFieldListsSay) {
-    std::filesystem::path const folder =
-        std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() / "config" / "crds";
+    std::filesystem::path const folder = std::filesystem::path(AVIARY_SOURCE_DIR) / "config" / "crds";
     for (json::Value const& crd : crds()) {
         std::string const name = crd.at({"metadata", "name"}).string();
         std::ifstream file(folder / (name + ".yaml"), std::ios::binary);
