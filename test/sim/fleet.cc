@@ -109,8 +109,8 @@ public:
     Task<Status> validate(Context ctx, control::AdmissionRequest const& request) override {
         if (decisions_->matches(request)) CO_TRY(co_await decisions_->validate(ctx, request));
         for (HubProcess const& running : hubs_) {
-            if (!running.controllers || running.process->dead || running.away || !running.controllers->ready()) continue;
-            auto const guard = running.controllers->propagator().guard_admission();
+            if (running.hub == nullptr || running.process->dead || running.away || !running.hub->ready()) continue;
+            auto const guard = running.hub->propagator().guard_admission();
             if (guard->matches(request)) CO_TRY(co_await guard->validate(ctx, request));
             co_return Status{};
         }
@@ -208,10 +208,19 @@ void Fleet::start_hub(std::size_t replica) {
     running.process = make_process(fmt::format("hub-{}", replica));
     running.scope = std::make_unique<async::Scope>(scope_.context());
     std::shared_ptr<Process> const process = running.process;
-    running.controllers = std::make_unique<hub::Hub>(client::Client(wire(kHubCluster, kHubUser, process), "aviary-hub"), kHubCluster,
-                                                     [this, process](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> { return wire(meta::name(cluster), kHubUser, process); });
+    client::LeaseOptions options;
+    options.name = "aviary-hub";
+    options.identity = process->name;
+    options.duration = 6s;
+    options.renew_deadline = 4s;
+    options.retry_period = 1s;
+    running.controllers = *client::Lease::create(client::Client(wire(kHubCluster, kHubUser, process), "aviary-hub"), options);
+    hub::LeasedHub parts{.client = client::Client(wire(kHubCluster, kHubUser, process), "aviary-hub"),
+                         .hub_id = kHubCluster,
+                         .connect = [this, process](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> { return wire(meta::name(cluster), kHubUser, process); },
+                         .serving = [&running](hub::Hub* hub) { running.hub = hub; }};
     running.away = false;
-    running.scope->spawn(running.controllers->run(running.scope->context()));
+    running.scope->spawn(hub::run_with_lease(running.scope->context(), *running.controllers, std::move(parts)));
 }
 
 template <class Controllers>
@@ -258,7 +267,7 @@ std::vector<std::shared_ptr<Process>> Fleet::processes() const {
 }
 
 Task<Status> Fleet::start(Context ctx) {
-    hubs_.resize(1);
+    hubs_.resize(2);
     for (std::string const& cluster : members_) controllers_[cluster];
     CO_TRY(co_await start_server(ctx));
     for (std::string const& cluster : members_) {

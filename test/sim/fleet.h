@@ -13,6 +13,7 @@
 #include "app/member/member.h"
 #include "core/storage/engine.h"
 #include "kube/apiserver/server.h"
+#include "kube/client/lease.h"
 #include "kube/simulator/simulator.h"
 #include "network.h"
 
@@ -64,7 +65,10 @@ private:
         int calls = 0;   // of its webhook, under way
     };
     using MemberProcess = Running<member::Member>;
-    using HubProcess = Running<hub::Hub>;
+    // Replicas of the hub, of which the one that holds the lease works.
+    struct HubProcess : Running<client::Lease> {
+        hub::Hub* hub = nullptr;   // while it leads
+    };
     class MemberWebhook;
     class HubAdmission;
 

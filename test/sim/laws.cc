@@ -28,6 +28,7 @@ constexpr Duration kShortly = 8s;                    // an informer has this lon
 meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
 meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
 meta::GroupVersionResource const kPods{"", "v1", "pods"};
+meta::GroupVersionResource const kLeases{"coordination.k8s.io", "v1", "leases"};
 meta::GroupVersionResource const kWatched[] = {kDeployments, kReplicaSets, kPods, apis::kRollouts, apis::kBatchReleases};
 
 std::uint64_t version_of(Doc const& object) { return static_cast<std::uint64_t>(parse_int(meta::resource_version(object)).value_or(0)); }
@@ -77,6 +78,7 @@ void Laws::server_started(Context const& ctx, std::function<client::Client(std::
     }
     scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, apis::kDecisions));
     scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, kDeployments));
+    scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, kLeases));
     scope_->spawn(judge(scope_->context()));
 }
 
@@ -90,8 +92,8 @@ Task<void> Laws::server_ended() {
 Task<void> Laws::follow(Context ctx, client::Client client, std::string cluster, meta::GroupVersionResource resource) {
     std::string const kind = resource.group_resource();
     auto const hear = [this, &ctx, &cluster, &kind](Doc const& object, bool gone) {
-        Change change{{cluster, kind, meta::ns(object), meta::name(object)}, gone ? Doc() : object.detach(), version_of(object)};
-        auto const at = std::tuple(ctx.monotonic(), cluster, change.version, change.object);
+        Change change{{cluster, kind, meta::ns(object), meta::name(object)}, gone ? Doc() : object.detach(), version_of(object), ctx.monotonic()};
+        auto const at = std::tuple(change.at, cluster, change.version, change.object);
         heard_[at] = std::move(change);
         something_.notify();
     };
@@ -150,6 +152,7 @@ Task<void> Laws::judge(Context ctx) {
             heard_.erase(heard_.begin());
             take(change);
         }
+        check_leaders();
     }
 }
 
@@ -166,6 +169,7 @@ void Laws::take(Change const& change) {
     std::string const& cluster = change.object.cluster;
     if (cluster == kHubCluster) {
         if (change.object.resource == apis::kDecisions.group_resource()) decision_changed(change.after);
+        if (change.object.resource == kLeases.group_resource()) lease_changed(change);
         return;
     }
     if (change.object.resource == apis::kRollouts.group_resource()) rollout_changed(cluster, before, change.after);
@@ -251,6 +255,25 @@ void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc 
     if (member.served && member.held && ready < kServing - member.lost) violate(fmt::format("{}: only {} pods serve", cluster, ready));
 }
 
+void Laws::lease_changed(Change const& change) {
+    std::string const holder = change.after.at({"spec", "holderIdentity"}).string();
+    if (!leaders_.empty() && leaders_.back().second == holder) return;
+    leaders_.emplace_back(change.at, holder);
+    say("the hub is led by " + holder);
+}
+
+// A leader that was deposed writes nothing more. Of one instant nobody can say what came first.
+void Laws::check_leaders() {
+    for (auto const& [at, process, what] : std::exchange(led_, {})) {
+        bool led = leaders_.empty();
+        for (auto each = leaders_.rbegin(); each != leaders_.rend() && !led; ++each) {
+            led = each->first <= at && (each->second.starts_with(process + "_") || each->second.empty());
+            if (each->first < at) break;
+        }
+        if (!led) violate(fmt::format("{} writes and does not lead: {}", process, what));
+    }
+}
+
 // What is reported applied has happened.
 void Laws::decision_changed(Doc const& after) {
     auto const decision = apis::read_decision(after);
@@ -306,8 +329,10 @@ void Laws::sent(Process const& process, std::string const& cluster, client::Requ
 }
 
 void Laws::arrived(Process const& process, std::string const& cluster, client::Request const& request, bool) {
-    if (!counting_ || !controls(process) || request.method == "GET") return;
+    if (!controls(process) || request.method == "GET") return;
     if (request.path.find("/leases") != std::string::npos) return;
+    if (process.name.starts_with("hub")) led_.emplace_back(ctx_.monotonic(), process.name, fmt::format("{} {}{}", request.method, cluster, request.path));
+    if (!counting_) return;
     ++writes_[fmt::format("{}: {} {}{} {}", process.name, request.method, cluster, request.path, json::write(request.body))];
 }
 

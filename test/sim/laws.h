@@ -62,6 +62,7 @@ private:
         Object object;
         json::Doc after;   // absent: deleted
         std::uint64_t version = 0;
+        MonotonicTime at{};
     };
     struct Member {
         std::map<std::string, std::int64_t> reached;   // pod-template-hash → the highest step
@@ -86,6 +87,8 @@ private:
     void tell_deployment(std::string const& cluster, json::Doc const& before, json::Doc const& after) const;
     void pod_changed(std::string const& cluster, std::string const& name, json::Doc const& after);
     void decision_changed(json::Doc const& after);
+    void lease_changed(Change const& change);
+    void check_leaders();
     static std::optional<Object> object_of(std::string const& cluster, client::Request const& request);
 
     Context ctx_;
@@ -102,6 +105,8 @@ private:
     std::map<std::string, std::map<std::string, Sent>> sent_;              // process → write → when it was acknowledged
     std::map<std::string, std::map<Object, std::uint64_t>> seen_;          // process → object → version that its watch showed
     std::map<std::string, int> writes_;
+    std::vector<std::pair<MonotonicTime, std::string>> leaders_;                       // who held the hub's lease from when on
+    std::vector<std::tuple<MonotonicTime, std::string, std::string>> led_;             // writes of the hub, not judged yet
     bool counting_ = false;
     std::string violation_;
     std::uint64_t digest_ = 14695981039346656037U;

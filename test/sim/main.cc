@@ -75,7 +75,7 @@ private:
         if (!left.empty()) co_return laws_.violate("left behind: " + left);
         laws_.say("quiet");
         co_await expect_quiet("with nothing to do");
-        co_await fleet_.crash_hub(ctx_, 0, 1s);
+        for (std::size_t replica = 0; replica < fleet_.hubs(); ++replica) co_await fleet_.crash_hub(ctx_, replica, 1s);
         co_await expect_quiet("after a restart of the hub");
     }
 

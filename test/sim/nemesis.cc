@@ -62,8 +62,11 @@ Task<void> Nemesis::strike(Context ctx) {
     auto const processes = fleet_.processes();
     Process& process = *processes[ctx.random().below(processes.size())];
     std::uint64_t const what = ctx.random().below(100);
-    if (what < 60) {
+    if (what < 54) {
         disturb(process);
+    } else if (what < 60) {
+        process.faults.frozen = ctx.monotonic() + up_to(ctx, 25s);
+        laws_.say(process.name + " stands still for a while");
     } else if (what < 68) {
         process.dies_before_write = 1 + static_cast<int>(ctx.random().below(8));
     } else if (what < 78) {

@@ -19,6 +19,13 @@ Duration up_to(Context const& ctx, Duration most) {
     return Duration(static_cast<Duration::rep>(ctx.random().unit() * static_cast<double>(most.count())));
 }
 
+// Waits while the process stands still; its own timers and stops do not run then either.
+Task<bool> thaw(Context ctx, Process const& process) {
+    bool const frozen = ctx.monotonic() < process.faults.frozen;
+    while (ctx.monotonic() < process.faults.frozen && !process.dead) (void)co_await async::sleep_for(Context(ctx.executor()), 100ms);
+    co_return frozen;
+}
+
 // The caller's context, ended also by the server's death.
 class Bound {
 public:
@@ -41,6 +48,7 @@ public:
         if (life_->dead) co_return lost();
         Bound bound(ctx, *life_);
         auto event = co_await inner_->next(bound.context());
+        co_await thaw(ctx, *process_);
         if (life_->dead || process_->dead || process_->faults.partitioned) co_return lost();
         if (!event || !*event) co_return std::move(event);
         if (ctx.random().unit() < process_->faults.cut_watch) co_return lost();
@@ -67,6 +75,12 @@ public:
     Task<Result<client::Response>> send(Context ctx, client::Request request) override {
         bool const write = request.method != "GET";
         if (process_->dead) co_return lost();
+        bool const frozen = co_await thaw(ctx, *process_);
+        if (frozen) {
+            // It has passed every check before this one; only a deadline still speaks up.
+            ctx = ctx.without_stop();
+            CO_TRY(ctx.check());
+        }
         if (write && at(process_->dies_before_write)) {
             process_->die();
             co_return lost();
@@ -93,6 +107,7 @@ public:
             if (!life->dead) (void)co_await carry(ctx, life, copy, true);
         }
         if (write && at(process_->dies_after_write)) process_->die();
+        co_await thaw(ctx, *process_);
         if (process_->dead || random.unit() < faults.lose_answer) co_return lost();
         if (response->watch) {
             response->watch = std::make_unique<WireWatch>(std::move(response->watch), life, process_, cluster_, copy.path, ear_);

@@ -21,6 +21,7 @@ struct Faults {
     double cut_watch = 0;      // per event
     Duration delay{0};         // up to so long, each way, and per event
     bool partitioned = false;  // nothing passes
+    MonotonicTime frozen{};    // the process stands still until then: what it was about to send, it sends then
 
     void calm() { *this = Faults(); }
 };

@@ -60,8 +60,8 @@ Task<void> Sources::run(Context ctx) {
     for (meta::GroupVersionKind const& kind : wanted_) scope.spawn(resolve(scope.context(), kind));
     async::Event never;
     (void)co_await never.wait(scope.context());
-    scope_ = nullptr;
     co_await scope.cancel_and_join();
+    scope_ = nullptr;   // not before: who is still being resolved spawns there
 }
 
 }   // namespace aviary::placement
