@@ -174,7 +174,12 @@ void Laws::take(Change const& change) {
     }
     if (change.object.resource == apis::kRollouts.group_resource()) rollout_changed(cluster, before, change.after);
     if (change.object.resource == kReplicaSets.group_resource()) set_changed(cluster, before, change.after);
-    if (change.object.resource == kDeployments.group_resource()) members_[cluster].held = !meta::annotation(change.after, apis::kControlInfoAnnotation).empty();
+    if (change.object.resource == kDeployments.group_resource()) {
+        Member& member = members_[cluster];
+        bool const held = !meta::annotation(change.after, apis::kControlInfoAnnotation).empty();
+        if (held != member.held) member.served = false;
+        member.held = held;
+    }
     if (change.object.resource == kDeployments.group_resource()) tell_deployment(cluster, before, change.after);
     if (change.object.resource == kPods.group_resource()) pod_changed(cluster, change.object.name, change.after);
 }
@@ -242,17 +247,16 @@ void Laws::tell_deployment(std::string const& cluster, Doc const& before, Doc co
 }
 
 // Enough pods serve while the release moves them. The native controller, which moves them else, reads of its ReplicaSets what
-// may be old, and can take too many away for a moment.
+// may be old, and can take too many away for a moment; a release that follows begins with what it finds.
 void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc const& after) {
     Member& member = members_[cluster];
     member.pods[name] = after.exists() && !meta::is_deleting(after) && meta::condition_is_true(after, "Ready");
     if (!after.exists()) member.pods.erase(name);
     auto const ready = static_cast<int>(std::ranges::count_if(member.pods, [](auto const& pod) { return pod.second; }));
-    if (ready >= kShares[kLastStep]) {
-        member.served = true;
-        if (ctx_.monotonic() - member.lost_at > kExcuse) member.lost = 0;
-    }
-    if (member.served && member.held && ready < kServing - member.lost) violate(fmt::format("{}: only {} pods serve", cluster, ready));
+    bool const excused = ctx_.monotonic() - member.lost_at <= kExcuse;
+    if (ready >= kShares[kLastStep] && !excused) member.lost = 0;
+    if (ready >= kServing) member.served = true;
+    if (member.held && member.served && ready < kServing - member.lost) violate(fmt::format("{}: only {} pods serve", cluster, ready));
 }
 
 void Laws::lease_changed(Change const& change) {

@@ -68,7 +68,7 @@ private:
         std::map<std::string, std::int64_t> reached;   // pod-template-hash → the highest step
         std::set<std::string> trusted;                 // images that were released to the end, or were there first
         std::map<std::string, bool> pods;              // name → ready
-        bool served = false;                           // all were ready once
+        bool served = false;                           // enough, since it is held
         bool held = false;                             // by a release
         int lost = 0;                                  // pods that the world took away, until all are back
         MonotonicTime lost_at{};

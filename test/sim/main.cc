@@ -22,7 +22,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kStorm = 200s;
+constexpr Duration kStorm = 150s;
 constexpr Duration kPatience = 600s;   // for everything to arrive once nothing fails any more
 constexpr Duration kQuiet = 30s;
 
