@@ -121,8 +121,8 @@ private:
             return false;
         }
         if (batch_count() == 0) return false;
-        if (owned() &&
-            !released()) {   // its Rollout begins again, or goes back; until then nothing of the new version appears
+        // Its Rollout begins again, or goes back; until then nothing of the new version appears.
+        if (owned() && !released()) {
             status_.message = "the workload has another version than the one being released";
             return false;
         }
