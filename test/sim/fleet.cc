@@ -23,9 +23,11 @@ constexpr std::size_t kLogEvents = 150;
 // The disk as one life of the server sees it: nothing that this life still does after its end gets there.
 class Disk final : public storage::Engine {
 public:
-    Disk(std::shared_ptr<storage::MemoryEngine> engine, std::shared_ptr<ServerLife const> life) : engine_(std::move(engine)), life_(std::move(life)) {}
+    Disk(std::shared_ptr<storage::MemoryEngine> engine, std::shared_ptr<ServerLife const> life)
+        : engine_(std::move(engine)), life_(std::move(life)) {}
     Result<std::optional<std::string>> get(std::string_view key) const override { return engine_->get(key); }
-    Status scan(std::string_view begin, std::string_view end, std::function<bool(std::string_view, std::string_view)> const& visit) const override {
+    Status scan(std::string_view begin, std::string_view end,
+                std::function<bool(std::string_view, std::string_view)> const& visit) const override {
         return engine_->scan(begin, end, visit);
     }
     Task<Status> commit(Context ctx, storage::WriteBatch batch) override {
@@ -45,10 +47,10 @@ private:
     std::shared_ptr<ServerLife const> life_;
 };
 
-}  // namespace
+}   // namespace
 
-// The member's webhook, as far as the API server can reach it: with failurePolicy Fail for labelled workloads, the others
-// pass it when it is down.
+// The member's webhook, as far as the API server can reach it: with failurePolicy Fail for labelled workloads, the
+// others pass it when it is down.
 class Fleet::MemberWebhook final : public control::Admission {
 public:
     explicit MemberWebhook(MemberProcess& running) : running_(running) {}
@@ -86,7 +88,8 @@ private:
     bool up() const { return running_.controllers && !running_.process->dead && !running_.away; }
     static Status without(control::AdmissionRequest const& request) {
         bool const labelled = !meta::label(request.old_object, "rollouts.kruise.io/workload-type").empty();
-        bool const changes = !(request.object.at({"spec", "template"}) == request.old_object.at({"spec", "template"}).thaw());
+        bool const changes =
+            !(request.object.at({"spec", "template"}) == request.old_object.at({"spec", "template"}).thaw());
         if (labelled && changes) return fail(ErrorCode::kInternal, "failed calling webhook: connection refused");
         return {};
     }
@@ -96,10 +99,12 @@ private:
 // The hub's admission functions run in whichever replica answers; without one, what they guard is refused.
 class Fleet::HubAdmission final : public control::Admission {
 public:
-    HubAdmission(std::vector<HubProcess> const& hubs, control::Authorizer const& authorizer) : hubs_(hubs), decisions_(decision::make_decision_admission(authorizer, kHubUser)) {}
+    HubAdmission(std::vector<HubProcess> const& hubs, control::Authorizer const& authorizer)
+        : hubs_(hubs), decisions_(decision::make_decision_admission(authorizer, kHubUser)) {}
     std::string_view name() const override { return "hub-webhook"; }
     bool matches(control::AdmissionRequest const& request) const override {
-        return request.resource.resource == "decisions" || request.resource.resource == "rollouts" || request.resource.resource == "propagationpolicies";
+        return request.resource.resource == "decisions" || request.resource.resource == "rollouts" ||
+               request.resource.resource == "propagationpolicies";
     }
     Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
         if (!decisions_->matches(request)) co_return Status{};
@@ -114,7 +119,8 @@ public:
             if (guard->matches(request)) CO_TRY(co_await guard->validate(ctx, request));
             co_return Status{};
         }
-        bool const guarded = request.operation == control::Operation::kDelete && request.resource.resource != "decisions";
+        bool const guarded =
+            request.operation == control::Operation::kDelete && request.resource.resource != "decisions";
         if (guarded) co_return fail(ErrorCode::kInternal, "failed calling webhook: connection refused");
         co_return Status{};
     }
@@ -124,7 +130,8 @@ private:
     std::shared_ptr<control::Admission> decisions_;
 };
 
-Fleet::Fleet(Context const& ctx, Witness& witness) : witness_(witness), scope_(ctx), engine_(std::make_shared<storage::MemoryEngine>(kSync)) {}
+Fleet::Fleet(Context const& ctx, Witness& witness)
+    : witness_(witness), scope_(ctx), engine_(std::make_shared<storage::MemoryEngine>(kSync)) {}
 
 std::shared_ptr<Process> Fleet::make_process(std::string name) {
     auto process = std::make_shared<Process>();
@@ -136,7 +143,8 @@ std::shared_ptr<Process> Fleet::make_process(std::string name) {
     return process;
 }
 
-std::shared_ptr<client::Transport> Fleet::wire(std::string cluster, std::string user, std::shared_ptr<Process> process) {
+std::shared_ptr<client::Transport> Fleet::wire(std::string cluster, std::string user,
+                                               std::shared_ptr<Process> process) {
     return make_wire(server_, std::move(cluster), std::move(user), std::move(process), witness_);
 }
 
@@ -149,20 +157,26 @@ Task<Status> Fleet::start_server(Context ctx) {
     apiserver::Options options;
     options.root_cluster = kHubCluster;
     options.max_log_events = kLogEvents;
-    CO_TRY_ASSIGN(serving_.api, co_await apiserver::ApiServer::open(ctx, std::make_shared<Disk>(engine_, life), options));
+    CO_TRY_ASSIGN(serving_.api,
+                  co_await apiserver::ApiServer::open(ctx, std::make_shared<Disk>(engine_, life), options));
     for (std::string const& cluster : members_) CO_TRY(co_await serving_.api->ensure_cluster(ctx, cluster));
     apiserver::ApiServer& api = *serving_.api;
-    life->connect = [&api](std::string const& cluster, std::string const& user) { return api.transport(cluster, {user, {"system:masters", "system:authenticated"}, {}}); };
+    life->connect = [&api](std::string const& cluster, std::string const& user) {
+        return api.transport(cluster, {user, {"system:masters", "system:authenticated"}, {}});
+    };
     life->die = [this, life = life.get()] {
         life->dead = true;
         engine_->crash();
         dying_.push_back("server");
     };
-    for (std::string const& cluster : members_) api.add_admission(cluster, std::make_shared<MemberWebhook>(controllers_[cluster]));
+    for (std::string const& cluster : members_)
+        api.add_admission(cluster, std::make_shared<MemberWebhook>(controllers_[cluster]));
     api.add_admission(kHubCluster, std::make_shared<HubAdmission>(hubs_, api.authorizer(kHubCluster)));
     serving_.scope = std::make_unique<async::Scope>(scope_.context());
     serving_.scope->spawn(api.run_controllers(serving_.scope->context()));
-    witness_.server_started(ctx, [&api](std::string const& cluster) { return client::Client(api.transport(cluster, {"witness", {"system:masters"}, {}}), "witness"); });
+    witness_.server_started(ctx, [&api](std::string const& cluster) {
+        return client::Client(api.transport(cluster, {"witness", {"system:masters"}, {}}), "witness");
+    });
     *server_ = std::move(life);
     co_return Status{};
 }
@@ -190,7 +204,10 @@ void Fleet::start_kubernetes(std::string const& cluster) {
     simulator::Options options;
     options.pod_start = 200ms;
     auto& kubernetes = kubernetes_[cluster];
-    kubernetes = std::make_unique<simulator::Simulator>(client::Client(wire(cluster, "system:kube-controller-manager", make_process("kubernetes of " + cluster)), "kubernetes"), options);
+    kubernetes = std::make_unique<simulator::Simulator>(
+        client::Client(wire(cluster, "system:kube-controller-manager", make_process("kubernetes of " + cluster)),
+                       "kubernetes"),
+        options);
     scope_.spawn(kubernetes->run(scope_.context()));
 }
 
@@ -198,7 +215,8 @@ void Fleet::start_member(std::string const& cluster) {
     MemberProcess& running = controllers_[cluster];
     running.process = make_process("member of " + cluster);
     running.scope = std::make_unique<async::Scope>(scope_.context());
-    running.controllers = std::make_unique<member::Member>(client::Client(wire(cluster, kMemberUser, running.process), "aviary-member"), kMemberUser);
+    running.controllers = std::make_unique<member::Member>(
+        client::Client(wire(cluster, kMemberUser, running.process), "aviary-member"), kMemberUser);
     running.away = false;
     running.scope->spawn(running.controllers->run(running.scope->context()));
 }
@@ -214,11 +232,15 @@ void Fleet::start_hub(std::size_t replica) {
     options.duration = 6s;
     options.renew_deadline = 4s;
     options.retry_period = 1s;
-    running.controllers = *client::Lease::create(client::Client(wire(kHubCluster, kHubUser, process), "aviary-hub"), options);
-    hub::LeasedHub parts{.client = client::Client(wire(kHubCluster, kHubUser, process), "aviary-hub"),
-                         .hub_id = kHubCluster,
-                         .connect = [this, process](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> { return wire(meta::name(cluster), kHubUser, process); },
-                         .serving = [&running](hub::Hub* hub) { running.hub = hub; }};
+    running.controllers =
+        *client::Lease::create(client::Client(wire(kHubCluster, kHubUser, process), "aviary-hub"), options);
+    hub::LeasedHub parts{
+        .client = client::Client(wire(kHubCluster, kHubUser, process), "aviary-hub"),
+        .hub_id = kHubCluster,
+        .connect = [this, process](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
+            return wire(meta::name(cluster), kHubUser, process);
+        },
+        .serving = [&running](hub::Hub* hub) { running.hub = hub; }};
     running.away = false;
     running.scope->spawn(hub::run_with_lease(running.scope->context(), *running.controllers, std::move(parts)));
 }
@@ -291,4 +313,4 @@ Task<void> Fleet::stop() {
     serving_.api.reset();
 }
 
-}  // namespace aviary::sim
+}   // namespace aviary::sim

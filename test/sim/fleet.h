@@ -1,6 +1,6 @@
-// The fleet of a simulation: one API server with the hub's and three members' clusters over an engine that loses what it had
-// not synced, Kubernetes in each member, the members' release controllers with their webhooks, and the hub. Each part is a
-// process that can crash by itself. Nothing here decides or checks.
+// The fleet of a simulation: one API server with the hub's and three members' clusters over an engine that loses what
+// it had not synced, Kubernetes in each member, the members' release controllers with their webhooks, and the hub. Each
+// part is a process that can crash by itself. Nothing here decides or checks.
 #pragma once
 
 #include <map>
@@ -25,7 +25,8 @@ inline constexpr char kHubCluster[] = "fleet";
 class Witness : public Ear {
 public:
     // `clients` reach the new server past every wire.
-    virtual void server_started(Context const& ctx, std::function<client::Client(std::string const& cluster)> const& clients) = 0;
+    virtual void server_started(Context const& ctx,
+                                std::function<client::Client(std::string const& cluster)> const& clients) = 0;
     virtual Task<void> server_ended() = 0;
 };
 
@@ -99,4 +100,4 @@ private:
     int started_ = 0;
 };
 
-}  // namespace aviary::sim
+}   // namespace aviary::sim

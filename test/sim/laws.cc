@@ -21,26 +21,37 @@ using json::Doc;
 
 constexpr std::int64_t kShares[] = {0, 1, 5, 10};   // pods of the new version at each step, of ten
 constexpr std::int64_t kLastStep = 3;
-constexpr int kServing = 8;                          // ten less maxUnavailable
-constexpr Duration kExcuse = 5s;                     // for a pod that the world takes away to be seen going
-constexpr Duration kShortly = 8s;                    // an informer has this long to show a process its own write
+constexpr int kServing = 8;         // ten less maxUnavailable
+constexpr Duration kExcuse = 5s;    // for a pod that the world takes away to be seen going
+constexpr Duration kShortly = 8s;   // an informer has this long to show a process its own write
 
 meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
 meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
 meta::GroupVersionResource const kPods{"", "v1", "pods"};
 meta::GroupVersionResource const kLeases{"coordination.k8s.io", "v1", "leases"};
-meta::GroupVersionResource const kWatched[] = {kDeployments, kReplicaSets, kPods, apis::kRollouts, apis::kBatchReleases};
+meta::GroupVersionResource const kWatched[] = {kDeployments, kReplicaSets, kPods, apis::kRollouts,
+                                               apis::kBatchReleases};
 
-std::uint64_t version_of(Doc const& object) { return static_cast<std::uint64_t>(parse_int(meta::resource_version(object)).value_or(0)); }
-std::string image_of(Doc const& object) { return object.at({"spec", "template", "spec", "containers"})[0]["image"].string(); }
+std::uint64_t version_of(Doc const& object) {
+    return static_cast<std::uint64_t>(parse_int(meta::resource_version(object)).value_or(0));
+}
+std::string image_of(Doc const& object) {
+    return object.at({"spec", "template", "spec", "containers"})[0]["image"].string();
+}
 std::string_view phase_of(Doc const& rollout) { return rollout.at({"status", "phase"}).as_string(); }
-std::string_view state_of(Doc const& rollout) { return rollout.at({"status", "canaryStatus", "currentStepState"}).as_string(); }
+std::string_view state_of(Doc const& rollout) {
+    return rollout.at({"status", "canaryStatus", "currentStepState"}).as_string();
+}
 std::int64_t step_of(Doc const& rollout) { return rollout.at({"status", "canaryStatus", "currentStepIndex"}).as_int(); }
-std::string revision_of(Doc const& rollout) { return rollout.at({"status", "canaryStatus", "canaryRevision"}).string(); }
-std::string text_of(client::Request const& request) { return request.method + request.path + json::write(request.body) + request.raw_body; }
+std::string revision_of(Doc const& rollout) {
+    return rollout.at({"status", "canaryStatus", "canaryRevision"}).string();
+}
+std::string text_of(client::Request const& request) {
+    return request.method + request.path + json::write(request.body) + request.raw_body;
+}
 bool controls(Process const& process) { return process.name.starts_with("hub") || process.name.starts_with("member"); }
 
-}  // namespace
+}   // namespace
 
 std::string Pause::text() const { return fmt::format("step {} of {} in {} since {}", step, revision, cluster, since); }
 
@@ -49,7 +60,8 @@ Pause pause_of(std::string const& cluster, Doc const& rollout) {
     std::string const reason = meta::condition(rollout, "Progressing")["reason"].string();
     bool const rolling = reason == apis::reason::kInRolling || reason == apis::reason::kPaused;
     if (phase_of(rollout) != "Progressing" || state_of(rollout) != "StepPaused" || !rolling) return {};
-    return {cluster, meta::uid(rollout), revision_of(rollout), step_of(rollout), rollout.at({"status", "canaryStatus", "lastUpdateTime"}).string()};
+    return {cluster, meta::uid(rollout), revision_of(rollout), step_of(rollout),
+            rollout.at({"status", "canaryStatus", "lastUpdateTime"}).string()};
 }
 
 Laws::Laws(Context const& ctx, bool verbose) : ctx_(ctx), verbose_(verbose) {}
@@ -74,7 +86,8 @@ void Laws::pod_lost(std::string const& cluster) {
 void Laws::server_started(Context const& ctx, std::function<client::Client(std::string const&)> const& clients) {
     scope_ = std::make_unique<async::Scope>(ctx.without_stop());
     for (char const* cluster : {"beijing", "hangzhou", "shanghai"}) {
-        for (auto const& resource : kWatched) scope_->spawn(follow(scope_->context(), clients(cluster), cluster, resource));
+        for (auto const& resource : kWatched)
+            scope_->spawn(follow(scope_->context(), clients(cluster), cluster, resource));
     }
     scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, apis::kDecisions));
     scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, kDeployments));
@@ -92,7 +105,10 @@ Task<void> Laws::server_ended() {
 Task<void> Laws::follow(Context ctx, client::Client client, std::string cluster, meta::GroupVersionResource resource) {
     std::string const kind = resource.group_resource();
     auto const hear = [this, &ctx, &cluster, &kind](Doc const& object, bool gone) {
-        Change change{{cluster, kind, meta::ns(object), meta::name(object)}, gone ? Doc() : object.detach(), version_of(object), ctx.monotonic()};
+        Change change{{cluster, kind, meta::ns(object), meta::name(object)},
+                      gone ? Doc() : object.detach(),
+                      version_of(object),
+                      ctx.monotonic()};
         auto const at = std::tuple(change.at, cluster, change.version, change.object);
         heard_[at] = std::move(change);
         something_.notify();
@@ -130,17 +146,21 @@ Task<void> Laws::follow(Context ctx, client::Client client, std::string cluster,
 }
 
 // Whatever was acknowledged before a restart is there after it.
-void Laws::check_acknowledged(std::string const& cluster, std::string const& resource, std::map<Object, std::uint64_t> const& there) {
+void Laws::check_acknowledged(std::string const& cluster, std::string const& resource,
+                              std::map<Object, std::uint64_t> const& there) {
     for (auto const& [object, told] : acknowledged_) {
         if (object.cluster != cluster || object.resource != resource) continue;
         auto const found = there.find(object);
         auto const gone = deleted_.find(object);
         bool const kept = found != there.end() ? found->second >= told : gone != deleted_.end() && gone->second >= told;
-        if (!kept) violate(fmt::format("{} {}/{} of {}: revision {} was acknowledged and is lost", resource, object.ns, object.name, cluster, told));
+        if (!kept)
+            violate(fmt::format("{} {}/{} of {}: revision {} was acknowledged and is lost", resource, object.ns,
+                                object.name, cluster, told));
     }
 }
 
-// Changes of one instant are taken once it has passed: until then they come in the order of the watches, not of the server.
+// Changes of one instant are taken once it has passed: until then they come in the order of the watches, not of the
+// server.
 Task<void> Laws::judge(Context ctx) {
     while (ctx.check()) {
         if (heard_.empty()) {
@@ -157,7 +177,9 @@ Task<void> Laws::judge(Context ctx) {
 }
 
 void Laws::take(Change const& change) {
-    digest_ = digest_ * 1099511628211U ^ fnv1a_64(fmt::format("{}/{}/{} {}", change.object.cluster, change.object.resource, change.object.name, change.version));
+    digest_ =
+        digest_ * 1099511628211U ^ fnv1a_64(fmt::format("{}/{}/{} {}", change.object.cluster, change.object.resource,
+                                                        change.object.name, change.version));
     Doc& known = objects_[change.object];
     Doc const before = known;
     if (before.exists() && change.after.exists() && version_of(before) == version_of(change.after)) return;
@@ -195,14 +217,19 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
             if (!hash.empty()) member.reached[hash] = std::max(member.reached[hash], step);
         }
     }
-    if (verbose_ && (phase_of(before) != phase_of(after) || state_of(before) != state_of(after) || step_of(before) != step))
-        say(fmt::format("  {}: {} {}/{} {} {}", cluster, phase_of(after), step, state_of(after), revision, after.at({"status", "message"}).as_string()));
-    bool const same = before.exists() && meta::uid(before) == meta::uid(after) && phase_of(before) == "Progressing" && phase_of(after) == "Progressing" && revision_of(before) == revision;
+    if (verbose_ &&
+        (phase_of(before) != phase_of(after) || state_of(before) != state_of(after) || step_of(before) != step))
+        say(fmt::format("  {}: {} {}/{} {} {}", cluster, phase_of(after), step, state_of(after), revision,
+                        after.at({"status", "message"}).as_string()));
+    bool const same = before.exists() && meta::uid(before) == meta::uid(after) && phase_of(before) == "Progressing" &&
+                      phase_of(after) == "Progressing" && revision_of(before) == revision;
     if (!same) return;
     std::int64_t const from = step_of(before);
     bool const was_ready = state_of(before) == "StepReady";
-    if (was_ready && step == from && state_of(after) == "StepPaused") violate(fmt::format("{}: the approval of step {} was taken back", cluster, step));
-    bool const left = step > from || (step == from && (state_of(after) == "StepReady" || state_of(after) == "Completed"));
+    if (was_ready && step == from && state_of(after) == "StepPaused")
+        violate(fmt::format("{}: the approval of step {} was taken back", cluster, step));
+    bool const left =
+        step > from || (step == from && (state_of(after) == "StepReady" || state_of(after) == "Completed"));
     if (!left || was_ready) {
         if (was_ready && step > from + 1) violate(fmt::format("{}: from step {} to step {}", cluster, from, step));
         return;
@@ -226,28 +253,38 @@ void Laws::set_changed(std::string const& cluster, Doc const& before, Doc const&
     Member& member = members_[cluster];
     std::string const image = image_of(after);
     std::int64_t const size = after.at({"spec", "replicas"}).as_int();
-    auto const status = [](Doc const& set) { return fmt::format("{} ready, {} available", set.at({"status", "readyReplicas"}).as_int(), set.at({"status", "availableReplicas"}).as_int()); };
+    auto const status = [](Doc const& set) {
+        return fmt::format("{} ready, {} available", set.at({"status", "readyReplicas"}).as_int(),
+                           set.at({"status", "availableReplicas"}).as_int());
+    };
     if (verbose_ && status(before) != status(after)) say(fmt::format("  {}: {} has {}", cluster, image, status(after)));
-    if (!before.exists() || before.at({"spec", "replicas"}).as_int() != size) say(fmt::format("  {}: {} pods of {} ({})", cluster, size, image, meta::label(after, "pod-template-hash")));
+    if (!before.exists() || before.at({"spec", "replicas"}).as_int() != size)
+        say(fmt::format("  {}: {} pods of {} ({})", cluster, size, image, meta::label(after, "pod-template-hash")));
     if (member.trusted.empty()) member.trusted.insert(image);
     if (member.trusted.contains(image)) return;
     auto const found = member.reached.find(meta::label(after, "pod-template-hash"));
     std::int64_t const step = found == member.reached.end() ? 0 : std::clamp<std::int64_t>(found->second, 0, kLastStep);
-    if (size > kShares[step]) violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));
+    if (size > kShares[step])
+        violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));
     if (step == kLastStep && size == kShares[kLastStep]) member.trusted.insert(image);
 }
 
 void Laws::tell_deployment(std::string const& cluster, Doc const& before, Doc const& after) const {
     auto const text = [](Doc const& deployment) {
-        return fmt::format("{} paused={} {} held={} control={} strategy={} stable={}", image_of(deployment), deployment.at({"spec", "paused"}).as_bool(), deployment.at({"spec", "strategy", "type"}).as_string(),
-                           meta::annotation(deployment, apis::kInProgressingAnnotation), !meta::annotation(deployment, apis::kControlInfoAnnotation).empty(),
-                           meta::annotation(deployment, apis::kDeploymentStrategyAnnotation), meta::label(deployment, apis::kStableRevisionLabel));
+        return fmt::format("{} paused={} {} held={} control={} strategy={} stable={}", image_of(deployment),
+                           deployment.at({"spec", "paused"}).as_bool(),
+                           deployment.at({"spec", "strategy", "type"}).as_string(),
+                           meta::annotation(deployment, apis::kInProgressingAnnotation),
+                           !meta::annotation(deployment, apis::kControlInfoAnnotation).empty(),
+                           meta::annotation(deployment, apis::kDeploymentStrategyAnnotation),
+                           meta::label(deployment, apis::kStableRevisionLabel));
     };
     if (verbose_ && text(before) != text(after)) say(fmt::format("  {}: Deployment {}", cluster, text(after)));
 }
 
-// Enough pods serve while the release moves them. The native controller, which moves them else, reads of its ReplicaSets what
-// may be old, and can take too many away for a moment; a release that follows begins with what it finds.
+// Enough pods serve while the release moves them. The native controller, which moves them else, reads of its
+// ReplicaSets what may be old, and can take too many away for a moment; a release that follows begins with what it
+// finds.
 void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc const& after) {
     Member& member = members_[cluster];
     member.pods[name] = after.exists() && !meta::is_deleting(after) && meta::condition_is_true(after, "Ready");
@@ -256,7 +293,8 @@ void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc 
     bool const excused = ctx_.monotonic() - member.lost_at <= kExcuse;
     if (ready >= kShares[kLastStep] && !excused) member.lost = 0;
     if (ready >= kServing) member.served = true;
-    if (member.held && member.served && ready < kServing - member.lost) violate(fmt::format("{}: only {} pods serve", cluster, ready));
+    if (member.held && member.served && ready < kServing - member.lost)
+        violate(fmt::format("{}: only {} pods serve", cluster, ready));
 }
 
 void Laws::lease_changed(Change const& change) {
@@ -285,8 +323,11 @@ void Laws::decision_changed(Doc const& after) {
     for (apis::DecisionClusterStatus const& row : decision->status.clusters) {
         auto const target = std::ranges::find(decision->spec.targets, row.cluster, &apis::DecisionTarget::cluster);
         if (row.outcome != apis::outcome::kApplied || target == decision->spec.targets.end()) continue;
-        Pause const pause{target->cluster, target->rollout_uid, target->revision, target->step.value_or(0), target->paused_since};
-        if (!passed_.contains(pause)) violate(fmt::format("the approval of {} is reported as applied, and the pause was not passed", pause.text()));
+        Pause const pause{target->cluster, target->rollout_uid, target->revision, target->step.value_or(0),
+                          target->paused_since};
+        if (!passed_.contains(pause))
+            violate(
+                fmt::format("the approval of {} is reported as applied, and the pause was not passed", pause.text()));
     }
 }
 
@@ -320,7 +361,8 @@ void Laws::sent(Process const& process, std::string const& cluster, client::Requ
     auto const object = object_of(cluster, request);
     if (!object || object->resource == "events") return;
     // Two decisions may say the same in the same words: what they write is bound to what they saw.
-    bool const bound = request.body.at({"metadata", "resourceVersion"}).exists() || object->resource == apis::kRollouts.group_resource();
+    bool const bound = request.body.at({"metadata", "resourceVersion"}).exists() ||
+                       object->resource == apis::kRollouts.group_resource();
     if (process.name.starts_with("hub") && bound) return;
     // A process that was told of its write waits until it sees it, before it decides about the object again.
     auto const& mine = sent_[process.name];
@@ -329,18 +371,23 @@ void Laws::sent(Process const& process, std::string const& cluster, client::Requ
     auto const& seen = seen_[process.name];
     auto const shown = seen.find(*object);
     if (shown != seen.end() && shown->second < before->second.version)
-        violate(fmt::format("{} repeats a write of {} {} before it has seen the first: {} {}", process.name, object->resource, object->name, request.method, json::write(request.body)));
+        violate(fmt::format("{} repeats a write of {} {} before it has seen the first: {} {}", process.name,
+                            object->resource, object->name, request.method, json::write(request.body)));
 }
 
 void Laws::arrived(Process const& process, std::string const& cluster, client::Request const& request, bool) {
     if (!controls(process) || request.method == "GET") return;
     if (request.path.find("/leases") != std::string::npos) return;
-    if (process.name.starts_with("hub")) led_.emplace_back(ctx_.monotonic(), process.name, fmt::format("{} {}{}", request.method, cluster, request.path));
+    if (process.name.starts_with("hub"))
+        led_.emplace_back(ctx_.monotonic(), process.name,
+                          fmt::format("{} {}{}", request.method, cluster, request.path));
     if (!counting_) return;
-    ++writes_[fmt::format("{}: {} {}{} {}", process.name, request.method, cluster, request.path, json::write(request.body))];
+    ++writes_[fmt::format("{}: {} {}{} {}", process.name, request.method, cluster, request.path,
+                          json::write(request.body))];
 }
 
-void Laws::answered(Process const& process, std::string const& cluster, client::Request const& request, client::Response const& response) {
+void Laws::answered(Process const& process, std::string const& cluster, client::Request const& request,
+                    client::Response const& response) {
     if (!response.ok()) return;
     if (request.method == "GET") {
         if (!controls(process)) return;
@@ -370,4 +417,4 @@ void Laws::delivered(Process const& process, std::string const& cluster, std::st
     seen_[process.name][*object] = version_of(event["object"]);
 }
 
-}  // namespace aviary::sim
+}   // namespace aviary::sim

@@ -1,5 +1,5 @@
-// What must hold at every moment of a simulation, whatever goes wrong. Laws sees every change of every object in the order in
-// which the API server made them, and every message; it never asks the code under test.
+// What must hold at every moment of a simulation, whatever goes wrong. Laws sees every change of every object in the
+// order in which the API server made them, and every message; it never asks the code under test.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +51,8 @@ public:
     void sent(Process const&, std::string const& cluster, client::Request const&) override;
     void arrived(Process const&, std::string const& cluster, client::Request const&, bool again) override;
     void answered(Process const&, std::string const& cluster, client::Request const&, client::Response const&) override;
-    void delivered(Process const&, std::string const& cluster, std::string const& path, json::Doc const& event) override;
+    void delivered(Process const&, std::string const& cluster, std::string const& path,
+                   json::Doc const& event) override;
 
 private:
     struct Object {
@@ -80,7 +81,8 @@ private:
 
     Task<void> follow(Context ctx, client::Client client, std::string cluster, meta::GroupVersionResource resource);
     Task<void> judge(Context ctx);
-    void check_acknowledged(std::string const& cluster, std::string const& resource, std::map<Object, std::uint64_t> const& there);
+    void check_acknowledged(std::string const& cluster, std::string const& resource,
+                            std::map<Object, std::uint64_t> const& there);
     void take(Change const& change);
     void rollout_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void set_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
@@ -93,8 +95,9 @@ private:
 
     Context ctx_;
     bool verbose_;
-    std::unique_ptr<async::Scope> scope_;      // of one life of the server
-    std::map<std::tuple<MonotonicTime, std::string, std::uint64_t, Object>, Change> heard_;   // in the order of the server's revisions
+    std::unique_ptr<async::Scope> scope_;   // of one life of the server
+    std::map<std::tuple<MonotonicTime, std::string, std::uint64_t, Object>, Change>
+        heard_;   // in the order of the server's revisions
     async::Event something_;
 
     std::map<Object, json::Doc> objects_;
@@ -102,14 +105,14 @@ private:
     std::map<Object, std::uint64_t> acknowledged_;   // what somebody was told is stored
     std::map<std::string, Member> members_;
     std::set<Pause> approved_, passed_;
-    std::map<std::string, std::map<std::string, Sent>> sent_;              // process → write → when it was acknowledged
-    std::map<std::string, std::map<Object, std::uint64_t>> seen_;          // process → object → version that its watch showed
+    std::map<std::string, std::map<std::string, Sent>> sent_;       // process → write → when it was acknowledged
+    std::map<std::string, std::map<Object, std::uint64_t>> seen_;   // process → object → version that its watch showed
     std::map<std::string, int> writes_;
-    std::vector<std::pair<MonotonicTime, std::string>> leaders_;                       // who held the hub's lease from when on
-    std::vector<std::tuple<MonotonicTime, std::string, std::string>> led_;             // writes of the hub, not judged yet
+    std::vector<std::pair<MonotonicTime, std::string>> leaders_;             // who held the hub's lease from when on
+    std::vector<std::tuple<MonotonicTime, std::string, std::string>> led_;   // writes of the hub, not judged yet
     bool counting_ = false;
     std::string violation_;
     std::uint64_t digest_ = 14695981039346656037U;
 };
 
-}  // namespace aviary::sim
+}   // namespace aviary::sim

@@ -1,9 +1,10 @@
-// Simulation: a hub and three members, people who decide at random, and a world that fails, in one process and virtual time.
-//   aviary-sim --seeds 1000 [--from N] [--jobs N]   each seed is a world of its own; every 50th runs twice, with equal digests
-//   aviary-sim --seed 42                            one seed, told in full
-//   … --until-failure                               ends at the first seed that fails
-// Ends in "N passed, N failed". What must hold is in laws.h; at the end, with the world mended, everything arrives where people
-// sent it, nothing of a release is left behind, and nobody writes any more.
+// Simulation: a hub and three members, people who decide at random, and a world that fails, in one process and virtual
+// time.
+//   aviary-sim --seeds 1000 [--from N] [--jobs N]   each seed is a world of its own; every 50th runs twice, with equal
+//   digests aviary-sim --seed 42                            one seed, told in full … --until-failure ends at the first
+//   seed that fails
+// Ends in "N passed, N failed". What must hold is in laws.h; at the end, with the world mended, everything arrives
+// where people sent it, nothing of a release is left behind, and nobody writes any more.
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,7 +34,12 @@ struct Outcome {
 
 class World {
 public:
-    World(Context const& ctx, bool verbose) : ctx_(ctx), laws_(ctx, verbose), fleet_(ctx, laws_), people_(ctx, fleet_, laws_), nemesis_(ctx, fleet_, people_, laws_) {}
+    World(Context const& ctx, bool verbose)
+        : ctx_(ctx),
+          laws_(ctx, verbose),
+          fleet_(ctx, laws_),
+          people_(ctx, fleet_, laws_),
+          nemesis_(ctx, fleet_, people_, laws_) {}
 
     Task<Outcome> run() {
         Status const started = co_await begin();
@@ -82,7 +88,8 @@ private:
     Task<void> expect_quiet(std::string when) {
         laws_.counting_begins();
         (void)co_await async::sleep_for(ctx_, kQuiet);
-        for (auto const& [write, count] : laws_.counting_ends()) laws_.violate(fmt::format("{} wrote {} times {}", write, count, when));
+        for (auto const& [write, count] : laws_.counting_ends())
+            laws_.violate(fmt::format("{} wrote {} times {}", write, count, when));
     }
 
     Task<Status> settle(Duration limit, bool approve) {
@@ -124,7 +131,9 @@ struct Flags {
 // One seed and its verdict; a digest that differs between two runs is a failure too.
 bool judge(std::uint64_t seed, Flags const& flags) {
     Outcome outcome = run_seed(seed, flags.verbose);
-    if (outcome.violation.empty() && (seed % 50 == 0 || flags.verbose) && run_seed(seed, false).digest != outcome.digest) outcome.violation = "a second run of the seed has another digest";
+    if (outcome.violation.empty() && (seed % 50 == 0 || flags.verbose) &&
+        run_seed(seed, false).digest != outcome.digest)
+        outcome.violation = "a second run of the seed has another digest";
     if (!outcome.violation.empty()) fmt::print("seed {}: {}\n", seed, outcome.violation);
     std::fflush(stdout);
     return outcome.violation.empty();
@@ -172,8 +181,8 @@ int run(Flags const& flags) {
     return failed == 0 ? 0 : 1;
 }
 
-}  // namespace
-}  // namespace aviary::sim
+}   // namespace
+}   // namespace aviary::sim
 
 int main(int argc, char** argv) {
     aviary::sim::Flags flags;

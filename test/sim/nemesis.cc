@@ -15,9 +15,11 @@ using namespace std::chrono_literals;
 meta::GroupVersionResource const kPods{"", "v1", "pods"};
 meta::GroupVersionResource const kNodes{"", "v1", "nodes"};
 
-Duration up_to(Context const& ctx, Duration most) { return Duration(static_cast<Duration::rep>(ctx.random().unit() * static_cast<double>(most.count()))); }
+Duration up_to(Context const& ctx, Duration most) {
+    return Duration(static_cast<Duration::rep>(ctx.random().unit() * static_cast<double>(most.count())));
+}
 
-}  // namespace
+}   // namespace
 
 Task<void> Nemesis::rage(Context ctx) {
     async::Scope crashes(ctx);
@@ -72,7 +74,8 @@ Task<void> Nemesis::strike(Context ctx) {
     } else if (what < 78) {
         process.dies_after_write = 1 + static_cast<int>(ctx.random().below(8));
     } else if (what < 83) {
-        if (auto const server = fleet_.server()) server->dies_after_write = 1 + static_cast<int>(ctx.random().below(30));
+        if (auto const server = fleet_.server())
+            server->dies_after_write = 1 + static_cast<int>(ctx.random().below(30));
     } else if (what < 91) {
         co_await kill_pod();
     } else {
@@ -86,7 +89,8 @@ Task<void> Nemesis::kill_pod() {
     auto const pods = co_await member.list(ctx_, kPods, {.ns = kNamespace});
     if (!pods || (*pods)["items"].size() == 0) co_return;
     laws_.pod_lost(cluster);
-    (void)co_await member.remove(ctx_, kPods, meta::key_of((*pods)["items"][ctx_.random().below((*pods)["items"].size())]));
+    (void)co_await member.remove(ctx_, kPods,
+                                 meta::key_of((*pods)["items"][ctx_.random().below((*pods)["items"].size())]));
 }
 
 // Pods of a version to come never become ready in one member, until that is mended.
@@ -98,12 +102,14 @@ Task<void> Nemesis::spoil(bool on, int newest) {
     json::Value patch{json::Object()};
     if (on) {
         patch.set({"metadata", "annotations", "simulator.aviary.dev/behaviour"}, "never-ready");
-        patch.set({"metadata", "annotations", "simulator.aviary.dev/images"}, fmt::format("v{}", newest + 1 + static_cast<int>(ctx_.random().below(2))));
+        patch.set({"metadata", "annotations", "simulator.aviary.dev/images"},
+                  fmt::format("v{}", newest + 1 + static_cast<int>(ctx_.random().below(2))));
     } else {
         patch.set({"metadata", "annotations", "simulator.aviary.dev/behaviour"}, nullptr);
         patch.set({"metadata", "annotations", "simulator.aviary.dev/images"}, nullptr);
     }
-    for (auto const& [index, node] : (*nodes)["items"].elements()) (void)co_await member.patch(ctx_, kNodes, {"", meta::name(node)}, client::PatchType::kMerge, patch);
+    for (auto const& [index, node] : (*nodes)["items"].elements())
+        (void)co_await member.patch(ctx_, kNodes, {"", meta::name(node)}, client::PatchType::kMerge, patch);
 }
 
 Task<void> Nemesis::mend(Context ctx) {
@@ -123,8 +129,9 @@ Task<void> Nemesis::mend(Context ctx) {
         json::Value patch{json::Object()};
         patch.set({"metadata", "annotations", "simulator.aviary.dev/behaviour"}, nullptr);
         patch.set({"metadata", "annotations", "simulator.aviary.dev/images"}, nullptr);
-        for (auto const& [index, node] : (*nodes)["items"].elements()) (void)co_await member.patch(ctx, kNodes, {"", meta::name(node)}, client::PatchType::kMerge, patch);
+        for (auto const& [index, node] : (*nodes)["items"].elements())
+            (void)co_await member.patch(ctx, kNodes, {"", meta::name(node)}, client::PatchType::kMerge, patch);
     }
 }
 
-}  // namespace aviary::sim
+}   // namespace aviary::sim

@@ -1,4 +1,5 @@
-// What goes wrong in a simulation: networks, crashes at any moment and at named points, power cuts, pods and versions that fail.
+// What goes wrong in a simulation: networks, crashes at any moment and at named points, power cuts, pods and versions
+// that fail.
 #pragma once
 
 #include "fleet.h"
@@ -9,7 +10,8 @@ namespace aviary::sim {
 
 class Nemesis {
 public:
-    Nemesis(Context const& ctx, Fleet& fleet, People const& people, Laws& laws) : ctx_(ctx), fleet_(fleet), people_(people), laws_(laws) {}
+    Nemesis(Context const& ctx, Fleet& fleet, People const& people, Laws& laws)
+        : ctx_(ctx), fleet_(fleet), people_(people), laws_(laws) {}
 
     // Until the context stops.
     Task<void> rage(Context ctx);
@@ -29,4 +31,4 @@ private:
     Laws& laws_;
 };
 
-}  // namespace aviary::sim
+}   // namespace aviary::sim

@@ -22,7 +22,8 @@ Duration up_to(Context const& ctx, Duration most) {
 // Waits while the process stands still; its own timers and stops do not run then either.
 Task<bool> thaw(Context ctx, Process const& process) {
     bool const frozen = ctx.monotonic() < process.faults.frozen;
-    while (ctx.monotonic() < process.faults.frozen && !process.dead) (void)co_await async::sleep_for(Context(ctx.executor()), 100ms);
+    while (ctx.monotonic() < process.faults.frozen && !process.dead)
+        (void)co_await async::sleep_for(Context(ctx.executor()), 100ms);
     co_return frozen;
 }
 
@@ -30,7 +31,9 @@ Task<bool> thaw(Context ctx, Process const& process) {
 class Bound {
 public:
     Bound(Context const& ctx, ServerLife const& life)
-        : both_(ctx.stop()), link_(life.end.token(), [this] { both_.request_stop(); }), ctx_(ctx.with_stop(both_.token())) {}
+        : both_(ctx.stop()),
+          link_(life.end.token(), [this] { both_.request_stop(); }),
+          ctx_(ctx.with_stop(both_.token())) {}
     Context const& context() const { return ctx_; }
 
 private:
@@ -41,8 +44,14 @@ private:
 
 class WireWatch final : public client::WatchStream {
 public:
-    WireWatch(std::unique_ptr<client::WatchStream> inner, std::shared_ptr<ServerLife> life, std::shared_ptr<Process> process, std::string cluster, std::string path, Ear& ear)
-        : inner_(std::move(inner)), life_(std::move(life)), process_(std::move(process)), cluster_(std::move(cluster)), path_(std::move(path)), ear_(ear) {}
+    WireWatch(std::unique_ptr<client::WatchStream> inner, std::shared_ptr<ServerLife> life,
+              std::shared_ptr<Process> process, std::string cluster, std::string path, Ear& ear)
+        : inner_(std::move(inner)),
+          life_(std::move(life)),
+          process_(std::move(process)),
+          cluster_(std::move(cluster)),
+          path_(std::move(path)),
+          ear_(ear) {}
 
     Task<Result<std::optional<json::Doc>>> next(Context ctx) override {
         if (life_->dead) co_return lost();
@@ -52,7 +61,8 @@ public:
         if (life_->dead || process_->dead || process_->faults.partitioned) co_return lost();
         if (!event || !*event) co_return std::move(event);
         if (ctx.random().unit() < process_->faults.cut_watch) co_return lost();
-        if (process_->faults.delay > Duration(0)) CO_TRY(co_await async::sleep_for(ctx, up_to(ctx, process_->faults.delay)));
+        if (process_->faults.delay > Duration(0))
+            CO_TRY(co_await async::sleep_for(ctx, up_to(ctx, process_->faults.delay)));
         if (process_->dead) co_return lost();
         ear_.delivered(*process_, cluster_, path_, **event);
         co_return std::move(event);
@@ -69,8 +79,13 @@ private:
 
 class Wire final : public client::Transport {
 public:
-    Wire(std::shared_ptr<Server const> server, std::string cluster, std::string user, std::shared_ptr<Process> process, Ear& ear)
-        : server_(std::move(server)), cluster_(std::move(cluster)), user_(std::move(user)), process_(std::move(process)), ear_(ear) {}
+    Wire(std::shared_ptr<Server const> server, std::string cluster, std::string user, std::shared_ptr<Process> process,
+         Ear& ear)
+        : server_(std::move(server)),
+          cluster_(std::move(cluster)),
+          user_(std::move(user)),
+          process_(std::move(process)),
+          ear_(ear) {}
 
     Task<Result<client::Response>> send(Context ctx, client::Request request) override {
         bool const write = request.method != "GET";
@@ -95,7 +110,8 @@ public:
             co_return lost();
         }
         if (random.unit() < faults.refuse) co_return refusal(random, write);
-        if (request.has_query("watch") && random.unit() < faults.gone) co_return answer(Error(ErrorCode::kGone, "too old resource version"));
+        if (request.has_query("watch") && random.unit() < faults.gone)
+            co_return answer(Error(ErrorCode::kGone, "too old resource version"));
         std::shared_ptr<ServerLife> const life = *server_;
         if (!life) co_return fail(ErrorCode::kUnavailable, "connection refused");
         bool const twice = write && random.unit() < faults.repeat;
@@ -110,7 +126,8 @@ public:
         co_await thaw(ctx, *process_);
         if (process_->dead || random.unit() < faults.lose_answer) co_return lost();
         if (response->watch) {
-            response->watch = std::make_unique<WireWatch>(std::move(response->watch), life, process_, cluster_, copy.path, ear_);
+            response->watch =
+                std::make_unique<WireWatch>(std::move(response->watch), life, process_, cluster_, copy.path, ear_);
         } else if (faults.delay > Duration(0)) {
             CO_TRY(co_await async::sleep_for(ctx, up_to(ctx, faults.delay)));
         }
@@ -122,7 +139,8 @@ public:
 private:
     static bool at(int& countdown) { return countdown > 0 && --countdown == 0; }
 
-    Task<Result<client::Response>> carry(Context ctx, std::shared_ptr<ServerLife> life, client::Request request, bool again) {
+    Task<Result<client::Response>> carry(Context ctx, std::shared_ptr<ServerLife> life, client::Request request,
+                                         bool again) {
         ear_.arrived(*process_, cluster_, request, again);
         bool const write = request.method != "GET";
         Bound bound(ctx, *life);
@@ -145,7 +163,9 @@ private:
         std::uint64_t const which = random.below(write ? 3 : 2);
         if (which == 0) return answer(Error(ErrorCode::kTooManyRequests, "too many requests").with_retry_after(1s));
         if (which == 1) return answer(Error(ErrorCode::kInternal, "internal error"));
-        return answer(Error(ErrorCode::kConflict, "the object has been modified; please apply your changes to the latest version and try again"));
+        return answer(
+            Error(ErrorCode::kConflict,
+                  "the object has been modified; please apply your changes to the latest version and try again"));
     }
 
     std::shared_ptr<Server const> server_;
@@ -155,10 +175,11 @@ private:
     Ear& ear_;
 };
 
-}  // namespace
+}   // namespace
 
-std::shared_ptr<client::Transport> make_wire(std::shared_ptr<Server const> server, std::string cluster, std::string user, std::shared_ptr<Process> process, Ear& ear) {
+std::shared_ptr<client::Transport> make_wire(std::shared_ptr<Server const> server, std::string cluster,
+                                             std::string user, std::shared_ptr<Process> process, Ear& ear) {
     return std::make_shared<Wire>(std::move(server), std::move(cluster), std::move(user), std::move(process), ear);
 }
 
-}  // namespace aviary::sim
+}   // namespace aviary::sim

@@ -23,24 +23,40 @@ meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
 meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
 meta::GroupVersionResource const kNamespaces{"", "v1", "namespaces"};
 meta::GroupVersionResource const kPolicies{"policy.one.alibabacloud.com", "v1alpha1", "propagationpolicies"};
-meta::GroupVersionResource const kClusterPolicies{"policy.one.alibabacloud.com", "v1alpha1", "clusterpropagationpolicies"};
+meta::GroupVersionResource const kClusterPolicies{"policy.one.alibabacloud.com", "v1alpha1",
+                                                  "clusterpropagationpolicies"};
 
 Value parse(std::string_view text) { return *json::parse_value(text); }
 
-}  // namespace
+}   // namespace
 
 Task<Status> People::begin() {
     client::Client const hub = fleet_.person(kHubCluster);
-    CO_TRY(co_await hub.create(ctx_, kNamespaces, parse(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}})")));
-    CO_TRY(co_await hub.create(ctx_, kClusterPolicies, parse(R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"ClusterPropagationPolicy","metadata":{"name":"namespaces"},
+    CO_TRY(co_await hub.create(ctx_, kNamespaces,
+                               parse(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}})")));
+    CO_TRY(co_await hub.create(
+        ctx_, kClusterPolicies,
+        parse(
+            R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"ClusterPropagationPolicy","metadata":{"name":"namespaces"},
       "spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"Namespace","name":"demo"}]}})")));
-    CO_TRY(co_await hub.create(ctx_, kDeployments, parse(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"demo"},
+    CO_TRY(co_await hub.create(
+        ctx_, kDeployments,
+        parse(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"demo"},
       "spec":{"replicas":10,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"main","image":"v1"}]}}}})")));
-    CO_TRY(co_await hub.create(ctx_, apis::kRollouts, parse(R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
+    CO_TRY(co_await hub.create(
+        ctx_, apis::kRollouts,
+        parse(
+            R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
       "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"strategy":{"canary":{"steps":[{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}]}}}})")));
-    CO_TRY(co_await hub.create(ctx_, kPolicies, parse(R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy","metadata":{"name":"workloads","namespace":"demo"},
+    CO_TRY(co_await hub.create(
+        ctx_, kPolicies,
+        parse(
+            R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy","metadata":{"name":"workloads","namespace":"demo"},
       "spec":{"resourceSelectors":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web"}]}})")));
-    CO_TRY(co_await hub.create(ctx_, kPolicies, parse(R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy","metadata":{"name":"rollouts","namespace":"demo"},
+    CO_TRY(co_await hub.create(
+        ctx_, kPolicies,
+        parse(
+            R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy","metadata":{"name":"rollouts","namespace":"demo"},
       "spec":{"resourceSelectors":[{"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","name":"web"}]}})")));
     co_return Status{};
 }
@@ -123,7 +139,8 @@ Task<void> People::approve_in_member() {
     laws_.say("approve in the member: " + pause.text());
     Value patch = parse(R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})");
     patch.set({"metadata", "resourceVersion"}, meta::resource_version(*rollout));
-    (void)co_await member.patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge, std::move(patch), {.subresource = "status"});
+    (void)co_await member.patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge, std::move(patch),
+                                {.subresource = "status"});
 }
 
 Task<void> People::intervene(std::string action, bool everywhere) {
@@ -152,20 +169,24 @@ Task<void> People::decide(std::string action, std::vector<apis::DecisionTarget> 
     object.set({"metadata", "namespace"}, kNamespace);
     object["spec"] = apis::write_decision_spec(spec);
     std::string where;
-    for (apis::DecisionTarget const& target : spec.targets) where += " " + target.cluster + (target.step ? fmt::format("@{}", *target.step) : "");
+    for (apis::DecisionTarget const& target : spec.targets)
+        where += " " + target.cluster + (target.step ? fmt::format("@{}", *target.step) : "");
     auto const created = co_await hub.create(ctx_, apis::kDecisions, std::move(object));
     laws_.say(action + where + (created ? "" : ": " + created.error().message()));
 }
 
 Task<void> People::place(std::string affinity) {
-    auto const done = co_await fleet_.person(kHubCluster).patch(ctx_, kPolicies, {kNamespace, "rollouts"}, client::PatchType::kMerge, parse(R"({"spec":{"placement":{"clusterAffinity":)" + affinity + "}}}"));
+    auto const done = co_await fleet_.person(kHubCluster)
+                          .patch(ctx_, kPolicies, {kNamespace, "rollouts"}, client::PatchType::kMerge,
+                                 parse(R"({"spec":{"placement":{"clusterAffinity":)" + affinity + "}}}"));
     laws_.say("place the Rollout: " + affinity + (done ? "" : ": " + done.error().message()));
 }
 
 Task<void> People::touch() {
     Value patch{json::Object()};
     patch.set({"metadata", "labels", "touched"}, fmt::format("t{}", ctx_.random().below(1000)));
-    (void)co_await fleet_.person(kHubCluster).patch(ctx_, kDeployments, kWeb, client::PatchType::kMerge, std::move(patch));
+    (void)co_await fleet_.person(kHubCluster)
+        .patch(ctx_, kDeployments, kWeb, client::PatchType::kMerge, std::move(patch));
 }
 
 Task<void> People::tidy() {
@@ -181,7 +202,8 @@ Task<void> People::go_on() {
     bool paused = false;
     if (bindings) {
         for (auto const& [index, binding] : (*bindings)["items"].elements()) {
-            for (auto const& [at, cluster] : binding.at({"spec", "clusters"}).elements()) paused = paused || cluster["paused"].as_bool();
+            for (auto const& [at, cluster] : binding.at({"spec", "clusters"}).elements())
+                paused = paused || cluster["paused"].as_bool();
         }
     }
     if (paused) co_await intervene("Resume", true);
@@ -197,13 +219,16 @@ Task<std::string> People::differs() {
         if (!rollout || !workload) co_return cluster + " has no Rollout or no Deployment";
         Doc const status = (*rollout)["status"];
         if (status["phase"].as_string() != "Healthy") {
-            co_return fmt::format("{} is {} at step {} in {}: {}", cluster, status["phase"].as_string(), status.at({"canaryStatus", "currentStepIndex"}).as_int(),
-                                  status.at({"canaryStatus", "currentStepState"}).as_string(), status["message"].as_string());
+            co_return fmt::format("{} is {} at step {} in {}: {}", cluster, status["phase"].as_string(),
+                                  status.at({"canaryStatus", "currentStepIndex"}).as_int(),
+                                  status.at({"canaryStatus", "currentStepState"}).as_string(),
+                                  status["message"].as_string());
         }
         std::string const image = workload->at({"spec", "template", "spec", "containers"})[0]["image"].string();
         if (image != version_) co_return fmt::format("{} has {}, not {}", cluster, image, version_);
         for (char const* count : {"replicas", "updatedReplicas", "readyReplicas"}) {
-            if (workload->at({"status", count}).as_int() != kReplicas) co_return fmt::format("{}: {} is {}", cluster, count, workload->at({"status", count}).as_int());
+            if (workload->at({"status", count}).as_int() != kReplicas)
+                co_return fmt::format("{}: {} is {}", cluster, count, workload->at({"status", count}).as_int());
         }
     }
     auto const decisions = co_await fleet_.person(kHubCluster).list(ctx_, apis::kDecisions, {.ns = kNamespace});
@@ -211,7 +236,8 @@ Task<std::string> People::differs() {
     for (auto const& [index, each] : (*decisions)["items"].elements()) {
         std::string_view const outcome = each.at({"status", "outcome"}).as_string();
         if (outcome.empty() || outcome == apis::outcome::kPending) {
-            co_return fmt::format("{} of {} is not settled: {}", each.at({"spec", "action"}).as_string(), meta::name(each), json::write(each["status"]));
+            co_return fmt::format("{} of {} is not settled: {}", each.at({"spec", "action"}).as_string(),
+                                  meta::name(each), json::write(each["status"]));
         }
     }
     co_return std::string();
@@ -230,18 +256,20 @@ Task<std::string> People::leftovers() {
         for (Doc const& object : objects) {
             for (char const* map : {"annotations", "labels"}) {
                 for (auto const& [key, value] : object.at({"metadata", map}).members()) {
-                    bool const release = key.find("rollouts.kruise.io/") != std::string_view::npos && key != apis::kWorkloadTypeLabel;
+                    bool const release =
+                        key.find("rollouts.kruise.io/") != std::string_view::npos && key != apis::kWorkloadTypeLabel;
                     if (release) found += fmt::format("{}: {} on {}; ", cluster, key, meta::name(object));
                 }
             }
         }
         if (objects.empty()) co_return cluster + " has no Deployment";
         if (objects.front().at({"spec", "paused"}).as_bool()) found += cluster + ": the Deployment is paused; ";
-        if (objects.front().at({"spec", "strategy", "type"}).as_string() != "RollingUpdate") found += cluster + ": the Deployment's strategy is not its own; ";
+        if (objects.front().at({"spec", "strategy", "type"}).as_string() != "RollingUpdate")
+            found += cluster + ": the Deployment's strategy is not its own; ";
         auto const batches = co_await member.list(ctx_, apis::kBatchReleases, {.ns = kNamespace});
         if (!batches || (*batches)["items"].size() > 0) found += cluster + ": a BatchRelease; ";
     }
     co_return found;
 }
 
-}  // namespace aviary::sim
+}   // namespace aviary::sim

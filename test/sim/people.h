@@ -1,5 +1,5 @@
-// The people of a simulation: they release, look, approve (sometimes what they saw a while ago), pause, change their minds,
-// touch labels and move Rollouts between clusters, all through the hub's API.
+// The people of a simulation: they release, look, approve (sometimes what they saw a while ago), pause, change their
+// minds, touch labels and move Rollouts between clusters, all through the hub's API.
 #pragma once
 
 #include <string>
@@ -58,4 +58,4 @@ private:
     std::vector<View> views_;   // what somebody saw last; acted upon later
 };
 
-}  // namespace aviary::sim
+}   // namespace aviary::sim

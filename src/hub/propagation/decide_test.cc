@@ -445,6 +445,7 @@ TEST(Guard, HoldsANewTemplateBackForEachReason) {
              {"ReleaseClosing", progressing("Finalising")},
              {"ReleaseClosing", progressing("Cancelling")},
              {"ReleaseClosing", progressing("Completed")},
+             {"ReleaseClosing", progressing("InRolling")},   // and the workload is let go already
              {"WebhookNotInForce", [](FakeHub& hub, Observed& seen) { seen.not_before = hub.member.now + 1s; }},
              {"KindNotSupported",
               [](FakeHub&, Observed& seen) {

@@ -134,6 +134,52 @@ TEST(Rollout, ANewerVersionBeginsAgainFromTheStableOne) {
     EXPECT_EQ(cluster.show(), "Healthy/1/StepPaused v1=10");
 }
 
+TEST(Rollout, PodsMoveForTheVersionThatItsStepsAreAbout) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.approve();
+    cluster.run();
+    // The BatchRelease is made anew at step 2, and finds a version that the Rollout has not seen yet.
+    cluster.release("v3");
+    cluster.objects["batchreleases"]["web"].erase("status");
+    EXPECT_EQ(cluster.decide_batch_release_now().writes.size(), 1U);   // its own status
+    EXPECT_TRUE(cluster.decide_roll_now().writes.empty());
+    // Or the old version put back, while the Rollout still takes the release back.
+    cluster.release("v1");
+    cluster.edit_rollout(R"({"status":{"conditions":[{"type":"Progressing","status":"True","reason":"Cancelling"}]}})",
+                         true);
+    for (control::Write const& write : cluster.decide_batch_release_now().writes)
+        EXPECT_NE(write.resource.resource, "deployments") << write.why;
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Healthy/1/BeforeStepUpgrade v1=10");
+}
+
+// A Deployment that rolls is scaled by the native controller, paused or not: versions in between would grow.
+TEST(Rollout, BetweenTwoReleasesTheWorkloadKeepsTheStrategyThatHoldsItStill) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.release("v1");
+    cluster.release("v3");
+    cluster.edit_rollout(R"({"status":{"conditions":[{"type":"Progressing","status":"True","reason":"Cancelling"}]}})",
+                         true);
+    for (int round = 0; round < 4 && cluster.get("batchreleases").exists(); ++round) {
+        cluster.apply(cluster.decide_rollout_now());
+        cluster.apply(cluster.decide_batch_release_now());
+        Doc const workload = cluster.get("deployments");
+        EXPECT_EQ(workload.at({"spec", "strategy", "type"}).as_string(), "Recreate");
+        EXPECT_TRUE(workload.at({"spec", "paused"}).as_bool());
+    }
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v3=1");
+    cluster.release("v1");
+    cluster.run();
+    EXPECT_EQ(cluster.get("deployments").at({"spec", "strategy", "type"}).as_string(), "RollingUpdate");
+}
+
 TEST(Rollout, AJumpGoesWhereItIsTold) {
     FakeCluster cluster(R"([{"replicas":1},{"replicas":3},{"replicas":5},{"replicas":"100%"}])");
     cluster.run();

@@ -113,6 +113,33 @@ TEST(Freeze, ANewTemplateIsStoredFrozen) {
     EXPECT_EQ(frozen.at({"spec", "strategy", "type"}).as_string(), "RollingUpdate");
 }
 
+// Copies of ReplicaSets may be old; what the Deployment says of itself is not.
+TEST(Freeze, AReleaseComesFromWhatMostPodsRun) {
+    auto const stable = [](Value old, std::vector<Doc> sets) {
+        Value next = deployment("v3");
+        freeze_deployment(next, {doc(old), "rollout", std::move(sets), false});
+        return next.at({"metadata", "labels", apis::kStableRevisionLabel}).string();
+    };
+    Value old = deployment("v1");
+    old.set({"metadata", "generation"}, 4);
+    old["status"] = json::Object{{"observedGeneration", 4}, {"replicas", 10}, {"updatedReplicas", 10}};
+    // v2 was taken back: v1 is the newer revision, and the copy of v2 still has pods.
+    std::vector<Doc> const rolled_back{doc(replica_set("v2", 3, 3, 2)), doc(replica_set("v1", 10, 10, 3))};
+    EXPECT_EQ(stable(old, rolled_back), "hv1");
+    // Nobody has looked at the Deployment since its last change: the larger one.
+    old.set({"metadata", "generation"}, 5);
+    EXPECT_EQ(stable(old, rolled_back), "hv1");
+    EXPECT_EQ(stable(old, {doc(replica_set("v2", 7, 7, 2)), doc(replica_set("v1", 3, 3, 3))}), "hv2");
+}
+
+TEST(Freeze, ADeploymentWithPodsIsFrozenBeforeItsReplicaSetsAreKnown) {
+    Value old = deployment("v1");
+    old["status"] = json::Object{{"replicas", 10}};
+    Value next = deployment("v2");
+    freeze_deployment(next, {doc(old), "rollout", {}, false});
+    EXPECT_TRUE(next.at({"spec", "paused"}).as_bool());
+}
+
 TEST(Freeze, OtherWritesPass) {
     Value labelled = deployment("v1");
     labelled.set({"metadata", "labels", "team"}, "llm");
@@ -212,6 +239,39 @@ TEST(Roller, MovesWithinSurgeAndAvailability) {
               "web-v1=5 ");
     EXPECT_EQ(rolled({.partition = "100%", .sets = {replica_set("v1", 1, 1, 1), replica_set("v2", 10, 10, 2)}}),
               "web-v1=0 ");
+}
+
+// Its count of available pods holds some that are about to go.
+TEST(Roller, DoesNotGrowWhatIsStillShrinking) {
+    Value shrinking = replica_set("v1", 3, 5, 1);
+    shrinking.set({"status", "replicas"}, 5);
+    EXPECT_EQ(
+        rolled({.partition = "10%", .sets = {shrinking, replica_set("v2", 5, 5, 2), replica_set("v3", 1, 1, 3)}}, "v3"),
+        "web-v2=4 ");
+    EXPECT_EQ(rolled({.partition = "10%",
+                      .sets = {replica_set("v1", 3, 3, 1), replica_set("v2", 5, 5, 2), replica_set("v3", 1, 1, 3)}},
+                     "v3"),
+              "web-v1=7 web-v2=4 ");
+}
+
+// The native controller compares them with the Deployment's replicas, and takes a difference for a scaling.
+TEST(Roller, NotesTheReplicasOnSetsThatStayAsTheyAre) {
+    auto const notes = [](std::int64_t replicas) {
+        Value object = deployment("v2");
+        object.set({"spec", "replicas"}, replicas);
+        object.set({"spec", "paused"}, true);
+        object.set({"spec", "strategy"}, json::Object{{"type", "Recreate"}});
+        object.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation},
+                   R"({"rollingStyle":"Partition","partition":"100%","paused":false})");
+        object.set({"metadata", "annotations", apis::kControlInfoAnnotation}, R"({"uid":"b1"})");
+        Value set = replica_set("v2", 1, 1, 1);
+        set.set({"metadata", "annotations", "deployment.kubernetes.io/desired-replicas"}, "1");
+        set.set({"metadata", "annotations", "deployment.kubernetes.io/max-replicas"}, "2");
+        DeploymentInputs const inputs{doc(object), {doc(set)}, {}};
+        return decide_roll(inputs, doc(value(R"({"metadata":{"name":"web","uid":"b1"}})"))).writes.size();
+    };
+    EXPECT_EQ(notes(1), 0U);
+    EXPECT_EQ(notes(2), 1U);
 }
 
 TEST(Roller, AlwaysStartsWithOneSoThatTheOldSetIsNotAlone) {

@@ -1,0 +1,98 @@
+#include "kube/client/informer.h"
+
+#include "core/async/co_test.h"
+#include "core/json/parse.h"
+#include "core/storage/engine.h"
+#include "kube/apiserver/server.h"
+#include "kube/meta/object.h"
+
+namespace aviary::client {
+namespace {
+
+using namespace std::chrono_literals;
+using json::Doc;
+
+meta::GroupVersionResource const kConfigMaps{"", "v1", "configmaps"};
+
+// Breaks every watch after a while; in between, and for requests, it works.
+class Breaking final : public Transport {
+public:
+    explicit Breaking(std::shared_ptr<Transport> inner) : inner_(std::move(inner)) {}
+    Task<Result<Response>> send(Context ctx, Request request) override {
+        lists += request.method == "GET" && !request.has_query("watch") ? 1 : 0;
+        if (request.has_query("watch") && gone > 0) {
+            --gone;
+            Response response;
+            response.status = 410;
+            response.body =
+                *json::parse(R"({"kind":"Status","code":410,"reason":"Expired","message":"too old resource version"})");
+            co_return response;
+        }
+        auto answer = co_await inner_->send(ctx, std::move(request));
+        if (answer && answer->watch)
+            answer->watch = std::make_unique<Stream>(std::move(answer->watch), ctx.monotonic() + 20s);
+        co_return answer;
+    }
+    int lists = 0;
+    int gone = 0;
+
+private:
+    class Stream final : public WatchStream {
+    public:
+        Stream(std::unique_ptr<WatchStream> inner, MonotonicTime end) : inner_(std::move(inner)), end_(end) {}
+        Task<Result<std::optional<Doc>>> next(Context ctx) override {
+            auto event = co_await inner_->next(ctx.with_deadline(end_));
+            if (!event) co_return fail(ErrorCode::kUnavailable, "connection lost");
+            co_return event;
+        }
+
+    private:
+        std::unique_ptr<WatchStream> inner_;
+        MonotonicTime end_;
+    };
+    std::shared_ptr<Transport> inner_;
+};
+
+// Watches that ran for a while and broke, however many, do not make the next connection wait longer.
+CO_TEST(Informer, IsBackSoonAfterEachBreak) {
+    async::Scope scope(ctx);
+    auto opened = co_await apiserver::ApiServer::open(ctx, std::make_shared<storage::MemoryEngine>(), {});
+    CO_ASSERT_OK(opened);
+    auto const line = std::make_shared<Breaking>((*opened)->transport("fleet", {"admin", {"system:masters"}, {}}));
+    Informer informer(Client(line, "test"), kConfigMaps);
+    scope.spawn(informer.run(scope.context()));
+    CO_ASSERT_OK(co_await informer.wait_synced(ctx.with_timeout(5s)));
+    (void)co_await async::sleep_for(ctx, 300s);
+    Client const person((*opened)->transport("fleet", {"admin", {"system:masters"}, {}}), "person");
+    for (int number = 0; number < 20; ++number) {
+        std::string const name = "c" + std::to_string(number);
+        CO_ASSERT_OK(co_await person.create(
+            ctx, kConfigMaps, *json::parse_value(R"({"metadata":{"namespace":"default","name":")" + name + R"("}})")));
+        (void)co_await async::sleep_for(ctx, 1s);
+        EXPECT_TRUE(informer.get({"default", name}).exists()) << name;
+    }
+    EXPECT_EQ(line->lists, 1);   // nothing was missed that a watch did not bring
+    co_await scope.cancel_and_join();
+}
+
+CO_TEST(Informer, ListsAgainWhenTheServerHasForgotten) {
+    async::Scope scope(ctx);
+    auto opened = co_await apiserver::ApiServer::open(ctx, std::make_shared<storage::MemoryEngine>(), {});
+    CO_ASSERT_OK(opened);
+    auto const line = std::make_shared<Breaking>((*opened)->transport("fleet", {"admin", {"system:masters"}, {}}));
+    Informer informer(Client(line, "test"), kConfigMaps);
+    scope.spawn(informer.run(scope.context()));
+    CO_ASSERT_OK(co_await informer.wait_synced(ctx.with_timeout(5s)));
+    line->gone = 1;
+    Client const person((*opened)->transport("fleet", {"admin", {"system:masters"}, {}}), "person");
+    (void)co_await async::sleep_for(ctx, 21s);
+    CO_ASSERT_OK(co_await person.create(ctx, kConfigMaps,
+                                        *json::parse_value(R"({"metadata":{"namespace":"default","name":"c"}})")));
+    (void)co_await async::sleep_for(ctx, 1s);
+    EXPECT_TRUE(informer.get({"default", "c"}).exists());
+    EXPECT_EQ(line->lists, 2);
+    co_await scope.cancel_and_join();
+}
+
+}   // namespace
+}   // namespace aviary::client

@@ -1,0 +1,155 @@
+#include "kube/control/controller.h"
+
+#include <map>
+#include <vector>
+
+#include "core/async/co_test.h"
+#include "core/base/strings.h"
+#include "core/json/parse.h"
+#include "core/storage/engine.h"
+#include "kube/apiserver/server.h"
+#include "kube/meta/object.h"
+
+namespace aviary::control {
+namespace {
+
+using namespace std::chrono_literals;
+using json::Doc;
+using json::Value;
+
+meta::GroupVersionResource const kConfigMaps{"", "v1", "configmaps"};
+
+// Watches show everything late, and the answers to some writes are lost.
+class Line final : public client::Transport {
+public:
+    explicit Line(std::shared_ptr<client::Transport> inner) : inner_(std::move(inner)) {}
+
+    Task<Result<client::Response>> send(Context ctx, client::Request request) override {
+        bool const write = request.method != "GET";
+        writes += write ? 1 : 0;
+        auto answer = co_await inner_->send(ctx, std::move(request));
+        if (write && lose_answers-- > 0) co_return fail(ErrorCode::kUnavailable, "the answer was lost");
+        if (answer && answer->watch) answer->watch = std::make_unique<Late>(std::move(answer->watch));
+        co_return answer;
+    }
+    int writes = 0;
+    int lose_answers = 0;
+
+private:
+    class Late final : public client::WatchStream {
+    public:
+        explicit Late(std::unique_ptr<client::WatchStream> inner) : inner_(std::move(inner)) {}
+        Task<Result<std::optional<Doc>>> next(Context ctx) override {
+            auto event = co_await inner_->next(ctx);
+            CO_TRY(co_await async::sleep_for(ctx, 1s));
+            co_return event;
+        }
+
+    private:
+        std::unique_ptr<client::WatchStream> inner_;
+    };
+    std::shared_ptr<client::Transport> inner_;
+};
+
+// Counts up "n" of every ConfigMap that it is shown, to a limit: each look at an old copy would be a write too many.
+class Counting final : public Reconciler {
+public:
+    Counting(client::Client client, client::Informer& informer) : client_(std::move(client)), informer_(informer) {}
+
+    Plan decide(Key const&, Time) override {
+        Plan plan;
+        for (auto const& [key, object] : informer_.objects()) {
+            if (object.at({"metadata", "labels", "count"}).as_string() != "yes") continue;
+            std::int64_t const n = parse_int(object.at({"data", "n"}).as_string()).value_or(0);
+            if (n >= limit) continue;
+            Write write;
+            write.resource = kConfigMaps;
+            write.key = key;
+            write.body.set({"data", "n"}, std::to_string(n + 1));
+            plan.writes.push_back(std::move(write));
+        }
+        // One that changes nothing, and so answers an older version than the writes before it.
+        for (auto const& [key, object] : informer_.objects()) {
+            if (plan.writes.empty() || key.name != "still") continue;
+            Write write;
+            write.resource = kConfigMaps;
+            write.key = key;
+            write.body.set({"data", "n"}, "0");
+            plan.writes.push_back(std::move(write));
+        }
+        return plan;
+    }
+    client::Client const& client_for(Key const&) override { return client_; }
+    std::int64_t limit = 1;
+
+private:
+    client::Client client_;
+    client::Informer& informer_;
+};
+
+struct World {
+    explicit World(Context const& ctx) : scope(ctx) {}
+
+    Task<Status> start() {
+        CO_TRY_ASSIGN(server, co_await apiserver::ApiServer::open(scope.context(),
+                                                                  std::make_shared<storage::MemoryEngine>(), {}));
+        line = std::make_shared<Line>(server->transport("fleet", {"admin", {"system:masters"}, {}}));
+        client::Client const client(line, "test");
+        CO_TRY(co_await client.create(
+            scope.context(), kConfigMaps,
+            *json::parse_value(R"({"metadata":{"name":"still","namespace":"default"},"data":{"n":"0"}})")));
+        CO_TRY(co_await client.create(
+            scope.context(), kConfigMaps,
+            *json::parse_value(
+                R"({"metadata":{"name":"a","namespace":"default","labels":{"count":"yes"}},"data":{"n":"0"}})")));
+        informer = std::make_unique<client::Informer>(client, kConfigMaps);
+        auto counting = std::make_unique<Counting>(client, *informer);
+        reconciler = counting.get();
+        controller = std::make_unique<Controller>(ControllerOptions{.name = "count"}, std::move(counting));
+        controller->watch(*informer, [](Doc const&) { return std::vector<Key>{{"", {"default", "all"}}}; });
+        scope.spawn(informer->run(scope.context()));
+        line->writes = 0;
+        co_return Status{};
+    }
+    void run() { scope.spawn(controller->run(scope.context())); }
+
+    async::Scope scope;
+    std::unique_ptr<apiserver::ApiServer> server;
+    std::shared_ptr<Line> line;
+    std::unique_ptr<client::Informer> informer;
+    std::unique_ptr<Controller> controller;
+    Counting* reconciler = nullptr;
+};
+
+// Looking again all the time while it waits for its own write.
+Task<void> pester(Context ctx, Controller& controller) {
+    for (int count = 0; count < 100; ++count) {
+        if (!co_await async::sleep_for(ctx, 50ms)) break;
+        controller.enqueue({"", {"default", "all"}});
+    }
+}
+
+CO_TEST(Controller, DecidesAgainOnceItHasSeenItsWrites) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    world.reconciler->limit = 3;
+    world.run();
+    world.scope.spawn(pester(world.scope.context(), *world.controller));
+    (void)co_await async::sleep_for(ctx, 8s);
+    EXPECT_EQ(world.line->writes, 6);   // three counts, each with the write that changes nothing
+    co_await world.scope.cancel_and_join();
+}
+
+CO_TEST(Controller, LooksWhetherAWriteWasCarriedOutWhoseAnswerWasLost) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    world.line->lose_answers = 1;
+    world.run();
+    world.scope.spawn(pester(world.scope.context(), *world.controller));
+    (void)co_await async::sleep_for(ctx, 8s);
+    EXPECT_EQ(world.line->writes, 1);
+    co_await world.scope.cancel_and_join();
+}
+
+}   // namespace
+}   // namespace aviary::control
