@@ -122,9 +122,161 @@ CO_TEST(Hub, ARestartedHubWritesNothingToMembersThatAreRight) {
     STOP_FLEET();
 }
 
-// Into each member: the freeze, the template, the fields that the release steers by left out and taken back, and what the
-// release claimed of them. Status
-// of workload, Rollout and their bindings at most twice a second.
+CO_TEST(Hub, AnApprovalOfAMemberThatIsAwayIsCarriedOutOnReturn) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    fleet.cut = {"oslo"};
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing", "oslo"}, "both"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+    std::string text = co_await fleet.outcome("both");
+    EXPECT_EQ(text, "Pending beijing Applied oslo Waiting");
+    // The hub that comes next knows nothing of the member until it is back.
+    co_await fleet.stop_hub();
+    fleet.start_hub();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5min));
+    text = co_await fleet.outcome("both");
+    EXPECT_EQ(text, "Pending beijing Applied oslo Waiting");
+    auto const before = fleet.hub_writes();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5min));
+    EXPECT_EQ(text_of(before, fleet.hub_writes()), "") << "a member that is away is no reason to write";
+    fleet.cut = {};
+    CO_ASSERT_OK(co_await fleet.until("oslo", "state", "Progressing/2/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    text = co_await fleet.outcome("both");
+    EXPECT_EQ(text, "Applied beijing Applied oslo Applied");
+    text = co_await fleet.show("oslo", "state");
+    EXPECT_EQ(text, "Progressing/2/StepPaused") << "once";
+    STOP_FLEET();
+}
+
+CO_TEST(Hub, PauseAndResumeOfAMemberThatIsAwayEndInTheLastWord) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    fleet.cut = {"oslo"};
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    CO_ASSERT_OK(co_await fleet.decide("Pause", {"oslo"}, "pause"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+    CO_ASSERT_OK(co_await fleet.decide("Resume", {"oslo"}, "resume"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    auto const before = fleet.hub_writes();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    EXPECT_EQ(text_of(before, fleet.hub_writes()), "");
+    std::string text = co_await fleet.outcome("pause");
+    EXPECT_EQ(text, "Failed oslo Stale");
+    fleet.cut = {};
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    text = co_await fleet.outcome("resume");
+    EXPECT_EQ(text, "Applied oslo Applied");
+    Doc const rollout = co_await fleet.get("oslo", apis::kRollouts);
+    EXPECT_FALSE(rollout.at({"spec", "strategy", "paused"}).as_bool());
+    STOP_FLEET();
+}
+
+CO_TEST(Hub, AMemberThatLeavesKeepsWhatItHasAndIsTakenUpAgain) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kManagedClusters, {"", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    Images counts = co_await fleet.images("oslo");
+    EXPECT_EQ(counts, (Images{{"v1", 10}}));
+    Doc const status = co_await fleet.get("fleet", kDeployments);
+    EXPECT_EQ(status.at({"status", "replicas"}).as_int(), 10) << "of one cluster";
+    CO_ASSERT_OK(co_await register_cluster(ctx, fleet.at("fleet"), "oslo", ""));
+    CO_ASSERT_OK(co_await fleet.until("oslo", "state", "Progressing/1/StepPaused"));
+    counts = co_await fleet.images("oslo");
+    EXPECT_EQ(counts, (Images{{"v1", 9}, {"v2", 1}}));
+    STOP_FLEET();
+}
+
+CO_TEST(Hub, AClusterThatJoinsDuringAReleaseStartsWithTheStableVersion) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.place(R"({"clusterNames":["beijing"]})"));
+    CO_ASSERT_OK(co_await fleet.until("oslo", "v1", "0"));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.place("null"));
+    CO_ASSERT_OK(co_await fleet.until("oslo", "state", "Progressing/1/StepPaused"));
+    Images const counts = co_await fleet.images("oslo");
+    EXPECT_EQ(counts, (Images{{"v1", 9}, {"v2", 1}}));
+    STOP_FLEET();
+}
+
+CO_TEST(Hub, ReplicasThatAnAutoscalerOwnsStay) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.at("oslo").create(
+        ctx, {"autoscaling", "v2", "horizontalpodautoscalers"},
+        *json::parse_value(R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler",
+        "metadata":{"name":"web","namespace":"demo"},"spec":{"minReplicas":10,"maxReplicas":20,
+        "scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"}}})")));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    Images counts = co_await fleet.images("oslo");
+    EXPECT_EQ(counts, (Images{{"v1", 10}})) << "an autoscaler that has not scaled yet changes nothing";
+    client::WriteOptions scale;
+    scale.subresource = "scale";
+    CO_ASSERT_OK(co_await fleet.at("oslo").patch(ctx, kDeployments, kWeb, client::PatchType::kMerge,
+                                                 *json::parse_value(R"({"spec":{"replicas":15}})"), scale));
+    CO_ASSERT_OK(co_await fleet.until("oslo", "v1", "15"));
+    CO_ASSERT_OK(co_await fleet.patch("fleet", kDeployments, R"({"spec":{"replicas":12}})"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "12"));
+    co_await fleet.stop_hub();
+    fleet.start_hub();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    counts = co_await fleet.images("oslo");
+    EXPECT_EQ(counts, (Images{{"v1", 15}}));
+    // Nobody scales it any more: the hub's count again.
+    CO_ASSERT_OK(co_await fleet.at("oslo").remove(ctx, {"autoscaling", "v2", "horizontalpodautoscalers"}, kWeb));
+    CO_ASSERT_OK(co_await fleet.until("oslo", "v1", "12"));
+    STOP_FLEET();
+}
+
+CO_TEST(Hub, ARolloutThatHoldsAVersionBackIsNotTakenAway) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    for (auto const& resource : {apis::kRollouts, kPolicies}) {
+        meta::ObjectKey const key{"demo", resource == kPolicies ? "rollout" : "web"};
+        Status const refused = co_await fleet.at("fleet").remove(ctx, resource, key);
+        EXPECT_FALSE(refused);
+        if (!refused) {
+            EXPECT_TRUE(refused.error().is(ErrorCode::kForbidden)) << refused.error().message();
+        }
+    }
+    // A policy that selects it no more is no way around.
+    CO_ASSERT_OK(co_await fleet.patch(
+        "fleet", kPolicies, R"({"spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"ConfigMap"}]}})", "rollout"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    std::string text = co_await fleet.show("beijing", "state");
+    EXPECT_EQ(text, "Progressing/1/StepPaused");
+    Images counts = co_await fleet.images("beijing");
+    EXPECT_EQ(counts, (Images{{"v1", 9}, {"v2", 1}}));
+    // Taken back, it may go; and the version that was rejected does not come because it is gone.
+    CO_ASSERT_OK(co_await fleet.decide("Abort", {"beijing"}, "abort"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "10"));
+    for (int count = 0; count < 60; ++count) {
+        Doc const rollout = co_await fleet.get("beijing", apis::kRollouts);
+        if (!rollout.exists()) break;
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    }
+    Doc const gone = co_await fleet.get("beijing", apis::kRollouts);
+    EXPECT_FALSE(gone.exists());
+    counts = co_await fleet.images("beijing");
+    EXPECT_EQ(counts, (Images{{"v1", 10}}));
+    STOP_FLEET();
+}
+
+// Into each member: the freeze, the template, the fields that the release steers by left out and taken back, and what
+// it still claims of them. Status of workload, Rollout and their bindings at most twice a second.
 CO_TEST(Hub, AReleaseTakesFewWrites) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));

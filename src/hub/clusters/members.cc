@@ -14,10 +14,12 @@ namespace {
 constexpr Duration kProbeEvery = std::chrono::seconds(10);
 constexpr Duration kProbeAgain = std::chrono::seconds(1);   // while it does not answer
 constexpr Duration kProbeTimeout = std::chrono::seconds(5);
+constexpr Duration kConnectAgain = std::chrono::seconds(10);
 
 }   // namespace
 
-Member::Member(std::string name, client::Client client) : name_(std::move(name)), client_(std::move(client)) {}
+Member::Member(std::string name, client::Client client, json::Doc configuration)
+    : name_(std::move(name)), client_(std::move(client)), configuration_(std::move(configuration)) {}
 
 Member::Serving Member::serving(meta::GroupVersionResource const& resource) const {
     auto const found = watched_.find(resource);
@@ -38,12 +40,10 @@ Members::Members(client::Client hub, Connect connect)
     : hub_(std::move(hub)), connect_(std::move(connect)), managed_clusters_(hub_, apis::kManagedClusters) {
     managed_clusters_.on_change([this](client::Change const& change) {
         if (change.after.exists()) {
-            admit(change.after);
-            return;
+            changed(change.after);
+        } else {
+            leave(meta::name(change.before));
         }
-        // A cluster that leaves: its tasks end; the object stays until they have, for who still holds it.
-        auto const found = scopes_.find(meta::name(change.before));
-        if (found != scopes_.end()) found->second->cancel();
     });
 }
 
@@ -66,19 +66,72 @@ std::vector<json::Doc> Members::objects() const {
     return result;
 }
 
+// A cluster that is not accepted any more, or is reached otherwise, leaves; in the latter case it comes again.
+void Members::changed(json::Doc const& managed_cluster) {
+    bool const accepted = managed_cluster.at({"spec", "hubAcceptsClient"}).as_bool();
+    std::string const name = meta::name(managed_cluster);
+    Member const* const member = find(name);
+    bool const same =
+        member != nullptr && member->configuration_ == managed_cluster.at({"spec", "managedClusterClientConfigs"});
+    if (member != nullptr && !(accepted && same)) leave(name);
+    if (accepted) admit(managed_cluster);
+}
+
 void Members::admit(json::Doc const& managed_cluster) {
     std::string const name = meta::name(managed_cluster);
-    if (members_.contains(name) || !ctx_ || !managed_cluster.at({"spec", "hubAcceptsClient"}).as_bool()) return;
+    if (members_.contains(name) || !ctx_) return;
     auto transport = connect_(managed_cluster);
     if (!transport) {
-        ctx_->log().warning("cannot connect to a cluster", {{"cluster", name}, {"error", transport.error().message()}});
+        auto const [known, first] = trying_.try_emplace(name);
+        if (std::string problem = transport.error().message(); problem != known->second) {
+            ctx_->log().warning("cannot connect to a cluster", {{"cluster", name}, {"error", problem}});
+            known->second = std::move(problem);
+        }
+        if (first) scope_->spawn(try_again(*ctx_, name));
         return;
     }
-    Member& member =
-        *members_.emplace(name, std::make_unique<Member>(name, client::Client(std::move(*transport), "aviary-hub")))
-             .first->second;
+    json::Doc const configuration = managed_cluster.at({"spec", "managedClusterClientConfigs"});
+    Member& member = *members_
+                          .emplace(name, std::make_unique<Member>(
+                                             name, client::Client(std::move(*transport), "aviary-hub"), configuration))
+                          .first->second;
     auto& scope = scopes_[name] = std::make_unique<async::Scope>(*ctx_);
     scope->spawn(follow(scope->context(), member));
+}
+
+// What it needs to be connected to, a Secret say, is no part of its object: tried again.
+Task<void> Members::try_again(Context ctx, std::string name) {
+    while (ctx.check()) {
+        Report report;
+        report.name = name;
+        report.reason = "ConnectFailed";
+        report.message = trying_[name];
+        report.unless_said = true;
+        (void)co_await this->report(ctx, std::move(report));
+        (void)co_await async::sleep_for(ctx, kConnectAgain);
+        json::Doc const object = managed_clusters_.get({"", name});
+        if (object.exists()) changed(object);
+        bool const wanted = object.at({"spec", "hubAcceptsClient"}).as_bool();
+        if (!wanted || members_.contains(name)) break;
+    }
+    trying_.erase(name);
+}
+
+// Its tasks end; its objects in the cluster stay as they are.
+void Members::leave(std::string const& name) {
+    auto const member = members_.find(name);
+    if (member == members_.end()) return;
+    auto const scope = scopes_.find(name);
+    left_.push_back({std::move(member->second), std::move(scope->second)});
+    members_.erase(member);
+    scopes_.erase(scope);
+    left_.back().scope->cancel();
+    if (scope_ != nullptr) scope_->spawn(end(*left_.back().member, *left_.back().scope));
+}
+
+Task<void> Members::end(Member& member, async::Scope& scope) {
+    co_await scope.join();
+    for (auto& [resource, watched] : member.watched_) watched.informer->forget();
 }
 
 void Members::set_standing(Member& member, bool reachable, Time now) {
@@ -100,47 +153,53 @@ Task<void> Members::follow(Context ctx, Member& member) {
         bool const first = !member.probed_;
         if (answer) member.version_ = answer->body["gitVersion"].string();
         set_standing(member, answer.has_value(), ctx.now());
-        if (first || before != member.reachable_)
-            co_await report(ctx, member, answer ? std::string() : answer.error().message());
+        if (first || before != member.reachable_) {
+            Report report;
+            report.name = member.name_;
+            report.available = answer.has_value();
+            report.reason = answer ? "ManagedClusterAvailable" : "ClusterUnreachable";
+            report.message = answer ? "Managed cluster is available" : answer.error().message();
+            report.version = member.version_;
+            // By an earlier hub. A copy that may lag behind what this one wrote is no reason to keep silent.
+            report.unless_said = !std::exchange(member.reported_, true);
+            if (!co_await this->report(ctx, std::move(report))) member.probed_ = false;   // said with the next probe
+        }
         (void)co_await async::sleep_for(ctx, answer ? kProbeEvery : kProbeAgain);
     }
 }
 
 // Conditions as OCM's: written when they change, by nobody else.
-Task<void> Members::report(Context ctx, Member& member, std::string problem) {
-    json::Doc const object = managed_clusters_.get({"", member.name_});
-    json::Value status = object["status"].thaw();
-    json::Value conditions = status["conditions"];
-    bool const up = member.reachable_;
+Task<bool> Members::report(Context ctx, Report report) {
+    json::Doc const object = managed_clusters_.get({"", report.name});
+    if (!object.exists()) co_return true;
+    json::Value conditions = object.at({"status", "conditions"}).thaw();
     meta::set_condition(conditions, apis::kHubAccepted, "True", "HubClusterAdminAccepted",
                         "Accepted by hub cluster admin", ctx.now());
-    if (up)
+    if (report.available)
         meta::set_condition(conditions, apis::kClusterJoined, "True", "ManagedClusterJoined", "Managed cluster joined",
                             ctx.now());
-    meta::set_condition(conditions, apis::kClusterAvailable, up ? "True" : "False",
-                        up ? "ManagedClusterAvailable" : "ClusterUnreachable",
-                        up ? "Managed cluster is available" : problem, ctx.now());
-    bool const said =
-        conditions == status["conditions"] &&
-        (member.version_.empty() || object.at({"status", "version", "kubernetes"}).as_string() == member.version_);
-    // By an earlier hub. A copy that may lag behind what this one wrote is no reason to keep silent.
-    if (!std::exchange(member.reported_, true) && said) co_return;
+    meta::set_condition(conditions, apis::kClusterAvailable, report.available ? "True" : "False", report.reason,
+                        report.message, ctx.now());
+    json::Doc const version = object.at({"status", "version", "kubernetes"});
+    bool const said = conditions == object.at({"status", "conditions"}).thaw() &&
+                      (report.version.empty() || version.as_string() == report.version);
+    if (report.unless_said && said) co_return true;
     json::Value patch{json::Object()};
     patch.set({"status", "conditions"}, conditions);
-    if (!member.version_.empty()) patch.set({"status", "version", "kubernetes"}, member.version_);
+    if (!report.version.empty()) patch.set({"status", "version", "kubernetes"}, report.version);
     client::WriteOptions options;
     options.subresource = "status";
-    auto const written = co_await hub_.patch(ctx, apis::kManagedClusters, {"", member.name_}, client::PatchType::kMerge,
+    auto const written = co_await hub_.patch(ctx, apis::kManagedClusters, {"", report.name}, client::PatchType::kMerge,
                                              std::move(patch), options);
-    if (!written && !written.error().is(ErrorCode::kCancelled)) {
-        ctx.log().warning("cluster conditions not written",
-                          {{"cluster", member.name_}, {"error", written.error().message()}});
-        member.probed_ = false;   // said again with the next probe
-    }
+    if (written || written.error().is(ErrorCode::kCancelled) || written.error().is(ErrorCode::kNotFound))
+        co_return true;
+    ctx.log().warning("cluster conditions not written",
+                      {{"cluster", report.name}, {"error", written.error().message()}});
+    co_return false;
 }
 
 void Members::want(Member& member, meta::GroupVersionResource const& resource) {
-    if (member.watched_.contains(resource) || !ctx_) return;
+    if (member.watched_.contains(resource) || !ctx_ || find(member.name_) != &member) return;
     Member::Watched& watched = member.watched_[resource];
     watched.informer = std::make_unique<client::Informer>(member.client_, resource);
     for (auto const& started : started_) started(member, *watched.informer);
@@ -173,10 +232,11 @@ Task<void> Members::run(Context ctx) {
     async::Scope scope(ctx);
     scope_ = &scope;
     ctx_ = scope.context();
-    for (auto const& [key, object] : managed_clusters_.objects()) admit(object);
+    for (auto const& [key, object] : managed_clusters_.objects()) changed(object);
     scope.spawn(managed_clusters_.run(scope.context()));
     co_await scope.join();
     for (auto const& [name, member_scope] : scopes_) co_await member_scope->cancel_and_join();
+    for (Left const& left : left_) co_await left.scope->cancel_and_join();
     ctx_.reset();
     scope_ = nullptr;
 }

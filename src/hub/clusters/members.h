@@ -18,7 +18,7 @@ namespace aviary::clusters {
 
 class Member {
 public:
-    Member(std::string name, client::Client client);
+    Member(std::string name, client::Client client, json::Doc configuration);
 
     std::string const& name() const { return name_; }
     client::Client const& client() const { return client_; }
@@ -45,6 +45,7 @@ private:
     };
     std::string name_;
     client::Client client_;
+    json::Doc configuration_;   // how it is reached: spec.managedClusterClientConfigs
     bool reachable_ = false;
     bool probed_ = false;
     bool reported_ = false;   // this process has written its conditions
@@ -79,11 +80,24 @@ public:
     void on_standing(std::function<void(Member&)> changed) { standing_.push_back(std::move(changed)); }
 
 private:
+    // What is said of a cluster in its conditions.
+    struct Report {
+        std::string name;
+        bool available = false;
+        std::string reason, message;
+        std::string version;        // empty: not known
+        bool unless_said = false;   // not when the registry's object says so already
+    };
     Task<void> follow(Context ctx, Member& member);
     Task<void> settle(Context ctx, Member& member, meta::GroupVersionResource resource);
     void set_standing(Member& member, bool reachable, Time now);
-    Task<void> report(Context ctx, Member& member, std::string problem);
+    // False when it could not be written.
+    Task<bool> report(Context ctx, Report report);
+    Task<void> try_again(Context ctx, std::string name);
+    void changed(json::Doc const& managed_cluster);
     void admit(json::Doc const& managed_cluster);
+    void leave(std::string const& name);
+    Task<void> end(Member& member, async::Scope& scope);
 
     client::Client hub_;
     Connect connect_;
@@ -92,6 +106,13 @@ private:
     std::map<std::string, std::unique_ptr<async::Scope>> scopes_;
     std::vector<std::function<void(Member&, client::Informer&)>> started_;
     std::vector<std::function<void(Member&)>> standing_;
+    // Members that have left: who still holds one may. Their tasks have ended, or end.
+    struct Left {
+        std::unique_ptr<Member> member;
+        std::unique_ptr<async::Scope> scope;
+    };
+    std::vector<Left> left_;
+    std::map<std::string, std::string> trying_;   // clusters that cannot be connected to, and why
     std::optional<Context> ctx_;
     async::Scope* scope_ = nullptr;
 };

@@ -199,8 +199,8 @@ void Propagator::Impl::member_object_changed(std::string const& cluster, client:
 
 void Propagator::Impl::standing_changed(clusters::Member& member) {
     std::set<meta::ObjectKey> const waiting = std::exchange(undecided[member.name()], {});
-    bool const turned = reachable[member.name()] != member.reachable();
-    reachable[member.name()] = member.reachable();
+    std::pair<clusters::Member const*, bool> const now{&member, member.reachable()};
+    bool const turned = std::exchange(reachable[member.name()], now) != now;
     for (meta::ObjectKey const& key : waiting) propagate->enqueue({member.name(), key});
     if (!turned) return;
     for (bool const scope : {false, true}) {

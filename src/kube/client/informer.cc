@@ -200,6 +200,12 @@ void Informer::add_index(std::string name, IndexFunction function) {
 
 Task<void> Informer::run(Context ctx) { co_await impl_->run(ctx); }
 
+void Informer::forget() {
+    impl_->objects.clear();
+    for (auto& [name, index] : impl_->indexes) index.keys.clear();
+    impl_->synced = false;
+}
+
 bool Informer::synced() const { return impl_->synced; }
 
 Task<Status> Informer::wait_synced(Context ctx) {

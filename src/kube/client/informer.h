@@ -51,6 +51,9 @@ public:
     // Lists and watches until the context stops; errors are retried with backoff and jitter. Spawn it in a scope.
     Task<void> run(Context ctx);
 
+    // After run() has ended: the copies go, and nobody is told.
+    void forget();
+
     bool synced() const;
     Task<Status> wait_synced(Context ctx);
     // Waits until the copy has reached this resourceVersion: read your writes.

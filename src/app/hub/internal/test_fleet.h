@@ -39,6 +39,23 @@ inline control::UserInfo const kMemberUser{"aviary-member", {"system:masters"}, 
 inline control::UserInfo const kHubUser{"aviary-hub-user", {"system:masters"}, {}};
 inline meta::ObjectKey const kWeb{"demo", "web"};
 
+// The hub's way to one member, which may be cut.
+class Wire final : public client::Transport {
+public:
+    Wire(std::shared_ptr<client::Transport> inner, std::set<std::string> const& cut, std::string cluster)
+        : inner_(std::move(inner)), cut_(cut), cluster_(std::move(cluster)) {}
+    Task<Result<client::Response>> send(Context ctx, client::Request request) override {
+        if (cut_.contains(cluster_)) co_return fail(ErrorCode::kUnavailable, "no route");
+        auto response = co_await inner_->send(ctx, std::move(request));
+        co_return response;
+    }
+
+private:
+    std::shared_ptr<client::Transport> inner_;
+    std::set<std::string> const& cut_;
+    std::string cluster_;
+};
+
 struct Fleet {
     explicit Fleet(Context ctx) : scope(ctx) {}
 
@@ -72,7 +89,8 @@ struct Fleet {
     void start_hub() {
         hub = std::make_unique<Hub>(client::Client(server->transport("fleet", kHubUser), "aviary-hub"), "fleet",
                                     [this](Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
-                                        return server->transport(meta::name(cluster), kHubUser);
+                                        std::string const name = meta::name(cluster);
+                                        return std::make_shared<Wire>(server->transport(name, kHubUser), cut, name);
                                     });
         hub_scope = std::make_unique<async::Scope>(scope.context());
         hub_scope->spawn(hub->run(hub_scope->context()));
@@ -92,9 +110,17 @@ struct Fleet {
         CO_TRY(co_await at("fleet").create(scope.context(), resource, *json::parse_value(text)));
         co_return Status{};
     }
-    Task<Status> patch(std::string cluster, meta::GroupVersionResource resource, std::string text) {
-        CO_TRY(co_await at(cluster).patch(scope.context(), resource, kWeb, client::PatchType::kMerge,
+    Task<Status> patch(std::string cluster, meta::GroupVersionResource resource, std::string text,
+                       std::string name = "web") {
+        CO_TRY(co_await at(cluster).patch(scope.context(), resource, {"demo", name}, client::PatchType::kMerge,
                                           *json::parse_value(text)));
+        co_return Status{};
+    }
+    // Where Deployment and Rollout go.
+    Task<Status> place(std::string affinity) {
+        for (std::string const& policy : {std::string("deployment"), std::string("rollout")})
+            CO_TRY(co_await patch("fleet", kPolicies, R"({"spec":{"placement":{"clusterAffinity":)" + affinity + "}}}",
+                                  policy));
         co_return Status{};
     }
 
@@ -253,6 +279,7 @@ struct Fleet {
     };
 
     async::Scope scope;
+    std::set<std::string> cut;   // members that the hub does not reach
     std::vector<std::string> members;
     std::unique_ptr<apiserver::ApiServer> server;
     std::vector<std::unique_ptr<simulator::Simulator>> simulators;

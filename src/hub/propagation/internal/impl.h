@@ -35,10 +35,10 @@ struct Propagator::Impl {
     // By binding, and what is below by cluster; goes with the binding.
     std::map<meta::ObjectKey, std::map<std::string, Memory>> known;
     std::map<meta::ObjectKey, Time> status_written;
-    std::map<meta::ObjectKey, std::string> last_words;   // on-delete of Rollouts that are gone from the hub
-    // By cluster: bindings that wait for a copy, and whether it answered when last heard of.
-    std::map<std::string, std::set<meta::ObjectKey>> undecided;
-    std::map<std::string, bool> reachable;
+    std::map<meta::ObjectKey, std::string> last_words;            // on-delete of Rollouts that are gone from the hub
+    std::map<std::string, std::set<meta::ObjectKey>> undecided;   // by cluster: bindings that wait for a copy
+    // Whether it answered when last heard of. A cluster that came again is another Member.
+    std::map<std::string, std::pair<clusters::Member const*, bool>> reachable;
 
     // ---- observe.cc: what is there ----
 

@@ -1,0 +1,319 @@
+#include "hub/clusters/members.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "apis/cluster/managed_cluster.h"
+#include "apis/crds.h"
+#include "core/async/co_test.h"
+#include "core/json/parse.h"
+#include "core/storage/engine.h"
+#include "kube/apiserver/server.h"
+#include "kube/meta/object.h"
+
+namespace aviary::clusters {
+namespace {
+
+using namespace std::chrono_literals;
+using json::Doc;
+using json::Value;
+
+control::UserInfo const kAdmin{"admin", {"system:masters"}, {}};
+control::UserInfo const kHubUser{"hub", {"system:masters"}, {}};
+meta::GroupVersionResource const kNamespaces{"", "v1", "namespaces"};
+meta::GroupVersionResource const kWidgets{"example.com", "v1", "widgets"};
+meta::GroupVersionResource const kCrds{"apiextensions.k8s.io", "v1", "customresourcedefinitions"};
+
+struct Network {
+    bool up = true;
+    bool connects = true;
+    int connected = 0;
+    int requests = 0;
+};
+
+class Wire final : public client::Transport {
+public:
+    Wire(std::shared_ptr<client::Transport> inner, Network& network) : inner_(std::move(inner)), network_(network) {}
+    Task<Result<client::Response>> send(Context ctx, client::Request request) override {
+        ++network_.requests;
+        if (!network_.up) co_return fail(ErrorCode::kUnavailable, "no route");
+        auto response = co_await inner_->send(ctx, std::move(request));
+        co_return response;
+    }
+
+private:
+    std::shared_ptr<client::Transport> inner_;
+    Network& network_;
+};
+
+// A hub with the registry, and clusters that it reaches over wires that may be cut.
+struct Fleet {
+    explicit Fleet(Context ctx) : scope(ctx) {}
+
+    Task<Status> start() {
+        Context const ctx = scope.context();
+        CO_TRY_ASSIGN(server, co_await apiserver::ApiServer::open(ctx, std::make_shared<storage::MemoryEngine>(), {}));
+        for (char const* cluster : {"beijing", "oslo"}) CO_TRY(co_await server->ensure_cluster(ctx, cluster));
+        for (Value const& crd : apis::crds()) {
+            if (crd.at({"spec", "names", "plural"}).as_string() != "managedclusters") continue;
+            CO_TRY(co_await at("fleet").create(ctx, kCrds, crd));
+        }
+        start_members();
+        co_return Status{};
+    }
+    void start_members() {
+        members = std::make_unique<Members>(
+            client::Client(std::make_shared<Wire>(server->transport("fleet", kHubUser), hub), "aviary-hub"),
+            [this](Doc const& object) -> Result<std::shared_ptr<client::Transport>> {
+                std::string const name = meta::name(object);
+                Network& network = networks[name];
+                if (!network.connects) return fail(ErrorCode::kNotFound, "its Secret is missing");
+                ++network.connected;
+                return std::make_shared<Wire>(server->transport(name, kHubUser), network);
+            });
+        members->on_standing([this](Member& member) {
+            heard.push_back(fmt::format("{} {}", member.name(), member.reachable() ? "answers" : "does not"));
+        });
+        members_scope = std::make_unique<async::Scope>(scope.context());
+        members_scope->spawn(members->run(members_scope->context()));
+    }
+    Task<void> stop_members() {
+        co_await members_scope->cancel_and_join();
+        members.reset();
+    }
+    Task<void> stop() {
+        co_await stop_members();
+        co_await scope.cancel_and_join();
+    }
+
+    client::Client at(std::string const& cluster) const {
+        return client::Client(server->transport(cluster, kAdmin), "test");
+    }
+    Task<Status> add(std::string name, bool accepted = true) {
+        Value object = *json::parse_value(fmt::format(
+            R"({{"apiVersion":"cluster.open-cluster-management.io/v1","kind":"ManagedCluster","metadata":{{"name":"{}"}},
+            "spec":{{"hubAcceptsClient":{},"managedClusterClientConfigs":[{{"url":"https://one"}}]}}}})",
+            name, accepted));
+        CO_TRY(co_await at("fleet").create(scope.context(), apis::kManagedClusters, std::move(object)));
+        co_return co_await async::sleep_for(scope.context(), 100ms);
+    }
+    Task<Status> edit(std::string name, std::string patch) {
+        CO_TRY(co_await at("fleet").patch(scope.context(), apis::kManagedClusters, {"", name},
+                                          client::PatchType::kMerge, *json::parse_value(patch)));
+        co_return co_await async::sleep_for(scope.context(), 100ms);
+    }
+    // "True/ManagedClusterAvailable since 00:00:10 after the start"
+    Task<Doc> condition(std::string name, std::string_view type) {
+        auto const object = co_await at("fleet").get(scope.context(), apis::kManagedClusters, {"", name});
+        co_return object ? meta::condition(*object, type) : Doc();
+    }
+    Task<std::string> available(std::string name) {
+        Doc const found = co_await condition(name, apis::kClusterAvailable);
+        co_return found["status"].string() + "/" + found["reason"].string();
+    }
+    std::uint64_t writes() const {
+        std::uint64_t count = 0;
+        for (auto const& each : server->request_counts()) {
+            if (each.user == kHubUser.name && each.verb == "patch") count += each.count;
+        }
+        return count;
+    }
+
+    async::Scope scope;
+    std::unique_ptr<apiserver::ApiServer> server;
+    Network hub;
+    std::map<std::string, Network> networks;
+    std::vector<std::string> heard;
+    std::unique_ptr<Members> members;
+    std::unique_ptr<async::Scope> members_scope;
+};
+
+using Heard = std::vector<std::string>;
+
+CO_TEST(Members, SaysWhetherTheyAnswerWhenThatChanges) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    CO_ASSERT_OK(co_await fleet.add("beijing"));
+    std::string text = co_await fleet.available("beijing");
+    EXPECT_EQ(text, "True/ManagedClusterAvailable");
+    for (std::string_view type : {apis::kHubAccepted, apis::kClusterJoined}) {
+        Doc const found = co_await fleet.condition("beijing", type);
+        EXPECT_EQ(found["status"].as_string(), "True") << type;
+    }
+    Member* const member = fleet.members->find("beijing");
+    CO_ASSERT_TRUE(member != nullptr);
+    EXPECT_TRUE(member->reachable());
+    EXPECT_EQ(member->version(), "v1.32.0");
+    EXPECT_EQ(fleet.heard, Heard{"beijing answers"});
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1h));
+    EXPECT_EQ(fleet.writes(), 1u) << "once, however often it is asked";
+
+    fleet.networks["beijing"].up = false;
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 11s));
+    text = co_await fleet.available("beijing");
+    EXPECT_EQ(text, "False/ClusterUnreachable");
+    Doc const problem = co_await fleet.condition("beijing", apis::kClusterAvailable);
+    EXPECT_NE(problem["message"].as_string().find("no route"), std::string_view::npos);
+    Doc const joined = co_await fleet.condition("beijing", apis::kClusterJoined);
+    EXPECT_EQ(joined["status"].as_string(), "True") << "it has not left";
+    EXPECT_FALSE(member->reachable());
+    Time const since = member->since();
+    EXPECT_GT(since + 11s, ctx.now());
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10min));
+    EXPECT_EQ(member->since(), since);
+    EXPECT_EQ(fleet.writes(), 2u);
+
+    fleet.networks["beijing"].up = true;
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 2s));
+    text = co_await fleet.available("beijing");
+    EXPECT_EQ(text, "True/ManagedClusterAvailable");
+    EXPECT_EQ(fleet.heard, (Heard{"beijing answers", "beijing does not", "beijing answers"}));
+    EXPECT_EQ(fleet.writes(), 3u);
+    co_await fleet.stop();
+}
+
+CO_TEST(Members, AnotherHubAddsNothingToWhatIsSaid) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    CO_ASSERT_OK(co_await fleet.add("beijing"));
+    co_await fleet.stop_members();
+    fleet.start_members();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1min));
+    EXPECT_TRUE(fleet.members->find("beijing")->reachable());
+    EXPECT_EQ(fleet.writes(), 1u);
+    co_await fleet.stop();
+}
+
+CO_TEST(Members, WhatCouldNotBeSaidIsSaidLater) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    CO_ASSERT_OK(co_await fleet.add("beijing"));
+    fleet.networks["beijing"].up = false;
+    fleet.hub.up = false;
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 15s));
+    std::string text = co_await fleet.available("beijing");
+    EXPECT_EQ(text, "True/ManagedClusterAvailable");
+    fleet.hub.up = true;
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 15s));
+    text = co_await fleet.available("beijing");
+    EXPECT_EQ(text, "False/ClusterUnreachable");
+    co_await fleet.stop();
+}
+
+CO_TEST(Members, OnlyThoseThatAreAccepted) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    CO_ASSERT_OK(co_await fleet.add("beijing", false));
+    EXPECT_EQ(fleet.members->find("beijing"), nullptr);
+    EXPECT_EQ(fleet.networks["beijing"].connected, 0);
+    CO_ASSERT_OK(co_await fleet.edit("beijing", R"({"spec":{"hubAcceptsClient":true}})"));
+    CO_ASSERT_TRUE(fleet.members->find("beijing") != nullptr);
+    // Not accepted any more: the hub keeps away from it.
+    CO_ASSERT_OK(co_await fleet.edit("beijing", R"({"spec":{"hubAcceptsClient":false}})"));
+    EXPECT_EQ(fleet.members->find("beijing"), nullptr);
+    int const asked = fleet.networks["beijing"].requests;
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1min));
+    EXPECT_EQ(fleet.networks["beijing"].requests, asked);
+    co_await fleet.stop();
+}
+
+CO_TEST(Members, OneThatLeavesIsForgottenAndMayComeAgain) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    CO_ASSERT_OK(co_await fleet.add("beijing"));
+    CO_ASSERT_OK(co_await fleet.add("oslo"));
+    Member* const first = fleet.members->find("beijing");
+    fleet.members->want(*first, kNamespaces);
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    EXPECT_GT(first->informer(kNamespaces)->objects().size(), 0u);
+    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kManagedClusters, {"", "beijing"}));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    EXPECT_EQ(fleet.members->find("beijing"), nullptr);
+    EXPECT_EQ(fleet.members->all().size(), 1u);
+    int const asked = fleet.networks["beijing"].requests;
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1min));
+    EXPECT_EQ(fleet.networks["beijing"].requests, asked) << "nothing of it goes on";
+    // Who still holds it may: it has nothing any more and starts nothing.
+    EXPECT_EQ(first->informer(kNamespaces)->objects().size(), 0u);
+    fleet.members->want(*first, kWidgets);
+    EXPECT_EQ(first->informer(kWidgets), nullptr);
+
+    fleet.heard.clear();
+    CO_ASSERT_OK(co_await fleet.add("beijing"));
+    Member* const second = fleet.members->find("beijing");
+    CO_ASSERT_TRUE(second != nullptr);
+    EXPECT_NE(second, first);
+    EXPECT_TRUE(second->reachable());
+    EXPECT_EQ(fleet.heard, Heard{"beijing answers"});
+    fleet.members->want(*second, kNamespaces);
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    EXPECT_GT(second->informer(kNamespaces)->objects().size(), 0u);
+    co_await fleet.stop();
+}
+
+CO_TEST(Members, OneThatIsReachedOtherwiseIsConnectedToAnew) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    CO_ASSERT_OK(co_await fleet.add("beijing"));
+    CO_ASSERT_OK(co_await fleet.edit("beijing", R"({"metadata":{"labels":{"region":"cn"}}})"));
+    EXPECT_EQ(fleet.networks["beijing"].connected, 1);
+    CO_ASSERT_OK(co_await fleet.edit("beijing", R"({"spec":{"managedClusterClientConfigs":[{"url":"https://two"}]}})"));
+    EXPECT_EQ(fleet.networks["beijing"].connected, 2);
+    EXPECT_TRUE(fleet.members->find("beijing")->reachable());
+    co_await fleet.stop();
+}
+
+CO_TEST(Members, WhyOneCannotBeConnectedToIsSaidAndItIsTriedAgain) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    fleet.networks["beijing"].connects = false;
+    CO_ASSERT_OK(co_await fleet.add("beijing"));
+    EXPECT_EQ(fleet.members->find("beijing"), nullptr);
+    Doc const problem = co_await fleet.condition("beijing", apis::kClusterAvailable);
+    EXPECT_EQ(problem["reason"].as_string(), "ConnectFailed");
+    EXPECT_EQ(problem["message"].as_string(), "its Secret is missing");
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10min));
+    EXPECT_EQ(fleet.writes(), 1u);
+    fleet.networks["beijing"].connects = true;
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 11s));
+    std::string const text = co_await fleet.available("beijing");
+    EXPECT_EQ(text, "True/ManagedClusterAvailable");
+    co_await fleet.stop();
+}
+
+CO_TEST(Members, KnowWhatTheyServe) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    CO_ASSERT_OK(co_await fleet.add("beijing"));
+    Member& member = *fleet.members->find("beijing");
+    EXPECT_EQ(member.serving(kWidgets), Member::Serving::kUnknown);
+    EXPECT_FALSE(member.get(kWidgets, {"demo", "a"}).exists());
+    int informers = 0;
+    fleet.members->on_informer([&](Member&, client::Informer&) { ++informers; });
+    fleet.heard.clear();
+    fleet.members->want(member, kWidgets);
+    fleet.members->want(member, kWidgets);
+    EXPECT_EQ(informers, 1);
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 2s));
+    EXPECT_EQ(member.serving(kWidgets), Member::Serving::kNotServed);
+    EXPECT_EQ(fleet.heard, Heard{"beijing answers"}) << "its standing has changed";
+    CO_ASSERT_OK(co_await fleet.at("beijing").create(
+        ctx, kCrds,
+        *json::parse_value(
+            R"({"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"widgets.example.com"},
+        "spec":{"group":"example.com","scope":"Namespaced","names":{"plural":"widgets","singular":"widget","kind":"Widget","listKind":"WidgetList"},
+        "versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object"}}}]}})")));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1min));
+    EXPECT_EQ(member.serving(kWidgets), Member::Serving::kServed);
+    CO_ASSERT_OK(co_await fleet.at("beijing").create(
+        ctx, kWidgets,
+        *json::parse_value(
+            R"({"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"a","namespace":"default"}})")));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    EXPECT_TRUE(member.get(kWidgets, {"default", "a"}).exists());
+    co_await fleet.stop();
+}
+
+}   // namespace
+}   // namespace aviary::clusters
