@@ -86,6 +86,16 @@ struct Informer::Impl {
         progress.notify();
     }
 
+    // In a list of a built-in kind the items do not say what they are; events and single objects do.
+    static json::Doc named(json::Doc const& list, json::Doc item) {
+        std::string_view const kind = list["kind"].as_string();
+        if (item["kind"].exists() || !kind.ends_with("List")) return item;
+        json::Value object{
+            json::Object{{"apiVersion", list["apiVersion"].string()}, {"kind", kind.substr(0, kind.size() - 4)}}};
+        for (auto const& [key, value] : item.members()) object[key] = value.thaw();
+        return json::Doc::freeze(object);
+    }
+
     Task<Status> list(Context ctx) {
         std::set<meta::ObjectKey> seen;
         std::string list_version;
@@ -97,7 +107,7 @@ struct Informer::Impl {
             CO_TRY_ASSIGN(json::Doc const answer, co_await client.list(ctx, resource, page));
             list_version = answer.at({"metadata", "resourceVersion"}).string();
             page.continue_token = answer.at({"metadata", "continue"}).string();
-            for (auto const& [key, item] : answer["items"].elements()) items.push_back(item);
+            for (auto const& [key, item] : answer["items"].elements()) items.push_back(named(answer, item));
         } while (!page.continue_token.empty());
         for (json::Doc& item : items) {
             meta::ObjectKey const key = meta::key_of(item);

@@ -94,5 +94,52 @@ CO_TEST(Informer, ListsAgainWhenTheServerHasForgotten) {
     co_await scope.cancel_and_join();
 }
 
+class NoEvents final : public WatchStream {
+public:
+    Task<Result<std::optional<Doc>>> next(Context ctx) override {
+        CO_TRY(co_await async::sleep_for(ctx, 1h));
+        co_return std::optional<Doc>();
+    }
+};
+
+// Answers every list with this text.
+class Lists final : public Transport {
+public:
+    explicit Lists(std::string text) : text_(std::move(text)) {}
+    Task<Result<Response>> send(Context, Request request) override {
+        Response response;
+        if (request.has_query("watch")) {
+            response.watch = std::make_unique<NoEvents>();
+        } else {
+            response.body = *json::parse(text_);
+        }
+        co_return response;
+    }
+
+private:
+    std::string text_;
+};
+
+// kube-apiserver leaves apiVersion and kind out of the items of built-in kinds; whoever reads a copy needs them.
+CO_TEST(Informer, ItemsOfAListSayWhatTheyAre) {
+    Informer informer(Client(std::make_shared<Lists>(R"({"apiVersion":"apps/v1","kind":"DeploymentList",
+        "metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":"a","namespace":"demo"},"spec":{"replicas":1}},
+        {"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"b","namespace":"demo"}}]})"),
+                             "test"),
+                      {"apps", "v1", "deployments"});
+    async::Scope scope(ctx);
+    scope.spawn(informer.run(scope.context()));
+    CO_ASSERT_OK(co_await informer.wait_synced(ctx));
+    Doc const plain = informer.get({"demo", "a"});
+    EXPECT_EQ(plain["apiVersion"].as_string(), "apps/v1");
+    EXPECT_EQ(plain["kind"].as_string(), "Deployment");
+    EXPECT_EQ(plain.at({"spec", "replicas"}).as_int(), 1);
+    EXPECT_EQ(informer.get({"demo", "b"})["kind"].as_string(), "Widget");
+    co_await scope.cancel_and_join();
+    informer.forget();
+    EXPECT_FALSE(informer.synced());
+    EXPECT_TRUE(informer.objects().empty());
+}
+
 }   // namespace
 }   // namespace aviary::client
