@@ -6,6 +6,7 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include <array>
+#include <vector>
 
 #include "core/base/strings.h"
 
@@ -101,8 +102,7 @@ private:
                 buffer_.erase(0, used);
                 if (problem == beast_http::error::need_more) problem = {};
                 if (problem) {
-                    Response answer = refusal(problem, limits_);
-                    (void)co_await send(ctx, std::move(answer), false);
+                    co_await refuse(ctx, refusal(problem, limits_));
                     co_return false;
                 }
                 if (parser.is_done()) break;
@@ -137,6 +137,19 @@ private:
         if (head) response.body.clear();
         bool const sent = co_await send(ctx, std::move(response), keep_alive);
         co_return sent&& keep_alive;
+    }
+
+    // Closing while bytes are on their way would reset the connection, and the answer with it.
+    Task<void> refuse(Context ctx, Response answer) {
+        bool const sent = co_await send(ctx, std::move(answer), false);
+        if (!sent) co_return;
+        Context const lingering = ctx.with_timeout(limits_.linger_timeout);
+        std::vector<char> space(64 << 10);
+        for (std::size_t heard = 0; heard < limits_.max_linger_bytes;) {
+            Result<std::size_t> const count = co_await stream_->read_some(lingering, space);
+            if (!count || *count == 0) co_return;
+            heard += *count;
+        }
     }
 
     Task<bool> send(Context ctx, Response response, bool keep_alive) {

@@ -17,6 +17,9 @@ struct ServerLimits {
     Duration header_timeout = std::chrono::seconds(30);   // from a request's first byte to its last
     Duration idle_timeout = std::chrono::minutes(5);      // between requests
     Duration write_timeout = std::chrono::seconds(30);    // a client that does not read is dropped
+    // One that is refused while it still sends hears why only if it is heard out: so long and so far at most.
+    Duration linger_timeout = std::chrono::seconds(5);
+    std::size_t max_linger_bytes = 64 << 20;
 };
 
 class Server {
