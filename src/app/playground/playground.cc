@@ -49,14 +49,43 @@ struct Credentials {
     crypto::KeyPair authority, server, admin;
 };
 
-Result<crypto::KeyPair> load_or_make(std::string const& base, std::function<Result<crypto::KeyPair>()> const& make) {
+constexpr Duration kRenewBefore = std::chrono::hours(24 * 30);
+
+std::optional<crypto::KeyPair> load(std::string const& base) {
     auto certificate = read_file(base + ".crt");
     auto key = read_file(base + ".key");
-    if (certificate && key) return crypto::KeyPair{*certificate, *key};
-    crypto::KeyPair const made = TRY(make());
-    TRY(client::write_private_file(base + ".key", made.key_pem));
-    TRY(client::write_private_file(base + ".crt", made.certificate_pem));
+    if (!certificate && !key) return std::nullopt;
+    return crypto::KeyPair{certificate.value_or(""), key.value_or("")};
+}
+
+Result<crypto::KeyPair> keep(std::string const& base, Result<crypto::KeyPair> made) {
+    if (!made) return made;
+    TRY(client::write_private_file(base + ".key", made->key_pem));
+    TRY(client::write_private_file(base + ".crt", made->certificate_pem));
     return made;
+}
+
+// What cannot be used, or not for long, is made anew; copies of an older kubeconfig go on working until theirs ends.
+Result<crypto::KeyPair> load_or_issue(std::string const& base, crypto::KeyPair const& authority,
+                                      crypto::CertificateRequest const& request, Time now) {
+    if (auto pair = load(base)) {
+        auto const until = crypto::usable_until(*pair, authority.certificate_pem);
+        if (until && *until > now + kRenewBefore) return std::move(*pair);
+    }
+    return keep(base, crypto::issue(authority, request, now));
+}
+
+Result<crypto::KeyPair> load_or_make_authority(std::string const& base, Time now) {
+    auto pair = load(base);
+    if (!pair) return keep(base, crypto::create_authority("aviary-ca", now));
+    auto const until = crypto::usable_until(*pair, pair->certificate_pem);
+    if (until && *until > now) return std::move(*pair);
+    return fail(
+        ErrorCode::kInvalid,
+        fmt::format("{}.crt and {}.key cannot be used: {}; put them back from a backup, or remove {} to have new "
+                    "ones made: copies of the kubeconfig made until now then end",
+                    base, base, until ? "the certificate has ended" : until.error().message(),
+                    std::filesystem::path(base).parent_path().string()));
 }
 
 Result<Credentials> credentials(std::string const& folder, Time now) {
@@ -65,21 +94,16 @@ Result<Credentials> credentials(std::string const& folder, Time now) {
     if (problem) return fail(ErrorCode::kUnavailable, fmt::format("creating {}: {}", folder, problem.message()));
     std::filesystem::permissions(folder, std::filesystem::perms::owner_all, problem);
     Credentials result;
-    result.authority = TRY(load_or_make(folder + "/ca", [now] { return crypto::create_authority("aviary-ca", now); }));
-    crypto::KeyPair const& authority = result.authority;
-    result.server = TRY(load_or_make(folder + "/server", [&] {
-        crypto::CertificateRequest request;
-        request.common_name = "aviary-apiserver";
-        request.dns_names = {"localhost"};
-        request.addresses = {"127.0.0.1"};
-        return crypto::issue(authority, request, now);
-    }));
-    result.admin = TRY(load_or_make(folder + "/admin", [&] {
-        crypto::CertificateRequest request;
-        request.common_name = "admin";
-        request.organisations = {"system:masters"};
-        return crypto::issue(authority, request, now);
-    }));
+    result.authority = TRY(load_or_make_authority(folder + "/ca", now));
+    crypto::CertificateRequest server;
+    server.common_name = "aviary-apiserver";
+    server.dns_names = {"localhost"};
+    server.addresses = {"127.0.0.1"};
+    result.server = TRY(load_or_issue(folder + "/server", result.authority, server, now));
+    crypto::CertificateRequest admin;
+    admin.common_name = "admin";
+    admin.organisations = {"system:masters"};
+    result.admin = TRY(load_or_issue(folder + "/admin", result.authority, admin, now));
     return result;
 }
 

@@ -93,6 +93,16 @@ Result<Certificate> blank(EVP_PKEY* key, Time now, Duration validity) {
     return certificate;
 }
 
+Certificate read_certificate(std::string_view pem) {
+    Bio const bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    return Certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+}
+
+Key read_key(std::string_view pem) {
+    Bio const bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    return Key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
+}
+
 }   // namespace
 
 Result<KeyPair> create_authority(std::string_view common_name, Time now, Duration validity) {
@@ -113,11 +123,8 @@ Result<KeyPair> create_authority(std::string_view common_name, Time now, Duratio
 }
 
 Result<KeyPair> issue(KeyPair const& authority, CertificateRequest const& request, Time now) {
-    Bio const certificate_bio(
-        BIO_new_mem_buf(authority.certificate_pem.data(), static_cast<int>(authority.certificate_pem.size())));
-    Certificate const issuer(PEM_read_bio_X509(certificate_bio.get(), nullptr, nullptr, nullptr));
-    Bio const key_bio(BIO_new_mem_buf(authority.key_pem.data(), static_cast<int>(authority.key_pem.size())));
-    Key const issuer_key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
+    Certificate const issuer = read_certificate(authority.certificate_pem);
+    Key const issuer_key = read_key(authority.key_pem);
     if (!issuer || !issuer_key) return openssl_error("reading the authority");
     Key const key(EVP_EC_gen("P-256"));
     if (!key) return openssl_error("creating a key");
@@ -141,6 +148,22 @@ Result<KeyPair> issue(KeyPair const& authority, CertificateRequest const& reques
     if (!extended || X509_sign(certificate.get(), issuer_key.get(), EVP_sha256()) == 0)
         return openssl_error("signing a certificate");
     return KeyPair{to_pem(certificate.get()), to_pem(key.get())};
+}
+
+Result<Time> usable_until(KeyPair const& pair, std::string_view authority_pem) {
+    Certificate const certificate = read_certificate(pair.certificate_pem);
+    if (!certificate) return openssl_error("reading the certificate");
+    Key const key = read_key(pair.key_pem);
+    if (!key) return openssl_error("reading the key");
+    if (X509_check_private_key(certificate.get(), key.get()) != 1)
+        return openssl_error("the key does not belong to the certificate");
+    Certificate const authority = read_certificate(authority_pem);
+    if (!authority) return openssl_error("reading the authority");
+    if (X509_verify(certificate.get(), X509_get0_pubkey(authority.get())) != 1)
+        return openssl_error("the certificate is not under this authority");
+    std::tm end{};
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &end) != 1) return openssl_error("reading the dates");
+    return Time(std::chrono::seconds(timegm(&end)));
 }
 
 std::string sha256_hex(std::string_view bytes) {

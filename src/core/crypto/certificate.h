@@ -30,6 +30,10 @@ Result<KeyPair> create_authority(std::string_view common_name, Time now,
                                  Duration validity = std::chrono::hours(24 * 3650));
 Result<KeyPair> issue(KeyPair const& authority, CertificateRequest const& request, Time now);
 
+// How long the pair can be used: when its certificate ends. An Error when one of the two cannot be read, they do not
+// belong together, or the certificate is not under the authority (PEM; its own for an authority).
+Result<Time> usable_until(KeyPair const& pair, std::string_view authority_pem);
+
 // Lower-case hex.
 std::string sha256_hex(std::string_view bytes);
 std::string random_bytes(std::size_t count);
