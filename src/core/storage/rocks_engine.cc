@@ -42,7 +42,8 @@ Error error_of(rocksdb::Status const& status, std::string const& folder) {
         return Error(ErrorCode::kUnavailable,
                      fmt::format("{} is in use by another process: stop that one, or use another folder", folder));
     }
-    if (status.IsCorruption()) {
+    // A file that the store names and that is not there is no better than one with wrong bytes in it.
+    if (status.IsCorruption() || text.contains("No such file")) {
         return Error(
             ErrorCode::kInternal,
             fmt::format("the store in {} is corrupt: {}; restore a backup, or move the folder away to start afresh",
