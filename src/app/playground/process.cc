@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,8 +80,17 @@ Task<int> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions optio
     co_return 0;
 }
 
+// Each client and each file of the store takes a descriptor; a login shell gives 1024, and lets a program ask for more.
+void allow_descriptors() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int run_here(ProcessOptions const& options, Announcer& announcer) {
     std::signal(SIGPIPE, SIG_IGN);
+    allow_descriptors();
     observe::Registry registry;
     async::AsioExecutor executor;
     Context const ctx = Context(executor).with_metrics(observe::Metrics(registry));
