@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import random
+import resource
 import shutil
 import socket
 import ssl
@@ -139,6 +140,11 @@ class Cluster:
             connection.close()
 
 
+def usual_limits():
+    """As many open files as a login shell gives."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
 class Fleet:
     """`aviary up`, in a folder that goes at the end."""
 
@@ -158,7 +164,7 @@ class Fleet:
         """Begins to start, in the foreground; `await_ready` is when it is up."""
         os.makedirs(self.data, exist_ok=True)
         with open(os.path.join(self.folder, "log"), "a") as log:
-            self.process = subprocess.Popen(["aviary", "up", *self.arguments], stdout=log, stderr=log)
+            self.process = subprocess.Popen(["aviary", "up", *self.arguments], stdout=log, stderr=log, preexec_fn=usual_limits)
 
     def await_ready(self, seconds=60):
         """Up as far as a person can tell: the process says so."""
