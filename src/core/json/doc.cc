@@ -196,9 +196,15 @@ Doc Doc::element(std::size_t index) const {
 }
 
 Doc Doc::at(std::initializer_list<std::string_view> path) const {
-    Doc value = *this;
-    for (std::string_view key : path) value = value[key];
-    return value;
+    if (!exists()) return {};
+    // One reference for the end of the path, none on the way.
+    std::uint32_t index = index_;
+    for (std::string_view key : path) {
+        if (block_->nodes()[index].type != static_cast<unsigned>(Type::kObject)) return {};
+        index = member_at(index, key);
+        if (index == kNowhere) return {};
+    }
+    return share(index);
 }
 
 Doc::Range Doc::members() const {
