@@ -150,10 +150,10 @@ struct Decider::Impl {
     }
 
     std::optional<apis::BoundCluster> bound(meta::ObjectKey const& binding, std::string const& cluster) const {
-        auto const read = apis::read_fleet_binding(propagator.bindings().get(binding));
-        if (!read) return std::nullopt;
-        auto const found = std::ranges::find(read->spec.clusters, cluster, &apis::BoundCluster::name);
-        return found == read->spec.clusters.end() ? std::nullopt : std::optional(*found);
+        auto const spec = propagator.bindings().spec(binding);
+        if (!spec) return std::nullopt;
+        auto const found = std::ranges::find(spec->clusters, cluster, &apis::BoundCluster::name);
+        return found == spec->clusters.end() ? std::nullopt : std::optional(*found);
     }
 
     // One target of one Decision: writes go to the member.
@@ -317,8 +317,8 @@ struct Decider::Impl {
     // Something changed for these open Decisions.
     void enqueue_open(std::string const& ns, std::string const& rollout, std::string const& cluster) {
         for (meta::ObjectKey const& key : open) {
-            Doc const object = decisions.get(key);
             if (!ns.empty() && key.ns != ns) continue;
+            Doc const object = decisions.get(key);
             if (!rollout.empty() && object.at({"spec", "rolloutRef", "name"}).as_string() != rollout) continue;
             if (cluster.empty()) {
                 enqueue_all(object);
@@ -357,8 +357,10 @@ struct Decider::Impl {
         });
         for (bool const scope : {false, true}) {
             record->watch(propagator.bindings().of(scope), [](Doc const&) { return std::vector<Key>(); });
-            propagator.bindings().of(scope).on_change(
-                [this](client::Change const& change) { enqueue_open(meta::ns(change.object()), "", ""); });
+            propagator.bindings().of(scope).on_change([this](client::Change const& change) {
+                if (!meta::differs_in_status_alone(change.before, change.after))
+                    enqueue_open(meta::ns(change.object()), "", "");
+            });
         }
         propagator.members().on_informer([this](clusters::Member& member, client::Informer& informer) {
             std::string const cluster = member.name();

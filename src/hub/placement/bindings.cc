@@ -50,6 +50,23 @@ Bindings::Bindings(client::Client hub)
 
 Doc Bindings::get(meta::ObjectKey const& key) const { return of(key.ns.empty()).get(key); }
 
+std::shared_ptr<apis::FleetBindingSpec const> Bindings::spec(meta::ObjectKey const& key) const {
+    Doc const binding = get(key);
+    if (!binding.exists()) {
+        read_.erase(key);
+        return nullptr;
+    }
+    Read& known = read_[key];
+    bool const same =
+        known.binding.same(binding) || (known.binding.exists() && known.binding["spec"] == binding["spec"]);
+    if (!same) {
+        auto read = apis::read_fleet_binding(binding);
+        known.spec = read ? std::make_shared<apis::FleetBindingSpec const>(std::move(read->spec)) : nullptr;
+    }
+    known.binding = binding;
+    return known.spec;
+}
+
 Task<Status> Bindings::wait_synced(Context ctx) {
     CO_TRY(co_await namespaced_.wait_synced(ctx));
     CO_TRY(co_await cluster_scoped_.wait_synced(ctx));

@@ -2,6 +2,7 @@
 // on the hub's loop.
 #pragma once
 
+#include <map>
 #include <memory>
 
 #include "apis/fleet/fleet_binding.h"
@@ -22,6 +23,9 @@ class Bindings {
 public:
     explicit Bindings(client::Client hub);
     json::Doc get(meta::ObjectKey const& key) const;
+    // Read once for each change of it: with many clusters that is long, and everything asks. Null when there is no such
+    // binding, or it cannot be read.
+    std::shared_ptr<apis::FleetBindingSpec const> spec(meta::ObjectKey const& key) const;
     client::Informer& of(bool cluster_scoped) { return cluster_scoped ? cluster_scoped_ : namespaced_; }
     client::Informer const& of(bool cluster_scoped) const { return cluster_scoped ? cluster_scoped_ : namespaced_; }
     bool synced() const { return namespaced_.synced() && cluster_scoped_.synced(); }
@@ -29,7 +33,12 @@ public:
     Task<void> run(Context ctx);
 
 private:
+    struct Read {
+        json::Doc binding;
+        std::shared_ptr<apis::FleetBindingSpec const> spec;
+    };
     client::Informer namespaced_, cluster_scoped_;
+    mutable std::map<meta::ObjectKey, Read> read_;
 };
 
 // Writes a FleetBinding for each object that a policy claims. Watches policies of both groups, clusters and sources.

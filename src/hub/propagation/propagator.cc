@@ -48,7 +48,7 @@ Propagator::Impl::Impl(client::Client hub_client, std::string id, clusters::Memb
 // ---- into the members ----
 
 Plan Propagator::Impl::decide_member(Key const& key, Time now) {
-    auto const spec = spec_of(key.object);
+    auto const spec = bindings.spec(key.object);
     clusters::Member* const member = members.find(key.part);
     if (!spec || member == nullptr || !member->reachable()) return {};   // marked again when it is there
     auto seen = ready() ? observe(key, *spec, *member) : std::nullopt;
@@ -140,6 +140,8 @@ void Propagator::Impl::enqueue_workload_of(Doc const& rollout) {
 }
 
 void Propagator::Impl::hub_object_changed(meta::GroupVersionKind const& kind, client::Change const& change) {
+    // The status is what comes back from the members; nothing of it goes there.
+    if (meta::differs_in_status_alone(change.before, change.after)) return;
     meta::ObjectKey const key = meta::key_of(change.object());
     meta::ObjectKey const binding = placement::binding_key(kind, key);
     if (kind == kRolloutKind) {
@@ -236,6 +238,7 @@ void Propagator::Impl::build() {
                       [](Doc const& binding) { return std::vector<Key>{{"", meta::key_of(binding)}}; });
         keep->watch(bindings.of(scope), [](Doc const&) { return std::vector<Key>(); });
         bindings.of(scope).on_change([this](client::Change const& change) {
+            if (meta::differs_in_status_alone(change.before, change.after)) return;
             enqueue_binding(meta::key_of(change.object()));
             Doc const resource = change.object().at({"spec", "resource"});
             meta::ObjectKey const object{resource["namespace"].string(), resource["name"].string()};

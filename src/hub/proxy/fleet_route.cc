@@ -178,12 +178,11 @@ private:
         Doc const workload = propagator_.sources().get(kind, workload_key);
         placement::Sources::Kind const* const known = propagator_.sources().find(kind);
         meta::ObjectKey const workload_binding = placement::binding_key(kind, workload_key);
-        auto const rollout_spec = apis::read_fleet_binding(
-            propagator_.bindings().get(placement::binding_key(propagation::kRolloutKind, key)));
-        auto const workload_spec = apis::read_fleet_binding(propagator_.bindings().get(workload_binding));
-        auto const names = [](auto const& binding, std::string const& cluster) {
-            return binding && std::ranges::find(binding->spec.clusters, cluster, &apis::BoundCluster::name) !=
-                                  binding->spec.clusters.end();
+        auto const rollout_spec = propagator_.bindings().spec(placement::binding_key(propagation::kRolloutKind, key));
+        auto const workload_spec = propagator_.bindings().spec(workload_binding);
+        auto const names = [](auto const& spec, std::string const& cluster) {
+            return spec &&
+                   std::ranges::find(spec->clusters, cluster, &apis::BoundCluster::name) != spec->clusters.end();
         };
         std::vector<clusters::Member*> const members = propagator_.members().all();
         std::vector<ClusterView> views(members.size());

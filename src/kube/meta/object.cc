@@ -1,10 +1,23 @@
 #include "kube/meta/object.h"
 
+#include <algorithm>
+
 namespace aviary::meta {
 
 namespace {
 
 json::Doc metadata(json::Doc const& object, std::string_view field) { return object.at({"metadata", field}); }
+
+bool same_but(json::Doc const& before, json::Doc const& after, std::initializer_list<std::string_view> but) {
+    auto const counts = [&](std::string_view member) { return std::ranges::find(but, member) == but.end(); };
+    for (auto const& [member, value] : before.members()) {
+        if (counts(member) && !(value == after[member])) return false;
+    }
+    for (auto const& [member, value] : after.members()) {
+        if (counts(member) && !before.contains(member)) return false;
+    }
+    return true;
+}
 
 }   // namespace
 
@@ -37,6 +50,11 @@ GroupVersionKind kind_of(json::Doc const& object) {
 
 std::optional<Time> created(json::Doc const& object) {
     return parse_rfc3339(metadata(object, "creationTimestamp").as_string());
+}
+
+bool differs_in_status_alone(json::Doc const& before, json::Doc const& after) {
+    return before.exists() && after.exists() && same_but(before, after, {"status", "metadata"}) &&
+           same_but(before["metadata"], after["metadata"], {"resourceVersion", "managedFields"});
 }
 
 std::vector<OwnerReference> owners(json::Doc const& object) {

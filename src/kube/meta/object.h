@@ -26,6 +26,9 @@ bool has_finalizer(json::Doc const& object, std::string_view finalizer);
 ObjectKey key_of(json::Doc const& object);
 GroupVersionKind kind_of(json::Doc const& object);
 std::optional<Time> created(json::Doc const& object);
+// Whether a write changed nothing but the status and the server's own bookkeeping (resource version, managed fields).
+// An object that came or went did change.
+bool differs_in_status_alone(json::Doc const& before, json::Doc const& after);
 
 struct OwnerReference {
     std::string api_version, kind, name, uid;

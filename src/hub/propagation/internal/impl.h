@@ -44,7 +44,6 @@ struct Propagator::Impl {
 
     // Every copy that deciding must not do without is there: a Rollout that is not read yet guards nothing.
     bool ready() const;
-    std::optional<apis::FleetBindingSpec> spec_of(meta::ObjectKey const& binding) const;
     json::Doc rollout_of(json::Doc const& workload) const;
     std::optional<json::Value> revision(std::string const& ns, std::string_view hash) const;
     // Empty while a copy is not there yet.

@@ -74,13 +74,6 @@ bool Propagator::Impl::ready() const {
     return rollouts != nullptr && rollouts->informer->synced() && revisions.synced() && bindings.synced();
 }
 
-std::optional<apis::FleetBindingSpec> Propagator::Impl::spec_of(meta::ObjectKey const& binding) const {
-    Doc const doc = bindings.get(binding);
-    if (!doc.exists()) return std::nullopt;
-    auto read = apis::read_fleet_binding(doc);
-    return read ? std::optional(std::move(read->spec)) : std::nullopt;
-}
-
 Doc Propagator::Impl::rollout_of(Doc const& workload) const {
     placement::Sources::Kind const* const rollouts = sources.find(kRolloutKind);
     if (rollouts == nullptr) return {};
@@ -134,7 +127,7 @@ bool Propagator::Impl::observe_workload(Observed& seen, control::Key const& key,
     members.want(member, kRollouts);
     if (member.serving(kRollouts) == Serving::kUnknown) return false;
     seen.rollouts_served = member.serving(kRollouts) == Serving::kServed;
-    auto const rollout_spec = spec_of(placement::binding_key(kRolloutKind, meta::key_of(seen.hub_rollout)));
+    auto const rollout_spec = bindings.spec(placement::binding_key(kRolloutKind, meta::key_of(seen.hub_rollout)));
     apis::BoundCluster const* const place = rollout_spec ? find_cluster(*rollout_spec, key.part) : nullptr;
     seen.rollout_placed = place != nullptr;
     seen.member_rollout = member.get(kRollouts, meta::key_of(seen.hub_rollout));
@@ -188,7 +181,7 @@ std::string Propagator::Impl::releasing_in(Doc const& rollout) const {
 std::vector<Doc> Propagator::Impl::rollouts_of(Doc const& policy) const {
     std::vector<Doc> rollouts;
     for (auto const& [key, binding] : bindings.of(false).objects()) {
-        auto const spec = spec_of(key);
+        auto const spec = bindings.spec(key);
         if (!spec || !spec->policy || kind_of(spec->resource) != kRolloutKind) continue;
         bool const same = spec->policy->kind == policy["kind"].as_string() && spec->policy->ns == meta::ns(policy) &&
                           spec->policy->name == meta::name(policy);

@@ -37,7 +37,7 @@ void write_status(Plan& plan, meta::GroupVersionResource const& resource, meta::
 
 Plan Propagator::Impl::decide_status(Key const& key, Time now) {
     Plan plan;
-    auto const spec = spec_of(key.object);
+    auto const spec = bindings.spec(key.object);
     if (!spec) {
         known.erase(key.object);
         status_written.erase(key.object);
