@@ -89,6 +89,7 @@ Task<void> Nemesis::kill_pod() {
     auto const pods = co_await member.list(ctx_, kPods, {.ns = kNamespace});
     if (!pods || (*pods)["items"].size() == 0) co_return;
     laws_.pod_lost(cluster);
+    laws_.say("a pod of " + cluster + " is taken away");
     (void)co_await member.remove(ctx_, kPods,
                                  meta::key_of((*pods)["items"][ctx_.random().below((*pods)["items"].size())]));
 }

@@ -45,8 +45,11 @@ public:
           budget_(budget_of(strategy_.rolling_update, replicas_)) {}
 
     Plan run() {
+        // The old version put back: its release is about to end, and until then nothing else may take its place.
+        std::string const from = meta::label(deployment_, apis::kStableRevisionLabel);
+        if (sets_.current != nullptr && sets_.current->hash() == from) return {};
         for (ReplicaSet const& set : sets_.all) sizes_[set.name()] = set.wanted;
-        stable_ = sets_.stable(meta::label(deployment_, apis::kStableRevisionLabel));
+        stable_ = sets_.stable(from);
         if (replicas_ == 0) {
             to_zero();
         } else if (!strategy_.paused && sets_.current == nullptr && limit_ > 0) {
@@ -226,28 +229,49 @@ private:
                             {"uid", meta::uid(deployment_)}, {"controller", true},   {"blockOwnerDeletion", true}};
     }
 
+    // What an old copy shows may have changed: nothing goes that would not have gone for what is there.
+    void check(ReplicaSet const& set) {
+        if (set.wanted == 0) return;
+        JsonPatch patch(set.doc);
+        patch.test({"spec", "replicas"});
+        patch.test({"status", "availableReplicas"});
+        add(set, patch, "what serves", true);
+    }
+
+    void add(ReplicaSet const& set, JsonPatch& patch, std::string why, bool first) {
+        Write write;
+        write.verb = Write::Verb::kJsonPatch;
+        write.resource = kReplicaSets;
+        write.key = {meta::ns(deployment_), set.name()};
+        write.body = patch.take();
+        write.why = std::move(why);
+        plan_.writes.insert(first ? plan_.writes.begin() : plan_.writes.end(), std::move(write));
+    }
+
     void write_sizes() {
+        bool const shrinks = std::ranges::any_of(sets_.all, [&](ReplicaSet const& set) {
+            auto const size = sizes_.find(set.name());
+            return size != sizes_.end() && size->second < set.wanted;
+        });
         for (ReplicaSet const& set : sets_.all) {
             auto const size = sizes_.find(set.name());
             if (size == sizes_.end()) continue;
             JsonPatch patch(set.doc);
             patch.test({"spec", "replicas"});
+            if (shrinks && size->second <= set.wanted) patch.test({"status", "availableReplicas"});
             patch.set({"spec", "replicas"}, size->second);
-            // Also of a set that stays as it is: the native controller takes an old number for a scaling that never ends.
+            // Also of a set that stays as it is: the native controller takes an old number for a scaling that never
+            // ends.
             if (size->second > 0 || size->second != set.wanted) {
                 patch.set({"metadata", "annotations", kDesired}, std::to_string(replicas_));
                 patch.set({"metadata", "annotations", kMaximum}, std::to_string(replicas_ + budget_.surge));
             }
-            if (!patch.changes()) continue;
-            Write write;
-            write.verb = Write::Verb::kJsonPatch;
-            write.resource = kReplicaSets;
-            write.key = {meta::ns(deployment_), set.name()};
-            write.body = patch.take();
-            write.why = fmt::format("scale from {} to {}", set.wanted, size->second);
+            if (!patch.changes()) {
+                if (shrinks) check(set);
+                continue;
+            }
             // Growing first: what serves goes only after.
-            auto const place = size->second > set.wanted ? plan_.writes.begin() : plan_.writes.end();
-            plan_.writes.insert(place, std::move(write));
+            add(set, patch, fmt::format("scale from {} to {}", set.wanted, size->second), size->second >= set.wanted);
         }
     }
 
