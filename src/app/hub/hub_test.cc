@@ -275,6 +275,35 @@ CO_TEST(Hub, ARolloutThatHoldsAVersionBackIsNotTakenAway) {
     STOP_FLEET();
 }
 
+// The admission could not know it, or was not asked: the member's Rollout stays as long as it holds a version back, and
+// people see that and can end it.
+CO_TEST(Hub, ARolloutThatIsGoneFromTheHubStaysWhereItHoldsAVersionBack) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    fleet.without_guard = true;
+    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    Images counts = co_await fleet.images("beijing");
+    EXPECT_EQ(counts, (Images{{"v1", 9}, {"v2", 1}}));
+    client::Request request;
+    request.path = "/fleet/v1/namespaces/demo/rollouts/web";
+    auto const seen = co_await fleet.at("fleet").raw(ctx, std::move(request));
+    CO_ASSERT_OK(seen);
+    EXPECT_EQ(seen->body["clusters"][0]["reason"].as_string(), "AwaitingApproval");
+    CO_ASSERT_OK(co_await fleet.decide("Abort", {"beijing"}, "abort"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "10"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    std::string const text = co_await fleet.outcome("abort");
+    EXPECT_EQ(text, "Applied beijing Applied");
+    Doc const rollout = co_await fleet.get("beijing", apis::kRollouts);
+    EXPECT_FALSE(rollout.exists());
+    counts = co_await fleet.images("beijing");
+    EXPECT_EQ(counts, (Images{{"v1", 10}}));
+    STOP_FLEET();
+}
+
 // Into each member: the freeze, the template, the fields that the release steers by left out and taken back, and what
 // it still claims of them. Status of workload, Rollout and their bindings at most twice a second.
 CO_TEST(Hub, AReleaseTakesFewWrites) {

@@ -165,7 +165,11 @@ private:
         CO_TRY(allow(
             user,
             {.verb = "get", .group = "rollouts.kruise.io", .resource = "rollouts", .ns = key.ns, .name = key.name}));
-        Doc const hub_rollout = propagator_.sources().get(propagation::kRolloutKind, key);
+        Doc hub_rollout = propagator_.sources().get(propagation::kRolloutKind, key);
+        // Gone from the hub, and kept in members because it holds a version back there: people must see and end that.
+        for (clusters::Member const* member : propagator_.members().all()) {
+            if (!hub_rollout.exists()) hub_rollout = member->get(propagation::kRollouts, key);
+        }
         if (!hub_rollout.exists()) {
             co_return std::unexpected(
                 Error(ErrorCode::kNotFound, fmt::format("rollouts.rollouts.kruise.io \"{}\" not found", key.name))

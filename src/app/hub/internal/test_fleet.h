@@ -16,7 +16,7 @@
 #include "core/json/parse.h"
 #include "core/json/write.h"
 #include "core/storage/engine.h"
-#include "hub/proxy/explain.h"
+#include "hub/proxy/fleet_route.h"
 #include "kube/apiserver/server.h"
 #include "kube/meta/object.h"
 #include "kube/simulator/simulator.h"
@@ -81,6 +81,7 @@ struct Fleet {
         for (std::string const& cluster : members) CO_TRY(co_await register_cluster(ctx, at("fleet"), cluster, ""));
         server->add_admission("fleet", decision::make_decision_admission(server->authorizer("fleet"), kHubUser.name));
         server->add_admission("fleet", std::make_shared<Guard>(*this));
+        server->add_route("fleet", "/fleet/v1/", std::make_shared<Reads>(*this));
         scope.spawn(server->run_controllers(ctx));
         start_hub();
         co_return Status{};
@@ -264,6 +265,7 @@ struct Fleet {
         explicit Guard(Fleet& fleet) : fleet_(fleet) {}
         std::string_view name() const override { return "guard"; }
         bool matches(control::AdmissionRequest const& request) const override {
+            if (fleet_.without_guard) return false;
             return request.resource.resource == "rollouts" || request.resource.resource.ends_with("policies");
         }
         Task<Status> validate(Context ctx, control::AdmissionRequest const& request) override {
@@ -278,8 +280,23 @@ struct Fleet {
         Fleet& fleet_;
     };
 
+    // The reads of whichever hub is running.
+    class Reads final : public apiserver::Route {
+    public:
+        explicit Reads(Fleet& fleet) : fleet_(fleet) {}
+        Task<client::Response> handle(Context ctx, control::UserInfo user, client::Request request) override {
+            auto const route = proxy::make_fleet_route(fleet_.hub->propagator(), fleet_.server->authorizer("fleet"));
+            auto response = co_await route->handle(ctx, std::move(user), std::move(request));
+            co_return response;
+        }
+
+    private:
+        Fleet& fleet_;
+    };
+
     async::Scope scope;
-    std::set<std::string> cut;   // members that the hub does not reach
+    std::set<std::string> cut;    // members that the hub does not reach
+    bool without_guard = false;   // the hub's admission is not asked
     std::vector<std::string> members;
     std::unique_ptr<apiserver::ApiServer> server;
     std::vector<std::unique_ptr<simulator::Simulator>> simulators;
