@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 
-.PHONY: help demo build test format format-check lint test-sanitizers fuzz bench soak crds clean
+.PHONY: help demo build test format format-check lint test-sanitizers fuzz bench soak guards crds clean
 
 help:
 	@echo 'make demo              install what is missing, build, start a fleet of simulated clusters, play a release'
@@ -13,6 +13,7 @@ help:
 	@echo 'make test-sanitizers   ASan+UBSan and TSan       make fuzz           each fuzzer for a minute'
 	@echo 'make bench             the benchmarks, beside the raw disk'
 	@echo 'make soak              simulation with more seeds (SEEDS=20000)'
+	@echo 'make guards            each guard taken away in turn: does the simulation notice?'
 
 demo:
 	@tools/demo
@@ -55,6 +56,9 @@ soak:
 	@cmake --preset dev >/dev/null
 	@cmake --build --preset dev -- -j$(JOBS) aviary-sim
 	@build/dev/bin/aviary-sim --seeds $(or $(SEEDS),20000)
+
+guards:
+	@tools/guards
 
 crds:
 	@cmake --preset dev >/dev/null
