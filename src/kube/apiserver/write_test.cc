@@ -115,6 +115,36 @@ CO_TEST(Write, UpdatesGuardVersionsAndCountGenerations) {
     co_await test.stop();
 }
 
+Task<void> patch_to(Context ctx, client::Client client, Result<Doc>& answer) {
+    answer = co_await client.patch(ctx, kConfigMaps, {"default", "a"}, client::PatchType::kMerge,
+                                   parsed(R"({"data":{"k":"new"}})"));
+}
+
+// A patch that changes nothing any more answers with what another write made: only once that is on the disk.
+CO_TEST(Write, WhatChangesNothingWaitsForWhatItFound) {
+    auto const engine = std::make_shared<storage::MemoryEngine>(std::chrono::milliseconds(5));
+    auto opened = co_await ApiServer::open(ctx, engine, {});
+    CO_ASSERT_OK(opened);
+    client::Client const client((*opened)->transport("fleet", {"admin", {"system:masters"}, {}}), "test");
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, config_map("a")));
+    for (bool const power_cut : {false, true}) {
+        async::Scope scope(ctx);
+        Result<Doc> first = Doc(), second = Doc();
+        scope.spawn(patch_to(scope.context(), client, first));
+        (void)co_await async::sleep_for(ctx, std::chrono::milliseconds(1));
+        scope.spawn(patch_to(scope.context(), client, second));
+        (void)co_await async::sleep_for(ctx, std::chrono::milliseconds(1));
+        if (power_cut) engine->crash();
+        co_await scope.join();
+        EXPECT_EQ(first.has_value(), !power_cut);
+        EXPECT_EQ(second.has_value(), !power_cut);
+        if (!power_cut) {
+            CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"default", "a"}, client::PatchType::kMerge,
+                                               parsed(R"({"data":{"k":"old"}})")));
+        }
+    }
+}
+
 CO_TEST(Write, PatchesOfEveryKind) {
     TestServer test(ctx);
     co_await test.start();

@@ -184,7 +184,11 @@ Task<Result<Doc>> Cluster::update_object(Call& call, Doc current, Value next, bo
     patch::Manager const manager{call.manager, info.resource.api_version(), call.info.subresource, call.ctx.now()};
     if (!applied) patch::track_update(before, next, manager, *info.type_tree);
     CO_TRY(co_await admit(call, Operation::kUpdate, next, old, &manager));
-    if (same_object(before, next)) co_return current;
+    if (same_object(before, next)) {
+        // What is answered has been stored, also when somebody else's write is still on its way there.
+        CO_TRY(co_await store_->wait_visible(call.ctx, revision_number(current)));
+        co_return current;
+    }
     if (info.counts_generation && !status_write) {
         bool const annotations =
             info.annotations_raise_generation &&

@@ -223,6 +223,7 @@ Task<Result<json::Doc>> Store::write(Context ctx, Write write) {
     ++impl->in_flight;
     Status const durable = co_await impl->engine.commit(ctx, std::move(batch));
     --impl->in_flight;
+    impl->settled.notify();
     if (!durable) {
         impl->forget_failed();
         co_return std::unexpected(durable.error());
@@ -232,6 +233,17 @@ Task<Result<json::Doc>> Store::write(Context ctx, Write write) {
     json::Doc const object = event->object;
     if (!impl->closed) impl->publish(ctx, std::move(event), key);
     co_return object;
+}
+
+Task<Status> Store::wait_visible(Context ctx, Revision revision) {
+    std::shared_ptr<Impl> const impl = impl_;
+    std::uint64_t const failures = impl->engine.failures();
+    while (impl->visible < revision) {
+        bool const lost = impl->closed || impl->in_flight == 0 || impl->engine.failures() != failures;
+        if (lost) co_return fail(ErrorCode::kUnavailable, "the write before this one was not stored: try again");
+        CO_TRY(co_await impl->settled.wait(ctx));
+    }
+    co_return Status{};
 }
 
 void Store::Impl::publish(Context const& ctx, EventPointer event, std::string key) {

@@ -113,6 +113,8 @@ public:
     json::Doc get(Key const& key) const;
     // Like get, but counts writes that are not durable yet: what the next write should be computed from. Never show it.
     json::Doc latest(Key const& key) const;
+    // Waits until what latest() answered with this revision is durable and visible; Unavailable when it was not stored.
+    Task<Status> wait_visible(Context ctx, Revision revision);
     // The newest visible revision; also what a bookmark may say.
     Revision revision() const;
     Snapshot snapshot() const;
