@@ -228,6 +228,15 @@ Task<Status> Informer::wait_for(Context ctx, std::string resource_version) {
     co_return Status{};
 }
 
+Task<Status> Informer::wait_gone(Context ctx, json::Doc object) {
+    while (object.exists()) {
+        json::Doc const held = get(meta::key_of(object));
+        if (!held.exists() || meta::is_deleting(held) || meta::uid(held) != meta::uid(object)) break;
+        CO_TRY(co_await impl_->progress.wait(ctx));
+    }
+    co_return Status{};
+}
+
 std::string const& Informer::resource_version() const { return impl_->version; }
 MonotonicTime Informer::last_contact() const { return impl_->contact; }
 std::optional<Error> const& Informer::last_error() const { return impl_->error; }

@@ -119,6 +119,7 @@ struct Controller::Impl {
     Task<Status> act(Context task, Key key, std::vector<Write> writes) {
         client::Client const client = reconciler->client_for(key);
         std::vector<std::pair<client::Informer*, std::string>> written;   // the newest version of each, in order of use
+        std::vector<std::pair<client::Informer*, json::Doc>> removed;     // as the copy has them
         Status outcome;
         for (Write& write : writes) {
             client::Informer* const informer = informer_for(key, write.resource);
@@ -129,11 +130,12 @@ struct Controller::Impl {
             trace.key = write.key;
             Result<json::Doc> const result = co_await perform(task, client, std::move(write));
             if (!result) {
-                bool const findable = informer != nullptr && !removal && !trace.key.name.empty();
+                bool const findable = informer != nullptr && !trace.key.name.empty();
                 if (findable && ambiguous(result.error())) keys[key].unsure.push_back(std::move(trace));
                 outcome = std::unexpected(result.error().context(why));
                 break;
             }
+            if (informer != nullptr && removal) removed.emplace_back(informer, informer->get(trace.key));
             std::string version = meta::resource_version(*result);
             if (informer == nullptr || version.empty() || removal) continue;
             // A write that changed nothing answers an old version: the newest counts.
@@ -146,6 +148,8 @@ struct Controller::Impl {
             // On time-out the copy is stale for another reason; deciding again is safe, only less thrifty.
             (void)co_await informer->wait_for(task.with_timeout(options.read_your_writes_timeout), version);
         }
+        for (auto const& [informer, object] : removed)
+            (void)co_await informer->wait_gone(task.with_timeout(options.read_your_writes_timeout), object);
         co_return outcome;
     }
 
@@ -163,7 +167,10 @@ struct Controller::Impl {
             if (!now && !now.error().is(ErrorCode::kNotFound))
                 co_return std::unexpected(now.error().context("reading what was written"));
             client::Informer* const informer = informer_for(key, write.resource);
-            if (now && informer != nullptr) {
+            if (!now && informer != nullptr) {
+                (void)co_await informer->wait_gone(task.with_timeout(options.read_your_writes_timeout),
+                                                   informer->get(write.key));
+            } else if (informer != nullptr) {
                 (void)co_await informer->wait_for(task.with_timeout(options.read_your_writes_timeout),
                                                   meta::resource_version(*now));
             }

@@ -140,6 +140,48 @@ CO_TEST(Controller, DecidesAgainOnceItHasSeenItsWrites) {
     co_await world.scope.cancel_and_join();
 }
 
+// Takes ConfigMaps away while there are more than one; with an old copy it would take the last one too.
+class Thinning final : public Reconciler {
+public:
+    Thinning(client::Client client, client::Informer& informer) : client_(std::move(client)), informer_(informer) {}
+    Plan decide(Key const&, Time) override {
+        Plan plan;
+        std::vector<meta::ObjectKey> there;
+        for (auto const& [key, object] : informer_.objects()) {
+            if (key.ns == "default" && key.name != "kube-root-ca.crt") there.push_back(key);
+        }
+        if (there.size() < 2) return plan;
+        Write write;
+        write.verb = Write::Verb::kDelete;
+        write.resource = kConfigMaps;
+        write.key = there[static_cast<std::size_t>(looks++) % there.size()];
+        write.ignore_not_found = true;
+        plan.writes.push_back(std::move(write));
+        return plan;
+    }
+    client::Client const& client_for(Key const&) override { return client_; }
+    int looks = 0;
+
+private:
+    client::Client client_;
+    client::Informer& informer_;
+};
+
+CO_TEST(Controller, DecidesAgainOnceItHasSeenWhatItRemovedGo) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    auto const unused = std::move(world.controller);   // it stays where the informer can call it
+    world.controller =
+        std::make_unique<Controller>(ControllerOptions{.name = "thin"},
+                                     std::make_unique<Thinning>(client::Client(world.line, "thin"), *world.informer));
+    world.controller->watch(*world.informer, [](Doc const&) { return std::vector<Key>{{"", {"default", "all"}}}; });
+    world.run();
+    world.scope.spawn(pester(world.scope.context(), *world.controller));
+    (void)co_await async::sleep_for(ctx, 8s);
+    EXPECT_EQ(world.line->writes, 1);
+    co_await world.scope.cancel_and_join();
+}
+
 CO_TEST(Controller, LooksWhetherAWriteWasCarriedOutWhoseAnswerWasLost) {
     World world(ctx);
     CO_ASSERT_OK(co_await world.start());
