@@ -63,7 +63,12 @@ rocksdb::Options rocks_options() {
     rocksdb::Options options;
     options.create_if_missing = true;
     options.info_log = std::make_shared<SilentLogger>();
-    options.compression = rocksdb::kLZ4Compression;
+    // Everything is read once, at the start: files may pile up before they are merged, and the youngest, which soon
+    // are, are not compressed.
+    options.level0_file_num_compaction_trigger = 12;
+    options.level0_slowdown_writes_trigger = 32;
+    options.level0_stop_writes_trigger = 48;
+    options.compression_per_level = {rocksdb::kNoCompression, rocksdb::kLZ4Compression};
     options.write_buffer_size = 4 << 20;
     options.max_write_buffer_number = 2;
     options.max_open_files = 64;
