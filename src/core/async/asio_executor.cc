@@ -7,6 +7,7 @@
 
 #include <map>
 #include <random>
+#include <unordered_map>
 
 #include "core/async/wait.h"
 
@@ -40,7 +41,7 @@ struct AsioExecutor::Impl {
     Random random;
     // One asio timer for all of ours: arming and cancelling is a map operation.
     std::map<std::pair<MonotonicTime, TimerId>, Callback> timers;
-    std::map<TimerId, MonotonicTime> timer_times;
+    std::unordered_map<TimerId, MonotonicTime> timer_times;
     TimerId last_timer = 0;
     asio::steady_timer wakeup{io};
     std::optional<MonotonicTime> armed;

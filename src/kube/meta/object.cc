@@ -8,6 +8,11 @@ namespace {
 
 json::Doc metadata(json::Doc const& object, std::string_view field) { return object.at({"metadata", field}); }
 
+OwnerReference read_owner(json::Doc const& owner) {
+    return {owner["apiVersion"].string(), owner["kind"].string(),        owner["name"].string(),
+            owner["uid"].string(),        owner["controller"].as_bool(), owner["blockOwnerDeletion"].as_bool()};
+}
+
 bool same_but(json::Doc const& before, json::Doc const& after, std::initializer_list<std::string_view> but) {
     auto const counts = [&](std::string_view member) { return std::ranges::find(but, member) == but.end(); };
     for (auto const& [member, value] : before.members()) {
@@ -59,16 +64,13 @@ bool differs_in_status_alone(json::Doc const& before, json::Doc const& after) {
 
 std::vector<OwnerReference> owners(json::Doc const& object) {
     std::vector<OwnerReference> result;
-    for (auto const& [key, owner] : metadata(object, "ownerReferences").elements()) {
-        result.push_back({owner["apiVersion"].string(), owner["kind"].string(), owner["name"].string(),
-                          owner["uid"].string(), owner["controller"].as_bool(), owner["blockOwnerDeletion"].as_bool()});
-    }
+    for (auto const& [key, owner] : metadata(object, "ownerReferences").elements()) result.push_back(read_owner(owner));
     return result;
 }
 
 std::optional<OwnerReference> controller_of(json::Doc const& object) {
-    for (OwnerReference& owner : owners(object)) {
-        if (owner.controller) return std::move(owner);
+    for (auto const& [key, owner] : metadata(object, "ownerReferences").elements()) {
+        if (owner["controller"].as_bool()) return read_owner(owner);
     }
     return std::nullopt;
 }

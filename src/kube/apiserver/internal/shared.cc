@@ -1,5 +1,8 @@
 #include "kube/apiserver/internal/shared.h"
 
+#include <algorithm>
+#include <tuple>
+
 #include "core/json/write.h"
 
 namespace aviary::apiserver {
@@ -108,6 +111,9 @@ void RequestCounts::add(Answered const& answered) {
 std::vector<ApiServer::RequestCount> RequestCounts::all() const {
     std::vector<ApiServer::RequestCount> result;
     for (auto const& [key, entry] : entries_) result.push_back(entry.count);
+    std::ranges::sort(result, {}, [](ApiServer::RequestCount const& each) {
+        return std::tie(each.cluster, each.user, each.agent, each.verb, each.resource, each.subresource, each.code);
+    });
     return result;
 }
 
