@@ -11,7 +11,7 @@ help:
 	@echo 'make format            format the sources        make format-check   say what is not formatted'
 	@echo 'make lint              layers, wording and clang-tidy on changed files'
 	@echo 'make test-sanitizers   ASan+UBSan and TSan       make fuzz           each fuzzer for a minute'
-	@echo 'make bench             the benchmarks, beside the raw disk'
+	@echo 'make bench             the benchmarks, beside the raw disk (NAMES="start scale": only these)'
 	@echo 'make soak              simulation with more seeds (SEEDS=20000)'
 	@echo 'make guards            each guard taken away in turn: does the simulation notice?'
 
@@ -48,9 +48,9 @@ fuzz:
 	@tools/fuzz 60
 
 bench:
+	@tools/setup
 	@cmake --preset bench >/dev/null
-	@cmake --build --preset bench -- -j$(JOBS)
-	@tools/bench build/bench
+	@tools/bench build/bench $(NAMES)
 
 soak:
 	@cmake --preset dev >/dev/null

@@ -1,0 +1,38 @@
+// The loads that are put on an API server. Each prints one line of `name=value` pairs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/result.h"
+#include "kube/client/kubeconfig.h"
+
+namespace aviary::perf {
+
+struct LoadOptions {
+    client::ServerAccess access;
+    int connections = 64;
+    double seconds = 5;
+    std::uint64_t objects = 0;   // create: how many; 0: as many as the time allows
+    int server = 0;              // its pid, for its share of the processor; 0: none
+    int watches = 1000;
+    double rate = 100;   // writes a second while watches are open
+};
+
+// Reads ConfigMaps of 1 KB, one request after another on every connection.
+Status load_get(LoadOptions const& options);
+// Creates ConfigMaps of 1 KB.
+Status load_create(LoadOptions const& options);
+// Opens watches of one namespace and writes at a steady rate: how late each event comes to each watch, counted from
+// when the write was due.
+Status load_watch(LoadOptions const& options);
+
+// Approves releases through Decisions on the hub and waits for the next pause in the members.
+struct ReactionOptions {
+    std::string kubeconfig;
+    std::string clusters;   // separated by commas
+    int approvals = 200;
+};
+Status reaction(ReactionOptions const& options);
+
+}   // namespace aviary::perf
