@@ -58,7 +58,8 @@ public:
     Task<Status> wait_synced(Context ctx);
     // Waits until the copy has reached this resourceVersion: read your writes.
     Task<Status> wait_for(Context ctx, std::string resource_version);
-    // Waits until the copy does not hold this object any more, or shows it as being deleted. One that is absent is gone.
+    // Waits until the copy does not hold this object any more, or shows it as being deleted. One that is absent is
+    // gone.
     Task<Status> wait_gone(Context ctx, json::Doc object);
     std::string const& resource_version() const;
     // When the last event, bookmark or list arrived; for "as of 12m ago".

@@ -67,7 +67,7 @@ struct Store::Impl : std::enable_shared_from_this<Store::Impl> {
     };
     std::map<std::string, Pending, std::less<>> pending;   // the newest write under way of each key
     std::size_t in_flight = 0;
-    async::Event settled;   // notified when a write is stored, or is not
+    async::Event settled;         // notified when a write is stored, or is not
     std::uint64_t failures = 0;   // the engine's, when `pending` was last known to be good
 
     std::map<std::string, Topic, std::less<>> topics;
