@@ -1,38 +1,47 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "app/command_line/command_line.h"
+#include "app/playground/demo.h"
 #include "app/playground/process.h"
 #include "core/base/time.h"
 
 namespace {
 
+using aviary::command_line::add_command;
+
 constexpr char kVersion[] = AVIARY_VERSION;
 
 struct Flags {
     std::string data_dir = "aviary-data";
+    std::string demo_dir = "aviary-demo";
     std::uint16_t port = 7443;
     std::string clusters = "beijing,shanghai";
     std::string bare;
     std::string pod_start = "2s";
     std::string durability = "commit";
+    std::string shell;
     bool detach = false;
 };
 
 void add_server_flags(CLI::App& command, Flags& flags) {
     command.add_option("--data-dir", flags.data_dir, "Folder for everything that is kept")
         ->envname("AVIARY_DATA_DIR")
+        ->option_text("FOLDER")
         ->capture_default_str();
     command.add_option("--port", flags.port, "TCP port on the loopback address")
         ->envname("AVIARY_PORT")
+        ->option_text("PORT")
         ->capture_default_str();
     command
-        .add_option(
-            "--durability", flags.durability,
-            "commit: a write is answered once it is on disk; none: faster, a power cut may lose the last writes")
+        .add_option("--durability", flags.durability,
+                    "commit: a write is answered once it is on disk; none: a power cut may lose the last ones")
         ->envname("AVIARY_DURABILITY")
+        ->option_text("commit|none")
         ->check(CLI::IsMember({"commit", "none"}))
         ->capture_default_str();
-    command.add_flag("--detach", flags.detach, "Return when everything is ready and go on in the background");
+    command.add_flag("--detach", flags.detach, "Return when everything is ready and go on in the background")
+        ->envname("AVIARY_DETACH");
 }
 
 int up(Flags const& flags, bool alone) {
@@ -67,46 +76,97 @@ int up(Flags const& flags, bool alone) {
     return aviary::playground::up(options);
 }
 
+int print_completion(std::string const& name) {
+    auto const shell = aviary::cli::parse_shell(name);
+    if (!shell) {
+        fmt::print(stderr, "error: {}\n", shell.error().message());
+        return 1;
+    }
+    fmt::print("{}", aviary::cli::completion_script(*shell, "aviary"));
+    return 0;
+}
+
+std::vector<aviary::cli::Candidate> values(std::string_view what, std::string_view) {
+    if (what == "--durability") return {{"commit", "once it is on disk"}, {"none", "faster"}};
+    if (what == "shell") return {{"bash", ""}, {"zsh", ""}, {"fish", ""}};
+    return {};
+}
+
 }   // namespace
 
 int main(int argc, char** argv) {
     CLI::App app(
         "Aviary: canary releases of AI inference services across many Kubernetes clusters.\n\n"
         "Examples:\n"
+        "  aviary demo                                        # a release, played in front of you\n"
         "  aviary up --clusters beijing,shanghai --detach     # a fleet of two simulated clusters\n"
         "  aviary down                                        # end it; its data stays\n"
-        "  aviary apiserver --port 7443                       # a Kubernetes API server alone");
+        "  aviary apiserver --port 7443                       # a Kubernetes API server alone",
+        "aviary");
     app.require_subcommand(1);
     Flags flags;
 
-    CLI::App* const up_command = app.add_subcommand("up",
-                                                    "Start a hub and simulated member clusters in one process\n\n"
-                                                    "Examples:\n  aviary up --clusters a,b --data-dir /tmp/fleet "
-                                                    "--detach\n  aviary up --clusters 100 --pod-start 500ms");
+    CLI::App* const up_command = add_command(app, "up", "Start a hub and simulated member clusters in one process",
+                                             "aviary up --clusters a,b --data-dir /tmp/fleet --detach\n"
+                                             "aviary up --clusters 100 --pod-start 500ms");
     up_command->add_option("--clusters", flags.clusters, "Names, or how many")
         ->envname("AVIARY_CLUSTERS")
+        ->option_text("a,b|N")
         ->capture_default_str();
     up_command->add_option("--without-rollouts", flags.bare, "Members that run no rollout controller")
-        ->envname("AVIARY_WITHOUT_ROLLOUTS");
+        ->envname("AVIARY_WITHOUT_ROLLOUTS")
+        ->option_text("a,b");
     up_command->add_option("--pod-start", flags.pod_start, "How long a simulated pod takes from scheduled to ready")
         ->envname("AVIARY_POD_START")
+        ->option_text("TIME")
         ->capture_default_str();
     add_server_flags(*up_command, flags);
 
-    CLI::App* const down_command = app.add_subcommand("down", "End a detached fleet; its data stays");
+    CLI::App* const down_command =
+        add_command(app, "down", "End a detached fleet; its data stays", "aviary down --data-dir /tmp/fleet");
     down_command->add_option("--data-dir", flags.data_dir, "The folder it was started with")
         ->envname("AVIARY_DATA_DIR")
+        ->option_text("FOLDER")
         ->capture_default_str();
 
-    CLI::App* const apiserver_command = app.add_subcommand("apiserver", "Serve the Kubernetes API alone");
+    CLI::App* const apiserver_command = add_command(app, "apiserver", "Serve the Kubernetes API alone",
+                                                    "aviary apiserver --data-dir /tmp/api --port 7443 --detach\n"
+                                                    "kubectl --kubeconfig /tmp/api/kubeconfig api-resources");
     add_server_flags(*apiserver_command, flags);
 
-    CLI::App* const version_command = app.add_subcommand("version", "Print the version");
+    CLI::App* const demo_command =
+        add_command(app, "demo", "Play a release in front of you, in about a minute; the fleet runs on afterwards",
+                    "aviary demo\naviary demo --data-dir /tmp/demo");
+    demo_command->add_option("--data-dir", flags.demo_dir, "Folder of the demo's fleet; what was in it before goes")
+        ->envname("AVIARY_DEMO_DIR")
+        ->option_text("FOLDER")
+        ->capture_default_str();
 
-    CLI11_PARSE(app, argc, argv);
+    CLI::App* const completion_command =
+        add_command(app, "completion", "Print a completion script: bash, zsh or fish",
+                    "source <(aviary completion bash)\naviary completion fish | source");
+    completion_command->add_option("shell", flags.shell, "bash, zsh or fish")->required();
+    CLI::App* const version_command = add_command(app, "version", "Print the version", "aviary version");
+
+    for (char const* verb : {"hub", "member", "join", "unjoin", "migrate"})
+        add_command(app, verb, "Not supported yet: for clusters that are not simulated", "")->prefix_command();
+
+    std::vector<std::string> const words(argv + 1, argv + argc);
+    if (auto const answer = aviary::command_line::completion(app, words, values)) {
+        fmt::print("{}", *answer);
+        return 0;
+    }
+    if (auto const code = aviary::command_line::parse(app, words)) return *code;
     if (*up_command) return up(flags, false);
     if (*down_command) return aviary::playground::down(flags.data_dir);
     if (*apiserver_command) return up(flags, true);
-    if (*version_command) fmt::print("aviary {}\n", kVersion);
-    return 0;
+    if (*demo_command) return aviary::playground::demo(flags.demo_dir);
+    if (*completion_command) return print_completion(flags.shell);
+    if (*version_command) {
+        fmt::print("aviary {}\n", kVersion);
+        return 0;
+    }
+    fmt::print(stderr, "error: aviary {} is not supported yet: only simulated clusters are, see `aviary up --help`\n",
+               app.get_subcommands().front()->get_name());
+    return 1;
 }

@@ -5,141 +5,240 @@
 
 #include <csignal>
 
+#include "app/amc/complete.h"
 #include "app/amc/session.h"
+#include "app/command_line/command_line.h"
 #include "core/cli/completion.h"
 
 namespace aviary::amc {
 
 namespace {
 
-constexpr char kExamples[] =
+using command_line::add_command;
+
+constexpr char kAbout[] =
     "kubectl amc: see and steer releases in all clusters of the fleet.\n\n"
     "Examples:\n"
-    "  kubectl amc get rollouts -M                                    # every cluster's rollouts\n"
-    "  kubectl amc rollout explain rollouts/NAME                      # what each cluster waits for\n"
-    "  kubectl amc rollout approve rollouts/NAME -m beijing           # one cluster\n"
-    "  kubectl amc rollout approve rollouts/NAME -M --step 1          # all that are paused at step 1\n"
-    "  kubectl amc rollout abort rollouts/NAME -M                     # all back to the stable version\n\n"
-    "Exit codes: 0 done, 1 failed or misused, 2 partial, 3 waiting for approval, 4 stale or refused, 5 timeout, 6 only "
-    "unreachable clusters.";
+    "  kubectl amc get rollouts -M                              # every cluster's rollouts\n"
+    "  kubectl amc rollout explain rollouts/NAME                # what each cluster waits for\n"
+    "  kubectl amc rollout approve rollouts/NAME -m beijing     # one cluster\n"
+    "  kubectl amc rollout approve rollouts/NAME -M --step 1    # all that are paused at step 1\n"
+    "  kubectl amc rollout abort rollouts/NAME -M               # all back to the stable version\n\n"
+    "Exit codes: 0 done, 1 failed or misused, 2 partial, 3 waiting for approval, 4 stale or refused, 5 timeout,\n"
+    "6 only unreachable clusters.";
 
 void add_flags(CLI::App& app, Flags& flags) {
-    app.add_option("--kubeconfig", flags.kubeconfig, "Path of the kubeconfig");
-    app.add_option("--context", flags.context, "Context of the hub; by default the current one");
-    app.add_option("-n,--namespace", flags.ns, "Namespace; by default the context's");
+    app.add_option("--kubeconfig", flags.kubeconfig, "Path of the kubeconfig")->option_text("FILE");
+    app.add_option("--context", flags.context, "Context of the hub; by default the current one")->option_text("NAME");
+    app.add_option("-n,--namespace", flags.ns, "Namespace; by default the context's")->option_text("NAME");
     app.add_flag("-A,--all-namespaces", flags.all_namespaces, "All namespaces");
-    app.add_option("-o,--output", flags.output, "wide, json, yaml or name");
-    app.add_option("-l,--selector", flags.selector, "Objects with these labels");
-    app.add_option("--field-selector", flags.field_selector, "Objects with these fields");
+    app.add_option("-o,--output", flags.output, "wide, json, yaml, name or jsonpath=TEMPLATE")->option_text("FORM");
+    app.add_option("-l,--selector", flags.selector, "Objects with these labels")->option_text("LABELS");
+    app.add_option("--field-selector", flags.field_selector, "Objects with these fields")->option_text("FIELDS");
+    app.add_option("--sort-by", flags.sort_by, "Order by this field: '{.metadata.name}'")->option_text("JSONPATH");
     app.add_flag("--no-headers", flags.no_headers, "Rows alone");
-    app.add_option("--as", flags.as, "Act as this user");
-    app.add_option("--as-group", flags.as_groups, "… in this group (repeatable)");
-    app.add_option("--request-timeout", flags.request_timeout, "Limit of one request")->capture_default_str();
-    app.add_option("-m,--members", flags.members, "Clusters, by name: a[,b]");
+    app.add_option("--as", flags.as, "Act as this user")->option_text("USER");
+    app.add_option("--as-group", flags.as_groups, "… in this group (repeatable)")->option_text("GROUP");
+    app.add_option("--request-timeout", flags.request_timeout, "Limit of one request; 0: none")
+        ->option_text("TIME")
+        ->capture_default_str();
+    app.add_option("-m,--members", flags.members, "Clusters, by name: a[,b]")->option_text("CLUSTERS");
     app.add_flag("-M,--all-members", flags.all_members, "All clusters");
-    app.add_option("--cluster-selector", flags.cluster_selector, "Clusters with these labels");
-    app.add_flag("-w,--watch", flags.watch, "Go on until it ends");
+    app.add_option("--cluster-selector", flags.cluster_selector, "Clusters with these labels")->option_text("LABELS");
+    app.add_flag("-w,--watch", flags.watch, "Go on and show what changes");
     app.add_flag("--allow-unreachable", flags.allow_unreachable, "Unreachable clusters are no failure");
 }
 
-void add_decision_flags(CLI::App& command, Flags& flags) {
-    command.add_option("--step", flags.step, "Refuse clusters at any other step");
-    command.add_option("--reason", flags.reason, "Why, for the record");
-    command.add_option("--wait", flags.wait, "Wait until each cluster has moved on")->capture_default_str();
-    command.add_option("--timeout", flags.timeout, "… at most so long")->capture_default_str();
-    command.add_option("--dry-run", flags.dry_run, "client: print the Decision; server: check it")
+void add_decision_flags(CLI::App& command, Flags& flags, bool steps) {
+    if (steps) command.add_option("--step", flags.step, "Refuse clusters at any other step")->option_text("NUMBER");
+    command.add_option("--reason", flags.reason, "Why, for the record")->option_text("TEXT");
+    command.add_flag("--wait", flags.wait, "Wait until each cluster has moved on; on unless --wait=false");
+    command.add_option("--timeout", flags.timeout, "… at most so long")->option_text("TIME")->capture_default_str();
+    command.add_option("--dry-run", flags.dry_run, "client: print the Decision; server: check it, carry nothing out")
+        ->option_text("client|server")
         ->check(CLI::IsMember({"client", "server", "none"}));
 }
+
+// A verb about one release.
+struct Verb {
+    char const* name;
+    char const* action;
+    char const* text;
+    char const* examples;
+};
+constexpr Verb kDecisions[] = {
+    {"approve", "Approve", "Let paused clusters go on, each one step from where it is",
+     "kubectl amc rollout approve rollouts/NAME -m beijing            # one cluster\n"
+     "kubectl amc rollout approve rollouts/NAME -M                    # each that is paused\n"
+     "kubectl amc rollout approve rollouts/NAME -M --step 1           # refuse clusters at any other step\n"
+     "kubectl amc rollout approve rollouts/NAME -M --reason 'p95 ok'  # on record"},
+    {"pause", "Pause", "Stop a release where it is",
+     "kubectl amc rollout pause rollouts/NAME -M\nkubectl amc rollout pause rollouts/NAME -m beijing"},
+    {"resume", "Resume", "Go on after a pause", "kubectl amc rollout resume rollouts/NAME -M"},
+    {"abort", "Abort", "End the release and take its clusters back to the stable version",
+     "kubectl amc rollout abort rollouts/NAME -M                      # all that are releasing\n"
+     "kubectl amc rollout abort rollouts/NAME -m beijing"},
+    {"undo", "Undo", "Take clusters back to the version before; after a release that is one of its own",
+     "kubectl amc rollout undo rollouts/NAME -M\n"
+     "kubectl amc rollout undo rollouts/NAME --cluster-selector region=north"},
+};
 
 struct Command {
     CLI::App* app;
     std::function<Task<int>(Session)> run;
 };
 
+// The tree of commands over what they fill in.
+struct Program {
+    CLI::App app{kAbout, "kubectl amc"};
+    Flags flags;
+    std::string resource, name, shell;
+    std::vector<Command> commands;
+    std::vector<std::pair<CLI::App*, std::string>> unsupported;
+    CLI::App* completion = nullptr;
+    CLI::App* versions = nullptr;
+
+    Program() {
+        app.require_subcommand(1);
+        app.fallthrough();
+        add_flags(app, flags);
+        add_reading();
+        add_rollout();
+        completion =
+            add_command(app, "completion", "Print a completion script: bash, zsh, fish, or kubectl's own",
+                        "source <(kubectl-amc completion bash)\n"
+                        "kubectl-amc completion kubectl >~/bin/kubectl_complete-amc    # for `kubectl amc <TAB>`");
+        completion->add_option("shell", shell, "bash, zsh, fish or kubectl")->required();
+        versions = add_command(app, "version", "Print the version", "kubectl amc version");
+    }
+
+    void add(CLI::App* command, std::function<Task<int>(Session)> run) {
+        commands.push_back({command, std::move(run)});
+    }
+
+    void add_reading() {
+        CLI::App* const get =
+            add_command(app, "get", "List objects of all clusters, with the cluster beside each",
+                        "kubectl amc get rollouts -n demo -M\n"
+                        "kubectl amc get pods -m beijing,shanghai -l app=qwen -o wide\n"
+                        "kubectl amc get deploy qwen -M -o yaml\n"
+                        "kubectl amc get pods -M -w                           # go on and show what changes");
+        get->add_option("resource", resource, "deployments, rollouts, po … or KIND/NAME")->required();
+        get->add_option("name", name, "One object");
+        add(get, [this](Session session) { return get_resource(std::move(session), resource, name); });
+        CLI::App* const described =
+            add_command(app, "describe", "Show objects of each cluster whole, with their events",
+                        "kubectl amc describe deployment qwen -n demo -m beijing\n"
+                        "kubectl amc describe pods -l app=qwen -M");
+        described->add_option("resource", resource, "deployments, rollouts, po … or KIND/NAME")->required();
+        described->add_option("name", name, "The object; without one, all");
+        add(described, [this](Session session) { return describe(std::move(session), resource, name); });
+        CLI::App* const clusters =
+            add_command(app, "clusters", "List the clusters of the fleet and whether they answer",
+                        "kubectl amc clusters\nkubectl amc clusters --cluster-selector region=north -o name");
+        add(clusters, [](Session session) { return list_clusters(std::move(session)); });
+        for (char const* verb : {"logs", "promote"}) {
+            CLI::App* const command = add_command(app, verb, "Not supported yet", "");
+            command->fallthrough(false);
+            command->prefix_command();
+            unsupported.emplace_back(command, verb);
+        }
+    }
+
+    CLI::App* add_verb(CLI::App& rollout, char const* verb, char const* text, char const* examples,
+                       std::function<Task<int>(Session)> run) {
+        CLI::App* const command = add_command(rollout, verb, text, examples);
+        command->add_option("rollout", name, "NAME, rollout/NAME or rollouts/NAME")->required();
+        add(command, std::move(run));
+        return command;
+    }
+
+    void add_rollout() {
+        CLI::App& rollout = *add_command(
+            app, "rollout", "See and steer a release",
+            "kubectl amc rollout list -A\n"
+            "kubectl amc rollout get NAME -w                       # a tree that follows the release\n"
+            "kubectl amc rollout explain NAME                      # what is waited for, and who can end it\n"
+            "kubectl amc rollout approve NAME -m beijing\n"
+            "kubectl amc rollout abort NAME -M");
+        rollout.require_subcommand(1);
+        CLI::App* const list =
+            add_command(rollout, "list", "List the fleet's rollouts",
+                        "kubectl amc rollout list -n demo\nkubectl amc rollout list -A --sort-by '{.status.phase}'");
+        add(list, [](Session session) { return list_rollouts(std::move(session)); });
+        add_verb(rollout, "get", "The release and its clusters as a tree",
+                 "kubectl amc rollout get rollouts/NAME\nkubectl amc rollout get NAME -w",
+                 [this](Session session) { return tree(std::move(session), name); });
+        add_verb(rollout, "explain", "Say what each cluster waits for, since when, and what would end the wait",
+                 "kubectl amc rollout explain rollouts/NAME\nkubectl amc rollout explain NAME -o json",
+                 [this](Session session) { return explain(std::move(session), name); });
+        add_verb(rollout, "status", "One line per cluster; exit 3 while an approval is awaited",
+                 "kubectl amc rollout status rollouts/NAME\n"
+                 "kubectl amc rollout status NAME -w --timeout 10m      # until it is done or needs a person",
+                 [this](Session session) { return status(std::move(session), name); })
+            ->add_option("--timeout", flags.watch_timeout, "With -w: at most so long; 0: for ever")
+            ->option_text("TIME")
+            ->capture_default_str();
+        add_verb(rollout, "history", "Who decided what", "kubectl amc rollout history rollouts/NAME",
+                 [this](Session session) { return history(std::move(session), name); });
+        for (Verb const& verb : kDecisions) {
+            std::string const action = verb.action;
+            add_decision_flags(
+                *add_verb(rollout, verb.name, verb.text, verb.examples,
+                          [this, action](Session session) { return decide(std::move(session), action, name); }),
+                flags, action == "Approve");
+        }
+        for (char const* verb : {"reject", "retry", "jump"}) {
+            CLI::App* const command = add_command(rollout, verb, "Not supported yet", "");
+            command->fallthrough(false);
+            command->prefix_command();
+            unsupported.emplace_back(command, fmt::format("rollout {}", verb));
+        }
+    }
+};
+
+int print_completion(std::string const& shell) {
+    if (shell == "kubectl") {
+        fmt::print("{}", cli::kubectl_plugin_script("amc"));
+        return kDone;
+    }
+    auto const parsed = cli::parse_shell(shell);
+    if (!parsed) {
+        fmt::print(stderr, "error: {}\n", parsed.error().message());
+        return kFailed;
+    }
+    fmt::print("{}", cli::completion_script(*parsed, "kubectl-amc"));
+    return kDone;
+}
+
 }   // namespace
 
 int run(int argc, char** argv, char const* version) {
     std::signal(SIGPIPE, SIG_IGN);
-    CLI::App app(kExamples, "kubectl amc");
-    app.require_subcommand(1);
-    app.fallthrough();
-    Flags flags;
-    add_flags(app, flags);
-    std::string resource;
-    std::string name;
-    std::vector<Command> commands;
-
-    CLI::App* const get =
-        app.add_subcommand("get", "List objects of all clusters\n\nExample: kubectl amc get deploy -n demo -M");
-    get->add_option("resource", resource, "deployments, rollouts, po …")->required();
-    get->add_option("name", name, "One object");
-    commands.push_back({get, [&](Session session) { return get_resource(std::move(session), resource, name); }});
-    CLI::App* const described = app.add_subcommand("describe", "Show an object of each cluster whole");
-    described->add_option("resource", resource, "deployments, rollouts, po …")->required();
-    described->add_option("name", name, "The object");
-    commands.push_back({described, [&](Session session) { return describe(std::move(session), resource, name); }});
-    CLI::App* const clusters = app.add_subcommand("clusters", "List the clusters of the fleet");
-    commands.push_back({clusters, [](Session session) { return list_clusters(std::move(session)); }});
-
-    CLI::App* const rollout = app.add_subcommand("rollout", "See and steer a release");
-    rollout->require_subcommand(1);
-    auto const add = [&](char const* verb, char const* text, std::function<Task<int>(Session)> run) {
-        CLI::App* const command = rollout->add_subcommand(verb, text);
-        command->add_option("rollout", name, "NAME, rollout/NAME or rollouts/NAME")->required();
-        commands.push_back({command, std::move(run)});
-        return command;
-    };
-    for (auto const& [verb, action, text] :
-         {std::tuple("approve", "Approve",
-                     "Let paused clusters go on, each at its own step\n\nExample: kubectl amc rollout approve "
-                     "rollouts/NAME -n demo -M"),
-          std::tuple("pause", "Pause", "Stop a release where it is"),
-          std::tuple("resume", "Resume", "Go on after a pause"),
-          std::tuple("abort", "Abort", "Take clusters that are releasing back to the stable version"),
-          std::tuple("undo", "Undo", "Take clusters back to the version before"),
-          std::tuple("reject", "Reject", "Not supported yet"), std::tuple("retry", "Retry", "Not supported yet"),
-          std::tuple("jump", "Jump", "Not supported yet")}) {
-        std::string const what = action;
-        add_decision_flags(
-            *add(verb, text, [&name, what](Session session) { return decide(std::move(session), what, name); }), flags);
+    Program program;
+    std::vector<std::string> const words(argv + 1, argv + argc);
+    if (auto const answer = command_line::completion(program.app, words, values_from_hub(words))) {
+        fmt::print("{}", *answer);
+        return kDone;
     }
-    add("explain", "Say what each cluster waits for",
-        [&](Session session) { return explain(std::move(session), name); });
-    add("status", "One line per cluster; exit 3 while an approval is awaited", [&](Session session) {
-        return status(std::move(session), name);
-    })->add_option("--timeout", flags.timeout, "");
-    add("get", "The release and its clusters as a tree",
-        [&](Session session) { return tree(std::move(session), name); });
-    add("history", "Who decided what", [&](Session session) { return history(std::move(session), name); });
-    CLI::App* const list = rollout->add_subcommand("list", "List the fleet's rollouts");
-    commands.push_back({list, [](Session session) { return list_rollouts(std::move(session)); }});
-
-    std::string shell;
-    CLI::App* const completion = app.add_subcommand("completion", "Print a completion script");
-    completion->add_option("shell", shell, "bash, zsh or fish")->required();
-    CLI::App* const versions = app.add_subcommand("version", "Print the version");
-
-    CLI11_PARSE(app, argc, argv);
-    if (*versions) {
+    if (auto const code = command_line::parse(program.app, words)) return *code;
+    if (*program.versions) {
         fmt::print("kubectl-amc {}\n", version);
         return kDone;
     }
-    if (*completion) {
-        auto const parsed = cli::parse_shell(shell);
-        if (!parsed) {
-            fmt::print(stderr, "error: {}\n", parsed.error().message());
-            return kFailed;
-        }
-        fmt::print("{}", cli::completion_script(*parsed, "kubectl-amc"));
-        return kDone;
+    if (*program.completion) return print_completion(program.shell);
+    for (auto const& [command, verb] : program.unsupported) {
+        if (!*command) continue;
+        fmt::print(stderr, "error: kubectl amc {} is not supported yet\n", verb);
+        return kFailed;
     }
     async::AsioExecutor executor;
-    auto session = Session::open(executor, flags);
+    auto session = Session::open(executor, program.flags);
     if (!session) {
         fmt::print(stderr, "error: {}\n", session.error().message());
         return kFailed;
     }
-    for (Command const& command : commands) {
+    for (Command const& command : program.commands) {
         if (*command.app) return executor.run(command.run(std::move(*session)));
     }
     return kFailed;

@@ -209,20 +209,20 @@ void print_rows(Session const& session, std::vector<Row> const& rows) {
 }   // namespace
 
 Task<int> decide(Session session, std::string action, std::string rollout) {
-    if (action == apis::action::kReject || action == apis::action::kRetry || action == apis::action::kJump) {
-        session.complain(fmt::format("rollout {} is not supported yet", to_lower(action)));
+    if (Status const one = session.one_namespace(); !one) {
+        session.complain(one.error());
         co_return kFailed;
     }
     rollout = Session::object_name(rollout);
     auto const chosen = co_await session.members(true);
     if (!chosen) {
-        session.complain(chosen.error().message());
+        session.complain(chosen.error());
         co_return kFailed;
     }
     auto const view = co_await session.read(
         fmt::format("/fleet/v1/namespaces/{}/rollouts/{}", percent_encode(session.ns()), percent_encode(rollout)));
     if (!view) {
-        session.complain(view.error().message());
+        session.complain(view.error());
         co_return kFailed;
     }
     bool const named = !chosen->empty();
@@ -264,7 +264,7 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
     options.dry_run = session.flags().dry_run == "server";
     auto const created = co_await session.hub().create(session.context(), apis::kDecisions, object, options);
     if (!created) {
-        session.complain(created.error().message());
+        session.complain(created.error());
         co_return kFailed;
     }
     Doc decision = *created;
@@ -280,6 +280,13 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         }
     }
     fill_rows(rows, decision, action);
+    if (options.dry_run) {
+        for (Row& row : rows) {
+            if (row.target) row.result = fmt::format("{} (server dry run)", past(action));
+        }
+        print_rows(session, rows);
+        co_return kDone;
+    }
     print_rows(session, rows);
     if (late) {
         session.complain(fmt::format("not settled within {}; it goes on: kubectl -n {} get decision {}",

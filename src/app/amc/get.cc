@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "apis/cluster/managed_cluster.h"
+#include "app/amc/resources.h"
 #include "app/amc/session.h"
 #include "core/base/strings.h"
 #include "core/json/write.h"
@@ -17,63 +19,12 @@ namespace {
 using json::Doc;
 using json::Value;
 
-struct Named {
-    meta::GroupVersionResource resource;
-    std::string kind;
-    bool namespaced = true;
-};
-
-// "deploy", "deployments", "deployments.apps", "Deployment": by the hub's aggregated discovery.
-Task<Result<Named>> find_resource(Session const& session, std::string text) {
-    std::string const wanted = to_lower(text);
-    std::size_t const dot = wanted.find('.');
-    std::string const name = wanted.substr(0, dot);
-    std::string const group = dot == std::string::npos ? "" : wanted.substr(dot + 1);
-    for (char const* path : {"/api", "/apis"}) {
-        CO_TRY_ASSIGN(
-            Doc const found,
-            co_await session.read(path, {}, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"));
-        for (auto const& [index, item] : found["items"].elements()) {
-            std::string const own_group = meta::name(item);
-            if (!group.empty() && own_group != group) continue;
-            Doc const version = item["versions"][0];
-            for (auto const& [position, resource] : version["resources"].elements()) {
-                bool matches = resource["resource"].as_string() == name ||
-                               resource["singularResource"].as_string() == name ||
-                               to_lower(resource.at({"responseKind", "kind"}).as_string()) == name;
-                for (auto const& [short_index, short_name] : resource["shortNames"].elements())
-                    matches = matches || short_name.as_string() == name;
-                if (!matches) continue;
-                co_return Named{{own_group, version["version"].string(), resource["resource"].string()},
-                                resource.at({"responseKind", "kind"}).string(),
-                                resource["scope"].as_string() == "Namespaced"};
-            }
-        }
-    }
-    co_return fail(ErrorCode::kNotFound, fmt::format("the server doesn't have a resource type \"{}\"", text));
-}
-
 std::string cell_text(Doc const& cell) {
     if (cell.is_string()) return cli::one_line(cell.as_string());
     return cell.is_null() ? "<none>" : json::write(cell);
 }
 
 bool adopted(Doc const& object) { return !meta::label(object, "fleet.aviary.dev/hub").empty(); }
-
-Task<Result<Doc>> fetch(Session const& session, Named const& named, std::string const& name, bool table) {
-    client::NameValues query{{"group", named.resource.group},
-                             {"version", named.resource.version},
-                             {"resource", named.resource.resource},
-                             {"output", table ? "table" : "json"}};
-    if (named.namespaced && !session.ns().empty()) query.emplace_back("namespace", session.ns());
-    if (!name.empty()) query.emplace_back("name", name);
-    if (!session.flags().selector.empty()) query.emplace_back("labelSelector", session.flags().selector);
-    if (!session.flags().field_selector.empty()) query.emplace_back("fieldSelector", session.flags().field_selector);
-    CO_TRY_ASSIGN(std::vector<std::string> const members, co_await session.members(false));
-    if (!members.empty()) query.emplace_back("clusters", join(members, ","));
-    Result<Doc> answer = co_await session.read("/fleet/v1/resources", std::move(query));
-    co_return std::move(answer);
-}
 
 // How long a cluster has been away, for STATUS columns and errors.
 std::string away(Doc const& cluster, Time now) {
@@ -94,161 +45,296 @@ int report_unreachable(Session const& session, Doc const& answer, Time now, bool
     return lost == total && !any_rows ? kUnreachable : kPartial;
 }
 
-void add_rows(cli::Table& table, Doc const& cluster, std::vector<std::size_t> const& columns, std::size_t status_column,
-              Time now, bool with_namespace, std::size_t& rows) {
-    bool const reachable = cluster["reachable"].as_bool();
-    for (auto const& [index, row] : cluster.at({"table", "rows"}).elements()) {
-        std::vector<cli::Cell> cells;
-        Doc const object = row["object"];
-        if (with_namespace) cells.emplace_back(meta::ns(object));
-        bool first = true;
-        for (std::size_t column : columns) {
-            std::string text = cell_text(row["cells"][column]);
-            if (!reachable && column == status_column) text = fmt::format("Unknown({})", away(cluster, now));
-            cells.emplace_back(std::move(text));
-            if (std::exchange(first, false)) cells.emplace_back(cluster["name"].string());
-        }
-        cells.emplace_back(adopted(object) ? "Y" : "N");
-        table.add(std::move(cells));
-        ++rows;
-    }
+// One object of one cluster: as a row, or whole.
+struct Entry {
+    std::string key;   // cluster, namespace and name
+    std::vector<cli::Cell> cells;
+    Doc item;
+};
+
+std::string key_of(Doc const& cluster, Doc const& object) {
+    return fmt::format("{}\n{}\n{}", cluster["name"].as_string(), meta::ns(object), meta::name(object));
 }
 
-}   // namespace
-
-Task<int> get_resource(Session session, std::string resource, std::string name) {
-    std::size_t const slash = resource.find('/');
-    if (slash != std::string::npos) {
-        name = resource.substr(slash + 1);
-        resource.resize(slash);
-    }
-    auto const named = co_await find_resource(session, resource);
-    if (!named) {
-        session.complain(named.error().message());
-        co_return kFailed;
-    }
-    std::string const& output = session.flags().output;
-    bool const as_table = output.empty() || output == "wide";
-    auto const answer = co_await fetch(session, *named, name, as_table);
-    if (!answer) {
-        session.complain(answer.error().message());
-        co_return kFailed;
-    }
-    Time const now = session.context().now();
-    if (!as_table) {
-        Value items{json::Array()};
-        for (auto const& [index, cluster] : (*answer)["clusters"].elements()) {
-            for (auto const& [position, object] : cluster["items"].elements()) {
-                Value item = object.thaw();
-                item.set({"metadata", "annotations", "fleet.aviary.dev/cluster"}, cluster["name"].string());
-                items.push_back(std::move(item));
-            }
-        }
-        bool const any = items.size() > 0;
-        if (output == "name") {
-            for (Value const& item : items.array())
-                session.print(fmt::format("{}/{}\n", named->resource.group_resource(),
-                                          item.at({"metadata", "name"}).as_string()));
-        } else {
-            Value const list{json::Object{{"apiVersion", "v1"},
-                                          {"kind", "List"},
-                                          {"metadata", json::Object{{"resourceVersion", ""}}},
-                                          {"items", items}}};
-            if (output == "json") {
-                session.print(json::write_pretty(list) + "\n");
-            } else if (output == "yaml") {
-                session.print(yaml::write(list));
-            } else {
-                session.complain(fmt::format("-o {}: one of wide, json, yaml, name", output));
-                co_return kFailed;
-            }
-        }
-        co_return report_unreachable(session, *answer, now, any);
-    }
-
-    Doc definitions;
-    for (auto const& [index, cluster] : (*answer)["clusters"].elements()) {
-        if (!definitions.exists() && cluster.at({"table", "columnDefinitions"}).size() > 0)
-            definitions = cluster.at({"table", "columnDefinitions"});
-    }
-    std::vector<std::size_t> columns;
+// The members' own columns, with CLUSTER behind the first and ADOPTION at the end.
+struct Columns {
     std::vector<std::string> headers;
-    std::size_t status_column = SIZE_MAX;
-    bool const with_namespace = named->namespaced && session.ns().empty();
-    if (with_namespace) headers.emplace_back("NAMESPACE");
-    std::size_t position = 0;
-    for (auto const& [index, definition] : definitions.elements()) {
-        std::string header = definition["name"].string();
-        for (char& letter : header)
-            letter = letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 'a' + 'A') : letter;
-        if (header == "STATUS") status_column = position;
-        if (definition["priority"].as_int() == 0 || output == "wide") {
-            columns.push_back(position);
-            headers.push_back(std::move(header));
-            if (columns.size() == 1) headers.emplace_back("CLUSTER");
+    std::vector<std::size_t> positions;
+    std::size_t status = SIZE_MAX;
+    bool with_namespace = false;
+
+    Columns(Doc const& answer, bool wide, bool namespaces) : with_namespace(namespaces) {
+        Doc definitions;
+        for (auto const& [index, cluster] : answer["clusters"].elements()) {
+            if (!definitions.exists() && cluster.at({"table", "columnDefinitions"}).size() > 0)
+                definitions = cluster.at({"table", "columnDefinitions"});
         }
-        ++position;
+        if (with_namespace) headers.emplace_back("NAMESPACE");
+        std::size_t position = 0;
+        for (auto const& [index, definition] : definitions.elements()) {
+            std::string header = definition["name"].string();
+            for (char& letter : header)
+                letter = letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 'a' + 'A') : letter;
+            if (header == "STATUS") status = position;
+            if (definition["priority"].as_int() == 0 || wide) {
+                positions.push_back(position);
+                headers.push_back(std::move(header));
+                if (positions.size() == 1) headers.emplace_back("CLUSTER");
+            }
+            ++position;
+        }
+        headers.emplace_back("ADOPTION");
     }
-    headers.emplace_back("ADOPTION");
-    cli::Table table(std::move(headers), session.style());
-    std::size_t rows = 0;
-    for (auto const& [index, cluster] : (*answer)["clusters"].elements())
-        add_rows(table, cluster, columns, status_column, now, with_namespace, rows);
-    if (rows == 0) {
-        if (!name.empty()) {
-            session.complain(fmt::format("{} \"{}\" not found in any cluster", named->resource.group_resource(), name));
-            co_return std::max<int>(kFailed, report_unreachable(session, *answer, now, false));
+
+    std::vector<Entry> entries(Doc const& answer, Time now) const {
+        std::vector<Entry> result;
+        for (auto const& [index, cluster] : answer["clusters"].elements()) {
+            bool const reachable = cluster["reachable"].as_bool();
+            for (auto const& [row_index, row] : cluster.at({"table", "rows"}).elements()) {
+                Doc const object = row["object"];
+                Entry entry{key_of(cluster, object), {}, object};
+                if (with_namespace) entry.cells.emplace_back(meta::ns(object));
+                bool first = true;
+                for (std::size_t position : positions) {
+                    std::string text = cell_text(row["cells"][position]);
+                    if (!reachable && position == status) text = fmt::format("Unknown({})", away(cluster, now));
+                    entry.cells.emplace_back(std::move(text));
+                    if (std::exchange(first, false)) entry.cells.emplace_back(cluster["name"].string());
+                }
+                entry.cells.emplace_back(adopted(object) ? "Y" : "N");
+                result.push_back(std::move(entry));
+            }
         }
+        return result;
+    }
+};
+
+// Whole objects, each with the cluster it is from.
+std::vector<Doc> items_of(Doc const& answer) {
+    std::vector<Doc> items;
+    for (auto const& [index, cluster] : answer["clusters"].elements()) {
+        for (auto const& [position, object] : cluster["items"].elements()) {
+            Value item = object.thaw();
+            item.set({"metadata", "annotations", "fleet.aviary.dev/cluster"}, cluster["name"].string());
+            items.push_back(Doc::freeze(item));
+        }
+    }
+    return items;
+}
+
+std::string item_key(Doc const& item) {
+    return fmt::format("{}\n{}\n{}", meta::annotation(item, "fleet.aviary.dev/cluster"), meta::ns(item),
+                       meta::name(item));
+}
+
+// Rows hold metadata alone, so the order comes from the whole objects.
+Task<Status> order(Session session, Served served, std::string name, std::vector<Entry>& entries) {
+    if (session.flags().sort_by.empty()) co_return Status{};
+    CO_TRY_ASSIGN(Doc const answer, co_await fetch(session, std::move(served), std::move(name), false));
+    std::vector<Doc> items = items_of(answer);
+    CO_TRY(session.sort(items));
+    std::map<std::string, std::size_t> place;
+    for (Doc const& item : items) place.emplace(item_key(item), place.size());
+    std::vector<std::pair<std::size_t, std::size_t>> ranked;   // place by the order, place before
+    for (std::size_t index = 0; index < entries.size(); ++index) {
+        auto const found = place.find(entries[index].key);
+        ranked.emplace_back(found == place.end() ? place.size() : found->second, index);
+    }
+    std::ranges::sort(ranked);
+    std::vector<Entry> sorted;
+    for (auto const& [rank, index] : ranked) sorted.push_back(std::move(entries[index]));
+    entries = std::move(sorted);
+    co_return Status{};
+}
+
+// What -w has shown so far, by key.
+using Shown = std::map<std::string, std::string>;
+
+Task<Result<int>> show_table(Session session, Served served, std::string name, Shown* shown) {
+    CO_TRY_ASSIGN(Doc const answer, co_await fetch(session, served, name, true));
+    Time const now = session.context().now();
+    Columns const columns(answer, session.flags().output == "wide", served.namespaced && session.ns().empty());
+    std::vector<Entry> entries = columns.entries(answer, now);
+    CO_TRY(co_await order(session, served, name, entries));
+    bool const again = shown != nullptr && !shown->empty();
+    cli::TableStyle style = session.style();
+    if (again) style.headers = false;
+    cli::Table table(columns.headers, style);
+    std::size_t const ages =
+        static_cast<std::size_t>(std::ranges::find(columns.headers, "AGE") - columns.headers.begin());
+    for (Entry& entry : entries) {
+        std::string text;   // the age alone is no change
+        for (std::size_t index = 0; index < entry.cells.size(); ++index)
+            text += index == ages ? "" : entry.cells[index].text + "\t";
+        if (shown != nullptr && std::exchange((*shown)[entry.key], text) == text) continue;
+        table.add(std::move(entry.cells));
+    }
+    if (!table.empty()) session.print(table);
+    if (shown != nullptr) co_return kDone;
+    if (entries.empty() && !name.empty()) {
+        session.complain(fmt::format("{} \"{}\" not found in any cluster", served.resource.group_resource(), name));
+        co_return std::max<int>(kFailed, report_unreachable(session, answer, now, false));
+    }
+    if (entries.empty())
         fmt::print(stderr, "No resources found{}.\n",
                    session.ns().empty() ? "" : fmt::format(" in {} namespace", session.ns()));
-    } else {
-        session.print(table);
-    }
-    co_return report_unreachable(session, *answer, now, rows > 0);
+    co_return report_unreachable(session, answer, now, !entries.empty());
 }
 
-Task<int> describe(Session session, std::string resource, std::string name) {
-    std::size_t const slash = resource.find('/');
-    if (slash != std::string::npos) {
-        name = resource.substr(slash + 1);
-        resource.resize(slash);
+Task<Result<int>> show_objects(Session session, Served served, std::string name, Shown* shown) {
+    CO_TRY_ASSIGN(Doc const answer, co_await fetch(session, served, name, false));
+    std::vector<Doc> items = items_of(answer);
+    CO_TRY(session.sort(items));
+    Value list{json::Array()};
+    for (Doc const& item : items) {
+        std::string const version = meta::resource_version(item);
+        if (shown == nullptr || std::exchange((*shown)[item_key(item)], version) != version)
+            list.push_back(item.thaw());
     }
-    auto const named = co_await find_resource(session, resource);
-    if (!named) {
-        session.complain(named.error().message());
-        co_return kFailed;
+    bool const any = list.size() > 0;
+    if (any || shown == nullptr) CO_TRY(session.print_objects(std::move(list), served.resource.group_resource()));
+    if (shown != nullptr) co_return kDone;
+    if (!any && !name.empty()) {
+        session.complain(fmt::format("{} \"{}\" not found in any cluster", served.resource.group_resource(), name));
+        co_return std::max<int>(kFailed, report_unreachable(session, answer, session.context().now(), false));
     }
-    auto const answer = co_await fetch(session, *named, name, false);
-    if (!answer) {
-        session.complain(answer.error().message());
-        co_return kFailed;
+    co_return report_unreachable(session, answer, session.context().now(), any);
+}
+
+constexpr Duration kLookAgain = std::chrono::milliseconds(500);   // -w
+
+// The events about each object, as kubectl's describe ends in them.
+void print_events(Session const& session, Doc const& events, std::string_view cluster_name, Doc const& object,
+                  Time now) {
+    cli::TableStyle style;
+    style.gutter = 2;
+    style.min_width = 0;
+    cli::Table table({"  TYPE", "REASON", "AGE", "FROM", "MESSAGE"}, style);
+    for (auto const& [index, cluster] : events["clusters"].elements()) {
+        if (cluster["name"].as_string() != cluster_name) continue;
+        for (auto const& [position, event] : cluster["items"].elements()) {
+            if (event.at({"involvedObject", "uid"}).as_string() != meta::uid(object)) continue;
+            std::string_view stamp = event["lastTimestamp"].as_string();
+            if (stamp.empty()) stamp = event.at({"metadata", "creationTimestamp"}).as_string();
+            auto const time = parse_rfc3339(stamp);
+            std::string from = event.at({"source", "component"}).string();
+            if (from.empty()) from = event["reportingComponent"].string();
+            table.add({"  " + event["type"].string(), event["reason"].string(), time ? format_age(now - *time) : "",
+                       from, cli::one_line(event["message"].as_string())});
+        }
     }
+    if (table.empty()) {
+        session.print("Events:  <none>\n");
+    } else {
+        session.print("Events:\n");
+        session.print(table);
+    }
+}
+
+Task<Result<int>> describe_objects(Session session, std::string resource, std::string name) {
+    CO_TRY_ASSIGN(Served const served, co_await find_resource(session, resource));
+    CO_TRY_ASSIGN(Doc const answer, co_await fetch(session, served, name, false));
+    Flags flags = session.flags();
+    flags.selector.clear();
+    flags.field_selector = name.empty()
+                               ? "involvedObject.kind=" + served.kind
+                               : fmt::format("involvedObject.kind={},involvedObject.name={}", served.kind, name);
+    Served const kind{{"", "v1", "events"}, "Event", served.namespaced, {}};
+    auto const events = co_await fetch(session.with(std::move(flags)), kind, "", false);
+    Time const now = session.context().now();
     bool any = false;
-    for (auto const& [index, cluster] : (*answer)["clusters"].elements()) {
+    for (auto const& [index, cluster] : answer["clusters"].elements()) {
         for (auto const& [position, object] : cluster["items"].elements()) {
             Value shown = object.thaw();
             shown["metadata"].erase("managedFields");
             session.print(
                 fmt::format("{}Cluster:  {}\n{}", any ? "\n" : "", cluster["name"].as_string(), yaml::write(shown)));
+            if (events) print_events(session, *events, cluster["name"].as_string(), object, now);
             any = true;
         }
     }
-    if (!any)
-        session.complain(fmt::format("{} \"{}\" not found in any cluster", named->resource.group_resource(), name));
-    co_return any ? report_unreachable(session, *answer, session.context().now(), true) : kFailed;
+    if (any) co_return report_unreachable(session, answer, now, true);
+    if (name.empty()) {
+        fmt::print(stderr, "No resources found{}.\n",
+                   session.ns().empty() ? "" : fmt::format(" in {} namespace", session.ns()));
+        co_return report_unreachable(session, answer, now, false);
+    }
+    session.complain(fmt::format("{} \"{}\" not found in any cluster", served.resource.group_resource(), name));
+    co_return std::max<int>(kFailed, report_unreachable(session, answer, now, false));
+}
+
+}   // namespace
+
+Task<int> get_resource(Session session, std::string resource, std::string name) {
+    split_name(resource, name);
+    auto const served = co_await find_resource(session, resource);
+    if (!served) {
+        session.complain(served.error());
+        co_return kFailed;
+    }
+    std::string const& form = session.flags().output;
+    bool const as_table = form.empty() || form == "wide";
+    Shown shown;
+    Shown* const watched = session.flags().watch ? &shown : nullptr;
+    bool said = false;
+    while (true) {
+        Result<int> code = kFailed;
+        if (as_table) {
+            code = co_await show_table(session, *served, name, watched);
+        } else {
+            code = co_await show_objects(session, *served, name, watched);
+        }
+        // Who watches stays when the hub goes away for a while.
+        if (!code && !(watched != nullptr && !shown.empty() && code.error().is(ErrorCode::kUnavailable))) {
+            session.complain(code.error());
+            co_return kFailed;
+        }
+        if (watched == nullptr) co_return *code;
+        if (!code && !std::exchange(said, true)) session.complain(code.error());
+        if (code) said = false;
+        std::fflush(stdout);
+        (void)co_await async::sleep_for(Context(session.context().executor()), kLookAgain);
+    }
+}
+
+Task<int> describe(Session session, std::string resource, std::string name) {
+    split_name(resource, name);
+    auto const code = co_await describe_objects(session, std::move(resource), std::move(name));
+    if (!code) session.complain(code.error());
+    co_return code ? *code : kFailed;
 }
 
 Task<int> list_clusters(Session session) {
     client::ListOptions options;
-    options.label_selector = session.flags().selector;
+    options.label_selector =
+        session.flags().selector.empty() ? session.flags().cluster_selector : session.flags().selector;
+    options.field_selector = session.flags().field_selector;
     auto const list = co_await session.hub().list(session.context(), apis::kManagedClusters, options);
     if (!list) {
-        session.complain(list.error().message());
+        session.complain(list.error());
         co_return kFailed;
     }
+    auto const chosen =
+        session.flags().members.empty() ? std::vector<std::string_view>() : split(session.flags().members, ',');
+    std::vector<Doc> clusters;
+    for (auto const& [key, cluster] : (*list)["items"].elements()) {
+        if (chosen.empty() || std::ranges::find(chosen, std::string_view(meta::name(cluster))) != chosen.end())
+            clusters.push_back(cluster);
+    }
+    Status const sorted = session.sort(clusters);
+    Value items{json::Array()};
+    for (Doc const& cluster : clusters) items.push_back(cluster.thaw());
+    Result<bool> const printed =
+        sorted ? session.print_objects(std::move(items), "managedclusters.cluster.open-cluster-management.io")
+               : std::unexpected(sorted.error());
+    if (!printed) {
+        session.complain(printed.error());
+        co_return kFailed;
+    }
+    if (*printed) co_return kDone;
     Time const now = session.context().now();
     cli::Table table({"NAME", "AVAILABLE", "VERSION", "SINCE", "AGE"}, session.style());
-    for (auto const& [key, cluster] : (*list)["items"].elements()) {
+    for (Doc const& cluster : clusters) {
         Doc const available = meta::condition(cluster, apis::kClusterAvailable);
         auto const since = parse_rfc3339(available["lastTransitionTime"].as_string());
         auto const created = meta::created(cluster);
@@ -256,7 +342,11 @@ Task<int> list_clusters(Session session) {
                    cluster.at({"status", "version", "kubernetes"}).string(), since ? format_age(now - *since) : "",
                    created ? format_age(now - *created) : ""});
     }
-    session.print(table);
+    if (table.empty()) {
+        fmt::print(stderr, "No clusters found.\n");
+    } else {
+        session.print(table);
+    }
     co_return kDone;
 }
 

@@ -7,21 +7,53 @@
 
 #include "apis/cluster/managed_cluster.h"
 #include "core/base/strings.h"
+#include "core/json/path.h"
+#include "core/json/write.h"
+#include "core/yaml/yaml.h"
 #include "kube/client/http_transport.h"
 #include "kube/meta/object.h"
 
 namespace aviary::amc {
 
+namespace {
+
+// As kubectl: "30s", "2m", plain seconds, 0 for none.
+Result<Duration> limit(std::string_view flag, std::string const& text) {
+    auto time = parse_duration(text);
+    if (!time) {
+        if (auto const seconds = parse_int(text)) time = std::chrono::seconds(*seconds);
+    }
+    if (time && *time >= Duration(0)) return *time;
+    return fail(ErrorCode::kInvalid, fmt::format("{} {}: a time such as 30s or 2m; 0 for none", flag, text));
+}
+
+// Whether one value comes before another as --sort-by has it: numbers by size, all else as text, what is not there
+// first.
+bool before(json::Doc const& left, json::Doc const& right) {
+    if (left.is_number() && right.is_number()) return left.as_double() < right.as_double();
+    auto const text = [](json::Doc const& value) {
+        return !value.exists() ? std::string() : value.is_string() ? value.string() : json::write(value);
+    };
+    return text(left) < text(right);
+}
+
+}   // namespace
+
 Result<Session> Session::open(async::AsioExecutor& executor, Flags flags) {
     Session session;
-    if (!parse_duration(flags.timeout))
-        return fail(ErrorCode::kInvalid, fmt::format("--timeout {}: a duration such as 30s or 2m", flags.timeout));
-    if (!parse_duration(flags.request_timeout))
-        return fail(ErrorCode::kInvalid,
-                    fmt::format("--request-timeout {}: a duration such as 30s or 2m", flags.request_timeout));
+    session.timeout_ = TRY(limit("--timeout", flags.timeout));
+    session.watch_timeout_ = TRY(limit("--timeout", flags.watch_timeout));
+    session.request_timeout_ = TRY(limit("--request-timeout", flags.request_timeout));
     client::ServerAccess access = TRY(client::load_kubeconfig(flags.kubeconfig, flags.context));
-    // A context of a member: the hub is the context `fleet` of the same file.
-    if (flags.context.empty() && access.url.contains("/clusters/")) {
+    if (access.url.contains("/clusters/")) {
+        if (!flags.context.empty()) {
+            return fail(
+                ErrorCode::kInvalid,
+                fmt::format(
+                    "context {} is a member; kubectl amc speaks to the hub: choose its context, and members by -m",
+                    flags.context));
+        }
+        // The current context is a member's: the hub is the context `fleet` of the same file.
         std::string const ns = access.ns;
         access = TRY(client::load_kubeconfig(flags.kubeconfig, "fleet"));
         if (access.ns.empty()) access.ns = ns;
@@ -37,9 +69,21 @@ Result<Session> Session::open(async::AsioExecutor& executor, Flags flags) {
     return session;
 }
 
-Context Session::context() const { return Context(*executor_).with_timeout(*parse_duration(flags_.request_timeout)); }
+Context Session::context() const {
+    Context const ctx(*executor_);
+    return request_timeout_ == Duration(0) ? ctx : ctx.with_timeout(request_timeout_);
+}
 
-Duration Session::timeout() const { return *parse_duration(flags_.timeout); }
+Duration Session::timeout() const { return timeout_ == Duration(0) ? std::chrono::hours(24 * 365) : timeout_; }
+
+std::optional<Duration> Session::watch_timeout() const {
+    return watch_timeout_ == Duration(0) ? std::nullopt : std::optional(watch_timeout_);
+}
+
+Status Session::one_namespace() const {
+    if (!flags_.all_namespaces) return {};
+    return fail(ErrorCode::kInvalid, "this is about one object: name its namespace by -n, not -A");
+}
 
 Task<Result<json::Doc>> Session::read(std::string path, client::NameValues query, std::string accept) const {
     client::Request request;
@@ -90,6 +134,60 @@ void Session::print(std::string const& text) const { std::fwrite(text.data(), 1,
 void Session::complain(std::string const& text) const {
     std::fflush(stdout);
     fmt::print(stderr, "error: {}\n", text);
+}
+
+void Session::complain(Error const& error) const {
+    std::string text = error.message();
+    // An API server without the fleet's paths and kinds.
+    if (text == "the server could not find the requested resource")
+        text = "this server is no hub: choose the hub's context by --context, or `kubectl config use-context`";
+    complain(text);
+}
+
+Status Session::sort(std::vector<json::Doc>& objects) const {
+    if (flags_.sort_by.empty()) return {};
+    auto const path = json::Path::parse(flags_.sort_by);
+    if (!path) return std::unexpected(path.error().context("--sort-by"));
+    std::vector<json::Doc> keys;
+    std::vector<std::size_t> order;
+    for (json::Doc const& object : objects) {
+        auto found = path->find(object);
+        order.push_back(keys.size());
+        keys.push_back(found && !found->empty() ? found->front() : json::Doc());
+    }
+    std::ranges::sort(order, [&](std::size_t left, std::size_t right) {
+        if (before(keys[left], keys[right])) return true;
+        return !before(keys[right], keys[left]) && left < right;
+    });
+    std::vector<json::Doc> sorted;
+    for (std::size_t index : order) sorted.push_back(objects[index]);
+    objects = std::move(sorted);
+    return {};
+}
+
+Result<bool> Session::print_objects(json::Value items, std::string const& kind) const {
+    std::string const& form = flags_.output;
+    if (form.empty() || form == "wide") return false;
+    if (form == "name") {
+        for (json::Value const& item : items.array())
+            print(fmt::format("{}/{}\n", kind, item.at({"metadata", "name"}).as_string()));
+        return true;
+    }
+    json::Value const list{json::Object{{"apiVersion", "v1"},
+                                        {"kind", "List"},
+                                        {"metadata", json::Object{{"resourceVersion", ""}}},
+                                        {"items", std::move(items)}}};
+    if (form == "json") {
+        print(json::write_pretty(list) + "\n");
+    } else if (form == "yaml") {
+        print(yaml::write(list));
+    } else if (form.starts_with("jsonpath=")) {
+        json::Path const path = TRY(json::Path::parse_template(std::string_view(form).substr(9)));
+        print(TRY(path.print(json::Doc::freeze(list))));
+    } else {
+        return fail(ErrorCode::kInvalid, fmt::format("-o {}: one of wide, json, yaml, name, jsonpath=TEMPLATE", form));
+    }
+    return true;
 }
 
 void Session::print(cli::Table const& table) const { print(table.render(cli::Terminal::of(1))); }

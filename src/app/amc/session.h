@@ -14,7 +14,7 @@ namespace aviary::amc {
 
 struct Flags {
     std::string kubeconfig, context, ns, output, selector, field_selector, as, cluster_selector, members, sort_by,
-        reason, dry_run, timeout = "30s", request_timeout = "30s";
+        reason, dry_run, timeout = "30s", watch_timeout = "0", request_timeout = "30s";
     std::vector<std::string> as_groups;
     std::int64_t step = 0;
     bool all_namespaces = false, all_members = false, no_headers = false, watch = false, wait = true,
@@ -28,6 +28,12 @@ public:
     static Result<Session> open(async::AsioExecutor& executor, Flags flags);
 
     Flags const& flags() const { return flags_; }
+    // The same connection for another question.
+    Session with(Flags flags) const {
+        Session other = *this;
+        other.flags_ = std::move(flags);
+        return other;
+    }
     client::Client const& hub() const { return *hub_; }
     std::string const& ns() const { return ns_; }
     Context context() const;
@@ -41,12 +47,21 @@ public:
 
     void print(std::string const& text) const;
     void complain(std::string const& text) const;
+    void complain(Error const& error) const;
+    // Objects in the form that -o names; false: it is a table, or none is named. An Error for a form that is not known.
+    Result<bool> print_objects(json::Value items, std::string const& kind) const;
+    // In the order of --sort-by, where there is one.
+    Status sort(std::vector<json::Doc>& objects) const;
     void print(cli::Table const& table) const;
     cli::TableStyle style() const;
     Duration timeout() const;
+    std::optional<Duration> watch_timeout() const;
+    // For verbs about one object: an Error when -A was given.
+    Status one_namespace() const;
 
 private:
     Flags flags_;
+    Duration timeout_{}, watch_timeout_{}, request_timeout_{};   // zero: none
     async::AsioExecutor* executor_ = nullptr;
     std::optional<client::Client> hub_;
     std::string ns_;

@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "apis/fleet/decision.h"
 #include "apis/rollouts/rollout.h"
 #include "app/amc/session.h"
 #include "core/base/strings.h"
+#include "core/cli/progress.h"
+#include "core/json/path.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
 #include "kube/meta/object.h"
@@ -30,6 +33,7 @@ std::string step_of(Doc const& view) {
 }
 
 Task<Result<Doc>> view_of(Session const& session, std::string const& rollout) {
+    CO_TRY(session.one_namespace());
     Result<Doc> view =
         co_await session.read(fmt::format("/fleet/v1/namespaces/{}/rollouts/{}", percent_encode(session.ns()),
                                           percent_encode(Session::object_name(rollout))));
@@ -44,14 +48,28 @@ cli::TableStyle narrow(Session const& session) {
 }
 
 // Machine-readable forms are the hub's document itself.
-bool print_raw(Session const& session, Doc const& view) {
-    if (session.flags().output == "json") {
+Result<bool> print_raw(Session const& session, Doc const& view) {
+    std::string const& form = session.flags().output;
+    if (form.empty() || form == "wide") return false;
+    if (form == "json") {
         session.print(json::write_pretty(view.thaw()) + "\n");
-        return true;
+    } else if (form == "yaml") {
+        session.print(yaml::write(view.thaw()));
+    } else if (form.starts_with("jsonpath=")) {
+        json::Path const path = TRY(json::Path::parse_template(std::string_view(form).substr(9)));
+        session.print(TRY(path.print(view)));
+    } else {
+        return fail(ErrorCode::kInvalid, fmt::format("-o {}: one of json, yaml, jsonpath=TEMPLATE", form));
     }
-    if (session.flags().output != "yaml") return false;
-    session.print(yaml::write(view.thaw()));
     return true;
+}
+
+// For verbs that print one document: the exit code when that is all.
+std::optional<int> raw_form(Session const& session, Doc const& view) {
+    Result<bool> const printed = print_raw(session, view);
+    if (!printed) session.complain(printed.error());
+    if (!printed) return kFailed;
+    return *printed ? std::optional<int>(kDone) : std::nullopt;
 }
 
 }   // namespace
@@ -59,10 +77,10 @@ bool print_raw(Session const& session, Doc const& view) {
 Task<int> explain(Session session, std::string rollout) {
     auto const view = co_await view_of(session, rollout);
     if (!view) {
-        session.complain(view.error().message());
+        session.complain(view.error());
         co_return kFailed;
     }
-    if (print_raw(session, *view)) co_return kDone;
+    if (auto const code = raw_form(session, *view)) co_return *code;
     Doc const& seen = *view;
     Time const now = session.context().now();
     std::string const from = seen["from"].string();
@@ -104,75 +122,158 @@ Task<int> explain(Session session, std::string rollout) {
     co_return kDone;
 }
 
-Task<int> status(Session session, std::string rollout) {
-    std::map<std::string, std::string> told;
+namespace {
+
+struct Standing {
+    std::vector<std::pair<std::string, std::string>> lines;   // by cluster
+    bool waits = false, healthy = true, away = true;
+};
+
+Standing standing_of(Doc const& view) {
+    Standing result;
+    for (auto const& [index, cluster] : view["clusters"].elements()) {
+        std::string const reason = cluster["reason"].string();
+        bool const done = cluster["phase"].as_string() == "Healthy";
+        result.lines.emplace_back(cluster["cluster"].string(),
+                                  fmt::format("{} step {} {}{}", cluster["cluster"].as_string(), step_of(cluster),
+                                              done ? "Healthy" : cluster["state"].as_string(),
+                                              reason == "-" ? "" : ": " + reason + " " + cluster["message"].string()));
+        result.waits = result.waits || reason == "AwaitingApproval";
+        result.healthy = result.healthy && done;
+        result.away = result.away && !cluster["reachable"].as_bool();
+    }
+    result.away = result.away && !result.lines.empty();
+    return result;
+}
+
+std::string tree_line(Doc const& view, Doc const& cluster) {
+    return fmt::format("{}  {}  step {}  {}  on {}: {}/{}  ready: {}/{}", cluster["cluster"].as_string(),
+                       cluster["phase"].as_string(), step_of(cluster), cluster["state"].as_string(),
+                       view["to"].as_string(), cluster["updated"].as_int(), cluster["replicas"].as_int(),
+                       cluster["ready"].as_int(), cluster["replicas"].as_int());
+}
+
+constexpr Duration kLookAgain = std::chrono::milliseconds(500);
+
+// -w: lines that change in place on a terminal, one a change elsewhere. Who watches stays when the hub goes away.
+Task<int> watch_tree(Session session, std::string rollout) {
+    cli::Progress progress(cli::Terminal::of(1), [](std::string_view text) {
+        std::fwrite(text.data(), 1, text.size(), stdout);
+        std::fflush(stdout);
+    });
+    bool seen = false;
     while (true) {
         auto const view = co_await view_of(session, rollout);
-        if (!view) {
-            session.complain(view.error().message());
+        Time const now = session.context().now();
+        std::vector<cli::Progress::Line> lines;
+        if (view) {
+            std::string const name = (*view)["namespace"].string() + "/" + (*view)["name"].string();
+            lines.push_back({name, fmt::format("{}  {}", name, (*view)["to"].as_string()), cli::Colour::kBold});
+            for (auto const& [index, cluster] : (*view)["clusters"].elements())
+                lines.push_back({cluster["cluster"].string(), tree_line(*view, cluster), cli::Colour::kNone});
+            seen = true;
+            progress.show(now, lines);
+        } else if (!seen || !view.error().is(ErrorCode::kUnavailable)) {
+            session.complain(view.error());
             co_return kFailed;
         }
-        bool waits = false;
-        bool healthy = true;
-        bool away = true;
-        for (auto const& [index, cluster] : (*view)["clusters"].elements()) {
-            std::string const reason = cluster["reason"].string();
-            std::string const line =
-                fmt::format("{} step {} {}{}", cluster["cluster"].as_string(), step_of(cluster),
-                            cluster["phase"].as_string() == "Healthy" ? "Healthy" : cluster["state"].as_string(),
-                            reason == "-" ? "" : ": " + reason + " " + cluster["message"].string());
-            waits = waits || reason == "AwaitingApproval";
-            healthy = healthy && cluster["phase"].as_string() == "Healthy";
-            away = away && !cluster["reachable"].as_bool();
-            std::string& last = told[cluster["cluster"].string()];
-            if (last == line) continue;
-            last = line;
-            session.print(session.flags().watch ? fmt::format("{} {}\n", format_rfc3339(session.context().now()), line)
-                                                : line + "\n");
+        (void)co_await async::sleep_for(Context(session.context().executor()), kLookAgain);
+    }
+}
+
+}   // namespace
+
+Task<int> status(Session session, std::string rollout) {
+    std::map<std::string, std::string> told;
+    bool const watch = session.flags().watch;
+    Context const ctx(session.context().executor());
+    std::optional<Time> until;
+    if (watch && session.watch_timeout()) until = ctx.now() + *session.watch_timeout();
+    while (true) {
+        auto const view = co_await view_of(session, rollout);
+        bool const again = watch && !told.empty() && !view && view.error().is(ErrorCode::kUnavailable);
+        if (!view && !again) {
+            session.complain(view.error());
+            co_return kFailed;
         }
-        std::fflush(stdout);
-        if (!session.flags().watch || healthy || waits) {
-            if (away && (*view)["clusters"].size() > 0)
-                co_return session.flags().allow_unreachable ? kDone : kUnreachable;
-            co_return healthy ? kDone : waits ? kAwaiting : session.flags().watch ? kFailed : kDone;
+        if (view) {
+            if (!watch) {
+                if (auto const code = raw_form(session, *view); code && *code != kDone) co_return *code;
+            }
+            Standing const standing = standing_of(*view);
+            bool const rows = session.flags().output.empty() || session.flags().output == "wide";
+            for (auto const& [cluster, line] : standing.lines) {
+                if (!rows || std::exchange(told[cluster], line) == line) continue;
+                session.print(watch ? fmt::format("{} {}\n", format_rfc3339(ctx.now()), line) : line + "\n");
+            }
+            std::fflush(stdout);
+            bool const over = standing.healthy || standing.waits;
+            if (over || !watch) {
+                if (standing.away) co_return session.flags().allow_unreachable ? kDone : kUnreachable;
+                co_return !standing.healthy && standing.waits ? kAwaiting : kDone;
+            }
         }
-        (void)co_await async::sleep_for(session.context(), std::chrono::milliseconds(500));
+        if (until && ctx.now() >= *until) {
+            session.complain(fmt::format("not done within {}", session.flags().watch_timeout));
+            co_return kTimeout;
+        }
+        (void)co_await async::sleep_for(ctx, kLookAgain);
     }
 }
 
 Task<int> tree(Session session, std::string rollout) {
+    if (session.flags().watch) {
+        int const code = co_await watch_tree(std::move(session), std::move(rollout));
+        co_return code;
+    }
     auto const view = co_await view_of(session, rollout);
     if (!view) {
-        session.complain(view.error().message());
+        session.complain(view.error());
         co_return kFailed;
     }
-    if (print_raw(session, *view)) co_return kDone;
+    if (auto const code = raw_form(session, *view)) co_return *code;
     session.print(fmt::format("{}/{}  {}\n", (*view)["namespace"].as_string(), (*view)["name"].as_string(),
                               (*view)["to"].as_string()));
     std::size_t const count = (*view)["clusters"].size();
     std::size_t index = 0;
     for (auto const& [key, cluster] : (*view)["clusters"].elements()) {
         bool const last = ++index == count;
-        session.print(fmt::format("{} {}  {}  step {}  {}  on {}: {}/{}  ready: {}/{}\n", last ? "└──" : "├──",
-                                  cluster["cluster"].as_string(), cluster["phase"].as_string(), step_of(cluster),
-                                  cluster["state"].as_string(), (*view)["to"].as_string(), cluster["updated"].as_int(),
-                                  cluster["replicas"].as_int(), cluster["ready"].as_int(),
-                                  cluster["replicas"].as_int()));
+        session.print(fmt::format("{} {}\n", last ? "└──" : "├──", tree_line(*view, cluster)));
     }
     co_return kDone;
 }
+
+namespace {
+
+// Sorts; prints where -o asks for another form than a table: then the exit code.
+std::optional<int> print_sorted(Session const& session, std::vector<Doc>& objects, std::string const& kind) {
+    Status const sorted = session.sort(objects);
+    json::Value items{json::Array()};
+    for (Doc const& object : objects) items.push_back(object.thaw());
+    Result<bool> const printed =
+        sorted ? session.print_objects(std::move(items), kind) : std::unexpected(sorted.error());
+    if (!printed) session.complain(printed.error());
+    if (!printed) return kFailed;
+    return *printed ? std::optional<int>(kDone) : std::nullopt;
+}
+
+}   // namespace
 
 Task<int> list_rollouts(Session session) {
     client::ListOptions options;
     options.ns = session.ns();
     options.label_selector = session.flags().selector;
+    options.field_selector = session.flags().field_selector;
     auto const list = co_await session.hub().list(session.context(), apis::kRollouts, options);
     if (!list) {
-        session.complain(list.error().message());
+        session.complain(list.error());
         co_return kFailed;
     }
+    std::vector<Doc> rollouts;
+    for (auto const& [key, rollout] : (*list)["items"].elements()) rollouts.push_back(rollout);
+    if (auto const code = print_sorted(session, rollouts, "rollouts.rollouts.kruise.io")) co_return *code;
     cli::Table table({"NAMESPACE", "NAME", "WORKLOAD", "STATUS", "STEP", "STATE", "MESSAGE"}, session.style());
-    for (auto const& [key, rollout] : (*list)["items"].elements()) {
+    for (Doc const& rollout : rollouts) {
         Doc const status = rollout["status"];
         table.add({meta::ns(rollout), meta::name(rollout),
                    fmt::format("{}/{}", to_lower(rollout.at({"spec", "workloadRef", "kind"}).as_string()),
@@ -189,12 +290,16 @@ Task<int> list_rollouts(Session session) {
 }
 
 Task<int> history(Session session, std::string rollout) {
+    if (Status const one = session.one_namespace(); !one) {
+        session.complain(one.error());
+        co_return kFailed;
+    }
     rollout = Session::object_name(rollout);
     client::ListOptions options;
     options.ns = session.ns();
     auto const list = co_await session.hub().list(session.context(), apis::kDecisions, options);
     if (!list) {
-        session.complain(list.error().message());
+        session.complain(list.error());
         co_return kFailed;
     }
     std::vector<Doc> decisions;
@@ -204,6 +309,7 @@ Task<int> history(Session session, std::string rollout) {
     std::ranges::sort(decisions, {}, [](Doc const& decision) {
         return decision.at({"metadata", "creationTimestamp"}).string() + meta::name(decision);
     });
+    if (auto const code = print_sorted(session, decisions, "decisions.fleet.aviary.dev")) co_return *code;
     Time const now = session.context().now();
     cli::Table table({"AGE", "ACTION", "BY", "CLUSTER", "STEP", "OUTCOME", "MESSAGE"}, session.style());
     for (Doc const& decision : decisions) {

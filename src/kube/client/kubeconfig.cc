@@ -64,6 +64,17 @@ std::vector<std::string> files(std::string const& path) {
 
 }   // namespace
 
+std::vector<std::string> context_names(std::string const& path) {
+    std::vector<std::string> names;
+    for (std::string const& file : files(path)) {
+        auto const text = read_file(file);
+        auto const parsed = text ? yaml::parse(*text) : Result<Value>(std::unexpected(text.error()));
+        if (!parsed) continue;
+        for (Value const& each : (*parsed)["contexts"].array()) names.push_back(each["name"].string());
+    }
+    return names;
+}
+
 Result<ServerAccess> load_kubeconfig(std::string path, std::string context) {
     std::optional<Error> problem;
     for (std::string const& file : files(path)) {

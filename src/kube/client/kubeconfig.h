@@ -23,6 +23,9 @@ struct ServerAccess {
 // is missing.
 Result<ServerAccess> load_kubeconfig(std::string path, std::string context);
 
+// The contexts of the same files; none where there is nothing to read.
+std::vector<std::string> context_names(std::string const& path);
+
 // Writes a file (0600) whose contexts all share one authority and credential; the first is current.
 struct NamedServer {
     std::string context, url;

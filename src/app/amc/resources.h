@@ -1,0 +1,29 @@
+// Resources by the names that people type, and their objects in all chosen clusters.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/amc/session.h"
+#include "kube/meta/gvk.h"
+
+namespace aviary::amc {
+
+struct Served {
+    meta::GroupVersionResource resource;
+    std::string kind;
+    bool namespaced = true;
+    std::vector<std::string> names;   // that mean it: "deployments", "deployment", "deploy"
+};
+
+// What the hub serves, in the order of its discovery.
+Task<Result<std::vector<Served>>> served_resources(Session session);
+// "deploy", "deployments", "deployments.apps", "Deployment".
+Task<Result<Served>> find_resource(Session session, std::string text);
+// The hub's answer for the chosen clusters: {clusters: [{name, reachable, since, table | items}]}.
+Task<Result<json::Doc>> fetch(Session session, Served served, std::string name, bool table);
+
+// "deploy/web" is two words in one.
+void split_name(std::string& resource, std::string& name);
+
+}   // namespace aviary::amc

@@ -1,0 +1,296 @@
+#include "app/command_line/command_line.h"
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+
+#include "core/base/strings.h"
+
+namespace aviary::command_line {
+
+namespace {
+
+std::string first_line(std::string const& text) { return text.substr(0, text.find('\n')); }
+
+std::string full_name(CLI::App const& app) {
+    return app.get_parent() == nullptr ? app.get_name() : full_name(*app.get_parent()) + " " + app.get_name();
+}
+
+class Help final : public CLI::Formatter {
+public:
+    Help() {
+        column_width(34);
+        label("OPTIONS", "FLAGS");
+        label("SUBCOMMAND", "COMMAND");
+    }
+
+    std::string make_description(CLI::App const* app) const override { return app->get_description() + "\n\n"; }
+
+    std::string make_usage(CLI::App const* app, std::string) const override {
+        std::string text = "Usage: " + full_name(*app);
+        for (CLI::Option const* option :
+             app->get_options([](CLI::Option const* each) { return each->get_positional(); })) {
+            std::string const name = upper(option->get_name(true));
+            text += option->get_required() ? " " + name : " [" + name + "]";
+        }
+        if (!app->get_subcommands({}).empty()) text += " COMMAND";
+        return text + " [flags]\n";
+    }
+
+    std::string make_positionals(CLI::App const* app) const override {
+        std::string text;
+        for (CLI::Option const* option :
+             app->get_options([](CLI::Option const* each) { return each->get_positional(); }))
+            text += line(upper(option->get_name(true)), option->get_description());
+        return text.empty() ? text : "\n" + text;
+    }
+
+    // Its own flags, then those of the commands above it.
+    std::string make_group(std::string, bool, std::vector<CLI::Option const*> options) const override {
+        std::string text = "\nFlags:\n";
+        for (CLI::Option const* option : options) text += of(*option);
+        return text;
+    }
+
+    std::string make_subcommands(CLI::App const* app, CLI::AppFormatMode) const override {
+        std::string text;
+        for (CLI::App const* parent = app->get_parent(); parent != nullptr; parent = parent->get_parent()) {
+            if (!parent->get_fallthrough()) continue;
+            std::string flags;
+            for (CLI::Option const* option :
+                 parent->get_options([](CLI::Option const* each) { return each->nonpositional(); })) {
+                if (option != parent->get_help_ptr()) flags += of(*option);
+            }
+            if (!flags.empty()) text += "\nFlags of every command:\n" + flags;
+        }
+        std::string commands;
+        for (CLI::App const* each : app->get_subcommands({})) {
+            if (!each->get_group().empty()) commands += line(each->get_name(), first_line(each->get_description()));
+        }
+        if (!commands.empty())
+            text +=
+                fmt::format("\nCommands (`{} COMMAND --help` shows examples of each):\n{}", full_name(*app), commands);
+        return text;
+    }
+
+private:
+    static std::string upper(std::string text) {
+        for (char& letter : text)
+            letter = letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 'a' + 'A') : letter;
+        return text;
+    }
+
+    std::string line(std::string const& name, std::string const& text) const {
+        if (name.size() + 4 > get_column_width())
+            return fmt::format("  {}\n{:{}}{}\n", name, "", get_column_width(), text);
+        return fmt::format("  {:{}}{}\n", name, get_column_width() - 2, text);
+    }
+
+    // "-n, --namespace VALUE", and behind its text the default and the variable.
+    std::string of(CLI::Option const& option) const {
+        std::string name;
+        for (std::string const& each : option.get_snames()) name += (name.empty() ? "-" : ", -") + each;
+        for (std::string const& each : option.get_lnames()) name += (name.empty() ? "--" : ", --") + each;
+        bool const takes_value = option.get_items_expected_max() > 0;
+        if (takes_value)
+            name += " " + (option.get_option_text().empty() ? std::string("VALUE") : option.get_option_text());
+        std::string text = option.get_description();
+        if (takes_value && !option.get_default_str().empty())
+            text += fmt::format(" (default {})", option.get_default_str());
+        if (!option.get_envname().empty()) text += fmt::format(" [{}]", option.get_envname());
+        return line(name, text);
+    }
+};
+
+// Where in the tree of commands some words lead to.
+struct Place {
+    CLI::App* app;
+    CLI::Option* wants = nullptr;   // the flag whose value comes next
+    std::size_t positionals = 0;
+    std::string unknown;   // a word where a command should be
+};
+
+CLI::Option* find_flag(CLI::App& app, std::string const& name) {
+    for (CLI::App* each = &app; each != nullptr; each = each->get_parent()) {
+        if (CLI::Option* const option = each->get_option_no_throw(name)) return option;
+    }
+    return nullptr;
+}
+
+std::vector<CLI::App*> commands_of(CLI::App& app) {
+    return app.get_subcommands([](CLI::App* each) { return !each->get_name().empty(); });
+}
+
+Place walk(CLI::App& root, std::vector<std::string> const& words) {
+    Place place{&root, nullptr, 0, {}};
+    bool flags_end = false;
+    for (std::string const& word : words) {
+        if (std::exchange(place.wants, nullptr) != nullptr) continue;
+        if (!flags_end && word == "--") {
+            flags_end = true;
+        } else if (!flags_end && word.size() > 1 && word.front() == '-') {
+            bool const whole = word.starts_with("--") ? !word.contains('=') : word.size() == 2;
+            CLI::Option* const flag = whole ? find_flag(*place.app, word) : nullptr;
+            if (flag != nullptr && flag->get_items_expected_max() > 0) place.wants = flag;
+        } else {
+            auto const commands = commands_of(*place.app);
+            auto const found = std::ranges::find(commands, word, [](CLI::App const* each) { return each->get_name(); });
+            if (found != commands.end() && place.positionals == 0) {
+                place.app = *found;
+            } else if (!commands.empty() && place.unknown.empty()) {
+                place.unknown = word;
+            } else {
+                ++place.positionals;
+            }
+        }
+    }
+    return place;
+}
+
+// How many letters must change; "aprove" is one from "approve".
+std::size_t distance(std::string_view left, std::string_view right) {
+    std::vector<std::size_t> row(right.size() + 1);
+    for (std::size_t index = 0; index < row.size(); ++index) row[index] = index;
+    for (std::size_t each = 0; each < left.size(); ++each) {
+        std::size_t diagonal = row[0];
+        row[0] = each + 1;
+        for (std::size_t index = 0; index < right.size(); ++index) {
+            std::size_t const above = row[index + 1];
+            row[index + 1] = std::min({above + 1, row[index] + 1, diagonal + (left[each] == right[index] ? 0 : 1)});
+            diagonal = above;
+        }
+    }
+    return row.back();
+}
+
+std::string meant(std::string_view word, std::vector<std::string> const& known) {
+    std::string nearest;
+    std::size_t least = std::max<std::size_t>(word.size() / 3, 1) + 1;
+    for (std::string const& each : known) {
+        if (std::size_t const far = distance(word, each); far < least) {
+            least = far;
+            nearest = each;
+        }
+    }
+    return nearest.empty() ? nearest : fmt::format("; is {} meant?", nearest);
+}
+
+int misuse(CLI::App const& app, std::string const& what) {
+    fmt::print(stderr, "error: {}\nsee `{} --help`\n", what, full_name(app));
+    return 1;
+}
+
+std::string wrong(CLI::App& app, CLI::ParseError const& error, std::vector<std::string> const& words) {
+    if (dynamic_cast<CLI::ExtrasError const*>(&error) != nullptr) {
+        for (std::string const& word : words) {
+            std::string const name = word.substr(0, word.find('='));
+            if (name.size() < 2 || name.front() != '-' || find_flag(app, name) != nullptr) continue;
+            std::vector<std::string> known;
+            for (CLI::App* each = &app; each != nullptr; each = each->get_parent()) {
+                for (CLI::Option const* option :
+                     each->get_options([](CLI::Option const* one) { return one->nonpositional(); })) {
+                    for (std::string const& long_name : option->get_lnames()) known.push_back("--" + long_name);
+                }
+            }
+            return fmt::format("unknown flag {}{}", name, meant(name, known));
+        }
+    }
+    return error.what();
+}
+
+}   // namespace
+
+CLI::App* add_command(CLI::App& parent, std::string const& name, std::string const& text, std::string const& examples) {
+    std::string lines;
+    for (std::string_view each : split(examples, '\n')) {
+        if (!each.empty()) lines += fmt::format("\n  {}", each);
+    }
+    CLI::App* const command =
+        parent.add_subcommand(name, lines.empty() ? text : fmt::format("{}\n\nExamples:{}", text, lines));
+    command->formatter(std::make_shared<Help>());
+    return command;
+}
+
+std::optional<int> parse(CLI::App& app, std::vector<std::string> const& words) {
+    app.formatter(std::make_shared<Help>());
+    Place const place = walk(app, words);
+    try {
+        std::vector<std::string> reversed(words.rbegin(), words.rend());
+        app.parse(std::move(reversed));
+        return std::nullopt;
+    } catch (CLI::CallForHelp const&) {
+        fmt::print("{}", place.app->help());
+        return 0;
+    } catch (CLI::ParseError const& error) {
+        if (!place.unknown.empty()) {
+            std::vector<std::string> known;
+            for (CLI::App const* each : commands_of(*place.app)) known.push_back(each->get_name());
+            return misuse(*place.app,
+                          fmt::format("unknown command \"{}\"{}", place.unknown, meant(place.unknown, known)));
+        }
+        if (place.app->get_require_subcommand_min() > 0 && place.wants == nullptr && place.positionals == 0 &&
+            dynamic_cast<CLI::RequiredError const*>(&error) != nullptr) {
+            fmt::print(stderr, "{}", place.app->help());
+            return 1;
+        }
+        return misuse(*place.app, wrong(*place.app, error, words));
+    }
+}
+
+std::optional<std::string> completion(CLI::App& app, std::vector<std::string> const& words, Values const& values) {
+    if (words.empty() || words.front() != "__complete") return std::nullopt;
+    std::vector<std::string> before(words.begin() + 1, words.end());
+    std::string typed;
+    if (!before.empty()) {
+        typed = std::move(before.back());
+        before.pop_back();
+    }
+    Place const place = walk(app, before);
+    auto const flag_name = [](CLI::Option const& option) {
+        return option.get_lnames().empty() ? "-" + option.get_snames().front() : "--" + option.get_lnames().front();
+    };
+    if (place.wants != nullptr) return cli::completion_answer(values(flag_name(*place.wants), typed), typed);
+    if (std::size_t const sign = typed.find('='); typed.starts_with("--") && sign != std::string::npos) {
+        std::string const name = typed.substr(0, sign);
+        std::vector<cli::Candidate> candidates = values(name, typed.substr(sign + 1));
+        for (cli::Candidate& each : candidates) each.text = fmt::format("{}={}", name, each.text);
+        return cli::completion_answer(candidates, typed);
+    }
+    std::vector<cli::Candidate> candidates;
+    if (typed.starts_with("-")) {
+        for (CLI::App* each = place.app; each != nullptr; each = each->get_parent()) {
+            if (each != place.app && !each->get_fallthrough()) continue;
+            for (CLI::Option const* option :
+                 each->get_options([](CLI::Option const* one) { return one->nonpositional(); })) {
+                if (each == place.app || option != each->get_help_ptr())
+                    candidates.push_back({flag_name(*option), option->get_description()});
+            }
+        }
+        return cli::completion_answer(candidates, typed);
+    }
+    for (CLI::App const* each : commands_of(*place.app)) {
+        if (place.unknown.empty() && !each->get_group().empty())
+            candidates.push_back({each->get_name(), first_line(each->get_description())});
+    }
+    auto const positionals =
+        std::as_const(*place.app).get_options([](CLI::Option const* each) { return each->get_positional(); });
+    if (candidates.empty() && place.positionals < positionals.size())
+        candidates = values(positionals[place.positionals]->get_name(true), typed);
+    return cli::completion_answer(candidates, typed);
+}
+
+std::string value_in(std::vector<std::string> const& words, std::vector<std::string_view> const& names) {
+    for (std::size_t index = 0; index < words.size(); ++index) {
+        for (std::string_view name : names) {
+            std::string const& word = words[index];
+            if (word == name && index + 1 < words.size()) return words[index + 1];
+            bool const is_long = name.starts_with("--");
+            if (word.size() > name.size() && word.starts_with(name) && (!is_long || word[name.size()] == '='))
+                return word.substr(name.size() + (word[name.size()] == '=' ? 1 : 0));
+        }
+    }
+    return {};
+}
+
+}   // namespace aviary::command_line
