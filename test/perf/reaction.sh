@@ -8,10 +8,10 @@ approvals=${APPROVALS:-200}
 # Requests that the server has counted of the member's controller in one cluster, but for what a watch begins with:
 #   requests CLUSTER [RESOURCE-PATTERN [VERB-PATTERN]]
 requests() {
-  awk -v cluster="cluster=\"$1\"" -v resource="^(${2:-.*})$" -v verb="^(${3:-.*})$" '
-    index($0, "aviary_apiserver_requests_total{" cluster) != 1 || !index($0, "user=\"system:aviary:member\"") { next }
-    { match($0, /verb="[^"]*"/); v = substr($0, RSTART + 6, RLENGTH - 7); match($0, /resource="[^"]*"/); r = substr($0, RSTART + 10, RLENGTH - 11) }
-    v ~ verb && r ~ resource { sum += $NF } END { print sum + 0 }' "$work/metrics"
+  awk -v cluster="$1" -v resource="^(${2:-.*})$" -v verb="^(${3:-.*})$" '
+    function label(name) { return match($0, "[{,]" name "=\"[^\"]*\"") ? substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 4) : "" }
+    /^aviary_apiserver_requests_total[{]/ && label("cluster") == cluster && label("user") == "system:aviary:member" && label("verb") ~ verb && label("resource") ~ resource { sum += $NF }
+    END { print sum + 0 }' "$work/metrics"
 }
 count() { kubectl --kubeconfig "$data/kubeconfig" get --raw /metrics >"$work/metrics" || give_up "no metrics"; }
 per_release() { awk -v a="$1" -v n="$approvals" 'BEGIN { printf "%.2f\n", a / n }'; }
