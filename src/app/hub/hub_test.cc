@@ -88,6 +88,33 @@ CO_TEST(Hub, AnUndoStaysUntilTheHubHasAnotherVersion) {
     STOP_FLEET();
 }
 
+// The pin and the binding's status meet on one object: what loses is found out and written anew.
+CO_TEST(Hub, AnUndoSurvivesAStatusThatComesInBetween) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    bool met = false;
+    fleet.before_binding = [&]() -> Task<void> {
+        client::WriteOptions status;
+        status.subresource = "status";
+        auto const written = co_await fleet.at("fleet").patch(
+            ctx, apis::kFleetBindings, {"demo", "deployment-web"}, client::PatchType::kMerge,
+            *json::parse_value(R"({"status":{"observedGeneration":77}})"), status);
+        met = written.has_value();
+    };
+    CO_ASSERT_OK(co_await fleet.decide("Undo", {"beijing"}, "undo"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 500ms));
+    EXPECT_TRUE(met);
+    Doc const binding = co_await binding_of(fleet);
+    EXPECT_NE(binding.at({"spec", "clusters"})[0]["revision"].as_string(), "") << "at once, not with the next news";
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "10"));
+    std::string const text = co_await fleet.outcome("undo");
+    EXPECT_EQ(text, "Applied beijing Applied");
+    STOP_FLEET();
+}
+
 CO_TEST(Hub, ARestartedHubWritesNothingToMembersThatAreRight) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing", "edge", "oslo"}, {"edge"}));

@@ -50,10 +50,10 @@ struct Decider::Impl {
     client::Informer decisions;
     std::unique_ptr<control::Controller> carry, record;
     struct Progress {
-        std::map<std::string, Outcome> outcomes;   // by cluster
-        std::set<std::string> sent;                // approvals this process has sent
-        std::set<std::string> begun;               // clusters whose binding was once as this Decision wants it
-        std::map<std::string, std::string> seen;   // the binding's resource version when the outcome was found
+        std::map<std::string, Outcome> outcomes;    // by cluster
+        std::set<std::string> sent;                 // approvals this process has sent
+        std::set<std::string> begun;                // clusters whose binding was once as this Decision wants it
+        std::map<std::string, std::int64_t> seen;   // the binding's generation when the outcome was found
     };
     std::map<meta::ObjectKey, Progress> progress;
     std::set<meta::ObjectKey> open;   // Decisions that are not finished
@@ -179,7 +179,7 @@ struct Decider::Impl {
                                                            : !seen->pinned.empty();
         if (as_wanted) mine.begun.insert(key.part);
         Subject const subject = subject_of(key, *decision, propagator.members().find(key.part));
-        mine.seen[key.part] = meta::resource_version(propagator.bindings().get(binding_of(*decision, subject)));
+        mine.seen[key.part] = meta::generation(propagator.bindings().get(binding_of(*decision, subject)));
         Plan plan = std::move(outcome.plan);
         outcome.plan = {};
         mine.outcomes[key.part] = std::move(outcome);
@@ -289,9 +289,9 @@ struct Decider::Impl {
         apis::FleetBindingSpec spec = read->spec;
         for (auto const& [name, outcome] : mine.outcomes) {
             auto const cluster = std::ranges::find(spec.clusters, name, &apis::BoundCluster::name);
-            auto const version = mine.seen.find(name);
+            auto const generation = mine.seen.find(name);
             // Found out about another state of the binding: it is found out anew.
-            bool const current = version != mine.seen.end() && version->second == meta::resource_version(binding);
+            bool const current = generation != mine.seen.end() && generation->second == meta::generation(binding);
             if (cluster == spec.clusters.end() || !current || finished(recorded(decision, name))) continue;
             if (outcome.pause) cluster->paused = *outcome.pause;
             if (outcome.pin.empty()) continue;

@@ -265,10 +265,15 @@ struct Fleet {
         explicit Guard(Fleet& fleet) : fleet_(fleet) {}
         std::string_view name() const override { return "guard"; }
         bool matches(control::AdmissionRequest const& request) const override {
+            if (request.resource == apis::kFleetBindings && request.subresource.empty()) return true;
             if (fleet_.without_guard) return false;
             return request.resource.resource == "rollouts" || request.resource.resource.ends_with("policies");
         }
         Task<Status> validate(Context ctx, control::AdmissionRequest const& request) override {
+            if (request.resource == apis::kFleetBindings) {
+                if (auto const intrude = std::exchange(fleet_.before_binding, {})) co_await intrude();
+                co_return Status{};
+            }
             if (!fleet_.hub) co_return fail(ErrorCode::kUnavailable, "no hub");
             auto const guard = fleet_.hub->propagator().guard_admission();
             if (!guard->matches(request)) co_return Status{};
@@ -295,8 +300,9 @@ struct Fleet {
     };
 
     async::Scope scope;
-    std::set<std::string> cut;    // members that the hub does not reach
-    bool without_guard = false;   // the hub's admission is not asked
+    std::set<std::string> cut;                    // members that the hub does not reach
+    bool without_guard = false;                   // the hub's admission is not asked
+    std::function<Task<void>()> before_binding;   // comes in between, once, before the next write of a binding's spec
     std::vector<std::string> members;
     std::unique_ptr<apiserver::ApiServer> server;
     std::vector<std::unique_ptr<simulator::Simulator>> simulators;
