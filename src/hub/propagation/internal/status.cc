@@ -17,7 +17,7 @@ using json::Doc;
 using json::Value;
 
 constexpr Duration kStatusInterval = std::chrono::milliseconds(500);   // status of one object at most twice a second
-constexpr Duration kPatience = std::chrono::seconds(5);   // before a cluster that answers is said not to be read
+constexpr Duration kPatience = std::chrono::seconds(20);   // before a cluster that answers is said not to be read
 
 // Only what differs.
 void write_status(Plan& plan, meta::GroupVersionResource const& resource, meta::ObjectKey const& key, std::string why,
