@@ -149,12 +149,33 @@ CO_TEST(Hub, ARestartedHubWritesNothingToMembersThatAreRight) {
     STOP_FLEET();
 }
 
+// What is not read yet is no news: neither to write down, nor to let something through for.
+CO_TEST(Hub, AHubThatStartsWaitsForASlowMember) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    co_await fleet.stop_hub();
+    auto const before = fleet.hub_writes();
+    fleet.ways.slow = {{"oslo", 8s}};
+    fleet.start_hub();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 9s));
+    Status const refused = co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb);
+    EXPECT_FALSE(refused) << "beijing holds a version back, whatever oslo says";
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    EXPECT_EQ(text_of(before, fleet.hub_writes()), "");
+    Images const counts = co_await fleet.images("oslo");
+    EXPECT_EQ(counts, (Images{{"v1", 9}, {"v2", 1}}));
+    STOP_FLEET();
+}
+
 CO_TEST(Hub, AnApprovalOfAMemberThatIsAwayIsCarriedOutOnReturn) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
     CO_ASSERT_OK(co_await fleet.release("v2"));
     CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
-    fleet.cut = {"oslo"};
+    fleet.ways.cut = {"oslo"};
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
     CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing", "oslo"}, "both"));
     CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
@@ -170,7 +191,7 @@ CO_TEST(Hub, AnApprovalOfAMemberThatIsAwayIsCarriedOutOnReturn) {
     auto const before = fleet.hub_writes();
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 5min));
     EXPECT_EQ(text_of(before, fleet.hub_writes()), "") << "a member that is away is no reason to write";
-    fleet.cut = {};
+    fleet.ways.cut = {};
     CO_ASSERT_OK(co_await fleet.until("oslo", "state", "Progressing/2/StepPaused"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
     text = co_await fleet.outcome("both");
@@ -185,7 +206,7 @@ CO_TEST(Hub, PauseAndResumeOfAMemberThatIsAwayEndInTheLastWord) {
     CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
     CO_ASSERT_OK(co_await fleet.release("v2"));
     CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
-    fleet.cut = {"oslo"};
+    fleet.ways.cut = {"oslo"};
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
     CO_ASSERT_OK(co_await fleet.decide("Pause", {"oslo"}, "pause"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
@@ -196,7 +217,7 @@ CO_TEST(Hub, PauseAndResumeOfAMemberThatIsAwayEndInTheLastWord) {
     EXPECT_EQ(text_of(before, fleet.hub_writes()), "");
     std::string text = co_await fleet.outcome("pause");
     EXPECT_EQ(text, "Failed oslo Stale");
-    fleet.cut = {};
+    fleet.ways.cut = {};
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
     text = co_await fleet.outcome("resume");
     EXPECT_EQ(text, "Applied oslo Applied");

@@ -39,20 +39,28 @@ inline control::UserInfo const kMemberUser{"aviary-member", {"system:masters"}, 
 inline control::UserInfo const kHubUser{"aviary-hub-user", {"system:masters"}, {}};
 inline meta::ObjectKey const kWeb{"demo", "web"};
 
-// The hub's way to one member, which may be cut.
+// What is wrong with the hub's ways to members.
+struct Ways {
+    std::set<std::string> cut;
+    std::map<std::string, Duration> slow;   // before each answer but that to the probe
+};
+
+// The hub's way to one member.
 class Wire final : public client::Transport {
 public:
-    Wire(std::shared_ptr<client::Transport> inner, std::set<std::string> const& cut, std::string cluster)
-        : inner_(std::move(inner)), cut_(cut), cluster_(std::move(cluster)) {}
+    Wire(std::shared_ptr<client::Transport> inner, Ways const& ways, std::string cluster)
+        : inner_(std::move(inner)), ways_(ways), cluster_(std::move(cluster)) {}
     Task<Result<client::Response>> send(Context ctx, client::Request request) override {
-        if (cut_.contains(cluster_)) co_return fail(ErrorCode::kUnavailable, "no route");
+        if (ways_.cut.contains(cluster_)) co_return fail(ErrorCode::kUnavailable, "no route");
+        if (auto const slow = ways_.slow.find(cluster_); slow != ways_.slow.end() && request.path != "/version")
+            CO_TRY(co_await async::sleep_for(ctx, slow->second));
         auto response = co_await inner_->send(ctx, std::move(request));
         co_return response;
     }
 
 private:
     std::shared_ptr<client::Transport> inner_;
-    std::set<std::string> const& cut_;
+    Ways const& ways_;
     std::string cluster_;
 };
 
@@ -91,7 +99,7 @@ struct Fleet {
         hub = std::make_unique<Hub>(client::Client(server->transport("fleet", kHubUser), "aviary-hub"), "fleet",
                                     [this](Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
                                         std::string const name = meta::name(cluster);
-                                        return std::make_shared<Wire>(server->transport(name, kHubUser), cut, name);
+                                        return std::make_shared<Wire>(server->transport(name, kHubUser), ways, name);
                                     });
         hub_scope = std::make_unique<async::Scope>(scope.context());
         hub_scope->spawn(hub->run(hub_scope->context()));
@@ -300,7 +308,7 @@ struct Fleet {
     };
 
     async::Scope scope;
-    std::set<std::string> cut;                    // members that the hub does not reach
+    Ways ways;                                    // to the members
     bool without_guard = false;                   // the hub's admission is not asked
     std::function<Task<void>()> before_binding;   // comes in between, once, before the next write of a binding's spec
     std::vector<std::string> members;
