@@ -115,7 +115,7 @@ public:
         if (decisions_->matches(request)) CO_TRY(co_await decisions_->validate(ctx, request));
         for (HubProcess const& running : hubs_) {
             if (running.hub == nullptr || running.process->dead || running.away || !running.hub->ready()) continue;
-            auto const guard = running.hub->propagator().guard_admission();
+            auto const guard = running.hub->guard_admission();
             if (guard->matches(request)) CO_TRY(co_await guard->validate(ctx, request));
             co_return Status{};
         }

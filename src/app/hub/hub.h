@@ -24,6 +24,7 @@ public:
 
     propagation::Propagator& propagator() { return propagator_; }
     clusters::Members& members() { return members_; }
+    std::shared_ptr<control::Admission> guard_admission() { return propagator_.guard_admission(placer_); }
     // Every copy that deciding needs is there.
     bool ready() const;
     Task<void> run(Context ctx);

@@ -300,9 +300,15 @@ CO_TEST(Hub, ARolloutThatHoldsAVersionBackIsNotTakenAway) {
             EXPECT_TRUE(refused.error().is(ErrorCode::kForbidden)) << refused.error().message();
         }
     }
-    // A policy that selects it no more is no way around.
-    CO_ASSERT_OK(co_await fleet.patch(
-        "fleet", kPolicies, R"({"spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"ConfigMap"}]}})", "rollout"));
+    // A policy that selects it no more is no way around: not when the admission is asked, nor when it is not.
+    std::string const other = R"({"spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"ConfigMap"}]}})";
+    Status const refused = co_await fleet.patch("fleet", kPolicies, other, "rollout");
+    EXPECT_FALSE(refused);
+    Status const elsewhere = co_await fleet.patch(
+        "fleet", kPolicies, R"({"spec":{"placement":{"clusterAffinity":{"clusterNames":["oslo"]}}}})", "rollout");
+    EXPECT_FALSE(elsewhere);
+    fleet.without_guard = true;
+    CO_ASSERT_OK(co_await fleet.patch("fleet", kPolicies, other, "rollout"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
     std::string text = co_await fleet.show("beijing", "state");
     EXPECT_EQ(text, "Progressing/1/StepPaused");

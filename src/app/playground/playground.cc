@@ -170,7 +170,7 @@ struct Playground::Impl {
             });
         server->add_admission(kHub, hub::make_validation(hub->propagator().sources()));
         server->add_admission(kHub, decision::make_decision_admission(server->authorizer(kHub), kHubUser.name));
-        server->add_admission(kHub, hub->propagator().guard_admission());
+        server->add_admission(kHub, hub->guard_admission());
         server->add_route(kHub, "/fleet/v1/", proxy::make_fleet_route(hub->propagator(), server->authorizer(kHub)));
         co_return Status{};
     }

@@ -33,6 +33,12 @@ meta::GroupVersionKind kind_of_part(std::string_view part) {
 
 Value write_spec(apis::FleetBindingSpec const& spec) { return apis::write_fleet_binding_spec(spec); }
 
+std::vector<Target> targets_of(apis::FleetBindingSpec const& spec) {
+    std::vector<Target> targets;
+    for (apis::BoundCluster const& cluster : spec.clusters) targets.push_back({cluster.name, cluster.replicas});
+    return targets;
+}
+
 }   // namespace
 
 meta::ObjectKey binding_key(meta::GroupVersionKind const& kind, meta::ObjectKey const& object) {
@@ -104,6 +110,12 @@ struct Placer::Impl {
         return result;
     }
 
+    std::vector<Doc> all_clusters() const {
+        std::vector<Doc> result;
+        for (auto const& [key, cluster] : managed_clusters.objects()) result.push_back(cluster);
+        return result;
+    }
+
     // Everything a policy may concern: all objects of the kinds it names.
     void enqueue_kinds(Doc const& policy) {
         for (auto const& [index, selector] : policy.at({"spec", "resourceSelectors"}).elements()) {
@@ -150,11 +162,7 @@ struct Placer::Impl {
             before = read->spec;
             status = read->status;
         }
-        std::vector<Target> previous;
-        for (apis::BoundCluster const& cluster : before.clusters) previous.push_back({cluster.name, cluster.replicas});
-        std::vector<Doc> clusters;
-        for (auto const& [cluster_key, cluster] : managed_clusters.objects()) clusters.push_back(cluster);
-        auto const placed = place(source, policy, clusters, previous);
+        auto const placed = place(source, policy, all_clusters(), targets_of(before));
 
         apis::FleetBindingSpec spec = before;
         apis::FleetBindingStatus next_status = status;
@@ -283,6 +291,16 @@ bool Placer::synced() const {
     return std::ranges::all_of(impl_->policies, [](auto const& informer) { return informer->synced(); });
 }
 
-Doc Placer::policy_of(Doc const& object) const { return policy_for(object, impl_->all_policies()); }
+std::vector<Target> Placer::targets_after(Doc const& object, apis::FleetBindingSpec const* bound, Doc const& before,
+                                          Doc const& after) const {
+    std::vector<Doc> policies = impl_->all_policies();
+    std::erase_if(policies, [&](Doc const& each) { return meta::uid(each) == meta::uid(before); });
+    if (after.exists()) policies.push_back(after);
+    Doc const policy = policy_for(object, policies);
+    if (!policy.exists()) return {};
+    std::vector<Target> const previous = bound == nullptr ? std::vector<Target>() : targets_of(*bound);
+    auto placed = place(object, policy, impl_->all_clusters(), previous);
+    return placed ? std::move(placed->targets) : previous;
+}
 
 }   // namespace aviary::placement

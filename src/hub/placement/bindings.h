@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "apis/fleet/fleet_binding.h"
+#include "hub/placement/place.h"
 #include "hub/placement/sources.h"
 #include "kube/control/controller.h"
 
@@ -48,8 +49,10 @@ public:
     ~Placer();
     Task<void> run(Context ctx);
     bool synced() const;
-    // The policy that claims an object; absent when none does.
-    json::Doc policy_of(json::Doc const& object) const;
+    // Where an object would go if policy `before` were replaced by `after` (absent: deleted); `bound` is where it is
+    // now, and null when nowhere. What cannot be placed stays.
+    std::vector<Target> targets_after(json::Doc const& object, apis::FleetBindingSpec const* bound,
+                                      json::Doc const& before, json::Doc const& after) const;
 
 private:
     struct Impl;

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "core/base/strings.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/propagator.h"
 #include "kube/meta/object.h"
@@ -23,15 +26,19 @@ public:
     bool matches(AdmissionRequest const& request) const override {
         if (!request.subresource.empty() || request.operation == Operation::kCreate) return false;
         if (request.resource.resource == "rollouts") return request.resource.group == kRollouts.group;
-        return request.operation == Operation::kDelete && is_policy(request);
+        return is_policy(request);
     }
 
     Task<Status> validate(Context, AdmissionRequest const& request) override {
-        if (is_policy(request)) co_return check_policy(request.old_object);
-        if (request.operation == Operation::kDelete) co_return check(request.old_object, "deleted");
+        if (is_policy(request)) {
+            Doc const after = request.operation == Operation::kDelete ? Doc() : Doc::freeze(request.object);
+            co_return check_policy(request.old_object, after);
+        }
+        if (request.operation == Operation::kDelete)
+            co_return check(request.old_object, view_.releasing_in(request.old_object), "deleted");
         bool const disables =
             request.object.at({"spec", "disabled"}).as_bool() && !request.old_object.at({"spec", "disabled"}).as_bool();
-        if (disables) co_return check(request.old_object, "disabled");
+        if (disables) co_return check(request.old_object, view_.releasing_in(request.old_object), "disabled");
         co_return Status{};
     }
 
@@ -41,8 +48,7 @@ private:
                request.resource.resource == "clusterpropagationpolicies";
     }
 
-    Status check(Doc const& rollout, std::string_view what) const {
-        std::string const where = view_.releasing_in(rollout);
+    static Status check(Doc const& rollout, std::vector<std::string> const& where, std::string_view what) {
         if (where.empty()) return {};
         std::string const wish = meta::annotation(rollout, kOnDelete);
         if (wish == "Release") return {};
@@ -57,11 +63,18 @@ private:
                   fmt::format("rollouts.rollouts.kruise.io \"{}\" is releasing in {} and cannot be {}: without it the "
                               "new version would go through unapproved. Finish or abort the "
                               "release first, or annotate the Rollout with {}=Release to let the new version through",
-                              meta::name(rollout), where, what, kOnDelete)));
+                              meta::name(rollout), join(where, ", "), what, kOnDelete)));
     }
 
-    Status check_policy(Doc const& policy) const {
-        for (Doc const& rollout : view_.rollouts_of(policy)) TRY(check(rollout, "un-placed"));
+    Status check_policy(Doc const& before, Doc const& after) const {
+        for (Doc const& rollout : view_.rollouts_of(before)) {
+            std::vector<std::string> where = view_.releasing_in(rollout);
+            if (where.empty()) continue;
+            std::vector<std::string> const stays = view_.clusters_after(rollout, before, after);
+            std::erase_if(where,
+                          [&](std::string const& cluster) { return std::ranges::binary_search(stays, cluster); });
+            TRY(check(rollout, where, "un-placed there"));
+        }
         return {};
     }
 

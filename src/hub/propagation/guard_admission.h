@@ -1,5 +1,5 @@
 // "Deleting is not releasing": admission on the hub (design section 8). Refuses to delete or disable a Rollout, or to
-// take its policy away, while it holds a new version back in some member.
+// take or turn its policy away from a member, while it holds a new version back there.
 #pragma once
 
 #include <functional>
@@ -14,8 +14,11 @@ namespace aviary::propagation {
 
 // What the guard has to know of the fleet.
 struct GuardView {
-    std::function<std::string(json::Doc const& rollout)> releasing_in;   // clusters, by name; "" when there are none
-    std::function<std::vector<json::Doc>(json::Doc const& policy)> rollouts_of;   // those that this policy places
+    std::function<std::vector<std::string>(json::Doc const& rollout)> releasing_in;   // clusters, sorted
+    std::function<std::vector<json::Doc>(json::Doc const& policy)> rollouts_of;       // those that this policy places
+    // The clusters that a Rollout has once `before` is replaced by `after`, sorted.
+    std::function<std::vector<std::string>(json::Doc const& rollout, json::Doc const& before, json::Doc const& after)>
+        clusters_after;
 };
 
 // What the view refers to must outlive the admission.

@@ -1,6 +1,7 @@
 #include "hub/propagation/guard_admission.h"
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 
 #include "core/async/co_test.h"
 #include "core/json/parse.h"
@@ -19,14 +20,20 @@ Doc rollout(std::string const& name, bool disabled, std::string const& on_delete
         name, on_delete, disabled));
 }
 
-// "releasing" is releasing in two clusters; the policies place it.
+// "releasing" is releasing in two clusters; the policies place it, a changed one in the clusters it lists.
 std::shared_ptr<control::Admission> guard(std::string const& on_delete = "") {
     return make_guard_admission(
         {[](Doc const& object) {
-             return object.at({"metadata", "name"}).as_string() == "releasing" ? "beijing, oslo" : "";
+             bool const releases = object.at({"metadata", "name"}).as_string() == "releasing";
+             return releases ? std::vector<std::string>{"beijing", "oslo"} : std::vector<std::string>();
          },
          [=](Doc const&) {
              return std::vector<Doc>{rollout("quiet", false, ""), rollout("releasing", false, on_delete)};
+         },
+         [](Doc const&, Doc const&, Doc const& after) {
+             std::vector<std::string> clusters;
+             for (auto const& [index, cluster] : after["clusters"].elements()) clusters.push_back(cluster.string());
+             return clusters;
          }});
 }
 
@@ -101,9 +108,33 @@ CO_TEST(GuardAdmission, ItsPolicyStaysToo) {
         EXPECT_EQ(shown(outcome), "Forbidden") << resource;
         outcome = co_await ask(ctx, guard("Release"), request);
         EXPECT_EQ(shown(outcome), "allowed") << resource;
-        request.operation = Operation::kUpdate;
-        EXPECT_FALSE(guard()->matches(request)) << "propagation refuses to un-place it";
     }
+}
+
+CO_TEST(GuardAdmission, AChangedPolicyKeepsItWhereItReleases) {
+    struct Case {
+        char const* clusters;
+        char const* outcome;
+    };
+    for (Case const& each : std::vector<Case>{{R"(["beijing","oslo"])", "allowed"},
+                                              {R"(["beijing","lima","oslo"])", "allowed"},
+                                              {R"(["oslo"])", "Forbidden"},
+                                              {"[]", "Forbidden"}}) {
+        AdmissionRequest request;
+        request.operation = Operation::kUpdate;
+        request.resource = {"policy.one.alibabacloud.com", "v1alpha1", "propagationpolicies"};
+        request.object = *json::parse_value(fmt::format(R"({{"clusters":{}}})", each.clusters));
+        Status outcome = co_await ask(ctx, guard(), request);
+        EXPECT_EQ(shown(outcome), each.outcome) << each.clusters;
+        outcome = co_await ask(ctx, guard("Release"), request);
+        EXPECT_EQ(shown(outcome), "allowed") << each.clusters;
+    }
+    AdmissionRequest request;
+    request.operation = Operation::kUpdate;
+    request.resource = {"policy.one.alibabacloud.com", "v1alpha1", "propagationpolicies"};
+    request.object = *json::parse_value(R"({"clusters":["oslo"]})");
+    Status const refused = co_await ask(ctx, guard(), request);
+    EXPECT_THAT(refused.error().message(), testing::HasSubstr("is releasing in beijing and cannot be un-placed there"));
 }
 
 }   // namespace

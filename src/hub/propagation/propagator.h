@@ -44,8 +44,9 @@ public:
     placement::Bindings& bindings() const;
     std::string const& hub_id() const;
 
-    // Refuses to delete or disable a Rollout on the hub, or to take its policy away, while a member is releasing.
-    std::shared_ptr<control::Admission> guard_admission();
+    // Refuses to delete or disable a Rollout on the hub, or to take its policy away, while a member is releasing. Asks
+    // the placer where a changed policy would put it; both must outlive it.
+    std::shared_ptr<control::Admission> guard_admission(placement::Placer const& placer);
 
     struct Impl;
 

@@ -283,7 +283,7 @@ struct Fleet {
                 co_return Status{};
             }
             if (!fleet_.hub) co_return fail(ErrorCode::kUnavailable, "no hub");
-            auto const guard = fleet_.hub->propagator().guard_admission();
+            auto const guard = fleet_.hub->guard_admission();
             if (!guard->matches(request)) co_return Status{};
             Status outcome = co_await guard->validate(ctx, request);
             co_return outcome;

@@ -53,7 +53,7 @@ struct Propagator::Impl {
                           clusters::Member& member);
     bool observe_rollout(Observed& seen, control::Key const& key, clusters::Member& member);
     // Clusters in which the Rollout holds a new version back, by name.
-    std::string releasing_in(json::Doc const& rollout) const;
+    std::vector<std::string> releasing_in(json::Doc const& rollout) const;
     // The Rollouts on the hub that are placed by this policy.
     std::vector<json::Doc> rollouts_of(json::Doc const& policy) const;
 

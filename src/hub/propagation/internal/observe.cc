@@ -165,17 +165,18 @@ bool Propagator::Impl::observe_rollout(Observed& seen, control::Key const& key, 
     return true;
 }
 
-std::string Propagator::Impl::releasing_in(Doc const& rollout) const {
-    std::string text;
+std::vector<std::string> Propagator::Impl::releasing_in(Doc const& rollout) const {
+    std::vector<std::string> clusters;
     for (clusters::Member const* member : members.all()) {
         Doc const live = member->get(kRollouts, meta::key_of(rollout));
         auto const [kind, workload] = workload_of(live.exists() ? live : rollout);
         placement::Sources::Kind const* const known = sources.find(kind);
         Doc const selected = known == nullptr ? Doc() : member->get(known->resource, workload);
         bool const held = live.exists() && (rollout_progressing(live) || releasing(selected) || frozen(selected));
-        if (held) text += (text.empty() ? "" : ", ") + member->name();
+        if (held) clusters.push_back(member->name());
     }
-    return text;
+    std::ranges::sort(clusters);
+    return clusters;
 }
 
 std::vector<Doc> Propagator::Impl::rollouts_of(Doc const& policy) const {
