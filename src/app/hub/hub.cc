@@ -87,6 +87,19 @@ Task<Status> install_definitions(Context ctx, client::Client client, std::vector
     co_return Status{};
 }
 
+Task<Status> install_roles(Context ctx, client::Client client, std::vector<json::Value> roles) {
+    for (json::Value& role : roles) {
+        bool const binds = role["kind"].as_string() == "ClusterRoleBinding";
+        meta::GroupVersionResource const resource{"rbac.authorization.k8s.io", "v1",
+                                                  binds ? "clusterrolebindings" : "clusterroles"};
+        std::string const name = role.at({"metadata", "name"}).string();
+        auto const created = co_await client.create(ctx, resource, std::move(role));
+        if (!created && !created.error().is(ErrorCode::kAlreadyExists))
+            co_return std::unexpected(created.error().context("installing " + name));
+    }
+    co_return Status{};
+}
+
 Task<Status> register_cluster(Context ctx, client::Client client, std::string name, std::string url) {
     auto const current = co_await client.get(ctx, apis::kManagedClusters, {"", name});
     if (current) co_return Status{};

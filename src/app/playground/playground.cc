@@ -19,6 +19,7 @@
 #include "core/crypto/certificate.h"
 #include "core/http/server.h"
 #include "hub/proxy/fleet_route.h"
+#include "hub/proxy/member_roles.h"
 #include "kube/apiserver/http_frontend.h"
 #include "kube/apiserver/server.h"
 #include "kube/client/kubeconfig.h"
@@ -160,6 +161,8 @@ struct Playground::Impl {
         client::Client const client(server->transport(kHub, kHubUser), "aviary-hub");
         CO_TRY(co_await hub::install_definitions(ctx, client, apis::crds()));
         for (std::string const& cluster : options.clusters) {
+            CO_TRY(co_await hub::install_roles(ctx, client::Client(server->transport(cluster, kHubUser), "aviary-hub"),
+                                               proxy::member_roles()));
             CO_TRY(co_await hub::register_cluster(ctx, client, cluster,
                                                   fmt::format("https://127.0.0.1:{}/clusters/{}", port, cluster)));
         }

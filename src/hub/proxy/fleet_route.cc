@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "core/async/scope.h"
 #include "core/base/strings.h"
 #include "hub/decision/decider.h"
 #include "hub/proxy/explain.h"
+#include "hub/proxy/internal/last_answers.h"
+#include "kube/meta/names.h"
 #include "kube/meta/object.h"
 #include "kube/meta/status.h"
 
@@ -23,7 +26,7 @@ using json::Value;
 
 constexpr std::string_view kRoot = "/fleet/v1/";
 constexpr Duration kMemberTimeout = std::chrono::seconds(5);
-constexpr std::size_t kMaxKept = 4096;   // last answers of members, for when they are away
+constexpr std::size_t kMaxKeptBytes = 64u << 20;   // last answers of members, for when they are away
 meta::GroupVersionResource const kPods{"", "v1", "pods"};
 
 Response answer(Value body, int status = 200) {
@@ -80,31 +83,63 @@ private:
         return chosen;
     }
 
+    // ---- as whom the hub asks a member ----
+
+    // "admin" for those who may everything in this cluster, else what is enough for the request.
+    std::string level(control::UserInfo const& user, std::string const& cluster, std::string_view enough) const {
+        bool const admin = authorizer_.allowed(user, {.verb = "admin",
+                                                      .group = "cluster.open-cluster-management.io",
+                                                      .resource = "managedclusters",
+                                                      .subresource = "proxy",
+                                                      .name = cluster});
+        return admin ? "admin" : std::string(enough);
+    }
+
+    // Never a name the caller chose: one of three fixed users (member_roles.h), and who it was in the extras.
+    static client::Client as(clusters::Member const& member, std::string const& level, std::string person) {
+        std::string const name = "aviary:" + level;
+        return member.client().impersonating(name, {name}, {{"person", std::move(person)}});
+    }
+
     // ---- one resource in many members ----
 
-    Task<void> fetch(Context ctx, clusters::Member& member, Request request, bool table, Value& row) {
-        std::string const kept_key =
-            fmt::format("{}|{}|{}|{}|{}", member.name(), request.path, request.query_value("labelSelector"),
-                        request.query_value("fieldSelector"), table);
+    // What is put into a path is what was authorised.
+    static Status well_formed(meta::GroupVersionResource const& resource) {
+        for (auto const& [what, text, optional] :
+             {std::tuple("group", std::string_view(resource.group), true),
+              std::tuple("version", std::string_view(resource.version), false),
+              std::tuple("resource", std::string_view(resource.resource), false)}) {
+            if (text.empty() && optional) continue;
+            if (auto const problem = meta::dns1123_subdomain_problem(text))
+                return fail(ErrorCode::kBadRequest, fmt::format("{} \"{}\": {}", what, text, *problem));
+        }
+        return {};
+    }
+
+    Task<void> fetch(Context ctx, clusters::Member& member, std::string level, std::string person, Request request,
+                     bool table, Value& row) {
+        // By what the member allows, not by person. Those with selectors are not kept: there is no end of them.
+        std::string const kept_key = request.query.empty()
+                                         ? fmt::format("{}|{}|{}|{}", member.name(), request.path, level, table)
+                                         : std::string();
         row["name"] = member.name();
         row["reachable"] = member.reachable();
         row["since"] = format_rfc3339(member.since());
         Result<Response> got = fail(ErrorCode::kUnavailable, "unreachable");
         if (member.reachable())
-            got = co_await member.client().raw(ctx.with_timeout(kMemberTimeout), std::move(request));
+            got = co_await as(member, level, person).raw(ctx.with_timeout(kMemberTimeout), std::move(request));
         if (!got) {
             row["error"] = got.error().message();
             bool const gone = got.error().is(ErrorCode::kNotFound);
             if (gone) co_return;
             row["reachable"] = false;
-            if (auto const kept = kept_.find(kept_key); kept != kept_.end())
-                row[table ? "table" : "items"] = kept->second.thaw();
+            if (Doc const kept = last_.get(kept_key); kept.exists()) row[table ? "table" : "items"] = kept.thaw();
             co_return;
         }
         Doc body = got->body;
         if (table) {
             row["table"] = body.thaw();
-            if (kept_.size() < kMaxKept || kept_.contains(kept_key)) kept_[kept_key] = body;
+            last_.put(kept_key, std::move(body));
             co_return;
         }
         if (body["items"].is_array()) {
@@ -112,7 +147,7 @@ private:
         } else {
             row["items"] = json::Array{body.thaw()};
         }
-        if (kept_.size() < kMaxKept || kept_.contains(kept_key)) kept_[kept_key] = Doc::freeze(row["items"]);
+        last_.put(kept_key, Doc::freeze(row["items"]));
     }
 
     Task<Result<Response>> resources(Context ctx, control::UserInfo user, Request request) {
@@ -126,6 +161,7 @@ private:
                             .resource = resource.resource,
                             .ns = query("namespace"),
                             .name = name}));
+        CO_TRY(well_formed(resource));
         CO_TRY_ASSIGN(auto const chosen, choose(request.query_value("clusters")));
         bool const table = query("output") != "json";
         std::vector<Value> rows(chosen.size(), Value(json::Object()));
@@ -137,7 +173,8 @@ private:
             for (char const* field : {"labelSelector", "fieldSelector"}) {
                 if (std::string value = query(field); !value.empty()) asked.query.emplace_back(field, std::move(value));
             }
-            scope.spawn(fetch(scope.context(), *chosen[index], std::move(asked), table, rows[index]));
+            scope.spawn(fetch(scope.context(), *chosen[index], level(user, chosen[index]->name(), "view"), user.name,
+                              std::move(asked), table, rows[index]));
         }
         co_await scope.join();
         Value body{json::Object()};
@@ -223,24 +260,16 @@ private:
         std::string const prefix = fmt::format("{}clusters/{}/proxy", kRoot, cluster);
         request.path = request.path.substr(prefix.size());
         if (request.path.empty()) request.path = "/";
-        // Never a name the caller chose: one of three fixed users, and who it was in the extras.
-        bool const admin = authorizer_.allowed(user, {.verb = "admin",
-                                                      .group = "cluster.open-cluster-management.io",
-                                                      .resource = "managedclusters",
-                                                      .subresource = "proxy",
-                                                      .name = cluster});
-        std::string const level = admin ? "admin" : request.method == "GET" ? "view" : "release";
+        std::string const as_level = level(user, cluster, request.method == "GET" ? "view" : "release");
         std::erase_if(request.headers,
                       [](auto const& header) { return to_lower(header.first).starts_with("impersonate-"); });
-        client::Client const as =
-            member->client().impersonating("aviary:" + level, {"aviary:" + level}, {{"person", user.name}});
-        Result<Response> response = co_await as.raw(ctx, std::move(request));
+        Result<Response> response = co_await as(*member, as_level, user.name).raw(ctx, std::move(request));
         co_return std::move(response);
     }
 
     propagation::Propagator& propagator_;
     control::Authorizer const& authorizer_;
-    std::map<std::string, Doc> kept_;
+    LastAnswers last_{kMaxKeptBytes};
 };
 
 }   // namespace

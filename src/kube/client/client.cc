@@ -55,10 +55,10 @@ std::string_view Request::header(std::string_view name) const {
 
 std::string resource_path(meta::GroupVersionResource const& resource, std::string_view ns, std::string_view name,
                           std::string_view subresource) {
-    std::string path =
-        resource.group.empty() ? "/api/" + resource.version : "/apis/" + resource.group + "/" + resource.version;
+    std::string path = resource.group.empty() ? "/api" : "/apis/" + percent_encode(resource.group);
+    path += "/" + percent_encode(resource.version);
     if (!ns.empty()) path += "/namespaces/" + percent_encode(ns);
-    path += "/" + resource.resource;
+    path += "/" + percent_encode(resource.resource);
     if (!name.empty()) path += "/" + percent_encode(name);
     if (!subresource.empty()) path += "/" + std::string(subresource);
     return path;

@@ -17,6 +17,7 @@
 #include "core/json/write.h"
 #include "core/storage/engine.h"
 #include "hub/proxy/fleet_route.h"
+#include "hub/proxy/member_roles.h"
 #include "kube/apiserver/server.h"
 #include "kube/meta/object.h"
 #include "kube/simulator/simulator.h"
@@ -78,6 +79,7 @@ struct Fleet {
             simulators.push_back(std::make_unique<simulator::Simulator>(
                 client::Client(server->transport(cluster, kAdmin), "simulator"), options));
             scope.spawn(simulators.back()->run(ctx));
+            CO_TRY(co_await install_roles(ctx, at(cluster), proxy::member_roles()));
             if (without_controller.contains(cluster)) continue;
             client::Client const client(server->transport(cluster, kMemberUser), "aviary-member");
             CO_TRY(co_await install_definitions(ctx, client, apis::member_crds()));

@@ -1,0 +1,90 @@
+// The hub's reads across members, as people with few rights ask them.
+#include "hub/proxy/fleet_route.h"
+
+#include "app/hub/internal/test_fleet.h"
+
+namespace aviary::hub {
+namespace {
+
+control::UserInfo const kBob{"bob", {"system:authenticated"}, {}};
+meta::GroupVersionResource const kSecrets{"", "v1", "secrets"};
+
+Task<Result<Doc>> ask(Fleet& fleet, control::UserInfo user, std::string path, client::NameValues query) {
+    client::Client const client(fleet.server->transport("fleet", std::move(user)), "test");
+    client::Request request;
+    request.path = std::move(path);
+    request.query = std::move(query);
+    auto const response = co_await client.raw(fleet.scope.context(), std::move(request));
+    if (!response) co_return std::unexpected(response.error());
+    co_return response->body;
+}
+
+// Bob may list ConfigMaps and Secrets of namespace demo on the hub, and use the proxy.
+Task<Status> admit_bob(Fleet& fleet) {
+    Context const ctx = fleet.scope.context();
+    CO_TRY(co_await fleet.create({"rbac.authorization.k8s.io", "v1", "roles"},
+                                 R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role",
+        "metadata":{"name":"bob","namespace":"demo"},"rules":[{"apiGroups":[""],"resources":["configmaps","secrets"],"verbs":["list"]}]})"));
+    CO_TRY(co_await fleet.create({"rbac.authorization.k8s.io", "v1", "rolebindings"},
+                                 R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding",
+        "metadata":{"name":"bob","namespace":"demo"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"bob"},
+        "subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"bob"}]})"));
+    CO_TRY(co_await fleet.at("beijing").create(
+        ctx, kSecrets,
+        *json::parse_value(R"({"apiVersion":"v1","kind":"Secret","metadata":{"name":"key","namespace":"demo"},
+        "stringData":{"password":"hush"}})")));
+    co_return Status{};
+}
+
+CO_TEST(FleetRoute, WhatIsReadIsWhatWasAuthorised) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await admit_bob(fleet));
+    auto allowed = co_await ask(fleet, kBob, "/fleet/v1/resources",
+                                {{"version", "v1"}, {"resource", "configmaps"}, {"namespace", "demo"}});
+    CO_ASSERT_OK(allowed);
+    EXPECT_EQ(json::write((*allowed)["clusters"][0]["error"]), "null") << json::write(*allowed);
+    for (auto const& [field, value] : client::NameValues{{"version", "v1/namespaces/demo/secrets/key/"},
+                                                         {"version", "v1/namespaces/demo/secrets//"},
+                                                         {"version", "v1?x="},
+                                                         {"version", "v1 HTTP/1.1\r\nX: y"},
+                                                         {"group", "apps/v1"},
+                                                         {"resource", "configmaps/../secrets"}}) {
+        client::NameValues query{{"namespace", "demo"}};
+        for (auto const& [name, plain] :
+             client::NameValues{{"version", "v1"}, {"group", ""}, {"resource", "configmaps"}})
+            query.emplace_back(name, name == field ? value : plain);
+        auto const refused = co_await ask(fleet, kBob, "/fleet/v1/resources", std::move(query));
+        EXPECT_FALSE(refused) << field << " " << value;
+        if (!refused) {
+            bool const right = refused.error().is(ErrorCode::kBadRequest) || refused.error().is(ErrorCode::kForbidden);
+            EXPECT_TRUE(right) << refused.error().message();
+        }
+    }
+    co_await fleet.stop();
+}
+
+// In a member the hub is for a person what the person may be there, not what the hub may.
+CO_TEST(FleetRoute, AMemberIsAskedAsAFixedUser) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await admit_bob(fleet));
+    client::NameValues const query{
+        {"version", "v1"}, {"resource", "secrets"}, {"namespace", "demo"}, {"output", "json"}};
+    auto const seen = co_await ask(fleet, kBob, "/fleet/v1/resources", query);
+    CO_ASSERT_OK(seen);
+    EXPECT_EQ(json::write(*seen).find("hush"), std::string::npos);
+    EXPECT_NE(json::write((*seen)["clusters"][0]["error"]).find("aviary:view"), std::string::npos)
+        << json::write(*seen);
+    auto const all = co_await ask(fleet, kAdmin, "/fleet/v1/resources", query);
+    CO_ASSERT_OK(all);
+    EXPECT_EQ((*all)["clusters"][0]["items"].size(), 1u) << json::write(*all);
+    auto const rollouts =
+        co_await ask(fleet, kAdmin, "/fleet/v1/clusters/beijing/proxy/apis/rollouts.kruise.io/v1beta1/rollouts", {});
+    CO_ASSERT_OK(rollouts);
+    EXPECT_EQ((*rollouts)["items"].size(), 1u);
+    co_await fleet.stop();
+}
+
+}   // namespace
+}   // namespace aviary::hub
