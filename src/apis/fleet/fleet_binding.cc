@@ -57,7 +57,9 @@ constexpr auto fields<FleetBindingStatus> =
            field("conditions", &FleetBindingStatus::conditions, "Applied, Guarded."),
            field("counts", &FleetBindingStatus::counts, "Clusters by state."),
            field("rejected", &FleetBindingStatus::rejected, "Clusters left out, with reasons; at most 100."),
-           field("abnormal", &FleetBindingStatus::abnormal, "Clusters in another state than Applied; at most 100."));
+           field("abnormal", &FleetBindingStatus::abnormal, "Clusters in another state than Applied; at most 100."),
+           field("stableRevision", &FleetBindingStatus::stable_revision,
+                 "Hash of the workload's template that was last at rest in some cluster."));
 
 }   // namespace aviary::json
 

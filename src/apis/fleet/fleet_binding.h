@@ -80,6 +80,7 @@ struct FleetBindingStatus {
     std::map<std::string, std::int64_t> counts;   // clusters by state
     std::vector<RejectedCluster> rejected;        // at most 100
     std::vector<BindingRow> abnormal;             // at most 100
+    std::string stable_revision;                  // a workload: hash of the template that was last at rest somewhere
     bool operator==(FleetBindingStatus const&) const = default;
 };
 

@@ -258,6 +258,48 @@ CO_TEST(Hub, AClusterThatJoinsDuringAReleaseStartsWithTheStableVersion) {
     STOP_FLEET();
 }
 
+// Whatever is created anew in the middle of a release is not a way around it.
+CO_TEST(Hub, AWorkloadDeletedDuringAReleaseComesBackAsTheStableVersion) {
+    for (bool const restarted : {false, true}) {
+        Fleet fleet(ctx);
+        CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+        CO_ASSERT_OK(co_await fleet.release("v2"));
+        CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+        if (restarted) co_await fleet.stop_hub();
+        CO_ASSERT_OK(co_await fleet.at("beijing").remove(ctx, kDeployments, kWeb));
+        if (restarted) {
+            CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "0"));
+            fleet.start_hub();
+        }
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 2min));
+        Images const counts = co_await fleet.images("beijing");
+        EXPECT_EQ(counts, (Images{{"v1", 9}, {"v2", 1}})) << restarted;
+        std::string const text = co_await fleet.show("beijing", "state");
+        EXPECT_EQ(text, "Progressing/1/StepPaused") << restarted;
+        STOP_FLEET();
+    }
+}
+
+CO_TEST(Hub, AClusterThatJoinsWhileTheReleasingOneIsAwayStartsWithTheStableVersion) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.place(R"({"clusterNames":["beijing"]})"));
+    CO_ASSERT_OK(co_await fleet.until("oslo", "v1", "0"));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    co_await fleet.stop_hub();
+    fleet.ways.cut = {"beijing"};
+    fleet.without_guard = true;
+    CO_ASSERT_OK(co_await fleet.place("null"));
+    fleet.start_hub();
+    CO_ASSERT_OK(co_await fleet.until("oslo", "state", "Progressing/1/StepPaused"));
+    Images const counts = co_await fleet.images("oslo");
+    EXPECT_EQ(counts, (Images{{"v1", 9}, {"v2", 1}}));
+    STOP_FLEET();
+}
+
 CO_TEST(Hub, ReplicasThatAnAutoscalerOwnsStay) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
@@ -377,7 +419,7 @@ CO_TEST(Hub, AReleaseTakesFewWrites) {
         {"beijing patch deployments", 7},   // five, and two that came too late: the status had changed meanwhile
         {"beijing patch rollouts/status", 2}, {"fleet create controllerrevisions", 1},
         {"fleet patch decisions/status", 2},  {"fleet patch deployments/status", 4},
-        {"fleet patch rollouts/status", 4},
+        {"fleet patch rollouts/status", 4},   {"fleet patch fleetbindings/status", 1},   // status.stableRevision
     };
     for (auto const& [what, count] : fleet.hub_writes()) {
         auto const old = before.find(what);

@@ -25,10 +25,11 @@ std::string since(Doc const& binding, BindingRow const& row, Time now) {
 
 }   // namespace
 
-Value binding_status(Doc const& binding, std::vector<BindingRow> const& rows, Time now) {
+Value binding_status(Doc const& binding, std::vector<BindingRow> const& rows, std::string stable_revision, Time now) {
     apis::FleetBindingStatus next;
     next.observed_generation = meta::generation(binding);
-    bool applied = true;
+    next.stable_revision = std::move(stable_revision);
+    bool applied = !rows.empty();
     BindingRow const* guarded = nullptr;
     for (BindingRow const& row : rows) {
         ++next.counts[row.state];
@@ -44,8 +45,14 @@ Value binding_status(Doc const& binding, std::vector<BindingRow> const& rows, Ti
         if (!status.contains(field)) status[field] = field[0] == 'a' ? Value(json::Array()) : Value(json::Object());
     }
     Value conditions = binding.at({"status", "conditions"}).thaw();
-    meta::set_condition(conditions, "Applied", applied ? "True" : "False", applied ? "AllApplied" : "SomeDiffer",
-                        applied ? "every cluster carries the object" : "see status.abnormal", now);
+    meta::set_condition(conditions, "Applied", applied ? "True" : "False",
+                        applied        ? "AllApplied"
+                        : rows.empty() ? "NotPlaced"
+                                       : "SomeDiffer",
+                        applied        ? "every cluster carries the object"
+                        : rows.empty() ? "placed in no cluster: see status.rejected"
+                                       : "see status.abnormal",
+                        now);
     meta::set_condition(conditions, "Guarded", guarded != nullptr ? "False" : "True",
                         guarded != nullptr ? guarded->reason : "NothingHeld",
                         guarded != nullptr ? fmt::format("{}: {}", guarded->cluster, guarded->message)

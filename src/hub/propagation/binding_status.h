@@ -20,6 +20,7 @@ struct BindingRow {
 };
 
 // Everything of status but what placement says there. A row that says the same as before keeps its time.
-json::Value binding_status(json::Doc const& binding, std::vector<BindingRow> const& rows, Time now);
+json::Value binding_status(json::Doc const& binding, std::vector<BindingRow> const& rows, std::string stable_revision,
+                           Time now);
 
 }   // namespace aviary::propagation

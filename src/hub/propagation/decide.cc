@@ -488,7 +488,7 @@ bool rollout_closing(Doc const& rollout) {
     return reason == "Finalising" || reason == "Cancelling" || reason == "Completed";
 }
 
-std::string stable_elsewhere(std::vector<Doc> const& others, std::string_view wanted) {
+std::string stable_elsewhere(std::vector<Doc> const& others, std::string_view wanted, std::string recorded) {
     std::string old;
     bool settled = false;
     for (Doc const& other : others) {
@@ -498,7 +498,24 @@ std::string stable_elsewhere(std::vector<Doc> const& others, std::string_view wa
         settled = settled || has == wanted;
         if (old.empty() && has != wanted) old = has;
     }
-    return settled ? std::string() : old;
+    if (settled) return {};
+    return !old.empty() || recorded == wanted ? old : recorded;
+}
+
+std::string stable_revision(std::vector<Doc> const& workloads, std::string_view wanted, std::string before) {
+    std::string left, other;
+    for (Doc const& workload : workloads) {
+        std::string has = label(workload, kTemplateLabel);
+        if (releasing(workload) || frozen(workload)) {
+            if (std::string from = label(workload, kStableLabel); left.empty() && from != wanted)
+                left = std::move(from);
+            continue;
+        }
+        if (has == wanted) return has;
+        if (other.empty()) other = std::move(has);
+    }
+    if (!left.empty()) return left;
+    return before.empty() ? other : before;
 }
 
 Decision decide(Observed const& seen, Time now) { return Deciding{seen, now, {}}.run(); }

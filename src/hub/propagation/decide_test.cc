@@ -826,16 +826,44 @@ TEST(Joining, WhatTheOthersComeFrom) {
     Doc const back = workload("v1", "v2", true);
     struct Case {
         std::vector<Doc> others;
+        char const* recorded;
         char const* from;
     };
-    for (Case const& each : std::vector<Case>{{{}, ""},
-                                              {{done}, ""},
-                                              {{old}, "v1"},   // not begun there
-                                              {{moving}, "v1"},
-                                              {{done, moving}, "v1"},
-                                              {{done, old}, ""},   // one that lags for good does not hold others
-                                              {{back}, "v1"}})     // leaves v2 again: not what it goes to
-        EXPECT_EQ(stable_elsewhere(each.others, "v2"), each.from);
+    for (Case const& each : std::vector<Case>{{{}, "", ""},
+                                              {{}, "v2", ""},
+                                              {{}, "v1", "v1"},   // deleted in mid-release, or not read yet
+                                              {{done}, "", ""},
+                                              {{done}, "v0", ""},
+                                              {{old}, "", "v1"},   // not begun there
+                                              {{old}, "v0", "v1"},
+                                              {{moving}, "v0", "v1"},
+                                              {{done, moving}, "", "v1"},
+                                              {{done, old}, "", ""},   // one that lags for good does not hold others
+                                              {{back}, "", "v1"}})     // leaves v2 again: not what it goes to
+        EXPECT_EQ(stable_elsewhere(each.others, "v2", each.recorded), each.from);
+}
+
+TEST(Joining, WhatIsRecordedAsAtRest) {
+    auto const workload = [](char const* has, bool in_release) {
+        Value object{json::Object()};
+        object.set({"metadata", "labels"}, json::Object{{kTemplateLabel, has}, {kStableLabel, "v1"}});
+        if (in_release) object.set({"metadata", "annotations", kInProgressing}, "{}");
+        return Doc::freeze(object);
+    };
+    struct Case {
+        std::vector<Doc> workloads;
+        char const* before;
+        char const* stable;
+    };
+    for (Case const& each : std::vector<Case>{{{}, "", ""},
+                                              {{}, "v1", "v1"},
+                                              {{workload("v1", false)}, "", "v1"},
+                                              {{workload("v1", false)}, "v0", "v0"},
+                                              {{workload("v2", true)}, "", "v1"},
+                                              {{workload("v2", true)}, "v0", "v1"},
+                                              {{workload("v2", true), workload("v2", false)}, "v1", "v2"},
+                                              {{workload("", false)}, "v1", "v1"}})
+        EXPECT_EQ(stable_revision(each.workloads, "v2", each.before), each.stable);
 }
 
 // ---- taken over from whoever had it ----

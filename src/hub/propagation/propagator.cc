@@ -113,6 +113,7 @@ Plan Propagator::Impl::decide_keep(Key const& key) const {
             if (owner && owner->uid == meta::uid(seen.workload)) seen.kept.push_back(each);
         }
         seen.binding = bindings.get(placement::binding_key(kind->kind, key.object));
+        seen.used.insert(seen.binding.at({"status", "stableRevision"}).string());
         for (clusters::Member const* member : members.all()) {
             seen.all_known = seen.all_known && member->reachable() &&
                              member->serving(kind->resource) != clusters::Member::Serving::kUnknown;

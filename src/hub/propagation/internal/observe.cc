@@ -31,13 +31,18 @@ bool replicas_belong_to_member(clusters::Member const& member, Doc const& source
 }
 
 // The workload in the other clusters of this binding.
-std::vector<Doc> elsewhere(clusters::Members const& members, apis::FleetBindingSpec const& spec, Observed const& seen,
-                           std::string const& but) {
-    std::vector<Doc> others;
+struct Elsewhere {
+    std::vector<Doc> workloads;
+    bool all_read = true;
+};
+Elsewhere elsewhere(clusters::Members const& members, apis::FleetBindingSpec const& spec, Observed const& seen,
+                    std::string const& but) {
+    Elsewhere others;
     for (apis::BoundCluster const& cluster : spec.clusters) {
         clusters::Member const* const member = members.find(cluster.name);
         if (member == nullptr || cluster.name == but) continue;
-        if (Doc live = member->get(seen.resource, seen.key); live.exists()) others.push_back(std::move(live));
+        if (member->serving(seen.resource) == Serving::kUnknown) others.all_read = false;
+        if (Doc live = member->get(seen.resource, seen.key); live.exists()) others.workloads.push_back(std::move(live));
     }
     return others;
 }
@@ -140,8 +145,12 @@ bool Propagator::Impl::observe_workload(Observed& seen, control::Key const& key,
         seen.hub_rollout_render = seal(rendered, meta::resource_version(seen.hub_rollout));
     }
     if (!seen.live.exists() || seen.live.at({"spec", "replicas"}).as_int(1) == 0) {
-        seen.stable_elsewhere =
-            stable_elsewhere(elsewhere(members, spec, seen, key.part), template_hash(pod_template(seen.source)));
+        Elsewhere const others = elsewhere(members, spec, seen, key.part);
+        // Where no workload tells: it was deleted in the middle of a release, or its cluster was not read yet.
+        std::string const recorded = seen.live.exists() && others.all_read
+                                         ? std::string()
+                                         : bindings.get(key.object).at({"status", "stableRevision"}).string();
+        seen.stable_elsewhere = stable_elsewhere(others.workloads, template_hash(pod_template(seen.source)), recorded);
     }
     return true;
 }

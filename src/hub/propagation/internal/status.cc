@@ -4,6 +4,7 @@
 #include "hub/propagation/binding_status.h"
 #include "hub/propagation/internal/impl.h"
 #include "hub/propagation/names.h"
+#include "hub/propagation/render.h"
 #include "kube/meta/object.h"
 
 namespace aviary::propagation {
@@ -31,6 +32,14 @@ void write_status(Plan& plan, meta::GroupVersionResource const& resource, meta::
     write.body["status"] = std::move(changes);
     write.why = std::move(why);
     plan.writes.push_back(std::move(write));
+}
+
+std::string stable_revision_of(Doc const& source, std::vector<Reported> const& reported, Doc const& binding) {
+    if (!source.at({"spec", "template"}).exists()) return {};
+    std::vector<Doc> workloads;
+    for (Reported const& each : reported) workloads.push_back(each.live);
+    return stable_revision(workloads, template_hash(pod_template(source)),
+                           binding.at({"status", "stableRevision"}).string());
 }
 
 }   // namespace
@@ -91,7 +100,7 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
     }
     write_status(plan, kind->resource, object, "status", source, aggregate(source, reported, now));
     write_status(plan, placement::binding_resource(key.object), key.object, "binding status", binding,
-                 binding_status(binding, rows, now));
+                 binding_status(binding, rows, stable_revision_of(source, reported, binding), now));
     if (!plan.writes.empty()) status_written[key.object] = now;
     return plan;
 }
