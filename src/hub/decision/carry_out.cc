@@ -40,14 +40,16 @@ struct Deciding {
                                 !propagation::rollout_closing(seen.rollout) &&
                                 !seen.rollout.at({"spec", "strategy", "paused"}).as_bool();
         return approvable && state() == "StepPaused" && step() == seen.target.step && same_release() &&
-               (seen.target.paused_since.empty() || canary()["lastUpdateTime"].as_string() == seen.target.paused_since);
+               canary()["lastUpdateTime"].as_string() == seen.target.paused_since;
     }
 
-    // The hub's copy is older than what the approver looked at.
+    // The hub's copy is older than what the approver looked at: times are whole seconds, a pause comes last in its
+    // step.
     bool behind() const {
         auto const last = parse_rfc3339(canary()["lastUpdateTime"].as_string());
         auto const approved = parse_rfc3339(seen.target.paused_since);
-        return last && approved && *last < *approved;
+        return last && approved &&
+               (*last < *approved || (*last == *approved && step() == seen.target.step && state() != "StepPaused"));
     }
 
     // Tests everything that the approver saw, so that whatever has changed since refuses it.
@@ -106,6 +108,8 @@ struct Deciding {
             out.message = "approved; the rollout controller there has not taken it up yet";
             return std::move(out);
         }
+        if (seen.target.paused_since.empty() && canary()["lastUpdateTime"].exists())
+            return settle(apis::outcome::kRefused, "an approval names since when the step was paused");
         if (behind()) {
             out.message = "what is known of this cluster is older than what was approved";
             return std::move(out);
@@ -130,11 +134,16 @@ struct Deciding {
         if (!seen.workload.exists()) return settle(apis::outcome::kRefused, "the workload is not in this cluster");
         std::string const revision = back();
         if (revision.empty()) return settle(apis::outcome::kRefused, "there is no earlier version to go back to");
+        std::string const has = meta::label(seen.workload, propagation::kTemplateLabel);
         bool const released = propagation::releasing(seen.workload) || propagation::frozen(seen.workload);
-        if (abort && seen.pinned.empty() && !released)
+        // Where the version has not come yet it is kept from coming.
+        if (abort && seen.pinned.empty() && !released && has == seen.hub_template)
             return settle(apis::outcome::kRefused, "no release is in progress here");
-        bool const there = meta::label(seen.workload, propagation::kTemplateLabel) == revision;
+        bool const there = has == revision;
         if (seen.pinned.empty() && revision != seen.hub_template) {
+            if (!seen.kept(revision))
+                return settle(apis::outcome::kRefused,
+                              fmt::format("the hub does not keep the earlier version ({}): release it anew", revision));
             if (seen.begun) return settle(apis::outcome::kStale, "the hub has another version by now");
             out.pin = revision;
             out.rejected = seen.hub_template;

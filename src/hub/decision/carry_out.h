@@ -1,6 +1,7 @@
 // Decides what one Decision means in one member now. Pure.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -19,11 +20,12 @@ struct Seen {
     bool sent = false;    // this process has sent the approval before
 
     // What the hub has: the bindings of the workload (undo, abort) or the Rollout (pause, resume).
-    bool bound = true;          // the binding names this cluster
-    std::string hub_template;   // hash of the hub's template
-    bool superseded = false;    // the hub releases something else than what this was decided about
-    std::string pinned;         // the revision that this cluster is pinned to, against the hub's template; empty: none
-    bool paused = false;        // what the binding says
+    bool bound = true;                                 // the binding names this cluster
+    std::function<bool(std::string_view hash)> kept;   // whether the hub keeps this template
+    std::string hub_template;                          // hash of the hub's template
+    bool superseded = false;   // the hub releases something else than what this was decided about
+    std::string pinned;        // the revision that this cluster is pinned to, against the hub's template; empty: none
+    bool paused = false;       // what the binding says
     bool paused_by_all = false;   // the hub's Rollout is paused by its own strategy.paused
     bool begun = false;   // the binding was once as this wants it; if it is not any more, that was another's word
     std::string later;    // a Decision on pause or resume here that came after this one

@@ -48,6 +48,7 @@ Seen seen(std::string_view action, std::string const& change = "{}") {
     result.rollout = Doc::freeze(rollout(change));
     result.workload = workload("v2", "v1", true);
     result.hub_template = "v2";
+    result.kept = [](std::string_view) { return true; };
     return result;
 }
 
@@ -88,7 +89,7 @@ TEST(Approve, IsCarriedOutOnlyInThePauseThatWasSeen) {
               "approved was step 1, the cluster is at step 2 in StepPaused"},
              {canary(R"("lastUpdateTime":"2026-11-23T13:59:00Z")"), "Stale",
               "approved was step 1, the cluster is at step 1 in StepPaused"},
-             {canary(R"("currentStepState":"StepUpgrade")"), "Stale",
+             {canary(R"("currentStepState":"StepUpgrade","lastUpdateTime":"2026-11-23T13:59:00Z")"), "Stale",
               "approved was step 1, the cluster is at step 1 in StepUpgrade"},
              {R"({"spec":{"strategy":{"paused":true}}})", "Stale",
               "approved was step 1, the cluster is at step 1 in StepPaused"},
@@ -97,6 +98,8 @@ TEST(Approve, IsCarriedOutOnlyInThePauseThatWasSeen) {
               "approved was step 1, the cluster is at step 1 in StepPaused"},
              // The hub's copy is older than what the approver has seen.
              {canary(R"("currentStepState":"StepUpgrade","lastUpdateTime":"2026-11-23T13:51:00Z")"), "-",
+              "what is known of this cluster is older than what was approved"},
+             {canary(R"("currentStepState":"StepUpgrade")"), "-",   // in the same second
               "what is known of this cluster is older than what was approved"},
          }) {
         Outcome const outcome = carry_out(seen(apis::action::kApprove, each.rollout), kNow);
@@ -119,6 +122,8 @@ TEST(Approve, WithoutASinglePauseSaidItIsRefused) {
     }
     Seen no_time = seen(apis::action::kApprove);   // a controller that does not stamp
     no_time.target.paused_since.clear();
+    EXPECT_EQ(shown(carry_out(no_time, kNow)), "Refused") << "this one does";
+    no_time.rollout = Doc::freeze(rollout(canary(R"("lastUpdateTime":null)")));
     EXPECT_EQ(shown(carry_out(no_time, kNow)), "send");
 }
 
@@ -248,7 +253,7 @@ TEST(GoBack, PinsWhatTheClusterComesFrom) {
              {workload("v2", "v1", false), "pin v1 against v2", "Refused"},   // done there: a release back
              {workload("v2", "", false), "Refused", "Refused"},
              // v2 has not come here: it stays at what it has, not at what that came from.
-             {workload("v1", "v0", false), "pin v1 against v2", "Refused"},
+             {workload("v1", "v0", false), "pin v1 against v2", "pin v1 against v2"},
              {Doc::freeze(frozen), "pin v1 against v2", "pin v1 against v2"},
              {{}, "Refused", "Refused"},
          }) {
@@ -258,6 +263,14 @@ TEST(GoBack, PinsWhatTheClusterComesFrom) {
         one.spec.action = apis::action::kAbort;
         EXPECT_EQ(shown(carry_out(one, kNow)), each.abort) << json::write(each.workload);
     }
+}
+
+TEST(GoBack, IsRefusedWhenTheHubDoesNotKeepTheVersion) {
+    Seen one = seen(apis::action::kAbort);
+    one.kept = [](std::string_view hash) { return hash != "v1"; };
+    Outcome const outcome = carry_out(one, kNow);
+    EXPECT_EQ(shown(outcome), "Refused");
+    EXPECT_EQ(outcome.message, "the hub does not keep the earlier version (v1): release it anew");
 }
 
 TEST(GoBack, IsAppliedWhenTheTemplateIsThere) {

@@ -112,6 +112,9 @@ struct Decider::Impl {
         // A Rollout that is gone from the hub, and still holds a version back in members, supersedes nothing.
         seen.superseded = subject.rollout.exists() && decision.spec.release &&
                           decision.spec.release->digest != release_digest(subject.workload, subject.rollout);
+        seen.kept = [this, ns = key.object.ns](std::string_view hash) {
+            return propagator.revision(ns, hash).has_value();
+        };
         seen.hub_template = propagation::template_hash(propagation::pod_template(subject.workload));
         auto const cluster = bound(binding_of(decision, subject), target.cluster);
         seen.bound = cluster.has_value();

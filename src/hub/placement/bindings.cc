@@ -39,6 +39,20 @@ std::vector<Target> targets_of(apis::FleetBindingSpec const& spec) {
     return targets;
 }
 
+// A version that was taken back in every cluster does not begin in one that comes: the pin that it gets; else nothing.
+apis::BoundCluster rejected_everywhere(apis::FleetBindingSpec const& spec) {
+    apis::BoundCluster pin;
+    if (spec.clusters.empty()) return pin;
+    apis::BoundCluster const& first = spec.clusters.front();
+    bool const all = std::ranges::all_of(spec.clusters, [&](apis::BoundCluster const& each) {
+        return !each.rejected.empty() && each.rejected == first.rejected;
+    });
+    if (!all) return pin;
+    pin.revision = first.revision;
+    pin.rejected = first.rejected;
+    return pin;
+}
+
 }   // namespace
 
 meta::ObjectKey binding_key(meta::GroupVersionKind const& kind, meta::ObjectKey const& object) {
@@ -175,8 +189,9 @@ struct Placer::Impl {
             spec.preserve_resources_on_deletion = policy.at({"spec", "preserveResourcesOnDeletion"}).as_bool();
             spec.conflict_resolution = policy.at({"spec", "conflictResolution"}).as_string("Abort");
             spec.clusters.clear();
+            apis::BoundCluster const inherited = rejected_everywhere(before);
             for (Target const& target : placed->targets) {
-                apis::BoundCluster bound;
+                apis::BoundCluster bound = inherited;
                 auto const old = std::ranges::find(before.clusters, target.cluster, &apis::BoundCluster::name);
                 if (old != before.clusters.end()) bound = *old;
                 bound.name = target.cluster;

@@ -402,6 +402,11 @@ struct Deciding {
         // Where this release comes from: a new version in the middle still comes from the same.
         if (in_release) return send(std::move(wanted), stable().empty() ? has : stable());
         if (without_pods()) return attempted() ? lift_freeze(State::kApplying, {}, {}) : send(std::move(wanted), has);
+        // Nothing begins that could not be taken back.
+        if (frozen(seen.live) && !seen.revision(has)) {
+            return answer(State::kApplying, "RevisionMissing",
+                          fmt::format("the hub does not keep the template {} yet, which this release comes from", has));
+        }
         if (frozen(seen.live)) return send(std::move(wanted), has);
         apply_freeze(has, true);
         return answer(State::kApplying);

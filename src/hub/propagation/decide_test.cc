@@ -800,6 +800,18 @@ TEST(Joining, ScaledUpFromZeroDuringAReleaseGetsTheStableOne) {
     EXPECT_EQ(alone.image(), "v2");
 }
 
+TEST(Guard, NothingBeginsThatCouldNotBeTakenBack) {
+    FakeHub hub = at_rest();
+    auto const kept = std::exchange(hub.revisions, {});
+    hub.set_image("v2");
+    EXPECT_EQ(hub.run(), "freeze");
+    EXPECT_EQ(hub.state(), "Applying/RevisionMissing");
+    EXPECT_EQ(hub.image(), "v1");
+    hub.revisions.insert(kept.begin(), kept.end());
+    EXPECT_EQ(hub.run(), "a new template");
+    EXPECT_TRUE(releasing(hub.member.live()));
+}
+
 TEST(Joining, PodsThatAreStillThereAreNotNone) {
     FakeHub hub = at_rest();
     hub.assignment.replicas = 0;

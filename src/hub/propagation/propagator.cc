@@ -119,6 +119,7 @@ Plan Propagator::Impl::decide_keep(Key const& key) const {
                              member->serving(kind->resource) != clusters::Member::Serving::kUnknown;
             Doc const live = member->get(kind->resource, key.object);
             for (std::string_view label : {kTemplateLabel, kStableLabel}) seen.used.insert(meta::label(live, label));
+            if (frozen(live) && !releasing(live)) seen.frozen.push_back(live);
         }
         Plan const one = decide_revisions(seen);
         plan.writes.insert(plan.writes.end(), one.writes.begin(), one.writes.end());
@@ -182,6 +183,7 @@ void Propagator::Impl::member_object_changed(std::string const& cluster, client:
                        frozen(change.before) != frozen(change.after) ||
                        meta::label(change.before, kTemplateLabel) != meta::label(change.after, kTemplateLabel);
     if (!turns) return;
+    if (frozen(change.after)) keep->enqueue({kind.kind, meta::key_of(object)});
     // A Rollout on its way out waits for its workload; clusters without pods for where the others are.
     clusters::Member* const member = members.find(cluster);
     client::Informer const* const rollouts = member == nullptr ? nullptr : member->informer(kRollouts);
@@ -259,6 +261,14 @@ void Propagator::Impl::build() {
     keep->watch(revisions, [](Doc const& revision) {
         auto const owner = meta::controller_of(revision);
         return owner ? std::vector<Key>{{owner->kind, {meta::ns(revision), owner->name}}} : std::vector<Key>();
+    });
+    // A release waits until what it comes from is kept.
+    revisions.on_change([this](client::Change const& change) {
+        auto const owner = meta::controller_of(change.object());
+        if (change.before.exists() || !owner) return;
+        auto const [group, version] = meta::parse_api_version(owner->api_version);
+        enqueue_binding(
+            placement::binding_key({group, version, owner->kind}, {meta::ns(change.object()), owner->name}));
     });
     members.on_informer([this](clusters::Member& member, client::Informer& informer) {
         std::string const cluster = member.name();

@@ -81,12 +81,17 @@ Plan decide_revisions(RevisionsSeen const& seen) {
     }
     std::vector<Doc> kept = seen.kept;
     std::ranges::sort(kept, {}, [](Doc const& each) { return each["revision"].as_int(); });
-    bool const known =
-        std::ranges::any_of(kept, [&](Doc const& each) { return meta::label(each, kTemplateLabel) == hash; });
-    if (!known) {
-        std::int64_t const last = kept.empty() ? 0 : kept.back()["revision"].as_int();
-        plan.writes.push_back(remember(seen.workload, hash, std::move(pod_template), last + 1));
+    std::set<std::string, std::less<>> known;
+    for (Doc const& each : kept) known.insert(meta::label(each, kTemplateLabel));
+    std::int64_t last = kept.empty() ? 0 : kept.back()["revision"].as_int();
+    // A template that the hub never had, as of a workload that it took over: kept before another takes its place.
+    for (Doc const& live : seen.frozen) {
+        std::string const from = meta::label(live, kStableLabel);
+        std::string const has = meta::label(live, kTemplateLabel);
+        if (from.empty() || (!has.empty() && has != from) || from == hash || !known.insert(from).second) continue;
+        plan.writes.push_back(remember(seen.workload, from, propagation::pod_template(live), ++last));
     }
+    if (!known.contains(hash)) plan.writes.push_back(remember(seen.workload, hash, std::move(pod_template), last + 1));
     for (std::size_t index = 0; seen.all_known && index + kRevisionsKept < kept.size(); ++index) {
         if (!used.contains(meta::label(kept[index], kTemplateLabel))) plan.writes.push_back(forget(kept[index]));
     }

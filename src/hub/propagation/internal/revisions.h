@@ -12,9 +12,10 @@
 namespace aviary::propagation {
 
 struct RevisionsSeen {
-    json::Doc workload;            // the hub's
-    std::vector<json::Doc> kept;   // the ControllerRevisions that it controls
-    json::Doc binding;             // its FleetBinding; absent when there is none
+    json::Doc workload;              // the hub's
+    std::vector<json::Doc> kept;     // the ControllerRevisions that it controls
+    json::Doc binding;               // its FleetBinding; absent when there is none
+    std::vector<json::Doc> frozen;   // workloads of members that the hub has frozen and no release has taken over
     // Templates that some member has or comes from; while not all members are known, nothing is forgotten.
     std::set<std::string, std::less<>> used;
     bool all_known = true;

@@ -52,6 +52,23 @@ TEST(Revisions, EachTemplateIsKeptOnce) {
     EXPECT_TRUE(decide_revisions({}).writes.empty());
 }
 
+TEST(Revisions, WhatAFrozenWorkloadRunsIsKeptBeforeAnotherTakesItsPlace) {
+    auto const frozen = [](char const* has, std::string const& stable) {
+        Value object = workload(9).thaw();
+        object.set({"metadata", "labels"}, json::Object{{kTemplateLabel, has}, {kStableLabel, stable}});
+        return Doc::freeze(object);
+    };
+    RevisionsSeen seen{.workload = workload(2), .kept = {revision(2, 4)}};
+    seen.frozen = {frozen("", "old"), frozen("old", "old")};   // one taken over, one whose template the hub never kept
+    auto const plan = decide_revisions(seen);
+    ASSERT_EQ(plan.writes.size(), 1u);
+    EXPECT_EQ(plan.writes[0].key.name, "web-old");
+    EXPECT_EQ(plan.writes[0].body["revision"].as_int(), 5);
+    EXPECT_EQ(json::write(plan.writes[0].body.at({"data", "template"})), R"({"metadata":{},"spec":{"v":9}})");
+    seen.frozen = {frozen("new", "old"), frozen("", ""), frozen("", hash(2))};   // the new one is there; nothing; kept
+    EXPECT_TRUE(decide_revisions(seen).writes.empty());
+}
+
 TEST(Revisions, ForgetsTheOldestThatNobodyNeeds) {
     RevisionsSeen seen{.workload = workload(1)};   // the hub went back to the oldest
     for (int version = 1; version <= 25; ++version) seen.kept.push_back(revision(version, version));
