@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/json/doc.h"
+#include "hub/propagation/release_state.h"
 #include "hub/propagation/render.h"
 #include "kube/control/plan.h"
 
@@ -71,22 +72,5 @@ struct Decision {
 };
 
 Decision decide(Observed const& seen, Time now);
-
-// Whether this workload of a member is in the middle of a release there.
-bool releasing(json::Doc const& workload);
-// Whether it is paused by the hub's own freeze.
-bool frozen(json::Doc const& workload);
-bool rollout_progressing(json::Doc const& rollout);
-// Finalising, Cancelling, Terminating or Disabling: an un-pause may be under way.
-bool rollout_closing(json::Doc const& rollout);
-
-// The template, by its hash, that a cluster without pods begins with while others, whose workloads these are, do not
-// have the `wanted` one yet: what they come from, or, where they do not tell, what was `recorded` as at rest before.
-// Empty: the wanted one.
-std::string stable_elsewhere(std::vector<json::Doc> const& others, std::string_view wanted, std::string recorded);
-
-// What is recorded: the template, by its hash, that is at rest in some of these workloads of members: the hub's when it
-// has come to rest anywhere, else what a release comes from, else what was recorded before.
-std::string stable_revision(std::vector<json::Doc> const& workloads, std::string_view wanted, std::string before);
 
 }   // namespace aviary::propagation

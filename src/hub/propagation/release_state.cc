@@ -1,0 +1,77 @@
+#include "hub/propagation/release_state.h"
+
+#include <algorithm>
+
+#include "hub/propagation/names.h"
+#include "hub/propagation/render.h"
+#include "kube/meta/object.h"
+
+namespace aviary::propagation {
+
+namespace {
+
+using json::Doc;
+
+std::string label(Doc const& object, std::string_view key) { return std::string(meta::label(object, key)); }
+
+Doc progressing_condition(Doc const& rollout) {
+    for (auto const& [key, condition] : rollout.at({"status", "conditions"}).elements()) {
+        if (condition["type"].as_string() == "Progressing") return condition;
+    }
+    return {};
+}
+
+}   // namespace
+
+bool releasing(Doc const& workload) { return !meta::annotation(workload, kInProgressing).empty(); }
+
+bool frozen(Doc const& workload) {
+    if (!workload.at({"spec", "paused"}).as_bool()) return false;
+    auto const managers = owners(workload, {"spec", "paused"});
+    return std::ranges::find(managers, kFreezeManager) != managers.end();
+}
+
+bool rollout_progressing(Doc const& rollout) {
+    std::string_view const phase = rollout.at({"status", "phase"}).as_string();
+    return phase == "Progressing" || phase == "Disabling" || phase == "Terminating";
+}
+
+bool rollout_closing(Doc const& rollout) {
+    std::string_view const phase = rollout.at({"status", "phase"}).as_string();
+    if (phase == "Terminating" || phase == "Disabling" || meta::is_deleting(rollout)) return true;
+    if (phase != "Progressing") return false;
+    std::string_view const reason = progressing_condition(rollout)["reason"].as_string();
+    return reason == "Finalising" || reason == "Cancelling" || reason == "Completed";
+}
+
+std::string stable_elsewhere(std::vector<Doc> const& others, std::string_view wanted, std::string recorded) {
+    std::string old;
+    bool settled = false;
+    for (Doc const& other : others) {
+        std::string const has = label(other, kTemplateLabel);
+        std::string const stable = label(other, kStableLabel);
+        if ((releasing(other) || frozen(other)) && !stable.empty() && stable != wanted) return stable;
+        settled = settled || has == wanted;
+        if (old.empty() && has != wanted) old = has;
+    }
+    if (settled) return {};
+    return !old.empty() || recorded == wanted ? old : recorded;
+}
+
+std::string stable_revision(std::vector<Doc> const& workloads, std::string_view wanted, std::string before) {
+    std::string left, other;
+    for (Doc const& workload : workloads) {
+        std::string has = label(workload, kTemplateLabel);
+        if (releasing(workload) || frozen(workload)) {
+            if (std::string from = label(workload, kStableLabel); left.empty() && from != wanted)
+                left = std::move(from);
+            continue;
+        }
+        if (has == wanted) return has;
+        if (other.empty()) other = std::move(has);
+    }
+    if (!left.empty()) return left;
+    return before.empty() ? other : before;
+}
+
+}   // namespace aviary::propagation
