@@ -280,23 +280,17 @@ CO_TEST(Hub, ARolloutThatHoldsAVersionBackIsNotTakenAway) {
     CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
     CO_ASSERT_OK(co_await fleet.release("v2"));
     CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
-    for (auto const& resource : {apis::kRollouts, kPolicies}) {
-        meta::ObjectKey const key{"demo", resource == kPolicies ? "rollout" : "web"};
-        Status const refused = co_await fleet.at("fleet").remove(ctx, resource, key);
-        EXPECT_FALSE(refused);
-        if (!refused) {
-            EXPECT_TRUE(refused.error().is(ErrorCode::kForbidden)) << refused.error().message();
-        }
+    Status const removed = co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb);
+    EXPECT_FALSE(removed);
+    if (!removed) {
+        EXPECT_TRUE(removed.error().is(ErrorCode::kForbidden)) << removed.error().message();
     }
-    // A policy that selects it no more is no way around: not when the admission is asked, nor when it is not.
-    std::string const other = R"({"spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"ConfigMap"}]}})";
-    Status const refused = co_await fleet.patch("fleet", kPolicies, other, "rollout");
-    EXPECT_FALSE(refused);
-    Status const elsewhere = co_await fleet.patch(
-        "fleet", kPolicies, R"({"spec":{"placement":{"clusterAffinity":{"clusterNames":["oslo"]}}}})", "rollout");
+    // A policy that puts it elsewhere is no way around: not when the admission is asked, nor when it is not.
+    std::string const oslo = R"({"spec":{"placement":{"clusterAffinity":{"clusterNames":["oslo"]}}}})";
+    Status const elsewhere = co_await fleet.patch("fleet", kPolicies, oslo, "rollout");
     EXPECT_FALSE(elsewhere);
     fleet.without_guard = true;
-    CO_ASSERT_OK(co_await fleet.patch("fleet", kPolicies, other, "rollout"));
+    CO_ASSERT_OK(co_await fleet.patch("fleet", kPolicies, oslo, "rollout"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
     std::string text = co_await fleet.show("beijing", "state");
     EXPECT_EQ(text, "Progressing/1/StepPaused");
@@ -314,6 +308,49 @@ CO_TEST(Hub, ARolloutThatHoldsAVersionBackIsNotTakenAway) {
     EXPECT_FALSE(gone.exists());
     counts = co_await fleet.images("beijing");
     EXPECT_EQ(counts, (Images{{"v1", 10}}));
+    STOP_FLEET();
+}
+
+// Karmada: what is placed stays without its policy, and goes with its object alone.
+CO_TEST(Hub, APolicyThatIsTakenAwayEndsNothing) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    for (char const* policy : {"deployment", "rollout"})
+        CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, kPolicies, {"demo", policy}));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    Images const counts = co_await fleet.images("beijing");
+    EXPECT_EQ(counts, (Images{{"v1", 9}, {"v2", 1}}));
+    CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, "approve"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.release("v3"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v3", "1"));
+    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, kDeployments, kWeb));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v3", "0"));
+    STOP_FLEET();
+}
+
+CO_TEST(Hub, WhatDoesNotAnswerIsNotDrawnAsFine) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.until("fleet", "phase", "Healthy"));
+    fleet.ways.cut = {"oslo"};
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    Doc rollout = co_await fleet.get("fleet", apis::kRollouts);
+    EXPECT_EQ(rollout.at({"status", "phase"}).as_string(), "Healthy") << "as far as is known";
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    for (int step = 1; step <= 2; ++step) {
+        CO_ASSERT_OK(co_await fleet.until("beijing", "state", fmt::format("Progressing/{}/StepPaused", step)));
+        CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, fmt::format("a{}", step)));
+    }
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Healthy/3/Completed"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    rollout = co_await fleet.get("fleet", apis::kRollouts);
+    EXPECT_EQ(rollout.at({"status", "phase"}).as_string(), "Initial");
+    EXPECT_EQ(rollout.at({"status", "message"}).as_string(), "1 of 2 clusters healthy; oslo does not answer");
+    Doc const workload = co_await fleet.get("fleet", kDeployments);
+    EXPECT_LT(workload.at({"status", "observedGeneration"}).as_int(), meta::generation(workload));
     STOP_FLEET();
 }
 

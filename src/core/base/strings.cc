@@ -48,6 +48,13 @@ std::string_view trim(std::string_view text) {
     return text;
 }
 
+std::string shortened(std::string_view text, std::size_t max_bytes) {
+    if (text.size() <= max_bytes) return std::string(text);
+    std::size_t end = max_bytes;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+    return std::string(text.substr(0, end)) + "…";
+}
+
 std::string to_lower(std::string_view text) {
     std::string result(text);
     for (char& letter : result) letter = lower(letter);

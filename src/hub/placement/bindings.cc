@@ -154,8 +154,12 @@ struct Placer::Impl {
         for (auto const& informer : policies) {
             if (!informer->synced()) return plan;
         }
-        Doc const policy = source.exists() && !meta::is_deleting(source) ? policy_for(source, all_policies()) : Doc();
-        if (!policy.exists()) {
+        bool const gone = !source.exists() || meta::is_deleting(source);
+        Doc const policy = gone ? Doc() : policy_for(source, all_policies());
+        // Without a policy what is placed stays where it is, and follows the hub (Karmada): taking a policy away is no
+        // way to end what serves.
+        if (!gone && !policy.exists()) return plan;
+        if (gone) {
             if (binding.exists() && !meta::is_deleting(binding)) {
                 Write write;
                 write.verb = Write::Verb::kDelete;
@@ -163,7 +167,7 @@ struct Placer::Impl {
                 write.key = name;
                 write.delete_options.uid = meta::uid(binding);
                 write.ignore_not_found = true;
-                write.why = source.exists() ? "no policy claims the object" : "the object is gone";
+                write.why = "the object is gone";
                 plan.writes.push_back(std::move(write));
             }
             return plan;
@@ -311,9 +315,9 @@ std::vector<Target> Placer::targets_after(Doc const& object, apis::FleetBindingS
     std::vector<Doc> policies = impl_->all_policies();
     std::erase_if(policies, [&](Doc const& each) { return meta::uid(each) == meta::uid(before); });
     if (after.exists()) policies.push_back(after);
-    Doc const policy = policy_for(object, policies);
-    if (!policy.exists()) return {};
     std::vector<Target> const previous = bound == nullptr ? std::vector<Target>() : targets_of(*bound);
+    Doc const policy = policy_for(object, policies);
+    if (!policy.exists()) return previous;
     auto placed = place(object, policy, impl_->all_clusters(), previous);
     return placed ? std::move(placed->targets) : previous;
 }

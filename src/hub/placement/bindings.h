@@ -50,7 +50,7 @@ public:
     Task<void> run(Context ctx);
     bool synced() const;
     // Where an object would go if policy `before` were replaced by `after` (absent: deleted); `bound` is where it is
-    // now, and null when nowhere. What cannot be placed stays.
+    // now, and null when nowhere. What cannot be placed, or has no policy, stays.
     std::vector<Target> targets_after(json::Doc const& object, apis::FleetBindingSpec const* bound,
                                       json::Doc const& before, json::Doc const& after) const;
 

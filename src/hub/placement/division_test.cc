@@ -24,6 +24,30 @@ TEST(Division, AgreesWithUpstream) {
     EXPECT_EQ(divide(10, of({1, 1, 0}), ""), of({5, 5, 0}));
 }
 
+// Seat by seat, as the method is defined.
+std::vector<Share> one_by_one(std::int64_t replicas, std::vector<std::int64_t> const& weights, std::string_view uid) {
+    std::vector<Share> result = of(std::vector<std::int64_t>(weights.size(), 0));
+    for (std::int64_t seat = 1; seat <= replicas; ++seat) {
+        std::vector<Share> const next = divide(seat, of(weights), uid);
+        int more = 0;
+        for (std::size_t index = 0; index < result.size(); ++index) {
+            if (next[index].value == result[index].value) continue;
+            ++more;
+            ++result[index].value;
+        }
+        EXPECT_LE(more, 1);
+    }
+    return result;
+}
+
+TEST(Division, ManyReplicasAreDividedAtOnce) {
+    constexpr std::int64_t kMany = 9'000'000'000'000'000'000;
+    EXPECT_EQ(divide(kMany, of({3, 2, 1}), ""), of({kMany / 2, kMany / 3, kMany / 6}));
+    EXPECT_EQ(divide(2'147'483'647, of({1, 1}), ""), of({1'073'741'824, 1'073'741'823}));
+    std::vector<std::int64_t> const weights{19, 1, 7, 7, 3, 1000};
+    EXPECT_EQ(divide(2'500, of(weights), "uid-1"), one_by_one(2'500, weights, "uid-1"));
+}
+
 RC_GTEST_PROP(Division, GivesAllAndIsHouseMonotone, ()) {
     auto const weights = *rc::gen::container<std::vector<std::int64_t>>(5, rc::gen::inRange<std::int64_t>(0, 20));
     auto const replicas = *rc::gen::inRange<std::int64_t>(0, 200);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "core/json/patch.h"
 #include "kube/meta/object.h"
@@ -55,20 +56,34 @@ std::tuple<int, std::int64_t, int> progress(Doc const& rollout) {
     return {1, rollout.at({"status", "canaryStatus", "currentStepIndex"}).as_int(), rank};
 }
 
+// A member's word, which may be anything: only what has the shape of the API is said on.
+Value canary_status(Doc const& rollout) {
+    auto const read = apis::read_rollout(rollout);
+    return read ? apis::write_rollout_status(read->status)["canaryStatus"] : Value();
+}
+
+constexpr std::size_t kMaxMessage = 1024;
+
 Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
     Value status{json::Object()};
     std::vector<Reported> present;
     std::vector<std::string> missing;
+    std::vector<std::string> away;
     for (Reported const& each : reported) {
+        if (each.away) away.push_back(each.cluster);
         if (each.live.exists()) {
             present.push_back(each);
-        } else {
+        } else if (!each.away) {
             missing.push_back(each.cluster);
         }
     }
+    std::string const silent =
+        away.empty() ? "" : fmt::format("{} {} not answer", join(away, ", "), away.size() == 1 ? "does" : "do");
     if (present.empty()) {
         status["phase"] = "Initial";
-        status["message"] = reported.empty() ? "placed in no cluster" : "not in any cluster yet";
+        status["message"] = reported.empty() ? "placed in no cluster"
+                            : silent.empty() ? "not in any cluster yet"
+                                             : silent;
         status["currentStepIndex"] = 0;
         status["currentStepState"] = "";
         status["canaryStatus"] = nullptr;
@@ -76,15 +91,17 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
     }
     auto const behind = std::ranges::min_element(present, {}, [](Reported const& each) { return progress(each.live); });
     Doc const from = behind->live["status"];
-    std::size_t const healthy = static_cast<std::size_t>(std::ranges::count_if(
-        present, [](Reported const& each) { return each.live.at({"status", "phase"}).as_string() == "Healthy"; }));
+    // What is healthy without the hub's newest version, and does not answer, is not known to be fine.
+    std::size_t const healthy = static_cast<std::size_t>(std::ranges::count_if(present, [](Reported const& each) {
+        return (each.current || !each.away) && each.live.at({"status", "phase"}).as_string() == "Healthy";
+    }));
     bool const all_current = std::ranges::all_of(reported, observed);
     bool const all_healthy = healthy == reported.size();
-    bool const only_missing = healthy == present.size() && !all_healthy;
+    bool const only_missing = from["phase"].as_string() == "Healthy" && !all_healthy;
     status["phase"] = only_missing ? "Initial" : from["phase"].as_string("Initial");
     status["currentStepIndex"] = from.at({"canaryStatus", "currentStepIndex"}).as_int();
     status["currentStepState"] = from.at({"canaryStatus", "currentStepState"}).as_string();
-    status["canaryStatus"] = from["canaryStatus"].thaw();
+    status["canaryStatus"] = canary_status(behind->live);
     if (status["canaryStatus"].is_object()) {
         for (char const* field : {"canaryReplicas", "canaryReadyReplicas"}) {
             std::int64_t total = 0;
@@ -95,8 +112,10 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
     std::string message = all_healthy ? fmt::format("healthy in all {} clusters", reported.size())
                                       : fmt::format("{} of {} clusters healthy", healthy, reported.size());
     if (!all_healthy && !only_missing)
-        message += fmt::format("; {} is furthest behind: {}", behind->cluster, from["message"].as_string());
+        message += fmt::format("; {} is furthest behind: {}", behind->cluster,
+                               shortened(from["message"].as_string(), kMaxMessage));
     if (!missing.empty()) message += fmt::format("; not in {} yet", join(missing, ", "));
+    if (!silent.empty()) message += "; " + silent;
     status["message"] = std::move(message);
     status["observedGeneration"] =
         all_current ? meta::generation(source) : source.at({"status", "observedGeneration"}).as_int();

@@ -117,6 +117,17 @@ TEST(Aggregate, ARolloutIsWhereTheClusterFurthestBehindIs) {
               "Progressing/1/StepPaused 0 of 3 clusters healthy; a is furthest behind: m-1-StepPaused; not in b, c "
               "yet"},
              {{{"a", {}, false}}, "Initial/0/ not in any cluster yet"},
+             // One that does not answer is known as it was, and is fine only with the hub's newest version.
+             {{{"a", healthy, true}, {"b", healthy, true, true}},
+              "Healthy/3/Completed healthy in all 2 clusters; b does not answer"},
+             {{{"a", healthy, true}, {"b", healthy, false, true}},
+              "Initial/3/Completed 1 of 2 clusters healthy; b does not answer"},
+             {{{"a", healthy, true}, {"b", {}, false, true}, {"c", {}, false, true}},
+              "Initial/3/Completed 1 of 3 clusters healthy; b, c do not answer"},
+             {{{"a", paused1, true}, {"b", healthy, false, true}},
+              "Progressing/1/StepPaused 0 of 2 clusters healthy; a is furthest behind: m-1-StepPaused; b does not "
+              "answer"},
+             {{{"a", {}, false, true}}, "Initial/0/ a does not answer"},
              {{}, "Initial/0/ placed in no cluster"}}) {
         Value const status = aggregated(kRollout, each.reported);
         EXPECT_EQ(fmt::format("{}/{}/{} {}", status["phase"].as_string(), status["currentStepIndex"].as_int(),
@@ -159,6 +170,16 @@ TEST(StatusChanges, AreWhatDiffers) {
         EXPECT_EQ(json::write(status_changes(doc(each.before), *json::parse_value(each.wanted))), each.changes)
             << each.before << each.wanted;
     }
+}
+
+// A member may say anything: it does not end up in the hub's status, nor keep others' from getting there.
+TEST(Aggregate, AMembersWordIsTakenInTheShapeOfTheApi) {
+    Doc const odd = doc(R"({"kind":"Rollout","status":{"phase":"Progressing","message":")" + std::string(1 << 20, 'x') +
+                        R"(","canaryStatus":{"currentStepState":7,"currentStepIndex":"one","more":[1]}}})");
+    Value const status = aggregated(kRollout, {{"a", odd, true}, {"b", rollout("Healthy", 3, "Completed"), true}});
+    EXPECT_TRUE(status["canaryStatus"].is_null()) << json::write(status["canaryStatus"]);
+    EXPECT_EQ(status["currentStepState"].as_string(), "");
+    EXPECT_LT(status["message"].as_string().size(), 1200u);
 }
 
 }   // namespace

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "apis/fleet/fleet_binding.h"
+#include "core/base/strings.h"
 #include "kube/meta/object.h"
 
 namespace aviary::propagation {
@@ -13,6 +14,7 @@ using json::Doc;
 using json::Value;
 
 constexpr std::size_t kMaxAbnormal = 100;
+constexpr std::size_t kMaxMessage = 1024;   // a member's server may say anything
 
 std::string since(Doc const& binding, BindingRow const& row, Time now) {
     for (auto const& [index, old] : binding.at({"status", "abnormal"}).elements()) {
@@ -37,7 +39,8 @@ Value binding_status(Doc const& binding, std::vector<BindingRow> const& rows, st
         applied = false;
         if (row.state == "Guarded" && guarded == nullptr) guarded = &row;
         if (next.abnormal.size() < kMaxAbnormal)
-            next.abnormal.push_back({row.cluster, row.state, row.reason, row.message, since(binding, row, now)});
+            next.abnormal.push_back(
+                {row.cluster, row.state, row.reason, shortened(row.message, kMaxMessage), since(binding, row, now)});
     }
     Value status = apis::write_fleet_binding_status(next);
     status.erase("rejected");
@@ -55,8 +58,9 @@ Value binding_status(Doc const& binding, std::vector<BindingRow> const& rows, st
                         now);
     meta::set_condition(conditions, "Guarded", guarded != nullptr ? "False" : "True",
                         guarded != nullptr ? guarded->reason : "NothingHeld",
-                        guarded != nullptr ? fmt::format("{}: {}", guarded->cluster, guarded->message)
-                                           : "no cluster holds a template back",
+                        guarded != nullptr
+                            ? fmt::format("{}: {}", guarded->cluster, shortened(guarded->message, kMaxMessage))
+                            : "no cluster holds a template back",
                         now);
     status["conditions"] = std::move(conditions);
     return status;

@@ -381,8 +381,9 @@ struct Deciding {
         if (wanted.missing) message = answer_missing(wanted.hash).message;
         bool const in_release = releasing(seen.live);
         bool const goes_back = in_release && wanted.hash == stable() && !wanted.missing;
-        bool const refused =
-            !reason.empty() && !(goes_back && reason != "RolloutNotPlaced" && reason != "ReleaseClosing");
+        // Back goes through whatever holds, also a Rollout that is to leave: it stays as long as it releases.
+        bool const holds = reason != "RolloutNotPlaced" || rollout_progressing(seen.member_rollout);
+        bool const refused = !reason.empty() && !(goes_back && holds && reason != "ReleaseClosing");
         if (refused) {
             if (attempted()) return lift_freeze(State::kGuarded, std::move(reason), std::move(message));
             return keep_old(has, std::move(reason), std::move(message));

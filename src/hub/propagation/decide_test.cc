@@ -695,7 +695,12 @@ TEST(Release, GoingBackIsNotHeldBackUnlessNothingWouldCarryItOut) {
     for (Case const &each : std::vector<Case>{
              {[](FakeHub&, Observed& seen) { seen.hub_rollout_render = "newer"; }, "v1"},
              {[](FakeHub& hub, Observed& seen) { seen.not_before = hub.member.now + 1s; }, "v1"},
-             {[](FakeHub&, Observed& seen) { seen.rollout_placed = false; }, "v2"},
+             {[](FakeHub&, Observed& seen) { seen.rollout_placed = false; }, "v1"},   // it is still there
+             {[](FakeHub& hub, Observed& seen) {
+                  seen.rollout_placed = false;
+                  hub.phase("Healthy", "Completed");
+              },
+              "v2"},
              {[](FakeHub& hub, Observed&) { hub.phase("Progressing", "Finalising"); }, "v2"},
          }) {
         FakeHub hub = in_release();

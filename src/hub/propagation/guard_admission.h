@@ -1,5 +1,5 @@
 // "Deleting is not releasing": admission on the hub (design section 8). Refuses to delete or disable a Rollout, or to
-// take or turn its policy away from a member, while it holds a new version back there.
+// turn its policy away from a member, while it holds a new version back there.
 #pragma once
 
 #include <functional>

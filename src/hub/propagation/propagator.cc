@@ -76,6 +76,7 @@ Plan Propagator::Impl::decide_member(Key const& key, Time now) {
         }
     }
     remember(key, decision, now);
+    memories[key.part].source_generation = meta::generation(seen->source);
     return std::move(decision.plan);
 }
 

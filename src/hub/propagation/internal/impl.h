@@ -17,8 +17,9 @@ namespace aviary::propagation {
 // What is remembered of one object in one cluster.
 struct Memory {
     Standing standing;
-    std::optional<Time> taken_back;   // when no webhook was in force
-    std::vector<Time> put_right;      // drift, in the last minute
+    std::int64_t source_generation = 0;   // the hub's object, when it was decided
+    std::optional<Time> taken_back;       // when no webhook was in force
+    std::vector<Time> put_right;          // drift, in the last minute
 };
 
 struct Propagator::Impl {
@@ -60,6 +61,8 @@ struct Propagator::Impl {
     // ---- status.cc: status back, and the end ----
 
     control::Plan decide_status(control::Key const& key, Time now);
+    // Whether the newest of the hub's object, and of the workload that a Rollout selects, was decided for this cluster.
+    bool decided_newest(meta::GroupVersionKind const& kind, json::Doc const& source, std::string const& cluster) const;
     control::Plan finish_binding(control::Key const& key, apis::FleetBindingSpec const& spec, json::Doc const& binding);
 
     // ---- propagator.cc ----

@@ -76,9 +76,12 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
         clusters::Member const* const member = members.find(cluster.name);
         auto const memory = memories.find(cluster.name);
         Standing const* const standing = memory == memories.end() ? nullptr : &memory->second.standing;
-        reported.push_back({cluster.name, member == nullptr ? Doc() : member->get(kind->resource, object),
-                            standing != nullptr && standing->state == State::kApplied});
         bool const away = member == nullptr ? members.synced() : member->probed() && !member->reachable();
+        bool const applied = standing != nullptr && standing->state == State::kApplied;
+        // Of one that is away this was found out before it left.
+        bool const current = applied && (!away || decided_newest(kind->kind, source, cluster.name));
+        reported.push_back(
+            {cluster.name, member == nullptr ? Doc() : member->get(kind->resource, object), current, away});
         if (away) {
             rows.push_back({cluster.name, "Unreachable", "ClusterUnreachable",
                             standing == nullptr ? "" : standing->message,
@@ -98,11 +101,23 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
                             member->since()});
         }
     }
-    write_status(plan, kind->resource, object, "status", source, aggregate(source, reported, now));
     write_status(plan, placement::binding_resource(key.object), key.object, "binding status", binding,
                  binding_status(binding, rows, stable_revision_of(source, reported, binding), now));
+    write_status(plan, kind->resource, object, "status", source, aggregate(source, reported, now));
     if (!plan.writes.empty()) status_written[key.object] = now;
     return plan;
+}
+
+bool Propagator::Impl::decided_newest(meta::GroupVersionKind const& kind, Doc const& source,
+                                      std::string const& cluster) const {
+    auto const object = known.find(placement::binding_key(kind, meta::key_of(source)));
+    if (object == known.end()) return false;
+    auto const memory = object->second.find(cluster);
+    if (memory == object->second.end() || memory->second.source_generation != meta::generation(source)) return false;
+    if (kind != kRolloutKind) return true;
+    auto const [workload_kind, workload_key] = workload_of(source);
+    Doc const workload = sources.get(workload_kind, workload_key);
+    return !workload.exists() || decided_newest(workload_kind, workload, cluster);
 }
 
 // A binding goes once no member has its object any more.
