@@ -173,6 +173,11 @@ TEST(PolicyValidation, SaysWhatIsNotSupportedYet) {
                      "spec.placement.spreadConstraints[0]: spreading clusters is not supported yet",
                      "spec.propagateDeps: propagateDeps is not supported yet"}));
     EXPECT_EQ(warnings, Lines{"spec.schedulerName is ignored: it is not supported yet"});
+    policy =
+        value(R"({"spec":{"resourceSelectors":[{"apiVersion":"fleet.aviary.dev/v1alpha1","kind":"FleetBinding"}]}})");
+    EXPECT_EQ(
+        problems(validate_policy(policy, warnings)),
+        Lines{"spec.resourceSelectors[0].apiVersion: objects of fleet.aviary.dev are the hub's own and stay there"});
 }
 
 }   // namespace

@@ -25,6 +25,11 @@ inline meta::GroupVersionResource const kKarmadaPropagationPolicies{"policy.karm
                                                                     "propagationpolicies"};
 inline meta::GroupVersionResource const kKarmadaClusterPropagationPolicies{"policy.karmada.io", "v1alpha1",
                                                                            "clusterpropagationpolicies"};
+inline bool is_policy(meta::GroupVersionResource const& resource) {
+    return (resource.group == kAckPolicyGroup || resource.group == kKarmadaPolicyGroup) &&
+           (resource.resource == kPropagationPolicies.resource ||
+            resource.resource == kClusterPropagationPolicies.resource);
+}
 
 struct ResourceSelector {
     std::string api_version;

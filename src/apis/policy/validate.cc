@@ -45,6 +45,8 @@ public:
         for (std::size_t index = 0; index < selectors.size(); ++index) {
             std::string const path = fmt::format("spec.resourceSelectors[{}]", index);
             labels(selectors[index]["labelSelector"], path + ".labelSelector");
+            if (selectors[index]["apiVersion"].as_string().starts_with("fleet.aviary.dev/"))
+                invalid(path + ".apiVersion", "objects of fleet.aviary.dev are the hub's own and stay there");
             std::string_view const other = selectors[index]["namespace"].as_string();
             if (!ns.empty() && !other.empty() && other != ns)
                 invalid(path + ".namespace", fmt::format("must be \"{}\", the policy's own namespace", ns));

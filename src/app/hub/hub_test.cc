@@ -289,6 +289,12 @@ CO_TEST(Hub, ARolloutThatHoldsAVersionBackIsNotTakenAway) {
     std::string const oslo = R"({"spec":{"placement":{"clusterAffinity":{"clusterNames":["oslo"]}}}})";
     Status const elsewhere = co_await fleet.patch("fleet", kPolicies, oslo, "rollout");
     EXPECT_FALSE(elsewhere);
+    Status const stronger = co_await fleet.create(
+        kPolicies,
+        R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy","metadata":{"name":"a","namespace":"demo"},
+        "spec":{"priority":5,"resourceSelectors":[{"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","name":"web"}],
+        "placement":{"clusterAffinity":{"clusterNames":["oslo"]}}}})");
+    EXPECT_FALSE(stronger);
     fleet.without_guard = true;
     CO_ASSERT_OK(co_await fleet.patch("fleet", kPolicies, oslo, "rollout"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));

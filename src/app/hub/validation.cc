@@ -1,6 +1,8 @@
 #include "app/hub/validation.h"
 
+#include "apis/policy/propagation_policy.h"
 #include "apis/policy/validate.h"
+#include "apis/rollouts/rollout.h"
 #include "apis/rollouts/validate.h"
 #include "hub/propagation/propagator.h"
 
@@ -16,8 +18,9 @@ public:
 
     bool matches(control::AdmissionRequest const& request) const override {
         if (request.operation == control::Operation::kDelete || !request.subresource.empty()) return false;
-        std::string const& resource = request.resource.resource;
-        return resource == "rollouts" || resource == "propagationpolicies" || resource == "clusterpropagationpolicies";
+        std::string const& group = request.resource.group;
+        if (request.resource.resource == "rollouts") return group == apis::kRollouts.group;
+        return apis::is_policy(request.resource);
     }
 
     Task<Status> mutate(Context, control::AdmissionRequest& request) override {

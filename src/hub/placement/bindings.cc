@@ -124,6 +124,14 @@ struct Placer::Impl {
         return result;
     }
 
+    std::vector<Doc> policies_after(Doc const& before, Doc const& after) const {
+        std::vector<Doc> result = all_policies();
+        if (before.exists())
+            std::erase_if(result, [&](Doc const& each) { return meta::uid(each) == meta::uid(before); });
+        if (after.exists()) result.push_back(after);
+        return result;
+    }
+
     std::vector<Doc> all_clusters() const {
         std::vector<Doc> result;
         for (auto const& [key, cluster] : managed_clusters.objects()) result.push_back(cluster);
@@ -310,11 +318,14 @@ bool Placer::synced() const {
     return std::ranges::all_of(impl_->policies, [](auto const& informer) { return informer->synced(); });
 }
 
+bool Placer::would_claim(Doc const& object, Doc const& before, Doc const& after) const {
+    Doc const policy = policy_for(object, impl_->policies_after(before, after));
+    return policy.exists() && policy.same(after);
+}
+
 std::vector<Target> Placer::targets_after(Doc const& object, apis::FleetBindingSpec const* bound, Doc const& before,
                                           Doc const& after) const {
-    std::vector<Doc> policies = impl_->all_policies();
-    std::erase_if(policies, [&](Doc const& each) { return meta::uid(each) == meta::uid(before); });
-    if (after.exists()) policies.push_back(after);
+    std::vector<Doc> const policies = impl_->policies_after(before, after);
     std::vector<Target> const previous = bound == nullptr ? std::vector<Target>() : targets_of(*bound);
     Doc const policy = policy_for(object, policies);
     if (!policy.exists()) return previous;

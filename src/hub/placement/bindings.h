@@ -49,6 +49,8 @@ public:
     ~Placer();
     Task<void> run(Context ctx);
     bool synced() const;
+    // Whether `after` would claim the object if it replaced policy `before` (absent: it is a new one).
+    bool would_claim(json::Doc const& object, json::Doc const& before, json::Doc const& after) const;
     // Where an object would go if policy `before` were replaced by `after` (absent: deleted); `bound` is where it is
     // now, and null when nowhere. What cannot be placed, or has no policy, stays.
     std::vector<Target> targets_after(json::Doc const& object, apis::FleetBindingSpec const* bound,

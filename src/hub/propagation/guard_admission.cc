@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apis/policy/propagation_policy.h"
 #include "core/base/strings.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/propagator.h"
@@ -24,16 +25,14 @@ public:
     std::string_view name() const override { return "release-guard"; }
 
     bool matches(AdmissionRequest const& request) const override {
-        if (!request.subresource.empty() || request.operation == Operation::kCreate) return false;
-        if (request.resource.resource == "rollouts") return request.resource.group == kRollouts.group;
-        return is_policy(request);
+        if (!request.subresource.empty()) return false;
+        if (apis::is_policy(request.resource)) return request.operation != Operation::kDelete;
+        return request.resource.resource == "rollouts" && request.resource.group == kRollouts.group &&
+               request.operation != Operation::kCreate;
     }
 
     Task<Status> validate(Context, AdmissionRequest const& request) override {
-        if (is_policy(request)) {
-            Doc const after = request.operation == Operation::kDelete ? Doc() : Doc::freeze(request.object);
-            co_return check_policy(request.old_object, after);
-        }
+        if (apis::is_policy(request.resource)) co_return check_policy(request.old_object, Doc::freeze(request.object));
         if (request.operation == Operation::kDelete)
             co_return check(request.old_object, view_.releasing_in(request.old_object), "deleted");
         bool const disables =
@@ -43,11 +42,6 @@ public:
     }
 
 private:
-    static bool is_policy(AdmissionRequest const& request) {
-        return request.resource.resource == "propagationpolicies" ||
-               request.resource.resource == "clusterpropagationpolicies";
-    }
-
     static Status check(Doc const& rollout, std::vector<std::string> const& where, std::string_view what) {
         if (where.empty()) return {};
         std::string const wish = meta::annotation(rollout, kOnDelete);
@@ -67,7 +61,7 @@ private:
     }
 
     Status check_policy(Doc const& before, Doc const& after) const {
-        for (Doc const& rollout : view_.rollouts_of(before)) {
+        for (Doc const& rollout : view_.rollouts_of(before, after)) {
             std::vector<std::string> where = view_.releasing_in(rollout);
             if (where.empty()) continue;
             std::vector<std::string> const stays = view_.clusters_after(rollout, before, after);

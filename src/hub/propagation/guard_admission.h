@@ -15,8 +15,9 @@ namespace aviary::propagation {
 // What the guard has to know of the fleet.
 struct GuardView {
     std::function<std::vector<std::string>(json::Doc const& rollout)> releasing_in;   // clusters, sorted
-    std::function<std::vector<json::Doc>(json::Doc const& policy)> rollouts_of;       // those that this policy places
-    // The clusters that a Rollout has once `before` is replaced by `after`, sorted.
+    // Those that policy `before` places, and those that it would take over as `after`.
+    std::function<std::vector<json::Doc>(json::Doc const& before, json::Doc const& after)> rollouts_of;
+    // The clusters that a Rollout has once `before`, absent for a new policy, is replaced by `after`, sorted.
     std::function<std::vector<std::string>(json::Doc const& rollout, json::Doc const& before, json::Doc const& after)>
         clusters_after;
 };

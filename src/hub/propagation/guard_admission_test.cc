@@ -27,7 +27,7 @@ std::shared_ptr<control::Admission> guard(std::string const& on_delete = "") {
              bool const releases = object.at({"metadata", "name"}).as_string() == "releasing";
              return releases ? std::vector<std::string>{"beijing", "oslo"} : std::vector<std::string>();
          },
-         [=](Doc const&) {
+         [=](Doc const&, Doc const&) {
              return std::vector<Doc>{rollout("quiet", false, ""), rollout("releasing", false, on_delete)};
          },
          [](Doc const&, Doc const&, Doc const& after) {
@@ -97,18 +97,13 @@ CO_TEST(GuardAdmission, OtherWritesPass) {
     AdmissionRequest other = on_rollout(Operation::kDelete, enabled);
     other.resource.group = "argoproj.io";
     EXPECT_FALSE(guard()->matches(other));
-}
-
-CO_TEST(GuardAdmission, ItsPolicyStaysToo) {
-    for (char const* resource : {"propagationpolicies", "clusterpropagationpolicies"}) {
-        AdmissionRequest request;
-        request.operation = Operation::kDelete;
-        request.resource = {"policy.one.alibabacloud.com", "v1alpha1", resource};
-        Status outcome = co_await ask(ctx, guard(), request);
-        EXPECT_EQ(shown(outcome), "Forbidden") << resource;
-        outcome = co_await ask(ctx, guard("Release"), request);
-        EXPECT_EQ(shown(outcome), "allowed") << resource;
-    }
+    other.operation = Operation::kUpdate;
+    other.resource.resource = "propagationpolicies";
+    EXPECT_FALSE(guard()->matches(other));
+    other.resource.group = "policy.karmada.io";
+    EXPECT_TRUE(guard()->matches(other));
+    other.operation = Operation::kDelete;
+    EXPECT_FALSE(guard()->matches(other)) << "what is placed stays";
 }
 
 CO_TEST(GuardAdmission, AChangedPolicyKeepsItWhereItReleases) {
@@ -128,6 +123,9 @@ CO_TEST(GuardAdmission, AChangedPolicyKeepsItWhereItReleases) {
         EXPECT_EQ(shown(outcome), each.outcome) << each.clusters;
         outcome = co_await ask(ctx, guard("Release"), request);
         EXPECT_EQ(shown(outcome), "allowed") << each.clusters;
+        request.operation = Operation::kCreate;   // of one that takes it over
+        outcome = co_await ask(ctx, guard(), request);
+        EXPECT_EQ(shown(outcome), each.outcome) << each.clusters;
     }
     AdmissionRequest request;
     request.operation = Operation::kUpdate;

@@ -326,16 +326,16 @@ std::string const& Propagator::hub_id() const { return impl_->hub_id; }
 
 std::shared_ptr<control::Admission> Propagator::guard_admission(placement::Placer const& placer) {
     Impl const& impl = *impl_;
-    return make_guard_admission({[&impl](Doc const& rollout) { return impl.releasing_in(rollout); },
-                                 [&impl](Doc const& policy) { return impl.rollouts_of(policy); },
-                                 [&impl, &placer](Doc const& rollout, Doc const& before, Doc const& after) {
-                                     auto const key = placement::binding_key(kRolloutKind, meta::key_of(rollout));
-                                     std::vector<std::string> names;
-                                     for (auto const& target :
-                                          placer.targets_after(rollout, impl.bindings.spec(key).get(), before, after))
-                                         names.push_back(target.cluster);
-                                     return names;
-                                 }});
+    return make_guard_admission(
+        {[&impl](Doc const& rollout) { return impl.releasing_in(rollout); },
+         [&impl, &placer](Doc const& before, Doc const& after) { return impl.rollouts_of(placer, before, after); },
+         [&impl, &placer](Doc const& rollout, Doc const& before, Doc const& after) {
+             auto const key = placement::binding_key(kRolloutKind, meta::key_of(rollout));
+             std::vector<std::string> names;
+             for (auto const& target : placer.targets_after(rollout, impl.bindings.spec(key).get(), before, after))
+                 names.push_back(target.cluster);
+             return names;
+         }});
 }
 
 }   // namespace aviary::propagation

@@ -55,8 +55,9 @@ struct Propagator::Impl {
     bool observe_rollout(Observed& seen, control::Key const& key, clusters::Member& member);
     // Clusters in which the Rollout holds a new version back, by name.
     std::vector<std::string> releasing_in(json::Doc const& rollout) const;
-    // The Rollouts on the hub that are placed by this policy.
-    std::vector<json::Doc> rollouts_of(json::Doc const& policy) const;
+    // The Rollouts on the hub that policy `before` places, or that would be placed by it as `after`.
+    std::vector<json::Doc> rollouts_of(placement::Placer const& placer, json::Doc const& before,
+                                       json::Doc const& after) const;
 
     // ---- status.cc: status back, and the end ----
 

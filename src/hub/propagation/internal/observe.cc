@@ -188,16 +188,16 @@ std::vector<std::string> Propagator::Impl::releasing_in(Doc const& rollout) cons
     return clusters;
 }
 
-std::vector<Doc> Propagator::Impl::rollouts_of(Doc const& policy) const {
+std::vector<Doc> Propagator::Impl::rollouts_of(placement::Placer const& placer, Doc const& before,
+                                               Doc const& after) const {
     std::vector<Doc> rollouts;
     for (auto const& [key, binding] : bindings.of(false).objects()) {
         auto const spec = bindings.spec(key);
         if (!spec || !spec->policy || kind_of(spec->resource) != kRolloutKind) continue;
-        bool const same = spec->policy->kind == policy["kind"].as_string() && spec->policy->ns == meta::ns(policy) &&
-                          spec->policy->name == meta::name(policy);
-        if (!same) continue;
+        bool const same = before.exists() && spec->policy->kind == before["kind"].as_string() &&
+                          spec->policy->ns == meta::ns(before) && spec->policy->name == meta::name(before);
         Doc const rollout = sources.get(kRolloutKind, {spec->resource.ns, spec->resource.name});
-        if (rollout.exists()) rollouts.push_back(rollout);
+        if (rollout.exists() && (same || placer.would_claim(rollout, before, after))) rollouts.push_back(rollout);
     }
     return rollouts;
 }
