@@ -144,5 +144,37 @@ CO_TEST(Custom, DeletingTheDefinitionDeletesItsInstances) {
     co_await test.stop();
 }
 
+// A kind of one's own may be called as a built-in one is.
+CO_TEST(Custom, NamesakesOfNamespacesAndDefinitionsEndAlone) {
+    TestServer test(ctx);
+    co_await test.start();
+    test.run_controllers();
+    auto const client = test.admin();
+    for (char const* plural : {"namespaces", "customresourcedefinitions"}) {
+        Value namesake = definition();
+        namesake.set({"metadata", "name"}, std::string(plural) + ".demo.example.com");
+        namesake.set({"spec", "scope"}, "Cluster");
+        namesake.set({"spec", "names"}, json::Object{{"plural", plural}, {"kind", std::string("Own") + plural}});
+        CO_ASSERT_OK(co_await client.create(ctx, kCrds, namesake));
+        meta::GroupVersionResource const own{"demo.example.com", "v1", plural};
+        Value object = parsed(
+            R"({"metadata":{"name":"victim","finalizers":["example.com/hold"]},"spec":{"mode":"a","group":"","names":{"plural":"configmaps"}}})");
+        CO_ASSERT_OK(co_await client.create(ctx, own, object));
+    }
+    CO_ASSERT_OK(co_await client.create(ctx, kNamespaces, parsed(R"({"metadata":{"name":"victim"}})")));
+    Value kept = config_map("kept");
+    kept.set({"metadata", "namespace"}, "victim");
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, kept));
+    for (char const* plural : {"namespaces", "customresourcedefinitions"}) {
+        auto const deleted =
+            co_await test.send(TestServer::request("DELETE", std::string("/apis/demo.example.com/v1/") + plural));
+        EXPECT_EQ(200, deleted.status) << json::write(deleted.body);
+    }
+    (void)co_await async::sleep_for(ctx, std::chrono::seconds(1));
+    EXPECT_TRUE(co_await client.get(ctx, kConfigMaps, {"victim", "kept"}));
+    EXPECT_TRUE(co_await client.get(ctx, kNamespaces, {"", "victim"}));
+    co_await test.stop();
+}
+
 }   // namespace
 }   // namespace aviary::apiserver

@@ -55,8 +55,7 @@ void Cluster::note_for_collection(store::Event const& event) {
 
     // What goes from a terminating namespace or definition may have been the last of it.
     std::size_t const known = terminating_.size();
-    bool const container =
-        event.key.ns.empty() && (event.key.resource == "namespaces" || event.key.resource == kDefinitions);
+    bool const container = is_namespace(event.key) || is_definition(event.key);
     if (container && event.type != store::EventType::kDeleted && meta::is_deleting(object))
         terminating_.insert(event.key);
     if (event.type == store::EventType::kDeleted) {

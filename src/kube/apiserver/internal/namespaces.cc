@@ -66,13 +66,14 @@ Task<void> Cluster::remove_all(Context ctx, Info info, std::string ns, Remains& 
 
 Task<Status> Cluster::empty_namespace(Context ctx, Doc ns) {
     std::string const name = meta::name(ns);
+    store::Key const key{"", "namespaces", "", name};
+    if (!meta::is_deleting(store_->latest(key))) co_return Status{};
     Remains remains;
     std::vector<Info> const resources = served_->resources();
     for (Info const& info : resources) {
         if (info->namespaced && served_->stored(info->resource.group, info->resource.resource) == info)
             co_await remove_all(ctx, info, name, remains);
     }
-    store::Key const key{"", "namespaces", "", name};
     Doc const current = store_->latest(key);
     if (!current.exists() || !meta::is_deleting(current)) co_return Status{};
     Value next = current.thaw();
@@ -122,12 +123,12 @@ Task<Status> Cluster::empty_namespace(Context ctx, Doc ns) {
 }
 
 Task<Status> Cluster::empty_definition(Context ctx, Doc definition) {
-    std::string const name = meta::name(definition);
+    store::Key const key{kDefinitionGroup, kDefinitions, "", meta::name(definition)};
+    if (!meta::is_deleting(store_->latest(key))) co_return Status{};
     Remains remains;
     Info const info = served_->stored(definition["spec"]["group"].as_string(),
                                       definition.at({"spec", "names", "plural"}).as_string());
     if (info && info->custom) co_await remove_all(ctx, info, "", remains);
-    store::Key const key{kDefinitionGroup, kDefinitions, "", name};
     Doc const current = store_->latest(key);
     if (!current.exists() || !meta::is_deleting(current)) co_return Status{};
     Value next = current.thaw();
@@ -160,7 +161,7 @@ Task<void> Cluster::finish_terminations(Context ctx) {
         Doc const object = store_->latest(key);
         if (!meta::is_deleting(object)) continue;
         Status done;
-        if (key.resource == kDefinitions) {
+        if (is_definition(key)) {
             done = co_await empty_definition(ctx, object);
         } else {
             done = co_await empty_namespace(ctx, object);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/strings.h"
+#include "kube/apiserver/internal/custom.h"
 #include "kube/meta/names.h"
 #include "kube/meta/object.h"
 
@@ -145,6 +146,10 @@ void drop_nulls(Value& value) {
     }
     for (std::string const& key : nulls) value.erase(key);
 }
+
+bool is_namespace(store::Key const& key) { return key.group.empty() && key.resource == "namespaces"; }
+
+bool is_definition(store::Key const& key) { return key.group == kDefinitionGroup && key.resource == kDefinitions; }
 
 store::Revision revision_number(Doc const& object) {
     return static_cast<store::Revision>(parse_int(meta::resource_version(object)).value_or(0));

@@ -27,6 +27,10 @@ bool same_object(json::Value const& left, json::Value const& right);
 // Removes null members at any depth.
 void drop_nulls(json::Value& value);
 
+// By group and resource: custom kinds may be called as built-in ones are.
+bool is_namespace(store::Key const& key);
+bool is_definition(store::Key const& key);
+
 store::Revision revision_number(json::Doc const& object);
 
 }   // namespace aviary::apiserver
