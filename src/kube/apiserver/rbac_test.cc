@@ -175,5 +175,50 @@ CO_TEST(Rbac, ReviewsAnswerWithoutBeingStored) {
     co_await test.stop();
 }
 
+Value cluster_binding(std::string_view kind, std::string_view role, std::string_view user, std::string_view ns = {}) {
+    Value object = parsed(fmt::format(
+        R"({{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"{}","metadata":{{"name":"{}-{}"}},
+      "roleRef":{{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"{}"}},"subjects":[{{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"{}"}}]}})",
+        kind, role, user, role, user));
+    if (!ns.empty()) object.set({"metadata", "namespace"}, ns);
+    return object;
+}
+
+// A path inside a namespace is authorised there: it must not reach what is outside.
+CO_TEST(Rbac, ARoleInOneNamespaceReachesNoOther) {
+    TestServer test(ctx);
+    co_await test.start();
+    auto const admin = test.admin();
+    for (char const* ns : {"team-a", "team-b"})
+        CO_ASSERT_OK(
+            co_await admin.create(ctx, kNamespaces, parsed(fmt::format(R"({{"metadata":{{"name":"{}"}}}})", ns))));
+    CO_ASSERT_OK(
+        co_await admin.create(ctx, kRoleBindings, cluster_binding("RoleBinding", "cluster-admin", "ann", "team-a")));
+    control::UserInfo const ann{"ann", {"system:authenticated"}, {}};
+    std::string const list = "/api/v1/namespaces/team-a/namespaces";
+    Value const patch = parsed(R"({"metadata":{"labels":{"a":"b"}}})");
+    std::vector<client::Request> requests;
+    for (std::string const& path : {list, list + "/team-b", list + "/team-b/finalize"})
+        requests.push_back(TestServer::request("GET", path));
+    requests.push_back(TestServer::request("POST", list, {}, parsed(R"({"metadata":{"name":"team-c"}})")));
+    requests.push_back(
+        TestServer::request("PUT", list + "/team-b/finalize", {}, parsed(R"({"metadata":{"name":"team-b"}})")));
+    requests.push_back(TestServer::request("PATCH", list + "/team-b", {}, patch, "application/merge-patch+json"));
+    requests.push_back(TestServer::request("DELETE", list + "/team-b"));
+    requests.push_back(TestServer::request("DELETE", list));
+    for (client::Request const& request : requests) {
+        auto const response = co_await test.server->handle(ctx, "fleet", ann, request);
+        EXPECT_EQ(404, response.status) << request.method << " " << request.path << json::write(response.body);
+    }
+    auto const own = co_await test.as("ann").get(ctx, kNamespaces, {"", "team-a"});
+    EXPECT_TRUE(own);
+    auto const other = co_await admin.get(ctx, kNamespaces, {"", "team-b"});
+    CO_ASSERT_OK(other);
+    EXPECT_FALSE(meta::is_deleting(*other));
+    EXPECT_EQ("", meta::label(*other, "a"));
+    EXPECT_FALSE(co_await admin.get(ctx, kNamespaces, {"", "team-c"}));
+    co_await test.stop();
+}
+
 }   // namespace
 }   // namespace aviary::apiserver

@@ -269,8 +269,9 @@ Task<Result<Response>> Cluster::resource_verb(Call& call) {
         CO_TRY(read_body(call));
         co_return review(call);
     }
-    bool const is_namespace = info.resource == "namespaces" && info.group.empty();
-    if (!call.resource->namespaced && !info.ns.empty() && !is_namespace)
+    // A path inside a namespace was authorised there: all that it reaches outside is the namespace itself.
+    bool const is_itself = info.resource == "namespaces" && info.group.empty() && info.ns == info.name;
+    if (!call.resource->namespaced && !info.ns.empty() && !is_itself)
         co_return fail(ErrorCode::kNotFound, kNoSuchResource);
     if (!has_subresource(*call.resource, info.subresource)) {
         if (info.resource == "pods" || info.subresource == "token") {
