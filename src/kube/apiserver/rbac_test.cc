@@ -220,5 +220,52 @@ CO_TEST(Rbac, ARoleInOneNamespaceReachesNoOther) {
     co_await test.stop();
 }
 
+Value local_review(std::string_view ns, std::string_view user) {
+    Value review = parsed(
+        R"({"apiVersion":"authorization.k8s.io/v1","kind":"LocalSubjectAccessReview","metadata":{"namespace":"default"},
+      "spec":{"resourceAttributes":{"verb":"list","resource":"pods"}}})");
+    review.set({"spec", "resourceAttributes", "namespace"}, ns);
+    review.set({"spec", "user"}, user);
+    return review;
+}
+
+// Whatever names a review asks about, they are not taken for somebody else's.
+CO_TEST(Rbac, AReviewDoesNotChangeWhatOthersMay) {
+    TestServer test(ctx);
+    co_await test.start();
+    auto const admin = test.admin();
+    meta::GroupVersionResource const reviews{"authorization.k8s.io", "v1", "localsubjectaccessreviews"};
+    CO_ASSERT_OK(co_await admin.create(ctx, kRoleBindings, cluster_binding("RoleBinding", "admin", "eve", "default")));
+    CO_ASSERT_OK(
+        co_await admin.create(ctx, kClusterRoleBindings, cluster_binding("ClusterRoleBinding", "view", "hal")));
+    auto const asked =
+        co_await test.as("eve").create(ctx, reviews, local_review("default", "hal\nsystem:authenticated"));
+    CO_ASSERT_OK(asked);
+    EXPECT_FALSE(asked->at({"status", "allowed"}).as_bool(true));
+    EXPECT_TRUE(co_await test.as("hal").list(ctx, kPods, {}));
+    co_await test.stop();
+}
+
+CO_TEST(Rbac, ALocalReviewIsOfItsOwnNamespace) {
+    TestServer test(ctx);
+    co_await test.start();
+    meta::GroupVersionResource const reviews{"authorization.k8s.io", "v1", "localsubjectaccessreviews"};
+    for (char const* ns : {"kube-system", ""}) {
+        auto const other = co_await test.admin().create(ctx, reviews, local_review(ns, "hal"));
+        EXPECT_FALSE(other) << "namespace \"" << ns << "\"";
+        if (other) continue;
+        EXPECT_EQ(fmt::format("LocalSubjectAccessReview.authorization.k8s.io \"\" is invalid: "
+                              "spec.resourceAttributes.namespace: Invalid value: \"{}\": must match metadata.namespace",
+                              ns),
+                  other.error().message());
+    }
+    Value paths = parsed(
+        R"({"metadata":{"namespace":"default"},"spec":{"user":"hal","nonResourceAttributes":{"verb":"get","path":"/"}}})");
+    auto const path = co_await test.admin().create(ctx, reviews, paths);
+    EXPECT_FALSE(path);
+    EXPECT_TRUE(co_await test.admin().create(ctx, reviews, local_review("default", "hal")));
+    co_await test.stop();
+}
+
 }   // namespace
 }   // namespace aviary::apiserver

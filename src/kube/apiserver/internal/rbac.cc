@@ -55,6 +55,13 @@ bool is_subject(Doc const& subject, UserInfo const& user) {
 
 bool is_master(UserInfo const& user) { return std::ranges::find(user.groups, "system:masters") != user.groups.end(); }
 
+// A name may hold any letter, in reviews too: lengths tell where each ends.
+std::string identity_of(UserInfo const& user) {
+    std::string identity = fmt::format("{}:{}", user.name.size(), user.name);
+    for (std::string const& group : user.groups) identity += fmt::format(",{}:{}", group.size(), group);
+    return identity;
+}
+
 std::vector<std::string> texts(Doc const& list) {
     std::vector<std::string> result;
     for (auto const& [index, each] : list.elements()) result.push_back(each.string());
@@ -148,8 +155,7 @@ std::shared_ptr<Rules const> Rbac::rules_of(std::string_view kind, std::string c
 }
 
 std::vector<Rbac::Grant> const& Rbac::grants(UserInfo const& user) const {
-    std::string identity = user.name;
-    for (std::string const& group : user.groups) identity.append("\n").append(group);
+    std::string const identity = identity_of(user);
     if (auto const found = grants_.find(identity); found != grants_.end()) return found->second;
     if (grants_.size() >= kMaxCachedUsers) grants_.clear();
     std::vector<Grant> result;
@@ -165,7 +171,7 @@ std::vector<Rbac::Grant> const& Rbac::grants(UserInfo const& user) const {
     };
     store_.visit(kGroup, "clusterrolebindings", "", std::nullopt, collect);
     store_.visit(kGroup, "rolebindings", "", std::nullopt, collect);
-    return grants_.emplace(std::move(identity), std::move(result)).first->second;
+    return grants_.emplace(identity, std::move(result)).first->second;
 }
 
 bool Rbac::allowed(UserInfo const& user, Attributes const& attributes) const {

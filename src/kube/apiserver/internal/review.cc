@@ -31,6 +31,20 @@ control::UserInfo user_of(Doc const& spec) {
     return user;
 }
 
+// Who may ask in one namespace asks about that one alone.
+Status check_local(Doc const& spec, std::string const& ns) {
+    auto const refuse = [](std::string const& what) {
+        return fail(ErrorCode::kInvalid, "LocalSubjectAccessReview.authorization.k8s.io \"\" is invalid: spec." + what);
+    };
+    if (spec["nonResourceAttributes"].exists())
+        return refuse("nonResourceAttributes: Invalid value: disallowed on this kind of request");
+    if (ns.empty()) return fail(ErrorCode::kBadRequest, "namespace is required on this type");
+    std::string const asked = spec.at({"resourceAttributes", "namespace"}).string();
+    if (asked == ns) return {};
+    return refuse(
+        fmt::format("resourceAttributes.namespace: Invalid value: \"{}\": must match metadata.namespace", asked));
+}
+
 }   // namespace
 
 Result<Response> Cluster::review(Call& call) const {
@@ -53,6 +67,7 @@ Result<Response> Cluster::review(Call& call) const {
                                     "exactly one of nonResourceAttributes or resourceAttributes must be specified",
                                     call.resource->kind));
         }
+        if (resource == "localsubjectaccessreviews") TRY(check_local(spec, call.info.ns));
         bool const allowed = rbac_.allowed(self ? call.user : user_of(spec), attributes_of(spec));
         answer["status"] = json::Object{{"allowed", allowed}};
         return json_response(Doc::freeze(answer), 201);
