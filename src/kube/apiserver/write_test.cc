@@ -339,5 +339,47 @@ CO_TEST(Write, WhatIsStoredSurvivesARestart) {
     co_await test.stop();
 }
 
+// A sub-resource has the verbs that it has; what the path leaves out or says too much is nothing.
+CO_TEST(Write, NoVerbFallsThroughToAnotherResource) {
+    TestServer test(ctx);
+    co_await test.start();
+    auto const client = test.admin();
+    Value const pod = parsed(
+        R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"default"},"spec":{"containers":[{"name":"a","image":"a"}]}})");
+    auto const made = co_await client.create(ctx, kPods, pod);
+    CO_ASSERT_OK(made);
+    std::string const pods = "/api/v1/namespaces/default/pods";
+    Value changed = made->thaw();
+    changed.set({"metadata", "labels"}, json::Object{{"a", "b"}});
+    std::vector<client::Request> requests;
+    for (char const* subresource : {"/p/binding", "/p/eviction"}) {
+        requests.push_back(TestServer::request("GET", pods + subresource));
+        requests.push_back(TestServer::request("PUT", pods + subresource, {}, changed));
+        requests.push_back(TestServer::request("PATCH", pods + subresource, {},
+                                               parsed(R"({"metadata":{"labels":{"a":"b"}}})"),
+                                               "application/merge-patch+json"));
+        requests.push_back(TestServer::request("DELETE", pods + subresource));
+    }
+    for (char const* path : {"//status", "//binding", "/p/status/more"}) {
+        requests.push_back(TestServer::request("DELETE", pods + path));
+        requests.push_back(TestServer::request("GET", pods + path));
+        requests.push_back(TestServer::request("GET", pods + path, {{"watch", "1"}}));
+    }
+    requests.push_back(TestServer::request("GET", "/api/v1/namespaces//pods"));
+    requests.push_back(TestServer::request("GET", "/apis//v1/pods"));
+    requests.push_back(TestServer::request("PATCH", "/api/v1/namespaces/default/finalize", {},
+                                           parsed(R"({"metadata":{"labels":{"a":"b"}}})"),
+                                           "application/merge-patch+json"));
+    for (client::Request const& request : requests) {
+        auto const response = co_await test.send(request);
+        EXPECT_TRUE(response.status == 404 || response.status == 405)
+            << request.method << " " << request.path << ": " << response.status << json::write(response.body);
+    }
+    auto const after = co_await client.get(ctx, kPods, {"default", "p"});
+    CO_ASSERT_OK(after);
+    EXPECT_EQ(meta::resource_version(*made), meta::resource_version(*after));
+    co_await test.stop();
+}
+
 }   // namespace
 }   // namespace aviary::apiserver

@@ -67,6 +67,13 @@ bool has_subresource(ResourceInfo const& info, std::string_view subresource) {
     return info.resource.resource == "namespaces" && subresource == "finalize";
 }
 
+// What the sub-resource is asked for, it has to have itself: nothing falls through to the object.
+bool has_verb(std::string_view subresource, std::string_view verb) {
+    if (subresource.empty()) return true;
+    if (subresource == "status" || subresource == "scale") return verb == "get" || verb == "update" || verb == "patch";
+    return verb == (subresource == "finalize" ? "update" : "create");
+}
+
 std::string_view default_manager(std::string_view agent) {
     std::string_view const manager = agent.substr(0, agent.find_first_of("/ "));
     return manager.empty() ? "unknown" : manager;
@@ -264,7 +271,7 @@ Task<Result<Response>> Cluster::resource_verb(Call& call) {
     if (!self_review && !rbac_.allowed(call.user, wanted))
         co_return std::unexpected(control::forbidden(call.user, wanted));
     call.resource = served_->find(info.group, info.version, info.resource);
-    if (!call.resource) co_return fail(ErrorCode::kNotFound, kNoSuchResource);
+    if (!call.resource || info.malformed) co_return fail(ErrorCode::kNotFound, kNoSuchResource);
     if (is_review(*call.resource)) {
         CO_TRY(read_body(call));
         co_return review(call);
@@ -280,6 +287,7 @@ Task<Result<Response>> Cluster::resource_verb(Call& call) {
         }
         co_return fail(ErrorCode::kNotFound, kNoSuchResource);
     }
+    if (!has_verb(info.subresource, info.verb)) co_return fail(ErrorCode::kMethodNotAllowed, kNoSuchMethod);
     CO_TRY(read_body(call));
     std::string_view const dry_run = call.request.query_value("dryRun");
     if (!dry_run.empty() && dry_run != "All")
@@ -298,7 +306,7 @@ Task<Result<Response>> Cluster::resource_verb(Call& call) {
         result = subresource == "scale" ? scale_get(call) : get(call);
     } else if (info.verb == "list") {
         result = list(call);
-    } else if (info.verb == "watch" && subresource.empty()) {
+    } else if (info.verb == "watch") {
         result = watch(call);
     } else if (info.verb == "create" && subresource == "binding") {
         result = co_await bind(call);
@@ -310,7 +318,7 @@ Task<Result<Response>> Cluster::resource_verb(Call& call) {
         result = co_await update(call);
     } else if (info.verb == "patch" && named) {
         result = co_await patch(call);
-    } else if (info.verb == "delete" && subresource.empty()) {
+    } else if (info.verb == "delete") {
         result = co_await remove(call);
     } else if (info.verb == "deletecollection") {
         result = co_await remove_collection(call);

@@ -1,5 +1,7 @@
 #include "kube/apiserver/internal/request_info.h"
 
+#include <algorithm>
+
 #include "core/base/strings.h"
 #include "kube/meta/selector.h"
 
@@ -52,6 +54,7 @@ RequestInfo parse_request(client::Request const& request) {
         if (parts.size() > at + 2 && parts[at + 2] != "status" && parts[at + 2] != "finalize") at += 2;
     }
     info.is_resource = true;
+    info.malformed = std::ranges::any_of(parts, &std::string::empty) || parts.size() > at + 3;
     info.resource = parts[at];
     if (parts.size() > at + 1) info.name = parts[at + 1];
     if (parts.size() > at + 2) info.subresource = parts[at + 2];
