@@ -267,5 +267,27 @@ CO_TEST(Rbac, ALocalReviewIsOfItsOwnNamespace) {
     co_await test.stop();
 }
 
+CO_TEST(Rbac, AnApplyThatCreatesAsksForBoth) {
+    TestServer test(ctx);
+    co_await test.start();
+    auto const admin = test.admin();
+    CO_ASSERT_OK(co_await admin.create(ctx, kConfigMaps, config_map("there")));
+    CO_ASSERT_OK(co_await admin.create(
+        ctx, kRoles, role("patch", R"([{"apiGroups":[""],"resources":["configmaps"],"verbs":["patch"]}])")));
+    CO_ASSERT_OK(co_await admin.create(ctx, kRoleBindings, binding("patch", "patch", "pat")));
+    auto const pat = test.as("pat");
+    EXPECT_TRUE(co_await pat.apply(ctx, kConfigMaps, config_map("there")));
+    auto const made = co_await pat.apply(ctx, kConfigMaps, config_map("new"));
+    EXPECT_FALSE(made);
+    if (!made) {
+        EXPECT_EQ(
+            "configmaps \"new\" is forbidden: User \"pat\" cannot create resource \"configmaps\" in API group \"\" in "
+            "the namespace \"default\"",
+            made.error().message());
+    }
+    EXPECT_FALSE(co_await admin.get(ctx, kConfigMaps, {"default", "new"}));
+    co_await test.stop();
+}
+
 }   // namespace
 }   // namespace aviary::apiserver

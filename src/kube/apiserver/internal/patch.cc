@@ -79,6 +79,13 @@ Task<Result<Doc>> Cluster::apply(Call& call, Doc current, bool& retry) {
     if (!current.exists()) {
         if (!wanted_version.empty() || !wanted_uid.empty())
             co_return std::unexpected(worded(call, Error(ErrorCode::kNotFound, ""), call.info.name));
+        // The request was authorised as a patch.
+        control::Attributes const creation{.verb = "create",
+                                           .group = info.resource.group,
+                                           .resource = info.resource.resource,
+                                           .ns = call.info.ns,
+                                           .name = call.info.name};
+        if (!rbac_.allowed(call.user, creation)) co_return std::unexpected(control::forbidden(call.user, creation));
         stored = co_await create_object(call, std::move(merged), true);
     } else {
         if (!wanted_version.empty()) merged.set({"metadata", "resourceVersion"}, wanted_version);
