@@ -149,5 +149,65 @@ CO_TEST(Collector, IdleMeansNoWrites) {
     co_await test.stop();
 }
 
+Value with_owner(std::string_view name, std::string_view api_version, std::string_view kind, std::string_view owner,
+                 std::string_view uid) {
+    Value object = config_map(name);
+    object.set({"metadata", "ownerReferences"},
+               json::Array{json::Object{{"apiVersion", api_version}, {"kind", kind}, {"name", owner}, {"uid", uid}}});
+    return object;
+}
+
+Value gadgets() {
+    return parsed(
+        R"({"metadata":{"name":"gadgets.example.com"},"spec":{"group":"example.com","scope":"Namespaced",
+      "names":{"plural":"gadgets","kind":"Gadget"},"versions":[{"name":"v1","served":true,"storage":true,
+      "schema":{"openAPIV3Schema":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}}]}})");
+}
+
+// Whether an owner is gone is known only of a kind that is served, in the version that the reference says.
+CO_TEST(Collector, WhatCannotBeJudgedStays) {
+    TestServer test(ctx);
+    co_await test.start();
+    test.run_controllers();
+    auto const client = test.admin();
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, with_owner("kind", "example.com/v1", "Gadget", "g", "u-1")));
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, with_owner("version", "apps/v9", "Deployment", "d", "u-2")));
+    auto const owner = co_await client.create(ctx, kConfigMaps, config_map("owner"));
+    CO_ASSERT_OK(owner);
+    Value role = parsed(R"({"metadata":{"name":"wide"},"rules":[]})");
+    role.set({"metadata", "ownerReferences"}, json::Array{meta::controller_reference(*owner)});
+    CO_ASSERT_OK(co_await client.create(ctx, kClusterRoles, role));
+    (void)co_await async::sleep_for(ctx, 100ms);
+    // Its owner going away makes it no more judgeable.
+    CO_ASSERT_OK(co_await client.remove(ctx, kConfigMaps, {"default", "owner"}));
+    (void)co_await async::sleep_for(ctx, 100ms);
+    EXPECT_TRUE(co_await client.get(ctx, kConfigMaps, {"default", "kind"}));
+    EXPECT_TRUE(co_await client.get(ctx, kConfigMaps, {"default", "version"}));
+    EXPECT_TRUE(co_await client.get(ctx, kClusterRoles, {"", "wide"}));
+    // Judged as soon as the kind is known.
+    CO_ASSERT_OK(co_await client.create(ctx, kCrds, gadgets()));
+    (void)co_await async::sleep_for(ctx, 100ms);
+    EXPECT_FALSE(co_await client.get(ctx, kConfigMaps, {"default", "kind"}));
+    EXPECT_TRUE(co_await client.get(ctx, kConfigMaps, {"default", "version"}));
+    co_await test.stop();
+}
+
+CO_TEST(Collector, DependentsGoWithTheDefinitionOfTheirOwner) {
+    TestServer test(ctx);
+    co_await test.start();
+    test.run_controllers();
+    auto const client = test.admin();
+    CO_ASSERT_OK(co_await client.create(ctx, kCrds, gadgets()));
+    auto const owner = co_await client.create(ctx, {"example.com", "v1", "gadgets"},
+                                              parsed(R"({"metadata":{"name":"g","namespace":"default"}})"));
+    CO_ASSERT_OK(owner);
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, owned("child", *owner)));
+    CO_ASSERT_OK(co_await client.remove(ctx, kCrds, {"", "gadgets.example.com"}));
+    (void)co_await async::sleep_for(ctx, 100ms);
+    EXPECT_FALSE(co_await client.get(ctx, kCrds, {"", "gadgets.example.com"}));
+    EXPECT_FALSE(co_await client.get(ctx, kConfigMaps, {"default", "child"}));
+    co_await test.stop();
+}
+
 }   // namespace
 }   // namespace aviary::apiserver

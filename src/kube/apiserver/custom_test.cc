@@ -176,5 +176,40 @@ CO_TEST(Custom, NamesakesOfNamespacesAndDefinitionsEndAlone) {
     co_await test.stop();
 }
 
+// A name that is taken later is not accepted, but what was served stays served, and so does what it owns.
+CO_TEST(Custom, WhatIsEstablishedStaysEstablished) {
+    TestServer test(ctx);
+    co_await test.start();
+    test.run_controllers();
+    auto const client = test.admin();
+    CO_ASSERT_OK(co_await client.create(ctx, kCrds, definition()));
+    Value other = definition();
+    other.set({"metadata", "name"}, "gadgets.demo.example.com");
+    other.set({"spec", "names"}, json::Object{{"plural", "gadgets"}, {"kind", "Gadget"}});
+    CO_ASSERT_OK(co_await client.create(ctx, kCrds, other));
+    auto const owner = co_await client.create(ctx, kWidgets, widget("w"));
+    CO_ASSERT_OK(owner);
+    Value child = config_map("child");
+    child.set({"metadata", "ownerReferences"}, json::Array{meta::controller_reference(*owner)});
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, child));
+    auto const taken = co_await client.patch(ctx, kCrds, {"", "widgets.demo.example.com"}, PatchType::kMerge,
+                                             parsed(R"({"spec":{"names":{"singular":"gadget"}}})"));
+    CO_ASSERT_OK(taken);
+    EXPECT_FALSE(meta::condition_is_true(*taken, "NamesAccepted"));
+    EXPECT_TRUE(meta::condition_is_true(*taken, "Established"));
+    EXPECT_EQ("widget", taken->at({"status", "acceptedNames", "singular"}).as_string());
+    auto const engine = test.engine;
+    co_await test.stop();
+
+    TestServer again(ctx);
+    again.engine = engine;
+    co_await again.start();
+    again.run_controllers();
+    (void)co_await async::sleep_for(ctx, std::chrono::seconds(1));
+    EXPECT_TRUE(co_await again.admin().get(ctx, kWidgets, {"default", "w"}));
+    EXPECT_TRUE(co_await again.admin().get(ctx, kConfigMaps, {"default", "child"}));
+    co_await again.stop();
+}
+
 }   // namespace
 }   // namespace aviary::apiserver

@@ -64,6 +64,10 @@ void Cluster::relearn() {
         return true;
     });
     served_ = shared_.catalog.serve(definitions);
+    if (unjudged_.empty()) return;
+    to_collect_.merge(unjudged_);
+    unjudged_.clear();
+    garbage_.notify();
 }
 
 Task<Status> Cluster::bootstrap(Context ctx) {

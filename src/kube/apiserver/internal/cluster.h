@@ -109,12 +109,19 @@ private:
 
     // collector.cc
     void note_for_collection(store::Event const& event);
+    void note_owners(store::Event const& event);
     Task<void> collect_garbage(Context ctx);
     Task<void> collect_one(Context ctx, store::Key key);
     Task<Status> collect(Context ctx, store::Key key);
     Task<Status> release_dependents(Context ctx, json::Doc owner, std::set<store::Key> dependents);
     bool blocks(store::Key const& dependent, std::string const& owner_uid) const;
-    json::Doc living_owner(std::string const& ns, json::Doc const& reference, store::Key* key = nullptr) const;
+    // What is known of the object that a reference names. Nothing of a kind that is not served.
+    struct Owner {
+        enum class State { kUnknown, kAbsent, kFound } state = State::kUnknown;
+        store::Key key = {};
+        json::Doc object = {};
+    };
+    Owner owner_of(store::Key const& dependent, json::Doc const& reference) const;
     // As one of the server's own controllers.
     Task<client::Response> remove_as(Context ctx, std::string controller, store::Key key, json::Value options);
 
@@ -140,7 +147,9 @@ private:
     std::vector<std::pair<std::string, std::shared_ptr<Route>>> routes_;
     // Collection: who is owned by whom, and what is to look at.
     std::map<std::string, std::set<store::Key>, std::less<>> dependents_;   // owner uid → dependents
+    std::map<std::string, store::Key, std::less<>> gone_owners_;   // uid → where it was, while it has dependents
     std::set<store::Key> to_collect_;
+    std::set<store::Key> unjudged_;      // with an owner of which nothing is known: until other kinds are served
     std::set<store::Key> terminating_;   // namespaces and definitions whose contents changed
     async::Event garbage_, termination_, expiry_;
     std::vector<std::pair<store::Key, store::Revision>> fresh_events_;   // Events that changed since expiry last looked

@@ -26,26 +26,40 @@ bool orphans_dependents(Doc const& object) {
 
 }   // namespace
 
+void Cluster::note_owners(store::Event const& event) {
+    std::set<std::string> now;
+    if (event.type != store::EventType::kDeleted) {
+        for (auto const& [index, owner] : event.object.at({"metadata", "ownerReferences"}).elements())
+            now.insert(owner["uid"].string());
+    }
+    for (std::string const& uid : now) dependents_[uid].insert(event.key);
+    for (auto const& [index, owner] : event.previous.at({"metadata", "ownerReferences"}).elements()) {
+        auto const found = dependents_.find(owner["uid"].as_string());
+        if (found == dependents_.end() || now.contains(found->first)) continue;
+        found->second.erase(event.key);
+        if (!found->second.empty()) continue;
+        gone_owners_.erase(found->first);
+        dependents_.erase(found);
+    }
+}
+
 void Cluster::note_for_collection(store::Event const& event) {
     Doc const& object = event.object;
     Doc const owners = object.at({"metadata", "ownerReferences"});
-    for (auto const& [index, owner] : event.previous.at({"metadata", "ownerReferences"}).elements()) {
-        auto const found = dependents_.find(owner["uid"].as_string());
-        if (found == dependents_.end()) continue;
-        found->second.erase(event.key);
-        if (found->second.empty()) dependents_.erase(found);
-    }
     std::size_t const before = to_collect_.size();
+    note_owners(event);
     if (event.type == store::EventType::kDeleted) {
-        if (auto const found = dependents_.find(meta::uid(object)); found != dependents_.end())
+        unjudged_.erase(event.key);
+        if (auto const found = dependents_.find(meta::uid(object)); found != dependents_.end()) {
             to_collect_.insert(found->second.begin(), found->second.end());
+            gone_owners_.insert_or_assign(found->first, event.key);
+        }
         // Somebody may wait for its last dependent.
-        for (auto const& [index, owner] : owners.elements()) {
-            store::Key key;
-            if (waits_for_dependents(living_owner(event.key.ns, owner, &key))) to_collect_.insert(std::move(key));
+        for (auto const& [index, reference] : owners.elements()) {
+            Owner owner = owner_of(event.key, reference);
+            if (waits_for_dependents(owner.object)) to_collect_.insert(std::move(owner.key));
         }
     } else {
-        for (auto const& [index, owner] : owners.elements()) dependents_[owner["uid"].string()].insert(event.key);
         bool const special = waits_for_dependents(object) || orphans_dependents(object);
         bool const newly_owned = owners.size() > 0 && (event.type == store::EventType::kAdded ||
                                                        !(owners == event.previous.at({"metadata", "ownerReferences"})));
@@ -68,16 +82,24 @@ void Cluster::note_for_collection(store::Event const& event) {
     if (terminating_.size() != known) termination_.notify();
 }
 
-// The owner that a reference names, found by kind and name as its uid says; absent when there is none (any more).
-Doc Cluster::living_owner(std::string const& ns, Doc const& reference, store::Key* key) const {
+Cluster::Owner Cluster::owner_of(store::Key const& dependent, Doc const& reference) const {
     auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
-    Info const info = served_->by_kind(group, reference["kind"].as_string());
-    if (!info) return {};
-    store::Key found{info->resource.group, info->resource.resource, info->namespaced ? ns : "",
-                     reference["name"].string()};
-    Doc const owner = store_->latest(found);
-    if (!owner.exists() || meta::uid(owner) != reference["uid"].as_string()) return {};
-    if (key != nullptr) *key = std::move(found);
+    std::string const name = reference["name"].string();
+    // Seen to go: that holds after its kind has gone as well.
+    if (auto const gone = gone_owners_.find(reference["uid"].as_string()); gone != gone_owners_.end()) {
+        store::Key const& key = gone->second;
+        if (key.group == group && key.name == name && (key.ns.empty() || key.ns == dependent.ns))
+            return {.state = Owner::State::kAbsent};
+    }
+    Info const info = served_->by_kind(group, version, reference["kind"].as_string());
+    // An object of no namespace cannot name one that is inside: the reference says too little.
+    if (!info || (info->namespaced && dependent.ns.empty())) return {};
+    Owner owner{Owner::State::kFound,
+                {info->resource.group, info->resource.resource, info->namespaced ? dependent.ns : "", name},
+                {}};
+    owner.object = store_->latest(owner.key);
+    if (!owner.object.exists() || meta::uid(owner.object) != reference["uid"].as_string())
+        return {.state = Owner::State::kAbsent};
     return owner;
 }
 
@@ -156,9 +178,12 @@ Task<Status> Cluster::collect(Context ctx, store::Key key) {
     if (owners.size() == 0 || meta::is_deleting(object)) co_return Status{};
     bool any_waits = false;
     for (auto const& [index, reference] : owners.elements()) {
-        Doc const owner = living_owner(key.ns, reference);
-        if (owner.exists() && !waits_for_dependents(owner)) co_return Status{};
-        any_waits = any_waits || owner.exists();
+        Owner const owner = owner_of(key, reference);
+        if (owner.state == Owner::State::kUnknown) unjudged_.insert(key);
+        if (owner.state == Owner::State::kUnknown) co_return Status{};
+        if (owner.state == Owner::State::kAbsent) continue;
+        if (!waits_for_dependents(owner.object)) co_return Status{};
+        any_waits = true;
     }
     // An owner that waits wants its dependents to wait for theirs.
     Value options{json::Object{{"propagationPolicy", any_waits ? "Foreground" : "Background"}}};

@@ -232,18 +232,22 @@ void establish(Value& definition, std::string const& conflict, Time now) {
     Value& status = definition["status"];
     if (!conflict.empty()) {
         meta::set_condition(status["conditions"], "NamesAccepted", "False", "NameConflict", conflict, now);
-        meta::set_condition(status["conditions"], "Established", "False", "NotAccepted", "not all names are accepted",
-                            now);
-        return;
+        // What is served has objects, and owners among them: it is never taken back.
+        if (!meta::condition_is_true(Doc::freeze(definition), "Established")) {
+            meta::set_condition(status["conditions"], "Established", "False", "NotAccepted",
+                                "not all names are accepted", now);
+            return;
+        }
+    } else {
+        status["acceptedNames"] = definition.at({"spec", "names"});
+        meta::set_condition(status["conditions"], "NamesAccepted", "True", "NoConflicts", "no conflicts found", now);
     }
-    status["acceptedNames"] = definition.at({"spec", "names"});
     for (Value const& version : definition.at({"spec", "versions"}).array()) {
         if (!version["storage"].as_bool()) continue;
         bool known = false;
         for (Value const& each : status["storedVersions"].array()) known = known || each == version["name"];
         if (!known) status["storedVersions"].push_back(version["name"]);
     }
-    meta::set_condition(status["conditions"], "NamesAccepted", "True", "NoConflicts", "no conflicts found", now);
     meta::set_condition(status["conditions"], "Established", "True", "InitialNamesAccepted",
                         "the initial names have been accepted", now);
 }

@@ -19,15 +19,11 @@ Served::Served(std::vector<Info> custom) : custom_(std::move(custom)), resources
     for (Info const& info : resources_) {
         auto const& resource = info->resource;
         by_path_.emplace(joined(joined(resource.group, resource.version), resource.resource), info);
-        if (!info->storage) continue;
-        stored_.emplace(joined(resource.group, resource.resource), info);
-        by_kind_.emplace(joined(resource.group, info->kind), info);
+        by_kind_.emplace(joined(joined(resource.group, resource.version), info->kind), info);
+        if (info->storage) stored_.emplace(joined(resource.group, resource.resource), info);
     }
     // A stored version that is not served: any other stands for it.
-    for (Info const& info : custom_) {
-        stored_.emplace(joined(info->resource.group, info->resource.resource), info);
-        by_kind_.emplace(joined(info->resource.group, info->kind), info);
-    }
+    for (Info const& info : custom_) stored_.emplace(joined(info->resource.group, info->resource.resource), info);
 }
 
 Info Served::find(std::string_view group, std::string_view version, std::string_view resource) const {
@@ -40,8 +36,8 @@ Info Served::stored(std::string_view group, std::string_view resource) const {
     return found == stored_.end() ? nullptr : found->second;
 }
 
-Info Served::by_kind(std::string_view group, std::string_view kind) const {
-    auto const found = by_kind_.find(joined(group, kind));
+Info Served::by_kind(std::string_view group, std::string_view version, std::string_view kind) const {
+    auto const found = by_kind_.find(joined(joined(group, version), kind));
     return found == by_kind_.end() ? nullptr : found->second;
 }
 

@@ -26,7 +26,7 @@ public:
     Info find(std::string_view group, std::string_view version, std::string_view resource) const;
     // In the version that objects are stored in; null when it is not served.
     Info stored(std::string_view group, std::string_view resource) const;
-    Info by_kind(std::string_view group, std::string_view kind) const;
+    Info by_kind(std::string_view group, std::string_view version, std::string_view kind) const;
     std::shared_ptr<builtin::OpenApi> const& openapi() const;
 
 private:
@@ -34,7 +34,7 @@ private:
     std::vector<Info> resources_;
     std::map<std::string, Info, std::less<>> by_path_;    // "group/version/resource"
     std::map<std::string, Info, std::less<>> stored_;     // "group/resource"
-    std::map<std::string, Info, std::less<>> by_kind_;    // "group/kind", the stored version
+    std::map<std::string, Info, std::less<>> by_kind_;    // "group/version/kind"
     mutable std::shared_ptr<builtin::OpenApi> openapi_;   // made when asked
 };
 
