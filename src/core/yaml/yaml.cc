@@ -17,6 +17,8 @@ namespace {
 
 using json::Value;
 
+constexpr std::size_t kMaxExpansion = 4;   // of max_bytes, by aliases
+
 // Owns one libyaml event.
 struct Event {
     yaml_event_t raw{};
@@ -68,7 +70,7 @@ private:
             return problem(fmt::format("nested deeper than {} levels", limits_.max_depth), at);
         if (++nodes_ > limits_.max_nodes) return problem(fmt::format("more than {} values", limits_.max_nodes), at);
         switch (event.raw.type) {
-            case YAML_SCALAR_EVENT: return keep(event.raw.data.scalar.anchor, TRY(scalar(event)));
+            case YAML_SCALAR_EVENT: return keep(event.raw.data.scalar.anchor, TRY(scalar(event)), at);
             case YAML_SEQUENCE_START_EVENT: {
                 Value list{json::Array()};
                 while (true) {
@@ -77,15 +79,13 @@ private:
                     if (element.raw.type == YAML_SEQUENCE_END_EVENT) break;
                     list.push_back(TRY(node(element, depth + 1)));
                 }
-                return keep(event.raw.data.sequence_start.anchor, std::move(list));
+                return keep(event.raw.data.sequence_start.anchor, std::move(list), at);
             }
-            case YAML_MAPPING_START_EVENT: return keep(event.raw.data.mapping_start.anchor, TRY(mapping(depth)));
+            case YAML_MAPPING_START_EVENT: return keep(event.raw.data.mapping_start.anchor, TRY(mapping(depth)), at);
             case YAML_ALIAS_EVENT: {
                 auto const found = anchors_.find(reinterpret_cast<char const*>(event.raw.data.alias.anchor));
                 if (found == anchors_.end()) return problem("unknown alias", at);
-                nodes_ += count(found->second);
-                if (nodes_ > limits_.max_nodes)
-                    return problem(fmt::format("more than {} values", limits_.max_nodes), at);
+                TRY(copy(found->second, at));
                 return found->second;
             }
             default: return problem("unexpected content", at);
@@ -132,22 +132,37 @@ private:
         return internal::plain_scalar(text);
     }
 
-    Value keep(yaml_char_t const* anchor, Value value) {
-        if (anchor != nullptr) anchors_.insert_or_assign(reinterpret_cast<char const*>(anchor), value);
+    Result<Value> keep(yaml_char_t const* anchor, Value value, yaml_mark_t const& at) {
+        if (anchor == nullptr) return value;
+        TRY(copy(value, at));
+        anchors_.insert_or_assign(reinterpret_cast<char const*>(anchor), value);
         return value;
     }
 
-    static std::size_t count(Value const& value) {
-        std::size_t total = 1;
-        for (Value const& each : value.array()) total += count(each);
-        for (auto const& [key, each] : value.object()) total += count(each);
-        return total;
+    // What is there once more, for an anchor or an alias: a few bytes of text must not become many in memory.
+    Status copy(Value const& value, yaml_mark_t const& at) {
+        count(value);
+        if (nodes_ > limits_.max_nodes) return problem(fmt::format("more than {} values", limits_.max_nodes), at);
+        std::size_t const most = limits_.max_bytes * kMaxExpansion;
+        if (copied_bytes_ > most) return problem(fmt::format("aliases stand for more than {} bytes", most), at);
+        return {};
+    }
+
+    void count(Value const& value) {
+        ++nodes_;
+        copied_bytes_ += value.as_string().size();
+        for (Value const& each : value.array()) count(each);
+        for (auto const& [key, each] : value.object()) {
+            copied_bytes_ += key.size();
+            count(each);
+        }
     }
 
     yaml_parser_t parser_{};
     ParseLimits const& limits_;
     std::map<std::string, Value, std::less<>> anchors_;
-    std::size_t nodes_ = 0;
+    std::size_t nodes_ = 0;          // of the document, and of what anchors keep and aliases stand for
+    std::size_t copied_bytes_ = 0;   // text and keys of the latter
 };
 
 // Writes events with libyaml's emitter, whose choices of style kubectl's printer shares.

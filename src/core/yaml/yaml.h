@@ -11,9 +11,9 @@
 namespace aviary::yaml {
 
 struct ParseLimits {
-    std::size_t max_bytes = 16 << 20;
+    std::size_t max_bytes = 16 << 20;   // of the text; aliases may stand for four times as many
     std::size_t max_depth = 128;
-    std::size_t max_nodes = 1'000'000;   // counts what aliases expand to
+    std::size_t max_nodes = 1'000'000;   // counts what anchors keep and aliases expand to
 };
 
 // All documents of a stream; empty ones are left out. BadRequest with line and column for malformed text, duplicate

@@ -31,6 +31,27 @@ TEST(Yaml, ReadsManyDocumentsAnchorsAndMerges) {
     EXPECT_EQ(json::write_canonical((*fine)[0]["d"]), R"({"b":1,"c":3})");
 }
 
+// Few bytes on the wire must not become many in memory.
+TEST(Yaml, AliasesDoNotMultiplyText) {
+    std::string const scalar(100'000, 'x');
+    std::string bomb = "a: &a " + scalar + "\nb:\n";
+    for (int count = 0; count < 3000; ++count) bomb += "- *a\n";
+    auto const refused = parse(bomb, {.max_bytes = 1 << 20});
+    ASSERT_FALSE(refused);
+    EXPECT_TRUE(refused.error().message().contains("aliases stand for more than 4194304 bytes"))
+        << refused.error().message();
+    // A key is text too, and what an anchor stands for is kept beside where it is.
+    std::string keys = "a: &a {" + scalar + ": 1}\nb:\n";
+    for (int count = 0; count < 3000; ++count) keys += "- *a\n";
+    EXPECT_FALSE(parse(keys, {.max_bytes = 1 << 20}));
+    std::string nested;
+    for (int depth = 0; depth < 100; ++depth) nested += "&a" + std::to_string(depth) + " [";
+    nested += scalar + std::string(100, ']');
+    EXPECT_FALSE(parse(nested, {.max_bytes = 1 << 20}));
+    std::string fine = "a: &a " + scalar + "\nb: [*a, *a, *a]\n";
+    EXPECT_TRUE(parse(fine, {.max_bytes = 1 << 20}));
+}
+
 TEST(Yaml, ErrorsSayWhere) {
     EXPECT_EQ(parse("a: 1\na: 2\n").error().message(), "invalid YAML at line 2, column 1: duplicate key \"a\"");
     EXPECT_TRUE(parse("a: [1\nb: 2").error().message().starts_with("invalid YAML at line 2"));
