@@ -1,4 +1,7 @@
 #include "kube/apiserver/http_frontend.h"
+
+#include <algorithm>
+
 #include "kube/apiserver/internal/test_server.h"
 
 namespace aviary::apiserver {
@@ -236,6 +239,45 @@ CO_TEST(Read, MetricsAreThoseOfTheProcess) {
     EXPECT_TRUE(metrics.text().contains("\naviary_apiserver_watches 0\n"));
     http::Response const refused = co_await handler->handle(ctx, request, {"eve", {}, ""});
     EXPECT_EQ(refused.status, 403);
+    co_await test.stop();
+}
+
+// What is counted is named by the server, never by who asks.
+CO_TEST(Read, ProbesOfAnyPathAreOneCount) {
+    TestServer test(ctx);
+    co_await test.start();
+    auto const handler = http_handler(*test.server);
+    for (int number = 0; number < 100; ++number) {
+        http::Request probe{.target = "/healthz/" + std::to_string(number) + std::string(1000, 'x')};
+        probe.headers.emplace_back("User-Agent", "probe/" + std::to_string(number) + std::string(1000, 'x'));
+        http::Response const answer = co_await handler->handle(ctx, probe, {});
+        EXPECT_EQ(200, answer.status);
+    }
+    auto const probes = test.server->request_counts();
+    CO_ASSERT_TRUE(probes.size() == 1);
+    EXPECT_EQ("/healthz", probes[0].resource);
+    EXPECT_EQ("system:anonymous", probes[0].user);
+    EXPECT_EQ(100u, probes[0].count);
+
+    for (int number = 0; number < 100; ++number) {
+        std::string const name = "n" + std::to_string(number);
+        for (std::string const& path : {"/" + name, "/apis/" + name, "/apis/" + name + "/v1/" + name,
+                                        "/api/v1/namespaces/default/pods/a/" + name}) {
+            client::Request request = TestServer::request("GET", path);
+            request.headers.emplace_back("User-Agent", std::string(64, 'a') + name);
+            (void)co_await test.send(request);
+            request.method = "X" + name;
+            (void)co_await test.send(std::move(request));
+        }
+    }
+    (void)co_await test.send(TestServer::request("GET", "/version"));
+    std::vector<std::string> seen;
+    for (auto const& count : test.server->request_counts()) {
+        EXPECT_LE(count.agent.size(), 64u);
+        seen.push_back(count.verb + " " + count.resource + " " + count.subresource);
+    }
+    EXPECT_LE(seen.size(), 10u) << testing::PrintToString(seen);
+    EXPECT_NE(seen.end(), std::ranges::find(seen, "get /version ")) << testing::PrintToString(seen);
     co_await test.stop();
 }
 

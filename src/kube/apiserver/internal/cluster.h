@@ -47,7 +47,8 @@ public:
         Info resource;
         std::vector<std::string> warnings;
         bool dry_run = false;
-        std::string manager;   // field manager
+        std::string manager;      // field manager
+        std::string route = {};   // the prefix of the Route that answers, if any
     };
 
 private:

@@ -126,6 +126,8 @@ Task<Response> Cluster::handle(Context ctx, UserInfo user, Request request) {
                         .agent = agent,
                         .info = call.info,
                         .known = call.resource != nullptr,
+                        .known_subresource = call.resource && has_subresource(*call.resource, call.info.subresource),
+                        .route = call.route,
                         .code = response.status,
                         .took = ctx.monotonic() - began});
     co_return std::move(response);
@@ -175,6 +177,7 @@ Task<Result<Response>> Cluster::dispatch(Call& call) {
     CO_TRY(impersonate(call));
     for (auto const& [prefix, route] : routes_) {
         if (!call.info.path.starts_with(prefix)) continue;
+        call.route = prefix;
         Response response = co_await route->handle(call.ctx, call.user, std::move(call.request));
         co_return std::move(response);
     }

@@ -12,6 +12,47 @@ namespace {
 constexpr std::size_t kMaxCounts = 20'000;
 constexpr std::size_t kMaxCachedBytes = 64 << 10;   // larger events are made for each watch
 
+constexpr std::size_t kMaxAgent = 64;
+constexpr std::string_view kOther = "other";
+
+// What is counted has names of ours: those that anybody can think of would fill memory.
+struct Names {
+    std::string_view agent, verb, resource, subresource;
+};
+
+// A path that is no resource, by its fixed name.
+std::string_view path_name(std::string_view path) {
+    for (std::string_view probe : {"/healthz", "/livez", "/readyz"}) {
+        if (path == probe || (path.starts_with(probe) && path[probe.size()] == '/')) return probe;
+    }
+    if (path.starts_with("/openapi/v3/")) return "/openapi/v3";
+    for (std::string_view known : {"/", "/api", "/apis", "/metrics", "/openapi/v2", "/openapi/v3", "/version"}) {
+        if (path == known) return known;
+    }
+    if (path.starts_with("/api/")) return "/api";
+    return path.starts_with("/apis/") ? "/apis" : kOther;
+}
+
+Names names_of(Answered const& answered) {
+    constexpr std::string_view kVerbs[] = {"get",    "list",    "watch",  "create",
+                                           "update", "patch",   "delete", "deletecollection",
+                                           "head",   "options", "post",   "put"};
+    RequestInfo const& info = answered.info;
+    Names names{answered.agent.substr(0, kMaxAgent), info.verb, kOther, ""};
+    // Who shows no certificate may call himself anything, and anew each time.
+    if (answered.user == "system:anonymous") names.agent = kOther;
+    if (std::ranges::find(kVerbs, names.verb) == std::end(kVerbs)) names.verb = kOther;
+    if (!answered.route.empty()) {
+        names.resource = answered.route;
+    } else if (!info.is_resource) {
+        names.resource = path_name(info.path);
+    } else if (answered.known) {
+        names.resource = info.resource;
+        names.subresource = answered.known_subresource ? std::string_view(info.subresource) : kOther;
+    }
+    return names;
+}
+
 }   // namespace
 
 EventCache::Slot& EventCache::slot(Key const& key) {
@@ -54,23 +95,8 @@ std::shared_ptr<std::string const> EventCache::line(Key const& key, std::string_
     return kept.line;
 }
 
-RequestCounts::Entry RequestCounts::entry(Answered const& answered, std::string_view resource) const {
-    RequestInfo const& info = answered.info;
-    bool const full = entries_.size() >= kMaxCounts;
+RequestCounts::Entry RequestCounts::entry(ApiServer::RequestCount count, bool known) const {
     Entry made;
-    if (full) {
-        made.count = {"other", "other", "other", "other", "other", "", 0, 0};
-    } else {
-        made.count = {std::string(answered.cluster),
-                      std::string(answered.user),
-                      std::string(answered.agent),
-                      info.verb,
-                      std::string(resource),
-                      info.subresource,
-                      answered.code,
-                      0};
-    }
-    ApiServer::RequestCount const& count = made.count;
     made.counter = metrics_.counter("aviary_apiserver_requests_total", "Requests answered.",
                                     {{"cluster", count.cluster},
                                      {"user", count.user},
@@ -80,28 +106,40 @@ RequestCounts::Entry RequestCounts::entry(Answered const& answered, std::string_
                                      {"subresource", count.subresource},
                                      {"code", std::to_string(count.code)}});
     // Few series: paths and misspelt resources are told apart by the counter alone.
-    made.seconds =
-        metrics_.histogram("aviary_apiserver_request_duration_seconds",
-                           "From a request to its answer; of a watch to its "
-                           "beginning.",
-                           {{"verb", full ? "other" : info.verb}, {"resource", answered.known ? info.resource : ""}});
+    made.seconds = metrics_.histogram("aviary_apiserver_request_duration_seconds",
+                                      "From a request to its answer; of a watch to its "
+                                      "beginning.",
+                                      {{"verb", count.verb}, {"resource", known ? count.resource : ""}});
+    made.count = std::move(count);
     return made;
 }
 
 void RequestCounts::add(Answered const& answered) {
-    RequestInfo const& info = answered.info;
-    std::string_view const resource = info.is_resource ? std::string_view(info.resource) : std::string_view(info.path);
+    Names const names = names_of(answered);
     std::string key;
     key.reserve(128);
-    for (std::string_view part : {answered.cluster, answered.user, answered.agent, std::string_view(info.verb),
-                                  resource, std::string_view(info.subresource)})
+    for (std::string_view part :
+         {answered.cluster, answered.user, names.agent, names.verb, names.resource, names.subresource})
         key.append(part).append(1, '\0');
     key += std::to_string(answered.code);
     auto found = entries_.find(key);
     if (found == entries_.end()) {
-        if (entries_.size() >= kMaxCounts) key = "other";
+        ApiServer::RequestCount count{std::string(answered.cluster),
+                                      std::string(answered.user),
+                                      std::string(names.agent),
+                                      std::string(names.verb),
+                                      std::string(names.resource),
+                                      std::string(names.subresource),
+                                      answered.code,
+                                      0};
+        bool const full = entries_.size() >= kMaxCounts;
+        if (full) {
+            key = kOther;
+            count = {"other", "other", "other", "other", "other", "", 0, 0};
+        }
         found = entries_.find(key);
-        if (found == entries_.end()) found = entries_.emplace(std::move(key), entry(answered, resource)).first;
+        if (found == entries_.end())
+            found = entries_.emplace(std::move(key), entry(std::move(count), answered.known && !full)).first;
     }
     ++found->second.count.count;
     found->second.counter.add();

@@ -48,6 +48,8 @@ struct Answered {
     std::string_view cluster, user, agent;
     RequestInfo const& info;
     bool known = false;   // a resource that is served
+    bool known_subresource = false;
+    std::string_view route = {};   // the prefix that answered, of paths that a Route has
     int code = 0;
     Duration took{};
 };
@@ -65,7 +67,7 @@ private:
         observe::Counter counter;
         observe::Histogram seconds;
     };
-    Entry entry(Answered const& answered, std::string_view resource) const;
+    Entry entry(ApiServer::RequestCount count, bool known) const;
 
     std::unordered_map<std::string, Entry> entries_;   // all() puts them in order
     observe::Metrics metrics_;
