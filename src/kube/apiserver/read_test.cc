@@ -281,5 +281,44 @@ CO_TEST(Read, ProbesOfAnyPathAreOneCount) {
     co_await test.stop();
 }
 
+CO_TEST(Watch, WithoutInitialEventsBeginsWhereItIsTold) {
+    TestServer test(ctx);
+    co_await test.start();
+    auto const client = test.admin();
+    auto const first = co_await client.create(ctx, kConfigMaps, config_map("a"));
+    CO_ASSERT_OK(first);
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, config_map("b")));
+    client::NameValues query{{"watch", "1"}, {"sendInitialEvents", "false"}, {"resourceVersionMatch", "NotOlderThan"}};
+    query.emplace_back("resourceVersion", meta::resource_version(*first));
+    auto from_first = co_await test.send(TestServer::request("GET", "/api/v1/configmaps", query));
+    CO_ASSERT_TRUE(from_first.watch != nullptr);
+    EXPECT_EQ((Events{"ADDED b"}), co_await drain(ctx, *from_first.watch));
+    query.back().second = "";
+    auto from_now = co_await test.send(TestServer::request("GET", "/api/v1/configmaps", query));
+    CO_ASSERT_TRUE(from_now.watch != nullptr);
+    EXPECT_EQ((Events{}), co_await drain(ctx, *from_now.watch));
+    co_await test.stop();
+}
+
+// Its client knows a state that this server never had, as after a backup was restored: it has to list again.
+CO_TEST(Watch, FromTheFutureIsGone) {
+    TestServer test(ctx);
+    co_await test.start();
+    client::NameValues query{{"watch", "1"}, {"resourceVersion", "1000000"}};
+    auto future = co_await test.send(TestServer::request("GET", "/api/v1/configmaps", query));
+    EXPECT_EQ(200, future.status) << json::write(future.body);
+    CO_ASSERT_TRUE(future.watch != nullptr);
+    auto const event = co_await future.watch->next(ctx);
+    CO_ASSERT_TRUE(event && *event);
+    EXPECT_EQ("ERROR", (**event)["type"].as_string());
+    EXPECT_EQ(410, (**event)["object"]["code"].as_int());
+    // With the objects themselves there is nothing to miss: as upstream, it may become true in a while.
+    query.emplace_back("sendInitialEvents", "true");
+    query.emplace_back("resourceVersionMatch", "NotOlderThan");
+    auto const initial = co_await test.send(TestServer::request("GET", "/api/v1/configmaps", query));
+    EXPECT_EQ(504, initial.status);
+    co_await test.stop();
+}
+
 }   // namespace
 }   // namespace aviary::apiserver

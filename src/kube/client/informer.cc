@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kube/meta/object.h"
+#include "kube/meta/status.h"
 
 namespace aviary::client {
 
@@ -13,6 +14,14 @@ namespace {
 constexpr std::int64_t kPageSize = 500;
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(200);
 constexpr Duration kLastBackoff = std::chrono::seconds(10);
+
+// The server has no use for the version that the copy has reached: it has forgotten it, or has never had it, as after a
+// backup was restored.
+bool version_refused(Error const& error) {
+    return error.is(ErrorCode::kGone) || std::ranges::any_of(error.causes(), [](FieldCause const& cause) {
+               return cause.reason == "ResourceVersionTooLarge";
+           });
+}
 
 }   // namespace
 
@@ -43,6 +52,7 @@ struct Informer::Impl {
     std::map<std::string, Index, std::less<>> indexes;
     Objects objects;
     bool synced = false;
+    bool listed = false;   // the version is one to watch from
     std::string version;
     MonotonicTime contact{};
     std::optional<Error> error;
@@ -121,7 +131,7 @@ struct Informer::Impl {
         for (meta::ObjectKey const& key : gone) set(key, {});
         contact = ctx.monotonic();
         error.reset();
-        synced = true;
+        synced = listed = true;
         reached_version(std::move(list_version));
         co_return Status{};
     }
@@ -129,15 +139,11 @@ struct Informer::Impl {
     Status take(json::Doc const& event) {
         std::string_view const type = event["type"].as_string();
         json::Doc const object = event["object"];
-        if (type == "ERROR") return std::unexpected(meta_error(object));
+        if (type == "ERROR")
+            return std::unexpected(meta::from_status(object, static_cast<int>(object["code"].as_int())));
         if (type != "BOOKMARK") set(meta::key_of(object), type == "DELETED" ? json::Doc() : object.detach());
         reached_version(meta::resource_version(object));
         return {};
-    }
-
-    static Error meta_error(json::Doc const& status) {
-        return Error(error_code_from(status["reason"].as_string(), static_cast<int>(status["code"].as_int())),
-                     status["message"].string());
     }
 
     Task<Status> watch(Context ctx) {
@@ -149,11 +155,17 @@ struct Informer::Impl {
         CO_TRY_ASSIGN(std::unique_ptr<WatchStream> stream, co_await client.watch(ctx, resource, watching));
         error.reset();
         contact = ctx.monotonic();
+        bool heard = false;
         while (true) {
             // Bookmarks come every minute: silence for longer than the watch may last is a dead connection.
             CO_TRY_ASSIGN(std::optional<json::Doc> event,
                           co_await stream->next(ctx.with_timeout(std::chrono::seconds(watching.timeout_seconds + 30))));
-            if (!event) co_return Status{};
+            if (!event) {
+                // Not even a bookmark: some servers wait for a version from the future without a word.
+                listed = heard;
+                co_return Status{};
+            }
+            heard = true;
             contact = ctx.monotonic();
             CO_TRY(take(*event));
         }
@@ -161,20 +173,19 @@ struct Informer::Impl {
 
     Task<void> run(Context ctx) {
         Duration backoff = kFirstBackoff;
-        bool have_version = false;
+        listed = false;
         while (ctx.check()) {
             Status outcome;
             MonotonicTime const before = contact;
-            if (!have_version) {
-                outcome = co_await list(ctx);
-                have_version = outcome.has_value();
-            } else {
+            if (listed) {
                 outcome = co_await watch(ctx);
+            } else {
+                outcome = co_await list(ctx);
             }
             // A watch that ran for a while and broke is no failure to connect.
             if (outcome || contact != before) backoff = kFirstBackoff;
             if (outcome) continue;
-            if (outcome.error().is(ErrorCode::kGone)) have_version = false;
+            if (version_refused(outcome.error())) listed = false;
             if (outcome.error().is(ErrorCode::kCancelled) && ctx.stop().stop_requested()) co_return;
             error = outcome.error();
             progress.notify();

@@ -141,5 +141,106 @@ CO_TEST(Informer, ItemsOfAListSayWhatTheyAre) {
     EXPECT_TRUE(informer.objects().empty());
 }
 
+// Its watches end in time and in good order, and never say anything.
+class Silent final : public Transport {
+public:
+    Task<Result<Response>> send(Context, Request request) override {
+        Response response;
+        if (request.has_query("watch")) {
+            response.watch = std::make_unique<Stream>();
+        } else {
+            ++lists;
+            response.body = *json::parse(
+                R"({"apiVersion":"v1","kind":"ConfigMapList","metadata":{"resourceVersion":"7"},"items":[]})");
+        }
+        co_return response;
+    }
+    int lists = 0;
+
+private:
+    class Stream final : public WatchStream {
+    public:
+        Task<Result<std::optional<Doc>>> next(Context ctx) override {
+            CO_TRY(co_await async::sleep_for(ctx, 5min));
+            co_return std::optional<Doc>();
+        }
+    };
+};
+
+// The same name, another server behind it from some time on.
+class Replaced final : public Transport {
+public:
+    explicit Replaced(std::shared_ptr<Transport> inner) : inner(std::move(inner)) {}
+    Task<Result<Response>> send(Context ctx, Request request) override {
+        if (request.has_query("watch") && refuse > 0) {
+            --refuse;
+            Response response;
+            response.status = 504;
+            response.body = *json::parse(
+                R"({"kind":"Status","code":504,"reason":"Timeout","message":"Timeout: Too large resource version: 9, current: 1",
+                "details":{"causes":[{"reason":"ResourceVersionTooLarge","message":"Too large resource version"}],"retryAfterSeconds":1}})");
+            co_return response;
+        }
+        lists += request.has_query("watch") ? 0 : 1;
+        auto answer = co_await inner->send(ctx, std::move(request));
+        co_return answer;
+    }
+    std::shared_ptr<Transport> inner;
+    int refuse = 0;
+    int lists = 0;
+};
+
+// A backup of yesterday does not know the version of today: what it has is the truth now.
+CO_TEST(Informer, ListsAgainAfterABackupWasRestored) {
+    async::Scope scope(ctx);
+    auto today = co_await apiserver::ApiServer::open(ctx, std::make_shared<storage::MemoryEngine>(), {});
+    auto backup = co_await apiserver::ApiServer::open(ctx, std::make_shared<storage::MemoryEngine>(), {});
+    CO_ASSERT_OK(today);
+    CO_ASSERT_OK(backup);
+    auto const old = (*backup)->transport("fleet", {"admin", {"system:masters"}, {}});
+    auto const line = std::make_shared<Replaced>((*today)->transport("fleet", {"admin", {"system:masters"}, {}}));
+    Client const person(line, "person");
+    for (char const* name : {"a", "b", "c"}) {
+        std::string const text = std::string(R"({"metadata":{"namespace":"default","name":")") + name + R"("}})";
+        CO_ASSERT_OK(co_await person.create(ctx, kConfigMaps, *json::parse_value(text)));
+    }
+    CO_ASSERT_OK(
+        co_await Client(old, "person")
+            .create(ctx, kConfigMaps, *json::parse_value(R"({"metadata":{"namespace":"default","name":"old"}})")));
+    Informer informer(Client(std::make_shared<Breaking>(line), "test"), kConfigMaps);
+    scope.spawn(informer.run(scope.context()));
+    CO_ASSERT_OK(co_await informer.wait_synced(ctx.with_timeout(5s)));
+    line->inner = old;
+    (void)co_await async::sleep_for(ctx, 30s);
+    EXPECT_TRUE(informer.get({"default", "old"}).exists());
+    EXPECT_FALSE(informer.get({"default", "a"}).exists());
+    co_await scope.cancel_and_join();
+}
+
+// Other servers say it with other words, or say nothing at all: not even a bookmark.
+CO_TEST(Informer, ListsAgainWhenItsVersionIsOfNoUse) {
+    async::Scope scope(ctx);
+    auto opened = co_await apiserver::ApiServer::open(ctx, std::make_shared<storage::MemoryEngine>(), {});
+    CO_ASSERT_OK(opened);
+    auto const line = std::make_shared<Replaced>((*opened)->transport("fleet", {"admin", {"system:masters"}, {}}));
+    line->refuse = 1;
+    Informer informer(Client(line, "test"), kConfigMaps);
+    scope.spawn(informer.run(scope.context()));
+    (void)co_await async::sleep_for(ctx, 30s);
+    EXPECT_EQ(line->lists, 2);
+    (void)co_await async::sleep_for(ctx, 1h);
+    EXPECT_EQ(line->lists, 2);   // bookmarks came
+    co_await scope.cancel_and_join();
+
+    async::Scope other(ctx);
+    auto const silent = std::make_shared<Silent>();
+    Informer waiting(Client(silent, "test"), kConfigMaps);
+    other.spawn(waiting.run(other.context()));
+    (void)co_await async::sleep_for(ctx, 30min);
+    EXPECT_GE(silent->lists, 3);
+    EXPECT_LE(silent->lists, 7);
+    co_await other.cancel_and_join();
+}
+
 }   // namespace
 }   // namespace aviary::client

@@ -105,8 +105,11 @@ Result<WatchStart> watch_start(client::Request const& request, store::Revision c
             bad_option("resourceVersionMatch",
                        "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
     store::Revision const wanted = TRY(revision_from(text));
-    if (wanted > current) return std::unexpected(too_large(wanted, current));
-    if (asked) return WatchStart{current, initial, initial && is_true(request.query_value("allowWatchBookmarks"))};
+    if (initial) {
+        if (wanted > current) return std::unexpected(too_large(wanted, current));
+        return WatchStart{current, true, is_true(request.query_value("allowWatchBookmarks"))};
+    }
+    if (asked && wanted == 0) return WatchStart{current, false, false};
     if (wanted == 0) return WatchStart{current, true, false};
     return WatchStart{wanted, false, false};
 }
