@@ -209,5 +209,73 @@ CO_TEST(Collector, DependentsGoWithTheDefinitionOfTheirOwner) {
     co_await test.stop();
 }
 
+// Who waits for his dependents waits for those alone that nobody else holds.
+CO_TEST(Collector, ForegroundLetsGoOfWhatOthersOwn) {
+    TestServer test(ctx);
+    co_await test.start();
+    test.run_controllers();
+    auto const client = test.admin();
+    auto const dying = co_await client.create(ctx, kConfigMaps, config_map("dying"));
+    auto const living = co_await client.create(ctx, kConfigMaps, config_map("living"));
+    Value shared = owned("shared", *dying);
+    Value second = meta::controller_reference(*living);
+    second["controller"] = false;
+    shared["metadata"]["ownerReferences"].push_back(second);
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, shared));
+    CO_ASSERT_OK(co_await client.remove(ctx, kConfigMaps, {"default", "dying"}, {.propagation_policy = "Foreground"}));
+    (void)co_await async::sleep_for(ctx, 100ms);
+    EXPECT_FALSE(co_await client.get(ctx, kConfigMaps, {"default", "dying"}));
+    auto const kept = co_await client.get(ctx, kConfigMaps, {"default", "shared"});
+    CO_ASSERT_OK(kept);
+    Doc const owners = kept->at({"metadata", "ownerReferences"});
+    CO_ASSERT_TRUE(owners.size() == 1);
+    EXPECT_EQ("living", owners[0]["name"].as_string());
+    co_await test.stop();
+}
+
+CO_TEST(Collector, ForegroundEndsWhenNothingBlocksAnyMore) {
+    TestServer test(ctx);
+    co_await test.start();
+    test.run_controllers();
+    auto const client = test.admin();
+    for (char const* patch :
+         {R"([{"op":"remove","path":"/metadata/ownerReferences"}])",
+          R"([{"op":"replace","path":"/metadata/ownerReferences/0/blockOwnerDeletion","value":false}])"}) {
+        auto const owner = co_await client.create(ctx, kConfigMaps, config_map("owner"));
+        Value held = owned("held", *owner);
+        held.set({"metadata", "finalizers"}, json::Array{"example.com/hold"});
+        CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, held));
+        CO_ASSERT_OK(
+            co_await client.remove(ctx, kConfigMaps, {"default", "owner"}, {.propagation_policy = "Foreground"}));
+        (void)co_await async::sleep_for(ctx, 100ms);
+        EXPECT_TRUE(co_await client.get(ctx, kConfigMaps, {"default", "owner"}));
+        CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"default", "held"}, PatchType::kJson, parsed(patch)));
+        (void)co_await async::sleep_for(ctx, 100ms);
+        EXPECT_FALSE(co_await client.get(ctx, kConfigMaps, {"default", "owner"})) << patch;
+        CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"default", "held"}, PatchType::kJson,
+                                           parsed(R"([{"op":"remove","path":"/metadata/finalizers"}])")));
+        (void)co_await async::sleep_for(ctx, 100ms);
+    }
+    co_await test.stop();
+}
+
+CO_TEST(Collector, ForegroundEndsInACircle) {
+    TestServer test(ctx);
+    co_await test.start();
+    test.run_controllers();
+    auto const client = test.admin();
+    auto const first = co_await client.create(ctx, kConfigMaps, config_map("first"));
+    auto const second = co_await client.create(ctx, kConfigMaps, owned("second", *first));
+    CO_ASSERT_OK(second);
+    Value back{json::Object()};
+    back.set({"metadata", "ownerReferences"}, owned("first", *second).at({"metadata", "ownerReferences"}));
+    CO_ASSERT_OK(co_await client.patch(ctx, kConfigMaps, {"default", "first"}, PatchType::kMerge, back));
+    CO_ASSERT_OK(co_await client.remove(ctx, kConfigMaps, {"default", "first"}, {.propagation_policy = "Foreground"}));
+    (void)co_await async::sleep_for(ctx, 100ms);
+    EXPECT_FALSE(co_await client.get(ctx, kConfigMaps, {"default", "first"}));
+    EXPECT_FALSE(co_await client.get(ctx, kConfigMaps, {"default", "second"}));
+    co_await test.stop();
+}
+
 }   // namespace
 }   // namespace aviary::apiserver

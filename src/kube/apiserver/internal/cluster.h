@@ -111,11 +111,15 @@ private:
     // collector.cc
     void note_for_collection(store::Event const& event);
     void note_owners(store::Event const& event);
+    void note_waiting_owners(store::Event const& event);
     Task<void> collect_garbage(Context ctx);
     Task<void> collect_one(Context ctx, store::Key key);
     Task<Status> collect(Context ctx, store::Key key);
-    Task<Status> release_dependents(Context ctx, json::Doc owner, std::set<store::Key> dependents);
-    bool blocks(store::Key const& dependent, std::string const& owner_uid) const;
+    Task<Status> finish_owner(Context ctx, store::Key key, json::Doc object);
+    Task<Status> judge(Context ctx, store::Key key, json::Doc object);
+    Task<Status> drop_owners(Context ctx, store::Key key, std::set<std::string> uids);
+    Task<Status> unblock_owners(Context ctx, store::Key key);
+    std::set<store::Key> dependents_of(json::Doc const& owner) const;
     // What is known of the object that a reference names. Nothing of a kind that is not served.
     struct Owner {
         enum class State { kUnknown, kAbsent, kFound } state = State::kUnknown;
