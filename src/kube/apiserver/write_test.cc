@@ -381,5 +381,35 @@ CO_TEST(Write, NoVerbFallsThroughToAnotherResource) {
     co_await test.stop();
 }
 
+// `kubectl drain --dry-run=server` evicts with the options inside.
+CO_TEST(Delete, AnEvictionObeysItsOwnOptions) {
+    TestServer test(ctx);
+    co_await test.start();
+    auto const client = test.admin();
+    CO_ASSERT_OK(co_await client.create(
+        ctx, kPods,
+        parsed(
+            R"({"metadata":{"name":"p","namespace":"default"},"spec":{"nodeName":"n","containers":[{"name":"a","image":"a"}]}})")));
+    auto const evict = [](std::string_view options) {
+        return TestServer::request("POST", "/api/v1/namespaces/default/pods/p/eviction", {},
+                                   parsed(fmt::format(R"({{"deleteOptions":{}}})", options)));
+    };
+    auto const tried = co_await test.send(evict(R"({"dryRun":["All"]})"));
+    EXPECT_EQ(201, tried.status);
+    auto const untouched = co_await client.get(ctx, kPods, {"default", "p"});
+    CO_ASSERT_OK(untouched);
+    EXPECT_FALSE(meta::is_deleting(*untouched));
+    for (char const* wrong : {R"({"dryRun":["Some"]})", R"({"propagationPolicy":"Sideways"})"}) {
+        auto const refused = co_await test.send(evict(wrong));
+        EXPECT_EQ(422, refused.status) << wrong;
+    }
+    auto const evicted = co_await test.send(evict(R"({"gracePeriodSeconds":-5})"));
+    EXPECT_EQ(201, evicted.status);
+    auto const going = co_await client.get(ctx, kPods, {"default", "p"});
+    CO_ASSERT_OK(going);
+    EXPECT_EQ(1, going->at({"metadata", "deletionGracePeriodSeconds"}).as_int());
+    co_await test.stop();
+}
+
 }   // namespace
 }   // namespace aviary::apiserver

@@ -22,6 +22,23 @@ using json::Value;
 constexpr int kRetries = 5;
 constexpr std::size_t kAtOnce = 32;
 
+Result<Doc> checked_options(Value options) {
+    auto const refuse = [](std::string_view field, std::string_view given, std::string_view supported) {
+        return fail(ErrorCode::kInvalid,
+                    fmt::format("DeleteOptions.meta.k8s.io \"\" is invalid: {}: Unsupported value: "
+                                "\"{}\": supported values: {}",
+                                field, given, supported));
+    };
+    std::string_view const policy = std::as_const(options)["propagationPolicy"].as_string("Background");
+    if (policy != "Background" && policy != "Foreground" && policy != "Orphan")
+        return refuse("propagationPolicy", policy, "\"Background\", \"Foreground\", \"Orphan\"");
+    for (Value const& each : std::as_const(options)["dryRun"].array()) {
+        if (each.as_string() != "All") return refuse("dryRun", each.as_string(), "\"All\"");
+    }
+    if (std::as_const(options)["gracePeriodSeconds"].as_int() < 0) options["gracePeriodSeconds"] = 1;
+    return Doc::freeze(options);
+}
+
 // DeleteOptions come in the body, or some of them in the query.
 Result<Doc> delete_options(client::Request const& request) {
     Value options = request.body.is_object() ? request.body.thaw() : Value(json::Object());
@@ -29,16 +46,10 @@ Result<Doc> delete_options(client::Request const& request) {
         options["propagationPolicy"] = policy;
     if (auto const grace = parse_int(request.query_value("gracePeriodSeconds"))) options["gracePeriodSeconds"] = *grace;
     if (is_true(request.query_value("orphanDependents"))) options["orphanDependents"] = true;
-    std::string_view const policy = std::as_const(options)["propagationPolicy"].as_string("Background");
-    if (policy != "Background" && policy != "Foreground" && policy != "Orphan") {
-        return fail(ErrorCode::kInvalid,
-                    fmt::format("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: "
-                                "\"{}\": supported values: \"Background\", \"Foreground\", \"Orphan\"",
-                                policy));
-    }
-    if (std::as_const(options)["gracePeriodSeconds"].as_int() < 0) options["gracePeriodSeconds"] = 1;
-    return Doc::freeze(options);
+    return checked_options(std::move(options));
 }
+
+bool is_dry_run(Doc const& options) { return options["dryRun"].size() > 0; }
 
 Status check_preconditions(ResourceInfo const& info, std::string const& name, Doc const& options, Doc const& current) {
     auto const check = [&](char const* field, std::string_view what, std::string const& found) -> Status {
@@ -133,8 +144,7 @@ Task<Result<Doc>> Cluster::delete_object(Call& call, std::string name, Doc optio
 
 Task<Result<Response>> Cluster::remove(Call& call) {
     CO_TRY_ASSIGN(Doc const options, delete_options(call.request));
-    for (auto const& [key, each] : options["dryRun"].elements())
-        call.dry_run = call.dry_run || each.as_string() == "All";
+    call.dry_run = call.dry_run || is_dry_run(options);
     CO_TRY_ASSIGN(Doc const gone, co_await delete_object(call, call.info.name, options));
     bool const stays = meta::is_deleting(gone) && store_->latest(key_of(call)).exists();
     if (stays || (call.resource->resource.group.empty() && call.resource->resource.resource == "pods"))
@@ -166,8 +176,7 @@ Task<Result<Response>> Cluster::remove_collection(Call& call) {
         co_return fail(ErrorCode::kMethodNotAllowed, "the server does not allow this method on the requested resource");
     CO_TRY_ASSIGN(Filter const filter, Filter::of(call.request, info));
     CO_TRY_ASSIGN(Doc const options, delete_options(call.request));
-    for (auto const& [key, each] : options["dryRun"].elements())
-        call.dry_run = call.dry_run || each.as_string() == "All";
+    call.dry_run = call.dry_run || is_dry_run(options);
     std::vector<std::string> names;
     store_->visit(info.resource.group, info.resource.resource, info.namespaced ? call.info.ns : "", std::nullopt,
                   [&](store::Key const& key, Doc const& object) {
@@ -228,7 +237,8 @@ Task<Result<Response>> Cluster::bind(Call& call) {
 
 Task<Result<Response>> Cluster::evict(Call& call) {
     Doc const asked = call.request.body["deleteOptions"];
-    Doc const options = asked.exists() ? asked : Doc::freeze(json::Object());
+    CO_TRY_ASSIGN(Doc const options, checked_options(asked.is_object() ? asked.thaw() : Value(json::Object())));
+    call.dry_run = call.dry_run || is_dry_run(options);
     CO_TRY(co_await delete_object(call, call.info.name, options));
     co_return success_response({}, 201);
 }
