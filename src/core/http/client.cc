@@ -168,6 +168,10 @@ struct Client::Impl {
                     boost::asio::const_buffer(connection->buffer.data(), connection->buffer.size()), problem);
                 connection->buffer.erase(0, used);
                 if (problem == beast_http::error::need_more) problem = {};
+                if (problem == beast_http::error::body_limit) {
+                    co_return fail(ErrorCode::kTooLarge,
+                                   fmt::format("the answer is over the limit of {} bytes", options.max_body_bytes));
+                }
                 if (problem) co_return fail(ErrorCode::kUnavailable, "malformed answer: " + problem.message());
                 if (parser.is_done()) break;
             }

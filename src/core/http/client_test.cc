@@ -48,9 +48,12 @@ CO_TEST(Client, WhatIsCutShortOrTooLongIsAnError) {
     EXPECT_FALSE(co_await answering(head + "A: " + std::string(1 << 20, 'x')).send(ctx, {}));
     ClientOptions small{.host = "member"};
     small.max_body_bytes = 4;
-    EXPECT_FALSE(co_await answering(head + "Content-Length: 5\r\n\r\nhello", small).send(ctx, {}));
-    EXPECT_FALSE(
-        co_await answering(head + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", small).send(ctx, {}));
+    for (char const* body :
+         {"Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"}) {
+        auto const refused = co_await answering(head + body, small).send(ctx, {});
+        CO_ASSERT_TRUE(!refused);
+        EXPECT_TRUE(refused.error().is(ErrorCode::kTooLarge)) << refused.error().message();
+    }
 }
 
 CO_TEST(Client, StreamsChunks) {

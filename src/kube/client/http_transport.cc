@@ -13,6 +13,7 @@ namespace aviary::client {
 namespace {
 
 constexpr std::size_t kMaxEventBytes = 64 << 20;
+constexpr std::size_t kMaxBodyBytes = 128 << 20;   // lists come in pages
 
 // Lines of JSON, cut out of chunks wherever they end.
 class HttpWatch final : public WatchStream {
@@ -67,7 +68,7 @@ public:
         if (answer.stream) {
             response.watch = std::make_unique<HttpWatch>(std::move(answer.stream));
         } else if (response.content_type.contains("json") && !answer.body.empty()) {
-            CO_TRY_ASSIGN(response.body, json::parse(answer.body, {.max_bytes = 512 << 20}));
+            CO_TRY_ASSIGN(response.body, json::parse(answer.body, {.max_bytes = kMaxBodyBytes}));
         } else {
             response.raw_body = std::move(answer.body);
         }
@@ -95,6 +96,7 @@ Result<std::shared_ptr<Transport>> http_transport(async::AsioExecutor& executor,
     std::string_view const authority = url.substr(0, slash);
     std::size_t const colon = authority.rfind(':');
     http::ClientOptions options;
+    options.max_body_bytes = kMaxBodyBytes;
     options.host = authority.substr(0, colon);
     options.port = secure ? 443 : 80;
     if (colon != std::string_view::npos) {

@@ -1,5 +1,7 @@
 #include "kube/client/informer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -51,6 +53,8 @@ struct Informer::Impl {
     std::vector<Handler> handlers;
     std::map<std::string, Index, std::less<>> indexes;
     Objects objects;
+    std::size_t bytes = 0;   // of the objects
+    std::int64_t page_size = kPageSize;
     bool synced = false;
     bool listed = false;   // the version is one to watch from
     std::string version;
@@ -74,14 +78,21 @@ struct Informer::Impl {
         }
     }
 
+    // As it is kept.
+    json::Doc kept(json::Doc const& object) const {
+        return options.transform ? options.transform(object.detach()) : object.detach();
+    }
+
     // The one place where the copy changes.
-    void set(meta::ObjectKey const& key, json::Doc after) {
-        if (after.exists() && options.transform) after = options.transform(std::move(after));
+    void set(meta::ObjectKey const& key, json::Doc const& after) {
         auto const found = objects.find(key);
         json::Doc const before = found == objects.end() ? json::Doc() : found->second;
         if (!before.exists() && !after.exists()) return;
+        if (before.exists() && after.exists() && meta::resource_version(before) == meta::resource_version(after))
+            return;
+        if (before.exists()) bytes -= before.block_bytes();
         if (after.exists()) {
-            if (before.exists() && meta::resource_version(before) == meta::resource_version(after)) return;
+            bytes += after.block_bytes();
             objects[key] = after;
         } else {
             objects.erase(found);
@@ -89,6 +100,16 @@ struct Informer::Impl {
         index(key, before, after);
         Change const change{before, after};
         for (Handler const& handler : handlers) handler(change);
+    }
+
+    Status check_limits(std::size_t count, std::size_t size) const {
+        if (count > options.max_objects)
+            return fail(ErrorCode::kTooLarge, fmt::format("there are more than {} objects of {} (max_objects)",
+                                                          options.max_objects, resource.group_resource()));
+        if (size > options.max_bytes)
+            return fail(ErrorCode::kTooLarge, fmt::format("there are more than {} bytes of {} (max_bytes)",
+                                                          options.max_bytes, resource.group_resource()));
+        return {};
     }
 
     void reached_version(std::string next) {
@@ -106,23 +127,44 @@ struct Informer::Impl {
         return json::Doc::freeze(object);
     }
 
+    // Every page, as it is kept.
+    Task<Result<std::vector<json::Doc>>> pages(Context ctx, std::string& list_version) {
+        ListOptions page{
+            .ns = options.ns, .label_selector = options.label_selector, .field_selector = options.field_selector};
+        page.limit = page_size;
+        std::vector<json::Doc> items;
+        std::set<std::string> tokens;
+        std::size_t size = 0;
+        do {
+            Result<json::Doc> const answer = co_await client.list(ctx, resource, page);
+            // Large objects come in fewer at a time.
+            if (!answer && answer.error().is(ErrorCode::kTooLarge))
+                page_size = std::max<std::int64_t>(1, page_size / 4);
+            if (!answer) co_return std::unexpected(answer.error());
+            list_version = answer->at({"metadata", "resourceVersion"}).string();
+            page.continue_token = answer->at({"metadata", "continue"}).string();
+            size += page.continue_token.size();
+            for (auto const& [key, item] : (*answer)["items"].elements()) {
+                items.push_back(kept(named(*answer, item)));
+                size += items.back().block_bytes();
+                CO_TRY(check_limits(items.size(), size));
+            }
+            // A page counts for one at least: there may be nothing in it.
+            CO_TRY(check_limits(tokens.size(), size));
+            if (!tokens.insert(page.continue_token).second)
+                co_return fail(ErrorCode::kUnavailable, "the server answered the same continue token twice");
+        } while (!page.continue_token.empty());
+        co_return std::move(items);
+    }
+
     Task<Status> list(Context ctx) {
         std::set<meta::ObjectKey> seen;
         std::string list_version;
-        ListOptions page{
-            .ns = options.ns, .label_selector = options.label_selector, .field_selector = options.field_selector};
-        page.limit = kPageSize;
-        std::vector<json::Doc> items;
-        do {
-            CO_TRY_ASSIGN(json::Doc const answer, co_await client.list(ctx, resource, page));
-            list_version = answer.at({"metadata", "resourceVersion"}).string();
-            page.continue_token = answer.at({"metadata", "continue"}).string();
-            for (auto const& [key, item] : answer["items"].elements()) items.push_back(named(answer, item));
-        } while (!page.continue_token.empty());
-        for (json::Doc& item : items) {
+        CO_TRY_ASSIGN(std::vector<json::Doc> const items, co_await pages(ctx, list_version));
+        for (json::Doc const& item : items) {
             meta::ObjectKey const key = meta::key_of(item);
             seen.insert(key);
-            set(key, item.detach());
+            set(key, item);
         }
         std::vector<meta::ObjectKey> gone;
         for (auto const& [key, object] : objects) {
@@ -141,7 +183,15 @@ struct Informer::Impl {
         json::Doc const object = event["object"];
         if (type == "ERROR")
             return std::unexpected(meta::from_status(object, static_cast<int>(object["code"].as_int())));
-        if (type != "BOOKMARK") set(meta::key_of(object), type == "DELETED" ? json::Doc() : object.detach());
+        if (type == "DELETED") set(meta::key_of(object), {});
+        if (type != "DELETED" && type != "BOOKMARK") {
+            json::Doc const after = kept(object);
+            meta::ObjectKey const key = meta::key_of(object);
+            json::Doc const before = objects.contains(key) ? objects.at(key) : json::Doc();
+            TRY(check_limits(objects.size() + (before.exists() ? 0 : 1),
+                             bytes + after.block_bytes() - (before.exists() ? before.block_bytes() : 0)));
+            set(key, after);
+        }
         reached_version(meta::resource_version(object));
         return {};
     }
@@ -183,8 +233,16 @@ struct Informer::Impl {
                 outcome = co_await list(ctx);
             }
             // A watch that ran for a while and broke is no failure to connect.
-            if (outcome || contact != before) backoff = kFirstBackoff;
+            bool const too_large = !outcome && outcome.error().is(ErrorCode::kTooLarge);
+            if (outcome || (contact != before && !too_large)) backoff = kFirstBackoff;
             if (outcome) continue;
+            if (too_large) {
+                ctx.metrics()
+                    .counter("aviary_informer_too_large_total",
+                             "Lists and watches that held more than a copy may hold.",
+                             {{"resource", resource.group_resource()}})
+                    .add();
+            }
             if (version_refused(outcome.error())) listed = false;
             if (outcome.error().is(ErrorCode::kCancelled) && ctx.stop().stop_requested()) co_return;
             error = outcome.error();
@@ -223,6 +281,7 @@ Task<void> Informer::run(Context ctx) { co_await impl_->run(ctx); }
 
 void Informer::forget() {
     impl_->objects.clear();
+    impl_->bytes = 0;
     for (auto& [name, index] : impl_->indexes) index.keys.clear();
     impl_->synced = false;
 }

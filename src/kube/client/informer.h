@@ -30,6 +30,10 @@ struct InformerOptions {
     std::string field_selector;
     // Drops what nobody reads before the object is kept; may be empty.
     std::function<json::Doc(json::Doc)> transform;
+    // What the copy may hold, after transform. A server that has more fails with TooLarge: whoever answers may be
+    // hostile.
+    std::size_t max_objects = 200'000;
+    std::size_t max_bytes = std::size_t{1} << 30;
 };
 
 class Informer {

@@ -242,5 +242,111 @@ CO_TEST(Informer, ListsAgainWhenItsVersionIsOfNoUse) {
     co_await other.cancel_and_join();
 }
 
+// A member that does not end: pages after pages, or additions after additions.
+class Endless final : public Transport {
+public:
+    Task<Result<Response>> send(Context, Request request) override {
+        Response response;
+        if (request.has_query("watch")) {
+            response.watch = std::make_unique<Stream>(*this);
+            co_return response;
+        }
+        if (++lists >= 1000) pages = false;   // enough to tell
+        std::string text =
+            R"({"apiVersion":"v1","kind":"ConfigMapList","metadata":{"resourceVersion":"7","continue":")";
+        if (pages) text += same_token ? "again" : std::to_string(lists);
+        text += R"("},"items":[)";
+        for (int count = 0; count < per_page; ++count) text += (count > 0 ? "," : "") + object();
+        response.body = *json::parse(text + "]}");
+        co_return response;
+    }
+    std::string object() {
+        return R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"default","resourceVersion":"8","name":"c)" +
+               std::to_string(++objects) + R"("},"data":{"k":")" + std::string(payload, 'x') + R"("}})";
+    }
+    bool pages = true;
+    bool same_token = false;
+    int per_page = 1;
+    std::size_t payload = 10;
+    int lists = 0;
+    int objects = 0;
+
+private:
+    class Stream final : public WatchStream {
+    public:
+        explicit Stream(Endless& source) : source_(source) {}
+        Task<Result<std::optional<Doc>>> next(Context ctx) override {
+            CO_TRY(co_await async::sleep_for(ctx, 1ms));
+            co_return std::optional(*json::parse(R"({"type":"ADDED","object":)" + source_.object() + "}"));
+        }
+
+    private:
+        Endless& source_;
+    };
+};
+
+Task<void> expect_bounded(Context ctx, Endless setup, InformerOptions options, int most_lists, std::string_view says) {
+    observe::Registry registry;
+    observe::Metrics const metrics(registry);
+    Context const counted = ctx.with_metrics(metrics);
+    auto const member = std::make_shared<Endless>(std::move(setup));
+    async::Scope scope(counted);
+    Informer informer(Client(member, "test"), kConfigMaps, std::move(options));
+    scope.spawn(informer.run(scope.context()));
+    (void)co_await async::sleep_for(ctx, 1min);
+    EXPECT_LE(member->lists, most_lists);
+    EXPECT_LE(informer.objects().size(), 10u);
+    EXPECT_TRUE(informer.last_error().has_value());
+    if (informer.last_error())
+        EXPECT_TRUE(informer.last_error()->message().contains(says)) << informer.last_error()->message();
+    bool const limit = says != "twice";
+    EXPECT_EQ(limit, metrics.text().contains("aviary_informer_too_large_total{resource=\"configmaps\"}"))
+        << metrics.text();
+    co_await scope.cancel_and_join();
+}
+
+CO_TEST(Informer, AMemberThatDoesNotEndIsCutOff) {
+    Endless same;
+    same.same_token = true;
+    co_await expect_bounded(ctx, same, {}, 40, "twice");
+    co_await expect_bounded(ctx, {}, {.max_objects = 10}, 300, "more than 10 objects");
+    Endless empty;
+    empty.per_page = 0;
+    co_await expect_bounded(ctx, empty, {.max_objects = 10}, 300, "more than 10 objects");
+    Endless big;
+    big.payload = 100'000;
+    co_await expect_bounded(ctx, big, {.max_bytes = 1'000'000}, 300, "more than 1000000 bytes");
+    Endless additions;
+    additions.pages = false;
+    co_await expect_bounded(ctx, additions, {.max_objects = 10}, 1, "more than 10 objects");
+    additions.payload = 100'000;
+    co_await expect_bounded(ctx, additions, {.max_bytes = 1'000'000}, 1, "more than 1000000 bytes");
+}
+
+// Objects may be so large that a page of many is more than one answer may be.
+class LargeObjects final : public Transport {
+public:
+    Task<Result<Response>> send(Context, Request request) override {
+        Response response;
+        if (request.has_query("watch")) {
+            response.watch = std::make_unique<NoEvents>();
+        } else if (request.query_value("limit").size() > 2) {
+            co_return fail(ErrorCode::kTooLarge, "the answer is over the limit");
+        } else {
+            response.body = *json::parse(
+                R"({"apiVersion":"v1","kind":"ConfigMapList","metadata":{"resourceVersion":"7"},"items":[]})");
+        }
+        co_return response;
+    }
+};
+
+CO_TEST(Informer, LargeObjectsComeInSmallerPages) {
+    async::Scope scope(ctx);
+    Informer informer(Client(std::make_shared<LargeObjects>(), "test"), kConfigMaps);
+    scope.spawn(informer.run(scope.context()));
+    EXPECT_TRUE(co_await informer.wait_synced(ctx.with_timeout(10s)));
+    co_await scope.cancel_and_join();
+}
+
 }   // namespace
 }   // namespace aviary::client
