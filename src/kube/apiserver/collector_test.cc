@@ -277,5 +277,42 @@ CO_TEST(Collector, ForegroundEndsInACircle) {
     co_await test.stop();
 }
 
+// Refuses to delete what is in namespace "a".
+class Keeper final : public control::Admission {
+public:
+    std::string_view name() const override { return "keeper"; }
+    bool matches(control::AdmissionRequest const& request) const override {
+        return request.operation == control::Operation::kDelete && request.key.ns == "a";
+    }
+    Task<Status> validate(Context, control::AdmissionRequest const&) override {
+        co_return fail(ErrorCode::kForbidden, "kept");
+    }
+};
+
+CO_TEST(Namespaces, OneThatIsHeldUpHoldsUpNoOther) {
+    TestServer test(ctx);
+    co_await test.start();
+    test.server->add_admission("fleet", std::make_shared<Keeper>());
+    test.run_controllers();
+    auto const client = test.admin();
+    for (char const* ns : {"a", "b"}) {
+        Value object{json::Object()};
+        object.set({"metadata", "name"}, ns);
+        CO_ASSERT_OK(co_await client.create(ctx, kNamespaces, object));
+        Value inside = config_map("inside");
+        inside.set({"metadata", "namespace"}, ns);
+        CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, inside));
+    }
+    CO_ASSERT_OK(co_await client.remove(ctx, kNamespaces, {"", "a"}));
+    (void)co_await async::sleep_for(ctx, 1500ms);
+    CO_ASSERT_OK(co_await client.remove(ctx, kNamespaces, {"", "b"}));
+    (void)co_await async::sleep_for(ctx, 100ms);
+    EXPECT_FALSE(co_await client.get(ctx, kNamespaces, {"", "b"}));
+    auto const held = co_await client.get(ctx, kNamespaces, {"", "a"});
+    CO_ASSERT_OK(held);
+    EXPECT_TRUE(meta::condition_is_true(*held, "NamespaceDeletionContentFailure"));
+    co_await test.stop();
+}
+
 }   // namespace
 }   // namespace aviary::apiserver

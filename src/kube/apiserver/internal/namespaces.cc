@@ -16,6 +16,8 @@ using json::Doc;
 using json::Value;
 
 constexpr std::size_t kAtOnce = 32;
+constexpr Duration kSoon = std::chrono::milliseconds(10);   // after a conflict: at once would find the same
+constexpr Duration kNowAndThen = std::chrono::seconds(1);   // after a refusal
 
 }   // namespace
 
@@ -151,25 +153,39 @@ Task<Status> Cluster::empty_definition(Context ctx, Doc definition) {
 }
 
 Task<void> Cluster::finish_terminations(Context ctx) {
+    std::map<store::Key, MonotonicTime> later;   // could not be finished: looked at again while others go on
+    store::Key last;
     while (ctx.check()) {
+        MonotonicTime const now = ctx.monotonic();
+        std::optional<MonotonicTime> next_due;
+        for (auto each = later.begin(); each != later.end();) {
+            if (each->second <= now) {
+                terminating_.insert(each->first);
+                each = later.erase(each);
+            } else {
+                next_due = std::min(next_due.value_or(each->second), each->second);
+                ++each;
+            }
+        }
         if (terminating_.empty()) {
-            (void)co_await termination_.wait(ctx);
+            (void)co_await termination_.wait(next_due ? ctx.with_deadline(*next_due) : ctx);
             continue;
         }
-        store::Key const key = *terminating_.begin();
-        terminating_.erase(terminating_.begin());
-        Doc const object = store_->latest(key);
+        // In turn: one whose contents keep changing is not always the first.
+        auto turn = terminating_.upper_bound(last);
+        if (turn == terminating_.end()) turn = terminating_.begin();
+        last = *turn;
+        terminating_.erase(turn);
+        Doc const object = store_->latest(last);
         if (!meta::is_deleting(object)) continue;
         Status done;
-        if (is_definition(key)) {
+        if (is_definition(last)) {
             done = co_await empty_definition(ctx, object);
         } else {
             done = co_await empty_namespace(ctx, object);
         }
         if (done || done.error().is(ErrorCode::kCancelled)) continue;
-        // A refused deletion is asked again now and then; a conflict at once would find the same.
-        (void)co_await async::sleep_for(ctx, std::chrono::seconds(done.error().is(ErrorCode::kConflict) ? 0 : 1));
-        terminating_.insert(key);
+        later.insert_or_assign(last, ctx.monotonic() + (done.error().is(ErrorCode::kConflict) ? kSoon : kNowAndThen));
     }
 }
 
