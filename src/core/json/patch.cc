@@ -250,12 +250,17 @@ void apply_merge_patch(Value& document, Value const& patch) {
             apply_merge_patch(members[key], value);
         }
     }
-    if (gone.empty()) return;
-    Object kept;   // at once: each removal moves all that follows
-    for (auto& [key, value] : members) {
-        if (!gone.contains(key)) kept.append(std::move(key), std::move(value));
+    if (!gone.empty()) members.erase_if([&](std::string const& key, Value const&) { return gone.contains(key); });
+}
+
+void drop_nulls(Value& value) {
+    if (value.is_array()) {
+        for (Value& each : value.make_array()) drop_nulls(each);
     }
-    members = std::move(kept);
+    if (!value.is_object()) return;
+    Object& members = value.make_object();
+    members.erase_if([](std::string const&, Value const& child) { return child.is_null(); });
+    for (auto& [key, child] : members) drop_nulls(child);
 }
 
 Value create_merge_patch(Value const& from, Value const& to) {

@@ -22,6 +22,8 @@ Value const* resolve(Value const& document, std::vector<std::string> const& poin
 Status apply_json_patch(Value& document, Value const& operations);
 // An object merges member by member, null removes, anything else replaces.
 void apply_merge_patch(Value& document, Value const& patch);
+// Removes null members at any depth.
+void drop_nulls(Value& value);
 // The merge patch that turns `from` into `to`; an empty object when they are equal objects. Nulls inside `to` cannot be
 // said in a merge patch.
 Value create_merge_patch(Value const& from, Value const& to);

@@ -49,6 +49,9 @@ public:
     // Adds a null when absent.
     Value& operator[](std::string_view key);
     bool erase(std::string_view key);
+    // Every member that `unwanted` says so of, at once: each removal by key moves all that follows.
+    template <typename Predicate>
+    void erase_if(Predicate unwanted);
     void clear();
     void reserve(std::size_t count);
     // For members known to be new (parsers that check duplicates themselves).
@@ -163,6 +166,11 @@ inline std::vector<Object::Member>::iterator Object::end() { return members_.end
 inline std::vector<Object::Member>::const_iterator Object::begin() const { return members_.begin(); }
 inline std::vector<Object::Member>::const_iterator Object::end() const { return members_.end(); }
 inline void Object::reserve(std::size_t count) { members_.reserve(count); }
+template <typename Predicate>
+void Object::erase_if(Predicate unwanted) {
+    drop_index();
+    std::erase_if(members_, [&](Member const& member) { return unwanted(member.key, member.value); });
+}
 inline void Object::clear() {
     drop_index();
     members_.clear();

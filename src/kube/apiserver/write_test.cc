@@ -411,5 +411,39 @@ CO_TEST(Delete, AnEvictionObeysItsOwnOptions) {
     co_await test.stop();
 }
 
+// Nobody reads 20,000 of them, and few clients take as much header.
+CO_TEST(Write, WarningsAreCutAsUpstreamCutsThem) {
+    TestServer test(ctx);
+    co_await test.start();
+    auto const warned = [](client::Response const& response) {
+        std::vector<std::string> warnings;
+        for (auto const& [name, value] : response.headers) {
+            if (name == "Warning") warnings.push_back(value);
+        }
+        return warnings;
+    };
+    Value object = config_map("a");
+    for (int number = 0; number < 20'000; ++number) object["unknown" + std::to_string(number)] = nullptr;
+    for (int number = 0; number < 20'000; ++number) object["other" + std::to_string(number)] = 1;
+    std::string const path = "/api/v1/namespaces/default/configmaps";
+    auto const many = co_await test.send(TestServer::request("POST", path, {}, object));
+    EXPECT_EQ(201, many.status);
+    EXPECT_EQ("299 - \"unknown field \\\"other0\\\"\"", warned(many).at(0));
+    EXPECT_LT(warned(many).size(), 300u);
+    auto const strict = co_await test.send(TestServer::request("POST", path, {{"fieldValidation", "Strict"}}, object));
+    EXPECT_EQ(400, strict.status);
+    EXPECT_LT(strict.body["message"].as_string().size(), 5000u);
+    Value wide = config_map("b");
+    for (int number = 0; number < 20; ++number) wide[std::string(300, 'x') + std::to_string(number)] = 1;
+    auto const cut = co_await test.send(TestServer::request("POST", path, {}, wide));
+    EXPECT_EQ(16u, warned(cut).size());
+    for (std::string const& each : warned(cut)) EXPECT_LT(each.size(), 300u);
+    Value few = config_map("c");
+    few[std::string(300, 'x')] = 1;
+    auto const whole = co_await test.send(TestServer::request("POST", path, {}, few));
+    EXPECT_TRUE(warned(whole).at(0).contains(std::string(300, 'x')));
+    co_await test.stop();
+}
+
 }   // namespace
 }   // namespace aviary::apiserver

@@ -8,6 +8,7 @@
 
 #include "core/base/strings.h"
 #include "core/json/doc.h"
+#include "core/json/patch.h"
 #include "core/json/write.h"
 #include "kube/patch/field_set.h"
 
@@ -90,35 +91,11 @@ void fold_ancient(std::vector<Entry>& entries) {
 
 TypeNode const& element_type(TypeNode const& list) { return list.element != nullptr ? *list.element : untyped(); }
 
-std::string element_key(Value const& element, TypeNode const& type) {
-    return type.kind == Kind::kSetList ? "v:" : list_key(element, type);
-}
-
-bool same_element(Value const& left, Value const& right, TypeNode const& type) {
-    return type.kind == Kind::kSetList ? left == right : element_key(left, type) == element_key(right, type);
-}
-
 bool granular_object(TypeNode const& type, Value const& left, Value const& right) {
     return left.is_object() && right.is_object() && type.kind != Kind::kAtomicMap && type.kind != Kind::kScalar;
 }
 bool granular_list(TypeNode const& type, Value const& left, Value const& right) {
     return left.is_array() && right.is_array() && (type.kind == Kind::kMapList || type.kind == Kind::kSetList);
-}
-
-void drop_nulls(Value& value) {
-    if (value.is_array()) {
-        for (Value& each : value.make_array()) drop_nulls(each);
-    } else if (value.is_object()) {
-        std::vector<std::string> nulls;
-        for (auto& [key, child] : value.make_object()) {
-            if (child.is_null()) {
-                nulls.push_back(key);
-            } else {
-                drop_nulls(child);
-            }
-        }
-        for (std::string const& key : nulls) value.erase(key);
-    }
 }
 
 // Elements that could not be told apart, as structured-merge-diff words them.
@@ -148,7 +125,7 @@ void check_elements(Value const& value, TypeNode const& type, std::string const&
             named = false;
         }
         if (!named) continue;
-        std::string const key = map_list ? list_key(element, type) : "v:" + json::write(element);
+        std::string const key = element_key(element, type);
         if (!seen.insert(key).second)
             errors.push_back(fmt::format("{}: duplicate entries for key [{}]", path, key.substr(2)));
         if (map_list) check_elements(element, element_type(type), fmt::format("{}[{}]", path, key.substr(2)), errors);
@@ -166,6 +143,8 @@ Value merge(Value const& live, Value const& applied, TypeNode const& type) {
     }
     if (granular_list(type, live, applied)) {
         // The applied order leads; elements that only others have keep their place behind the one they followed.
+        ElementIndex const own(live, type);
+        ElementIndex const wanted(applied, type);
         Array result;
         std::vector<bool> taken(applied.size(), false);
         std::size_t next = 0;
@@ -173,21 +152,17 @@ Value merge(Value const& live, Value const& applied, TypeNode const& type) {
             if (taken[index]) return;
             taken[index] = true;
             Value const& element = applied[index];
-            auto const own = std::ranges::find_if(live.array(),
-                                                  [&](Value const& each) { return same_element(each, element, type); });
-            result.push_back(own == live.array().end() || type.kind == Kind::kSetList
-                                 ? element
-                                 : merge(*own, element, element_type(type)));
+            auto const place = own.find(element_key(element, type));
+            result.push_back(!place || type.kind == Kind::kSetList ? element
+                                                                   : merge(live[*place], element, element_type(type)));
         };
         for (Value const& element : live.array()) {
-            auto const found = std::ranges::find_if(
-                applied.array(), [&](Value const& each) { return same_element(each, element, type); });
-            if (found == applied.array().end()) {
+            auto const index = wanted.find(element_key(element, type));
+            if (!index) {
                 result.push_back(element);
                 continue;
             }
-            auto const index = static_cast<std::size_t>(found - applied.array().begin());
-            for (; next <= index; ++next) take(next);
+            for (; next <= *index; ++next) take(next);
         }
         for (std::size_t index = 0; index < applied.size(); ++index) take(index);
         return result;
@@ -195,38 +170,49 @@ Value merge(Value const& live, Value const& applied, TypeNode const& type) {
     return applied;
 }
 
+void prune(Value& value, FieldSet const& gone, TypeNode const& type);
+
+void prune_object(Value& value, FieldSet const& gone, TypeNode const& type) {
+    std::set<std::string_view> names;
+    for (auto const& [key, below] : gone.children) {
+        if (!key.starts_with("f:")) continue;
+        std::string_view const name = std::string_view(key).substr(2);
+        Value* child = value.find(name);
+        if (child == nullptr) continue;
+        bool const had = child->size() > 0;
+        if (!below.owned) prune(*child, below, type.field(name));
+        bool const emptied = had && child->size() == 0 && (child->is_object() || child->is_array());
+        if (below.owned || emptied) names.insert(name);
+    }
+    if (!names.empty())
+        value.make_object().erase_if([&](std::string const& key, Value const&) { return names.contains(key); });
+}
+
+void prune_list(Value& value, FieldSet const& gone, TypeNode const& type) {
+    Array& list = value.make_array();
+    ElementIndex const by_key(value, type, ElementIndex::By::kKey);
+    ElementIndex const by_value(value, type, ElementIndex::By::kValue);
+    std::vector<bool> goes(list.size(), false);
+    for (auto const& [key, below] : gone.children) {
+        if (key.starts_with("f:")) continue;
+        auto const place = (key.starts_with("v:") ? by_value : by_key).find(key);
+        if (!place) continue;
+        goes[*place] = below.owned;
+        if (below.owned) continue;
+        // The element stays for somebody's sake, and so do the keys that name it.
+        FieldSet rest = below;
+        for (auto const& [name, fallback] : type.keys) rest.children.erase("f:" + name);
+        prune(list[*place], rest, element_type(type));
+    }
+    std::size_t index = 0;
+    std::erase_if(list, [&](Value const&) { return goes[index++]; });
+}
+
 // Removes the paths of `gone` from the value; a list element or object that is left with nothing of its own goes with
 // them.
 void prune(Value& value, FieldSet const& gone, TypeNode const& type) {
-    for (auto const& [key, below] : gone.children) {
-        if (key.starts_with("f:")) {
-            std::string_view const name = std::string_view(key).substr(2);
-            Value* child = value.find(name);
-            if (child == nullptr) continue;
-            if (below.owned) {
-                value.erase(name);
-            } else {
-                bool const had = child->size() > 0;
-                prune(*child, below, type.field(name));
-                if (had && child->size() == 0 && (child->is_object() || child->is_array())) value.erase(name);
-            }
-        } else if (value.is_array()) {
-            Array& list = value.make_array();
-            auto const matches = [&](Value const& each) {
-                return key.starts_with("v:") ? "v:" + json::write(each) == key : list_key(each, type) == key;
-            };
-            auto const found = std::ranges::find_if(list, matches);
-            if (found == list.end()) continue;
-            if (below.owned) {
-                list.erase(found);
-            } else {
-                // The element stays for somebody's sake, and so do the keys that name it.
-                FieldSet rest = below;
-                for (auto const& [name, fallback] : type.keys) rest.children.erase("f:" + name);
-                prune(*found, rest, element_type(type));
-            }
-        }
-    }
+    if (value.is_object()) prune_object(value, gone, type);
+    if (value.is_array()) prune_list(value, gone, type);
 }
 
 // What is in `before` and not in `now`, nor owned by anybody in `others`; an element stays while somebody owns part of
@@ -255,6 +241,10 @@ void find_conflicts(Value const* live, Value const& applied, FieldSet const& min
         bool const container = granular_object(type, *live, applied) || granular_list(type, *live, applied);
         if (!container) conflicts.owned = true;
     }
+    bool const list = live != nullptr && live->is_array() && applied.is_array();
+    static Value const kNothing;
+    ElementIndex const own_places(list ? *live : kNothing, type, ElementIndex::By::kKey);
+    ElementIndex const wanted_places(list ? applied : kNothing, type, ElementIndex::By::kKey);
     for (auto const& [key, child] : mine.children) {
         FieldSet const* other = theirs.find(key);
         if (other == nullptr) continue;
@@ -263,12 +253,11 @@ void find_conflicts(Value const* live, Value const& applied, FieldSet const& min
             find_conflicts(live == nullptr ? nullptr : live->find(name), applied[name], child, *other, type.field(name),
                            conflicts.children[key]);
         } else if (key.starts_with("k:")) {
-            auto const matches = [&](Value const& each) { return list_key(each, type) == key; };
-            auto const wanted = std::ranges::find_if(applied.array(), matches);
-            if (live == nullptr || wanted == applied.array().end()) continue;
-            auto const own = std::ranges::find_if(live->array(), matches);
-            if (own == live->array().end()) continue;
-            find_conflicts(&*own, *wanted, child, *other, element_type(type), conflicts.children[key]);
+            auto const wanted = wanted_places.find(key);
+            auto const own = own_places.find(key);
+            if (!wanted || !own) continue;
+            find_conflicts(&(*live)[*own], applied[*wanted], child, *other, element_type(type),
+                           conflicts.children[key]);
         }
     }
 }
@@ -322,7 +311,7 @@ std::vector<Entry> entries_of(Value const& before, Value const& after, Manager c
 }   // namespace
 
 Result<Value> apply(Value const& live, Value applied, Manager const& manager, bool force, TypeNode const& type) {
-    drop_nulls(applied);
+    json::drop_nulls(applied);
     std::vector<std::string> errors;
     check_elements(applied, type, "", errors);
     if (!errors.empty()) {

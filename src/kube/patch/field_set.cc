@@ -38,10 +38,6 @@ bool granular_list(TypeNode const& type, Value const& value) {
     return value.is_array() && (type.kind == Kind::kMapList || type.kind == Kind::kSetList);
 }
 
-std::string element_key(Value const& element, TypeNode const& list) {
-    return list.kind == Kind::kSetList ? "v:" + json::write(element) : list_key(element, list);
-}
-
 TypeNode const& element_type(TypeNode const& list) { return list.element != nullptr ? *list.element : untyped(); }
 
 void collect(Value const& value, TypeNode const& type, FieldSet& set, int depth, bool in_metadata) {
@@ -59,13 +55,6 @@ void collect(Value const& value, TypeNode const& type, FieldSet& set, int depth,
     } else {
         set.owned = true;
     }
-}
-
-Value const* find_element(Value const& list, std::string const& key, TypeNode const& type) {
-    for (Value const& each : list.array()) {
-        if (element_key(each, type) == key) return &each;
-    }
-    return nullptr;
 }
 
 void compare(Value const* before, Value const* after, TypeNode const& type, FieldSet& touched, FieldSet& removed,
@@ -99,13 +88,16 @@ void compare(Value const* before, Value const* after, TypeNode const& type, Fiel
             if (type.kind == Kind::kMapList)
                 compare(old_element, new_element, element_type(type), now, removed.children[key], depth + 1, false);
         };
+        ElementIndex const old_places(*before, type);
+        ElementIndex const new_places(*after, type);
         for (Value const& element : after->array()) {
             std::string const key = element_key(element, type);
-            each(key, find_element(*before, key, type), &element);
+            auto const place = old_places.find(key);
+            each(key, place ? &(*before)[*place] : nullptr, &element);
         }
         for (Value const& element : before->array()) {
             std::string const key = element_key(element, type);
-            if (find_element(*after, key, type) == nullptr) each(key, &element, nullptr);
+            if (!new_places.find(key)) each(key, &element, nullptr);
         }
         return;
     }
@@ -151,6 +143,22 @@ std::string list_key(Value const& element, TypeNode const& list) {
         json::append(text, *value);
     }
     return text + "}";
+}
+
+std::string element_key(Value const& element, TypeNode const& list) {
+    return list.kind == Kind::kSetList ? "v:" + json::write(element) : list_key(element, list);
+}
+
+ElementIndex::ElementIndex(Value const& list, TypeNode const& type, By by) {
+    bool const by_value = by == By::kValue || (by == By::kType && type.kind == Kind::kSetList);
+    for (std::size_t place = 0; place < list.array().size(); ++place)
+        places_.emplace(by_value ? "v:" + json::write(list[place]) : list_key(list[place], type), place);
+}
+
+std::optional<std::size_t> ElementIndex::find(std::string const& key) const {
+    auto const found = places_.find(key);
+    if (found == places_.end()) return std::nullopt;
+    return found->second;
 }
 
 FieldSet const* FieldSet::find(std::string_view element) const {

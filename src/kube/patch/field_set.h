@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,19 @@ FieldSet fields_of(json::Value const& object, TypeNode const& type);
 // `removed` gets those that are in `before` only.
 FieldSet changed_fields(json::Value const& before, json::Value const& after, TypeNode const& type, FieldSet& removed);
 
+// Where in a list its elements are, by what stands for them; the first of equal ones.
+class ElementIndex {
+public:
+    enum class By { kType, kKey, kValue };
+    ElementIndex(json::Value const& list, TypeNode const& type, By by = By::kType);
+    std::optional<std::size_t> find(std::string const& key) const;
+
+private:
+    std::map<std::string, std::size_t, std::less<>> places_;
+};
+
+// What stands for the element of a list: "k:{"name":"x"}", or of a set "v:"a"".
+std::string element_key(json::Value const& element, TypeNode const& list);
 // The element of a list-map that stands for `element`: "k:{"name":"x"}".
 std::string list_key(json::Value const& element, TypeNode const& list);
 

@@ -204,5 +204,96 @@ RC_GTEST_PROP(ApplyLaws, ApplyingNothingGivesBackWhatWasThere, ()) {
     }
 }
 
+// Lists and objects as long as a body may hold: whoever compares each with each does not come to an end here.
+constexpr int kMany = 30'000;
+
+Value named(int first, int count, std::string_view image) {
+    json::Array list;
+    for (int number = first; number < first + count; ++number)
+        list.push_back(json::Object{{"name", "n" + std::to_string(number)}, {"image", image}});
+    Value object{json::Object()};
+    object.set({"spec", "containers"}, std::move(list));
+    return object;
+}
+
+TEST(ManyElements, Apply) {
+    Value const first = *apply({}, named(0, kMany, "1"), manager("one"), false, *type());
+    Value const shared = *apply(first, named(kMany / 2, kMany, "1"), manager("two"), false, *type());
+    EXPECT_EQ(shared["spec"]["containers"].size(), static_cast<std::size_t>(kMany + kMany / 2));
+    auto const refused = apply(shared, named(0, kMany, "2"), manager("two"), false, *type());
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().causes().size(), static_cast<std::size_t>(kMany));
+    // What the first no longer says goes, but for what the second says too.
+    Value const pruned = *apply(shared, named(kMany - 1, 1, "1"), manager("one"), false, *type());
+    EXPECT_EQ(pruned["spec"]["containers"].size(), static_cast<std::size_t>(kMany));
+    EXPECT_EQ(pruned["spec"]["containers"][0]["name"].as_string(), "n" + std::to_string(kMany / 2));
+}
+
+TEST(ManyElements, TrackUpdate) {
+    Value before = *apply({}, named(0, kMany, "1"), manager("one"), false, *type());
+    Value after = named(1, kMany, "2");
+    after["metadata"] = std::as_const(before)["metadata"];
+    track_update(before, after, manager("two"), *type());
+    auto const& entries = std::as_const(after).at({"metadata", "managedFields"});
+    ASSERT_EQ(entries.size(), 2U);
+    EXPECT_EQ(entries[1].at({"fieldsV1", "f:spec", "f:containers"}).size(), static_cast<std::size_t>(kMany));
+}
+
+TEST(ManyElements, StrategicMerge) {
+    Value object = named(0, kMany, "1");
+    Value patch = named(kMany / 2, kMany, "2");
+    Value& elements = patch["spec"]["containers"];
+    for (int number = 0; number < kMany / 4; ++number)
+        elements.push_back(json::Object{{"name", "n" + std::to_string(number)}, {"$patch", "delete"}});
+    json::Array order;
+    for (int number = 2 * kMany; number >= 0; --number)
+        order.push_back(json::Object{{"name", "n" + std::to_string(number)}});
+    patch["spec"]["$setElementOrder/containers"] = std::move(order);
+    ASSERT_TRUE(apply_strategic_merge(object, patch, *type()));
+    Value const& merged = std::as_const(object).at({"spec", "containers"});
+    ASSERT_EQ(merged.size(), static_cast<std::size_t>(kMany / 2 * 3 - kMany / 4));
+    EXPECT_EQ(merged[0]["name"].as_string(), "n" + std::to_string(kMany / 2 * 3 - 1));
+    EXPECT_EQ(merged[merged.size() - 1]["image"].as_string(), "1");
+}
+
+TEST(ManyElements, StrategicMergeOfPlainValues) {
+    auto const texts = TypeCompiler().compile(*json::parse(R"({"type":"object","properties":{"finalizers":{
+        "type":"array","x-kubernetes-patch-strategy":"merge","items":{"type":"string"}}}})"));
+    json::Array many;
+    json::Array gone;
+    Value nulls{json::Object()};
+    Value members{json::Object()};
+    json::Array kept;
+    for (int number = 0; number < 4 * kMany; ++number) {
+        std::string const name = "example.com/f" + std::to_string(number);
+        many.push_back(name);
+        if (number % 2 == 0) gone.push_back(name);
+        nulls[name] = nullptr;
+        members[name] = number;
+        if (number % 2 == 0) kept.push_back(name);
+    }
+    Value object{json::Object()};
+    ASSERT_TRUE(apply_strategic_merge(object, json::Object{{"finalizers", many}}, *texts));
+    ASSERT_TRUE(apply_strategic_merge(object, json::Object{{"finalizers", many}}, *texts));
+    EXPECT_EQ(object["finalizers"].size(), many.size());
+    ASSERT_TRUE(apply_strategic_merge(object, json::Object{{"$deleteFromPrimitiveList/finalizers", gone}}, *texts));
+    EXPECT_EQ(object["finalizers"].size(), many.size() / 2);
+    ASSERT_TRUE(apply_strategic_merge(members, json::Object{{"$retainKeys", kept}}, *texts));
+    EXPECT_EQ(members.size(), many.size() / 2);
+    ASSERT_TRUE(apply_strategic_merge(members, nulls, *texts));
+    EXPECT_EQ(members.size(), 0U);
+    json::drop_nulls(nulls);
+    EXPECT_EQ(nulls.size(), 0U);
+}
+
+TEST(StrategicMerge, ElementsWithoutTheKeyAreLeftAsTheyAre) {
+    Value object = parse(R"({"spec":{"containers":["text",{"image":"1"},{"name":"a"}]}})");
+    ASSERT_TRUE(apply_strategic_merge(
+        object,
+        parse(R"({"spec":{"containers":[{"name":"a","$patch":"delete"},{"name":"a","image":"2"},{"name":"b"}]}})"),
+        *type()));
+    EXPECT_EQ(object, parse(R"({"spec":{"containers":["text",{"image":"1"},{"name":"a","image":"2"},{"name":"b"}]}})"));
+}
+
 }   // namespace
 }   // namespace aviary::patch

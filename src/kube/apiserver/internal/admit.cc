@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
+#include "core/json/patch.h"
 #include "kube/apiserver/internal/cluster.h"
 #include "kube/apiserver/internal/custom.h"
 #include "kube/apiserver/internal/object_rules.h"
@@ -19,6 +21,7 @@ using control::Operation;
 using json::Doc;
 using json::Value;
 
+constexpr std::size_t kMaxStrictErrors = 100;   // said of one object
 constexpr char kRbacGroup[] = "rbac.authorization.k8s.io";
 
 // What is stored and shown, but changes nothing here: said with every write, so that nobody relies on it.
@@ -41,15 +44,10 @@ constexpr std::array kUnenforced{
 
 std::string strict_error(ResourceInfo const& info, std::vector<std::string> const& unknown) {
     std::string text;
-    for (std::string const& field : unknown)
+    for (std::string const& field : std::span(unknown).first(std::min(unknown.size(), kMaxStrictErrors)))
         text += fmt::format("{}unknown field \"{}\"", text.empty() ? "" : ", ", field);
     return fmt::format("{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}", info.kind,
                        info.resource.version, info.kind, text);
-}
-
-// Once, also when an apply is tried again.
-void warn(Cluster::Call& call, std::string warning) {
-    if (std::ranges::find(call.warnings, warning) == call.warnings.end()) call.warnings.push_back(std::move(warning));
 }
 
 bool is_text_map(Value const& map) {
@@ -78,7 +76,7 @@ Status Cluster::check_fields(Call& call, Value& object) const {
     if (!object.is_object())
         return fail(ErrorCode::kBadRequest,
                     fmt::format("the object must be a JSON object, not {}", json::to_string(object.type())));
-    if (!info.custom) drop_nulls(object);
+    if (!info.custom) json::drop_nulls(object);
     std::string const api_version = object["apiVersion"].string();
     std::string const kind = object["kind"].string();
     if (kind.empty()) object["kind"] = info.kind;
@@ -118,7 +116,7 @@ Status Cluster::check_fields(Call& call, Value& object) const {
     }
     for (Unenforced const& each : kUnenforced) {
         if (each.group == info.resource.group && each.resource == info.resource.resource)
-            warn(call, std::string(each.why));
+            call.warnings.add(std::string(each.why));
     }
     if (!info.schema) return {};
     std::string_view const validation = call.request.query_value("fieldValidation");
@@ -132,7 +130,7 @@ Status Cluster::check_fields(Call& call, Value& object) const {
     std::vector<std::string> const unknown = info.schema->prune(object);
     if (!unknown.empty() && validation == "Strict") return fail(ErrorCode::kBadRequest, strict_error(info, unknown));
     if (validation == "Ignore") return {};
-    for (std::string const& field : unknown) warn(call, fmt::format("unknown field \"{}\"", field));
+    for (std::string const& field : unknown) call.warnings.add(fmt::format("unknown field \"{}\"", field));
     return {};
 }
 
@@ -265,7 +263,7 @@ Task<Status> Cluster::admit(Call& call, Operation operation, Value& object, Doc 
         outcome = co_await admission->validate(call.ctx, request);
     }
     object = std::move(request.object);
-    for (std::string& warning : request.warnings) call.warnings.push_back(std::move(warning));
+    for (std::string& warning : request.warnings) call.warnings.add(std::move(warning));
     co_return outcome;
 }
 

@@ -12,6 +12,7 @@
 #include "kube/apiserver/internal/request_info.h"
 #include "kube/apiserver/internal/served.h"
 #include "kube/apiserver/internal/shared.h"
+#include "kube/apiserver/internal/warnings.h"
 #include "kube/apiserver/registry.h"
 #include "kube/apiserver/server.h"
 #include "kube/apiserver/store/store.h"
@@ -45,7 +46,7 @@ public:
         client::Request request;
         RequestInfo info;
         Info resource;
-        std::vector<std::string> warnings;
+        Warnings warnings;
         bool dry_run = false;
         std::string manager;      // field manager
         std::string route = {};   // the prefix of the Route that answers, if any

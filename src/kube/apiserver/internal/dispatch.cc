@@ -35,15 +35,6 @@ bool is_review(ResourceInfo const& info) {
     return info.resource.group == "authorization.k8s.io" || info.resource.group == "authentication.k8s.io";
 }
 
-std::string warning_header(std::string_view warning) {
-    std::string quoted;
-    for (char letter : warning) {
-        if (letter == '"' || letter == '\\') quoted += '\\';
-        quoted += letter == '\n' ? ' ' : letter;
-    }
-    return "299 - \"" + quoted + "\"";
-}
-
 Response version_response(std::string const& version) {
     auto const parts = split(std::string_view(version).substr(version.starts_with('v') ? 1 : 0), '.');
     std::string const minor(parts.size() > 1 ? parts[1] : "");
@@ -120,7 +111,7 @@ Task<Response> Cluster::handle(Context ctx, UserInfo user, Request request) {
     Call call{ctx, std::move(user), std::move(request), std::move(info), nullptr, {}, false, ""};
     Result<Response> result = co_await dispatch(call);
     Response response = result ? std::move(*result) : error_response(result.error());
-    for (std::string const& warning : call.warnings) response.headers.emplace_back("Warning", warning_header(warning));
+    for (std::string& warning : call.warnings.headers()) response.headers.emplace_back("Warning", std::move(warning));
     shared_.counts.add({.cluster = name_,
                         .user = identity,
                         .agent = agent,

@@ -130,23 +130,6 @@ bool same_object(Value const& left, Value const& right) {
     return same_entries(one["managedFields"], other["managedFields"]);
 }
 
-void drop_nulls(Value& value) {
-    if (value.is_array()) {
-        for (Value& each : value.make_array()) drop_nulls(each);
-        return;
-    }
-    if (!value.is_object()) return;
-    std::vector<std::string> nulls;
-    for (auto& [key, child] : value.make_object()) {
-        if (child.is_null()) {
-            nulls.push_back(key);
-        } else {
-            drop_nulls(child);
-        }
-    }
-    for (std::string const& key : nulls) value.erase(key);
-}
-
 bool is_namespace(store::Key const& key) { return key.group.empty() && key.resource == "namespaces"; }
 
 bool is_definition(store::Key const& key) { return key.group == kDefinitionGroup && key.resource == kDefinitions; }

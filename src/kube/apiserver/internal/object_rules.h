@@ -24,8 +24,6 @@ std::vector<FieldCause> check_finalizers(json::Value const& object, json::Doc co
 bool same_spec(json::Value const& left, json::Value const& right);
 // Equal but for resourceVersion and the times in managedFields: nothing to write.
 bool same_object(json::Value const& left, json::Value const& right);
-// Removes null members at any depth.
-void drop_nulls(json::Value& value);
 
 // By group and resource: custom kinds may be called as built-in ones are.
 bool is_namespace(store::Key const& key);

@@ -3,13 +3,12 @@
 #include <algorithm>
 
 #include "core/base/strings.h"
+#include "kube/apiserver/internal/shape.h"
 #include "kube/meta/selector.h"
 
 namespace aviary::apiserver {
 
 namespace {
-
-bool is_true(std::string_view text) { return text == "true" || text == "1"; }
 
 std::string verb_of(client::Request const& request, bool named) {
     if (request.method == "GET" || request.method == "HEAD") {

@@ -60,7 +60,7 @@ void Cluster::finish_definition(Call& call, Value& definition) const {
         return conflict.empty();
     });
     establish(definition, conflict, call.ctx.now());
-    for (std::string& warning : definition_warnings(definition)) call.warnings.push_back(std::move(warning));
+    for (std::string& warning : definition_warnings(definition)) call.warnings.add(std::move(warning));
 }
 
 // Metadata of an object that begins to exist, and where it will be.
