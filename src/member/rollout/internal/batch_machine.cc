@@ -271,10 +271,10 @@ private:
         if (plan().batch_partition) {
             write = seen_.workload->let_go();
         } else {
-            // A template that is neither what was released nor where it came from has been frozen for the next release.
-            bool const known = seen_.workload->is_current(status_.update_revision) ||
-                               seen_.workload->is_current(status_.stable_revision);
             bool const success = plan().finalizing_policy == apis::batch::kWaitResume;
+            // Any other template has been frozen for the next release; what was released too, once it was taken back.
+            bool const known = seen_.workload->is_current(status_.stable_revision) ||
+                               (success && seen_.workload->is_current(status_.update_revision));
             workload::Restore how;
             how.keep_frozen = owned() && !known;
             if (how.keep_frozen && success) how.stable_revision = status_.update_revision;

@@ -1,0 +1,33 @@
+// The edges of a release: its end, changes of mind while it ends, and what people take away by hand.
+#include <gtest/gtest.h>
+
+#include "member/rollout/decide.h"
+#include "member/rollout/internal/fake_cluster.h"
+
+namespace aviary::rollout {
+namespace {
+
+using namespace std::chrono_literals;
+using json::Doc;
+
+constexpr char const* kArticle = R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}])";
+
+Doc condition(FakeCluster const& cluster, std::string_view type) {
+    return meta::condition(cluster.get("rollouts"), type);
+}
+
+TEST(Edge, AVersionPutBackWhileItsRollbackClosesBeginsAtStepOne) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.release("v1");
+    cluster.apply(cluster.decide_rollout_now());
+    EXPECT_EQ(condition(cluster, "Progressing")["reason"].as_string(), "Cancelling");
+    cluster.release("v2");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+}
+
+}   // namespace
+}   // namespace aviary::rollout
