@@ -15,6 +15,7 @@ struct Member::Impl {
           batch_releases(rollout::make_batch_release_controller(client, sources)),
           roller(rollout::make_roller(client, sources)) {
         admissions.push_back(std::make_shared<rollout::Validation>(&sources.rollouts));
+        admissions.push_back(std::make_shared<rollout::Approvals>(user));
         admissions.push_back(
             std::make_shared<workload::Freeze>(sources.rollouts, sources.workloads.replica_sets(), std::move(user)));
     }

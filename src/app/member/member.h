@@ -16,7 +16,7 @@ namespace aviary::member {
 
 class Member {
 public:
-    // `user` is whom `client` authenticates as: its writes may take a release's marks away.
+    // `user` is whom `client` authenticates as: its writes may take a release's marks away, and steps on.
     Member(client::Client client, std::string user);
     ~Member();
 

@@ -112,6 +112,31 @@ CO_TEST(Member, DeletingOrDisablingARolloutFreesTheWorkload) {
     STOP_WORLD();
 }
 
+CO_TEST(Member, TwoApprovalsAtOnceApproveOneStep) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.set_up(R"([{"replicas":1},{"replicas":2},{"replicas":3},{"replicas":"100%"}])"));
+    CO_ASSERT_OK(co_await world.release("v2"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+    CO_ASSERT_OK(co_await world.approve());
+    CO_ASSERT_OK(co_await world.until("Progressing/2/StepUpgrade/InRolling"));
+    Status const second = co_await world.approve();
+    EXPECT_FALSE(second);
+    if (!second) {
+        EXPECT_TRUE(second.error().is(ErrorCode::kConflict));
+        EXPECT_TRUE(second.error().message().contains("step 2 is in StepUpgrade")) << second.error().message();
+    }
+    CO_ASSERT_OK(co_await world.until("Progressing/2/StepPaused/InRolling"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    std::string const state = co_await world.state();
+    EXPECT_EQ(state, "Progressing/2/StepPaused/InRolling");
+    // A jump goes from any state, also together with what is as it was; an approval twice is one.
+    Value const jump = *json::parse_value(R"({"status":{"canaryStatus":{"nextStepIndex":4}}})");
+    CO_ASSERT_OK(co_await world.client->patch(ctx, apis::kRollouts, kWeb, client::PatchType::kMerge, jump,
+                                              {.subresource = "status"}));
+    CO_ASSERT_OK(co_await world.until("Healthy/4/Completed/Completed"));
+    STOP_WORLD();
+}
+
 CO_TEST(Member, ControllersCountWhatTheyDo) {
     observe::Registry registry;
     observe::Metrics const metrics(registry);

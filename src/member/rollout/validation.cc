@@ -1,13 +1,24 @@
 #include "member/rollout/validation.h"
 
+#include <fmt/format.h>
+
+#include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "apis/rollouts/validate.h"
 
 namespace aviary::rollout {
 
+namespace {
+
+bool is_rollout(control::AdmissionRequest const& request) {
+    return request.operation != control::Operation::kDelete && request.resource.group == apis::kRollouts.group &&
+           request.resource.resource == apis::kRollouts.resource;
+}
+
+}   // namespace
+
 bool Validation::matches(control::AdmissionRequest const& request) const {
-    return request.operation != control::Operation::kDelete && request.subresource.empty() &&
-           request.resource.group == apis::kRollouts.group && request.resource.resource == apis::kRollouts.resource;
+    return is_rollout(request) && request.subresource.empty();
 }
 
 Task<Status> Validation::validate(Context, control::AdmissionRequest const& request) {
@@ -20,6 +31,25 @@ Task<Status> Validation::validate(Context, control::AdmissionRequest const& requ
     if (rollouts_ != nullptr && rollouts_->synced()) others = rollouts_->list(request.key.ns);
     co_return apis::refuse(apis::validate_rollout(request.object, request.old_object, others), apis::kRollouts.group,
                            "Rollout", request.key.name);
+}
+
+bool Approvals::matches(control::AdmissionRequest const& request) const {
+    return is_rollout(request) && request.subresource == "status" && request.old_object.exists() &&
+           request.user.name != controller_user_;
+}
+
+Task<Status> Approvals::validate(Context, control::AdmissionRequest const& request) {
+    json::Doc const was = request.old_object.at({"status", "canaryStatus"});
+    std::string_view const before = was["currentStepState"].as_string();
+    std::string_view const after = request.object.at({"status", "canaryStatus", "currentStepState"}).as_string();
+    bool const approves = after == apis::step::kReady && before != apis::step::kReady;
+    if (!approves || before == apis::step::kPaused) co_return Status{};
+    std::string const why =
+        fmt::format("step {} is in {}: only one in {} can be approved", was["currentStepIndex"].as_int(),
+                    before.empty() ? "no state" : before, apis::step::kPaused);
+    co_return fail(Error(ErrorCode::kConflict, why)
+                       .with_causes({{"FieldValueForbidden", "status.canaryStatus.currentStepState", why}})
+                       .with_object(std::string(apis::kRollouts.group), "Rollout", request.key.name));
 }
 
 }   // namespace aviary::rollout

@@ -1,5 +1,9 @@
-// Validation of Rollouts as an admission function: what the schema cannot say, by JSON path.
+// Validation of Rollouts as admission functions: what the schema cannot say, by JSON path; and that an approval is of a
+// step that asks for one.
 #pragma once
+
+#include <string>
+#include <utility>
 
 #include "kube/client/informer.h"
 #include "kube/control/admission.h"
@@ -17,6 +21,20 @@ public:
 
 private:
     client::Informer const* rollouts_;
+};
+
+// Of two approvals made at the same time the second finds the next step at work: it is refused, not counted for that.
+class Approvals final : public control::Admission {
+public:
+    // `controller_user` is whom the member's controllers authenticate as.
+    explicit Approvals(std::string controller_user) : controller_user_(std::move(controller_user)) {}
+
+    std::string_view name() const override { return "rollout-approvals"; }
+    bool matches(control::AdmissionRequest const& request) const override;
+    Task<Status> validate(Context ctx, control::AdmissionRequest const& request) override;
+
+private:
+    std::string controller_user_;
 };
 
 }   // namespace aviary::rollout

@@ -229,14 +229,24 @@ struct World {
         explicit Gate(World& world) : world_(world) {}
         std::string_view name() const override { return "member"; }
         bool matches(control::AdmissionRequest const& request) const override {
-            return request.resource.resource == "deployments" && request.subresource.empty() &&
-                   request.operation == control::Operation::kUpdate;
+            bool const approves = request.resource.resource == "rollouts" && request.subresource == "status";
+            bool const changes = request.resource.resource == "deployments" && request.subresource.empty();
+            return (approves || changes) && request.operation == control::Operation::kUpdate;
         }
         Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
+            if (request.subresource == "status") co_return Status{};
             if (!world_.member) co_return fail(ErrorCode::kUnavailable, "no member controller");
             auto const admissions = world_.member->admissions();
             for (auto const& each : admissions) {
                 if (each->matches(request)) CO_TRY(co_await each->mutate(ctx, request));
+            }
+            co_return Status{};
+        }
+        Task<Status> validate(Context ctx, control::AdmissionRequest const& request) override {
+            if (!world_.member) co_return Status{};
+            auto const admissions = world_.member->admissions();
+            for (auto const& each : admissions) {
+                if (each->matches(request)) CO_TRY(co_await each->validate(ctx, request));
             }
             co_return Status{};
         }
