@@ -112,6 +112,13 @@ bool revision_changes(Doc const& before, Doc const& after) {
     return !id.empty() && id != meta::annotation(before, apis::kRolloutIdLabel);
 }
 
+bool in_force(Doc const& rollout) {
+    // Enabled again it holds back at once, whatever its status says yet.
+    bool const disabled = rollout.at({"spec", "disabled"}).as_bool() &&
+                          rollout.at({"status", "phase"}).as_string() == apis::phase::kDisabled;
+    return !meta::is_deleting(rollout) && !disabled && rollout.at({"spec", "strategy"}).size() > 0;
+}
+
 void freeze_deployment(Value& object, FreezeInputs const& inputs) {
     bool const was_progressing = !meta::annotation(inputs.old, apis::kInProgressingAnnotation).empty();
     if (was_progressing && !inputs.from_controller) keep_marks(object, inputs.old);
@@ -150,10 +157,7 @@ std::string Freeze::rollout_for(control::AdmissionRequest const& request) const 
         bool const points = meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps" &&
                             reference["kind"].as_string() == "Deployment" &&
                             reference["name"].as_string() == request.key.name;
-        bool const in_force = !meta::is_deleting(rollout) &&
-                              rollout.at({"status", "phase"}).as_string() != apis::phase::kDisabled &&
-                              rollout.at({"spec", "strategy"}).size() > 0;
-        if (points && in_force) return meta::name(rollout);
+        if (points && in_force(rollout)) return meta::name(rollout);
     }
     return {};
 }

@@ -24,6 +24,9 @@ void freeze_deployment(json::Value& object, FreezeInputs const& inputs);
 // Whether the write asks for another version: another template, or another rollout-id.
 bool revision_changes(json::Doc const& before, json::Doc const& after);
 
+// Whether the Rollout holds new versions of its workload back.
+bool in_force(json::Doc const& rollout);
+
 class Freeze final : public control::Admission {
 public:
     // `controller_user` is whom the member's controllers authenticate as. The ReplicaSets have the index "controller"
@@ -35,7 +38,7 @@ public:
     Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override;
 
 private:
-    // The first Rollout of the namespace that points at the workload, is not going away and not disabled.
+    // The first Rollout of the namespace that points at the workload and is in force.
     std::string rollout_for(control::AdmissionRequest const& request) const;
 
     client::Informer& rollouts_;

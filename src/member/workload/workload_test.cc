@@ -152,6 +152,23 @@ TEST(Freeze, OtherWritesPass) {
     EXPECT_EQ(fresh, deployment("v2"));
 }
 
+TEST(Freeze, ARolloutIsInForceUntilItIsDisabled) {
+    auto const holds = [](bool disabled, std::string const& phase) {
+        Value rollout = value(R"({"spec":{"strategy":{"canary":{}}}})");
+        rollout.set({"spec", "disabled"}, disabled);
+        rollout.set({"status", "phase"}, phase);
+        return in_force(doc(rollout));
+    };
+    EXPECT_TRUE(holds(false, ""));
+    EXPECT_TRUE(holds(false, "Healthy"));
+    EXPECT_TRUE(holds(true, "Disabling"));
+    EXPECT_FALSE(holds(true, "Disabled"));
+    EXPECT_TRUE(holds(false, "Disabled"));   // enabled, and nobody has looked yet
+    EXPECT_FALSE(in_force(doc(value(R"({"spec":{"strategy":{}}})"))));
+    EXPECT_FALSE(in_force(
+        doc(value(R"({"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"spec":{"strategy":{"a":1}}})"))));
+}
+
 TEST(Freeze, ANewRolloutIdAloneStartsARelease) {
     Value next = deployment("v1");
     next.set({"metadata", "annotations", apis::kRolloutIdLabel}, "2");
