@@ -29,5 +29,18 @@ TEST(Edge, AVersionPutBackWhileItsRollbackClosesBeginsAtStepOne) {
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
 }
 
+TEST(Edge, ADisabledRolloutFreesWhatWasFrozenBesideIt) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    // The freeze has not seen yet that the Rollout is disabled.
+    cluster.edit_rollout(R"({"spec":{"disabled":true}})");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Disabled/3/Completed v1=10");
+    cluster.release("v2");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Disabled/3/Completed v2=10");
+    EXPECT_EQ(cluster.marks(), "");
+}
+
 }   // namespace
 }   // namespace aviary::rollout

@@ -122,7 +122,8 @@ bool Machine::transition() {
 }
 
 bool Machine::disabled() {
-    if (status_.phase == apis::phase::kDisabled) {
+    // A template may have been frozen beside the write that disabled the Rollout.
+    if (status_.phase == apis::phase::kDisabled && !held()) {
         if (seen_.workload != nullptr) after_status_ = seen_.workload->clean();
         return false;
     }
