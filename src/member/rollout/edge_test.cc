@@ -42,5 +42,31 @@ TEST(Edge, ADisabledRolloutFreesWhatWasFrozenBesideIt) {
     EXPECT_EQ(cluster.marks(), "");
 }
 
+TEST(Edge, ADeletedRolloutFreesWhatWasFrozenMeanwhile) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.remove("rollouts", "web");
+    control::Plan const last = cluster.decide_rollout_now();
+    cluster.release("v2");
+    cluster.apply(last);
+    cluster.run();
+    EXPECT_FALSE(cluster.get("rollouts").exists());
+    EXPECT_EQ(cluster.show(), "/0/ v2=10");
+    EXPECT_EQ(cluster.marks(), "");
+}
+
+TEST(Edge, DeletionIsShown) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.edit_rollout(R"({"metadata":{"finalizers":["rollouts.kruise.io/rollout","example.com/mine"]}})");
+    cluster.remove("rollouts", "web");
+    cluster.run();
+    Doc const rollout = cluster.get("rollouts");
+    EXPECT_EQ(json::write(rollout.at({"metadata", "finalizers"})), R"(["example.com/mine"])");
+    EXPECT_EQ(rollout.at({"status", "phase"}).as_string(), "Terminating");
+    EXPECT_EQ(condition(cluster, "Terminating")["status"].as_string(), "False");
+    EXPECT_EQ(condition(cluster, "Terminating")["reason"].as_string(), "Completed");
+}
+
 }   // namespace
 }   // namespace aviary::rollout

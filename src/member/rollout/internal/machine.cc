@@ -300,14 +300,19 @@ void Machine::terminate() {
         begin_condition(status_, apis::condition::kTerminating, "True", apis::reason::kInTerminating,
                         "Rollout is in terminating", now_);
     }
-    if (!finalise(Closing::kDeleting)) {
-        persist();
-        for (Write& each : after_status_) plan_.writes.push_back(std::move(each));
-        return;
-    }
+    bool const done = finalise(Closing::kDeleting);
+    if (done) change_condition(status_, apis::condition::kTerminating, "False", apis::reason::kCompleted, "", now_);
+    persist();
+    for (Write& each : after_status_) plan_.writes.push_back(std::move(each));
+    // Looked at once more when this has been seen: a template may have been frozen meanwhile.
+    if (!done || reason_of(before_, apis::condition::kTerminating) != apis::reason::kCompleted) return;
     if (seen_.workload != nullptr) {
         for (Write& each : seen_.workload->clean()) write(std::move(each));
     }
+    drop_finalizer();
+}
+
+void Machine::drop_finalizer() {
     workload::JsonPatch patch(seen_.rollout);
     Value finalizers{json::Array()};
     for (auto const& [key, each] : seen_.rollout.at({"metadata", "finalizers"}).elements()) {

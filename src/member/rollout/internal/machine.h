@@ -32,6 +32,7 @@ private:
     bool new_version();
     bool closing(Closing why);
     void terminate();
+    void drop_finalizer();
     void describe_finished();
     void persist();
     bool only_counts_differ() const;
