@@ -16,6 +16,14 @@ Doc condition(FakeCluster const& cluster, std::string_view type) {
     return meta::condition(cluster.get("rollouts"), type);
 }
 
+// The pods that the ReplicaSet of this image is to have.
+void resize(FakeCluster& cluster, std::string const& image, std::int64_t replicas) {
+    for (auto& [name, set] : cluster.objects["replicasets"]) {
+        if (set.at({"spec", "template", "spec", "containers"})[0]["image"].as_string() == image)
+            set.set({"spec", "replicas"}, replicas);
+    }
+}
+
 TEST(Edge, AVersionPutBackWhileItsRollbackClosesBeginsAtStepOne) {
     FakeCluster cluster(kArticle);
     cluster.run();
@@ -66,6 +74,24 @@ TEST(Edge, DeletionIsShown) {
     EXPECT_EQ(rollout.at({"status", "phase"}).as_string(), "Terminating");
     EXPECT_EQ(condition(cluster, "Terminating")["status"].as_string(), "False");
     EXPECT_EQ(condition(cluster, "Terminating")["reason"].as_string(), "Completed");
+}
+
+TEST(Edge, TheVersionThatMostPodsRunIsPutBackWithoutSteps) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    // A native roll that does not get on, from before there was a Rollout.
+    json::Value const rollout = cluster.objects["rollouts"]["web"];
+    cluster.objects["rollouts"].clear();
+    cluster.release("v2");
+    cluster.settle();
+    resize(cluster, "v1", 8);
+    resize(cluster, "v2", 5);
+    cluster.objects["rollouts"]["web"] = rollout;
+    cluster.release("v1");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Healthy/1/BeforeStepUpgrade v1=10");
+    EXPECT_EQ(condition(cluster, "Progressing")["message"].as_string(), "Rollout progressing has been canceled");
+    EXPECT_EQ(cluster.marks(), "");
 }
 
 }   // namespace

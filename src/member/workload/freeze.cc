@@ -67,14 +67,16 @@ bool prevails(Doc const& deployment) {
            status["observedGeneration"].as_int() >= meta::generation(deployment);
 }
 
-// Where the release comes from: what most pods ran. Upstream takes the oldest version that still runs, which after a
-// rollback may be the one that was rejected.
+// Where the release comes from: what most pods ran; that may be the new template, put back while another was coming.
+// Upstream takes the oldest version that still runs, which after a rollback may be the one that was rejected.
 std::string stable_revision(FreezeInputs const& inputs, Doc const& after) {
-    if (prevails(inputs.old) && !same_template(inputs.old.at({"spec", "template"}), after.at({"spec", "template"}))) {
-        std::string const whole = revision_running(inputs.old.at({"spec", "template"}), inputs.replica_sets);
+    Doc const before = inputs.old.at({"spec", "template"});
+    bool const another = !same_template(before, after.at({"spec", "template"}));
+    if (another && prevails(inputs.old)) {
+        std::string const whole = revision_running(before, inputs.replica_sets);
         if (!whole.empty()) return whole;
     }
-    return stable_revision_for(after.at({"spec", "template"}), inputs.replica_sets);
+    return stable_revision_for(after.at({"spec", "template"}), inputs.replica_sets, another);
 }
 
 void begin(Value& object, FreezeInputs const& inputs, Doc const& after) {

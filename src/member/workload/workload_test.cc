@@ -132,6 +132,30 @@ TEST(Freeze, AReleaseComesFromWhatMostPodsRun) {
     EXPECT_EQ(stable(old, {doc(replica_set("v2", 7, 7, 2)), doc(replica_set("v1", 3, 3, 3))}), "hv2");
 }
 
+// A roll that did not get on, and its old version put back: that is where the release comes from, and where it ends.
+TEST(Freeze, TheVersionThatMostPodsRunIsTheStableOneAlsoWhenItIsTheNewTemplate) {
+    auto const stable = [](Value old, std::string const& next, std::vector<Doc> sets) {
+        Value object = deployment(next);
+        if (next == meta::annotation(doc(old), "same")) {
+            object = old;
+            object.set({"metadata", "annotations", apis::kRolloutIdLabel}, "2");
+        }
+        freeze_deployment(object, {doc(old), "rollout", std::move(sets), false});
+        return object.at({"metadata", "labels", apis::kStableRevisionLabel}).string();
+    };
+    Value old = deployment("v2");
+    old["status"] = json::Object{{"observedGeneration", 4}, {"replicas", 13}, {"updatedReplicas", 5}};
+    EXPECT_EQ(stable(old, "v1", {doc(replica_set("v1", 8, 8, 1)), doc(replica_set("v2", 5, 0, 2))}), "hv1");
+    // Of equals the other one: a release is what was asked for.
+    EXPECT_EQ(stable(old, "v1", {doc(replica_set("v1", 5, 5, 1)), doc(replica_set("v2", 5, 0, 2))}), "hv2");
+    // The Deployment says that most run what it has: a copy that shows else is old.
+    old["status"] = json::Object{{"observedGeneration", 4}, {"replicas", 10}, {"updatedReplicas", 10}};
+    EXPECT_EQ(stable(old, "v1", {doc(replica_set("v1", 10, 10, 1)), doc(replica_set("v2", 5, 0, 2))}), "hv2");
+    // The same template under another rollout-id is a release all the same.
+    old.set({"metadata", "annotations", "same"}, "v2");
+    EXPECT_EQ(stable(old, "v2", {doc(replica_set("v1", 3, 3, 1)), doc(replica_set("v2", 7, 7, 2))}), "hv1");
+}
+
 TEST(Freeze, ADeploymentWithPodsIsFrozenBeforeItsReplicaSetsAreKnown) {
     Value old = deployment("v1");
     old["status"] = json::Object{{"replicas", 10}};
