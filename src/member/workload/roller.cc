@@ -53,6 +53,8 @@ public:
         if (replicas_ == 0) {
             to_zero();
         } else if (!strategy_.paused && sets_.current == nullptr && limit_ > 0) {
+            // After zero nothing serves: beside an empty stable set the new one would be alone.
+            if (stable_ != nullptr && stable_->wanted == 0) sizes_[stable_->name()] = replicas_ - limit_;
             create();
         } else {
             grow();
@@ -154,28 +156,25 @@ private:
         }
     }
 
-    // With no pods wanted the new ReplicaSet goes too: the native controller would give it all pods when some are
-    // wanted again.
+    // With no pods wanted every ReplicaSet newer than the stable one goes too: when some are wanted again the native
+    // controller gives them all to the new one, and without one to the newest. A release at 100 % keeps them.
     void to_zero() {
         for (auto& [name, size] : sizes_) size = 0;
-        ReplicaSet const* const fresh = sets_.current;
-        if (strategy_.paused || fresh == nullptr || sets_.all.size() < 2 || fresh->wanted > 0 || fresh->actual > 0 ||
-            limit_ == replicas_promoted())
-            return;
-        Write write;
-        write.verb = Write::Verb::kDelete;
-        write.resource = kReplicaSets;
-        write.key = {meta::ns(deployment_), fresh->name()};
-        write.delete_options.uid = meta::uid(fresh->doc);
-        write.ignore_not_found = true;
-        write.why = "no pods are wanted";
-        plan_.writes.push_back(std::move(write));
-        sizes_.erase(fresh->name());
-    }
-
-    // Never equal to a limit while the release is partial; a release at 100 % keeps its ReplicaSet.
-    std::int64_t replicas_promoted() const {
-        return strategy_.partition.percent && strategy_.partition.value >= 100 ? limit_ : -1;
+        bool const whole = strategy_.partition.percent && strategy_.partition.value >= 100 && !strategy_.paused;
+        if (whole || stable_ == nullptr) return;
+        for (ReplicaSet const& set : sets_.all) {
+            bool const goes = &set == sets_.current || &set > stable_;   // they are sorted by age
+            if (!goes || set.wanted > 0 || set.actual > 0) continue;
+            Write write;
+            write.verb = Write::Verb::kDelete;
+            write.resource = kReplicaSets;
+            write.key = {meta::ns(deployment_), set.name()};
+            write.delete_options.uid = meta::uid(set.doc);
+            write.ignore_not_found = true;
+            write.why = "no pods are wanted";
+            plan_.writes.push_back(std::move(write));
+            sizes_.erase(set.name());
+        }
     }
 
     void create() {

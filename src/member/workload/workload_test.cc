@@ -356,6 +356,20 @@ TEST(Roller, LetsNothingComeBackFromZeroInTheNewVersion) {
     EXPECT_EQ(
         rolled({.partition = "10%", .replicas = 0, .sets = {replica_set("v1", 0, 0, 1), replica_set("v2", 0, 0, 2)}}),
         "delete web-v2 ");
+    // The native controller would give them to the newest empty one: rejected versions go too, older ones stay.
+    std::vector<Value> const empty{replica_set("v0", 0, 0, 1), replica_set("v1", 0, 0, 2), replica_set("v2", 0, 0, 3),
+                                   replica_set("v3", 0, 0, 4)};
+    EXPECT_EQ(rolled({.partition = "10%", .replicas = 0, .sets = empty}, "v3"), "delete web-v2 delete web-v3 ");
+    // Also while the newest waits for its first step.
+    EXPECT_EQ(rolled({.partition = "50%", .replicas = 0, .paused = true, .sets = empty}, "v4"),
+              "delete web-v2 delete web-v3 ");
+    EXPECT_EQ(rolled({.partition = "100%", .replicas = 0, .sets = empty}, "v3"), "");
+}
+
+// Beside an empty stable set the new one would be alone, and the native controller would give it everything.
+TEST(Roller, ComesBackFromZeroWithTheStableVersionFirst) {
+    EXPECT_EQ(rolled({.partition = "10%", .sets = {replica_set("v1", 0, 0, 1)}}), "web-v1=9 create 1 ");
+    EXPECT_EQ(rolled({.partition = "100%", .sets = {replica_set("v1", 0, 0, 1)}}), "create 10 ");
 }
 
 TEST(RollerLaw, EndsAtTheShareAndKeepsEnoughAvailable) {
