@@ -94,5 +94,23 @@ TEST(Edge, TheVersionThatMostPodsRunIsPutBackWithoutSteps) {
     EXPECT_EQ(cluster.marks(), "");
 }
 
+TEST(Edge, AReleaseThatIsOverDoesNotWaitForItsPodsForEver) {
+    FakeCluster cluster(R"([{"replicas":"20%"}])");
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.pods_start = false;
+    cluster.approve();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/Completed v2=10");
+    ASSERT_TRUE(cluster.decide_rollout_now().requeue);
+    EXPECT_EQ(cluster.decide_rollout_now().requeue->at, cluster.now + 60s);
+    cluster.now += 2min;
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Healthy/1/Completed v2=10");
+    EXPECT_FALSE(cluster.get("batchreleases").exists());
+    EXPECT_EQ(cluster.marks(), "");
+}
+
 }   // namespace
 }   // namespace aviary::rollout

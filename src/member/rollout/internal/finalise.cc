@@ -12,8 +12,8 @@ using json::Value;
 
 namespace {
 
-// How long a cancelled release waits for the old version's pods; after that they come back by themselves.
-constexpr Duration kRollbackPatience = std::chrono::seconds(60);
+// How long a release that is over waits for pods that its workload moves by itself; then it moves on without them.
+constexpr Duration kPatience = std::chrono::seconds(60);
 
 }   // namespace
 
@@ -43,6 +43,16 @@ bool Machine::end_batch_release(Closing why) {
         promote.why = "resume the workload";
         after_status_.push_back(std::move(promote));
     }
+    // The workload has its own strategy back. What does not get on then must not keep the next template out.
+    if (why == Closing::kSuccess && seen_.workload != nullptr &&
+        facts().controller_uid != meta::uid(seen_.batch_release)) {
+        Time const until = patience();
+        if (until <= now_) {
+            remove_batch_release();
+        } else {
+            plan_.requeue_at(until, "pods of the release that is over");
+        }
+    }
     for (control::Wait const& each :
          seen_.workload != nullptr ? seen_.workload->obstacles() : std::vector<control::Wait>())
         plan_.waits.push_back(each);
@@ -50,6 +60,8 @@ bool Machine::end_batch_release(Closing why) {
         wait("Finalising", "the workload is getting its own strategy back", "its BatchRelease is completed");
     return false;
 }
+
+Time Machine::patience() { return parse_rfc3339(canary().last_update_time).value_or(now_) + kPatience; }
 
 bool Machine::free_workload(Closing why) {
     bool const regardless = why == Closing::kDisabled || why == Closing::kDeleting;
@@ -68,7 +80,7 @@ bool Machine::free_workload(Closing why) {
         return false;
     }
     if (why != Closing::kRollback || !current || (facts().outdated == 0 && facts().settled)) return true;
-    Time const until = parse_rfc3339(canary().last_update_time).value_or(now_) + kRollbackPatience;
+    Time const until = patience();
     if (until <= now_) return true;
     for (control::Wait const& each : seen_.workload->obstacles()) plan_.waits.push_back(each);
     wait("RollingBack", "pods of the old version are coming back", "all are");

@@ -53,6 +53,7 @@ private:
     bool end_batch_release(Closing why);
     bool free_workload(Closing why);
     void remove_batch_release();
+    Time patience();   // when a release that is over waits no longer
 
     apis::CanaryStatus& canary();
     std::vector<apis::CanaryStep> const& steps() const { return rollout_.spec.strategy.canary->steps; }
