@@ -24,6 +24,9 @@ struct WorkloadRef {
     bool operator==(WorkloadRef const&) const = default;
 };
 
+// In seconds; as the CRD's int32.
+inline constexpr std::int64_t kLongestPause = 2'147'483'647;
+
 struct Pause {
     std::optional<std::int64_t> duration;   // seconds; absent: an approval
 };

@@ -72,6 +72,10 @@ public:
         if (duration.as_int() < 0)
             invalid(path + ".pause.duration",
                     fmt::format("Invalid value: {}: must not be negative", duration.as_int()));
+        if (duration.as_int() > kLongestPause) {
+            invalid(path + ".pause.duration",
+                    fmt::format("Invalid value: {}: must be at most {}", duration.as_int(), kLongestPause));
+        }
         Value const& replicas = step["replicas"];
         if (replicas.is_null()) return required(path + ".replicas", "replicas cannot be empty");
         auto const share = meta::IntOrPercent::from(Doc::freeze(replicas));

@@ -14,6 +14,8 @@ constexpr std::string_view kSchema = R"({"type":"object","properties":{
   "spec":{"type":"object","required":["mode"],"properties":{
     "mode":{"type":"string","enum":["Duplicated","Divided"]},
     "replicas":{"type":"integer","minimum":1,"maximum":10,"default":1},
+    "seconds":{"type":"integer","format":"int32"},
+    "count":{"type":"integer"},
     "share":{"x-kubernetes-int-or-string":true,"anyOf":[{"type":"integer"},{"type":"string"}],"pattern":"^\\d+%$"},
     "name":{"type":"string","minLength":2,"maxLength":4},
     "note":{"type":"string","nullable":true,"default":"none"},
@@ -89,6 +91,18 @@ TEST(Validate, IntOrStringFormatsAndEmbeddedResources) {
     EXPECT_EQ(problems(R"("address":"10.0.0.0\u0000/8")").size(), 1U);
     EXPECT_EQ(problems(R"("template":{"kind":"Pod"})"),
               Texts{"spec.template.apiVersion: Required value: must not be empty"});
+}
+
+TEST(Validate, IntegersFitTheirFormat) {
+    EXPECT_EQ(problems(R"("seconds":2147483647)"), Texts{});
+    EXPECT_EQ(problems(R"("seconds":-2147483648)"), Texts{});
+    EXPECT_EQ(problems(R"("seconds":2147483648)"),
+              Texts{"spec.seconds: Invalid value: \"\": Checked value must be of type integer with format int32 in "
+                    "spec.seconds"});
+    EXPECT_EQ(problems(R"("count":9223372036854775807)"), Texts{});
+    EXPECT_EQ(problems(R"("count":1e30)"),
+              Texts{"spec.count: Invalid value: \"\": Checked value must be of type integer (default format) in "
+                    "spec.count"});
 }
 
 TEST(Validate, ListsAndCombinations) {

@@ -112,5 +112,13 @@ TEST(Edge, AReleaseThatIsOverDoesNotWaitForItsPodsForEver) {
     EXPECT_EQ(cluster.marks(), "");
 }
 
+TEST(Edge, APauseIsNotPassedByALengthThatOverflows) {
+    FakeCluster cluster(R"([{"replicas":"10%","pause":{"duration":9999999999}},{"replicas":"100%"}])");
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+}
+
 }   // namespace
 }   // namespace aviary::rollout

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <set>
 
 #include "core/json/write.h"
@@ -77,8 +79,22 @@ void check_string(Node const& node, Value const& value, Path const& path, std::v
     }
 }
 
+// Whether the integer fits its format; without one, or with another, 64 bits.
+bool in_range(std::string_view format, Value const& value) {
+    if (!value.is_int() && std::abs(value.as_double()) >= 0x1p63) return false;
+    if (format != "int32") return true;
+    double const number = value.as_double();
+    return number >= std::numeric_limits<std::int32_t>::min() && number <= std::numeric_limits<std::int32_t>::max();
+}
+
 void check_number(Node const& node, Value const& value, Path const& path, std::vector<FieldCause>& causes) {
     double const number = value.as_double();
+    if (node.type == "integer" && !in_range(node.format, value)) {
+        std::string const format = node.format.empty() ? "(default format)" : "with format " + node.format;
+        causes.push_back(
+            {"FieldValueInvalid", path.text(),
+             fmt::format("Invalid value: \"\": Checked value must be of type integer {} in {}", format, path.text())});
+    }
     if (node.minimum && (number < *node.minimum || (node.exclusive_minimum && number == *node.minimum))) {
         causes.push_back(invalid(path, value,
                                  fmt::format("{} in body should be greater than {}{}", path.text(),

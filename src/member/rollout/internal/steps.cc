@@ -91,8 +91,8 @@ bool Machine::paused_step() {
         wait("AwaitingApproval", status_.message, "approved or rejected", "approver");
         return false;
     }
-    Time const until =
-        parse_rfc3339(current.last_update_time).value_or(now_) + std::chrono::seconds(*step.pause.duration);
+    std::chrono::seconds const length(std::min(*step.pause.duration, apis::kLongestPause));
+    Time const until = parse_rfc3339(current.last_update_time).value_or(now_) + length;
     if (until <= now_) {
         enter(apis::step::kReady);
         return true;
