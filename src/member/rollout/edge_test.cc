@@ -112,6 +112,30 @@ TEST(Edge, AReleaseThatIsOverDoesNotWaitForItsPodsForEver) {
     EXPECT_EQ(cluster.marks(), "");
 }
 
+TEST(Edge, ABatchReleaseThatIsTakenAwayTakesNoPodsBack) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.approve();
+    cluster.run();
+    cluster.remove("batchreleases", "web");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=5 v2=5");
+    cluster.approve();
+    for (int round = 0; round < 4; ++round) {
+        cluster.apply(cluster.decide_rollout_now());
+        cluster.apply(cluster.decide_batch_release_now());
+        cluster.apply(cluster.decide_roll_now());
+        cluster.settle();
+        int updated = 0;
+        for (Doc const& pod : cluster.list("pods")) updated += pod.at({"spec", "image"}).as_string() == "v2" ? 1 : 0;
+        EXPECT_GE(updated, 5);
+    }
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Healthy/3/Completed v2=10");
+}
+
 TEST(Edge, APauseIsNotPassedByALengthThatOverflows) {
     FakeCluster cluster(R"([{"replicas":"10%","pause":{"duration":9999999999}},{"replicas":"100%"}])");
     cluster.run();

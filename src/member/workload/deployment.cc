@@ -241,14 +241,17 @@ private:
     // was.
     Strategy taken(std::optional<Strategy> earlier, meta::IntOrPercent const& share) const {
         Strategy result;
+        result.partition = share;
         if (earlier && recreate()) {
+            // A holder that went away in mid-release: pods that its share was approved for stay.
+            if (!earlier->paused && share_of(earlier->partition) > share_of(share))
+                result.partition = earlier->partition;
             result.rolling_update = std::move(earlier->rolling_update);
             result.original_type = std::move(earlier->original_type);
         } else {
             result.rolling_update = doc().at({"spec", "strategy", "rollingUpdate"}).thaw();
             if (recreate()) result.original_type = "Recreate";
         }
-        result.partition = share;
         return result;
     }
 
