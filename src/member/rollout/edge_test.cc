@@ -136,6 +136,20 @@ TEST(Edge, ABatchReleaseThatIsTakenAwayTakesNoPodsBack) {
     EXPECT_EQ(cluster.show(), "Healthy/3/Completed v2=10");
 }
 
+TEST(Edge, AnEditedStepIsInForceAtOnce) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.edit_rollout(
+        R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":1},{"replicas":"50%"},{"replicas":"100%"}]}}}})");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    cluster.edit(R"({"spec":{"replicas":30}})");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=29 v2=1");
+}
+
 TEST(Edge, APauseIsNotPassedByALengthThatOverflows) {
     FakeCluster cluster(R"([{"replicas":"10%","pause":{"duration":9999999999}},{"replicas":"100%"}])");
     cluster.run();

@@ -111,7 +111,7 @@ bool Machine::jump() {
     if (target == next_of(current.current_step_index) || target < 1 || target > step_count()) return false;
     current.current_step_index = target;
     current.next_step_index = next_of(target);
-    enter(share_of_step(target) == facts().updated ? apis::step::kTrafficRouting : apis::step::kBeforeUpgrade);
+    enter(apis::step::kBeforeUpgrade);
     return true;
 }
 
@@ -146,8 +146,8 @@ bool Machine::plan_changed() {
     }
     current.current_step_index = target;
     current.next_step_index = next_of(target);
-    enter(share_of_step(target) == facts().updated && batch_release_ ? apis::step::kTrafficRouting
-                                                                     : apis::step::kBeforeUpgrade);
+    // Also where no pod moves: the BatchRelease is to have the step as it is now.
+    enter(apis::step::kBeforeUpgrade);
     return true;
 }
 
