@@ -145,6 +145,13 @@ TEST(RolloutValidation, NamesTheFieldThatIsWrong) {
         EXPECT_EQ(problems(validate_rollout(rollout(each.strategy), {}, {})), each.problems) << each.strategy;
 }
 
+TEST(RolloutValidation, ATrafficRoutingOfItsOwnIsRefused) {
+    json::Value object = rollout(R"({"canary":{"steps":[{"replicas":1}]}})");
+    object.set({"metadata", "annotations", "rollouts.kruise.io/trafficrouting"}, "web");
+    EXPECT_EQ(problems(validate_rollout(object, {}, {})),
+              Lines{"metadata.annotations[rollouts.kruise.io/trafficrouting]: traffic routing is not supported yet"});
+}
+
 TEST(RolloutValidation, SomeFieldsStayWhileAReleaseIsOn) {
     std::string_view const two = R"({"canary":{"steps":[{"replicas":"10%"},{"replicas":"100%"}]}})";
     json::Value old = rollout(two);

@@ -43,6 +43,11 @@ public:
         }
     }
 
+    void annotations(Value const& rollout) {
+        if (!rollout.at({"metadata", "annotations"})[kTrafficRoutingAnnotation].as_string().empty())
+            unsupported(fmt::format("metadata.annotations[{}]", kTrafficRoutingAnnotation), "traffic routing");
+    }
+
     void canary(Value const& strategy) {
         std::string const path = "spec.strategy.canary";
         if (strategy["enableExtraWorkloadForCanary"].as_bool())
@@ -142,6 +147,7 @@ public:
 std::vector<FieldCause> validate_rollout(Value const& rollout, Doc const& old, std::vector<Doc> const& others) {
     Checker checker;
     Value const& strategy = rollout.at({"spec", "strategy"});
+    checker.annotations(rollout);
     checker.workload(rollout.at({"spec", "workloadRef"}));
     bool const canary = strategy["canary"].is_object();
     bool const blue_green = strategy["blueGreen"].is_object();

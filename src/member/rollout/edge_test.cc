@@ -158,5 +158,22 @@ TEST(Edge, APauseIsNotPassedByALengthThatOverflows) {
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
 }
 
+TEST(Edge, AConditionThatTurnsSaysWhen) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.now += 1h;
+    cluster.approve();
+    cluster.run();
+    // Still True: since the release began.
+    EXPECT_EQ(condition(cluster, "Progressing")["lastTransitionTime"].as_string(), format_rfc3339(cluster.now - 1h));
+    cluster.approve();
+    cluster.run();
+    EXPECT_EQ(condition(cluster, "Progressing")["status"].as_string(), "False");
+    EXPECT_EQ(condition(cluster, "Progressing")["lastTransitionTime"].as_string(), format_rfc3339(cluster.now));
+    EXPECT_EQ(condition(cluster, "Progressing")["lastUpdateTime"].as_string(), format_rfc3339(cluster.now));
+}
+
 }   // namespace
 }   // namespace aviary::rollout

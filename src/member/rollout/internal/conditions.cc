@@ -29,6 +29,7 @@ void change_condition(apis::RolloutStatus& status, std::string_view type, std::s
                       std::string_view reason, std::string_view message, Time now) {
     apis::RolloutCondition* const old = find(status, type);
     if (old == nullptr) return begin_condition(status, type, value, reason, message, now);
+    if (old->status != value) old->last_transition_time = old->last_update_time = format_rfc3339(now);
     old->status = value;
     old->reason = reason;
     if (!message.empty()) old->message = message;

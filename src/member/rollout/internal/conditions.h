@@ -12,7 +12,8 @@ namespace aviary::rollout {
 // Afresh: both timestamps are now.
 void begin_condition(apis::RolloutStatus& status, std::string_view type, std::string_view value,
                      std::string_view reason, std::string_view message, Time now);
-// Changes an existing condition and keeps its timestamps, or begins it. An empty message leaves the old one.
+// Changes an existing condition, or begins it; the timestamps follow changes of status alone. An empty message leaves
+// the old one.
 void change_condition(apis::RolloutStatus& status, std::string_view type, std::string_view value,
                       std::string_view reason, std::string_view message, Time now);
 void drop_condition(apis::RolloutStatus& status, std::string_view type);
