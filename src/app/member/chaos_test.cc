@@ -30,9 +30,10 @@ public:
 private:
     bool chance(double share) { return ctx_.random().unit() < share; }
 
-    Task<void> push() {
-        if (approved_ == 2) late_ = true;
-        newest_ = "v" + std::to_string(++version_);
+    // Without pods a new template is not held back.
+    Task<void> push(std::string version = {}) {
+        if (approved_ == 2 || replicas_ == 0) late_ = true;
+        newest_ = version.empty() ? "v" + std::to_string(++version_) : version;
         approved_ = 0;
         seen_step_ = 0;
         Status const pushed = co_await world_.release(newest_);
@@ -57,7 +58,8 @@ private:
             Images const now = co_await active();
             co_await watch_gate(back);
             bool const frozen = !meta::annotation(workload, apis::kInProgressingAnnotation).empty();
-            if (healthy && !frozen && now == Images{{newest_, static_cast<int>(replicas_)}}) {
+            if (healthy && !frozen && now == whole()) {
+                if (!back && !late_) EXPECT_EQ(approved_, 2) << newest_ << " came without its approvals";
                 co_await ended();
                 co_return;
             }
@@ -92,7 +94,7 @@ private:
     Task<void> paused_at(std::int64_t step, std::string revision) {
         Doc const set = co_await newest_set();
         if (revision != meta::label(set, "pod-template-hash")) co_return;
-        if (step != approved_ + 1 && !late_) co_return;
+        if (step != approved_ + 1 && !late_ && !again_) co_return;
         if (!scaled_ && !late_ && seen_step_ != step) {
             seen_step_ = step;
             auto const everything = co_await world_.images();
@@ -102,11 +104,15 @@ private:
             if (!killed_) EXPECT_EQ(everything, expected) << "paused at step " << step;
         }
         if (!chance(0.5)) co_return;
+        Status const done = co_await world_.approve();
+        if (!done && done.error().is(ErrorCode::kConflict)) co_return;   // it has moved on
+        EXPECT_TRUE(done) << done.error().message();
         approved_ = step;
         killed_ = false;
-        Status const done = co_await world_.approve();
-        EXPECT_TRUE(done) << done.error().message();
     }
+
+    // Every pod on the newest version.
+    Images whole() const { return replicas_ == 0 ? Images() : Images{{newest_, static_cast<int>(replicas_)}}; }
 
     // The ReplicaSet whose pods run the newest image.
     Task<Doc> newest_set() {
@@ -132,8 +138,7 @@ private:
                 R"({"spec":{"paused":false,"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"}}}})");
         if (chance(0.005) && !back) {
             scaled_ = true;
-            replicas_ = 1 + static_cast<std::int64_t>(ctx_.random().below(12));
-            co_await patch(R"({"spec":{"replicas":)" + std::to_string(replicas_) + "}}");
+            co_await scale(static_cast<std::int64_t>(ctx_.random().below(13)));
         }
         if (chance(0.005)) {
             killed_ = true;
@@ -151,10 +156,20 @@ private:
             // Once all is approved the release may have ended: then this is another one.
             back = approved_ < 2 && !late_;
             late_ = !back;
+            rejected_ = newest_;
             newest_ = stable_;
             Status const pushed = co_await world_.release(stable_);
             EXPECT_TRUE(pushed) << pushed.error().message();
+        } else if (chance(0.05) && back) {   // once more, or another, while that is being taken back
+            back = false;
+            scaled_ = again_ = true;
+            co_await push(chance(0.5) ? rejected_ : "");
         }
+    }
+
+    Task<void> scale(std::int64_t replicas) {
+        replicas_ = replicas;
+        co_await patch(R"({"spec":{"replicas":)" + std::to_string(replicas_) + "}}");
     }
 
     Task<void> kill_one() {
@@ -166,22 +181,27 @@ private:
     }
 
     Task<void> ended() {
-        scaled_ = killed_ = late_ = false;
+        if (replicas_ == 0) {
+            co_await scale(10);
+            (void)co_await async::sleep_for(ctx_, 10s);
+        }
+        scaled_ = killed_ = late_ = again_ = false;
         if (chance(0.5)) co_return;   // the next release comes at once
         (void)co_await async::sleep_for(ctx_, 10s);
         std::string const left = co_await world_.leftovers();
         EXPECT_EQ(left, "");
         Images const now = co_await world_.images();
-        EXPECT_EQ(now, (Images{{newest_, static_cast<int>(replicas_)}}));
+        EXPECT_EQ(now, whole());
     }
 
     World& world_;
     Context ctx_;
     int version_ = 1;
-    std::string newest_ = "v1", stable_;
+    std::string newest_ = "v1", stable_, rejected_;
     std::int64_t approved_ = 0, seen_step_ = 0, replicas_ = 10;
     bool scaled_ = false, killed_ = false;
-    bool late_ = false;   // a change came when the release before may or may not have ended: only the end is checked
+    bool again_ = false;   // pushed while a rollback closes: which of its steps is asked for depends on who was first
+    bool late_ = false;    // a change came when the release before may or may not have ended: only the end is checked
 };
 
 Task<void> play(Context ctx, double failures, int releases) {
