@@ -148,6 +148,33 @@ Place walk(CLI::App& root, std::vector<std::string> const& words) {
     return place;
 }
 
+// "--reason=" and "-o=json" as two words each: CLI11 takes the next word for a value that is empty behind the sign, and
+// the sign for a part of the value behind a short flag.
+// `wrong` is a word that has a sign and should have a value.
+std::vector<std::string> with_values_apart(CLI::App& root, std::vector<std::string> const& words, std::string& wrong) {
+    std::vector<std::string> result;
+    for (auto word = words.begin(); word != words.end(); ++word) {
+        if (*word == "--") {
+            result.insert(result.end(), word, words.end());
+            break;
+        }
+        Place const place = walk(root, {words.begin(), word});
+        std::size_t const sign = word->find('=');
+        bool const empty = sign != std::string::npos && sign + 1 == word->size() && word->starts_with("--");
+        bool const short_one = sign == 2 && word->front() == '-' && !word->starts_with("--");
+        CLI::Option* const flag =
+            place.wants == nullptr && (empty || short_one) ? find_flag(*place.app, word->substr(0, sign)) : nullptr;
+        if (flag == nullptr || flag->get_items_expected_max() == 0) {
+            if (flag != nullptr && empty) wrong = *word;
+            result.push_back(*word);
+            continue;
+        }
+        result.push_back(word->substr(0, sign));
+        result.push_back(word->substr(sign + 1));
+    }
+    return result;
+}
+
 // How many letters must change; "aprove" is one from "approve".
 std::size_t distance(std::string_view left, std::string_view right) {
     std::vector<std::size_t> row(right.size() + 1);
@@ -212,9 +239,13 @@ CLI::App* add_command(CLI::App& parent, std::string const& name, std::string con
     return command;
 }
 
-std::optional<int> parse(CLI::App& app, std::vector<std::string> const& words) {
+std::optional<int> parse(CLI::App& app, std::vector<std::string> const& typed) {
     app.formatter(std::make_shared<Help>());
+    std::string without_value;
+    std::vector<std::string> const words = with_values_apart(app, typed, without_value);
     Place const place = walk(app, words);
+    if (!without_value.empty())
+        return misuse(*place.app, fmt::format("{} is true or false: there is nothing behind the sign", without_value));
     try {
         std::vector<std::string> reversed(words.rbegin(), words.rend());
         app.parse(std::move(reversed));

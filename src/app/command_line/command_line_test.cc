@@ -62,6 +62,28 @@ TEST(Parse, GoesOnWithWhatIsRight) {
     EXPECT_TRUE(program.all);
 }
 
+// An empty value is one: the next word is not taken for it.
+TEST(Parse, ValuesBehindASign) {
+    struct Case {
+        std::vector<std::string> words;
+        char const* seen;   // namespace, output, resource, name, all
+    };
+    for (Case const& each : std::vector<Case>{{{"get", "pods", "--output=", "-A"}, "||pods||1"},
+                                              {{"get", "pods", "--output=", "x"}, "||pods|x|0"},
+                                              {{"-n=", "get", "pods", "--output=yaml"}, "|yaml|pods||0"},
+                                              {{"get", "pods", "-o=yaml", "-n=demo"}, "demo|yaml|pods||0"},
+                                              {{"get", "pods", "--output", "--output="}, "|--output=|pods||0"},
+                                              {{"get", "pods", "--", "--output="}, "||pods|--output=|0"}}) {
+        Program program;
+        EXPECT_EQ(program.run(each.words), -1) << program.err;
+        EXPECT_EQ(program.ns + "|" + program.output + "|" + program.name + "|" + program.second + "|" +
+                      (program.all ? "1" : "0"),
+                  each.seen);
+    }
+    Program program;
+    EXPECT_EQ(program.run({"get", "pods", "--all="}), 1);
+}
+
 TEST(Parse, MisuseIsOneLineThatNamesWhatMayBeMeant) {
     auto const err = [](std::vector<std::string> const& words) {
         Program program;
