@@ -8,6 +8,7 @@
 #include "app/amc/complete.h"
 #include "app/amc/session.h"
 #include "app/command_line/command_line.h"
+#include "core/base/strings.h"
 #include "core/cli/completion.h"
 
 namespace aviary::amc {
@@ -49,8 +50,18 @@ void add_flags(CLI::App& app, Flags& flags) {
     app.add_flag("--allow-unreachable", flags.allow_unreachable, "Unreachable clusters are no failure");
 }
 
+// 0 would be no guard at all.
+std::string step_problem(std::string const& text) {
+    auto const number = parse_int(text);
+    return number && *number > 0 ? "" : fmt::format("{} is no step: they count from 1", text);
+}
+
 void add_decision_flags(CLI::App& command, Flags& flags, bool steps) {
-    if (steps) command.add_option("--step", flags.step, "Refuse clusters at any other step")->option_text("NUMBER");
+    if (steps) {
+        command.add_option("--step", flags.step, "Refuse clusters at any other step")
+            ->option_text("NUMBER")
+            ->check(CLI::Validator(step_problem, ""));
+    }
     command.add_option("--reason", flags.reason, "Why, for the record")->option_text("TEXT");
     command.add_flag("--wait", flags.wait, "Wait until each cluster has moved on; on unless --wait=false");
     command.add_option("--timeout", flags.timeout, "… at most so long")->option_text("TIME")->capture_default_str();
