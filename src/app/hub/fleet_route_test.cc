@@ -86,5 +86,34 @@ CO_TEST(FleetRoute, AMemberIsAskedAsAFixedUser) {
     co_await fleet.stop();
 }
 
+// Deployment and Rollout api in every cluster, beside web and with the same image: two pods, chosen by expressions.
+Task<Status> add_api(Fleet& fleet) {
+    CO_TRY(co_await fleet.create(
+        kDeployments, R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"api","namespace":"demo"},
+        "spec":{"replicas":2,"selector":{"matchExpressions":[{"key":"app","operator":"In","values":["api","apis"]}]},
+        "template":{"metadata":{"labels":{"app":"api"}},"spec":{"containers":[{"name":"main","image":"v1"}]}}}})"));
+    CO_TRY(co_await fleet.create(
+        apis::kRollouts,
+        R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"api","namespace":"demo"},
+        "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"api"},"strategy":{"canary":{
+        "steps":[{"replicas":"50%"},{"replicas":"100%"}]}}}})"));
+    CO_TRY(co_await fleet.create(kPolicies,
+                                 R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy",
+        "metadata":{"name":"api","namespace":"demo"},"spec":{"resourceSelectors":[
+        {"apiVersion":"apps/v1","kind":"Deployment","name":"api"},
+        {"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","name":"api"}]}})"));
+    co_return co_await fleet.until("beijing", "v1", "12");
+}
+
+CO_TEST(FleetRoute, PodsAreCountedByTheWholeSelector) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await add_api(fleet));
+    auto const answer = co_await ask(fleet, kAdmin, "/fleet/v1/namespaces/demo/rollouts/api", {});
+    CO_ASSERT_OK(answer);
+    EXPECT_EQ((*answer)["clusters"][0]["updated"].as_int(), 2) << json::write(*answer);
+    co_await fleet.stop();
+}
+
 }   // namespace
 }   // namespace aviary::hub

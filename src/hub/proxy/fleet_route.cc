@@ -13,6 +13,7 @@
 #include "hub/proxy/internal/last_answers.h"
 #include "kube/meta/names.h"
 #include "kube/meta/object.h"
+#include "kube/meta/selector.h"
 #include "kube/meta/status.h"
 
 namespace aviary::proxy {
@@ -187,12 +188,11 @@ private:
 
     Task<void> pods_of(Context ctx, clusters::Member& member, Doc workload, std::vector<Doc>& pods) {
         if (!workload.exists() || !member.reachable()) co_return;
+        auto const selector = meta::LabelSelector::from_object(workload.at({"spec", "selector"}));
+        if (!selector || selector->empty()) co_return;
         client::ListOptions options;
         options.ns = meta::ns(workload);
-        for (auto const& [key, value] : workload.at({"spec", "selector", "matchLabels"}).members()) {
-            options.label_selector +=
-                fmt::format("{}{}={}", options.label_selector.empty() ? "" : ",", key, value.as_string());
-        }
+        options.label_selector = selector->to_string();
         auto const list = co_await member.client().list(ctx.with_timeout(kMemberTimeout), kPods, options);
         if (!list) co_return;
         for (auto const& [key, pod] : (*list)["items"].elements()) pods.push_back(pod);
