@@ -105,6 +105,7 @@ prints 'get -o jsonpath' 2 '^(beijing|shanghai) 10$' amc get deploy -n demo -o '
 ends 'get -o of an unknown form' 1 'error: -o toml: one of wide, json' amc get deploy -n demo -o toml
 prints 'get -l' 2 '^qwen' amc get deploy -n demo -l app=qwen-inference
 prints 'get -l of nothing' 0 . amc get deploy -n demo -l app=nothing
+ends 'get -l that is none: what the server says' 1 '^error: unable to parse requirement' amc get deploy -n demo -l 'app in web'
 prints 'get --field-selector' 20 . amc get pods -n demo --field-selector status.phase=Running --no-headers
 prints 'get --cluster-selector' 1 '^qwen-inference +beijing' amc get deploy -n demo --cluster-selector region=north
 ends 'get --cluster-selector of none' 1 'no cluster has the labels' amc get deploy -n demo --cluster-selector region=south

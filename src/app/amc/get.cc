@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "apis/cluster/managed_cluster.h"
 #include "app/amc/resources.h"
@@ -32,17 +33,47 @@ std::string away(Doc const& cluster, Time now) {
     return since ? format_age(now - *since) : "?";
 }
 
-int report_unreachable(Session const& session, Doc const& answer, Time now, bool any_rows) {
+// Says which clusters did not answer, or refused; the exit code.
+int report(Session const& session, Doc const& answer, Time now, bool any_rows) {
     std::size_t lost = 0;
+    std::size_t refused = 0;
     std::size_t total = 0;
+    std::set<std::string> errors;
     for (auto const& [index, cluster] : answer["clusters"].elements()) {
         ++total;
-        if (cluster["reachable"].as_bool()) continue;
-        ++lost;
-        fmt::print(stderr, "cluster({}): unreachable for {}\n", cluster["name"].as_string(), away(cluster, now));
+        bool const gone = cluster["reason"].as_string() == "NotFound";   // one that has no such object is no failure
+        if (!cluster["reachable"].as_bool()) {
+            ++lost;
+            fmt::print(stderr, "cluster({}): unreachable for {}\n", cluster["name"].as_string(), away(cluster, now));
+        } else if (cluster["error"].exists() && !gone) {
+            ++refused;
+            errors.insert(cluster["error"].string());
+        }
     }
+    if (refused == total && errors.size() == 1) {
+        session.complain(*errors.begin());
+    } else if (refused > 0) {
+        for (auto const& [index, cluster] : answer["clusters"].elements()) {
+            if (cluster["reachable"].as_bool() && errors.contains(cluster["error"].string()))
+                fmt::print(stderr, "cluster({}): {}\n", cluster["name"].as_string(), cluster["error"].as_string());
+        }
+    }
+    if (refused > 0) return any_rows ? kPartial : kFailed;
     if (lost == 0 || session.flags().allow_unreachable) return kDone;
     return lost == total && !any_rows ? kUnreachable : kPartial;
+}
+
+// What there is to say where no cluster has an object.
+int report_nothing(Session const& session, Doc const& answer, std::string const& resource, std::string const& name) {
+    int const code = report(session, answer, session.context().now(), false);
+    if (code == kFailed) return code;
+    if (name.empty()) {
+        fmt::print(stderr, "No resources found{}.\n",
+                   session.ns().empty() ? "" : fmt::format(" in {} namespace", session.ns()));
+        return code;
+    }
+    session.complain(fmt::format("{} \"{}\" not found in any cluster", resource, name));
+    return std::max<int>(kFailed, code);
 }
 
 // One object of one cluster: as a row, or whole.
@@ -171,14 +202,8 @@ Task<Result<int>> show_table(Session session, Served served, std::string name, S
     }
     if (!table.empty()) session.print(table);
     if (shown != nullptr) co_return kDone;
-    if (entries.empty() && !name.empty()) {
-        session.complain(fmt::format("{} \"{}\" not found in any cluster", served.resource.group_resource(), name));
-        co_return std::max<int>(kFailed, report_unreachable(session, answer, now, false));
-    }
-    if (entries.empty())
-        fmt::print(stderr, "No resources found{}.\n",
-                   session.ns().empty() ? "" : fmt::format(" in {} namespace", session.ns()));
-    co_return report_unreachable(session, answer, now, !entries.empty());
+    if (entries.empty()) co_return report_nothing(session, answer, served.resource.group_resource(), name);
+    co_return report(session, answer, now, true);
 }
 
 Task<Result<int>> show_objects(Session session, Served served, std::string name, Shown* shown) {
@@ -194,11 +219,8 @@ Task<Result<int>> show_objects(Session session, Served served, std::string name,
     bool const any = list.size() > 0;
     if (any || shown == nullptr) CO_TRY(session.print_objects(std::move(list), served.resource.group_resource()));
     if (shown != nullptr) co_return kDone;
-    if (!any && !name.empty()) {
-        session.complain(fmt::format("{} \"{}\" not found in any cluster", served.resource.group_resource(), name));
-        co_return std::max<int>(kFailed, report_unreachable(session, answer, session.context().now(), false));
-    }
-    co_return report_unreachable(session, answer, session.context().now(), any);
+    if (!any && !name.empty()) co_return report_nothing(session, answer, served.resource.group_resource(), name);
+    co_return report(session, answer, session.context().now(), any);
 }
 
 constexpr Duration kLookAgain = std::chrono::milliseconds(500);   // -w
@@ -253,14 +275,8 @@ Task<Result<int>> describe_objects(Session session, std::string resource, std::s
             any = true;
         }
     }
-    if (any) co_return report_unreachable(session, answer, now, true);
-    if (name.empty()) {
-        fmt::print(stderr, "No resources found{}.\n",
-                   session.ns().empty() ? "" : fmt::format(" in {} namespace", session.ns()));
-        co_return report_unreachable(session, answer, now, false);
-    }
-    session.complain(fmt::format("{} \"{}\" not found in any cluster", served.resource.group_resource(), name));
-    co_return std::max<int>(kFailed, report_unreachable(session, answer, now, false));
+    if (any) co_return report(session, answer, now, true);
+    co_return report_nothing(session, answer, served.resource.group_resource(), name);
 }
 
 }   // namespace

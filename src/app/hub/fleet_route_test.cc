@@ -86,6 +86,28 @@ CO_TEST(FleetRoute, AMemberIsAskedAsAFixedUser) {
     co_await fleet.stop();
 }
 
+CO_TEST(FleetRoute, ARefusalIsNoSilence) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    auto const list = [&](std::string labels) {
+        return ask(fleet, kAdmin, "/fleet/v1/resources",
+                   {{"version", "v1"}, {"resource", "pods"}, {"namespace", "demo"}, {"labelSelector", labels}});
+    };
+    auto const refused = co_await list("app in web");
+    CO_ASSERT_OK(refused);
+    for (auto const& [index, row] : (*refused)["clusters"].elements()) {
+        EXPECT_TRUE(row["reachable"].as_bool());
+        EXPECT_EQ(row["reason"].as_string(), "BadRequest");
+        EXPECT_NE(row["error"].as_string().find("unable to parse requirement"), std::string::npos) << json::write(row);
+    }
+    fleet.ways.cut.insert("oslo");
+    auto const away = co_await list("app=web");
+    CO_ASSERT_OK(away);
+    EXPECT_TRUE((*away)["clusters"][0]["reachable"].as_bool());
+    EXPECT_FALSE((*away)["clusters"][1]["reachable"].as_bool(true)) << json::write(*away);
+    co_await fleet.stop();
+}
+
 // Deployment and Rollout api in every cluster, beside web and with the same image: two pods, chosen by expressions.
 Task<Status> add_api(Fleet& fleet) {
     CO_TRY(co_await fleet.create(

@@ -130,9 +130,11 @@ private:
         if (member.reachable())
             got = co_await as(member, level, person).raw(ctx.with_timeout(kMemberTimeout), std::move(request));
         if (!got) {
-            row["error"] = got.error().message();
-            bool const gone = got.error().is(ErrorCode::kNotFound);
-            if (gone) co_return;
+            Error const& error = got.error();
+            row["error"] = error.message();
+            row["reason"] = to_string(error.code());
+            // What a cluster answers, a refusal say, is an answer.
+            if (!error.is(ErrorCode::kUnavailable) && !error.is(ErrorCode::kTimeout)) co_return;
             row["reachable"] = false;
             if (Doc const kept = last_.get(kept_key); kept.exists()) row[table ? "table" : "items"] = kept.thaw();
             co_return;
