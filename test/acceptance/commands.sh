@@ -146,6 +146,13 @@ prints 'rollout list -o name' 1 "rollouts.rollouts.kruise.io/$r" amc rollout lis
 # --- deciding
 check 'release v2' release v2
 check 'both pause at step 1' soon 30 both Progressing/1/StepPaused
+kubectl --context shanghai annotate nodes --all simulator.aviary.dev/behaviour=crash-loop simulator.aviary.dev/images=vllm-qwen:v2 >/dev/null
+check 'a canary that crashes while its cluster is paused is seen' soon 20 bash -c "kubectl amc rollout explain $r -n demo | grep -qE '^shanghai: 1 of 1 v2 pods '"
+ends 'and left out of what is next' 0 '^next: .* approve .* -m beijing --step 1' amc rollout explain $r -n demo
+prints 'and of -M' 1 '^shanghai +1/3 +not-yet +1 of 1 v2 pods .*; -m shanghai approves it all the same' amc rollout approve $r -n demo -M --dry-run=server
+ends 'who names it is warned' 0 '^warning: shanghai: 1 of 1 v2 pods ' amc rollout approve $r -n demo -m shanghai --dry-run=server
+kubectl --context shanghai annotate nodes --all simulator.aviary.dev/behaviour- simulator.aviary.dev/images- >/dev/null
+check 'all is well again' soon 30 ready
 ends 'status: an approval is awaited' 3 '^beijing step 1/3 StepPaused: AwaitingApproval' amc rollout status rollouts/$r -n demo
 ends 'status -w ends there too' 3 '^20[0-9-]+T[0-9:.]+Z beijing step 1/3' amc rollout status $r -n demo -w
 prints 'rollout get: a tree' 2 '^(├──|└──) (beijing|shanghai)  Progressing  step 1/3  StepPaused  on v2: 1/10' amc rollout get rollout/$r -n demo

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "apis/fleet/decision.h"
+#include "app/amc/rows.h"
 #include "app/amc/session.h"
 #include "core/base/strings.h"
 #include "core/crypto/certificate.h"
@@ -21,78 +22,6 @@ using json::Doc;
 using json::Value;
 
 constexpr Duration kExpires = std::chrono::hours(1);
-
-// What becomes of one selected cluster.
-struct Row {
-    std::string cluster;
-    std::string step;
-    std::string result;   // approved | paused | … | not-yet | refused | stale | waiting
-    std::string message;
-    bool target = false;
-};
-
-std::string step_of(Doc const& view) {
-    if (view["steps"].as_int() == 0 || view["step"].as_int() == 0) return "-";
-    return fmt::format("{}/{}{}", view["step"].as_int(), view["steps"].as_int(),
-                       view["reachable"].as_bool() ? "" : "?");
-}
-
-bool paused(Doc const& view) {
-    return view["phase"].as_string() == "Progressing" &&
-           (view["state"].as_string() == "StepPaused" ||
-            (!view["reachable"].as_bool() && view["state"].as_string() == "Unknown"));
-}
-
-std::string age(Doc const& view, Time now) {
-    auto const since = parse_rfc3339(view["since"].as_string());
-    return since ? format_age(now - *since) : "";
-}
-
-std::string past(std::string_view action) {
-    if (action == apis::action::kApprove) return "approved";
-    if (action == apis::action::kPause) return "paused";
-    if (action == apis::action::kResume) return "resumed";
-    return action == apis::action::kUndo ? "undone" : "aborted";
-}
-
-// Whether the action is for this cluster; a row says why not, and nothing is said of clusters that do not count.
-std::optional<Row> look(Doc const& view, std::string_view action, bool named, std::int64_t step, Time now) {
-    Row row{view["cluster"].string(), step_of(view), "", "", false};
-    bool const progressing = view["phase"].as_string() == "Progressing";
-    if (!view["placed"].as_bool() && view["rolloutUID"].as_string().empty() && action != apis::action::kUndo) {
-        if (!named) return std::nullopt;
-        row.result = "refused";
-        row.message = "the Rollout is not placed here";
-        return row;
-    }
-    if (action == apis::action::kUndo || action == apis::action::kPause || action == apis::action::kResume) {
-        row.target = true;
-        return row;
-    }
-    if (!progressing) {
-        if (!named) return std::nullopt;
-        row.result = "refused";
-        row.message = fmt::format("not paused: the phase is {}", view["phase"].as_string());
-        return row;
-    }
-    if (action == apis::action::kAbort) {
-        row.target = true;
-        return row;
-    }
-    if (step > 0 && view["step"].as_int() != step) {
-        row.result = "refused";
-        row.message = fmt::format("at step {}, not step {}", view["step"].as_int(), step);
-        return row;
-    }
-    if (!paused(view)) {
-        row.result = "not-yet";
-        row.message = fmt::format("not paused: {}, {}, {}", view["state"].as_string(), view["message"].as_string(),
-                                  age(view, now));
-        return row;
-    }
-    row.target = true;
-    return row;
-}
 
 Value decision_object(Session const& session, std::string const& action, std::string const& rollout,
                       std::string const& digest, std::vector<Doc> const& targets) {
@@ -166,34 +95,16 @@ void fill_rows(std::vector<Row>& rows, Doc const& decision, std::string_view act
     }
 }
 
+// Says what was not done; the exit code.
 int conclude(Session const& session, std::vector<Row> const& rows, std::string_view action,
              std::string const& decision) {
-    std::size_t done = 0;
-    std::size_t not_yet = 0;
-    std::size_t waiting = 0;
-    std::size_t refused = 0;
-    for (Row const& row : rows) {
-        if (row.result == past(action)) {
-            ++done;
-        } else if (row.result == "not-yet") {
-            ++not_yet;
-        } else if (row.result == "waiting" || row.result == "unreachable") {
-            ++waiting;
-        } else if (row.result != "sent") {
-            ++refused;
-        } else {
-            ++done;
-        }
-    }
-    if (not_yet + waiting + refused == 0) return kDone;
-    std::string text = fmt::format("{} {}", done, past(action));
-    if (not_yet > 0) text += fmt::format(", {} not paused", not_yet);
-    if (waiting > 0) text += fmt::format(", {} waiting", waiting);
-    if (refused > 0) text += fmt::format(", {} refused", refused);
+    Counts const counts = count(rows, action);
+    if (counts.not_done() == 0) return kDone;
+    std::string text = counts.text(action);
     if (!decision.empty()) text += fmt::format("; recorded as decision/{}", decision);
     session.complain(text);
-    if (done > 0) return kPartial;
-    if (waiting > 0 && refused + not_yet == 0) return kUnreachable;
+    if (counts.done > 0) return kPartial;
+    if (counts.waiting == counts.not_done()) return session.flags().allow_unreachable ? kDone : kUnreachable;
     return kRefused;
 }
 
@@ -226,14 +137,15 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         co_return kFailed;
     }
     bool const named = !chosen->empty();
-    Time const now = session.context().now();
+    Asked const asked{action, named, !session.flags().members.empty(), session.flags().step, session.context().now()};
     std::vector<Row> rows;
     std::vector<Doc> targets;
     for (auto const& [index, cluster] : (*view)["clusters"].elements()) {
         if (named && std::ranges::find(*chosen, cluster["cluster"].as_string()) == chosen->end()) continue;
-        auto row = look(cluster, action, named, session.flags().step, now);
+        auto row = look(cluster, asked);
         if (!row) continue;
         if (row->target) targets.push_back(cluster);
+        if (row->target && !row->message.empty()) fmt::print(stderr, "warning: {}: {}\n", row->cluster, row->message);
         rows.push_back(std::move(*row));
     }
     for (std::string const& name : *chosen) {
@@ -242,17 +154,7 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
     }
     if (targets.empty()) {
         if (!rows.empty()) print_rows(session, rows);
-        bool const step = session.flags().step > 0 &&
-                          std::ranges::any_of(rows, [](Row const& row) { return row.message.starts_with("at step"); });
-        if (step) {
-            session.complain(fmt::format("no cluster is paused at step {}", session.flags().step));
-        } else if (action == apis::action::kApprove) {
-            session.complain(
-                fmt::format("nothing to approve: {} is not paused (StepPaused) in any chosen cluster", rollout));
-        } else {
-            session.complain(fmt::format("nothing to {}: no release of {} is in progress in any chosen cluster",
-                                         to_lower(action), rollout));
-        }
+        session.complain(nothing_to_do(rows, asked, rollout));
         co_return kRefused;
     }
     Value const object = decision_object(session, action, rollout, (*view)["digest"].string(), targets);

@@ -7,6 +7,8 @@
 
 #include "apis/fleet/decision.h"
 #include "apis/rollouts/rollout.h"
+#include "app/amc/release_text.h"
+#include "app/amc/rows.h"
 #include "app/amc/session.h"
 #include "core/base/strings.h"
 #include "core/cli/progress.h"
@@ -24,12 +26,6 @@ using json::Doc;
 std::string age_of(std::string_view since, Time now) {
     auto const time = parse_rfc3339(since);
     return time ? format_age(now - *time) : "-";
-}
-
-std::string step_of(Doc const& view) {
-    if (view["steps"].as_int() == 0 || view["step"].as_int() == 0) return "-";
-    return fmt::format("{}/{}{}", view["step"].as_int(), view["steps"].as_int(),
-                       view["reachable"].as_bool() ? "" : "?");
 }
 
 Task<Result<Doc>> view_of(Session const& session, std::string const& rollout) {
@@ -83,24 +79,12 @@ Task<int> explain(Session session, std::string rollout) {
     if (auto const code = raw_form(session, *view)) co_return *code;
     Doc const& seen = *view;
     Time const now = session.context().now();
-    std::string const from = seen["from"].string();
-    session.print(fmt::format("{}/{}  release {}  {}{}   on {}: {}/{}   ready: {}/{}\n", seen["namespace"].as_string(),
-                              seen["name"].as_string(), seen["release"].as_string(), from.empty() ? "" : from + " -> ",
-                              seen["to"].as_string(), seen["to"].as_string(), seen["onNew"].as_int(),
-                              seen["total"].as_int(), seen["ready"].as_int(), seen["total"].as_int()));
+    session.print(headline(seen));
     if (seen["stuck"].as_bool()) session.print("STUCK: no cluster will move without a person.\n");
     cli::Table table({"CLUSTER", "STEP", "STATE", "REASON", "SINCE", "ENDS WHEN", "WHO"}, narrow(session));
-    std::string approve;
-    std::int64_t approve_step = 0;
-    bool progressing = false;
     for (auto const& [index, cluster] : seen["clusters"].elements()) {
         table.add({cluster["cluster"].string(), step_of(cluster), cluster["state"].string(), cluster["reason"].string(),
                    age_of(cluster["since"].as_string(), now), cluster["endsWhen"].string(), cluster["who"].string()});
-        progressing = progressing || cluster["phase"].as_string() == "Progressing";
-        if (cluster["reason"].as_string() != "AwaitingApproval") continue;
-        if (approve.empty()) approve_step = cluster["step"].as_int();
-        if (cluster["step"].as_int() == approve_step)
-            approve += (approve.empty() ? "" : ",") + cluster["cluster"].string();
     }
     session.print(table);
     for (auto const& [index, cluster] : seen["clusters"].elements()) {
@@ -110,41 +94,11 @@ Task<int> explain(Session session, std::string rollout) {
                                       cluster["replicas"].as_int()));
         }
     }
-    if (!approve.empty()) {
-        session.print(fmt::format("next:  kubectl amc rollout approve rollouts/{} -n {} -m {} --step {}\n",
-                                  seen["name"].as_string(), seen["namespace"].as_string(), approve, approve_step));
-    }
-    if (progressing) {
-        session.print(fmt::format("{}  kubectl amc rollout abort rollouts/{} -n {} -M      # all back to {}\n",
-                                  approve.empty() ? "next:" : "     ", seen["name"].as_string(),
-                                  seen["namespace"].as_string(), from.empty() ? "the stable version" : from));
-    }
+    session.print(next_steps(seen));
     co_return kDone;
 }
 
 namespace {
-
-struct Standing {
-    std::vector<std::pair<std::string, std::string>> lines;   // by cluster
-    bool waits = false, healthy = true, away = true;
-};
-
-Standing standing_of(Doc const& view) {
-    Standing result;
-    for (auto const& [index, cluster] : view["clusters"].elements()) {
-        std::string const reason = cluster["reason"].string();
-        bool const done = cluster["phase"].as_string() == "Healthy";
-        result.lines.emplace_back(cluster["cluster"].string(),
-                                  fmt::format("{} step {} {}{}", cluster["cluster"].as_string(), step_of(cluster),
-                                              done ? "Healthy" : cluster["state"].as_string(),
-                                              reason == "-" ? "" : ": " + reason + " " + cluster["message"].string()));
-        result.waits = result.waits || reason == "AwaitingApproval";
-        result.healthy = result.healthy && done;
-        result.away = result.away && !cluster["reachable"].as_bool();
-    }
-    result.away = result.away && !result.lines.empty();
-    return result;
-}
 
 std::string tree_line(Doc const& view, Doc const& cluster) {
     return fmt::format("{}  {}  step {}  {}  on {}: {}/{}  ready: {}/{}", cluster["cluster"].as_string(),

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "hub/decision/carry_out.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/render.h"
+#include "hub/proxy/internal/trouble.h"
 #include "kube/meta/int_or_percent.h"
 #include "kube/meta/object.h"
 
@@ -18,60 +18,11 @@ namespace {
 using json::Doc;
 using json::Value;
 
-// Why pods of the new version are not ready, and how many of each.
-struct Trouble {
-    std::string reason;   // InsufficientGPU | CrashLooping | PullingImage | LoadingModel | NotReady
-    std::string detail;
-    int count = 0;
-    Time since{};
-};
-
 std::string image_of(Doc const& pod_template) { return pod_template.at({"spec", "containers"})[0]["image"].string(); }
 
 std::string version_of(std::string const& image) {
     std::size_t const colon = image.rfind(':');
     return colon == std::string::npos ? image : image.substr(colon + 1);
-}
-
-bool ready(Doc const& pod) { return meta::condition_is_true(pod, "Ready"); }
-
-Trouble trouble_of(Doc const& pod) {
-    Trouble trouble;
-    trouble.count = 1;
-    trouble.since = meta::created(pod).value_or(Time());
-    if (Doc const scheduled = meta::condition(pod, "PodScheduled"); scheduled["status"].as_string() == "False") {
-        std::string_view const message = scheduled["message"].as_string();
-        trouble.reason = message.contains("nvidia.com/gpu") ? "InsufficientGPU" : "Unschedulable";
-        trouble.detail = message;
-        return trouble;
-    }
-    for (auto const& [index, container] : pod.at({"status", "containerStatuses"}).elements()) {
-        std::string_view const waiting = container.at({"state", "waiting", "reason"}).as_string();
-        if (waiting == "CrashLoopBackOff") {
-            trouble.reason = "CrashLooping";
-            trouble.detail = fmt::format("{} restarted {} times: {}", container["name"].as_string(),
-                                         container["restartCount"].as_int(),
-                                         container.at({"state", "waiting", "message"}).as_string());
-            return trouble;
-        }
-        if (waiting == "ImagePullBackOff" || waiting == "ErrImagePull") {
-            trouble.reason = "PullingImage";
-            trouble.detail = fmt::format("{}: {}", waiting, container["image"].as_string());
-            return trouble;
-        }
-        if (waiting == "ContainerCreating") trouble.reason = "PullingImage";
-        if (container.at({"state", "running"}).exists()) trouble.reason = "LoadingModel";
-    }
-    if (trouble.reason.empty()) trouble.reason = "NotReady";
-    return trouble;
-}
-
-std::string ends_when(std::string_view reason, int count) {
-    std::string const pods = fmt::format("{} pod{}", count, count == 1 ? "" : "s");
-    if (reason == "InsufficientGPU") return pods + (count == 1 ? " gets" : " get") + std::string(" a GPU");
-    if (reason == "CrashLooping") return pods + (count == 1 ? " stops" : " stop") + std::string(" crashing");
-    if (reason == "PullingImage") return pods + (count == 1 ? " starts" : " start");
-    return pods + (count == 1 ? " is" : " are") + std::string(" ready");
 }
 
 std::string who(std::string_view reason) {
@@ -126,42 +77,46 @@ std::string next_replicas(Doc const& rollout, std::int64_t step) {
     return share ? share->to_string() : std::string();
 }
 
+// The pods of the version that a cluster goes to: how many it is to have, how many are ready, and what of the rest.
+struct Canary {
+    std::vector<Doc> pods;
+    std::int64_t wanted = 0;
+    std::int64_t up = 0;
+    std::vector<Trouble> troubles;
+};
+
+Canary canary_of(ClusterView const& view, std::int64_t step) {
+    Canary canary;
+    canary.pods = new_pods(view);
+    canary.wanted = decision::pods_at(view.rollout, step, view.workload.at({"spec", "replicas"}).as_int());
+    canary.up = std::ranges::count_if(canary.pods, ready);
+    canary.troubles = troubles_of(canary.pods);
+    return canary;
+}
+
+void add_causes(Value& row, ClusterView const& view, Canary const& canary) {
+    std::string const version = version_of(image_of(view.workload.at({"spec", "template"})));
+    for (Trouble const& trouble : canary.troubles) row["causes"].push_back(trouble.text(version, canary.pods.size()));
+}
+
+// A wait for a person says what the person should know: pods that were ready when the step ended may not be any more.
+void warn_of_troubles(Value& row, ClusterView const& view) {
+    Canary const canary = canary_of(view, row["step"].as_int());
+    if (canary.troubles.empty()) return;
+    row["trouble"] = canary.troubles.front().reason;
+    add_causes(row, view, canary);
+}
+
 void explain_upgrade(Value& row, ClusterView const& view, std::string const& since) {
-    std::map<std::string, Trouble> troubles;
-    std::vector<Doc> const pods = new_pods(view);
-    for (Doc const& pod : pods) {
-        if (ready(pod)) continue;
-        Trouble const one = trouble_of(pod);
-        Trouble& sum = troubles[one.reason];
-        if (sum.count == 0 || one.since < sum.since) sum.since = one.since;
-        sum.reason = one.reason;
-        sum.detail = one.detail;
-        ++sum.count;
-    }
-    std::int64_t const step = row["step"].as_int();
-    std::int64_t const wanted = decision::pods_at(view.rollout, step, view.workload.at({"spec", "replicas"}).as_int());
-    auto const up = std::ranges::count_if(pods, ready);
-    if (troubles.empty()) {
-        set_wait(row, "NotReady", fmt::format("{}/{} pods ready", up, wanted), fmt::format("{} pods are ready", wanted),
-                 since);
+    Canary const canary = canary_of(view, row["step"].as_int());
+    std::string const ready = fmt::format("{}/{} pods ready", canary.up, canary.wanted);
+    if (canary.troubles.empty()) {
+        set_wait(row, "NotReady", ready, fmt::format("{} pods are ready", canary.wanted), since);
         return;
     }
-    // The worst first: what no waiting will mend.
-    Trouble const* worst = nullptr;
-    for (char const* reason :
-         {"CrashLooping", "InsufficientGPU", "Unschedulable", "PullingImage", "LoadingModel", "NotReady"}) {
-        auto const found = troubles.find(reason);
-        if (found != troubles.end() && worst == nullptr) worst = &found->second;
-    }
-    set_wait(row, worst->reason, fmt::format("{}/{} pods ready", up, wanted), ends_when(worst->reason, worst->count),
-             format_rfc3339(worst->since));
-    std::string const version = version_of(image_of(view.workload.at({"spec", "template"})));
-    for (auto const& [reason, trouble] : troubles) {
-        row["causes"].push_back(
-            fmt::format("{} of {} {} pods {}{}", trouble.count, pods.size(), version,
-                        reason == "InsufficientGPU" || reason == "Unschedulable" ? "Pending" : reason,
-                        trouble.detail.empty() ? "" : ": " + trouble.detail));
-    }
+    Trouble const& worst = canary.troubles.front();
+    set_wait(row, worst.reason, ready, worst.ends_when(), format_rfc3339(worst.since));
+    add_causes(row, view, canary);
 }
 
 }   // namespace
@@ -214,6 +169,7 @@ Value explain_cluster(ClusterView const& view) {
     if (view.rollout.at({"spec", "strategy", "paused"}).as_bool() && progressing(view)) {
         row["state"] = "Paused";
         set_wait(row, "Paused", "spec.strategy.paused", "resumed", since);
+        warn_of_troubles(row, view);
     } else if (progressing(view) && state == "StepPaused") {
         Doc const duration =
             view.rollout.at({"spec", "strategy", "canary", "steps"})[step - 1].at({"pause", "duration"});
@@ -226,6 +182,7 @@ Value explain_cluster(ClusterView const& view) {
         } else {
             set_wait(row, "AwaitingApproval", status["message"].string(), "approved or rejected", since);
         }
+        warn_of_troubles(row, view);
     } else if (progressing(view)) {
         Doc const condition = meta::condition(view.rollout, "Progressing");
         std::string_view const reason = condition["reason"].as_string();

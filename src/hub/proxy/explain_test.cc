@@ -136,6 +136,24 @@ TEST(ExplainCluster, WhatThePodsOfAStepWaitFor) {
     }
 }
 
+// Pods that were ready when the step ended may crash while somebody makes up their mind.
+TEST(ExplainCluster, AWaitForAPersonNamesPodsThatAreNotReady) {
+    for (char const* change :
+         {"{}", R"({"spec":{"strategy":{"paused":true}}})",
+          R"({"spec":{"strategy":{"canary":{"steps":[{},{"replicas":"50%","pause":{"duration":60}}]}}}})"}) {
+        ClusterView waits = view(change);
+        waits.pods = {pod("2"), pod("1", waiting("CrashLoopBackOff"))};
+        EXPECT_FALSE(explain_cluster(waits).contains("trouble"));
+        EXPECT_EQ(explain_cluster(waits)["causes"].size(), 0u);
+        std::string const before = shown(waits);
+        waits.pods.push_back(pod("2", waiting("CrashLoopBackOff")));
+        EXPECT_EQ(shown(waits), before);
+        EXPECT_EQ(explain_cluster(waits)["trouble"].as_string(), "CrashLooping");
+        EXPECT_EQ(json::write(explain_cluster(waits)["causes"]),
+                  R"(["1 of 2 v2 pods CrashLooping: main restarted 4 times: oh"])");
+    }
+}
+
 TEST(ExplainCluster, SaysSinceWhenAndHowFar) {
     Value const row = explain_cluster(view());
     EXPECT_EQ(row["since"].as_string(), "2026-11-23T13:51:07Z");

@@ -1,0 +1,80 @@
+#include "app/amc/release_text.h"
+
+#include <fmt/format.h>
+
+#include "app/amc/rows.h"
+
+namespace aviary::amc {
+
+namespace {
+
+using json::Doc;
+
+bool progressing(Doc const& cluster) { return cluster["phase"].as_string() == "Progressing"; }
+
+// Commands under each other behind "next:".
+class Steps {
+public:
+    explicit Steps(Doc const& view) : view_(view) {}
+
+    void add(std::string_view verb, std::string_view where, std::string_view comment = {}) {
+        text_ += fmt::format("{}  kubectl amc rollout {} rollouts/{} -n {} {}{}{}\n", text_.empty() ? "next:" : "     ",
+                             verb, view_["name"].as_string(), view_["namespace"].as_string(), where,
+                             comment.empty() ? "" : "      # ", comment);
+    }
+    std::string const& text() const { return text_; }
+
+private:
+    Doc const& view_;
+    std::string text_;
+};
+
+}   // namespace
+
+std::string headline(Doc const& view) {
+    std::string const from = view["from"].string();
+    return fmt::format("{}/{}  release {}  {}{}   on {}: {}/{}   ready: {}/{}\n", view["namespace"].as_string(),
+                       view["name"].as_string(), view["release"].as_string(), from.empty() ? "" : from + " -> ",
+                       view["to"].as_string(), view["to"].as_string(), view["onNew"].as_int(), view["total"].as_int(),
+                       view["ready"].as_int(), view["total"].as_int());
+}
+
+std::string next_steps(Doc const& view) {
+    std::string approve;
+    std::int64_t approve_step = 0;
+    bool any_progressing = false;
+    for (auto const& [index, cluster] : view["clusters"].elements()) {
+        any_progressing = any_progressing || progressing(cluster);
+        bool const waits = cluster["reason"].as_string() == "AwaitingApproval" && !cluster["trouble"].exists();
+        if (!waits) continue;
+        if (approve.empty()) approve_step = cluster["step"].as_int();
+        if (cluster["step"].as_int() == approve_step)
+            approve += (approve.empty() ? "" : ",") + cluster["cluster"].string();
+    }
+    Steps steps(view);
+    if (!approve.empty()) steps.add("approve", fmt::format("-m {} --step {}", approve, approve_step));
+    std::string const from = view["from"].string();
+    if (any_progressing)
+        steps.add("abort", "-M", fmt::format("all back to {}", from.empty() ? "the stable version" : from));
+    return steps.text();
+}
+
+Standing standing_of(Doc const& view) {
+    Standing result;
+    for (auto const& [index, cluster] : view["clusters"].elements()) {
+        std::string const reason = cluster["reason"].string();
+        bool const done = cluster["phase"].as_string() == "Healthy";
+        std::string line = fmt::format("{} step {} {}{}", cluster["cluster"].as_string(), step_of(cluster),
+                                       done ? "Healthy" : cluster["state"].as_string(),
+                                       reason == "-" ? "" : ": " + reason + " " + cluster["message"].string());
+        for (auto const& [position, cause] : cluster["causes"].elements()) line += "; " + cause.string();
+        result.lines.emplace_back(cluster["cluster"].string(), std::move(line));
+        result.waits = result.waits || reason == "AwaitingApproval";
+        result.healthy = result.healthy && done;
+        result.away = result.away && !cluster["reachable"].as_bool();
+    }
+    result.away = result.away && !result.lines.empty();
+    return result;
+}
+
+}   // namespace aviary::amc

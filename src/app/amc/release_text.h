@@ -1,0 +1,26 @@
+// A release in words, from the hub's document about it (hub/proxy/explain.h): what explain and status say. Pure.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/json/doc.h"
+
+namespace aviary::amc {
+
+// "demo/web  release 3f9a1c  v1 -> v2   on v2: 9/30   ready: 28/30"
+std::string headline(json::Doc const& view);
+// The commands that would move it on, as people type them; empty when there is none.
+std::string next_steps(json::Doc const& view);
+
+// What status says, and the exit code follows from.
+struct Standing {
+    std::vector<std::pair<std::string, std::string>> lines;   // by cluster
+    bool waits = false;                                       // somewhere an approval is awaited
+    bool healthy = true;
+    bool away = true;   // no cluster answers
+};
+Standing standing_of(json::Doc const& view);
+
+}   // namespace aviary::amc

@@ -1,0 +1,133 @@
+#include "app/amc/rows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apis/fleet/decision.h"
+#include "core/base/strings.h"
+
+namespace aviary::amc {
+
+namespace {
+
+using json::Doc;
+
+bool paused(Doc const& view) {
+    return view["phase"].as_string() == "Progressing" &&
+           (view["state"].as_string() == "StepPaused" ||
+            (!view["reachable"].as_bool() && view["state"].as_string() == "Unknown"));
+}
+
+std::string age(Doc const& view, Time now) {
+    auto const since = parse_rfc3339(view["since"].as_string());
+    return since ? format_age(now - *since) : "";
+}
+
+std::string causes(Doc const& view) {
+    std::vector<std::string> texts;
+    for (auto const& [index, cause] : view["causes"].elements()) texts.push_back(cause.string());
+    return join(texts, "; ");
+}
+
+// Of a cluster that is paused: pods that are not ready are a reason to look, so -M does not approve them.
+Row look_at_paused(Doc const& view, Row row, Asked const& asked) {
+    row.target = true;
+    if (view["trouble"].as_string().empty()) return row;
+    row.message = causes(view);
+    if (asked.by_name) return row;
+    row.target = false;
+    row.not_ready = true;
+    row.result = "not-yet";
+    row.message += fmt::format("; -m {} approves it all the same", row.cluster);
+    return row;
+}
+
+Row refused(Row row, std::string message) {
+    row.result = "refused";
+    row.message = std::move(message);
+    return row;
+}
+
+}   // namespace
+
+std::string step_of(Doc const& view) {
+    if (view["steps"].as_int() == 0 || view["step"].as_int() == 0) return "-";
+    return fmt::format("{}/{}{}", view["step"].as_int(), view["steps"].as_int(),
+                       view["reachable"].as_bool() ? "" : "?");
+}
+
+std::string past(std::string_view action) {
+    if (action == apis::action::kApprove) return "approved";
+    if (action == apis::action::kPause) return "paused";
+    if (action == apis::action::kResume) return "resumed";
+    return action == apis::action::kUndo ? "undone" : "aborted";
+}
+
+std::optional<Row> look(Doc const& view, Asked const& asked) {
+    std::string const& action = asked.action;
+    Row row{view["cluster"].string(), step_of(view), "", ""};
+    bool const progressing = view["phase"].as_string() == "Progressing";
+    if (!view["placed"].as_bool() && view["rolloutUID"].as_string().empty() && action != apis::action::kUndo) {
+        if (!asked.chosen) return std::nullopt;
+        return refused(std::move(row), "the Rollout is not placed here");
+    }
+    if (action == apis::action::kUndo || action == apis::action::kPause || action == apis::action::kResume) {
+        row.target = true;
+        return row;
+    }
+    if (!progressing) {
+        if (!asked.chosen) return std::nullopt;
+        return refused(std::move(row), fmt::format("not paused: the phase is {}", view["phase"].as_string()));
+    }
+    if (action == apis::action::kAbort) {
+        row.target = true;
+        return row;
+    }
+    if (asked.step > 0 && view["step"].as_int() != asked.step)
+        return refused(std::move(row), fmt::format("at step {}, not step {}", view["step"].as_int(), asked.step));
+    if (paused(view)) return look_at_paused(view, std::move(row), asked);
+    row.result = "not-yet";
+    row.message = fmt::format("not paused: {}, {}, {}", view["state"].as_string(), view["message"].as_string(),
+                              age(view, asked.now));
+    return row;
+}
+
+Counts count(std::vector<Row> const& rows, std::string_view action) {
+    Counts counts;
+    for (Row const& row : rows) {
+        if (row.result == past(action) || row.result == "sent") {
+            ++counts.done;
+        } else if (row.result == "not-yet") {
+            ++(row.not_ready ? counts.not_ready : counts.not_paused);
+        } else if (row.result == "waiting" || row.result == "unreachable") {
+            ++counts.waiting;
+        } else {
+            ++counts.refused;
+        }
+    }
+    return counts;
+}
+
+std::string Counts::text(std::string_view action) const {
+    std::string text = fmt::format("{} {}", done, past(action));
+    if (not_paused > 0) text += fmt::format(", {} not paused", not_paused);
+    if (not_ready > 0) text += fmt::format(", {} not ready", not_ready);
+    if (waiting > 0) text += fmt::format(", {} waiting", waiting);
+    if (refused > 0) text += fmt::format(", {} refused", refused);
+    return text;
+}
+
+std::string nothing_to_do(std::vector<Row> const& rows, Asked const& asked, std::string const& rollout) {
+    bool const other_step =
+        asked.step > 0 && std::ranges::any_of(rows, [](Row const& row) { return row.message.starts_with("at step"); });
+    if (other_step) return fmt::format("no cluster is paused at step {}", asked.step);
+    if (std::ranges::any_of(rows, &Row::not_ready))
+        return "nothing approved: pods of the new version are not ready; name clusters by -m to approve all the same";
+    if (asked.action == apis::action::kApprove)
+        return fmt::format("nothing to approve: {} is not paused (StepPaused) in any chosen cluster", rollout);
+    return fmt::format("nothing to {}: no release of {} is in progress in any chosen cluster", to_lower(asked.action),
+                       rollout);
+}
+
+}   // namespace aviary::amc

@@ -1,0 +1,53 @@
+// What a verb that decides says of each cluster, from what the hub shows of it (hub/proxy/explain.h). Pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/time.h"
+#include "core/json/doc.h"
+
+namespace aviary::amc {
+
+// What becomes of one selected cluster.
+struct Row {
+    std::string cluster;
+    std::string step;
+    std::string result;    // approved | paused | … | not-yet | refused | stale | waiting
+    std::string message;   // of a target: what the person should know before it is carried out
+    bool target = false;
+    bool not_ready = false;   // a not-yet: paused, and pods of the new version are not ready
+};
+
+struct Asked {
+    std::string action;
+    bool chosen = false;     // clusters were chosen, by name or by labels: each of them is answered for
+    bool by_name = false;    // … by name
+    std::int64_t step = 0;   // 0: at any
+    Time now{};
+};
+
+// "2/3", with a question mark where nobody knows.
+std::string step_of(json::Doc const& view);
+// "approved"
+std::string past(std::string_view action);
+
+// Whether the action is for this cluster; a row says why not, and nothing is said of clusters that do not count.
+std::optional<Row> look(json::Doc const& view, Asked const& asked);
+
+struct Counts {
+    std::size_t done = 0, not_paused = 0, not_ready = 0, waiting = 0, refused = 0;
+    std::size_t not_done() const { return not_paused + not_ready + waiting + refused; }
+    // "1 approved, 1 not paused, 1 waiting"
+    std::string text(std::string_view action) const;
+};
+Counts count(std::vector<Row> const& rows, std::string_view action);
+
+// Why there is no cluster to decide about.
+std::string nothing_to_do(std::vector<Row> const& rows, Asked const& asked, std::string const& rollout);
+
+}   // namespace aviary::amc

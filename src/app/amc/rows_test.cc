@@ -1,0 +1,83 @@
+#include "app/amc/rows.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "core/json/parse.h"
+#include "core/json/patch.h"
+
+namespace aviary::amc {
+namespace {
+
+using json::Doc;
+
+// A cluster's row of the hub's document: paused at step 2 of 3.
+Doc view(std::string const& change = "{}") {
+    json::Value object = *json::parse_value(
+        R"({"cluster":"beijing","placed":true,"reachable":true,"rolloutUID":"u","phase":"Progressing","step":2,"steps":3,
+        "state":"StepPaused","reason":"AwaitingApproval","message":"said","since":"2026-11-23T13:00:00Z","causes":[]})");
+    json::apply_merge_patch(object, *json::parse_value(change));
+    return Doc::freeze(object);
+}
+
+Asked asked(std::string action) {
+    Asked result;
+    result.action = std::move(action);
+    result.now = *parse_rfc3339("2026-11-23T13:06:12Z");
+    return result;
+}
+
+// "target", "refused: why", "-": nothing is said.
+std::string shown(Doc const& view, Asked const& asked) {
+    auto const row = look(view, asked);
+    if (!row) return "-";
+    if (row->target) return row->message.empty() ? "target" : "target: " + row->message;
+    return row->result + ": " + row->message;
+}
+
+TEST(Look, ApprovesWhatIsPausedAtItsStep) {
+    Asked all = asked("Approve");
+    EXPECT_EQ(shown(view(), all), "target");
+    EXPECT_EQ(shown(view(R"({"state":"StepUpgrade","message":"3/5 pods ready"})"), all),
+              "not-yet: not paused: StepUpgrade, 3/5 pods ready, 6m12s");
+    EXPECT_EQ(shown(view(R"({"phase":"Healthy"})"), all), "-");
+    EXPECT_EQ(shown(view(R"({"placed":false,"rolloutUID":""})"), all), "-");
+    Asked chosen = all;
+    chosen.chosen = true;
+    chosen.step = 1;
+    EXPECT_EQ(shown(view(), chosen), "refused: at step 2, not step 1");
+    EXPECT_EQ(shown(view(R"({"phase":"Healthy"})"), chosen), "refused: not paused: the phase is Healthy");
+    EXPECT_EQ(shown(view(R"({"placed":false,"rolloutUID":""})"), chosen), "refused: the Rollout is not placed here");
+}
+
+// -M is "all that look right"; who names a cluster has looked at it.
+TEST(Look, PodsThatAreNotReadyAreApprovedByNameAlone) {
+    Doc const crashing = view(R"({"trouble":"CrashLooping","causes":["1 of 5 v2 pods CrashLooping"]})");
+    Asked all = asked("Approve");
+    EXPECT_EQ(shown(crashing, all), "not-yet: 1 of 5 v2 pods CrashLooping; -m beijing approves it all the same");
+    all.chosen = true;   // by labels
+    EXPECT_EQ(shown(crashing, all), "not-yet: 1 of 5 v2 pods CrashLooping; -m beijing approves it all the same");
+    all.by_name = true;
+    EXPECT_EQ(shown(crashing, all), "target: 1 of 5 v2 pods CrashLooping");
+    EXPECT_EQ(shown(crashing, asked("Abort")), "target");
+}
+
+TEST(Count, SaysWhatWasNotDone) {
+    Row approved{"a", "1/3", "approved", ""};
+    Row upgrading{"b", "1/3", "not-yet", ""};
+    Row crashing{"c", "1/3", "not-yet", ""};
+    crashing.not_ready = true;
+    Counts const counts =
+        count({approved, upgrading, crashing, {"d", "", "stale", ""}, {"e", "", "waiting", ""}}, "Approve");
+    EXPECT_EQ(counts.text("Approve"), "1 approved, 1 not paused, 1 not ready, 1 waiting, 1 refused");
+    EXPECT_EQ(counts.not_done(), 4u);
+    EXPECT_EQ(nothing_to_do({crashing}, asked("Approve"), "web"),
+              "nothing approved: pods of the new version are not ready; name clusters by -m to approve all the same");
+    EXPECT_EQ(nothing_to_do({upgrading}, asked("Approve"), "web"),
+              "nothing to approve: web is not paused (StepPaused) in any chosen cluster");
+    EXPECT_EQ(nothing_to_do({}, asked("Abort"), "web"),
+              "nothing to abort: no release of web is in progress in any chosen cluster");
+}
+
+}   // namespace
+}   // namespace aviary::amc
