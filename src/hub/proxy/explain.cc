@@ -28,7 +28,9 @@ std::string version_of(std::string const& image) {
 std::string who(std::string_view reason) {
     if (reason == "AwaitingApproval" || reason == "Paused") return "approver";
     if (reason == "InsufficientGPU" || reason == "Unschedulable" || reason == "PullingImage") return "cluster owner";
-    if (reason == "CrashLooping" || reason == "LoadingModel" || reason == "NotReady") return "service owner";
+    if (reason == "CrashLooping" || reason == "PodFailed" || reason == "ImagePullFailed" || reason == "LoadingModel" ||
+        reason == "NotReady")
+        return "service owner";
     if (reason == "ClusterUnreachable") return "network on-call";
     return "-";
 }
@@ -85,12 +87,24 @@ struct Canary {
     std::vector<Trouble> troubles;
 };
 
+// They are none of the pods that a version has.
+std::vector<Doc> take_failed(std::vector<Doc>& pods) {
+    std::vector<Doc> ended;
+    std::ranges::copy_if(pods, std::back_inserter(ended), failed);
+    std::erase_if(pods, failed);
+    return ended;
+}
+
 Canary canary_of(ClusterView const& view, std::int64_t step) {
     Canary canary;
     canary.pods = new_pods(view);
+    std::vector<Doc> const ended = take_failed(canary.pods);
     canary.wanted = decision::pods_at(view.rollout, step, view.workload.at({"spec", "replicas"}).as_int());
     canary.up = std::ranges::count_if(canary.pods, ready);
-    canary.troubles = troubles_of(canary.pods);
+    // What failed is of interest until others have taken its place.
+    std::vector<Doc> of_interest = canary.pods;
+    if (canary.up < canary.wanted) of_interest.insert(of_interest.end(), ended.begin(), ended.end());
+    canary.troubles = troubles_of(of_interest);
     return canary;
 }
 
@@ -138,7 +152,8 @@ Value explain_cluster(ClusterView const& view) {
     row["replicas"] = replicas;
     row["ready"] = view.workload.at({"status", "readyReplicas"}).as_int();
     row["causes"] = json::Array();
-    auto const on_new = new_pods(view);
+    std::vector<Doc> on_new = new_pods(view);
+    take_failed(on_new);
     row["updated"] = static_cast<std::int64_t>(on_new.size());
     std::int64_t const step = row["step"].as_int();
     row["nextReplicas"] = step < steps ? next_replicas(view.rollout, step) : "";
@@ -228,8 +243,8 @@ Value explain(Doc const& rollout, Doc const& workload, std::string const& digest
         total += row["replicas"].as_int();
         up += row["ready"].as_int();
         std::string_view const reason = row["reason"].as_string();
-        person = person || reason == "AwaitingApproval" || reason == "Paused" || reason == "CrashLooping" ||
-                 reason == "InsufficientGPU" || row["state"].as_string() == "Guarded" || reason == "ApplyFailed";
+        person = person || reason == "AwaitingApproval" || reason == "Paused" || needs_person(reason) ||
+                 row["state"].as_string() == "Guarded" || reason == "ApplyFailed";
         moving = moving || reason == "PullingImage" || reason == "LoadingModel" || reason == "NotReady" ||
                  reason == "Finalising" || reason == "Cancelling" || reason == "Soaking";
         rows.push_back(std::move(row));

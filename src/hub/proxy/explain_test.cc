@@ -98,6 +98,8 @@ TEST(ExplainCluster, EveryWaitHasANameAnEndAndSomebody) {
 TEST(ExplainCluster, WhatThePodsOfAStepWaitFor) {
     std::string const unschedulable =
         R"({"status":{"conditions":[{"type":"PodScheduled","status":"False","message":"0/2 nodes: )";
+    std::string const ended =
+        R"({"status":{"phase":"Failed","containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":1,"message":"out of memory"}}}]}})";
     std::string const running = R"({"status":{"containerStatuses":[{"name":"main","state":{"running":{}}}]}})";
     struct Case {
         std::vector<Doc> pods;
@@ -120,8 +122,25 @@ TEST(ExplainCluster, WhatThePodsOfAStepWaitFor) {
               "StepUpgrade CrashLooping | 2 pods stop crashing | service owner",
               R"(["2 of 3 v2 pods CrashLooping: main restarted 4 times: oh","1 of 3 v2 pods PullingImage"])"},
              {{pod("2", waiting("ImagePullBackOff"))},
-              "StepUpgrade PullingImage | 1 pod starts | cluster owner",
-              R"(["1 of 1 v2 pods PullingImage: ImagePullBackOff: repo/app:v2"])"},
+              "StepUpgrade ImagePullFailed | 1 pod gets its image | service owner",
+              R"(["1 of 1 v2 pods ImagePullFailed: ImagePullBackOff: repo/app:v2: oh"])"},
+             {{pod("2", waiting("ErrImagePull")), pod("2", waiting("InvalidImageName")),
+               pod("2", waiting("ContainerCreating"))},
+              "StepUpgrade ImagePullFailed | 2 pods get their images | service owner",
+              R"(["2 of 3 v2 pods ImagePullFailed: InvalidImageName: repo/app:v2: oh","1 of 3 v2 pods PullingImage"])"},
+             {{pod("2", waiting("CreateContainerConfigError"))},
+              "StepUpgrade NotReady | 1 pod is ready | service owner",
+              R"(["1 of 1 v2 pods NotReady: CreateContainerConfigError: oh"])"},
+             // Failed pods are none of those that a version has; others take their place, and fail too.
+             {{pod("2", waiting("ContainerCreating")), pod("2", ended), pod("2", ended)},
+              "StepUpgrade PodFailed | pods of it stay up | service owner",
+              R"(["2 v2 pods failed: main ended with exit code 1: out of memory","1 of 1 v2 pods PullingImage"])"},
+             {{pod("2", R"({"status":{"phase":"Failed","reason":"Evicted","message":"low on memory"}})")},
+              "StepUpgrade PodFailed | pods of it stay up | service owner",
+              R"(["1 v2 pod failed: Evicted: low on memory"])"},
+             {{pod("2"), pod("2"), pod("2"), pod("2"), pod("2"), pod("2", ended)},
+              "StepUpgrade NotReady | 5 pods are ready | service owner",
+              "[]"},
              {{pod("2", running), pod("2", running)},
               "StepUpgrade LoadingModel | 2 pods are ready | service owner",
               R"(["2 of 2 v2 pods LoadingModel"])"},
@@ -218,7 +237,8 @@ Value explained(std::vector<ClusterView> const& views) {
 
 TEST(Explain, AddsUpAndNamesTheRelease) {
     ClusterView one = view();
-    one.pods = {pod("1"), pod("1"), pod("2"), pod("2", R"({"metadata":{"deletionTimestamp":"2026-11-23T14:00:00Z"}})")};
+    one.pods = {pod("1"), pod("1"), pod("2"), pod("2", R"({"metadata":{"deletionTimestamp":"2026-11-23T14:00:00Z"}})"),
+                pod("2", R"({"status":{"phase":"Failed"}})")};
     ClusterView kept = view();   // has the old version, or was taken back to it
     kept.cluster = "oslo";
     kept.workload = workload("repo/app:v1");
@@ -230,7 +250,7 @@ TEST(Explain, AddsUpAndNamesTheRelease) {
     EXPECT_EQ(answer["release"].as_string(), "3f9a1c");
     EXPECT_EQ(answer["from"].as_string(), "v1");
     EXPECT_EQ(answer["to"].as_string(), "v2");
-    EXPECT_EQ(answer["onNew"].as_int(), 1);
+    EXPECT_EQ(answer["onNew"].as_int(), 1) << "neither what goes nor what failed";
     EXPECT_EQ(answer["total"].as_int(), 20);
     EXPECT_EQ(answer["ready"].as_int(), 18);
     EXPECT_EQ(answer["clusters"].size(), 2u);
@@ -250,6 +270,8 @@ TEST(Explain, StuckMeansThatNothingMovesWithoutAPerson) {
     ClusterView const upgrading = view(canary(R"("currentStepState":"StepUpgrade")"));
     ClusterView crashing = upgrading;
     crashing.pods = {pod("2", waiting("CrashLoopBackOff"))};
+    ClusterView no_image = upgrading;
+    no_image.pods = {pod("2", waiting("ErrImagePull"))};
     ClusterView guarded = view();
     guarded.workload_standing = propagation::Standing{State::kGuarded, "RolloutMissing", "m", kSince};
     ClusterView const healthy = view(R"({"status":{"phase":"Healthy"}})");
@@ -262,6 +284,7 @@ TEST(Explain, StuckMeansThatNothingMovesWithoutAPerson) {
     for (Case const& each : std::vector<Case>{{{approval}, true},
                                               {{approval, upgrading}, false},
                                               {{crashing, healthy}, true},
+                                              {{no_image, healthy}, true},
                                               {{guarded, healthy}, true},
                                               {{healthy}, false},
                                               {{away}, false},

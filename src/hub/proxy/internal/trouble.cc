@@ -14,8 +14,38 @@ namespace {
 using json::Doc;
 
 // The worst first: what no waiting will mend.
-constexpr std::string_view kWorstFirst[] = {"CrashLooping", "InsufficientGPU", "Unschedulable",
-                                            "PullingImage", "LoadingModel",    "NotReady"};
+constexpr std::string_view kWorstFirst[] = {"CrashLooping",  "PodFailed",    "ImagePullFailed", "InsufficientGPU",
+                                            "Unschedulable", "PullingImage", "LoadingModel",    "NotReady"};
+
+bool pull_has_failed(std::string_view waiting) {
+    return waiting == "ErrImagePull" || waiting == "ImagePullBackOff" || waiting == "InvalidImageName" ||
+           waiting == "ErrImageNeverPull";
+}
+
+std::string with_message(std::string text, Doc const& message) {
+    return message.as_string().empty() ? text : fmt::format("{}: {}", text, message.as_string());
+}
+
+void look_at(Doc const& container, Trouble& trouble) {
+    Doc const waiting = container.at({"state", "waiting"});
+    std::string_view const reason = waiting["reason"].as_string();
+    if (reason == "CrashLoopBackOff") {
+        trouble.reason = "CrashLooping";
+        trouble.detail = with_message(
+            fmt::format("{} restarted {} times", container["name"].as_string(), container["restartCount"].as_int()),
+            waiting["message"]);
+    } else if (pull_has_failed(reason)) {
+        trouble.reason = "ImagePullFailed";
+        trouble.detail =
+            with_message(fmt::format("{}: {}", reason, container["image"].as_string()), waiting["message"]);
+    } else if (container.at({"state", "running"}).exists()) {
+        trouble.reason = "LoadingModel";
+    } else if (reason == "ContainerCreating" || reason == "PodInitializing") {
+        trouble.reason = "PullingImage";
+    } else if (!reason.empty()) {
+        trouble.detail = with_message(std::string(reason), waiting["message"]);
+    }
+}
 
 Trouble trouble_of(Doc const& pod) {
     Trouble trouble;
@@ -27,36 +57,50 @@ Trouble trouble_of(Doc const& pod) {
         trouble.detail = message;
         return trouble;
     }
-    for (auto const& [index, container] : pod.at({"status", "containerStatuses"}).elements()) {
-        std::string_view const waiting = container.at({"state", "waiting", "reason"}).as_string();
-        if (waiting == "CrashLoopBackOff") {
-            trouble.reason = "CrashLooping";
-            trouble.detail = fmt::format("{} restarted {} times: {}", container["name"].as_string(),
-                                         container["restartCount"].as_int(),
-                                         container.at({"state", "waiting", "message"}).as_string());
-            return trouble;
+    for (char const* list : {"initContainerStatuses", "containerStatuses"}) {
+        for (auto const& [index, container] : pod.at({"status", list}).elements()) {
+            look_at(container, trouble);
+            if (needs_person(trouble.reason)) return trouble;
         }
-        if (waiting == "ImagePullBackOff" || waiting == "ErrImagePull") {
-            trouble.reason = "PullingImage";
-            trouble.detail = fmt::format("{}: {}", waiting, container["image"].as_string());
-            return trouble;
-        }
-        if (waiting == "ContainerCreating") trouble.reason = "PullingImage";
-        if (container.at({"state", "running"}).exists()) trouble.reason = "LoadingModel";
     }
     if (trouble.reason.empty()) trouble.reason = "NotReady";
     return trouble;
+}
+
+// "Evicted: the node was low on memory", "vllm ended with exit code 1"
+std::string why_failed(Doc const& pod) {
+    Doc const status = pod["status"];
+    if (std::string const reason = status["reason"].string(); !reason.empty())
+        return with_message(reason, status["message"]);
+    for (char const* list : {"initContainerStatuses", "containerStatuses"}) {
+        for (auto const& [index, container] : status[list].elements()) {
+            Doc const ended = container.at({"state", "terminated"});
+            if (!ended.exists() || ended["exitCode"].as_int() == 0) continue;
+            return with_message(
+                fmt::format("{} ended with exit code {}", container["name"].as_string(), ended["exitCode"].as_int()),
+                ended["message"]);
+        }
+    }
+    return status["message"].string();
 }
 
 }   // namespace
 
 bool ready(Doc const& pod) { return meta::condition_is_true(pod, "Ready"); }
 
+bool failed(Doc const& pod) { return pod.at({"status", "phase"}).as_string() == "Failed"; }
+
+bool needs_person(std::string_view reason) {
+    return reason == "CrashLooping" || reason == "PodFailed" || reason == "ImagePullFailed" ||
+           reason == "InsufficientGPU" || reason == "Unschedulable";
+}
+
 std::vector<Trouble> troubles_of(std::vector<Doc> const& pods) {
     std::map<std::string, Trouble, std::less<>> found;
     for (Doc const& pod : pods) {
         if (ready(pod)) continue;
-        Trouble one = trouble_of(pod);
+        Trouble one = failed(pod) ? Trouble{"PodFailed", why_failed(pod), 1, meta::created(pod).value_or(Time())}
+                                  : trouble_of(pod);
         Trouble& sum = found[one.reason];
         one.count += sum.count;
         if (sum.count > 0) one.since = std::min(one.since, sum.since);
@@ -70,15 +114,18 @@ std::vector<Trouble> troubles_of(std::vector<Doc> const& pods) {
 }
 
 std::string Trouble::text(std::string_view version, std::size_t of) const {
+    std::string const why = detail.empty() ? "" : ": " + detail;
+    if (reason == "PodFailed") return fmt::format("{} {} pod{} failed{}", count, version, count == 1 ? "" : "s", why);
     bool const pending = reason == "InsufficientGPU" || reason == "Unschedulable";
-    return fmt::format("{} of {} {} pods {}{}", count, of, version, pending ? "Pending" : reason,
-                       detail.empty() ? "" : ": " + detail);
+    return fmt::format("{} of {} {} pods {}{}", count, of, version, pending ? "Pending" : reason, why);
 }
 
 std::string Trouble::ends_when() const {
     std::string const pods = fmt::format("{} pod{}", count, count == 1 ? "" : "s");
     if (reason == "InsufficientGPU") return pods + (count == 1 ? " gets" : " get") + std::string(" a GPU");
     if (reason == "CrashLooping") return pods + (count == 1 ? " stops" : " stop") + std::string(" crashing");
+    if (reason == "PodFailed") return "pods of it stay up";
+    if (reason == "ImagePullFailed") return pods + (count == 1 ? " gets its image" : " get their images");
     if (reason == "PullingImage") return pods + (count == 1 ? " starts" : " start");
     return pods + (count == 1 ? " is" : " are") + std::string(" ready");
 }

@@ -12,7 +12,8 @@ namespace aviary::proxy {
 
 // Pods that are not ready for the same reason.
 struct Trouble {
-    std::string reason;   // CrashLooping | InsufficientGPU | Unschedulable | PullingImage | LoadingModel | NotReady
+    std::string
+        reason;   // CrashLooping | PodFailed | ImagePullFailed | InsufficientGPU | Unschedulable | PullingImage …
     std::string detail;
     int count = 0;
     Time since{};
@@ -23,6 +24,10 @@ struct Trouble {
 };
 
 bool ready(json::Doc const& pod);
+// Its containers have ended for good, and another pod takes its place.
+bool failed(json::Doc const& pod);
+// Whether no waiting will mend it.
+bool needs_person(std::string_view reason);
 // The worst first.
 std::vector<Trouble> troubles_of(std::vector<json::Doc> const& pods);
 
