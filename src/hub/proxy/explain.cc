@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "hub/decision/carry_out.h"
 #include "hub/propagation/names.h"
@@ -20,16 +21,11 @@ using json::Value;
 
 std::string image_of(Doc const& pod_template) { return pod_template.at({"spec", "containers"})[0]["image"].string(); }
 
-std::string version_of(std::string const& image) {
-    std::size_t const colon = image.rfind(':');
-    return colon == std::string::npos ? image : image.substr(colon + 1);
-}
-
 std::string who(std::string_view reason) {
     if (reason == "AwaitingApproval" || reason == "Paused") return "approver";
     if (reason == "InsufficientGPU" || reason == "Unschedulable" || reason == "PullingImage") return "cluster owner";
     if (reason == "CrashLooping" || reason == "PodFailed" || reason == "ImagePullFailed" || reason == "LoadingModel" ||
-        reason == "NotReady")
+        reason == "NotReady" || reason == "TakenBack")
         return "service owner";
     if (reason == "ClusterUnreachable") return "network on-call";
     return "-";
@@ -109,7 +105,7 @@ Canary canary_of(ClusterView const& view, std::int64_t step) {
 }
 
 void add_causes(Value& row, ClusterView const& view, Canary const& canary) {
-    std::string const version = version_of(image_of(view.workload.at({"spec", "template"})));
+    std::string const version = version_of(view.workload.at({"spec", "template"}));
     for (Trouble const& trouble : canary.troubles) row["causes"].push_back(trouble.text(version, canary.pods.size()));
 }
 
@@ -133,18 +129,98 @@ void explain_upgrade(Value& row, ClusterView const& view, std::string const& sin
     add_causes(row, view, canary);
 }
 
-}   // namespace
+// Whether the cluster has the hub's version, be it on the way.
+bool has_hub_version(ClusterView const& view) {
+    return view.hub_template.empty() || meta::label(view.workload, propagation::kTemplateLabel) == view.hub_template;
+}
 
-Value explain_cluster(ClusterView const& view) {
+// Pods that run the hub's version, whatever the cluster is going to.
+std::int64_t on_hub_version(ClusterView const& view) {
+    std::vector<Doc> pods = new_pods(view);
+    take_failed(pods);
+    std::int64_t const there = static_cast<std::int64_t>(pods.size());
+    if (has_hub_version(view)) return there;
+    if (image_of(view.workload.at({"spec", "template"})) != view.hub_image) {
+        return std::ranges::count_if(view.pods, [&](Doc const& pod) {
+            bool const alive = !failed(pod) && !meta::is_deleting(pod);
+            return alive && pod.at({"spec", "containers"})[0]["image"].as_string() == view.hub_image;
+        });
+    }
+    // Both versions have one image: what goes to the other one is what is left.
+    if (!progressing(view)) return 0;
+    auto const alive = [](Doc const& pod) { return !failed(pod) && !meta::is_deleting(pod); };
+    return std::ranges::count_if(view.pods, alive) - there;
+}
+
+// The hub's version is not there yet, or there and not yet taken up by the rollout controller.
+bool arriving(ClusterView const& view) {
+    if (!view.bound || !view.workload.exists() || !view.pinned.empty()) return false;
+    return !has_hub_version(view) || propagation::releasing(view.workload) || propagation::frozen(view.workload);
+}
+
+void explain_pause(Value& row, ClusterView const& view, std::string const& since) {
+    std::string const message = view.rollout.at({"status", "message"}).string();
+    Doc const steps = view.rollout.at({"spec", "strategy", "canary", "steps"});
+    Doc const duration = steps[row["step"].as_int() - 1].at({"pause", "duration"});
+    if (duration.is_int()) {
+        auto const start = parse_rfc3339(since);
+        set_wait(row, "Soaking", message,
+                 start ? format_rfc3339(*start + std::chrono::seconds(duration.as_int())) : "its duration has passed",
+                 since);
+    } else {
+        set_wait(row, "AwaitingApproval", message, "approved or rejected", since);
+    }
+    warn_of_troubles(row, view);
+}
+
+void explain_progress(Value& row, ClusterView const& view, std::string const& since) {
+    if (view.rollout.at({"spec", "strategy", "paused"}).as_bool()) {
+        row["state"] = "Paused";
+        set_wait(row, "Paused", "spec.strategy.paused", "resumed", since);
+        warn_of_troubles(row, view);
+        return;
+    }
+    if (row["state"].as_string() == "StepPaused") {
+        explain_pause(row, view, since);
+        return;
+    }
+    Doc const condition = meta::condition(view.rollout, "Progressing");
+    std::string_view const reason = condition["reason"].as_string();
+    if (reason == "Finalising" || reason == "Cancelling") {
+        row["state"] = reason;
+        set_wait(row, std::string(reason), condition["message"].string(), "the workload is handed back", since);
+    } else {
+        explain_upgrade(row, view, since);
+    }
+}
+
+void explain_rest(Value& row, ClusterView const& view) {
+    std::string const message = view.rollout.at({"status", "message"}).string();
+    if (arriving(view)) {
+        row["state"] = "Applying";
+        set_wait(row, "Applying", "the new version is on its way", "the release begins there", "");
+        return;
+    }
+    // A cancelled release leaves its last state behind.
+    if (!row["state"].as_string().empty()) row["state"] = "Completed";
+    if (view.pinned.empty()) {
+        set_wait(row, "-", message, "-", "");
+    } else {
+        set_wait(row, "TakenBack", fmt::format("pinned to {}, {} rejected", view.pinned, view.rejected),
+                 "another version is released", "");
+    }
+}
+
+void describe(Value& row, ClusterView const& view) {
     Doc const status = view.rollout["status"];
     Doc const canary = status["canaryStatus"];
     std::int64_t const steps =
         static_cast<std::int64_t>(view.rollout.at({"spec", "strategy", "canary", "steps"}).size());
     std::int64_t const replicas = view.workload.at({"spec", "replicas"}).as_int();
-    Value row{json::Object{{"cluster", view.cluster}, {"placed", view.placed}, {"reachable", view.reachable}}};
+    std::int64_t const step = canary["currentStepIndex"].as_int();
     row["rolloutUID"] = meta::uid(view.rollout);
     row["phase"] = status["phase"].string();
-    row["step"] = canary["currentStepIndex"].as_int();
+    row["step"] = step;
     row["steps"] = steps;
     row["state"] = canary["currentStepState"].string();
     row["revision"] = canary["canaryRevision"].string();
@@ -152,14 +228,46 @@ Value explain_cluster(ClusterView const& view) {
     row["replicas"] = replicas;
     row["ready"] = view.workload.at({"status", "readyReplicas"}).as_int();
     row["causes"] = json::Array();
-    std::vector<Doc> on_new = new_pods(view);
-    take_failed(on_new);
-    row["updated"] = static_cast<std::int64_t>(on_new.size());
-    std::int64_t const step = row["step"].as_int();
+    row["updated"] = on_hub_version(view);
+    row["current"] = view.workload.exists() && has_hub_version(view) && view.pinned.empty();
+    if (view.workload.exists()) row["version"] = version_of(view.workload.at({"spec", "template"}));
+    if (!view.stable.empty()) row["stable"] = view.stable;
+    if (!view.pinned.empty()) row["pinned"] = view.pinned;
+    if (!view.pinned.empty()) row["rejected"] = view.rejected;
     row["nextReplicas"] = step < steps ? next_replicas(view.rollout, step) : "";
     row["nextPods"] = step < steps ? decision::pods_at(view.rollout, step + 1, replicas) : replicas;
-    std::string const since = canary["lastUpdateTime"].string();
+}
 
+// What the clusters come from that have the hub's version, or are kept from it.
+std::string from_of(json::Array const& rows) {
+    std::set<std::string> versions;
+    for (Value const& row : rows) {
+        bool const releasing = row["phase"].as_string() == "Progressing";
+        if (row["pinned"].is_string()) {
+            versions.insert(row["pinned"].string());
+        } else if (!row["current"].as_bool()) {
+            versions.insert(row["version"].string());
+        } else if (releasing) {
+            versions.insert(row["stable"].string());
+        }
+    }
+    versions.erase("");
+    if (versions.size() > 1) return "several versions";
+    return versions.empty() ? std::string() : *versions.begin();
+}
+
+}   // namespace
+
+std::string version_of(Doc const& pod_template) {
+    std::string const image = image_of(pod_template);
+    std::size_t const colon = image.rfind(':');
+    return colon == std::string::npos ? image : image.substr(colon + 1);
+}
+
+Value explain_cluster(ClusterView const& view) {
+    Value row{json::Object{{"cluster", view.cluster}, {"placed", view.placed}, {"reachable", view.reachable}}};
+    describe(row, view);
+    std::string const since = view.rollout.at({"status", "canaryStatus", "lastUpdateTime"}).string();
     if (!view.reachable) {
         row["state"] = "Unknown";
         set_wait(row, "ClusterUnreachable", "does not answer", "member connects again",
@@ -179,51 +287,24 @@ Value explain_cluster(ClusterView const& view) {
                  view.placed ? "the Rollout has not arrived yet" : "the Rollout is not placed here", "-", "");
         return row;
     }
-    std::string_view const phase = status["phase"].as_string();
-    std::string_view const state = canary["currentStepState"].as_string();
-    if (view.rollout.at({"spec", "strategy", "paused"}).as_bool() && progressing(view)) {
-        row["state"] = "Paused";
-        set_wait(row, "Paused", "spec.strategy.paused", "resumed", since);
-        warn_of_troubles(row, view);
-    } else if (progressing(view) && state == "StepPaused") {
-        Doc const duration =
-            view.rollout.at({"spec", "strategy", "canary", "steps"})[step - 1].at({"pause", "duration"});
-        if (duration.is_int()) {
-            auto const start = parse_rfc3339(since);
-            set_wait(
-                row, "Soaking", status["message"].string(),
-                start ? format_rfc3339(*start + std::chrono::seconds(duration.as_int())) : "its duration has passed",
-                since);
-        } else {
-            set_wait(row, "AwaitingApproval", status["message"].string(), "approved or rejected", since);
-        }
-        warn_of_troubles(row, view);
-    } else if (progressing(view)) {
-        Doc const condition = meta::condition(view.rollout, "Progressing");
-        std::string_view const reason = condition["reason"].as_string();
-        if (reason == "Finalising" || reason == "Cancelling") {
-            row["state"] = reason;
-            set_wait(row, std::string(reason), condition["message"].string(), "the workload is handed back", since);
-        } else {
-            explain_upgrade(row, view, since);
-        }
+    std::string const phase = row["phase"].string();
+    if (phase == "Progressing") {
+        explain_progress(row, view, since);
     } else if (phase == "Healthy") {
-        if (state == "StepPaused") row["state"] = "Completed";   // a cancelled release leaves its last state behind
-        set_wait(row, "-", status["message"].string(), "-", "");
+        explain_rest(row, view);
     } else {
-        set_wait(row, phase.empty() ? "ControllerAbsent" : std::string(phase), status["message"].string(), "-", "");
+        set_wait(row, phase.empty() ? "ControllerAbsent" : phase, view.rollout.at({"status", "message"}).string(), "-",
+                 "");
     }
     return row;
 }
 
-Value explain(Doc const& rollout, Doc const& workload, std::string const& digest,
-              std::vector<ClusterView> const& views) {
-    Value answer{json::Object{{"name", meta::name(rollout)}, {"namespace", meta::ns(rollout)}, {"digest", digest}}};
+Value explain(Release const& release, std::vector<ClusterView> const& views) {
+    std::string const& digest = release.digest;
+    Value answer{json::Object{
+        {"name", meta::name(release.rollout)}, {"namespace", meta::ns(release.rollout)}, {"digest", digest}}};
     answer["release"] = digest.size() > 13 ? digest.substr(7, 6) : digest;
-    std::string const image = image_of(workload.at({"spec", "template"}));
-    answer["to"] = version_of(image);
-    std::string const hash = propagation::template_hash(propagation::pod_template(workload));
-    std::string from;
+    answer["to"] = version_of(release.workload.at({"spec", "template"}));
     std::int64_t on_new = 0;
     std::int64_t total = 0;
     std::int64_t up = 0;
@@ -233,28 +314,23 @@ Value explain(Doc const& rollout, Doc const& workload, std::string const& digest
     for (ClusterView const& view : views) {
         if (!view.bound && !view.placed) continue;
         Value row = explain_cluster(view);
-        for (Doc const& pod : view.pods) {
-            std::string const own = pod.at({"spec", "containers"})[0]["image"].string();
-            if (own != image && !meta::is_deleting(pod)) from = version_of(own);
-        }
-        // Of a cluster that was kept from it, or taken back, no pod is on the new version, whatever its image.
-        bool const has_it = meta::label(view.workload, propagation::kTemplateLabel) == hash;
-        on_new += has_it ? row["updated"].as_int() : 0;
+        on_new += row["updated"].as_int();
         total += row["replicas"].as_int();
         up += row["ready"].as_int();
         std::string_view const reason = row["reason"].as_string();
         person = person || reason == "AwaitingApproval" || reason == "Paused" || needs_person(reason) ||
                  row["state"].as_string() == "Guarded" || reason == "ApplyFailed";
         moving = moving || reason == "PullingImage" || reason == "LoadingModel" || reason == "NotReady" ||
-                 reason == "Finalising" || reason == "Cancelling" || reason == "Soaking";
+                 reason == "Finalising" || reason == "Cancelling" || reason == "Soaking" || reason == "Applying";
         rows.push_back(std::move(row));
     }
-    answer["from"] = from;
-    answer["steps"] = static_cast<std::int64_t>(rollout.at({"spec", "strategy", "canary", "steps"}).size());
+    answer["from"] = from_of(rows);
+    answer["steps"] = static_cast<std::int64_t>(release.rollout.at({"spec", "strategy", "canary", "steps"}).size());
     answer["onNew"] = on_new;
     answer["total"] = total;
     answer["ready"] = up;
     answer["stuck"] = person && !moving;
+    if (!release.problem.empty()) answer["problem"] = release.problem;
     answer["clusters"] = std::move(rows);
     return answer;
 }

@@ -22,11 +22,25 @@ struct ClusterView {
     std::vector<json::Doc> pods;   // of the workload
     std::optional<propagation::Standing> workload_standing;
     bool bound = true;   // the workload is placed there
+
+    // What the hub releases: the hash of its template, and the image. Empty: not known.
+    std::string hub_template, hub_image;
+    // Versions in words: what the cluster has been taken back to, and against which; what it would go back to.
+    std::string pinned, rejected, stable;
 };
+
+// What is released.
+struct Release {
+    json::Doc rollout, workload;   // the hub's
+    std::string digest;
+    std::string problem;   // why it reaches no cluster; empty where it does
+};
+
+// The tag of the first container's image.
+std::string version_of(json::Doc const& pod_template);
 
 // "step 2 of 3, StepUpgrade, because …"
 json::Value explain_cluster(ClusterView const& view);
-json::Value explain(json::Doc const& rollout, json::Doc const& workload, std::string const& digest,
-                    std::vector<ClusterView> const& views);
+json::Value explain(Release const& release, std::vector<ClusterView> const& views);
 
 }   // namespace aviary::proxy

@@ -8,6 +8,7 @@
 #include "core/json/write.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/render.h"
+#include "kube/meta/object.h"
 
 namespace aviary::proxy {
 namespace {
@@ -62,6 +63,9 @@ ClusterView view(std::string const& change = "{}") {
     result.placed = true;
     result.rollout = rollout(change);
     result.workload = workload();
+    result.hub_template = meta::label(result.workload, propagation::kTemplateLabel);
+    result.hub_image = "repo/app:v2";
+    result.stable = "v1";
     return result;
 }
 
@@ -88,6 +92,8 @@ TEST(ExplainCluster, EveryWaitHasANameAnEndAndSomebody) {
             {R"({"status":{"conditions":[{"type":"Progressing","reason":"Cancelling"}],"canaryStatus":{"currentStepState":"StepUpgrade"}}})",
              "Cancelling Cancelling | the workload is handed back | -"},
             {R"({"status":{"phase":"Healthy"}})", "Completed - | - | -"},
+            {R"({"status":{"phase":"Healthy","canaryStatus":{"currentStepState":"StepUpgrade"}}})",
+             "Completed - | - | -"},
             {R"({"status":{"phase":"Initial"}})", "StepPaused Initial | - | -"},
             {R"({"status":null})", " ControllerAbsent | - | -"},
         }) {
@@ -221,6 +227,35 @@ TEST(ExplainCluster, WhatKeepsTheHubFromIt) {
     }
 }
 
+// Nobody is to read "done" in the moment between a new version on the hub and its release in the cluster.
+TEST(ExplainCluster, AVersionOnItsWayIsNotDone) {
+    ClusterView healthy = view(R"({"status":{"phase":"Healthy"}})");
+    EXPECT_TRUE(explain_cluster(healthy)["current"].as_bool());
+    healthy.hub_template = "another";
+    EXPECT_EQ(shown(healthy), "Applying Applying | the release begins there | -");
+    EXPECT_FALSE(explain_cluster(healthy)["current"].as_bool());
+    ClusterView held = view(R"({"status":{"phase":"Healthy"}})");
+    held.workload = changed(json::write(held.workload),
+                            R"({"metadata":{"annotations":{"rollouts.kruise.io/in-progressing":"{}"}}})");
+    EXPECT_EQ(shown(held), "Applying Applying | the release begins there | -");
+}
+
+TEST(ExplainCluster, WhatWasTakenBackSaysTo) {
+    ClusterView back = view(R"({"status":{"phase":"Healthy"}})");
+    back.workload = workload("repo/app:v1");
+    back.pinned = "v1";
+    back.rejected = "v2";
+    Value const row = explain_cluster(back);
+    EXPECT_EQ(shown(back), "Completed TakenBack | another version is released | service owner");
+    EXPECT_EQ(row["message"].as_string(), "pinned to v1, v2 rejected");
+    EXPECT_FALSE(row["current"].as_bool());
+    EXPECT_EQ(
+        fmt::format("{} {} {}", row["pinned"].as_string(), row["rejected"].as_string(), row["version"].as_string()),
+        "v1 v2 v1");
+    back.rollout = rollout();   // an undo of a release that was finished has steps of its own
+    EXPECT_EQ(shown(back), "StepPaused AwaitingApproval | approved or rejected | approver");
+}
+
 TEST(ExplainCluster, WithoutARollout) {
     ClusterView none = view();
     none.rollout = {};
@@ -232,7 +267,7 @@ TEST(ExplainCluster, WithoutARollout) {
 // ---- all clusters ----
 
 Value explained(std::vector<ClusterView> const& views) {
-    return explain(rollout(), workload(), "sha256:3f9a1c77", views);
+    return explain({rollout(), workload(), "sha256:3f9a1c77", ""}, views);
 }
 
 TEST(Explain, AddsUpAndNamesTheRelease) {
@@ -254,6 +289,40 @@ TEST(Explain, AddsUpAndNamesTheRelease) {
     EXPECT_EQ(answer["total"].as_int(), 20);
     EXPECT_EQ(answer["ready"].as_int(), 18);
     EXPECT_EQ(answer["clusters"].size(), 2u);
+}
+
+// What a cluster comes from is what the hub says of it, not what some pod happens to run.
+TEST(Explain, NamesWhatEachClusterComesFrom) {
+    ClusterView one = view();
+    one.pods = {pod("2"), pod("7", waiting("CrashLoopBackOff"))};
+    ClusterView other = view();
+    ClusterView finished = view(R"({"status":{"phase":"Healthy"}})");
+    finished.stable = "v0";
+    EXPECT_EQ(explained({one, other, finished})["from"].as_string(), "v1");
+    other.stable = "v0";
+    EXPECT_EQ(explained({one, other})["from"].as_string(), "several versions");
+    other.stable = "";
+    EXPECT_EQ(explained({one, other})["from"].as_string(), "v1");
+    EXPECT_EQ(explained({finished})["from"].as_string(), "");
+    ClusterView back = finished;
+    back.pinned = "v1";
+    EXPECT_EQ(explained({finished, back})["from"].as_string(), "v1");
+}
+
+// Counts are of pods that run the hub's version, wherever their cluster is going.
+TEST(Explain, CountsByWhatPodsRun) {
+    ClusterView guarded = view(R"({"status":{"phase":"Healthy"}})");
+    guarded.workload = workload("repo/app:v1");
+    guarded.pods = {pod("1"), pod("1")};
+    EXPECT_EQ(explain_cluster(guarded)["updated"].as_int(), 0);
+    ClusterView back = view();
+    back.workload = workload("repo/app:v1");
+    back.rollout = rollout(canary(R"("podTemplateHash":"h1")"));
+    back.pinned = "v1";
+    back.pods = {pod("1"), pod("2"), pod("2")};
+    EXPECT_EQ(explain_cluster(back)["updated"].as_int(), 2);
+    back.hub_image = "repo/app:v1";   // a release that changes no image
+    EXPECT_EQ(explain_cluster(back)["updated"].as_int(), 2);
 }
 
 // A release that changes no image is counted by the hash that it goes by.

@@ -9,6 +9,8 @@
 #include "core/async/scope.h"
 #include "core/base/strings.h"
 #include "hub/decision/decider.h"
+#include "hub/propagation/names.h"
+#include "hub/propagation/render.h"
 #include "hub/proxy/explain.h"
 #include "hub/proxy/internal/last_answers.h"
 #include "kube/meta/names.h"
@@ -200,51 +202,94 @@ private:
         for (auto const& [key, pod] : (*list)["items"].elements()) pods.push_back(pod);
     }
 
+    static apis::BoundCluster const* bound_in(apis::FleetBindingSpec const* spec, std::string const& cluster) {
+        if (spec == nullptr) return nullptr;
+        auto const found = std::ranges::find(spec->clusters, cluster, &apis::BoundCluster::name);
+        return found == spec->clusters.end() ? nullptr : &*found;
+    }
+
+    // The version that a template is of; by its hash where the hub does not keep it any more.
+    std::string version_named(std::string const& ns, std::string_view hash) const {
+        if (hash.empty()) return {};
+        auto const kept = propagator_.revision(ns, hash);
+        std::string const name = kept ? version_of(Doc::freeze(*kept)) : "";
+        return name.empty() ? std::string(hash.substr(0, 6)) : name;
+    }
+
+    // A Rollout and its workload, as the hub has them.
+    struct Released {
+        meta::ObjectKey key, workload_key;
+        Doc rollout, workload;
+        placement::Sources::Kind const* kind = nullptr;   // the workload's; null where no policy names it
+        meta::ObjectKey workload_binding;
+        std::shared_ptr<apis::FleetBindingSpec const> rollout_spec, workload_spec;
+        std::string workload_template;   // hash
+    };
+
+    Result<Released> released(meta::ObjectKey const& key) const {
+        Released found;
+        found.key = key;
+        found.rollout = propagator_.sources().get(propagation::kRolloutKind, key);
+        // Gone from the hub, and kept in members because it holds a version back there: people must see and end that.
+        for (clusters::Member const* member : propagator_.members().all()) {
+            if (!found.rollout.exists()) found.rollout = member->get(propagation::kRollouts, key);
+        }
+        if (!found.rollout.exists()) {
+            return std::unexpected(
+                Error(ErrorCode::kNotFound, fmt::format("rollouts.rollouts.kruise.io \"{}\" not found", key.name))
+                    .with_object("rollouts.kruise.io", "rollouts", key.name));
+        }
+        Doc const reference = found.rollout.at({"spec", "workloadRef"});
+        auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
+        meta::GroupVersionKind const kind{group, version, reference["kind"].string()};
+        found.workload_key = {key.ns, reference["name"].string()};
+        found.workload = propagator_.sources().get(kind, found.workload_key);
+        found.kind = propagator_.sources().find(kind);
+        found.workload_binding = placement::binding_key(kind, found.workload_key);
+        found.rollout_spec = propagator_.bindings().spec(placement::binding_key(propagation::kRolloutKind, key));
+        found.workload_spec = propagator_.bindings().spec(found.workload_binding);
+        if (found.workload.exists())
+            found.workload_template = propagation::template_hash(propagation::pod_template(found.workload));
+        return found;
+    }
+
+    ClusterView view_of(clusters::Member const& member, Released const& released) const {
+        ClusterView view;
+        view.cluster = member.name();
+        view.placed = bound_in(released.rollout_spec.get(), member.name()) != nullptr;
+        apis::BoundCluster const* const bound = bound_in(released.workload_spec.get(), member.name());
+        view.bound = bound != nullptr;
+        view.reachable = member.reachable();
+        view.reachable_since = member.since();
+        view.rollout = member.get(propagation::kRollouts, released.key);
+        if (released.kind != nullptr) view.workload = member.get(released.kind->resource, released.workload_key);
+        view.workload_standing = propagator_.standing(released.workload_binding, member.name());
+        view.hub_template = released.workload_template;
+        view.hub_image = released.workload.at({"spec", "template", "spec", "containers"})[0]["image"].string();
+        std::string const& ns = released.key.ns;
+        view.stable = version_named(ns, meta::label(view.workload, propagation::kStableLabel));
+        if (bound != nullptr && !bound->revision.empty()) {
+            view.pinned = version_named(ns, bound->revision);
+            view.rejected = version_named(ns, bound->rejected);
+        }
+        return view;
+    }
+
     Task<Result<Response>> rollout(Context ctx, control::UserInfo user, meta::ObjectKey key) {
         CO_TRY(allow(
             user,
             {.verb = "get", .group = "rollouts.kruise.io", .resource = "rollouts", .ns = key.ns, .name = key.name}));
-        Doc hub_rollout = propagator_.sources().get(propagation::kRolloutKind, key);
-        // Gone from the hub, and kept in members because it holds a version back there: people must see and end that.
-        for (clusters::Member const* member : propagator_.members().all()) {
-            if (!hub_rollout.exists()) hub_rollout = member->get(propagation::kRollouts, key);
-        }
-        if (!hub_rollout.exists()) {
-            co_return std::unexpected(
-                Error(ErrorCode::kNotFound, fmt::format("rollouts.rollouts.kruise.io \"{}\" not found", key.name))
-                    .with_object("rollouts.kruise.io", "rollouts", key.name));
-        }
-        Doc const reference = hub_rollout.at({"spec", "workloadRef"});
-        auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
-        meta::GroupVersionKind const kind{group, version, reference["kind"].string()};
-        meta::ObjectKey const workload_key{key.ns, reference["name"].string()};
-        Doc const workload = propagator_.sources().get(kind, workload_key);
-        placement::Sources::Kind const* const known = propagator_.sources().find(kind);
-        meta::ObjectKey const workload_binding = placement::binding_key(kind, workload_key);
-        auto const rollout_spec = propagator_.bindings().spec(placement::binding_key(propagation::kRolloutKind, key));
-        auto const workload_spec = propagator_.bindings().spec(workload_binding);
-        auto const names = [](auto const& spec, std::string const& cluster) {
-            return spec &&
-                   std::ranges::find(spec->clusters, cluster, &apis::BoundCluster::name) != spec->clusters.end();
-        };
+        CO_TRY_ASSIGN(Released const found, released(key));
         std::vector<clusters::Member*> const members = propagator_.members().all();
-        std::vector<ClusterView> views(members.size());
+        std::vector<ClusterView> views;
+        for (clusters::Member const* member : members) views.push_back(view_of(*member, found));
         async::Scope scope(ctx);
-        for (std::size_t index = 0; index < members.size(); ++index) {
-            clusters::Member& member = *members[index];
-            ClusterView& view = views[index];
-            view.cluster = member.name();
-            view.placed = names(rollout_spec, member.name());
-            view.bound = names(workload_spec, member.name());
-            view.reachable = member.reachable();
-            view.reachable_since = member.since();
-            view.rollout = member.get(propagation::kRollouts, key);
-            if (known != nullptr) view.workload = member.get(known->resource, workload_key);
-            view.workload_standing = propagator_.standing(workload_binding, member.name());
-            scope.spawn(pods_of(scope.context(), member, view.workload, view.pods));
-        }
+        for (std::size_t index = 0; index < members.size(); ++index)
+            scope.spawn(pods_of(scope.context(), *members[index], views[index].workload, views[index].pods));
         co_await scope.join();
-        co_return answer(explain(hub_rollout, workload, decision::release_digest(workload, hub_rollout), views));
+        Release const release{found.rollout, found.workload, decision::release_digest(found.workload, found.rollout),
+                              ""};
+        co_return answer(explain(release, views));
     }
 
     // ---- a member through the hub ----
