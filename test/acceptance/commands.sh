@@ -187,6 +187,8 @@ ends 'status -w --timeout' 5 'not done within 1s' amc rollout status $r -n demo 
 kubectl --context shanghai annotate nodes --all simulator.aviary.dev/behaviour- >/dev/null
 ends 'abort' 0 '^shanghai +2/3 +aborted' amc rollout abort $r -n demo -M
 check 'shanghai is back on v1' soon 30 runs shanghai v1
+ends 'status -w ends there, and it is not done' 1 'shanghai step .*: TakenBack pinned to v1, v2 rejected' amc rollout status $r -n demo -w
+ends 'status says so too' 1 '^shanghai step .*: TakenBack' amc rollout status $r -n demo
 ends 'undo, also after a release' 0 '^beijing .* undone' amc rollout undo $r -n demo -m beijing
 check 'which is a release of its own' soon 30 at beijing Progressing/1/StepPaused
 ends 'and approved like one' 0 '^beijing +1/3 +approved' amc rollout approve $r -n demo -m beijing

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "app/amc/rows.h"
+#include "app/amc/session.h"
 
 namespace aviary::amc {
 
@@ -59,21 +60,41 @@ std::string next_steps(Doc const& view) {
     return steps.text();
 }
 
-Standing standing_of(Doc const& view) {
+Standing standing_of(Doc const& view, bool allow_unreachable) {
     Standing result;
+    std::size_t done = 0;
+    std::size_t away = 0;
+    std::size_t ended = 0;   // by a person, or waits for one
+    bool waits = false;
     for (auto const& [index, cluster] : view["clusters"].elements()) {
         std::string const reason = cluster["reason"].string();
-        bool const done = cluster["phase"].as_string() == "Healthy";
+        bool const finished = reason == "-";
         std::string line = fmt::format("{} step {} {}{}", cluster["cluster"].as_string(), step_of(cluster),
-                                       done ? "Healthy" : cluster["state"].as_string(),
-                                       reason == "-" ? "" : ": " + reason + " " + cluster["message"].string());
-        for (auto const& [position, cause] : cluster["causes"].elements()) line += "; " + cause.string();
+                                       finished ? "Healthy" : cluster["state"].as_string(),
+                                       finished ? "" : ": " + reason + " " + cluster["message"].string());
+        for (auto const& [position, cause] : cluster["causes"].elements()) {
+            if (cause != cluster["message"]) line += "; " + cause.string();
+        }
         result.lines.emplace_back(cluster["cluster"].string(), std::move(line));
-        result.waits = result.waits || reason == "AwaitingApproval";
-        result.healthy = result.healthy && done;
-        result.away = result.away && !cluster["reachable"].as_bool();
+        waits = waits || (reason == "AwaitingApproval" && !cluster["trouble"].exists());
+        away += cluster["reachable"].as_bool() ? 0 : 1;
+        done += finished && cluster["current"].as_bool() ? 1 : 0;
+        ended += reason == "AwaitingApproval" || reason == "Paused" || reason == "TakenBack" ? 1 : 0;
     }
-    result.away = result.away && !result.lines.empty();
+    std::size_t const total = result.lines.size();
+    result.over = waits || done + ended == total;
+    bool const none_away = away == 0 || allow_unreachable;
+    if (total == 0) {
+        result.code = kFailed;
+    } else if (away == total) {
+        result.code = none_away ? kDone : kUnreachable;
+    } else if (waits) {
+        result.code = kAwaiting;
+    } else if (done + away == total) {
+        result.code = none_away ? kDone : kPartial;
+    } else {
+        result.code = kFailed;
+    }
     return result;
 }
 

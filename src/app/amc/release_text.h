@@ -14,13 +14,12 @@ std::string headline(json::Doc const& view);
 // The commands that would move it on, as people type them; empty when there is none.
 std::string next_steps(json::Doc const& view);
 
-// What status says, and the exit code follows from.
+// What status says.
 struct Standing {
     std::vector<std::pair<std::string, std::string>> lines;   // by cluster
-    bool waits = false;                                       // somewhere an approval is awaited
-    bool healthy = true;
-    bool away = true;   // no cluster answers
+    int code = 0;        // the exit code (session.h): 0 only when each cluster has the hub's version and is done
+    bool over = false;   // nothing more comes without a person
 };
-Standing standing_of(json::Doc const& view);
+Standing standing_of(json::Doc const& view, bool allow_unreachable);
 
 }   // namespace aviary::amc

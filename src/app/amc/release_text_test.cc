@@ -4,6 +4,7 @@
 
 #include "core/json/parse.h"
 #include "core/json/patch.h"
+#include "core/json/write.h"
 
 namespace aviary::amc {
 namespace {
@@ -43,9 +44,47 @@ TEST(NextSteps, ApprovesWhatWaitsAtTheFirstStepAndIsWell) {
     EXPECT_EQ(next_steps(view({cluster("beijing", R"({"phase":"Healthy","reason":"-"})")})), "");
 }
 
+// "EXIT over?"
+std::string standing(json::Array clusters, bool allow_unreachable = false) {
+    Standing const result = standing_of(view(std::move(clusters)), allow_unreachable);
+    return std::to_string(result.code) + (result.over ? " over" : "");
+}
+
+TEST(Standing, IsDoneOnlyWhereTheHubsVersionIs) {
+    Value const waits = cluster("a");
+    Value const done = cluster("b", R"({"phase":"Healthy","reason":"-","current":true})");
+    Value const away = cluster(
+        "c", R"({"phase":"Healthy","reachable":false,"state":"Unknown","reason":"ClusterUnreachable","current":true})");
+    Value const crashing = cluster("d", kCrashing);
+    Value const paused = cluster("e", R"({"state":"Paused","reason":"Paused"})");
+    Value const back = cluster("f", R"({"phase":"Healthy","reason":"TakenBack","pinned":"v1"})");
+    Value const upgrading = cluster("g", R"({"state":"StepUpgrade","reason":"ImagePullFailed"})");
+    Value const guarded = cluster("h", R"({"phase":"Healthy","state":"Guarded","reason":"ControllerAbsent"})");
+    struct Case {
+        json::Array clusters;
+        char const* standing;
+    };
+    for (Case const& each : std::vector<Case>{{{done, done}, "0 over"},
+                                              {{waits, done}, "3 over"},
+                                              {{waits, upgrading}, "3 over"},
+                                              {{away, away}, "6"},
+                                              {{done, away}, "2"},
+                                              {{waits, away}, "3 over"},
+                                              {{upgrading, away}, "1"},
+                                              {{crashing, done}, "1 over"},
+                                              {{paused, done}, "1 over"},
+                                              {{back, done}, "1 over"},
+                                              {{back, upgrading}, "1"},
+                                              {{upgrading, done}, "1"},
+                                              {{guarded, done}, "1"},
+                                              {{}, "1 over"}})
+        EXPECT_EQ(standing(each.clusters), each.standing) << json::write(each.clusters);
+    EXPECT_EQ(standing({done, away}, true), "0");
+    EXPECT_EQ(standing({away}, true), "0");
+}
+
 TEST(Standing, NamesWhatIsWrongWithPodsToo) {
-    Standing const standing = standing_of(view({cluster("beijing", kCrashing)}));
-    EXPECT_EQ(standing.lines.front().second,
+    EXPECT_EQ(standing_of(view({cluster("beijing", kCrashing)}), false).lines.front().second,
               "beijing step 1/3 StepPaused: AwaitingApproval said; 1 of 1 v2 pods CrashLooping");
 }
 

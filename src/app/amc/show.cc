@@ -154,17 +154,17 @@ Task<int> status(Session session, std::string rollout) {
             if (!watch) {
                 if (auto const code = raw_form(session, *view); code && *code != kDone) co_return *code;
             }
-            Standing const standing = standing_of(*view);
+            Standing const standing = standing_of(*view, session.flags().allow_unreachable);
             bool const rows = session.flags().output.empty() || session.flags().output == "wide";
             for (auto const& [cluster, line] : standing.lines) {
                 if (!rows || std::exchange(told[cluster], line) == line) continue;
                 session.print(watch ? fmt::format("{} {}\n", format_rfc3339(ctx.now()), line) : line + "\n");
             }
             std::fflush(stdout);
-            bool const over = standing.healthy || standing.waits;
-            if (over || !watch) {
-                if (standing.away) co_return session.flags().allow_unreachable ? kDone : kUnreachable;
-                co_return !standing.healthy && standing.waits ? kAwaiting : kDone;
+            if (standing.over || !watch) {
+                if (standing.lines.empty())
+                    session.complain(fmt::format("{} reaches no cluster", Session::object_name(rollout)));
+                co_return standing.code;
             }
         }
         if (until && ctx.now() >= *until) {
