@@ -185,6 +185,7 @@ ends 'approve -M where one is not paused is partial' 2 '^shanghai +2/3 +not-yet 
 check 'beijing completes' soon 30 at beijing Healthy/3/Completed
 ends 'status -w --timeout' 5 'not done within 1s' amc rollout status $r -n demo -w --timeout 1s
 kubectl --context shanghai annotate nodes --all simulator.aviary.dev/behaviour- >/dev/null
+prints 'abort says what is finished already' 1 '^beijing +3/3 +done +finished on v2: undo takes it back' amc rollout abort $r -n demo -M --dry-run=server
 ends 'abort' 0 '^shanghai +2/3 +aborted' amc rollout abort $r -n demo -M
 check 'shanghai is back on v1' soon 30 runs shanghai v1
 ends 'status -w ends there, and it is not done' 1 'shanghai step .*: TakenBack pinned to v1, v2 rejected' amc rollout status $r -n demo -w

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "app/amc/rows.h"
 #include "app/amc/session.h"
 
@@ -12,6 +14,11 @@ namespace {
 using json::Doc;
 
 bool progressing(Doc const& cluster) { return cluster["phase"].as_string() == "Progressing"; }
+
+std::string one_of(std::set<std::string> const& versions) {
+    if (versions.size() > 1) return "several versions";
+    return versions.begin()->empty() ? "the stable version" : *versions.begin();
+}
 
 // Commands under each other behind "next:".
 class Steps {
@@ -43,9 +50,11 @@ std::string headline(Doc const& view) {
 std::string next_steps(Doc const& view) {
     std::string approve;
     std::int64_t approve_step = 0;
-    bool any_progressing = false;
+    std::string_view finished;         // what an abort leaves alone
+    std::set<std::string> releasing;   // where the clusters in a release come from
     for (auto const& [index, cluster] : view["clusters"].elements()) {
-        any_progressing = any_progressing || progressing(cluster);
+        if (cluster["reason"].as_string() == "-" && cluster["current"].as_bool()) finished = " but the finished ones";
+        if (progressing(cluster)) releasing.insert(cluster["stable"].string());
         bool const waits = cluster["reason"].as_string() == "AwaitingApproval" && !cluster["trouble"].exists();
         if (!waits) continue;
         if (approve.empty()) approve_step = cluster["step"].as_int();
@@ -54,9 +63,7 @@ std::string next_steps(Doc const& view) {
     }
     Steps steps(view);
     if (!approve.empty()) steps.add("approve", fmt::format("-m {} --step {}", approve, approve_step));
-    std::string const from = view["from"].string();
-    if (any_progressing)
-        steps.add("abort", "-M", fmt::format("all back to {}", from.empty() ? "the stable version" : from));
+    if (!releasing.empty()) steps.add("abort", "-M", fmt::format("all{} back to {}", finished, one_of(releasing)));
     return steps.text();
 }
 

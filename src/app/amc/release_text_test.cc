@@ -50,6 +50,18 @@ std::string standing(json::Array clusters, bool allow_unreachable = false) {
     return std::to_string(result.code) + (result.over ? " over" : "");
 }
 
+TEST(NextSteps, SaysWhereAnAbortLeadsTo) {
+    auto const where = [](json::Array clusters) {
+        std::string const text = next_steps(view(std::move(clusters)));
+        return text.substr(text.find('#') + 2);
+    };
+    Value const finished = cluster("paris", R"({"phase":"Healthy","reason":"-","stable":"v9","current":true})");
+    EXPECT_EQ(where({cluster("beijing")}), "all back to v1\n");
+    EXPECT_EQ(where({cluster("beijing"), finished}), "all but the finished ones back to v1\n");
+    EXPECT_EQ(where({cluster("beijing"), cluster("oslo", R"({"stable":"v0"})")}), "all back to several versions\n");
+    EXPECT_EQ(where({cluster("oslo", R"({"stable":null})")}), "all back to the stable version\n");
+}
+
 TEST(Standing, IsDoneOnlyWhereTheHubsVersionIs) {
     Value const waits = cluster("a");
     Value const done = cluster("b", R"({"phase":"Healthy","reason":"-","current":true})");

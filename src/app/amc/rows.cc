@@ -49,6 +49,21 @@ Row refused(Row row, std::string message) {
     return row;
 }
 
+// Of a cluster that is in no release: an abort says what it is instead. `reason` is the hub's.
+std::optional<Row> look_at_unreleased(Doc const& view, Row row, Asked const& asked) {
+    bool const finished = view["reason"].as_string() == "-" && view["current"].as_bool();
+    if (asked.action == apis::action::kAbort && finished) {
+        row.result = "done";
+        row.message = fmt::format("finished on {}: undo takes it back", view["version"].as_string());
+        return row;
+    }
+    // Before its controller has taken it up a release can be ended too.
+    row.target = asked.action == apis::action::kAbort && view["reason"].as_string() == "Applying";
+    if (row.target) return row;
+    if (!asked.chosen) return std::nullopt;
+    return refused(std::move(row), fmt::format("not paused: the phase is {}", view["phase"].as_string()));
+}
+
 }   // namespace
 
 std::string step_of(Doc const& view) {
@@ -76,10 +91,7 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
         row.target = true;
         return row;
     }
-    if (!progressing) {
-        if (!asked.chosen) return std::nullopt;
-        return refused(std::move(row), fmt::format("not paused: the phase is {}", view["phase"].as_string()));
-    }
+    if (!progressing) return look_at_unreleased(view, std::move(row), asked);
     if (action == apis::action::kAbort) {
         row.target = true;
         return row;
@@ -96,6 +108,7 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
 Counts count(std::vector<Row> const& rows, std::string_view action) {
     Counts counts;
     for (Row const& row : rows) {
+        if (row.result == "done") continue;
         if (row.result == past(action) || row.result == "sent") {
             ++counts.done;
         } else if (row.result == "not-yet") {

@@ -17,7 +17,7 @@ namespace aviary::amc {
 struct Row {
     std::string cluster;
     std::string step;
-    std::string result;    // approved | paused | … | not-yet | refused | stale | waiting
+    std::string result;    // approved | paused | … | not-yet | refused | stale | waiting | done (there is nothing to do)
     std::string message;   // of a target: what the person should know before it is carried out
     bool target = false;
     bool not_ready = false;   // a not-yet: paused, and pods of the new version are not ready

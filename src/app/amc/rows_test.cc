@@ -62,6 +62,17 @@ TEST(Look, PodsThatAreNotReadyAreApprovedByNameAlone) {
     EXPECT_EQ(shown(crashing, asked("Abort")), "target");
 }
 
+// Nobody is to believe that -M took back what it did not.
+TEST(Look, AbortSaysWhatIsFinishedAlready) {
+    Doc const finished = view(R"({"phase":"Healthy","reason":"-","current":true,"version":"v4"})");
+    EXPECT_EQ(shown(finished, asked("Abort")), "done: finished on v4: undo takes it back");
+    EXPECT_EQ(shown(finished, asked("Undo")), "target");
+    EXPECT_EQ(shown(finished, asked("Approve")), "-");
+    EXPECT_EQ(shown(view(R"({"phase":"Healthy","reason":"Applying","state":"Applying"})"), asked("Abort")), "target");
+    EXPECT_EQ(shown(view(R"({"phase":"Healthy","reason":"ControllerAbsent","state":"Guarded"})"), asked("Abort")), "-");
+    EXPECT_EQ(count({{"a", "3/3", "done", ""}, {"b", "1/3", "aborted", ""}}, "Abort").not_done(), 0u);
+}
+
 TEST(Count, SaysWhatWasNotDone) {
     Row approved{"a", "1/3", "approved", ""};
     Row upgrading{"b", "1/3", "not-yet", ""};
