@@ -192,10 +192,13 @@ ends 'status -w ends there, and it is not done' 1 'shanghai step .*: TakenBack p
 ends 'status says so too' 1 '^shanghai step .*: TakenBack' amc rollout status $r -n demo
 ends 'undo, also after a release' 0 '^beijing .* undone' amc rollout undo $r -n demo -m beijing
 check 'which is a release of its own' soon 30 at beijing Progressing/1/StepPaused
+ends 'explain says which way it goes' 0 'undo v2 -> v1   on v2: 9/20' amc rollout explain $r -n demo
+prints 'and the tree' 1 'beijing  Progressing  step 1/3  StepPaused  on v2: 9/10  ready: 10/10  pinned to v1, v2 rejected' amc rollout get $r -n demo
 ends 'and approved like one' 0 '^beijing +1/3 +approved' amc rollout approve $r -n demo -m beijing
 check 'beijing is at step 2 of it' soon 30 at beijing Progressing/2/StepPaused
 ends 'to its end' 0 '^beijing +2/3 +approved' amc rollout approve $r -n demo -m beijing
 check 'beijing is back on v1' soon 30 runs beijing v1
+check 'explain says where all are' soon 20 bash -c "kubectl amc rollout explain $r -n demo | grep -qE 'pinned to v1, v2 rejected   on v2: 0/20'"
 
 # --- a cluster that does not answer: registered, and nothing is behind it
 printf 'apiVersion: cluster.open-cluster-management.io/v1\nkind: ManagedCluster\nmetadata: {name: frankfurt}\nspec: {hubAcceptsClient: true}\n' | kubectl apply -f - >/dev/null

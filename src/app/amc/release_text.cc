@@ -39,12 +39,37 @@ private:
 
 }   // namespace
 
-std::string headline(Doc const& view) {
+std::string movement(Doc const& view) {
+    std::string const to = view["to"].string();
+    std::set<std::string> pinned;
+    bool all = view["clusters"].size() > 0;
+    bool any_progressing = false;
+    for (auto const& [index, cluster] : view["clusters"].elements()) {
+        all = all && cluster["pinned"].exists();
+        pinned.insert(cluster["pinned"].string());
+        any_progressing = any_progressing || progressing(cluster);
+    }
+    if (all && any_progressing) return fmt::format("undo {} -> {}", to, one_of(pinned));
+    if (all) return fmt::format("pinned to {}, {} rejected", one_of(pinned), to);
     std::string const from = view["from"].string();
-    return fmt::format("{}/{}  release {}  {}{}   on {}: {}/{}   ready: {}/{}\n", view["namespace"].as_string(),
-                       view["name"].as_string(), view["release"].as_string(), from.empty() ? "" : from + " -> ",
-                       view["to"].as_string(), view["to"].as_string(), view["onNew"].as_int(), view["total"].as_int(),
-                       view["ready"].as_int(), view["total"].as_int());
+    return from.empty() ? to : fmt::format("{} -> {}", from, to);
+}
+
+std::string headline(Doc const& view) {
+    return fmt::format("{}/{}  release {}  {}   on {}: {}/{}   ready: {}/{}\n", view["namespace"].as_string(),
+                       view["name"].as_string(), view["release"].as_string(), movement(view), view["to"].as_string(),
+                       view["onNew"].as_int(), view["total"].as_int(), view["ready"].as_int(), view["total"].as_int());
+}
+
+std::string tree_line(Doc const& view, Doc const& cluster) {
+    std::string const back =
+        cluster["pinned"].exists()
+            ? fmt::format("  pinned to {}, {} rejected", cluster["pinned"].as_string(), cluster["rejected"].as_string())
+            : "";
+    return fmt::format("{}  {}  step {}  {}  on {}: {}/{}  ready: {}/{}{}", cluster["cluster"].as_string(),
+                       cluster["phase"].as_string(), step_of(cluster), cluster["state"].as_string(),
+                       view["to"].as_string(), cluster["updated"].as_int(), cluster["replicas"].as_int(),
+                       cluster["ready"].as_int(), cluster["replicas"].as_int(), back);
 }
 
 std::string next_steps(Doc const& view) {
@@ -54,7 +79,7 @@ std::string next_steps(Doc const& view) {
     std::set<std::string> releasing;   // where the clusters in a release come from
     for (auto const& [index, cluster] : view["clusters"].elements()) {
         if (cluster["reason"].as_string() == "-" && cluster["current"].as_bool()) finished = " but the finished ones";
-        if (progressing(cluster)) releasing.insert(cluster["stable"].string());
+        if (progressing(cluster) && !cluster["pinned"].exists()) releasing.insert(cluster["stable"].string());
         bool const waits = cluster["reason"].as_string() == "AwaitingApproval" && !cluster["trouble"].exists();
         if (!waits) continue;
         if (approve.empty()) approve_step = cluster["step"].as_int();

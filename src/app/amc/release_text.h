@@ -9,8 +9,12 @@
 
 namespace aviary::amc {
 
+// "v1 -> v2", "undo v2 -> v1", "pinned to v1, v2 rejected"
+std::string movement(json::Doc const& view);
 // "demo/web  release 3f9a1c  v1 -> v2   on v2: 9/30   ready: 28/30"
 std::string headline(json::Doc const& view);
+// A cluster in one line.
+std::string tree_line(json::Doc const& view, json::Doc const& cluster);
 // The commands that would move it on, as people type them; empty when there is none.
 std::string next_steps(json::Doc const& view);
 

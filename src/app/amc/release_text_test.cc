@@ -32,6 +32,23 @@ Doc view(json::Array clusters, std::string const& change = "{}") {
 
 constexpr char kCrashing[] = R"({"trouble":"CrashLooping","causes":["1 of 1 v2 pods CrashLooping"]})";
 
+constexpr char kBack[] = R"({"phase":"Healthy","reason":"TakenBack","pinned":"v1","rejected":"v2","updated":0})";
+constexpr char kGoesBack[] = R"({"pinned":"v1","rejected":"v2","updated":9})";
+
+TEST(Movement, SaysWhichWayItGoes) {
+    EXPECT_EQ(movement(view({cluster("a")})), "v1 -> v2");
+    EXPECT_EQ(movement(view({cluster("a")}, R"({"from":""})")), "v2");
+    EXPECT_EQ(movement(view({cluster("a"), cluster("b", kBack)})), "v1 -> v2");
+    EXPECT_EQ(movement(view({cluster("a", kGoesBack), cluster("b", kBack)})), "undo v2 -> v1");
+    EXPECT_EQ(movement(view({cluster("a", kBack), cluster("b", kBack)})), "pinned to v1, v2 rejected");
+    EXPECT_EQ(movement(view({cluster("a", kBack), cluster("b", R"({"phase":"Healthy","pinned":"v0"})")})),
+              "pinned to several versions, v2 rejected");
+    EXPECT_EQ(headline(view({cluster("a", kGoesBack)})),
+              "demo/web  release 3f9a1c  undo v2 -> v1   on v2: 2/20   ready: 19/20\n");
+    EXPECT_EQ(tree_line(view({}), Doc::freeze(cluster("a", kGoesBack))),
+              "a  Progressing  step 1/3  StepPaused  on v2: 9/10  ready: 10/10  pinned to v1, v2 rejected");
+}
+
 TEST(NextSteps, ApprovesWhatWaitsAtTheFirstStepAndIsWell) {
     EXPECT_EQ(next_steps(view({cluster("beijing"), cluster("oslo"), cluster("paris", R"({"step":2})")})),
               "next:  kubectl amc rollout approve rollouts/web -n demo -m beijing,oslo --step 1\n"
@@ -60,6 +77,8 @@ TEST(NextSteps, SaysWhereAnAbortLeadsTo) {
     EXPECT_EQ(where({cluster("beijing"), finished}), "all but the finished ones back to v1\n");
     EXPECT_EQ(where({cluster("beijing"), cluster("oslo", R"({"stable":"v0"})")}), "all back to several versions\n");
     EXPECT_EQ(where({cluster("oslo", R"({"stable":null})")}), "all back to the stable version\n");
+    EXPECT_EQ(next_steps(view({cluster("beijing", kGoesBack)})),
+              "next:  kubectl amc rollout approve rollouts/web -n demo -m beijing --step 1\n");
 }
 
 TEST(Standing, IsDoneOnlyWhereTheHubsVersionIs) {

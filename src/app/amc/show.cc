@@ -100,13 +100,6 @@ Task<int> explain(Session session, std::string rollout) {
 
 namespace {
 
-std::string tree_line(Doc const& view, Doc const& cluster) {
-    return fmt::format("{}  {}  step {}  {}  on {}: {}/{}  ready: {}/{}", cluster["cluster"].as_string(),
-                       cluster["phase"].as_string(), step_of(cluster), cluster["state"].as_string(),
-                       view["to"].as_string(), cluster["updated"].as_int(), cluster["replicas"].as_int(),
-                       cluster["ready"].as_int(), cluster["replicas"].as_int());
-}
-
 constexpr Duration kLookAgain = std::chrono::milliseconds(500);
 
 // -w: lines that change in place on a terminal, one a change elsewhere. Who watches stays when the hub goes away.
@@ -122,7 +115,7 @@ Task<int> watch_tree(Session session, std::string rollout) {
         std::vector<cli::Progress::Line> lines;
         if (view) {
             std::string const name = (*view)["namespace"].string() + "/" + (*view)["name"].string();
-            lines.push_back({name, fmt::format("{}  {}", name, (*view)["to"].as_string()), cli::Colour::kBold});
+            lines.push_back({name, fmt::format("{}  {}", name, movement(*view)), cli::Colour::kBold});
             for (auto const& [index, cluster] : (*view)["clusters"].elements())
                 lines.push_back({cluster["cluster"].string(), tree_line(*view, cluster), cli::Colour::kNone});
             seen = true;
@@ -186,8 +179,8 @@ Task<int> tree(Session session, std::string rollout) {
         co_return kFailed;
     }
     if (auto const code = raw_form(session, *view)) co_return *code;
-    session.print(fmt::format("{}/{}  {}\n", (*view)["namespace"].as_string(), (*view)["name"].as_string(),
-                              (*view)["to"].as_string()));
+    session.print(
+        fmt::format("{}/{}  {}\n", (*view)["namespace"].as_string(), (*view)["name"].as_string(), movement(*view)));
     std::size_t const count = (*view)["clusters"].size();
     std::size_t index = 0;
     for (auto const& [key, cluster] : (*view)["clusters"].elements()) {
