@@ -200,6 +200,12 @@ ends 'to its end' 0 '^beijing +2/3 +approved' amc rollout approve $r -n demo -m 
 check 'beijing is back on v1' soon 30 runs beijing v1
 check 'explain says where all are' soon 20 bash -c "kubectl amc rollout explain $r -n demo | grep -qE 'pinned to v1, v2 rejected   on v2: 0/20'"
 
+# --- a Rollout that reaches no cluster
+sed -e '/^---/,$d' -e "s/name: $r/name: lost/" -e 's/name: qwen-inference$/name: nothing/' "$here/seed/rollout.yaml" | kubectl apply -n demo -f - >/dev/null
+ends 'explain says what is missing' 0 '^NOT RELEASED: spec.workloadRef names deployment/nothing' amc rollout explain lost -n demo
+ends 'status is not done' 1 '^error: spec.workloadRef names deployment/nothing' amc rollout status lost -n demo
+kubectl -n demo delete rollout lost >/dev/null
+
 # --- a cluster that does not answer: registered, and nothing is behind it
 printf 'apiVersion: cluster.open-cluster-management.io/v1\nkind: ManagedCluster\nmetadata: {name: frankfurt}\nspec: {hubAcceptsClient: true}\n' | kubectl apply -f - >/dev/null
 check 'it is known to be away' soon 20 bash -c "kubectl amc clusters | grep -qE '^frankfurt +False'"

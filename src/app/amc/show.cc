@@ -80,13 +80,14 @@ Task<int> explain(Session session, std::string rollout) {
     Doc const& seen = *view;
     Time const now = session.context().now();
     session.print(headline(seen));
+    if (seen["problem"].exists()) session.print(fmt::format("NOT RELEASED: {}.\n", seen["problem"].as_string()));
     if (seen["stuck"].as_bool()) session.print("STUCK: no cluster will move without a person.\n");
     cli::Table table({"CLUSTER", "STEP", "STATE", "REASON", "SINCE", "ENDS WHEN", "WHO"}, narrow(session));
     for (auto const& [index, cluster] : seen["clusters"].elements()) {
         table.add({cluster["cluster"].string(), step_of(cluster), cluster["state"].string(), cluster["reason"].string(),
                    age_of(cluster["since"].as_string(), now), cluster["endsWhen"].string(), cluster["who"].string()});
     }
-    session.print(table);
+    if (!table.empty()) session.print(table);
     for (auto const& [index, cluster] : seen["clusters"].elements()) {
         for (auto const& [position, cause] : cluster["causes"].elements()) {
             session.print(fmt::format("{}: {}. Serving {}/{}.\n", cluster["cluster"].as_string(),
@@ -155,8 +156,9 @@ Task<int> status(Session session, std::string rollout) {
             }
             std::fflush(stdout);
             if (standing.over || !watch) {
-                if (standing.lines.empty())
-                    session.complain(fmt::format("{} reaches no cluster", Session::object_name(rollout)));
+                if (standing.lines.empty() || (*view)["problem"].exists())
+                    session.complain((*view)["problem"].exists() ? (*view)["problem"].string()
+                                                                 : "the Rollout reaches no cluster");
                 co_return standing.code;
             }
         }

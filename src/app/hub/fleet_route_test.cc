@@ -137,5 +137,45 @@ CO_TEST(FleetRoute, PodsAreCountedByTheWholeSelector) {
     co_await fleet.stop();
 }
 
+// What explain says is missing, as soon as it says this.
+Task<Status> until_problem(Fleet& fleet, std::string rollout, std::string wanted) {
+    std::string seen;
+    for (int count = 0; count < 500; ++count) {
+        auto const answer = co_await ask(fleet, kAdmin, "/fleet/v1/namespaces/demo/rollouts/" + rollout, {});
+        if (answer) seen = (*answer)["problem"].string();
+        if (answer && seen == wanted) co_return Status{};
+        CO_TRY(co_await async::sleep_for(fleet.scope.context(), 10ms));
+    }
+    co_return fail(ErrorCode::kTimeout, fmt::format("it is \"{}\"", seen));
+}
+
+CO_TEST(FleetRoute, SaysWhatARolloutThatReachesNoClusterLacks) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await fleet.create(
+        apis::kRollouts,
+        R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"api","namespace":"demo"},
+        "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"api"},"strategy":{"canary":{
+        "steps":[{"replicas":"50%"},{"replicas":"100%"}]}}}})"));
+    CO_ASSERT_OK(co_await until_problem(
+        fleet, "api", "spec.workloadRef names deployment/api, which is not in namespace demo of the hub"));
+    CO_ASSERT_OK(co_await fleet.create(
+        kDeployments, R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"api","namespace":"demo"},
+        "spec":{"replicas":2,"selector":{"matchLabels":{"app":"api"}},
+        "template":{"metadata":{"labels":{"app":"api"}},"spec":{"containers":[{"name":"main","image":"v1"}]}}}})"));
+    CO_ASSERT_OK(co_await until_problem(fleet, "api", "no policy places deployment/api: it is in no cluster"));
+    CO_ASSERT_OK(co_await fleet.create(
+        kPolicies, R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy",
+        "metadata":{"name":"api","namespace":"demo"},"spec":{"placement":{"clusterAffinity":{"clusterNames":["nowhere"]}},
+        "resourceSelectors":[{"apiVersion":"apps/v1","kind":"Deployment","name":"api"}]}})"));
+    CO_ASSERT_OK(co_await until_problem(
+        fleet, "api", "PropagationPolicy demo/api places deployment/api in no cluster: beijing NotInClusterNames"));
+    CO_ASSERT_OK(co_await fleet.patch(
+        "fleet", kPolicies, R"({"spec":{"placement":{"clusterAffinity":{"clusterNames":["beijing"]}}}})", "api"));
+    CO_ASSERT_OK(co_await until_problem(fleet, "api", "no policy places the Rollout: it is in no cluster"));
+    CO_ASSERT_OK(co_await until_problem(fleet, "web", ""));
+    co_await fleet.stop();
+}
+
 }   // namespace
 }   // namespace aviary::hub

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <tuple>
+#include <utility>
 
 #include "core/async/scope.h"
 #include "core/base/strings.h"
@@ -30,6 +31,7 @@ using json::Value;
 constexpr std::string_view kRoot = "/fleet/v1/";
 constexpr Duration kMemberTimeout = std::chrono::seconds(5);
 constexpr std::size_t kMaxKeptBytes = 64u << 20;   // last answers of members, for when they are away
+constexpr std::size_t kNamedClusters = 5;          // in one line
 meta::GroupVersionResource const kPods{"", "v1", "pods"};
 
 Response answer(Value body, int status = 200) {
@@ -253,6 +255,44 @@ private:
         return found;
     }
 
+    // "PropagationPolicy demo/web places deployment/web in no cluster: oslo NotInClusterNames"; empty where it is in
+    // some.
+    std::string no_place(apis::FleetBindingSpec const* spec, meta::ObjectKey const& binding,
+                         std::string const& what) const {
+        if (spec == nullptr) return fmt::format("no policy places {}: it is in no cluster", what);
+        if (!spec->clusters.empty()) return {};
+        std::string text =
+            spec->policy ? fmt::format("{} {}{} places {} in no cluster", spec->policy->kind,
+                                       spec->policy->ns.empty() ? "" : spec->policy->ns + "/", spec->policy->name, what)
+                         : fmt::format("{} is placed in no cluster", what);
+        char const* between = ": ";
+        Doc const rejected = propagator_.bindings().get(binding).at({"status", "rejected"});
+        std::size_t named = 0;
+        for (auto const& [index, cluster] : rejected.elements()) {
+            if (named++ == kNamedClusters) return text + ", …";
+            text += fmt::format("{}{} {}", std::exchange(between, ", "), cluster["name"].as_string(),
+                                cluster["reason"].as_string());
+        }
+        return text;
+    }
+
+    // Why the release reaches no cluster; empty where it does.
+    std::string problem(Released const& found) const {
+        Doc const reference = found.rollout.at({"spec", "workloadRef"});
+        std::string const workload =
+            fmt::format("{}/{}", to_lower(reference["kind"].as_string()), reference["name"].as_string());
+        if (!propagator_.sources().get(propagation::kRolloutKind, found.key).exists()) return {};
+        // A kind that no policy names is not looked at.
+        if (found.kind != nullptr && !found.workload.exists()) {
+            return fmt::format("spec.workloadRef names {}, which is not in namespace {} of the hub", workload,
+                               found.key.ns);
+        }
+        std::string const text = no_place(found.workload_spec.get(), found.workload_binding, workload);
+        if (!text.empty()) return text;
+        return no_place(found.rollout_spec.get(), placement::binding_key(propagation::kRolloutKind, found.key),
+                        "the Rollout");
+    }
+
     ClusterView view_of(clusters::Member const& member, Released const& released) const {
         ClusterView view;
         view.cluster = member.name();
@@ -288,7 +328,7 @@ private:
             scope.spawn(pods_of(scope.context(), *members[index], views[index].workload, views[index].pods));
         co_await scope.join();
         Release const release{found.rollout, found.workload, decision::release_digest(found.workload, found.rollout),
-                              ""};
+                              problem(found)};
         co_return answer(explain(release, views));
     }
 
