@@ -174,7 +174,8 @@ prints 'history -o json has the reason' 1 '"reason": "p95 is fine"' amc rollout 
 (timeout 3 kubectl-amc rollout get $r -n demo -w >"$work/watch" 2>&1 </dev/null) & watcher=$!
 sleep 1
 ends 'pause' 0 '^shanghai +1/3 +paused' amc rollout pause $r -n demo -m shanghai
-ends 'what is paused is not approved' 4 'not paused|nothing to approve' amc rollout approve $r -n demo -m shanghai
+ends 'explain says how to go on' 0 '^next: .* resume .* -m shanghai' amc rollout explain $r -n demo
+ends 'what is paused is not approved' 4 '^shanghai +1/3 +not-yet +somebody paused the release: resume first' amc rollout approve $r -n demo -m shanghai
 ends 'resume' 0 '^shanghai +1/3 +resumed' amc rollout resume $r -n demo -m shanghai
 wait $watcher
 check 'rollout get -w prints a line a change' [ "$(grep -cE '^20.*(beijing|shanghai)  Progressing' "$work/watch")" -ge 2 ]

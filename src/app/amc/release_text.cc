@@ -26,9 +26,11 @@ public:
     explicit Steps(Doc const& view) : view_(view) {}
 
     void add(std::string_view verb, std::string_view where, std::string_view comment = {}) {
-        text_ += fmt::format("{}  kubectl amc rollout {} rollouts/{} -n {} {}{}{}\n", text_.empty() ? "next:" : "     ",
-                             verb, view_["name"].as_string(), view_["namespace"].as_string(), where,
-                             comment.empty() ? "" : "      # ", comment);
+        add_line(fmt::format("kubectl amc rollout {} rollouts/{} -n {} {}{}{}", verb, view_["name"].as_string(),
+                             view_["namespace"].as_string(), where, comment.empty() ? "" : "      # ", comment));
+    }
+    void add_line(std::string_view command) {
+        text_ += fmt::format("{}  {}\n", text_.empty() ? "next:" : "     ", command);
     }
     std::string const& text() const { return text_; }
 
@@ -75,10 +77,13 @@ std::string tree_line(Doc const& view, Doc const& cluster) {
 std::string next_steps(Doc const& view) {
     std::string approve;
     std::int64_t approve_step = 0;
+    std::string paused;                // by somebody
     std::string_view finished;         // what an abort leaves alone
     std::set<std::string> releasing;   // where the clusters in a release come from
     for (auto const& [index, cluster] : view["clusters"].elements()) {
         if (cluster["reason"].as_string() == "-" && cluster["current"].as_bool()) finished = " but the finished ones";
+        if (cluster["reason"].as_string() == "Paused")
+            paused += (paused.empty() ? "" : ",") + cluster["cluster"].string();
         if (progressing(cluster) && !cluster["pinned"].exists()) releasing.insert(cluster["stable"].string());
         bool const waits = cluster["reason"].as_string() == "AwaitingApproval" && !cluster["trouble"].exists();
         if (!waits) continue;
@@ -87,6 +92,13 @@ std::string next_steps(Doc const& view) {
             approve += (approve.empty() ? "" : ",") + cluster["cluster"].string();
     }
     Steps steps(view);
+    if (!paused.empty() && view["pausedByAll"].as_bool()) {
+        steps.add_line(fmt::format(
+            R"(kubectl patch rollout {} -n {} --type merge -p '{{"spec":{{"strategy":{{"paused":false}}}}}}')",
+            view["name"].as_string(), view["namespace"].as_string()));
+    } else if (!paused.empty()) {
+        steps.add("resume", "-m " + paused);
+    }
     if (!approve.empty()) steps.add("approve", fmt::format("-m {} --step {}", approve, approve_step));
     if (!releasing.empty()) steps.add("abort", "-M", fmt::format("all{} back to {}", finished, one_of(releasing)));
     return steps.text();

@@ -67,6 +67,17 @@ std::string standing(json::Array clusters, bool allow_unreachable = false) {
     return std::to_string(result.code) + (result.over ? " over" : "");
 }
 
+TEST(NextSteps, ResumesWhatSomebodyPaused) {
+    json::Array const clusters{cluster("beijing", R"({"state":"Paused","reason":"Paused"})"), cluster("oslo")};
+    EXPECT_EQ(next_steps(view(clusters)),
+              "next:  kubectl amc rollout resume rollouts/web -n demo -m beijing\n"
+              "       kubectl amc rollout approve rollouts/web -n demo -m oslo --step 1\n"
+              "       kubectl amc rollout abort rollouts/web -n demo -M      # all back to v1\n");
+    std::string const by_all = next_steps(view(clusters, R"({"pausedByAll":true})"));
+    EXPECT_EQ(by_all.substr(0, by_all.find('\n')),
+              R"(next:  kubectl patch rollout web -n demo --type merge -p '{"spec":{"strategy":{"paused":false}}}')");
+}
+
 TEST(NextSteps, SaysWhereAnAbortLeadsTo) {
     auto const where = [](json::Array clusters) {
         std::string const text = next_steps(view(std::move(clusters)));

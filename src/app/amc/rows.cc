@@ -37,7 +37,7 @@ Row look_at_paused(Doc const& view, Row row, Asked const& asked) {
     row.message = causes(view);
     if (asked.by_name) return row;
     row.target = false;
-    row.not_ready = true;
+    row.why = Row::Why::kNotReady;
     row.result = "not-yet";
     row.message += fmt::format("; -m {} approves it all the same", row.cluster);
     return row;
@@ -100,6 +100,11 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
         return refused(std::move(row), fmt::format("at step {}, not step {}", view["step"].as_int(), asked.step));
     if (paused(view)) return look_at_paused(view, std::move(row), asked);
     row.result = "not-yet";
+    if (view["reason"].as_string() == "Paused") {
+        row.why = Row::Why::kStopped;
+        row.message = "somebody paused the release: resume first";
+        return row;
+    }
     row.message = fmt::format("not paused: {}, {}, {}", view["state"].as_string(), view["message"].as_string(),
                               age(view, asked.now));
     return row;
@@ -112,7 +117,9 @@ Counts count(std::vector<Row> const& rows, std::string_view action) {
         if (row.result == past(action) || row.result == "sent") {
             ++counts.done;
         } else if (row.result == "not-yet") {
-            ++(row.not_ready ? counts.not_ready : counts.not_paused);
+            ++(row.why == Row::Why::kNotReady  ? counts.not_ready
+               : row.why == Row::Why::kStopped ? counts.stopped
+                                               : counts.not_paused);
         } else if (row.result == "waiting" || row.result == "unreachable") {
             ++counts.waiting;
         } else {
@@ -125,6 +132,7 @@ Counts count(std::vector<Row> const& rows, std::string_view action) {
 std::string Counts::text(std::string_view action) const {
     std::string text = fmt::format("{} {}", done, past(action));
     if (not_paused > 0) text += fmt::format(", {} not paused", not_paused);
+    if (stopped > 0) text += fmt::format(", {} to be resumed first", stopped);
     if (not_ready > 0) text += fmt::format(", {} not ready", not_ready);
     if (waiting > 0) text += fmt::format(", {} waiting", waiting);
     if (refused > 0) text += fmt::format(", {} refused", refused);
@@ -135,7 +143,10 @@ std::string nothing_to_do(std::vector<Row> const& rows, Asked const& asked, std:
     bool const other_step =
         asked.step > 0 && std::ranges::any_of(rows, [](Row const& row) { return row.message.starts_with("at step"); });
     if (other_step) return fmt::format("no cluster is paused at step {}", asked.step);
-    if (std::ranges::any_of(rows, &Row::not_ready))
+    if (std::ranges::find(rows, Row::Why::kStopped, &Row::why) != rows.end())
+        return fmt::format("nothing to approve: {} is paused by somebody; kubectl amc rollout resume comes first",
+                           rollout);
+    if (std::ranges::find(rows, Row::Why::kNotReady, &Row::why) != rows.end())
         return "nothing approved: pods of the new version are not ready; name clusters by -m to approve all the same";
     if (asked.action == apis::action::kApprove)
         return fmt::format("nothing to approve: {} is not paused (StepPaused) in any chosen cluster", rollout);

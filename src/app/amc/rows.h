@@ -17,10 +17,12 @@ namespace aviary::amc {
 struct Row {
     std::string cluster;
     std::string step;
-    std::string result;    // approved | paused | … | not-yet | refused | stale | waiting | done (there is nothing to do)
+    std::string result;   // approved | paused | … | not-yet | refused | stale | waiting | done (there is nothing to do)
     std::string message;   // of a target: what the person should know before it is carried out
     bool target = false;
-    bool not_ready = false;   // a not-yet: paused, and pods of the new version are not ready
+    // Of a not-yet: it is not paused at a step; it is, and pods of the new version are not ready; it is to be resumed
+    // first.
+    enum class Why { kNotPaused, kNotReady, kStopped } why = Why::kNotPaused;
 };
 
 struct Asked {
@@ -40,8 +42,8 @@ std::string past(std::string_view action);
 std::optional<Row> look(json::Doc const& view, Asked const& asked);
 
 struct Counts {
-    std::size_t done = 0, not_paused = 0, not_ready = 0, waiting = 0, refused = 0;
-    std::size_t not_done() const { return not_paused + not_ready + waiting + refused; }
+    std::size_t done = 0, not_paused = 0, not_ready = 0, stopped = 0, waiting = 0, refused = 0;
+    std::size_t not_done() const { return not_paused + not_ready + stopped + waiting + refused; }
     // "1 approved, 1 not paused, 1 waiting"
     std::string text(std::string_view action) const;
 };

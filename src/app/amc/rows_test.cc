@@ -50,6 +50,12 @@ TEST(Look, ApprovesWhatIsPausedAtItsStep) {
     EXPECT_EQ(shown(view(R"({"placed":false,"rolloutUID":""})"), chosen), "refused: the Rollout is not placed here");
 }
 
+TEST(Look, WhatSomebodyPausedIsResumedFirst) {
+    Doc const stopped = view(R"({"state":"Paused","reason":"Paused","message":"spec.strategy.paused"})");
+    EXPECT_EQ(shown(stopped, asked("Approve")), "not-yet: somebody paused the release: resume first");
+    EXPECT_EQ(shown(stopped, asked("Resume")), "target");
+}
+
 // -M is "all that look right"; who names a cluster has looked at it.
 TEST(Look, PodsThatAreNotReadyAreApprovedByNameAlone) {
     Doc const crashing = view(R"({"trouble":"CrashLooping","causes":["1 of 5 v2 pods CrashLooping"]})");
@@ -77,11 +83,16 @@ TEST(Count, SaysWhatWasNotDone) {
     Row approved{"a", "1/3", "approved", ""};
     Row upgrading{"b", "1/3", "not-yet", ""};
     Row crashing{"c", "1/3", "not-yet", ""};
-    crashing.not_ready = true;
+    crashing.why = Row::Why::kNotReady;
+    Row stopped{"f", "1/3", "not-yet", ""};
+    stopped.why = Row::Why::kStopped;
     Counts const counts =
-        count({approved, upgrading, crashing, {"d", "", "stale", ""}, {"e", "", "waiting", ""}}, "Approve");
-    EXPECT_EQ(counts.text("Approve"), "1 approved, 1 not paused, 1 not ready, 1 waiting, 1 refused");
-    EXPECT_EQ(counts.not_done(), 4u);
+        count({approved, upgrading, crashing, stopped, {"d", "", "stale", ""}, {"e", "", "waiting", ""}}, "Approve");
+    EXPECT_EQ(counts.text("Approve"),
+              "1 approved, 1 not paused, 1 to be resumed first, 1 not ready, 1 waiting, 1 refused");
+    EXPECT_EQ(counts.not_done(), 5u);
+    EXPECT_EQ(nothing_to_do({stopped}, asked("Approve"), "web"),
+              "nothing to approve: web is paused by somebody; kubectl amc rollout resume comes first");
     EXPECT_EQ(nothing_to_do({crashing}, asked("Approve"), "web"),
               "nothing approved: pods of the new version are not ready; name clusters by -m to approve all the same");
     EXPECT_EQ(nothing_to_do({upgrading}, asked("Approve"), "web"),

@@ -55,17 +55,36 @@ void set_wait(Value& row, std::string reason, std::string message, std::string e
     if (!since.empty()) row["since"] = std::move(since);
 }
 
-// What ends it, when the hub's workload cannot go to this cluster as it is; empty when it can.
-std::string held_back(std::optional<propagation::Standing> const& standing) {
+// What ends a wait, and who can.
+struct End {
+    std::string_view when, who;
+};
+
+// What the release guard waits for.
+End end_of_guard(std::string_view reason) {
+    if (reason == "RolloutNotPlaced") return {"a policy places the Rollout here", "service owner"};
+    if (reason == "RolloutMissing") return {"the Rollout has arrived", "cluster owner"};
+    if (reason == "ControllerAbsent") return {"a rollout controller runs there", "cluster owner"};
+    if (reason == "RolloutDisabled") return {"the Rollout is enabled", "service owner"};
+    if (reason == "ReleaseClosing") return {"the release before is closed", "-"};
+    if (reason == "WebhookNotInForce") return {"the webhook there is mended", "cluster owner"};
+    if (reason == "RevisionMissing") return {"another version is released", "service owner"};
+    if (reason == "KindNotSupported") return {"it is annotated unguarded", "service owner"};
+    return {"the guard lets it through", "cluster owner"};
+}
+
+// What ends it, when the hub's workload cannot go to this cluster as it is; nothing when it can.
+End held_back(std::optional<propagation::Standing> const& standing) {
     using propagation::State;
     if (!standing) return {};
     switch (standing->state) {
-        case State::kGuarded: return "the guard lets it through";
-        case State::kHeld: return "the hold ends or is taken off";
-        case State::kBehindMembers: return "the hub has caught up";
-        case State::kNotServed: return "the cluster serves the kind";
-        case State::kConflict: return "the conflict is decided";
-        case State::kApplying: return standing->reason == "ApplyFailed" ? "the cause is mended" : "";
+        case State::kGuarded: return end_of_guard(standing->reason);
+        case State::kHeld: return {"the hold ends or is taken off", "who holds it"};
+        case State::kBehindMembers: return {"the hub has caught up", "-"};
+        case State::kNotServed: return {"the cluster serves the kind", "cluster owner"};
+        case State::kConflict: return {"the conflict is decided", "cluster owner"};
+        case State::kApplying:
+            return standing->reason == "ApplyFailed" ? End{"the cause is mended", "cluster owner"} : End{};
         default: return {};
     }
 }
@@ -274,10 +293,11 @@ Value explain_cluster(ClusterView const& view) {
                  format_rfc3339(view.reachable_since));
         return row;
     }
-    if (std::string const ends = held_back(view.workload_standing); !ends.empty()) {
+    if (End const end = held_back(view.workload_standing); !end.when.empty()) {
         row["state"] = propagation::to_string(view.workload_standing->state);
-        set_wait(row, view.workload_standing->reason, view.workload_standing->message, ends,
+        set_wait(row, view.workload_standing->reason, view.workload_standing->message, std::string(end.when),
                  format_rfc3339(view.workload_standing->since));
+        row["who"] = end.who;
         row["causes"].push_back(view.workload_standing->message);
         return row;
     }
@@ -318,10 +338,12 @@ Value explain(Release const& release, std::vector<ClusterView> const& views) {
         total += row["replicas"].as_int();
         up += row["ready"].as_int();
         std::string_view const reason = row["reason"].as_string();
-        person = person || reason == "AwaitingApproval" || reason == "Paused" || needs_person(reason) ||
-                 row["state"].as_string() == "Guarded" || reason == "ApplyFailed";
+        bool const guarded = row["state"].as_string() == "Guarded" && reason != "ReleaseClosing";
+        person = person || reason == "AwaitingApproval" || reason == "Paused" || needs_person(reason) || guarded ||
+                 reason == "ApplyFailed";
         moving = moving || reason == "PullingImage" || reason == "LoadingModel" || reason == "NotReady" ||
-                 reason == "Finalising" || reason == "Cancelling" || reason == "Soaking" || reason == "Applying";
+                 reason == "Finalising" || reason == "Cancelling" || reason == "Soaking" || reason == "Applying" ||
+                 reason == "ReleaseClosing";
         rows.push_back(std::move(row));
     }
     answer["from"] = from_of(rows);
@@ -330,6 +352,7 @@ Value explain(Release const& release, std::vector<ClusterView> const& views) {
     answer["total"] = total;
     answer["ready"] = up;
     answer["stuck"] = person && !moving;
+    answer["pausedByAll"] = release.rollout.at({"spec", "strategy", "paused"}).as_bool();
     if (!release.problem.empty()) answer["problem"] = release.problem;
     answer["clusters"] = std::move(rows);
     return answer;

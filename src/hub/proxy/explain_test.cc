@@ -212,12 +212,19 @@ TEST(ExplainCluster, WhatKeepsTheHubFromIt) {
         char const* shown;
     };
     for (Case const& each : std::vector<Case>{
-             {State::kGuarded, "ControllerAbsent", "Guarded ControllerAbsent | the guard lets it through | -"},
-             {State::kHeld, "Held", "Held Held | the hold ends or is taken off | -"},
-             {State::kConflict, "AlreadyExists", "Conflict AlreadyExists | the conflict is decided | -"},
+             {State::kGuarded, "RolloutNotPlaced",
+              "Guarded RolloutNotPlaced | a policy places the Rollout here | service owner"},
+             {State::kGuarded, "ControllerAbsent",
+              "Guarded ControllerAbsent | a rollout controller runs there | cluster owner"},
+             {State::kGuarded, "ReleaseClosing", "Guarded ReleaseClosing | the release before is closed | -"},
+             {State::kGuarded, "WebhookNotInForce",
+              "Guarded WebhookNotInForce | the webhook there is mended | cluster owner"},
+             {State::kGuarded, "Another", "Guarded Another | the guard lets it through | cluster owner"},
+             {State::kHeld, "Held", "Held Held | the hold ends or is taken off | who holds it"},
+             {State::kConflict, "AlreadyExists", "Conflict AlreadyExists | the conflict is decided | cluster owner"},
              {State::kBehindMembers, "BehindMembers", "BehindMembers BehindMembers | the hub has caught up | -"},
-             {State::kNotServed, "NotServed", "NotServed NotServed | the cluster serves the kind | -"},
-             {State::kApplying, "ApplyFailed", "Applying ApplyFailed | the cause is mended | -"},
+             {State::kNotServed, "NotServed", "NotServed NotServed | the cluster serves the kind | cluster owner"},
+             {State::kApplying, "ApplyFailed", "Applying ApplyFailed | the cause is mended | cluster owner"},
              {State::kApplying, "", "StepPaused AwaitingApproval | approved or rejected | approver"},
              {State::kApplied, "", "StepPaused AwaitingApproval | approved or rejected | approver"},
          }) {
@@ -343,6 +350,8 @@ TEST(Explain, StuckMeansThatNothingMovesWithoutAPerson) {
     no_image.pods = {pod("2", waiting("ErrImagePull"))};
     ClusterView guarded = view();
     guarded.workload_standing = propagation::Standing{State::kGuarded, "RolloutMissing", "m", kSince};
+    ClusterView closing = guarded;
+    closing.workload_standing->reason = "ReleaseClosing";
     ClusterView const healthy = view(R"({"status":{"phase":"Healthy"}})");
     ClusterView away = healthy;
     away.reachable = false;
@@ -355,6 +364,7 @@ TEST(Explain, StuckMeansThatNothingMovesWithoutAPerson) {
                                               {{crashing, healthy}, true},
                                               {{no_image, healthy}, true},
                                               {{guarded, healthy}, true},
+                                              {{closing, approval}, false},
                                               {{healthy}, false},
                                               {{away}, false},
                                               {{}, false}})
