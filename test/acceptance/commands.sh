@@ -195,6 +195,8 @@ ends 'undo, also after a release' 0 '^beijing .* undone' amc rollout undo $r -n 
 check 'which is a release of its own' soon 30 at beijing Progressing/1/StepPaused
 ends 'explain says which way it goes' 0 'undo v2 -> v1   on v2: 9/20' amc rollout explain $r -n demo
 prints 'and the tree' 1 'beijing  Progressing  step 1/3  StepPaused  on v2: 9/10  ready: 10/10  pinned to v1, v2 rejected' amc rollout get $r -n demo
+ends 'undo once more' 4 '^beijing +1/3 +done +goes back to v1 already' amc rollout undo $r -n demo -m beijing
+ends 'nor is it aborted' 4 'nothing to abort' amc rollout abort $r -n demo -M
 ends 'and approved like one' 0 '^beijing +1/3 +approved' amc rollout approve $r -n demo -m beijing
 check 'beijing is at step 2 of it' soon 30 at beijing Progressing/2/StepPaused
 ends 'to its end' 0 '^beijing +2/3 +approved' amc rollout approve $r -n demo -m beijing

@@ -49,6 +49,14 @@ Row refused(Row row, std::string message) {
     return row;
 }
 
+// Of one that was taken back, or is on the way: once more is nothing, and the hub would say that it is done.
+Row look_at_taken_back(Doc const& view, Row row) {
+    bool const progressing = view["phase"].as_string() == "Progressing";
+    row.result = "done";
+    row.message = fmt::format("{} {} already", progressing ? "goes back to" : "is back on", view["pinned"].as_string());
+    return row;
+}
+
 // Of a cluster that is in no release: an abort says what it is instead. `reason` is the hub's.
 std::optional<Row> look_at_unreleased(Doc const& view, Row row, Asked const& asked) {
     bool const finished = view["reason"].as_string() == "-" && view["current"].as_bool();
@@ -87,6 +95,8 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
         if (!asked.chosen) return std::nullopt;
         return refused(std::move(row), "the Rollout is not placed here");
     }
+    bool const back = action == apis::action::kUndo || action == apis::action::kAbort;
+    if (back && view["pinned"].exists()) return look_at_taken_back(view, std::move(row));
     if (action == apis::action::kUndo || action == apis::action::kPause || action == apis::action::kResume) {
         row.target = true;
         return row;
@@ -150,6 +160,11 @@ std::string nothing_to_do(std::vector<Row> const& rows, Asked const& asked, std:
         return "nothing approved: pods of the new version are not ready; name clusters by -m to approve all the same";
     if (asked.action == apis::action::kApprove)
         return fmt::format("nothing to approve: {} is not paused (StepPaused) in any chosen cluster", rollout);
+    bool const all_back = !rows.empty() && std::ranges::all_of(rows, [](Row const& row) {
+        return row.result == "done" && row.message.ends_with(" already");
+    });
+    if (all_back)
+        return fmt::format("nothing to {}: each chosen cluster is back already, or goes there", to_lower(asked.action));
     return fmt::format("nothing to {}: no release of {} is in progress in any chosen cluster", to_lower(asked.action),
                        rollout);
 }

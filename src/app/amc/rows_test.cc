@@ -79,6 +79,18 @@ TEST(Look, AbortSaysWhatIsFinishedAlready) {
     EXPECT_EQ(count({{"a", "3/3", "done", ""}, {"b", "1/3", "aborted", ""}}, "Abort").not_done(), 0u);
 }
 
+TEST(Look, WhatIsBackIsNotTakenBackOnceMore) {
+    Doc const back = view(R"({"phase":"Healthy","reason":"TakenBack","pinned":"v1"})");
+    Doc const goes = view(R"({"pinned":"v1"})");
+    for (char const* action : {"Abort", "Undo"}) {
+        EXPECT_EQ(shown(back, asked(action)), "done: is back on v1 already");
+        EXPECT_EQ(shown(goes, asked(action)), "done: goes back to v1 already");
+    }
+    EXPECT_EQ(shown(goes, asked("Approve")), "target");
+    EXPECT_EQ(nothing_to_do({*look(back, asked("Undo")), *look(goes, asked("Undo"))}, asked("Undo"), "web"),
+              "nothing to undo: each chosen cluster is back already, or goes there");
+}
+
 TEST(Count, SaysWhatWasNotDone) {
     Row approved{"a", "1/3", "approved", ""};
     Row upgrading{"b", "1/3", "not-yet", ""};
