@@ -137,6 +137,35 @@ CO_TEST(FleetRoute, PodsAreCountedByTheWholeSelector) {
     co_await fleet.stop();
 }
 
+CO_TEST(FleetRoute, SaysWhatAClusterWasTakenBackTo) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    auto const row = [&]() -> Task<Doc> {
+        auto const answer = co_await ask(fleet, kAdmin, "/fleet/v1/namespaces/demo/rollouts/web", {});
+        co_return answer ? (*answer)["clusters"][0] : Doc();
+    };
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
+    Doc seen = co_await row();
+    EXPECT_EQ(seen["stable"].as_string(), "v1") << json::write(seen);
+    EXPECT_TRUE(seen["current"].as_bool());
+    EXPECT_FALSE(seen["pinned"].exists());
+    CO_ASSERT_OK(co_await fleet.decide("Abort", {"beijing"}, "abort"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "10"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "phase", "Healthy"));
+    seen = co_await row();
+    EXPECT_EQ(seen["reason"].as_string(), "TakenBack") << json::write(seen);
+    EXPECT_EQ(seen["message"].as_string(), "pinned to v1, v2 rejected");
+    CO_ASSERT_OK(co_await fleet.release("v3"));
+    seen = co_await row();
+    EXPECT_FALSE(seen["pinned"].exists()) << "a pin is against one version";
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
+    seen = co_await row();
+    EXPECT_EQ(seen["stable"].as_string(), "v1") << json::write(seen);
+    EXPECT_FALSE(seen["pinned"].exists());
+    co_await fleet.stop();
+}
+
 // What explain says is missing, as soon as it says this.
 Task<Status> until_problem(Fleet& fleet, std::string rollout, std::string wanted) {
     std::string seen;

@@ -308,7 +308,8 @@ private:
         view.hub_image = released.workload.at({"spec", "template", "spec", "containers"})[0]["image"].string();
         std::string const& ns = released.key.ns;
         view.stable = version_named(ns, meta::label(view.workload, propagation::kStableLabel));
-        if (bound != nullptr && !bound->revision.empty()) {
+        // A pin is against one template of the hub's.
+        if (bound != nullptr && !bound->revision.empty() && bound->rejected == released.workload_template) {
             view.pinned = version_named(ns, bound->revision);
             view.rejected = version_named(ns, bound->rejected);
         }
