@@ -158,6 +158,10 @@ ends 'status -w ends there too' 3 '^20[0-9-]+T[0-9:.]+Z beijing step 1/3' amc ro
 prints 'rollout get: a tree' 2 '^(├──|└──) (beijing|shanghai)  Progressing  step 1/3  StepPaused  on v2: 1/10' amc rollout get rollout/$r -n demo
 prints 'explain -o json' 1 '"stuck": true' amc rollout explain $r -n demo -o json
 prints 'explain -o jsonpath' 2 '^AwaitingApproval$' amc rollout explain $r -n demo -o 'jsonpath={range .clusters[*]}{.reason}{"\n"}{end}'
+prints 'explain -m' 1 '^(beijing|shanghai) ' amc rollout explain $r -n demo -m beijing
+ends 'explain -m counts these' 0 'on v2: 1/10 ' amc rollout explain $r -n demo -m beijing
+prints 'status -m, get -m' 2 beijing bash -c "kubectl amc rollout get $r -n demo -m beijing; kubectl amc rollout status $r -n demo -m beijing; true"
+ends 'explain -w is refused' 1 'kubectl amc rollout explain does not take --watch' amc rollout explain $r -n demo -w
 ends 'a verb about one object refuses -A' 1 'name its namespace by -n' amc rollout explain $r -A
 ends 'approve needs to be told where' 1 '-m CLUSTER.*-M' amc rollout approve $r -n demo
 ends 'approve --dry-run=client prints the Decision' 0 'action: Approve' amc rollout approve $r -n demo -M --dry-run=client
@@ -170,6 +174,7 @@ ends 'approve --cluster-selector' 0 '^beijing +1/3 +approved' amc rollout approv
 check 'beijing is at step 2' soon 30 at beijing Progressing/2/StepPaused
 check 'shanghai is not' at shanghai Progressing/1/StepPaused
 prints 'history says who and why not more' 1 '^[0-9]+[sm] +Approve +admin +beijing +1 +Applied' amc rollout history $r -n demo
+prints 'history -m of another cluster' 0 . amc rollout history $r -n demo -m shanghai
 prints 'history -o json has the reason' 1 '"reason": "p95 is fine"' amc rollout history $r -n demo -o json
 (timeout 3 kubectl-amc rollout get $r -n demo -w >"$work/watch" 2>&1 </dev/null) & watcher=$!
 sleep 1

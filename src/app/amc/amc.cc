@@ -50,6 +50,19 @@ void add_flags(CLI::App& app, Flags& flags) {
     app.add_flag("--allow-unreachable", flags.allow_unreachable, "Unreachable clusters are no failure");
 }
 
+// To whom and as whom: every command.
+constexpr char kConnecting[] = "--kubeconfig --context --namespace --as --as-group --request-timeout";
+constexpr char kWhere[] = "--members --all-members --cluster-selector";
+
+// What a command takes of the flags above, by words.
+void takes(CLI::App* command, std::initializer_list<std::string_view> lists) {
+    std::vector<std::string> flags;
+    for (std::string_view list : lists) {
+        for (std::string_view each : split(list, ' ')) flags.emplace_back(each);
+    }
+    command_line::takes(*command, std::move(flags));
+}
+
 // 0 would be no guard at all.
 std::string step_problem(std::string const& text) {
     auto const number = parse_int(text);
@@ -136,6 +149,9 @@ struct Program {
                         "kubectl amc get pods -M -w                           # go on and show what changes");
         get->add_option("resource", resource, "deployments, rollouts, po … or KIND/NAME")->required();
         get->add_option("name", name, "One object");
+        takes(get, {kConnecting, kWhere,
+                    "--all-namespaces --output --selector --field-selector --sort-by --no-headers --watch "
+                    "--allow-unreachable"});
         add(get, [this](Session session) { return get_resource(std::move(session), resource, name); });
         CLI::App* const described =
             add_command(app, "describe", "Show objects of each cluster whole, with their events",
@@ -143,10 +159,12 @@ struct Program {
                         "kubectl amc describe pods -l app=qwen -M");
         described->add_option("resource", resource, "deployments, rollouts, po … or KIND/NAME")->required();
         described->add_option("name", name, "The object; without one, all");
+        takes(described, {kConnecting, kWhere, "--all-namespaces --selector --field-selector --allow-unreachable"});
         add(described, [this](Session session) { return describe(std::move(session), resource, name); });
         CLI::App* const clusters =
             add_command(app, "clusters", "List the clusters of the fleet and whether they answer",
                         "kubectl amc clusters\nkubectl amc clusters --cluster-selector region=north -o name");
+        takes(clusters, {kConnecting, kWhere, "--output --selector --field-selector --sort-by --no-headers"});
         add(clusters, [](Session session) { return list_clusters(std::move(session)); });
         for (char const* verb : {"logs", "promote"}) {
             CLI::App* const command = add_command(app, verb, "Not supported yet", "");
@@ -157,9 +175,10 @@ struct Program {
     }
 
     CLI::App* add_verb(CLI::App& rollout, char const* verb, char const* text, char const* examples,
-                       std::function<Task<int>(Session)> run) {
+                       std::string_view flags, std::function<Task<int>(Session)> run) {
         CLI::App* const command = add_command(rollout, verb, text, examples);
         command->add_option("rollout", name, "NAME, rollout/NAME or rollouts/NAME")->required();
+        takes(command, {kConnecting, kWhere, "--all-namespaces", flags});   // -A is answered with why not
         add(command, std::move(run));
         return command;
     }
@@ -173,29 +192,34 @@ struct Program {
             "kubectl amc rollout approve NAME -m beijing\n"
             "kubectl amc rollout abort NAME -M");
         rollout.require_subcommand(1);
+        takes(&rollout, {kConnecting});
         CLI::App* const list =
             add_command(rollout, "list", "List the fleet's rollouts",
                         "kubectl amc rollout list -n demo\nkubectl amc rollout list -A --sort-by '{.status.phase}'");
+        takes(list, {kConnecting, "--all-members",
+                     "--all-namespaces --output --selector --field-selector --sort-by --no-headers"});
         add(list, [](Session session) { return list_rollouts(std::move(session)); });
         add_verb(rollout, "get", "The release and its clusters as a tree",
-                 "kubectl amc rollout get rollouts/NAME\nkubectl amc rollout get NAME -w",
+                 "kubectl amc rollout get rollouts/NAME\nkubectl amc rollout get NAME -w", "--output --watch",
                  [this](Session session) { return tree(std::move(session), name); });
         add_verb(rollout, "explain", "Say what each cluster waits for, since when, and what would end the wait",
                  "kubectl amc rollout explain rollouts/NAME\nkubectl amc rollout explain NAME -o json",
-                 [this](Session session) { return explain(std::move(session), name); });
+                 "--output --no-headers", [this](Session session) { return explain(std::move(session), name); });
         add_verb(rollout, "status", "One line per cluster; exit 3 while an approval is awaited",
                  "kubectl amc rollout status rollouts/NAME\n"
                  "kubectl amc rollout status NAME -w --timeout 10m      # until it is done or needs a person",
+                 "--output --watch --allow-unreachable",
                  [this](Session session) { return status(std::move(session), name); })
             ->add_option("--timeout", flags.watch_timeout, "With -w: at most so long; 0: for ever")
             ->option_text("TIME")
             ->capture_default_str();
         add_verb(rollout, "history", "Who decided what", "kubectl amc rollout history rollouts/NAME",
+                 "--output --sort-by --no-headers",
                  [this](Session session) { return history(std::move(session), name); });
         for (Verb const& verb : kDecisions) {
             std::string const action = verb.action;
             add_decision_flags(
-                *add_verb(rollout, verb.name, verb.text, verb.examples,
+                *add_verb(rollout, verb.name, verb.text, verb.examples, "--output --no-headers --allow-unreachable",
                           [this, action](Session session) { return decide(std::move(session), action, name); }),
                 flags, action == "Approve");
         }

@@ -28,5 +28,27 @@ TEST(Run, AStepCountsFromOne) {
     }
 }
 
+// Help lists what a verb takes, and what it does not take is refused: nothing is ignored.
+TEST(Run, AFlagIsTakenOrRefused) {
+    struct Case {
+        std::vector<std::string> words;
+        char const* refused;
+    };
+    for (Case const& each : std::vector<Case>{{{"rollout", "explain", "web", "-w"}, "--watch"},
+                                              {{"rollout", "history", "web", "-w"}, "--watch"},
+                                              {{"rollout", "list", "-w"}, "--watch"},
+                                              {{"rollout", "list", "-m", "beijing"}, "--members"},
+                                              {{"clusters", "-w"}, "--watch"},
+                                              {{"rollout", "approve", "web", "-M", "-w"}, "--watch"},
+                                              {{"rollout", "approve", "web", "-M", "-l", "a=b"}, "--selector"},
+                                              {{"describe", "pods", "-o", "yaml"}, "--output"}}) {
+        EXPECT_NE(said(each.words).find(std::string("does not take ") + each.refused), std::string::npos)
+            << said(each.words);
+    }
+    std::string const help = said({"rollout", "explain", "--help"});
+    EXPECT_EQ(help.find("--watch"), std::string::npos) << help;
+    EXPECT_NE(help.find("--members"), std::string::npos) << help;
+}
+
 }   // namespace
 }   // namespace aviary::amc

@@ -74,9 +74,10 @@ std::string tree_line(Doc const& view, Doc const& cluster) {
                        cluster["ready"].as_int(), cluster["replicas"].as_int(), back);
 }
 
-std::string next_steps(Doc const& view) {
+std::string next_steps(Doc const& view, bool all) {
     std::string approve;
     std::int64_t approve_step = 0;
+    std::string abort_where;
     std::string paused;                // by somebody
     std::string_view finished;         // what an abort leaves alone
     std::set<std::string> releasing;   // where the clusters in a release come from
@@ -84,7 +85,10 @@ std::string next_steps(Doc const& view) {
         if (cluster["reason"].as_string() == "-" && cluster["current"].as_bool()) finished = " but the finished ones";
         if (cluster["reason"].as_string() == "Paused")
             paused += (paused.empty() ? "" : ",") + cluster["cluster"].string();
-        if (progressing(cluster) && !cluster["pinned"].exists()) releasing.insert(cluster["stable"].string());
+        if (progressing(cluster) && !cluster["pinned"].exists()) {
+            releasing.insert(cluster["stable"].string());
+            abort_where += (abort_where.empty() ? "-m " : ",") + cluster["cluster"].string();
+        }
         bool const waits = cluster["reason"].as_string() == "AwaitingApproval" && !cluster["trouble"].exists();
         if (!waits) continue;
         if (approve.empty()) approve_step = cluster["step"].as_int();
@@ -100,7 +104,8 @@ std::string next_steps(Doc const& view) {
         steps.add("resume", "-m " + paused);
     }
     if (!approve.empty()) steps.add("approve", fmt::format("-m {} --step {}", approve, approve_step));
-    if (!releasing.empty()) steps.add("abort", "-M", fmt::format("all{} back to {}", finished, one_of(releasing)));
+    if (!releasing.empty())
+        steps.add("abort", all ? "-M" : abort_where, fmt::format("all{} back to {}", finished, one_of(releasing)));
     return steps.text();
 }
 

@@ -15,8 +15,9 @@ std::string movement(json::Doc const& view);
 std::string headline(json::Doc const& view);
 // A cluster in one line.
 std::string tree_line(json::Doc const& view, json::Doc const& cluster);
-// The commands that would move it on, as people type them; empty when there is none.
-std::string next_steps(json::Doc const& view);
+// The commands that would move it on, as people type them; empty when there is none. `all`: the view is of all
+// clusters.
+std::string next_steps(json::Doc const& view, bool all = true);
 
 // What status says.
 struct Standing {

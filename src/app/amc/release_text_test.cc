@@ -67,6 +67,12 @@ std::string standing(json::Array clusters, bool allow_unreachable = false) {
     return std::to_string(result.code) + (result.over ? " over" : "");
 }
 
+TEST(NextSteps, OfSomeClustersAreAboutThese) {
+    EXPECT_EQ(next_steps(view({cluster("beijing"), cluster("oslo")}), false),
+              "next:  kubectl amc rollout approve rollouts/web -n demo -m beijing,oslo --step 1\n"
+              "       kubectl amc rollout abort rollouts/web -n demo -m beijing,oslo      # all back to v1\n");
+}
+
 TEST(NextSteps, ResumesWhatSomebodyPaused) {
     json::Array const clusters{cluster("beijing", R"({"state":"Paused","reason":"Paused"})"), cluster("oslo")};
     EXPECT_EQ(next_steps(view(clusters)),

@@ -30,9 +30,13 @@ std::string age_of(std::string_view since, Time now) {
 
 Task<Result<Doc>> view_of(Session const& session, std::string const& rollout) {
     CO_TRY(session.one_namespace());
+    CO_TRY_ASSIGN(std::vector<std::string> const chosen, co_await session.members(false));
+    client::NameValues query;
+    if (!chosen.empty()) query.emplace_back("clusters", join(chosen, ","));
     Result<Doc> view =
         co_await session.read(fmt::format("/fleet/v1/namespaces/{}/rollouts/{}", percent_encode(session.ns()),
-                                          percent_encode(Session::object_name(rollout))));
+                                          percent_encode(Session::object_name(rollout))),
+                              std::move(query));
     co_return std::move(view);
 }
 
@@ -95,7 +99,8 @@ Task<int> explain(Session session, std::string rollout) {
                                       cluster["replicas"].as_int()));
         }
     }
-    session.print(next_steps(seen));
+    bool const all = session.flags().members.empty() && session.flags().cluster_selector.empty();
+    session.print(next_steps(seen, all));
     co_return kDone;
 }
 
@@ -244,6 +249,11 @@ Task<int> history(Session session, std::string rollout) {
         co_return kFailed;
     }
     rollout = Session::object_name(rollout);
+    auto const chosen = co_await session.members(false);
+    if (!chosen) {
+        session.complain(chosen.error());
+        co_return kFailed;
+    }
     client::ListOptions options;
     options.ns = session.ns();
     auto const list = co_await session.hub().list(session.context(), apis::kDecisions, options);
@@ -263,6 +273,8 @@ Task<int> history(Session session, std::string rollout) {
     cli::Table table({"AGE", "ACTION", "BY", "CLUSTER", "STEP", "OUTCOME", "MESSAGE"}, session.style());
     for (Doc const& decision : decisions) {
         for (auto const& [index, target] : decision.at({"spec", "targets"}).elements()) {
+            bool const asked = chosen->empty() || std::ranges::count(*chosen, target["cluster"].as_string()) > 0;
+            if (!asked) continue;
             Doc row;
             for (auto const& [position, each] : decision.at({"status", "clusters"}).elements()) {
                 if (each["cluster"].as_string() == target["cluster"].as_string()) row = each;

@@ -17,6 +17,22 @@ std::string full_name(CLI::App const& app) {
     return app.get_parent() == nullptr ? app.get_name() : full_name(*app.get_parent()) + " " + app.get_name();
 }
 
+class Command final : public CLI::App {
+public:
+    Command(std::string const& text, std::string const& name, CLI::App* parent) : CLI::App(text, name, parent) {}
+    std::optional<std::vector<std::string>> takes;   // of its parents' flags; absent: all
+};
+
+std::string long_name(CLI::Option const& option) {
+    return option.get_lnames().empty() ? "-" + option.get_snames().front() : "--" + option.get_lnames().front();
+}
+
+// Whether a command takes this flag of a command above it.
+bool taken(CLI::App const& app, CLI::Option const& flag) {
+    auto const* const command = dynamic_cast<Command const*>(&app);
+    return command == nullptr || !command->takes || std::ranges::count(*command->takes, long_name(flag)) > 0;
+}
+
 class Help final : public CLI::Formatter {
 public:
     Help() {
@@ -60,7 +76,7 @@ public:
             std::string flags;
             for (CLI::Option const* option :
                  parent->get_options([](CLI::Option const* each) { return each->nonpositional(); })) {
-                if (option != parent->get_help_ptr()) flags += of(*option);
+                if (option != parent->get_help_ptr() && taken(*app, *option)) flags += of(*option);
             }
             if (!flags.empty()) text += "\nFlags of every command:\n" + flags;
         }
@@ -208,6 +224,17 @@ int misuse(CLI::App const& app, std::string const& what) {
     return 1;
 }
 
+// A flag of a command above that was given and that this one does not take.
+CLI::Option const* given_in_vain(CLI::App const& app) {
+    for (CLI::App const* parent = app.get_parent(); parent != nullptr; parent = parent->get_parent()) {
+        for (CLI::Option const* option :
+             parent->get_options([](CLI::Option const* each) { return each->nonpositional(); })) {
+            if (option->count() > 0 && !taken(app, *option)) return option;
+        }
+    }
+    return nullptr;
+}
+
 std::string wrong(CLI::App& app, CLI::ParseError const& error, std::vector<std::string> const& words) {
     if (dynamic_cast<CLI::ExtrasError const*>(&error) != nullptr) {
         for (std::string const& word : words) {
@@ -233,10 +260,14 @@ CLI::App* add_command(CLI::App& parent, std::string const& name, std::string con
     for (std::string_view each : split(examples, '\n')) {
         if (!each.empty()) lines += fmt::format("\n  {}", each);
     }
-    CLI::App* const command =
-        parent.add_subcommand(name, lines.empty() ? text : fmt::format("{}\n\nExamples:{}", text, lines));
+    CLI::App* const command = parent.add_subcommand(
+        std::make_shared<Command>(lines.empty() ? text : fmt::format("{}\n\nExamples:{}", text, lines), name, &parent));
     command->formatter(std::make_shared<Help>());
     return command;
+}
+
+void takes(CLI::App& command, std::vector<std::string> flags) {
+    dynamic_cast<Command&>(command).takes = std::move(flags);
 }
 
 std::optional<int> parse(CLI::App& app, std::vector<std::string> const& typed) {
@@ -249,6 +280,8 @@ std::optional<int> parse(CLI::App& app, std::vector<std::string> const& typed) {
     try {
         std::vector<std::string> reversed(words.rbegin(), words.rend());
         app.parse(std::move(reversed));
+        if (CLI::Option const* const flag = given_in_vain(*place.app))
+            return misuse(*place.app, fmt::format("{} does not take {}", full_name(*place.app), long_name(*flag)));
         return std::nullopt;
     } catch (CLI::CallForHelp const&) {
         fmt::print("{}", place.app->help());
@@ -278,10 +311,7 @@ std::optional<std::string> completion(CLI::App& app, std::vector<std::string> co
         before.pop_back();
     }
     Place const place = walk(app, before);
-    auto const flag_name = [](CLI::Option const& option) {
-        return option.get_lnames().empty() ? "-" + option.get_snames().front() : "--" + option.get_lnames().front();
-    };
-    if (place.wants != nullptr) return cli::completion_answer(values(flag_name(*place.wants), typed), typed);
+    if (place.wants != nullptr) return cli::completion_answer(values(long_name(*place.wants), typed), typed);
     if (std::size_t const sign = typed.find('='); typed.starts_with("--") && sign != std::string::npos) {
         std::string const name = typed.substr(0, sign);
         std::vector<cli::Candidate> candidates = values(name, typed.substr(sign + 1));
@@ -294,8 +324,9 @@ std::optional<std::string> completion(CLI::App& app, std::vector<std::string> co
             if (each != place.app && !each->get_fallthrough()) continue;
             for (CLI::Option const* option :
                  each->get_options([](CLI::Option const* one) { return one->nonpositional(); })) {
-                if (each == place.app || option != each->get_help_ptr())
-                    candidates.push_back({flag_name(*option), option->get_description()});
+                bool const inherited = option != each->get_help_ptr() && taken(*place.app, *option);
+                if (each == place.app || inherited)
+                    candidates.push_back({long_name(*option), option->get_description()});
             }
         }
         return cli::completion_answer(candidates, typed);

@@ -19,6 +19,10 @@ namespace aviary::command_line {
 // A sub-command. Examples are lines without indentation; they stand before everything else in its help.
 CLI::App* add_command(CLI::App& parent, std::string const& name, std::string const& text, std::string const& examples);
 
+// Of the flags of the commands above it the command takes these, and its help shows no others: {"--watch"}. Without
+// this it takes all.
+void takes(CLI::App& command, std::vector<std::string> flags);
+
 // Parses. An exit code when that is all: help was asked for (0), or the command line is wrong (1, and stderr says why
 // and what may be meant).
 std::optional<int> parse(CLI::App& app, std::vector<std::string> const& words);

@@ -9,17 +9,19 @@ namespace {
 struct Program {
     CLI::App app{"A program.", "program"};
     std::string ns, output, name, second;
-    bool all = false;
+    bool all = false, watch = false;
 
     Program() {
         app.require_subcommand(1);
         app.fallthrough();
         app.add_option("-n,--namespace", ns, "Namespace");
+        app.add_flag("-w,--watch", watch, "Go on");
         CLI::App* const get = add_command(app, "get", "List objects", "program get pods -A\nprogram get pods -n demo");
         get->add_option("resource", name, "What")->required();
         get->add_option("name", second, "Which");
         get->add_option("-o,--output", output, "Form")->capture_default_str();
         get->add_flag("-A,--all", all, "All of them");
+        takes(*get, {"--namespace"});
         CLI::App* const release = add_command(app, "release", "Steer a release", "");
         release->require_subcommand(1);
         add_command(*release, "approve", "Let it go on", "program release approve x")
@@ -102,6 +104,16 @@ TEST(Parse, MisuseIsOneLineThatNamesWhatMayBeMeant) {
     EXPECT_NE(err({"get", "pods", "-o"}).find("see `program get --help`"), std::string::npos);
     EXPECT_NE(err({"release"}).find("approve"), std::string::npos) << "a command without its sub-command: its help";
     EXPECT_NE(err({}).find("Commands"), std::string::npos);
+}
+
+TEST(Parse, AFlagThatACommandDoesNotTakeIsRefused) {
+    Program program;
+    EXPECT_EQ(program.run({"get", "pods", "-w"}), 1);
+    EXPECT_EQ(program.err, "error: program get does not take --watch\nsee `program get --help`\n");
+    Program other;
+    EXPECT_EQ(other.run({"-w", "release", "approve", "x"}), -1) << other.err;
+    EXPECT_EQ(other.complete({"release", "approve", "--w"}), "--watch ");
+    EXPECT_EQ(other.complete({"get", "--w"}), "");
 }
 
 TEST(Help, BeginsWithExamplesAndEndsWithTheFlagsOfEveryCommand) {

@@ -206,5 +206,21 @@ CO_TEST(FleetRoute, SaysWhatARolloutThatReachesNoClusterLacks) {
     co_await fleet.stop();
 }
 
+CO_TEST(FleetRoute, OfSomeClusters) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    std::string const path = "/fleet/v1/namespaces/demo/rollouts/web";
+    auto const all = co_await ask(fleet, kAdmin, path, {});
+    CO_ASSERT_OK(all);
+    EXPECT_EQ((*all)["total"].as_int(), 20);
+    auto const one = co_await ask(fleet, kAdmin, path, {{"clusters", "oslo"}});
+    CO_ASSERT_OK(one);
+    EXPECT_EQ((*one)["total"].as_int(), 10);
+    EXPECT_EQ((*one)["clusters"][0]["cluster"].as_string(), "oslo");
+    auto const unknown = co_await ask(fleet, kAdmin, path, {{"clusters", "nowhere"}});
+    EXPECT_FALSE(unknown);
+    co_await fleet.stop();
+}
+
 }   // namespace
 }   // namespace aviary::hub

@@ -61,7 +61,7 @@ public:
             result = co_await resources(ctx, std::move(user), std::move(request));
         } else if (parts.size() == 4 && parts[0] == "namespaces" && parts[2] == "rollouts") {
             meta::ObjectKey const key{std::string(parts[1]), std::string(parts[3])};
-            result = co_await rollout(ctx, std::move(user), key);
+            result = co_await rollout(ctx, std::move(user), key, std::move(request));
         }
         if (!result) co_return refuse(result.error());
         co_return std::move(*result);
@@ -316,12 +316,12 @@ private:
         return view;
     }
 
-    Task<Result<Response>> rollout(Context ctx, control::UserInfo user, meta::ObjectKey key) {
+    Task<Result<Response>> rollout(Context ctx, control::UserInfo user, meta::ObjectKey key, Request request) {
         CO_TRY(allow(
             user,
             {.verb = "get", .group = "rollouts.kruise.io", .resource = "rollouts", .ns = key.ns, .name = key.name}));
         CO_TRY_ASSIGN(Released const found, released(key));
-        std::vector<clusters::Member*> const members = propagator_.members().all();
+        CO_TRY_ASSIGN(auto const members, choose(request.query_value("clusters")));
         std::vector<ClusterView> views;
         for (clusters::Member const* member : members) views.push_back(view_of(*member, found));
         async::Scope scope(ctx);
