@@ -65,8 +65,8 @@ std::optional<Row> look_at_unreleased(Doc const& view, Row row, Asked const& ask
         row.message = fmt::format("finished on {}: undo takes it back", view["version"].as_string());
         return row;
     }
-    // Before its controller has taken it up a release can be ended too.
-    row.target = asked.action == apis::action::kAbort && view["reason"].as_string() == "Applying";
+    // What has not come to it yet, or is not known to have come, does not come any more.
+    row.target = asked.action == apis::action::kAbort && !view["current"].as_bool();
     if (row.target) return row;
     if (!asked.chosen) return std::nullopt;
     return refused(std::move(row), fmt::format("not paused: the phase is {}", view["phase"].as_string()));

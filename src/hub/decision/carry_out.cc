@@ -149,7 +149,9 @@ struct Deciding {
             out.rejected = seen.hub_template;
             return std::move(out);
         }
-        if (there) return settle(apis::outcome::kApplied, "going back to the stable version");
+        if (there)
+            return settle(apis::outcome::kApplied,
+                          released ? "going back to the stable version" : "on the stable version");
         return std::move(out);   // pinned; propagation carries it there
     }
 
