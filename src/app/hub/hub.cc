@@ -93,6 +93,11 @@ Task<Status> install_roles(Context ctx, client::Client client, std::vector<json:
         meta::GroupVersionResource const resource{"rbac.authorization.k8s.io", "v1",
                                                   binds ? "clusterrolebindings" : "clusterroles"};
         std::string const name = role.at({"metadata", "name"}).string();
+        // A restarted hub writes nothing that is there.
+        auto const there = co_await client.get(ctx, resource, {"", name});
+        if (there) continue;
+        if (!there.error().is(ErrorCode::kNotFound))
+            co_return std::unexpected(there.error().context("reading " + name));
         auto const created = co_await client.create(ctx, resource, std::move(role));
         if (!created && !created.error().is(ErrorCode::kAlreadyExists))
             co_return std::unexpected(created.error().context("installing " + name));
