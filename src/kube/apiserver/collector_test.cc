@@ -1,3 +1,4 @@
+#include "kube/apiserver/internal/expiry.h"
 #include "kube/apiserver/internal/test_server.h"
 
 namespace aviary::apiserver {
@@ -312,6 +313,24 @@ CO_TEST(Namespaces, OneThatIsHeldUpHoldsUpNoOther) {
     CO_ASSERT_OK(held);
     EXPECT_TRUE(meta::condition_is_true(*held, "NamespaceDeletionContentFailure"));
     co_await test.stop();
+}
+
+TEST(Expiry, HasOneEntryForEachHoweverOftenItChanges) {
+    Expiry expiry;
+    store::Key const often{"", "events", "default", "often"};
+    store::Key const once{"", "events", "default", "once"};
+    MonotonicTime const start{};
+    expiry.set(once, 1, start + 1s);
+    for (int revision = 2; revision < 1000; ++revision)
+        expiry.set(often, static_cast<store::Revision>(revision), start + revision * 1ms);
+    EXPECT_EQ(expiry.size(), 2u);
+    EXPECT_EQ(expiry.next(), start + 999ms);
+    EXPECT_FALSE(expiry.take(start + 998ms));
+    EXPECT_EQ(expiry.take(start + 2s), (std::pair{often, store::Revision{999}}));
+    expiry.forget(once);
+    EXPECT_EQ(expiry.size(), 0u);
+    EXPECT_FALSE(expiry.take(start + 2s));
+    EXPECT_FALSE(expiry.next());
 }
 
 }   // namespace

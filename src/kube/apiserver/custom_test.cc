@@ -1,3 +1,4 @@
+#include "kube/apiserver/internal/served.h"
 #include "kube/apiserver/internal/test_server.h"
 
 namespace aviary::apiserver {
@@ -209,6 +210,18 @@ CO_TEST(Custom, WhatIsEstablishedStaysEstablished) {
     EXPECT_TRUE(co_await again.admin().get(ctx, kWidgets, {"default", "w"}));
     EXPECT_TRUE(co_await again.admin().get(ctx, kConfigMaps, {"default", "child"}));
     co_await again.stop();
+}
+
+TEST(Catalog, KeepsNothingOfDefinitionsThatAreNoMore) {
+    Catalog catalog;
+    std::shared_ptr<Served const> served;
+    for (int version = 0; version < 100; ++version) {
+        Value changed = definition();
+        changed.set({"spec", "names", "shortNames"}, json::Array{"w" + std::to_string(version)});
+        served = catalog.serve({json::Doc::freeze(changed)});
+        EXPECT_EQ(2u, served->custom().size());
+    }
+    EXPECT_LE(catalog.size(), 2u);
 }
 
 }   // namespace

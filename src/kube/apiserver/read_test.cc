@@ -320,5 +320,38 @@ CO_TEST(Watch, FromTheFutureIsGone) {
     co_await test.stop();
 }
 
+Task<void> count_turns(Context ctx, int& turns) {
+    while (turns < 1000 && co_await async::yield(ctx)) ++turns;
+}
+
+// Looking through a long log for what a selector never matches is done in steps.
+CO_TEST(Watch, ASelectorThatMatchesLittleLetsOthersIn) {
+    TestServer test(ctx);
+    co_await test.start();
+    auto const client = test.admin();
+    auto const first = co_await client.create(ctx, kConfigMaps, config_map("a"));
+    CO_ASSERT_OK(first);
+    for (int number = 0; number < 3000; ++number)
+        CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, config_map("c" + std::to_string(number))));
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, config_map("wanted")));
+    auto watch = co_await client.watch(ctx, kConfigMaps,
+                                       {.ns = "default",
+                                        .field_selector = "metadata.name=wanted",
+                                        .resource_version = meta::resource_version(*first)});
+    CO_ASSERT_OK(watch);
+    int turns = 0;
+    async::Scope scope(ctx);
+    scope.spawn(count_turns(scope.context(), turns));
+    auto const event = co_await (*watch)->next(ctx);
+    int const between = turns;
+    co_await scope.cancel_and_join();
+    CO_ASSERT_TRUE(event && *event);
+    EXPECT_EQ("wanted", meta::name((**event)["object"]));
+    EXPECT_GE(between, 3000 / 200);
+    EXPECT_LT(between, 1000);
+    watch->reset();
+    co_await test.stop();
+}
+
 }   // namespace
 }   // namespace aviary::apiserver

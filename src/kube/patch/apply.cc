@@ -332,7 +332,8 @@ Result<Value> apply(Value const& live, Value applied, Manager const& manager, bo
         find_conflicts(&live, applied, mine, entry.fields, type, fields);
         fields.compact();
         if (!fields.empty()) {
-            // A manager's own updates give way to its apply, as upstream's CSA-to-SSA hand-over does.
+            // A manager's own updates give way to its apply. Upstream counts them as another manager's: kubectl hands
+            // them over before it applies.
             if (force || entry.manager == manager.name) {
                 entry.fields.remove(fields);
             } else {

@@ -217,7 +217,7 @@ std::vector<FieldCause> Cluster::problems(Call const& call, Value const& object,
     causes = check_finalizers(object, old);
     if (!causes.empty()) return causes;
     // Built-in kinds check the rest of their metadata themselves.
-    if (info.custom) causes = check_metadata(info, object, old);
+    if (info.custom) causes = check_metadata(object, old);
     if (info.validate && main) causes = info.validate(object, old);
     if (causes.empty() && info.resource.group == kDefinitionGroup && info.resource.resource == kDefinitions)
         causes = validate_definition(object, old);

@@ -158,7 +158,7 @@ private:
     std::set<store::Key> unjudged_;      // with an owner of which nothing is known: until other kinds are served
     std::set<store::Key> terminating_;   // namespaces and definitions whose contents changed
     async::Event garbage_, termination_, expiry_;
-    std::vector<std::pair<store::Key, store::Revision>> fresh_events_;   // Events that changed since expiry last looked
+    std::map<store::Key, store::Revision> fresh_events_;   // Events that changed since expiry last looked; 0: gone
 };
 
 // Bodies of answers.

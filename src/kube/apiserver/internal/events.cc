@@ -1,7 +1,6 @@
 // Events go some time after their last change; nothing else would ever delete them.
-#include <deque>
-
 #include "kube/apiserver/internal/cluster.h"
+#include "kube/apiserver/internal/expiry.h"
 #include "kube/apiserver/internal/object_rules.h"
 
 namespace aviary::apiserver {
@@ -13,9 +12,9 @@ constexpr std::size_t kAtOnce = 32;
 }   // namespace
 
 void Cluster::note_event(store::Event const& event) {
-    if (event.key.resource != "events" || event.type == store::EventType::kDeleted) return;
+    if (event.key.resource != "events") return;
     if (!event.key.group.empty() && event.key.group != "events.k8s.io") return;
-    fresh_events_.emplace_back(event.key, event.revision);
+    fresh_events_[event.key] = event.type == store::EventType::kDeleted ? 0 : event.revision;
     expiry_.notify();
 }
 
@@ -28,30 +27,26 @@ Task<void> Cluster::expire_one(Context ctx, store::Key key, store::Revision revi
 }
 
 Task<void> Cluster::expire_events(Context ctx) {
-    struct Due {
-        MonotonicTime when;
-        store::Key key;
-        store::Revision revision;
-    };
-    std::deque<Due> waiting;   // by time
+    Expiry waiting;
     while (ctx.check()) {
         MonotonicTime const now = ctx.monotonic();
-        for (auto& [key, revision] : fresh_events_) {
-            waiting.push_back({now + shared_.options.event_ttl, std::move(key), revision});
+        for (auto const& [key, revision] : fresh_events_) {
+            if (revision == 0) {
+                waiting.forget(key);
+            } else {
+                waiting.set(key, revision, now + shared_.options.event_ttl);
+            }
         }
         fresh_events_.clear();
-        if (waiting.empty()) {
-            (void)co_await expiry_.wait(ctx);
-            continue;
-        }
-        if (waiting.front().when > now) {
-            (void)co_await expiry_.wait(ctx.with_deadline(waiting.front().when));
+        if (auto const next = waiting.next(); !next || *next > now) {
+            (void)co_await expiry_.wait(next ? ctx.with_deadline(*next) : ctx);
             continue;
         }
         async::Scope scope(ctx);
-        for (std::size_t count = 0; count < kAtOnce && !waiting.empty() && waiting.front().when <= now; ++count) {
-            scope.spawn(expire_one(scope.context(), std::move(waiting.front().key), waiting.front().revision));
-            waiting.pop_front();
+        for (std::size_t count = 0; count < kAtOnce; ++count) {
+            auto due = waiting.take(now);
+            if (!due) break;
+            scope.spawn(expire_one(scope.context(), std::move(due->first), due->second));
         }
         co_await scope.join();
     }

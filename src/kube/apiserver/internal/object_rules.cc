@@ -80,19 +80,14 @@ Error invalid(ResourceInfo const& info, std::string const& name, std::vector<Fie
         .with_object(info.resource.group, info.kind, name);
 }
 
-std::vector<FieldCause> check_metadata(ResourceInfo const& info, Value const& object, Doc const& old) {
+std::vector<FieldCause> check_metadata(Value const& object, Doc const& old) {
     std::vector<FieldCause> causes;
     Value const& metadata = object["metadata"];
     std::string const name = metadata["name"].string();
     if (name.empty()) {
         causes.push_back({"FieldValueRequired", "metadata.name", "Required value: name or generateName is required"});
     } else if (!old.exists()) {
-        bool const rbac = info.resource.group == "rbac.authorization.k8s.io";
-        bool const label = info.resource.group.empty() &&
-                           (info.resource.resource == "namespaces" || info.resource.resource == "services");
-        auto const problem = rbac    ? meta::path_segment_problem(name)
-                             : label ? meta::dns1123_label_problem(name)
-                                     : meta::dns1123_subdomain_problem(name);
+        auto const problem = meta::dns1123_subdomain_problem(name);
         if (problem)
             causes.push_back(
                 {"FieldValueInvalid", "metadata.name", fmt::format("Invalid value: \"{}\": {}", name, *problem)});

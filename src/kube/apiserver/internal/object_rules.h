@@ -15,8 +15,8 @@ namespace aviary::apiserver {
 // The refusal of an object in Kubernetes' words: Deployment.apps "web" is invalid: …
 Error invalid(ResourceInfo const& info, std::string const& name, std::vector<FieldCause> causes);
 
-// Names, labels and annotations; `old` is absent on creation.
-std::vector<FieldCause> check_metadata(ResourceInfo const& info, json::Value const& object, json::Doc const& old);
+// Names, labels and annotations of custom kinds; `old` is absent on creation.
+std::vector<FieldCause> check_metadata(json::Value const& object, json::Doc const& old);
 // None may be added to an object that is being deleted.
 std::vector<FieldCause> check_finalizers(json::Value const& object, json::Doc const& old);
 

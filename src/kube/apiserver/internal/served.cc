@@ -49,9 +49,9 @@ std::shared_ptr<builtin::OpenApi> const& Served::openapi() const {
 std::shared_ptr<Catalog::Compiled const> Catalog::compile(json::Doc const& definition) {
     json::Doc const spec = definition["spec"];
     std::vector<Entry>& entries = compiled_[spec.hash()];
-    std::erase_if(entries, [](Entry const& entry) { return entry.compiled.expired(); });
     for (Entry const& entry : entries) {
-        if (entry.spec == spec) return entry.compiled.lock();
+        if (entry.spec != spec) continue;
+        if (auto held = entry.compiled.lock()) return held;
     }
     auto resources = custom_resources(definition);
     auto compiled = std::make_shared<Compiled const>(resources ? std::move(*resources) : Compiled());
@@ -59,10 +59,18 @@ std::shared_ptr<Catalog::Compiled const> Catalog::compile(json::Doc const& defin
     return compiled;
 }
 
+void Catalog::sweep() {
+    std::erase_if(served_, [](auto const& each) { return each.expired(); });
+    for (auto each = compiled_.begin(); each != compiled_.end();) {
+        std::erase_if(each->second, [](Entry const& entry) { return entry.compiled.expired(); });
+        each = each->second.empty() ? compiled_.erase(each) : std::next(each);
+    }
+}
+
 std::shared_ptr<Served const> Catalog::serve(std::vector<json::Doc> const& definitions) {
+    sweep();
     std::vector<std::shared_ptr<Compiled const>> parts;
     for (json::Doc const& definition : definitions) parts.push_back(compile(definition));
-    std::erase_if(served_, [](auto const& each) { return each.expired(); });
     for (auto const& each : served_) {
         auto const held = each.lock();
         if (held->parts == parts) return {held, held->served.get()};

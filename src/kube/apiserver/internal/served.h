@@ -43,8 +43,11 @@ class Catalog {
 public:
     // Definitions that cannot be compiled (refused when written, so of an older format) serve nothing.
     std::shared_ptr<Served const> serve(std::vector<json::Doc> const& definitions);
+    // Specs that are kept, with what they were compiled to.
+    std::size_t size() const { return compiled_.size(); }
 
 private:
+    void sweep();
     using Compiled = std::vector<Info>;
     std::shared_ptr<Compiled const> compile(json::Doc const& definition);
 

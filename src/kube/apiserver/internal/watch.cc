@@ -13,6 +13,7 @@ namespace {
 using json::Doc;
 using json::Value;
 
+constexpr std::size_t kAtOnce = 128;           // events looked at before others have their turn
 constexpr std::size_t kTextBytes = 64 << 10;   // one piece of a stream is about this long at most
 
 }   // namespace
@@ -81,7 +82,7 @@ std::optional<ApiWatch::Item> ApiWatch::ready_item(Context const& ctx) {
     if (initial_ < settings_.initial.size())
         return shown("ADDED", std::exchange(settings_.initial[initial_++], Doc()), 0, ctx);
     if (std::exchange(settings_.announce_initial_end, false)) return bookmark(true);
-    while (!ended_) {
+    for (std::size_t tried = 0; !ended_ && tried < kAtOnce; ++tried) {
         auto const received = watch_->poll();
         if (!received || *received == nullptr) return std::nullopt;   // an error shows again when it is waited for
         if (auto item = item_of(**received, ctx)) return item;
@@ -98,6 +99,7 @@ Task<Result<std::optional<ApiWatch::Item>>> ApiWatch::next_item(Context ctx) {
         auto received = co_await watch_->next(ctx.with_deadline(until));
         if (received) {
             if (auto item = item_of(**received, ctx)) co_return std::move(item);
+            CO_TRY(co_await async::yield(ctx));   // a selector may match nothing of a long log: let others in between
             continue;
         }
         if (received.error().is(ErrorCode::kTimeout) && until <= ctx.monotonic()) {
