@@ -69,9 +69,9 @@ public:
     Task<void> run_controllers(Context ctx);
 
     // Requests answered so far, in a stable order: thrift is counted here, not guessed. The user is who asked, not who
-    // was impersonated; the agent is the User-Agent header.
+    // was impersonated; the agent is the User-Agent header; the resource of others is a name of their path.
     struct RequestCount {
-        std::string cluster, user, agent, verb, resource, subresource;   // the resource of others is their path
+        std::string cluster, user, agent, verb, resource, subresource;
         int code = 0;
         std::uint64_t count = 0;
     };

@@ -16,6 +16,7 @@ namespace {
 constexpr std::int64_t kPageSize = 500;
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(200);
 constexpr Duration kLastBackoff = std::chrono::seconds(10);
+constexpr Duration kSilence = std::chrono::minutes(3);   // of a server that sends a bookmark every minute
 
 // The server has no use for the version that the copy has reached: it has forgotten it, or has never had it, as after a
 // backup was restored.
@@ -212,7 +213,7 @@ struct Informer::Impl {
                           co_await stream->next(ctx.with_timeout(std::chrono::seconds(watching.timeout_seconds + 30))));
             if (!event) {
                 // Not even a bookmark: some servers wait for a version from the future without a word.
-                listed = heard;
+                if (!heard && ctx.monotonic() - contact >= kSilence) listed = false;
                 co_return Status{};
             }
             heard = true;
