@@ -66,6 +66,7 @@ private:
     Result<client::Response> discovery(Call& call) const;
     Status read_body(Call& call) const;
     Task<Result<client::Response>> resource_verb(Call& call);
+    Task<Result<client::Response>> carry_out(Call& call);
     store::Key key_of(Call const& call) const;
     Error worded(Call const& call, Error const& error, std::string const& name) const;
 

@@ -293,6 +293,13 @@ Task<Result<Response>> Cluster::resource_verb(Call& call) {
     if (call.manager.size() > 128)
         co_return fail(ErrorCode::kInvalid, "fieldManager: Too long: may not be longer than 128");
 
+    Result<Response> result = co_await carry_out(call);
+    co_return std::move(result);
+}
+
+// The verb itself, of what was found and may be done.
+Task<Result<Response>> Cluster::carry_out(Call& call) {
+    RequestInfo const& info = call.info;
     std::string const& subresource = info.subresource;
     bool const named = !info.name.empty();
     Result<Response> result = fail(ErrorCode::kMethodNotAllowed, kNoSuchMethod);
