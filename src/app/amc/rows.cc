@@ -65,8 +65,9 @@ std::optional<Row> look_at_unreleased(Doc const& view, Row row, Asked const& ask
         row.message = fmt::format("finished on {}: undo takes it back", view["version"].as_string());
         return row;
     }
-    // What has not come to it yet, or is not known to have come, does not come any more.
-    row.target = asked.action == apis::action::kAbort && !view["current"].as_bool();
+    // What has not come to it yet, or is not known to have come, or has not begun there, does not go on.
+    bool const to_come = !view["current"].as_bool() || view["reason"].as_string() == "Applying";
+    row.target = asked.action == apis::action::kAbort && to_come;
     if (row.target) return row;
     if (!asked.chosen) return std::nullopt;
     return refused(std::move(row), fmt::format("not paused: the phase is {}", view["phase"].as_string()));
@@ -91,11 +92,13 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
     std::string const& action = asked.action;
     Row row{view["cluster"].string(), step_of(view), "", ""};
     bool const progressing = view["phase"].as_string() == "Progressing";
-    if (!view["placed"].as_bool() && view["rolloutUID"].as_string().empty() && action != apis::action::kUndo) {
+    bool const back = action == apis::action::kUndo || action == apis::action::kAbort;
+    bool const rollout_there = view["placed"].as_bool() || !view["rolloutUID"].as_string().empty();
+    bool const workload_counts = action == apis::action::kUndo || (back && view["version"].exists());
+    if (!rollout_there && !workload_counts) {
         if (!asked.chosen) return std::nullopt;
         return refused(std::move(row), "the Rollout is not placed here");
     }
-    bool const back = action == apis::action::kUndo || action == apis::action::kAbort;
     if (back && view["pinned"].exists()) return look_at_taken_back(view, std::move(row));
     if (action == apis::action::kUndo || action == apis::action::kPause || action == apis::action::kResume) {
         row.target = true;

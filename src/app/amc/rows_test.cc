@@ -74,10 +74,19 @@ TEST(Look, AbortSaysWhatIsFinishedAlready) {
     EXPECT_EQ(shown(finished, asked("Abort")), "done: finished on v4: undo takes it back");
     EXPECT_EQ(shown(finished, asked("Undo")), "target");
     EXPECT_EQ(shown(finished, asked("Approve")), "-");
-    EXPECT_EQ(shown(view(R"({"phase":"Healthy","reason":"Applying","state":"Applying"})"), asked("Abort")), "target");
+    EXPECT_EQ(shown(view(R"({"phase":"Healthy","reason":"Applying","current":true})"), asked("Abort")), "target");
     EXPECT_EQ(shown(view(R"({"phase":"Healthy","reason":"ControllerAbsent","state":"Guarded"})"), asked("Abort")),
               "target")
         << "it is kept from coming there";
+    EXPECT_EQ(shown(view(R"({"phase":"Healthy","reason":"ControllerAbsent","version":"v1","current":false})"),
+                    asked("Abort")),
+              "target")
+        << "a version that is kept from coming is not to come later";
+    EXPECT_EQ(
+        shown(view(R"({"placed":false,"rolloutUID":"","phase":"","version":"v2","current":true})"), asked("Abort")),
+        "-");
+    EXPECT_EQ(shown(view(R"({"placed":false,"rolloutUID":"","phase":"","version":"v1"})"), asked("Abort")), "target");
+    EXPECT_EQ(shown(view(R"({"placed":false,"rolloutUID":"","phase":""})"), asked("Abort")), "-");
     EXPECT_EQ(count({{"a", "3/3", "done", ""}, {"b", "1/3", "aborted", ""}}, "Abort").not_done(), 0u);
 }
 
