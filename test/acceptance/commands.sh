@@ -175,6 +175,8 @@ check 'beijing is at step 2' soon 30 at beijing Progressing/2/StepPaused
 check 'shanghai is not' at shanghai Progressing/1/StepPaused
 prints 'history says who and why not more' 1 '^[0-9]+[sm] +Approve +admin +beijing +1 +Applied' amc rollout history $r -n demo
 prints 'history -m of another cluster' 0 . amc rollout history $r -n demo -m shanghai
+prints 'history -o wide says of which release, and why' 1 '^[0-9]+[sm] +Approve +admin +beijing +1 +Applied +[0-9a-f]{6} +p95 is fine ' amc rollout history $r -n demo -o wide
+ends 'history of what is not there' 1 'rollouts.rollouts.kruise.io "nosuch" not found' amc rollout history nosuch -n demo
 prints 'history -o json has the reason' 1 '"reason": "p95 is fine"' amc rollout history $r -n demo -o json
 (timeout 3 kubectl-amc rollout get $r -n demo -w >"$work/watch" 2>&1 </dev/null) & watcher=$!
 sleep 1

@@ -199,6 +199,30 @@ Task<int> tree(Session session, std::string rollout) {
 
 namespace {
 
+// As explain shows a release: "sha256:3f9a1c…" is 3f9a1c.
+std::string short_digest(std::string_view digest) {
+    return std::string(digest.size() > 13 ? digest.substr(7, 6) : digest);
+}
+
+std::vector<cli::Cell> history_row(Doc const& decision, Doc const& target, bool wide, Time now) {
+    Doc row;
+    for (auto const& [position, each] : decision.at({"status", "clusters"}).elements()) {
+        if (each["cluster"].as_string() == target["cluster"].as_string()) row = each;
+    }
+    std::vector<cli::Cell> cells{age_of(decision.at({"metadata", "creationTimestamp"}).as_string(), now),
+                                 decision.at({"spec", "action"}).string(),
+                                 decision.at({"spec", "requester", "username"}).string(),
+                                 target["cluster"].string(),
+                                 target["step"].exists() ? std::to_string(target["step"].as_int()) : "-",
+                                 row.exists() ? row["outcome"].string() : "Pending"};
+    if (wide) {
+        cells.emplace_back(short_digest(decision.at({"spec", "release", "digest"}).as_string()));
+        cells.emplace_back(cli::one_line(decision.at({"spec", "reason"}).as_string()));
+    }
+    cells.emplace_back(cli::one_line(row["message"].as_string()));
+    return cells;
+}
+
 // Sorts; prints where -o asks for another form than a table: then the exit code.
 std::optional<int> print_sorted(Session const& session, std::vector<Doc>& objects, std::string const& kind) {
     Status const sorted = session.sort(objects);
@@ -270,21 +294,22 @@ Task<int> history(Session session, std::string rollout) {
     });
     if (auto const code = print_sorted(session, decisions, "decisions.fleet.aviary.dev")) co_return *code;
     Time const now = session.context().now();
-    cli::Table table({"AGE", "ACTION", "BY", "CLUSTER", "STEP", "OUTCOME", "MESSAGE"}, session.style());
+    bool const wide = session.flags().output == "wide";
+    std::vector<std::string> headers{"AGE", "ACTION", "BY", "CLUSTER", "STEP", "OUTCOME", "MESSAGE"};
+    if (wide) headers.insert(headers.end() - 1, {"RELEASE", "REASON"});
+    cli::Table table(std::move(headers), session.style());
     for (Doc const& decision : decisions) {
         for (auto const& [index, target] : decision.at({"spec", "targets"}).elements()) {
             bool const asked = chosen->empty() || std::ranges::count(*chosen, target["cluster"].as_string()) > 0;
             if (!asked) continue;
-            Doc row;
-            for (auto const& [position, each] : decision.at({"status", "clusters"}).elements()) {
-                if (each["cluster"].as_string() == target["cluster"].as_string()) row = each;
-            }
-            table.add({age_of(decision.at({"metadata", "creationTimestamp"}).as_string(), now),
-                       decision.at({"spec", "action"}).string(),
-                       decision.at({"spec", "requester", "username"}).string(), target["cluster"].string(),
-                       target["step"].exists() ? std::to_string(target["step"].as_int()) : "-",
-                       row.exists() ? row["outcome"].string() : "Pending", cli::one_line(row["message"].as_string())});
+            table.add(history_row(decision, target, wide, now));
         }
+    }
+    if (decisions.empty()) {
+        // Of one that is gone the decisions stay; one that never was is a slip of the pen.
+        auto const known = co_await view_of(session, rollout);
+        if (!known) session.complain(known.error());
+        if (!known) co_return kFailed;
     }
     if (table.empty()) {
         fmt::print(stderr, "No decisions about {} yet.\n", rollout);
