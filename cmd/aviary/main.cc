@@ -123,7 +123,7 @@ int main(int argc, char** argv) {
     add_server_flags(*up_command, flags);
 
     CLI::App* const down_command =
-        add_command(app, "down", "End a detached fleet; its data stays", "aviary down --data-dir /tmp/fleet");
+        add_command(app, "down", "End the fleet that runs on a folder; its data stays", "aviary down --data-dir /tmp/fleet");
     down_command->add_option("--data-dir", flags.data_dir, "The folder it was started with")
         ->envname("AVIARY_DATA_DIR")
         ->option_text("FOLDER")

@@ -246,5 +246,10 @@ check 'aviary demo plays to its end' env DEMO_PAUSE=0 aviary demo --data-dir "$w
 mkdir "$work/mine"; echo x >"$work/mine/thesis.txt"
 ends 'aviary demo leaves a folder with other things alone' 1 'error: .*/mine is no fleet' aviary demo --data-dir "$work/mine"
 check 'the things are there' test -e "$work/mine/thesis.txt"
+aviary up --clusters lima --data-dir "$work/front" --port $((port + 1)) >"$work/front.out" 2>&1 </dev/null & front=$!
+check 'aviary up in the foreground says when it is ready' soon 30 grep -q 'fleet of 1 clusters ready' "$work/front.out"
+ends 'its folder is in use' 1 "is in use by aviary with pid $front: end it with .aviary down" aviary up --clusters lima --data-dir "$work/front" --port $((port + 1))
+ends 'aviary down ends it too' 0 '^ended' aviary down --data-dir "$work/front"
+check 'it has ended well' wait $front
 ends 'aviary down of nothing' 0 'nothing runs on' aviary down --data-dir "$work/nothing"
 finished=1

@@ -119,17 +119,32 @@ bool is_aviary(pid_t pid) {
     return name == "aviary" && !state.starts_with('Z');
 }
 
+// Who has the folder's store open; 0: nobody. A fleet in the foreground leaves no pid file, and a file may outlive its
+// process.
+pid_t lock_holder(std::string const& data_dir) {
+    int const file = ::open((data_dir + "/store/LOCK").c_str(), O_RDWR | O_CLOEXEC);
+    if (file < 0) return 0;
+    struct flock lock{};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    bool const held = ::fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    ::close(file);
+    return held ? lock.l_pid : 0;
+}
+
+// The process that runs on the folder, be it one that is still starting; 0: none.
+pid_t running_on(std::string const& data_dir) {
+    if (pid_t const pid = lock_holder(data_dir); pid > 0) return pid;
+    pid_t const pid = read_pid(data_dir);
+    return is_aviary(pid) ? pid : 0;
+}
+
 int detach(ProcessOptions const& options) {
     std::string const& folder = options.playground.data_dir;
     std::error_code problem;
     std::filesystem::create_directories(folder, problem);
     if (problem) {
         complain(fmt::format("creating {}: {}", folder, problem.message()));
-        return 1;
-    }
-    if (pid_t const pid = read_pid(folder); is_aviary(pid)) {
-        complain(fmt::format("{} is in use by aviary with pid {}: end it with `aviary down --data-dir {}`", folder, pid,
-                             folder));
         return 1;
     }
     int ends[2];
@@ -178,16 +193,26 @@ int detach(ProcessOptions const& options) {
 int up(ProcessOptions options) {
     observe::set_level(observe::Level::kInfo);
     options.playground.data_dir = std::filesystem::absolute(options.playground.data_dir).lexically_normal().string();
+    std::string const& folder = options.playground.data_dir;
+    if (pid_t const pid = running_on(folder); is_aviary(pid)) {
+        complain(fmt::format("{} is in use by aviary with pid {}: end it with `aviary down --data-dir {}`", folder, pid,
+                             folder));
+        return 1;
+    }
     if (options.detach) return detach(options);
     Announcer nobody(-1);
     return run_here(options, nobody);
 }
 
 int down(std::string const& data_dir) {
-    pid_t const pid = read_pid(data_dir);
-    if (!is_aviary(pid)) {
+    pid_t const pid = running_on(data_dir);
+    if (pid == 0) {
         say(fmt::format("nothing runs on {}\n", data_dir));
         return 0;
+    }
+    if (!is_aviary(pid)) {
+        complain(fmt::format("{} is in use by pid {}, which is no aviary: end that one first", data_dir, pid));
+        return 1;
     }
     ::kill(pid, SIGTERM);
     for (int waited = 0; waited < 100 && is_aviary(pid); ++waited) ::usleep(100'000);

@@ -15,7 +15,7 @@ struct ProcessOptions {
 
 // Runs until SIGINT or SIGTERM; detached, returns when everything is ready. The exit code.
 int up(ProcessOptions options);
-// Ends a detached playground; done when there is none.
+// Ends the playground that runs on the folder, detached or not; done when there is none.
 int down(std::string const& data_dir);
 
 }   // namespace aviary::playground
