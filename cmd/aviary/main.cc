@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+
 #include "app/command_line/command_line.h"
 #include "app/playground/demo.h"
 #include "app/playground/process.h"
@@ -64,6 +66,12 @@ int up(Flags const& flags, bool alone) {
                 fmt::print(stderr, "error: {}\n", bare.error().message());
                 return 1;
             }
+            for (std::string const& name : *bare) {
+                if (std::ranges::count(options.playground.clusters, name) > 0) continue;
+                fmt::print(stderr, "error: --without-rollouts: \"{}\" is none of --clusters {}\n", name,
+                           flags.clusters);
+                return 1;
+            }
             options.playground.bare = std::move(*bare);
         }
         auto const start = aviary::parse_duration(flags.pod_start);
@@ -122,8 +130,8 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     add_server_flags(*up_command, flags);
 
-    CLI::App* const down_command =
-        add_command(app, "down", "End the fleet that runs on a folder; its data stays", "aviary down --data-dir /tmp/fleet");
+    CLI::App* const down_command = add_command(app, "down", "End the fleet that runs on a folder; its data stays",
+                                               "aviary down --data-dir /tmp/fleet");
     down_command->add_option("--data-dir", flags.data_dir, "The folder it was started with")
         ->envname("AVIARY_DATA_DIR")
         ->option_text("FOLDER")

@@ -26,6 +26,7 @@ soon() { local end=$((SECONDS + $1)); shift; until "$@" >/dev/null 2>&1; do [ $S
 finish() {
   aviary down --data-dir "$work/data" >/dev/null 2>&1
   aviary down --data-dir "$work/demo" >/dev/null 2>&1
+  aviary down --data-dir "$work/front" >/dev/null 2>&1
   rm -rf "$work"
   [ $finished = 1 ] || echo 'stopped before the end'
   echo "$pass passed, $fail failed"
@@ -251,5 +252,9 @@ check 'aviary up in the foreground says when it is ready' soon 30 grep -q 'fleet
 ends 'its folder is in use' 1 "is in use by aviary with pid $front: end it with .aviary down" aviary up --clusters lima --data-dir "$work/front" --port $((port + 1))
 ends 'aviary down ends it too' 0 '^ended' aviary down --data-dir "$work/front"
 check 'it has ended well' wait $front
+ends 'aviary up with fewer clusters says which is left out' 0 'warning: .* has data of lima too, which is not started: .--clusters oslo,lima. starts it' aviary up --clusters oslo --data-dir "$work/front" --port $((port + 1)) --detach
+check 'and it is not drawn as fine' soon 20 bash -c "kubectl --kubeconfig $work/front/kubeconfig get managedcluster lima -o 'jsonpath={.status.conditions[?(@.type==\"ManagedClusterConditionAvailable\")].status} {.status.conditions[?(@.type==\"ManagedClusterConditionAvailable\")].message}' | grep -q '^False not run by this process'"
+check 'aviary down' aviary down --data-dir "$work/front"
+ends 'aviary up --without-rollouts of an unknown cluster' 1 'error: --without-rollouts: "zzz" is none of --clusters a,b' aviary up --clusters a,b --without-rollouts zzz --data-dir "$work/nothing"
 ends 'aviary down of nothing' 0 'nothing runs on' aviary down --data-dir "$work/nothing"
 finished=1

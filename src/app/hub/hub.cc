@@ -26,10 +26,14 @@ Hub::Hub(client::Client client, std::string hub_id, clusters::Members::Connect c
 bool Hub::ready() const {
     if (!members_.synced() || !bindings_.synced() || !placer_.synced()) return false;
     for (clusters::Member const* member : members_.all()) {
-        if (!member->reachable()) return false;
+        if (!member->probed()) return false;
     }
+    // What was found out is on record: of one that is away too, which keeps nobody from starting.
     for (auto const& object : members_.objects()) {
-        if (!meta::condition_is_true(object, apis::kClusterAvailable)) return false;
+        clusters::Member const* const member = members_.find(meta::name(object));
+        bool const available = member != nullptr && member->reachable();
+        std::string_view const said = meta::condition(object, apis::kClusterAvailable)["status"].as_string();
+        if (said != (available ? "True" : "False")) return false;
     }
     return true;
 }

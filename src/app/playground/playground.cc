@@ -11,6 +11,7 @@
 #include <set>
 #include <sstream>
 
+#include "apis/cluster/managed_cluster.h"
 #include "apis/crds.h"
 #include "app/hub/hub.h"
 #include "app/hub/validation.h"
@@ -136,8 +137,31 @@ Result<std::vector<std::string>> parse_clusters(std::string_view text) {
     return names;
 }
 
+namespace {
+
+// The way to a cluster that is on record and that this process does not run.
+class Nowhere final : public client::Transport {
+public:
+    explicit Nowhere(std::string cluster) : cluster_(std::move(cluster)) {}
+    Task<Result<client::Response>> send(Context, client::Request) override {
+        co_return fail(ErrorCode::kUnavailable,
+                       fmt::format("not run by this process: `aviary up --clusters …,{}` starts it", cluster_));
+    }
+
+private:
+    std::string cluster_;
+};
+
+bool names(std::vector<std::string> const& clusters, std::string const& cluster) {
+    return std::ranges::find(clusters, cluster) != clusters.end();
+}
+
+}   // namespace
+
 struct Playground::Impl {
     Options options;
+    std::uint16_t port = 0;
+    std::vector<std::string> left_out;
     std::shared_ptr<storage::Engine> engine;
     std::unique_ptr<apiserver::ApiServer> server;
     std::unique_ptr<http::Server> http;
@@ -148,11 +172,23 @@ struct Playground::Impl {
 
     // The release controllers of one member, unless it is to have none.
     Task<Status> start_member(Context ctx, std::string cluster) {
-        if (std::ranges::find(options.bare, cluster) != options.bare.end()) co_return Status{};
+        if (names(options.bare, cluster)) co_return Status{};
         client::Client const client(server->transport(cluster, kMemberUser), "aviary-member");
         CO_TRY(co_await hub::install_definitions(ctx, client, apis::member_crds()));
         members.push_back(std::make_unique<member::Member>(client, kMemberUser.name));
         for (auto const& admission : members.back()->admissions()) server->add_admission(cluster, admission);
+        co_return Status{};
+    }
+
+    // Of the clusters on record those that a start of this folder made, and this one did not.
+    Task<Status> find_left_out(Context ctx, client::Client client) {
+        CO_TRY_ASSIGN(json::Doc const list, co_await client.list(ctx, apis::kManagedClusters, {}));
+        for (auto const& [key, cluster] : list["items"].elements()) {
+            std::string const name = meta::name(cluster);
+            std::string_view const url = cluster.at({"spec", "managedClusterClientConfigs"})[0]["url"].as_string();
+            bool const ours = url.starts_with("https://127.0.0.1:") && url.ends_with("/clusters/" + name);
+            if (ours && !names(options.clusters, name)) left_out.push_back(name);
+        }
         co_return Status{};
     }
 
@@ -166,9 +202,12 @@ struct Playground::Impl {
             CO_TRY(co_await hub::register_cluster(ctx, client, cluster,
                                                   fmt::format("https://127.0.0.1:{}/clusters/{}", port, cluster)));
         }
+        CO_TRY(co_await find_left_out(ctx, client));
         apiserver::ApiServer& api = *server;
         hub = std::make_unique<hub::Hub>(
-            client, kHub, [&api](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
+            client, kHub,
+            [&api, run = options.clusters](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
+                if (!names(run, meta::name(cluster))) return std::make_shared<Nowhere>(meta::name(cluster));
                 return api.transport(meta::name(cluster), kHubUser);
             });
         server->add_admission(kHub, hub::make_validation(hub->propagator().sources()));
@@ -209,6 +248,7 @@ Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::
             client::Client(impl->server->transport(cluster, kSystem), "simulator"), simulation));
     }
     impl->options = options;
+    impl->port = port;
     for (std::string const& cluster : options.clusters) {
         CO_TRY(co_await impl->start_member(ctx, cluster));
     }
@@ -244,5 +284,7 @@ Task<Status> Playground::wait_ready(Context ctx) {
 }
 
 std::string Playground::kubeconfig() const { return impl_->kubeconfig; }
+std::uint16_t Playground::port() const { return impl_->port; }
+std::vector<std::string> const& Playground::left_out() const { return impl_->left_out; }
 
 }   // namespace aviary::playground

@@ -36,6 +36,9 @@ public:
     // Completes when every controller has caught up and the API answers.
     Task<Status> wait_ready(Context ctx);
     std::string kubeconfig() const;
+    std::uint16_t port() const;
+    // Clusters that an earlier start had here and this one does not: they do not answer.
+    std::vector<std::string> const& left_out() const;
 
 private:
     struct Impl;

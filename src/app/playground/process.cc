@@ -28,27 +28,34 @@ void say(std::string const& text) {
 
 void complain(std::string const& text) { fmt::print(stderr, "error: {}\n", text); }
 
-std::string welcome(Options const& options, std::string const& kubeconfig) {
+std::string welcome(Options const& options, Playground const& playground) {
     std::string text = fmt::format(
         "{} ready on https://127.0.0.1:{}\n\n  export KUBECONFIG={}\n",
         options.clusters.empty() ? "API server" : fmt::format("fleet of {} clusters", options.clusters.size()),
-        options.port, kubeconfig);
+        playground.port(), playground.kubeconfig());
     if (!options.clusters.empty()) {
         text += "  kubectl get managedclusters\n  kubectl amc clusters\n";
         text += fmt::format("  kubectl --context {} get nodes\n", options.clusters.front());
         text += fmt::format("  aviary down --data-dir {}      # data stays; the same `aviary up` brings it back\n",
                             options.data_dir);
     }
+    if (!playground.left_out().empty()) {
+        text += fmt::format("\nwarning: {} has data of {} too, which is not started: `--clusters {},{}` starts it\n",
+                            options.data_dir, join(playground.left_out(), ", "), join(options.clusters, ","),
+                            join(playground.left_out(), ","));
+    }
     return text;
 }
 
-// Tells the waiting parent of a detached process one line: "ready", or what went wrong.
+constexpr std::string_view kReady = "ready\n";
+
+// Tells the waiting parent of a detached process what became of it: kReady and what to say, or what went wrong.
 class Announcer {
 public:
     explicit Announcer(int pipe) : pipe_(pipe) {}
-    void tell(std::string const& line) {
+    void tell(std::string const& text) {
         if (pipe_ < 0) return;
-        [[maybe_unused]] auto const written = ::write(pipe_, line.data(), line.size());
+        [[maybe_unused]] auto const written = ::write(pipe_, text.data(), text.size());
         ::close(pipe_);
         pipe_ = -1;
     }
@@ -73,8 +80,9 @@ Task<int> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions optio
         co_await scope.cancel_and_join();
         co_return 1;
     }
-    announcer.tell("ready");
-    if (!options.detach) say(welcome(options.playground, playground->kubeconfig()));
+    std::string const text = welcome(options.playground, *playground);
+    announcer.tell(std::string(kReady) + text);
+    if (!options.detach) say(text);
     (void)co_await executor.wait_for_signal(scope.context(), {SIGINT, SIGTERM});
     co_await scope.cancel_and_join();
     co_return 0;
@@ -176,7 +184,7 @@ int detach(ProcessOptions const& options) {
     for (ssize_t count = 0; (count = ::read(ends[0], space, sizeof space)) > 0;)
         answer.append(space, static_cast<std::size_t>(count));
     ::close(ends[0]);
-    if (answer != "ready") {
+    if (!answer.starts_with(kReady)) {
         complain(answer.empty() ? fmt::format("the process ended before it was ready: see {}/aviary.log", folder)
                                 : answer);
         ::waitpid(child, nullptr, 0);
@@ -184,7 +192,7 @@ int detach(ProcessOptions const& options) {
     }
     if (Status const written = client::write_private_file(pid_file(folder), fmt::format("{}\n", child)); !written)
         complain(written.error().message());
-    say(welcome(options.playground, folder + "/kubeconfig"));
+    say(answer.substr(kReady.size()));
     return 0;
 }
 
