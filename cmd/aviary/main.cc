@@ -145,7 +145,7 @@ int main(int argc, char** argv) {
     CLI::App* const demo_command =
         add_command(app, "demo", "Play a release in front of you, in about a minute; the fleet runs on afterwards",
                     "aviary demo\naviary demo --data-dir /tmp/demo");
-    demo_command->add_option("--data-dir", flags.demo_dir, "Folder of the demo's fleet; what was in it before goes")
+    demo_command->add_option("--data-dir", flags.demo_dir, "Folder of the demo's own; a demo before this one goes")
         ->envname("AVIARY_DEMO_DIR")
         ->option_text("FOLDER")
         ->capture_default_str();

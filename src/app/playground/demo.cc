@@ -26,6 +26,14 @@ int demo(std::string const& data_dir) {
                    data.string());
         return 1;
     }
+    // The demo leaves a mark in folders of its own: it ends what runs there and begins from nothing.
+    if (fs::exists(data / "store", problem) && !fs::exists(data / "made-by-demo", problem)) {
+        fmt::print(stderr,
+                   "error: {} has a fleet that is not the demo's, and the demo begins from nothing: choose another "
+                   "folder with --data-dir\n",
+                   data.string());
+        return 1;
+    }
     std::string folder = (fs::temp_directory_path(problem) / "aviary-demo-XXXXXX").string();
     if (::mkdtemp(folder.data()) == nullptr) {
         fmt::print(stderr, "error: making a folder for the demo: {}\n", std::strerror(errno));
