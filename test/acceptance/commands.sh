@@ -244,6 +244,8 @@ fi
 
 # --- the demo, from the program alone
 check 'aviary demo plays to its end' env DEMO_PAUSE=0 aviary demo --data-dir "$work/demo"
+ends "aviary demo leaves a fleet alone that is not the demo's" 1 "error: .*/data has a fleet that is not the demo's" aviary demo --data-dir "$work/data"
+ends 'which runs on' 0 ' beijing ' amc get deploy -n demo -m beijing
 mkdir "$work/mine"; echo x >"$work/mine/thesis.txt"
 ends 'aviary demo leaves a folder with other things alone' 1 'error: .*/mine is no fleet' aviary demo --data-dir "$work/mine"
 check 'the things are there' test -e "$work/mine/thesis.txt"
@@ -253,7 +255,11 @@ ends 'its folder is in use' 1 "is in use by aviary with pid $front: end it with 
 ends 'aviary down ends it too' 0 '^ended' aviary down --data-dir "$work/front"
 check 'it has ended well' wait $front
 ends 'aviary up with fewer clusters says which is left out' 0 'warning: .* has data of lima too, which is not started: .--clusters oslo,lima. starts it' aviary up --clusters oslo --data-dir "$work/front" --port $((port + 1)) --detach
+check 'settings in its kubeconfig' kubectl --kubeconfig "$work/front/kubeconfig" config set-context --current --namespace demo
 check 'and it is not drawn as fine' soon 20 bash -c "kubectl --kubeconfig $work/front/kubeconfig get managedcluster lima -o 'jsonpath={.status.conditions[?(@.type==\"ManagedClusterConditionAvailable\")].status} {.status.conditions[?(@.type==\"ManagedClusterConditionAvailable\")].message}' | grep -q '^False not run by this process'"
+check 'aviary down' aviary down --data-dir "$work/front"
+check 'aviary up once more' aviary up --clusters oslo --data-dir "$work/front" --port $((port + 1)) --detach
+prints 'its kubeconfig keeps the settings' 1 'namespace: demo' kubectl --kubeconfig "$work/front/kubeconfig" config view --minify
 check 'aviary down' aviary down --data-dir "$work/front"
 ends 'aviary up --without-rollouts of an unknown cluster' 1 'error: --without-rollouts: "zzz" is none of --clusters a,b' aviary up --clusters a,b --without-rollouts zzz --data-dir "$work/nothing"
 ends 'aviary down of nothing' 0 'nothing runs on' aviary down --data-dir "$work/nothing"

@@ -16,9 +16,11 @@
 #include "app/hub/hub.h"
 #include "app/hub/validation.h"
 #include "app/member/member.h"
+#include "app/playground/internal/kubeconfig.h"
 #include "core/base/strings.h"
 #include "core/crypto/certificate.h"
 #include "core/http/server.h"
+#include "core/yaml/yaml.h"
 #include "hub/proxy/fleet_route.h"
 #include "hub/proxy/member_roles.h"
 #include "kube/apiserver/http_frontend.h"
@@ -107,6 +109,21 @@ Result<Credentials> credentials(std::string const& folder, Time now) {
     admin.organisations = {"system:masters"};
     result.admin = TRY(load_or_issue(folder + "/admin", result.authority, admin, now));
     return result;
+}
+
+// Over the one of the start before, in which people have settings.
+Status write_kubeconfig(std::string const& path, std::vector<client::NamedServer> const& servers,
+                        Credentials const& keys) {
+    auto const text = read_file(path);
+    auto const before = text ? yaml::parse(*text) : Result<json::Value>(json::Value());
+    std::string const made = path + ".made";
+    TRY(client::write_kubeconfig(made, servers, "admin", keys.authority.certificate_pem, keys.admin.certificate_pem,
+                                 keys.admin.key_pem));
+    json::Value fresh = TRY(yaml::parse(read_file(made).value_or("")));
+    std::error_code ignored;
+    std::filesystem::remove(made, ignored);
+    return client::write_private_file(
+        path, yaml::write(before ? merge_kubeconfig(*before, std::move(fresh)) : std::move(fresh)));
 }
 
 }   // namespace
@@ -257,8 +274,7 @@ Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::
     }
     impl->http = std::make_unique<http::Server>(std::move(listener), apiserver::http_handler(*impl->server));
     impl->kubeconfig = options.data_dir + "/kubeconfig";
-    CO_TRY(client::write_kubeconfig(impl->kubeconfig, servers, "admin", keys.authority.certificate_pem,
-                                    keys.admin.certificate_pem, keys.admin.key_pem));
+    CO_TRY(write_kubeconfig(impl->kubeconfig, servers, keys));
     co_return std::unique_ptr<Playground>(new Playground(std::move(impl)));
 }
 
