@@ -64,6 +64,8 @@ ends 'amc of an unknown flag' 1 'error: unknown flag --namespaces; is --namespac
 ends 'amc of a missing argument' 1 'error: rollout is required' kubectl-amc rollout approve -M
 for command in logs promote 'rollout reject' 'rollout retry' 'rollout jump'; do ends "kubectl amc $command: not supported, said so" 1 "kubectl amc $command is not supported yet" kubectl-amc $command x -M; done
 for program in aviary kubectl-amc; do
+  ends "$program --version" 0 "^$program [0-9]+\.[0-9]+" $program --version
+  ends "$program help" 0 '^Examples:' $program help
   ends "$program version" 0 "^$program [0-9]+\.[0-9]+" $program version
   check "$program completion bash can be read by bash" bash -c "source <($program completion bash) && complete -p $program"
   for shell in zsh fish; do
@@ -94,6 +96,8 @@ ends 'abort with nothing to abort' 4 'no release .* is in progress' amc rollout 
 # --- looking
 prints 'get -n' 20 ' (beijing|shanghai) .* Y? *N?' amc get pods -n demo -M
 prints 'get by a short name, one cluster' 1 '^qwen-inference +beijing +10/10 .* Y *$' amc get deploy -n demo -m beijing
+prints 'get -m, more than once' 2 '^qwen-inference +(beijing|shanghai)' amc get -m beijing -m shanghai deploy -n demo
+for kinds in deploy,svc all; do ends "get $kinds: not supported, said so" 1 "error: \"$kinds\": several kinds at once are not supported" amc get $kinds -n demo; done
 prints 'get KIND NAME' 2 '^qwen-inference ' amc get deployments.apps qwen-inference -n demo
 prints 'get KIND/NAME' 2 '^qwen-inference ' amc get deployment/qwen-inference -n demo
 prints 'get -A has a column for the namespace' 1 '^NAMESPACE +NAME +CLUSTER ' amc get deploy -A

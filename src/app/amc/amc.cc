@@ -39,11 +39,15 @@ void add_flags(CLI::App& app, Flags& flags) {
     app.add_option("--sort-by", flags.sort_by, "Order by this field: '{.metadata.name}'")->option_text("JSONPATH");
     app.add_flag("--no-headers", flags.no_headers, "Rows alone");
     app.add_option("--as", flags.as, "Act as this user")->option_text("USER");
-    app.add_option("--as-group", flags.as_groups, "… in this group (repeatable)")->option_text("GROUP");
+    app.add_option("--as-group", flags.as_groups, "… in this group (repeatable)")
+        ->option_text("GROUP")
+        ->allow_extra_args(false);
     app.add_option("--request-timeout", flags.request_timeout, "Limit of one request; 0: none")
         ->option_text("TIME")
         ->capture_default_str();
-    app.add_option("-m,--members", flags.members, "Clusters, by name: a[,b]")->option_text("CLUSTERS");
+    app.add_option("-m,--members", flags.members, "Clusters, by name: a[,b] (repeatable)")
+        ->option_text("CLUSTERS")
+        ->allow_extra_args(false);
     app.add_flag("-M,--all-members", flags.all_members, "All clusters");
     app.add_option("--cluster-selector", flags.cluster_selector, "Clusters with these labels")->option_text("LABELS");
     app.add_flag("-w,--watch", flags.watch, "Go on and show what changes");

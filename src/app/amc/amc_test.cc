@@ -28,6 +28,12 @@ TEST(Run, AStepCountsFromOne) {
     }
 }
 
+TEST(Run, VersionAndHelpAsOtherProgramsHaveThem) {
+    EXPECT_EQ(said({"--version"}), "0 kubectl-amc 1.2.3\n");
+    EXPECT_EQ(said({"version"}), said({"--version"}));
+    EXPECT_EQ(said({"help"}), said({"--help"}));
+}
+
 // Help lists what a verb takes, and what it does not take is refused: nothing is ignored.
 TEST(Run, AFlagIsTakenOrRefused) {
     struct Case {

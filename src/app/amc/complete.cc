@@ -97,7 +97,9 @@ command_line::Values values_from_hub(std::vector<std::string> words) {
         flags.kubeconfig = command_line::value_in(words, {"--kubeconfig"});
         flags.context = command_line::value_in(words, {"--context"});
         flags.ns = command_line::value_in(words, {"--namespace", "-n"});
-        flags.members = what == "--members" ? "" : command_line::value_in(words, {"--members", "-m"});
+        if (std::string members = command_line::value_in(words, {"--members", "-m"});
+            what != "--members" && !members.empty())
+            flags.members = {std::move(members)};
         flags.request_timeout = kPatience;
         if (what == "--context") {
             std::vector<Candidate> candidates;

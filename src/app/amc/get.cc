@@ -330,8 +330,8 @@ Task<int> list_clusters(Session session) {
         session.complain(list.error());
         co_return kFailed;
     }
-    auto const chosen =
-        session.flags().members.empty() ? std::vector<std::string_view>() : split(session.flags().members, ',');
+    std::string const members = join(session.flags().members, ",");
+    auto const chosen = members.empty() ? std::vector<std::string_view>() : split(members, ',');
     std::vector<Doc> clusters;
     for (auto const& [key, cluster] : (*list)["items"].elements()) {
         if (chosen.empty() || std::ranges::find(chosen, std::string_view(meta::name(cluster))) != chosen.end())

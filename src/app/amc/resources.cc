@@ -42,6 +42,9 @@ Task<Result<std::vector<Served>>> served_resources(Session session) {
 }
 
 Task<Result<Served>> find_resource(Session session, std::string text) {
+    if (text == "all" || text.contains(','))
+        co_return fail(ErrorCode::kUnsupported,
+                       fmt::format("\"{}\": several kinds at once are not supported; ask for one at a time", text));
     std::string const wanted = to_lower(text);
     std::size_t const dot = wanted.find('.');
     std::string const name = wanted.substr(0, dot);

@@ -103,7 +103,7 @@ Task<Result<std::vector<std::string>>> Session::members(bool required) const {
         co_return fail(ErrorCode::kInvalid,
                        "say where: -m CLUSTER[,CLUSTER], --cluster-selector LABELS, or -M for all");
     if (named) {
-        for (std::string_view name : split(flags_.members, ',')) chosen.emplace_back(trim(name));
+        for (std::string_view name : split(join(flags_.members, ","), ',')) chosen.emplace_back(trim(name));
         client::ListOptions options;
         CO_TRY_ASSIGN(json::Doc const list, co_await hub_->list(context(), apis::kManagedClusters, options));
         for (std::string const& name : chosen) {

@@ -13,9 +13,9 @@
 namespace aviary::amc {
 
 struct Flags {
-    std::string kubeconfig, context, ns, output, selector, field_selector, as, cluster_selector, members, sort_by,
-        reason, dry_run, timeout = "30s", watch_timeout = "0", request_timeout = "30s";
-    std::vector<std::string> as_groups;
+    std::string kubeconfig, context, ns, output, selector, field_selector, as, cluster_selector, sort_by, reason,
+        dry_run, timeout = "30s", watch_timeout = "0", request_timeout = "30s";
+    std::vector<std::string> as_groups, members;   // members: each "a" or "a,b"
     std::int64_t step = 0;
     bool all_namespaces = false, all_members = false, no_headers = false, watch = false, wait = true,
          allow_unreachable = false;

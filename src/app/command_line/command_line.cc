@@ -164,6 +164,20 @@ Place walk(CLI::App& root, std::vector<std::string> const& words) {
     return place;
 }
 
+// "help COMMAND" and "--version", as other programs have them.
+std::vector<std::string> as_commands(CLI::App const& root, std::vector<std::string> words) {
+    if (words.empty()) return words;
+    auto const is = [&](std::string_view name) {
+        return !root.get_subcommands([&](CLI::App const* each) { return each->get_name() == name; }).empty();
+    };
+    if (words == std::vector<std::string>{"--version"} && is("version")) return {"version"};
+    if (words.front() == "help" && !is("help")) {
+        words.erase(words.begin());
+        words.emplace_back("--help");
+    }
+    return words;
+}
+
 // "--reason=" and "-o=json" as two words each: CLI11 takes the next word for a value that is empty behind the sign, and
 // the sign for a part of the value behind a short flag.
 // `wrong` is a word that has a sign and should have a value.
@@ -273,7 +287,7 @@ void takes(CLI::App& command, std::vector<std::string> flags) {
 std::optional<int> parse(CLI::App& app, std::vector<std::string> const& typed) {
     app.formatter(std::make_shared<Help>());
     std::string without_value;
-    std::vector<std::string> const words = with_values_apart(app, typed, without_value);
+    std::vector<std::string> const words = with_values_apart(app, as_commands(app, typed), without_value);
     Place const place = walk(app, words);
     if (!without_value.empty())
         return misuse(*place.app, fmt::format("{} is true or false: there is nothing behind the sign", without_value));

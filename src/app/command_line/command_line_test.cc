@@ -130,6 +130,9 @@ TEST(Help, BeginsWithExamplesAndEndsWithTheFlagsOfEveryCommand) {
               "  -A, --all                       All of them\n\n"
               "Flags of every command:\n"
               "  -n, --namespace VALUE           Namespace\n\n");
+    std::string const of_get = program.out;
+    EXPECT_EQ(program.run({"help", "get"}), 0);
+    EXPECT_EQ(program.out, of_get);
     EXPECT_EQ(program.run({"release", "-h"}), 0);
     EXPECT_NE(program.out.find("  approve                         Let it go on\n"), std::string::npos) << program.out;
 }
