@@ -262,7 +262,7 @@ ends 'aviary up with fewer clusters says which is left out' 0 'warning: .* has d
 check 'settings in its kubeconfig' kubectl --kubeconfig "$work/front/kubeconfig" config set-context --current --namespace demo
 check 'and it is not drawn as fine' soon 20 bash -c "kubectl --kubeconfig $work/front/kubeconfig get managedcluster lima -o 'jsonpath={.status.conditions[?(@.type==\"ManagedClusterConditionAvailable\")].status} {.status.conditions[?(@.type==\"ManagedClusterConditionAvailable\")].message}' | grep -q '^False not run by this process'"
 check 'aviary down' aviary down --data-dir "$work/front"
-check 'aviary up once more' aviary up --clusters oslo --data-dir "$work/front" --port $((port + 1)) --detach
+ends 'aviary up --port 0 says which it is' 0 'ready on https://127.0.0.1:[1-9]' aviary up --clusters oslo --data-dir "$work/front" --port 0 --detach
 prints 'its kubeconfig keeps the settings' 1 'namespace: demo' kubectl --kubeconfig "$work/front/kubeconfig" config view --minify
 check 'aviary down' aviary down --data-dir "$work/front"
 ends 'aviary up --without-rollouts of an unknown cluster' 1 'error: --without-rollouts: "zzz" is none of --clusters a,b' aviary up --clusters a,b --without-rollouts zzz --data-dir "$work/nothing"

@@ -117,6 +117,44 @@ void print_rows(Session const& session, std::vector<Row> const& rows) {
     session.print(table);
 }
 
+// Records the Decision, waits for what becomes of it and prints that; the exit code.
+Task<int> submit(Session session, std::string action, Value object, std::vector<Row> rows) {
+    client::WriteOptions options;
+    options.dry_run = session.flags().dry_run == "server";
+    auto const created = co_await session.hub().create(session.context(), apis::kDecisions, object, options);
+    if (!created) {
+        session.complain(created.error());
+        co_return kFailed;
+    }
+    Doc decision = *created;
+    bool late = false;
+    if (session.flags().wait && !options.dry_run) {
+        auto const waited = co_await wait_settled(session, decision);
+        late = !waited;
+        if (waited) {
+            decision = *waited;
+        } else {
+            auto const last = co_await session.hub().get(session.context(), apis::kDecisions, meta::key_of(decision));
+            if (last) decision = *last;
+        }
+    }
+    fill_rows(rows, decision, action);
+    if (options.dry_run) {
+        for (Row& row : rows) {
+            if (row.target) row.result = fmt::format("{} (server dry run)", past(action));
+        }
+        print_rows(session, rows);
+        co_return kDone;
+    }
+    print_rows(session, rows);
+    if (late) {
+        session.complain(fmt::format("not settled within {}; it goes on: kubectl -n {} get decision {}",
+                                     session.flags().timeout, session.ns(), meta::name(decision)));
+        co_return kTimeout;
+    }
+    co_return conclude(session, rows, action, meta::name(decision));
+}
+
 }   // namespace
 
 Task<int> decide(Session session, std::string action, std::string rollout) {
@@ -162,40 +200,8 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         session.print(session.flags().output == "json" ? json::write_pretty(object) + "\n" : yaml::write(object));
         co_return kDone;
     }
-    client::WriteOptions options;
-    options.dry_run = session.flags().dry_run == "server";
-    auto const created = co_await session.hub().create(session.context(), apis::kDecisions, object, options);
-    if (!created) {
-        session.complain(created.error());
-        co_return kFailed;
-    }
-    Doc decision = *created;
-    bool late = false;
-    if (session.flags().wait && !options.dry_run) {
-        auto const waited = co_await wait_settled(session, decision);
-        late = !waited;
-        if (waited) {
-            decision = *waited;
-        } else {
-            auto const last = co_await session.hub().get(session.context(), apis::kDecisions, meta::key_of(decision));
-            if (last) decision = *last;
-        }
-    }
-    fill_rows(rows, decision, action);
-    if (options.dry_run) {
-        for (Row& row : rows) {
-            if (row.target) row.result = fmt::format("{} (server dry run)", past(action));
-        }
-        print_rows(session, rows);
-        co_return kDone;
-    }
-    print_rows(session, rows);
-    if (late) {
-        session.complain(fmt::format("not settled within {}; it goes on: kubectl -n {} get decision {}",
-                                     session.flags().timeout, session.ns(), meta::name(decision)));
-        co_return kTimeout;
-    }
-    co_return conclude(session, rows, action, meta::name(decision));
+    int const code = co_await submit(std::move(session), std::move(action), object, std::move(rows));
+    co_return code;
 }
 
 }   // namespace aviary::amc
