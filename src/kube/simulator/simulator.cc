@@ -10,6 +10,7 @@
 #include "kube/client/informer.h"
 #include "kube/control/controller.h"
 #include "kube/meta/object.h"
+#include "kube/simulator/internal/claim.h"
 #include "kube/simulator/internal/deployment.h"
 #include "kube/simulator/internal/endpoint_slice.h"
 #include "kube/simulator/internal/kubelet.h"
@@ -28,11 +29,12 @@ using json::Doc;
 
 constexpr char kByController[] = "controller";
 
+// Objects that nobody controls are found by their namespace.
+std::string orphans_of(std::string const& ns) { return "orphans/" + ns; }
+
 std::vector<std::string> controller_uid(Doc const& object) {
-    for (auto const& [key, owner] : object.at({"metadata", "ownerReferences"}).elements()) {
-        if (owner["controller"].as_bool()) return {owner["uid"].string()};
-    }
-    return {};
+    auto const owner = meta::controller_of(object);
+    return {owner ? owner->uid : orphans_of(meta::ns(object))};
 }
 
 std::vector<Key> own_key(Doc const& object) { return {Key{"", meta::key_of(object)}}; }
@@ -44,6 +46,21 @@ std::vector<Key> owner_key(Doc const& object, std::string_view kind) {
             return {Key{"", {meta::ns(object), owner["name"].string()}}};
     }
     return {};
+}
+
+// What `owner` controls in `informer` and what it may take on.
+Claim claimed(Doc const& owner, std::string const& kind, meta::GroupVersionResource const& resource,
+              Informer const& informer) {
+    std::vector<Doc> candidates = informer.by_index(kByController, meta::uid(owner));
+    for (Doc& orphan : informer.by_index(kByController, orphans_of(meta::ns(owner))))
+        candidates.push_back(std::move(orphan));
+    return claim(owner, kind, resource, candidates);
+}
+
+Plan after(std::vector<control::Write> writes, Plan plan) {
+    plan.writes.insert(plan.writes.begin(), std::make_move_iterator(writes.begin()),
+                       std::make_move_iterator(writes.end()));
+    return plan;
 }
 
 // A reconciler of one of the simulator's decisions.
@@ -115,23 +132,57 @@ struct Simulator::Impl {
                                                      std::make_unique<Decision>(named(name), std::move(function)));
     }
 
-    void build() {
-        deployment = controller("deployment-controller", [this](Key const& key, Time now) {
-            Doc const object = deployments.get(key.object);
-            return object.exists()
-                       ? decide_deployment(object, replica_sets.by_index(kByController, meta::uid(object)), now)
-                       : Plan{};
-        });
-        deployment->watch(deployments, own_key);
-        deployment->watch(replica_sets, [](Doc const& object) { return owner_key(object, "Deployment"); });
+    // The key of the object's controller; of one that nobody controls, those of who would take it on.
+    static std::vector<Key> takers(Doc const& object, std::string_view kind, Informer const& owners) {
+        if (meta::controller_of(object)) return owner_key(object, kind);
+        std::vector<Key> keys;
+        for (Doc const& owner : owners.list(meta::ns(object))) {
+            if (selects(owner, object)) keys.push_back(Key{"", meta::key_of(owner)});
+        }
+        return keys;
+    }
 
-        replica_set = controller("replicaset-controller", [this](Key const& key, Time now) {
-            Doc const object = replica_sets.get(key.object);
-            return object.exists() ? decide_replica_set(object, pods.by_index(kByController, meta::uid(object)), now)
-                                   : Plan{};
-        });
+    Plan sync_deployment(Key const& key, Time now) {
+        Doc const object = deployments.get(key.object);
+        if (!object.exists()) return {};
+        Claim claimed_sets = claimed(object, "Deployment", kReplicaSets, replica_sets);
+        std::vector<Doc> there;
+        if (recreates(object)) {
+            for (Doc const& set : claimed_sets.owned) {
+                for (Doc& pod : pods.by_index(kByController, meta::uid(set))) there.push_back(std::move(pod));
+            }
+        }
+        return after(std::move(claimed_sets.writes), decide_deployment(object, claimed_sets.owned, there, now));
+    }
+
+    Plan sync_replica_set(Key const& key, Time now) {
+        Doc const object = replica_sets.get(key.object);
+        if (!object.exists()) return {};
+        Claim claimed_pods = claimed(object, "ReplicaSet", kPods, pods);
+        return after(std::move(claimed_pods.writes), decide_replica_set(object, claimed_pods.owned, now));
+    }
+
+    // Deployments that wait for this pod to be gone.
+    std::vector<Key> recreating(Doc const& pod) {
+        auto const owner = meta::controller_of(pod);
+        if (!owner) return {};
+        std::vector<Key> keys = owner_key(replica_sets.get({meta::ns(pod), owner->name}), "Deployment");
+        std::erase_if(keys, [this](Key const& key) { return !recreates(deployments.get(key.object)); });
+        return keys;
+    }
+
+    void build() {
+        deployment =
+            controller("deployment-controller", [this](Key const& key, Time now) { return sync_deployment(key, now); });
+        deployment->watch(deployments, own_key);
+        deployment->watch(replica_sets,
+                          [this](Doc const& object) { return takers(object, "Deployment", deployments); });
+        deployment->watch(pods, [this](Doc const& pod) { return recreating(pod); });
+
+        replica_set = controller("replicaset-controller",
+                                 [this](Key const& key, Time now) { return sync_replica_set(key, now); });
         replica_set->watch(replica_sets, own_key);
-        replica_set->watch(pods, [](Doc const& object) { return owner_key(object, "ReplicaSet"); });
+        replica_set->watch(pods, [this](Doc const& object) { return takers(object, "ReplicaSet", replica_sets); });
 
         pods.on_change([this](client::Change const& change) {
             usage.update(change.before, change.after);
@@ -244,8 +295,8 @@ Task<void> Simulator::run(Context ctx) {
          {&impl_->deployments, &impl_->replica_sets, &impl_->pods, &impl_->nodes, &impl_->services, &impl_->slices}) {
         scope.spawn(informer->run(scope.context()));
     }
-    for (auto* controller :
-         {&impl_->deployment, &impl_->replica_set, &impl_->scheduler, &impl_->kubelet, &impl_->endpoint_slice}) {
+    for (auto* controller : {&impl_->deployment, &impl_->replica_set, &impl_->scheduler, &impl_->kubelet,
+                             &impl_->collector, &impl_->endpoint_slice}) {
         scope.spawn((*controller)->run(scope.context()));
     }
     co_await scope.join();

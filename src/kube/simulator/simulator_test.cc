@@ -14,6 +14,7 @@ using json::Doc;
 using json::Value;
 
 meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
+meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
 meta::GroupVersionResource const kPods{"", "v1", "pods"};
 control::UserInfo const kAdmin{"admin", {"system:masters"}, {}};
 
@@ -109,6 +110,96 @@ CO_TEST(Simulator, PodsWaitForGpusAndAPausedDeploymentDoesNotRoll) {
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
     auto const counts = co_await world.images();
     EXPECT_EQ(counts, (std::map<std::string, int>{{"v1", 2}}));
+    co_await world.scope.cancel_and_join();
+}
+
+Task<std::vector<Doc>> listed(World& world, meta::GroupVersionResource resource) {
+    auto const list = co_await world.client->list(world.scope.context(), resource, {.ns = "default"});
+    EXPECT_TRUE(list) << list.error().message();
+    std::vector<Doc> result;
+    for (auto const& [key, object] : (*list)["items"].elements()) result.push_back(object);
+    co_return result;
+}
+
+CO_TEST(Simulator, AReplicaSetThatWasOrphanedIsTakenOnAgain) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    CO_ASSERT_OK(co_await world.client->create(ctx, kDeployments, deployment("v1", 3)));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    CO_ASSERT_OK(
+        co_await world.client->remove(ctx, kDeployments, {"default", "web"}, {.propagation_policy = "Orphan"}));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    std::vector<Doc> sets = co_await listed(world, kReplicaSets);
+    EXPECT_EQ(sets.size(), 1U);
+    EXPECT_FALSE(meta::controller_of(sets.front()));
+    CO_ASSERT_OK(co_await world.client->create(ctx, kDeployments, deployment("v1", 4)));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    Result<Doc> const seen = co_await world.client->get(ctx, kDeployments, {"default", "web"});
+    CO_ASSERT_OK(seen);
+    EXPECT_EQ(seen->at({"status", "readyReplicas"}).as_int(), 4);
+    sets = co_await listed(world, kReplicaSets);
+    EXPECT_EQ(sets.size(), 1U);
+    auto const owner = meta::controller_of(sets.front());
+    EXPECT_EQ(owner ? owner->uid : "", meta::uid(*seen));
+    co_await world.scope.cancel_and_join();
+}
+
+CO_TEST(Simulator, APodWhoseLabelsGoIsLetGoAndReplaced) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    CO_ASSERT_OK(co_await world.client->create(ctx, kDeployments, deployment("v1", 2)));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    std::vector<Doc> pods = co_await listed(world, kPods);
+    EXPECT_EQ(pods.size(), 2U);
+    meta::ObjectKey const pod = meta::key_of(pods.front());
+    auto const label = [&](Value app) -> Task<Status> {
+        Value patch{json::Object()};
+        patch.set({"metadata", "labels", "app"}, std::move(app));
+        CO_TRY(co_await world.client->patch(ctx, kPods, pod, client::PatchType::kMerge, patch));
+        co_return co_await async::sleep_for(ctx, 10s);
+    };
+    CO_ASSERT_OK(co_await label(nullptr));
+    pods = co_await listed(world, kPods);
+    EXPECT_EQ(pods.size(), 3U);
+    Result<Doc> const released = co_await world.client->get(ctx, kPods, pod);
+    CO_ASSERT_OK(released);
+    EXPECT_FALSE(meta::controller_of(*released));
+    // With its label back it is one too many.
+    CO_ASSERT_OK(co_await label("web"));
+    pods = co_await listed(world, kPods);
+    EXPECT_EQ(pods.size(), 2U);
+    for (Doc const& each : pods) EXPECT_TRUE(meta::controller_of(each)) << meta::name(each);
+    co_await world.scope.cancel_and_join();
+}
+
+CO_TEST(Simulator, RecreateWaitsForPodsThatAreGoing) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    Value object = deployment("v1", 2);
+    object.set({"spec", "strategy"}, json::Object{{"type", "Recreate"}});
+    CO_ASSERT_OK(co_await world.client->create(ctx, kDeployments, object));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    std::vector<Doc> const pods = co_await listed(world, kPods);
+    EXPECT_EQ(pods.size(), 2U);
+    meta::ObjectKey const pod = meta::key_of(pods.front());
+    auto const keep = [&](Value finalizers) -> Task<Status> {
+        Value patch{json::Object()};
+        patch.set({"metadata", "finalizers"}, std::move(finalizers));
+        CO_TRY(co_await world.client->patch(ctx, kPods, pod, client::PatchType::kMerge, patch));
+        co_return Status{};
+    };
+    CO_ASSERT_OK(co_await keep(json::Array{"example.com/drain"}));
+    Value const next =
+        *json::parse_value(R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":"v2"}]}}}})");
+    CO_ASSERT_OK(
+        co_await world.client->patch(ctx, kDeployments, {"default", "web"}, client::PatchType::kStrategicMerge, next));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    std::map<std::string, int> counts = co_await world.images();
+    EXPECT_EQ(counts, (std::map<std::string, int>{{"v1", 1}}));
+    CO_ASSERT_OK(co_await keep(nullptr));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    counts = co_await world.images();
+    EXPECT_EQ(counts, (std::map<std::string, int>{{"v2", 2}}));
     co_await world.scope.cancel_and_join();
 }
 

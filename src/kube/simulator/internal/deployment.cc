@@ -70,6 +70,7 @@ std::string template_hash(Doc const& pod_template, std::int64_t collisions) {
 
 struct Sync {
     Doc const& deployment;
+    std::vector<Doc> const& pods;
     Time now;
     Plan plan;
     std::vector<ReplicaSet> sets;
@@ -86,7 +87,8 @@ struct Sync {
     std::int64_t const deadline = deployment.at({"spec", "progressDeadlineSeconds"}).as_int(600);
     bool const has_deadline = deployment.at({"spec", "progressDeadlineSeconds"}).exists() && deadline != 2147483647;
 
-    Sync(Doc const& deployment, std::vector<Doc> const& replica_sets, Time now) : deployment(deployment), now(now) {
+    Sync(Doc const& deployment, std::vector<Doc> const& replica_sets, std::vector<Doc> const& pods, Time now)
+        : deployment(deployment), pods(pods), now(now) {
         status = deployment["status"].thaw();
         if (!status.is_object()) status = json::Object();
         sets.reserve(replica_sets.size() + 1);   // pointers into it stay good when one is created
@@ -424,6 +426,16 @@ struct Sync {
         return changed;
     }
 
+    // Pods that were told to go run until they are gone.
+    bool old_pods_run() const {
+        if (sum(old, &ReplicaSet::actual) > 0) return true;
+        return std::ranges::any_of(pods, [this](Doc const& pod) {
+            auto const owner = meta::controller_of(pod);
+            bool const current = owner && fresh != nullptr && owner->uid == meta::uid(fresh->doc);
+            return !current && !is_finished(pod);
+        });
+    }
+
     void recreate() {
         bool scaled = false;
         for (ReplicaSet* set : old) {
@@ -431,7 +443,7 @@ struct Sync {
             scale(*set, 0);
             scaled = true;
         }
-        if (scaled || sum(old, &ReplicaSet::actual) > 0) return;
+        if (scaled || old_pods_run()) return;
         ensure_new();
         if (fresh->replicas != replicas) scale(*fresh, replicas);
     }
@@ -600,8 +612,14 @@ struct Sync {
 
 }   // namespace
 
-Plan decide_deployment(Doc const& deployment, std::vector<Doc> const& replica_sets, Time now) {
-    return Sync(deployment, replica_sets, now).run();
+Plan decide_deployment(Doc const& deployment, std::vector<Doc> const& replica_sets, std::vector<Doc> const& pods,
+                       Time now) {
+    return Sync(deployment, replica_sets, pods, now).run();
+}
+
+bool recreates(Doc const& deployment) {
+    return deployment.at({"spec", "strategy", "type"}).as_string() == "Recreate" &&
+           !deployment.at({"spec", "paused"}).as_bool();
 }
 
 }   // namespace aviary::simulator

@@ -9,7 +9,10 @@
 
 namespace aviary::simulator {
 
-// `replica_sets` are those this Deployment controls. Pure.
-control::Plan decide_deployment(json::Doc const& deployment, std::vector<json::Doc> const& replica_sets, Time now);
+// `replica_sets` are those this Deployment controls, `pods` theirs where it recreates(). Pure.
+control::Plan decide_deployment(json::Doc const& deployment, std::vector<json::Doc> const& replica_sets,
+                                std::vector<json::Doc> const& pods, Time now);
+// Whether it waits for old pods to be gone before it makes new ones.
+bool recreates(json::Doc const& deployment);
 
 }   // namespace aviary::simulator

@@ -21,10 +21,12 @@ json::Value controller_reference(json::Doc const& owner, std::string api_version
                         {"blockOwnerDeletion", true}};
 }
 
-bool is_active(json::Doc const& pod) {
+bool is_finished(json::Doc const& pod) {
     std::string_view const phase = pod.at({"status", "phase"}).as_string();
-    return phase != "Succeeded" && phase != "Failed" && !meta::is_deleting(pod);
+    return phase == "Succeeded" || phase == "Failed";
 }
+
+bool is_active(json::Doc const& pod) { return !is_finished(pod) && !meta::is_deleting(pod); }
 
 namespace {
 
