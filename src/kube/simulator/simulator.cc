@@ -203,6 +203,14 @@ struct Simulator::Impl {
             return keys;
         });
 
+        collector = controller("pod-garbage-collector", [this](Key const&, Time) {
+            std::vector<Doc> all;
+            for (auto const& [key, pod] : pods.objects()) all.push_back(pod);
+            return decide_collection(std::move(all));
+        });
+        collector->watch(
+            pods, [](Doc const& pod) { return is_finished(pod) ? std::vector<Key>{Key{}} : std::vector<Key>(); });
+
         endpoint_slice = controller("endpointslice-controller", [this](Key const& key, Time) {
             Doc const service = services.get(key.object);
             return decide_endpoint_slice(service, pods.list(key.object.ns),
@@ -270,7 +278,7 @@ struct Simulator::Impl {
     NodeUsage usage;
     std::map<std::string, Time> first_seen;   // by pod uid; what a kubelet remembers
     std::set<Key> unschedulable;
-    std::unique_ptr<control::Controller> deployment, replica_set, scheduler, kubelet, endpoint_slice;
+    std::unique_ptr<control::Controller> deployment, replica_set, scheduler, kubelet, collector, endpoint_slice;
 };
 
 Simulator::Simulator(client::Client client, Options options)

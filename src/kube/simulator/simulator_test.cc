@@ -203,5 +203,22 @@ CO_TEST(Simulator, RecreateWaitsForPodsThatAreGoing) {
     co_await world.scope.cancel_and_join();
 }
 
+// As one that is evicted: the phase is Failed for good, another takes its place, and old ones are collected.
+CO_TEST(Simulator, PodsThatFailAreReplacedAndDoNotPileUp) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start({.pod_start = 0s}));
+    Value object = deployment("v1", 2);
+    object.set({"spec", "template", "metadata", "annotations", "simulator.aviary.dev/behaviour"}, "fail");
+    CO_ASSERT_OK(co_await world.client->create(ctx, kDeployments, object));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    std::vector<Doc> const early = co_await listed(world, kPods);
+    EXPECT_GE(early.size(), 4U);
+    EXPECT_LE(early.size(), 20U);
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20min));
+    std::vector<Doc> const late = co_await listed(world, kPods);
+    EXPECT_LE(late.size(), 110U);
+    co_await world.scope.cancel_and_join();
+}
+
 }   // namespace
 }   // namespace aviary::simulator

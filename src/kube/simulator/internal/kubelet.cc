@@ -22,6 +22,8 @@ constexpr std::string_view kStart = "simulator.aviary.dev/start";
 constexpr std::string_view kBehaviour = "simulator.aviary.dev/behaviour";
 constexpr std::string_view kImages = "simulator.aviary.dev/images";
 
+constexpr Duration kSoonestFailure = std::chrono::seconds(10);
+
 bool has_image(Doc const& pod, std::string_view part) {
     for (auto const& [key, container] : pod.at({"spec", "containers"}).elements()) {
         if (container["image"].as_string().contains(part)) return true;
@@ -176,6 +178,13 @@ Picture look(Doc const& pod, Doc const& node, Duration pod_start, Time since, Ti
         return picture;
     }
     if (behaviour == "fail") {
+        // Each is replaced at once: one that did not run a while would make pods without end.
+        Time const failed = std::max(up, since + kSoonestFailure);
+        if (failed > now) {
+            plan.requeue_at(failed, "pod failure");
+            picture.phase = "Running";
+            return picture;
+        }
         picture.phase = "Failed";
         picture.failed = true;
         return picture;
@@ -186,8 +195,7 @@ Picture look(Doc const& pod, Doc const& node, Duration pod_start, Time since, Ti
     return picture;
 }
 
-Plan remove(Doc const& pod) {
-    Plan plan;
+Write removal(Doc const& pod, std::string why) {
     Write write;
     write.verb = Write::Verb::kDelete;
     write.resource = kPods;
@@ -195,20 +203,32 @@ Plan remove(Doc const& pod) {
     write.delete_options.uid = meta::uid(pod);
     write.delete_options.grace_period_seconds = 0;
     write.ignore_not_found = true;
-    write.why = "containers have stopped";
-    plan.writes.push_back(std::move(write));
-    return plan;
+    write.why = std::move(why);
+    return write;
 }
 
 }   // namespace
 
+Plan decide_collection(std::vector<Doc> pods) {
+    Plan plan;
+    std::erase_if(pods, [](Doc const& pod) { return meta::is_deleting(pod) || !is_finished(pod); });
+    std::ranges::sort(pods, {}, [](Doc const& pod) {
+        return std::pair(pod.at({"metadata", "creationTimestamp"}).string(), meta::name(pod));
+    });
+    for (std::size_t index = 0; index + kMostFinished < pods.size(); ++index)
+        plan.writes.push_back(removal(pods[index], "too many pods have ended"));
+    return plan;
+}
+
 Plan decide_pod(Doc const& pod, Doc const& node, Duration pod_start, Time since, Time now) {
     Plan plan;
     if (!pod.exists() || !pod.at({"spec", "nodeName"}).exists()) return plan;
-    if (meta::is_deleting(pod)) return remove(pod);
+    if (meta::is_deleting(pod)) {
+        plan.writes.push_back(removal(pod, "containers have stopped"));
+        return plan;
+    }
     if (!node.exists()) return plan;
-    std::string_view const phase = pod.at({"status", "phase"}).as_string();
-    if (phase == "Failed" || phase == "Succeeded") return plan;
+    if (is_finished(pod)) return plan;
 
     Picture const picture = look(pod, node, pod_start, since, now, plan);
     Value const status = status_for(pod, node, picture, since, now);

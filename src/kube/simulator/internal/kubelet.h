@@ -1,6 +1,8 @@
 // Decides what the kubelet of a pod's node reports next: pulling, starting, ready, failing, gone.
 #pragma once
 
+#include <vector>
+
 #include "core/json/doc.h"
 #include "kube/control/plan.h"
 
@@ -9,5 +11,10 @@ namespace aviary::simulator {
 // `node` is the pod's node; `since` is when this kubelet first saw the pod, or its status.startTime after a restart.
 // Pure.
 control::Plan decide_pod(json::Doc const& pod, json::Doc const& node, Duration pod_start, Time since, Time now);
+
+// Pods that have ended are kept to be looked at, so many; the oldest go first (kube-controller-manager's
+// --terminated-pod-gc-threshold, smaller). Pure.
+inline constexpr std::size_t kMostFinished = 100;
+control::Plan decide_collection(std::vector<json::Doc> pods);
 
 }   // namespace aviary::simulator
