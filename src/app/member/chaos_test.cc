@@ -152,7 +152,7 @@ private:
             scaled_ = true;             // pods of versions in between are on their way
             co_await push();
         }
-        if (chance(0.003) && !back) {
+        if (chance(0.01) && !back) {
             // Once all is approved the release may have ended: then this is another one.
             back = approved_ < 2 && !late_;
             late_ = !back;
@@ -160,7 +160,7 @@ private:
             newest_ = stable_;
             Status const pushed = co_await world_.release(stable_);
             EXPECT_TRUE(pushed) << pushed.error().message();
-        } else if (chance(0.05) && back) {   // once more, or another, while that is being taken back
+        } else if (chance(0.2) && back) {   // once more, or another, while that is being taken back
             back = false;
             scaled_ = again_ = true;
             co_await push(chance(0.5) ? rejected_ : "");
