@@ -68,14 +68,13 @@ bool prevails(Doc const& deployment) {
 }
 
 // Where the release comes from: what most pods ran; that may be the new template, put back while another was coming.
-// Upstream takes the oldest version that still runs, which after a rollback may be the one that was rejected.
+// While a release is taken back it is what that goes back to, however many run it yet. Upstream takes the oldest
+// version that still runs, which after a rollback may be the one that was rejected.
 std::string stable_revision(FreezeInputs const& inputs, Doc const& after) {
     Doc const before = inputs.old.at({"spec", "template"});
     bool const another = !same_template(before, after.at({"spec", "template"}));
-    if (another && prevails(inputs.old)) {
-        std::string const whole = revision_running(before, inputs.replica_sets);
-        if (!whole.empty()) return whole;
-    }
+    std::string const replaced = revision_running(before, inputs.replica_sets);
+    if (another && !replaced.empty() && (prevails(inputs.old) || replaced == inputs.came_from)) return replaced;
     return stable_revision_for(after.at({"spec", "template"}), inputs.replica_sets, another);
 }
 
@@ -153,13 +152,13 @@ bool Freeze::matches(control::AdmissionRequest const& request) const {
     return releasing || revision_changes(request.old_object, Doc::freeze(request.object));
 }
 
-std::string Freeze::rollout_for(control::AdmissionRequest const& request) const {
+Doc Freeze::rollout_for(control::AdmissionRequest const& request) const {
     for (Doc const& rollout : rollouts_.list(request.key.ns)) {
         Doc const reference = rollout.at({"spec", "workloadRef"});
         bool const points = meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps" &&
                             reference["kind"].as_string() == "Deployment" &&
                             reference["name"].as_string() == request.key.name;
-        if (points && in_force(rollout)) return meta::name(rollout);
+        if (points && in_force(rollout)) return rollout;
     }
     return {};
 }
@@ -179,8 +178,10 @@ Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
     }
     FreezeInputs inputs;
     inputs.old = request.old_object;
-    inputs.rollout = rollout_for(request);
-    if (inputs.rollout.empty()) co_return Status{};
+    Doc const rollout = rollout_for(request);
+    if (!rollout.exists()) co_return Status{};
+    inputs.rollout = meta::name(rollout);
+    inputs.came_from = rollout.at({"status", "canaryStatus", "stableRevision"}).string();
     inputs.replica_sets = replica_sets_.by_index("controller", meta::uid(request.old_object));
     inputs.from_controller = request.user.name == controller_user_;
     freeze_deployment(request.object, inputs);

@@ -16,6 +16,7 @@ namespace aviary::workload {
 struct FreezeInputs {
     json::Doc old;
     std::string rollout;                   // the name of the Rollout that points at the workload
+    std::string came_from;                 // the revision its last release came from; empty: none
     std::vector<json::Doc> replica_sets;   // those the Deployment controls
     bool from_controller = false;          // the writer is the release's own controller: it may take marks away
 };
@@ -39,7 +40,7 @@ public:
 
 private:
     // The first Rollout of the namespace that points at the workload and is in force.
-    std::string rollout_for(control::AdmissionRequest const& request) const;
+    json::Doc rollout_for(control::AdmissionRequest const& request) const;
 
     client::Informer& rollouts_;
     client::Informer& replica_sets_;

@@ -100,7 +100,7 @@ Value replica_set(std::string const& image, std::int64_t replicas, std::int64_t 
 }
 
 Value admit(Value object, Value const& old, bool from_controller = false) {
-    freeze_deployment(object, {doc(old), "rollout", {doc(replica_set("v1", 10, 10, 1))}, from_controller});
+    freeze_deployment(object, {doc(old), "rollout", {}, {doc(replica_set("v1", 10, 10, 1))}, from_controller});
     return object;
 }
 
@@ -117,7 +117,7 @@ TEST(Freeze, ANewTemplateIsStoredFrozen) {
 TEST(Freeze, AReleaseComesFromWhatMostPodsRun) {
     auto const stable = [](Value old, std::vector<Doc> sets) {
         Value next = deployment("v3");
-        freeze_deployment(next, {doc(old), "rollout", std::move(sets), false});
+        freeze_deployment(next, {doc(old), "rollout", {}, std::move(sets), false});
         return next.at({"metadata", "labels", apis::kStableRevisionLabel}).string();
     };
     Value old = deployment("v1");
@@ -134,18 +134,23 @@ TEST(Freeze, AReleaseComesFromWhatMostPodsRun) {
 
 // A roll that did not get on, and its old version put back: that is where the release comes from, and where it ends.
 TEST(Freeze, TheVersionThatMostPodsRunIsTheStableOneAlsoWhenItIsTheNewTemplate) {
-    auto const stable = [](Value old, std::string const& next, std::vector<Doc> sets) {
+    std::string came_from;
+    auto const stable = [&came_from](Value old, std::string const& next, std::vector<Doc> sets) {
         Value object = deployment(next);
         if (next == meta::annotation(doc(old), "same")) {
             object = old;
             object.set({"metadata", "annotations", apis::kRolloutIdLabel}, "2");
         }
-        freeze_deployment(object, {doc(old), "rollout", std::move(sets), false});
+        freeze_deployment(object, {doc(old), "rollout", came_from, std::move(sets), false});
         return object.at({"metadata", "labels", apis::kStableRevisionLabel}).string();
     };
     Value old = deployment("v2");
     old["status"] = json::Object{{"observedGeneration", 4}, {"replicas", 13}, {"updatedReplicas", 5}};
     EXPECT_EQ(stable(old, "v1", {doc(replica_set("v1", 8, 8, 1)), doc(replica_set("v2", 5, 0, 2))}), "hv1");
+    // But where v2 is what a release goes back to, v1 is what was rejected.
+    came_from = "hv2";
+    EXPECT_EQ(stable(old, "v1", {doc(replica_set("v1", 8, 8, 1)), doc(replica_set("v2", 5, 0, 2))}), "hv2");
+    came_from = "hv1";
     // Of equals the other one: a release is what was asked for.
     EXPECT_EQ(stable(old, "v1", {doc(replica_set("v1", 5, 5, 1)), doc(replica_set("v2", 5, 0, 2))}), "hv2");
     // The Deployment says that most run what it has: a copy that shows else is old.
@@ -160,7 +165,7 @@ TEST(Freeze, ADeploymentWithPodsIsFrozenBeforeItsReplicaSetsAreKnown) {
     Value old = deployment("v1");
     old["status"] = json::Object{{"replicas", 10}};
     Value next = deployment("v2");
-    freeze_deployment(next, {doc(old), "rollout", {}, false});
+    freeze_deployment(next, {doc(old), "rollout", {}, {}, false});
     EXPECT_TRUE(next.at({"spec", "paused"}).as_bool());
 }
 
@@ -172,7 +177,7 @@ TEST(Freeze, OtherWritesPass) {
     empty.set({"spec", "replicas"}, 0);
     EXPECT_EQ(admit(empty, deployment("v1")), empty);
     Value fresh = deployment("v2");
-    freeze_deployment(fresh, {doc(deployment("v1")), "rollout", {}, false});
+    freeze_deployment(fresh, {doc(deployment("v1")), "rollout", {}, {}, false});
     EXPECT_EQ(fresh, deployment("v2"));
 }
 

@@ -48,6 +48,7 @@ public:
         workload::FreezeInputs inputs;
         inputs.old = Doc::freeze(object);
         inputs.rollout = objects["rollouts"].contains("web") ? "web" : "";
+        inputs.came_from = get("rollouts").at({"status", "canaryStatus", "stableRevision"}).string();
         inputs.replica_sets = list("replicasets");
         if (!inputs.rollout.empty()) workload::freeze_deployment(next, inputs);
         store("deployments", "web", std::move(next));
