@@ -22,14 +22,13 @@ using control::Write;
 using json::Doc;
 using json::Value;
 
-constexpr std::string_view kRevision = "deployment.kubernetes.io/revision";
-constexpr std::string_view kDesired = "deployment.kubernetes.io/desired-replicas";
-constexpr std::string_view kMaximum = "deployment.kubernetes.io/max-replicas";
+constexpr std::string_view kRevision = meta::kRevisionAnnotation;
+constexpr std::string_view kDesired = meta::kDesiredReplicasAnnotation;
+constexpr std::string_view kMaximum = meta::kMaxReplicasAnnotation;
 
 // Annotations that a ReplicaSet does not take over from its Deployment.
 bool stays_behind(std::string_view key) {
-    return key == kRevision || key == kDesired || key == kMaximum ||
-           key == "deployment.kubernetes.io/revision-history" ||
+    return key == kRevision || key == kDesired || key == kMaximum || key == meta::kRevisionHistoryAnnotation ||
            key == "kubectl.kubernetes.io/last-applied-configuration" || key == "deprecated.deployment.rollback.to" ||
            key.starts_with("rollouts.kruise.io/") || key == apis::kControlInfoAnnotation;
 }
@@ -191,7 +190,7 @@ private:
         // At least one, also without room for it: beside an empty ReplicaSet the old one would be alone.
         std::int64_t const size = std::clamp<std::int64_t>(replicas_ + budget_.surge - total(), 1, limit_);
         Value labelled = pod_template.thaw();
-        labelled.set({"metadata", "labels", kHashLabel}, hash);
+        labelled.set({"metadata", "labels", meta::kTemplateHashLabel}, hash);
         Value annotations{json::Object()};
         for (auto const& [key, value] : deployment_.at({"metadata", "annotations"}).members()) {
             if (!stays_behind(key)) annotations[key] = value.as_string();
@@ -210,7 +209,7 @@ private:
         if (std::int64_t const seconds = deployment_.at({"spec", "minReadySeconds"}).as_int(); seconds > 0)
             object.set({"spec", "minReadySeconds"}, seconds);
         Value selector = deployment_.at({"spec", "selector"}).thaw();
-        selector.set({"matchLabels", kHashLabel}, hash);
+        selector.set({"matchLabels", meta::kTemplateHashLabel}, hash);
         object.set({"spec", "selector"}, std::move(selector));
         object.set({"spec", "template"}, std::move(labelled));
 

@@ -7,6 +7,7 @@
 #include "core/json/doc.h"
 #include "core/json/value.h"
 #include "kube/meta/gvk.h"
+#include "kube/meta/pods.h"
 
 namespace aviary::simulator {
 
@@ -23,9 +24,9 @@ json::Value reference_to(json::Doc const& object, std::string api_version, std::
 json::Value controller_reference(json::Doc const& owner, std::string api_version, std::string kind);
 
 // Pods as their controllers count them.
-bool is_finished(json::Doc const& pod);   // has ended, for good
-bool is_active(json::Doc const& pod);     // neither finished nor deleted
-bool is_ready(json::Doc const& pod);      // condition Ready
+using meta::is_active;
+using meta::is_finished;
+using meta::is_ready;
 Time ready_since(json::Doc const& pod);   // epoch when not ready
 
 }   // namespace aviary::simulator

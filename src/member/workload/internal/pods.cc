@@ -67,13 +67,6 @@ Obstacle obstacle_of(Doc const& pod) {
 
 }   // namespace
 
-bool is_active(Doc const& pod) {
-    std::string_view const phase = pod.at({"status", "phase"}).as_string();
-    return !meta::is_deleting(pod) && phase != "Failed" && phase != "Succeeded";
-}
-
-bool is_ready(Doc const& pod) { return meta::condition_is_true(pod, "Ready"); }
-
 std::optional<Time> counted_until(Doc const& pod, Time now) {
     auto const gone = parse_rfc3339(pod.at({"metadata", "deletionTimestamp"}).as_string());
     if (!gone) return std::nullopt;

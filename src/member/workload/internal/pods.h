@@ -8,12 +8,13 @@
 #include "core/base/time.h"
 #include "core/json/doc.h"
 #include "kube/control/plan.h"
+#include "kube/meta/pods.h"
 
 namespace aviary::workload {
 
-// Neither finished nor told to go.
-bool is_active(json::Doc const& pod);
-bool is_ready(json::Doc const& pod);
+using meta::is_active;
+using meta::is_ready;
+
 // How long a pod that was told to go is still counted as there; absent when it is not any more, or was not told to go.
 std::optional<Time> counted_until(json::Doc const& pod, Time now);
 

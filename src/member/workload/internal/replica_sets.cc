@@ -1,77 +1,17 @@
 #include "member/workload/internal/replica_sets.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <tuple>
 
 #include "core/base/strings.h"
-#include "core/json/write.h"
 #include "kube/meta/object.h"
 
 namespace aviary::workload {
 
-namespace {
-
 using json::Doc;
 
-bool ignored_label(std::string_view key) { return key == kHashLabel; }
-
-bool same_labels(Doc const& left, Doc const& right) {
-    std::size_t count = 0;
-    for (auto const& [key, value] : left.members()) {
-        if (ignored_label(key)) continue;
-        if (right[key].as_string("\n") != value.as_string()) return false;
-        ++count;
-    }
-    std::size_t const other = right.size() - (right.contains(kHashLabel) ? 1 : 0);
-    return count == other;
-}
-
-// Members of `left` are in `right`; a null is as good as none.
-template <class Compare>
-bool covered(Doc const& left, Doc const& right, Compare compare) {
-    for (auto const& [key, value] : left.members()) {
-        if (!compare(key, value, right[key])) return false;
-    }
-    return true;
-}
-
-bool same_metadata(Doc const& left, Doc const& right) {
-    auto const compare = [](std::string_view key, Doc const& a, Doc const& b) {
-        return key == "labels" || key == "creationTimestamp" || (a.is_null() && b.is_null()) || a == b;
-    };
-    return same_labels(left["labels"], right["labels"]) && covered(left, right, compare) &&
-           covered(right, left, compare);
-}
-
-}   // namespace
-
-bool same_template(Doc const& left, Doc const& right) {
-    auto const compare = [](std::string_view key, Doc const& a, Doc const& b) {
-        return key == "metadata" || (a.is_null() && b.is_null()) || a == b;
-    };
-    return same_metadata(left["metadata"], right["metadata"]) && covered(left, right, compare) &&
-           covered(right, left, compare);
-}
-
-std::string template_hash(Doc const& pod_template, int salt) {
-    static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
-    json::Value value = pod_template.thaw();
-    if (json::Value* metadata = value.find("metadata")) {
-        metadata->erase("creationTimestamp");
-        if (json::Value* labels = metadata->find("labels")) labels->erase(kHashLabel);
-    }
-    std::string text = json::write_canonical(value);
-    if (salt > 0) text += fmt::format("/{}", salt);
-    std::string hash;
-    for (char digit : std::to_string(fnv1a_32(text)))
-        hash += kAlphabet[static_cast<unsigned char>(digit) % kAlphabet.size()];
-    return hash;
-}
-
 std::string ReplicaSet::name() const { return meta::name(doc); }
-std::string ReplicaSet::hash() const { return meta::label(doc, kHashLabel); }
+std::string ReplicaSet::hash() const { return meta::label(doc, meta::kTemplateHashLabel); }
 
 ReplicaSets::ReplicaSets(Doc const& deployment, std::vector<Doc> const& docs) {
     all.reserve(docs.size() + 1);   // `current` stays good when one is added
@@ -114,13 +54,13 @@ std::int64_t ReplicaSets::wanted() const {
 }
 
 std::int64_t revision_of(Doc const& replica_set) {
-    return parse_int(meta::annotation(replica_set, "deployment.kubernetes.io/revision")).value_or(0);
+    return parse_int(meta::annotation(replica_set, meta::kRevisionAnnotation)).value_or(0);
 }
 
 std::string revision_running(Doc const& pod_template, std::vector<Doc> const& replica_sets) {
     for (Doc const& set : replica_sets) {
         if (!meta::is_deleting(set) && same_template(set.at({"spec", "template"}), pod_template))
-            return meta::label(set, kHashLabel);
+            return meta::label(set, meta::kTemplateHashLabel);
     }
     return {};
 }
@@ -136,7 +76,7 @@ std::string stable_revision_for(Doc const& pod_template, std::vector<Doc> const&
                           set.at({"metadata", "creationTimestamp"}).string(), meta::name(set));
     });
     for (Doc const& set : sorted) {
-        if (or_same || !same(set)) return meta::label(set, kHashLabel);
+        if (or_same || !same(set)) return meta::label(set, meta::kTemplateHashLabel);
     }
     return {};
 }

@@ -6,15 +6,12 @@
 #include <vector>
 
 #include "core/json/doc.h"
+#include "kube/meta/pods.h"
 
 namespace aviary::workload {
 
-inline constexpr std::string_view kHashLabel = "pod-template-hash";
-
-// Equal but for the hash label, which controllers add.
-bool same_template(json::Doc const& left, json::Doc const& right);
-// Our own stable hash of a template, for names; `salt` sets apart templates that collide.
-std::string template_hash(json::Doc const& pod_template, int salt = 0);
+using meta::same_template;
+using meta::template_hash;
 
 struct ReplicaSet {
     json::Doc doc;
