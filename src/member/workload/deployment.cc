@@ -257,10 +257,8 @@ private:
 
     void restore_strategy(JsonPatch& patch) const {
         std::optional<Strategy> const strategy = strategy_of(doc());
-        if (!recreate() || !strategy || strategy->original_type == "Recreate") return;
-        Value value{json::Object{{"type", "RollingUpdate"}}};
-        if (strategy->rolling_update.is_object()) value["rollingUpdate"] = strategy->rolling_update;
-        patch.set({"spec", "strategy"}, std::move(value));
+        if (!recreate() || !strategy) return;
+        if (auto own = own_strategy(*strategy)) patch.set({"spec", "strategy"}, std::move(*own));
     }
 
     std::string control_info(Doc const& batch_release) const {

@@ -40,11 +40,8 @@ void keep_marks(Value& object, Doc const& old) {
 }
 
 void restore_strategy(Value& object, Strategy const& strategy) {
-    if (object.at({"spec", "strategy", "type"}).as_string() != "Recreate" || strategy.original_type == "Recreate")
-        return;
-    Value restored{json::Object{{"type", "RollingUpdate"}}};
-    if (strategy.rolling_update.is_object()) restored["rollingUpdate"] = strategy.rolling_update;
-    object.set({"spec", "strategy"}, std::move(restored));
+    if (object.at({"spec", "strategy", "type"}).as_string() != "Recreate") return;
+    if (auto own = own_strategy(strategy)) object.set({"spec", "strategy"}, std::move(*own));
 }
 
 // What an earlier release, also of another controller, did not take away.

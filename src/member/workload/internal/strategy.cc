@@ -32,6 +32,13 @@ std::optional<Strategy> parse_strategy(std::string_view text) {
     return result;
 }
 
+std::optional<json::Value> own_strategy(Strategy const& strategy) {
+    if (strategy.original_type == "Recreate") return std::nullopt;
+    json::Value value{json::Object{{"type", "RollingUpdate"}}};
+    if (strategy.rolling_update.is_object()) value["rollingUpdate"] = strategy.rolling_update;
+    return value;
+}
+
 std::optional<Strategy> strategy_of(json::Doc const& deployment) {
     return parse_strategy(meta::annotation(deployment, apis::kDeploymentStrategyAnnotation));
 }

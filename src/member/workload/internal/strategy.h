@@ -20,6 +20,8 @@ struct Strategy {
     std::string to_text() const;
 };
 
+// The user's own spec.strategy, in place of the Recreate that holds the workload; absent where that was the user's.
+std::optional<json::Value> own_strategy(Strategy const& strategy);
 // Absent when there is no such annotation, or it cannot be read.
 std::optional<Strategy> strategy_of(json::Doc const& deployment);
 std::optional<Strategy> parse_strategy(std::string_view text);
