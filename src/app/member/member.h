@@ -20,7 +20,7 @@ public:
     Member(client::Client client, std::string user);
     ~Member();
 
-    // To be installed in the cluster's API server, or behind its webhooks; they stop holding once the Member is gone.
+    // To be installed in the cluster's API server, or behind its webhooks; not to be called once the Member is gone.
     std::vector<std::shared_ptr<control::Admission>> const& admissions() const;
 
     // The cluster must serve apis::member_crds(). Runs until the context stops.

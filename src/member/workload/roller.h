@@ -1,7 +1,8 @@
 // The roller: moves the pods of a Deployment that a BatchRelease holds, as far as the release has come and not further,
 // within the user's maxSurge and maxUnavailable, by writing ReplicaSets. Pods of versions in between are replaced by
-// the stable one. It lives beside the native Deployment controller, which syncs paused Deployments too: it would scale
-// a lone active ReplicaSet, so the roller never leaves one alone at a size other than spec.replicas. Pure.
+// the stable one. It lives beside the native Deployment controller, which syncs paused Deployments too and takes a lone
+// active ReplicaSet to spec.replicas. The roller makes the new one with a pod at least, so that the stable one is not
+// alone; scaled to one pod, a version is alone for a moment when there are more again. Pure.
 #pragma once
 
 #include "kube/control/plan.h"

@@ -244,7 +244,7 @@ private:
 
     bool finalizing() {
         if (seen_.workload != nullptr && facts().controller_uid == meta::uid(seen_.batch_release)) {
-            plan_.writes.push_back(give_back());
+            if (std::optional<Write> back = give_back()) plan_.writes.push_back(std::move(*back));
             return false;
         }
         bool const waits = seen_.workload != nullptr && !plan().batch_partition &&
@@ -265,22 +265,17 @@ private:
                facts().updated_available >= facts().replicas - facts().max_unavailable;
     }
 
-    Write give_back() {
+    std::optional<Write> give_back() const {
         // Without an end to the plan somebody only takes the BatchRelease away: the workload stays as it is, frozen.
-        std::optional<Write> write;
-        if (plan().batch_partition) {
-            write = seen_.workload->let_go();
-        } else {
-            bool const success = plan().finalizing_policy == apis::batch::kWaitResume;
-            // Any other template has been frozen for the next release; what was released too, once it was taken back.
-            bool const known = seen_.workload->is_current(status_.stable_revision) ||
-                               (success && seen_.workload->is_current(status_.update_revision));
-            workload::Restore how;
-            how.keep_frozen = owned() && !known;
-            if (how.keep_frozen && success) how.stable_revision = status_.update_revision;
-            write = seen_.workload->restore(how);
-        }
-        return write ? std::move(*write) : Write();
+        if (plan().batch_partition) return seen_.workload->let_go();
+        bool const success = plan().finalizing_policy == apis::batch::kWaitResume;
+        // Any other template has been frozen for the next release; what was released too, once it was taken back.
+        bool const known = seen_.workload->is_current(status_.stable_revision) ||
+                           (success && seen_.workload->is_current(status_.update_revision));
+        workload::Restore how;
+        how.keep_frozen = owned() && !known;
+        if (how.keep_frozen && success) how.stable_revision = status_.update_revision;
+        return seen_.workload->restore(how);
     }
 
     bool only_counts_differ() const {

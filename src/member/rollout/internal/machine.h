@@ -20,7 +20,8 @@ private:
     // Why a release is being closed; decides what is waited for.
     enum class Closing { kSuccess, kRollback, kDisabled, kDeleting };
 
-    // machine.cc: phases. Each answers whether another transition may follow at once.
+    // machine.cc: phases. Those that answer tell whether another transition may follow at once; a state that waits for
+    // somebody answers false.
     void mark_objects();
     bool transition();
     bool disabled();
