@@ -360,14 +360,15 @@ CO_TEST(Hub, WhatDoesNotAnswerIsNotDrawnAsFine) {
     STOP_FLEET();
 }
 
-// The admission could not know it, or was not asked: the member's Rollout stays as long as it holds a version back, and
-// people see that and can end it.
+// Held: the member's Rollout stays as long as it holds a version back, and people see that and can end it. So it is too
+// when the admission could not know of the release.
 CO_TEST(Hub, ARolloutThatIsGoneFromTheHubStaysWhereItHoldsAVersionBack) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
     CO_ASSERT_OK(co_await fleet.release("v2"));
     CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
-    fleet.without_guard = true;
+    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts,
+                                      R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":"Hold"}}})"));
     CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
     Images counts = co_await fleet.images("beijing");

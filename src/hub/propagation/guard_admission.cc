@@ -45,18 +45,20 @@ private:
     static Status check(Doc const& rollout, std::vector<std::string> const& where, std::string_view what) {
         if (where.empty()) return {};
         std::string const wish = meta::annotation(rollout, kOnDelete);
-        if (wish == "Release") return {};
-        if (wish == "Rollback" || wish == "Hold") {
+        // Held: a member keeps its Rollout as long as that releases, whatever the hub has.
+        if (wish == "Release" || wish == "Hold") return {};
+        if (wish == "Rollback") {
             return fail(ErrorCode::kUnsupported,
                         fmt::format("{}: {} is not supported yet; abort the release first (kubectl amc rollout abort "
-                                    "rollouts/{} -M), or annotate Release",
+                                    "rollouts/{} -M), or annotate Hold or Release",
                                     kOnDelete, wish, meta::name(rollout)));
         }
         return std::unexpected(
             Error(ErrorCode::kForbidden,
                   fmt::format("rollouts.rollouts.kruise.io \"{}\" is releasing in {} and cannot be {}: without it the "
                               "new version would go through unapproved. Finish or abort the "
-                              "release first, or annotate the Rollout with {}=Release to let the new version through",
+                              "release first, or annotate the Rollout with {}=Hold to keep the members' own until they "
+                              "have ended theirs, or with Release to let the new version through",
                               meta::name(rollout), join(where, ", "), what, kOnDelete)));
     }
 

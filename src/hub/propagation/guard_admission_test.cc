@@ -65,7 +65,7 @@ CO_TEST(GuardAdmission, ARolloutThatHoldsAVersionBackIsNotTakenAwayOrDisabled) {
                                               {"releasing", "", "Forbidden"},
                                               {"releasing", "Release", "allowed"},
                                               {"releasing", "Rollback", "NotSupported"},
-                                              {"releasing", "Hold", "NotSupported"},
+                                              {"releasing", "Hold", "allowed"},
                                               {"releasing", "yes", "Forbidden"}}) {
         Doc const before = rollout(each.name, false, each.on_delete);
         Status outcome = co_await ask(ctx, guard(), on_rollout(Operation::kDelete, before));
@@ -79,7 +79,9 @@ CO_TEST(GuardAdmission, ARolloutThatHoldsAVersionBackIsNotTakenAwayOrDisabled) {
         refused.error().message(),
         "rollouts.rollouts.kruise.io \"releasing\" is releasing in beijing, oslo and cannot be deleted: without it "
         "the new version would go through unapproved. Finish or abort the release first, or annotate the Rollout "
-        "with fleet.aviary.dev/on-delete=Release to let the new version through");
+        "with fleet.aviary.dev/on-delete=Hold to keep the members' own until they have ended theirs, or with Release "
+        "to "
+        "let the new version through");
 }
 
 CO_TEST(GuardAdmission, OtherWritesPass) {
