@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "core/crypto/certificate.h"
 #include "core/json/write.h"
@@ -31,12 +32,6 @@ constexpr Duration kLookAgain = std::chrono::milliseconds(500);   // while the h
 bool finished(std::string_view outcome) {
     return outcome == apis::outcome::kApplied || outcome == apis::outcome::kStale ||
            outcome == apis::outcome::kRefused || outcome == apis::outcome::kExpired;
-}
-
-meta::GroupVersionKind workload_kind(Doc const& rollout) {
-    Doc const reference = rollout.at({"spec", "workloadRef"});
-    auto [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
-    return {std::move(group), std::move(version), reference["kind"].string()};
 }
 
 }   // namespace
@@ -78,8 +73,8 @@ struct Decider::Impl {
         Doc const rollout = subject.rollout.exists() || member == nullptr
                                 ? subject.rollout
                                 : member->get(propagation::kRollouts, subject.rollout_key);
-        subject.kind = workload_kind(rollout);
-        subject.workload_key = {key.object.ns, rollout.at({"spec", "workloadRef", "name"}).string()};
+        std::tie(subject.kind, subject.workload_key) = propagation::workload_of(rollout);
+        subject.workload_key.ns = key.object.ns;
         subject.known = propagator.sources().find(subject.kind);
         if (subject.known != nullptr) subject.workload = subject.known->informer->get(subject.workload_key);
         return subject;

@@ -23,6 +23,13 @@ Doc progressing_condition(Doc const& rollout) {
 
 }   // namespace
 
+std::pair<meta::GroupVersionKind, meta::ObjectKey> workload_of(Doc const& rollout) {
+    Doc const reference = rollout.at({"spec", "workloadRef"});
+    auto [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
+    return {{std::move(group), std::move(version), reference["kind"].string()},
+            {meta::ns(rollout), reference["name"].string()}};
+}
+
 bool releasing(Doc const& workload) { return !meta::annotation(workload, kInProgressing).empty(); }
 
 bool frozen(Doc const& workload) {

@@ -3,11 +3,17 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/json/doc.h"
+#include "kube/meta/gvk.h"
+#include "kube/meta/object.h"
 
 namespace aviary::propagation {
+
+// The kind that a Rollout points at, and the key.
+std::pair<meta::GroupVersionKind, meta::ObjectKey> workload_of(json::Doc const& rollout);
 
 // Whether this workload of a member is in the middle of a release there.
 bool releasing(json::Doc const& workload);

@@ -241,10 +241,8 @@ private:
                 Error(ErrorCode::kNotFound, fmt::format("rollouts.rollouts.kruise.io \"{}\" not found", key.name))
                     .with_object("rollouts.kruise.io", "rollouts", key.name));
         }
-        Doc const reference = found.rollout.at({"spec", "workloadRef"});
-        auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
-        meta::GroupVersionKind const kind{group, version, reference["kind"].string()};
-        found.workload_key = {key.ns, reference["name"].string()};
+        auto const [kind, workload_key] = propagation::workload_of(found.rollout);
+        found.workload_key = {key.ns, workload_key.name};
         found.workload = propagator_.sources().get(kind, found.workload_key);
         found.kind = propagator_.sources().find(kind);
         found.workload_binding = placement::binding_key(kind, found.workload_key);

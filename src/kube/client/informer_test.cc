@@ -187,7 +187,8 @@ public:
             co_return response;
         }
         lists += request.has_query("watch") ? 0 : 1;
-        auto answer = co_await inner->send(ctx, std::move(request));
+        std::shared_ptr<Transport> const way = inner;   // replaced while this is under way
+        auto answer = co_await way->send(ctx, std::move(request));
         co_return answer;
     }
     std::shared_ptr<Transport> inner;

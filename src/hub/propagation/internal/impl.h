@@ -80,8 +80,6 @@ struct Propagator::Impl {
     Task<void> begin(Context ctx);
 };
 
-// The kind that a Rollout points at, and the key.
-std::pair<meta::GroupVersionKind, meta::ObjectKey> workload_of(json::Doc const& rollout);
 meta::GroupVersionKind kind_of(apis::BoundResource const& resource);
 apis::BoundCluster const* find_cluster(apis::FleetBindingSpec const& spec, std::string const& name);
 

@@ -57,13 +57,6 @@ bool points_at(Doc const& rollout, Doc const& workload) {
 
 }   // namespace
 
-std::pair<meta::GroupVersionKind, meta::ObjectKey> workload_of(Doc const& rollout) {
-    Doc const reference = rollout.at({"spec", "workloadRef"});
-    auto [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
-    return {{std::move(group), std::move(version), reference["kind"].string()},
-            {meta::ns(rollout), reference["name"].string()}};
-}
-
 meta::GroupVersionKind kind_of(apis::BoundResource const& resource) {
     auto [group, version] = meta::parse_api_version(resource.api_version);
     return {std::move(group), std::move(version), resource.kind};
