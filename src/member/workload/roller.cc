@@ -53,7 +53,7 @@ public:
             to_zero();
         } else if (!strategy_.paused && sets_.current == nullptr && limit_ > 0) {
             // After zero nothing serves: beside an empty stable set the new one would be alone.
-            if (stable_ != nullptr && stable_->wanted == 0) sizes_[stable_->name()] = replicas_ - limit_;
+            if (stable_ != nullptr && total() == 0) sizes_[stable_->name()] = replicas_ - limit_;
             create();
         } else {
             grow();

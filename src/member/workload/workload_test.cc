@@ -375,6 +375,10 @@ TEST(Roller, LetsNothingComeBackFromZeroInTheNewVersion) {
 TEST(Roller, ComesBackFromZeroWithTheStableVersionFirst) {
     EXPECT_EQ(rolled({.partition = "10%", .sets = {replica_set("v1", 0, 0, 1)}}), "web-v1=9 create 1 ");
     EXPECT_EQ(rolled({.partition = "100%", .sets = {replica_set("v1", 0, 0, 1)}}), "create 10 ");
+    // A version in between serves: nothing beyond the surge, nor what still reports pods that are about to go.
+    Value leaving = replica_set("v1", 0, 4, 1);
+    leaving.set({"status", "replicas"}, 4);
+    EXPECT_EQ(rolled({.partition = "10%", .sets = {leaving, replica_set("v2", 10, 10, 2)}}, "v3"), "create 1 ");
 }
 
 TEST(RollerLaw, EndsAtTheShareAndKeepsEnoughAvailable) {
