@@ -62,8 +62,6 @@ Value canary_status(Doc const& rollout) {
     return read ? apis::write_rollout_status(read->status)["canaryStatus"] : Value();
 }
 
-constexpr std::size_t kMaxMessage = 1024;
-
 Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
     Value status{json::Object()};
     std::vector<Reported> present;

@@ -1,6 +1,7 @@
 // Folds what members report of one object into the hub's object. Pure.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,9 @@
 #include "core/json/value.h"
 
 namespace aviary::propagation {
+
+// Bytes of a text of a member that go into a status on the hub: a member may say anything.
+inline constexpr std::size_t kMaxMessage = 1024;
 
 struct Reported {
     std::string cluster;

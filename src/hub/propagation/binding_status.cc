@@ -4,6 +4,7 @@
 
 #include "apis/fleet/fleet_binding.h"
 #include "core/base/strings.h"
+#include "hub/propagation/aggregate.h"
 #include "kube/meta/object.h"
 
 namespace aviary::propagation {
@@ -14,7 +15,6 @@ using json::Doc;
 using json::Value;
 
 constexpr std::size_t kMaxAbnormal = 100;
-constexpr std::size_t kMaxMessage = 1024;   // a member's server may say anything
 
 std::string since(Doc const& binding, BindingRow const& row, Time now) {
     for (auto const& [index, old] : binding.at({"status", "abnormal"}).elements()) {
