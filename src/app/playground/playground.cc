@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -173,6 +174,21 @@ bool names(std::vector<std::string> const& clusters, std::string const& cluster)
     return std::ranges::find(clusters, cluster) != clusters.end();
 }
 
+Task<void> keep_first(Task<Status> task, Status& first) {
+    Status const done = co_await std::move(task);
+    if (!done && first) first = done;
+}
+
+// All at once: one after another, a hundred clusters wait a thousand times for the disk. Answers the first failure.
+Task<Status> in_each(Context ctx, std::vector<std::string> const& clusters,
+                     std::function<Task<Status>(Context, std::string)> act) {
+    async::Scope scope(ctx);
+    Status first;
+    for (std::string const& cluster : clusters) scope.spawn(keep_first(act(scope.context(), cluster), first));
+    co_await scope.join();
+    co_return first;
+}
+
 }   // namespace
 
 struct Playground::Impl {
@@ -209,16 +225,20 @@ struct Playground::Impl {
         co_return Status{};
     }
 
+    Task<Status> join(Context ctx, client::Client hub_client, std::string cluster, std::uint16_t port) {
+        client::Client const in_member(server->transport(cluster, kHubUser), "aviary-hub");
+        CO_TRY(co_await hub::install_roles(ctx, in_member, proxy::member_roles()));
+        std::string url = fmt::format("https://127.0.0.1:{}/clusters/{}", port, cluster);
+        co_return co_await hub::register_cluster(ctx, hub_client, std::move(cluster), std::move(url));
+    }
+
     // The hub reaches members with its own credentials, as it would over a wire.
     Task<Status> start_hub(Context ctx, std::uint16_t port) {
         client::Client const client(server->transport(kHub, kHubUser), "aviary-hub");
         CO_TRY(co_await hub::install_definitions(ctx, client, apis::crds()));
-        for (std::string const& cluster : options.clusters) {
-            CO_TRY(co_await hub::install_roles(ctx, client::Client(server->transport(cluster, kHubUser), "aviary-hub"),
-                                               proxy::member_roles()));
-            CO_TRY(co_await hub::register_cluster(ctx, client, cluster,
-                                                  fmt::format("https://127.0.0.1:{}/clusters/{}", port, cluster)));
-        }
+        CO_TRY(co_await in_each(ctx, options.clusters, [this, &client, port](Context each, std::string cluster) {
+            return join(each, client, std::move(cluster), port);
+        }));
         CO_TRY(co_await find_left_out(ctx, client));
         apiserver::ApiServer& api = *server;
         hub = std::make_unique<hub::Hub>(
@@ -266,9 +286,9 @@ Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::
     }
     impl->options = options;
     impl->port = port;
-    for (std::string const& cluster : options.clusters) {
-        CO_TRY(co_await impl->start_member(ctx, cluster));
-    }
+    CO_TRY(co_await in_each(ctx, options.clusters, [&impl](Context each, std::string cluster) {
+        return impl->start_member(each, std::move(cluster));
+    }));
     if (!options.clusters.empty()) {
         CO_TRY(co_await impl->start_hub(ctx, port));
     }
