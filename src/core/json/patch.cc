@@ -283,4 +283,33 @@ Value create_merge_patch(Value const& from, Value const& to) {
     return patch;
 }
 
+namespace {
+
+void add_operations(Value const& from, Value const& to, std::string const& path, Value& patch) {
+    if (from == to) return;
+    if (!from.is_object() || !to.is_object()) {
+        patch.push_back(Object{{"op", "replace"}, {"path", path}, {"value", to}});
+        return;
+    }
+    for (auto const& [key, value] : from.object()) {
+        if (!to.contains(key)) patch.push_back(Object{{"op", "remove"}, {"path", path + "/" + escape_pointer(key)}});
+    }
+    for (auto const& [key, value] : to.object()) {
+        std::string const member = path + "/" + escape_pointer(key);
+        if (Value const* before = from.find(key)) {
+            add_operations(*before, value, member, patch);
+        } else {
+            patch.push_back(Object{{"op", "add"}, {"path", member}, {"value", value}});
+        }
+    }
+}
+
+}   // namespace
+
+Value create_json_patch(Value const& from, Value const& to) {
+    Value patch{Array()};
+    add_operations(from, to, "", patch);
+    return patch;
+}
+
 }   // namespace aviary::json

@@ -27,5 +27,7 @@ void drop_nulls(Value& value);
 // The merge patch that turns `from` into `to`; an empty object when they are equal objects. Nulls inside `to` cannot be
 // said in a merge patch.
 Value create_merge_patch(Value const& from, Value const& to);
+// The JSON Patch that turns `from` into `to`: objects member by member, anything else as a whole.
+Value create_json_patch(Value const& from, Value const& to);
 
 }   // namespace aviary::json

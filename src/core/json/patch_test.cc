@@ -108,5 +108,14 @@ RC_GTEST_PROP(MergePatchLaws, TheDifferenceLeadsFromOneToTheOther, ()) {
     RC_ASSERT(create_merge_patch(to, to).size() == 0U);
 }
 
+RC_GTEST_PROP(JsonPatchLaws, TheDifferenceLeadsFromOneToTheOther, ()) {
+    Value const from = *object_gen(3);
+    Value const to = *object_gen(3);
+    Value result = from;
+    RC_ASSERT(apply_json_patch(result, create_json_patch(from, to)).has_value());
+    RC_ASSERT(result == to);
+    RC_ASSERT(create_json_patch(to, to).size() == 0U);
+}
+
 }   // namespace
 }   // namespace aviary::json
