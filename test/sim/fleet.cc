@@ -6,6 +6,7 @@
 #include "app/hub/validation.h"
 #include "core/async/event.h"
 #include "core/base/check.h"
+#include "kube/control/definitions.h"
 #include "kube/meta/object.h"
 
 namespace aviary::sim {
@@ -293,12 +294,12 @@ Task<Status> Fleet::start(Context ctx) {
     for (std::string const& cluster : members_) controllers_[cluster];
     CO_TRY(co_await start_server(ctx));
     for (std::string const& cluster : members_) {
-        CO_TRY(co_await hub::install_definitions(ctx, person(cluster), apis::member_crds()));
+        CO_TRY(co_await control::install_definitions(ctx, person(cluster), apis::member_crds()));
         start_kubernetes(cluster);
         start_member(cluster);
     }
     client::Client const hub = person(kHubCluster);
-    CO_TRY(co_await hub::install_definitions(ctx, hub, apis::crds()));
+    CO_TRY(co_await control::install_definitions(ctx, hub, apis::crds()));
     for (std::string const& cluster : members_) CO_TRY(co_await hub::register_cluster(ctx, hub, cluster, ""));
     for (std::size_t replica = 0; replica < hubs_.size(); ++replica) start_hub(replica);
     co_return Status{};

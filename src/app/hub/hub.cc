@@ -1,16 +1,9 @@
 #include "app/hub/hub.h"
 
 #include "apis/cluster/managed_cluster.h"
-#include "core/json/patch.h"
 #include "kube/meta/object.h"
 
 namespace aviary::hub {
-
-namespace {
-
-meta::GroupVersionResource const kDefinitions{"apiextensions.k8s.io", "v1", "customresourcedefinitions"};
-
-}   // namespace
 
 Hub::Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect)
     : members_(client, std::move(connect)),
@@ -68,27 +61,6 @@ Task<void> lead(Context ctx, client::Fence fence, LeasedHub const& parts) {
 Task<void> run_with_lease(Context ctx, client::Lease& lease, LeasedHub parts) {
     co_await client::run_as_leader(
         ctx, lease, [&lease, &parts](Context term) { return lead(term, lease.fence(parts.margin), parts); });
-}
-
-Task<Status> install_definitions(Context ctx, client::Client client, std::vector<json::Value> definitions) {
-    for (json::Value& definition : definitions) {
-        meta::ObjectKey const key{"", definition.at({"metadata", "name"}).string()};
-        auto const current = co_await client.get(ctx, kDefinitions, key);
-        if (!current && !current.error().is(ErrorCode::kNotFound)) co_return std::unexpected(current.error());
-        if (!current) {
-            auto const created = co_await client.create(ctx, kDefinitions, definition);
-            if (!created) co_return std::unexpected(created.error().context("installing " + key.name));
-            continue;
-        }
-        json::Value const before = (*current)["spec"].thaw();
-        json::Value after = before;
-        json::apply_merge_patch(after, definition["spec"]);
-        if (after == before) continue;
-        json::Value patch{json::Object()};
-        patch["spec"] = definition["spec"];
-        CO_TRY(co_await client.patch(ctx, kDefinitions, key, client::PatchType::kMerge, std::move(patch)));
-    }
-    co_return Status{};
 }
 
 Task<Status> install_roles(Context ctx, client::Client client, std::vector<json::Value> roles) {

@@ -4,6 +4,7 @@
 #include "core/json/parse.h"
 #include "core/storage/engine.h"
 #include "kube/apiserver/server.h"
+#include "kube/control/definitions.h"
 #include "kube/meta/object.h"
 
 namespace aviary::hub {
@@ -78,7 +79,7 @@ CO_TEST(LeasedHub, OneWorksAndAnotherTakesOver) {
     CO_ASSERT_OK(co_await server.ensure_cluster(ctx, "beijing"));
     client::Client const fleet(server.transport("fleet", kAdmin), "test");
     client::Client const beijing(server.transport("beijing", kAdmin), "test");
-    CO_ASSERT_OK(co_await install_definitions(ctx, fleet, apis::crds()));
+    CO_ASSERT_OK(co_await control::install_definitions(ctx, fleet, apis::crds()));
     CO_ASSERT_OK(co_await register_cluster(ctx, fleet, "beijing", "https://127.0.0.1/clusters/beijing"));
     CO_ASSERT_OK(co_await fleet.create(ctx, kPolicies, parsed(R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1",
         "kind":"PropagationPolicy","metadata":{"name":"all","namespace":"default"},"spec":{"resourceSelectors":

@@ -27,6 +27,7 @@
 #include "kube/apiserver/http_frontend.h"
 #include "kube/apiserver/server.h"
 #include "kube/client/kubeconfig.h"
+#include "kube/control/definitions.h"
 #include "kube/meta/names.h"
 #include "kube/meta/object.h"
 #include "kube/simulator/simulator.h"
@@ -207,7 +208,7 @@ struct Playground::Impl {
     Task<Status> start_member(Context ctx, std::string cluster) {
         if (names(options.bare, cluster)) co_return Status{};
         client::Client const client(server->transport(cluster, kMemberUser), "aviary-member");
-        CO_TRY(co_await hub::install_definitions(ctx, client, apis::member_crds()));
+        CO_TRY(co_await control::install_definitions(ctx, client, apis::member_crds()));
         members.push_back(std::make_unique<member::Member>(client, kMemberUser.name));
         for (auto const& admission : members.back()->admissions()) server->add_admission(cluster, admission);
         co_return Status{};
@@ -235,7 +236,7 @@ struct Playground::Impl {
     // The hub reaches members with its own credentials, as it would over a wire.
     Task<Status> start_hub(Context ctx, std::uint16_t port) {
         client::Client const client(server->transport(kHub, kHubUser), "aviary-hub");
-        CO_TRY(co_await hub::install_definitions(ctx, client, apis::crds()));
+        CO_TRY(co_await control::install_definitions(ctx, client, apis::crds()));
         CO_TRY(co_await in_each(ctx, options.clusters, [this, &client, port](Context each, std::string cluster) {
             return join(each, client, std::move(cluster), port);
         }));

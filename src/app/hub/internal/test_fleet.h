@@ -19,6 +19,7 @@
 #include "hub/proxy/fleet_route.h"
 #include "hub/proxy/member_roles.h"
 #include "kube/apiserver/server.h"
+#include "kube/control/definitions.h"
 #include "kube/meta/object.h"
 #include "kube/simulator/simulator.h"
 
@@ -82,12 +83,12 @@ struct Fleet {
             CO_TRY(co_await install_roles(ctx, at(cluster), proxy::member_roles()));
             if (without_controller.contains(cluster)) continue;
             client::Client const client(server->transport(cluster, kMemberUser), "aviary-member");
-            CO_TRY(co_await install_definitions(ctx, client, apis::member_crds()));
+            CO_TRY(co_await control::install_definitions(ctx, client, apis::member_crds()));
             controllers.push_back(std::make_unique<member::Member>(client, kMemberUser.name));
             for (auto const& admission : controllers.back()->admissions()) server->add_admission(cluster, admission);
             scope.spawn(controllers.back()->run(ctx));
         }
-        CO_TRY(co_await install_definitions(ctx, at("fleet"), apis::crds()));
+        CO_TRY(co_await control::install_definitions(ctx, at("fleet"), apis::crds()));
         for (std::string const& cluster : members) CO_TRY(co_await register_cluster(ctx, at("fleet"), cluster, ""));
         server->add_admission("fleet", decision::make_decision_admission(server->authorizer("fleet"), kHubUser.name));
         server->add_admission("fleet", std::make_shared<Guard>(*this));
