@@ -1,0 +1,67 @@
+#include "kube/webhook/authority.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "core/base/strings.h"
+#include "kube/meta/object.h"
+
+namespace aviary::webhook {
+
+namespace {
+
+using json::Doc;
+using json::Object;
+using json::Value;
+
+meta::GroupVersionResource const kSecrets{"", "v1", "secrets"};
+constexpr std::string_view kCertificate = "ca.crt";
+constexpr std::string_view kKey = "ca.key";
+constexpr Duration kRenewBefore = std::chrono::hours(24 * 30);
+
+crypto::KeyPair read(Doc const& secret) {
+    return {base64_decode(secret.at({"data", kCertificate}).as_string()).value_or(""),
+            base64_decode(secret.at({"data", kKey}).as_string()).value_or("")};
+}
+
+bool lasts(crypto::KeyPair const& authority, Time now) {
+    auto const until = crypto::usable_until(authority, authority.certificate_pem);
+    return until && *until > now + kRenewBefore;
+}
+
+}   // namespace
+
+Task<Result<crypto::KeyPair>> ensure_authority(Context ctx, client::Client client, meta::ObjectKey secret) {
+    // Several replicas may start at once: the one that wrote first is read by the others.
+    for (int attempt = 0; attempt < 3; ++attempt) {
+        auto const there = co_await client.get(ctx, kSecrets, secret);
+        if (!there && !there.error().is(ErrorCode::kNotFound))
+            co_return std::unexpected(there.error().context("reading secret " + secret.to_string()));
+        if (there) {
+            crypto::KeyPair kept = read(*there);
+            if (lasts(kept, ctx.now())) co_return std::move(kept);
+        }
+        CO_TRY_ASSIGN(crypto::KeyPair made, crypto::create_authority(secret.name, ctx.now()));
+        Value object{Object{{"apiVersion", "v1"}, {"kind", "Secret"}, {"type", "Opaque"}}};
+        object.set({"metadata", "name"}, secret.name);
+        object.set({"metadata", "namespace"}, secret.ns);
+        if (there) object.set({"metadata", "resourceVersion"}, meta::resource_version(*there));
+        object.set({"data", kCertificate}, base64_encode(made.certificate_pem));
+        object.set({"data", kKey}, base64_encode(made.key_pem));
+        Result<Doc> written;
+        if (there) {
+            written = co_await client.update(ctx, kSecrets, std::move(object));
+        } else {
+            written = co_await client.create(ctx, kSecrets, std::move(object));
+        }
+        if (written) co_return std::move(made);
+        bool const lost = written.error().is(ErrorCode::kConflict) || written.error().is(ErrorCode::kAlreadyExists);
+        if (!lost) co_return std::unexpected(written.error().context("keeping secret " + secret.to_string()));
+    }
+    co_return fail(ErrorCode::kConflict,
+                   fmt::format("secret {} is being changed by somebody else all the time", secret.to_string()));
+}
+
+}   // namespace aviary::webhook

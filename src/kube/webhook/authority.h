@@ -1,0 +1,15 @@
+// The authority that a webhook's certificates are under: one for all replicas, kept in a Secret, made by whoever comes
+// first and made anew before it ends.
+#pragma once
+
+#include "core/async/task.h"
+#include "core/crypto/certificate.h"
+#include "kube/client/client.h"
+#include "kube/meta/gvk.h"
+
+namespace aviary::webhook {
+
+// An Error says what of the Secret cannot be read, or why it cannot be written.
+Task<Result<crypto::KeyPair>> ensure_authority(Context ctx, client::Client client, meta::ObjectKey secret);
+
+}   // namespace aviary::webhook

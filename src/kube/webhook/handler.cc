@@ -1,0 +1,75 @@
+#include "kube/webhook/handler.h"
+
+#include <utility>
+
+#include "core/json/parse.h"
+#include "core/json/write.h"
+#include "kube/webhook/review.h"
+
+namespace aviary::webhook {
+
+namespace {
+
+http::Response plain(int status, std::string text) {
+    http::Response response;
+    response.status = status;
+    response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
+    response.body = std::move(text) + "\n";
+    return response;
+}
+
+http::Response reviewed(json::Value const& answer) {
+    http::Response response;
+    response.headers.emplace_back("Content-Type", "application/json");
+    response.body = json::write(answer);
+    return response;
+}
+
+class Handler final : public http::Handler {
+public:
+    explicit Handler(std::vector<std::shared_ptr<control::Admission>> admissions)
+        : admissions_(std::move(admissions)) {}
+
+    Task<http::Response> handle(Context ctx, http::Request request, net::Peer) override {
+        std::string_view const path = std::string_view(request.target).substr(0, request.target.find('?'));
+        bool const mutates = path == kMutatePath;
+        if (!mutates && path != kValidatePath) co_return plain(404, "not found");
+        if (request.method != "POST") co_return plain(405, "an AdmissionReview is posted here");
+        auto const body = json::parse(request.body);
+        if (!body) co_return plain(400, body.error().message());
+        auto review = read_review(*body);
+        if (!review) {
+            std::string const uid = body->at({"request", "uid"}).string();
+            if (uid.empty()) co_return plain(400, review.error().message());
+            co_return reviewed(refuse(uid, review.error()));
+        }
+        json::Value const before = review->request.object;
+        Status outcome = co_await ask(ctx, review->request, mutates);
+        co_return reviewed(outcome ? allow(*review, before) : refuse(review->uid, outcome.error()));
+    }
+
+private:
+    Task<Status> ask(Context ctx, control::AdmissionRequest& request, bool mutates) {
+        for (auto const& admission : admissions_) {
+            if (!admission->matches(request)) continue;
+            Status outcome;
+            if (mutates) {
+                outcome = co_await admission->mutate(ctx, request);
+            } else {
+                outcome = co_await admission->validate(ctx, request);
+            }
+            if (!outcome) co_return outcome;
+        }
+        co_return Status{};
+    }
+
+    std::vector<std::shared_ptr<control::Admission>> admissions_;
+};
+
+}   // namespace
+
+std::shared_ptr<http::Handler> make_handler(std::vector<std::shared_ptr<control::Admission>> admissions) {
+    return std::make_shared<Handler>(std::move(admissions));
+}
+
+}   // namespace aviary::webhook

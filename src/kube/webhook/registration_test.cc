@@ -1,0 +1,128 @@
+#include "kube/webhook/registration.h"
+
+#include "core/async/co_test.h"
+#include "core/base/strings.h"
+#include "core/json/parse.h"
+#include "core/json/write.h"
+#include "core/storage/engine.h"
+#include "kube/apiserver/server.h"
+#include "kube/meta/object.h"
+#include "kube/webhook/authority.h"
+
+namespace aviary::webhook {
+namespace {
+
+using namespace std::chrono_literals;
+using client::PatchType;
+using json::Doc;
+using json::Value;
+
+meta::GroupVersionResource const kConfigurations{"admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations"};
+meta::GroupVersionResource const kSecrets{"", "v1", "secrets"};
+meta::ObjectKey const kName{"", "guard"};
+meta::ObjectKey const kSecret{"default", "guard-ca"};
+
+Value parsed(std::string_view text) { return *json::parse_value(text); }
+
+Value configuration() {
+    return parsed(R"({"apiVersion":"admissionregistration.k8s.io/v1","kind":"MutatingWebhookConfiguration",
+        "metadata":{"name":"guard"},"webhooks":[{"name":"guard.example.com","admissionReviewVersions":["v1"],
+        "clientConfig":{"caBundle":"Y2E=","url":"https://127.0.0.1:9443/mutate"},"failurePolicy":"Fail",
+        "matchPolicy":"Equivalent","namespaceSelector":{},"objectSelector":{},"reinvocationPolicy":"Never",
+        "rules":[{"apiGroups":["apps"],"apiVersions":["v1"],"operations":["UPDATE"],"resources":["deployments"],
+        "scope":"Namespaced"}],"sideEffects":"None","timeoutSeconds":5}]})");
+}
+
+struct World {
+    explicit World(Context const& ctx) : scope(ctx) {}
+    Task<Status> start() {
+        CO_TRY_ASSIGN(server, co_await apiserver::ApiServer::open(scope.context(),
+                                                                  std::make_shared<storage::MemoryEngine>(), {}));
+        co_return Status{};
+    }
+    client::Client client() { return {server->transport("fleet", {"admin", {"system:masters"}, {}}), "test"}; }
+
+    async::Scope scope;
+    std::unique_ptr<apiserver::ApiServer> server;
+};
+
+CO_TEST(Registration, IsMadeAndPutRight) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    client::Client const client = world.client();
+    Registration registration(client, {configuration()});
+    EXPECT_FALSE(registration.in_force());
+    world.scope.spawn(registration.run(world.scope.context()));
+    (void)co_await async::sleep_for(ctx, 1s);
+    EXPECT_TRUE(registration.in_force());
+
+    Value other = parsed(R"({"metadata":{"labels":{"team":"a"}},"webhooks":null})");
+    CO_ASSERT_OK(co_await client.patch(ctx, kConfigurations, kName, PatchType::kMerge, std::move(other)));
+    (void)co_await async::sleep_for(ctx, 1s);
+    auto const back = co_await client.get(ctx, kConfigurations, kName);
+    CO_ASSERT_OK(back);
+    EXPECT_EQ(1U, (*back)["webhooks"].size());
+    EXPECT_EQ("a", meta::label(*back, "team"));
+
+    CO_ASSERT_OK(co_await client.remove(ctx, kConfigurations, kName));
+    (void)co_await async::sleep_for(ctx, 1s);
+    CO_ASSERT_OK(co_await client.get(ctx, kConfigurations, kName));
+    EXPECT_TRUE(registration.in_force());
+    co_await world.scope.cancel_and_join();
+}
+
+CO_TEST(Registration, WritesNothingThatIsThere) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    client::Client const client = world.client();
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigurations, configuration()));
+    auto const before = co_await client.get(ctx, kConfigurations, kName);
+    Registration registration(client, {configuration()});
+    world.scope.spawn(registration.run(world.scope.context()));
+    (void)co_await async::sleep_for(ctx, 1s);
+    auto const after = co_await client.get(ctx, kConfigurations, kName);
+    CO_ASSERT_OK(after);
+    EXPECT_EQ(meta::resource_version(*before), meta::resource_version(*after));
+    co_await world.scope.cancel_and_join();
+}
+
+CO_TEST(Authority, IsOneForAllReplicas) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    auto const first = co_await ensure_authority(ctx, world.client(), kSecret);
+    CO_ASSERT_OK(first);
+    auto const second = co_await ensure_authority(ctx, world.client(), kSecret);
+    CO_ASSERT_OK(second);
+    EXPECT_EQ(first->certificate_pem, second->certificate_pem);
+    EXPECT_EQ(first->key_pem, second->key_pem);
+    co_await world.scope.cancel_and_join();
+}
+
+CO_TEST(Authority, IsMadeAnewBeforeItEnds) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    auto const ending = crypto::create_authority("old", ctx.now(), std::chrono::hours(24 * 20));
+    Value secret =
+        parsed(R"({"apiVersion":"v1","kind":"Secret","metadata":{"name":"guard-ca","namespace":"default"}})");
+    secret.set({"data", "ca.crt"}, base64_encode(ending->certificate_pem));
+    secret.set({"data", "ca.key"}, base64_encode(ending->key_pem));
+    CO_ASSERT_OK(co_await world.client().create(ctx, kSecrets, std::move(secret)));
+    auto const made = co_await ensure_authority(ctx, world.client(), kSecret);
+    CO_ASSERT_OK(made);
+    EXPECT_NE(ending->certificate_pem, made->certificate_pem);
+    auto const kept = co_await world.client().get(ctx, kSecrets, kSecret);
+    CO_ASSERT_OK(kept);
+    EXPECT_EQ(base64_encode(made->certificate_pem), kept->at({"data", "ca.crt"}).as_string());
+    co_await world.scope.cancel_and_join();
+}
+
+CO_TEST(Authority, SaysWhyItCannotBeKept) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    auto const nowhere = co_await ensure_authority(ctx, world.client(), {"nowhere", "guard-ca"});
+    EXPECT_EQ("keeping secret nowhere/guard-ca: namespaces \"nowhere\" not found", nowhere.error().message());
+    co_await world.scope.cancel_and_join();
+}
+
+}   // namespace
+}   // namespace aviary::webhook
