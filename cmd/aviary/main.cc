@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "app/command_line/command_line.h"
+#include "app/member/process.h"
 #include "app/playground/demo.h"
 #include "app/playground/process.h"
 #include "core/base/time.h"
@@ -84,6 +85,32 @@ int up(Flags const& flags, bool alone) {
     return aviary::playground::up(options);
 }
 
+void add_member_flags(CLI::App& command, aviary::member::ProcessOptions& options) {
+    auto const text = [&command](char const* flag, std::string& value, char const* help, char const* variable,
+                                 char const* form) {
+        return command.add_option(flag, value, help)->envname(variable)->option_text(form);
+    };
+    text("--kubeconfig", options.kubeconfig, "Path of the cluster's kubeconfig", "KUBECONFIG", "FILE");
+    text("--context", options.context, "Context in it; by default the current one", "AVIARY_CONTEXT", "NAME");
+    text("--namespace", options.ns, "Namespace of the Lease and of the webhooks' Secret", "AVIARY_NAMESPACE", "NAME")
+        ->capture_default_str();
+    text("--identity", options.identity, "This replica's name in the Lease; by default the host's", "AVIARY_IDENTITY",
+         "NAME");
+    text("--webhook-url", options.webhook_url,
+         "Where the cluster's API server reaches the webhooks; by default the Service", "AVIARY_WEBHOOK_URL", "URL");
+    text("--webhook-service", options.webhook_service, "Service in front of the webhooks", "AVIARY_WEBHOOK_SERVICE",
+         "NAME")
+        ->capture_default_str();
+    command.add_option("--webhook-port", options.webhook_port, "TCP port of the webhooks")
+        ->envname("AVIARY_WEBHOOK_PORT")
+        ->option_text("PORT")
+        ->capture_default_str();
+    command.add_option("--health-port", options.health_port, "TCP port of /healthz, /readyz and /metrics")
+        ->envname("AVIARY_HEALTH_PORT")
+        ->option_text("PORT")
+        ->capture_default_str();
+}
+
 int print_completion(std::string const& name) {
     auto const shell = aviary::cli::parse_shell(name);
     if (!shell) {
@@ -156,7 +183,13 @@ int main(int argc, char** argv) {
     completion_command->add_option("shell", flags.shell, "bash, zsh or fish")->required();
     CLI::App* const version_command = add_command(app, "version", "Print the version", "aviary version");
 
-    for (char const* verb : {"hub", "member", "join", "unjoin", "migrate"})
+    aviary::member::ProcessOptions member;
+    CLI::App* const member_command =
+        add_command(app, "member", "Run the rollout controllers and webhooks of a real cluster",
+                    "aviary member --kubeconfig cluster.yaml --webhook-url https://10.0.0.5:9443");
+    add_member_flags(*member_command, member);
+
+    for (char const* verb : {"hub", "join", "unjoin", "migrate"})
         add_command(app, verb, "Not supported yet: for clusters that are not simulated", "")->prefix_command();
 
     std::vector<std::string> const words(argv + 1, argv + argc);
@@ -168,6 +201,7 @@ int main(int argc, char** argv) {
     if (*up_command) return up(flags, false);
     if (*down_command) return aviary::playground::down(flags.data_dir);
     if (*apiserver_command) return up(flags, true);
+    if (*member_command) return aviary::member::run(member);
     if (*demo_command) return aviary::playground::demo(flags.demo_dir);
     if (*completion_command) return print_completion(flags.shell);
     if (*version_command) {

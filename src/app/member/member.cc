@@ -8,29 +8,60 @@
 
 namespace aviary::member {
 
+namespace {
+
+using Admissions = std::vector<std::shared_ptr<control::Admission>>;
+
+Admissions admissions_over(rollout::Sources& sources, std::string user) {
+    return {std::make_shared<rollout::Validation>(&sources.rollouts), std::make_shared<rollout::Approvals>(user),
+            std::make_shared<workload::Freeze>(sources.rollouts, sources.workloads.replica_sets(), std::move(user))};
+}
+
+}   // namespace
+
+struct Guards::Impl {
+    Impl(client::Client const& client, std::string user)
+        : sources(client), admissions(admissions_over(sources, std::move(user))) {}
+
+    rollout::Sources sources;
+    Admissions admissions;
+};
+
+Guards::Guards(client::Client client, std::string user) : impl_(std::make_unique<Impl>(client, std::move(user))) {}
+Guards::~Guards() = default;
+
+Admissions const& Guards::admissions() const { return impl_->admissions; }
+
+Task<void> Guards::run(Context ctx) {
+    async::Scope scope(ctx);
+    scope.spawn(impl_->sources.rollouts.run(scope.context()));
+    scope.spawn(impl_->sources.workloads.replica_sets().run(scope.context()));
+    co_await scope.join();
+}
+
+bool Guards::ready() const {
+    return impl_->sources.rollouts.synced() && impl_->sources.workloads.replica_sets().synced();
+}
+
 struct Member::Impl {
     Impl(client::Client const& client, std::string user)
         : sources(client),
           rollouts(rollout::make_rollout_controller(client, sources)),
           batch_releases(rollout::make_batch_release_controller(client, sources)),
-          roller(rollout::make_roller(client, sources)) {
-        admissions.push_back(std::make_shared<rollout::Validation>(&sources.rollouts));
-        admissions.push_back(std::make_shared<rollout::Approvals>(user));
-        admissions.push_back(
-            std::make_shared<workload::Freeze>(sources.rollouts, sources.workloads.replica_sets(), std::move(user)));
-    }
+          roller(rollout::make_roller(client, sources)),
+          admissions(admissions_over(sources, std::move(user))) {}
 
     rollout::Sources sources;
     std::unique_ptr<control::Controller> rollouts;
     std::unique_ptr<control::Controller> batch_releases;
     std::unique_ptr<control::Controller> roller;
-    std::vector<std::shared_ptr<control::Admission>> admissions;
+    Admissions admissions;
 };
 
 Member::Member(client::Client client, std::string user) : impl_(std::make_unique<Impl>(client, std::move(user))) {}
 Member::~Member() = default;
 
-std::vector<std::shared_ptr<control::Admission>> const& Member::admissions() const { return impl_->admissions; }
+Admissions const& Member::admissions() const { return impl_->admissions; }
 
 Task<void> Member::run(Context ctx) {
     async::Scope scope(ctx);

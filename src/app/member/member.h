@@ -14,13 +14,31 @@
 
 namespace aviary::member {
 
+// What holds new versions back: admission functions, and the copies they read. Asked on every replica, whichever leads.
+class Guards {
+public:
+    // `user` is whom the member's controllers authenticate as: their writes may take a release's marks away, and steps
+    // on.
+    Guards(client::Client client, std::string user);
+    ~Guards();
+
+    // To be put behind the cluster's webhooks; not to be called once the Guards are gone.
+    std::vector<std::shared_ptr<control::Admission>> const& admissions() const;
+    Task<void> run(Context ctx);
+    bool ready() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
 class Member {
 public:
-    // `user` is whom `client` authenticates as: its writes may take a release's marks away, and steps on.
+    // `user` is whom `client` authenticates as.
     Member(client::Client client, std::string user);
     ~Member();
 
-    // To be installed in the cluster's API server, or behind its webhooks; not to be called once the Member is gone.
+    // As those of Guards, over the copies that the controllers read: for a simulated member's API server.
     std::vector<std::shared_ptr<control::Admission>> const& admissions() const;
 
     // The cluster must serve apis::member_crds(). Runs until the context stops.
