@@ -2,11 +2,12 @@
 SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 
-.PHONY: help demo build test format format-check lint test-sanitizers fuzz bench soak guards crds clean
+.PHONY: help demo build test test-real format format-check lint test-sanitizers fuzz bench soak guards crds clean
 
 help:
 	@echo 'make demo              install what is missing, build, start a fleet of simulated clusters, play a release'
 	@echo 'make test              build and run unit, simulation and acceptance tests'
+	@echo 'make test-real         the tests on a real Kubernetes, which is built from Go modules first'
 	@echo 'make build             the two programs, in build/release/bin'
 	@echo 'make format            format the sources        make format-check   say what is not formatted'
 	@echo 'make lint              layers, wording and clang-tidy on changed files'
@@ -28,6 +29,12 @@ test:
 	@cmake --preset dev >/dev/null
 	@cmake --build --preset dev -- -j$(JOBS)
 	@tools/run-tests build/dev
+
+test-real:
+	@tools/setup --real
+	@cmake --preset dev >/dev/null
+	@cmake --build --preset dev -- -j$(JOBS)
+	@tools/real-tests build/dev
 
 format:
 	@git ls-files '*.h' '*.cc' ':!*/facts_data.cc' | xargs clang-format-19 -i
