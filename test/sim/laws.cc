@@ -316,7 +316,7 @@ void Laws::check_leaders() {
     }
 }
 
-// What is reported applied has happened.
+// What is reported applied has happened; and what is recorded as approved in the member itself was approved there.
 void Laws::decision_changed(Doc const& after) {
     auto const decision = apis::read_decision(after);
     if (!after.exists() || !decision || decision->spec.action != apis::action::kApprove) return;
@@ -325,6 +325,8 @@ void Laws::decision_changed(Doc const& after) {
         if (row.outcome != apis::outcome::kApplied || target == decision->spec.targets.end()) continue;
         Pause const pause{target->cluster, target->rollout_uid, target->revision, target->step.value_or(0),
                           target->paused_since};
+        if (decision->status.origin == apis::kOriginMember && !direct_.contains(pause))
+            violate(fmt::format("{} is on record as approved in the member, and nobody did", pause.text()));
         if (!passed_.contains(pause))
             violate(
                 fmt::format("the approval of {} is reported as applied, and the pause was not passed", pause.text()));

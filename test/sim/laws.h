@@ -35,6 +35,8 @@ public:
 
     // Somebody is about to approve this pause.
     void approving(Pause const& pause) { approved_.insert(pause); }
+    // … in the member itself.
+    void approving_in_member(Pause const& pause) { approving(pause), direct_.insert(pause); }
     // A pod is about to be taken away by the world: availability has an excuse.
     void pod_lost(std::string const& cluster);
     // From now on until `counting_ends` nobody has a reason to write: the processes' writes are counted.
@@ -104,7 +106,7 @@ private:
     std::map<Object, std::uint64_t> deleted_;
     std::map<Object, std::uint64_t> acknowledged_;   // what somebody was told is stored
     std::map<std::string, Member> members_;
-    std::set<Pause> approved_, passed_;
+    std::set<Pause> approved_, direct_, passed_;
     std::map<std::string, std::map<std::string, Sent>> sent_;       // process → write → when it was acknowledged
     std::map<std::string, std::map<Object, std::uint64_t>> seen_;   // process → object → version that its watch showed
     std::map<std::string, int> writes_;

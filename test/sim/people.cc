@@ -135,7 +135,7 @@ Task<void> People::approve_in_member() {
     if (!rollout) co_return;
     Pause const pause = pause_of(cluster, *rollout);
     if (pause.step == 0) co_return;
-    laws_.approving(pause);
+    laws_.approving_in_member(pause);
     laws_.say("approve in the member: " + pause.text());
     Value patch = parse(R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})");
     patch.set({"metadata", "resourceVersion"}, meta::resource_version(*rollout));

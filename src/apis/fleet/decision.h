@@ -40,6 +40,11 @@ inline constexpr std::string_view kWaiting = "Waiting";
 inline constexpr std::string_view kUnreachable = "Unreachable";
 }   // namespace outcome
 
+// The selection of a Decision that records what was approved in a member itself, and what its status.origin says.
+inline constexpr std::string_view kInMember = "InMember";
+inline constexpr std::string_view kOriginHub = "Hub";
+inline constexpr std::string_view kOriginMember = "Member";
+
 struct RolloutReference {
     std::string api_version;
     std::string kind;
@@ -72,11 +77,11 @@ struct DecisionSpec {
     RolloutReference rollout_ref;
     std::optional<ReleaseReference> release;
     std::string action;
-    std::string selection;   // AllPaused | Named | Selector: what was typed
+    std::string selection;   // AllPaused | Named | Selector: what was typed; InMember
     std::vector<DecisionTarget> targets;
     std::string reason;
     std::string expires_at;               // RFC 3339
-    std::optional<Requester> requester;   // stamped by the server
+    std::optional<Requester> requester;   // stamped by the server; nobody, where the hub records what it saw
     std::string nonce;
     bool operator==(DecisionSpec const&) const = default;
 };

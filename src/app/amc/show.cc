@@ -205,16 +205,19 @@ std::string short_digest(std::string_view digest) {
 }
 
 std::vector<cli::Cell> history_row(Doc const& decision, Doc const& target, bool wide, Time now) {
+    bool const in_member = decision.at({"spec", "selection"}).as_string() == apis::kInMember;
     Doc row;
     for (auto const& [position, each] : decision.at({"status", "clusters"}).elements()) {
         if (each["cluster"].as_string() == target["cluster"].as_string()) row = each;
     }
     std::vector<cli::Cell> cells{age_of(decision.at({"metadata", "creationTimestamp"}).as_string(), now),
                                  decision.at({"spec", "action"}).string(),
-                                 decision.at({"spec", "requester", "username"}).string(),
+                                 in_member ? "(in member)" : decision.at({"spec", "requester", "username"}).string(),
                                  target["cluster"].string(),
                                  target["step"].exists() ? std::to_string(target["step"].as_int()) : "-",
-                                 row.exists() ? row["outcome"].string() : "Pending"};
+                                 row.exists() ? row["outcome"].string()
+                                 : in_member  ? "Applied"
+                                              : "Pending"};
     if (wide) {
         cells.emplace_back(short_digest(decision.at({"spec", "release", "digest"}).as_string()));
         cells.emplace_back(cli::one_line(decision.at({"spec", "reason"}).as_string()));

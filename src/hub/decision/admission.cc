@@ -29,6 +29,11 @@ public:
         if (request.operation != control::Operation::kCreate) co_return Status{};
         if (json::Value const& spec = request.object["spec"]; spec["expiresAt"].as_string().empty())
             request.object.set({"spec", "expiresAt"}, format_rfc3339(ctx.now() + kExpires));
+        // Who did it in the member, the hub cannot know.
+        if (by_hub(request) && recording(request)) {
+            request.object["spec"].erase("requester");
+            co_return Status{};
+        }
         json::Array groups;
         for (std::string const& group : request.user.groups) groups.push_back(group);
         request.object.set({"spec", "requester"}, json::Object{{"username", request.user.name}, {"groups", groups}});
@@ -36,7 +41,7 @@ public:
     }
 
     Task<Status> validate(Context ctx, control::AdmissionRequest const& request) override {
-        bool const machinery = request.user.name == hub_user_ || request.user.name.starts_with(kControllers);
+        bool const machinery = by_hub(request) || request.user.name.starts_with(kControllers);
         if (request.operation == control::Operation::kUpdate) {
             if (!machinery)
                 co_return fail(ErrorCode::kForbidden,
@@ -51,10 +56,22 @@ public:
                            "decisions are kept for the record: the hub deletes finished ones after 30 days");
         }
         CO_TRY(check_words(request.object["spec"], ctx.now()));
+        if (recording(request)) {
+            if (by_hub(request)) co_return Status{};
+            co_return fail(
+                ErrorCode::kForbidden,
+                fmt::format("spec.selection: {} is for the hub, which records by it what it has seen in a member",
+                            apis::kInMember));
+        }
         co_return check_user(request);
     }
 
 private:
+    bool by_hub(control::AdmissionRequest const& request) const { return request.user.name == hub_user_; }
+    static bool recording(control::AdmissionRequest const& request) {
+        return std::as_const(request.object).at({"spec", "selection"}).as_string() == apis::kInMember;
+    }
+
     // Bound to what the person saw: what is not said cannot be compared.
     static Status check_words(json::Value const& spec, Time now) {
         std::string const action = spec["action"].string();

@@ -174,5 +174,20 @@ TEST(DecisionAdmission, IsForDecisionsAlone) {
     EXPECT_FALSE(admission->matches(request));
 }
 
+// The record of what was approved in a member itself is the hub's alone, and names nobody.
+CO_TEST(DecisionAdmission, TheHubAloneRecordsWhatItSaw) {
+    std::string const change = R"({"spec":{"selection":"InMember","requester":{"username":"alice"}}})";
+    AdmissionRequest request = creation(change);
+    std::string outcome = co_await ask(ctx, request);
+    EXPECT_TRUE(outcome.starts_with("Forbidden: spec.selection: InMember is for the hub")) << outcome;
+    request = creation(change, "hub");
+    outcome = co_await ask(ctx, request);
+    EXPECT_EQ(outcome, "allowed");
+    EXPECT_TRUE(std::as_const(request.object).at({"spec", "requester"}).is_null());
+    request = creation(change, "system:serviceaccount:kube-system:namespace-controller");
+    outcome = co_await ask(ctx, request);
+    EXPECT_TRUE(outcome.starts_with("Forbidden")) << outcome;
+}
+
 }   // namespace
 }   // namespace aviary::decision

@@ -1,0 +1,215 @@
+#include <algorithm>
+
+#include "hub/decision/internal/impl.h"
+#include "hub/propagation/names.h"
+#include "kube/meta/object.h"
+
+namespace aviary::decision {
+
+namespace {
+
+using control::Key;
+using control::Plan;
+using control::Write;
+using json::Doc;
+
+constexpr Duration kKeepFinished = std::chrono::hours(24 * 30);
+constexpr Duration kSoon = std::chrono::seconds(2);
+// A member that says every moment that something else was approved does not fill the hub's store.
+constexpr Duration kCounted = std::chrono::hours(1);
+constexpr std::size_t kMostRecords = 60;   // of one Rollout in one cluster, in that time
+constexpr std::size_t kMostUnasked = 60;   // that wait
+
+Write write_status(meta::ObjectKey const& key, apis::DecisionStatus const& status) {
+    Write write;
+    write.resource = apis::kDecisions;
+    write.key = key;
+    write.subresource = "status";
+    write.body["status"] = apis::write_decision_status(status);
+    write.why = "record";
+    return write;
+}
+
+Write remove(Doc const& object, std::string why) {
+    Write write;
+    write.verb = Write::Verb::kDelete;
+    write.resource = apis::kDecisions;
+    write.key = meta::key_of(object);
+    write.ignore_not_found = true;
+    write.delete_options.uid = meta::uid(object);
+    write.why = std::move(why);
+    return write;
+}
+
+// Finished Decisions are kept a month.
+Plan expire_record(Doc const& object, Time now) {
+    Plan plan;
+    Time const gone = meta::created(object).value_or(now) + kKeepFinished;
+    if (now < gone) {
+        plan.requeue_at(gone, "finished Decisions are kept 30 days");
+        return plan;
+    }
+    plan.writes.push_back(remove(object, "kept for 30 days"));
+    return plan;
+}
+
+// What is on record of one cluster, with what has been found out since.
+apis::DecisionClusterStatus row_of(apis::DecisionStatus const& status, std::string const& cluster, Progress const& mine,
+                                   Time now) {
+    apis::DecisionClusterStatus row;
+    auto const old = std::ranges::find(status.clusters, cluster, &apis::DecisionClusterStatus::cluster);
+    if (old != status.clusters.end()) row = *old;
+    row.cluster = cluster;
+    auto const found = mine.outcomes.find(cluster);
+    if (finished(row.outcome) || found == mine.outcomes.end() || found->second.outcome.empty()) return row;
+    bool const news = row.outcome != found->second.outcome;
+    row.outcome = found->second.outcome;
+    row.from = found->second.from;
+    row.to = found->second.to;
+    row.message = found->second.message;
+    if (news) row.at = format_rfc3339(now);
+    return row;
+}
+
+// The record as it is to be.
+apis::DecisionStatus status_of(apis::Decision const& decision, Progress const& mine, Time now) {
+    apis::DecisionStatus status;
+    status.origin = apis::kOriginHub;
+    std::size_t applied = 0;
+    std::size_t settled = 0;
+    bool expired = false;
+    for (apis::DecisionTarget const& target : decision.spec.targets) {
+        apis::DecisionClusterStatus row = row_of(decision.status, target.cluster, mine, now);
+        applied += row.outcome == apis::outcome::kApplied ? 1 : 0;
+        expired = expired || row.outcome == apis::outcome::kExpired;
+        settled += finished(row.outcome) ? 1 : 0;
+        if (!row.outcome.empty()) status.clusters.push_back(std::move(row));
+    }
+    bool const over = settled == decision.spec.targets.size();
+    status.outcome = !over                ? apis::outcome::kPending
+                     : applied == settled ? apis::outcome::kApplied
+                     : applied > 0        ? apis::outcome::kPartial
+                     : expired            ? apis::outcome::kExpired
+                                          : apis::outcome::kFailed;
+    return status;
+}
+
+}   // namespace
+
+Plan Decider::Impl::decide_hub(Key const& key, Time now) {
+    Plan plan;
+    Doc const object = decisions.get(key.object);
+    auto const decision = apis::read_decision(object);
+    if (!object.exists()) {
+        progress.erase(key.object);
+        return plan;
+    }
+    if (!decision) return plan;
+    if (finished_whole(decision->status.outcome)) {
+        progress.erase(key.object);
+        return expire_record(object, now);
+    }
+    if (is_record(decision->spec)) return finish_record(object, *decision, now);
+    Progress const& mine = progress[key.object];
+    bind(plan, key, *decision, mine);
+    apis::DecisionStatus const status = status_of(*decision, mine, now);
+    if (status == decision->status) return plan;
+    // That it is pending is news only after a moment: most are carried out by then.
+    Time const soon = meta::created(object).value_or(now) + kSoon;
+    if (status.outcome == apis::outcome::kPending && status.clusters.empty() && now < soon) {
+        plan.requeue_at(soon, "the decision is pending");
+        return plan;
+    }
+    plan.writes.push_back(write_status(key.object, status));
+    return plan;
+}
+
+// Pins and pauses stand in bindings: rendering reads them there alone.
+void Decider::Impl::bind(Plan& plan, Key const& key, apis::Decision const& decision, Progress const& mine) {
+    clusters::Member const* any = nullptr;
+    for (auto const& [name, outcome] : mine.outcomes) {
+        if (any == nullptr) any = propagator.members().find(name);
+    }
+    meta::ObjectKey const binding_key = binding_of(decision, subject_of(key, decision, any));
+    Doc const binding = propagator.bindings().get(binding_key);
+    auto read = apis::read_fleet_binding(binding);
+    if (!binding.exists() || !read) return;
+    apis::FleetBindingSpec spec = read->spec;
+    for (auto const& [name, outcome] : mine.outcomes) {
+        auto const cluster = std::ranges::find(spec.clusters, name, &apis::BoundCluster::name);
+        auto const generation = mine.seen.find(name);
+        // Found out about another state of the binding: it is found out anew.
+        bool const current = generation != mine.seen.end() && generation->second == meta::generation(binding);
+        if (cluster == spec.clusters.end() || !current || finished(recorded(decision, name))) continue;
+        if (outcome.pause) cluster->paused = *outcome.pause;
+        if (outcome.pin.empty()) continue;
+        cluster->revision = outcome.pin;
+        cluster->rejected = outcome.rejected;
+    }
+    if (spec == read->spec) return;
+    Write write;
+    write.resource = placement::binding_resource(binding_key);
+    write.key = binding_key;
+    write.body["spec"]["clusters"] = apis::write_fleet_binding_spec(spec)["clusters"];
+    write.body.set({"metadata", "resourceVersion"}, meta::resource_version(binding));
+    write.why = decision.spec.action;
+    plan.writes.push_back(std::move(write));
+}
+
+// The copy that has the record has every Decision that was there before it: one that was carried out before the member
+// was seen to move on is among them, whichever process carried it out.
+Plan Decider::Impl::finish_record(Doc const& object, apis::Decision const& decision, Time now) const {
+    Plan plan;
+    meta::ObjectKey const rollout{meta::ns(object), decision.spec.rollout_ref.name};
+    bool const asked = std::ranges::any_of(
+        decision.spec.targets, [&](apis::DecisionTarget const& target) { return asked_for(rollout, target); });
+    if (asked) {
+        plan.writes.push_back(remove(object, "another Decision asked for it"));
+    } else {
+        plan.writes.push_back(write_status(meta::key_of(object), record_status(decision.spec, format_rfc3339(now))));
+    }
+    return plan;
+}
+
+void Decider::Impl::member_rollout_changed(std::string const& cluster, client::Change const& change) {
+    auto left = left_step(cluster, change.before, change.after);
+    if (!left || meta::label(change.after, propagation::kHubLabel) != propagator.hub_id()) return;
+    Key const key{cluster, meta::key_of(change.after)};
+    std::vector<LeftStep>& steps = unasked[key].steps;
+    if (steps.size() >= kMostUnasked) return;
+    steps.push_back(std::move(*left));
+    watch_members->enqueue(key);
+}
+
+Plan Decider::Impl::decide_unasked(Key const& key, Time now) {
+    Plan plan;
+    auto const found = unasked.find(key);
+    if (found == unasked.end()) return plan;
+    Unasked& mine = found->second;
+    std::erase_if(mine.steps, [&](LeftStep const& left) {
+        Doc const record = decisions.get({key.object.ns, record_name(key.object.name, left.target)});
+        return record.exists() || asked_for(key.object, left.target);
+    });
+    if (!mine.since || now >= *mine.since + kCounted) {
+        if (mine.since && mine.steps.empty()) {
+            unasked.erase(found);
+            return plan;
+        }
+        mine.since = now;
+        mine.recorded = 0;
+    }
+    plan.requeue_at(*mine.since + kCounted, "records are counted by the hour");
+    if (mine.steps.empty() || mine.recorded >= kMostRecords) return plan;
+    ++mine.recorded;
+    Write write;
+    write.verb = Write::Verb::kCreate;
+    write.resource = apis::kDecisions;
+    write.body = record_of(key.object, mine.steps.front());
+    write.key = {key.object.ns, write.body.at({"metadata", "name"}).string()};
+    write.ignore_already_exists = true;
+    write.why = "approved in the member itself";
+    plan.writes.push_back(std::move(write));
+    return plan;
+}
+
+}   // namespace aviary::decision

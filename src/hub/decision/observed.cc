@@ -1,0 +1,154 @@
+#include "hub/decision/observed.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/strings.h"
+#include "core/base/time.h"
+#include "core/json/write.h"
+#include "hub/propagation/names.h"
+#include "hub/propagation/release_state.h"
+#include "kube/meta/int_or_percent.h"
+#include "kube/meta/object.h"
+
+namespace aviary::decision {
+
+namespace {
+
+using json::Doc;
+using json::Value;
+
+constexpr std::size_t kLongestWord = 253;   // of what a member says and the record keeps
+constexpr std::size_t kLongestName = 200;   // of a Rollout in the record's name
+
+Doc canary(Doc const& rollout) { return rollout.at({"status", "canaryStatus"}); }
+std::int64_t step_of(Doc const& rollout) { return canary(rollout)["currentStepIndex"].as_int(); }
+std::string_view state_of(Doc const& rollout) { return canary(rollout)["currentStepState"].as_string(); }
+std::string_view phase_of(Doc const& rollout) { return rollout.at({"status", "phase"}).as_string(); }
+
+bool same(Doc const& before, Doc const& after, char const* field) {
+    return canary(before)[field].as_string() == canary(after)[field].as_string();
+}
+
+// A pause without a duration; that of the last step with all pods passes by itself.
+bool awaits_approval(Doc const& rollout, std::int64_t step) {
+    Doc const steps = rollout.at({"spec", "strategy", "canary", "steps"});
+    if (step < 1 || step > static_cast<std::int64_t>(steps.size())) return false;
+    Doc const plan = steps[step - 1];
+    if (plan.at({"pause", "duration"}).exists()) return false;
+    auto const share = meta::IntOrPercent::from(plan["replicas"]);
+    bool const everything =
+        step == static_cast<std::int64_t>(steps.size()) && share && share->percent && share->value == 100;
+    return !everything;
+}
+
+// Where the Rollout would go next when nobody wants it elsewhere.
+bool goes_on_in_order(Doc const& rollout, std::int64_t step) {
+    Doc const next = canary(rollout)["nextStepIndex"];
+    return !next.exists() || next.as_int() <= 0 || next.as_int() == step + 1;
+}
+
+// Beyond the pause, in the same release and by its end or on its way there.
+bool went_on(Doc const& after, std::int64_t from) {
+    bool const further = step_of(after) > from || state_of(after) == "Completed";
+    if (phase_of(after) == "Healthy") return further && meta::condition_is_true(after, "Succeeded");
+    if (phase_of(after) != "Progressing") return false;
+    if (meta::condition(after, "Progressing")["reason"].as_string() == "Cancelling") return false;
+    return further || (step_of(after) == from && state_of(after) == "StepReady");
+}
+
+// The entry of managedFields that has the step's state.
+Doc writer(Doc const& rollout) {
+    for (auto const& [index, entry] : rollout.at({"metadata", "managedFields"}).elements()) {
+        bool const has = entry.at({"fieldsV1", "f:status", "f:canaryStatus", "f:currentStepState"}).exists() &&
+                         (entry["subresource"].as_string() == "status" || entry["subresource"].as_string().empty());
+        if (has) return entry;
+    }
+    return {};
+}
+
+}   // namespace
+
+std::optional<LeftStep> left_step(std::string const& cluster, Doc const& before, Doc const& after) {
+    if (!before.exists() || !after.exists() || meta::uid(before) != meta::uid(after)) return std::nullopt;
+    if (phase_of(before) != "Progressing" || state_of(before) != "StepPaused" || meta::is_deleting(after) ||
+        propagation::rollout_closing(before))
+        return std::nullopt;
+    std::int64_t const from = step_of(before);
+    bool const same_release = same(before, after, "canaryRevision") && same(before, after, "observedRolloutID");
+    bool const same_plan =
+        same(before, after, "rolloutHash") && awaits_approval(before, from) && awaits_approval(after, from);
+    if (!same_release || !same_plan || !goes_on_in_order(before, from) || !went_on(after, from)) return std::nullopt;
+    LeftStep left;
+    left.target = {cluster, meta::uid(before), from, canary(before)["canaryRevision"].string(),
+                   canary(before)["lastUpdateTime"].string()};
+    for (std::string const* word : {&left.target.rollout_uid, &left.target.revision, &left.target.paused_since}) {
+        if (word->size() > kLongestWord) return std::nullopt;
+    }
+    if (left.target.rollout_uid.empty() || left.target.revision.empty()) return std::nullopt;
+    left.now = phase_of(after) == "Healthy"
+                   ? std::string("the release complete")
+                   : fmt::format("step {} in {}", step_of(after), shortened(state_of(after), kLongestWord));
+    // Behind StepReady the controller has written over whoever set it.
+    if (state_of(after) != "StepReady" || step_of(after) != from) return left;
+    Doc const wrote = writer(after);
+    if (wrote["manager"].as_string() == propagation::kManager) return std::nullopt;
+    if (wrote["manager"].as_string() == writer(before)["manager"].as_string()) return left;
+    left.manager = shortened(wrote["manager"].as_string(), kLongestWord);
+    left.at = shortened(wrote["time"].as_string(), kLongestWord);
+    return left;
+}
+
+bool asks_for(apis::DecisionSpec const& spec, std::string const& rollout, apis::DecisionTarget const& target) {
+    return spec.action == apis::action::kApprove && !is_record(spec) && spec.rollout_ref.name == rollout &&
+           std::ranges::count(spec.targets, target) > 0;
+}
+
+bool is_record(apis::DecisionSpec const& spec) { return spec.selection == apis::kInMember; }
+
+std::string record_name(std::string const& rollout, apis::DecisionTarget const& target) {
+    apis::DecisionSpec spec;
+    spec.rollout_ref.name = rollout;
+    spec.targets.push_back(target);
+    return fmt::format("{}-{:016x}", rollout.substr(0, kLongestName),
+                       fnv1a_64(json::write_canonical(apis::write_decision_spec(spec))));
+}
+
+Value record_of(meta::ObjectKey const& rollout, LeftStep const& left) {
+    apis::DecisionSpec spec;
+    spec.rollout_ref = {"rollouts.kruise.io/v1beta1", "Rollout", rollout.name};
+    spec.action = apis::action::kApprove;
+    spec.selection = apis::kInMember;
+    spec.targets.push_back(left.target);
+    spec.reason = "approved in the member itself: ";
+    if (left.manager.empty()) {
+        spec.reason += fmt::format("seen when it showed {}, too late to say what wrote it", left.now);
+    } else {
+        spec.reason += "written there by " + left.manager;
+        if (!left.at.empty()) spec.reason += " at " + left.at;
+    }
+    Value object{json::Object{{"apiVersion", "fleet.aviary.dev/v1alpha1"}, {"kind", "Decision"}}};
+    object.set({"metadata", "name"}, record_name(rollout.name, left.target));
+    object.set({"metadata", "namespace"}, rollout.ns);
+    object["spec"] = apis::write_decision_spec(spec);
+    return object;
+}
+
+apis::DecisionStatus record_status(apis::DecisionSpec const& spec, std::string now) {
+    apis::DecisionStatus status;
+    status.outcome = apis::outcome::kApplied;
+    status.origin = apis::kOriginMember;
+    for (apis::DecisionTarget const& target : spec.targets) {
+        apis::DecisionClusterStatus row;
+        row.cluster = target.cluster;
+        row.outcome = apis::outcome::kApplied;
+        row.from = target.step;
+        row.message = spec.reason;
+        row.at = now;
+        status.clusters.push_back(std::move(row));
+    }
+    return status;
+}
+
+}   // namespace aviary::decision

@@ -1,0 +1,173 @@
+#include "hub/decision/observed.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "core/json/parse.h"
+#include "core/json/patch.h"
+#include "core/json/write.h"
+#include "kube/meta/object.h"
+
+namespace aviary::decision {
+namespace {
+
+using json::Doc;
+using json::Value;
+
+constexpr char kPaused[] = R"({"metadata":{"name":"web","namespace":"demo","uid":"uid-1","managedFields":[
+    {"manager":"aviary-member","subresource":"status","time":"2026-11-23T13:51:07Z",
+     "fieldsV1":{"f:status":{"f:canaryStatus":{"f:currentStepState":{}}}}}]},
+    "spec":{"strategy":{"canary":{"steps":[{"replicas":"10%"},{"replicas":"50%"},{"replicas":"80%"}]}}},
+    "status":{"phase":"Progressing","conditions":[{"type":"Progressing","reason":"InRolling"}],
+    "canaryStatus":{"currentStepIndex":1,"nextStepIndex":2,"currentStepState":"StepPaused","canaryRevision":"rev-2",
+    "observedRolloutID":"rev-2","rolloutHash":"plan-1","lastUpdateTime":"2026-11-23T13:51:07Z"}}})";
+
+Value with(Value object, std::string const& change) {
+    json::apply_merge_patch(object, *json::parse_value(change));
+    return object;
+}
+Value paused(std::string const& change = "{}") { return with(*json::parse_value(kPaused), change); }
+std::string canary(std::string const& fields) { return R"({"status":{"canaryStatus":{)" + fields + "}}}"; }
+std::string written_by(std::string const& manager) {
+    return R"("metadata":{"managedFields":[{"manager":"aviary-member","subresource":"status","fieldsV1":{"f:status":{}}},
+        {"manager":")" +
+           manager + R"(","subresource":"status","time":"2026-11-23T13:55:00Z",
+        "fieldsV1":{"f:status":{"f:canaryStatus":{"f:currentStepState":{}}}}}]})";
+}
+
+// "step 1 by kubectl-kruise: step 1 in StepReady", or "-".
+std::string seen(Value const& before, Value const& after) {
+    auto const left = left_step("beijing", Doc::freeze(before), Doc::freeze(after));
+    if (!left) return "-";
+    return fmt::format("step {} by {}: {}", *left->target.step, left->manager.empty() ? "?" : left->manager, left->now);
+}
+
+TEST(LeftStep, IsAPauseThatAPersonEnded) {
+    struct Case {
+        char const* what;
+        std::string before, after;   // over kPaused, and over that
+        char const* seen;
+    };
+    std::string const ready = canary(R"("currentStepState":"StepReady")");
+    std::string const further = canary(R"("currentStepIndex":2,"nextStepIndex":3,"currentStepState":"StepUpgrade")");
+    for (
+        Case const& each : std::vector<Case>{
+            {"as upstream's tool does it", "{}",
+             R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}},)" + written_by("kubectl-kruise") + "}",
+             "step 1 by kubectl-kruise: step 1 in StepReady"},
+            {"by the controller's own name", "{}", ready, "step 1 by ?: step 1 in StepReady"},
+            {"seen later", "{}", further, "step 1 by ?: step 2 in StepUpgrade"},
+            {"seen two steps later", "{}", canary(R"("currentStepIndex":3,"currentStepState":"StepUpgrade")"),
+             "step 1 by ?: step 3 in StepUpgrade"},
+            {"the last step", canary(R"("currentStepIndex":3,"nextStepIndex":-1)"),
+             canary(R"("currentStepState":"Completed")"), "step 3 by ?: step 3 in Completed"},
+            {"seen when it was over", "{}",
+             R"({"status":{"phase":"Healthy","conditions":[{"type":"Succeeded","status":"True"}],
+                 "canaryStatus":{"currentStepIndex":3,"currentStepState":"Completed"}}})",
+             "step 1 by ?: the release complete"},
+            {"the hub's own write", "{}",
+             R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}},)" + written_by("aviary-hub") + "}", "-"},
+            {"nothing", "{}", "{}", "-"},
+            {"counts", "{}", canary(R"("canaryReplicas":2)"), "-"},
+            {"it was not paused", canary(R"("currentStepState":"StepUpgrade")"), further, "-"},
+            {"it was approved before", canary(R"("currentStepState":"StepReady")"), further, "-"},
+            {"back to the step's beginning", "{}", canary(R"("currentStepState":"BeforeStepUpgrade")"), "-"},
+            {"back to another step", canary(R"("currentStepIndex":2,"nextStepIndex":3)"),
+             canary(R"("currentStepIndex":1,"currentStepState":"StepUpgrade")"), "-"},
+            {"a duration that ends",
+             R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":"10%","pause":{"duration":60}},{"replicas":"50%"}]}}}})",
+             further, "-"},
+            {"a duration that came meanwhile", "{}",
+             R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":"10%","pause":{"duration":1}},{"replicas":"50%"}]}}},
+                 "status":{"canaryStatus":{"currentStepIndex":2,"currentStepState":"StepUpgrade"}}})",
+             "-"},
+            {"all pods: passes by itself",
+             R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":"100%"}]}}},"status":{"canaryStatus":{"nextStepIndex":-1}}})",
+             canary(R"("currentStepState":"Completed")"), "-"},
+            {"another plan", "{}",
+             canary(R"("currentStepIndex":2,"currentStepState":"StepUpgrade","rolloutHash":"plan-2")"), "-"},
+            {"a jump", canary(R"("nextStepIndex":3)"),
+             canary(R"("currentStepIndex":3,"nextStepIndex":-1,"currentStepState":"BeforeStepUpgrade")"), "-"},
+            {"another release", "{}",
+             canary(R"("currentStepIndex":2,"currentStepState":"StepUpgrade","canaryRevision":"rev-3")"), "-"},
+            {"a rollback", "{}",
+             R"({"status":{"conditions":[{"type":"Progressing","reason":"Cancelling"}],
+                 "canaryStatus":{"currentStepIndex":2,"currentStepState":"StepUpgrade"}}})",
+             "-"},
+            {"what was rolled back is over", "{}",
+             R"({"status":{"phase":"Healthy","conditions":[{"type":"Succeeded","status":"False"}],
+                 "canaryStatus":{"currentStepIndex":3,"currentStepState":"Completed"}}})",
+             "-"},
+            {"a rollback that went on", R"({"status":{"conditions":[{"type":"Progressing","reason":"Cancelling"}]}})",
+             further, "-"},
+            {"the workload came anew", "{}",
+             R"({"status":{"phase":"Healthy","conditions":null,"canaryStatus":{"currentStepIndex":3,"currentStepState":"Completed"}}})",
+             "-"},
+            {"disabled", "{}", R"({"status":{"phase":"Disabled","canaryStatus":{"currentStepIndex":2}}})", "-"},
+            {"another Rollout", "{}",
+             R"({"metadata":{"uid":"uid-2"},"status":{"canaryStatus":{"currentStepIndex":2}}})", "-"},
+            {"it goes", "{}",
+             R"({"metadata":{"deletionTimestamp":"2026-11-23T13:55:00Z"},"status":{"canaryStatus":{"currentStepIndex":2}}})",
+             "-"}}) {
+        Value const before = paused(each.before);
+        EXPECT_EQ(seen(before, with(before, each.after)), each.seen) << each.what;
+    }
+}
+
+TEST(LeftStep, NeedsBothLooks) {
+    Doc const there = Doc::freeze(paused(canary(R"("currentStepIndex":2)")));
+    EXPECT_FALSE(left_step("beijing", {}, there));
+    EXPECT_FALSE(left_step("beijing", Doc::freeze(paused()), {}));
+}
+
+// What a member says is kept only in measure.
+TEST(LeftStep, IsShort) {
+    Value const before = paused(canary(R"("canaryRevision":")" + std::string(300, 'x') + "\""));
+    EXPECT_EQ(seen(before, with(before, canary(R"("currentStepState":"StepReady")"))), "-");
+    Value const written = with(paused(), R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}},)" +
+                                             written_by(std::string(5000, 'm')) + "}");
+    auto const left = left_step("beijing", Doc::freeze(paused()), Doc::freeze(written));
+    ASSERT_TRUE(left);
+    EXPECT_LE(left->manager.size(), 256U);
+}
+
+TEST(Record, IsOneOfEachPauseAndAsksForNothing) {
+    Value const before = paused();
+    Value const after = with(
+        before, R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}},)" + written_by("kubectl-kruise") + "}");
+    auto const left = left_step("beijing", Doc::freeze(before), Doc::freeze(after));
+    ASSERT_TRUE(left);
+    Doc const object = Doc::freeze(record_of({"demo", "web"}, *left));
+    EXPECT_EQ(meta::name(object), record_name("web", left->target));
+    auto const decision = apis::read_decision(object);
+    ASSERT_TRUE(decision);
+    EXPECT_TRUE(is_record(decision->spec));
+    EXPECT_EQ(decision->spec.reason,
+              "approved in the member itself: written there by kubectl-kruise at 2026-11-23T13:55:00Z");
+    EXPECT_FALSE(asks_for(decision->spec, "web", left->target));
+    apis::DecisionTarget other = left->target;
+    other.paused_since = "2026-11-23T14:51:07Z";
+    EXPECT_NE(record_name("web", other), record_name("web", left->target));
+    EXPECT_LE(record_name(std::string(253, 'w'), left->target).size(), 253U);
+    apis::DecisionStatus const status = record_status(decision->spec, "2026-11-23T13:55:01Z");
+    EXPECT_EQ(status.outcome, "Applied");
+    EXPECT_EQ(status.origin, "Member");
+}
+
+TEST(AsksFor, TheVeryPause) {
+    apis::DecisionTarget const target{"beijing", "uid-1", 1, "rev-2", "2026-11-23T13:51:07Z"};
+    apis::DecisionSpec spec;
+    spec.rollout_ref.name = "web";
+    spec.action = "Approve";
+    spec.targets = {{"oslo", "uid-9", 1, "rev-2", "2026-11-23T13:51:07Z"}, target};
+    EXPECT_TRUE(asks_for(spec, "web", target));
+    EXPECT_FALSE(asks_for(spec, "shop", target));
+    apis::DecisionTarget other = target;
+    other.step = 2;
+    EXPECT_FALSE(asks_for(spec, "web", other));
+    spec.action = "Pause";
+    EXPECT_FALSE(asks_for(spec, "web", target));
+}
+
+}   // namespace
+}   // namespace aviary::decision
