@@ -2,6 +2,8 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <filesystem>
+#include <optional>
 
 #include "app/command_line/command_line.h"
 #include "app/member/process.h"
@@ -23,6 +25,7 @@ struct Flags {
     std::string bare;
     std::string pod_start = "2s";
     std::string durability = "commit";
+    std::optional<std::string> audit_log;
     std::string shell;
     bool detach = false;
 };
@@ -81,6 +84,8 @@ int up(Flags const& flags, bool alone) {
             return 1;
         }
         options.playground.pod_start = *start;
+        std::string const log = flags.audit_log.value_or(flags.data_dir + "/audit.log");
+        options.playground.audit_log = log.empty() || log == "-" ? log : std::filesystem::absolute(log).string();
     }
     return aviary::playground::up(options);
 }
@@ -155,6 +160,12 @@ int main(int argc, char** argv) {
         ->envname("AVIARY_POD_START")
         ->option_text("TIME")
         ->capture_default_str();
+    up_command
+        ->add_option("--audit-log", flags.audit_log,
+                     "Who decided what, a line each; - for standard output, '' for none; else audit.log in the data "
+                     "folder")
+        ->envname("AVIARY_AUDIT_LOG")
+        ->option_text("FILE");
     add_server_flags(*up_command, flags);
 
     CLI::App* const down_command = add_command(app, "down", "End the fleet that runs on a folder; its data stays",

@@ -5,13 +5,13 @@
 
 namespace aviary::hub {
 
-Hub::Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect)
+Hub::Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect, decision::AuditSink audit)
     : members_(client, std::move(connect)),
       sources_(client),
       bindings_(client),
       placer_(client, sources_, bindings_, members_.managed_clusters()),
       propagator_(client, std::move(hub_id), members_, sources_, bindings_),
-      decider_(client, propagator_) {
+      decider_(client, propagator_, std::move(audit)) {
     // Guarding a Rollout's deletion needs them, policies or not.
     sources_.want(propagation::kRolloutKind);
 }
@@ -50,7 +50,7 @@ Task<void> lead(Context ctx, client::Fence fence, LeasedHub const& parts) {
         [&parts, fence](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
         return client::fenced(TRY(parts.connect(cluster)), fence);
     };
-    Hub hub(client::fenced(parts.client, fence), parts.hub_id, connect);
+    Hub hub(client::fenced(parts.client, fence), parts.hub_id, connect, parts.audit);
     if (parts.serving) parts.serving(&hub);
     co_await hub.run(ctx);
     if (parts.serving) parts.serving(nullptr);

@@ -19,8 +19,8 @@ namespace aviary::hub {
 
 class Hub {
 public:
-    // `client` speaks to the hub's API; `connect` makes a member's transport.
-    Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect);
+    // `client` speaks to the hub's API; `connect` makes a member's transport; `audit` is told of Decisions.
+    Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect, decision::AuditSink audit = {});
 
     propagation::Propagator& propagator() { return propagator_; }
     clusters::Members& members() { return members_; }
@@ -46,6 +46,7 @@ struct LeasedHub {
     std::string hub_id;
     clusters::Members::Connect connect;
     std::function<void(Hub*)> serving;
+    decision::AuditSink audit = {};
     Duration margin = client::kFenceMargin;
 };
 Task<void> run_with_lease(Context ctx, client::Lease& lease, LeasedHub parts);

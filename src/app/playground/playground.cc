@@ -14,6 +14,7 @@
 
 #include "apis/cluster/managed_cluster.h"
 #include "apis/crds.h"
+#include "app/hub/audit_log.h"
 #include "app/hub/hub.h"
 #include "app/hub/validation.h"
 #include "app/member/member.h"
@@ -241,13 +242,19 @@ struct Playground::Impl {
             return join(each, client, std::move(cluster), port);
         }));
         CO_TRY(co_await find_left_out(ctx, client));
+        decision::AuditSink audit;
+        if (!options.audit_log.empty()) {
+            CO_TRY_ASSIGN(auto log, hub::AuditLog::open(options.audit_log, ctx.metrics()));
+            audit = hub::AuditLog::sink(std::move(log));
+        }
         apiserver::ApiServer& api = *server;
         hub = std::make_unique<hub::Hub>(
             client, kHub,
             [&api, run = options.clusters](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
                 if (!names(run, meta::name(cluster))) return std::make_shared<Nowhere>(meta::name(cluster));
                 return api.transport(meta::name(cluster), kHubUser);
-            });
+            },
+            std::move(audit));
         server->add_admission(kHub, hub::make_validation(hub->propagator().sources()));
         server->add_admission(kHub, decision::make_decision_admission(server->authorizer(kHub), kHubUser.name));
         server->add_admission(kHub, hub->guard_admission());

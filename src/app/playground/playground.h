@@ -18,6 +18,7 @@ struct Options {
     std::vector<std::string> clusters;   // members; empty: an API server and nothing else
     std::vector<std::string> bare;       // members without a rollout controller
     Duration pod_start = std::chrono::seconds(2);
+    std::string audit_log;   // a file, "-" for standard output; empty: none
     storage::Durability durability = storage::Durability::kCommit;
 };
 

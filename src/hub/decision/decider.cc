@@ -21,8 +21,11 @@ constexpr Duration kLookAgain = std::chrono::milliseconds(500);   // while the h
 
 }   // namespace
 
-Decider::Impl::Impl(client::Client hub_client, propagation::Propagator& propagator)
-    : hub(hub_client.named("aviary-hub")), propagator(propagator), decisions(hub, apis::kDecisions) {
+Decider::Impl::Impl(client::Client hub_client, propagation::Propagator& propagator, AuditSink audit)
+    : hub(hub_client.named("aviary-hub")),
+      propagator(propagator),
+      audit(std::move(audit)),
+      decisions(hub, apis::kDecisions) {
     decisions.add_index(std::string(kByRollout), [](Doc const& object) {
         return std::vector<std::string>{object.at({"spec", "rolloutRef", "name"}).string()};
     });
@@ -103,10 +106,16 @@ void Decider::Impl::build() {
     follow_members();
 }
 
+void Decider::Impl::tell_audit(client::Change const& change) const {
+    if (!audit || !ctx) return;
+    for (AuditEntry const& entry : audit_entries(change.before, change.after, ctx->now())) audit(entry);
+}
+
 void Decider::Impl::follow_decisions() {
     record->watch(decisions, [](Doc const& object) { return std::vector<Key>{{"", meta::key_of(object)}}; });
     watch_members->watch(decisions, [](Doc const&) { return std::vector<Key>(); });
     decisions.on_change([this](client::Change const& change) {
+        tell_audit(change);
         Doc const& object = change.object();
         meta::ObjectKey const key = meta::key_of(object);
         if (change.after.exists() && !finished_whole(change.after.at({"status", "outcome"}).as_string())) {
@@ -147,14 +156,15 @@ void Decider::Impl::follow_members() {
     propagator.members().on_standing([this](clusters::Member& member) { enqueue_open("", "", member.name()); });
 }
 
-Decider::Decider(client::Client hub, propagation::Propagator& propagator)
-    : impl_(std::make_unique<Impl>(std::move(hub), propagator)) {
+Decider::Decider(client::Client hub, propagation::Propagator& propagator, AuditSink audit)
+    : impl_(std::make_unique<Impl>(std::move(hub), propagator, std::move(audit))) {
     impl_->build();
 }
 Decider::~Decider() = default;
 
 Task<void> Decider::run(Context ctx) {
     async::Scope scope(ctx);
+    impl_->ctx = ctx;
     scope.spawn(impl_->decisions.run(scope.context()));
     scope.spawn(impl_->carry->run(scope.context()));
     scope.spawn(impl_->record->run(scope.context()));

@@ -4,13 +4,14 @@
 
 #include <memory>
 
+#include "hub/decision/audit.h"
 #include "hub/propagation/propagator.h"
 
 namespace aviary::decision {
 
 class Decider {
 public:
-    Decider(client::Client hub, propagation::Propagator& propagator);
+    Decider(client::Client hub, propagation::Propagator& propagator, AuditSink audit = {});
     ~Decider();
     Task<void> run(Context ctx);
 

@@ -99,11 +99,13 @@ struct Fleet {
     }
 
     void start_hub() {
-        hub = std::make_unique<Hub>(client::Client(server->transport("fleet", kHubUser), "aviary-hub"), "fleet",
-                                    [this](Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
-                                        std::string const name = meta::name(cluster);
-                                        return std::make_shared<Wire>(server->transport(name, kHubUser), ways, name);
-                                    });
+        hub = std::make_unique<Hub>(
+            client::Client(server->transport("fleet", kHubUser), "aviary-hub"), "fleet",
+            [this](Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
+                std::string const name = meta::name(cluster);
+                return std::make_shared<Wire>(server->transport(name, kHubUser), ways, name);
+            },
+            audit);
         hub_scope = std::make_unique<async::Scope>(scope.context());
         hub_scope->spawn(hub->run(hub_scope->context()));
     }
@@ -312,6 +314,7 @@ struct Fleet {
 
     async::Scope scope;
     Ways ways;                                    // to the members
+    decision::AuditSink audit;                    // of each hub that is started
     bool without_guard = false;                   // the hub's admission is not asked
     std::function<Task<void>()> before_binding;   // comes in between, once, before the next write of a binding's spec
     std::vector<std::string> members;

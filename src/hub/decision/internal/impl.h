@@ -45,10 +45,12 @@ struct Unasked {
 inline constexpr std::string_view kByRollout = "rollout";   // the Decisions' index: spec.rolloutRef.name
 
 struct Decider::Impl {
-    Impl(client::Client hub_client, propagation::Propagator& propagator);
+    Impl(client::Client hub_client, propagation::Propagator& propagator, AuditSink audit);
 
     client::Client hub;
     propagation::Propagator& propagator;
+    AuditSink audit;              // may be empty
+    std::optional<Context> ctx;   // while it runs
     client::Informer decisions;
     std::unique_ptr<control::Controller> carry, record, watch_members;
     std::map<meta::ObjectKey, Progress> progress;
@@ -87,6 +89,7 @@ struct Decider::Impl {
     void enqueue_open(std::string const& ns, std::string const& rollout, std::string const& cluster);
     void build();
     void follow_decisions();
+    void tell_audit(client::Change const& change) const;
     void follow_members();
 };
 
