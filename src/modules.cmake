@@ -30,7 +30,7 @@ aviary_module(app/hub DEPS hub/decision hub/proxy TEST_DEPS app/member kube/apis
 aviary_module(app/member DEPS member/rollout kube/webhook TEST_DEPS kube/apiserver kube/simulator)
 aviary_module(app/playground DEPS app/hub app/member kube/apiserver kube/simulator)
 aviary_module(app/command_line DEPS core/cli)
-aviary_module(app/amc DEPS apis kube/client core/cli core/crypto app/command_line)
+aviary_module(app/amc DEPS apis kube/client core/cli core/crypto hub/decision app/command_line)
 # It compares config/ with what the structs say.
 if(TARGET apis_test)
   target_compile_definitions(apis_test PRIVATE AVIARY_SOURCE_DIR="${CMAKE_SOURCE_DIR}")

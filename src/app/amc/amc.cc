@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "app/amc/complete.h"
+#include "app/amc/direct.h"
 #include "app/amc/session.h"
 #include "app/command_line/command_line.h"
 #include "core/base/strings.h"
@@ -79,10 +80,15 @@ void add_decision_flags(CLI::App& command, Flags& flags, bool steps) {
             ->option_text("NUMBER")
             ->check(CLI::Validator(step_problem, ""));
     }
+    // Other verbs than approve know it to say what to do instead.
+    CLI::Option* const direct = command.add_flag(
+        "--direct", flags.direct, "Without the hub, in the member that --context names: for when the hub is gone");
+    if (!steps) direct->group("");
     command.add_option("--reason", flags.reason, "Why, for the record")->option_text("TEXT");
     command.add_flag("--wait", flags.wait, "Wait until each cluster has moved on; on unless --wait=false");
     command.add_option("--timeout", flags.timeout, "… at most so long")->option_text("TIME")->capture_default_str();
-    command.add_option("--dry-run", flags.dry_run, "client: print the Decision; server: check it, carry nothing out")
+    command
+        .add_option("--dry-run", flags.dry_run, "client: print what would be sent; server: check it, carry nothing out")
         ->option_text("client|server")
         ->check(CLI::IsMember({"client", "server", "none"}));
 }
@@ -99,7 +105,8 @@ constexpr Verb kDecisions[] = {
      "kubectl amc rollout approve rollouts/NAME -m beijing            # one cluster\n"
      "kubectl amc rollout approve rollouts/NAME -M                    # each that is paused\n"
      "kubectl amc rollout approve rollouts/NAME -M --step 1           # refuse clusters at any other step\n"
-     "kubectl amc rollout approve rollouts/NAME -M --reason 'p95 ok'  # on record"},
+     "kubectl amc rollout approve rollouts/NAME -M --reason 'p95 ok'  # on record\n"
+     "kubectl amc rollout approve NAME --direct --context beijing     # the hub is gone"},
     {"pause", "Pause", "Stop a release where it is",
      "kubectl amc rollout pause rollouts/NAME -M\nkubectl amc rollout pause rollouts/NAME -m beijing"},
     {"resume", "Resume", "Go on after a pause", "kubectl amc rollout resume rollouts/NAME -M"},
@@ -114,6 +121,7 @@ constexpr Verb kDecisions[] = {
 struct Command {
     CLI::App* app;
     std::function<Task<int>(Session)> run;
+    std::string action = {};   // of a verb that decides
 };
 
 // The tree of commands over what they fill in.
@@ -224,8 +232,12 @@ struct Program {
             std::string const action = verb.action;
             add_decision_flags(
                 *add_verb(rollout, verb.name, verb.text, verb.examples, "--output --no-headers --allow-unreachable",
-                          [this, action](Session session) { return decide(std::move(session), action, name); }),
+                          [this, action](Session session) {
+                              return flags.direct ? approve_directly(std::move(session), name)
+                                                  : decide(std::move(session), action, name);
+                          }),
                 flags, action == "Approve");
+            commands.back().action = action;
         }
         for (char const* verb : {"reject", "retry", "jump"}) {
             CLI::App* const command = add_command(rollout, verb, "Not supported yet", "");
@@ -269,6 +281,13 @@ int run(int argc, char** argv, char const* version) {
     for (auto const& [command, verb] : program.unsupported) {
         if (!*command) continue;
         fmt::print(stderr, "error: kubectl amc {} is not supported yet\n", verb);
+        return kFailed;
+    }
+    for (Command const& command : program.commands) {
+        if (!*command.app || !program.flags.direct) continue;
+        std::string const problem = direct_problem(command.action, program.flags, program.name);
+        if (problem.empty()) continue;
+        fmt::print(stderr, "error: {}\n", problem);
         return kFailed;
     }
     async::AsioExecutor executor;

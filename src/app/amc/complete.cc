@@ -96,6 +96,7 @@ command_line::Values values_from_hub(std::vector<std::string> words) {
         Flags flags;
         flags.kubeconfig = command_line::value_in(words, {"--kubeconfig"});
         flags.context = command_line::value_in(words, {"--context"});
+        flags.direct = std::ranges::find(words, "--direct") != words.end();
         flags.ns = command_line::value_in(words, {"--namespace", "-n"});
         if (std::string members = command_line::value_in(words, {"--members", "-m"});
             what != "--members" && !members.empty())

@@ -45,7 +45,7 @@ Result<Session> Session::open(async::AsioExecutor& executor, Flags flags) {
     session.watch_timeout_ = TRY(limit("--timeout", flags.watch_timeout));
     session.request_timeout_ = TRY(limit("--request-timeout", flags.request_timeout));
     client::ServerAccess access = TRY(client::load_kubeconfig(flags.kubeconfig, flags.context));
-    if (access.url.contains("/clusters/")) {
+    if (access.url.contains("/clusters/") && !flags.direct) {
         if (!flags.context.empty()) {
             return fail(
                 ErrorCode::kInvalid,

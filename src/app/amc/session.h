@@ -18,7 +18,7 @@ struct Flags {
     std::vector<std::string> as_groups, members;   // members: each "a" or "a,b"
     std::int64_t step = 0;
     bool all_namespaces = false, all_members = false, no_headers = false, watch = false, wait = true,
-         allow_unreachable = false;
+         allow_unreachable = false, direct = false;
 };
 
 enum Exit { kDone = 0, kFailed = 1, kPartial = 2, kAwaiting = 3, kRefused = 4, kTimeout = 5, kUnreachable = 6 };
@@ -34,6 +34,7 @@ public:
         other.flags_ = std::move(flags);
         return other;
     }
+    // With --direct it is the member.
     client::Client const& hub() const { return *hub_; }
     std::string const& ns() const { return ns_; }
     Context context() const;

@@ -36,10 +36,7 @@ struct Deciding {
 
     // The very pause the approver saw.
     bool at_target() const {
-        bool const approvable = seen.rollout.at({"status", "phase"}).as_string() == "Progressing" &&
-                                !propagation::rollout_closing(seen.rollout) &&
-                                !seen.rollout.at({"spec", "strategy", "paused"}).as_bool();
-        return approvable && state() == "StepPaused" && step() == seen.target.step && same_release() &&
+        return approvable(seen.rollout) && step() == seen.target.step && same_release() &&
                canary()["lastUpdateTime"].as_string() == seen.target.paused_since;
     }
 
@@ -52,27 +49,13 @@ struct Deciding {
                (*last < *approved || (*last == *approved && step() == seen.target.step && state() != "StepPaused"));
     }
 
-    // Tests everything that the approver saw, so that whatever has changed since refuses it.
     control::Write approval() const {
-        Value patch{json::Array()};
-        auto const test = [&](std::string path, Value value) {
-            patch.push_back(json::Object{{"op", "test"}, {"path", std::move(path)}, {"value", std::move(value)}});
-        };
-        test("/metadata/uid", seen.target.rollout_uid);
-        test("/status/phase", "Progressing");
-        test("/status/canaryStatus/currentStepIndex", *seen.target.step);
-        test("/status/canaryStatus/currentStepState", "StepPaused");
-        test("/status/canaryStatus/canaryRevision", seen.target.revision);
-        if (canary()["lastUpdateTime"].exists())
-            test("/status/canaryStatus/lastUpdateTime", canary()["lastUpdateTime"].string());
-        patch.push_back(
-            json::Object{{"op", "replace"}, {"path", "/status/canaryStatus/currentStepState"}, {"value", "StepReady"}});
         control::Write write;
         write.verb = control::Write::Verb::kJsonPatch;
         write.resource = propagation::kRollouts;
         write.key = meta::key_of(seen.rollout);
         write.subresource = "status";
-        write.body = std::move(patch);
+        write.body = approval_patch(seen.rollout, seen.target);
         write.why = "approve";
         return write;
     }
@@ -224,6 +207,35 @@ std::string step_text(Doc const& rollout, std::int64_t step, std::int64_t replic
         meta::IntOrPercent::from(rollout.at({"spec", "strategy", "canary", "steps"})[step - 1]["replicas"]);
     if (!share) return fmt::format("step {}", step);
     return fmt::format("{} ({} of {} pods)", share->to_string(), pods_at(rollout, step, replicas), replicas);
+}
+
+bool approvable(Doc const& rollout) {
+    return rollout.at({"status", "phase"}).as_string() == "Progressing" && !propagation::rollout_closing(rollout) &&
+           !rollout.at({"spec", "strategy", "paused"}).as_bool() &&
+           rollout.at({"status", "canaryStatus", "currentStepState"}).as_string() == "StepPaused";
+}
+
+apis::DecisionTarget pause_of(std::string cluster, Doc const& rollout) {
+    Doc const canary = rollout.at({"status", "canaryStatus"});
+    return {std::move(cluster), meta::uid(rollout), canary["currentStepIndex"].as_int(),
+            canary["canaryRevision"].string(), canary["lastUpdateTime"].string()};
+}
+
+Value approval_patch(Doc const& rollout, apis::DecisionTarget const& target) {
+    Doc const paused_since = rollout.at({"status", "canaryStatus", "lastUpdateTime"});
+    Value patch{json::Array()};
+    auto const test = [&](std::string path, Value value) {
+        patch.push_back(json::Object{{"op", "test"}, {"path", std::move(path)}, {"value", std::move(value)}});
+    };
+    test("/metadata/uid", target.rollout_uid);
+    test("/status/phase", "Progressing");
+    test("/status/canaryStatus/currentStepIndex", *target.step);
+    test("/status/canaryStatus/currentStepState", "StepPaused");
+    test("/status/canaryStatus/canaryRevision", target.revision);
+    if (paused_since.exists()) test("/status/canaryStatus/lastUpdateTime", paused_since.string());
+    patch.push_back(
+        json::Object{{"op", "replace"}, {"path", "/status/canaryStatus/currentStepState"}, {"value", "StepReady"}});
+    return patch;
 }
 
 Outcome carry_out(Seen const& seen, Time now) { return Deciding{seen, now, {}}.run(); }

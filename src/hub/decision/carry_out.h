@@ -42,6 +42,13 @@ struct Outcome {
 
 Outcome carry_out(Seen const& seen, Time now);
 
+// Whether a member's Rollout is in a pause that can be approved now; and that pause, as an approval names it.
+bool approvable(json::Doc const& rollout);
+apis::DecisionTarget pause_of(std::string cluster, json::Doc const& rollout);
+// The JSON Patch on the Rollout's status that approves. It tests everything that the approver saw, so that whatever has
+// changed since refuses it.
+json::Value approval_patch(json::Doc const& rollout, apis::DecisionTarget const& target);
+
 // How many pods have the new version at the end of a step; all, beyond the last.
 std::int64_t pods_at(json::Doc const& rollout, std::int64_t step, std::int64_t replicas);
 // How far a step goes: "50% (5 of 10 pods)".

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# What a person can do in a member without the hub: approve a step there; and the hub has it on record. The audit log. Needs on
+# PATH: aviary, kubectl-amc, kubectl.
+set -u
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+work=$(mktemp -d)
+port=${PORT:-$((20000 + RANDOM % 12000))}
+pass=0 fail=0 finished=0
+r=qwen-inference-rollout image=registry.example.com/inference/vllm-qwen
+
+check() { local what=$1; shift; if "$@" >"$work/out" 2>&1; then pass=$((pass + 1)); echo "ok    $what"; else fail=$((fail + 1)); echo "FAIL  $what"; tail -n 15 "$work/out" | sed 's/^/      | /'; fi; }
+# ends EXIT PATTERN COMMAND...: the exit code, and one line at least that matches
+ends() { local want=$1 pattern=$2 text got; shift 2; text=$("$@" 2>&1); got=$?; echo "$text"; [ $got = "$want" ] || { echo "exit $got, not $want"; return 1; }; grep -qE -- "$pattern" <<<"$text"; }
+soon() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
+finish() {
+  aviary down --data-dir "$work/data" >/dev/null 2>&1
+  rm -rf "$work"
+  [ $finished = 1 ] || echo 'stopped before the end'
+  echo "$pass passed, $fail failed"
+  exit $((fail > 0 || finished == 0))
+}
+trap finish EXIT
+
+in_() { local c=$1; shift; kubectl --context "$c" -n demo "$@"; }
+only() { local all; all=$(in_ "$1" get pods -o 'jsonpath={range .items[*]}{.spec.containers[0].image}{"\n"}{end}') && [ "$(sort <<<"$all" | uniq -c | tr -s ' ')" = " 10 $image:$2" ]; }
+ready() { [ "$(in_ "$1" get deployment qwen-inference -o 'jsonpath={.status.readyReplicas}' 2>/dev/null)" = 10 ]; }
+state() { [ "$(in_ "$1" get rollout $r -o 'jsonpath={.status.phase}/{.status.canaryStatus.currentStepIndex}/{.status.canaryStatus.currentStepState}' 2>/dev/null)" = "$2" ]; }
+healthy() { [ "$(in_ "$1" get rollout $r -o 'jsonpath={.status.phase}' 2>/dev/null)" = Healthy ]; }
+direct() { local verb=$1; shift; kubectl amc rollout "$verb" rollouts/$r -n demo --direct "$@"; }
+history() { kubectl amc rollout history rollouts/$r -n demo | grep -qE -- "$1"; }
+members() { [ "$(kubectl -n demo get decisions.fleet.aviary.dev -o 'jsonpath={range .items[*]}{.status.origin}{"\n"}{end}' | grep -c Member)" = "$1" ]; }
+audited() { grep -qE -- "$1" "$work/data/audit.log"; }
+private() { [ "$(stat -c %a "$work/data/audit.log")" = 600 ]; }
+
+check 'two clusters' aviary up --clusters beijing,shanghai --data-dir "$work/data" --port "$port" --pod-start 200ms --detach
+[ $fail = 0 ] || exit
+export KUBECONFIG=$work/data/kubeconfig
+check 'apply namespace and workload' kubectl apply -f "$here/seed/namespace.yaml" -f "$here/seed/workload.yaml"
+for c in beijing shanghai; do check "$c is ready" soon 30 ready $c; done
+check 'apply the Rollout' kubectl apply -n demo -f "$here/seed/rollout.yaml"
+for c in beijing shanghai; do check "it is healthy in $c" soon 30 healthy $c; done
+check 'nothing is paused there' ends 4 'beijing +3/3 +not-yet +not paused: Healthy' direct approve --context beijing
+
+check 'release v2' kubectl -n demo set image deployment/qwen-inference "vllm=$image:v2"
+for c in beijing shanghai; do check "$c pauses at step 1" soon 30 state $c Progressing/1/StepPaused; done
+
+check 'it needs a context' ends 1 'which member by --context' direct approve
+check '-m is the hub'"'"'s' ends 1 'not -m, -M or --cluster-selector' direct approve --context beijing -m beijing
+check 'the hub is no member' ends 1 'context fleet is a hub' direct approve --context fleet
+check 'pause says what to do' ends 1 'kubectl --context beijing .*patch .*"paused":true' direct pause --context beijing
+check 'abort says what to do' ends 1 'set image deployment/' direct abort --context beijing
+check 'another step is refused' ends 4 'beijing +1/3 +refused +it is at step 1, not 2' direct approve --context beijing --step 2
+check 'client dry run prints the patch' ends 0 'value: StepReady' direct approve --context beijing --dry-run=client
+check 'server dry run' ends 0 'approved \(server dry run\)' direct approve --context beijing --dry-run=server
+check 'beijing is at step 1 still' state beijing Progressing/1/StepPaused
+
+check 'approve step 1 in beijing' ends 0 'beijing +1/3 +approved +moving to 50% \(5 of 10 pods\)' direct approve --context beijing --step 1 --timeout 30s
+check 'beijing pauses at step 2' soon 30 state beijing Progressing/2/StepPaused
+check 'the hub has it on record' soon 10 history '^[0-9a-z]+ +Approve +\(in member\) +beijing +1 +Applied +approved in the member itself: written there by kubectl-amc at '
+check 'once' members 1
+sleep 1
+check 'and carries nothing out' state beijing Progressing/2/StepPaused
+check 'shanghai is where it was' state shanghai Progressing/1/StepPaused
+check 'the hub approves step 2' kubectl amc rollout approve rollouts/$r -n demo -m beijing --step 2 --reason 'p95 ok'
+check 'beijing runs v2 alone' soon 30 only beijing v2
+check 'that is no record of a member' members 1
+
+check 'the audit log has the request' soon 10 audited '"stage":"Requested".*"action":"Approve".*"username":"admin".*"reason":"p95 ok".*"cluster":"beijing"'
+check '… and the outcome' soon 10 audited '"stage":"Settled".*"reason":"p95 ok".*"outcome":"Applied"'
+check '… and what was done in the member' audited '"stage":"Settled".*"selection":"InMember".*"origin":"Member"'
+check '… for its owner alone' private
+
+# What the refusals advise works: the hub leaves alone what is held.
+hold="fleet.aviary.dev/hold=$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ);me;the hub is gone"
+check 'hold the Rollout of shanghai' in_ shanghai annotate rollout $r "$hold"
+check 'pause it there' in_ shanghai patch rollouts.rollouts.kruise.io $r --type=merge -p '{"spec":{"strategy":{"paused":true}}}'
+check 'what is paused is not approved' ends 4 'shanghai +1/3 +not-yet +paused by somebody' direct approve --context shanghai
+check 'resume it there' in_ shanghai patch rollouts.rollouts.kruise.io $r --type=merge -p '{"spec":{"strategy":{"paused":false}}}'
+check 'hold the workload of shanghai' in_ shanghai annotate deployment qwen-inference "$hold"
+check 'put v1 back there' in_ shanghai set image deployment/qwen-inference "vllm=$image:v1"
+check 'shanghai runs v1 alone' soon 30 only shanghai v1
+check 'it is healthy in shanghai' soon 30 healthy shanghai
+sleep 1
+check 'and stays' only shanghai v1
+check 'taking back is no approval' members 1
+finished=1
