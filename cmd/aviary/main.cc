@@ -90,10 +90,14 @@ int up(Flags const& flags, bool alone) {
     return aviary::playground::up(options);
 }
 
-void add_member_flags(CLI::App& command, aviary::member::ProcessOptions& options) {
+// Of a process that works on one real cluster.
+void add_cluster_flags(CLI::App& command, aviary::process::Options& options) {
     auto const text = [&command](char const* flag, std::string& value, char const* help, char const* variable,
                                  char const* form) {
         return command.add_option(flag, value, help)->envname(variable)->option_text(form);
+    };
+    auto const port = [&command](char const* flag, std::uint16_t& value, char const* help, char const* variable) {
+        command.add_option(flag, value, help)->envname(variable)->option_text("PORT")->capture_default_str();
     };
     text("--kubeconfig", options.kubeconfig, "Path of the cluster's kubeconfig", "KUBECONFIG", "FILE");
     text("--context", options.context, "Context in it; by default the current one", "AVIARY_CONTEXT", "NAME");
@@ -102,18 +106,10 @@ void add_member_flags(CLI::App& command, aviary::member::ProcessOptions& options
     text("--identity", options.identity, "This replica's name in the Lease; by default the host's", "AVIARY_IDENTITY",
          "NAME");
     text("--webhook-url", options.webhook_url,
-         "Where the cluster's API server reaches the webhooks; by default the Service", "AVIARY_WEBHOOK_URL", "URL");
-    text("--webhook-service", options.webhook_service, "Service in front of the webhooks", "AVIARY_WEBHOOK_SERVICE",
-         "NAME")
-        ->capture_default_str();
-    command.add_option("--webhook-port", options.webhook_port, "TCP port of the webhooks")
-        ->envname("AVIARY_WEBHOOK_PORT")
-        ->option_text("PORT")
-        ->capture_default_str();
-    command.add_option("--health-port", options.health_port, "TCP port of /healthz, /readyz and /metrics")
-        ->envname("AVIARY_HEALTH_PORT")
-        ->option_text("PORT")
-        ->capture_default_str();
+         "Where the cluster's API server reaches this process; by default the Service of its name",
+         "AVIARY_WEBHOOK_URL", "URL");
+    port("--webhook-port", options.webhook_port, "TCP port of the webhooks", "AVIARY_WEBHOOK_PORT");
+    port("--health-port", options.health_port, "TCP port of /healthz, /readyz and /metrics", "AVIARY_HEALTH_PORT");
 }
 
 int print_completion(std::string const& name) {
@@ -194,11 +190,11 @@ int main(int argc, char** argv) {
     completion_command->add_option("shell", flags.shell, "bash, zsh or fish")->required();
     CLI::App* const version_command = add_command(app, "version", "Print the version", "aviary version");
 
-    aviary::member::ProcessOptions member;
+    aviary::process::Options member{.name = "aviary-member", .webhook_port = 9443, .health_port = 8080};
     CLI::App* const member_command =
         add_command(app, "member", "Run the rollout controllers and webhooks of a real cluster",
                     "aviary member --kubeconfig cluster.yaml --webhook-url https://10.0.0.5:9443");
-    add_member_flags(*member_command, member);
+    add_cluster_flags(*member_command, member);
 
     for (char const* verb : {"hub", "join", "unjoin", "migrate"})
         add_command(app, verb, "Not supported yet: for clusters that are not simulated", "")->prefix_command();

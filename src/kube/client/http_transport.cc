@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <functional>
+
 #include "core/base/strings.h"
 #include "core/http/client.h"
 #include "core/json/parse.h"
@@ -41,7 +43,8 @@ private:
 
 class HttpTransport final : public Transport {
 public:
-    HttpTransport(async::AsioExecutor& executor, http::ClientOptions options, std::string prefix, std::string token)
+    HttpTransport(async::AsioExecutor& executor, http::ClientOptions options, std::string prefix,
+                  std::function<std::string()> token)
         : client_(executor, std::move(options)), prefix_(std::move(prefix)), token_(std::move(token)) {}
 
     Task<Result<Response>> send(Context ctx, Request request) override {
@@ -58,7 +61,8 @@ public:
         message.headers = std::move(request.headers);
         message.headers.emplace_back("Accept", request.accept.empty() ? "application/json" : request.accept);
         if (!request.content_type.empty()) message.headers.emplace_back("Content-Type", request.content_type);
-        if (!token_.empty()) message.headers.emplace_back("Authorization", "Bearer " + token_);
+        if (std::string const token = token_ ? token_() : std::string(); !token.empty())
+            message.headers.emplace_back("Authorization", "Bearer " + token);
         message.body = request.body.exists() ? json::write(request.body) : std::move(request.raw_body);
         CO_TRY_ASSIGN(http::Response answer, co_await client_.send(ctx, std::move(message), watch));
         Response response;
@@ -78,7 +82,7 @@ public:
 private:
     http::Client client_;
     std::string prefix_;
-    std::string token_;
+    std::function<std::string()> token_;
 };
 
 }   // namespace
@@ -107,8 +111,10 @@ Result<std::shared_ptr<Transport>> http_transport(async::AsioExecutor& executor,
     }
     if (secure)
         options.tls = TRY(net::TlsClient::create(access.authority, access.certificate, access.key, access.insecure));
+    std::function<std::string()> token = access.token_source;
+    if (!token && !access.token.empty()) token = [fixed = access.token] { return fixed; };
     return std::shared_ptr<Transport>(
-        std::make_shared<HttpTransport>(executor, std::move(options), std::move(prefix), access.token));
+        std::make_shared<HttpTransport>(executor, std::move(options), std::move(prefix), std::move(token)));
 }
 
 }   // namespace aviary::client

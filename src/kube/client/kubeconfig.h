@@ -1,6 +1,7 @@
 // kubeconfig files: which server, and who we are there.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct ServerAccess {
     std::string authority;          // empty: the system's
     std::string certificate, key;   // client certificate
     std::string token;
+    std::function<std::string()> token_source;   // asked for each request: a token that is made anew now and then
     std::string ns;   // the context's namespace; empty: default
     bool insecure = false;
 };

@@ -1,0 +1,140 @@
+#include "app/process/process.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <utility>
+
+#include "core/observe/log.h"
+#include "core/observe/metrics.h"
+#include "kube/client/http_transport.h"
+#include "kube/client/kubeconfig.h"
+#include "kube/webhook/authority.h"
+
+namespace aviary::process {
+
+namespace {
+
+using json::Object;
+using json::Value;
+
+meta::GroupVersionResource const kNamespaces{"", "v1", "namespaces"};
+meta::GroupVersionResource const kSelfSubjectReviews{"authentication.k8s.io", "v1", "selfsubjectreviews"};
+
+class Health final : public http::Handler {
+public:
+    Health(observe::Metrics metrics, std::function<std::string()> missing)
+        : metrics_(std::move(metrics)), missing_(std::move(missing)) {}
+
+    Task<http::Response> handle(Context, http::Request request, net::Peer) override {
+        std::string_view const path = std::string_view(request.target).substr(0, request.target.find('?'));
+        http::Response response;
+        response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
+        if (path == "/metrics") {
+            response.body = metrics_.text();
+        } else if (path == "/healthz") {
+            response.body = "ok\n";
+        } else if (path == "/readyz") {
+            std::string const missing = missing_();
+            response.status = missing.empty() ? 200 : 503;
+            response.body = missing.empty() ? "ok\n" : missing + "\n";
+        } else {
+            response.status = 404;
+            response.body = "there are /healthz, /readyz and /metrics\n";
+        }
+        co_return response;
+    }
+
+private:
+    observe::Metrics metrics_;
+    std::function<std::string()> missing_;
+};
+
+Task<Result<std::string>> own_name(Context ctx, client::Client client) {
+    Value review{Object{{"apiVersion", "authentication.k8s.io/v1"}, {"kind", "SelfSubjectReview"}}};
+    auto const answer = co_await client.create(ctx, kSelfSubjectReviews, std::move(review));
+    if (!answer) co_return std::unexpected(answer.error().context("asking the cluster who we are"));
+    co_return answer->at({"status", "userInfo", "username"}).string();
+}
+
+Task<Status> ensure_namespace(Context ctx, client::Client client, std::string name) {
+    auto const there = co_await client.get(ctx, kNamespaces, {"", name});
+    if (there) co_return Status{};
+    if (!there.error().is(ErrorCode::kNotFound))
+        co_return std::unexpected(there.error().context("reading namespace " + name));
+    Value object{Object{{"apiVersion", "v1"}, {"kind", "Namespace"}}};
+    object.set({"metadata", "name"}, name);
+    auto const created = co_await client.create(ctx, kNamespaces, std::move(object));
+    if (created || created.error().is(ErrorCode::kAlreadyExists)) co_return Status{};
+    co_return std::unexpected(created.error().context("creating namespace " + name));
+}
+
+std::string host_name() {
+    char name[256] = {};
+    return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+Task<int> run_or_say(Context ctx, async::AsioExecutor& executor,
+                     std::function<Task<Status>(Context, async::AsioExecutor&)> body) {
+    Status const ended = co_await body(ctx, executor);
+    if (ended) co_return 0;
+    fmt::print(stderr, "error: {}\n", ended.error().message());
+    co_return 1;
+}
+
+}   // namespace
+
+Task<Result<Cluster>> connect(Context ctx, async::AsioExecutor& executor, Options const& options) {
+    CO_TRY_ASSIGN(client::ServerAccess const access, client::load_kubeconfig(options.kubeconfig, options.context));
+    CO_TRY_ASSIGN(auto transport, client::http_transport(executor, access));
+    client::Client const client(std::move(transport), options.name);
+    CO_TRY_ASSIGN(std::string user, co_await own_name(ctx, client));
+    CO_TRY(co_await ensure_namespace(ctx, client, options.ns));
+    CO_TRY_ASSIGN(crypto::KeyPair authority,
+                  co_await webhook::ensure_authority(ctx, client, {options.ns, options.name + "-webhooks"}));
+    co_return Cluster{
+        client, access.url, std::move(user), std::move(authority), {options.webhook_url, options.ns, options.name}};
+}
+
+Result<std::unique_ptr<client::Lease>> lease(Options const& options, Cluster const& cluster) {
+    client::LeaseOptions election;
+    election.ns = options.ns;
+    election.name = options.name;
+    election.identity = options.identity.empty() ? host_name() : options.identity;
+    return client::Lease::create(cluster.client, election);
+}
+
+Result<std::unique_ptr<http::Server>> webhook_server(async::AsioExecutor& executor, Options const& options,
+                                                     Cluster const& cluster, std::shared_ptr<http::Handler> handler,
+                                                     Time now, std::string const& client_authority) {
+    crypto::CertificateRequest request;
+    request.common_name = options.name;
+    for (std::string const& host : webhook::hosts(cluster.address)) {
+        bool const numeric = host.find_first_not_of("0123456789.") == std::string::npos || host.contains(':');
+        (numeric ? request.addresses : request.dns_names).push_back(host);
+    }
+    crypto::KeyPair const keys = TRY(crypto::issue(cluster.authority, request, now));
+    auto tls = TRY(net::TlsServer::create(keys.certificate_pem, keys.key_pem, client_authority));
+    auto listener = TRY(net::Listener::listen(executor, options.webhook_port, std::move(tls)));
+    return std::make_unique<http::Server>(std::move(listener), std::move(handler));
+}
+
+Result<std::unique_ptr<http::Server>> health_server(Context const& ctx, async::AsioExecutor& executor,
+                                                    Options const& options, std::function<std::string()> missing) {
+    auto listener = TRY(net::Listener::listen(executor, options.health_port));
+    return std::make_unique<http::Server>(std::move(listener),
+                                          std::make_shared<Health>(ctx.metrics(), std::move(missing)));
+}
+
+int run(std::function<Task<Status>(Context, async::AsioExecutor&)> body) {
+    observe::set_level(observe::Level::kInfo);
+    std::signal(SIGPIPE, SIG_IGN);
+    observe::Registry registry;
+    async::AsioExecutor executor;
+    Context const ctx = Context(executor).with_metrics(observe::Metrics(registry));
+    return executor.run(run_or_say(ctx, executor, std::move(body)));
+}
+
+}   // namespace aviary::process

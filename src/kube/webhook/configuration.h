@@ -1,0 +1,39 @@
+// Webhook configurations: which writes an API server asks about, and where.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json/value.h"
+
+namespace aviary::webhook {
+
+// How an API server reaches the webhooks: a Service, or an address when `url` is given.
+struct Address {
+    std::string url;   // "https://127.0.0.1:9443"
+    std::string service_namespace, service;
+};
+
+// The names and addresses that the webhooks' certificate must be for.
+std::vector<std::string> hosts(Address const& address);
+
+struct Rule {
+    std::string name;   // "freeze.rollouts.aviary.dev"
+    std::string_view path;
+    std::vector<std::string> groups;
+    std::string version;
+    std::vector<std::string> operations, resources;
+    bool cluster_scoped = false;
+    // Without an answer the write is refused; else it goes through.
+    bool required = true;
+    json::Object object_selector = {};
+    std::string condition = {};   // CEL: what is asked about at all; empty: everything
+};
+
+// A MutatingWebhookConfiguration of the rules at kMutatePath and a ValidatingWebhookConfiguration of those at
+// kValidatePath, with every field that the server would default.
+std::vector<json::Value> configurations(std::string const& name, std::vector<Rule> const& rules, Address const& address,
+                                        std::string const& authority_pem);
+
+}   // namespace aviary::webhook
