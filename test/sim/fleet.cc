@@ -101,7 +101,7 @@ private:
 class Fleet::HubAdmission final : public control::Admission {
 public:
     HubAdmission(std::vector<HubProcess> const& hubs, control::Authorizer const& authorizer)
-        : hubs_(hubs), decisions_(decision::make_decision_admission(authorizer, kHubUser)) {}
+        : hubs_(hubs), decisions_(decision::make_decision_admission(control::make_reviewer(authorizer), kHubUser)) {}
     std::string_view name() const override { return "hub-webhook"; }
     bool matches(control::AdmissionRequest const& request) const override {
         return request.resource.resource == "decisions" || request.resource.resource == "rollouts" ||

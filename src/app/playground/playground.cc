@@ -256,9 +256,11 @@ struct Playground::Impl {
             },
             std::move(audit));
         server->add_admission(kHub, hub::make_validation(hub->propagator().sources()));
-        server->add_admission(kHub, decision::make_decision_admission(server->authorizer(kHub), kHubUser.name));
+        server->add_admission(
+            kHub, decision::make_decision_admission(control::make_reviewer(server->authorizer(kHub)), kHubUser.name));
         server->add_admission(kHub, hub->guard_admission());
-        server->add_route(kHub, "/fleet/v1/", proxy::make_fleet_route(hub->propagator(), server->authorizer(kHub)));
+        server->add_route(kHub, "/fleet/v1/",
+                          proxy::make_fleet_route(hub->propagator(), control::make_reviewer(server->authorizer(kHub))));
         co_return Status{};
     }
 };

@@ -17,8 +17,8 @@ constexpr std::string_view kControllers = "system:serviceaccount:kube-system:"; 
 
 class DecisionAdmission final : public control::Admission {
 public:
-    DecisionAdmission(control::Authorizer const& authorizer, std::string hub_user)
-        : authorizer_(authorizer), hub_user_(std::move(hub_user)) {}
+    DecisionAdmission(std::shared_ptr<control::AccessReviewer> reviewer, std::string hub_user)
+        : reviewer_(std::move(reviewer)), hub_user_(std::move(hub_user)) {}
 
     std::string_view name() const override { return "decisions"; }
     bool matches(control::AdmissionRequest const& request) const override {
@@ -63,7 +63,7 @@ public:
                 fmt::format("spec.selection: {} is for the hub, which records by it what it has seen in a member",
                             apis::kInMember));
         }
-        co_return check_user(request);
+        co_return co_await check_user(ctx, request);
     }
 
 private:
@@ -103,35 +103,33 @@ private:
         return {};
     }
 
-    Status check_user(control::AdmissionRequest const& request) const {
+    Task<Status> check_user(Context ctx, control::AdmissionRequest const& request) const {
         json::Value const& spec = request.object["spec"];
         control::Attributes const on_rollout{.verb = to_lower(spec["action"].as_string()),
                                              .group = "rollouts.kruise.io",
                                              .resource = "rollouts",
                                              .ns = request.key.ns,
                                              .name = spec.at({"rolloutRef", "name"}).string()};
-        if (!authorizer_.allowed(request.user, on_rollout))
-            return std::unexpected(control::forbidden(request.user, on_rollout));
+        CO_TRY(co_await reviewer_->check(ctx, request.user, on_rollout));
         for (json::Value const& target : spec["targets"].array()) {
             control::Attributes const on_cluster{.verb = "act",
                                                  .group = "cluster.open-cluster-management.io",
                                                  .resource = "managedclusters",
                                                  .name = target["cluster"].string()};
-            if (!authorizer_.allowed(request.user, on_cluster))
-                return std::unexpected(control::forbidden(request.user, on_cluster));
+            CO_TRY(co_await reviewer_->check(ctx, request.user, on_cluster));
         }
-        return {};
+        co_return Status{};
     }
 
-    control::Authorizer const& authorizer_;
+    std::shared_ptr<control::AccessReviewer> reviewer_;
     std::string hub_user_;
 };
 
 }   // namespace
 
-std::shared_ptr<control::Admission> make_decision_admission(control::Authorizer const& authorizer,
+std::shared_ptr<control::Admission> make_decision_admission(std::shared_ptr<control::AccessReviewer> reviewer,
                                                             std::string hub_user) {
-    return std::make_shared<DecisionAdmission>(authorizer, std::move(hub_user));
+    return std::make_shared<DecisionAdmission>(std::move(reviewer), std::move(hub_user));
 }
 
 }   // namespace aviary::decision

@@ -52,7 +52,7 @@ AdmissionRequest creation(std::string const& change = "{}", std::string const& u
 }
 
 Task<std::string> ask(Context ctx, AdmissionRequest& request, std::string hub_user = "hub") {
-    auto const admission = make_decision_admission(kRules, std::move(hub_user));
+    auto const admission = make_decision_admission(control::make_reviewer(kRules), std::move(hub_user));
     EXPECT_TRUE(admission->matches(request));
     Status outcome = co_await admission->mutate(ctx, request);
     if (outcome) outcome = co_await admission->validate(ctx, request);
@@ -166,7 +166,7 @@ CO_TEST(DecisionAdmission, WrittenOnceAndKept) {
 }
 
 TEST(DecisionAdmission, IsForDecisionsAlone) {
-    auto const admission = make_decision_admission(kRules, "hub");
+    auto const admission = make_decision_admission(control::make_reviewer(kRules), "hub");
     AdmissionRequest request = creation();
     request.resource.group = "example.com";
     EXPECT_FALSE(admission->matches(request));

@@ -45,8 +45,8 @@ Response refuse(Error const& error) { return answer(meta::to_status(error), http
 
 class FleetRoute final : public apiserver::Route {
 public:
-    FleetRoute(propagation::Propagator& propagator, control::Authorizer const& authorizer)
-        : propagator_(propagator), authorizer_(authorizer) {}
+    FleetRoute(propagation::Propagator& propagator, std::shared_ptr<control::AccessReviewer> reviewer)
+        : propagator_(propagator), reviewer_(std::move(reviewer)) {}
 
     Task<Response> handle(Context ctx, control::UserInfo user, Request request) override {
         std::string_view const rest = std::string_view(request.path).substr(kRoot.size());
@@ -68,11 +68,6 @@ public:
     }
 
 private:
-    Status allow(control::UserInfo const& user, control::Attributes const& wanted) const {
-        if (authorizer_.allowed(user, wanted)) return {};
-        return std::unexpected(control::forbidden(user, wanted));
-    }
-
     Result<std::vector<clusters::Member*>> choose(std::string_view list) const {
         if (list.empty()) return propagator_.members().all();
         std::vector<clusters::Member*> chosen;
@@ -91,13 +86,14 @@ private:
     // ---- as whom the hub asks a member ----
 
     // "admin" for those who may everything in this cluster, else what is enough for the request.
-    std::string level(control::UserInfo const& user, std::string const& cluster, std::string_view enough) const {
-        bool const admin = authorizer_.allowed(user, {.verb = "admin",
-                                                      .group = "cluster.open-cluster-management.io",
-                                                      .resource = "managedclusters",
-                                                      .subresource = "proxy",
-                                                      .name = cluster});
-        return admin ? "admin" : std::string(enough);
+    Task<std::string> level(Context ctx, control::UserInfo user, std::string cluster, std::string enough) const {
+        control::Attributes const admin{.verb = "admin",
+                                        .group = "cluster.open-cluster-management.io",
+                                        .resource = "managedclusters",
+                                        .subresource = "proxy",
+                                        .name = std::move(cluster)};
+        auto const allowed = co_await reviewer_->allowed(ctx, std::move(user), admin);
+        co_return allowed.value_or(false) ? "admin" : std::move(enough);
     }
 
     // Never a name the caller chose: one of three fixed users (member_roles.h), and who it was in the extras.
@@ -121,18 +117,19 @@ private:
         return {};
     }
 
-    Task<void> fetch(Context ctx, clusters::Member& member, std::string level, std::string person, Request request,
-                     bool table, Value& row) {
+    Task<void> fetch(Context ctx, clusters::Member& member, control::UserInfo user, Request request, bool table,
+                     Value& row) {
+        std::string const as_level = co_await level(ctx, user, member.name(), "view");
         // By what the member allows, not by person. Those with selectors are not kept: there is no end of them.
         std::string const kept_key = request.query.empty()
-                                         ? fmt::format("{}|{}|{}|{}", member.name(), request.path, level, table)
+                                         ? fmt::format("{}|{}|{}|{}", member.name(), request.path, as_level, table)
                                          : std::string();
         row["name"] = member.name();
         row["reachable"] = member.reachable();
         row["since"] = format_rfc3339(member.since());
         Result<Response> got = fail(ErrorCode::kUnavailable, "unreachable");
         if (member.reachable())
-            got = co_await as(member, level, person).raw(ctx.with_timeout(kMemberTimeout), std::move(request));
+            got = co_await as(member, as_level, user.name).raw(ctx.with_timeout(kMemberTimeout), std::move(request));
         if (!got) {
             Error const& error = got.error();
             row["error"] = error.message();
@@ -163,11 +160,12 @@ private:
         if (resource.version.empty() || resource.resource.empty())
             co_return fail(ErrorCode::kBadRequest, "version and resource are needed");
         std::string const name = query("name");
-        CO_TRY(allow(user, {.verb = name.empty() ? "list" : "get",
-                            .group = resource.group,
-                            .resource = resource.resource,
-                            .ns = query("namespace"),
-                            .name = name}));
+        CO_TRY(co_await reviewer_->check(ctx, user,
+                                         {.verb = name.empty() ? "list" : "get",
+                                          .group = resource.group,
+                                          .resource = resource.resource,
+                                          .ns = query("namespace"),
+                                          .name = name}));
         CO_TRY(well_formed(resource));
         CO_TRY_ASSIGN(auto const chosen, choose(request.query_value("clusters")));
         bool const table = query("output") != "json";
@@ -180,8 +178,7 @@ private:
             for (char const* field : {"labelSelector", "fieldSelector"}) {
                 if (std::string value = query(field); !value.empty()) asked.query.emplace_back(field, std::move(value));
             }
-            scope.spawn(fetch(scope.context(), *chosen[index], level(user, chosen[index]->name(), "view"), user.name,
-                              std::move(asked), table, rows[index]));
+            scope.spawn(fetch(scope.context(), *chosen[index], user, std::move(asked), table, rows[index]));
         }
         co_await scope.join();
         Value body{json::Object()};
@@ -315,8 +312,8 @@ private:
     }
 
     Task<Result<Response>> rollout(Context ctx, control::UserInfo user, meta::ObjectKey key, Request request) {
-        CO_TRY(allow(
-            user,
+        CO_TRY(co_await reviewer_->check(
+            ctx, user,
             {.verb = "get", .group = "rollouts.kruise.io", .resource = "rollouts", .ns = key.ns, .name = key.name}));
         CO_TRY_ASSIGN(Released const found, released(key));
         CO_TRY_ASSIGN(auto const members, choose(request.query_value("clusters")));
@@ -334,11 +331,12 @@ private:
     // ---- a member through the hub ----
 
     Task<Result<Response>> proxy(Context ctx, control::UserInfo user, std::string cluster, Request request) {
-        CO_TRY(allow(user, {.verb = request.method == "GET" ? "get" : "update",
-                            .group = "cluster.open-cluster-management.io",
-                            .resource = "managedclusters",
-                            .subresource = "proxy",
-                            .name = cluster}));
+        CO_TRY(co_await reviewer_->check(ctx, user,
+                                         {.verb = request.method == "GET" ? "get" : "update",
+                                          .group = "cluster.open-cluster-management.io",
+                                          .resource = "managedclusters",
+                                          .subresource = "proxy",
+                                          .name = cluster}));
         clusters::Member* const member = propagator_.members().find(cluster);
         if (member == nullptr)
             co_return fail(ErrorCode::kNotFound,
@@ -346,7 +344,7 @@ private:
         std::string const prefix = fmt::format("{}clusters/{}/proxy", kRoot, cluster);
         request.path = request.path.substr(prefix.size());
         if (request.path.empty()) request.path = "/";
-        std::string const as_level = level(user, cluster, request.method == "GET" ? "view" : "release");
+        std::string const as_level = co_await level(ctx, user, cluster, request.method == "GET" ? "view" : "release");
         std::erase_if(request.headers,
                       [](auto const& header) { return to_lower(header.first).starts_with("impersonate-"); });
         Result<Response> response = co_await as(*member, as_level, user.name).raw(ctx, std::move(request));
@@ -354,15 +352,15 @@ private:
     }
 
     propagation::Propagator& propagator_;
-    control::Authorizer const& authorizer_;
+    std::shared_ptr<control::AccessReviewer> reviewer_;
     LastAnswers last_{kMaxKeptBytes};
 };
 
 }   // namespace
 
 std::shared_ptr<apiserver::Route> make_fleet_route(propagation::Propagator& propagator,
-                                                   control::Authorizer const& authorizer) {
-    return std::make_shared<FleetRoute>(propagator, authorizer);
+                                                   std::shared_ptr<control::AccessReviewer> reviewer) {
+    return std::make_shared<FleetRoute>(propagator, std::move(reviewer));
 }
 
 }   // namespace aviary::proxy

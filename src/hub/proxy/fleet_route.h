@@ -11,12 +11,12 @@
 
 #include "hub/propagation/propagator.h"
 #include "kube/apiserver/server.h"
-#include "kube/control/authorizer.h"
+#include "kube/control/access_review.h"
 
 namespace aviary::proxy {
 
-// The propagator and the authorizer must outlive the route.
+// The propagator must outlive the route.
 std::shared_ptr<apiserver::Route> make_fleet_route(propagation::Propagator& propagator,
-                                                   control::Authorizer const& authorizer);
+                                                   std::shared_ptr<control::AccessReviewer> reviewer);
 
 }   // namespace aviary::proxy

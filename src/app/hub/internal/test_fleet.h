@@ -90,7 +90,8 @@ struct Fleet {
         }
         CO_TRY(co_await control::install_definitions(ctx, at("fleet"), apis::crds()));
         for (std::string const& cluster : members) CO_TRY(co_await register_cluster(ctx, at("fleet"), cluster, ""));
-        server->add_admission("fleet", decision::make_decision_admission(server->authorizer("fleet"), kHubUser.name));
+        server->add_admission("fleet", decision::make_decision_admission(
+                                           control::make_reviewer(server->authorizer("fleet")), kHubUser.name));
         server->add_admission("fleet", std::make_shared<Guard>(*this));
         server->add_route("fleet", "/fleet/v1/", std::make_shared<Reads>(*this));
         scope.spawn(server->run_controllers(ctx));
@@ -303,7 +304,8 @@ struct Fleet {
     public:
         explicit Reads(Fleet& fleet) : fleet_(fleet) {}
         Task<client::Response> handle(Context ctx, control::UserInfo user, client::Request request) override {
-            auto const route = proxy::make_fleet_route(fleet_.hub->propagator(), fleet_.server->authorizer("fleet"));
+            auto const route = proxy::make_fleet_route(fleet_.hub->propagator(),
+                                                       control::make_reviewer(fleet_.server->authorizer("fleet")));
             auto response = co_await route->handle(ctx, std::move(user), std::move(request));
             co_return response;
         }
