@@ -12,6 +12,7 @@
 #include "core/crypto/certificate.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
+#include "hub/proxy/paths.h"
 #include "kube/meta/object.h"
 
 namespace aviary::amc {
@@ -168,8 +169,8 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         session.complain(chosen.error());
         co_return kFailed;
     }
-    auto const view = co_await session.read(
-        fmt::format("/fleet/v1/namespaces/{}/rollouts/{}", percent_encode(session.ns()), percent_encode(rollout)));
+    auto const view = co_await session.read(fmt::format("{}namespaces/{}/rollouts/{}", proxy::kRoot,
+                                                        percent_encode(session.ns()), percent_encode(rollout)));
     if (!view) {
         session.complain(view.error());
         co_return kFailed;

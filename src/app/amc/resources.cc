@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/strings.h"
+#include "hub/proxy/paths.h"
 #include "kube/meta/object.h"
 
 namespace aviary::amc {
@@ -68,7 +69,7 @@ Task<Result<Doc>> fetch(Session session, Served served, std::string name, bool t
     if (!session.flags().field_selector.empty()) query.emplace_back("fieldSelector", session.flags().field_selector);
     CO_TRY_ASSIGN(std::vector<std::string> const members, co_await session.members(false));
     if (!members.empty()) query.emplace_back("clusters", join(members, ","));
-    Result<Doc> answer = co_await session.read("/fleet/v1/resources", std::move(query));
+    Result<Doc> answer = co_await session.read(std::string(proxy::kRoot) + "resources", std::move(query));
     co_return std::move(answer);
 }
 

@@ -15,6 +15,7 @@
 #include "core/json/path.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
+#include "hub/proxy/paths.h"
 #include "kube/meta/object.h"
 
 namespace aviary::amc {
@@ -34,7 +35,7 @@ Task<Result<Doc>> view_of(Session const& session, std::string const& rollout) {
     client::NameValues query;
     if (!chosen.empty()) query.emplace_back("clusters", join(chosen, ","));
     Result<Doc> view =
-        co_await session.read(fmt::format("/fleet/v1/namespaces/{}/rollouts/{}", percent_encode(session.ns()),
+        co_await session.read(fmt::format("{}namespaces/{}/rollouts/{}", proxy::kRoot, percent_encode(session.ns()),
                                           percent_encode(Session::object_name(rollout))),
                               std::move(query));
     co_return std::move(view);

@@ -6,6 +6,8 @@
 namespace aviary::hub {
 namespace {
 
+std::string const kReads(proxy::kRoot);
+
 control::UserInfo const kBob{"bob", {"system:authenticated"}, {}};
 meta::GroupVersionResource const kSecrets{"", "v1", "secrets"};
 
@@ -40,7 +42,7 @@ CO_TEST(FleetRoute, WhatIsReadIsWhatWasAuthorised) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
     CO_ASSERT_OK(co_await admit_bob(fleet));
-    auto allowed = co_await ask(fleet, kBob, "/fleet/v1/resources",
+    auto allowed = co_await ask(fleet, kBob, kReads + "resources",
                                 {{"version", "v1"}, {"resource", "configmaps"}, {"namespace", "demo"}});
     CO_ASSERT_OK(allowed);
     EXPECT_EQ(json::write((*allowed)["clusters"][0]["error"]), "null") << json::write(*allowed);
@@ -54,7 +56,7 @@ CO_TEST(FleetRoute, WhatIsReadIsWhatWasAuthorised) {
         for (auto const& [name, plain] :
              client::NameValues{{"version", "v1"}, {"group", ""}, {"resource", "configmaps"}})
             query.emplace_back(name, name == field ? value : plain);
-        auto const refused = co_await ask(fleet, kBob, "/fleet/v1/resources", std::move(query));
+        auto const refused = co_await ask(fleet, kBob, kReads + "resources", std::move(query));
         EXPECT_FALSE(refused) << field << " " << value;
         if (!refused) {
             bool const right = refused.error().is(ErrorCode::kBadRequest) || refused.error().is(ErrorCode::kForbidden);
@@ -71,16 +73,16 @@ CO_TEST(FleetRoute, AMemberIsAskedAsAFixedUser) {
     CO_ASSERT_OK(co_await admit_bob(fleet));
     client::NameValues const query{
         {"version", "v1"}, {"resource", "secrets"}, {"namespace", "demo"}, {"output", "json"}};
-    auto const seen = co_await ask(fleet, kBob, "/fleet/v1/resources", query);
+    auto const seen = co_await ask(fleet, kBob, kReads + "resources", query);
     CO_ASSERT_OK(seen);
     EXPECT_EQ(json::write(*seen).find("hush"), std::string::npos);
     EXPECT_NE(json::write((*seen)["clusters"][0]["error"]).find("aviary:view"), std::string::npos)
         << json::write(*seen);
-    auto const all = co_await ask(fleet, kAdmin, "/fleet/v1/resources", query);
+    auto const all = co_await ask(fleet, kAdmin, kReads + "resources", query);
     CO_ASSERT_OK(all);
     EXPECT_EQ((*all)["clusters"][0]["items"].size(), 1u) << json::write(*all);
     auto const rollouts =
-        co_await ask(fleet, kAdmin, "/fleet/v1/clusters/beijing/proxy/apis/rollouts.kruise.io/v1beta1/rollouts", {});
+        co_await ask(fleet, kAdmin, kReads + "clusters/beijing/proxy/apis/rollouts.kruise.io/v1beta1/rollouts", {});
     CO_ASSERT_OK(rollouts);
     EXPECT_EQ((*rollouts)["items"].size(), 1u);
     co_await fleet.stop();
@@ -90,7 +92,7 @@ CO_TEST(FleetRoute, ARefusalIsNoSilence) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
     auto const list = [&](std::string labels) {
-        return ask(fleet, kAdmin, "/fleet/v1/resources",
+        return ask(fleet, kAdmin, kReads + "resources",
                    {{"version", "v1"}, {"resource", "pods"}, {"namespace", "demo"}, {"labelSelector", labels}});
     };
     auto const refused = co_await list("app in web");
@@ -131,7 +133,7 @@ CO_TEST(FleetRoute, PodsAreCountedByTheWholeSelector) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
     CO_ASSERT_OK(co_await add_api(fleet));
-    auto const answer = co_await ask(fleet, kAdmin, "/fleet/v1/namespaces/demo/rollouts/api", {});
+    auto const answer = co_await ask(fleet, kAdmin, kReads + "namespaces/demo/rollouts/api", {});
     CO_ASSERT_OK(answer);
     EXPECT_EQ((*answer)["clusters"][0]["updated"].as_int(), 2) << json::write(*answer);
     co_await fleet.stop();
@@ -141,7 +143,7 @@ CO_TEST(FleetRoute, SaysWhatAClusterWasTakenBackTo) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
     auto const row = [&]() -> Task<Doc> {
-        auto const answer = co_await ask(fleet, kAdmin, "/fleet/v1/namespaces/demo/rollouts/web", {});
+        auto const answer = co_await ask(fleet, kAdmin, kReads + "namespaces/demo/rollouts/web", {});
         co_return answer ? (*answer)["clusters"][0] : Doc();
     };
     CO_ASSERT_OK(co_await fleet.release("v2"));
@@ -170,7 +172,7 @@ CO_TEST(FleetRoute, SaysWhatAClusterWasTakenBackTo) {
 Task<Status> until_problem(Fleet& fleet, std::string rollout, std::string wanted) {
     std::string seen;
     for (int count = 0; count < 500; ++count) {
-        auto const answer = co_await ask(fleet, kAdmin, "/fleet/v1/namespaces/demo/rollouts/" + rollout, {});
+        auto const answer = co_await ask(fleet, kAdmin, kReads + "namespaces/demo/rollouts/" + rollout, {});
         if (answer) seen = (*answer)["problem"].string();
         if (answer && seen == wanted) co_return Status{};
         CO_TRY(co_await async::sleep_for(fleet.scope.context(), 10ms));
@@ -209,7 +211,7 @@ CO_TEST(FleetRoute, SaysWhatARolloutThatReachesNoClusterLacks) {
 CO_TEST(FleetRoute, OfSomeClusters) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
-    std::string const path = "/fleet/v1/namespaces/demo/rollouts/web";
+    std::string const path = kReads + "namespaces/demo/rollouts/web";
     auto const all = co_await ask(fleet, kAdmin, path, {});
     CO_ASSERT_OK(all);
     EXPECT_EQ((*all)["total"].as_int(), 20);

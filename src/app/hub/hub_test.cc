@@ -374,7 +374,7 @@ CO_TEST(Hub, ARolloutThatIsGoneFromTheHubStaysWhereItHoldsAVersionBack) {
     Images counts = co_await fleet.images("beijing");
     EXPECT_EQ(counts, (Images{{"v1", 9}, {"v2", 1}}));
     client::Request request;
-    request.path = "/fleet/v1/namespaces/demo/rollouts/web";
+    request.path = std::string(proxy::kRoot) + "namespaces/demo/rollouts/web";
     auto const seen = co_await fleet.at("fleet").raw(ctx, std::move(request));
     CO_ASSERT_OK(seen);
     EXPECT_EQ(seen->body["clusters"][0]["reason"].as_string(), "AwaitingApproval");

@@ -25,6 +25,7 @@
 #include "core/yaml/yaml.h"
 #include "hub/proxy/fleet_route.h"
 #include "hub/proxy/member_roles.h"
+#include "hub/proxy/paths.h"
 #include "kube/apiserver/http_frontend.h"
 #include "kube/apiserver/server.h"
 #include "kube/client/kubeconfig.h"
@@ -259,7 +260,7 @@ struct Playground::Impl {
         server->add_admission(
             kHub, decision::make_decision_admission(control::make_reviewer(server->authorizer(kHub)), kHubUser.name));
         server->add_admission(kHub, hub->guard_admission());
-        server->add_route(kHub, "/fleet/v1/",
+        server->add_route(kHub, std::string(proxy::kRoot),
                           proxy::make_fleet_route(hub->propagator(), control::make_reviewer(server->authorizer(kHub))));
         co_return Status{};
     }

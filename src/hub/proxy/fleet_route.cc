@@ -1,5 +1,7 @@
 #include "hub/proxy/fleet_route.h"
 
+#include "hub/proxy/paths.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -28,7 +30,6 @@ using client::Response;
 using json::Doc;
 using json::Value;
 
-constexpr std::string_view kRoot = "/fleet/v1/";
 constexpr Duration kMemberTimeout = std::chrono::seconds(5);
 constexpr std::size_t kMaxKeptBytes = 64u << 20;   // last answers of members, for when they are away
 constexpr std::size_t kNamedClusters = 5;          // in one line

@@ -1,10 +1,10 @@
-// The hub's reads across members, served below /fleet/v1/ (what `kubectl amc` asks, one request instead of one per
-// cluster), and members through the hub's API at /fleet/v1/clusters/<name>/proxy/. Lives on the hub's loop.
+// The hub's reads across members (what `kubectl amc` asks, one request instead of one per cluster), and members through
+// the hub's API. Below kRoot (paths.h). Lives on the hub's loop.
 //
 //   GET
-//   /fleet/v1/resources?group=&version=&resource=[&namespace=&name=&labelSelector=&fieldSelector=&clusters=a,b&output=table|json]
-//   GET /fleet/v1/namespaces/<ns>/rollouts/<name>
-//   any /fleet/v1/clusters/<name>/proxy/<path>
+//   resources?group=&version=&resource=[&namespace=&name=&labelSelector=&fieldSelector=&clusters=a,b&output=table|json]
+//   GET namespaces/<ns>/rollouts/<name>
+//   any clusters/<name>/proxy/<path>
 #pragma once
 
 #include <memory>

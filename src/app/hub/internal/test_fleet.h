@@ -18,6 +18,7 @@
 #include "core/storage/engine.h"
 #include "hub/proxy/fleet_route.h"
 #include "hub/proxy/member_roles.h"
+#include "hub/proxy/paths.h"
 #include "kube/apiserver/server.h"
 #include "kube/control/definitions.h"
 #include "kube/meta/object.h"
@@ -93,7 +94,7 @@ struct Fleet {
         server->add_admission("fleet", decision::make_decision_admission(
                                            control::make_reviewer(server->authorizer("fleet")), kHubUser.name));
         server->add_admission("fleet", std::make_shared<Guard>(*this));
-        server->add_route("fleet", "/fleet/v1/", std::make_shared<Reads>(*this));
+        server->add_route("fleet", std::string(proxy::kRoot), std::make_shared<Reads>(*this));
         scope.spawn(server->run_controllers(ctx));
         start_hub();
         co_return Status{};
