@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "app/command_line/command_line.h"
+#include "app/hub/join.h"
+#include "app/hub/process.h"
 #include "app/member/process.h"
 #include "app/playground/demo.h"
 #include "app/playground/process.h"
@@ -112,6 +114,19 @@ void add_cluster_flags(CLI::App& command, aviary::process::Options& options) {
     port("--health-port", options.health_port, "TCP port of /healthz, /readyz and /metrics", "AVIARY_HEALTH_PORT");
 }
 
+void add_join_flags(CLI::App& command, aviary::hub::JoinOptions& options) {
+    auto const text = [&command](char const* flag, std::string& value, char const* help, char const* form) {
+        return command.add_option(flag, value, help)->option_text(form);
+    };
+    command.add_option("name", options.name, "The cluster's name in the fleet")->required();
+    text("--kubeconfig", options.kubeconfig, "Path of the cluster's kubeconfig, of one who may make roles", "FILE");
+    text("--context", options.context, "Context in it; by default the current one", "NAME");
+    text("--hub-kubeconfig", options.hub_kubeconfig, "Path of the hub's kubeconfig", "FILE")->required();
+    text("--hub-context", options.hub_context, "Context in it; by default the current one", "NAME");
+    text("--namespace", options.ns, "Namespace of the hub's identity and of the credentials", "NAME")
+        ->capture_default_str();
+}
+
 int print_completion(std::string const& name) {
     auto const shell = aviary::cli::parse_shell(name);
     if (!shell) {
@@ -196,7 +211,33 @@ int main(int argc, char** argv) {
                     "aviary member --kubeconfig cluster.yaml --webhook-url https://10.0.0.5:9443");
     add_cluster_flags(*member_command, member);
 
-    for (char const* verb : {"hub", "join", "unjoin", "migrate"})
+    aviary::hub::ProcessOptions hub{.cluster = {.name = "aviary-hub", .webhook_port = 9444, .health_port = 8081},
+                                    .audit_log = "-"};
+    CLI::App* const hub_command =
+        add_command(app, "hub", "Run the hub of a fleet whose API is a real kube-apiserver",
+                    "aviary hub --kubeconfig hub.yaml --webhook-url https://10.0.0.4:9444\n"
+                    "aviary join beijing --kubeconfig beijing.yaml --hub-kubeconfig hub.yaml");
+    add_cluster_flags(*hub_command, hub.cluster);
+    hub_command
+        ->add_option("--audit-log", hub.audit_log, "Who decided what, a line each; - for standard output, '' for none")
+        ->envname("AVIARY_AUDIT_LOG")
+        ->option_text("FILE")
+        ->capture_default_str();
+
+    aviary::hub::JoinOptions joining;
+    CLI::App* const join_command =
+        add_command(app, "join", "Make a real cluster a member of the fleet; safe to repeat",
+                    "aviary join beijing --kubeconfig beijing.yaml --hub-kubeconfig hub.yaml");
+    add_join_flags(*join_command, joining);
+    join_command
+        ->add_option("--server", joining.server, "Where the hub reaches the cluster; by default as the kubeconfig does")
+        ->option_text("URL");
+    CLI::App* const unjoin_command =
+        add_command(app, "unjoin", "Take a real cluster out of the fleet; what the hub brought there stays",
+                    "aviary unjoin beijing --kubeconfig beijing.yaml --hub-kubeconfig hub.yaml");
+    add_join_flags(*unjoin_command, joining);
+
+    for (char const* verb : {"migrate"})
         add_command(app, verb, "Not supported yet: for clusters that are not simulated", "")->prefix_command();
 
     std::vector<std::string> const words(argv + 1, argv + argc);
@@ -208,6 +249,9 @@ int main(int argc, char** argv) {
     if (*up_command) return up(flags, false);
     if (*down_command) return aviary::playground::down(flags.data_dir);
     if (*apiserver_command) return up(flags, true);
+    if (*join_command) return aviary::hub::join(joining);
+    if (*unjoin_command) return aviary::hub::unjoin(joining);
+    if (*hub_command) return aviary::hub::run(hub);
     if (*member_command) return aviary::member::run(member);
     if (*demo_command) return aviary::playground::demo(flags.demo_dir);
     if (*completion_command) return print_completion(flags.shell);

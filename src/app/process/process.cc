@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <iterator>
 #include <utility>
 
 #include "core/observe/log.h"
@@ -59,18 +61,6 @@ Task<Result<std::string>> own_name(Context ctx, client::Client client) {
     co_return answer->at({"status", "userInfo", "username"}).string();
 }
 
-Task<Status> ensure_namespace(Context ctx, client::Client client, std::string name) {
-    auto const there = co_await client.get(ctx, kNamespaces, {"", name});
-    if (there) co_return Status{};
-    if (!there.error().is(ErrorCode::kNotFound))
-        co_return std::unexpected(there.error().context("reading namespace " + name));
-    Value object{Object{{"apiVersion", "v1"}, {"kind", "Namespace"}}};
-    object.set({"metadata", "name"}, name);
-    auto const created = co_await client.create(ctx, kNamespaces, std::move(object));
-    if (created || created.error().is(ErrorCode::kAlreadyExists)) co_return Status{};
-    co_return std::unexpected(created.error().context("creating namespace " + name));
-}
-
 std::string host_name() {
     char name[256] = {};
     return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
@@ -85,6 +75,18 @@ Task<int> run_or_say(Context ctx, async::AsioExecutor& executor,
 }
 
 }   // namespace
+
+Task<Status> ensure_namespace(Context ctx, client::Client client, std::string name) {
+    auto const there = co_await client.get(ctx, kNamespaces, {"", name});
+    if (there) co_return Status{};
+    if (!there.error().is(ErrorCode::kNotFound))
+        co_return std::unexpected(there.error().context("reading namespace " + name));
+    Value object{Object{{"apiVersion", "v1"}, {"kind", "Namespace"}}};
+    object.set({"metadata", "name"}, name);
+    auto const created = co_await client.create(ctx, kNamespaces, std::move(object));
+    if (created || created.error().is(ErrorCode::kAlreadyExists)) co_return Status{};
+    co_return std::unexpected(created.error().context("creating namespace " + name));
+}
 
 Task<Result<Cluster>> connect(Context ctx, async::AsioExecutor& executor, Options const& options) {
     CO_TRY_ASSIGN(client::ServerAccess const access, client::load_kubeconfig(options.kubeconfig, options.context));
@@ -111,7 +113,9 @@ Result<std::unique_ptr<http::Server>> webhook_server(async::AsioExecutor& execut
                                                      Time now, std::string const& client_authority) {
     crypto::CertificateRequest request;
     request.common_name = options.name;
-    for (std::string const& host : webhook::hosts(cluster.address)) {
+    std::vector<std::string> hosts = webhook::hosts(cluster.address);
+    std::ranges::copy(webhook::hosts({"", options.ns, options.name}), std::back_inserter(hosts));
+    for (std::string const& host : hosts) {
         bool const numeric = host.find_first_not_of("0123456789.") == std::string::npos || host.contains(':');
         (numeric ? request.addresses : request.dns_names).push_back(host);
     }

@@ -37,10 +37,13 @@ struct Cluster {
 // Connects, makes the namespace and the authority of the webhooks.
 Task<Result<Cluster>> connect(Context ctx, async::AsioExecutor& executor, Options const& options);
 
+// Makes it where it is missing.
+Task<Status> ensure_namespace(Context ctx, client::Client client, std::string name);
+
 Result<std::unique_ptr<client::Lease>> lease(Options const& options, Cluster const& cluster);
 
-// The server of the webhooks, with a certificate under the cluster's authority for them. Clients may show a certificate
-// under `client_authority`.
+// The server of the webhooks, with a certificate under the cluster's authority for them, and for the Service of the
+// process's name. Clients may show a certificate under `client_authority`.
 Result<std::unique_ptr<http::Server>> webhook_server(async::AsioExecutor& executor, Options const& options,
                                                      Cluster const& cluster, std::shared_ptr<http::Handler> handler,
                                                      Time now, std::string const& client_authority = {});

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "core/base/strings.h"
 #include "core/json/patch.h"
 #include "kube/client/informer.h"
 #include "kube/control/controller.h"
@@ -20,10 +21,9 @@ using control::Write;
 using json::Doc;
 using json::Value;
 
-meta::GroupVersionResource resource_of(Value const& configuration) {
-    bool const mutates = configuration["kind"].as_string() == "MutatingWebhookConfiguration";
-    return {"admissionregistration.k8s.io", "v1",
-            mutates ? "mutatingwebhookconfigurations" : "validatingwebhookconfigurations"};
+meta::GroupVersionResource resource_of(Value const& object) {
+    auto [group, version] = meta::parse_api_version(object["apiVersion"].as_string());
+    return {std::move(group), std::move(version), to_lower(object["kind"].as_string()) + "s"};
 }
 
 bool as_wanted(Doc const& live, Value const& wanted) {

@@ -1,5 +1,5 @@
-// Registration: keeps a cluster's webhook configurations as they are wanted: made where they are missing, put right
-// where somebody changed them. Lives on one loop.
+// Registration: keeps what makes an API server ask this process as it is wanted (webhook configurations, APIServices):
+// made where it is missing, put right where somebody changed it. Lives on one loop.
 #pragma once
 
 #include <memory>
@@ -13,8 +13,9 @@ namespace aviary::webhook {
 
 class Registration {
 public:
-    // Each is a MutatingWebhookConfiguration or a ValidatingWebhookConfiguration (admissionregistration.k8s.io/v1) with
-    // every field that the server would default, or it never looks right.
+    // Each is a MutatingWebhookConfiguration, a ValidatingWebhookConfiguration (admissionregistration.k8s.io/v1) or an
+    // APIService (apiregistration.k8s.io/v1), with every field of its lists that the server would default, or it never
+    // looks right.
     Registration(client::Client client, std::vector<json::Value> wanted);
     ~Registration();
 

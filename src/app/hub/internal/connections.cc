@@ -1,0 +1,71 @@
+#include "app/hub/internal/connections.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "core/base/strings.h"
+#include "kube/client/http_transport.h"
+#include "kube/meta/object.h"
+
+namespace aviary::hub {
+
+namespace {
+
+using json::Doc;
+
+std::string decoded(Doc const& secret, std::string_view key) {
+    return base64_decode(secret.at({"data", key}).as_string()).value_or("");
+}
+
+client::InformerOptions of_clusters(std::string const& ns) {
+    client::InformerOptions options;
+    options.ns = ns;
+    options.label_selector = kClusterLabel;
+    return options;
+}
+
+}   // namespace
+
+std::string credentials_name(std::string const& cluster) { return "cluster-" + cluster; }
+
+Connections::Connections(async::AsioExecutor& executor, client::Client hub, std::string ns)
+    : executor_(executor),
+      ns_(std::move(ns)),
+      secrets_(std::make_shared<client::Informer>(std::move(hub), meta::GroupVersionResource{"", "v1", "secrets"},
+                                                  of_clusters(ns_))) {}
+
+Task<void> Connections::run(Context ctx) { co_await secrets_->run(ctx); }
+
+Result<std::shared_ptr<client::Transport>> Connections::connect(Doc const& managed_cluster) const {
+    std::string const name = meta::name(managed_cluster);
+    Doc const where = managed_cluster.at({"spec", "managedClusterClientConfigs"})[0];
+    client::ServerAccess access;
+    access.context = name;
+    access.url = where["url"].string();
+    if (access.url.empty())
+        return fail(ErrorCode::kInvalid,
+                    "spec.managedClusterClientConfigs[0].url: Required value: where the cluster is");
+    if (std::string const bundle = where["caBundle"].string(); !bundle.empty()) {
+        auto authority = base64_decode(bundle);
+        if (!authority) return fail(ErrorCode::kInvalid, "spec.managedClusterClientConfigs[0].caBundle is not base64");
+        access.authority = std::move(*authority);
+    }
+    meta::ObjectKey const key{ns_, credentials_name(name)};
+    Doc const secret = secrets_->get(key);
+    if (!secret.exists()) {
+        return fail(
+            ErrorCode::kNotFound,
+            fmt::format("secret {} with its credentials is missing: `aviary join {}` makes it", key.to_string(), name));
+    }
+    access.certificate = decoded(secret, "tls.crt");
+    access.key = decoded(secret, "tls.key");
+    if (access.certificate.empty()) {
+        if (decoded(secret, "token").empty())
+            return fail(ErrorCode::kInvalid, fmt::format("secret {} has neither token nor tls.crt", key.to_string()));
+        access.token_source = [secrets = secrets_, key] { return decoded(secrets->get(key), "token"); };
+    }
+    return client::http_transport(executor_, access);
+}
+
+}   // namespace aviary::hub

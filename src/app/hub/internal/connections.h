@@ -1,0 +1,38 @@
+// The ways from a hub to real members: where a cluster is stands in its ManagedCluster, the credentials in a Secret of
+// the hub's namespace. Lives on the hub's loop.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/async/asio_executor.h"
+#include "core/async/task.h"
+#include "core/json/doc.h"
+#include "kube/client/client.h"
+#include "kube/client/informer.h"
+
+namespace aviary::hub {
+
+// On the Secret of a cluster's credentials; the value is the cluster's name. Its data has `token`, or `tls.crt` and
+// `tls.key`.
+inline constexpr std::string_view kClusterLabel = "fleet.aviary.dev/cluster";
+// "cluster-beijing"
+std::string credentials_name(std::string const& cluster);
+
+class Connections {
+public:
+    Connections(async::AsioExecutor& executor, client::Client hub, std::string ns);
+
+    // Follows the Secrets until the context stops.
+    Task<void> run(Context ctx);
+    bool synced() const { return secrets_->synced(); }
+    // An Error says what of the cluster or its Secret is missing. A token that is replaced is used from then on.
+    Result<std::shared_ptr<client::Transport>> connect(json::Doc const& managed_cluster) const;
+
+private:
+    async::AsioExecutor& executor_;
+    std::string ns_;
+    std::shared_ptr<client::Informer> secrets_;
+};
+
+}   // namespace aviary::hub

@@ -1,0 +1,34 @@
+// What a hub on a kube-apiserver is asked: admission by webhooks and reads across members by an aggregated API.
+// Answered by the hub that leads; without one, what it guards is refused. Lives on the hub's loop.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "app/hub/hub.h"
+#include "kube/apiserver/aggregated.h"
+#include "kube/control/access_review.h"
+#include "kube/webhook/configuration.h"
+
+namespace aviary::hub {
+
+class Serving {
+public:
+    Serving(std::shared_ptr<control::AccessReviewer> reviewer, std::string hub_user);
+    ~Serving();
+
+    // The hub of a term, which must live until this is told null.
+    void lead(Hub* hub);
+    bool leads() const;
+    std::vector<std::shared_ptr<control::Admission>> admissions() const;
+    std::shared_ptr<apiserver::Route> route() const;
+
+private:
+    struct Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+// Which writes the hub is asked about.
+std::vector<webhook::Rule> webhook_rules();
+
+}   // namespace aviary::hub

@@ -1,0 +1,23 @@
+// `aviary join` and `aviary unjoin`: a real cluster becomes a member of a fleet, or leaves it.
+#pragma once
+
+#include <string>
+
+namespace aviary::hub {
+
+struct JoinOptions {
+    std::string name;                          // of the member
+    std::string kubeconfig, context;           // the member, as one who may make roles there
+    std::string hub_kubeconfig, hub_context;   // the hub
+    std::string server;                        // where the hub reaches the member; empty: as the kubeconfig does
+    std::string ns = "aviary-system";          // in both
+};
+
+// Makes an identity of the hub in the member, its credentials on the hub, and the ManagedCluster. Safe to repeat: what
+// is there stays, and the credentials are made anew. The exit code; says on stdout what it does.
+int join(JoinOptions options);
+
+// Takes away what join made, in the member and on the hub. What the hub has brought into the member stays there.
+int unjoin(JoinOptions options);
+
+}   // namespace aviary::hub

@@ -1,0 +1,197 @@
+#include "app/hub/process.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <utility>
+
+#include "apis/crds.h"
+#include "app/hub/audit_log.h"
+#include "app/hub/hub.h"
+#include "app/hub/internal/connections.h"
+#include "app/hub/internal/serving.h"
+#include "core/async/scope.h"
+#include "core/async/wait.h"
+#include "core/base/strings.h"
+#include "core/json/parse.h"
+#include "core/observe/log.h"
+#include "hub/proxy/paths.h"
+#include "kube/apiserver/aggregated.h"
+#include "kube/control/access_review.h"
+#include "kube/control/definitions.h"
+#include "kube/meta/object.h"
+#include "kube/webhook/handler.h"
+#include "kube/webhook/registration.h"
+
+namespace aviary::hub {
+
+namespace {
+
+using json::Array;
+using json::Doc;
+using json::Object;
+using json::Value;
+
+// Ours are brought up to date; those of others stay theirs.
+Task<Status> install_kinds(Context ctx, client::Client client) {
+    std::vector<Value> ours;
+    std::vector<Value> others;
+    for (Value& definition : apis::crds()) {
+        bool const own = definition.at({"spec", "group"}).as_string() == "fleet.aviary.dev";
+        (own ? ours : others).push_back(std::move(definition));
+    }
+    CO_TRY(co_await control::install_definitions(ctx, client, std::move(ours)));
+    co_return co_await control::install_definitions(ctx, client, std::move(others), control::Existing::kLeave);
+}
+
+// Whoever is known may ask: what is answered is decided by what one may read of the fleet.
+std::vector<Value> hub_roles() {
+    Value role{Object{{"apiVersion", "rbac.authorization.k8s.io/v1"}, {"kind", "ClusterRole"}}};
+    role.set({"metadata", "name"}, "aviary:fleet-reads");
+    role["rules"] = Array{
+        Object{{"apiGroups", Array{std::string(proxy::kGroup)}}, {"resources", Array{"*"}}, {"verbs", Array{"*"}}}};
+    Value binding{Object{{"apiVersion", "rbac.authorization.k8s.io/v1"}, {"kind", "ClusterRoleBinding"}}};
+    binding.set({"metadata", "name"}, "aviary:fleet-reads");
+    binding["roleRef"] =
+        Object{{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "ClusterRole"}, {"name", "aviary:fleet-reads"}};
+    binding["subjects"] =
+        Array{Object{{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "Group"}, {"name", "system:authenticated"}}};
+    return {std::move(role), std::move(binding)};
+}
+
+Value api_service(process::Options const& options, process::Cluster const& cluster) {
+    Value object{Object{{"apiVersion", "apiregistration.k8s.io/v1"}, {"kind", "APIService"}}};
+    object.set({"metadata", "name"}, fmt::format("{}.{}", proxy::kVersion, proxy::kGroup));
+    object["spec"] = Object{{"group", std::string(proxy::kGroup)},
+                            {"version", std::string(proxy::kVersion)},
+                            {"groupPriorityMinimum", 100},
+                            {"versionPriority", 10},
+                            {"caBundle", base64_encode(cluster.authority.certificate_pem)},
+                            {"service", Object{{"namespace", options.ns},
+                                               {"name", options.name},
+                                               {"port", options.webhook_url.empty() ? 443 : options.webhook_port}}}};
+    return object;
+}
+
+// An APIService names a Service alone: for a hub at an address of its own that is one which stands for the address.
+Task<Status> ensure_service(Context ctx, process::Options const& options, process::Cluster const& cluster) {
+    if (options.webhook_url.empty()) co_return Status{};
+    Value object{Object{{"apiVersion", "v1"}, {"kind", "Service"}}};
+    object.set({"metadata", "name"}, options.name);
+    object.set({"metadata", "namespace"}, options.ns);
+    object["spec"] = Object{{"type", "ExternalName"}, {"externalName", webhook::hosts(cluster.address).front()}};
+    client::WriteOptions force;
+    force.force = true;
+    auto const applied =
+        co_await cluster.client.apply(ctx, meta::GroupVersionResource{"", "v1", "services"}, std::move(object), force);
+    if (!applied) co_return std::unexpected(applied.error().context("service " + options.name));
+    co_return Status{};
+}
+
+struct Front {
+    apiserver::FrontProxy proxy;
+    std::string authority;   // PEM
+};
+
+std::vector<std::string> texts(Doc const& data, std::string_view key) {
+    std::vector<std::string> result;
+    auto const list = json::parse(data[key].as_string());
+    if (!list) return result;
+    for (auto const& [index, each] : list->elements()) result.push_back(each.string());
+    return result;
+}
+
+Task<Result<Front>> front_proxy(Context ctx, client::Client client) {
+    meta::ObjectKey const key{"kube-system", "extension-apiserver-authentication"};
+    auto const map = co_await client.get(ctx, {"", "v1", "configmaps"}, key);
+    if (!map) co_return std::unexpected(map.error().context("how the API server passes requests on"));
+    Doc const data = (*map)["data"];
+    Front front;
+    front.authority = data["requestheader-client-ca-file"].string();
+    front.proxy = {texts(data, "requestheader-allowed-names"), texts(data, "requestheader-username-headers"),
+                   texts(data, "requestheader-group-headers"), texts(data, "requestheader-extra-headers-prefix")};
+    if (front.authority.empty()) {
+        co_return fail(
+            ErrorCode::kUnsupported,
+            fmt::format("configmap {} has no requestheader-client-ca-file: the API server does not aggregate",
+                        key.to_string()));
+    }
+    co_return front;
+}
+
+// The fleet's identity: that of the cluster whose API it is.
+Task<Result<std::string>> hub_id(Context ctx, client::Client client) {
+    auto const system = co_await client.get(ctx, {"", "v1", "namespaces"}, {"", "kube-system"});
+    if (!system) co_return std::unexpected(system.error().context("reading namespace kube-system"));
+    co_return meta::uid(*system);
+}
+
+// Not before the credentials are read: clusters without them are tried again much later.
+Task<void> lead(Context ctx, Connections const& connections, client::Lease& lease, LeasedHub parts) {
+    while (!connections.synced()) {
+        if (!co_await async::sleep_for(ctx, std::chrono::milliseconds(10))) co_return;
+    }
+    co_await run_with_lease(ctx, lease, std::move(parts));
+}
+
+Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions options) {
+    process::Options const& own = options.cluster;
+    CO_TRY_ASSIGN(process::Cluster const cluster, co_await process::connect(ctx, executor, own));
+    CO_TRY(co_await install_kinds(ctx, cluster.client));
+    CO_TRY(co_await install_roles(ctx, cluster.client, hub_roles()));
+    CO_TRY(co_await ensure_service(ctx, own, cluster));
+    CO_TRY_ASSIGN(Front const front, co_await front_proxy(ctx, cluster.client));
+    CO_TRY_ASSIGN(std::string const id, co_await hub_id(ctx, cluster.client));
+    CO_TRY_ASSIGN(std::unique_ptr<client::Lease> const lease, process::lease(own, cluster));
+    LeasedHub parts{.client = cluster.client, .hub_id = id, .connect = {}, .serving = {}, .audit = {}};
+    if (!options.audit_log.empty()) {
+        CO_TRY_ASSIGN(auto log, AuditLog::open(options.audit_log, ctx.metrics()));
+        parts.audit = AuditLog::sink(std::move(log));
+    }
+    Connections connections(executor, cluster.client, own.ns);
+    Serving serving(control::make_subject_access_reviewer(cluster.client), cluster.user);
+    parts.connect = [&connections](Doc const& object) { return connections.connect(object); };
+    parts.serving = [&serving](Hub* hub) { serving.lead(hub); };
+
+    apiserver::AggregatedApi api{std::string(proxy::kGroup),
+                                 std::string(proxy::kVersion),
+                                 {"resources", "rollouts", "clusters"},
+                                 front.proxy,
+                                 [&serving] { return serving.route(); }};
+    CO_TRY_ASSIGN(auto const server,
+                  process::webhook_server(
+                      executor, own, cluster,
+                      apiserver::make_aggregated_handler(std::move(api), webhook::make_handler(serving.admissions())),
+                      ctx.now(), front.authority));
+    std::vector<Value> wanted =
+        webhook::configurations(own.name, webhook_rules(), cluster.address, cluster.authority.certificate_pem);
+    wanted.push_back(api_service(own, cluster));
+    webhook::Registration registration(cluster.client, std::move(wanted));
+    auto const missing = [&serving, &registration, &connections]() -> std::string {
+        if (!connections.synced()) return "the clusters' credentials are being listed";
+        if (!registration.in_force()) return "the webhooks are not registered";
+        return serving.leads() ? "" : "another hub leads, or the fleet is being read";
+    };
+    CO_TRY_ASSIGN(auto const health, process::health_server(ctx, executor, own, missing));
+
+    async::Scope scope(ctx);
+    scope.spawn(health->run(scope.context()));
+    scope.spawn(server->run(scope.context()));
+    scope.spawn(registration.run(scope.context()));
+    scope.spawn(connections.run(scope.context()));
+    scope.spawn(lead(scope.context(), connections, *lease, parts));
+    ctx.log().info("hub started", {{"server", cluster.server}, {"user", cluster.user}});
+    (void)co_await executor.wait_for_signal(scope.context(), {SIGINT, SIGTERM});
+    co_await scope.cancel_and_join();
+    co_return Status{};
+}
+
+}   // namespace
+
+int run(ProcessOptions options) {
+    return process::run([options = std::move(options)](Context ctx, async::AsioExecutor& executor) {
+        return serve(ctx, executor, options);
+    });
+}
+
+}   // namespace aviary::hub

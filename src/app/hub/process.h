@@ -1,0 +1,18 @@
+// `aviary hub`: the hub of a fleet on a kube-apiserver, as a process.
+#pragma once
+
+#include <string>
+
+#include "app/process/process.h"
+
+namespace aviary::hub {
+
+struct ProcessOptions {
+    process::Options cluster;   // the hub's API
+    std::string audit_log;      // a path, "-", or empty: none
+};
+
+// Until SIGINT or SIGTERM; the exit code.
+int run(ProcessOptions options);
+
+}   // namespace aviary::hub
