@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# The article's release in two real clusters from a real hub: test/real/fleet.sh
+# Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
+. "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
+members=(beijing shanghai)
+
+both() { local each; for each in "${members[@]}"; do "$1" "$each" "${@:2}" || return 1; done; }
+hub() { run hub aviary hub --kubeconfig "$work/hub-aviary-hub.kubeconfig" --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health" --audit-log "$work/audit.log"; }
+amc() { kubectl-amc --kubeconfig "$work/hub/kubeconfig" -n demo "$@"; }
+rollout() { local verb=$1; shift; kubectl-amc rollout "$verb" rollouts/$r --kubeconfig "$work/hub/kubeconfig" -n demo "$@"; }
+available() { [ "$(in_ hub get managedcluster "$1" -o 'jsonpath={.status.conditions[?(@.type=="ManagedClusterConditionAvailable")].status}')" = True ]; }
+webhook=$(port) health=$(port)
+
+need 'a light hub' cluster hub --light
+need 'an identity of the hub' identity hub aviary-hub
+hub
+need 'the hub is ready' soon 20 answers "$health"
+for each in "${members[@]}"; do
+  need "the cluster $each" cluster "$each"
+  need "an identity of its controller" identity "$each" aviary-member
+  at=$(port) ok=$(port)
+  run "$each" aviary member --kubeconfig "$work/$each-aviary-member.kubeconfig" --webhook-url "https://127.0.0.1:$at" --webhook-port "$at" --health-port "$ok"
+  need "its controller is ready" soon 20 answers "$ok"
+  need "$each joins" aviary join "$each" --kubeconfig "$work/$each/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
+done
+check 'the clusters are available' soon 20 both available
+check 'joining again changes nothing' aviary join beijing --kubeconfig "$work/beijing/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
+check 'kubectl amc lists them' amc clusters
+check 'apply namespace and workload' in_ hub apply -f "$seed/namespace.yaml" -f "$seed/workload.yaml"
+check 'both are ready' soon 30 both ready
+check 'apply the Rollout' in_ hub apply -f "$seed/rollout.yaml"
+check 'both are healthy' soon 20 both healthy
+for version in v2 v3; do
+  old=v$((${version#v} - 1))
+  check "release $version" release hub $version
+  need 'both pause at step 1' soon 20 both state Progressing/1/StepPaused
+  check 'with one pod of the new version' both runs "$old=9 $version=1"
+  check 'kubectl amc shows both' test "$(amc get rollouts -M --no-headers | grep -c StepPaused)" = 2
+  need 'approve beijing' rollout approve -m beijing
+  check 'beijing pauses at step 2' soon 20 state beijing Progressing/2/StepPaused
+  check 'with five' runs beijing "$old=5 $version=5"
+  check 'shanghai has not moved' runs shanghai "$old=9 $version=1"
+  check 'approve both' rollout approve -M
+  check 'beijing is healthy' soon 20 state beijing Healthy/3/Completed
+  check 'shanghai pauses at step 2' soon 20 state shanghai Progressing/2/StepPaused
+  check 'with five' runs shanghai "$old=5 $version=5"
+  check 'approve what is left' rollout approve -M
+  check 'both are healthy' soon 20 both state Healthy/3/Completed
+  check 'with ten' both runs "$version=10"
+  check 'nothing of the release is left on the Deployments' soon 5 both clean
+done
+
+check 'release v4' release hub v4
+check 'both pause at step 1' soon 20 both state Progressing/1/StepPaused
+die hub
+check 'without a hub kubectl amc says so' ends 1 rollout approve -M
+hub
+check 'killed and started, the hub is ready' soon 40 answers "$health"
+check 'both are where they were' both state Progressing/1/StepPaused
+check 'abort everywhere' rollout abort -M
+check 'v3 is back' soon 20 both runs v3=10
+check 'both are healthy' soon 20 both healthy
+check 'history names who' bash -c "kubectl-amc rollout history $r --kubeconfig '$work/hub/kubeconfig' -n demo | grep -q admin"
+check 'shanghai leaves' aviary unjoin shanghai --kubeconfig "$work/shanghai/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
+check 'what was brought there stays' runs shanghai v3=10
+finished=1

@@ -1,0 +1,74 @@
+# What the scripts of test/real share; to be sourced. Sets work (a folder), real (the programs of a real Kubernetes) and seed.
+set -u
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+real=$root/build/real
+seed=$root/test/acceptance/seed
+command -v aviary >/dev/null || PATH=$root/build/dev/bin:$PATH
+work=$(mktemp -d)
+pass=0 fail=0 finished=0
+clusters=() processes=()
+r=qwen-inference-rollout image=registry.example.com/inference/vllm-qwen
+
+check() { local what=$1; shift; if "$@" >"$work/out" 2>&1; then pass=$((pass + 1)); echo "ok    $what"; else fail=$((fail + 1)); echo "FAIL  $what"; tail -n 15 "$work/out" | sed 's/^/      | /'; fi; }
+# need WHAT COMMAND…: a check without which the rest makes no sense.
+need() { check "$@"; [ $fail = 0 ] || exit; }
+ends() { local want=$1 got; shift; "$@"; got=$?; [ $got = "$want" ] || { echo "exit $got, not $want"; return 1; }; }
+soon() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.05; done; }
+finish() {
+  local each
+  for each in "${processes[@]}"; do kill "${each#*=}" 2>/dev/null; done
+  for each in "${processes[@]}"; do wait "${each#*=}" 2>/dev/null; done
+  for each in "${clusters[@]}"; do "$real/fixture" down --dir "$work/$each"; done
+  if [ $fail != 0 ]; then
+    for each in "$work"/*.log; do [ ! -e "$each" ] || tail -n 20 "$each" | sed "s/^/$(basename "$each" .log) | /"; done
+  fi
+  [ -n "${KEEP:-}" ] && echo "kept: $work" || rm -rf "$work"
+  [ $finished = 1 ] || echo 'stopped before the end'
+  echo "$pass passed, $fail failed"
+  exit $((fail > 0 || finished == 0))
+}
+trap finish EXIT
+
+port() { echo $((20000 + RANDOM % 12000)); }
+# in_ CLUSTER ARGUMENT…: kubectl there
+in_() { local cluster=$1; shift; kubectl --kubeconfig "$work/$cluster/kubeconfig" -n demo "$@"; }
+cluster() { clusters+=("$1"); "$real/fixture" up --bin "$real" --dir "$work/$1" "${@:2}"; }
+# identity CLUSTER NAME: $work/CLUSTER-NAME.kubeconfig, of a service account of its own
+identity() {
+  local config=$work/$1-$2.kubeconfig
+  kubectl --kubeconfig "$work/$1/kubeconfig" create namespace aviary-system --dry-run=client -o yaml | in_ "$1" apply -f - &&
+  in_ "$1" -n aviary-system create serviceaccount "$2" &&
+  in_ "$1" create clusterrolebinding "$2" --clusterrole=cluster-admin --serviceaccount="aviary-system:$2" &&
+  cp "$work/$1/kubeconfig" "$config" &&
+  kubectl --kubeconfig "$config" config set-credentials "$2" --token="$(in_ "$1" -n aviary-system create token "$2" --duration 24h)" &&
+  kubectl --kubeconfig "$config" config set-context --current --user="$2"
+}
+# run NAME COMMAND…: a process of that name, whose output is in $work/NAME.log; its pid is in ${pids[NAME]}
+declare -A pids=()
+run() {
+  local name=$1; shift
+  "$@" >>"$work/$name.log" 2>&1 &
+  pids[$name]=$!
+  processes+=("$name=$!")
+}
+die() { kill -9 "${pids[$1]}"; wait "${pids[$1]}" 2>/dev/null; }
+answers() { python3 -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$1/readyz')"; }
+
+# What runs in a cluster, without what is ending: "v1=9 v2=1".
+pods() {
+  in_ "$1" get pods -o json | python3 -c '
+import collections, json, sys
+images = [pod["spec"]["containers"][0]["image"] for pod in json.load(sys.stdin)["items"] if "deletionTimestamp" not in pod["metadata"]]
+print(" ".join(f"{version}={count}" for version, count in sorted(collections.Counter(image.split(":")[1] for image in images).items())))'
+}
+runs() { local got; got=$(pods "$1"); [ "$got" = "$2" ] || { echo "pods: $got, not $2"; return 1; }; }
+# state CLUSTER PHASE/STEP/STATE
+state() { local got; got=$(in_ "$1" get rollout $r -o 'jsonpath={.status.phase}/{.status.canaryStatus.currentStepIndex}/{.status.canaryStatus.currentStepState}' 2>&1); [ "$got" = "$2" ] || { echo "rollout: $got, not $2"; return 1; }; }
+healthy() { [ "$(in_ "$1" get rollout $r -o 'jsonpath={.status.phase}')" = Healthy ]; }
+ready() { [ "$(in_ "$1" get deployment qwen-inference -o 'jsonpath={.status.readyReplicas}')" = 10 ]; }
+release() { in_ "$1" set image deployment/qwen-inference "vllm=$image:$2"; }
+# Nothing of a release is left on the Deployment.
+clean() {
+  local left; left=$(in_ "$1" get deployment qwen-inference -o json | grep -E 'rollouts.kruise.io/|batchrelease|"paused": true|"Recreate"' | grep -v -E 'workload-type')
+  [ -z "$left" ] || { echo "$left"; return 1; }
+}
