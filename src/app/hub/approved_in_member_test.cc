@@ -1,6 +1,9 @@
 // Steps that were approved in a member itself, as the hub records them; in virtual time.
 #include "app/hub/internal/test_fleet.h"
+#include "hub/decision/carry_out.h"
+#include "hub/decision/evidence.h"
 #include "hub/decision/observed.h"
+#include "hub/propagation/names.h"
 
 namespace aviary::hub {
 namespace {
@@ -16,6 +19,30 @@ Task<Status> approve_in(Fleet& fleet, std::string cluster) {
                                  *json::parse_value(R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})"),
                                  {.subresource = "status"}));
     co_return Status{};
+}
+
+// As approve --direct does it.
+Task<Status> leave_word(Fleet& fleet, std::string cluster, std::string reason) {
+    Doc const live = co_await fleet.get(cluster, apis::kRollouts);
+    Value patch{json::Object()};
+    patch.set({"metadata", "annotations", propagation::kApprovedDirectly},
+              decision::with_approval(
+                  live, decision::direct_approval(live, format_rfc3339(fleet.scope.context().now()), "alice", reason)));
+    CO_TRY(co_await fleet.patch(cluster, apis::kRollouts, json::write(patch)));
+    co_return Status{};
+}
+Task<Status> approve_directly(Fleet& fleet, std::string cluster, std::string reason) {
+    CO_TRY(co_await leave_word(fleet, cluster, reason));
+    Doc const live = co_await fleet.get(cluster, apis::kRollouts);
+    CO_TRY(co_await fleet.at(cluster)
+               .named("kubectl-amc")
+               .patch(fleet.scope.context(), apis::kRollouts, kWeb, client::PatchType::kJson,
+                      decision::approval_patch(live, decision::pause_of(cluster, live)), {.subresource = "status"}));
+    co_return Status{};
+}
+Task<Doc> first_record(Fleet& fleet) {
+    auto const list = co_await fleet.at("fleet").list(fleet.scope.context(), apis::kDecisions, {.ns = "demo"});
+    co_return list ? (*list)["items"][0] : Doc();
 }
 
 // "beijing step 1 Applied Member; …", in the order of steps.
@@ -144,6 +171,140 @@ CO_TEST(ApprovedInMember, WhatWasAskedForAfterAllIsTakenBack) {
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
     std::string const text = co_await records(fleet);
     EXPECT_EQ(text, "");
+    STOP_FLEET();
+}
+
+// A hub that was gone has not seen the step being left: it finds what the approver left there.
+CO_TEST(ApprovedInMember, IsFoundByAHubThatWasGone) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+    co_await fleet.stop_hub();
+    CO_ASSERT_OK(co_await leave_word(fleet, "oslo", "not sent"));
+    CO_ASSERT_OK(co_await approve_directly(fleet, "beijing", "p95 ok"));
+    std::string const at = format_rfc3339(ctx.now());
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 3600s));
+    fleet.start_hub();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    std::string text = co_await records(fleet);
+    EXPECT_EQ(text, "beijing step 1 Applied Member; ");
+    Doc record = co_await first_record(fleet);
+    EXPECT_EQ(record.at({"spec", "reason"}).string(),
+              fmt::format("approved in the member itself; the member says by alice at {}: p95 ok", at));
+    EXPECT_EQ(record.at({"status", "clusters"})[0]["at"].string(), at);
+    EXPECT_FALSE(record.at({"spec", "requester"}).exists()) << "that is for whom the hub knows";
+    std::string const uid = meta::uid(record);
+    co_await fleet.stop_hub();
+    fleet.start_hub();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    text = co_await records(fleet);
+    EXPECT_EQ(text, "beijing step 1 Applied Member; ");
+    record = co_await first_record(fleet);
+    EXPECT_EQ(meta::uid(record), uid);
+    text = co_await fleet.show("beijing", "state");
+    EXPECT_EQ(text, "Progressing/2/StepPaused") << "nothing is carried out for it";
+    STOP_FLEET();
+}
+
+// Steps until the release is complete; and they are not recorded again when Decisions are not kept any longer.
+CO_TEST(ApprovedInMember, AWholeReleaseIsFoundOnceAndForAMonth) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+    co_await fleet.stop_hub();
+    CO_ASSERT_OK(co_await approve_directly(fleet, "beijing", "first"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    CO_ASSERT_OK(co_await approve_directly(fleet, "beijing", "second"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "phase", "Healthy"));
+    fleet.start_hub();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    std::string text = co_await records(fleet);
+    EXPECT_EQ(text, "beijing step 1 Applied Member; beijing step 2 Applied Member; ");
+    co_await fleet.stop_hub();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 24h * 31));
+    for (int times = 0; times < 2; ++times) {
+        fleet.start_hub();
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+        text = co_await records(fleet);
+        EXPECT_EQ(text, "");
+        co_await fleet.stop_hub();
+    }
+    STOP_FLEET();
+}
+
+// The running hub's record has the word as well. It stands beside the hub's fields, and changes nothing for anybody.
+CO_TEST(ApprovedInMember, TheWordIsNotInTheWay) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+    Doc const before = co_await fleet.get("beijing", apis::kRollouts);
+    CO_ASSERT_OK(co_await leave_word(fleet, "beijing", "p95 ok"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    Doc after = co_await fleet.get("beijing", apis::kRollouts);
+    EXPECT_EQ(meta::generation(after), meta::generation(before));
+    EXPECT_EQ(json::write(after["status"]), json::write(before["status"]));
+    EXPECT_EQ(json::write(after.at({"metadata", "labels"})), json::write(before.at({"metadata", "labels"})));
+    CO_ASSERT_OK(co_await approve_directly(fleet, "beijing", "p95 ok"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    std::string text = co_await records(fleet);
+    EXPECT_EQ(text, "beijing step 1 Applied Member; ");
+    Doc const record = co_await first_record(fleet);
+    std::string const reason = record.at({"spec", "reason"}).string();
+    EXPECT_NE(reason.find("written there by kubectl-amc at "), std::string::npos) << reason;
+    EXPECT_NE(reason.find("; the member says by alice at "), std::string::npos) << reason;
+    EXPECT_TRUE(reason.ends_with(": p95 ok")) << reason;
+    CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, "second"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "phase", "Healthy"));
+    // The hub applies its own anew, and releases go through.
+    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, R"({"metadata":{"labels":{"team":"llm"}}})"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    after = co_await fleet.get("beijing", apis::kRollouts);
+    EXPECT_EQ(meta::label(after, "team"), "llm");
+    EXPECT_EQ(decision::direct_approvals(after).size(), 1U);
+    CO_ASSERT_OK(co_await fleet.release("v3"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    text = co_await records(fleet);
+    EXPECT_EQ(text, "beijing step 1 Applied Member; ");
+    STOP_FLEET();
+}
+
+// Somebody's word stands in the member, and a Decision was carried out: it is the Decision's.
+CO_TEST(ApprovedInMember, AWordIsNotWhatADecisionDid) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await leave_word(fleet, "beijing", "not sent"));
+    CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, "first"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    co_await fleet.stop_hub();
+    fleet.start_hub();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    std::string const text = co_await records(fleet);
+    EXPECT_EQ(text, "");
+    STOP_FLEET();
+}
+
+// On the hub's own object it says nothing.
+CO_TEST(ApprovedInMember, AWordOnTheHubStaysThere) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts,
+                                      R"({"metadata":{"annotations":{"fleet.aviary.dev/approved-directly":"[]"},
+        "labels":{"team":"llm"}}})"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    Doc const live = co_await fleet.get("beijing", apis::kRollouts);
+    EXPECT_EQ(meta::label(live, "team"), "llm");
+    EXPECT_EQ(meta::annotation(live, propagation::kApprovedDirectly), "");
     STOP_FLEET();
 }
 

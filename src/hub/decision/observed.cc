@@ -21,6 +21,8 @@ using json::Value;
 
 constexpr std::size_t kLongestWord = 253;   // of what a member says and the record keeps
 constexpr std::size_t kLongestName = 200;   // of a Rollout in the record's name
+// On a record, from its creation to its status: the time that the member says.
+constexpr std::string_view kApprovedAt = "fleet.aviary.dev/approved-at";
 
 Doc canary(Doc const& rollout) { return rollout.at({"status", "canaryStatus"}); }
 std::int64_t step_of(Doc const& rollout) { return canary(rollout)["currentStepIndex"].as_int(); }
@@ -58,6 +60,25 @@ bool went_on(Doc const& after, std::int64_t from) {
     return further || (step_of(after) == from && state_of(after) == "StepReady");
 }
 
+std::string shown(Doc const& rollout) {
+    if (phase_of(rollout) == "Healthy") return "the release complete";
+    return fmt::format("step {} in {}", step_of(rollout), shortened(state_of(rollout), kLongestWord));
+}
+
+bool in_measure(apis::DecisionTarget const& target) {
+    for (std::string const* word : {&target.rollout_uid, &target.revision, &target.paused_since}) {
+        if (word->size() > kLongestWord) return false;
+    }
+    return !target.rollout_uid.empty() && !target.revision.empty();
+}
+
+// The release began before the pause, where that can be told, or ended after it: the same version may come twice.
+bool of_that_release(Doc const& rollout, Time paused) {
+    auto const turned = parse_rfc3339(meta::condition(rollout, "Progressing")["lastTransitionTime"].as_string());
+    if (!turned) return false;
+    return phase_of(rollout) == "Healthy" ? *turned >= paused : *turned <= paused;
+}
+
 // The entry of managedFields that has the step's state.
 Doc writer(Doc const& rollout) {
     for (auto const& [index, entry] : rollout.at({"metadata", "managedFields"}).elements()) {
@@ -83,13 +104,8 @@ std::optional<LeftStep> left_step(std::string const& cluster, Doc const& before,
     LeftStep left;
     left.target = {cluster, meta::uid(before), from, canary(before)["canaryRevision"].string(),
                    canary(before)["lastUpdateTime"].string()};
-    for (std::string const* word : {&left.target.rollout_uid, &left.target.revision, &left.target.paused_since}) {
-        if (word->size() > kLongestWord) return std::nullopt;
-    }
-    if (left.target.rollout_uid.empty() || left.target.revision.empty()) return std::nullopt;
-    left.now = phase_of(after) == "Healthy"
-                   ? std::string("the release complete")
-                   : fmt::format("step {} in {}", step_of(after), shortened(state_of(after), kLongestWord));
+    if (!in_measure(left.target)) return std::nullopt;
+    left.now = shown(after);
     // Behind StepReady the controller has written over whoever set it.
     if (state_of(after) != "StepReady" || step_of(after) != from) return left;
     Doc const wrote = writer(after);
@@ -98,6 +114,26 @@ std::optional<LeftStep> left_step(std::string const& cluster, Doc const& before,
     left.manager = shortened(wrote["manager"].as_string(), kLongestWord);
     left.at = shortened(wrote["time"].as_string(), kLongestWord);
     return left;
+}
+
+std::optional<LeftStep> left_since(apis::DecisionTarget const& pause, std::string_view plan, Doc const& rollout) {
+    auto const paused = parse_rfc3339(pause.paused_since);
+    auto const last = parse_rfc3339(canary(rollout)["lastUpdateTime"].as_string());
+    if (!paused || !last || !pause.step || !in_measure(pause) || meta::is_deleting(rollout)) return std::nullopt;
+    bool const same_release = meta::uid(rollout) == pause.rollout_uid &&
+                              canary(rollout)["canaryRevision"].as_string() == pause.revision &&
+                              of_that_release(rollout, *paused);
+    bool const same_plan = canary(rollout)["rolloutHash"].as_string() == plan && awaits_approval(rollout, *pause.step);
+    if (!same_release || !same_plan || *last < *paused || !went_on(rollout, *pause.step)) return std::nullopt;
+    LeftStep left;
+    left.target = pause;
+    left.now = shown(rollout);
+    left.seen = false;
+    if (state_of(rollout) != "StepReady" || step_of(rollout) != *pause.step) return left;
+    // In this state a step of another pause looks the same but for the time, which an approval does not touch.
+    bool const approved = canary(rollout)["lastUpdateTime"].as_string() == pause.paused_since &&
+                          writer(rollout)["manager"].as_string() != propagation::kManager;
+    return approved ? std::optional(left) : std::nullopt;
 }
 
 bool asks_for(apis::DecisionSpec const& spec, std::string const& rollout, apis::DecisionTarget const& target) {
@@ -115,37 +151,55 @@ std::string record_name(std::string const& rollout, apis::DecisionTarget const& 
                        fnv1a_64(json::write_canonical(apis::write_decision_spec(spec))));
 }
 
+namespace {
+
+// What was seen comes first: behind it stands what somebody else has put into words.
+std::string reason_of(LeftStep const& left) {
+    std::string text = "approved in the member itself";
+    if (!left.manager.empty()) {
+        text += ": written there by " + left.manager;
+        if (!left.at.empty()) text += " at " + left.at;
+    } else if (!left.word) {
+        text += fmt::format(": seen when it showed {}, too late to say what wrote it", left.now);
+    }
+    if (!left.word) return text;
+    text +=
+        fmt::format("; the member says by {} at {}", left.word->by.empty() ? "somebody" : left.word->by, left.word->at);
+    if (!left.word->reason.empty()) text += ": " + left.word->reason;
+    return text;
+}
+
+}   // namespace
+
 Value record_of(meta::ObjectKey const& rollout, LeftStep const& left) {
     apis::DecisionSpec spec;
     spec.rollout_ref = {"rollouts.kruise.io/v1beta1", "Rollout", rollout.name};
     spec.action = apis::action::kApprove;
     spec.selection = apis::kInMember;
     spec.targets.push_back(left.target);
-    spec.reason = "approved in the member itself: ";
-    if (left.manager.empty()) {
-        spec.reason += fmt::format("seen when it showed {}, too late to say what wrote it", left.now);
-    } else {
-        spec.reason += "written there by " + left.manager;
-        if (!left.at.empty()) spec.reason += " at " + left.at;
-    }
+    spec.reason = reason_of(left);
     Value object{json::Object{{"apiVersion", "fleet.aviary.dev/v1alpha1"}, {"kind", "Decision"}}};
     object.set({"metadata", "name"}, record_name(rollout.name, left.target));
     object.set({"metadata", "namespace"}, rollout.ns);
+    if (left.word) object.set({"metadata", "annotations", kApprovedAt}, left.word->at);
     object["spec"] = apis::write_decision_spec(spec);
     return object;
 }
 
-apis::DecisionStatus record_status(apis::DecisionSpec const& spec, std::string now) {
+apis::DecisionStatus record_status(Doc const& record, Time now) {
     apis::DecisionStatus status;
+    auto const decision = apis::read_decision(record);
+    if (!decision) return status;
     status.outcome = apis::outcome::kApplied;
     status.origin = apis::kOriginMember;
-    for (apis::DecisionTarget const& target : spec.targets) {
+    auto const said = parse_rfc3339(meta::annotation(record, kApprovedAt));
+    for (apis::DecisionTarget const& target : decision->spec.targets) {
         apis::DecisionClusterStatus row;
         row.cluster = target.cluster;
         row.outcome = apis::outcome::kApplied;
         row.from = target.step;
-        row.message = spec.reason;
-        row.at = now;
+        row.message = decision->spec.reason;
+        row.at = format_rfc3339(said ? std::min(*said, now) : now);
         status.clusters.push_back(std::move(row));
     }
     return status;

@@ -6,11 +6,18 @@
 #include <string>
 
 #include "apis/fleet/decision.h"
+#include "core/base/time.h"
 #include "core/json/doc.h"
 #include "core/json/value.h"
 #include "kube/meta/gvk.h"
 
 namespace aviary::decision {
+
+// What the approver left in the member of it (evidence.h).
+struct Word {
+    std::string at, by, reason;
+    bool operator==(Word const&) const = default;
+};
 
 // A pause that only a person ends, and that has ended.
 struct LeftStep {
@@ -18,6 +25,8 @@ struct LeftStep {
     std::string now;               // what the member showed then: "step 1 in StepReady"
     std::string manager;           // who wrote that there, and when; empty: nobody can say
     std::string at;
+    std::optional<Word> word;
+    bool seen = true;   // being left; else there is the word alone
     bool operator==(LeftStep const&) const = default;
 };
 
@@ -25,6 +34,9 @@ struct LeftStep {
 // else can have ended the pause: a duration, another plan or release, a jump, a rollback, the end of the Rollout; and
 // where the hub itself wrote it.
 std::optional<LeftStep> left_step(std::string const& cluster, json::Doc const& before, json::Doc const& after);
+// Whether this Rollout shows that the pause is over in the release that it was in, and that nothing but an approval can
+// have ended it. `plan`: its rolloutHash in the pause.
+std::optional<LeftStep> left_since(apis::DecisionTarget const& pause, std::string_view plan, json::Doc const& rollout);
 
 // Whether this Decision asked for it; a record of what was seen in a member asks for nothing.
 bool asks_for(apis::DecisionSpec const& spec, std::string const& rollout, apis::DecisionTarget const& target);
@@ -34,6 +46,7 @@ bool is_record(apis::DecisionSpec const& spec);
 // The record's name: of one pause always the same.
 std::string record_name(std::string const& rollout, apis::DecisionTarget const& target);
 json::Value record_of(meta::ObjectKey const& rollout, LeftStep const& left);
-apis::DecisionStatus record_status(apis::DecisionSpec const& spec, std::string now);
+// `record`: the Decision, as it was made.
+apis::DecisionStatus record_status(json::Doc const& record, Time now);
 
 }   // namespace aviary::decision

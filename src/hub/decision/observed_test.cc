@@ -149,9 +149,36 @@ TEST(Record, IsOneOfEachPauseAndAsksForNothing) {
     other.paused_since = "2026-11-23T14:51:07Z";
     EXPECT_NE(record_name("web", other), record_name("web", left->target));
     EXPECT_LE(record_name(std::string(253, 'w'), left->target).size(), 253U);
-    apis::DecisionStatus const status = record_status(decision->spec, "2026-11-23T13:55:01Z");
+    apis::DecisionStatus const status = record_status(object, *parse_rfc3339("2026-11-23T13:55:01Z"));
     EXPECT_EQ(status.outcome, "Applied");
     EXPECT_EQ(status.origin, "Member");
+    EXPECT_EQ(status.clusters.at(0).at, "2026-11-23T13:55:01Z");
+}
+
+// What was seen stands before what the member says; and of the same pause the record is the same object.
+TEST(Record, SaysWhoseWordItIs) {
+    LeftStep left;
+    left.target = {"beijing", "uid-1", 1, "rev-2", "2026-11-23T13:51:07Z"};
+    left.now = "step 2 in StepUpgrade";
+    std::string const name = record_name("web", left.target);
+    auto const reason = [&] { return record_of({"demo", "web"}, left).at({"spec", "reason"}).string(); };
+    EXPECT_EQ(
+        reason(),
+        "approved in the member itself: seen when it showed step 2 in StepUpgrade, too late to say what wrote it");
+    left.word = Word{"2026-11-23T13:54:59Z", "alice", "p95 ok"};
+    EXPECT_EQ(reason(), "approved in the member itself; the member says by alice at 2026-11-23T13:54:59Z: p95 ok");
+    left.manager = "kubectl-amc";
+    left.at = "2026-11-23T13:55:00Z";
+    EXPECT_EQ(reason(),
+              "approved in the member itself: written there by kubectl-amc at 2026-11-23T13:55:00Z; the member says by "
+              "alice at 2026-11-23T13:54:59Z: p95 ok");
+    left.word = Word{"2026-11-23T13:54:59Z", "", ""};
+    EXPECT_TRUE(reason().ends_with("; the member says by somebody at 2026-11-23T13:54:59Z")) << reason();
+    Doc const record = Doc::freeze(record_of({"demo", "web"}, left));
+    EXPECT_EQ(meta::name(record), name);
+    EXPECT_EQ(record_status(record, *parse_rfc3339("2026-11-24T08:00:00Z")).clusters.at(0).at, "2026-11-23T13:54:59Z");
+    EXPECT_EQ(record_status(record, *parse_rfc3339("2026-11-23T13:54:00Z")).clusters.at(0).at, "2026-11-23T13:54:00Z")
+        << "the member's clock is ahead";
 }
 
 TEST(AsksFor, TheVeryPause) {

@@ -26,6 +26,9 @@ inline constexpr std::string_view kHold = "fleet.aviary.dev/hold";   // "<until>
 inline constexpr std::string_view kRetainReplicas = "fleet.aviary.dev/retain-replicas";                     // label
 inline constexpr std::string_view kKarmadaRetainReplicas = "resourcetemplate.karmada.io/retain-replicas";   // label
 
+// Annotation on a member's Rollout: who approved there without the hub, and why (hub/decision/evidence.h).
+inline constexpr std::string_view kApprovedDirectly = "fleet.aviary.dev/approved-directly";
+
 // What the rollout controller of a member writes (Kruise Rollouts, "Every annotation, label and finalizer").
 inline constexpr std::string_view kInProgressing = "rollouts.kruise.io/in-progressing";
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "hub/decision/evidence.h"
 #include "hub/decision/internal/impl.h"
 #include "hub/propagation/names.h"
 #include "kube/meta/object.h"
@@ -13,7 +14,7 @@ using control::Plan;
 using control::Write;
 using json::Doc;
 
-constexpr Duration kKeepFinished = std::chrono::hours(24 * 30);
+constexpr Duration kKeepFinished = std::chrono::hours(24 * 30);   // evidence.cc counts on it
 constexpr Duration kSoon = std::chrono::seconds(2);
 // A member that says every moment that something else was approved does not fill the hub's store.
 constexpr Duration kCounted = std::chrono::hours(1);
@@ -166,19 +167,29 @@ Plan Decider::Impl::finish_record(Doc const& object, apis::Decision const& decis
     if (asked) {
         plan.writes.push_back(remove(object, "another Decision asked for it"));
     } else {
-        plan.writes.push_back(write_status(meta::key_of(object), record_status(decision.spec, format_rfc3339(now))));
+        plan.writes.push_back(write_status(meta::key_of(object), record_status(object, now)));
     }
     return plan;
 }
 
 void Decider::Impl::member_rollout_changed(std::string const& cluster, client::Change const& change) {
-    auto left = left_step(cluster, change.before, change.after);
-    if (!left || meta::label(change.after, propagation::kHubLabel) != propagator.hub_id()) return;
+    if (meta::label(change.after, propagation::kHubLabel) != propagator.hub_id()) return;
+    std::vector<LeftStep> news;
+    if (auto left = left_step(cluster, change.before, change.after)) {
+        add_word(*left, change.after);
+        news.push_back(std::move(*left));
+    }
+    // What was approved while no hub looked. A step that is waiting was seen, which says more.
+    for (LeftStep& left : steps_left_by_word(cluster, change.after)) news.push_back(std::move(left));
     Key const key{cluster, meta::key_of(change.after)};
-    std::vector<LeftStep>& steps = unasked[key].steps;
-    if (steps.size() >= kMostUnasked) return;
-    steps.push_back(std::move(*left));
-    watch_members->enqueue(key);
+    for (LeftStep& left : news) {
+        if (decisions.get({key.object.ns, record_name(key.object.name, left.target)}).exists()) continue;
+        std::vector<LeftStep>& steps = unasked[key].steps;
+        if (steps.size() >= kMostUnasked) return;
+        if (std::ranges::count(steps, left.target, &LeftStep::target) > 0) continue;
+        steps.push_back(std::move(left));
+        watch_members->enqueue(key);
+    }
 }
 
 Plan Decider::Impl::decide_unasked(Key const& key, Time now) {
@@ -186,9 +197,11 @@ Plan Decider::Impl::decide_unasked(Key const& key, Time now) {
     auto const found = unasked.find(key);
     if (found == unasked.end()) return plan;
     Unasked& mine = found->second;
-    std::erase_if(mine.steps, [&](LeftStep const& left) {
+    std::erase_if(mine.steps, [&](LeftStep& left) {
+        if (left.word && !word_counts(left.word->at, now)) left.word.reset();
         Doc const record = decisions.get({key.object.ns, record_name(key.object.name, left.target)});
-        return record.exists() || asked_for(key.object, left.target);
+        bool const known = left.seen || left.word;
+        return !known || record.exists() || asked_for(key.object, left.target);
     });
     if (!mine.since || now >= *mine.since + kCounted) {
         if (mine.since && mine.steps.empty()) {
