@@ -28,6 +28,7 @@ state() { [ "$(in_ "$1" get rollout $r -o 'jsonpath={.status.phase}/{.status.can
 healthy() { [ "$(in_ "$1" get rollout $r -o 'jsonpath={.status.phase}' 2>/dev/null)" = Healthy ]; }
 direct() { local verb=$1; shift; kubectl amc rollout "$verb" rollouts/$r -n demo --direct "$@"; }
 history() { kubectl amc rollout history rollouts/$r -n demo | grep -qE -- "$1"; }
+word() { in_ "$1" get rollout $r -o 'jsonpath={.metadata.annotations.fleet\.aviary\.dev/approved-directly}'; }
 members() { [ "$(kubectl -n demo get decisions.fleet.aviary.dev -o 'jsonpath={range .items[*]}{.status.origin}{"\n"}{end}' | grep -c Member)" = "$1" ]; }
 audited() { grep -qE -- "$1" "$work/data/audit.log"; }
 private() { [ "$(stat -c %a "$work/data/audit.log")" = 600 ]; }
@@ -54,9 +55,23 @@ check 'client dry run prints the patch' ends 0 'value: StepReady' direct approve
 check 'server dry run' ends 0 'approved \(server dry run\)' direct approve --context beijing --dry-run=server
 check 'beijing is at step 1 still' state beijing Progressing/1/StepPaused
 
-check 'approve step 1 in beijing' ends 0 'beijing +1/3 +approved +moving to 50% \(5 of 10 pods\)' direct approve --context beijing --step 1 --timeout 30s
+# Who may do a part only: statuser approves and is told what that lacks; mainuser's word is taken back with the refusal.
+in_ beijing create role reader --verb=get --resource=rollouts.rollouts.kruise.io,deployments.apps >/dev/null
+in_ beijing create role statuser --verb=patch --resource=rollouts.rollouts.kruise.io/status >/dev/null
+in_ beijing create role mainuser --verb=patch --resource=rollouts.rollouts.kruise.io >/dev/null
+for u in statuser mainuser; do
+  for role in reader $u; do in_ beijing create rolebinding "$u-$role" --role=$role --user=$u >/dev/null; done
+done
+check 'without the right to annotate it is approved, with a warning' ends 0 'warning: who approves and why is not kept in the cluster .*forbidden' direct approve --context beijing --as statuser --dry-run=server --reason 'p95 ok'
+check '… approved' ends 0 'approved \(server dry run\)' direct approve --context beijing --as statuser --dry-run=server --reason 'p95 ok'
+check 'without the right to approve it is refused' ends 1 'forbidden' direct approve --context beijing --as mainuser --reason 'p95 ok'
+check '… and no word of it stays' [ -z "$(word beijing)" ]
+check 'beijing is at step 1 still' state beijing Progressing/1/StepPaused
+
+check 'approve step 1 in beijing' ends 0 'beijing +1/3 +approved +moving to 50% \(5 of 10 pods\)' direct approve --context beijing --step 1 --timeout 30s --reason 'p95 ok'
+check 'the member keeps who and why' ends 0 '"step":1,.*"by":"admin","reason":"p95 ok"' word beijing
 check 'beijing pauses at step 2' soon 30 state beijing Progressing/2/StepPaused
-check 'the hub has it on record' soon 10 history '^[0-9a-z]+ +Approve +\(in member\) +beijing +1 +Applied +approved in the member itself: written there by kubectl-amc at '
+check 'the hub has it on record' soon 10 history '^[0-9a-z]+ +Approve +\(in member\) +beijing +1 +Applied +approved in the member itself: written there by kubectl-amc at [0-9TZ:-]+; the member says by admin at [0-9TZ:-]+: p95 ok'
 check 'once' members 1
 sleep 1
 check 'and carries nothing out' state beijing Progressing/2/StepPaused
@@ -68,6 +83,7 @@ check 'that is no record of a member' members 1
 check 'the audit log has the request' soon 10 audited '"stage":"Requested".*"action":"Approve".*"username":"admin".*"reason":"p95 ok".*"cluster":"beijing"'
 check '… and the outcome' soon 10 audited '"stage":"Settled".*"reason":"p95 ok".*"outcome":"Applied"'
 check '… and what was done in the member' audited '"stage":"Settled".*"selection":"InMember".*"origin":"Member"'
+check '… with who and why, as the member says' audited '"stage":"Settled".*the member says by admin at .*: p95 ok'
 check '… for its owner alone' private
 
 # What the refusals advise works: the hub leaves alone what is held.

@@ -84,7 +84,10 @@ void add_decision_flags(CLI::App& command, Flags& flags, bool steps) {
     CLI::Option* const direct = command.add_flag(
         "--direct", flags.direct, "Without the hub, in the member that --context names: for when the hub is gone");
     if (!steps) direct->group("");
-    command.add_option("--reason", flags.reason, "Why, for the record")->option_text("TEXT");
+    command
+        .add_option("--reason", flags.reason,
+                    "Why, for the record; with --direct the member keeps it until the hub files it")
+        ->option_text("TEXT");
     command.add_flag("--wait", flags.wait, "Wait until each cluster has moved on; on unless --wait=false");
     command.add_option("--timeout", flags.timeout, "… at most so long")->option_text("TIME")->capture_default_str();
     command
@@ -106,7 +109,7 @@ constexpr Verb kDecisions[] = {
      "kubectl amc rollout approve rollouts/NAME -M                    # each that is paused\n"
      "kubectl amc rollout approve rollouts/NAME -M --step 1           # refuse clusters at any other step\n"
      "kubectl amc rollout approve rollouts/NAME -M --reason 'p95 ok'  # on record\n"
-     "kubectl amc rollout approve NAME --direct --context beijing     # the hub is gone"},
+     "kubectl amc rollout approve NAME --direct --context beijing --reason 'p95 ok'  # the hub is gone"},
     {"pause", "Pause", "Stop a release where it is",
      "kubectl amc rollout pause rollouts/NAME -M\nkubectl amc rollout pause rollouts/NAME -m beijing"},
     {"resume", "Resume", "Go on after a pause", "kubectl amc rollout resume rollouts/NAME -M"},

@@ -3,12 +3,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "apis/rollouts/rollout.h"
 #include "app/amc/rows.h"
 #include "app/amc/session.h"
+#include "core/cli/terminal.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
 #include "hub/decision/carry_out.h"
+#include "hub/decision/evidence.h"
+#include "hub/propagation/names.h"
 #include "hub/propagation/release_state.h"
 #include "kube/meta/object.h"
 
@@ -20,7 +25,9 @@ using json::Doc;
 using json::Value;
 
 constexpr Duration kLookAgain = std::chrono::milliseconds(200);
+constexpr int kAttempts = 5;
 meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
+meta::GroupVersionResource const kSelfSubjectReviews{"authentication.k8s.io", "v1", "selfsubjectreviews"};
 
 Doc canary(Doc const& rollout) { return rollout.at({"status", "canaryStatus"}); }
 std::int64_t step_of_rollout(Doc const& rollout) { return canary(rollout)["currentStepIndex"].as_int(); }
@@ -60,8 +67,55 @@ Task<Status> send(Session const& session, meta::ObjectKey key, Value patch) {
     co_return Status{};
 }
 
+// It was not stored for certain.
+bool refused(Error const& error) {
+    return !error.is(ErrorCode::kUnavailable) && !error.is(ErrorCode::kTimeout) && !error.is(ErrorCode::kCancelled) &&
+           !error.is(ErrorCode::kInternal);
+}
+
 // The pause was another when it arrived.
 bool overtaken(Error const& error) { return error.is(ErrorCode::kInvalid) || error.is(ErrorCode::kConflict); }
+
+// Whom the member takes the caller for; empty where it does not say.
+Task<std::string> caller(Session const& session) {
+    Value review{json::Object{{"apiVersion", "authentication.k8s.io/v1"}, {"kind", "SelfSubjectReview"}}};
+    auto const answer = co_await session.hub().create(session.context(), kSelfSubjectReviews, std::move(review));
+    co_return answer ? answer->at({"status", "userInfo", "username"}).string() : std::string();
+}
+
+// Writes the annotation, in the Rollout as it was read: two who approve at once do not lose each other's word.
+Task<Status> annotate(Session const& session, Doc rollout, std::string text) {
+    client::WriteOptions options;
+    options.dry_run = session.flags().dry_run == "server";
+    Value patch{json::Object()};
+    patch.set({"metadata", "resourceVersion"}, meta::resource_version(rollout));
+    patch.set({"metadata", "annotations", propagation::kApprovedDirectly},
+              text.empty() ? Value(nullptr) : Value(std::move(text)));
+    CO_TRY(co_await session.hub().patch(session.context(), apis::kRollouts, meta::key_of(rollout),
+                                        client::PatchType::kMerge, std::move(patch), options));
+    co_return Status{};
+}
+
+// Keeps who approves and why in the Rollout, while it is in that pause.
+Task<Status> keep_word(Session const& session, Doc rollout, decision::DirectApproval approval) {
+    for (int attempt = 1;; ++attempt) {
+        Status const done = co_await annotate(session, rollout, decision::with_approval(rollout, approval));
+        if (done || !done.error().is(ErrorCode::kConflict) || attempt == kAttempts) co_return done;
+        CO_TRY_ASSIGN(rollout, co_await session.hub().get(session.context(), apis::kRollouts, meta::key_of(rollout)));
+        bool const there = decision::approvable(rollout) && decision::pause_of("", rollout) == approval.target;
+        if (!there) co_return Status{};   // the approval finds out
+    }
+}
+
+// Takes it back when the approval was refused, as well as that goes.
+Task<void> take_back_word(Session const& session, meta::ObjectKey key, decision::DirectApproval approval) {
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        auto const rollout = co_await session.hub().get(session.context(), apis::kRollouts, key);
+        if (!rollout || std::ranges::count(decision::direct_approvals(*rollout), approval) == 0) co_return;
+        Status const done = co_await annotate(session, *rollout, decision::without_approval(*rollout, approval));
+        if (done || !done.error().is(ErrorCode::kConflict)) co_return;
+    }
+}
 
 // Until the cluster has moved on. A controller that writes status from an older copy may undo the approval: it is sent
 // again, as the hub does.
@@ -107,10 +161,29 @@ Task<Result<Doc>> read_member(Session const& session, std::string rollout) {
     co_return std::move(found);
 }
 
+// Who and why first, then the approval: what is not stored is known to nobody else.
+Task<Status> keep_and_send(Session const& session, Doc rollout, apis::DecisionTarget target) {
+    std::string by = co_await caller(session);
+    decision::DirectApproval const approval = decision::direct_approval(
+        rollout, format_rfc3339(session.context().now()), std::move(by), session.flags().reason);
+    Status const kept = co_await keep_word(session, rollout, approval);
+    if (!kept)
+        fmt::print(
+            stderr,
+            "warning: who approves and why is not kept in the cluster ({}): a hub that is down now will not find "
+            "this approval on return\n",
+            cli::one_line(kept.error().message()));
+    meta::ObjectKey const key = meta::key_of(rollout);
+    Status done = co_await send(session, key, decision::approval_patch(rollout, target));
+    bool const dry = session.flags().dry_run == "server";
+    if (!done && kept && !dry && refused(done.error())) co_await take_back_word(session, key, approval);
+    co_return done;
+}
+
 // Stored, or refused because the pause is another by now; prints the row. The exit code.
 Task<int> send_and_tell(Session session, Doc rollout, apis::DecisionTarget target, Row row) {
     meta::ObjectKey const key = meta::key_of(rollout);
-    Status done = co_await send(session, key, decision::approval_patch(rollout, target));
+    Status done = co_await keep_and_send(session, rollout, target);
     if (!done && overtaken(done.error())) {
         row.result = "stale";
         row.message = "the cluster has moved on since it was looked at";
@@ -130,7 +203,7 @@ Task<int> send_and_tell(Session session, Doc rollout, apis::DecisionTarget targe
     print_row(session, row);
     if (!dry)
         fmt::print(stderr,
-                   "note: sent without the hub: it files this when it sees it (kubectl amc rollout history {})\n",
+                   "note: sent without the hub, which files it when it is there (kubectl amc rollout history {})\n",
                    key.name);
     if (done) co_return kDone;
     if (!done.error().is(ErrorCode::kTimeout)) {
@@ -218,8 +291,6 @@ Task<int> approve_directly(Session session, std::string rollout) {
         session.print(flags.output == "json" ? json::write_pretty(patch) + "\n" : yaml::write(patch));
         co_return kDone;
     }
-    if (!flags.reason.empty())
-        fmt::print(stderr, "warning: --reason is not kept: without the hub there is no record to put it into\n");
     int const code = co_await send_and_tell(session, *found, target, std::move(row));
     co_return code;
 }
