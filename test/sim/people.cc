@@ -8,6 +8,8 @@
 #include "core/async/event.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
+#include "hub/decision/evidence.h"
+#include "hub/propagation/names.h"
 #include "kube/meta/object.h"
 
 namespace aviary::sim {
@@ -127,12 +129,30 @@ Task<void> People::approve(std::vector<View> views) {
     co_await decide("Approve", std::move(targets));
 }
 
-// As upstream's tool does it, on what it has just read.
+// As approve --direct does it before it sends the approval.
+Task<void> People::leave_word(std::string cluster, Doc rollout) {
+    Value patch{json::Object()};
+    patch.set({"metadata", "resourceVersion"}, meta::resource_version(rollout));
+    auto const word = decision::direct_approval(rollout, format_rfc3339(ctx_.now()), "alice", "p95 ok");
+    patch.set({"metadata", "annotations", propagation::kApprovedDirectly}, decision::with_approval(rollout, word));
+    laws_.say("leave word in the member: " + pause_of(cluster, rollout).text());
+    (void)co_await fleet_.person(cluster).patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge,
+                                                std::move(patch));
+}
+
+// As upstream's tool does it, on what it has just read; or with a word left first, and sometimes with nothing behind
+// it.
 Task<void> People::approve_in_member() {
     std::string const cluster = fleet_.members()[ctx_.random().below(fleet_.members().size())];
     client::Client const member = fleet_.person(cluster);
-    auto const rollout = co_await member.get(ctx_, apis::kRollouts, kWeb);
-    if (!rollout) co_return;
+    auto rollout = co_await member.get(ctx_, apis::kRollouts, kWeb);
+    if (!rollout || pause_of(cluster, *rollout).step == 0) co_return;
+    if (ctx_.random().below(3) != 0) {
+        co_await leave_word(cluster, *rollout);
+        if (ctx_.random().below(4) == 0) co_return;
+        rollout = co_await member.get(ctx_, apis::kRollouts, kWeb);
+        if (!rollout) co_return;
+    }
     Pause const pause = pause_of(cluster, *rollout);
     if (pause.step == 0) co_return;
     laws_.approving_in_member(pause);

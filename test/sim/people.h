@@ -44,6 +44,7 @@ private:
     Task<void> push();
     Task<void> look();
     Task<void> approve(std::vector<View> views);
+    Task<void> leave_word(std::string cluster, json::Doc rollout);
     Task<void> approve_in_member();
     Task<void> intervene(std::string action, bool everywhere);
     Task<void> decide(std::string action, std::vector<apis::DecisionTarget> targets);
