@@ -37,6 +37,28 @@ TEST(Edge, AVersionPutBackWhileItsRollbackClosesBeginsAtStepOne) {
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
 }
 
+// The controller stops after whichever write: the workload is free, and nothing may have been said of that.
+TEST(Edge, ARollbackThatIsCutOffIsNoReleaseOfTheStableVersion) {
+    for (std::size_t writes : {0u, 1u, 2u, 3u}) {
+        FakeCluster cluster(kArticle);
+        cluster.run();
+        cluster.release("v2");
+        cluster.run();
+        cluster.release("v3");
+        // Between the two: the BatchRelease of the one before has just gone.
+        cluster.apply(cluster.decide_rollout_now());
+        for (int count = 0; count < 20; ++count) cluster.apply(cluster.decide_batch_release_now());
+        EXPECT_FALSE(cluster.get("batchreleases").exists());
+        cluster.release("v1");
+        for (int count = 0; count < 3; ++count) cluster.apply(cluster.decide_rollout_now(), writes);
+        cluster.run();
+        cluster.now += std::chrono::hours(1);   // pods that have just come count as settled
+        cluster.run();
+        EXPECT_TRUE(cluster.show().ends_with(" v1=10")) << writes << cluster.show();
+        EXPECT_TRUE(cluster.show().starts_with("Healthy/")) << writes << cluster.show();
+    }
+}
+
 TEST(Edge, ADisabledRolloutFreesWhatWasFrozenBesideIt) {
     FakeCluster cluster(kArticle);
     cluster.run();

@@ -202,7 +202,12 @@ bool Machine::progressing() {
     if (why == apis::reason::kInitializing) return initializing();
     if (why == apis::reason::kInRolling || why == apis::reason::kPaused) return in_rolling();
     if (why == apis::reason::kFinalising) return closing(Closing::kSuccess);
-    if (why == apis::reason::kCancelling) return closing(Closing::kRollback);
+    if (why == apis::reason::kCancelling) {
+        // On record before the workload is freed: free, and nothing said of it, the stable version would be taken for a
+        // release of its own.
+        bool const recorded = reason_of(before_, apis::condition::kProgressing) == apis::reason::kCancelling;
+        return recorded && closing(Closing::kRollback);
+    }
     status_.phase = apis::phase::kHealthy;   // Completed
     return true;
 }
