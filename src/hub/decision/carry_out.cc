@@ -101,14 +101,9 @@ struct Deciding {
                       fmt::format("approved was step {}, the cluster is at step {} in {}", from, step(), state()));
     }
 
-    // Where this cluster is to go: where a release comes from; what it has, when the hub's version has not come here;
-    // and the version before otherwise.
+    // Where this cluster is to go.
     std::string back() const {
-        if (!seen.pinned.empty()) return seen.pinned;
-        std::string const has = meta::label(seen.workload, propagation::kTemplateLabel);
-        std::string const stable = meta::label(seen.workload, propagation::kStableLabel);
-        bool const held = propagation::releasing(seen.workload) || propagation::frozen(seen.workload);
-        return !held && has != seen.hub_template ? has : stable;
+        return !seen.pinned.empty() ? seen.pinned : propagation::version_before(seen.workload, seen.hub_template);
     }
 
     Outcome go_back() {

@@ -65,6 +65,16 @@ meta::GroupVersionResource const& binding_resource(meta::ObjectKey const& bindin
     return binding.ns.empty() ? apis::kClusterFleetBindings : apis::kFleetBindings;
 }
 
+Write clusters_write(Doc const& binding, apis::FleetBindingSpec const& spec, std::string why) {
+    Write write;
+    write.key = meta::key_of(binding);
+    write.resource = binding_resource(write.key);
+    write.body["spec"]["clusters"] = write_spec(spec)["clusters"];
+    write.body.set({"metadata", "resourceVersion"}, meta::resource_version(binding));
+    write.why = std::move(why);
+    return write;
+}
+
 Bindings::Bindings(client::Client hub)
     : namespaced_(hub, apis::kFleetBindings), cluster_scoped_(hub, apis::kClusterFleetBindings) {}
 
@@ -162,6 +172,8 @@ struct Placer::Impl {
         for (auto const& informer : policies) {
             if (!informer->synced()) return plan;
         }
+        // Waits, being deleted, for what it leaves behind: until then it is where it was.
+        if (meta::is_deleting(source) && meta::has_finalizer(source, kOnDeleteFinalizer)) return plan;
         bool const gone = !source.exists() || meta::is_deleting(source);
         Doc const policy = gone ? Doc() : policy_for(source, all_policies());
         // Without a policy what is placed stays where it is, and follows the hub (Karmada): taking a policy away is no
@@ -211,7 +223,7 @@ struct Placer::Impl {
                 spec.clusters.push_back(std::move(bound));
             }
             for (Rejected const& rejected : placed->rejected) {
-                if (next_status.rejected.size() < 100)
+                if (next_status.rejected.size() < kMaxRejected)
                     next_status.rejected.push_back({rejected.cluster, rejected.reason, rejected.message});
             }
         }

@@ -15,9 +15,18 @@ namespace aviary::placement {
 // Kept on a binding until the members are clean.
 inline constexpr std::string_view kBindingFinalizer = "fleet.aviary.dev/propagation";
 
+// Rejected clusters that a binding's status lists.
+inline constexpr std::size_t kMaxRejected = 100;
+
+// Kept on a Rollout until its clusters are back on the stable version (propagation/rollback.h).
+inline constexpr std::string_view kOnDeleteFinalizer = "fleet.aviary.dev/on-delete";
+
 // The binding of an object: in its namespace, or cluster-scoped (an empty namespace: a ClusterFleetBinding).
 meta::ObjectKey binding_key(meta::GroupVersionKind const& kind, meta::ObjectKey const& object);
 meta::GroupVersionResource const& binding_resource(meta::ObjectKey const& binding);
+
+// Sets the clusters of this very binding: one that has changed since refuses it.
+control::Write clusters_write(json::Doc const& binding, apis::FleetBindingSpec const& spec, std::string why);
 
 // All bindings of both scopes.
 class Bindings {

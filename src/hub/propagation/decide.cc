@@ -115,6 +115,10 @@ struct Deciding {
 
     // Upstream, taking the Rollout away, or disabling it, lets the new version through.
     Decision answer_release_in_progress() {
+        if (seen.on_delete == "Rollback") {
+            return answer(State::kRefused, "RollingBack",
+                          "the Rollout is releasing here: it goes once the stable version is back");
+        }
         return answer(
             State::kRefused, "ReleaseInProgress",
             fmt::format(
@@ -232,6 +236,8 @@ struct Deciding {
         wanted.hash = hub;
         if (!seen.assignment.revision.empty() && seen.assignment.rejected == hub) {
             wanted.hash = seen.assignment.revision;
+        } else if (taken_back()) {
+            wanted.hash = stable();
         } else if (begins && guarded() && !seen.stable_elsewhere.empty()) {
             wanted.hash = seen.stable_elsewhere;
         }
@@ -239,6 +245,14 @@ struct Deciding {
         wanted.pod_template = seen.revision(wanted.hash);
         wanted.missing = !wanted.pod_template;
         return wanted;
+    }
+
+    // Its Rollout is disabled, or taken away here, in the middle of a release, and is to go back first. It holds back
+    // afterwards as before, so that nothing has to be pinned.
+    bool taken_back() const {
+        bool const ends = seen.rollout_taken_away || seen.hub_rollout.at({"spec", "disabled"}).as_bool();
+        return ends && guarded() && releasing(seen.live) && !stable().empty() &&
+               meta::annotation(seen.hub_rollout, kOnDelete) == "Rollback";
     }
 
     Decision create() {
@@ -296,6 +310,10 @@ struct Deciding {
         if (let_go || rollout_closing(seen.member_rollout)) {
             message = "the release before is still being closed in this cluster";
             return "ReleaseClosing";
+        }
+        if (meta::is_deleting(seen.hub_rollout)) {
+            message = fmt::format("Rollout {} is being deleted on the hub: no release begins under it", rollout);
+            return "RolloutLeaving";
         }
         if (seen.member_rollout.at({"spec", "disabled"}).as_bool() || phase == "Disabled") {
             message = fmt::format("Rollout {} is disabled in this cluster", rollout);
@@ -365,7 +383,9 @@ struct Deciding {
         Wanted wanted = choose(without_pods());
         std::string const has = live_hash(wanted);
         if (!guarded()) {
-            if (attempted()) return lift_freeze(State::kApplying, {}, {});
+            // A new template that is not wanted any more is replaced under the freeze.
+            bool const unwanted = stable() != has && wanted.hash != has;
+            if (attempted() && !unwanted) return lift_freeze(State::kApplying, {}, {});
             if (wanted.missing) return answer_missing(wanted.hash);
             bool const changes = seen.hub_rollout.exists() && wanted.hash != has;
             return settle(rendered(std::move(wanted.pod_template), changes ? has : stable()), State::kApplied, {}, {});

@@ -31,8 +31,9 @@ struct Observed {
 
     // For workloads that a Rollout on the hub selects; absent otherwise.
     json::Doc hub_rollout;
-    bool rollout_placed = false;   // that Rollout's binding names this cluster
-    bool rollouts_served = true;   // the member serves rollouts.kruise.io
+    bool rollout_placed = false;       // that Rollout's binding names this cluster
+    bool rollout_taken_away = false;   // … not any more: a policy chose otherwise
+    bool rollouts_served = true;       // the member serves rollouts.kruise.io
     json::Doc member_rollout;
     std::string hub_rollout_render;   // the render hash that the member's Rollout should carry
     std::string stable_elsewhere;     // of a workload without pods here: what the others come from; see below
@@ -64,7 +65,8 @@ struct Decision {
     control::Plan plan;
     State state = State::kApplied;
     // RolloutNotPlaced | RolloutMissing | RolloutDisabled | ControllerAbsent | WebhookNotInForce | ReleaseClosing |
-    // RevisionMissing | KindNotSupported | OtherHub | AlreadyExists | Drift | ReleaseInProgress …
+    // RevisionMissing | KindNotSupported | OtherHub | AlreadyExists | Drift | ReleaseInProgress |
+    // RollingBack | RolloutLeaving …
     std::string reason;
     std::string message;
     bool put_right = false;    // the plan puts drift right

@@ -295,6 +295,8 @@ RolloutCase const kRolloutCases[] = {
     {"Healthy", kReleasing, "", true},
     {"Healthy", kFrozen, "", true},
     {"Progressing", kRest, "Hold", true},
+    {"Progressing", kRest, "Rollback", true},
+    {"Healthy", kFrozen, "Rollback", true},
     {"Progressing", kRest, "Release", false},
     {"Healthy", kFrozen, "Release", false},
 };
@@ -323,7 +325,8 @@ TEST(Decide, ARolloutIsNotTakenAwayWhileItHoldsAVersionBack) {
         Decision const decision = decide(seen, {});
         if (each.refused) {
             EXPECT_EQ(decision.state, State::kRefused) << each.phase << each.workload;
-            EXPECT_EQ(decision.reason, "ReleaseInProgress");
+            bool const goes_back = std::string_view(each.on_delete) == "Rollback";
+            EXPECT_EQ(decision.reason, goes_back ? "RollingBack" : "ReleaseInProgress");
             EXPECT_TRUE(decision.plan.writes.empty());
             continue;
         }
@@ -436,6 +439,12 @@ TEST(Guard, HoldsANewTemplateBackForEachReason) {
              {"ControllerAbsent", rollout(R"({"status":null})")},
              {"ControllerAbsent", rollout(R"({"metadata":{"generation":2},"status":{"observedGeneration":1}})")},
              {"RolloutMissing", [](FakeHub&, Observed& seen) { seen.hub_rollout_render = "newer"; }},
+             {"RolloutLeaving",
+              [](FakeHub&, Observed& seen) {
+                  Value object = seen.hub_rollout.thaw();
+                  object.set({"metadata", "deletionTimestamp"}, "2026-11-23T14:00:00Z");
+                  seen.hub_rollout = Doc::freeze(object);
+              }},
              {"RolloutDisabled", rollout(R"({"spec":{"disabled":true}})")},
              {"RolloutDisabled", rollout(R"({"status":{"phase":"Disabled"}})")},
              {"RolloutMissing", rollout(R"({"status":{"phase":"Initial"}})")},
@@ -540,6 +549,25 @@ TEST(Freeze, IsLiftedWhenTheRolloutIsGoneOrTheGuardTakenOff) {
             EXPECT_FALSE(hub.paused());
         }
     }
+}
+
+// The Rollout went, and the cluster is to have the version before: what nothing holds does not get a pod meanwhile.
+TEST(Freeze, IsNotLiftedFromATemplateThatIsToGoBack) {
+    FakeHub hub = at_rest();
+    std::string const v1 = label(hub, kTemplateLabel);
+    hub.member.webhook = false;
+    hub.set_image("v2");
+    for (int count = 0; count < 2; ++count) hub.step();
+    EXPECT_EQ(hub.image(), "v2");
+    hub.change = [](Observed& seen) { seen.hub_rollout = seen.member_rollout = {}; };
+    hub.assignment.revision = v1;
+    hub.assignment.rejected = hub.hash();
+    hub.step();
+    EXPECT_EQ(hub.image(), "v1");
+    EXPECT_TRUE(hub.paused());
+    hub.run();
+    EXPECT_EQ(hub.image(), "v1");
+    EXPECT_FALSE(hub.paused());
 }
 
 // Paused by the user is not held by the hub: it must not go through when the user un-pauses it.
@@ -759,6 +787,52 @@ TEST(Pin, AClusterThatJoinsUnderAPinGetsThePinnedTemplate) {
     hub.assignment.rejected = hub.hash();
     EXPECT_EQ(hub.run(), "new here");
     EXPECT_EQ(hub.image(), "v1");
+}
+
+// ---- on-delete: Rollback, where the Rollout stays ----
+
+TEST(TakenAway, WhatReleasesGoesBackAndDoesNotBeginAgain) {
+    for (bool const disabled : {false, true}) {
+        for (std::string const word : {"Rollback", "Hold", ""}) {
+            FakeHub hub = in_release();
+            hub.change = [&](Observed& seen) {
+                Value rollout = seen.hub_rollout.thaw();
+                rollout.set({"metadata", "annotations", kOnDelete}, word);
+                if (disabled) {
+                    rollout.set({"spec", "disabled"}, true);
+                    seen.hub_rollout_render = "disabled";   // not in the member before it has ended
+                } else {
+                    seen.rollout_placed = false;
+                    seen.rollout_taken_away = true;
+                }
+                seen.hub_rollout = Doc::freeze(rollout);
+            };
+            bool const back = word == "Rollback";
+            EXPECT_EQ(hub.run(), back ? "a new template" : "") << word << disabled;
+            EXPECT_EQ(hub.image(), back ? "v1" : "v2") << word << disabled;
+            if (!back) continue;
+            hub.member.finish_release();
+            hub.phase("Healthy");
+            hub.run();
+            EXPECT_EQ(hub.image(), "v1") << disabled;
+            EXPECT_EQ(hub.state(), disabled ? "Guarded/RolloutMissing" : "Guarded/RolloutNotPlaced");
+            // Enabled, or placed there, again.
+            hub.change = {};
+            EXPECT_EQ(hub.run(), "freeze; a new template");
+        }
+    }
+}
+
+TEST(TakenAway, NotBeforePlacementHasSaidSo) {
+    FakeHub hub = in_release();
+    hub.change = [](Observed& seen) {
+        Value rollout = seen.hub_rollout.thaw();
+        rollout.set({"metadata", "annotations", kOnDelete}, "Rollback");
+        seen.hub_rollout = Doc::freeze(rollout);
+        seen.rollout_placed = false;   // a Rollout that was created anew is not placed anywhere yet
+    };
+    EXPECT_EQ(hub.run(), "");
+    EXPECT_EQ(hub.image(), "v2");
 }
 
 // ---- clusters without pods ----

@@ -6,8 +6,10 @@
 
 #include "apis/policy/propagation_policy.h"
 #include "core/base/strings.h"
+#include "hub/placement/bindings.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/propagator.h"
+#include "hub/propagation/release_state.h"
 #include "kube/meta/object.h"
 
 namespace aviary::propagation {
@@ -27,39 +29,60 @@ public:
     bool matches(AdmissionRequest const& request) const override {
         if (!request.subresource.empty()) return false;
         if (apis::is_policy(request.resource)) return request.operation != Operation::kDelete;
-        return request.resource.resource == "rollouts" && request.resource.group == kRollouts.group &&
-               request.operation != Operation::kCreate;
+        return request.resource.resource == "rollouts" && request.resource.group == kRollouts.group;
+    }
+
+    Task<Status> mutate(Context, AdmissionRequest& request) override {
+        if (apis::is_policy(request.resource) || request.operation == Operation::kDelete) co_return Status{};
+        Doc const object = Doc::freeze(request.object);
+        bool const wanted = wish_of(object) == "Rollback" && !meta::is_deleting(object) &&
+                            !meta::has_finalizer(object, placement::kOnDeleteFinalizer);
+        if (wanted) request.object["metadata"]["finalizers"].make_array().push_back(placement::kOnDeleteFinalizer);
+        co_return Status{};
     }
 
     Task<Status> validate(Context, AdmissionRequest const& request) override {
         if (apis::is_policy(request.resource)) co_return check_policy(request.old_object, Doc::freeze(request.object));
-        if (request.operation == Operation::kDelete)
-            co_return check(request.old_object, view_.releasing_in(request.old_object), "deleted");
+        if (request.operation == Operation::kCreate) co_return Status{};
+        Doc const& before = request.old_object;
+        if (request.operation == Operation::kDelete) co_return check_deletion(before);
         bool const disables =
-            request.object.at({"spec", "disabled"}).as_bool() && !request.old_object.at({"spec", "disabled"}).as_bool();
-        if (disables) co_return check(request.old_object, view_.releasing_in(request.old_object), "disabled");
+            request.object.at({"spec", "disabled"}).as_bool() && !before.at({"spec", "disabled"}).as_bool();
+        if (disables) co_return check(before, view_.releasing_in(before), "disabled");
+        Doc const after = Doc::freeze(request.object);
+        // To take the word back is to delete it without one.
+        bool const retracts = leaving(before) && wish_of(before) == "Rollback" && wish_of(after) != "Rollback";
+        if (retracts) co_return check(after, view_.releasing_in(before), "deleted");
         co_return Status{};
     }
 
 private:
+    static std::string wish_of(Doc const& rollout) { return meta::annotation(rollout, kOnDelete); }
+
+    Status check_deletion(Doc const& rollout) const {
+        std::vector<std::string> const where = view_.releasing_in(rollout);
+        bool const unready =
+            wish_of(rollout) == "Rollback" && !meta::has_finalizer(rollout, placement::kOnDeleteFinalizer);
+        if (where.empty() || !unready) return check(rollout, where, "deleted");
+        return fail(ErrorCode::kForbidden,
+                    fmt::format("rollouts.rollouts.kruise.io \"{}\" is releasing in {} and cannot go back before it is "
+                                "deleted: its finalizer {} is missing; the hub puts it on in a moment, try again",
+                                meta::name(rollout), join(where, ", "), placement::kOnDeleteFinalizer));
+    }
+
     static Status check(Doc const& rollout, std::vector<std::string> const& where, std::string_view what) {
         if (where.empty()) return {};
-        std::string const wish = meta::annotation(rollout, kOnDelete);
-        // Held: a member keeps its Rollout as long as that releases, whatever the hub has.
-        if (wish == "Release" || wish == "Hold") return {};
-        if (wish == "Rollback") {
-            return fail(ErrorCode::kUnsupported,
-                        fmt::format("{}: {} is not supported yet; abort the release first (kubectl amc rollout abort "
-                                    "rollouts/{} -M), or annotate Hold or Release",
-                                    kOnDelete, wish, meta::name(rollout)));
-        }
-        return std::unexpected(
-            Error(ErrorCode::kForbidden,
-                  fmt::format("rollouts.rollouts.kruise.io \"{}\" is releasing in {} and cannot be {}: without it the "
-                              "new version would go through unapproved. Finish or abort the "
-                              "release first, or annotate the Rollout with {}=Hold to keep the members' own until they "
-                              "have ended theirs, or with Release to let the new version through",
-                              meta::name(rollout), join(where, ", "), what, kOnDelete)));
+        std::string const wish = wish_of(rollout);
+        // Held or going back: a member keeps its Rollout as long as that releases, whatever the hub has.
+        if (wish == "Release" || wish == "Hold" || wish == "Rollback") return {};
+        return std::unexpected(Error(
+            ErrorCode::kForbidden,
+            fmt::format("rollouts.rollouts.kruise.io \"{}\" is releasing in {} and cannot be {}: without it the "
+                        "new version would go through unapproved. Finish or abort the "
+                        "release first, or annotate the Rollout with {}=Rollback to go back to the stable version "
+                        "first, with Hold to keep the members' own until they have ended theirs, or with Release "
+                        "to let the new version through",
+                        meta::name(rollout), join(where, ", "), what, kOnDelete)));
     }
 
     Status check_policy(Doc const& before, Doc const& after) const {

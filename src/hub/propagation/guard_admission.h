@@ -1,5 +1,6 @@
 // "Deleting is not releasing": admission on the hub (design section 8). Refuses to delete or disable a Rollout, or to
-// turn its policy away from a member, while it holds a new version back there.
+// turn its policy away from a member, while it holds a new version back there. Puts the finalizer on one that is to go
+// back first (on-delete: Rollback), so that it is there before anything can be deleted.
 #pragma once
 
 #include <functional>

@@ -5,6 +5,7 @@
 
 #include "core/async/co_test.h"
 #include "core/json/parse.h"
+#include "core/json/write.h"
 #include "hub/propagation/propagator.h"
 
 namespace aviary::propagation {
@@ -13,11 +14,12 @@ namespace {
 using control::AdmissionRequest;
 using control::Operation;
 using json::Doc;
+using json::Value;
 
 Doc rollout(std::string const& name, bool disabled, std::string const& on_delete) {
     return *json::parse(fmt::format(
-        R"({{"metadata":{{"name":"{}","annotations":{{"fleet.aviary.dev/on-delete":"{}"}}}},"spec":{{"disabled":{}}}}})",
-        name, on_delete, disabled));
+        R"({{"metadata":{{"name":"{}","annotations":{{"fleet.aviary.dev/on-delete":"{}"}}{}}},"spec":{{"disabled":{}}}}})",
+        name, on_delete, on_delete == "Rollback" ? R"(,"finalizers":["fleet.aviary.dev/on-delete"])" : "", disabled));
 }
 
 // "releasing" is releasing in two clusters; the policies place it, a changed one in the clusters it lists.
@@ -64,7 +66,7 @@ CO_TEST(GuardAdmission, ARolloutThatHoldsAVersionBackIsNotTakenAwayOrDisabled) {
     for (Case const& each : std::vector<Case>{{"quiet", "", "allowed"},
                                               {"releasing", "", "Forbidden"},
                                               {"releasing", "Release", "allowed"},
-                                              {"releasing", "Rollback", "NotSupported"},
+                                              {"releasing", "Rollback", "allowed"},
                                               {"releasing", "Hold", "allowed"},
                                               {"releasing", "yes", "Forbidden"}}) {
         Doc const before = rollout(each.name, false, each.on_delete);
@@ -79,9 +81,9 @@ CO_TEST(GuardAdmission, ARolloutThatHoldsAVersionBackIsNotTakenAwayOrDisabled) {
         refused.error().message(),
         "rollouts.rollouts.kruise.io \"releasing\" is releasing in beijing, oslo and cannot be deleted: without it "
         "the new version would go through unapproved. Finish or abort the release first, or annotate the Rollout "
-        "with fleet.aviary.dev/on-delete=Hold to keep the members' own until they have ended theirs, or with Release "
-        "to "
-        "let the new version through");
+        "with fleet.aviary.dev/on-delete=Rollback to go back to the stable version first, with Hold to keep the "
+        "members' "
+        "own until they have ended theirs, or with Release to let the new version through");
 }
 
 CO_TEST(GuardAdmission, OtherWritesPass) {
@@ -95,7 +97,7 @@ CO_TEST(GuardAdmission, OtherWritesPass) {
     AdmissionRequest status = on_rollout(Operation::kUpdate, enabled, disabled);
     status.subresource = "status";
     EXPECT_FALSE(guard()->matches(status));
-    EXPECT_FALSE(guard()->matches(on_rollout(Operation::kCreate, {}, disabled)));
+    EXPECT_TRUE(co_await ask(ctx, guard(), on_rollout(Operation::kCreate, {}, disabled)));
     AdmissionRequest other = on_rollout(Operation::kDelete, enabled);
     other.resource.group = "argoproj.io";
     EXPECT_FALSE(guard()->matches(other));
@@ -106,6 +108,45 @@ CO_TEST(GuardAdmission, OtherWritesPass) {
     EXPECT_TRUE(guard()->matches(other));
     other.operation = Operation::kDelete;
     EXPECT_FALSE(guard()->matches(other)) << "what is placed stays";
+}
+
+// Going back is something to do between the deletion and the end: only the finalizer gives the time.
+CO_TEST(GuardAdmission, RollbackIsAFinalizer) {
+    Doc const marked = rollout("releasing", false, "Rollback");
+    Value bare = marked.thaw();
+    bare["metadata"].erase("finalizers");
+    Value deleted = bare;
+    deleted.set({"metadata", "deletionTimestamp"}, "2026-01-01T00:00:00Z");
+    struct Case {
+        Operation operation;
+        Value before, after;
+        std::string finalizers;
+    };
+    std::string const ours = R"(["fleet.aviary.dev/on-delete"])";
+    for (Case const& each :
+         std::vector<Case>{{Operation::kCreate, {}, bare, ours},
+                           {Operation::kUpdate, marked.thaw(), bare, ours},
+                           {Operation::kUpdate, marked.thaw(), marked.thaw(), ours},
+                           {Operation::kUpdate, deleted, deleted, "null"},   // nothing may be put on any more
+                           {Operation::kCreate, {}, rollout("releasing", false, "Hold").thaw(), "null"}}) {
+        AdmissionRequest request = on_rollout(each.operation, Doc::freeze(each.before), Doc::freeze(each.after));
+        CO_ASSERT_OK(co_await guard()->mutate(ctx, request));
+        EXPECT_EQ(json::write(std::as_const(request.object).at({"metadata", "finalizers"})), each.finalizers);
+    }
+    Status const refused = co_await ask(ctx, guard(), on_rollout(Operation::kDelete, Doc::freeze(bare)));
+    EXPECT_EQ(shown(refused), "Forbidden") << "it would be gone at once";
+    EXPECT_THAT(refused.error().message(), testing::HasSubstr("its finalizer fleet.aviary.dev/on-delete is missing"));
+}
+
+CO_TEST(GuardAdmission, WhatGoesBackIsNotLetThroughWithoutAWord) {
+    Value going = rollout("releasing", false, "Rollback").thaw();
+    going.set({"metadata", "deletionTimestamp"}, "2026-01-01T00:00:00Z");
+    for (auto const& [word, wanted] : std::vector<std::pair<std::string, std::string>>{
+             {"", "Forbidden"}, {"Hold", "allowed"}, {"Release", "allowed"}, {"Rollback", "allowed"}}) {
+        Status const outcome = co_await ask(
+            ctx, guard(), on_rollout(Operation::kUpdate, Doc::freeze(going), rollout("releasing", false, word)));
+        EXPECT_EQ(shown(outcome), wanted) << word;
+    }
 }
 
 CO_TEST(GuardAdmission, AChangedPolicyKeepsItWhereItReleases) {

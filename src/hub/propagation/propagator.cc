@@ -128,6 +128,36 @@ Plan Propagator::Impl::decide_keep(Key const& key) const {
     return plan;
 }
 
+// ---- going back before it goes: on-delete: Rollback ----
+
+Plan Propagator::Impl::decide_going_back(Key const& key) {
+    Doc const rollout = sources.get(kRolloutKind, key.object);
+    bool const concerned = meta::annotation(rollout, kOnDelete) == "Rollback" ||
+                           meta::has_finalizer(rollout, placement::kOnDeleteFinalizer);
+    if (!concerned) {
+        rollback_waits.erase(key.object);
+        return {};
+    }
+    auto const seen = ready() && members.synced() ? observe_rollback(rollout) : std::nullopt;
+    if (!seen) return {};   // marked again when it is there
+    Rollback decision = decide_rollback(*seen);
+    std::string& waits = rollback_waits[key.object];
+    if (waits != decision.message) status->enqueue({"", placement::binding_key(kRolloutKind, key.object)});
+    waits = std::move(decision.message);
+    return std::move(decision.plan);
+}
+
+void Propagator::Impl::enqueue_rollout_of(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload) {
+    if (Doc const rollout = rollout_of(sources.get(kind, workload)); rollout.exists())
+        rollback->enqueue({"", meta::key_of(rollout)});
+}
+
+void Propagator::Impl::enqueue_rollouts() {
+    placement::Sources::Kind const* const rollouts = sources.find(kRolloutKind);
+    if (rollouts == nullptr) return;
+    for (auto const& [key, rollout] : rollouts->informer->objects()) rollback->enqueue({"", key});
+}
+
 // ---- wiring ----
 
 // All clusters that the binding names, or where its object still is.
@@ -155,9 +185,29 @@ void Propagator::Impl::hub_object_changed(meta::GroupVersionKind const& kind, cl
             !(change.before.at({"spec", "workloadRef"}) == change.after.at({"spec", "workloadRef"})))
             enqueue_workload_of(change.before);
         enqueue_workload_of(change.object());
+        rollback->enqueue({"", key});
     }
     enqueue_binding(binding);
+    if (change.after.at({"spec", "template"}).exists()) enqueue_rollout_of(kind, key);
     if (change.after.at({"spec", "template"}).exists()) keep->enqueue({kind.kind, key});
+}
+
+void Propagator::Impl::binding_changed(client::Change const& change) {
+    Doc const resource = change.object().at({"spec", "resource"});
+    meta::ObjectKey const object{resource["namespace"].string(), resource["name"].string()};
+    Doc const rollout = resource["kind"].as_string() == "Rollout" ? sources.get(kRolloutKind, object) : Doc();
+    if (meta::differs_in_status_alone(change.before, change.after)) {
+        // Placement says there what it has taken away.
+        bool const same = change.before.at({"status", "rejected"}) == change.after.at({"status", "rejected"});
+        if (rollout.exists() && !same) enqueue_workload_of(rollout);
+        return;
+    }
+    enqueue_binding(meta::key_of(change.object()));
+    if (meta::generation(change.before) != meta::generation(change.after))
+        keep->enqueue({resource["kind"].string(), object});
+    auto const [group, version] = meta::parse_api_version(resource["apiVersion"].as_string());
+    enqueue_rollout_of({group, version, resource["kind"].string()}, object);
+    if (rollout.exists()) enqueue_workload_of(rollout);
 }
 
 void Propagator::Impl::member_object_changed(std::string const& cluster, client::Change const& change) {
@@ -178,12 +228,14 @@ void Propagator::Impl::member_object_changed(std::string const& cluster, client:
     if (kind == kRolloutKind) {
         auto const [workload_kind, workload] = workload_of(object);
         mark(workload_kind, workload);
+        rollback->enqueue({"", meta::key_of(object)});
         return;
     }
     bool const turns = releasing(change.before) != releasing(change.after) ||
                        frozen(change.before) != frozen(change.after) ||
                        meta::label(change.before, kTemplateLabel) != meta::label(change.after, kTemplateLabel);
     if (!turns) return;
+    enqueue_rollout_of(kind, meta::key_of(object));
     if (frozen(change.after)) keep->enqueue({kind.kind, meta::key_of(object)});
     // A Rollout on its way out waits for its workload; clusters without pods for where the others are.
     clusters::Member* const member = members.find(cluster);
@@ -208,6 +260,7 @@ void Propagator::Impl::standing_changed(clusters::Member& member) {
     std::pair<clusters::Member const*, bool> const now{&member, member.reachable()};
     bool const turned = std::exchange(reachable[member.name()], now) != now;
     for (meta::ObjectKey const& key : waiting) propagate->enqueue({member.name(), key});
+    enqueue_rollouts();
     if (!turned) return;
     for (bool const scope : {false, true}) {
         for (auto const& [key, binding] : bindings.of(scope).objects()) {
@@ -237,25 +290,22 @@ void Propagator::Impl::build() {
     keep = std::make_unique<control::Controller>(
         options, std::make_unique<control::FunctionReconciler>(
                      [this](Key const& key, Time) { return decide_keep(key); }, on_hub));
+    options.name = "rollback";
+    rollback = std::make_unique<control::Controller>(
+        options, std::make_unique<control::FunctionReconciler>(
+                     [this](Key const& key, Time) { return decide_going_back(key); }, on_hub));
     for (bool const scope : {false, true}) {
+        rollback->watch(bindings.of(scope), [](Doc const&) { return std::vector<Key>(); });
         status->watch(bindings.of(scope),
                       [](Doc const& binding) { return std::vector<Key>{{"", meta::key_of(binding)}}; });
         keep->watch(bindings.of(scope), [](Doc const&) { return std::vector<Key>(); });
-        bindings.of(scope).on_change([this](client::Change const& change) {
-            if (meta::differs_in_status_alone(change.before, change.after)) return;
-            enqueue_binding(meta::key_of(change.object()));
-            Doc const resource = change.object().at({"spec", "resource"});
-            meta::ObjectKey const object{resource["namespace"].string(), resource["name"].string()};
-            if (meta::generation(change.before) != meta::generation(change.after))
-                keep->enqueue({resource["kind"].string(), object});
-            if (resource["kind"].as_string() != "Rollout") return;
-            if (Doc const rollout = sources.get(kRolloutKind, object); rollout.exists()) enqueue_workload_of(rollout);
-        });
+        bindings.of(scope).on_change([this](client::Change const& change) { binding_changed(change); });
     }
     sources.on_informer([this](placement::Sources::Kind const& kind) {
         status->watch(*kind.informer, [gvk = kind.kind](Doc const& object) {
             return std::vector<Key>{{"", placement::binding_key(gvk, meta::key_of(object))}};
         });
+        rollback->watch(*kind.informer, [](Doc const&) { return std::vector<Key>(); });
         kind.informer->on_change(
             [this, gvk = kind.kind](client::Change const& change) { hub_object_changed(gvk, change); });
     });
@@ -270,6 +320,7 @@ void Propagator::Impl::build() {
         auto const [group, version] = meta::parse_api_version(owner->api_version);
         enqueue_binding(
             placement::binding_key({group, version, owner->kind}, {meta::ns(change.object()), owner->name}));
+        enqueue_rollout_of({group, version, owner->kind}, {meta::ns(change.object()), owner->name});
     });
     members.on_informer([this](clusters::Member& member, client::Informer& informer) {
         std::string const cluster = member.name();
@@ -288,6 +339,7 @@ Task<void> Propagator::Impl::begin(Context ctx) {
         for (meta::ObjectKey const& key : std::exchange(undecided[member->name()], {}))
             propagate->enqueue({member->name(), key});
     }
+    enqueue_rollouts();
 }
 
 Propagator::Propagator(client::Client hub, std::string hub_id, clusters::Members& members, placement::Sources& sources,
@@ -302,7 +354,7 @@ Task<void> Propagator::run(Context ctx) {
     async::Scope scope(ctx);
     scope.spawn(impl_->revisions.run(scope.context()));
     scope.spawn(impl_->begin(scope.context()));
-    for (auto const* controller : {&impl_->propagate, &impl_->status, &impl_->keep})
+    for (auto const* controller : {&impl_->propagate, &impl_->status, &impl_->keep, &impl_->rollback})
         scope.spawn((*controller)->run(scope.context()));
     co_await scope.join();
 }

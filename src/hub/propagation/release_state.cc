@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "hub/placement/bindings.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/render.h"
 #include "kube/meta/object.h"
@@ -63,6 +64,20 @@ std::string stable_elsewhere(std::vector<Doc> const& others, std::string_view wa
     }
     if (settled) return {};
     return !old.empty() || recorded == wanted ? old : recorded;
+}
+
+std::string version_before(Doc const& workload, std::string_view hub_template) {
+    std::string has = label(workload, kTemplateLabel);
+    bool const held = releasing(workload) || frozen(workload);
+    return !held && has != hub_template ? has : label(workload, kStableLabel);
+}
+
+bool leaving(Doc const& hub_rollout) {
+    return meta::is_deleting(hub_rollout) && meta::has_finalizer(hub_rollout, placement::kOnDeleteFinalizer);
+}
+
+bool holds_back(Doc const& rollout, Doc const& workload) {
+    return frozen(workload) || (rollout.exists() && (rollout_progressing(rollout) || releasing(workload)));
 }
 
 std::string stable_revision(std::vector<Doc> const& workloads, std::string_view wanted, std::string before) {

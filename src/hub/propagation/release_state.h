@@ -28,6 +28,15 @@ bool rollout_closing(json::Doc const& rollout);
 // Empty: the wanted one.
 std::string stable_elsewhere(std::vector<json::Doc> const& others, std::string_view wanted, std::string recorded);
 
+// Where a release that is taken back goes in a cluster with this workload: to what it comes from; where the hub's
+// version has not come, it stays what it is; and else to the version before. Empty: not known.
+std::string version_before(json::Doc const& workload, std::string_view hub_template);
+
+// Whether this Rollout of the hub waits, being deleted, for its clusters to go back: until then it is still there.
+bool leaving(json::Doc const& hub_rollout);
+// Whether a member's Rollout, or the freeze of the hub, holds a new version back from the workload.
+bool holds_back(json::Doc const& rollout, json::Doc const& workload);
+
 // What is recorded: the template, by its hash, that is at rest in some of these workloads of members: the hub's when it
 // has come to rest anywhere, else what a release comes from, else what was recorded before.
 std::string stable_revision(std::vector<json::Doc> const& workloads, std::string_view wanted, std::string before);

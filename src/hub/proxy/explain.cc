@@ -66,6 +66,7 @@ End end_of_guard(std::string_view reason) {
     if (reason == "RolloutMissing") return {"the Rollout has arrived", "cluster owner"};
     if (reason == "ControllerAbsent") return {"a rollout controller runs there", "cluster owner"};
     if (reason == "RolloutDisabled") return {"the Rollout is enabled", "service owner"};
+    if (reason == "RolloutLeaving") return {"the Rollout is gone, and another version is released", "service owner"};
     if (reason == "ReleaseClosing") return {"the release before is closed", "-"};
     if (reason == "WebhookNotInForce") return {"the webhook there is mended", "cluster owner"};
     if (reason == "RevisionMissing") return {"another version is released", "service owner"};

@@ -284,6 +284,12 @@ struct Fleet {
             if (fleet_.without_guard) return false;
             return request.resource.resource == "rollouts" || request.resource.resource.ends_with("policies");
         }
+        Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
+            if (!fleet_.hub || fleet_.without_guard) co_return Status{};
+            auto const guard = fleet_.hub->guard_admission();
+            if (guard->matches(request)) CO_TRY(co_await guard->mutate(ctx, request));
+            co_return Status{};
+        }
         Task<Status> validate(Context ctx, control::AdmissionRequest const& request) override {
             if (request.resource == apis::kFleetBindings) {
                 if (auto const intrude = std::exchange(fleet_.before_binding, {})) co_await intrude();

@@ -148,13 +148,7 @@ void Decider::Impl::bind(Plan& plan, Key const& key, apis::Decision const& decis
         cluster->rejected = outcome.rejected;
     }
     if (spec == read->spec) return;
-    Write write;
-    write.resource = placement::binding_resource(binding_key);
-    write.key = binding_key;
-    write.body["spec"]["clusters"] = apis::write_fleet_binding_spec(spec)["clusters"];
-    write.body.set({"metadata", "resourceVersion"}, meta::resource_version(binding));
-    write.why = decision.spec.action;
-    plan.writes.push_back(std::move(write));
+    plan.writes.push_back(placement::clusters_write(binding, spec, decision.spec.action));
 }
 
 // The copy that has the record has every Decision that was there before it: one that was carried out before the member

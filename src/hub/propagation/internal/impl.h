@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "hub/propagation/propagator.h"
+#include "hub/propagation/rollback.h"
 #include "kube/control/controller.h"
 
 namespace aviary::propagation {
@@ -32,11 +33,12 @@ struct Propagator::Impl {
     placement::Sources& sources;
     placement::Bindings& bindings;
     client::Informer revisions;
-    std::unique_ptr<control::Controller> propagate, status, keep;
+    std::unique_ptr<control::Controller> propagate, status, keep, rollback;
     // By binding, and what is below by cluster; goes with the binding.
     std::map<meta::ObjectKey, std::map<std::string, Memory>> known;
     std::map<meta::ObjectKey, Time> status_written;
-    std::map<meta::ObjectKey, std::string> last_words;            // on-delete of Rollouts that are gone from the hub
+    std::map<meta::ObjectKey, std::string> last_words;       // on-delete of Rollouts that are gone from the hub
+    std::map<meta::ObjectKey, std::string> rollback_waits;   // by Rollout of the hub: what its going back waits for
     std::map<std::string, std::set<meta::ObjectKey>> undecided;   // by cluster: bindings that wait for a copy
     // Whether it answered when last heard of. A cluster that came again is another Member.
     std::map<std::string, std::pair<clusters::Member const*, bool>> reachable;
@@ -53,6 +55,9 @@ struct Propagator::Impl {
     bool observe_workload(Observed& seen, control::Key const& key, apis::FleetBindingSpec const& spec,
                           clusters::Member& member);
     bool observe_rollout(Observed& seen, control::Key const& key, clusters::Member& member);
+    // Empty while a copy is not there yet.
+    std::optional<RollbackSeen> observe_rollback(json::Doc const& rollout);
+    bool unplaced(json::Doc const& rollout, std::string const& cluster) const;
     // Clusters in which the Rollout holds a new version back, by name.
     std::vector<std::string> releasing_in(json::Doc const& rollout) const;
     // The Rollouts on the hub that policy `before` places, or that would be placed by it as `after`.
@@ -70,10 +75,14 @@ struct Propagator::Impl {
 
     control::Plan decide_member(control::Key const& key, Time now);
     control::Plan decide_keep(control::Key const& key) const;
+    control::Plan decide_going_back(control::Key const& key);
+    void enqueue_rollout_of(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload);
+    void enqueue_rollouts();
     void remember(control::Key const& key, Decision const& decision, Time now);
     void enqueue_binding(meta::ObjectKey const& binding);
     void enqueue_workload_of(json::Doc const& rollout);
     void hub_object_changed(meta::GroupVersionKind const& kind, client::Change const& change);
+    void binding_changed(client::Change const& change);
     void member_object_changed(std::string const& cluster, client::Change const& change);
     void standing_changed(clusters::Member& member);
     void build();

@@ -76,7 +76,7 @@ Doc Propagator::Impl::rollout_of(Doc const& workload) const {
     placement::Sources::Kind const* const rollouts = sources.find(kRolloutKind);
     if (rollouts == nullptr) return {};
     for (Doc const& rollout : rollouts->informer->list(meta::ns(workload))) {
-        if (points_at(rollout, workload) && !meta::is_deleting(rollout)) return rollout;
+        if (points_at(rollout, workload) && (!meta::is_deleting(rollout) || leaving(rollout))) return rollout;
     }
     return {};
 }
@@ -128,6 +128,7 @@ bool Propagator::Impl::observe_workload(Observed& seen, control::Key const& key,
     auto const rollout_spec = bindings.spec(placement::binding_key(kRolloutKind, meta::key_of(seen.hub_rollout)));
     apis::BoundCluster const* const place = rollout_spec ? find_cluster(*rollout_spec, key.part) : nullptr;
     seen.rollout_placed = place != nullptr;
+    seen.rollout_taken_away = unplaced(seen.hub_rollout, key.part);
     seen.member_rollout = member.get(kRollouts, meta::key_of(seen.hub_rollout));
     if (place != nullptr) {
         RenderInput input;
@@ -165,6 +166,51 @@ bool Propagator::Impl::observe_rollout(Observed& seen, control::Key const& key, 
     if (member.serving(known->resource) == Serving::kUnknown) return false;
     seen.selected = member.get(known->resource, workload);
     return true;
+}
+
+std::optional<RollbackSeen> Propagator::Impl::observe_rollback(Doc const& rollout) {
+    RollbackSeen seen;
+    seen.rollout = rollout;
+    seen.kept = [this, ns = meta::ns(rollout)](std::string_view hash) { return revision(ns, hash).has_value(); };
+    auto const [kind, workload] = workload_of(rollout);
+    Doc const binding = bindings.get(placement::binding_key(kind, workload));
+    auto const spec = bindings.spec(placement::binding_key(kind, workload));
+    if (!spec || meta::is_deleting(binding)) return seen;
+    placement::Sources::Kind const* const known = sources.find(kind);
+    if (known == nullptr || !known->informer->synced()) return std::nullopt;
+    seen.workload = known->informer->get(workload);
+    seen.resource = known->resource;
+    seen.binding = binding;
+    for (apis::BoundCluster const& bound : spec->clusters) {
+        if (!members.managed_clusters().get({"", bound.name}).exists()) continue;
+        RollbackCluster cluster;
+        cluster.name = bound.name;
+        clusters::Member* const member = members.find(bound.name);
+        cluster.known = member != nullptr && member->reachable();
+        for (auto const& resource : {kRollouts, known->resource}) {
+            if (member == nullptr) continue;
+            members.want(*member, resource);
+            cluster.known = cluster.known && member->serving(resource) != Serving::kUnknown;
+        }
+        if (member != nullptr) cluster.rollout = member->get(kRollouts, meta::key_of(rollout));
+        if (member != nullptr) cluster.workload = member->get(known->resource, workload);
+        seen.clusters.push_back(std::move(cluster));
+    }
+    return seen;
+}
+
+// As placement has said so: one that it has not come to yet is not taken away.
+bool Propagator::Impl::unplaced(Doc const& rollout, std::string const& cluster) const {
+    meta::ObjectKey const key = placement::binding_key(kRolloutKind, meta::key_of(rollout));
+    Doc const binding = bindings.get(key);
+    auto const spec = bindings.spec(key);
+    if (!spec || meta::is_deleting(binding) || find_cluster(*spec, cluster) != nullptr) return false;
+    Doc const rejected = binding.at({"status", "rejected"});
+    if (rejected.size() >= placement::kMaxRejected) return true;   // not all are listed
+    for (auto const& [index, each] : rejected.elements()) {
+        if (each["name"].as_string() == cluster) return true;
+    }
+    return false;
 }
 
 std::vector<std::string> Propagator::Impl::releasing_in(Doc const& rollout) const {

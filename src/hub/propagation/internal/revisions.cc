@@ -57,13 +57,7 @@ void end_pins(Plan& plan, Doc const& binding, apis::FleetBindingSpec spec, std::
         ended = true;
     }
     if (!ended) return;
-    Write write;
-    write.key = meta::key_of(binding);
-    write.resource = placement::binding_resource(write.key);
-    write.body["spec"]["clusters"] = apis::write_fleet_binding_spec(spec)["clusters"];
-    write.body.set({"metadata", "resourceVersion"}, meta::resource_version(binding));
-    write.why = "pins ended";
-    plan.writes.push_back(std::move(write));
+    plan.writes.push_back(placement::clusters_write(binding, spec, "pins ended"));
 }
 
 }   // namespace

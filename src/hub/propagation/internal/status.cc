@@ -103,7 +103,11 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
     }
     write_status(plan, placement::binding_resource(key.object), key.object, "binding status", binding,
                  binding_status(binding, rows, stable_revision_of(source, reported, binding), now));
-    write_status(plan, kind->resource, object, "status", source, aggregate(source, reported, now));
+    Value status = aggregate(source, reported, now);
+    auto const waits = rollback_waits.find(object);
+    if (kind->kind == kRolloutKind && waits != rollback_waits.end() && !waits->second.empty())
+        status["message"] = fmt::format("{}; {}", waits->second, status["message"].as_string());
+    write_status(plan, kind->resource, object, "status", source, status);
     if (!plan.writes.empty()) status_written[key.object] = now;
     return plan;
 }
