@@ -108,9 +108,14 @@ public:
                request.resource.resource == "propagationpolicies";
     }
     Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
-        if (!decisions_->matches(request)) co_return Status{};
-        Status outcome = co_await decisions_->mutate(ctx, request);
-        co_return outcome;
+        if (decisions_->matches(request)) CO_TRY(co_await decisions_->mutate(ctx, request));
+        for (HubProcess const& running : hubs_) {
+            if (running.hub == nullptr || running.process->dead || running.away || !running.hub->ready()) continue;
+            auto const guard = running.hub->guard_admission();
+            if (guard->matches(request)) CO_TRY(co_await guard->mutate(ctx, request));
+            break;
+        }
+        co_return Status{};
     }
     Task<Status> validate(Context ctx, control::AdmissionRequest const& request) override {
         if (decisions_->matches(request)) CO_TRY(co_await decisions_->validate(ctx, request));

@@ -28,6 +28,10 @@ meta::GroupVersionResource const kPolicies{"policy.one.alibabacloud.com", "v1alp
 meta::GroupVersionResource const kClusterPolicies{"policy.one.alibabacloud.com", "v1alpha1",
                                                   "clusterpropagationpolicies"};
 
+constexpr char kRollout[] =
+    R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
+      "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"strategy":{"canary":{"steps":[{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}]}}}})";
+
 Value parse(std::string_view text) { return *json::parse_value(text); }
 
 }   // namespace
@@ -45,11 +49,7 @@ Task<Status> People::begin() {
         ctx_, kDeployments,
         parse(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"demo"},
       "spec":{"replicas":10,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"main","image":"v1"}]}}}})")));
-    CO_TRY(co_await hub.create(
-        ctx_, apis::kRollouts,
-        parse(
-            R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
-      "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"strategy":{"canary":{"steps":[{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}]}}}})")));
+    CO_TRY(co_await hub.create(ctx_, apis::kRollouts, parse(kRollout)));
     CO_TRY(co_await hub.create(
         ctx_, kPolicies,
         parse(
@@ -65,7 +65,9 @@ Task<Status> People::begin() {
 
 Task<void> People::act() {
     std::uint64_t const what = ctx_.random().below(100);
+    if (leaving_) co_await come_back();
     if (what < 9) {
+        if (leaving_) co_return;   // nothing would hold it
         version_ = fmt::format("v{}", ++versions_);
         co_await push();
     } else if (what < 30) {
@@ -85,8 +87,10 @@ Task<void> People::act() {
         co_await intervene("Abort", false);
     } else if (what < 85) {
         co_await intervene("Undo", false);
-    } else if (what < 92) {
+    } else if (what < 90) {
         co_await touch();
+    } else if (what < 92) {
+        co_await leave();
     } else if (what < 95) {
         co_await place(R"({"clusterNames":["beijing","hangzhou"]})");
     } else {
@@ -202,6 +206,32 @@ Task<void> People::place(std::string affinity) {
     laws_.say("place the Rollout: " + affinity + (done ? "" : ": " + done.error().message()));
 }
 
+// Deletes the Rollout, be there a release or not: it is to go back first.
+Task<void> People::leave() {
+    client::Client const hub = fleet_.person(kHubCluster);
+    auto const annotated =
+        co_await hub.patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge,
+                           parse(R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":"Rollback"}}})"));
+    if (!annotated || ctx_.random().below(3) == 0) co_return;
+    leaving_ = true;
+    auto const deleted = co_await hub.remove(ctx_, apis::kRollouts, kWeb);
+    laws_.say("delete the Rollout" + (deleted ? std::string() : ": " + deleted.error().message()));
+}
+
+// Once it is gone, it is created anew; and it is there again when the hub says something of it.
+Task<void> People::come_back() {
+    client::Client const hub = fleet_.person(kHubCluster);
+    auto const there = co_await hub.get(ctx_, apis::kRollouts, kWeb);
+    if (there) {
+        bool const seen = !there->at({"status", "phase"}).as_string().empty();
+        leaving_ = meta::is_deleting(*there) || !seen;
+        co_return;
+    }
+    if (!there.error().is(ErrorCode::kNotFound)) co_return;
+    auto const created = co_await hub.create(ctx_, apis::kRollouts, parse(kRollout));
+    laws_.say("create the Rollout anew" + (created ? std::string() : ": " + created.error().message()));
+}
+
 Task<void> People::touch() {
     Value patch{json::Object()};
     patch.set({"metadata", "labels", "touched"}, fmt::format("t{}", ctx_.random().below(1000)));
@@ -211,6 +241,15 @@ Task<void> People::touch() {
 
 Task<void> People::tidy() {
     laws_.say("tidying up");
+    for (int count = 0; leaving_ && count < 600; ++count) {
+        co_await come_back();
+        if (leaving_) (void)co_await async::sleep_for(ctx_, 1s);
+    }
+    if (leaving_) {
+        auto const there = co_await fleet_.person(kHubCluster).get(ctx_, apis::kRollouts, kWeb);
+        laws_.violate("the Rollout does not go: " +
+                      (there ? there->at({"status", "message"}).string() : std::string()));
+    }
     co_await place("null");
     version_ = fmt::format("v{}", ++versions_);
     co_await push();

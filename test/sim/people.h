@@ -1,5 +1,5 @@
 // The people of a simulation: they release, look, approve (sometimes what they saw a while ago), pause, change their
-// minds, touch labels and move Rollouts between clusters, all through the hub's API.
+// minds, touch labels, move Rollouts between clusters and delete them in the middle, all through the hub's API.
 #pragma once
 
 #include <string>
@@ -50,12 +50,15 @@ private:
     Task<void> decide(std::string action, std::vector<apis::DecisionTarget> targets);
     Task<void> place(std::string affinity);
     Task<void> touch();
+    Task<void> leave();
+    Task<void> come_back();
 
     Context ctx_;
     Fleet& fleet_;
     Laws& laws_;
     int versions_ = 1;
     std::string version_ = "v1";
+    bool leaving_ = false;      // the Rollout was deleted, and may be there still
     std::vector<View> views_;   // what somebody saw last; acted upon later
 };
 
