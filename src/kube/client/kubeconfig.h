@@ -17,7 +17,7 @@ struct ServerAccess {
     std::string certificate, key;   // client certificate
     std::string token;
     std::function<std::string()> token_source;   // asked for each request: a token that is made anew now and then
-    std::string ns;   // the context's namespace; empty: default
+    std::string ns;                              // the context's namespace; empty: default
     bool insecure = false;
 };
 
