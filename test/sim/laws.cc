@@ -24,6 +24,7 @@ constexpr std::int64_t kLastStep = 3;
 constexpr int kServing = 8;         // ten less maxUnavailable
 constexpr Duration kExcuse = 5s;    // for a pod that the world takes away to be seen going
 constexpr Duration kShortly = 8s;   // an informer has this long to show a process its own write
+constexpr Duration kHeeded = 1s;    // what a process was shown so long ago, it has decided with
 
 meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
 meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
@@ -48,6 +49,14 @@ std::string revision_of(Doc const& rollout) {
 }
 std::string text_of(client::Request const& request) {
     return request.method + request.path + json::write(request.body) + request.raw_body;
+}
+// A release of this Rollout is being ended: until that is done a new template would find nothing that holds it.
+bool closing(Doc const& rollout) {
+    std::string_view const phase = phase_of(rollout);
+    if (phase == "Terminating" || phase == "Disabling" || meta::is_deleting(rollout)) return true;
+    std::string_view const reason = meta::condition(rollout, "Progressing")["reason"].as_string();
+    return phase == "Progressing" && (reason == apis::reason::kFinalising || reason == apis::reason::kCancelling ||
+                                      reason == apis::reason::kCompleted);
 }
 bool controls(Process const& process) { return process.name.starts_with("hub") || process.name.starts_with("member"); }
 
@@ -358,10 +367,41 @@ std::optional<Laws::Object> Laws::object_of(std::string const& cluster, client::
     return object;
 }
 
+void Laws::shown(std::string const& process, Object const& object, Doc const& content) {
+    if (object.resource == kDeployments.group_resource()) {
+        shown_[process][object].image = image_of(content);
+    } else if (object.resource == apis::kRollouts.group_resource()) {
+        Shown& known = shown_[process][object];
+        known.selects = content.at({"spec", "workloadRef", "name"}).string();
+        bool const now = closing(content);
+        if (now != known.closing) known.since = ctx_.monotonic();
+        known.closing = now;
+    }
+}
+
+// The hub keeps a new template back while a release that it knows of is being ended.
+void Laws::check_template(Process const& process, Object const& object, client::Request const& request) {
+    std::string const image = image_of(request.body);
+    auto const& known = shown_[process.name];
+    auto const live = known.find(object);
+    if (image.empty() || live == known.end() || live->second.image == image) return;
+    for (auto const& [rollout, what] : known) {
+        bool const selects = rollout.cluster == object.cluster && rollout.ns == object.ns &&
+                             rollout.resource == apis::kRollouts.group_resource() && what.selects == object.name;
+        Object on_hub = rollout;
+        on_hub.cluster = kHubCluster;
+        if (!selects || !what.closing || ctx_.monotonic() - what.since < kHeeded || !known.contains(on_hub)) continue;
+        violate(fmt::format("{} sends {} to {} while it ends the release before", process.name, image, object.cluster));
+    }
+}
+
 void Laws::sent(Process const& process, std::string const& cluster, client::Request const& request) {
     if (!controls(process) || request.method == "GET" || request.method == "DELETE") return;
     auto const object = object_of(cluster, request);
     if (!object || object->resource == "events") return;
+    if (process.name.starts_with("hub") && cluster != kHubCluster &&
+        object->resource == kDeployments.group_resource() && request.query_value("dryRun").empty())
+        check_template(process, *object, request);
     // Two decisions may say the same in the same words: what they write is bound to what they saw.
     bool const bound = request.body.at({"metadata", "resourceVersion"}).exists() ||
                        object->resource == apis::kRollouts.group_resource();
@@ -399,6 +439,7 @@ void Laws::answered(Process const& process, std::string const& cluster, client::
             if (!object) continue;
             object->ns = meta::ns(item);
             seen_[process.name][*object] = version_of(item);
+            shown(process.name, *object, item);
         }
         return;
     }
@@ -417,6 +458,11 @@ void Laws::delivered(Process const& process, std::string const& cluster, std::st
     if (!object) return;
     object->ns = meta::ns(event["object"]);
     seen_[process.name][*object] = version_of(event["object"]);
+    if (event["type"].as_string() == "DELETED") {
+        shown_[process.name].erase(*object);
+    } else {
+        shown(process.name, *object, event["object"]);
+    }
 }
 
 }   // namespace aviary::sim

@@ -80,6 +80,12 @@ private:
         std::uint64_t version = 0;
         MonotonicTime at{};
     };
+    // What a process was shown of a Rollout or a Deployment.
+    struct Shown {
+        std::string image, selects;   // of a Deployment; the Deployment that a Rollout selects
+        bool closing = false;         // a Rollout that ends a release
+        MonotonicTime since{};        // … from when on
+    };
 
     Task<void> follow(Context ctx, client::Client client, std::string cluster, meta::GroupVersionResource resource);
     Task<void> judge(Context ctx);
@@ -92,6 +98,8 @@ private:
     void pod_changed(std::string const& cluster, std::string const& name, json::Doc const& after);
     void decision_changed(json::Doc const& after);
     void lease_changed(Change const& change);
+    void shown(std::string const& process, Object const& object, json::Doc const& content);
+    void check_template(Process const& process, Object const& object, client::Request const& request);
     void check_leaders();
     static std::optional<Object> object_of(std::string const& cluster, client::Request const& request);
 
@@ -109,6 +117,7 @@ private:
     std::set<Pause> approved_, direct_, passed_;
     std::map<std::string, std::map<std::string, Sent>> sent_;       // process → write → when it was acknowledged
     std::map<std::string, std::map<Object, std::uint64_t>> seen_;   // process → object → version that its watch showed
+    std::map<std::string, std::map<Object, Shown>> shown_;          // process → object
     std::map<std::string, int> writes_;
     std::vector<std::pair<MonotonicTime, std::string>> leaders_;             // who held the hub's lease from when on
     std::vector<std::tuple<MonotonicTime, std::string, std::string>> led_;   // writes of the hub, not judged yet
