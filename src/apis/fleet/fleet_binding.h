@@ -43,7 +43,7 @@ struct BoundCluster {
     std::string name;
     std::optional<std::int64_t> replicas;
     bool paused = false;    // a Rollout: strategy.paused there
-    std::string revision;   // a workload: hash of the pinned template; empty: the hub's
+    std::string revision;   // a workload: hash of the pinned template; empty: the one that it has
     std::string rejected;   // … until the hub's template has another hash than this
     bool operator==(BoundCluster const&) const = default;
 };

@@ -287,6 +287,108 @@ CO_TEST(OnDelete, TheWordIsNotTakenBackMeanwhile) {
     STOP_FLEET();
 }
 
+constexpr char kHold[] = R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":"Hold"}}})";
+constexpr char kNoWord[] = R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":null}}})";
+
+// Hold waits for nobody; a version that has not begun somewhere does not begin there because the guard is gone.
+CO_TEST(OnDelete, HoldKeepsAwayWhatHasNotBegun) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}, {"oslo"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, kHold));
+    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
+    CO_ASSERT_OK(co_await until_rollout(fleet, "fleet", "gone"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    CO_ASSERT_OK(co_await held_back(fleet));
+    Images counts = co_await fleet.images("oslo");
+    EXPECT_EQ(counts, (Images{{"v1", 10}}));
+    counts = co_await fleet.images("beijing");
+    EXPECT_EQ(counts, (Images{{"v1", 9}, {"v2", 1}})) << "the member's own holds it there";
+    STOP_FLEET();
+}
+
+// oslo is away, nobody knows what it has, and people do not wait for it: it stays as it is.
+CO_TEST(OnDelete, HoldKeepsAClusterThatIsAwayAsItIs) {
+    for (bool const begun : {false, true}) {
+        Fleet fleet(ctx);
+        CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+        CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, kRollback));
+        if (!begun) fleet.ways.cut = {"oslo"};
+        if (!begun) CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+        CO_ASSERT_OK(co_await fleet.release("v2"));
+        CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
+        if (begun) CO_ASSERT_OK(co_await fleet.until("oslo", "state", "Progressing/1/StepPaused"));
+        fleet.ways.cut = {"oslo"};
+        co_await fleet.stop_hub();
+        fleet.start_hub();
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+        CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
+        CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "10"));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+        CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, kHold));
+        CO_ASSERT_OK(co_await until_rollout(fleet, "fleet", "gone"));
+        fleet.ways.cut = {};
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+        Images const counts = co_await fleet.images("oslo");
+        EXPECT_EQ(counts, (begun ? Images{{"v1", 9}, {"v2", 1}} : Images{{"v1", 10}})) << begun;
+        CO_ASSERT_OK(co_await fleet.release("v3"));
+        if (!begun) CO_ASSERT_OK(co_await fleet.until("oslo", "v3", "10"));
+        STOP_FLEET();
+    }
+}
+
+// Disabled and back, no cluster releases any more: what holds the new version back is the Rollout alone.
+CO_TEST(OnDelete, WhatOnlyTheGuardHoldsBackIsNotLetThroughWithoutAWord) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await release_with_rollback(fleet, {"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, R"({"spec":{"disabled":true}})"));
+    CO_ASSERT_OK(co_await until_back(fleet));
+    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, kNoWord));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    auto const refused = co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb);
+    EXPECT_FALSE(refused);
+    EXPECT_NE(refused.error().message().find("\"web\" holds a new version back in beijing, oslo and cannot be deleted"),
+              std::string::npos)
+        << refused.error().message();
+    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, kHold));
+    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
+    CO_ASSERT_OK(co_await until_rollout(fleet, "fleet", "gone"));
+    CO_ASSERT_OK(co_await until_back(fleet));
+    STOP_FLEET();
+}
+
+// A hub that has not read a cluster cannot say that nothing is held back there.
+CO_TEST(OnDelete, AClusterThatWasNotReadNeedsAWord) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    fleet.ways.cut = {"oslo"};
+    co_await fleet.stop_hub();
+    fleet.start_hub();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    auto const refused = co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb);
+    EXPECT_FALSE(refused);
+    fleet.ways.cut = {};
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
+    CO_ASSERT_OK(co_await until_rollout(fleet, "fleet", "gone"));
+    STOP_FLEET();
+}
+
+// The finalizer is all that keeps a Rollout that goes back; only the hub takes it off.
+CO_TEST(OnDelete, TheFinalizerIsNotTakenOffByHandMeanwhile) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await release_with_rollback(fleet, {"oslo"}));
+    fleet.ways.cut = {"oslo"};
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
+    EXPECT_FALSE(co_await fleet.patch("fleet", apis::kRollouts, R"({"metadata":{"finalizers":null}})"));
+    fleet.ways.cut = {};
+    CO_ASSERT_OK(co_await until_rollout(fleet, "fleet", "gone"));
+    CO_ASSERT_OK(co_await until_back(fleet));
+    STOP_FLEET();
+}
+
 Task<Doc> condition_of(Fleet& fleet, std::string type) {
     auto const found = co_await fleet.at("fleet").get(fleet.scope.context(), kNamespaces, {"", "demo"});
     co_return found ? meta::condition(*found, type).detach() : Doc();

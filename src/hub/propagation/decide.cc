@@ -234,8 +234,8 @@ struct Deciding {
         Wanted wanted;
         std::string const hub = template_hash(pod_template(seen.source));
         wanted.hash = hub;
-        if (!seen.assignment.revision.empty() && seen.assignment.rejected == hub) {
-            wanted.hash = seen.assignment.revision;
+        if (seen.assignment.rejected == hub) {
+            wanted.hash = seen.assignment.revision.empty() ? there(hub) : seen.assignment.revision;
         } else if (taken_back()) {
             wanted.hash = stable();
         } else if (begins && guarded() && !seen.stable_elsewhere.empty()) {
@@ -245,6 +245,14 @@ struct Deciding {
         wanted.pod_template = seen.revision(wanted.hash);
         wanted.missing = !wanted.pod_template;
         return wanted;
+    }
+
+    // What stays where the hub's template is rejected for nothing else: what the cluster has, behind a freeze of the
+    // hub what it had before.
+    std::string there(std::string const& hub) const {
+        std::string has = attempted() && !stable().empty() ? stable() : label(seen.live, kTemplateLabel);
+        if (has.empty() || !ours()) has = seen.stable_elsewhere;
+        return has.empty() ? hub : has;
     }
 
     // Its Rollout is disabled, or taken away here, in the middle of a release, and is to go back first. It holds back

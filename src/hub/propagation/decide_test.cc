@@ -780,6 +780,41 @@ TEST(Pin, WithoutItsTemplateLetsNothingThrough) {
     EXPECT_TRUE(fresh.member.object.is_null());
 }
 
+// Rejected for nothing else: on-delete: Hold where nobody knew what the cluster has.
+TEST(Pin, WithoutARevisionWhatIsThereStays) {
+    struct Case {
+        char const* what;
+        FakeHub hub;
+        char const* image;
+    };
+    FakeHub waits = at_rest();
+    waits.set_image("v2");
+    FakeHub frozen_behind = at_rest();
+    frozen_behind.member.webhook = false;
+    frozen_behind.set_image("v2");
+    for (int count = 0; count < 2; ++count) frozen_behind.step();
+    for (Case& each : std::vector<Case>{{"not begun", waits, "v1"},
+                                        {"frozen behind the new one", frozen_behind, "v1"},
+                                        {"in the middle", in_release(), "v2"}}) {
+        each.hub.change = [](Observed& seen) { seen.hub_rollout = {}; };
+        each.hub.assignment.rejected = each.hub.hash();
+        each.hub.run();
+        EXPECT_EQ(each.hub.image(), each.image) << each.what;
+        each.hub.set_image("v3");
+        each.hub.run();
+        EXPECT_EQ(each.hub.image(), "v3") << each.what;
+    }
+    FakeHub fresh;
+    std::string const v1 = fresh.hash();
+    fresh.run();
+    fresh.member.object = {};
+    fresh.set_image("v2");
+    fresh.assignment.rejected = fresh.hash();
+    fresh.change = [&](Observed& seen) { seen.hub_rollout = {}, seen.stable_elsewhere = v1; };
+    EXPECT_EQ(fresh.run(), "new here");
+    EXPECT_EQ(fresh.image(), "v1");
+}
+
 TEST(Pin, AClusterThatJoinsUnderAPinGetsThePinnedTemplate) {
     FakeHub hub;
     hub.assignment.revision = hub.hash();

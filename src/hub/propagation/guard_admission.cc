@@ -35,7 +35,7 @@ public:
     Task<Status> mutate(Context, AdmissionRequest& request) override {
         if (apis::is_policy(request.resource) || request.operation == Operation::kDelete) co_return Status{};
         Doc const object = Doc::freeze(request.object);
-        bool const wanted = wish_of(object) == "Rollback" && !meta::is_deleting(object) &&
+        bool const wanted = is_done_first(wish_of(object)) && !meta::is_deleting(object) &&
                             !meta::has_finalizer(object, placement::kOnDeleteFinalizer);
         if (wanted) request.object["metadata"]["finalizers"].make_array().push_back(placement::kOnDeleteFinalizer);
         co_return Status{};
@@ -44,45 +44,69 @@ public:
     Task<Status> validate(Context, AdmissionRequest const& request) override {
         if (apis::is_policy(request.resource)) co_return check_policy(request.old_object, Doc::freeze(request.object));
         if (request.operation == Operation::kCreate) co_return Status{};
-        Doc const& before = request.old_object;
-        if (request.operation == Operation::kDelete) co_return check_deletion(before);
-        bool const disables =
-            request.object.at({"spec", "disabled"}).as_bool() && !before.at({"spec", "disabled"}).as_bool();
-        if (disables) co_return check(before, view_.releasing_in(before), "disabled");
-        Doc const after = Doc::freeze(request.object);
-        // To take the word back is to delete it without one.
-        bool const retracts = leaving(before) && wish_of(before) == "Rollback" && wish_of(after) != "Rollback";
-        if (retracts) co_return check(after, view_.releasing_in(before), "deleted");
-        co_return Status{};
+        if (request.operation == Operation::kDelete) co_return check_deletion(request.old_object);
+        co_return check_update(request.old_object, Doc::freeze(request.object));
     }
 
 private:
     static std::string wish_of(Doc const& rollout) { return meta::annotation(rollout, kOnDelete); }
 
-    Status check_deletion(Doc const& rollout) const {
-        std::vector<std::string> const where = view_.releasing_in(rollout);
-        bool const unready =
-            wish_of(rollout) == "Rollback" && !meta::has_finalizer(rollout, placement::kOnDeleteFinalizer);
-        if (where.empty() || !unready) return check(rollout, where, "deleted");
-        return fail(ErrorCode::kForbidden,
-                    fmt::format("rollouts.rollouts.kruise.io \"{}\" is releasing in {} and cannot go back before it is "
-                                "deleted: its finalizer {} is missing; the hub puts it on in a moment, try again",
-                                meta::name(rollout), join(where, ", "), placement::kOnDeleteFinalizer));
+    // What the Rollout does in clusters that would not be so without it: "is releasing in beijing"; empty: nothing.
+    static std::string releases(std::vector<std::string> const& where) {
+        return where.empty() ? std::string() : "is releasing in " + join(where, ", ");
+    }
+    std::string holds(Doc const& rollout) const {
+        std::vector<std::string> const releasing = view_.releasing_in(rollout);
+        HeldBack held = view_.held_back(rollout);
+        auto const said = [&](std::string const& cluster) { return std::ranges::binary_search(releasing, cluster); };
+        std::erase_if(held.waiting, said);
+        std::vector<std::string> parts;
+        if (!releasing.empty()) parts.push_back(releases(releasing));
+        if (!held.waiting.empty()) parts.push_back("holds a new version back in " + join(held.waiting, ", "));
+        if (!held.unknown.empty())
+            parts.push_back("may hold one back in clusters that were not read, " + join(held.unknown, ", ") + ",");
+        return join(parts, " and ");
     }
 
-    static Status check(Doc const& rollout, std::vector<std::string> const& where, std::string_view what) {
+    Status check_update(Doc const& before, Doc const& after) const {
+        bool const disables = after.at({"spec", "disabled"}).as_bool() && !before.at({"spec", "disabled"}).as_bool();
+        if (disables) TRY(check(after, releases(view_.releasing_in(before)), "disabled"));
+        if (!leaving(before) || !is_done_first(wish_of(before))) return {};
+        // To take the word back is to delete it without one.
+        if (!is_done_first(wish_of(after))) return check(after, holds(before), "deleted");
+        bool const drops = !meta::has_finalizer(after, placement::kOnDeleteFinalizer);
+        if (!drops || view_.may_go(before)) return {};
+        return fail(ErrorCode::kForbidden,
+                    fmt::format("the finalizer {} of rollouts.rollouts.kruise.io \"{}\" is the hub's to take off, once "
+                                "nothing goes through without it: annotate it with {}=Hold to wait for no cluster, or "
+                                "with Release to let the new version through",
+                                placement::kOnDeleteFinalizer, meta::name(before), kOnDelete));
+    }
+
+    Status check_deletion(Doc const& rollout) const {
+        std::string const where = holds(rollout);
+        bool const unready =
+            is_done_first(wish_of(rollout)) && !meta::has_finalizer(rollout, placement::kOnDeleteFinalizer);
+        if (where.empty() || !unready) return check(rollout, where, "deleted");
+        return fail(ErrorCode::kForbidden,
+                    fmt::format("rollouts.rollouts.kruise.io \"{}\" {} and cannot keep the new version away before it "
+                                "is deleted: its finalizer {} is missing; the hub puts it on in a moment, try again",
+                                meta::name(rollout), where, placement::kOnDeleteFinalizer));
+    }
+
+    static Status check(Doc const& rollout, std::string const& where, std::string_view what) {
         if (where.empty()) return {};
         std::string const wish = wish_of(rollout);
         // Held or going back: a member keeps its Rollout as long as that releases, whatever the hub has.
         if (wish == "Release" || wish == "Hold" || wish == "Rollback") return {};
         return std::unexpected(Error(
             ErrorCode::kForbidden,
-            fmt::format("rollouts.rollouts.kruise.io \"{}\" is releasing in {} and cannot be {}: without it the "
+            fmt::format("rollouts.rollouts.kruise.io \"{}\" {} and cannot be {}: without it the "
                         "new version would go through unapproved. Finish or abort the "
                         "release first, or annotate the Rollout with {}=Rollback to go back to the stable version "
-                        "first, with Hold to keep the members' own until they have ended theirs, or with Release "
-                        "to let the new version through",
-                        meta::name(rollout), join(where, ", "), what, kOnDelete)));
+                        "first, with Hold to keep the members' own until they have ended theirs and the new "
+                        "version away from where it has not begun, or with Release to let the new version through",
+                        meta::name(rollout), where, what, kOnDelete)));
     }
 
     Status check_policy(Doc const& before, Doc const& after) const {
@@ -92,7 +116,7 @@ private:
             std::vector<std::string> const stays = view_.clusters_after(rollout, before, after);
             std::erase_if(where,
                           [&](std::string const& cluster) { return std::ranges::binary_search(stays, cluster); });
-            TRY(check(rollout, where, "un-placed there"));
+            TRY(check(rollout, releases(where), "un-placed there"));
         }
         return {};
     }

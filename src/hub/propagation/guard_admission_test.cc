@@ -6,6 +6,7 @@
 #include "core/async/co_test.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
+#include "hub/propagation/names.h"
 #include "hub/propagation/propagator.h"
 
 namespace aviary::propagation {
@@ -19,16 +20,22 @@ using json::Value;
 Doc rollout(std::string const& name, bool disabled, std::string const& on_delete) {
     return *json::parse(fmt::format(
         R"({{"metadata":{{"name":"{}","annotations":{{"fleet.aviary.dev/on-delete":"{}"}}{}}},"spec":{{"disabled":{}}}}})",
-        name, on_delete, on_delete == "Rollback" ? R"(,"finalizers":["fleet.aviary.dev/on-delete"])" : "", disabled));
+        name, on_delete, is_done_first(on_delete) ? R"(,"finalizers":["fleet.aviary.dev/on-delete"])" : "", disabled));
 }
 
-// "releasing" is releasing in two clusters; the policies place it, a changed one in the clusters it lists.
+// "releasing" is releasing in two clusters, "waiting" holds back in one of two, "going" may go; the policies place it,
+// a changed one in the clusters it lists.
 std::shared_ptr<control::Admission> guard(std::string const& on_delete = "") {
     return make_guard_admission(
         {[](Doc const& object) {
              bool const releases = object.at({"metadata", "name"}).as_string() == "releasing";
              return releases ? std::vector<std::string>{"beijing", "oslo"} : std::vector<std::string>();
          },
+         [](Doc const& object) {
+             bool const waits = object.at({"metadata", "name"}).as_string() == "waiting";
+             return waits ? HeldBack{{"lima"}, {"quito"}} : HeldBack();
+         },
+         [](Doc const& object) { return object.at({"metadata", "name"}).as_string() == "going"; },
          [=](Doc const&, Doc const&) {
              return std::vector<Doc>{rollout("quiet", false, ""), rollout("releasing", false, on_delete)};
          },
@@ -68,7 +75,8 @@ CO_TEST(GuardAdmission, ARolloutThatHoldsAVersionBackIsNotTakenAwayOrDisabled) {
                                               {"releasing", "Release", "allowed"},
                                               {"releasing", "Rollback", "allowed"},
                                               {"releasing", "Hold", "allowed"},
-                                              {"releasing", "yes", "Forbidden"}}) {
+                                              {"releasing", "yes", "Forbidden"},
+                                              {"waiting", "Hold", "allowed"}}) {
         Doc const before = rollout(each.name, false, each.on_delete);
         Status outcome = co_await ask(ctx, guard(), on_rollout(Operation::kDelete, before));
         EXPECT_EQ(shown(outcome), each.outcome) << each.name << each.on_delete;
@@ -82,8 +90,50 @@ CO_TEST(GuardAdmission, ARolloutThatHoldsAVersionBackIsNotTakenAwayOrDisabled) {
         "rollouts.rollouts.kruise.io \"releasing\" is releasing in beijing, oslo and cannot be deleted: without it "
         "the new version would go through unapproved. Finish or abort the release first, or annotate the Rollout "
         "with fleet.aviary.dev/on-delete=Rollback to go back to the stable version first, with Hold to keep the "
-        "members' "
-        "own until they have ended theirs, or with Release to let the new version through");
+        "members' own until they have ended theirs and the new version away from where it has not begun, or with "
+        "Release to let the new version through");
+}
+
+// What nothing but the guard holds back goes through with the Rollout; disabled it goes on guarding.
+CO_TEST(GuardAdmission, WhatHasNotBegunIsHeldBackToo) {
+    Doc const before = rollout("waiting", false, "");
+    Status outcome = co_await ask(ctx, guard(), on_rollout(Operation::kDelete, before));
+    EXPECT_THAT(
+        outcome.error().message(),
+        testing::HasSubstr("\"waiting\" holds a new version back in lima and may hold one back in clusters that "
+                           "were not read, quito, and cannot be deleted"));
+    outcome = co_await ask(ctx, guard(), on_rollout(Operation::kUpdate, before, rollout("waiting", true, "")));
+    EXPECT_EQ(shown(outcome), "allowed");
+}
+
+// The only form that somebody has who applies whole files.
+CO_TEST(GuardAdmission, TheWordMayComeWithTheWrite) {
+    Doc const before = rollout("releasing", false, "");
+    Status outcome =
+        co_await ask(ctx, guard(), on_rollout(Operation::kUpdate, before, rollout("releasing", true, "Rollback")));
+    EXPECT_EQ(shown(outcome), "allowed");
+    outcome = co_await ask(
+        ctx, guard(),
+        on_rollout(Operation::kUpdate, rollout("releasing", false, "Hold"), rollout("releasing", true, "")));
+    EXPECT_EQ(shown(outcome), "Forbidden");
+}
+
+CO_TEST(GuardAdmission, TheFinalizerOfOneThatGoesIsTheHubs) {
+    for (auto const& [name, wanted] :
+         std::vector<std::pair<std::string, std::string>>{{"waiting", "Forbidden"}, {"going", "allowed"}}) {
+        for (char const* word : {"Rollback", "Hold"}) {
+            Value going = rollout(name, false, word).thaw();
+            going.set({"metadata", "deletionTimestamp"}, "2026-01-01T00:00:00Z");
+            Value bare = going;
+            bare["metadata"].erase("finalizers");
+            Status outcome =
+                co_await ask(ctx, guard(), on_rollout(Operation::kUpdate, Doc::freeze(going), Doc::freeze(bare)));
+            EXPECT_EQ(shown(outcome), wanted) << name << word;
+            bare.set({"metadata", "annotations", kOnDelete}, "Release");
+            outcome = co_await ask(ctx, guard(), on_rollout(Operation::kUpdate, Doc::freeze(going), Doc::freeze(bare)));
+            EXPECT_EQ(shown(outcome), "allowed") << name << word;
+        }
+    }
 }
 
 CO_TEST(GuardAdmission, OtherWritesPass) {
@@ -128,7 +178,8 @@ CO_TEST(GuardAdmission, RollbackIsAFinalizer) {
                            {Operation::kUpdate, marked.thaw(), bare, ours},
                            {Operation::kUpdate, marked.thaw(), marked.thaw(), ours},
                            {Operation::kUpdate, deleted, deleted, "null"},   // nothing may be put on any more
-                           {Operation::kCreate, {}, rollout("releasing", false, "Hold").thaw(), "null"}}) {
+                           {Operation::kCreate, {}, rollout("releasing", false, "Hold").thaw(), ours},
+                           {Operation::kCreate, {}, rollout("releasing", false, "Release").thaw(), "null"}}) {
         AdmissionRequest request = on_rollout(each.operation, Doc::freeze(each.before), Doc::freeze(each.after));
         CO_ASSERT_OK(co_await guard()->mutate(ctx, request));
         EXPECT_EQ(json::write(std::as_const(request.object).at({"metadata", "finalizers"})), each.finalizers);
@@ -143,8 +194,11 @@ CO_TEST(GuardAdmission, WhatGoesBackIsNotLetThroughWithoutAWord) {
     going.set({"metadata", "deletionTimestamp"}, "2026-01-01T00:00:00Z");
     for (auto const& [word, wanted] : std::vector<std::pair<std::string, std::string>>{
              {"", "Forbidden"}, {"Hold", "allowed"}, {"Release", "allowed"}, {"Rollback", "allowed"}}) {
-        Status const outcome = co_await ask(
+        Status outcome = co_await ask(
             ctx, guard(), on_rollout(Operation::kUpdate, Doc::freeze(going), rollout("releasing", false, word)));
+        EXPECT_EQ(shown(outcome), wanted) << word;
+        outcome = co_await ask(ctx, guard(),
+                               on_rollout(Operation::kUpdate, Doc::freeze(going), rollout("releasing", true, word)));
         EXPECT_EQ(shown(outcome), wanted) << word;
     }
 }

@@ -132,7 +132,7 @@ Plan Propagator::Impl::decide_keep(Key const& key) const {
 
 Plan Propagator::Impl::decide_going_back(Key const& key) {
     Doc const rollout = sources.get(kRolloutKind, key.object);
-    bool const concerned = meta::annotation(rollout, kOnDelete) == "Rollback" ||
+    bool const concerned = is_done_first(meta::annotation(rollout, kOnDelete)) ||
                            meta::has_finalizer(rollout, placement::kOnDeleteFinalizer);
     if (!concerned) {
         rollback_waits.erase(key.object);
@@ -377,9 +377,11 @@ placement::Bindings& Propagator::bindings() const { return impl_->bindings; }
 std::string const& Propagator::hub_id() const { return impl_->hub_id; }
 
 std::shared_ptr<control::Admission> Propagator::guard_admission(placement::Placer const& placer) {
-    Impl const& impl = *impl_;
+    Impl& impl = *impl_;
     return make_guard_admission(
         {[&impl](Doc const& rollout) { return impl.releasing_in(rollout); },
+         [&impl](Doc const& rollout) { return impl.held_back_by(rollout); },
+         [&impl](Doc const& rollout) { return impl.may_go(rollout); },
          [&impl, &placer](Doc const& before, Doc const& after) { return impl.rollouts_of(placer, before, after); },
          [&impl, &placer](Doc const& rollout, Doc const& before, Doc const& after) {
              auto const key = placement::binding_key(kRolloutKind, meta::key_of(rollout));

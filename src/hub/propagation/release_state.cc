@@ -72,6 +72,8 @@ std::string version_before(Doc const& workload, std::string_view hub_template) {
     return !held && has != hub_template ? has : label(workload, kStableLabel);
 }
 
+bool is_done_first(std::string_view on_delete) { return on_delete == "Rollback" || on_delete == "Hold"; }
+
 bool leaving(Doc const& hub_rollout) {
     return meta::is_deleting(hub_rollout) && meta::has_finalizer(hub_rollout, placement::kOnDeleteFinalizer);
 }

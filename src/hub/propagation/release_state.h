@@ -32,7 +32,9 @@ std::string stable_elsewhere(std::vector<json::Doc> const& others, std::string_v
 // version has not come, it stays what it is; and else to the version before. Empty: not known.
 std::string version_before(json::Doc const& workload, std::string_view hub_template);
 
-// Whether this Rollout of the hub waits, being deleted, for its clusters to go back: until then it is still there.
+// Whether this word of on-delete has something done between the deletion and the end: Rollback, Hold.
+bool is_done_first(std::string_view on_delete);
+// Whether this Rollout of the hub waits, being deleted, for that: until then it is still there.
 bool leaving(json::Doc const& hub_rollout);
 // Whether a member's Rollout, or the freeze of the hub, holds a new version back from the workload.
 bool holds_back(json::Doc const& rollout, json::Doc const& workload);

@@ -15,7 +15,7 @@ struct Assignment {
     std::string cluster;
     std::optional<std::int64_t> replicas;
     bool paused = false;    // a Rollout: strategy.paused in this cluster
-    std::string revision;   // a workload: the pinned template's hash; empty: the hub's template
+    std::string revision;   // a workload: the pinned template's hash; empty: what is there
     std::string rejected;   // … as long as the hub's template has this hash
     bool operator==(Assignment const&) const = default;
 };

@@ -69,9 +69,32 @@ struct Deciding {
         return before == hub_template ? std::string() : before;
     }
 
+    bool ours(RollbackCluster const& cluster) const {
+        return !cluster.workload.exists() || meta::label(cluster.workload, kHubLabel) == seen.hub_id;
+    }
+
+    // Keeps what has not begun from beginning, and leaves the rest to the members' own Rollouts.
+    bool hold(apis::BoundCluster& bound, RollbackCluster const& cluster) const {
+        apis::BoundCluster const before = bound;
+        if (!cluster.known) {
+            // Whatever it has: it may have all of the new version, or be in the middle.
+            if (bound.rejected != hub_template) bound.revision.clear();
+            bound.rejected = hub_template;
+            return !(bound == before);
+        }
+        bool const begun = releasing(cluster.workload);
+        bool const is_frozen = frozen(cluster.workload) && !begun;
+        std::string revision(meta::label(cluster.workload, is_frozen ? kStableLabel : kTemplateLabel));
+        if (revision.empty()) revision = back(cluster, false);
+        if (begun && revision == hub_template) return false;
+        bound.revision = revision == hub_template ? std::string() : revision;
+        bound.rejected = bound.revision.empty() ? std::string() : hub_template;
+        return !(bound == before);
+    }
+
     // Pins one cluster to that, or ends a pin that has not come to rest either; false when nothing changes.
     bool pin(apis::BoundCluster& bound, RollbackCluster const& cluster) {
-        if (!cluster.known) {
+        if (!cluster.known || !cluster.answers) {
             waiting.push_back(cluster.name + " (does not answer)");
             return false;
         }
@@ -92,17 +115,20 @@ struct Deciding {
         return !(bound == before);
     }
 
-    bool pin_all() {
+    bool pin_all(bool holds) {
         auto read = apis::read_fleet_binding(seen.binding);
         if (!read || !seen.binding.exists() || !seen.workload.exists()) return false;
         bool changed = false;
         for (apis::BoundCluster& bound : read->spec.clusters) {
             // One that left the fleet keeps what it has.
             RollbackCluster const* const cluster = find(bound.name);
-            if (cluster != nullptr) changed = pin(bound, *cluster) || changed;
+            if (cluster == nullptr || !ours(*cluster)) continue;
+            changed = (holds ? hold(bound, *cluster) : pin(bound, *cluster)) || changed;
         }
-        if (changed)
-            out.plan.writes.push_back(placement::clusters_write(seen.binding, read->spec, "on-delete: Rollback"));
+        if (changed) {
+            out.plan.writes.push_back(placement::clusters_write(
+                seen.binding, read->spec, fmt::format("on-delete: {}", holds ? "Hold" : "Rollback")));
+        }
         return changed;
     }
 
@@ -113,22 +139,24 @@ struct Deciding {
             out.plan.writes.push_back(
                 only_if_current(placement::binding_resource(meta::key_of(seen.binding)), seen.binding));
         }
-        out.plan.writes.push_back(finalizer_write(seen.rollout, false, "no cluster releases"));
+        out.plan.writes.push_back(finalizer_write(seen.rollout, false, "nothing goes through without it"));
+        out.goes = true;
     }
 
     Rollback run() {
-        bool const wanted = meta::annotation(seen.rollout, kOnDelete) == "Rollback";
+        std::string const word = meta::annotation(seen.rollout, kOnDelete);
+        bool const wanted = is_done_first(word);
         bool const marked = meta::has_finalizer(seen.rollout, placement::kOnDeleteFinalizer);
         if (!wanted) {
             if (marked) out.plan.writes.push_back(finalizer_write(seen.rollout, false, "nothing is to be done first"));
             return std::move(out);
         }
         if (!meta::is_deleting(seen.rollout)) {
-            if (!marked) out.plan.writes.push_back(finalizer_write(seen.rollout, true, "on-delete: Rollback"));
+            if (!marked) out.plan.writes.push_back(finalizer_write(seen.rollout, true, "on-delete: " + word));
             return std::move(out);
         }
         if (!marked) return std::move(out);
-        bool const changed = pin_all();
+        bool const changed = pin_all(word == "Hold");
         if (!waiting.empty()) {
             out.message =
                 fmt::format("to be deleted once the stable version is back; waits for {}", join(waiting, ", "));
@@ -141,5 +169,27 @@ struct Deciding {
 }   // namespace
 
 Rollback decide_rollback(RollbackSeen const& seen) { return Deciding{.seen = seen, .out = {}, .waiting = {}}.run(); }
+
+HeldBack held_back(RollbackSeen const& seen) {
+    HeldBack held;
+    auto const read = apis::read_fleet_binding(seen.binding);
+    if (!read || !seen.binding.exists() || !seen.workload.exists()) return held;
+    if (meta::annotation(seen.workload, kUnguarded) == "allow") return held;
+    Deciding const deciding{.seen = seen, .out = {}, .waiting = {}};
+    for (apis::BoundCluster const& bound : read->spec.clusters) {
+        RollbackCluster const* const cluster = deciding.find(bound.name);
+        if (cluster == nullptr || !deciding.ours(*cluster)) continue;
+        bool const pinned = bound.rejected == deciding.hub_template;
+        if (!cluster->known) {
+            if (!pinned) held.unknown.push_back(bound.name);
+            continue;
+        }
+        bool const stays = pinned && bound.revision.empty();
+        if (stays || !cluster->workload.exists() || releasing(cluster->workload)) continue;
+        std::string const& wanted = pinned ? bound.revision : deciding.hub_template;
+        if (meta::label(cluster->workload, kTemplateLabel) != wanted) held.waiting.push_back(bound.name);
+    }
+    return held;
+}
 
 }   // namespace aviary::propagation

@@ -1,6 +1,7 @@
-// on-delete: Rollback. Decides what a Rollout of the hub that is being deleted leaves behind: the stable version,
-// pinned as an abort pins it, because nothing holds the new one back afterwards. It is not gone before that is so.
-// Where a Rollout is disabled or un-placed it goes on holding back, and nothing is pinned (decide.h). Pure.
+// on-delete: Rollback and Hold. Decides what a Rollout of the hub that is being deleted leaves behind: the stable
+// version, or the one that each cluster has, pinned as an abort pins it, because nothing holds the new one back
+// afterwards. It is not gone before that is so. Where a Rollout is disabled or un-placed it goes on holding back, and
+// nothing is pinned (decide.h). Pure.
 #pragma once
 
 #include <functional>
@@ -16,7 +17,8 @@ namespace aviary::propagation {
 // One cluster of the fleet that the workload is bound to.
 struct RollbackCluster {
     std::string name;
-    bool known = true;             // it answers, and what it has was read
+    bool answers = true;           // now
+    bool known = true;             // what it has, or had when it answered last, was read
     json::Doc rollout, workload;   // the member's
 };
 
@@ -27,13 +29,22 @@ struct RollbackSeen {
     meta::GroupVersionResource resource;   // of the workload
     std::vector<RollbackCluster> clusters;
     std::function<bool(std::string_view hash)> kept;   // whether the hub keeps this template
+    std::string hub_id;
 };
 
 struct Rollback {
     control::Plan plan;    // writes to the hub
     std::string message;   // what is waited for; empty: nothing
+    bool goes = false;     // it may go now
 };
 
 Rollback decide_rollback(RollbackSeen const& seen);
+
+// Clusters in which nothing releases, and that would get the hub's version, all of it at once, were the Rollout gone;
+// and those of which nobody can say. In the binding's order.
+struct HeldBack {
+    std::vector<std::string> waiting, unknown;
+};
+HeldBack held_back(RollbackSeen const& seen);
 
 }   // namespace aviary::propagation

@@ -114,7 +114,7 @@ std::string shown(RollbackSeen const& seen) {
 TEST(Rollback, TheFinalizerFollowsTheWord) {
     EXPECT_EQ(shown(seen_as({.deleted = false, .marked = false}, {})), "+");
     EXPECT_EQ(shown(seen_as({.deleted = false}, {})), "");
-    for (char const* word : {"", "Hold", "Release"}) {
+    for (char const* word : {"", "Release"}) {
         EXPECT_EQ(shown(seen_as({.on_delete = word, .deleted = false}, {})), "-") << word;
         EXPECT_EQ(shown(seen_as({.on_delete = word}, {cluster("a", Is::kReleasing, "v2")})), "-") << word;
         EXPECT_EQ(shown(seen_as({.on_delete = word, .marked = false}, {})), "") << word;
@@ -180,6 +180,53 @@ TEST(Rollback, WithoutTheVersionItWaitsForPeople) {
     EXPECT_EQ(
         shown(seen),
         fmt::format(" waits for a (the hub does not keep {} to go back to: approve or release another)", hash("v1")));
+}
+
+// It waits for nobody, and leaves to the members' own what these hold.
+TEST(Rollback, HoldPinsWhatHasNotBegun) {
+    std::vector<RollbackCluster> clusters{
+        cluster("done", Is::kAtRest, "v2"),         cluster("frozen", Is::kFrozen, "v1"),
+        cluster("behind", Is::kFrozen, "v2"),       cluster("not-yet", Is::kAtRest, "v1"),
+        cluster("releasing", Is::kReleasing, "v2"), cluster("quiet", Is::kAtRest, "v1")};
+    clusters[5].answers = false;   // what it had is known
+    RollbackSeen seen = seen_as({.on_delete = "Hold"}, std::move(clusters));
+    EXPECT_EQ(shown(seen), "pin frozen behind not-yet quiet");
+    for (std::size_t index : {1u, 2u, 3u, 5u}) pin(seen, index);
+    EXPECT_EQ(shown(seen), "-");
+    EXPECT_TRUE(decide_rollback(seen).goes);
+}
+
+TEST(Rollback, HoldKeepsWhatWasNotReadAsItIs) {
+    RollbackSeen seen = seen_as({.on_delete = "Hold"}, {cluster("a", Is::kAtRest, "v2")});
+    seen.clusters[0].known = false;
+    Rollback const decision = decide_rollback(seen);
+    ASSERT_EQ(decision.plan.writes.size(), 1u);
+    EXPECT_EQ(json::write(decision.plan.writes[0].body["spec"]["clusters"]),
+              fmt::format(R"([{{"name":"a","rejected":"{}"}}])", hash("v2")));
+}
+
+std::string held(RollbackSeen const& seen) {
+    HeldBack const result = held_back(seen);
+    return join(result.waiting, " ") + "; " + join(result.unknown, " ");
+}
+
+TEST(Rollback, WhatHasNotBegunIsHeldBack) {
+    RollbackSeen seen = seen_as({.on_delete = ""}, {cluster("done", Is::kAtRest, "v2"), cluster("a", Is::kAtRest, "v1"),
+                                                    cluster("b", Is::kAtRest, "v1"), cluster("c", Is::kAtRest, "v1")});
+    seen.clusters[2].known = false;
+    EXPECT_EQ(held(seen), "a c; b");
+    pin(seen, 1);
+    EXPECT_EQ(held(seen), "c; b");
+    pin(seen, 0);
+    EXPECT_EQ(held(seen), "done c; b") << "it would be undone, all at once";
+    Value binding = seen.binding.thaw();
+    binding["spec"]["clusters"].make_array()[2]["rejected"] = hash("v2");
+    seen.binding = Doc::freeze(binding);
+    EXPECT_EQ(held(seen), "done c; ");
+    Value workload = seen.workload.thaw();
+    workload.set({"metadata", "annotations", kUnguarded}, "allow");
+    seen.workload = Doc::freeze(workload);
+    EXPECT_EQ(held(seen), "; ");
 }
 
 TEST(Rollback, OneThatStaysIsLeftToItself) {

@@ -54,9 +54,13 @@ struct Propagator::Impl {
                                     clusters::Member& member);
     bool observe_workload(Observed& seen, control::Key const& key, apis::FleetBindingSpec const& spec,
                           clusters::Member& member);
+    void observe_elsewhere(Observed& seen, control::Key const& key, apis::FleetBindingSpec const& spec) const;
     bool observe_rollout(Observed& seen, control::Key const& key, clusters::Member& member);
     // Empty while a copy is not there yet.
     std::optional<RollbackSeen> observe_rollback(json::Doc const& rollout);
+    HeldBack held_back_by(json::Doc const& rollout);
+    // Whether a Rollout that is being deleted has nothing to wait for.
+    bool may_go(json::Doc const& rollout);
     bool unplaced(json::Doc const& rollout, std::string const& cluster) const;
     // Clusters in which the Rollout holds a new version back, by name.
     std::vector<std::string> releasing_in(json::Doc const& rollout) const;

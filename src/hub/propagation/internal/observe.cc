@@ -121,6 +121,8 @@ bool Propagator::Impl::observe_workload(Observed& seen, control::Key const& key,
     if (member.serving(kScalers) == Serving::kUnknown) return false;
     seen.replicas_belong_to_member = replicas_belong_to_member(member, seen.source);
     seen.hub_rollout = rollout_of(seen.source);
+    bool const pinned_as_it_is = !seen.assignment.rejected.empty() && seen.assignment.revision.empty();
+    if (seen.hub_rollout.exists() || pinned_as_it_is) observe_elsewhere(seen, key, spec);
     if (!seen.hub_rollout.exists()) return true;
     members.want(member, kRollouts);
     if (member.serving(kRollouts) == Serving::kUnknown) return false;
@@ -138,15 +140,18 @@ bool Propagator::Impl::observe_workload(Observed& seen, control::Key const& key,
         Value rendered = render(input);
         seen.hub_rollout_render = seal(rendered, meta::resource_version(seen.hub_rollout));
     }
-    if (!seen.live.exists() || seen.live.at({"spec", "replicas"}).as_int(1) == 0) {
-        Elsewhere const others = elsewhere(members, spec, seen, key.part);
-        // Where no workload tells: it was deleted in the middle of a release, or its cluster was not read yet.
-        std::string const recorded = seen.live.exists() && others.all_read
-                                         ? std::string()
-                                         : bindings.get(key.object).at({"status", "stableRevision"}).string();
-        seen.stable_elsewhere = stable_elsewhere(others.workloads, template_hash(pod_template(seen.source)), recorded);
-    }
     return true;
+}
+
+void Propagator::Impl::observe_elsewhere(Observed& seen, control::Key const& key,
+                                         apis::FleetBindingSpec const& spec) const {
+    if (seen.live.exists() && seen.live.at({"spec", "replicas"}).as_int(1) != 0) return;
+    Elsewhere const others = elsewhere(members, spec, seen, key.part);
+    // Where no workload tells: it was deleted in the middle of a release, or its cluster was not read yet.
+    std::string const recorded = seen.live.exists() && others.all_read
+                                     ? std::string()
+                                     : bindings.get(key.object).at({"status", "stableRevision"}).string();
+    seen.stable_elsewhere = stable_elsewhere(others.workloads, template_hash(pod_template(seen.source)), recorded);
 }
 
 bool Propagator::Impl::observe_rollout(Observed& seen, control::Key const& key, clusters::Member& member) {
@@ -170,6 +175,7 @@ bool Propagator::Impl::observe_rollout(Observed& seen, control::Key const& key, 
 
 std::optional<RollbackSeen> Propagator::Impl::observe_rollback(Doc const& rollout) {
     RollbackSeen seen;
+    seen.hub_id = hub_id;
     seen.rollout = rollout;
     seen.kept = [this, ns = meta::ns(rollout)](std::string_view hash) { return revision(ns, hash).has_value(); };
     auto const [kind, workload] = workload_of(rollout);
@@ -186,7 +192,8 @@ std::optional<RollbackSeen> Propagator::Impl::observe_rollback(Doc const& rollou
         RollbackCluster cluster;
         cluster.name = bound.name;
         clusters::Member* const member = members.find(bound.name);
-        cluster.known = member != nullptr && member->reachable();
+        cluster.answers = member != nullptr && member->reachable();
+        cluster.known = member != nullptr;
         for (auto const& resource : {kRollouts, known->resource}) {
             if (member == nullptr) continue;
             members.want(*member, resource);
@@ -211,6 +218,21 @@ bool Propagator::Impl::unplaced(Doc const& rollout, std::string const& cluster) 
         if (each["name"].as_string() == cluster) return true;
     }
     return false;
+}
+
+HeldBack Propagator::Impl::held_back_by(Doc const& rollout) {
+    if (auto const seen = observe_rollback(rollout)) return held_back(*seen);
+    HeldBack all;   // of a kind that was not read yet
+    auto const [kind, workload] = workload_of(rollout);
+    auto const spec = bindings.spec(placement::binding_key(kind, workload));
+    if (!spec) return all;
+    for (apis::BoundCluster const& bound : spec->clusters) all.unknown.push_back(bound.name);
+    return all;
+}
+
+bool Propagator::Impl::may_go(Doc const& rollout) {
+    auto const seen = observe_rollback(rollout);
+    return seen && decide_rollback(*seen).goes;
 }
 
 std::vector<std::string> Propagator::Impl::releasing_in(Doc const& rollout) const {
