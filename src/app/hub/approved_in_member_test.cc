@@ -294,6 +294,60 @@ CO_TEST(ApprovedInMember, AWordIsNotWhatADecisionDid) {
     STOP_FLEET();
 }
 
+// A member that makes up Rollouts with the hub's label fills nothing of the hub's.
+CO_TEST(ApprovedInMember, WhatTheHubHasNotBroughtIsNotOnRecord) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    Doc const live = co_await fleet.get("beijing", apis::kRollouts);
+    auto const writes = [&] {
+        auto const all = fleet.hub_writes();
+        auto const found = all.find("fleet create decisions");
+        return found == all.end() ? 0 : found->second;
+    };
+    CO_ASSERT_OK(co_await fleet.at("beijing").create(
+        ctx, kNamespaces,
+        *json::parse_value(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"elsewhere"}})")));
+    for (std::string const& ns : {std::string("demo"), std::string("elsewhere")}) {
+        Value made = live.thaw();
+        made["metadata"] = json::Object{{"name", "made-up"}, {"namespace", ns}};
+        made.set({"metadata", "labels", propagation::kHubLabel}, "fleet");
+        made.set({"spec", "workloadRef", "name"}, "nothing");
+        CO_ASSERT_OK(co_await fleet.at("beijing").create(ctx, apis::kRollouts, made));
+        for (char const* state : {"StepPaused", "StepReady"}) {
+            Value status{json::Object()};
+            status["status"] = live["status"].thaw();
+            status.set({"status", "canaryStatus", "currentStepState"}, state);
+            CO_ASSERT_OK(co_await fleet.at("beijing").named("evil").patch(
+                ctx, apis::kRollouts, {ns, "made-up"}, client::PatchType::kMerge, status, {.subresource = "status"}));
+        }
+    }
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    std::string const text = co_await records(fleet);
+    EXPECT_EQ(text, "");
+    EXPECT_EQ(writes(), 0U);
+    STOP_FLEET();
+}
+
+// A Rollout that left the hub with Hold is still the hub's while it releases.
+CO_TEST(ApprovedInMember, WhatIsHeldIsOnRecord) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts,
+                                      R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":"Hold"}}})"));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    CO_ASSERT_OK(co_await approve_in(fleet, "beijing"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    std::string const text = co_await records(fleet);
+    EXPECT_EQ(text, "beijing step 1 Applied Member; ");
+    STOP_FLEET();
+}
+
 // On the hub's own object it says nothing.
 CO_TEST(ApprovedInMember, AWordOnTheHubStaysThere) {
     Fleet fleet(ctx);

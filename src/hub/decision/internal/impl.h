@@ -38,8 +38,13 @@ struct Subject {
 // Steps that were left in one cluster by one Rollout, until each is on record or was asked for.
 struct Unasked {
     std::vector<LeftStep> steps;
-    std::optional<Time> since;   // of the hour in which records are counted
-    std::size_t recorded = 0;    // in that hour
+    std::size_t failures = 0;   // in a row, to record the first of them
+};
+
+// Records that were made in an hour.
+struct Recorded {
+    Time since{};
+    std::size_t count = 0;
 };
 
 inline constexpr std::string_view kByRollout = "rollout";   // the Decisions' index: spec.rolloutRef.name
@@ -54,8 +59,9 @@ struct Decider::Impl {
     client::Informer decisions;
     std::unique_ptr<control::Controller> carry, record, watch_members;
     std::map<meta::ObjectKey, Progress> progress;
-    std::set<meta::ObjectKey> open;            // Decisions that are not finished
-    std::map<control::Key, Unasked> unasked;   // by cluster and the Rollout's key
+    std::set<meta::ObjectKey> open;             // Decisions that are not finished
+    std::map<control::Key, Unasked> unasked;    // by cluster and the Rollout's key
+    std::map<control::Key, Recorded> counted;   // … and by cluster alone
 
     // ---- observe.cc: what is there ----
 
@@ -78,6 +84,14 @@ struct Decider::Impl {
     control::Plan finish_record(json::Doc const& object, apis::Decision const& decision, Time now) const;
     // Steps that were left in a member: those that nobody asked for are recorded.
     control::Plan decide_unasked(control::Key const& key, Time now);
+    // Whether the hub has brought this Rollout to this cluster: what else is there is no business of the hub's.
+    bool brought(control::Key const& key) const;
+    // Leaves out what is on record, or was asked for, or cannot be put on record.
+    void settle_unasked(control::Key const& key, Unasked& mine, Time now);
+    // When the quotas of this Rollout there and of this cluster allow another record; absent: now.
+    std::optional<Time> next_record(control::Key const& key, Time now);
+    // Whether another Rollout of this cluster may have steps that wait.
+    bool room_for(control::Key const& key) const;
     void member_rollout_changed(std::string const& cluster, client::Change const& change);
 
     // ---- decider.cc ----

@@ -18,8 +18,11 @@ constexpr Duration kKeepFinished = std::chrono::hours(24 * 30);   // evidence.cc
 constexpr Duration kSoon = std::chrono::seconds(2);
 // A member that says every moment that something else was approved does not fill the hub's store.
 constexpr Duration kCounted = std::chrono::hours(1);
-constexpr std::size_t kMostRecords = 60;   // of one Rollout in one cluster, in that time
-constexpr std::size_t kMostUnasked = 60;   // that wait
+constexpr std::size_t kMostRecords = 60;         // of one Rollout in one cluster, in that time
+constexpr std::size_t kMostOfCluster = 600;      // … of all Rollouts in one cluster
+constexpr std::size_t kMostUnasked = 60;         // that wait
+constexpr std::ptrdiff_t kMostRollouts = 1000;   // of one cluster, with steps that wait
+constexpr std::size_t kMostFailures = 10;        // to record one step, before it is given up
 
 Write write_status(meta::ObjectKey const& key, apis::DecisionStatus const& status) {
     Write write;
@@ -166,8 +169,26 @@ Plan Decider::Impl::finish_record(Doc const& object, apis::Decision const& decis
     return plan;
 }
 
+bool Decider::Impl::brought(Key const& key) const {
+    meta::ObjectKey const name = placement::binding_key(propagation::kRolloutKind, key.object);
+    Doc const binding = propagator.bindings().get(name);
+    if (!binding.exists()) return false;
+    if (meta::is_deleting(binding) || bound(name, key.part)) return true;
+    // Not placed there any more, and kept while it releases.
+    auto const standing = propagator.standing(name, key.part);
+    return standing && standing->state == propagation::State::kRefused;
+}
+
+bool Decider::Impl::room_for(Key const& key) const {
+    if (unasked.contains(key)) return true;
+    auto const of_cluster = std::ranges::count(unasked, key.part, [](auto const& each) { return each.first.part; });
+    return of_cluster < kMostRollouts;
+}
+
 void Decider::Impl::member_rollout_changed(std::string const& cluster, client::Change const& change) {
     if (meta::label(change.after, propagation::kHubLabel) != propagator.hub_id()) return;
+    Key const key{cluster, meta::key_of(change.after)};
+    if (propagator.bindings().synced() && !brought(key)) return;
     std::vector<LeftStep> news;
     if (auto left = left_step(cluster, change.before, change.after)) {
         add_word(*left, change.after);
@@ -175,9 +196,9 @@ void Decider::Impl::member_rollout_changed(std::string const& cluster, client::C
     }
     // What was approved while no hub looked. A step that is waiting was seen, which says more.
     for (LeftStep& left : steps_left_by_word(cluster, change.after)) news.push_back(std::move(left));
-    Key const key{cluster, meta::key_of(change.after)};
     for (LeftStep& left : news) {
         if (decisions.get({key.object.ns, record_name(key.object.name, left.target)}).exists()) continue;
+        if (!room_for(key)) return;
         std::vector<LeftStep>& steps = unasked[key].steps;
         if (steps.size() >= kMostUnasked) return;
         if (std::ranges::count(steps, left.target, &LeftStep::target) > 0) continue;
@@ -186,28 +207,62 @@ void Decider::Impl::member_rollout_changed(std::string const& cluster, client::C
     }
 }
 
+void Decider::Impl::settle_unasked(Key const& key, Unasked& mine, Time now) {
+    auto const error = watch_members->last_error(key);
+    bool const refused = error && !error->is(ErrorCode::kUnavailable) && !error->is(ErrorCode::kTimeout) &&
+                         !error->is(ErrorCode::kCancelled);
+    mine.failures = refused ? mine.failures + 1 : 0;
+    // No namespace for it, or one that goes.
+    bool const hopeless = refused && (error->is(ErrorCode::kNotFound) || error->is(ErrorCode::kForbidden) ||
+                                      mine.failures >= kMostFailures);
+    if (hopeless && !mine.steps.empty()) {
+        mine.steps.erase(mine.steps.begin());
+        mine.failures = 0;
+    }
+    std::erase_if(mine.steps, [&](LeftStep& left) {
+        if (left.word && !word_counts(left.word->at, now)) left.word.reset();
+        bool const known = left.seen || left.word;
+        if (!known || asked_for(key.object, left.target)) return true;
+        if (!decisions.get({key.object.ns, record_name(key.object.name, left.target)}).exists()) return false;
+        ++counted[key].count;
+        ++counted[{key.part, {}}].count;
+        return true;
+    });
+}
+
+std::optional<Time> Decider::Impl::next_record(Key const& key, Time now) {
+    std::erase_if(counted, [now](auto const& each) { return now >= each.second.since + kCounted; });
+    std::optional<Time> next;
+    for (auto const& [whose, most] : {std::pair(key, kMostRecords), {Key{key.part, {}}, kMostOfCluster}}) {
+        Recorded& one = counted.try_emplace(whose, Recorded{now, 0}).first->second;
+        if (one.count >= most) next = std::max(next.value_or(now), one.since + kCounted);
+    }
+    return next;
+}
+
 Plan Decider::Impl::decide_unasked(Key const& key, Time now) {
     Plan plan;
     auto const found = unasked.find(key);
     if (found == unasked.end()) return plan;
-    Unasked& mine = found->second;
-    std::erase_if(mine.steps, [&](LeftStep& left) {
-        if (left.word && !word_counts(left.word->at, now)) left.word.reset();
-        Doc const record = decisions.get({key.object.ns, record_name(key.object.name, left.target)});
-        bool const known = left.seen || left.word;
-        return !known || record.exists() || asked_for(key.object, left.target);
-    });
-    if (!mine.since || now >= *mine.since + kCounted) {
-        if (mine.since && mine.steps.empty()) {
-            unasked.erase(found);
-            return plan;
-        }
-        mine.since = now;
-        mine.recorded = 0;
+    if (!propagator.bindings().synced()) {
+        plan.requeue_at(now + kSoon, "the hub is being started");
+        return plan;
     }
-    plan.requeue_at(*mine.since + kCounted, "records are counted by the hour");
-    if (mine.steps.empty() || mine.recorded >= kMostRecords) return plan;
-    ++mine.recorded;
+    if (!brought(key)) {
+        unasked.erase(found);
+        return plan;
+    }
+    Unasked& mine = found->second;
+    auto const next = next_record(key, now);
+    settle_unasked(key, mine, now);
+    if (mine.steps.empty()) {
+        unasked.erase(found);
+        return plan;
+    }
+    if (next) {
+        plan.requeue_at(*next, "records are counted by the hour");
+        return plan;
+    }
     Write write;
     write.verb = Write::Verb::kCreate;
     write.resource = apis::kDecisions;
