@@ -348,6 +348,28 @@ CO_TEST(ApprovedInMember, WhatIsHeldIsOnRecord) {
     STOP_FLEET();
 }
 
+// A Decision that came to nothing has not ended the pause.
+CO_TEST(ApprovedInMember, IsOnRecordBesideADecisionThatExpired) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    fleet.ways.cut = {"beijing"};
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, "first", 120s));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 300s));
+    std::string text = co_await fleet.outcome("first");
+    EXPECT_EQ(text, "Expired beijing Expired");
+    fleet.ways.cut = {};
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    CO_ASSERT_OK(co_await approve_in(fleet, "beijing"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    text = co_await records(fleet);
+    EXPECT_EQ(text, "beijing step 1 Applied Member; ");
+    STOP_FLEET();
+}
+
 // On the hub's own object it says nothing.
 CO_TEST(ApprovedInMember, AWordOnTheHubStaysThere) {
     Fleet fleet(ctx);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "hub/decision/evidence.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/propagator.h"
 #include "kube/meta/int_or_percent.h"
@@ -68,6 +69,17 @@ struct Deciding {
         return settle(apis::outcome::kApplied, text + std::string(note));
     }
 
+    // Whoever approved there directly has said so.
+    std::string faster() const {
+        LeftStep left;
+        left.target = seen.target;
+        add_word(left, seen.rollout);
+        if (!left.word) return " (somebody else was faster)";
+        std::string const who = left.word->by.empty() ? "somebody" : left.word->by;
+        std::string const why = left.word->reason.empty() ? "" : ": " + left.word->reason;
+        return fmt::format(" (somebody else was faster: the member says by {} at {}{})", who, left.word->at, why);
+    }
+
     Outcome approve(bool expired) {
         if (!seen.target.step || seen.target.rollout_uid.empty() || seen.target.revision.empty())
             return settle(apis::outcome::kRefused, "an approval names the Rollout's uid, its step and its revision");
@@ -83,7 +95,7 @@ struct Deciding {
         std::string_view const phase = seen.rollout.at({"status", "phase"}).as_string();
         bool const moved_on =
             same_release() && (step() > from || phase == "Healthy" || (step() == from && state() == "Completed"));
-        if (moved_on) return applied(from, seen.sent ? "" : " (somebody else was faster)");
+        if (moved_on) return applied(from, seen.sent ? std::string() : faster());
         // Stored, and not yet taken up: a controller that writes status from an older copy may still undo it, and then
         // it is sent again.
         if (same_release() && step() == from && state() == "StepReady" && phase == "Progressing") {

@@ -1,4 +1,5 @@
 #include "hub/decision/carry_out.h"
+#include "hub/decision/evidence.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -167,6 +168,23 @@ TEST(Approve, IsSentAgainUntilTheStepIsLeft) {
     EXPECT_EQ(shown(done), "Applied");
     EXPECT_EQ(done.message, "moving to 50% (5 of 10 pods)");
     EXPECT_EQ(done.to, 2);
+}
+
+// Whoever was faster may have left word of it.
+TEST(Approve, SaysWhoWasFaster) {
+    Seen late = seen(apis::action::kApprove, canary(R"("currentStepIndex":2,"currentStepState":"StepUpgrade")"));
+    Value changed = late.rollout.thaw();
+    DirectApproval word;
+    word.target = late.target;
+    word.target.cluster.clear();
+    word.at = "2026-11-23T13:54:59Z";
+    word.by = "alice";
+    word.reason = "p95 ok";
+    changed.set({"metadata", "annotations", propagation::kApprovedDirectly}, with_approval(late.rollout, word));
+    late.rollout = Doc::freeze(changed);
+    EXPECT_EQ(carry_out(late, kNow).message,
+              "moving to 50% (5 of 10 pods) (somebody else was faster: the member says by alice at "
+              "2026-11-23T13:54:59Z: p95 ok)");
 }
 
 TEST(Approve, TheLastStepCompletes) {

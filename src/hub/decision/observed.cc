@@ -136,9 +136,17 @@ std::optional<LeftStep> left_since(apis::DecisionTarget const& pause, std::strin
     return approved ? std::optional(left) : std::nullopt;
 }
 
-bool asks_for(apis::DecisionSpec const& spec, std::string const& rollout, apis::DecisionTarget const& target) {
-    return spec.action == apis::action::kApprove && !is_record(spec) && spec.rollout_ref.name == rollout &&
-           std::ranges::count(spec.targets, target) > 0;
+bool asks_for(apis::Decision const& decision, std::string const& rollout, apis::DecisionTarget const& target) {
+    apis::DecisionSpec const& spec = decision.spec;
+    bool const asked = spec.action == apis::action::kApprove && !is_record(spec) && spec.rollout_ref.name == rollout &&
+                       std::ranges::count(spec.targets, target) > 0;
+    if (!asked) return false;
+    for (apis::DecisionClusterStatus const& row : decision.status.clusters) {
+        if (row.cluster != target.cluster) continue;
+        return row.outcome != apis::outcome::kStale && row.outcome != apis::outcome::kRefused &&
+               row.outcome != apis::outcome::kExpired;
+    }
+    return true;
 }
 
 bool is_record(apis::DecisionSpec const& spec) { return spec.selection == apis::kInMember; }
@@ -147,8 +155,10 @@ std::string record_name(std::string const& rollout, apis::DecisionTarget const& 
     apis::DecisionSpec spec;
     spec.rollout_ref.name = rollout;
     spec.targets.push_back(target);
-    return fmt::format("{}-{:016x}", rollout.substr(0, kLongestName),
-                       fnv1a_64(json::write_canonical(apis::write_decision_spec(spec))));
+    std::string name = rollout.substr(0, kLongestName);
+    // Behind these nothing may follow but the end of a label.
+    while (name.ends_with('.') || name.ends_with('-')) name.pop_back();
+    return fmt::format("{}-{:016x}", name, fnv1a_64(json::write_canonical(apis::write_decision_spec(spec))));
 }
 
 namespace {

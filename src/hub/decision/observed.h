@@ -38,8 +38,9 @@ std::optional<LeftStep> left_step(std::string const& cluster, json::Doc const& b
 // have ended it. `plan`: its rolloutHash in the pause.
 std::optional<LeftStep> left_since(apis::DecisionTarget const& pause, std::string_view plan, json::Doc const& rollout);
 
-// Whether this Decision asked for it; a record of what was seen in a member asks for nothing.
-bool asks_for(apis::DecisionSpec const& spec, std::string const& rollout, apis::DecisionTarget const& target);
+// Whether this Decision asked for it, and has ended the pause or still may; a record of what was seen in a member asks
+// for nothing.
+bool asks_for(apis::Decision const& decision, std::string const& rollout, apis::DecisionTarget const& target);
 
 // Whether a Decision is such a record. Only the hub may create one (admission.h).
 bool is_record(apis::DecisionSpec const& spec);

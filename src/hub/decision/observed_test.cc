@@ -144,11 +144,13 @@ TEST(Record, IsOneOfEachPauseAndAsksForNothing) {
     EXPECT_TRUE(is_record(decision->spec));
     EXPECT_EQ(decision->spec.reason,
               "approved in the member itself: written there by kubectl-kruise at 2026-11-23T13:55:00Z");
-    EXPECT_FALSE(asks_for(decision->spec, "web", left->target));
+    EXPECT_FALSE(asks_for(*decision, "web", left->target));
     apis::DecisionTarget other = left->target;
     other.paused_since = "2026-11-23T14:51:07Z";
     EXPECT_NE(record_name("web", other), record_name("web", left->target));
     EXPECT_LE(record_name(std::string(253, 'w'), left->target).size(), 253U);
+    std::string const cut = record_name(std::string(198, 'w') + ".-long", left->target);
+    EXPECT_EQ(cut.substr(0, 200), std::string(198, 'w') + "-" + cut[199]) << "a name's parts end in a letter";
     apis::DecisionStatus const status = record_status(object, *parse_rfc3339("2026-11-23T13:55:01Z"));
     EXPECT_EQ(status.outcome, "Applied");
     EXPECT_EQ(status.origin, "Member");
@@ -183,17 +185,33 @@ TEST(Record, SaysWhoseWordItIs) {
 
 TEST(AsksFor, TheVeryPause) {
     apis::DecisionTarget const target{"beijing", "uid-1", 1, "rev-2", "2026-11-23T13:51:07Z"};
-    apis::DecisionSpec spec;
+    apis::Decision decision;
+    apis::DecisionSpec& spec = decision.spec;
     spec.rollout_ref.name = "web";
     spec.action = "Approve";
     spec.targets = {{"oslo", "uid-9", 1, "rev-2", "2026-11-23T13:51:07Z"}, target};
-    EXPECT_TRUE(asks_for(spec, "web", target));
-    EXPECT_FALSE(asks_for(spec, "shop", target));
+    EXPECT_TRUE(asks_for(decision, "web", target));
+    EXPECT_FALSE(asks_for(decision, "shop", target));
+    // One that was not carried out has not ended the pause, whoever has.
+    for (auto const& [outcome, asks] :
+         std::vector<std::pair<std::string_view, bool>>{{apis::outcome::kApplied, true},
+                                                        {apis::outcome::kWaiting, true},
+                                                        {apis::outcome::kStale, false},
+                                                        {apis::outcome::kRefused, false},
+                                                        {apis::outcome::kExpired, false}}) {
+        decision.status.clusters.resize(2);
+        decision.status.clusters[0].cluster = "oslo";
+        decision.status.clusters[0].outcome = apis::outcome::kExpired;
+        decision.status.clusters[1].cluster = "beijing";
+        decision.status.clusters[1].outcome = outcome;
+        EXPECT_EQ(asks_for(decision, "web", target), asks) << outcome;
+    }
+    decision.status = {};
     apis::DecisionTarget other = target;
     other.step = 2;
-    EXPECT_FALSE(asks_for(spec, "web", other));
+    EXPECT_FALSE(asks_for(decision, "web", other));
     spec.action = "Pause";
-    EXPECT_FALSE(asks_for(spec, "web", target));
+    EXPECT_FALSE(asks_for(decision, "web", target));
 }
 
 }   // namespace

@@ -224,8 +224,10 @@ struct Fleet {
     }
 
     // One person's word on these clusters, bound to what they show now.
-    Task<Status> decide(std::string action, std::vector<std::string> clusters, std::string name) {
+    Task<Status> decide(std::string action, std::vector<std::string> clusters, std::string name,
+                        std::optional<Duration> expires = {}) {
         apis::DecisionSpec spec;
+        if (expires) spec.expires_at = format_rfc3339(scope.context().now() + *expires);
         spec.rollout_ref = {"rollouts.kruise.io/v1beta1", "Rollout", "web"};
         Doc const workload = co_await get("fleet", kDeployments);
         Doc const rollout = co_await get("fleet", apis::kRollouts);

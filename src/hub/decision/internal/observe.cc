@@ -111,7 +111,7 @@ std::optional<apis::BoundCluster> Decider::Impl::bound(meta::ObjectKey const& bi
 bool Decider::Impl::asked_for(meta::ObjectKey const& rollout, apis::DecisionTarget const& target) const {
     return std::ranges::any_of(decisions.by_index(kByRollout, rollout.name), [&](Doc const& object) {
         auto const decision = apis::read_decision(object);
-        return meta::ns(object) == rollout.ns && decision && asks_for(decision->spec, rollout.name, target);
+        return meta::ns(object) == rollout.ns && decision && asks_for(*decision, rollout.name, target);
     });
 }
 
