@@ -17,6 +17,8 @@ namespace aviary::hub {
 
 namespace {
 
+constexpr std::size_t kMostSaid = 100'000;   // of standard output, that are remembered, once more as many before these
+
 std::string key_of(std::string_view uid, std::string_view stage) { return fmt::format("{}/{}", uid, stage); }
 
 // What a file has said; whether it ends within a line, too. A line that cannot be read was not said.
@@ -78,6 +80,8 @@ void AuditLog::write(decision::AuditEntry const& entry) {
     }
     written_.add();
     said_.insert(std::move(key));
+    // Without a file that changes these would be kept for ever.
+    if (path_ == "-" && said_.size() >= kMostSaid) said_before_ = std::exchange(said_, {});
 }
 
 Status AuditLog::append(std::string const& text) {
