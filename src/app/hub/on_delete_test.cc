@@ -1,65 +1,12 @@
 // on-delete: Rollback. A Rollout that goes in the middle of a release leaves the stable version behind.
 #include "app/hub/hub.h"
-#include "app/hub/internal/test_fleet.h"
+#include "app/hub/internal/test_on_delete.h"
 #include "hub/placement/bindings.h"
 
 namespace aviary::hub {
 namespace {
 
 #define STOP_FLEET() co_await fleet.stop()
-
-constexpr char kRollback[] = R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":"Rollback"}}})";
-
-// v2 in its first step in each cluster; the Rollout annotated Rollback.
-Task<Status> release_with_rollback(Fleet& fleet, std::vector<std::string> clusters) {
-    CO_TRY(co_await fleet.set_up(std::move(clusters)));
-    CO_TRY(co_await fleet.patch("fleet", apis::kRollouts, kRollback));
-    CO_TRY(co_await fleet.release("v2"));
-    co_return co_await fleet.until_all("state", "Progressing/1/StepPaused");
-}
-
-// The new version has no pod that its first step does not give it, anywhere.
-Task<Status> held_back(Fleet& fleet) {
-    for (std::string const& member : fleet.members) {
-        Images const counts = co_await fleet.images(member);
-        auto const found = counts.find("v2");
-        if (found != counts.end() && found->second > 1)
-            co_return fail(ErrorCode::kInternal, fmt::format("{} pods of v2 in {}", found->second, member));
-    }
-    co_return Status{};
-}
-
-// Until `cluster` has no such Rollout ("gone"), or one that is "disabled"; nothing goes through meanwhile.
-Task<Status> until_rollout(Fleet& fleet, std::string cluster, std::string wanted) {
-    std::string seen;
-    for (int count = 0; count < 6000; ++count) {
-        Doc const rollout = co_await fleet.get(cluster, apis::kRollouts);
-        seen = !rollout.exists() ? "gone" : rollout.at({"spec", "disabled"}).as_bool() ? "disabled" : "there";
-        CO_TRY(co_await held_back(fleet));
-        if (seen == wanted) co_return Status{};
-        CO_TRY(co_await async::sleep_for(fleet.scope.context(), 20ms));
-    }
-    co_return fail(ErrorCode::kTimeout, fmt::format("the Rollout in {} is {}, not {}", cluster, seen, wanted));
-}
-
-// All run v1 alone, and still do after a while; nothing goes through meanwhile.
-Task<Status> until_back(Fleet& fleet) {
-    CO_TRY(co_await fleet.until_all("v1", "10"));
-    for (int count = 0; count < 600; ++count) {
-        CO_TRY(co_await held_back(fleet));
-        CO_TRY(co_await async::sleep_for(fleet.scope.context(), 50ms));
-    }
-    for (std::string const& cluster : fleet.members) {
-        Images const counts = co_await fleet.images(cluster);
-        if (counts != Images{{"v1", 10}}) co_return fail(ErrorCode::kInternal, cluster + " runs something else");
-    }
-    co_return Status{};
-}
-
-Task<std::string> message_of(Fleet& fleet) {
-    Doc const rollout = co_await fleet.get("fleet", apis::kRollouts);
-    co_return rollout.at({"status", "message"}).string();
-}
 
 CO_TEST(OnDelete, ADeletedRolloutGoesOnceTheStableVersionIsBack) {
     Fleet fleet(ctx);
@@ -284,108 +231,6 @@ CO_TEST(OnDelete, TheWordIsNotTakenBackMeanwhile) {
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
     Images const counts = co_await fleet.images("oslo");
     EXPECT_EQ(counts, (Images{{"v1", 9}, {"v2", 1}}));
-    STOP_FLEET();
-}
-
-constexpr char kHold[] = R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":"Hold"}}})";
-constexpr char kNoWord[] = R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":null}}})";
-
-// Hold waits for nobody; a version that has not begun somewhere does not begin there because the guard is gone.
-CO_TEST(OnDelete, HoldKeepsAwayWhatHasNotBegun) {
-    Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}, {"oslo"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
-    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, kHold));
-    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
-    CO_ASSERT_OK(co_await until_rollout(fleet, "fleet", "gone"));
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
-    CO_ASSERT_OK(co_await held_back(fleet));
-    Images counts = co_await fleet.images("oslo");
-    EXPECT_EQ(counts, (Images{{"v1", 10}}));
-    counts = co_await fleet.images("beijing");
-    EXPECT_EQ(counts, (Images{{"v1", 9}, {"v2", 1}})) << "the member's own holds it there";
-    STOP_FLEET();
-}
-
-// oslo is away, nobody knows what it has, and people do not wait for it: it stays as it is.
-CO_TEST(OnDelete, HoldKeepsAClusterThatIsAwayAsItIs) {
-    for (bool const begun : {false, true}) {
-        Fleet fleet(ctx);
-        CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
-        CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, kRollback));
-        if (!begun) fleet.ways.cut = {"oslo"};
-        if (!begun) CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
-        CO_ASSERT_OK(co_await fleet.release("v2"));
-        CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
-        if (begun) CO_ASSERT_OK(co_await fleet.until("oslo", "state", "Progressing/1/StepPaused"));
-        fleet.ways.cut = {"oslo"};
-        co_await fleet.stop_hub();
-        fleet.start_hub();
-        CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
-        CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
-        CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "10"));
-        CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
-        CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, kHold));
-        CO_ASSERT_OK(co_await until_rollout(fleet, "fleet", "gone"));
-        fleet.ways.cut = {};
-        CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
-        Images const counts = co_await fleet.images("oslo");
-        EXPECT_EQ(counts, (begun ? Images{{"v1", 9}, {"v2", 1}} : Images{{"v1", 10}})) << begun;
-        CO_ASSERT_OK(co_await fleet.release("v3"));
-        if (!begun) CO_ASSERT_OK(co_await fleet.until("oslo", "v3", "10"));
-        STOP_FLEET();
-    }
-}
-
-// Disabled and back, no cluster releases any more: what holds the new version back is the Rollout alone.
-CO_TEST(OnDelete, WhatOnlyTheGuardHoldsBackIsNotLetThroughWithoutAWord) {
-    Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await release_with_rollback(fleet, {"beijing", "oslo"}));
-    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, R"({"spec":{"disabled":true}})"));
-    CO_ASSERT_OK(co_await until_back(fleet));
-    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, kNoWord));
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
-    auto const refused = co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb);
-    EXPECT_FALSE(refused);
-    EXPECT_NE(refused.error().message().find("\"web\" holds a new version back in beijing, oslo and cannot be deleted"),
-              std::string::npos)
-        << refused.error().message();
-    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, kHold));
-    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
-    CO_ASSERT_OK(co_await until_rollout(fleet, "fleet", "gone"));
-    CO_ASSERT_OK(co_await until_back(fleet));
-    STOP_FLEET();
-}
-
-// A hub that has not read a cluster cannot say that nothing is held back there.
-CO_TEST(OnDelete, AClusterThatWasNotReadNeedsAWord) {
-    Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
-    fleet.ways.cut = {"oslo"};
-    co_await fleet.stop_hub();
-    fleet.start_hub();
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
-    auto const refused = co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb);
-    EXPECT_FALSE(refused);
-    fleet.ways.cut = {};
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
-    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
-    CO_ASSERT_OK(co_await until_rollout(fleet, "fleet", "gone"));
-    STOP_FLEET();
-}
-
-// The finalizer is all that keeps a Rollout that goes back; only the hub takes it off.
-CO_TEST(OnDelete, TheFinalizerIsNotTakenOffByHandMeanwhile) {
-    Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await release_with_rollback(fleet, {"oslo"}));
-    fleet.ways.cut = {"oslo"};
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
-    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
-    EXPECT_FALSE(co_await fleet.patch("fleet", apis::kRollouts, R"({"metadata":{"finalizers":null}})"));
-    fleet.ways.cut = {};
-    CO_ASSERT_OK(co_await until_rollout(fleet, "fleet", "gone"));
-    CO_ASSERT_OK(co_await until_back(fleet));
     STOP_FLEET();
 }
 

@@ -17,6 +17,7 @@ using control::Plan;
 using json::Doc;
 using json::Value;
 
+constexpr Duration kLookAgain = std::chrono::seconds(1);   // while a copy of the hub's is not there yet
 constexpr Duration kRetryWebhook = std::chrono::seconds(30);
 constexpr Duration kPutRightWithin = std::chrono::minutes(1);
 
@@ -54,7 +55,11 @@ Plan Propagator::Impl::decide_member(Key const& key, Time now) {
     auto seen = ready() ? observe(key, *spec, *member) : std::nullopt;
     if (!seen) {
         undecided[key.part].insert(key.object);
-        return {};
+        // The object may be gone: then no news of it comes with the copy of its kind.
+        Plan plan;
+        if (meta::is_deleting(bindings.get(key.object)) && !known_kind(kind_of(spec->resource)))
+            plan.requeue_at(now + kLookAgain, "the kind's copy is not there yet");
+        return plan;
     }
     auto& memories = known[key.object];
     if (!seen->placed && !seen->live.exists()) {
@@ -130,7 +135,7 @@ Plan Propagator::Impl::decide_keep(Key const& key) const {
 
 // ---- going back before it goes: on-delete: Rollback ----
 
-Plan Propagator::Impl::decide_going_back(Key const& key) {
+Plan Propagator::Impl::decide_going_back(Key const& key, Time now) {
     Doc const rollout = sources.get(kRolloutKind, key.object);
     bool const concerned = is_done_first(meta::annotation(rollout, kOnDelete)) ||
                            meta::has_finalizer(rollout, placement::kOnDeleteFinalizer);
@@ -138,8 +143,23 @@ Plan Propagator::Impl::decide_going_back(Key const& key) {
         rollback_waits.erase(key.object);
         return {};
     }
-    auto const seen = ready() && members.synced() ? observe_rollback(rollout) : std::nullopt;
-    if (!seen) return {};   // marked again when it is there
+    // One that stays needs the finalizer, or not: nothing of its clusters.
+    std::optional<RollbackSeen> seen;
+    if (!leaving(rollout)) {
+        seen.emplace().rollout = rollout;
+    } else if (ready() && members.synced()) {
+        seen = observe_rollback(rollout);
+    }
+    if (seen) {
+        auto const error = rollback->last_error(key);
+        bool const stale = error && error->is(ErrorCode::kConflict);
+        if (error && !stale) seen->let_go_failed = error->message();
+    }
+    if (!seen) {
+        Plan plan;
+        plan.requeue_at(now + kLookAgain, "the hub is being started");
+        return plan;
+    }
     Rollback decision = decide_rollback(*seen);
     std::string& waits = rollback_waits[key.object];
     if (waits != decision.message) status->enqueue({"", placement::binding_key(kRolloutKind, key.object)});
@@ -147,9 +167,15 @@ Plan Propagator::Impl::decide_going_back(Key const& key) {
     return std::move(decision.plan);
 }
 
-void Propagator::Impl::enqueue_rollout_of(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload) {
-    if (Doc const rollout = rollout_of(sources.get(kind, workload)); rollout.exists())
-        rollback->enqueue({"", meta::key_of(rollout)});
+// All that select it, whether or not it is there.
+void Propagator::Impl::enqueue_rollouts_of(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload) {
+    placement::Sources::Kind const* const rollouts = sources.find(kRolloutKind);
+    if (rollouts == nullptr) return;
+    for (Doc const& rollout : rollouts->informer->list(workload.ns)) {
+        auto const [selected, key] = workload_of(rollout);
+        if (selected.group == kind.group && selected.kind == kind.kind && key == workload)
+            rollback->enqueue({"", meta::key_of(rollout)});
+    }
 }
 
 void Propagator::Impl::enqueue_rollouts() {
@@ -188,7 +214,7 @@ void Propagator::Impl::hub_object_changed(meta::GroupVersionKind const& kind, cl
         rollback->enqueue({"", key});
     }
     enqueue_binding(binding);
-    if (change.after.at({"spec", "template"}).exists()) enqueue_rollout_of(kind, key);
+    if (change.object().at({"spec", "template"}).exists()) enqueue_rollouts_of(kind, key);
     if (change.after.at({"spec", "template"}).exists()) keep->enqueue({kind.kind, key});
 }
 
@@ -202,11 +228,14 @@ void Propagator::Impl::binding_changed(client::Change const& change) {
         if (rollout.exists() && !same) enqueue_workload_of(rollout);
         return;
     }
+    auto const [group, version] = meta::parse_api_version(resource["apiVersion"].as_string());
+    meta::GroupVersionKind const kind{group, version, resource["kind"].string()};
+    // What is bound is followed, whether or not a policy still names its kind.
+    if (change.after.exists()) sources.want(kind);
     enqueue_binding(meta::key_of(change.object()));
     if (meta::generation(change.before) != meta::generation(change.after))
         keep->enqueue({resource["kind"].string(), object});
-    auto const [group, version] = meta::parse_api_version(resource["apiVersion"].as_string());
-    enqueue_rollout_of({group, version, resource["kind"].string()}, object);
+    enqueue_rollouts_of(kind, object);
     if (rollout.exists()) enqueue_workload_of(rollout);
 }
 
@@ -235,7 +264,7 @@ void Propagator::Impl::member_object_changed(std::string const& cluster, client:
                        frozen(change.before) != frozen(change.after) ||
                        meta::label(change.before, kTemplateLabel) != meta::label(change.after, kTemplateLabel);
     if (!turns) return;
-    enqueue_rollout_of(kind, meta::key_of(object));
+    enqueue_rollouts_of(kind, meta::key_of(object));
     if (frozen(change.after)) keep->enqueue({kind.kind, meta::key_of(object)});
     // A Rollout on its way out waits for its workload; clusters without pods for where the others are.
     clusters::Member* const member = members.find(cluster);
@@ -293,7 +322,7 @@ void Propagator::Impl::build() {
     options.name = "rollback";
     rollback = std::make_unique<control::Controller>(
         options, std::make_unique<control::FunctionReconciler>(
-                     [this](Key const& key, Time) { return decide_going_back(key); }, on_hub));
+                     [this](Key const& key, Time now) { return decide_going_back(key, now); }, on_hub));
     for (bool const scope : {false, true}) {
         rollback->watch(bindings.of(scope), [](Doc const&) { return std::vector<Key>(); });
         status->watch(bindings.of(scope),
@@ -320,7 +349,7 @@ void Propagator::Impl::build() {
         auto const [group, version] = meta::parse_api_version(owner->api_version);
         enqueue_binding(
             placement::binding_key({group, version, owner->kind}, {meta::ns(change.object()), owner->name}));
-        enqueue_rollout_of({group, version, owner->kind}, {meta::ns(change.object()), owner->name});
+        enqueue_rollouts_of({group, version, owner->kind}, {meta::ns(change.object()), owner->name});
     });
     members.on_informer([this](clusters::Member& member, client::Informer& informer) {
         std::string const cluster = member.name();
@@ -328,6 +357,10 @@ void Propagator::Impl::build() {
         informer.on_change([this, cluster](client::Change const& change) { member_object_changed(cluster, change); });
     });
     members.on_standing([this](clusters::Member& member) { standing_changed(member); });
+    // One that leaves the fleet is not waited for any more.
+    members.managed_clusters().on_change([this](client::Change const& change) {
+        if (!change.after.exists()) enqueue_rollouts();
+    });
 }
 
 // Once the copies are there, what has waited for them is decided.
@@ -335,6 +368,7 @@ Task<void> Propagator::Impl::begin(Context ctx) {
     (void)co_await sources.wait_synced(ctx, kRolloutKind);
     (void)co_await revisions.wait_synced(ctx);
     (void)co_await bindings.wait_synced(ctx);
+    (void)co_await members.managed_clusters().wait_synced(ctx);
     for (clusters::Member* member : members.all()) {
         for (meta::ObjectKey const& key : std::exchange(undecided[member->name()], {}))
             propagate->enqueue({member->name(), key});

@@ -21,6 +21,8 @@ using control::Write;
 using json::Doc;
 using json::Value;
 
+constexpr std::size_t kNamed = 10;   // clusters in a message
+
 // A patch that fails when the object has changed since it was seen, and that changes nothing.
 Write only_if_current(meta::GroupVersionResource const& resource, Doc const& object) {
     Write write;
@@ -70,7 +72,9 @@ struct Deciding {
     }
 
     bool ours(RollbackCluster const& cluster) const {
-        return !cluster.workload.exists() || meta::label(cluster.workload, kHubLabel) == seen.hub_id;
+        std::string const hub = meta::label(cluster.workload, kHubLabel);
+        if (!cluster.workload.exists() || hub == seen.hub_id) return true;
+        return hub.empty() && seen.binding.at({"spec", "conflictResolution"}).as_string() == "Overwrite";
     }
 
     // Keeps what has not begun from beginning, and leaves the rest to the members' own Rollouts.
@@ -99,14 +103,19 @@ struct Deciding {
             return false;
         }
         bool const held = holds_back(cluster.rollout, cluster.workload);
-        if (held) waiting.push_back(cluster.name + " (releasing)");
+        if (held) {
+            std::string const reason = cluster.reason.empty() ? "" : "; " + cluster.reason;
+            waiting.push_back(fmt::format("{} (releasing{})", cluster.name, reason));
+        }
         // What is being closed has gone through, or back, already.
         if (held && rollout_closing(cluster.rollout)) return false;
         std::string const revision = back(cluster, held);
         bool const there = meta::label(cluster.workload, kTemplateLabel) == revision;
         if (held && !there && !revision.empty() && !seen.kept(revision)) {
-            waiting.back() = fmt::format("{} (the hub does not keep {} to go back to: approve or release another)",
-                                         cluster.name, revision);
+            waiting.back() = fmt::format(
+                "{} (the hub does not keep {} to go back to: approve it there, put that "
+                "version into the hub's workload again, or annotate Hold or Release)",
+                cluster.name, revision);
             return false;
         }
         apis::BoundCluster const before = bound;
@@ -143,6 +152,13 @@ struct Deciding {
         out.goes = true;
     }
 
+    std::string named() const {
+        std::span<std::string const> const first(waiting.data(), std::min(waiting.size(), kNamed));
+        std::string text = join(first, ", ");
+        if (waiting.size() > kNamed) text += fmt::format(" and {} more", waiting.size() - kNamed);
+        return text;
+    }
+
     Rollback run() {
         std::string const word = meta::annotation(seen.rollout, kOnDelete);
         bool const wanted = is_done_first(word);
@@ -158,10 +174,11 @@ struct Deciding {
         if (!marked) return std::move(out);
         bool const changed = pin_all(word == "Hold");
         if (!waiting.empty()) {
-            out.message =
-                fmt::format("to be deleted once the stable version is back; waits for {}", join(waiting, ", "));
+            out.message = fmt::format("to be deleted once the stable version is back; waits for {}", named());
+        } else if (!changed) {
+            let_go();
+            if (!seen.let_go_failed.empty()) out.message = "cannot let go: " + seen.let_go_failed;
         }
-        if (!changed && waiting.empty()) let_go();
         return std::move(out);
     }
 };

@@ -20,6 +20,7 @@ struct RollbackCluster {
     bool answers = true;           // now
     bool known = true;             // what it has, or had when it answered last, was read
     json::Doc rollout, workload;   // the member's
+    std::string reason;            // why the hub cannot do there what it wants; empty: it can
 };
 
 struct RollbackSeen {
@@ -30,6 +31,7 @@ struct RollbackSeen {
     std::vector<RollbackCluster> clusters;
     std::function<bool(std::string_view hash)> kept;   // whether the hub keeps this template
     std::string hub_id;
+    std::string let_go_failed;   // why the last try to take the finalizer off failed; empty: it has not
 };
 
 struct Rollback {

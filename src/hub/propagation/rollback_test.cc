@@ -179,7 +179,39 @@ TEST(Rollback, WithoutTheVersionItWaitsForPeople) {
     seen.kept = [](std::string_view) { return false; };
     EXPECT_EQ(
         shown(seen),
-        fmt::format(" waits for a (the hub does not keep {} to go back to: approve or release another)", hash("v1")));
+        fmt::format(" waits for a (the hub does not keep {} to go back to: approve it there, put that version into the "
+                    "hub's workload again, or annotate Hold or Release)",
+                    hash("v1")));
+}
+
+TEST(Rollback, WhatIsAnothersIsNotWaitedFor) {
+    RollbackSeen seen = seen_as({}, {cluster("a", Is::kReleasing, "v2"), cluster("b", Is::kReleasing, "v2")});
+    pin(seen, 0);
+    pin(seen, 1);
+    seen.clusters[0].reason = "BehindMembers";
+    Value workload = seen.clusters[1].workload.thaw();
+    workload.set({"metadata", "labels", kHubLabel}, "other");
+    seen.clusters[1].workload = Doc::freeze(workload);
+    EXPECT_EQ(shown(seen), " waits for a (releasing; BehindMembers)");
+    workload["metadata"]["labels"].erase(kHubLabel);
+    seen.hub_id = "fleet";
+    seen.clusters[0].workload = seen.clusters[1].workload = Doc::freeze(workload);
+    EXPECT_EQ(shown(seen), "-") << "the hub has not taken them over, and will not";
+    Value binding = seen.binding.thaw();
+    binding.set({"spec", "conflictResolution"}, "Overwrite");
+    seen.binding = Doc::freeze(binding);
+    EXPECT_EQ(shown(seen), " waits for a (releasing; BehindMembers), b (releasing)");
+}
+
+TEST(Rollback, SaysWhatItWaitsForAndNoBookOfIt) {
+    std::vector<RollbackCluster> clusters;
+    for (int count = 10; count < 25; ++count) clusters.push_back(cluster(fmt::format("c{}", count), Is::kAtRest, "v2"));
+    for (RollbackCluster& each : clusters) each.answers = false;
+    std::string const text = decide_rollback(seen_as({}, clusters)).message;
+    EXPECT_TRUE(text.ends_with(", c19 (does not answer) and 5 more")) << text;
+    RollbackSeen seen = seen_as({}, {cluster("a", Is::kAtRest, "v2")});
+    seen.let_go_failed = "a webhook says no";
+    EXPECT_EQ(decide_rollback(seen).message, "cannot let go: a webhook says no");
 }
 
 // It waits for nobody, and leaves to the members' own what these hold.

@@ -47,6 +47,8 @@ struct Propagator::Impl {
 
     // Every copy that deciding must not do without is there: a Rollout that is not read yet guards nothing.
     bool ready() const;
+    // Whether the hub's copy of this kind is there.
+    bool known_kind(meta::GroupVersionKind const& kind) const;
     json::Doc rollout_of(json::Doc const& workload) const;
     std::optional<json::Value> revision(std::string const& ns, std::string_view hash) const;
     // Empty while a copy is not there yet.
@@ -58,6 +60,7 @@ struct Propagator::Impl {
     bool observe_rollout(Observed& seen, control::Key const& key, clusters::Member& member);
     // Empty while a copy is not there yet.
     std::optional<RollbackSeen> observe_rollback(json::Doc const& rollout);
+    std::string obstacle(meta::ObjectKey const& binding, std::string const& cluster) const;
     HeldBack held_back_by(json::Doc const& rollout);
     // Whether a Rollout that is being deleted has nothing to wait for.
     bool may_go(json::Doc const& rollout);
@@ -73,14 +76,15 @@ struct Propagator::Impl {
     control::Plan decide_status(control::Key const& key, Time now);
     // Whether the newest of the hub's object, and of the workload that a Rollout selects, was decided for this cluster.
     bool decided_newest(meta::GroupVersionKind const& kind, json::Doc const& source, std::string const& cluster) const;
-    control::Plan finish_binding(control::Key const& key, apis::FleetBindingSpec const& spec, json::Doc const& binding);
+    control::Plan finish_binding(control::Key const& key, apis::FleetBindingSpec const& spec, json::Doc const& binding,
+                                 Time now);
 
     // ---- propagator.cc ----
 
     control::Plan decide_member(control::Key const& key, Time now);
     control::Plan decide_keep(control::Key const& key) const;
-    control::Plan decide_going_back(control::Key const& key);
-    void enqueue_rollout_of(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload);
+    control::Plan decide_going_back(control::Key const& key, Time now);
+    void enqueue_rollouts_of(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload);
     void enqueue_rollouts();
     void remember(control::Key const& key, Decision const& decision, Time now);
     void enqueue_binding(meta::ObjectKey const& binding);

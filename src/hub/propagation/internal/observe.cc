@@ -72,6 +72,11 @@ bool Propagator::Impl::ready() const {
     return rollouts != nullptr && rollouts->informer->synced() && revisions.synced() && bindings.synced();
 }
 
+bool Propagator::Impl::known_kind(meta::GroupVersionKind const& kind) const {
+    placement::Sources::Kind const* const known = sources.find(kind);
+    return known != nullptr && known->informer->synced();
+}
+
 Doc Propagator::Impl::rollout_of(Doc const& workload) const {
     placement::Sources::Kind const* const rollouts = sources.find(kRolloutKind);
     if (rollouts == nullptr) return {};
@@ -201,6 +206,7 @@ std::optional<RollbackSeen> Propagator::Impl::observe_rollback(Doc const& rollou
         }
         if (member != nullptr) cluster.rollout = member->get(kRollouts, meta::key_of(rollout));
         if (member != nullptr) cluster.workload = member->get(known->resource, workload);
+        cluster.reason = obstacle(placement::binding_key(kind, workload), bound.name);
         seen.clusters.push_back(std::move(cluster));
     }
     return seen;
@@ -218,6 +224,17 @@ bool Propagator::Impl::unplaced(Doc const& rollout, std::string const& cluster) 
         if (each["name"].as_string() == cluster) return true;
     }
     return false;
+}
+
+// Why an object cannot be brought to where it is to be, as said in its binding.
+std::string Propagator::Impl::obstacle(meta::ObjectKey const& binding, std::string const& cluster) const {
+    auto const object = known.find(binding);
+    if (object == known.end()) return {};
+    auto const memory = object->second.find(cluster);
+    if (memory == object->second.end()) return {};
+    Standing const& standing = memory->second.standing;
+    bool const normal = standing.state == State::kApplied || standing.state == State::kGuarded;
+    return normal ? std::string() : standing.reason;
 }
 
 HeldBack Propagator::Impl::held_back_by(Doc const& rollout) {

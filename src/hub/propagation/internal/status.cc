@@ -18,6 +18,7 @@ using json::Doc;
 using json::Value;
 
 constexpr Duration kStatusInterval = std::chrono::milliseconds(500);   // status of one object at most twice a second
+constexpr Duration kNotResolved = std::chrono::seconds(2);
 constexpr Duration kPatience = std::chrono::seconds(20);   // before a cluster that answers is said not to be read
 
 // Only what differs.
@@ -59,7 +60,7 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
         return plan;
     }
     Doc const binding = bindings.get(key.object);
-    if (meta::is_deleting(binding)) return finish_binding(key, *spec, binding);
+    if (meta::is_deleting(binding)) return finish_binding(key, *spec, binding, now);
     placement::Sources::Kind const* const kind = sources.find(kind_of(spec->resource));
     if (kind == nullptr) return plan;
     meta::ObjectKey const object{spec->resource.ns, spec->resource.name};
@@ -125,13 +126,17 @@ bool Propagator::Impl::decided_newest(meta::GroupVersionKind const& kind, Doc co
 }
 
 // A binding goes once no member has its object any more.
-Plan Propagator::Impl::finish_binding(Key const& key, apis::FleetBindingSpec const& spec, Doc const& binding) {
+Plan Propagator::Impl::finish_binding(Key const& key, apis::FleetBindingSpec const& spec, Doc const& binding,
+                                      Time now) {
     Plan plan;
     if (!meta::has_finalizer(binding, placement::kBindingFinalizer)) return plan;
     placement::Sources::Kind const* const kind = sources.find(kind_of(spec.resource));
+    if (kind == nullptr) {
+        plan.requeue_at(now + kNotResolved, "the kind is not known yet, nor what members have of it");
+        return plan;
+    }
     auto const& memories = known[key.object];
     for (clusters::Member const* member : members.all()) {   // a cluster that left the fleet keeps what it has
-        if (kind == nullptr) break;
         auto const memory = memories.find(member->name());
         bool const seen_clean = memory != memories.end() && (memory->second.standing.state == State::kRemoved ||
                                                              memory->second.standing.state == State::kNotServed);
