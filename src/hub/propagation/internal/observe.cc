@@ -238,8 +238,12 @@ std::string Propagator::Impl::obstacle(meta::ObjectKey const& binding, std::stri
 }
 
 HeldBack Propagator::Impl::held_back_by(Doc const& rollout) {
+    HeldBack all;   // of a hub that is being started, and of a kind that was not read yet
+    if (!ready() || !members.synced()) {
+        all.unknown.push_back("all as long as the hub is being started");
+        return all;
+    }
     if (auto const seen = observe_rollback(rollout)) return held_back(*seen);
-    HeldBack all;   // of a kind that was not read yet
     auto const [kind, workload] = workload_of(rollout);
     auto const spec = bindings.spec(placement::binding_key(kind, workload));
     if (!spec) return all;
@@ -248,7 +252,7 @@ HeldBack Propagator::Impl::held_back_by(Doc const& rollout) {
 }
 
 bool Propagator::Impl::may_go(Doc const& rollout) {
-    auto const seen = observe_rollback(rollout);
+    auto const seen = ready() && members.synced() ? observe_rollback(rollout) : std::nullopt;
     return seen && decide_rollback(*seen).goes;
 }
 
