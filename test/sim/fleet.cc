@@ -246,7 +246,7 @@ void Fleet::start_hub(std::size_t replica) {
         .connect = [this, process](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
             return wire(meta::name(cluster), kHubUser, process);
         },
-        .serving = [&running](hub::Hub* hub) { running.hub = hub; }};
+        .serving = [&running](std::shared_ptr<hub::Hub> const& hub) { running.hub = hub.get(); }};
     running.away = false;
     running.scope->spawn(hub::run_with_lease(running.scope->context(), *running.controllers, std::move(parts)));
 }

@@ -21,8 +21,10 @@ bool Hub::ready() const {
     for (clusters::Member const* member : members_.all()) {
         if (!member->probed()) return false;
     }
-    // What was found out is on record: of one that is away too, which keeps nobody from starting.
+    // What was found out is on record: of one that is away too, which keeps nobody from starting. Of one that is not
+    // accepted nothing is found out.
     for (auto const& object : members_.objects()) {
+        if (!object.at({"spec", "hubAcceptsClient"}).as_bool()) continue;
         clusters::Member const* const member = members_.find(meta::name(object));
         bool const available = member != nullptr && member->reachable();
         std::string_view const said = meta::condition(object, apis::kClusterAvailable)["status"].as_string();
@@ -47,12 +49,12 @@ namespace {
 // One term: the fence is that of its beginning, whenever a member is connected.
 Task<void> lead(Context ctx, client::Fence fence, LeasedHub const& parts) {
     clusters::Members::Connect const connect =
-        [&parts, fence](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
-        return client::fenced(TRY(parts.connect(cluster)), fence);
+        [to_member = parts.connect, fence](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
+        return client::fenced(TRY(to_member(cluster)), fence);
     };
-    Hub hub(client::fenced(parts.client, fence), parts.hub_id, connect, parts.audit);
-    if (parts.serving) parts.serving(&hub);
-    co_await hub.run(ctx);
+    auto const hub = std::make_shared<Hub>(client::fenced(parts.client, fence), parts.hub_id, connect, parts.audit);
+    if (parts.serving) parts.serving(hub);
+    co_await hub->run(ctx);
     if (parts.serving) parts.serving(nullptr);
 }
 

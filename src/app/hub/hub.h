@@ -25,7 +25,8 @@ public:
     propagation::Propagator& propagator() { return propagator_; }
     clusters::Members& members() { return members_; }
     std::shared_ptr<control::Admission> guard_admission() { return propagator_.guard_admission(placer_); }
-    // Every copy that deciding needs is there.
+    // Every copy that deciding needs is there, and what was found out of members is on record. A question for the
+    // beginning: later it is false now and then, as members come and go.
     bool ready() const;
     Task<void> run(Context ctx);
 
@@ -40,12 +41,13 @@ private:
 
 // Runs the hub while the lease is held, until the context stops. Each term has a Hub of its own, so nothing an earlier
 // term knew is acted on, and all its writes, to the hub's API and to members, are fenced by the lease. `serving` is
-// told the Hub of a term when it begins, and null when that ends.
+// told the Hub of a term when it begins, and null when that ends; requests under way may keep it, and do nothing more
+// by it than read.
 struct LeasedHub {
     client::Client client;
     std::string hub_id;
     clusters::Members::Connect connect;
-    std::function<void(Hub*)> serving;
+    std::function<void(std::shared_ptr<Hub>)> serving;
     decision::AuditSink audit = {};
     Duration margin = client::kFenceMargin;
 };

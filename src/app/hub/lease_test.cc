@@ -55,7 +55,7 @@ struct Process {
             .client = client::Client(to_hub, "aviary-hub"),
             .hub_id = "fleet",
             .connect = [this](json::Doc const&) { return Result<std::shared_ptr<client::Transport>>(to_member); },
-            .serving = [this](Hub* next) { hub = next; }};
+            .serving = [this](std::shared_ptr<Hub> next) { hub = std::move(next); }};
         scope.spawn(run_with_lease(scope.context(), *lease, std::move(parts)));
     }
     int writes() const { return to_hub->writes + to_member->writes; }
@@ -63,7 +63,7 @@ struct Process {
     async::Scope scope;
     std::shared_ptr<Line> to_lease, to_hub, to_member;
     std::unique_ptr<client::Lease> lease;
-    Hub* hub = nullptr;
+    std::shared_ptr<Hub> hub;
 };
 
 Task<std::string> value_in(Context ctx, client::Client member) {

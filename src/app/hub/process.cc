@@ -151,7 +151,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     Connections connections(executor, cluster.client, own.ns);
     Serving serving(control::make_subject_access_reviewer(cluster.client), cluster.user);
     parts.connect = [&connections](Doc const& object) { return connections.connect(object); };
-    parts.serving = [&serving](Hub* hub) { serving.lead(hub); };
+    parts.serving = [&serving](std::shared_ptr<Hub> hub) { serving.lead(std::move(hub)); };
 
     apiserver::AggregatedApi api{std::string(proxy::kGroup),
                                  std::string(proxy::kVersion),
@@ -179,6 +179,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     scope.spawn(server->run(scope.context()));
     scope.spawn(registration.run(scope.context()));
     scope.spawn(connections.run(scope.context()));
+    scope.spawn(serving.run(scope.context()));
     scope.spawn(lead(scope.context(), connections, *lease, parts));
     ctx.log().info("hub started", {{"server", cluster.server}, {"user", cluster.user}});
     (void)co_await executor.wait_for_signal(scope.context(), {SIGINT, SIGTERM});

@@ -261,7 +261,8 @@ struct Playground::Impl {
             kHub, decision::make_decision_admission(control::make_reviewer(server->authorizer(kHub)), kHubUser.name));
         server->add_admission(kHub, hub->guard_admission());
         server->add_route(kHub, std::string(proxy::kRoot),
-                          proxy::make_fleet_route(hub->propagator(), control::make_reviewer(server->authorizer(kHub))));
+                          proxy::make_fleet_route({std::shared_ptr<void>(), &hub->propagator()},   // outlives requests
+                                                  control::make_reviewer(server->authorizer(kHub))));
         co_return Status{};
     }
 };

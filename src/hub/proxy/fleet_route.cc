@@ -46,13 +46,16 @@ Response refuse(Error const& error) { return answer(meta::to_status(error), http
 
 class FleetRoute final : public apiserver::Route {
 public:
-    FleetRoute(propagation::Propagator& propagator, std::shared_ptr<control::AccessReviewer> reviewer)
-        : propagator_(propagator), reviewer_(std::move(reviewer)) {}
+    FleetRoute(std::shared_ptr<propagation::Propagator> propagator, std::shared_ptr<control::AccessReviewer> reviewer)
+        : kept_(std::move(propagator)), propagator_(*kept_), reviewer_(std::move(reviewer)) {}
 
     Task<Response> handle(Context ctx, control::UserInfo user, Request request) override {
-        std::string_view const rest = std::string_view(request.path).substr(kRoot.size());
+        std::string const path = request.path;
+        if (!path.starts_with(kRoot))
+            co_return refuse(Error(ErrorCode::kNotFound, fmt::format("nothing is served at {}", path)));
+        std::string_view const rest = std::string_view(path).substr(kRoot.size());
         auto const parts = split(rest, '/');
-        Result<Response> result = fail(ErrorCode::kNotFound, fmt::format("nothing is served at {}", request.path));
+        Result<Response> result = fail(ErrorCode::kNotFound, fmt::format("nothing is served at {}", path));
         if (parts.size() >= 3 && parts[0] == "clusters" && parts[2] == "proxy") {
             std::string const cluster(parts[1]);
             result = co_await proxy(ctx, std::move(user), cluster, std::move(request));
@@ -352,6 +355,7 @@ private:
         co_return std::move(response);
     }
 
+    std::shared_ptr<propagation::Propagator> kept_;
     propagation::Propagator& propagator_;
     std::shared_ptr<control::AccessReviewer> reviewer_;
     LastAnswers last_{kMaxKeptBytes};
@@ -359,9 +363,9 @@ private:
 
 }   // namespace
 
-std::shared_ptr<apiserver::Route> make_fleet_route(propagation::Propagator& propagator,
+std::shared_ptr<apiserver::Route> make_fleet_route(std::shared_ptr<propagation::Propagator> propagator,
                                                    std::shared_ptr<control::AccessReviewer> reviewer) {
-    return std::make_shared<FleetRoute>(propagator, std::move(reviewer));
+    return std::make_shared<FleetRoute>(std::move(propagator), std::move(reviewer));
 }
 
 }   // namespace aviary::proxy

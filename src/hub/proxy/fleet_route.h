@@ -15,8 +15,8 @@
 
 namespace aviary::proxy {
 
-// The propagator must outlive the route.
-std::shared_ptr<apiserver::Route> make_fleet_route(propagation::Propagator& propagator,
+// Requests may wait for members and reviews while a term of the hub ends: the route keeps what it reads from alive.
+std::shared_ptr<apiserver::Route> make_fleet_route(std::shared_ptr<propagation::Propagator> propagator,
                                                    std::shared_ptr<control::AccessReviewer> reviewer);
 
 }   // namespace aviary::proxy

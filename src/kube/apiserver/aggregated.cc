@@ -27,7 +27,9 @@ public:
         : api_(std::move(api)), others_(std::move(others)), root_(fmt::format("/apis/{}", api_.group)) {}
 
     Task<http::Response> handle(Context ctx, http::Request message, net::Peer peer) override {
-        bool const ours = message.target.starts_with(root_);
+        std::string_view const below =
+            std::string_view(message.target).substr(std::min(root_.size(), message.target.size()));
+        bool const ours = message.target.starts_with(root_) && (below.empty() || below[0] == '/' || below[0] == '?');
         if (!ours) {
             http::Response other = co_await others_->handle(ctx, std::move(message), std::move(peer));
             co_return other;

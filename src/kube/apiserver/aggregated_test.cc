@@ -87,7 +87,9 @@ CO_TEST(Aggregated, SaysWhenNobodyAnswers) {
     auto const answer = co_await ask(ctx, "/apis/reads.example.com/v1/things", "front-proxy", false);
     EXPECT_EQ(503, answer.status);
     auto const elsewhere = co_await ask(ctx, "/mutate", "");
+    auto const beside = co_await ask(ctx, "/apis/reads.example.company/v1/things", "");
     EXPECT_EQ(418, elsewhere.status);
+    EXPECT_EQ(418, beside.status);
 }
 
 }   // namespace

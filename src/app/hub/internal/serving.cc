@@ -6,6 +6,7 @@
 #include "apis/policy/propagation_policy.h"
 #include "apis/rollouts/rollout.h"
 #include "app/hub/validation.h"
+#include "core/async/event.h"
 #include "hub/proxy/fleet_route.h"
 #include "kube/webhook/handler.h"
 
@@ -14,12 +15,23 @@ namespace aviary::hub {
 using control::AdmissionRequest;
 using Admissions = std::vector<std::shared_ptr<control::Admission>>;
 
+namespace {
+constexpr Duration kLookAgain = std::chrono::milliseconds(100);
+}   // namespace
+
 struct Serving::Impl {
     std::shared_ptr<control::AccessReviewer> reviewer;
     std::string hub_user;
-    Hub* hub = nullptr;
+    std::shared_ptr<Hub> hub;
+    bool was_ready = false;   // in this term
     Admissions of_leader;
     std::shared_ptr<apiserver::Route> route;
+
+    // Members that come and go later keep nobody from writing.
+    bool leads() {
+        if (hub != nullptr && !was_ready) was_ready = hub->ready();
+        return hub != nullptr && was_ready;
+    }
 };
 
 namespace {
@@ -71,20 +83,25 @@ Serving::Serving(std::shared_ptr<control::AccessReviewer> reviewer, std::string 
 }
 Serving::~Serving() = default;
 
-void Serving::lead(Hub* hub) {
-    impl_->hub = hub;
+void Serving::lead(std::shared_ptr<Hub> hub) {
+    impl_->was_ready = false;
     impl_->of_leader.clear();
     impl_->route.reset();
+    impl_->hub = hub;
     if (hub == nullptr) return;
     impl_->of_leader = {make_validation(hub->propagator().sources()), hub->guard_admission()};
-    impl_->route = proxy::make_fleet_route(hub->propagator(), impl_->reviewer);
+    impl_->route = proxy::make_fleet_route({hub, &hub->propagator()}, impl_->reviewer);
 }
 
-bool Serving::leads() const { return impl_->hub != nullptr && impl_->hub->ready(); }
+bool Serving::leads() const { return impl_->leads(); }
+
+Task<void> Serving::run(Context ctx) const {
+    while (co_await async::sleep_for(ctx, kLookAgain)) (void)impl_->leads();
+}
 
 Admissions Serving::admissions() const {
     auto const leader = [impl = impl_]() -> Admissions const* {
-        return impl->hub != nullptr && impl->hub->ready() ? &impl->of_leader : nullptr;
+        return impl->leads() ? &impl->of_leader : nullptr;
     };
     return {decision::make_decision_admission(impl_->reviewer, impl_->hub_user), std::make_shared<OfTheLeader>(leader)};
 }

@@ -17,9 +17,12 @@ public:
     Serving(std::shared_ptr<control::AccessReviewer> reviewer, std::string hub_user);
     ~Serving();
 
-    // The hub of a term, which must live until this is told null.
-    void lead(Hub* hub);
+    // The hub of a term; null when that ends.
+    void lead(std::shared_ptr<Hub> hub);
+    // Whether there is one that has read the fleet: from then on until the term ends.
     bool leads() const;
+    // Notices when that is, asked or not.
+    Task<void> run(Context ctx) const;
     std::vector<std::shared_ptr<control::Admission>> admissions() const;
     std::shared_ptr<apiserver::Route> route() const;
 

@@ -101,7 +101,7 @@ struct Fleet {
     }
 
     void start_hub() {
-        hub = std::make_unique<Hub>(
+        hub = std::make_shared<Hub>(
             client::Client(server->transport("fleet", kHubUser), "aviary-hub"), "fleet",
             [this](Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
                 std::string const name = meta::name(cluster);
@@ -313,7 +313,7 @@ struct Fleet {
     public:
         explicit Reads(Fleet& fleet) : fleet_(fleet) {}
         Task<client::Response> handle(Context ctx, control::UserInfo user, client::Request request) override {
-            auto const route = proxy::make_fleet_route(fleet_.hub->propagator(),
+            auto const route = proxy::make_fleet_route({fleet_.hub, &fleet_.hub->propagator()},
                                                        control::make_reviewer(fleet_.server->authorizer("fleet")));
             auto response = co_await route->handle(ctx, std::move(user), std::move(request));
             co_return response;
@@ -332,7 +332,7 @@ struct Fleet {
     std::unique_ptr<apiserver::ApiServer> server;
     std::vector<std::unique_ptr<simulator::Simulator>> simulators;
     std::vector<std::unique_ptr<member::Member>> controllers;
-    std::unique_ptr<Hub> hub;
+    std::shared_ptr<Hub> hub;
     std::unique_ptr<async::Scope> hub_scope;
 };
 
