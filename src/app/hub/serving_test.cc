@@ -4,7 +4,6 @@
 #include "apis/cluster/managed_cluster.h"
 #include "apis/crds.h"
 #include "core/async/co_test.h"
-#include "core/json/parse.h"
 #include "core/observe/log.h"
 #include "core/storage/engine.h"
 #include "hub/proxy/paths.h"
@@ -18,8 +17,6 @@ using namespace std::chrono_literals;
 using json::Value;
 
 control::UserInfo const kAdmin{"admin", {"system:masters", "system:authenticated"}, {}};
-
-Value parsed(std::string_view text) { return *json::parse_value(text); }
 
 // Lets nothing pass when cut.
 class Line final : public client::Transport {

@@ -100,9 +100,7 @@ Task<void> Serving::run(Context ctx) const {
 }
 
 Admissions Serving::admissions() const {
-    auto const leader = [impl = impl_]() -> Admissions const* {
-        return impl->leads() ? &impl->of_leader : nullptr;
-    };
+    auto const leader = [impl = impl_]() -> Admissions const* { return impl->leads() ? &impl->of_leader : nullptr; };
     return {decision::make_decision_admission(impl_->reviewer, impl_->hub_user), std::make_shared<OfTheLeader>(leader)};
 }
 
