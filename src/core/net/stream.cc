@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/ssl/context.hpp>
 
 #include <array>
@@ -329,10 +330,19 @@ Result<std::shared_ptr<TlsClient>> TlsClient::create(std::string authority, std:
 
 Result<std::unique_ptr<Listener>> Listener::listen(async::AsioExecutor& executor, std::uint16_t port,
                                                    std::shared_ptr<TlsServer> tls) {
+    return listen(executor, "127.0.0.1", port, std::move(tls));
+}
+
+Result<std::unique_ptr<Listener>> Listener::listen(async::AsioExecutor& executor, std::string const& address,
+                                                   std::uint16_t port, std::shared_ptr<TlsServer> tls) {
     tcp::acceptor acceptor(executor.io_context());
     error_code problem;
-    tcp::endpoint const endpoint(asio::ip::address_v4::loopback(), port);
+    asio::ip::address const at = asio::ip::make_address(address, problem);
+    if (problem) return fail(ErrorCode::kInvalid, fmt::format("\"{}\" is no IP address to listen on", address));
+    tcp::endpoint const endpoint(at, port);
     acceptor.open(endpoint.protocol(), problem);
+    if (problem && address == "::") return listen(executor, "0.0.0.0", port, std::move(tls));
+    if (!problem && at.is_v6()) acceptor.set_option(asio::ip::v6_only(false), problem);
     if (!problem) acceptor.set_option(tcp::acceptor::reuse_address(true), problem);
     if (!problem) acceptor.bind(endpoint, problem);
     if (!problem) acceptor.listen(1024, problem);
@@ -340,8 +350,10 @@ Result<std::unique_ptr<Listener>> Listener::listen(async::AsioExecutor& executor
         return fail(ErrorCode::kUnavailable,
                     fmt::format("port {} is in use by another process: choose another with --port", port));
     }
-    if (problem)
-        return fail(ErrorCode::kUnavailable, fmt::format("listening on 127.0.0.1:{}: {}", port, problem.message()));
+    if (problem) {
+        return fail(ErrorCode::kUnavailable,
+                    fmt::format("listening on {} port {}: {}", address, port, problem.message()));
+    }
     return std::unique_ptr<Listener>(std::make_unique<TcpListener>(std::move(acceptor), std::move(tls)));
 }
 

@@ -54,7 +54,11 @@ public:
 
 class Listener {
 public:
-    // On the loopback address; port 0 takes a free one. An Error names the port when it is in use.
+    // Port 0 takes a free one. An Error names the port when it is in use. "::" is every address of the machine, of
+    // IPv4 too; where there is no IPv6 it is "0.0.0.0".
+    static Result<std::unique_ptr<Listener>> listen(async::AsioExecutor& executor, std::string const& address,
+                                                    std::uint16_t port, std::shared_ptr<TlsServer> tls = {});
+    // On the loopback address.
     static Result<std::unique_ptr<Listener>> listen(async::AsioExecutor& executor, std::uint16_t port,
                                                     std::shared_ptr<TlsServer> tls = {});
     virtual ~Listener() = default;

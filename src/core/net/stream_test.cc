@@ -292,6 +292,20 @@ TEST(TlsStreams, CheckTheNameOfTheServer) {
     }
 }
 
+TEST(Listeners, ListenWhereTheyAreTold) {
+    World world(Kind::kPlain);
+    world.listener = std::move(*Listener::listen(world.executor, "127.0.0.2", 0));
+    for (char const* host : {"127.0.0.2", "127.0.0.1"}) {
+        world.run([&]() -> Task<void> {
+            Status const met = co_await world.meet(host);
+            EXPECT_EQ(met.has_value(), std::string_view(host) == "127.0.0.2") << host;
+        });
+    }
+    auto const nowhere = Listener::listen(world.executor, "localhost", 0);
+    ASSERT_FALSE(nowhere);
+    EXPECT_EQ(nowhere.error().message(), "\"localhost\" is no IP address to listen on");
+}
+
 // Neither end speaks TLS to the other.
 TEST(TlsStreams, RefuseWhatIsNotTls) {
     World world(Kind::kTls);
