@@ -88,6 +88,21 @@ CO_TEST(FleetRoute, AMemberIsAskedAsAFixedUser) {
     co_await fleet.stop();
 }
 
+CO_TEST(FleetRoute, AClusterNeedNotLetTheHubBeAdministrator) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    fleet.ways.without_admin = {"beijing"};
+    auto const pods =
+        co_await ask(fleet, kAdmin, kReads + "resources",
+                     {{"version", "v1"}, {"resource", "pods"}, {"namespace", "demo"}, {"output", "json"}});
+    CO_ASSERT_OK(pods);
+    EXPECT_EQ((*pods)["clusters"][0]["items"].size(), 10u) << json::write(*pods);
+    auto const secrets = co_await ask(fleet, kAdmin, kReads + "clusters/beijing/proxy/api/v1/secrets", {});
+    EXPECT_FALSE(secrets);
+    if (!secrets) EXPECT_NE(secrets.error().message().find("beijing has joined without --admin"), std::string::npos);
+    co_await fleet.stop();
+}
+
 CO_TEST(FleetRoute, ARefusalIsNoSilence) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));

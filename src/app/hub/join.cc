@@ -36,6 +36,8 @@ constexpr char kAccount[] = "aviary-hub";
 constexpr char kRole[] = "aviary:hub";
 constexpr char kGranted[] = "aviary:hub-default";
 constexpr char kAggregate[] = "fleet.aviary.dev/aggregate-to-hub";
+constexpr char kIdentity[] = "fleet.aviary.dev/cluster-uid";   // on the ManagedCluster: kube-system's there
+constexpr char kEnds[] = "fleet.aviary.dev/token-ends";        // on the Secret
 constexpr std::int64_t kTokenSeconds = 365 * 24 * 3600;
 constexpr Duration kAtMost = std::chrono::minutes(1);
 
@@ -65,6 +67,50 @@ Result<Ends> connect(async::AsioExecutor& executor, JoinOptions const& options) 
                 client::Client(std::move(to_hub), "aviary-join")};
 }
 
+// A token is for nobody but the cluster: neither by plain text nor to a server that nobody checks.
+Status check_way(std::string const& url, client::ServerAccess const& access) {
+    if (!url.starts_with("https://"))
+        return fail(ErrorCode::kInvalid, fmt::format("{}: the hub sends its token to members by https alone", url));
+    if (!access.insecure || !access.authority.empty()) return {};
+    return fail(ErrorCode::kInvalid,
+                fmt::format("context \"{}\" has insecure-skip-tls-verify: the hub would send its token to whoever "
+                            "answers; give it certificate-authority",
+                            access.context));
+}
+
+// A cluster's identity, by which it is known under whatever address (id.k8s.io of ClusterProfiles).
+Task<Result<std::string>> identity(Context ctx, client::Client client, std::string which) {
+    auto const system = co_await client.get(ctx, {"", "v1", "namespaces"}, {"", "kube-system"});
+    if (!system) co_return std::unexpected(system.error().context(which + ": reading namespace kube-system"));
+    co_return meta::uid(*system);
+}
+
+struct Identities {
+    std::string member;
+    std::string registered;   // that of the member of this name by now; empty: none, or not known
+};
+
+// That the two clusters are two, and which cluster the name stands for.
+Task<Result<Identities>> identities(Context ctx, Ends const& ends, std::string name) {
+    Identities found;
+    CO_TRY_ASSIGN(found.member, co_await identity(ctx, ends.member, name));
+    CO_TRY_ASSIGN(std::string const hub, co_await identity(ctx, ends.hub, "hub"));
+    if (found.member == hub)
+        co_return fail(ErrorCode::kInvalid,
+                       "this is the hub itself: --kubeconfig names the member, --hub-kubeconfig the hub");
+    auto const there = co_await ends.hub.get(ctx, apis::kManagedClusters, {"", name});
+    if (there) found.registered = meta::annotation(*there, kIdentity);
+    if (!there && !there.error().is(ErrorCode::kNotFound)) co_return std::unexpected(there.error().context("hub"));
+    co_return found;
+}
+
+Status check_same(Identities const& found, JoinOptions const& options, char const* otherwise) {
+    if (options.replace || found.registered.empty() || found.registered == found.member) return {};
+    return fail(ErrorCode::kConflict,
+                fmt::format("{} is another cluster in this fleet (kube-system has uid {} there, and {} here): {}",
+                            options.name, found.registered, found.member, otherwise));
+}
+
 Value rule(Array groups, Array resources, Array verbs) {
     return Object{{"apiGroups", std::move(groups)}, {"resources", std::move(resources)}, {"verbs", std::move(verbs)}};
 }
@@ -76,8 +122,9 @@ Value named(char const* api_version, char const* kind, std::string name) {
 }
 
 // What the hub may do in a member: bring what people propagate by default, see what becomes of it, and ask as one of
-// the three users of people's requests. A cluster's owner grants more with roles of the label kAggregate.
-std::vector<Value> roles(std::string const& ns) {
+// the users of people's requests. A cluster's owner grants more with roles of the label kAggregate. With a namespace
+// all goes that is in it, also what others brought there: deleting those is not among what is granted.
+std::vector<Value> roles(std::string const& ns, bool admin) {
     constexpr char kVersion[] = "rbac.authorization.k8s.io/v1";
     Array const all{"get", "list", "watch", "create", "update", "patch", "delete"};
     Array const read{"get", "list", "watch"};
@@ -88,17 +135,18 @@ std::vector<Value> roles(std::string const& ns) {
     Value granted = named(kVersion, "ClusterRole", kGranted);
     granted.set({"metadata", "labels", kAggregate}, "true");
     Value people = rule({""}, {"users", "groups"}, impersonate);
-    people["resourceNames"] = Array{"aviary:view", "aviary:release", "aviary:admin"};
-    granted["rules"] =
-        Array{rule({""}, {"namespaces", "services", "configmaps", "serviceaccounts", "persistentvolumeclaims"}, all),
-              rule({"apps"}, {"deployments", "statefulsets", "daemonsets"}, all),
-              rule({"autoscaling"}, {"horizontalpodautoscalers"}, all),
-              rule({"rollouts.kruise.io"}, {"rollouts", "rollouts/status"}, all),
-              rule({""}, {"pods", "nodes", "events"}, read),
-              rule({"apps"}, {"replicasets"}, read),
-              rule({"rollouts.kruise.io"}, {"batchreleases"}, read),
-              std::move(people),
-              rule({"authentication.k8s.io"}, {"userextras/person"}, impersonate)};
+    people["resourceNames"] = Array{"aviary:view", "aviary:release"};
+    if (admin) people["resourceNames"].push_back("aviary:admin");
+    granted["rules"] = Array{rule({""}, {"namespaces"}, {"get", "list", "watch", "create", "update", "patch"}),
+                             rule({""}, {"services", "configmaps", "serviceaccounts", "persistentvolumeclaims"}, all),
+                             rule({"apps"}, {"deployments", "statefulsets", "daemonsets"}, all),
+                             rule({"autoscaling"}, {"horizontalpodautoscalers"}, all),
+                             rule({"rollouts.kruise.io"}, {"rollouts", "rollouts/status"}, all),
+                             rule({""}, {"pods", "nodes", "events"}, read),
+                             rule({"apps"}, {"replicasets"}, read),
+                             rule({"rollouts.kruise.io"}, {"batchreleases"}, read),
+                             std::move(people),
+                             rule({"authentication.k8s.io"}, {"userextras/person"}, impersonate)};
     Value binding = named(kVersion, "ClusterRoleBinding", kRole);
     binding["roleRef"] = Object{{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "ClusterRole"}, {"name", kRole}};
     binding["subjects"] = Array{Object{{"kind", "ServiceAccount"}, {"name", kAccount}, {"namespace", ns}}};
@@ -121,8 +169,13 @@ Task<Status> forget(Context ctx, client::Client client, Resource resource, meta:
     co_return std::unexpected(gone.error().context(fmt::format("deleting {} {}", resource.resource, key.to_string())));
 }
 
+struct Token {
+    std::string text;
+    std::string ends;   // RFC 3339
+};
+
 // A token of the hub's account in the member.
-Task<Result<std::string>> token(Context ctx, client::Client member, std::string ns) {
+Task<Result<Token>> token(Context ctx, client::Client member, std::string ns) {
     Value request{Object{{"apiVersion", "authentication.k8s.io/v1"}, {"kind", "TokenRequest"}}};
     request.set({"metadata", "name"}, kAccount);
     request.set({"metadata", "namespace"}, ns);
@@ -131,31 +184,26 @@ Task<Result<std::string>> token(Context ctx, client::Client member, std::string 
     options.subresource = "token";
     auto const made = co_await member.create(ctx, kServiceAccounts, std::move(request), options);
     if (!made) co_return std::unexpected(made.error().context("asking for a token"));
-    co_return made->at({"status", "token"}).string();
+    co_return Token{made->at({"status", "token"}).string(), made->at({"status", "expirationTimestamp"}).string()};
 }
 
-Task<Status> make_identity(Context ctx, Ends const& ends, std::string ns) {
+Task<Status> make_identity(Context ctx, Ends const& ends, std::string ns, bool admin) {
     CO_TRY(co_await process::ensure_namespace(ctx, ends.member, ns));
     Value account = named("v1", "ServiceAccount", kAccount);
     account.set({"metadata", "namespace"}, ns);
     CO_TRY(co_await ensure(ctx, ends.member, kServiceAccounts, std::move(account)));
-    for (Value& each : roles(ns)) {
+    for (Value& each : roles(ns, admin)) {
         // The cluster fills in what the role aggregates.
         if (each.contains("aggregationRule")) each.erase("rules");
         Resource const resource = each["kind"].as_string() == "ClusterRole" ? kRoles : kBindings;
         CO_TRY(co_await ensure(ctx, ends.member, resource, std::move(each)));
     }
-    co_return co_await install_roles(ctx, ends.member, proxy::member_roles());
+    co_return co_await install_roles(ctx, ends.member, proxy::member_roles(admin));
 }
 
-Task<Status> register_member(Context ctx, Ends const& ends, JoinOptions const& options, std::string token) {
-    CO_TRY(co_await process::ensure_namespace(ctx, ends.hub, options.ns));
-    Value secret = named("v1", "Secret", credentials_name(options.name));
-    secret.set({"metadata", "namespace"}, options.ns);
-    secret.set({"metadata", "labels", kClusterLabel}, options.name);
-    secret.set({"data", "token"}, base64_encode(token));
-    CO_TRY(co_await ensure(ctx, ends.hub, kSecrets, std::move(secret)));
+Task<Status> register_member(Context ctx, Ends const& ends, JoinOptions const& options, std::string uid) {
     Value cluster = named("cluster.open-cluster-management.io/v1", "ManagedCluster", options.name);
+    cluster.set({"metadata", "annotations", kIdentity}, std::move(uid));
     apis::ManagedClusterSpec spec;
     spec.hub_accepts_client = true;
     spec.managed_cluster_client_configs.push_back({options.server.empty() ? ends.member_access.url : options.server,
@@ -169,15 +217,43 @@ Task<Status> register_member(Context ctx, Ends const& ends, JoinOptions const& o
     co_return done;
 }
 
+Task<Status> keep_token(Context ctx, Ends const& ends, JoinOptions const& options, Token token) {
+    CO_TRY(co_await process::ensure_namespace(ctx, ends.hub, options.ns));
+    Value secret = named("v1", "Secret", credentials_name(options.name));
+    secret.set({"metadata", "namespace"}, options.ns);
+    secret.set({"metadata", "labels", kClusterLabel}, options.name);
+    secret.set({"metadata", "annotations", kEnds}, token.ends);
+    secret.set({"data", "token"}, base64_encode(token.text));
+    co_return co_await ensure(ctx, ends.hub, kSecrets, std::move(secret));
+}
+
+void say_end(JoinOptions const& options, Token const& token, Time now) {
+    say(fmt::format("its token ends at {}: join again before", token.ends));
+    auto const ends = parse_rfc3339(token.ends);
+    if (ends && *ends >= now + std::chrono::seconds(kTokenSeconds) - std::chrono::hours(1)) return;
+    say(fmt::format("warning: {} gives shorter tokens than the year that was asked for", options.name));
+}
+
 Task<Status> joining(Context ctx, async::AsioExecutor& executor, JoinOptions options) {
     CO_TRY_ASSIGN(Ends const ends, connect(executor, options));
     Context const limited = ctx.with_timeout(kAtMost);
-    CO_TRY(co_await make_identity(limited, ends, options.ns));
+    CO_TRY(check_way(options.server.empty() ? ends.member_access.url : options.server, ends.member_access));
+    CO_TRY_ASSIGN(Identities const found, co_await identities(limited, ends, options.name));
+    CO_TRY(check_same(found, options, "--replace makes it stand for this one"));
+    CO_TRY(co_await make_identity(limited, ends, options.ns, options.admin));
     say(fmt::format("{}: identity {}/{} and roles made", options.name, options.ns, kAccount));
-    CO_TRY_ASSIGN(std::string secret, co_await token(limited, ends.member, options.ns));
-    CO_TRY(co_await register_member(limited, ends, options, std::move(secret)));
+    CO_TRY_ASSIGN(Token const made, co_await token(limited, ends.member, options.ns));
+    // Neither of two clusters may get the other's token.
+    bool const another = !found.registered.empty() && found.registered != found.member;
+    if (another) {
+        CO_TRY(co_await forget(limited, ends.hub, kSecrets, {options.ns, credentials_name(options.name)}));
+        CO_TRY(co_await register_member(limited, ends, options, found.member));
+    }
+    CO_TRY(co_await keep_token(limited, ends, options, made));
+    CO_TRY(co_await register_member(limited, ends, options, found.member));
     say(fmt::format("hub: managedcluster/{} and secret {}/{} made", options.name, options.ns,
                     credentials_name(options.name)));
+    say_end(options, made, ctx.now());
     auto const rollouts = co_await ends.member.list(limited, apis::kRollouts, {.limit = 1});
     if (!rollouts && rollouts.error().is(ErrorCode::kNotFound)) {
         say(fmt::format(
@@ -189,12 +265,7 @@ Task<Status> joining(Context ctx, async::AsioExecutor& executor, JoinOptions opt
     co_return Status{};
 }
 
-Task<Status> leaving(Context ctx, async::AsioExecutor& executor, JoinOptions options) {
-    CO_TRY_ASSIGN(Ends const ends, connect(executor, options));
-    Context const limited = ctx.with_timeout(kAtMost);
-    CO_TRY(co_await forget(limited, ends.hub, apis::kManagedClusters, {"", options.name}));
-    CO_TRY(co_await forget(limited, ends.hub, kSecrets, {options.ns, credentials_name(options.name)}));
-    say(fmt::format("hub: managedcluster/{} and its credentials are gone", options.name));
+Task<Status> forget_identity(Context limited, Ends const& ends, JoinOptions const& options) {
     for (Value const& each : proxy::member_roles()) {
         Resource const resource = each["kind"].as_string() == "ClusterRole" ? kRoles : kBindings;
         CO_TRY(co_await forget(limited, ends.member, resource, {"", each.at({"metadata", "name"}).string()}));
@@ -202,6 +273,25 @@ Task<Status> leaving(Context ctx, async::AsioExecutor& executor, JoinOptions opt
     CO_TRY(co_await forget(limited, ends.member, kBindings, {"", kRole}));
     for (char const* role : {kRole, kGranted}) CO_TRY(co_await forget(limited, ends.member, kRoles, {"", role}));
     CO_TRY(co_await forget(limited, ends.member, kServiceAccounts, {options.ns, kAccount}));
+    co_return Status{};
+}
+
+Task<Status> leaving(Context ctx, async::AsioExecutor& executor, JoinOptions options) {
+    CO_TRY_ASSIGN(Ends const ends, connect(executor, options));
+    Context const limited = ctx.with_timeout(kAtMost);
+    // A member that is away, for good maybe, can leave the fleet.
+    auto const found = co_await identities(ctx.with_timeout(kAtMost / 2), ends, options.name);
+    if (found) CO_TRY(check_same(*found, options, "--kubeconfig names another one"));
+    if (!found && !found.error().is(ErrorCode::kUnavailable) && !found.error().is(ErrorCode::kTimeout))
+        co_return std::unexpected(found.error());
+    CO_TRY(co_await forget(limited, ends.hub, apis::kManagedClusters, {"", options.name}));
+    CO_TRY(co_await forget(limited, ends.hub, kSecrets, {options.ns, credentials_name(options.name)}));
+    say(fmt::format("hub: managedcluster/{} and its credentials are gone", options.name));
+    Status const there = co_await forget_identity(ctx.with_timeout(kAtMost), ends, options);
+    if (!there) {
+        co_return std::unexpected(there.error().context(
+            fmt::format("the hub's side is done, {} is not: run this again when it is back", options.name)));
+    }
     say(fmt::format("{}: the hub's identity and roles are gone; what it brought here stays", options.name));
     co_return Status{};
 }

@@ -11,6 +11,8 @@ struct JoinOptions {
     std::string hub_kubeconfig, hub_context;   // the hub
     std::string server;                        // where the hub reaches the member; empty: as the kubeconfig does
     std::string ns = "aviary-system";          // in both
+    bool admin = false;     // the hub may be the member's administrator, for people who are the fleet's
+    bool replace = false;   // the name is taken over from another cluster
 };
 
 // Makes an identity of the hub in the member, its credentials on the hub, and the ManagedCluster. Safe to repeat: what

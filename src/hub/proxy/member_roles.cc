@@ -35,9 +35,9 @@ Value binding(std::string const& name, char const* role, char const* group) {
 
 }   // namespace
 
-std::vector<Value> member_roles() {
+std::vector<Value> member_roles(bool admin) {
     Array const read{"get", "list", "watch"};
-    return {
+    std::vector<Value> result{
         // Beside what "view" has, which knows neither the cluster's own objects nor ours; never Secrets.
         role("aviary:fleet-view",
              {rule({"rollouts.kruise.io"}, {"*"}, read), rule({""}, {"nodes", "namespaces", "persistentvolumes"}, read),
@@ -49,8 +49,9 @@ std::vector<Value> member_roles() {
         binding("aviary:release", "view", "aviary:release"),
         binding("aviary:release-view", "aviary:fleet-view", "aviary:release"),
         binding("aviary:fleet-release", "aviary:fleet-release", "aviary:release"),
-        binding("aviary:admin", "cluster-admin", "aviary:admin"),
     };
+    if (admin) result.push_back(binding("aviary:admin", "cluster-admin", "aviary:admin"));
+    return result;
 }
 
 }   // namespace aviary::proxy

@@ -9,6 +9,7 @@
 namespace aviary::proxy {
 
 // ClusterRoles and ClusterRoleBindings.
-std::vector<json::Value> member_roles();
+// With `admin`, also what lets the hub be everything for those who administrate the fleet.
+std::vector<json::Value> member_roles(bool admin = true);
 
 }   // namespace aviary::proxy

@@ -63,6 +63,11 @@ Result<std::shared_ptr<client::Transport>> Connections::connect(Doc const& manag
     if (access.certificate.empty()) {
         if (decoded(secret, "token").empty())
             return fail(ErrorCode::kInvalid, fmt::format("secret {} has neither token nor tls.crt", key.to_string()));
+        if (!access.url.starts_with("https://")) {
+            return fail(
+                ErrorCode::kInvalid,
+                fmt::format("spec.managedClusterClientConfigs[0].url: {}: a token is sent by https alone", access.url));
+        }
         access.token_source = [secrets = secrets_, key] { return decoded(secrets->get(key), "token"); };
     }
     return client::http_transport(executor_, access);

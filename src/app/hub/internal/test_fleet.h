@@ -45,6 +45,7 @@ inline meta::ObjectKey const kWeb{"demo", "web"};
 // What is wrong with the hub's ways to members.
 struct Ways {
     std::set<std::string> cut;
+    std::set<std::string> without_admin;    // whose owners do not let the hub be administrator
     std::map<std::string, Duration> slow;   // before each answer but that to the probe
 };
 
@@ -55,6 +56,9 @@ public:
         : inner_(std::move(inner)), ways_(ways), cluster_(std::move(cluster)) {}
     Task<Result<client::Response>> send(Context ctx, client::Request request) override {
         if (ways_.cut.contains(cluster_)) co_return fail(ErrorCode::kUnavailable, "no route");
+        if (ways_.without_admin.contains(cluster_) && request.header("Impersonate-User") == "aviary:admin")
+            co_return fail(ErrorCode::kForbidden,
+                           R"(users "aviary:admin" is forbidden: User "hub" cannot impersonate)");
         if (auto const slow = ways_.slow.find(cluster_); slow != ways_.slow.end() && request.path != "/version")
             CO_TRY(co_await async::sleep_for(ctx, slow->second));
         auto response = co_await inner_->send(ctx, std::move(request));
