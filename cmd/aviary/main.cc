@@ -110,6 +110,9 @@ void add_cluster_flags(CLI::App& command, aviary::process::Options& options) {
     text("--webhook-url", options.webhook_url,
          "Where the cluster's API server reaches this process; by default the Service of its name",
          "AVIARY_WEBHOOK_URL", "URL");
+    text("--bind-address", options.bind_address, "Address of both ports; :: is every one of the machine",
+         "AVIARY_BIND_ADDRESS", "ADDRESS")
+        ->capture_default_str();
     port("--webhook-port", options.webhook_port, "TCP port of the webhooks", "AVIARY_WEBHOOK_PORT");
     port("--health-port", options.health_port, "TCP port of /healthz, /readyz and /metrics", "AVIARY_HEALTH_PORT");
 }
@@ -232,6 +235,9 @@ int main(int argc, char** argv) {
     join_command
         ->add_option("--server", joining.server, "Where the hub reaches the cluster; by default as the kubeconfig does")
         ->option_text("URL");
+    join_command->add_flag("--replace", joining.replace, "Take the name over from another cluster");
+    join_command->add_flag("--admin", joining.admin,
+                           "Let those who administrate the fleet be administrators of the cluster through the hub");
     CLI::App* const unjoin_command =
         add_command(app, "unjoin", "Take a real cluster out of the fleet; what the hub brought there stays",
                     "aviary unjoin beijing --kubeconfig beijing.yaml --hub-kubeconfig hub.yaml");

@@ -5,10 +5,19 @@
 members=(beijing shanghai)
 
 both() { local each; for each in "${members[@]}"; do "$1" "$each" "${@:2}" || return 1; done; }
-hub() { run hub aviary hub --kubeconfig "$work/hub-aviary-hub.kubeconfig" --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health" --audit-log "$work/audit.log"; }
+hub() { run hub aviary hub --kubeconfig "$work/hub-aviary-hub.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health" --audit-log "$work/audit.log"; }
 amc() { kubectl-amc --kubeconfig "$work/hub/kubeconfig" -n demo "$@"; }
 rollout() { local verb=$1; shift; kubectl-amc rollout "$verb" rollouts/$r --kubeconfig "$work/hub/kubeconfig" -n demo "$@"; }
 available() { [ "$(in_ hub get managedcluster "$1" -o 'jsonpath={.status.conditions[?(@.type=="ManagedClusterConditionAvailable")].status}')" = True ]; }
+# What joining makes, but for the token.
+joined() {
+  in_ hub get managedcluster "$1" -o 'jsonpath={.metadata.uid} {.metadata.generation} {.metadata.annotations} {.spec}{"\n"}' &&
+  in_ "$1" get clusterrole,clusterrolebinding -o json | python3 -c '
+import json, sys
+for each in json.load(sys.stdin)["items"]:
+    if each["metadata"]["name"].startswith("aviary:"): print(each["kind"], each["metadata"]["name"], each["metadata"]["resourceVersion"])'
+}
+listed() { local text; text=$(amc clusters) && grep -q '^beijing ' <<<"$text" && grep -q '^shanghai ' <<<"$text" || { echo "$text"; return 1; }; }
 webhook=$(port) health=$(port)
 
 need 'a light hub' cluster hub --light
@@ -19,13 +28,15 @@ for each in "${members[@]}"; do
   need "the cluster $each" cluster "$each"
   need "an identity of its controller" identity "$each" aviary-member
   at=$(port) ok=$(port)
-  run "$each" aviary member --kubeconfig "$work/$each-aviary-member.kubeconfig" --webhook-url "https://127.0.0.1:$at" --webhook-port "$at" --health-port "$ok"
+  run "$each" aviary member --kubeconfig "$work/$each-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$at" --webhook-port "$at" --health-port "$ok"
   need "its controller is ready" soon 20 answers "$ok"
   need "$each joins" aviary join "$each" --kubeconfig "$work/$each/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
 done
 check 'the clusters are available' soon 20 both available
-check 'joining again changes nothing' aviary join beijing --kubeconfig "$work/beijing/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
-check 'kubectl amc lists them' amc clusters
+before=$(joined beijing)
+check 'join again' aviary join beijing --kubeconfig "$work/beijing/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
+check 'that changes nothing' test "$(joined beijing)" = "$before"
+check 'kubectl amc lists them' listed
 check 'apply namespace and workload' in_ hub apply -f "$seed/namespace.yaml" -f "$seed/workload.yaml"
 check 'both are ready' soon 30 both ready
 check 'apply the Rollout' in_ hub apply -f "$seed/rollout.yaml"

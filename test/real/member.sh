@@ -6,7 +6,9 @@ webhook=$(port) health=$(port)
 c=cluster
 
 approve() { in_ $c patch rollout $r --subresource=status --type=merge -p '{"status":{"canaryStatus":{"currentStepState":"StepReady"}}}'; }
-member() { run member aviary member --kubeconfig "$work/$c-aviary-member.kubeconfig" --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health"; }
+paused() { [ "$(in_ $c get deployment qwen-inference -o 'jsonpath={.spec.paused}')" = true ]; }
+labelled() { [ -n "$(in_ $c get deployment qwen-inference -o 'jsonpath={.metadata.labels.rollouts\.kruise\.io/workload-type}')" ]; }
+member() { run member aviary member --kubeconfig "$work/$c-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health"; }
 
 need 'a real cluster' cluster $c
 need 'an identity of its own' identity $c aviary-member
@@ -34,7 +36,10 @@ done
 
 check 'release v4' release $c v4
 check 'it pauses at step 1' soon 20 state $c Progressing/1/StepPaused
-check 'the Deployment cannot be un-paused' in_ $c patch deployment qwen-inference -p '{"spec":{"paused":false}}'
+check 'un-pausing the Deployment is no error' in_ $c patch deployment qwen-inference -p '{"spec":{"paused":false}}'
+check 'and it stays paused' paused
+check 'taking off the label by which the API server asks is no error' in_ $c label deployment qwen-inference rollouts.kruise.io/workload-type-
+check 'and it stays' labelled
 sleep 1
 check 'still one pod of the new version' runs $c 'v3=9 v4=1'
 die member

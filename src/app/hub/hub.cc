@@ -52,9 +52,13 @@ Task<void> lead(Context ctx, client::Fence fence, LeasedHub const& parts) {
         [to_member = parts.connect, fence](json::Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
         return client::fenced(TRY(to_member(cluster)), fence);
     };
-    auto const hub = std::make_shared<Hub>(client::fenced(parts.client, fence), parts.hub_id, connect, parts.audit);
+    client::Client const client = client::fenced(parts.client, fence);
+    auto const hub = std::make_shared<Hub>(client, parts.hub_id, connect, parts.audit);
+    async::Scope scope(ctx);
+    if (parts.beside) scope.spawn(parts.beside(scope.context(), client));
     if (parts.serving) parts.serving(hub);
     co_await hub->run(ctx);
+    co_await scope.cancel_and_join();
     if (parts.serving) parts.serving(nullptr);
 }
 

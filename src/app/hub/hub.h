@@ -47,7 +47,9 @@ struct LeasedHub {
     client::Client client;
     std::string hub_id;
     clusters::Members::Connect connect;
-    std::function<void(std::shared_ptr<Hub>)> serving;
+    std::function<void(std::shared_ptr<Hub>)> serving = {};
+    // Runs beside the Hub of a term, with the client of that term, until it ends.
+    std::function<Task<void>(Context, client::Client)> beside = {};
     decision::AuditSink audit = {};
     Duration margin = client::kFenceMargin;
 };

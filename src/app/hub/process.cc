@@ -32,6 +32,8 @@ using json::Doc;
 using json::Object;
 using json::Value;
 
+constexpr Duration kAgain = std::chrono::seconds(5);
+
 // Ours are brought up to date; those of others stay theirs.
 Task<Status> install_kinds(Context ctx, client::Client client) {
     std::vector<Value> ours;
@@ -59,33 +61,61 @@ std::vector<Value> hub_roles() {
     return {std::move(role), std::move(binding)};
 }
 
+// Where the API server asks: with a Service in front the Service's, else that of the address.
+int port(process::Options const& options) {
+    auto const where = webhook::endpoint(options.webhook_url);
+    return where ? where->port : 443;
+}
+
+// A Service can stand for names and for addresses of IPv4 alone.
+Status check_address(process::Options const& options) {
+    auto const where = webhook::endpoint(options.webhook_url);
+    if (!where || !where->host.contains(':')) return {};
+    return fail(ErrorCode::kInvalid,
+                fmt::format("--webhook-url {}: an API server asks for the hub's reads by a Service that stands for the "
+                            "address, which cannot be one of IPv6: give it a name",
+                            options.webhook_url));
+}
+
 Value api_service(process::Options const& options, process::Cluster const& cluster) {
     Value object{Object{{"apiVersion", "apiregistration.k8s.io/v1"}, {"kind", "APIService"}}};
     object.set({"metadata", "name"}, fmt::format("{}.{}", proxy::kVersion, proxy::kGroup));
-    object["spec"] = Object{{"group", std::string(proxy::kGroup)},
-                            {"version", std::string(proxy::kVersion)},
-                            {"groupPriorityMinimum", 100},
-                            {"versionPriority", 10},
-                            {"caBundle", base64_encode(cluster.authority.certificate_pem)},
-                            {"service", Object{{"namespace", options.ns},
-                                               {"name", options.name},
-                                               {"port", options.webhook_url.empty() ? 443 : options.webhook_port}}}};
+    object["spec"] =
+        Object{{"group", std::string(proxy::kGroup)},
+               {"version", std::string(proxy::kVersion)},
+               {"groupPriorityMinimum", 100},
+               {"versionPriority", 10},
+               {"caBundle", base64_encode(cluster.authority.bundle())},
+               {"service", Object{{"namespace", options.ns}, {"name", options.name}, {"port", port(options)}}}};
     return object;
 }
 
 // An APIService names a Service alone: for a hub at an address of its own that is one which stands for the address.
-Task<Status> ensure_service(Context ctx, process::Options const& options, process::Cluster const& cluster) {
-    if (options.webhook_url.empty()) co_return Status{};
+Task<Status> ensure_service(Context ctx, client::Client client, process::Options options, std::string host) {
     Value object{Object{{"apiVersion", "v1"}, {"kind", "Service"}}};
     object.set({"metadata", "name"}, options.name);
     object.set({"metadata", "namespace"}, options.ns);
-    object["spec"] = Object{{"type", "ExternalName"}, {"externalName", webhook::hosts(cluster.address).front()}};
+    object["spec"] = Object{{"type", "ExternalName"}, {"externalName", std::move(host)}};
     client::WriteOptions force;
     force.force = true;
     auto const applied =
-        co_await cluster.client.apply(ctx, meta::GroupVersionResource{"", "v1", "services"}, std::move(object), force);
+        co_await client.apply(ctx, meta::GroupVersionResource{"", "v1", "services"}, std::move(object), force);
     if (!applied) co_return std::unexpected(applied.error().context("service " + options.name));
     co_return Status{};
+}
+
+// What the leader alone makes: replicas may want it differently.
+Task<void> register_itself(Context term, client::Client client, process::Options options, std::string host,
+                           webhook::Registration& registration) {
+    async::Scope scope(term);
+    scope.spawn(registration.lead(scope.context(), client));
+    while (!options.webhook_url.empty()) {
+        Status const made = co_await ensure_service(term, client, options, host);
+        if (made) break;
+        term.log().warning("the hub's Service is not made", {{"error", made.error().message()}});
+        if (!co_await async::sleep_for(term, kAgain)) break;
+    }
+    co_await scope.join();
 }
 
 struct Front {
@@ -136,14 +166,15 @@ Task<void> lead(Context ctx, Connections const& connections, client::Lease& leas
 
 Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions options) {
     process::Options const& own = options.cluster;
-    CO_TRY_ASSIGN(process::Cluster const cluster, co_await process::connect(ctx, executor, own));
-    CO_TRY(co_await install_kinds(ctx, cluster.client));
-    CO_TRY(co_await install_roles(ctx, cluster.client, hub_roles()));
-    CO_TRY(co_await ensure_service(ctx, own, cluster));
-    CO_TRY_ASSIGN(Front const front, co_await front_proxy(ctx, cluster.client));
-    CO_TRY_ASSIGN(std::string const id, co_await hub_id(ctx, cluster.client));
+    CO_TRY(check_address(own));
+    Context const starting = ctx.with_timeout(process::kStartAtMost);
+    CO_TRY_ASSIGN(process::Cluster const cluster, co_await process::connect(starting, executor, own));
+    CO_TRY(co_await install_kinds(starting, cluster.client));
+    CO_TRY(co_await install_roles(starting, cluster.client, hub_roles()));
+    CO_TRY_ASSIGN(Front const front, co_await front_proxy(starting, cluster.client));
+    CO_TRY_ASSIGN(std::string const id, co_await hub_id(starting, cluster.client));
     CO_TRY_ASSIGN(std::unique_ptr<client::Lease> const lease, process::lease(own, cluster));
-    LeasedHub parts{.client = cluster.client, .hub_id = id, .connect = {}, .serving = {}, .audit = {}};
+    LeasedHub parts{.client = cluster.client, .hub_id = id, .connect = {}};
     if (!options.audit_log.empty()) {
         CO_TRY_ASSIGN(auto log, AuditLog::open(options.audit_log, ctx.metrics()));
         parts.audit = AuditLog::sink(std::move(log));
@@ -164,13 +195,19 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
                       apiserver::make_aggregated_handler(std::move(api), webhook::make_handler(serving.admissions())),
                       ctx.now(), front.authority));
     std::vector<Value> wanted =
-        webhook::configurations(own.name, webhook_rules(), cluster.address, cluster.authority.certificate_pem);
+        webhook::configurations(own.name, webhook_rules(), cluster.address, cluster.authority.bundle());
     wanted.push_back(api_service(own, cluster));
     webhook::Registration registration(cluster.client, std::move(wanted));
-    auto const missing = [&serving, &registration, &connections]() -> std::string {
+    std::vector<std::string> const hosts = webhook::hosts(cluster.address);
+    parts.beside = [&own, &hosts, &registration](Context term, client::Client client) {
+        return register_itself(term, std::move(client), own, hosts.front(), registration);
+    };
+    auto const reach = process::reach(own, cluster);
+    auto const missing = [&serving, &registration, &connections, &reach]() -> std::string {
         if (!connections.synced()) return "the clusters' credentials are being listed";
-        if (!registration.in_force()) return "the webhooks are not registered";
-        return serving.leads() ? "" : "another hub leads, or the fleet is being read";
+        if (!serving.leads()) return "another hub leads, or the fleet is being read";
+        if (std::string lacking = registration.missing(); !lacking.empty()) return lacking;
+        return reach->missing();
     };
     CO_TRY_ASSIGN(auto const health, process::health_server(ctx, executor, own, missing));
 
@@ -178,6 +215,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     scope.spawn(health->run(scope.context()));
     scope.spawn(server->run(scope.context()));
     scope.spawn(registration.run(scope.context()));
+    scope.spawn(reach->run(scope.context()));
     scope.spawn(connections.run(scope.context()));
     scope.spawn(serving.run(scope.context()));
     scope.spawn(lead(scope.context(), connections, *lease, parts));

@@ -9,19 +9,22 @@
 #include <iterator>
 #include <utility>
 
+#include "apis/rollouts/rollout.h"
 #include "core/observe/log.h"
 #include "core/observe/metrics.h"
 #include "kube/client/http_transport.h"
 #include "kube/client/kubeconfig.h"
-#include "kube/webhook/authority.h"
 
 namespace aviary::process {
 
 namespace {
 
+using json::Array;
+using json::Doc;
 using json::Object;
 using json::Value;
 
+meta::GroupVersionResource const kServices{"", "v1", "services"};
 meta::GroupVersionResource const kNamespaces{"", "v1", "namespaces"};
 meta::GroupVersionResource const kSelfSubjectReviews{"authentication.k8s.io", "v1", "selfsubjectreviews"};
 
@@ -54,11 +57,39 @@ private:
     std::function<std::string()> missing_;
 };
 
+// Other people's writes must not look like ours, nor ours be allowed everything.
+void warn_of_masters(Context const& ctx, Doc const& who) {
+    for (auto const& [index, group] : who["groups"].elements()) {
+        if (group.as_string() != "system:masters") continue;
+        ctx.log().warning(
+            "this identity is of system:masters: people who use it too are taken for the controller, and "
+            "it may do everything; give the controller one of its own",
+            {{"user", who["username"].string()}});
+    }
+}
+
 Task<Result<std::string>> own_name(Context ctx, client::Client client) {
     Value review{Object{{"apiVersion", "authentication.k8s.io/v1"}, {"kind", "SelfSubjectReview"}}};
     auto const answer = co_await client.create(ctx, kSelfSubjectReviews, std::move(review));
     if (!answer) co_return std::unexpected(answer.error().context("asking the cluster who we are"));
+    warn_of_masters(ctx, answer->at({"status", "userInfo"}));
     co_return answer->at({"status", "userInfo", "username"}).string();
+}
+
+// An API server that finds nothing there refuses what the webhooks guard.
+Task<Status> check_address(Context ctx, client::Client client, Options options) {
+    if (!options.webhook_url.empty()) {
+        auto const where = webhook::endpoint(options.webhook_url);
+        if (!where) co_return std::unexpected(where.error().context("--webhook-url"));
+        co_return Status{};
+    }
+    auto const service = co_await client.get(ctx, kServices, {options.ns, options.name});
+    if (service) co_return Status{};
+    if (!service.error().is(ErrorCode::kNotFound))
+        co_return std::unexpected(service.error().context("reading the webhooks' Service"));
+    co_return fail(ErrorCode::kInvalid,
+                   fmt::format("without --webhook-url the API server asks the Service {}/{}, which is not there",
+                               options.ns, options.name));
 }
 
 std::string host_name() {
@@ -94,10 +125,21 @@ Task<Result<Cluster>> connect(Context ctx, async::AsioExecutor& executor, Option
     client::Client const client(std::move(transport), options.name);
     CO_TRY_ASSIGN(std::string user, co_await own_name(ctx, client));
     CO_TRY(co_await ensure_namespace(ctx, client, options.ns));
-    CO_TRY_ASSIGN(crypto::KeyPair authority,
+    CO_TRY(co_await check_address(ctx, client, options));
+    CO_TRY_ASSIGN(webhook::Authority authority,
                   co_await webhook::ensure_authority(ctx, client, {options.ns, options.name + "-webhooks"}));
     co_return Cluster{
         client, access.url, std::move(user), std::move(authority), {options.webhook_url, options.ns, options.name}};
+}
+
+std::unique_ptr<webhook::Reach> reach(Options const& options, Cluster const& cluster) {
+    Value rollout{Object{{"apiVersion", "rollouts.kruise.io/v1beta1"}, {"kind", "Rollout"}}};
+    rollout.set({"metadata", "name"}, options.name + "-probe");
+    rollout.set({"metadata", "namespace"}, options.ns);
+    rollout.set({"spec", "workloadRef"},
+                Object{{"apiVersion", "apps/v1"}, {"kind", "Deployment"}, {"name", options.name + "-probe"}});
+    rollout.set({"spec", "strategy", "canary", "steps"}, Array{Object{{"replicas", "100%"}}});
+    return std::make_unique<webhook::Reach>(cluster.client, apis::kRollouts, std::move(rollout));
 }
 
 Result<std::unique_ptr<client::Lease>> lease(Options const& options, Cluster const& cluster) {
@@ -119,15 +161,15 @@ Result<std::unique_ptr<http::Server>> webhook_server(async::AsioExecutor& execut
         bool const numeric = host.find_first_not_of("0123456789.") == std::string::npos || host.contains(':');
         (numeric ? request.addresses : request.dns_names).push_back(host);
     }
-    crypto::KeyPair const keys = TRY(crypto::issue(cluster.authority, request, now));
+    crypto::KeyPair const keys = TRY(crypto::issue(cluster.authority.keys, request, now));
     auto tls = TRY(net::TlsServer::create(keys.certificate_pem, keys.key_pem, client_authority));
-    auto listener = TRY(net::Listener::listen(executor, options.webhook_port, std::move(tls)));
+    auto listener = TRY(net::Listener::listen(executor, options.bind_address, options.webhook_port, std::move(tls)));
     return std::make_unique<http::Server>(std::move(listener), std::move(handler));
 }
 
 Result<std::unique_ptr<http::Server>> health_server(Context const& ctx, async::AsioExecutor& executor,
                                                     Options const& options, std::function<std::string()> missing) {
-    auto listener = TRY(net::Listener::listen(executor, options.health_port));
+    auto listener = TRY(net::Listener::listen(executor, options.bind_address, options.health_port));
     return std::make_unique<http::Server>(std::move(listener),
                                           std::make_shared<Health>(ctx.metrics(), std::move(missing)));
 }

@@ -12,7 +12,9 @@
 #include "core/http/server.h"
 #include "kube/client/client.h"
 #include "kube/client/lease.h"
+#include "kube/webhook/authority.h"
 #include "kube/webhook/configuration.h"
+#include "kube/webhook/reach.h"
 
 namespace aviary::process {
 
@@ -23,7 +25,8 @@ struct Options {
     std::string identity;               // of this replica in the Lease, for people; empty: the host's name
     std::string webhook_url;            // where the API server reaches this process; empty: the Service
     std::uint16_t webhook_port = 0;
-    std::uint16_t health_port = 0;   // /healthz, /readyz and /metrics; plain HTTP
+    std::uint16_t health_port = 0;     // /healthz, /readyz and /metrics; plain HTTP
+    std::string bind_address = "::";   // of both: every address of the machine
 };
 
 // The cluster, and who we are in it.
@@ -31,11 +34,14 @@ struct Cluster {
     client::Client client;
     std::string server;   // its address
     std::string user;     // whom it takes us for
-    crypto::KeyPair authority;
+    webhook::Authority authority;
     webhook::Address address;
 };
-// Connects, makes the namespace and the authority of the webhooks.
+// Connects, makes the namespace and the authority of the webhooks, and looks whether their address can be one.
 Task<Result<Cluster>> connect(Context ctx, async::AsioExecutor& executor, Options const& options);
+
+// Tries, by a Rollout of which nothing is kept, whether the API server reaches the webhooks.
+std::unique_ptr<webhook::Reach> reach(Options const& options, Cluster const& cluster);
 
 // Makes it where it is missing.
 Task<Status> ensure_namespace(Context ctx, client::Client client, std::string name);
@@ -47,6 +53,9 @@ Result<std::unique_ptr<client::Lease>> lease(Options const& options, Cluster con
 Result<std::unique_ptr<http::Server>> webhook_server(async::AsioExecutor& executor, Options const& options,
                                                      Cluster const& cluster, std::shared_ptr<http::Handler> handler,
                                                      Time now, std::string const& client_authority = {});
+
+// How long starting may take, of all that is asked of the cluster before.
+inline constexpr Duration kStartAtMost = std::chrono::minutes(2);
 
 // `missing` says what keeps the process from being ready; empty: nothing. It must outlive the server.
 Result<std::unique_ptr<http::Server>> health_server(Context const& ctx, async::AsioExecutor& executor,

@@ -210,7 +210,8 @@ struct Controller::Impl {
         state.running = false;
         if (!ctx) return;
         if (!outcome) {
-            bool const conflict = outcome.error().is(ErrorCode::kConflict) || outcome.error().is(ErrorCode::kInvalid);
+            bool const conflict = outcome.error().is(ErrorCode::kConflict) ||
+                                  (outcome.error().is(ErrorCode::kInvalid) && !options.warns_of_invalid);
             state.error = outcome.error();
             state.again = false;
             ++state.failures;

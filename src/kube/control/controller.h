@@ -53,6 +53,7 @@ struct ControllerOptions {
     int concurrency = 16;                                    // keys worked on at once; one key never twice
     Duration backoff_first = std::chrono::milliseconds(5);   // doubled by each error of the same key …
     Duration backoff_last = std::chrono::seconds(30);        // … up to here, with jitter
+    bool warns_of_invalid = false;   // else it is a guard of the write that did not hold, and decided again
     Duration read_your_writes_timeout = std::chrono::seconds(10);
 };
 

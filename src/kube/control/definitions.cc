@@ -43,7 +43,12 @@ Task<Result<Doc>> install(Context ctx, client::Client client, Value definition, 
     meta::ObjectKey const key{"", definition.at({"metadata", "name"}).string()};
     auto there = co_await client.get(ctx, kDefinitions, key);
     if (!there && !there.error().is(ErrorCode::kNotFound)) co_return there;
-    if (!there) co_return co_await client.create(ctx, kDefinitions, std::move(definition));
+    if (!there) {
+        auto made = co_await client.create(ctx, kDefinitions, definition);
+        if (made || !made.error().is(ErrorCode::kAlreadyExists)) co_return made;
+        there = co_await client.get(ctx, kDefinitions, key);   // another replica came first
+        if (!there) co_return there;
+    }
     if (existing == Existing::kLeave) {
         CO_TRY(check_versions(*there, definition));
         co_return there;
@@ -68,7 +73,7 @@ Task<Status> install_definitions(Context ctx, client::Client client, std::vector
     Context const limited = ctx.with_timeout(kEstablishedWithin);
     for (Value& definition : definitions) {
         meta::ObjectKey const key{"", definition.at({"metadata", "name"}).string()};
-        auto installed = co_await install(ctx, client, std::move(definition), existing);
+        auto installed = co_await install(limited, client, std::move(definition), existing);
         while (installed && !established(*installed)) {
             CO_TRY(co_await async::sleep_for(limited, kLookAgain));
             installed = co_await client.get(limited, kDefinitions, key);

@@ -19,11 +19,14 @@ using json::Value;
 meta::GroupVersionResource const kSecrets{"", "v1", "secrets"};
 constexpr std::string_view kCertificate = "ca.crt";
 constexpr std::string_view kKey = "ca.key";
+constexpr std::string_view kPrevious = "ca-previous.crt";
 constexpr Duration kRenewBefore = std::chrono::hours(24 * 30);
 
-crypto::KeyPair read(Doc const& secret) {
-    return {base64_decode(secret.at({"data", kCertificate}).as_string()).value_or(""),
-            base64_decode(secret.at({"data", kKey}).as_string()).value_or("")};
+Authority read(Doc const& secret) {
+    auto const text = [&secret](std::string_view key) {
+        return base64_decode(secret.at({"data", key}).as_string()).value_or("");
+    };
+    return {{text(kCertificate), text(kKey)}, text(kPrevious)};
 }
 
 bool lasts(crypto::KeyPair const& authority, Time now) {
@@ -33,23 +36,26 @@ bool lasts(crypto::KeyPair const& authority, Time now) {
 
 }   // namespace
 
-Task<Result<crypto::KeyPair>> ensure_authority(Context ctx, client::Client client, meta::ObjectKey secret) {
+Task<Result<Authority>> ensure_authority(Context ctx, client::Client client, meta::ObjectKey secret) {
     // Several replicas may start at once: the one that wrote first is read by the others.
     for (int attempt = 0; attempt < 3; ++attempt) {
         auto const there = co_await client.get(ctx, kSecrets, secret);
         if (!there && !there.error().is(ErrorCode::kNotFound))
             co_return std::unexpected(there.error().context("reading secret " + secret.to_string()));
+        Authority made;
         if (there) {
-            crypto::KeyPair kept = read(*there);
-            if (lasts(kept, ctx.now())) co_return std::move(kept);
+            Authority kept = read(*there);
+            if (lasts(kept.keys, ctx.now())) co_return std::move(kept);
+            made.previous_pem = std::move(kept.keys.certificate_pem);
         }
-        CO_TRY_ASSIGN(crypto::KeyPair made, crypto::create_authority(secret.name, ctx.now()));
+        CO_TRY_ASSIGN(made.keys, crypto::create_authority(secret.name, ctx.now()));
         Value object{Object{{"apiVersion", "v1"}, {"kind", "Secret"}, {"type", "Opaque"}}};
         object.set({"metadata", "name"}, secret.name);
         object.set({"metadata", "namespace"}, secret.ns);
         if (there) object.set({"metadata", "resourceVersion"}, meta::resource_version(*there));
-        object.set({"data", kCertificate}, base64_encode(made.certificate_pem));
-        object.set({"data", kKey}, base64_encode(made.key_pem));
+        object.set({"data", kCertificate}, base64_encode(made.keys.certificate_pem));
+        object.set({"data", kKey}, base64_encode(made.keys.key_pem));
+        if (!made.previous_pem.empty()) object.set({"data", kPrevious}, base64_encode(made.previous_pem));
         Result<Doc> written;
         if (there) {
             written = co_await client.update(ctx, kSecrets, std::move(object));

@@ -2,6 +2,8 @@
 // first and made anew before it ends.
 #pragma once
 
+#include <string>
+
 #include "core/async/task.h"
 #include "core/crypto/certificate.h"
 #include "kube/client/client.h"
@@ -9,7 +11,15 @@
 
 namespace aviary::webhook {
 
+struct Authority {
+    crypto::KeyPair keys;
+    std::string
+        previous_pem;   // the one before: replicas that started earlier show certificates under it; may be empty
+    // What certificates may be under.
+    std::string bundle() const { return keys.certificate_pem + previous_pem; }
+};
+
 // An Error says what of the Secret cannot be read, or why it cannot be written.
-Task<Result<crypto::KeyPair>> ensure_authority(Context ctx, client::Client client, meta::ObjectKey secret);
+Task<Result<Authority>> ensure_authority(Context ctx, client::Client client, meta::ObjectKey secret);
 
 }   // namespace aviary::webhook

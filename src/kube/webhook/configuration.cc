@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "core/base/strings.h"
 #include "kube/webhook/handler.h"
 
@@ -17,8 +19,8 @@ constexpr int kTimeoutSeconds = 5;
 
 Array array(std::vector<std::string> const& texts) { return Array(texts.begin(), texts.end()); }
 
-Value client_config(Address const& address, std::string_view path, std::string const& authority_pem) {
-    Value config{Object{{"caBundle", base64_encode(authority_pem)}}};
+Value client_config(Address const& address, std::string_view path, std::string const& authorities_pem) {
+    Value config{Object{{"caBundle", base64_encode(authorities_pem)}}};
     if (!address.url.empty()) {
         config["url"] = address.url + std::string(path);
     } else {
@@ -30,10 +32,10 @@ Value client_config(Address const& address, std::string_view path, std::string c
     return config;
 }
 
-Value webhook(Rule const& rule, Address const& address, std::string const& authority_pem) {
+Value webhook(Rule const& rule, Address const& address, std::string const& authorities_pem) {
     Value result{Object{{"name", rule.name},
                         {"admissionReviewVersions", Array{"v1"}},
-                        {"clientConfig", client_config(address, rule.path, authority_pem)},
+                        {"clientConfig", client_config(address, rule.path, authorities_pem)},
                         {"failurePolicy", rule.required ? "Fail" : "Ignore"},
                         {"matchPolicy", "Equivalent"},
                         {"namespaceSelector", Object()},
@@ -53,25 +55,45 @@ Value webhook(Rule const& rule, Address const& address, std::string const& autho
 
 }   // namespace
 
+Result<Endpoint> endpoint(std::string const& url) {
+    auto const wrong = [&url](std::string_view why) {
+        return fail(ErrorCode::kInvalid, fmt::format("\"{}\": {}: https://HOST or https://HOST:PORT", url, why));
+    };
+    std::string_view rest = url;
+    if (!rest.starts_with("https://")) return wrong("API servers ask webhooks by https alone");
+    rest.remove_prefix(8);
+    if (rest.find_first_of("/?#") != std::string_view::npos) return wrong("nothing may stand behind the port");
+    if (rest.find_first_of("@ ") != std::string_view::npos) return wrong("that is no host");
+    Endpoint result;
+    std::size_t const bracket = rest.starts_with('[') ? rest.find(']') : 0;
+    if (bracket == std::string_view::npos) return wrong("that is no host");
+    std::size_t const colon = rest.find(':', bracket);
+    std::string_view const host = rest.substr(0, colon);
+    result.host = host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
+    if (result.host.empty() || (bracket != 0 && host.back() != ']')) return wrong("that is no host");
+    if (colon == std::string_view::npos) return result;
+    std::string_view const port = rest.substr(colon + 1);
+    auto const [end, problem] = std::from_chars(port.data(), port.data() + port.size(), result.port);
+    if (problem != std::errc() || end != port.data() + port.size() || result.port == 0) return wrong("that is no port");
+    return result;
+}
+
 std::vector<std::string> hosts(Address const& address) {
     if (address.url.empty()) {
         std::string const service = fmt::format("{}.{}.svc", address.service, address.service_namespace);
         return {service, service + ".cluster.local"};
     }
-    std::string_view host = address.url;
-    if (std::size_t const scheme = host.find("://"); scheme != std::string_view::npos) host.remove_prefix(scheme + 3);
-    host = host.substr(0, host.find('/'));
-    if (host.starts_with('[')) return {std::string(host.substr(1, host.find(']') - 1))};
-    return {std::string(host.substr(0, host.rfind(':')))};
+    auto const where = endpoint(address.url);
+    return where ? std::vector<std::string>{where->host} : std::vector<std::string>{};
 }
 
 std::vector<Value> configurations(std::string const& name, std::vector<Rule> const& rules, Address const& address,
-                                  std::string const& authority_pem) {
+                                  std::string const& authorities_pem) {
     std::vector<Value> result;
     for (std::string_view path : {kMutatePath, kValidatePath}) {
         Array webhooks;
         for (Rule const& rule : rules) {
-            if (rule.path == path) webhooks.push_back(webhook(rule, address, authority_pem));
+            if (rule.path == path) webhooks.push_back(webhook(rule, address, authorities_pem));
         }
         if (webhooks.empty()) continue;
         result.push_back(

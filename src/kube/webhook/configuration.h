@@ -1,10 +1,12 @@
 // Webhook configurations: which writes an API server asks about, and where.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/base/result.h"
 #include "core/json/value.h"
 
 namespace aviary::webhook {
@@ -15,7 +17,14 @@ struct Address {
     std::string service_namespace, service;
 };
 
-// The names and addresses that the webhooks' certificate must be for.
+struct Endpoint {
+    std::string host;   // without brackets
+    std::uint16_t port = 443;
+};
+// Where a `url` leads; an Error says what of it is wrong: https alone, and nothing behind the port.
+Result<Endpoint> endpoint(std::string const& url);
+
+// The names and addresses that the webhooks' certificate must be for. A url has to be one that endpoint() takes.
 std::vector<std::string> hosts(Address const& address);
 
 struct Rule {
@@ -32,8 +41,8 @@ struct Rule {
 };
 
 // A MutatingWebhookConfiguration of the rules at kMutatePath and a ValidatingWebhookConfiguration of those at
-// kValidatePath, with every field that the server would default.
+// kValidatePath, with every field that the server would default. Certificates are under one of the authorities.
 std::vector<json::Value> configurations(std::string const& name, std::vector<Rule> const& rules, Address const& address,
-                                        std::string const& authority_pem);
+                                        std::string const& authorities_pem);
 
 }   // namespace aviary::webhook

@@ -17,7 +17,6 @@ TEST(Address, IsAServiceOrAUrl) {
     EXPECT_EQ(service, hosts({"", "aviary-system", "rollouts"}));
     EXPECT_EQ(std::vector<std::string>{"127.0.0.1"}, at("https://127.0.0.1:9443"));
     EXPECT_EQ(std::vector<std::string>{"member.example.com"}, at("https://member.example.com"));
-    EXPECT_EQ(std::vector<std::string>{"member.example.com"}, at("https://member.example.com:8443/path"));
     EXPECT_EQ(std::vector<std::string>{"fd00::1"}, at("https://[fd00::1]:9443"));
 }
 
@@ -42,6 +41,22 @@ TEST(Configurations, AreOneForEachPath) {
         R"([{"apiGroups":["example.com"],"apiVersions":["v1"],"operations":["CREATE"],"resources":["widgets","widgets/status"],"scope":"Cluster"}])",
         json::write_canonical(second["rules"]));
     EXPECT_EQ(1U, configurations("one", {validate}, {"", "ns", "service"}, "ca").size());
+}
+
+TEST(WebhookAddress, SaysWhatIsWrongWithAUrl) {
+    for (auto const& [url, host, port] : {std::tuple("https://10.0.0.4:9444", "10.0.0.4", 9444),
+                                          {"https://hub.example.com", "hub.example.com", 443},
+                                          {"https://[fd00::4]:9444", "fd00::4", 9444},
+                                          {"https://[fd00::4]", "fd00::4", 443}}) {
+        auto const parsed = endpoint(url);
+        ASSERT_TRUE(parsed) << url;
+        EXPECT_EQ(host, parsed->host);
+        EXPECT_EQ(port, parsed->port);
+    }
+    for (char const* url : {"http://10.0.0.4:9444", "10.0.0.4:9444", "https://10.0.0.4:9444/hook", "https://10.0.0.4/",
+                            "https://", "https://:9444", "https://10.0.0.4:", "https://10.0.0.4:0", "https://a:70000",
+                            "https://[fd00::4", "https://me@a", "https://a?b", "https://[fd00::4]x:1"})
+        EXPECT_FALSE(endpoint(url)) << url;
 }
 
 }   // namespace

@@ -1,10 +1,12 @@
 #include "kube/webhook/registration.h"
 
-#include <algorithm>
+#include <fmt/format.h>
+
 #include <map>
 #include <string>
 #include <utility>
 
+#include "core/async/event.h"
 #include "core/base/strings.h"
 #include "core/json/patch.h"
 #include "kube/client/informer.h"
@@ -43,12 +45,14 @@ struct Registration::Impl {
         std::unique_ptr<client::Informer> informer;   // of this one alone
     };
     client::Client client;
+    bool leading = false;
     std::map<Key, Wanted> wanted;
     std::unique_ptr<control::Controller> controller;
 
     Impl(client::Client client_in, std::vector<Value> objects) : client(std::move(client_in)) {
         control::ControllerOptions options;
         options.name = "webhook-registration";
+        options.warns_of_invalid = true;
         controller = std::make_unique<control::Controller>(
             options, std::make_unique<control::FunctionReconciler>(
                          [this](Key const& key, Time) { return decide(key); },
@@ -69,7 +73,7 @@ struct Registration::Impl {
     Plan decide(Key const& key) const {
         Plan plan;
         auto const found = wanted.find(key);
-        if (found == wanted.end()) return plan;
+        if (found == wanted.end() || !leading) return plan;
         Doc const there = live(key, found->second);
         if (meta::is_deleting(there) || as_wanted(there, found->second.object)) return plan;
         Write write;
@@ -96,10 +100,30 @@ Task<void> Registration::run(Context ctx) {
     co_await scope.join();
 }
 
-bool Registration::in_force() const {
-    return std::ranges::all_of(impl_->wanted, [this](auto const& entry) {
-        return as_wanted(impl_->live(entry.first, entry.second), entry.second.object);
-    });
+Task<void> Registration::lead(Context ctx, client::Client writer) {
+    impl_->client = std::move(writer);
+    impl_->leading = true;
+    for (auto& [key, each] : impl_->wanted) impl_->controller->enqueue(key);
+    async::Event never;
+    (void)co_await never.wait(ctx);
+    impl_->leading = false;
+}
+
+std::string Registration::missing() const {
+    for (auto const& [key, each] : impl_->wanted) {
+        Doc const there = impl_->live(key, each);
+        bool const fine = impl_->leading ? as_wanted(there, each.object) : there.exists();
+        std::string const name = fmt::format("{} {}", key.part, key.object.name);
+        if (!fine) {
+            auto const error = impl_->controller->last_error(key);
+            return fmt::format("{} is not {}{}", name, there.exists() ? "as it should be" : "there",
+                               error ? ": " + error->message() : "");
+        }
+        Doc const available = meta::condition(there, "Available");
+        if (available["status"].as_string() == "False")
+            return fmt::format("{} is not available: {}", name, available["message"].as_string());
+    }
+    return {};
 }
 
 }   // namespace aviary::webhook

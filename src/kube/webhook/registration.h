@@ -1,8 +1,10 @@
 // Registration: keeps what makes an API server ask this process as it is wanted (webhook configurations, APIServices):
-// made where it is missing, put right where somebody changed it. Lives on one loop.
+// made where it is missing, put right where somebody changed it. Of several replicas the one that leads does; what the
+// others want may differ, as versions and addresses do. Lives on one loop.
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/async/task.h"
@@ -19,9 +21,12 @@ public:
     Registration(client::Client client, std::vector<json::Value> wanted);
     ~Registration();
 
+    // Watches them.
     Task<void> run(Context ctx);
-    // They are all there, as last read.
-    bool in_force() const;
+    // Keeps them, by this client, until the context stops.
+    Task<void> lead(Context ctx, client::Client writer);
+    // What is not there or, while leading, not as wanted, as last read, and why; empty: nothing.
+    std::string missing() const;
 
 private:
     struct Impl;

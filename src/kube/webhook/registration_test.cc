@@ -4,6 +4,7 @@
 #include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
+#include "core/observe/log.h"
 #include "core/storage/engine.h"
 #include "kube/apiserver/server.h"
 #include "kube/meta/object.h"
@@ -51,10 +52,11 @@ CO_TEST(Registration, IsMadeAndPutRight) {
     CO_ASSERT_OK(co_await world.start());
     client::Client const client = world.client();
     Registration registration(client, {configuration()});
-    EXPECT_FALSE(registration.in_force());
+    EXPECT_NE("", registration.missing());
     world.scope.spawn(registration.run(world.scope.context()));
+    world.scope.spawn(registration.lead(world.scope.context(), client));
     (void)co_await async::sleep_for(ctx, 1s);
-    EXPECT_TRUE(registration.in_force());
+    EXPECT_EQ("", registration.missing());
 
     Value other = parsed(R"({"metadata":{"labels":{"team":"a"}},"webhooks":null})");
     CO_ASSERT_OK(co_await client.patch(ctx, kConfigurations, kName, PatchType::kMerge, std::move(other)));
@@ -67,7 +69,7 @@ CO_TEST(Registration, IsMadeAndPutRight) {
     CO_ASSERT_OK(co_await client.remove(ctx, kConfigurations, kName));
     (void)co_await async::sleep_for(ctx, 1s);
     CO_ASSERT_OK(co_await client.get(ctx, kConfigurations, kName));
-    EXPECT_TRUE(registration.in_force());
+    EXPECT_EQ("", registration.missing());
     co_await world.scope.cancel_and_join();
 }
 
@@ -79,11 +81,70 @@ CO_TEST(Registration, WritesNothingThatIsThere) {
     auto const before = co_await client.get(ctx, kConfigurations, kName);
     Registration registration(client, {configuration()});
     world.scope.spawn(registration.run(world.scope.context()));
+    world.scope.spawn(registration.lead(world.scope.context(), client));
     (void)co_await async::sleep_for(ctx, 1s);
     auto const after = co_await client.get(ctx, kConfigurations, kName);
     CO_ASSERT_OK(after);
     EXPECT_EQ(meta::resource_version(*before), meta::resource_version(*after));
     co_await world.scope.cancel_and_join();
+}
+
+CO_TEST(Registration, IsOfTheOneWhoLeads) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    client::Client const client = world.client();
+    Registration one(client, {configuration()});
+    Value wanted = configuration();
+    wanted["webhooks"].make_array()[0].set({"clientConfig", "url"}, "https://127.0.0.2:9443/mutate");
+    Registration other(client, {wanted});
+    async::Scope term(world.scope.context());
+    world.scope.spawn(one.run(world.scope.context()));
+    world.scope.spawn(other.run(world.scope.context()));
+    (void)co_await async::sleep_for(ctx, 1s);
+    EXPECT_NE("", other.missing());
+    auto const nothing = co_await client.get(ctx, kConfigurations, kName);
+    EXPECT_FALSE(nothing);
+    term.spawn(one.lead(term.context(), client));
+    (void)co_await async::sleep_for(ctx, 1s);
+    EXPECT_EQ("", one.missing());
+    EXPECT_EQ("", other.missing()) << "it is another's to say how they should be";
+    auto const first = co_await client.get(ctx, kConfigurations, kName);
+    CO_ASSERT_OK(first);
+    (void)co_await async::sleep_for(ctx, 60s);
+    auto const later = co_await client.get(ctx, kConfigurations, kName);
+    CO_ASSERT_OK(later);
+    EXPECT_EQ(meta::resource_version(*first), meta::resource_version(*later));
+    co_await term.cancel_and_join();
+    world.scope.spawn(other.lead(world.scope.context(), client));
+    (void)co_await async::sleep_for(ctx, 1s);
+    auto const taken = co_await client.get(ctx, kConfigurations, kName);
+    CO_ASSERT_OK(taken);
+    EXPECT_EQ("https://127.0.0.2:9443/mutate", (*taken)["webhooks"][0].at({"clientConfig", "url"}).as_string());
+    co_await world.scope.cancel_and_join();
+}
+
+CO_TEST(Registration, SaysWhyNot) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    class Refuses final : public control::Admission {
+        std::string_view name() const override { return "refuses"; }
+        bool matches(control::AdmissionRequest const& request) const override {
+            return request.resource.resource == "mutatingwebhookconfigurations";
+        }
+        Task<Status> mutate(Context, control::AdmissionRequest&) override { co_return Status{}; }
+        Task<Status> validate(Context, control::AdmissionRequest const&) override {
+            co_return fail(ErrorCode::kInvalid, "a port is missing");
+        }
+    };
+    world.server->add_admission("fleet", std::make_shared<Refuses>());
+    observe::set_level(observe::Level::kOff);
+    Registration registration(world.client(), {configuration()});
+    world.scope.spawn(registration.run(world.scope.context()));
+    world.scope.spawn(registration.lead(world.scope.context(), world.client()));
+    (void)co_await async::sleep_for(ctx, 1s);
+    EXPECT_NE(std::string::npos, registration.missing().find("a port is missing")) << registration.missing();
+    co_await world.scope.cancel_and_join();
+    observe::set_level(observe::Level::kWarning);
 }
 
 CO_TEST(Authority, IsOneForAllReplicas) {
@@ -93,8 +154,8 @@ CO_TEST(Authority, IsOneForAllReplicas) {
     CO_ASSERT_OK(first);
     auto const second = co_await ensure_authority(ctx, world.client(), kSecret);
     CO_ASSERT_OK(second);
-    EXPECT_EQ(first->certificate_pem, second->certificate_pem);
-    EXPECT_EQ(first->key_pem, second->key_pem);
+    EXPECT_EQ(first->keys.certificate_pem, second->keys.certificate_pem);
+    EXPECT_EQ(first->keys.key_pem, second->keys.key_pem);
     co_await world.scope.cancel_and_join();
 }
 
@@ -109,10 +170,14 @@ CO_TEST(Authority, IsMadeAnewBeforeItEnds) {
     CO_ASSERT_OK(co_await world.client().create(ctx, kSecrets, std::move(secret)));
     auto const made = co_await ensure_authority(ctx, world.client(), kSecret);
     CO_ASSERT_OK(made);
-    EXPECT_NE(ending->certificate_pem, made->certificate_pem);
+    EXPECT_NE(ending->certificate_pem, made->keys.certificate_pem);
+    EXPECT_EQ(made->keys.certificate_pem + ending->certificate_pem, made->bundle());
+    auto const again = co_await ensure_authority(ctx, world.client(), kSecret);
+    CO_ASSERT_OK(again);
+    EXPECT_EQ(made->bundle(), again->bundle());
     auto const kept = co_await world.client().get(ctx, kSecrets, kSecret);
     CO_ASSERT_OK(kept);
-    EXPECT_EQ(base64_encode(made->certificate_pem), kept->at({"data", "ca.crt"}).as_string());
+    EXPECT_EQ(base64_encode(made->keys.certificate_pem), kept->at({"data", "ca.crt"}).as_string());
     co_await world.scope.cancel_and_join();
 }
 
