@@ -12,16 +12,17 @@ namespace {
 
 using Admissions = std::vector<std::shared_ptr<control::Admission>>;
 
-Admissions admissions_over(rollout::Sources& sources, std::string user) {
+Admissions admissions_over(client::Client const& client, rollout::Sources& sources, std::string user) {
     return {std::make_shared<rollout::Validation>(&sources.rollouts), std::make_shared<rollout::Approvals>(user),
-            std::make_shared<workload::Freeze>(sources.rollouts, sources.workloads.replica_sets(), std::move(user))};
+            std::make_shared<workload::Freeze>(client, sources.rollouts, sources.workloads.replica_sets(),
+                                               std::move(user))};
 }
 
 }   // namespace
 
 struct Guards::Impl {
     Impl(client::Client const& client, std::string user)
-        : sources(client), admissions(admissions_over(sources, std::move(user))) {}
+        : sources(client), admissions(admissions_over(client, sources, std::move(user))) {}
 
     rollout::Sources sources;
     Admissions admissions;
@@ -49,7 +50,7 @@ struct Member::Impl {
           rollouts(rollout::make_rollout_controller(client, sources)),
           batch_releases(rollout::make_batch_release_controller(client, sources)),
           roller(rollout::make_roller(client, sources)),
-          admissions(admissions_over(sources, std::move(user))) {}
+          admissions(admissions_over(client, sources, std::move(user))) {}
 
     rollout::Sources sources;
     std::unique_ptr<control::Controller> rollouts;

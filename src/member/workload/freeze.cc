@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "apis/rollouts/keys.h"
+#include "apis/rollouts/rollout.h"
 #include "core/json/write.h"
 #include "kube/meta/object.h"
 #include "member/workload/internal/replica_sets.h"
@@ -17,6 +18,9 @@ namespace {
 using json::Doc;
 using json::Value;
 
+// Together less than the five seconds that API servers give a webhook.
+constexpr Duration kSyncedWithin = std::chrono::milliseconds(2500);
+constexpr Duration kLookWithin = std::chrono::seconds(2);
 constexpr std::string_view kAnnotations[] = {
     apis::kInProgressingAnnotation, apis::kControlInfoAnnotation, apis::kDeploymentStrategyAnnotation,
     apis::kDeploymentExtraStatusAnnotation, apis::kOriginalDeploymentStrategyAnnotation};
@@ -25,6 +29,15 @@ constexpr std::string_view kLabels[] = {apis::kStableRevisionLabel, apis::kAdvan
 std::string_view annotation(Value const& object, std::string_view key) {
     return object.at({"metadata", "annotations"})[key].as_string();
 }
+
+// Without it an API server would not ask about the next write.
+void keep_label(Value& object, Doc const& old) {
+    std::string const type = meta::label(old, apis::kWorkloadTypeLabel);
+    if (!type.empty() && object.at({"metadata", "labels"})[apis::kWorkloadTypeLabel].as_string().empty())
+        object.set({"metadata", "labels", apis::kWorkloadTypeLabel}, type);
+}
+
+bool labelled(Doc const& object) { return !meta::label(object, apis::kWorkloadTypeLabel).empty(); }
 
 // A replace that knows nothing of the release takes its marks along; they stay.
 void keep_marks(Value& object, Doc const& old) {
@@ -117,8 +130,21 @@ bool in_force(Doc const& rollout) {
     return !meta::is_deleting(rollout) && !disabled && rollout.at({"spec", "strategy"}).size() > 0;
 }
 
+namespace {
+
+// Whether the Rollout holds back new versions of the Deployment of that name in its namespace.
+bool holds(Doc const& rollout, std::string_view deployment) {
+    Doc const reference = rollout.at({"spec", "workloadRef"});
+    return meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps" &&
+           reference["kind"].as_string() == "Deployment" && reference["name"].as_string() == deployment &&
+           in_force(rollout);
+}
+
+}   // namespace
+
 void freeze_deployment(Value& object, FreezeInputs const& inputs) {
     bool const was_progressing = !meta::annotation(inputs.old, apis::kInProgressingAnnotation).empty();
+    if (!inputs.from_controller) keep_label(object, inputs.old);
     if (was_progressing && !inputs.from_controller) keep_marks(object, inputs.old);
     Doc const after = Doc::freeze(object);
     bool const new_revision = revision_changes(inputs.old, after);
@@ -138,35 +164,50 @@ void freeze_deployment(Value& object, FreezeInputs const& inputs) {
     }
 }
 
-Freeze::Freeze(client::Informer& rollouts, client::Informer& replica_sets, std::string controller_user)
-    : rollouts_(rollouts), replica_sets_(replica_sets), controller_user_(std::move(controller_user)) {}
+Freeze::Freeze(client::Client client, client::Informer& rollouts, client::Informer& replica_sets,
+               std::string controller_user)
+    : client_(std::move(client)),
+      rollouts_(rollouts),
+      replica_sets_(replica_sets),
+      controller_user_(std::move(controller_user)) {}
 
 bool Freeze::matches(control::AdmissionRequest const& request) const {
     if (request.operation != control::Operation::kUpdate || !request.subresource.empty()) return false;
     if (request.resource.group != "apps" || request.resource.resource != "deployments") return false;
     bool const releasing = !meta::annotation(request.old_object, apis::kInProgressingAnnotation).empty() ||
                            !annotation(request.object, apis::kInProgressingAnnotation).empty();
-    return releasing || revision_changes(request.old_object, Doc::freeze(request.object));
+    if (releasing) return true;
+    Doc const after = Doc::freeze(request.object);
+    return revision_changes(request.old_object, after) || (labelled(request.old_object) && !labelled(after));
 }
 
-Doc Freeze::rollout_for(control::AdmissionRequest const& request) const {
+Task<Result<Doc>> Freeze::rollout_for(Context ctx, control::AdmissionRequest const& request) const {
     for (Doc const& rollout : rollouts_.list(request.key.ns)) {
-        Doc const reference = rollout.at({"spec", "workloadRef"});
-        bool const points = meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps" &&
-                            reference["kind"].as_string() == "Deployment" &&
-                            reference["name"].as_string() == request.key.name;
-        if (points && in_force(rollout)) return rollout;
+        if (holds(rollout, request.key.name)) co_return rollout;
     }
-    return {};
+    // One pointed here once: the copy may not have what was made a moment ago.
+    bool const progressing = !meta::annotation(request.old_object, apis::kInProgressingAnnotation).empty();
+    if (!labelled(request.old_object) && !progressing) co_return Doc();
+    auto const live = co_await client_.list(ctx.with_timeout(kLookWithin), apis::kRollouts, {.ns = request.key.ns});
+    if (!live && live.error().is(ErrorCode::kNotFound)) co_return Doc();
+    if (!live) {
+        co_return fail(ErrorCode::kUnavailable,
+                       fmt::format("whether a Rollout holds new versions of {} back cannot be found out: {}; try again",
+                                   request.key.to_string(), live.error().message()));
+    }
+    for (auto const& [index, rollout] : (*live)["items"].elements()) {
+        if (holds(rollout, request.key.name)) co_return rollout;
+    }
+    co_return Doc();
 }
 
 Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
+    Context const limited = ctx.with_timeout(kSyncedWithin);
     for (client::Informer* informer : {&rollouts_, &replica_sets_}) {
         if (informer->synced()) continue;
-        Status const synced = co_await informer->wait_synced(ctx.with_timeout(std::chrono::seconds(5)));
+        Status const synced = co_await informer->wait_synced(limited);
         if (synced) continue;
-        bool const labelled = !meta::label(request.old_object, apis::kWorkloadTypeLabel).empty();
-        if (!labelled) co_return Status{};
+        if (!labelled(request.old_object)) co_return Status{};
         co_return fail(
             ErrorCode::kUnavailable,
             fmt::format(
@@ -175,7 +216,7 @@ Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
     }
     FreezeInputs inputs;
     inputs.old = request.old_object;
-    Doc const rollout = rollout_for(request);
+    CO_TRY_ASSIGN(Doc const rollout, co_await rollout_for(ctx, request));
     if (!rollout.exists()) co_return Status{};
     inputs.rollout = meta::name(rollout);
     inputs.came_from = rollout.at({"status", "canaryStatus", "stableRevision"}).string();

@@ -1,6 +1,7 @@
 // The freeze: an admission function on Deployments. A new template of a Deployment that a Rollout points at is stored
 // paused and marked in-progressing, in the same write; while a release is on, nobody can un-pause it or take the marks
-// away. It refuses nothing, and writes that change neither a template nor a workload in progress do not wait for it.
+// away, and as long as a Rollout points there the label by which API servers ask stays. It refuses nothing, and writes
+// that change neither a template nor a workload in progress do not wait for it.
 #pragma once
 
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "core/json/doc.h"
 #include "core/json/value.h"
+#include "kube/client/client.h"
 #include "kube/client/informer.h"
 #include "kube/control/admission.h"
 
@@ -32,16 +34,19 @@ class Freeze final : public control::Admission {
 public:
     // `controller_user` is whom the member's controllers authenticate as. The ReplicaSets have the index "controller"
     // by uid.
-    Freeze(client::Informer& rollouts, client::Informer& replica_sets, std::string controller_user);
+    // The client is asked where the copies may lag behind.
+    Freeze(client::Client client, client::Informer& rollouts, client::Informer& replica_sets,
+           std::string controller_user);
 
     std::string_view name() const override { return "rollout-freeze"; }
     bool matches(control::AdmissionRequest const& request) const override;
     Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override;
 
 private:
-    // The first Rollout of the namespace that points at the workload and is in force.
-    json::Doc rollout_for(control::AdmissionRequest const& request) const;
+    // The first Rollout of the namespace that points at the workload and is in force; absent: there is none.
+    Task<Result<json::Doc>> rollout_for(Context ctx, control::AdmissionRequest const& request) const;
 
+    client::Client client_;
     client::Informer& rollouts_;
     client::Informer& replica_sets_;
     std::string controller_user_;

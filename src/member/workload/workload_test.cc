@@ -198,6 +198,17 @@ TEST(Freeze, ARolloutIsInForceUntilItIsDisabled) {
         doc(value(R"({"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"spec":{"strategy":{"a":1}}})"))));
 }
 
+// An API server asks about those with the label alone.
+TEST(Freeze, TheLabelStaysWhileARolloutPointsThere) {
+    Value old = deployment("v1");
+    old.set({"metadata", "labels", apis::kWorkloadTypeLabel}, "deployment");
+    EXPECT_EQ(admit(deployment("v1"), old), old);
+    EXPECT_EQ(admit(deployment("v1"), old, true), deployment("v1"));
+    Value const released = admit(deployment("v2"), old);
+    EXPECT_EQ(released.at({"metadata", "labels", apis::kWorkloadTypeLabel}).as_string(), "deployment");
+    EXPECT_TRUE(released.at({"spec", "paused"}).as_bool());
+}
+
 TEST(Freeze, ANewRolloutIdAloneStartsARelease) {
     Value next = deployment("v1");
     next.set({"metadata", "annotations", apis::kRolloutIdLabel}, "2");

@@ -12,15 +12,17 @@ namespace {
 using json::Array;
 using json::Object;
 
-// A write that changes neither a template nor a workload in progress waits for nobody.
+// A write that changes neither a template nor a workload in progress, nor takes away the label by which we are asked,
+// waits for nobody.
 std::string freeze_condition() {
     auto const annotated = [](char const* object, std::string_view key) {
         return fmt::format("(has({0}.metadata.annotations) && '{1}' in {0}.metadata.annotations)", object, key);
     };
-    return fmt::format("object.spec.template != oldObject.spec.template || {} || {} || {}",
-                       annotated("object", apis::kInProgressingAnnotation),
-                       annotated("oldObject", apis::kInProgressingAnnotation),
-                       annotated("object", apis::kRolloutIdLabel));
+    return fmt::format(
+        "object.spec.template != oldObject.spec.template || {} || {} || {} || "
+        "!(has(object.metadata.labels) && '{}' in object.metadata.labels)",
+        annotated("object", apis::kInProgressingAnnotation), annotated("oldObject", apis::kInProgressingAnnotation),
+        annotated("object", apis::kRolloutIdLabel), apis::kWorkloadTypeLabel);
 }
 
 }   // namespace

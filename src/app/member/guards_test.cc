@@ -1,0 +1,70 @@
+// The guards of a replica whose copies lag behind.
+#include "app/member/internal/test_world.h"
+
+namespace aviary::member {
+namespace {
+
+// Lists, and hears of nothing afterwards.
+class Lagging final : public client::Transport {
+public:
+    explicit Lagging(std::shared_ptr<client::Transport> inner) : inner_(std::move(inner)) {}
+    Task<Result<client::Response>> send(Context ctx, client::Request request) override {
+        async::Event never;
+        if (request.has_query("watch")) CO_TRY(co_await never.wait(ctx));
+        if (silent) CO_TRY(co_await never.wait(ctx));
+        auto response = co_await inner_->send(ctx, std::move(request));
+        co_return response;
+    }
+    bool silent = false;
+
+private:
+    std::shared_ptr<client::Transport> inner_;
+};
+
+Task<Status> change(Context ctx, Guards& guards, control::AdmissionRequest& request) {
+    for (auto const& each : guards.admissions()) {
+        if (each->matches(request)) CO_TRY(co_await each->mutate(ctx, request));
+    }
+    co_return Status{};
+}
+
+CO_TEST(Guards, ANewVersionIsHeldBackWhereTheCopyHasNoRolloutYet) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    auto const line = std::make_shared<Lagging>(world.server->transport("fleet", kController));
+    Guards guards(client::Client(line, "replica"), kController.name);
+    world.scope.spawn(guards.run(world.scope.context()));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    CO_ASSERT_TRUE(guards.ready());
+
+    control::AdmissionRequest request;
+    request.operation = control::Operation::kUpdate;
+    request.resource = kDeployments;
+    request.key = kWeb;
+    Value old = deployment("v1", 10);
+    old.set({"metadata", "labels", apis::kWorkloadTypeLabel}, "deployment");
+    old.set({"status", "replicas"}, 10);
+    request.old_object = Doc::freeze(old);
+    auto const wanted = [&] {
+        request.object = deployment("v2", 10);
+        request.object.set({"metadata", "labels", apis::kWorkloadTypeLabel}, "deployment");
+    };
+    wanted();
+    CO_ASSERT_OK(co_await change(ctx, guards, request));
+    EXPECT_FALSE(request.object.at({"spec", "paused"}).as_bool()) << "no Rollout is there";
+
+    CO_ASSERT_OK(co_await world.client->create(ctx, apis::kRollouts, rollout(kArticle)));
+    wanted();
+    CO_ASSERT_OK(co_await change(ctx, guards, request));
+    EXPECT_TRUE(request.object.at({"spec", "paused"}).as_bool());
+
+    line->silent = true;
+    wanted();
+    Status const unknown = co_await change(ctx.with_timeout(4s), guards, request);
+    CO_ASSERT_TRUE(!unknown);
+    EXPECT_TRUE(unknown.error().is(ErrorCode::kUnavailable)) << unknown.error().message();
+    co_await world.stop();
+}
+
+}   // namespace
+}   // namespace aviary::member
