@@ -6,6 +6,7 @@
 
 #include "apis/fleet/decision.h"
 #include "core/async/co_test.h"
+#include "core/async/event.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
 #include "core/json/write.h"
@@ -150,6 +151,7 @@ CO_TEST(DecisionAdmission, WrittenOnceAndKept) {
         {Operation::kDelete, "alice", "{}", false},
         {Operation::kDelete, "system:serviceaccount:kube-system:namespace-controller", "{}", true},
         {Operation::kDelete, "system:serviceaccount:demo:default", "{}", false},
+        {Operation::kDelete, "system:serviceaccount:kube-system:default", "{}", false},
     };
     for (Case const& each : cases) {
         for (char const* subresource : {"", "status"}) {
@@ -163,6 +165,39 @@ CO_TEST(DecisionAdmission, WrittenOnceAndKept) {
             EXPECT_EQ(outcome.substr(0, 7) == "allowed", each.allowed) << each.user << each.change << outcome;
         }
     }
+}
+
+// Answers late, and counts.
+class Slow final : public control::AccessReviewer {
+public:
+    Task<Result<bool>> allowed(Context ctx, control::UserInfo, control::Attributes wanted) override {
+        ++asked;
+        CO_TRY(co_await async::sleep_for(ctx, 200ms));
+        co_return wanted.name != "c999" && (everywhere || !wanted.name.empty());
+    }
+    bool everywhere = false;
+    int asked = 0;
+};
+
+CO_TEST(DecisionAdmission, OfManyClustersIsAnsweredInTime) {
+    auto const reviewer = std::make_shared<Slow>();
+    auto const admission = make_decision_admission(reviewer, "hub");
+    AdmissionRequest request = creation();
+    Value const target = std::as_const(request.object).at({"spec", "targets"})[0];
+    json::Array targets(300, target);
+    for (std::size_t index = 0; index < targets.size(); ++index) targets[index]["cluster"] = fmt::format("c{}", index);
+    request.object.set({"spec", "targets"}, targets);
+    CO_ASSERT_OK(co_await admission->mutate(ctx, request));
+    CO_ASSERT_OK(co_await admission->validate(ctx.with_timeout(4s), request));
+    EXPECT_EQ(reviewer->asked, 302);
+    reviewer->everywhere = true;
+    CO_ASSERT_OK(co_await admission->validate(ctx.with_timeout(1s), request));
+    EXPECT_EQ(reviewer->asked, 304);
+    reviewer->everywhere = false;
+    targets[200]["cluster"] = "c999";
+    request.object.set({"spec", "targets"}, targets);
+    Status const refused = co_await admission->validate(ctx, request);
+    EXPECT_FALSE(refused);
 }
 
 TEST(DecisionAdmission, IsForDecisionsAlone) {
