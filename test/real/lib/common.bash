@@ -69,6 +69,8 @@ ready() { [ "$(in_ "$1" get deployment qwen-inference -o 'jsonpath={.status.read
 release() { in_ "$1" set image deployment/qwen-inference "vllm=$image:$2"; }
 # Nothing of a release is left on the Deployment.
 clean() {
-  local left; left=$(in_ "$1" get deployment qwen-inference -o json | grep -E 'rollouts.kruise.io/|batchrelease|"paused": true|"Recreate"' | grep -v -E 'workload-type')
+  local object left
+  object=$(in_ "$1" get deployment qwen-inference -o json) || return 1
+  left=$(grep -E 'rollouts.kruise.io/|batchrelease|"paused": true|"Recreate"' <<<"$object" | grep -v -E 'workload-type')
   [ -z "$left" ] || { echo "$left"; return 1; }
 }
