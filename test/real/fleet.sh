@@ -36,6 +36,10 @@ check 'the clusters are available' soon 20 both available
 before=$(joined beijing)
 check 'join again' aviary join beijing --kubeconfig "$work/beijing/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
 check 'that changes nothing' test "$(joined beijing)" = "$before"
+refused() { local words=$1 text; shift; text=$("$@" 2>&1) && { echo "$text"; return 1; }; grep -q "$words" <<<"$text" || { echo "$text"; return 1; }; }
+check 'another cluster does not take over a name' refused 'is another cluster' aviary join beijing --kubeconfig "$work/shanghai/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
+check 'the hub does not join itself' refused 'is the hub itself' aviary join here --kubeconfig <(cat "$work/hub/kubeconfig") --hub-kubeconfig "$work/hub/kubeconfig"
+check 'an address that cannot be one is refused' refused 'by https alone' aviary hub --kubeconfig "$work/hub-aviary-hub.kubeconfig" --webhook-url "http://127.0.0.1:$webhook"
 check 'kubectl amc lists them' listed
 check 'apply namespace and workload' in_ hub apply -f "$seed/namespace.yaml" -f "$seed/workload.yaml"
 check 'both are ready' soon 30 both ready
