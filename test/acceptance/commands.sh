@@ -57,7 +57,7 @@ ends 'a variable counts like its flag' 1 'error: --pod-start soon:' env AVIARY_P
 ends 'aviary of an unknown command' 1 'error: unknown command "upp"; is up meant' aviary upp
 ends 'aviary of an unknown flag' 1 'error: unknown flag --cluster; is --clusters meant' aviary up --cluster a
 ends 'aviary without a command shows its help' 1 '^Examples:' aviary
-for command in hub member join unjoin; do ends "aviary $command: not supported, said so" 1 "error: aviary $command is not supported yet" aviary $command --anything; done
+for command in migrate; do ends "aviary $command: not supported, said so" 1 "error: aviary $command is not supported yet" aviary $command --anything; done
 ends 'amc of an unknown command' 1 'error: unknown command "gett"; is get meant' kubectl-amc gett
 ends 'amc of an unknown verb' 1 'unknown command "aprove"; is approve meant' kubectl-amc rollout aprove x
 ends 'amc of an unknown flag' 1 'error: unknown flag --namespaces; is --namespace meant' kubectl-amc get pods --namespaces a
