@@ -33,12 +33,10 @@ port() { echo $((20000 + RANDOM % 12000)); }
 # in_ CLUSTER ARGUMENT…: kubectl there
 in_() { local cluster=$1; shift; kubectl --kubeconfig "$work/$cluster/kubeconfig" -n demo "$@"; }
 cluster() { clusters+=("$1"); "$real/fixture" up --bin "$real" --dir "$work/$1" "${@:2}"; }
-# identity CLUSTER NAME: $work/CLUSTER-NAME.kubeconfig, of a service account of its own
+# identity CLUSTER NAME: $work/CLUSTER-NAME.kubeconfig, of a service account of its own, which may what config/deploy says
 identity() {
   local config=$work/$1-$2.kubeconfig
-  kubectl --kubeconfig "$work/$1/kubeconfig" create namespace aviary-system --dry-run=client -o yaml | in_ "$1" apply -f - &&
-  in_ "$1" -n aviary-system create serviceaccount "$2" &&
-  in_ "$1" create clusterrolebinding "$2" --clusterrole=cluster-admin --serviceaccount="aviary-system:$2" &&
+  kubectl --kubeconfig "$work/$1/kubeconfig" apply -f "$root/config/deploy/${2#aviary-}.yaml" &&
   cp "$work/$1/kubeconfig" "$config" &&
   kubectl --kubeconfig "$config" config set-credentials "$2" --token="$(in_ "$1" -n aviary-system create token "$2" --duration 24h)" &&
   kubectl --kubeconfig "$config" config set-context --current --user="$2"
