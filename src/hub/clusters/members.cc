@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "apis/cluster/managed_cluster.h"
+#include "core/base/strings.h"
+#include "kube/meta/names.h"
 #include "kube/meta/object.h"
 
 namespace aviary::clusters {
@@ -14,6 +16,7 @@ namespace {
 constexpr Duration kProbeEvery = std::chrono::seconds(10);
 constexpr Duration kProbeAgain = std::chrono::seconds(1);   // while it does not answer
 constexpr Duration kProbeTimeout = std::chrono::seconds(5);
+constexpr std::size_t kNamedVersions = 5;
 constexpr Duration kConnectAgain = std::chrono::seconds(10);
 
 }   // namespace
@@ -24,6 +27,11 @@ Member::Member(std::string name, client::Client client, json::Doc configuration)
 Member::Serving Member::serving(meta::GroupVersionResource const& resource) const {
     auto const found = watched_.find(resource);
     return found == watched_.end() ? Serving::kUnknown : found->second.serving;
+}
+
+std::string Member::other_versions(meta::GroupVersionResource const& resource) const {
+    auto const found = watched_.find(resource);
+    return found == watched_.end() ? std::string() : found->second.other_versions;
 }
 
 client::Informer* Member::informer(meta::GroupVersionResource const& resource) const {
@@ -208,6 +216,20 @@ void Members::want(Member& member, meta::GroupVersionResource const& resource) {
     scope.spawn(settle(scope.context(), member, resource));
 }
 
+// What a member says of itself, bounded.
+Task<std::string> Members::versions_of(Context ctx, client::Client client, std::string group) {
+    client::Request request;
+    request.path = "/apis/" + group;
+    auto const answer = co_await client.raw(ctx.with_timeout(kProbeTimeout), std::move(request));
+    std::vector<std::string> names;
+    if (!answer) co_return "";
+    for (auto const& [index, version] : answer->body["versions"].elements()) {
+        std::string name = version["version"].string();
+        if (names.size() < kNamedVersions && !meta::dns1123_label_problem(name)) names.push_back(std::move(name));
+    }
+    co_return join(names, ", ");
+}
+
 // Finds out whether the member serves the resource: the first list says.
 Task<void> Members::settle(Context ctx, Member& member, meta::GroupVersionResource resource) {
     Member::Watched& watched = member.watched_.at(resource);
@@ -219,6 +241,8 @@ Task<void> Members::settle(Context ctx, Member& member, meta::GroupVersionResour
         if (synced) {
             watched.serving = Member::Serving::kServed;
         } else if (error && error->is(ErrorCode::kNotFound)) {
+            watched.other_versions = co_await versions_of(ctx, member.client_, resource.group);
+            if (!ctx.check()) co_return;
             watched.serving = Member::Serving::kNotServed;
         }
         if (watched.serving != before) {

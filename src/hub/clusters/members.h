@@ -32,6 +32,9 @@ public:
     // What is known of a resource there.
     enum class Serving { kUnknown, kServed, kNotServed };
     Serving serving(meta::GroupVersionResource const& resource) const;
+    // Of a resource that is not served: the versions of its group that are, "v1alpha1, v1alpha2"; empty: none, or not
+    // known yet.
+    std::string other_versions(meta::GroupVersionResource const& resource) const;
     // The copy of a resource's objects; null until Members::want() was called for it.
     client::Informer* informer(meta::GroupVersionResource const& resource) const;
     // An object of the copy; absent when there is none or the copy is not there yet.
@@ -42,6 +45,7 @@ private:
     struct Watched {
         std::unique_ptr<client::Informer> informer;
         Serving serving = Serving::kUnknown;
+        std::string other_versions;
     };
     std::string name_;
     client::Client client_;
@@ -90,6 +94,7 @@ private:
     };
     Task<void> follow(Context ctx, Member& member);
     Task<void> settle(Context ctx, Member& member, meta::GroupVersionResource resource);
+    static Task<std::string> versions_of(Context ctx, client::Client client, std::string group);
     void set_standing(Member& member, bool reachable, Time now);
     // False when it could not be written.
     Task<bool> report(Context ctx, Report report);

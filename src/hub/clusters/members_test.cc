@@ -298,6 +298,7 @@ CO_TEST(Members, KnowWhatTheyServe) {
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 2s));
     EXPECT_EQ(member.serving(kWidgets), Member::Serving::kNotServed);
     EXPECT_EQ(fleet.heard, Heard{"beijing answers"}) << "its standing has changed";
+    EXPECT_EQ(member.other_versions(kWidgets), "");
     CO_ASSERT_OK(co_await fleet.at("beijing").create(
         ctx, kCrds,
         *json::parse_value(
@@ -312,6 +313,11 @@ CO_TEST(Members, KnowWhatTheyServe) {
             R"({"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"a","namespace":"default"}})")));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
     EXPECT_TRUE(member.get(kWidgets, {"default", "a"}).exists());
+    meta::GroupVersionResource const newer{"example.com", "v2", "widgets"};
+    fleet.members->want(member, newer);
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 2s));
+    EXPECT_EQ(member.serving(newer), Member::Serving::kNotServed);
+    EXPECT_EQ(member.other_versions(newer), "v1");
     co_await fleet.stop();
 }
 

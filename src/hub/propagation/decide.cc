@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "hub/propagation/names.h"
 #include "kube/meta/object.h"
@@ -294,6 +295,12 @@ struct Deciding {
         if (!seen.rollout_placed) {
             message = fmt::format("Rollout {} selects this workload and is not placed in this cluster", rollout);
             return "RolloutNotPlaced";
+        }
+        if (!seen.rollouts_served && !seen.rollouts_versions.empty()) {
+            message =
+                fmt::format("this cluster serves rollouts.kruise.io in {} and not in {}: update its rollout controller",
+                            seen.rollouts_versions, apis::kRollouts.version);
+            return "ControllerTooOld";
         }
         if (!seen.rollouts_served) {
             message = "this cluster does not serve rollouts.kruise.io: install the member controller";

@@ -33,7 +33,8 @@ struct Observed {
     json::Doc hub_rollout;
     bool rollout_placed = false;       // that Rollout's binding names this cluster
     bool rollout_taken_away = false;   // … not any more: a policy chose otherwise
-    bool rollouts_served = true;       // the member serves rollouts.kruise.io
+    bool rollouts_served = true;       // the member serves rollouts.kruise.io as we read it
+    std::string rollouts_versions;     // … in which other versions it does, if it does not
     json::Doc member_rollout;
     std::string hub_rollout_render;   // the render hash that the member's Rollout should carry
     std::string stable_elsewhere;     // of a workload without pods here: what the others come from; see below
@@ -64,8 +65,8 @@ std::string_view to_string(State state);
 struct Decision {
     control::Plan plan;
     State state = State::kApplied;
-    // RolloutNotPlaced | RolloutMissing | RolloutDisabled | ControllerAbsent | WebhookNotInForce | ReleaseClosing |
-    // RevisionMissing | KindNotSupported | OtherHub | AlreadyExists | Drift | ReleaseInProgress |
+    // RolloutNotPlaced | RolloutMissing | RolloutDisabled | ControllerAbsent | ControllerTooOld | WebhookNotInForce |
+    // ReleaseClosing | RevisionMissing | KindNotSupported | OtherHub | AlreadyExists | Drift | ReleaseInProgress |
     // RollingBack | RolloutLeaving …
     std::string reason;
     std::string message;

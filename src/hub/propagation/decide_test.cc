@@ -435,6 +435,11 @@ TEST(Guard, HoldsANewTemplateBackForEachReason) {
     for (Case const &each : std::vector<Case>{
              {"RolloutNotPlaced", [](FakeHub&, Observed& seen) { seen.rollout_placed = false; }},
              {"ControllerAbsent", [](FakeHub&, Observed& seen) { seen.rollouts_served = false; }},
+             {"ControllerTooOld",
+              [](FakeHub&, Observed& seen) {
+                  seen.rollouts_served = false;
+                  seen.rollouts_versions = "v1alpha1";
+              }},
              {"RolloutMissing", [](FakeHub&, Observed& seen) { seen.member_rollout = {}; }},
              {"ControllerAbsent", rollout(R"({"status":null})")},
              {"ControllerAbsent", rollout(R"({"metadata":{"generation":2},"status":{"observedGeneration":1}})")},

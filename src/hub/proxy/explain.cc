@@ -65,6 +65,7 @@ End end_of_guard(std::string_view reason) {
     if (reason == "RolloutNotPlaced") return {"a policy places the Rollout here", "service owner"};
     if (reason == "RolloutMissing") return {"the Rollout has arrived", "cluster owner"};
     if (reason == "ControllerAbsent") return {"a rollout controller runs there", "cluster owner"};
+    if (reason == "ControllerTooOld") return {"a newer rollout controller runs there", "cluster owner"};
     if (reason == "RolloutDisabled") return {"the Rollout is enabled", "service owner"};
     if (reason == "RolloutLeaving") return {"the Rollout is gone, and another version is released", "service owner"};
     if (reason == "ReleaseClosing") return {"the release before is closed", "-"};

@@ -132,6 +132,7 @@ bool Propagator::Impl::observe_workload(Observed& seen, control::Key const& key,
     members.want(member, kRollouts);
     if (member.serving(kRollouts) == Serving::kUnknown) return false;
     seen.rollouts_served = member.serving(kRollouts) == Serving::kServed;
+    seen.rollouts_versions = member.other_versions(kRollouts);
     auto const rollout_spec = bindings.spec(placement::binding_key(kRolloutKind, meta::key_of(seen.hub_rollout)));
     apis::BoundCluster const* const place = rollout_spec ? find_cluster(*rollout_spec, key.part) : nullptr;
     seen.rollout_placed = place != nullptr;
