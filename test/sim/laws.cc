@@ -379,12 +379,14 @@ void Laws::shown(std::string const& process, Object const& object, Doc const& co
     }
 }
 
-// The hub keeps a new template back while a release that it knows of is being ended.
+// The hub keeps a new template back while a release that it knows of is being ended. What that comes from, or is, may
+// come: somebody takes it back.
 void Laws::check_template(Process const& process, Object const& object, client::Request const& request) {
     std::string const image = image_of(request.body);
     auto const& known = shown_[process.name];
     auto const live = known.find(object);
-    if (image.empty() || live == known.end() || live->second.image == image) return;
+    bool const taken_back = members_[object.cluster].trusted.contains(image);
+    if (image.empty() || taken_back || live == known.end() || live->second.image == image) return;
     for (auto const& [rollout, what] : known) {
         bool const selects = rollout.cluster == object.cluster && rollout.ns == object.ns &&
                              rollout.resource == apis::kRollouts.group_resource() && what.selects == object.name;

@@ -28,6 +28,7 @@ public:
 
     // Looks the kind up by discovery and watches it; a kind that is not served yet is tried again.
     void want(meta::GroupVersionKind const& kind);
+    bool wanted(meta::GroupVersionKind const& kind) const { return wanted_.contains(kind); }
     // Null until it is known.
     Kind const* find(meta::GroupVersionKind const& kind) const;
     json::Doc get(meta::GroupVersionKind const& kind, meta::ObjectKey const& key) const;

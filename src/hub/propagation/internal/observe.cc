@@ -172,7 +172,8 @@ bool Propagator::Impl::observe_rollout(Observed& seen, control::Key const& key, 
     }
     auto const [kind, workload] = workload_of(seen.live.exists() ? seen.live : on_hub);
     placement::Sources::Kind const* const known = sources.find(kind);
-    if (known == nullptr) return true;   // the hub brings no workload of that kind anywhere
+    // One that the hub brings nowhere is not looked at; one that it has not found yet may be releasing.
+    if (known == nullptr) return !sources.wanted(kind);
     members.want(member, known->resource);
     if (member.serving(known->resource) == Serving::kUnknown) return false;
     seen.selected = member.get(known->resource, workload);
