@@ -64,9 +64,7 @@ Task<std::string> records(Fleet& fleet) {
 
 CO_TEST(ApprovedInMember, IsOnRecordOnceAndChangesNothing) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
     CO_ASSERT_OK(co_await approve_in(fleet, "beijing"));
     CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
@@ -93,9 +91,7 @@ CO_TEST(ApprovedInMember, IsOnRecordOnceAndChangesNothing) {
 
 CO_TEST(ApprovedInMember, DecisionsAreNoneOfThat) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
     CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing", "oslo"}, "first"));
     CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/2/StepPaused"));
     CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, "second"));
@@ -111,9 +107,7 @@ CO_TEST(ApprovedInMember, DecisionsAreNoneOfThat) {
 
 CO_TEST(ApprovedInMember, IsFoundOutWhenTheMemberIsBack) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
     fleet.ways.cut = {"beijing"};
     CO_ASSERT_OK(co_await async::sleep_for(ctx, kLongestWatch));
@@ -133,15 +127,12 @@ CO_TEST(ApprovedInMember, IsFoundOutWhenTheMemberIsBack) {
 // The hub that wrote the record is gone before it wrote its status: the next one finishes it, and carries nothing out.
 CO_TEST(ApprovedInMember, ARecordIsNoApproval) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
     co_await fleet.stop_hub();
     Doc const live = co_await fleet.get("beijing", apis::kRollouts);
     decision::LeftStep left;
-    left.target = {"beijing", meta::uid(live), 1, live.at({"status", "canaryStatus", "canaryRevision"}).string(),
-                   live.at({"status", "canaryStatus", "lastUpdateTime"}).string()};
+    left.target = decision::pause_of("beijing", live);
     Status const refused = co_await fleet.create(apis::kDecisions, json::write(decision::record_of(kWeb, left)));
     EXPECT_FALSE(refused) << "not for people";
     client::Client const hub(fleet.server->transport("fleet", kHubUser), "aviary-hub");
@@ -158,13 +149,10 @@ CO_TEST(ApprovedInMember, ARecordIsNoApproval) {
 // Another process of the hub carried a Decision out that this one had not seen when it saw the step being left.
 CO_TEST(ApprovedInMember, WhatWasAskedForAfterAllIsTakenBack) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
     Doc const live = co_await fleet.get("beijing", apis::kRollouts);
     decision::LeftStep left;
-    left.target = {"beijing", meta::uid(live), 1, live.at({"status", "canaryStatus", "canaryRevision"}).string(),
-                   live.at({"status", "canaryStatus", "lastUpdateTime"}).string()};
+    left.target = decision::pause_of("beijing", live);
     CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, "first"));
     client::Client const hub(fleet.server->transport("fleet", kHubUser), "aviary-hub");
     CO_ASSERT_OK(co_await hub.create(ctx, apis::kDecisions, decision::record_of(kWeb, left)));
@@ -177,9 +165,7 @@ CO_TEST(ApprovedInMember, WhatWasAskedForAfterAllIsTakenBack) {
 // A hub that was gone has not seen the step being left: it finds what the approver left there.
 CO_TEST(ApprovedInMember, IsFoundByAHubThatWasGone) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
     co_await fleet.stop_hub();
     CO_ASSERT_OK(co_await leave_word(fleet, "oslo", "not sent"));
@@ -212,9 +198,7 @@ CO_TEST(ApprovedInMember, IsFoundByAHubThatWasGone) {
 // Steps until the release is complete; and they are not recorded again when Decisions are not kept any longer.
 CO_TEST(ApprovedInMember, AWholeReleaseIsFoundOnceAndForAMonth) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
     co_await fleet.stop_hub();
     CO_ASSERT_OK(co_await approve_directly(fleet, "beijing", "first"));
@@ -240,9 +224,7 @@ CO_TEST(ApprovedInMember, AWholeReleaseIsFoundOnceAndForAMonth) {
 // The running hub's record has the word as well. It stands beside the hub's fields, and changes nothing for anybody.
 CO_TEST(ApprovedInMember, TheWordIsNotInTheWay) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
     Doc const before = co_await fleet.get("beijing", apis::kRollouts);
     CO_ASSERT_OK(co_await leave_word(fleet, "beijing", "p95 ok"));
@@ -280,9 +262,7 @@ CO_TEST(ApprovedInMember, TheWordIsNotInTheWay) {
 // Somebody's word stands in the member, and a Decision was carried out: it is the Decision's.
 CO_TEST(ApprovedInMember, AWordIsNotWhatADecisionDid) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
     CO_ASSERT_OK(co_await leave_word(fleet, "beijing", "not sent"));
     CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, "first"));
     CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
@@ -297,9 +277,7 @@ CO_TEST(ApprovedInMember, AWordIsNotWhatADecisionDid) {
 // A member that makes up Rollouts with the hub's label fills nothing of the hub's.
 CO_TEST(ApprovedInMember, WhatTheHubHasNotBroughtIsNotOnRecord) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
     Doc const live = co_await fleet.get("beijing", apis::kRollouts);
     auto const writes = [&] {
         auto const all = fleet.hub_writes();
@@ -351,9 +329,7 @@ CO_TEST(ApprovedInMember, WhatIsHeldIsOnRecord) {
 // A Decision that came to nothing has not ended the pause.
 CO_TEST(ApprovedInMember, IsOnRecordBesideADecisionThatExpired) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
     fleet.ways.cut = {"beijing"};
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
     CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, "first", 120s));

@@ -23,9 +23,7 @@ CO_TEST(Audit, IsToldOfEachDecisionTwice) {
     Fleet fleet(ctx);
     std::vector<decision::AuditEntry> told;
     fleet.audit = [&told](decision::AuditEntry const& entry) { told.push_back(entry); };
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
     CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, "first"));
     CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));

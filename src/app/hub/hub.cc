@@ -69,24 +69,6 @@ Task<void> run_with_lease(Context ctx, client::Lease& lease, LeasedHub parts) {
         ctx, lease, [&lease, &parts](Context term) { return lead(term, lease.fence(parts.margin), parts); });
 }
 
-Task<Status> install_roles(Context ctx, client::Client client, std::vector<json::Value> roles) {
-    for (json::Value& role : roles) {
-        bool const binds = role["kind"].as_string() == "ClusterRoleBinding";
-        meta::GroupVersionResource const resource{"rbac.authorization.k8s.io", "v1",
-                                                  binds ? "clusterrolebindings" : "clusterroles"};
-        std::string const name = role.at({"metadata", "name"}).string();
-        // A restarted hub writes nothing that is there.
-        auto const there = co_await client.get(ctx, resource, {"", name});
-        if (there) continue;
-        if (!there.error().is(ErrorCode::kNotFound))
-            co_return std::unexpected(there.error().context("reading " + name));
-        auto const created = co_await client.create(ctx, resource, std::move(role));
-        if (!created && !created.error().is(ErrorCode::kAlreadyExists))
-            co_return std::unexpected(created.error().context("installing " + name));
-    }
-    co_return Status{};
-}
-
 Task<Status> register_cluster(Context ctx, client::Client client, std::string name, std::string url) {
     auto const current = co_await client.get(ctx, apis::kManagedClusters, {"", name});
     if (current) co_return Status{};

@@ -55,8 +55,6 @@ struct LeasedHub {
 };
 Task<void> run_with_lease(Context ctx, client::Lease& lease, LeasedHub parts);
 
-// Creates what is missing of these roles and bindings; those that are there belong to the cluster's owner.
-Task<Status> install_roles(Context ctx, client::Client client, std::vector<json::Value> roles);
 // Registers a member that the hub accepts, when it is not there yet.
 Task<Status> register_cluster(Context ctx, client::Client client, std::string name, std::string url);
 

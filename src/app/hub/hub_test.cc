@@ -27,9 +27,7 @@ Task<Doc> binding_of(Fleet& fleet) {
 
 CO_TEST(Hub, AReleaseIsApprovedByDecisions) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
     for (std::string const& cluster : fleet.members) {
         Images const counts = co_await fleet.images(cluster);
@@ -62,9 +60,7 @@ CO_TEST(Hub, AReleaseIsApprovedByDecisions) {
 
 CO_TEST(Hub, AnUndoStaysUntilTheHubHasAnotherVersion) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
     CO_ASSERT_OK(co_await fleet.decide("Undo", {"beijing"}, "undo"));
     CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "10"));
     CO_ASSERT_OK(co_await fleet.until("beijing", "phase", "Healthy"));
@@ -91,9 +87,7 @@ CO_TEST(Hub, AnUndoStaysUntilTheHubHasAnotherVersion) {
 // The pin and the binding's status meet on one object: what loses is found out and written anew.
 CO_TEST(Hub, AnUndoSurvivesAStatusThatComesInBetween) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
     bool met = false;
     fleet.before_binding = [&]() -> Task<void> {
@@ -152,9 +146,7 @@ CO_TEST(Hub, ARestartedHubWritesNothingToMembersThatAreRight) {
 // What is not read yet is no news: neither to write down, nor to let something through for.
 CO_TEST(Hub, AHubThatStartsWaitsForASlowMember) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
     co_await fleet.stop_hub();
     auto const before = fleet.hub_writes();
@@ -172,9 +164,7 @@ CO_TEST(Hub, AHubThatStartsWaitsForASlowMember) {
 
 CO_TEST(Hub, AnApprovalOfAMemberThatIsAwayIsCarriedOutOnReturn) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
     fleet.ways.cut = {"oslo"};
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
     CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing", "oslo"}, "both"));
@@ -203,9 +193,7 @@ CO_TEST(Hub, AnApprovalOfAMemberThatIsAwayIsCarriedOutOnReturn) {
 
 CO_TEST(Hub, PauseAndResumeOfAMemberThatIsAwayEndInTheLastWord) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
     fleet.ways.cut = {"oslo"};
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
     CO_ASSERT_OK(co_await fleet.decide("Pause", {"oslo"}, "pause"));
@@ -277,9 +265,7 @@ CO_TEST(Hub, ReplicasThatAnAutoscalerOwnsStay) {
 
 CO_TEST(Hub, ARolloutThatHoldsAVersionBackIsNotTakenAway) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
     Status const removed = co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb);
     EXPECT_FALSE(removed);
     if (!removed) {
@@ -320,9 +306,7 @@ CO_TEST(Hub, ARolloutThatHoldsAVersionBackIsNotTakenAway) {
 // Karmada: what is placed stays without its policy, and goes with its object alone.
 CO_TEST(Hub, APolicyThatIsTakenAwayEndsNothing) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
     for (char const* policy : {"deployment", "rollout"})
         CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, kPolicies, {"demo", policy}));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
@@ -364,9 +348,7 @@ CO_TEST(Hub, WhatDoesNotAnswerIsNotDrawnAsFine) {
 // when the admission could not know of the release.
 CO_TEST(Hub, ARolloutThatIsGoneFromTheHubStaysWhereItHoldsAVersionBack) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
     CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts,
                                       R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":"Hold"}}})"));
     CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));

@@ -15,6 +15,7 @@
 #include "hub/proxy/member_roles.h"
 #include "kube/client/http_transport.h"
 #include "kube/client/kubeconfig.h"
+#include "kube/control/roles.h"
 #include "kube/meta/names.h"
 #include "kube/meta/object.h"
 
@@ -78,13 +79,6 @@ Status check_way(std::string const& url, client::ServerAccess const& access) {
                             access.context));
 }
 
-// A cluster's identity, by which it is known under whatever address (id.k8s.io of ClusterProfiles).
-Task<Result<std::string>> identity(Context ctx, client::Client client, std::string which) {
-    auto const system = co_await client.get(ctx, {"", "v1", "namespaces"}, {"", "kube-system"});
-    if (!system) co_return std::unexpected(system.error().context(which + ": reading namespace kube-system"));
-    co_return meta::uid(*system);
-}
-
 struct Identities {
     std::string member;
     std::string registered;   // that of the member of this name by now; empty: none, or not known
@@ -93,9 +87,12 @@ struct Identities {
 // That the two clusters are two, and which cluster the name stands for.
 Task<Result<Identities>> identities(Context ctx, Ends const& ends, std::string name) {
     Identities found;
-    CO_TRY_ASSIGN(found.member, co_await identity(ctx, ends.member, name));
-    CO_TRY_ASSIGN(std::string const hub, co_await identity(ctx, ends.hub, "hub"));
-    if (found.member == hub)
+    auto const member = co_await process::cluster_uid(ctx, ends.member);
+    if (!member) co_return std::unexpected(member.error().context(name));
+    auto const hub = co_await process::cluster_uid(ctx, ends.hub);
+    if (!hub) co_return std::unexpected(hub.error().context("hub"));
+    found.member = *member;
+    if (found.member == *hub)
         co_return fail(ErrorCode::kInvalid,
                        "this is the hub itself: --kubeconfig names the member, --hub-kubeconfig the hub");
     auto const there = co_await ends.hub.get(ctx, apis::kManagedClusters, {"", name});
@@ -111,10 +108,6 @@ Status check_same(Identities const& found, JoinOptions const& options, char cons
                             options.name, found.registered, found.member, otherwise));
 }
 
-Value rule(Array groups, Array resources, Array verbs) {
-    return Object{{"apiGroups", std::move(groups)}, {"resources", std::move(resources)}, {"verbs", std::move(verbs)}};
-}
-
 Value named(char const* api_version, char const* kind, std::string name) {
     Value object{Object{{"apiVersion", api_version}, {"kind", kind}}};
     object.set({"metadata", "name"}, std::move(name));
@@ -125,32 +118,28 @@ Value named(char const* api_version, char const* kind, std::string name) {
 // the users of people's requests. A cluster's owner grants more with roles of the label kAggregate. With a namespace
 // all goes that is in it, also what others brought there: deleting those is not among what is granted.
 std::vector<Value> roles(std::string const& ns, bool admin) {
-    constexpr char kVersion[] = "rbac.authorization.k8s.io/v1";
+    using control::role_rule;
     Array const all{"get", "list", "watch", "create", "update", "patch", "delete"};
     Array const read{"get", "list", "watch"};
     Array const impersonate{"impersonate"};
-    Value role = named(kVersion, "ClusterRole", kRole);
+    // The cluster fills in what the role aggregates.
+    Value role = named("rbac.authorization.k8s.io/v1", "ClusterRole", kRole);
     role.set({"aggregationRule", "clusterRoleSelectors"}, Array{Object{{"matchLabels", Object{{kAggregate, "true"}}}}});
-    role["rules"] = Array();
-    Value granted = named(kVersion, "ClusterRole", kGranted);
-    granted.set({"metadata", "labels", kAggregate}, "true");
-    Value people = rule({""}, {"users", "groups"}, impersonate);
+    Value people = role_rule({""}, {"users", "groups"}, impersonate);
     people["resourceNames"] = Array{"aviary:view", "aviary:release"};
     if (admin) people["resourceNames"].push_back("aviary:admin");
-    granted["rules"] = Array{rule({""}, {"namespaces"}, {"get", "list", "watch", "create", "update", "patch"}),
-                             rule({""}, {"services", "configmaps", "serviceaccounts", "persistentvolumeclaims"}, all),
-                             rule({"apps"}, {"deployments", "statefulsets", "daemonsets"}, all),
-                             rule({"autoscaling"}, {"horizontalpodautoscalers"}, all),
-                             rule({"rollouts.kruise.io"}, {"rollouts", "rollouts/status"}, all),
-                             rule({""}, {"pods", "nodes", "events"}, read),
-                             rule({"apps"}, {"replicasets"}, read),
-                             rule({"rollouts.kruise.io"}, {"batchreleases"}, read),
-                             std::move(people),
-                             rule({"authentication.k8s.io"}, {"userextras/person"}, impersonate)};
-    Value binding = named(kVersion, "ClusterRoleBinding", kRole);
-    binding["roleRef"] = Object{{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "ClusterRole"}, {"name", kRole}};
-    binding["subjects"] = Array{Object{{"kind", "ServiceAccount"}, {"name", kAccount}, {"namespace", ns}}};
-    return {std::move(role), std::move(granted), std::move(binding)};
+    Value granted = control::cluster_role(
+        kGranted, {role_rule({""}, {"namespaces"}, {"get", "list", "watch", "create", "update", "patch"}),
+                   role_rule({""}, {"services", "configmaps", "serviceaccounts", "persistentvolumeclaims"}, all),
+                   role_rule({"apps"}, {"deployments", "statefulsets", "daemonsets"}, all),
+                   role_rule({"autoscaling"}, {"horizontalpodautoscalers"}, all),
+                   role_rule({"rollouts.kruise.io"}, {"rollouts", "rollouts/status"}, all),
+                   role_rule({""}, {"pods", "nodes", "events"}, read), role_rule({"apps"}, {"replicasets"}, read),
+                   role_rule({"rollouts.kruise.io"}, {"batchreleases"}, read), std::move(people),
+                   role_rule({"authentication.k8s.io"}, {"userextras/person"}, impersonate)});
+    granted.set({"metadata", "labels", kAggregate}, "true");
+    Value account = Object{{"kind", "ServiceAccount"}, {"name", kAccount}, {"namespace", ns}};
+    return {std::move(role), std::move(granted), control::cluster_role_binding(kRole, kRole, std::move(account))};
 }
 
 // Creates the object, or brings what is there in line with it.
@@ -193,12 +182,10 @@ Task<Status> make_identity(Context ctx, Ends const& ends, std::string ns, bool a
     account.set({"metadata", "namespace"}, ns);
     CO_TRY(co_await ensure(ctx, ends.member, kServiceAccounts, std::move(account)));
     for (Value& each : roles(ns, admin)) {
-        // The cluster fills in what the role aggregates.
-        if (each.contains("aggregationRule")) each.erase("rules");
-        Resource const resource = each["kind"].as_string() == "ClusterRole" ? kRoles : kBindings;
+        Resource const resource = meta::resource_of(each);
         CO_TRY(co_await ensure(ctx, ends.member, resource, std::move(each)));
     }
-    co_return co_await install_roles(ctx, ends.member, proxy::member_roles(admin));
+    co_return co_await control::install_roles(ctx, ends.member, proxy::member_roles(admin));
 }
 
 Task<Status> register_member(Context ctx, Ends const& ends, JoinOptions const& options, std::string uid) {
@@ -267,8 +254,8 @@ Task<Status> joining(Context ctx, async::AsioExecutor& executor, JoinOptions opt
 
 Task<Status> forget_identity(Context limited, Ends const& ends, JoinOptions const& options) {
     for (Value const& each : proxy::member_roles()) {
-        Resource const resource = each["kind"].as_string() == "ClusterRole" ? kRoles : kBindings;
-        CO_TRY(co_await forget(limited, ends.member, resource, {"", each.at({"metadata", "name"}).string()}));
+        CO_TRY(co_await forget(limited, ends.member, meta::resource_of(each),
+                               {"", each.at({"metadata", "name"}).string()}));
     }
     CO_TRY(co_await forget(limited, ends.member, kBindings, {"", kRole}));
     for (char const* role : {kRole, kGranted}) CO_TRY(co_await forget(limited, ends.member, kRoles, {"", role}));

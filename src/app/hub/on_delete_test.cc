@@ -49,10 +49,7 @@ CO_TEST(OnDelete, AHubThatStartsGoesOnWhereItWas) {
 CO_TEST(OnDelete, AMemberThatIsAwayGoesBackOnReturn) {
     for (bool const restarted : {false, true}) {
         Fleet fleet(ctx);
-        CO_ASSERT_OK(co_await release_with_rollback(fleet, {"beijing", "oslo"}));
-        fleet.ways.cut = {"oslo"};
-        CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
-        CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
+        CO_ASSERT_OK(co_await delete_without(fleet, {"beijing", "oslo"}, "oslo"));
         CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "10"));
         if (restarted) co_await fleet.stop_hub();
         if (restarted) fleet.start_hub();
@@ -88,10 +85,7 @@ CO_TEST(OnDelete, AVersionThatHasNotComeDoesNotComeThen) {
 // A template that comes while the Rollout goes is not what was approved either.
 CO_TEST(OnDelete, NoReleaseBeginsUnderARolloutThatGoes) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await release_with_rollback(fleet, {"beijing", "oslo"}));
-    fleet.ways.cut = {"oslo"};
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
-    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
+    CO_ASSERT_OK(co_await delete_without(fleet, {"beijing", "oslo"}, "oslo"));
     CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "10"));
     CO_ASSERT_OK(co_await fleet.until("beijing", "phase", "Healthy"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
@@ -174,8 +168,7 @@ CO_TEST(OnDelete, TheFinalizerComesAndGoesWithTheWord) {
         if (!guarded) CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
         Doc rollout = co_await fleet.get("fleet", apis::kRollouts);
         EXPECT_TRUE(meta::has_finalizer(rollout, placement::kOnDeleteFinalizer)) << guarded;
-        CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts,
-                                          R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":null}}})"));
+        CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, kNoWord));
         CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
         rollout = co_await fleet.get("fleet", apis::kRollouts);
         EXPECT_FALSE(meta::has_finalizer(rollout, placement::kOnDeleteFinalizer)) << guarded;
@@ -217,15 +210,10 @@ CO_TEST(OnDelete, ATemplateOfTheLastMomentDoesNotGoThrough) {
 // Once it is going back, only another word lets the new version through.
 CO_TEST(OnDelete, TheWordIsNotTakenBackMeanwhile) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await release_with_rollback(fleet, {"oslo"}));
-    fleet.ways.cut = {"oslo"};
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
-    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
-    Status const retracted = co_await fleet.patch(
-        "fleet", apis::kRollouts, R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":null}}})");
+    CO_ASSERT_OK(co_await delete_without(fleet, {"oslo"}, "oslo"));
+    Status const retracted = co_await fleet.patch("fleet", apis::kRollouts, kNoWord);
     EXPECT_FALSE(retracted);
-    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts,
-                                      R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":"Hold"}}})"));
+    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, kHold));
     CO_ASSERT_OK(co_await until_rollout(fleet, "fleet", "gone"));
     fleet.ways.cut = {};
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
@@ -242,9 +230,7 @@ Task<Doc> condition_of(Fleet& fleet, std::string type) {
 // A namespace that is deleted waits with its Rollout, and says for what.
 CO_TEST(OnDelete, ANamespaceWaitsForItsRolloutAndSaysSo) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
     fleet.ways.cut = {"beijing"};   // its workload goes with the namespace, as soon as it hears of that
     CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, kNamespaces, {"", "demo"}));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));

@@ -95,10 +95,7 @@ CO_TEST(OnDelete, AClusterThatWasNotReadNeedsAWord) {
 // The finalizer is all that keeps a Rollout that goes back; only the hub takes it off.
 CO_TEST(OnDelete, TheFinalizerIsNotTakenOffByHandMeanwhile) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await release_with_rollback(fleet, {"oslo"}));
-    fleet.ways.cut = {"oslo"};
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
-    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
+    CO_ASSERT_OK(co_await delete_without(fleet, {"oslo"}, "oslo"));
     EXPECT_FALSE(co_await fleet.patch("fleet", apis::kRollouts, R"({"metadata":{"finalizers":null}})"));
     fleet.ways.cut = {};
     CO_ASSERT_OK(co_await until_rollout(fleet, "fleet", "gone"));
@@ -115,10 +112,7 @@ Task<Status> without_policies(Fleet& fleet) {
 // No policy names the kinds any more; a hub that starts then goes on with what is bound.
 CO_TEST(OnDelete, WithoutPoliciesAHubThatStartsGoesOn) {
     Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await release_with_rollback(fleet, {"beijing", "oslo"}));
-    fleet.ways.cut = {"oslo"};
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
-    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
+    CO_ASSERT_OK(co_await delete_without(fleet, {"beijing", "oslo"}, "oslo"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
     CO_ASSERT_OK(co_await without_policies(fleet));
     co_await fleet.stop_hub();
@@ -146,10 +140,7 @@ CO_TEST(OnDelete, WithoutPoliciesAHubThatStartsGoesOn) {
 CO_TEST(OnDelete, ItIsLookedAtAgainWhateverEndsTheWait) {
     for (std::string const& what : {"workload", "cluster"}) {
         Fleet fleet(ctx);
-        CO_ASSERT_OK(co_await release_with_rollback(fleet, {"beijing", "oslo"}));
-        fleet.ways.cut = {"oslo"};
-        CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
-        CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
+        CO_ASSERT_OK(co_await delete_without(fleet, {"beijing", "oslo"}, "oslo"));
         CO_ASSERT_OK(co_await async::sleep_for(ctx, 120s));
         Doc const rollout = co_await fleet.get("fleet", apis::kRollouts);
         EXPECT_TRUE(rollout.exists()) << what;

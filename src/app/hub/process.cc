@@ -19,6 +19,7 @@
 #include "kube/apiserver/aggregated.h"
 #include "kube/control/access_review.h"
 #include "kube/control/definitions.h"
+#include "kube/control/roles.h"
 #include "kube/meta/object.h"
 #include "kube/webhook/handler.h"
 #include "kube/webhook/registration.h"
@@ -27,7 +28,6 @@ namespace aviary::hub {
 
 namespace {
 
-using json::Array;
 using json::Doc;
 using json::Object;
 using json::Value;
@@ -48,17 +48,9 @@ Task<Status> install_kinds(Context ctx, client::Client client) {
 
 // Whoever is known may ask: what is answered is decided by what one may read of the fleet.
 std::vector<Value> hub_roles() {
-    Value role{Object{{"apiVersion", "rbac.authorization.k8s.io/v1"}, {"kind", "ClusterRole"}}};
-    role.set({"metadata", "name"}, "aviary:fleet-reads");
-    role["rules"] = Array{
-        Object{{"apiGroups", Array{std::string(proxy::kGroup)}}, {"resources", Array{"*"}}, {"verbs", Array{"*"}}}};
-    Value binding{Object{{"apiVersion", "rbac.authorization.k8s.io/v1"}, {"kind", "ClusterRoleBinding"}}};
-    binding.set({"metadata", "name"}, "aviary:fleet-reads");
-    binding["roleRef"] =
-        Object{{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "ClusterRole"}, {"name", "aviary:fleet-reads"}};
-    binding["subjects"] =
-        Array{Object{{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "Group"}, {"name", "system:authenticated"}}};
-    return {std::move(role), std::move(binding)};
+    constexpr char kName[] = "aviary:fleet-reads";
+    return {control::cluster_role(kName, {control::role_rule({std::string(proxy::kGroup)}, {"*"}, {"*"})}),
+            control::cluster_role_binding(kName, kName, control::group_subject("system:authenticated"))};
 }
 
 // Where the API server asks: with a Service in front the Service's, else that of the address.
@@ -149,13 +141,6 @@ Task<Result<Front>> front_proxy(Context ctx, client::Client client) {
     co_return front;
 }
 
-// The fleet's identity: that of the cluster whose API it is.
-Task<Result<std::string>> hub_id(Context ctx, client::Client client) {
-    auto const system = co_await client.get(ctx, {"", "v1", "namespaces"}, {"", "kube-system"});
-    if (!system) co_return std::unexpected(system.error().context("reading namespace kube-system"));
-    co_return meta::uid(*system);
-}
-
 // Not before the credentials are read: clusters without them are tried again much later.
 Task<void> lead(Context ctx, Connections const& connections, client::Lease& lease, LeasedHub parts) {
     while (!connections.synced()) {
@@ -170,9 +155,10 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     Context const starting = ctx.with_timeout(process::kStartAtMost);
     CO_TRY_ASSIGN(process::Cluster const cluster, co_await process::connect(starting, executor, own));
     CO_TRY(co_await install_kinds(starting, cluster.client));
-    CO_TRY(co_await install_roles(starting, cluster.client, hub_roles()));
+    CO_TRY(co_await control::install_roles(starting, cluster.client, hub_roles()));
     CO_TRY_ASSIGN(Front const front, co_await front_proxy(starting, cluster.client));
-    CO_TRY_ASSIGN(std::string const id, co_await hub_id(starting, cluster.client));
+    // The fleet's identity: that of the cluster whose API it is.
+    CO_TRY_ASSIGN(std::string const id, co_await process::cluster_uid(starting, cluster.client));
     CO_TRY_ASSIGN(std::unique_ptr<client::Lease> const lease, process::lease(own, cluster));
     LeasedHub parts{.client = cluster.client, .hub_id = id, .connect = {}};
     if (!options.audit_log.empty()) {

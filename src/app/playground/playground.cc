@@ -30,6 +30,7 @@
 #include "kube/apiserver/server.h"
 #include "kube/client/kubeconfig.h"
 #include "kube/control/definitions.h"
+#include "kube/control/roles.h"
 #include "kube/meta/names.h"
 #include "kube/meta/object.h"
 #include "kube/simulator/simulator.h"
@@ -230,7 +231,7 @@ struct Playground::Impl {
 
     Task<Status> join(Context ctx, client::Client hub_client, std::string cluster, std::uint16_t port) {
         client::Client const in_member(server->transport(cluster, kHubUser), "aviary-hub");
-        CO_TRY(co_await hub::install_roles(ctx, in_member, proxy::member_roles()));
+        CO_TRY(co_await control::install_roles(ctx, in_member, proxy::member_roles()));
         std::string url = fmt::format("https://127.0.0.1:{}/clusters/{}", port, cluster);
         co_return co_await hub::register_cluster(ctx, hub_client, std::move(cluster), std::move(url));
     }

@@ -14,6 +14,7 @@
 #include "core/observe/metrics.h"
 #include "kube/client/http_transport.h"
 #include "kube/client/kubeconfig.h"
+#include "kube/meta/object.h"
 
 namespace aviary::process {
 
@@ -26,7 +27,6 @@ using json::Value;
 
 meta::GroupVersionResource const kServices{"", "v1", "services"};
 meta::GroupVersionResource const kNamespaces{"", "v1", "namespaces"};
-meta::GroupVersionResource const kSelfSubjectReviews{"authentication.k8s.io", "v1", "selfsubjectreviews"};
 
 class Health final : public http::Handler {
 public:
@@ -34,7 +34,7 @@ public:
         : metrics_(std::move(metrics)), missing_(std::move(missing)) {}
 
     Task<http::Response> handle(Context, http::Request request, net::Peer) override {
-        std::string_view const path = std::string_view(request.target).substr(0, request.target.find('?'));
+        std::string_view const path = http::path_of(request.target);
         http::Response response;
         response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
         if (path == "/metrics") {
@@ -69,11 +69,10 @@ void warn_of_masters(Context const& ctx, Doc const& who) {
 }
 
 Task<Result<std::string>> own_name(Context ctx, client::Client client) {
-    Value review{Object{{"apiVersion", "authentication.k8s.io/v1"}, {"kind", "SelfSubjectReview"}}};
-    auto const answer = co_await client.create(ctx, kSelfSubjectReviews, std::move(review));
-    if (!answer) co_return std::unexpected(answer.error().context("asking the cluster who we are"));
-    warn_of_masters(ctx, answer->at({"status", "userInfo"}));
-    co_return answer->at({"status", "userInfo", "username"}).string();
+    auto const who = co_await client.who_am_i(ctx);
+    if (!who) co_return std::unexpected(who.error().context("asking the cluster who we are"));
+    warn_of_masters(ctx, *who);
+    co_return (*who)["username"].string();
 }
 
 // An API server that finds nothing there refuses what the webhooks guard.
@@ -106,6 +105,12 @@ Task<int> run_or_say(Context ctx, async::AsioExecutor& executor,
 }
 
 }   // namespace
+
+Task<Result<std::string>> cluster_uid(Context ctx, client::Client client) {
+    auto const system = co_await client.get(ctx, kNamespaces, {"", "kube-system"});
+    if (!system) co_return std::unexpected(system.error().context("reading namespace kube-system"));
+    co_return meta::uid(*system);
+}
 
 Task<Status> ensure_namespace(Context ctx, client::Client client, std::string name) {
     auto const there = co_await client.get(ctx, kNamespaces, {"", name});

@@ -43,6 +43,10 @@ Task<Result<Cluster>> connect(Context ctx, async::AsioExecutor& executor, Option
 // Tries, by a Rollout of which nothing is kept, whether the API server reaches the webhooks.
 std::unique_ptr<webhook::Reach> reach(Options const& options, Cluster const& cluster);
 
+// A cluster's identity, by which it is known under whatever address: the uid of kube-system (id.k8s.io of
+// ClusterProfiles).
+Task<Result<std::string>> cluster_uid(Context ctx, client::Client client);
+
 // Makes it where it is missing.
 Task<Status> ensure_namespace(Context ctx, client::Client client, std::string name);
 

@@ -18,6 +18,9 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 // The first of that name, whatever its case; empty when there is none.
 std::string_view find_header(Headers const& headers, std::string_view name);
 
+// Of a target, without the query.
+std::string_view path_of(std::string_view target);
+
 struct Request {
     std::string method = "GET";
     std::string target = "/";   // path and query, as sent

@@ -22,6 +22,8 @@ std::string_view find_header(Headers const& headers, std::string_view name) {
     return {};
 }
 
+std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
+
 namespace {
 
 constexpr std::size_t kReadBytes = 4 << 10;   // at a time; every idle connection holds so much

@@ -1,5 +1,5 @@
 // What the hub may be in a member when it asks there for a person: three fixed groups, aviary:view, aviary:release and
-// aviary:admin. Install them in each member with hub::install_roles.
+// aviary:admin. Install them in each member with control::install_roles.
 #pragma once
 
 #include <vector>

@@ -197,4 +197,11 @@ Task<Status> Client::remove(Context ctx, Resource resource, Key key, DeleteOptio
     co_return Status{};
 }
 
+Task<Result<json::Doc>> Client::who_am_i(Context ctx) const {
+    json::Value review{json::Object{{"apiVersion", "authentication.k8s.io/v1"}, {"kind", "SelfSubjectReview"}}};
+    CO_TRY_ASSIGN(json::Doc const answer,
+                  co_await create(ctx, {"authentication.k8s.io", "v1", "selfsubjectreviews"}, std::move(review)));
+    co_return answer.at({"status", "userInfo"});
+}
+
 }   // namespace aviary::client

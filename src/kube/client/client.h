@@ -72,6 +72,9 @@ public:
     Task<Result<json::Doc>> apply(Context ctx, Resource resource, json::Value object, WriteOptions options = {}) const;
     Task<Status> remove(Context ctx, Resource resource, Key key, DeleteOptions options = {}) const;
 
+    // Whom the server takes us for: userInfo of a SelfSubjectReview. NotFound before Kubernetes 1.28.
+    Task<Result<json::Doc>> who_am_i(Context ctx) const;
+
     // The same server and credential under another name, or as another user (Impersonate-User, -Group, -Extra-*).
     Client named(std::string name) const;
     Client impersonating(std::string user, std::vector<std::string> groups, NameValues extra = {}) const;

@@ -1,5 +1,7 @@
 #include "kube/meta/object.h"
 
+#include "core/base/strings.h"
+
 #include <algorithm>
 
 namespace aviary::meta {
@@ -51,6 +53,11 @@ ObjectKey key_of(json::Doc const& object) { return {ns(object), name(object)}; }
 GroupVersionKind kind_of(json::Doc const& object) {
     auto [group, version] = parse_api_version(object["apiVersion"].as_string());
     return {std::move(group), std::move(version), object["kind"].string()};
+}
+
+GroupVersionResource resource_of(json::Value const& object) {
+    auto [group, version] = parse_api_version(object["apiVersion"].as_string());
+    return {std::move(group), std::move(version), to_lower(object["kind"].as_string()) + "s"};
 }
 
 std::optional<Time> created(json::Doc const& object) {

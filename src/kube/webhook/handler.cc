@@ -31,7 +31,7 @@ public:
         : admissions_(std::move(admissions)) {}
 
     Task<http::Response> handle(Context ctx, http::Request request, net::Peer) override {
-        std::string_view const path = std::string_view(request.target).substr(0, request.target.find('?'));
+        std::string_view const path = http::path_of(request.target);
         bool const mutates = path == kMutatePath;
         if (!mutates && path != kValidatePath) co_return plain(404, "not found");
         if (request.method != "POST") co_return plain(405, "an AdmissionReview is posted here");

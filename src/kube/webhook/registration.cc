@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "core/async/event.h"
-#include "core/base/strings.h"
 #include "core/json/patch.h"
 #include "kube/client/informer.h"
 #include "kube/control/controller.h"
@@ -22,11 +21,6 @@ using control::Plan;
 using control::Write;
 using json::Doc;
 using json::Value;
-
-meta::GroupVersionResource resource_of(Value const& object) {
-    auto [group, version] = meta::parse_api_version(object["apiVersion"].as_string());
-    return {std::move(group), std::move(version), to_lower(object["kind"].as_string()) + "s"};
-}
 
 bool as_wanted(Doc const& live, Value const& wanted) {
     if (!live.exists()) return false;
@@ -58,7 +52,7 @@ struct Registration::Impl {
                          [this](Key const& key, Time) { return decide(key); },
                          [this](Key const&) -> client::Client const& { return client; }));
         for (Value& object : objects) {
-            Wanted each{resource_of(object), std::move(object), nullptr};
+            Wanted each{meta::resource_of(object), std::move(object), nullptr};
             Key const key{each.resource.resource, {"", each.object.at({"metadata", "name"}).string()}};
             client::InformerOptions only;
             only.field_selector = "metadata.name=" + key.object.name;

@@ -21,6 +21,7 @@
 #include "hub/proxy/paths.h"
 #include "kube/apiserver/server.h"
 #include "kube/control/definitions.h"
+#include "kube/control/roles.h"
 #include "kube/meta/object.h"
 #include "kube/simulator/simulator.h"
 
@@ -85,7 +86,7 @@ struct Fleet {
             simulators.push_back(std::make_unique<simulator::Simulator>(
                 client::Client(server->transport(cluster, kAdmin), "simulator"), options));
             scope.spawn(simulators.back()->run(ctx));
-            CO_TRY(co_await install_roles(ctx, at(cluster), proxy::member_roles()));
+            CO_TRY(co_await control::install_roles(ctx, at(cluster), proxy::member_roles()));
             if (without_controller.contains(cluster)) continue;
             client::Client const client(server->transport(cluster, kMemberUser), "aviary-member");
             CO_TRY(co_await control::install_definitions(ctx, client, apis::member_crds()));
@@ -225,6 +226,13 @@ struct Fleet {
         co_return co_await patch(
             "fleet", kDeployments,
             R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":")" + image + R"("}]}}}})");
+    }
+
+    // v2 in its first step in each of these clusters, where it waits for an approval.
+    Task<Status> set_up_paused(std::vector<std::string> clusters) {
+        CO_TRY(co_await set_up(std::move(clusters)));
+        CO_TRY(co_await release("v2"));
+        co_return co_await until_all("state", "Progressing/1/StepPaused");
     }
 
     // One person's word on these clusters, bound to what they show now.

@@ -17,6 +17,14 @@ inline Task<Status> release_with_rollback(Fleet& fleet, std::vector<std::string>
     co_return co_await fleet.until_all("state", "Progressing/1/StepPaused");
 }
 
+// The Rollout is deleted while v2 is in its first step everywhere, and one of the clusters is away.
+inline Task<Status> delete_without(Fleet& fleet, std::vector<std::string> clusters, std::string away) {
+    CO_TRY(co_await release_with_rollback(fleet, std::move(clusters)));
+    fleet.ways.cut = {std::move(away)};
+    CO_TRY(co_await async::sleep_for(fleet.scope.context(), 20s));
+    co_return co_await fleet.at("fleet").remove(fleet.scope.context(), apis::kRollouts, kWeb);
+}
+
 // The new version has no pod that its first step does not give it, anywhere.
 inline Task<Status> held_back(Fleet& fleet) {
     for (std::string const& member : fleet.members) {
