@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/result.h"
@@ -44,6 +45,9 @@ inline constexpr std::string_view kUnreachable = "Unreachable";
 inline constexpr std::string_view kInMember = "InMember";
 inline constexpr std::string_view kOriginHub = "Hub";
 inline constexpr std::string_view kOriginMember = "Member";
+
+// Of a whole Decision: it is over.
+inline bool settled(std::string_view outcome) { return !outcome.empty() && outcome != outcome::kPending; }
 
 struct RolloutReference {
     std::string api_version;

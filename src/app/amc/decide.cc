@@ -57,8 +57,7 @@ Value decision_object(Session const& session, std::string const& action, std::st
 }
 
 bool settled(Doc const& decision) {
-    std::string_view const outcome = decision.at({"status", "outcome"}).as_string();
-    if (!outcome.empty() && outcome != apis::outcome::kPending) return true;
+    if (apis::settled(decision.at({"status", "outcome"}).as_string())) return true;
     // Clusters that are away are not waited for.
     std::size_t known = 0;
     for (auto const& [index, row] : decision.at({"status", "clusters"}).elements())

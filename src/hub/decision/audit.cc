@@ -23,10 +23,7 @@ constexpr std::size_t kMostClusters = 1000;
 constexpr std::string_view kRequested = "Requested";
 constexpr std::string_view kSettled = "Settled";
 
-bool is_settled(Doc const& object) {
-    std::string_view const outcome = object.at({"status", "outcome"}).as_string();
-    return !outcome.empty() && outcome != apis::outcome::kPending;
-}
+bool is_settled(Doc const& object) { return apis::settled(object.at({"status", "outcome"}).as_string()); }
 
 void put(Value& into, char const* name, std::string_view text) {
     if (!text.empty()) into[name] = shortened(text, kLongestText);
@@ -114,7 +111,7 @@ std::vector<AuditEntry> audit_entries(Doc const& before, Doc const& after, Time 
         entries.push_back({meta::uid(after), std::string(stage), std::move(line)});
     };
     if (!before.exists() && !is_record(decision->spec)) add(kRequested);
-    if (is_settled(after) && !(before.exists() && is_settled(before))) add(kSettled);
+    if (is_settled(after) && !is_settled(before)) add(kSettled);
     return entries;
 }
 

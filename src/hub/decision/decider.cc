@@ -118,7 +118,7 @@ void Decider::Impl::follow_decisions() {
         tell_audit(change);
         Doc const& object = change.object();
         meta::ObjectKey const key = meta::key_of(object);
-        if (change.after.exists() && !finished_whole(change.after.at({"status", "outcome"}).as_string())) {
+        if (change.after.exists() && !apis::settled(change.after.at({"status", "outcome"}).as_string())) {
             open.insert(key);
         } else {
             open.erase(key);

@@ -15,8 +15,6 @@ bool finished(std::string_view outcome) {
            outcome == apis::outcome::kRefused || outcome == apis::outcome::kExpired;
 }
 
-bool finished_whole(std::string_view outcome) { return !outcome.empty() && outcome != apis::outcome::kPending; }
-
 std::string recorded(apis::Decision const& decision, std::string const& cluster) {
     auto const found = std::ranges::find(decision.status.clusters, cluster, &apis::DecisionClusterStatus::cluster);
     return found == decision.status.clusters.end() ? std::string() : found->outcome;

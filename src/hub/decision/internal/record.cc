@@ -109,7 +109,7 @@ Plan Decider::Impl::decide_hub(Key const& key, Time now) {
         return plan;
     }
     if (!decision) return plan;
-    if (finished_whole(decision->status.outcome)) {
+    if (apis::settled(decision->status.outcome)) {
         progress.erase(key.object);
         return expire_record(object, now);
     }
