@@ -35,7 +35,6 @@ std::optional<Time> held_until(Doc const& object, Time now) {
 }
 
 constexpr std::size_t kPutRightAtMost = 5;   // drift of one object, within
-constexpr Duration kPutRightWithin = std::chrono::minutes(1);
 
 // What a member is to have as its pod template.
 struct Wanted {

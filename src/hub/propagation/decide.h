@@ -14,6 +14,9 @@
 
 namespace aviary::propagation {
 
+// How long a drift that was put right is remembered.
+inline constexpr Duration kPutRightWithin = std::chrono::minutes(1);
+
 // What is known when deciding about one object in one member.
 struct Observed {
     std::string hub_id;

@@ -19,7 +19,6 @@ using json::Value;
 
 constexpr Duration kLookAgain = std::chrono::seconds(1);   // while a copy of the hub's is not there yet
 constexpr Duration kRetryWebhook = std::chrono::seconds(30);
-constexpr Duration kPutRightWithin = std::chrono::minutes(1);
 
 // The end of a cluster's being in one state, as the binding's status last said; a restarted hub goes on counting.
 std::optional<Time> since_before(Doc const& binding, std::string const& cluster, Decision const& decision) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apis/fleet/fleet_binding.h"
+#include "apis/rollouts/rollout.h"
 #include "hub/clusters/members.h"
 #include "hub/placement/bindings.h"
 #include "hub/placement/sources.h"
@@ -56,7 +57,7 @@ private:
 
 // Kinds by group, version and kind of the documents that the hub itself reads.
 inline meta::GroupVersionKind const kRolloutKind{"rollouts.kruise.io", "v1beta1", "Rollout"};
-inline meta::GroupVersionResource const kRollouts{"rollouts.kruise.io", "v1beta1", "rollouts"};
+using apis::kRollouts;
 inline meta::GroupVersionResource const kControllerRevisions{"apps", "v1", "controllerrevisions"};
 
 }   // namespace aviary::propagation
