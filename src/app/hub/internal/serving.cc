@@ -23,6 +23,7 @@ struct Serving::Impl {
     std::shared_ptr<control::AccessReviewer> reviewer;
     std::string hub_user;
     std::shared_ptr<Hub> hub;
+    async::Event term;        // one begins
     bool was_ready = false;   // in this term
     Admissions of_leader;
     std::shared_ptr<apiserver::Route> route;
@@ -89,6 +90,7 @@ void Serving::lead(std::shared_ptr<Hub> hub) {
     impl_->route.reset();
     impl_->hub = hub;
     if (hub == nullptr) return;
+    impl_->term.notify();
     impl_->of_leader = {make_validation(hub->propagator().sources()), hub->guard_admission()};
     impl_->route = proxy::make_fleet_route({hub, &hub->propagator()}, impl_->reviewer);
 }
@@ -96,7 +98,14 @@ void Serving::lead(std::shared_ptr<Hub> hub) {
 bool Serving::leads() const { return impl_->leads(); }
 
 Task<void> Serving::run(Context ctx) const {
-    while (co_await async::sleep_for(ctx, kLookAgain)) (void)impl_->leads();
+    while (ctx.check()) {
+        bool const settled = impl_->hub == nullptr || impl_->leads();
+        if (settled) {
+            (void)co_await impl_->term.wait(ctx);
+        } else {
+            (void)co_await async::sleep_for(ctx, kLookAgain);
+        }
+    }
 }
 
 Admissions Serving::admissions() const {
