@@ -1,31 +1,10 @@
 #!/usr/bin/env bash
 # What a person can do in a member without the hub: approve a step there; and the hub has it on record. The audit log. Needs on
 # PATH: aviary, kubectl-amc, kubectl.
-set -u
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-work=$(mktemp -d)
-port=${PORT:-$((20000 + RANDOM % 12000))}
-pass=0 fail=0 finished=0
-r=qwen-inference-rollout image=registry.example.com/inference/vllm-qwen
+. "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
 
-check() { local what=$1; shift; if "$@" >"$work/out" 2>&1; then pass=$((pass + 1)); echo "ok    $what"; else fail=$((fail + 1)); echo "FAIL  $what"; tail -n 15 "$work/out" | sed 's/^/      | /'; fi; }
-# ends EXIT PATTERN COMMAND...: the exit code, and one line at least that matches
-ends() { local want=$1 pattern=$2 text got; shift 2; text=$("$@" 2>&1); got=$?; echo "$text"; [ $got = "$want" ] || { echo "exit $got, not $want"; return 1; }; grep -qE -- "$pattern" <<<"$text"; }
-soon() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
-finish() {
-  aviary down --data-dir "$work/data" >/dev/null 2>&1
-  rm -rf "$work"
-  [ $finished = 1 ] || echo 'stopped before the end'
-  echo "$pass passed, $fail failed"
-  exit $((fail > 0 || finished == 0))
-}
-trap finish EXIT
-
-in_() { local c=$1; shift; kubectl --context "$c" -n demo "$@"; }
-only() { local all; all=$(in_ "$1" get pods -o 'jsonpath={range .items[*]}{.spec.containers[0].image}{"\n"}{end}') && [ "$(sort <<<"$all" | uniq -c | tr -s ' ')" = " 10 $image:$2" ]; }
-ready() { [ "$(in_ "$1" get deployment qwen-inference -o 'jsonpath={.status.readyReplicas}' 2>/dev/null)" = 10 ]; }
-state() { [ "$(in_ "$1" get rollout $r -o 'jsonpath={.status.phase}/{.status.canaryStatus.currentStepIndex}/{.status.canaryStatus.currentStepState}' 2>/dev/null)" = "$2" ]; }
-healthy() { [ "$(in_ "$1" get rollout $r -o 'jsonpath={.status.phase}' 2>/dev/null)" = Healthy ]; }
+# tells EXIT PATTERN COMMAND...: the exit code, and one line at least that matches
+tells() { local want=$1 pattern=$2 text got; shift 2; text=$("$@" 2>&1); got=$?; echo "$text"; [ $got = "$want" ] || { echo "exit $got, not $want"; return 1; }; grep -qE -- "$pattern" <<<"$text"; }
 direct() { local verb=$1; shift; kubectl amc rollout "$verb" rollouts/$r -n demo --direct "$@"; }
 history() { kubectl amc rollout history rollouts/$r -n demo | grep -qE -- "$1"; }
 word() { in_ "$1" get rollout $r -o 'jsonpath={.metadata.annotations.fleet\.aviary\.dev/approved-directly}'; }
@@ -36,23 +15,23 @@ private() { [ "$(stat -c %a "$work/data/audit.log")" = 600 ]; }
 check 'two clusters' aviary up --clusters beijing,shanghai --data-dir "$work/data" --port "$port" --pod-start 200ms --detach
 [ $fail = 0 ] || exit
 export KUBECONFIG=$work/data/kubeconfig
-check 'apply namespace and workload' kubectl apply -f "$here/seed/namespace.yaml" -f "$here/seed/workload.yaml"
+check 'apply namespace and workload' kubectl apply -f "$seed/namespace.yaml" -f "$seed/workload.yaml"
 for c in beijing shanghai; do check "$c is ready" soon 30 ready $c; done
-check 'apply the Rollout' kubectl apply -n demo -f "$here/seed/rollout.yaml"
+check 'apply the Rollout' kubectl apply -n demo -f "$seed/rollout.yaml"
 for c in beijing shanghai; do check "it is healthy in $c" soon 30 healthy $c; done
-check 'nothing is paused there' ends 4 'beijing +3/3 +not-yet +not paused: Healthy' direct approve --context beijing
+check 'nothing is paused there' tells 4 'beijing +3/3 +not-yet +not paused: Healthy' direct approve --context beijing
 
 check 'release v2' kubectl -n demo set image deployment/qwen-inference "vllm=$image:v2"
 for c in beijing shanghai; do check "$c pauses at step 1" soon 30 state $c Progressing/1/StepPaused; done
 
-check 'it needs a context' ends 1 'which member by --context' direct approve
-check '-m is the hub'"'"'s' ends 1 'not -m, -M or --cluster-selector' direct approve --context beijing -m beijing
-check 'the hub is no member' ends 1 'context fleet is a hub' direct approve --context fleet
-check 'pause says what to do' ends 1 'kubectl --context beijing .*patch .*"paused":true' direct pause --context beijing
-check 'abort says what to do' ends 1 'set image deployment/' direct abort --context beijing
-check 'another step is refused' ends 4 'beijing +1/3 +refused +it is at step 1, not 2' direct approve --context beijing --step 2
-check 'client dry run prints the patch' ends 0 'value: StepReady' direct approve --context beijing --dry-run=client
-check 'server dry run' ends 0 'approved \(server dry run\)' direct approve --context beijing --dry-run=server
+check 'it needs a context' tells 1 'which member by --context' direct approve
+check '-m is the hub'"'"'s' tells 1 'not -m, -M or --cluster-selector' direct approve --context beijing -m beijing
+check 'the hub is no member' tells 1 'context fleet is a hub' direct approve --context fleet
+check 'pause says what to do' tells 1 'kubectl --context beijing .*patch .*"paused":true' direct pause --context beijing
+check 'abort says what to do' tells 1 'set image deployment/' direct abort --context beijing
+check 'another step is refused' tells 4 'beijing +1/3 +refused +it is at step 1, not 2' direct approve --context beijing --step 2
+check 'client dry run prints the patch' tells 0 'value: StepReady' direct approve --context beijing --dry-run=client
+check 'server dry run' tells 0 'approved \(server dry run\)' direct approve --context beijing --dry-run=server
 check 'beijing is at step 1 still' state beijing Progressing/1/StepPaused
 
 # Who may do a part only: statuser approves and is told what that lacks; mainuser's word is taken back with the refusal.
@@ -62,14 +41,14 @@ in_ beijing create role mainuser --verb=patch --resource=rollouts.rollouts.kruis
 for u in statuser mainuser; do
   for role in reader $u; do in_ beijing create rolebinding "$u-$role" --role=$role --user=$u >/dev/null; done
 done
-check 'without the right to annotate it is approved, with a warning' ends 0 'warning: who approves and why is not kept in the cluster .*forbidden' direct approve --context beijing --as statuser --dry-run=server --reason 'p95 ok'
-check '… approved' ends 0 'approved \(server dry run\)' direct approve --context beijing --as statuser --dry-run=server --reason 'p95 ok'
-check 'without the right to approve it is refused' ends 1 'forbidden' direct approve --context beijing --as mainuser --reason 'p95 ok'
+check 'without the right to annotate it is approved, with a warning' tells 0 'warning: who approves and why is not kept in the cluster .*forbidden' direct approve --context beijing --as statuser --dry-run=server --reason 'p95 ok'
+check '… approved' tells 0 'approved \(server dry run\)' direct approve --context beijing --as statuser --dry-run=server --reason 'p95 ok'
+check 'without the right to approve it is refused' tells 1 'forbidden' direct approve --context beijing --as mainuser --reason 'p95 ok'
 check '… and no word of it stays' [ -z "$(word beijing)" ]
 check 'beijing is at step 1 still' state beijing Progressing/1/StepPaused
 
-check 'approve step 1 in beijing' ends 0 'beijing +1/3 +approved +moving to 50% \(5 of 10 pods\)' direct approve --context beijing --step 1 --timeout 30s --reason 'p95 ok'
-check 'the member keeps who and why' ends 0 '"step":1,.*"by":"admin","reason":"p95 ok"' word beijing
+check 'approve step 1 in beijing' tells 0 'beijing +1/3 +approved +moving to 50% \(5 of 10 pods\)' direct approve --context beijing --step 1 --timeout 30s --reason 'p95 ok'
+check 'the member keeps who and why' tells 0 '"step":1,.*"by":"admin","reason":"p95 ok"' word beijing
 check 'beijing pauses at step 2' soon 30 state beijing Progressing/2/StepPaused
 check 'the hub has it on record' soon 10 history '^[0-9a-z]+ +Approve +\(in member\) +beijing +1 +Applied +approved in the member itself: written there by kubectl-amc at [0-9TZ:-]+; the member says by admin at [0-9TZ:-]+: p95 ok'
 check 'once' members 1
@@ -90,7 +69,7 @@ check '… for its owner alone' private
 hold="fleet.aviary.dev/hold=$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ);me;the hub is gone"
 check 'hold the Rollout of shanghai' in_ shanghai annotate rollout $r "$hold"
 check 'pause it there' in_ shanghai patch rollouts.rollouts.kruise.io $r --type=merge -p '{"spec":{"strategy":{"paused":true}}}'
-check 'what is paused is not approved' ends 4 'shanghai +1/3 +not-yet +paused by somebody' direct approve --context shanghai
+check 'what is paused is not approved' tells 4 'shanghai +1/3 +not-yet +paused by somebody' direct approve --context shanghai
 check 'resume it there' in_ shanghai patch rollouts.rollouts.kruise.io $r --type=merge -p '{"spec":{"strategy":{"paused":false}}}'
 check 'hold the workload of shanghai' in_ shanghai annotate deployment qwen-inference "$hold"
 check 'put v1 back there' in_ shanghai set image deployment/qwen-inference "vllm=$image:v1"

@@ -1,63 +1,40 @@
 #!/usr/bin/env bash
 # What comes after a release that was taken back: the next bad version can be taken back too; and a cluster without a rollout
 # controller, which keeps the old version and does not hold the others up. Needs on PATH: aviary, kubectl-amc, kubectl.
-set -u
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-work=$(mktemp -d)
-port=${PORT:-$((20000 + RANDOM % 12000))}
-pass=0 fail=0 finished=0
-r=qwen-inference-rollout image=registry.example.com/inference/vllm-qwen
+. "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
 
-check() { local what=$1; shift; if "$@" >"$work/out" 2>&1; then pass=$((pass + 1)); echo "ok    $what"; else fail=$((fail + 1)); echo "FAIL  $what"; tail -n 15 "$work/out" | sed 's/^/      | /'; fi; }
-ends() { local want=$1 got; shift; "$@"; got=$?; [ $got = "$want" ] || { echo "exit $got, not $want"; return 1; }; }
-soon() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
-finish() {
-  aviary down --data-dir "$work/data" >/dev/null 2>&1
-  rm -rf "$work"
-  [ $finished = 1 ] || echo 'stopped before the end'
-  echo "$pass passed, $fail failed"
-  exit $((fail > 0 || finished == 0))
-}
-trap finish EXIT
-
-in_() { local c=$1; shift; kubectl --context "$c" -n demo "$@"; }
-only() { local all; all=$(in_ "$1" get pods -o 'jsonpath={range .items[*]}{.spec.containers[0].image}{"\n"}{end}') && [ "$(sort <<<"$all" | uniq -c | tr -s ' ')" = " 10 $image:$2" ]; }
-ready() { [ "$(in_ "$1" get deployment qwen-inference -o 'jsonpath={.status.readyReplicas}' 2>/dev/null)" = 10 ]; }
-state() { [ "$(in_ beijing get rollout $r -o 'jsonpath={.status.phase}/{.status.canaryStatus.currentStepIndex}/{.status.canaryStatus.currentStepState}' 2>/dev/null)" = "$1" ]; }
-healthy() { [ "$(in_ beijing get rollout $r -o 'jsonpath={.status.phase}' 2>/dev/null)" = Healthy ]; }
 guarded() { kubectl amc rollout explain rollouts/$r -n demo | grep -q '^edge .*ControllerAbsent'; }
-release() { kubectl -n demo set image deployment/qwen-inference "vllm=$image:$1"; }
 amc() { local verb=$1; shift; kubectl amc rollout "$verb" rollouts/$r -n demo "$@"; }
 
 check 'two clusters, one without a rollout controller' aviary up --clusters beijing,edge --without-rollouts edge --data-dir "$work/data" --port "$port" --pod-start 200ms --detach
 [ $fail = 0 ] || exit
 export KUBECONFIG=$work/data/kubeconfig
-check 'apply namespace and workload' kubectl apply -f "$here/seed/namespace.yaml" -f "$here/seed/workload.yaml"
+check 'apply namespace and workload' kubectl apply -f "$seed/namespace.yaml" -f "$seed/workload.yaml"
 check 'beijing is ready' soon 30 ready beijing
 check 'edge is ready' soon 30 ready edge
-check 'apply the Rollout' kubectl apply -n demo -f "$here/seed/rollout.yaml"
-check 'it is healthy in beijing' soon 30 healthy
+check 'apply the Rollout' kubectl apply -n demo -f "$seed/rollout.yaml"
+check 'it is healthy in beijing' soon 30 healthy beijing
 
 for version in v2 v3; do
   for back in abort undo; do
     check "release $version" release $version
-    check "beijing pauses $version at step 1" soon 30 state Progressing/1/StepPaused
+    check "beijing pauses $version at step 1" soon 30 state beijing Progressing/1/StepPaused
     check "explain says why edge is held" soon 10 guarded
     check "edge runs v1" only edge v1
     check "$back $version in beijing" amc $back -m beijing
     check "beijing is back on v1" soon 30 only beijing v1
-    check "beijing is healthy" soon 30 healthy
+    check "beijing is healthy" soon 30 healthy beijing
     check "put v1 back on the hub" release v1
   done
 done
 
 check 'release v4' release v4
-check 'beijing pauses v4 at step 1' soon 30 state Progressing/1/StepPaused
+check 'beijing pauses v4 at step 1' soon 30 state beijing Progressing/1/StepPaused
 check 'pause everywhere is partial: edge has no Rollout' ends 2 amc pause -M
 check 'what is paused is not approved' ends 4 amc approve -M
 check 'resume beijing' amc resume -m beijing
 check 'approve step 1' amc approve -M --step 1
-check 'beijing is at step 2' soon 30 state Progressing/2/StepPaused
+check 'beijing is at step 2' soon 30 state beijing Progressing/2/StepPaused
 check 'approve step 2' amc approve -M --step 2
 check 'beijing runs v4 alone' soon 30 only beijing v4
 check 'edge runs v1' only edge v1

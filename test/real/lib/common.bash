@@ -1,20 +1,12 @@
-# What the scripts of test/real share; to be sourced. Sets work (a folder), real (the programs of a real Kubernetes) and seed.
-set -u
+# What the scripts of test/real share; to be sourced. Sets real (the programs of a real Kubernetes) and seed.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+. "$root/test/lib/checks.bash"
 real=$root/build/real
 seed=$root/test/acceptance/seed
 command -v aviary >/dev/null || PATH=$root/build/dev/bin:$PATH
-work=$(mktemp -d)
-pass=0 fail=0 finished=0
 clusters=() processes=()
-r=qwen-inference-rollout image=registry.example.com/inference/vllm-qwen
 
-check() { local what=$1; shift; if "$@" >"$work/out" 2>&1; then pass=$((pass + 1)); echo "ok    $what"; else fail=$((fail + 1)); echo "FAIL  $what"; tail -n 15 "$work/out" | sed 's/^/      | /'; fi; }
-# need WHAT COMMAND…: a check without which the rest makes no sense.
-need() { check "$@"; [ $fail = 0 ] || exit; }
-ends() { local want=$1 got; shift; "$@"; got=$?; [ $got = "$want" ] || { echo "exit $got, not $want"; return 1; }; }
-soon() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.05; done; }
-finish() {
+clean_up() {
   local each
   for each in "${processes[@]}"; do kill "${each#*=}" 2>/dev/null; done
   for each in "${processes[@]}"; do wait "${each#*=}" 2>/dev/null; done
@@ -22,12 +14,7 @@ finish() {
   if [ $fail != 0 ]; then
     for each in "$work"/*.log; do [ ! -e "$each" ] || tail -n 20 "$each" | sed "s/^/$(basename "$each" .log) | /"; done
   fi
-  [ -n "${KEEP:-}" ] && echo "kept: $work" || rm -rf "$work"
-  [ $finished = 1 ] || echo 'stopped before the end'
-  echo "$pass passed, $fail failed"
-  exit $((fail > 0 || finished == 0))
 }
-trap finish EXIT
 
 port() { echo $((20000 + RANDOM % 12000)); }
 # in_ CLUSTER ARGUMENT…: kubectl there

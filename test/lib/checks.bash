@@ -1,0 +1,23 @@
+# What scripts that end in "N passed, N failed" share; to be sourced. Makes $work, a folder that goes at the end, and counts; before the end
+# `clean_up` is called, which the script defines. A script that has come to its end says so with finished=1.
+set -u
+work=$(mktemp -d)
+pass=0 fail=0 finished=0
+r=qwen-inference-rollout image=registry.example.com/inference/vllm-qwen
+
+# check WHAT COMMAND…: it succeeds.
+check() { local what=$1; shift; if "$@" >"$work/out" 2>&1; then pass=$((pass + 1)); echo "ok    $what"; else fail=$((fail + 1)); echo "FAIL  $what"; tail -n 15 "$work/out" | sed 's/^/      | /'; fi; }
+# need WHAT COMMAND…: a check without which the rest makes no sense.
+need() { check "$@"; [ $fail = 0 ] || exit; }
+# ends EXIT COMMAND…: with that exit code.
+ends() { local want=$1 got; shift; "$@"; got=$?; [ $got = "$want" ] || { echo "exit $got, not $want"; return 1; }; }
+# soon SECONDS COMMAND…: until it succeeds.
+soon() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
+finish() {
+  clean_up
+  [ -n "${KEEP:-}" ] && echo "kept: $work" || rm -rf "$work"
+  [ $finished = 1 ] || echo 'stopped before the end'
+  echo "$pass passed, $fail failed"
+  exit $((fail > 0 || finished == 0))
+}
+trap finish EXIT
