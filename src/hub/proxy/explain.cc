@@ -131,10 +131,11 @@ void add_causes(Value& row, ClusterView const& view, Canary const& canary) {
 }
 
 // A wait for a person says what the person should know: pods that were ready when the step ended may not be any more.
+// What has only begun, as after a scale, is told and is no trouble.
 void warn_of_troubles(Value& row, ClusterView const& view) {
     Canary const canary = canary_of(view, row["step"].as_int());
-    if (canary.troubles.empty()) return;
-    row["trouble"] = canary.troubles.front().reason;
+    auto const worst = std::ranges::find(canary.troubles, false, &Trouble::starting);
+    if (worst != canary.troubles.end()) row["trouble"] = worst->reason;
     add_causes(row, view, canary);
 }
 

@@ -179,6 +179,47 @@ TEST(ExplainCluster, AWaitForAPersonNamesPodsThatAreNotReady) {
     }
 }
 
+// After a scale, or when a node was lost, pods of the new version start anew: told, and no cause to hold the release
+// back.
+TEST(ExplainCluster, PodsThatHaveOnlyBegunAreToldAndNoTrouble) {
+    auto const status = [](std::string const& container, std::string const& conditions = "[]") {
+        return R"({"status":{"containerStatuses":[{"name":"main",)" + container + R"(}],"conditions":)" + conditions +
+               "}}";
+    };
+    std::string const running = R"("state":{"running":{"startedAt":"2026-11-23T13:52:05Z"}})";
+    auto const not_ready_since = [](std::string const& time) {
+        return R"([{"type":"Ready","status":"False","lastTransitionTime":")" + time + R"("}])";
+    };
+    struct Case {
+        std::string pod;
+        char const* trouble;
+        char const* causes;
+    };
+    for (Case const& each : std::vector<Case>{
+             {"{}", "", R"(["1 of 2 v2 pods NotReady"])"},
+             {status(R"("state":{"waiting":{"reason":"ContainerCreating"}})"), "",
+              R"(["1 of 2 v2 pods PullingImage"])"},
+             {status(running, not_ready_since("2026-11-23T13:52:00Z")), "", R"(["1 of 2 v2 pods LoadingModel"])"},
+             // It was ready, or has been started before: something happened to it.
+             {status(running, not_ready_since("2026-11-23T13:58:00Z")), "NotReady", R"(["1 of 2 v2 pods NotReady"])"},
+             {status(R"("restartCount":1,)" + running), "LoadingModel",
+              R"(["1 of 2 v2 pods LoadingModel: main restarted 1 time"])"},
+             {status(R"("state":{"terminated":{"exitCode":1}})"), "NotReady", R"(["1 of 2 v2 pods NotReady"])"},
+             // All of it is ready; what else Ready waits for is not known here.
+             {status(R"("ready":true,)" + running), "NotReady", R"(["1 of 2 v2 pods NotReady"])"},
+         }) {
+        ClusterView waits = view();
+        waits.pods = {pod("2"), pod("2", each.pod)};
+        Value const row = explain_cluster(waits);
+        EXPECT_EQ(row["trouble"].string(), each.trouble) << each.pod;
+        EXPECT_EQ(json::write(row["causes"]), each.causes);
+    }
+    // One that is in trouble counts beside others that start.
+    ClusterView both = view();
+    both.pods = {pod("2", "{}"), pod("2", waiting("CrashLoopBackOff"))};
+    EXPECT_EQ(explain_cluster(both)["trouble"].as_string(), "CrashLooping");
+}
+
 TEST(ExplainCluster, SaysSinceWhenAndHowFar) {
     Value const row = explain_cluster(view());
     EXPECT_EQ(row["since"].as_string(), "2026-11-23T13:51:07Z");

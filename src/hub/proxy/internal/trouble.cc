@@ -26,23 +26,44 @@ std::string with_message(std::string text, Doc const& message) {
     return message.as_string().empty() ? text : fmt::format("{}: {}", text, message.as_string());
 }
 
-void look_at(Doc const& container, Trouble& trouble) {
+std::string restarted(Doc const& container) {
+    std::int64_t const times = container["restartCount"].as_int();
+    return fmt::format("{} restarted {} time{}", container["name"].as_string(), times, times == 1 ? "" : "s");
+}
+
+// It ran, was ready, and is so no more: Ready became false after the container had started.
+bool was_ready(Doc const& pod, Doc const& container) {
+    auto const fell = parse_rfc3339(meta::condition(pod, "Ready")["lastTransitionTime"].as_string());
+    auto const started = parse_rfc3339(container.at({"state", "running", "startedAt"}).as_string());
+    return fell && started && *fell > *started;
+}
+
+void look_at_running(Doc const& pod, Doc const& container, Trouble& trouble) {
+    std::int64_t const restarts = container["restartCount"].as_int();
+    trouble.reason = was_ready(pod, container) ? "NotReady" : "LoadingModel";
+    trouble.starting = trouble.reason == "LoadingModel" && restarts == 0;
+    if (restarts > 0) trouble.detail = restarted(container);
+}
+
+void look_at(Doc const& pod, Doc const& container, Trouble& trouble) {
     Doc const waiting = container.at({"state", "waiting"});
     std::string_view const reason = waiting["reason"].as_string();
     if (reason == "CrashLoopBackOff") {
         trouble.reason = "CrashLooping";
-        trouble.detail = with_message(
-            fmt::format("{} restarted {} times", container["name"].as_string(), container["restartCount"].as_int()),
-            waiting["message"]);
+        trouble.detail = with_message(restarted(container), waiting["message"]);
     } else if (pull_has_failed(reason)) {
         trouble.reason = "ImagePullFailed";
         trouble.detail =
             with_message(fmt::format("{}: {}", reason, container["image"].as_string()), waiting["message"]);
+    } else if (container["ready"].as_bool()) {
+        return;
     } else if (container.at({"state", "running"}).exists()) {
-        trouble.reason = "LoadingModel";
+        look_at_running(pod, container, trouble);
     } else if (reason == "ContainerCreating" || reason == "PodInitializing") {
         trouble.reason = "PullingImage";
+        trouble.starting = container["restartCount"].as_int() == 0;
     } else if (!reason.empty()) {
+        trouble.reason = "NotReady";
         trouble.detail = with_message(std::string(reason), waiting["message"]);
     }
 }
@@ -59,11 +80,13 @@ Trouble trouble_of(Doc const& pod) {
     }
     for (char const* list : {"initContainerStatuses", "containerStatuses"}) {
         for (auto const& [index, container] : pod.at({"status", list}).elements()) {
-            look_at(container, trouble);
+            look_at(pod, container, trouble);
             if (needs_person(trouble.reason)) return trouble;
         }
     }
-    if (trouble.reason.empty()) trouble.reason = "NotReady";
+    if (!trouble.reason.empty()) return trouble;
+    trouble.reason = "NotReady";
+    trouble.starting = pod.at({"status", "containerStatuses"}).size() == 0;
     return trouble;
 }
 
@@ -99,11 +122,14 @@ std::vector<Trouble> troubles_of(std::vector<Doc> const& pods) {
     std::map<std::string, Trouble, std::less<>> found;
     for (Doc const& pod : pods) {
         if (ready(pod)) continue;
-        Trouble one = failed(pod) ? Trouble{"PodFailed", why_failed(pod), 1, meta::created(pod).value_or(Time())}
+        Trouble one = failed(pod) ? Trouble{"PodFailed", why_failed(pod), 1, meta::created(pod).value_or(Time()), false}
                                   : trouble_of(pod);
         Trouble& sum = found[one.reason];
+        if (sum.count > 0) {
+            one.since = std::min(one.since, sum.since);
+            one.starting = one.starting && sum.starting;
+        }
         one.count += sum.count;
-        if (sum.count > 0) one.since = std::min(one.since, sum.since);
         sum = std::move(one);
     }
     std::vector<Trouble> result;

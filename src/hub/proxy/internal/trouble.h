@@ -17,6 +17,8 @@ struct Trouble {
     std::string detail;
     int count = 0;
     Time since{};
+    // They have only begun, and nothing has gone wrong so far: no cause to hold a release back.
+    bool starting = false;
 
     // "2 of 5 v2 pods CrashLooping: main restarted 4 times"
     std::string text(std::string_view version, std::size_t of) const;
