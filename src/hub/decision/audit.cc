@@ -5,6 +5,7 @@
 #include "apis/fleet/decision.h"
 #include "core/base/strings.h"
 #include "core/json/write.h"
+#include "hub/decision/internal/limits.h"
 #include "hub/decision/observed.h"
 #include "kube/meta/object.h"
 
@@ -16,7 +17,6 @@ using json::Doc;
 using json::Value;
 
 constexpr std::size_t kLongestReason = 4096;
-constexpr std::size_t kLongestText = 253;
 constexpr std::size_t kMostGroups = 50;
 constexpr std::size_t kMostClusters = 1000;
 
@@ -26,7 +26,7 @@ constexpr std::string_view kSettled = "Settled";
 bool is_settled(Doc const& object) { return apis::settled(object.at({"status", "outcome"}).as_string()); }
 
 void put(Value& into, char const* name, std::string_view text) {
-    if (!text.empty()) into[name] = shortened(text, kLongestText);
+    if (!text.empty()) into[name] = shortened(text, kLongestWord);
 }
 
 Value target_value(apis::DecisionTarget const& target) {
@@ -54,7 +54,7 @@ Value requester_value(apis::Requester const& requester) {
     Value value{json::Object()};
     put(value, "username", requester.username);
     for (std::string const& group : requester.groups) {
-        if (value["groups"].size() < kMostGroups) value["groups"].push_back(shortened(group, kLongestText));
+        if (value["groups"].size() < kMostGroups) value["groups"].push_back(shortened(group, kLongestWord));
     }
     return value;
 }

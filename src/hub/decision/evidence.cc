@@ -6,6 +6,7 @@
 #include "core/json/parse.h"
 #include "core/json/write.h"
 #include "hub/decision/carry_out.h"
+#include "hub/decision/internal/limits.h"
 #include "hub/propagation/names.h"
 #include "kube/meta/object.h"
 
@@ -18,8 +19,7 @@ using json::Value;
 
 constexpr std::size_t kMostApprovals = 5;   // that are kept
 constexpr std::size_t kLongestAnnotation = std::size_t{32} << 10;
-constexpr std::size_t kDeepest = 4;         // the list, an entry, a value
-constexpr std::size_t kLongestWord = 253;   // of the pause, and the name of who it was
+constexpr std::size_t kDeepest = 4;   // the list, an entry, a value
 constexpr std::size_t kLongestReason = 512;
 constexpr Duration kSkew = std::chrono::minutes(5);   // of two clocks
 // Shorter than finished Decisions are kept, by the day that one may be open and another: whatever records this pause,

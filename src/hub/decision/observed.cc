@@ -7,6 +7,7 @@
 #include "core/base/strings.h"
 #include "core/base/time.h"
 #include "core/json/write.h"
+#include "hub/decision/internal/limits.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/release_state.h"
 #include "kube/meta/int_or_percent.h"
@@ -19,7 +20,6 @@ namespace {
 using json::Doc;
 using json::Value;
 
-constexpr std::size_t kLongestWord = 253;   // of what a member says and the record keeps
 constexpr std::size_t kLongestName = 200;   // of a Rollout in the record's name
 // On a record, from its creation to its status: the time that the member says.
 constexpr std::string_view kApprovedAt = "fleet.aviary.dev/approved-at";
