@@ -3,8 +3,6 @@
 # PATH: aviary, kubectl-amc, kubectl.
 . "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
 
-# tells EXIT PATTERN COMMAND...: the exit code, and one line at least that matches
-tells() { local want=$1 pattern=$2 text got; shift 2; text=$("$@" 2>&1); got=$?; echo "$text"; [ $got = "$want" ] || { echo "exit $got, not $want"; return 1; }; grep -qE -- "$pattern" <<<"$text"; }
 direct() { local verb=$1; shift; kubectl amc rollout "$verb" rollouts/$r -n demo --direct "$@"; }
 history() { kubectl amc rollout history rollouts/$r -n demo | grep -qE -- "$1"; }
 word() { in_ "$1" get rollout $r -o 'jsonpath={.metadata.annotations.fleet\.aviary\.dev/approved-directly}'; }

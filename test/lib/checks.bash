@@ -11,6 +11,10 @@ check() { local what=$1; shift; if "$@" >"$work/out" 2>&1; then pass=$((pass + 1
 need() { check "$@"; [ $fail = 0 ] || exit; }
 # ends EXIT COMMAND…: with that exit code.
 ends() { local want=$1 got; shift; "$@"; got=$?; [ $got = "$want" ] || { echo "exit $got, not $want"; return 1; }; }
+# tells EXIT PATTERN COMMAND…: with that exit code, and one line at least that matches.
+tells() { local want=$1 pattern=$2 text got; shift 2; text=$("$@" 2>&1 </dev/null); got=$?; echo "$text"; [ $got = "$want" ] || { echo "exit $got, not $want"; return 1; }; grep -qE -- "$pattern" <<<"$text" || { echo "not in it: $pattern"; return 1; }; }
+# prints COUNT PATTERN COMMAND…: it succeeds and prints so many lines that match.
+prints() { local want=$1 pattern=$2 text count; shift 2; text=$("$@" </dev/null) || return 1; echo "$text"; count=$(grep -cE -- "$pattern" <<<"$text"); [ "$count" = "$want" ] || { echo "$count lines like $pattern, not $want"; return 1; }; }
 # soon SECONDS COMMAND…: until it succeeds.
 soon() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
 finish() {
