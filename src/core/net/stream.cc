@@ -27,6 +27,17 @@ namespace {
 struct ServerTls final : TlsServer {
     ServerTls() : context(ssl::context::tls_server) {}
     ssl::context context;
+    std::string protocols;   // as they go over the wire
+
+    static int choose(SSL*, unsigned char const** chosen, unsigned char* length, unsigned char const* offered,
+                      unsigned int count, void* self) {
+        auto const& ours = static_cast<ServerTls*>(self)->protocols;
+        unsigned char* found = nullptr;
+        int const outcome = SSL_select_next_proto(&found, length, reinterpret_cast<unsigned char const*>(ours.data()),
+                                                  static_cast<unsigned int>(ours.size()), offered, count);
+        *chosen = found;
+        return outcome == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
 };
 
 struct ClientTls final : TlsClient {
@@ -34,6 +45,18 @@ struct ClientTls final : TlsClient {
     ssl::context context;
     bool insecure = false;
 };
+
+// A list of names, each behind its length.
+Result<std::string> on_the_wire(Protocols const& protocols) {
+    std::string out;
+    for (std::string const& name : protocols) {
+        if (name.empty() || name.size() > 255)
+            return fail(ErrorCode::kInvalid, fmt::format("\"{}\" is no name of a protocol", name));
+        out += static_cast<char>(name.size());
+        out += name;
+    }
+    return out;
+}
 
 Error net_error(error_code const& problem) { return Error(ErrorCode::kUnavailable, problem.message()); }
 
@@ -179,6 +202,14 @@ public:
 
     Peer const& peer() const override { return peer_; }
 
+    std::string_view protocol() const override {
+        if (!tls_) return {};
+        unsigned char const* name = nullptr;
+        unsigned int length = 0;
+        SSL_get0_alpn_selected(tls_->native(), &name, &length);
+        return {reinterpret_cast<char const*>(name), length};
+    }
+
 private:
     static constexpr std::size_t kPieceBytes = 256 << 10;
     static constexpr std::size_t kKeptBytes = 64 << 10;   // a buffer that grew larger is given back
@@ -290,7 +321,7 @@ std::unexpected<Error> bad_credentials(std::string_view what, error_code const& 
 }   // namespace
 
 Result<std::shared_ptr<TlsServer>> TlsServer::create(std::string certificate, std::string key,
-                                                     std::string client_authority) {
+                                                     std::string client_authority, Protocols protocols) {
     auto tls = std::make_shared<ServerTls>();
     error_code problem;
     tls->context.use_certificate_chain(asio::buffer(certificate), problem);
@@ -305,11 +336,13 @@ Result<std::shared_ptr<TlsServer>> TlsServer::create(std::string certificate, st
     SSL_CTX_set_min_proto_version(tls->context.native_handle(), TLS1_2_VERSION);
     static constexpr unsigned char kSession[] = "aviary";
     SSL_CTX_set_session_id_context(tls->context.native_handle(), kSession, sizeof kSession - 1);
+    tls->protocols = TRY(on_the_wire(protocols));
+    if (!protocols.empty()) SSL_CTX_set_alpn_select_cb(tls->context.native_handle(), ServerTls::choose, tls.get());
     return std::shared_ptr<TlsServer>(std::move(tls));
 }
 
 Result<std::shared_ptr<TlsClient>> TlsClient::create(std::string authority, std::string certificate, std::string key,
-                                                     bool insecure) {
+                                                     bool insecure, Protocols protocols) {
     auto tls = std::make_shared<ClientTls>();
     tls->insecure = insecure;
     error_code problem;
@@ -325,6 +358,9 @@ Result<std::shared_ptr<TlsClient>> TlsClient::create(std::string authority, std:
         tls->context.use_private_key(asio::buffer(key), ssl::context::pem, problem);
         if (problem) return bad_credentials("client key", problem);
     }
+    std::string const offer = TRY(on_the_wire(protocols));
+    SSL_CTX_set_alpn_protos(tls->context.native_handle(), reinterpret_cast<unsigned char const*>(offer.data()),
+                            static_cast<unsigned int>(offer.size()));
     return std::shared_ptr<TlsClient>(std::move(tls));
 }
 

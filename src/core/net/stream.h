@@ -33,22 +33,29 @@ public:
     virtual Task<Status> write(Context ctx, std::string_view bytes) = 0;
     virtual void close() = 0;
     virtual Peer const& peer() const = 0;
+    // What both ends agreed to speak, in the handshake (ALPN); empty: they did not talk about it.
+    virtual std::string_view protocol() const { return {}; }
 };
+
+// Names of protocols as ALPN has them ("h2"), the best first.
+using Protocols = std::vector<std::string>;
 
 // Shared by all connections; built once.
 class TlsServer {
 public:
-    // PEM. With a client authority, clients may show a certificate, which must then be under it.
+    // PEM. With a client authority, clients may show a certificate, which must then be under it. The first of
+    // `protocols` that a client offers too is agreed; one that offers only others is turned away.
     static Result<std::shared_ptr<TlsServer>> create(std::string certificate, std::string key,
-                                                     std::string client_authority = {});
+                                                     std::string client_authority = {}, Protocols protocols = {});
     virtual ~TlsServer() = default;
 };
 
 class TlsClient {
 public:
-    // PEM; an empty authority is the system's, an empty certificate none.
+    // PEM; an empty authority is the system's, an empty certificate none. `protocols` are offered to the server.
     static Result<std::shared_ptr<TlsClient>> create(std::string authority, std::string certificate = {},
-                                                     std::string key = {}, bool insecure = false);
+                                                     std::string key = {}, bool insecure = false,
+                                                     Protocols protocols = {});
     virtual ~TlsClient() = default;
 };
 

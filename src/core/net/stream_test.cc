@@ -323,5 +323,31 @@ TEST(TlsStreams, RefuseWhatIsNotTls) {
     });
 }
 
+// What the two agree to speak, or none when they cannot meet.
+std::optional<std::string> agreed(Protocols server, Protocols client) {
+    World world(Kind::kTls);
+    world.server_tls = *TlsServer::create(keys().server.certificate_pem, keys().server.key_pem, {}, server);
+    world.listener = std::move(*Listener::listen(world.executor, 0, world.server_tls));
+    world.client_tls = *TlsClient::create(keys().authority.certificate_pem, {}, {}, false, client);
+    std::optional<std::string> protocol;
+    world.run([&]() -> Task<void> {
+        Status const met = co_await world.meet();
+        if (!met) co_return;
+        EXPECT_EQ(world.client->protocol(), world.server->protocol());
+        protocol = world.client->protocol();
+    });
+    return protocol;
+}
+
+TEST(Protocols, TheServersFirstThatTheClientOffersToo) {
+    EXPECT_EQ(agreed({"h2", "http/1.1"}, {"http/1.1", "h2"}), "h2");
+    EXPECT_EQ(agreed({"h2", "http/1.1"}, {"http/1.1"}), "http/1.1");
+    EXPECT_EQ(agreed({"aviary-link"}, {"aviary-link"}), "aviary-link");
+    EXPECT_EQ(agreed({"h2", "http/1.1"}, {}), "");
+    EXPECT_EQ(agreed({}, {"h2"}), "");
+    EXPECT_EQ(agreed({"h2", "http/1.1"}, {"aviary-link"}), std::nullopt);
+    EXPECT_FALSE(TlsServer::create(keys().server.certificate_pem, keys().server.key_pem, {}, {""}));
+}
+
 }   // namespace
 }   // namespace aviary::net
