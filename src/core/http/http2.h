@@ -34,7 +34,7 @@ Task<Status> serve_http2(Context ctx, std::unique_ptr<net::Stream> stream, std::
                          Http2Limits limits = {});
 
 struct Http2Options {
-    std::string authority;                                 // the Host of requests that name none
+    std::string authority = "localhost";                   // the Host of requests that name none
     std::size_t max_header_bytes = 256 << 10;              // of an answer
     std::size_t max_body_bytes = 512 << 20;                // of a whole one
     Duration request_timeout = std::chrono::seconds(60);   // until the head of the answer, and for a whole body
