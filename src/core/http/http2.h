@@ -24,7 +24,7 @@ struct Http2Limits {
     Duration ping_timeout = std::chrono::seconds(15);     // and it did not answer: it is not
     // In `flood_window`; who does more is told to calm down, and dropped.
     std::size_t max_resets = 200;           // requests that the peer began and broke off, when most of its requests are
-    std::size_t max_idle_frames = 10'000;   // PING, SETTINGS, PRIORITY, empty DATA and others that carry nothing
+    std::size_t max_idle_frames = 10'000;   // PING, SETTINGS, PRIORITY and empty DATA
     Duration flood_window = std::chrono::seconds(30);
 };
 
