@@ -280,7 +280,7 @@ Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::
         co_return fail(ErrorCode::kUnavailable, fmt::format("creating {}: {}", options.data_dir, problem.message()));
     CO_TRY_ASSIGN(Credentials const keys, credentials(options.data_dir + "/pki", ctx.now()));
     CO_TRY_ASSIGN(auto tls, net::TlsServer::create(keys.server.certificate_pem, keys.server.key_pem,
-                                                   keys.authority.certificate_pem));
+                                                   keys.authority.certificate_pem, http::protocols()));
     CO_TRY_ASSIGN(auto listener, net::Listener::listen(executor, options.port, tls));
     std::uint16_t const port = listener->port();
     CO_TRY_ASSIGN(impl->engine, storage::open_rocks(options.data_dir + "/store",

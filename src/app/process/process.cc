@@ -167,7 +167,7 @@ Result<std::unique_ptr<http::Server>> webhook_server(async::AsioExecutor& execut
         (numeric ? request.addresses : request.dns_names).push_back(host);
     }
     crypto::KeyPair const keys = TRY(crypto::issue(cluster.authority.keys, request, now));
-    auto tls = TRY(net::TlsServer::create(keys.certificate_pem, keys.key_pem, client_authority));
+    auto tls = TRY(net::TlsServer::create(keys.certificate_pem, keys.key_pem, client_authority, http::protocols()));
     auto listener = TRY(net::Listener::listen(executor, options.bind_address, options.webhook_port, std::move(tls)));
     return std::make_unique<http::Server>(std::move(listener), std::move(handler));
 }

@@ -25,7 +25,9 @@ Scope::Runner Scope::run(Task<void> task) {
         Task<void> body = std::move(task);
         co_await std::move(body);
     }
-    if (--running_ == 0) idle_.notify();
+    if (--running_ > 0) co_return;
+    idle_.notify();
+    if (dismissed_) delete this;
 }
 
 void Scope::spawn(Task<void> task) {
@@ -44,6 +46,10 @@ Task<void> Scope::join() {
 Task<void> Scope::cancel_and_join() {
     cancel();
     co_await join();
+}
+
+void Scope::dismiss(std::unique_ptr<Scope> scope) {
+    if (scope->running_ > 0) scope.release()->dismissed_ = true;
 }
 
 }   // namespace aviary::async

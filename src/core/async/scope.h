@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 #include "core/async/event.h"
 #include "core/async/task.h"
@@ -27,6 +28,9 @@ public:
     // Waits until every task has ended; does not cancel.
     Task<void> join();
     Task<void> cancel_and_join();
+    // For an owner whose destructor cannot wait: the scope goes when its last task has ended. The tasks must own what
+    // they use, and end: cancel() before when they would not do so by themselves.
+    static void dismiss(std::unique_ptr<Scope> scope);
 
 private:
     struct Runner;
@@ -35,6 +39,7 @@ private:
     StopSource stop_;
     Context ctx_;
     std::size_t running_ = 0;
+    bool dismissed_ = false;
     Event idle_;
 };
 

@@ -6,10 +6,15 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include <algorithm>
 #include <array>
 #include <deque>
+#include <optional>
+#include <vector>
 
+#include "core/async/scope.h"
 #include "core/base/strings.h"
+#include "core/http/http2.h"
 
 namespace aviary::http {
 
@@ -21,6 +26,7 @@ namespace {
 constexpr std::size_t kMaxHeaderBytes = 256 << 10;
 constexpr std::size_t kMaxChunkBytes = 64 << 20;
 constexpr std::size_t kMaxChunkLine = 4 << 10;   // its size and extensions
+constexpr std::size_t kMaxShared = 16;           // HTTP/2 connections; beyond, requests wait for one another
 
 // A connection and what was read ahead of need.
 struct Connection {
@@ -82,6 +88,12 @@ private:
     bool ended_ = false;
 };
 
+// A connection in the making; who wants one waits for it.
+struct Dial {
+    async::Event done;
+    std::optional<Error> error;
+};
+
 std::string serialise(Request const& request, std::string const& host) {
     std::string out;
     out.reserve(512 + request.body.size());
@@ -110,26 +122,115 @@ Response head_of(Message const& message) {
 
 }   // namespace
 
-struct Client::Impl {
+struct Client::Impl : std::enable_shared_from_this<Impl> {
+    Impl(Connect connect, ClientOptions options) : connect(std::move(connect)), options(std::move(options)) {}
+
     Connect connect;
     ClientOptions options;
-    std::deque<std::unique_ptr<Connection>> idle;
+    enum class Speaks { kUnknown, kHttp1, kHttp2 } speaks = Speaks::kUnknown;   // as far as the last connection told
+    std::deque<std::unique_ptr<Connection>> idle;                               // HTTP/1.1
+    std::vector<std::shared_ptr<Http2Connection>> shared;
+    std::shared_ptr<Dial> dial;            // the one under way
+    std::unique_ptr<async::Scope> scope;   // of dials and HTTP/2 connections, whoever asked first; outlives the client
+    async::StopSource dials;
 
-    Task<Result<std::unique_ptr<Connection>>> connection(Context ctx, bool fresh) {
-        if (!fresh && !idle.empty()) {
-            auto kept = std::move(idle.back());
-            idle.pop_back();
-            kept->reused = true;
-            co_return std::move(kept);
+    // What a request goes over: one of both.
+    struct Way {
+        std::unique_ptr<Connection> own;
+        std::shared_ptr<Http2Connection> shared;
+    };
+
+    Task<Result<Way>> way(Context ctx, bool fresh) {
+        while (true) {
+            if (auto common = with_room()) co_return Way{.shared = std::move(common)};
+            if (!fresh && !idle.empty()) {
+                auto kept = std::move(idle.back());
+                idle.pop_back();
+                co_return Way{.own = std::move(kept)};
+            }
+            if (speaks == Speaks::kHttp1) {
+                auto made = std::make_unique<Connection>();
+                CO_TRY_ASSIGN(made->stream, co_await connect(ctx.with_timeout(options.connect_timeout)));
+                if (made->stream->protocol() != kHttp2) co_return Way{.own = std::move(made)};
+                share(std::move(made->stream));
+                continue;
+            }
+            // Whether all can share a connection is known when the first is made.
+            if (dial == nullptr) {
+                dial = std::make_shared<Dial>();
+                scope->spawn(dial_once(shared_from_this(), scope->context().with_stop(dials.token()), dial));
+            }
+            std::shared_ptr<Dial> const awaited = dial;
+            CO_TRY(co_await awaited->done.wait(ctx));
+            if (awaited->error) co_return std::unexpected(*awaited->error);
         }
-        auto made = std::make_unique<Connection>();
-        CO_TRY_ASSIGN(made->stream, co_await connect(ctx.with_timeout(options.connect_timeout)));
-        co_return std::move(made);
+    }
+
+    // The first, so that others are not kept busy; when none has room and there are enough, the one with fewest.
+    std::shared_ptr<Http2Connection> with_room() {
+        std::erase_if(shared, [](auto const& each) { return !each->open(); });
+        for (auto const& each : shared) {
+            if (each->room() > 0) return each;
+        }
+        if (shared.size() < kMaxShared) return nullptr;
+        return *std::ranges::min_element(shared, {}, [](auto const& each) { return each->requests(); });
+    }
+
+    static Task<void> dial_once(std::shared_ptr<Impl> self, Context ctx, std::shared_ptr<Dial> dial) {
+        Result<std::unique_ptr<net::Stream>> stream =
+            co_await self->connect(ctx.with_timeout(self->options.connect_timeout));
+        self->dial.reset();
+        if (!stream) {
+            dial->error = stream.error();
+        } else if ((*stream)->protocol() == kHttp2) {
+            self->share(std::move(*stream));
+        } else {
+            self->speaks = Speaks::kHttp1;
+            self->idle.push_back(std::make_unique<Connection>(Connection{.stream = std::move(*stream)}));
+        }
+        dial->done.set();
+    }
+
+    void share(std::unique_ptr<net::Stream> stream) {
+        if (scope == nullptr) return;   // the client has gone meanwhile
+        speaks = Speaks::kHttp2;
+        auto made = std::make_shared<Http2Connection>(
+            std::move(stream), Http2Options{.authority = fmt::format("{}:{}", options.host, options.port),
+                                            .max_header_bytes = kMaxHeaderBytes,
+                                            .max_body_bytes = options.max_body_bytes,
+                                            .request_timeout = options.request_timeout});
+        shared.push_back(made);
+        scope->spawn(run_shared(scope->context(), made));
+    }
+
+    static Task<void> run_shared(Context ctx, std::shared_ptr<Http2Connection> connection) {
+        Status const ended = co_await connection->run(ctx);
+        ctx.log().debug("an HTTP/2 connection ended", {{"error", ended.error().message()}});
+    }
+
+    void close() {
+        dials.request_stop();
+        for (auto const& each : shared) each->drain();
+        if (scope != nullptr) async::Scope::dismiss(std::move(scope));
     }
 
     void keep(std::unique_ptr<Connection> connection) {
+        connection->reused = true;
         if (idle.size() < options.max_idle_connections && connection->buffer.empty())
             idle.push_back(std::move(connection));
+    }
+
+    Task<Result<Response>> send_alone(Context ctx, std::unique_ptr<Connection> connection, Request const& request,
+                                      bool stream, bool& sendable) {
+        bool const reused = connection->reused;
+        std::string const text = serialise(request, fmt::format("{}:{}", options.host, options.port));
+        sendable = reused;
+        CO_TRY(co_await connection->stream->write(ctx, text));
+        bool began = false;
+        Result<Response> response =
+            co_await receive(ctx, std::move(connection), request.method == "HEAD", stream, began);
+        sendable = reused && !began;
+        co_return std::move(response);
     }
 
     // Reads the head, then the body or hands the connection over to a stream. `began` tells whether any byte came.
@@ -193,24 +294,27 @@ Client::Client(async::AsioExecutor& executor, ClientOptions options)
              options) {}
 
 Client::Client(Connect connect, ClientOptions options)
-    : impl_(std::make_shared<Impl>(Impl{std::move(connect), std::move(options), {}})) {}
+    : impl_(std::make_shared<Impl>(std::move(connect), std::move(options))) {}
 
-Client::~Client() = default;
+Client::~Client() { impl_->close(); }
 
 Task<Result<Response>> Client::send(Context ctx, Request request, bool stream) {
     std::shared_ptr<Impl> const impl = impl_;
-    std::string const text = serialise(request, fmt::format("{}:{}", impl->options.host, impl->options.port));
+    if (impl->scope == nullptr) {
+        Context const lasting = Context(ctx.executor(), {}, ctx.log()).with_metrics(ctx.metrics());
+        impl->scope = std::make_unique<async::Scope>(lasting);
+    }
     Context const limited = ctx.with_timeout(impl->options.request_timeout);
-    for (bool fresh = false;; fresh = true) {
-        CO_TRY_ASSIGN(auto connection, co_await impl->connection(limited, fresh));
-        bool const reused = connection->reused;
-        net::Stream& wire = *connection->stream;
-        Status const written = co_await wire.write(limited, text);
-        bool began = false;
-        Result<Response> response = std::unexpected(written ? Error(ErrorCode::kInternal, "") : written.error());
-        if (written)
-            response = co_await impl->receive(limited, std::move(connection), request.method == "HEAD", stream, began);
-        if (response || !reused || began || !response.error().is(ErrorCode::kUnavailable) || fresh)
+    for (bool again = false;; again = true) {
+        CO_TRY_ASSIGN(Impl::Way way, co_await impl->way(limited, again));
+        bool sendable = false;   // once more
+        Result<Response> response = fail(ErrorCode::kInternal, "");
+        if (way.shared != nullptr) {
+            response = co_await way.shared->send(limited, request, stream, &sendable);
+        } else {
+            response = co_await impl->send_alone(limited, std::move(way.own), request, stream, sendable);
+        }
+        if (response || !sendable || again || !response.error().is(ErrorCode::kUnavailable))
             co_return std::move(response);
     }
 }

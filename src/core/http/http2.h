@@ -5,11 +5,16 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "core/http/message.h"
 #include "core/net/stream.h"
 
 namespace aviary::http {
+
+// What to offer in a handshake (ALPN) for http::Server and http::Client: HTTP/2 rather than HTTP/1.1.
+net::Protocols protocols();
+inline constexpr std::string_view kHttp2 = "h2";
 
 // Of the end that answers, per connection.
 struct Http2Limits {

@@ -256,6 +256,8 @@ private:
 
 }   // namespace
 
+net::Protocols protocols() { return {std::string(kHttp2), "http/1.1"}; }
+
 Task<Status> serve_http2(Context ctx, std::unique_ptr<net::Stream> stream, std::shared_ptr<Handler> handler,
                          Http2Limits limits) {
     ServerSession session(ctx, std::move(stream), std::move(handler), limits);

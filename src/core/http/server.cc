@@ -74,13 +74,19 @@ Response refusal(error_code const& problem, ServerLimits const& limits) {
 
 class Connection {
 public:
-    Connection(std::unique_ptr<net::Stream> stream, Handler& handler, ServerLimits const& limits)
-        : stream_(std::move(stream)), handler_(handler), limits_(limits) {}
+    Connection(std::unique_ptr<net::Stream> stream, std::shared_ptr<Handler> handler, ServerLimits const& limits)
+        : stream_(std::move(stream)), handler_(std::move(handler)), limits_(limits) {}
 
     Task<void> run(Context ctx) {
         Status const shaken = co_await stream_->handshake(ctx.with_timeout(limits_.handshake_timeout));
         if (!shaken) {
             stream_->close();
+            co_return;
+        }
+        if (stream_->protocol() == kHttp2) {
+            std::string const address = stream_->peer().address;
+            Status const ended = co_await serve_http2(ctx, std::move(stream_), handler_, limits_);
+            if (!ended) ctx.log().debug("HTTP/2 ended", {{"peer", address}, {"error", ended.error().message()}});
             co_return;
         }
         bool more = true;
@@ -131,7 +137,7 @@ private:
             request.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
         request.body = std::move(message.body());
         bool const head = request.method == "HEAD";
-        Response response = co_await handler_.handle(ctx, std::move(request), stream_->peer());
+        Response response = co_await handler_->handle(ctx, std::move(request), stream_->peer());
         if (response.stream) {
             co_await send_stream(ctx, std::move(response));
             co_return false;
@@ -206,14 +212,14 @@ private:
     }
 
     std::unique_ptr<net::Stream> stream_;
-    Handler& handler_;
+    std::shared_ptr<Handler> handler_;
     ServerLimits const& limits_;
     std::string buffer_;
 };
 
-Task<void> serve(Context ctx, std::unique_ptr<net::Stream> stream, Handler& handler, ServerLimits const& limits,
-                 std::size_t& open) {
-    Connection connection(std::move(stream), handler, limits);
+Task<void> serve(Context ctx, std::unique_ptr<net::Stream> stream, std::shared_ptr<Handler> handler,
+                 ServerLimits const& limits, std::size_t& open) {
+    Connection connection(std::move(stream), std::move(handler), limits);
     co_await connection.run(ctx);
     --open;
 }
@@ -251,7 +257,7 @@ Task<void> Server::run(Context ctx) {
             continue;
         }
         ++impl_->open;
-        scope.spawn(serve(scope.context(), std::move(*stream), *impl_->handler, impl_->limits, impl_->open));
+        scope.spawn(serve(scope.context(), std::move(*stream), impl_->handler, impl_->limits, impl_->open));
     }
     co_await scope.cancel_and_join();
 }

@@ -1,22 +1,20 @@
-// HTTP/1.1 server: keep-alive, chunked streams, limits by name. Beast's parser ends in the .cc.
+// HTTP server: HTTP/2 where client and server agreed on it in their handshake, otherwise HTTP/1.1 with keep-alive and
+// chunked streams. Limits by name. Beast's parser ends in the .cc.
 #pragma once
 
 #include <memory>
 
 #include "core/async/scope.h"
+#include "core/http/http2.h"
 #include "core/http/message.h"
 #include "core/net/stream.h"
 
 namespace aviary::http {
 
-struct ServerLimits {
-    std::size_t max_header_bytes = 64 << 10;
-    std::size_t max_body_bytes = 4 << 20;
+// Those of one connection, and of all.
+struct ServerLimits : Http2Limits {
     std::size_t max_connections = 25'000;
     Duration handshake_timeout = std::chrono::seconds(10);
-    Duration header_timeout = std::chrono::seconds(30);   // from a request's first byte to its last
-    Duration idle_timeout = std::chrono::minutes(5);      // between requests
-    Duration write_timeout = std::chrono::seconds(30);    // a client that does not read is dropped
     // One that is refused while it still sends hears why only if it is heard out: so long and so far at most.
     Duration linger_timeout = std::chrono::seconds(5);
     std::size_t max_linger_bytes = 64 << 20;

@@ -6,6 +6,7 @@
 
 #include "core/base/strings.h"
 #include "core/http/client.h"
+#include "core/http/http2.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
 #include "kube/client/internal/lines.h"
@@ -110,7 +111,8 @@ Result<std::shared_ptr<Transport>> http_transport(async::AsioExecutor& executor,
         options.port = static_cast<std::uint16_t>(*port);
     }
     if (secure)
-        options.tls = TRY(net::TlsClient::create(access.authority, access.certificate, access.key, access.insecure));
+        options.tls = TRY(net::TlsClient::create(access.authority, access.certificate, access.key, access.insecure,
+                                                 http::protocols()));
     std::function<std::string()> token = access.token_source;
     if (!token && !access.token.empty()) token = [fixed = access.token] { return fixed; };
     return std::shared_ptr<Transport>(
