@@ -31,6 +31,7 @@ struct Deleter {
 };
 using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
+using Request = std::unique_ptr<X509_REQ, Deleter<X509_REQ_free>>;
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
 
 std::unexpected<Error> openssl_error(std::string_view what) {
@@ -49,6 +50,12 @@ std::string read_all(BIO* bio) {
 std::string to_pem(X509* certificate) {
     Bio const bio(BIO_new(BIO_s_mem()));
     PEM_write_bio_X509(bio.get(), certificate);
+    return read_all(bio.get());
+}
+
+std::string to_pem(X509_REQ* request) {
+    Bio const bio(BIO_new(BIO_s_mem()));
+    PEM_write_bio_X509_REQ(bio.get(), request);
     return read_all(bio.get());
 }
 
@@ -103,6 +110,70 @@ Key read_key(std::string_view pem) {
     return Key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
 }
 
+// Empty when there is none.
+std::string common_name_of(X509_NAME* name) {
+    int const at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+    if (at < 0) return {};
+    ASN1_STRING* const text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
+    return {reinterpret_cast<char const*>(ASN1_STRING_get0_data(text)),
+            static_cast<std::size_t>(ASN1_STRING_length(text))};
+}
+
+Result<Time> time_of(ASN1_TIME const* time) {
+    std::tm parts{};
+    if (ASN1_TIME_to_tm(time, &parts) != 1) return openssl_error("reading the dates");
+    return Time(std::chrono::seconds(timegm(&parts)));
+}
+
+// The certificate, if the key is its own.
+Result<Certificate> read_pair(KeyPair const& pair) {
+    Certificate certificate = read_certificate(pair.certificate_pem);
+    if (!certificate) return openssl_error("reading the certificate");
+    Key const key = read_key(pair.key_pem);
+    if (!key) return openssl_error("reading the key");
+    if (X509_check_private_key(certificate.get(), key.get()) != 1)
+        return openssl_error("the key does not belong to the certificate");
+    return certificate;
+}
+
+// Whoever made it has the key, or it is none.
+Result<Request> read_request(std::string_view pem) {
+    Bio const bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    Request request(PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
+    if (!request) return openssl_error("reading the signing request");
+    EVP_PKEY* const key = X509_REQ_get0_pubkey(request.get());
+    if (key == nullptr || X509_REQ_verify(request.get(), key) != 1)
+        return openssl_error("the signing request is not signed with its own key");
+    return request;
+}
+
+// The certificate of a key, in PEM.
+Result<std::string> signed_by(KeyPair const& authority, EVP_PKEY* key, CertificateRequest const& request, Time now) {
+    Certificate const issuer = read_certificate(authority.certificate_pem);
+    Key const issuer_key = read_key(authority.key_pem);
+    if (!issuer || !issuer_key) return openssl_error("reading the authority");
+    Certificate certificate = TRY(blank(key, now, request.validity));
+    X509_NAME* const name = X509_get_subject_name(certificate.get());
+    for (std::string const& organisation : request.organisations) add_name(name, "O", organisation);
+    add_name(name, "CN", request.common_name);
+    X509_set_issuer_name(certificate.get(), X509_get_subject_name(issuer.get()));
+    std::string alternatives;
+    for (std::string const& dns : request.dns_names) alternatives += (alternatives.empty() ? "DNS:" : ",DNS:") + dns;
+    for (std::string const& address : request.addresses)
+        alternatives += (alternatives.empty() ? "IP:" : ",IP:") + address;
+    bool const server = !alternatives.empty();
+    bool extended =
+        add_extension(certificate.get(), issuer.get(), NID_basic_constraints, "critical,CA:FALSE") &&
+        add_extension(certificate.get(), issuer.get(), NID_key_usage, "critical,digitalSignature,keyEncipherment") &&
+        add_extension(certificate.get(), issuer.get(), NID_ext_key_usage, server ? "serverAuth" : "clientAuth") &&
+        add_extension(certificate.get(), issuer.get(), NID_authority_key_identifier, "keyid");
+    if (server)
+        extended = extended && add_extension(certificate.get(), issuer.get(), NID_subject_alt_name, alternatives);
+    if (!extended || X509_sign(certificate.get(), issuer_key.get(), EVP_sha256()) == 0)
+        return openssl_error("signing a certificate");
+    return to_pem(certificate.get());
+}
+
 }   // namespace
 
 Result<KeyPair> create_authority(std::string_view common_name, Time now, Duration validity) {
@@ -123,47 +194,47 @@ Result<KeyPair> create_authority(std::string_view common_name, Time now, Duratio
 }
 
 Result<KeyPair> issue(KeyPair const& authority, CertificateRequest const& request, Time now) {
-    Certificate const issuer = read_certificate(authority.certificate_pem);
-    Key const issuer_key = read_key(authority.key_pem);
-    if (!issuer || !issuer_key) return openssl_error("reading the authority");
     Key const key(EVP_EC_gen("P-256"));
     if (!key) return openssl_error("creating a key");
-    Certificate certificate = TRY(blank(key.get(), now, request.validity));
-    X509_NAME* const name = X509_get_subject_name(certificate.get());
-    for (std::string const& organisation : request.organisations) add_name(name, "O", organisation);
-    add_name(name, "CN", request.common_name);
-    X509_set_issuer_name(certificate.get(), X509_get_subject_name(issuer.get()));
-    std::string alternatives;
-    for (std::string const& dns : request.dns_names) alternatives += (alternatives.empty() ? "DNS:" : ",DNS:") + dns;
-    for (std::string const& address : request.addresses)
-        alternatives += (alternatives.empty() ? "IP:" : ",IP:") + address;
-    bool const server = !alternatives.empty();
-    bool extended =
-        add_extension(certificate.get(), issuer.get(), NID_basic_constraints, "critical,CA:FALSE") &&
-        add_extension(certificate.get(), issuer.get(), NID_key_usage, "critical,digitalSignature,keyEncipherment") &&
-        add_extension(certificate.get(), issuer.get(), NID_ext_key_usage, server ? "serverAuth" : "clientAuth") &&
-        add_extension(certificate.get(), issuer.get(), NID_authority_key_identifier, "keyid");
-    if (server)
-        extended = extended && add_extension(certificate.get(), issuer.get(), NID_subject_alt_name, alternatives);
-    if (!extended || X509_sign(certificate.get(), issuer_key.get(), EVP_sha256()) == 0)
-        return openssl_error("signing a certificate");
-    return KeyPair{to_pem(certificate.get()), to_pem(key.get())};
+    return KeyPair{TRY(signed_by(authority, key.get(), request, now)), to_pem(key.get())};
+}
+
+Result<SigningRequest> create_signing_request(std::string_view common_name) {
+    Key const key(EVP_EC_gen("P-256"));
+    Request const request(X509_REQ_new());
+    if (!key || !request) return openssl_error("creating a key");
+    add_name(X509_REQ_get_subject_name(request.get()), "CN", std::string(common_name));
+    if (X509_REQ_set_pubkey(request.get(), key.get()) != 1 ||
+        X509_REQ_sign(request.get(), key.get(), EVP_sha256()) == 0)
+        return openssl_error("signing a request");
+    return SigningRequest{to_pem(request.get()), to_pem(key.get())};
+}
+
+Result<std::string> common_name_of(std::string_view signing_request_pem) {
+    Request const request = TRY(read_request(signing_request_pem));
+    return common_name_of(X509_REQ_get_subject_name(request.get()));
+}
+
+Result<std::string> sign(KeyPair const& authority, std::string_view signing_request_pem,
+                         CertificateRequest const& request, Time now) {
+    Request const asked = TRY(read_request(signing_request_pem));
+    return signed_by(authority, X509_REQ_get0_pubkey(asked.get()), request, now);
 }
 
 Result<Time> usable_until(KeyPair const& pair, std::string_view authority_pem) {
-    Certificate const certificate = read_certificate(pair.certificate_pem);
-    if (!certificate) return openssl_error("reading the certificate");
-    Key const key = read_key(pair.key_pem);
-    if (!key) return openssl_error("reading the key");
-    if (X509_check_private_key(certificate.get(), key.get()) != 1)
-        return openssl_error("the key does not belong to the certificate");
+    Certificate const certificate = TRY(read_pair(pair));
     Certificate const authority = read_certificate(authority_pem);
     if (!authority) return openssl_error("reading the authority");
     if (X509_verify(certificate.get(), X509_get0_pubkey(authority.get())) != 1)
         return openssl_error("the certificate is not under this authority");
-    std::tm end{};
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &end) != 1) return openssl_error("reading the dates");
-    return Time(std::chrono::seconds(timegm(&end)));
+    return time_of(X509_get0_notAfter(certificate.get()));
+}
+
+Result<Life> life_of(KeyPair const& pair) {
+    Certificate const certificate = TRY(read_pair(pair));
+    return Life{common_name_of(X509_get_subject_name(certificate.get())),
+                TRY(time_of(X509_get0_notBefore(certificate.get()))),
+                TRY(time_of(X509_get0_notAfter(certificate.get())))};
 }
 
 std::string sha256_hex(std::string_view bytes) {

@@ -30,9 +30,28 @@ Result<KeyPair> create_authority(std::string_view common_name, Time now,
                                  Duration validity = std::chrono::hours(24 * 3650));
 Result<KeyPair> issue(KeyPair const& authority, CertificateRequest const& request, Time now);
 
+// Asks for a certificate (PKCS #10) of a key that stays where it was made.
+struct SigningRequest {
+    std::string request_pem;
+    std::string key_pem;
+};
+Result<SigningRequest> create_signing_request(std::string_view common_name);
+// Whom it names. An Error when it cannot be read, or whoever sends it does not have the key.
+Result<std::string> common_name_of(std::string_view signing_request_pem);
+// A certificate (PEM) of the key that is asked with; all else is as `request` has it, whatever was asked for.
+Result<std::string> sign(KeyPair const& authority, std::string_view signing_request_pem,
+                         CertificateRequest const& request, Time now);
+
 // How long the pair can be used: when its certificate ends. An Error when one of the two cannot be read, they do not
 // belong together, or the certificate is not under the authority (PEM; its own for an authority).
 Result<Time> usable_until(KeyPair const& pair, std::string_view authority_pem);
+
+struct Life {
+    std::string common_name;
+    Time begins, ends;
+};
+// Of a pair whose authority need not be at hand.
+Result<Life> life_of(KeyPair const& pair);
 
 // Lower-case hex.
 std::string sha256_hex(std::string_view bytes);

@@ -33,5 +33,28 @@ TEST(UsableUntil, WhatDoesNotFitTogetherIsNotUsable) {
     EXPECT_EQ(why(pair, authority.certificate_pem), "");
 }
 
+// The key never leaves whoever asks, and what is signed is what the signer says.
+TEST(Sign, ACertificateOfTheKeyThatAsks) {
+    KeyPair const authority = *create_authority("ca", kNow);
+    SigningRequest const asked = *create_signing_request("beijing");
+    EXPECT_EQ(common_name_of(asked.request_pem), "beijing");
+    auto const certificate = sign(authority, asked.request_pem, {.common_name = "agent", .validity = 48h}, kNow);
+    ASSERT_TRUE(certificate);
+    EXPECT_EQ(usable_until({*certificate, asked.key_pem}, authority.certificate_pem), kNow + 48h);
+    EXPECT_FALSE(usable_until({*certificate, create_signing_request("beijing")->key_pem}, authority.certificate_pem));
+}
+
+TEST(Sign, WhatIsNoRequestIsRefused) {
+    KeyPair const authority = *create_authority("ca", kNow);
+    std::string spoilt = create_signing_request("beijing")->request_pem;
+    // The last bytes are the signature's.
+    std::size_t const at = spoilt.find("\n-----END") - 8;
+    spoilt[at] = spoilt[at] == 'A' ? 'B' : 'A';
+    for (std::string const& text : {std::string(), std::string("x"), authority.certificate_pem, spoilt}) {
+        EXPECT_FALSE(common_name_of(text)) << text;
+        EXPECT_FALSE(sign(authority, text, {.common_name = "agent"}, kNow)) << text;
+    }
+}
+
 }   // namespace
 }   // namespace aviary::crypto
