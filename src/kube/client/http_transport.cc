@@ -44,14 +44,12 @@ private:
 
 class HttpTransport final : public Transport {
 public:
-    HttpTransport(async::AsioExecutor& executor, http::ClientOptions options, std::string prefix,
-                  std::function<std::string()> token)
-        : client_(executor, std::move(options)), prefix_(std::move(prefix)), token_(std::move(token)) {}
+    explicit HttpTransport(Exchange exchange) : exchange_(std::move(exchange)) {}
 
     Task<Result<Response>> send(Context ctx, Request request) override {
         http::Request message;
         message.method = std::move(request.method);
-        message.target = prefix_ + request.path;
+        message.target = std::move(request.path);
         char separator = '?';
         bool watch = false;
         for (auto const& [key, value] : request.query) {
@@ -62,10 +60,8 @@ public:
         message.headers = std::move(request.headers);
         message.headers.emplace_back("Accept", request.accept.empty() ? "application/json" : request.accept);
         if (!request.content_type.empty()) message.headers.emplace_back("Content-Type", request.content_type);
-        if (std::string const token = token_ ? token_() : std::string(); !token.empty())
-            message.headers.emplace_back("Authorization", "Bearer " + token);
         message.body = request.body.exists() ? json::write(request.body) : std::move(request.raw_body);
-        CO_TRY_ASSIGN(http::Response answer, co_await client_.send(ctx, std::move(message), watch));
+        CO_TRY_ASSIGN(http::Response answer, co_await exchange_(ctx, std::move(message), watch));
         Response response;
         response.status = answer.status;
         response.content_type = http::find_header(answer.headers, "Content-Type");
@@ -81,14 +77,12 @@ public:
     }
 
 private:
-    http::Client client_;
-    std::string prefix_;
-    std::function<std::string()> token_;
+    Exchange exchange_;
 };
 
 }   // namespace
 
-Result<std::shared_ptr<Transport>> http_transport(async::AsioExecutor& executor, ServerAccess const& access) {
+Result<Exchange> http_exchange(async::AsioExecutor& executor, ServerAccess const& access) {
     std::string_view url = access.url;
     bool const secure = url.starts_with("https://");
     if (!secure && !url.starts_with("http://"))
@@ -115,8 +109,21 @@ Result<std::shared_ptr<Transport>> http_transport(async::AsioExecutor& executor,
                                                  http::protocols()));
     std::function<std::string()> token = access.token_source;
     if (!token && !access.token.empty()) token = [fixed = access.token] { return fixed; };
-    return std::shared_ptr<Transport>(
-        std::make_shared<HttpTransport>(executor, std::move(options), std::move(prefix), std::move(token)));
+    auto const client = std::make_shared<http::Client>(executor, std::move(options));
+    return [client, prefix, token](Context ctx, http::Request request, bool stream) {
+        request.target = prefix + request.target;
+        if (std::string const text = token ? token() : std::string(); !text.empty())
+            request.headers.emplace_back("Authorization", "Bearer " + text);
+        return client->send(std::move(ctx), std::move(request), stream);
+    };
+}
+
+Result<std::shared_ptr<Transport>> http_transport(async::AsioExecutor& executor, ServerAccess const& access) {
+    return transport_over(TRY(http_exchange(executor, access)));
+}
+
+std::shared_ptr<Transport> transport_over(Exchange exchange) {
+    return std::make_shared<HttpTransport>(std::move(exchange));
 }
 
 }   // namespace aviary::client

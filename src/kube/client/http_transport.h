@@ -1,15 +1,23 @@
-// Transport over HTTP, to any API server a kubeconfig names.
+// Transport over HTTP, to any API server a kubeconfig names, or over connections made in another way.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "core/async/asio_executor.h"
+#include "core/http/message.h"
 #include "kube/client/kubeconfig.h"
 #include "kube/client/transport.h"
 
 namespace aviary::client {
 
-// Errors name what is wrong with the address or the credentials.
+// One request and its answer; with `stream`, the body of the answer as it comes.
+using Exchange = std::function<Task<Result<http::Response>>(Context, http::Request, bool stream)>;
+
+// With the credentials of this access; targets are relative to its root. Errors name what is wrong with the address or
+// the credentials.
+Result<Exchange> http_exchange(async::AsioExecutor& executor, ServerAccess const& access);
 Result<std::shared_ptr<Transport>> http_transport(async::AsioExecutor& executor, ServerAccess const& access);
+std::shared_ptr<Transport> transport_over(Exchange exchange);
 
 }   // namespace aviary::client
