@@ -163,10 +163,10 @@ struct Lease::Impl {
     Task<Status> follow(Context ctx) {
         WatchOptions watching{.ns = options.ns, .field_selector = "metadata.name=" + options.name};
         watching.resource_version = meta::resource_version(record);
-        CO_TRY_ASSIGN(std::unique_ptr<WatchStream> stream,
-                      co_await client.watch(ctx.with_deadline(expiry()), kLeases, watching));
+        auto stream = co_await client.watch(ctx.with_deadline(expiry()), kLeases, watching);
+        if (!stream && taken(ctx.monotonic())) co_return std::unexpected(stream.error());
         while (taken(ctx.monotonic())) {
-            auto event = co_await stream->next(ctx.with_deadline(expiry()));
+            auto event = co_await (*stream)->next(ctx.with_deadline(expiry()));
             if (!event && !taken(ctx.monotonic())) break;
             if (!event) co_return std::unexpected(event.error());
             if (!*event) co_return fail(ErrorCode::kUnavailable, "the watch has ended");
