@@ -152,6 +152,10 @@ Result<std::unique_ptr<client::Lease>> lease(Options const& options, Cluster con
     election.ns = options.ns;
     election.name = options.name;
     election.identity = options.identity.empty() ? host_name() : options.identity;
+    // A leader that was killed is followed in less than five seconds.
+    election.duration = std::chrono::seconds(4);
+    election.renew_deadline = std::chrono::seconds(3);
+    election.retry_period = std::chrono::seconds(1);
     return client::Lease::create(cluster.client, election);
 }
 
