@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "apis/cluster/managed_cluster.h"
+#include "apis/fleet/link.h"
 #include "core/base/strings.h"
 #include "kube/meta/names.h"
 #include "kube/meta/object.h"
@@ -79,8 +80,9 @@ void Members::changed(json::Doc const& managed_cluster) {
     bool const accepted = managed_cluster.at({"spec", "hubAcceptsClient"}).as_bool();
     std::string const name = meta::name(managed_cluster);
     Member const* const member = find(name);
-    bool const same =
-        member != nullptr && member->configuration_ == managed_cluster.at({"spec", "managedClusterClientConfigs"});
+    bool const same = member != nullptr &&
+                      member->configuration_ == managed_cluster.at({"spec", "managedClusterClientConfigs"}) &&
+                      member->by_link_ == apis::reached_by_link(managed_cluster);
     if (member != nullptr && !(accepted && same)) leave(name);
     if (accepted) admit(managed_cluster);
 }
@@ -103,6 +105,7 @@ void Members::admit(json::Doc const& managed_cluster) {
                           .emplace(name, std::make_unique<Member>(
                                              name, client::Client(std::move(*transport), "aviary-hub"), configuration))
                           .first->second;
+    member.by_link_ = apis::reached_by_link(managed_cluster);
     auto& scope = scopes_[name] = std::make_unique<async::Scope>(*ctx_);
     scope->spawn(follow(scope->context(), member));
 }
@@ -116,13 +119,22 @@ Task<void> Members::try_again(Context ctx, std::string name) {
         report.message = trying_[name];
         report.unless_said = true;
         (void)co_await this->report(ctx, std::move(report));
-        (void)co_await async::sleep_for(ctx, kConnectAgain);
+        co_await rest(ctx, name, kConnectAgain);
         json::Doc const object = managed_clusters_.get({"", name});
         if (object.exists()) changed(object);
         bool const wanted = object.at({"spec", "hubAcceptsClient"}).as_bool();
         if (!wanted || members_.contains(name)) break;
     }
     trying_.erase(name);
+}
+
+// So long, unless it is woken.
+Task<void> Members::rest(Context ctx, std::string const& name, Duration duration) {
+    (void)co_await wakes_[name].wait(ctx.with_timeout(duration));
+}
+
+void Members::wake(std::string const& name) {
+    if (auto const found = wakes_.find(name); found != wakes_.end()) found->second.notify();
 }
 
 // Its tasks end; its objects in the cluster stay as they are.
@@ -172,7 +184,7 @@ Task<void> Members::follow(Context ctx, Member& member) {
             report.unless_said = !std::exchange(member.reported_, true);
             if (!co_await this->report(ctx, std::move(report))) member.probed_ = false;   // said with the next probe
         }
-        (void)co_await async::sleep_for(ctx, answer ? kProbeEvery : kProbeAgain);
+        co_await rest(ctx, member.name_, answer ? kProbeEvery : kProbeAgain);
     }
 }
 

@@ -50,6 +50,7 @@ private:
     std::string name_;
     client::Client client_;
     json::Doc configuration_;   // how it is reached: spec.managedClusterClientConfigs
+    bool by_link_ = false;      // or by its agent
     bool reachable_ = false;
     bool probed_ = false;
     bool reported_ = false;   // this process has written its conditions
@@ -75,6 +76,9 @@ public:
     client::Informer& managed_clusters() { return managed_clusters_; }
     std::vector<json::Doc> objects() const;   // the ManagedClusters
 
+    // Something that its connection depends on has changed: it is tried at once.
+    void wake(std::string const& name);
+
     // Keeps a copy of the resource in the member.
     void want(Member& member, meta::GroupVersionResource const& resource);
     // Called for each informer that want() makes, and each time a member's standing changes.
@@ -99,6 +103,7 @@ private:
     // False when it could not be written.
     Task<bool> report(Context ctx, Report report);
     Task<void> try_again(Context ctx, std::string name);
+    Task<void> rest(Context ctx, std::string const& name, Duration duration);
     void changed(json::Doc const& managed_cluster);
     void admit(json::Doc const& managed_cluster);
     void leave(std::string const& name);
@@ -118,6 +123,7 @@ private:
     };
     std::vector<Left> left_;
     std::map<std::string, std::string> trying_;   // clusters that cannot be connected to, and why
+    std::map<std::string, async::Event> wakes_;
     std::optional<Context> ctx_;
     async::Scope* scope_ = nullptr;
 };
