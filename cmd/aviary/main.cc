@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "app/agent/process.h"
 #include "app/command_line/command_line.h"
 #include "app/hub/join.h"
 #include "app/hub/process.h"
@@ -92,29 +93,37 @@ int up(Flags const& flags, bool alone) {
     return aviary::playground::up(options);
 }
 
+void add_text(CLI::App& command, char const* flag, std::string& value, char const* help, char const* variable,
+              char const* form) {
+    command.add_option(flag, value, help)->envname(variable)->option_text(form)->capture_default_str();
+}
+
+void add_port(CLI::App& command, char const* flag, std::uint16_t& value, char const* help, char const* variable) {
+    command.add_option(flag, value, help)->envname(variable)->option_text("PORT")->capture_default_str();
+}
+
 // Of a process that works on one real cluster.
+void add_process_flags(CLI::App& command, aviary::process::Options& options) {
+    add_text(command, "--kubeconfig", options.kubeconfig, "Path of the cluster's kubeconfig", "KUBECONFIG", "FILE");
+    add_text(command, "--context", options.context, "Context in it; by default the current one", "AVIARY_CONTEXT",
+             "NAME");
+    add_text(command, "--namespace", options.ns, "Namespace of its Secrets, and of the Lease", "AVIARY_NAMESPACE",
+             "NAME");
+    add_text(command, "--bind-address", options.bind_address, "Address of its ports; :: is every one of the machine",
+             "AVIARY_BIND_ADDRESS", "ADDRESS");
+    add_port(command, "--health-port", options.health_port, "TCP port of /healthz, /readyz and /metrics",
+             "AVIARY_HEALTH_PORT");
+}
+
+// Of one that leads or waits by a Lease, and that the API server asks.
 void add_cluster_flags(CLI::App& command, aviary::process::Options& options) {
-    auto const text = [&command](char const* flag, std::string& value, char const* help, char const* variable,
-                                 char const* form) {
-        return command.add_option(flag, value, help)->envname(variable)->option_text(form);
-    };
-    auto const port = [&command](char const* flag, std::uint16_t& value, char const* help, char const* variable) {
-        command.add_option(flag, value, help)->envname(variable)->option_text("PORT")->capture_default_str();
-    };
-    text("--kubeconfig", options.kubeconfig, "Path of the cluster's kubeconfig", "KUBECONFIG", "FILE");
-    text("--context", options.context, "Context in it; by default the current one", "AVIARY_CONTEXT", "NAME");
-    text("--namespace", options.ns, "Namespace of the Lease and of the webhooks' Secret", "AVIARY_NAMESPACE", "NAME")
-        ->capture_default_str();
-    text("--identity", options.identity, "This replica's name in the Lease; by default the host's", "AVIARY_IDENTITY",
-         "NAME");
-    text("--webhook-url", options.webhook_url,
-         "Where the cluster's API server reaches this process; by default the Service of its name",
-         "AVIARY_WEBHOOK_URL", "URL");
-    text("--bind-address", options.bind_address, "Address of both ports; :: is every one of the machine",
-         "AVIARY_BIND_ADDRESS", "ADDRESS")
-        ->capture_default_str();
-    port("--webhook-port", options.webhook_port, "TCP port of the webhooks", "AVIARY_WEBHOOK_PORT");
-    port("--health-port", options.health_port, "TCP port of /healthz, /readyz and /metrics", "AVIARY_HEALTH_PORT");
+    add_process_flags(command, options);
+    add_text(command, "--identity", options.identity, "This replica's name in the Lease; by default the host's",
+             "AVIARY_IDENTITY", "NAME");
+    add_text(command, "--webhook-url", options.webhook_url,
+             "Where the cluster's API server reaches this process; by default the Service of its name",
+             "AVIARY_WEBHOOK_URL", "URL");
+    add_port(command, "--webhook-port", options.webhook_port, "TCP port of the webhooks", "AVIARY_WEBHOOK_PORT");
 }
 
 void add_join_flags(CLI::App& command, aviary::hub::JoinOptions& options) {
@@ -227,6 +236,13 @@ int main(int argc, char** argv) {
         ->option_text("FILE")
         ->capture_default_str();
 
+    add_text(*hub_command, "--agent-address", hub.agent_address,
+             "Where agents of members that the hub cannot reach dial in; by default it takes none",
+             "AVIARY_AGENT_ADDRESS", "HOST:PORT");
+    hub_command->add_option("--agent-port", hub.agent_port, "TCP port for them; by default that of --agent-address")
+        ->envname("AVIARY_AGENT_PORT")
+        ->option_text("PORT");
+
     aviary::hub::JoinOptions joining;
     CLI::App* const join_command =
         add_command(app, "join", "Make a real cluster a member of the fleet; safe to repeat",
@@ -243,6 +259,31 @@ int main(int argc, char** argv) {
                     "aviary unjoin beijing --kubeconfig beijing.yaml --hub-kubeconfig hub.yaml");
     add_join_flags(*unjoin_command, joining);
 
+    aviary::hub::AgentJoinOptions by_agent;
+    bool with_agent = false;
+    std::string token_lasts = "1h";
+    join_command->add_flag("--agent", with_agent,
+                           "The hub cannot reach the cluster: print the manifest of an agent that dials the hub");
+    join_command->add_option("--agent-image", by_agent.image, "Image of that agent")
+        ->option_text("IMAGE")
+        ->capture_default_str();
+    join_command->add_option("--token-lasts", token_lasts, "How long the agent has to come for the first time")
+        ->option_text("TIME")
+        ->capture_default_str();
+    join_command->add_flag("--approve-by-hand", by_agent.manual,
+                           "The agent waits for `kubectl certificate approve` on the hub, too");
+    unjoin_command->add_flag("--agent", with_agent, "It joined by an agent");
+
+    aviary::agent::ProcessOptions agent{
+        .cluster = {.name = "aviary-agent", .health_port = 8082},
+        .version = kVersion,
+    };
+    CLI::App* const agent_command =
+        add_command(app, "agent", "Run in a cluster that the hub cannot reach, and dial the hub",
+                    "aviary join beijing --agent --hub-kubeconfig hub.yaml | kubectl --context beijing apply -f -\n"
+                    "aviary agent --kubeconfig beijing.yaml");
+    add_process_flags(*agent_command, agent.cluster);
+
     for (char const* verb : {"migrate"})
         add_command(app, verb, "Not supported yet: for clusters that are not simulated", "")->prefix_command();
 
@@ -255,6 +296,22 @@ int main(int argc, char** argv) {
     if (*up_command) return up(flags, false);
     if (*down_command) return aviary::playground::down(flags.data_dir);
     if (*apiserver_command) return up(flags, true);
+    if (with_agent) {
+        by_agent.name = joining.name;
+        by_agent.hub_kubeconfig = joining.hub_kubeconfig;
+        by_agent.hub_context = joining.hub_context;
+        by_agent.ns = joining.ns;
+        by_agent.admin = joining.admin;
+        by_agent.replace = joining.replace;
+        auto const lasts = aviary::parse_duration(token_lasts);
+        if (!lasts || *lasts <= aviary::Duration(0)) {
+            fmt::print(stderr, "error: --token-lasts {}: a duration such as 30m or 1h\n", token_lasts);
+            return 1;
+        }
+        by_agent.token_lasts = *lasts;
+        return *join_command ? aviary::hub::join_agent(by_agent) : aviary::hub::unjoin_agent(by_agent);
+    }
+    if (*agent_command) return aviary::agent::run(agent);
     if (*join_command) return aviary::hub::join(joining);
     if (*unjoin_command) return aviary::hub::unjoin(joining);
     if (*hub_command) return aviary::hub::run(hub);

@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "apis/cluster/managed_cluster.h"
+#include "apis/fleet/link.h"
 #include "apis/rollouts/rollout.h"
 #include "app/hub/hub.h"
 #include "app/hub/internal/connections.h"
+#include "app/hub/internal/joined.h"
 #include "app/process/process.h"
 #include "core/base/strings.h"
 #include "hub/proxy/member_roles.h"
@@ -29,16 +31,12 @@ using json::Object;
 using json::Value;
 using Resource = meta::GroupVersionResource;
 
-Resource const kServiceAccounts{"", "v1", "serviceaccounts"};
 Resource const kSecrets{"", "v1", "secrets"};
+Resource const kServiceAccounts{"", "v1", "serviceaccounts"};
 Resource const kRoles{"rbac.authorization.k8s.io", "v1", "clusterroles"};
 Resource const kBindings{"rbac.authorization.k8s.io", "v1", "clusterrolebindings"};
 constexpr char kAccount[] = "aviary-hub";
-constexpr char kRole[] = "aviary:hub";
-constexpr char kGranted[] = "aviary:hub-default";
-constexpr char kAggregate[] = "fleet.aviary.dev/aggregate-to-hub";
-constexpr char kIdentity[] = "fleet.aviary.dev/cluster-uid";   // on the ManagedCluster: kube-system's there
-constexpr char kEnds[] = "fleet.aviary.dev/token-ends";        // on the Secret
+constexpr char kEnds[] = "fleet.aviary.dev/token-ends";   // on the Secret
 constexpr std::int64_t kTokenSeconds = 365 * 24 * 3600;
 constexpr Duration kAtMost = std::chrono::minutes(1);
 
@@ -96,7 +94,7 @@ Task<Result<Identities>> identities(Context ctx, Ends const& ends, std::string n
         co_return fail(ErrorCode::kInvalid,
                        "this is the hub itself: --kubeconfig names the member, --hub-kubeconfig the hub");
     auto const there = co_await ends.hub.get(ctx, apis::kManagedClusters, {"", name});
-    if (there) found.registered = meta::annotation(*there, kIdentity);
+    if (there) found.registered = meta::annotation(*there, apis::kClusterUid);
     if (!there && !there.error().is(ErrorCode::kNotFound)) co_return std::unexpected(there.error().context("hub"));
     co_return found;
 }
@@ -106,56 +104,6 @@ Status check_same(Identities const& found, JoinOptions const& options, char cons
     return fail(ErrorCode::kConflict,
                 fmt::format("{} is another cluster in this fleet (kube-system has uid {} there, and {} here): {}",
                             options.name, found.registered, found.member, otherwise));
-}
-
-Value named(char const* api_version, char const* kind, std::string name) {
-    Value object{Object{{"apiVersion", api_version}, {"kind", kind}}};
-    object.set({"metadata", "name"}, std::move(name));
-    return object;
-}
-
-// What the hub may do in a member: bring what people propagate by default, see what becomes of it, and ask as one of
-// the users of people's requests. A cluster's owner grants more with roles of the label kAggregate. With a namespace
-// all goes that is in it, also what others brought there: deleting those is not among what is granted.
-std::vector<Value> roles(std::string const& ns, bool admin) {
-    using control::role_rule;
-    Array const all{"get", "list", "watch", "create", "update", "patch", "delete"};
-    Array const read{"get", "list", "watch"};
-    Array const impersonate{"impersonate"};
-    // The cluster fills in what the role aggregates.
-    Value role = named("rbac.authorization.k8s.io/v1", "ClusterRole", kRole);
-    role.set({"aggregationRule", "clusterRoleSelectors"}, Array{Object{{"matchLabels", Object{{kAggregate, "true"}}}}});
-    Value people = role_rule({""}, {"users", "groups"}, impersonate);
-    people["resourceNames"] = Array{"aviary:view", "aviary:release"};
-    if (admin) people["resourceNames"].push_back("aviary:admin");
-    Value granted = control::cluster_role(
-        kGranted, {role_rule({""}, {"namespaces"}, {"get", "list", "watch", "create", "update", "patch"}),
-                   role_rule({""}, {"services", "configmaps", "serviceaccounts", "persistentvolumeclaims"}, all),
-                   role_rule({"apps"}, {"deployments", "statefulsets", "daemonsets"}, all),
-                   role_rule({"autoscaling"}, {"horizontalpodautoscalers"}, all),
-                   role_rule({"rollouts.kruise.io"}, {"rollouts", "rollouts/status"}, all),
-                   role_rule({""}, {"pods", "nodes", "events"}, read), role_rule({"apps"}, {"replicasets"}, read),
-                   role_rule({"rollouts.kruise.io"}, {"batchreleases"}, read), std::move(people),
-                   role_rule({"authentication.k8s.io"}, {"userextras/person"}, impersonate)});
-    granted.set({"metadata", "labels", kAggregate}, "true");
-    Value account = Object{{"kind", "ServiceAccount"}, {"name", kAccount}, {"namespace", ns}};
-    return {std::move(role), std::move(granted), control::cluster_role_binding(kRole, kRole, std::move(account))};
-}
-
-// Creates the object, or brings what is there in line with it.
-Task<Status> ensure(Context ctx, client::Client client, Resource resource, Value object) {
-    meta::ObjectKey const key{object.at({"metadata", "namespace"}).string(), object.at({"metadata", "name"}).string()};
-    auto done = co_await client.create(ctx, resource, object);
-    if (!done && done.error().is(ErrorCode::kAlreadyExists))
-        done = co_await client.patch(ctx, resource, key, client::PatchType::kMerge, std::move(object));
-    if (done) co_return Status{};
-    co_return std::unexpected(done.error().context(fmt::format("{} {}", resource.resource, key.to_string())));
-}
-
-Task<Status> forget(Context ctx, client::Client client, Resource resource, meta::ObjectKey key) {
-    Status const gone = co_await client.remove(ctx, resource, key);
-    if (gone || gone.error().is(ErrorCode::kNotFound)) co_return Status{};
-    co_return std::unexpected(gone.error().context(fmt::format("deleting {} {}", resource.resource, key.to_string())));
 }
 
 struct Token {
@@ -181,7 +129,7 @@ Task<Status> make_identity(Context ctx, Ends const& ends, std::string ns, bool a
     Value account = named("v1", "ServiceAccount", kAccount);
     account.set({"metadata", "namespace"}, ns);
     CO_TRY(co_await ensure(ctx, ends.member, kServiceAccounts, std::move(account)));
-    for (Value& each : roles(ns, admin)) {
+    for (Value& each : hub_identity(kAccount, ns, admin)) {
         Resource const resource = meta::resource_of(each);
         CO_TRY(co_await ensure(ctx, ends.member, resource, std::move(each)));
     }
@@ -190,7 +138,7 @@ Task<Status> make_identity(Context ctx, Ends const& ends, std::string ns, bool a
 
 Task<Status> register_member(Context ctx, Ends const& ends, JoinOptions const& options, std::string uid) {
     Value cluster = named("cluster.open-cluster-management.io/v1", "ManagedCluster", options.name);
-    cluster.set({"metadata", "annotations", kIdentity}, std::move(uid));
+    cluster.set({"metadata", "annotations", apis::kClusterUid}, std::move(uid));
     apis::ManagedClusterSpec spec;
     spec.hub_accepts_client = true;
     spec.managed_cluster_client_configs.push_back({options.server.empty() ? ends.member_access.url : options.server,

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "core/base/time.h"
+
 namespace aviary::hub {
 
 struct JoinOptions {
@@ -21,5 +23,23 @@ int join(JoinOptions options);
 
 // Takes away what join made, in the member and on the hub. What the hub has brought into the member stays there.
 int unjoin(JoinOptions options);
+
+// Of a member that the hub cannot reach: its agent dials the hub.
+struct AgentJoinOptions {
+    std::string name;
+    std::string hub_kubeconfig, hub_context;
+    std::string ns = "aviary-system";      // in both
+    std::string image = "aviary:latest";   // of the agent
+    Duration token_lasts = std::chrono::hours(1);
+    bool manual = false;   // a person approves the agent's signing request, too
+    bool admin = false;
+    bool replace = false;
+};
+
+// Makes the ManagedCluster and a token on the hub, and prints the manifest of the agent for the member. Safe to repeat:
+// the token is made anew. The exit code.
+int join_agent(AgentJoinOptions options);
+// Takes away what it made on the hub.
+int unjoin_agent(AgentJoinOptions options);
 
 }   // namespace aviary::hub

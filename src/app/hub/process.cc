@@ -6,8 +6,10 @@
 #include <utility>
 
 #include "apis/crds.h"
+#include "apis/fleet/link.h"
 #include "app/hub/audit_log.h"
 #include "app/hub/hub.h"
+#include "app/hub/internal/agents.h"
 #include "app/hub/internal/connections.h"
 #include "app/hub/internal/serving.h"
 #include "core/async/scope.h"
@@ -110,6 +112,23 @@ Task<void> register_itself(Context term, client::Client client, process::Options
     co_await scope.join();
 }
 
+// A cluster that is not of the fleet any more has no link to it.
+void cut_who_leaves(Hub& hub, link::Links& links) {
+    hub.members().managed_clusters().on_change([&links](client::Change const& change) {
+        bool const stays =
+            change.after.at({"spec", "hubAcceptsClient"}).as_bool() && apis::reached_by_link(change.after);
+        if (!stays) links.cut(meta::name(change.object()));
+    });
+}
+
+Task<void> lead_beside(Context term, client::Client client, process::Options options, std::string host,
+                       webhook::Registration& registration, Agents& agents) {
+    async::Scope scope(term);
+    scope.spawn(register_itself(scope.context(), client, std::move(options), std::move(host), registration));
+    scope.spawn(agents.run(scope.context(), client));
+    co_await scope.join();
+}
+
 struct Front {
     apiserver::FrontProxy proxy;
     std::string authority;   // PEM
@@ -165,10 +184,23 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
         CO_TRY_ASSIGN(auto log, AuditLog::open(options.audit_log, ctx.metrics()));
         parts.audit = AuditLog::sink(std::move(log));
     }
-    Connections connections(executor, cluster.client, own.ns);
+    CO_TRY_ASSIGN(auto const agents,
+                  co_await Agents::create(starting, executor, cluster.client,
+                                          {own.ns, options.agent_address, own.bind_address, options.agent_port}));
+    Connections connections(executor, cluster.client, own.ns, *agents);
     Serving serving(control::make_subject_access_reviewer(cluster.client), cluster.user);
     parts.connect = [&connections](Doc const& object) { return connections.connect(object); };
-    parts.serving = [&serving](std::shared_ptr<Hub> hub) { serving.lead(std::move(hub)); };
+    std::weak_ptr<Hub> leading;
+    parts.serving = [&serving, &leading, &agents](std::shared_ptr<Hub> hub) {
+        leading = hub;
+        if (hub) cut_who_leaves(*hub, agents->links());
+        serving.lead(std::move(hub));
+    };
+    auto const wake = [&leading](std::string const& member) {
+        if (auto const hub = leading.lock()) hub->members().wake(member);
+    };
+    connections.on_change(wake);
+    agents->links().on_change(wake);
 
     apiserver::AggregatedApi api{std::string(proxy::kGroup),
                                  std::string(proxy::kVersion),
@@ -185,8 +217,8 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     wanted.push_back(api_service(own, cluster));
     webhook::Registration registration(cluster.client, std::move(wanted));
     std::vector<std::string> const hosts = webhook::hosts(cluster.address);
-    parts.beside = [&own, &hosts, &registration](Context term, client::Client client) {
-        return register_itself(term, std::move(client), own, hosts.front(), registration);
+    parts.beside = [&own, &hosts, &registration, &agents](Context term, client::Client client) {
+        return lead_beside(term, std::move(client), own, hosts.front(), registration, *agents);
     };
     auto const reach = process::reach(own, cluster);
     auto const missing = [&serving, &registration, &connections, &reach]() -> std::string {

@@ -8,8 +8,10 @@
 namespace aviary::hub {
 
 struct ProcessOptions {
-    process::Options cluster;   // the hub's API
-    std::string audit_log;      // a path, "-", or empty: none
+    process::Options cluster;       // the hub's API
+    std::string audit_log;          // a path, "-", or empty: none
+    std::string agent_address;      // HOST:PORT where agents of members reach the hub; empty: it takes none
+    std::uint16_t agent_port = 0;   // where it listens for them; 0: that of the address
 };
 
 // Until SIGINT or SIGTERM; the exit code.

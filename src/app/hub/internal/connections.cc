@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "apis/fleet/link.h"
 #include "core/base/strings.h"
 #include "kube/client/http_transport.h"
 #include "kube/meta/object.h"
@@ -29,16 +30,24 @@ client::InformerOptions of_clusters(std::string const& ns) {
 
 std::string credentials_name(std::string const& cluster) { return "cluster-" + cluster; }
 
-Connections::Connections(async::AsioExecutor& executor, client::Client hub, std::string ns)
+Connections::Connections(async::AsioExecutor& executor, client::Client hub, std::string ns, Agents const& agents)
     : executor_(executor),
       ns_(std::move(ns)),
+      agents_(agents),
       secrets_(std::make_shared<client::Informer>(std::move(hub), meta::GroupVersionResource{"", "v1", "secrets"},
                                                   of_clusters(ns_))) {}
+
+void Connections::on_change(std::function<void(std::string const& cluster)> changed) {
+    secrets_->on_change([changed = std::move(changed)](client::Change const& change) {
+        changed(meta::label(change.object(), kClusterLabel));
+    });
+}
 
 Task<void> Connections::run(Context ctx) { co_await secrets_->run(ctx); }
 
 Result<std::shared_ptr<client::Transport>> Connections::connect(Doc const& managed_cluster) const {
     std::string const name = meta::name(managed_cluster);
+    if (apis::reached_by_link(managed_cluster)) return agents_.connect(name);
     Doc const where = managed_cluster.at({"spec", "managedClusterClientConfigs"})[0];
     client::ServerAccess access;
     access.context = name;

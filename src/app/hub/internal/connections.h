@@ -1,10 +1,12 @@
 // The ways from a hub to real members: where a cluster is stands in its ManagedCluster, the credentials in a Secret of
-// the hub's namespace. Lives on the hub's loop.
+// the hub's namespace; or its agent dials. Lives on the hub's loop.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "app/hub/internal/agents.h"
 #include "core/async/asio_executor.h"
 #include "core/async/task.h"
 #include "core/json/doc.h"
@@ -21,8 +23,10 @@ std::string credentials_name(std::string const& cluster);
 
 class Connections {
 public:
-    Connections(async::AsioExecutor& executor, client::Client hub, std::string ns);
+    Connections(async::AsioExecutor& executor, client::Client hub, std::string ns, Agents const& agents);
 
+    // Called with the cluster whose Secret has changed.
+    void on_change(std::function<void(std::string const& cluster)> changed);
     // Follows the Secrets until the context stops.
     Task<void> run(Context ctx);
     bool synced() const { return secrets_->synced(); }
@@ -32,6 +36,7 @@ public:
 private:
     async::AsioExecutor& executor_;
     std::string ns_;
+    Agents const& agents_;
     std::shared_ptr<client::Informer> secrets_;
 };
 

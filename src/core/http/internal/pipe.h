@@ -62,6 +62,8 @@ public:
     }
     net::Peer const& peer() const override { return peer_; }
     std::string_view protocol() const override { return protocol_; }
+    // Whom the other end showed itself to be.
+    void with_peer(net::Peer peer) { peer_ = std::move(peer); }
     void speak(std::string protocol) { protocol_ = std::move(protocol); }
 
 private:

@@ -1,0 +1,68 @@
+#include "app/hub/internal/joined.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "kube/control/roles.h"
+#include "kube/meta/gvk.h"
+
+namespace aviary::hub {
+
+using json::Array;
+using json::Object;
+using json::Value;
+
+namespace {
+
+constexpr char kAggregate[] = "fleet.aviary.dev/aggregate-to-hub";
+
+}   // namespace
+
+Value named(char const* api_version, char const* kind, std::string name) {
+    Value object{Object{{"apiVersion", api_version}, {"kind", kind}}};
+    object.set({"metadata", "name"}, std::move(name));
+    return object;
+}
+
+std::vector<Value> hub_identity(std::string const& account, std::string const& ns, bool admin) {
+    using control::role_rule;
+    Array const all{"get", "list", "watch", "create", "update", "patch", "delete"};
+    Array const read{"get", "list", "watch"};
+    Array const impersonate{"impersonate"};
+    // The cluster fills in what the role aggregates.
+    Value role = named("rbac.authorization.k8s.io/v1", "ClusterRole", kRole);
+    role.set({"aggregationRule", "clusterRoleSelectors"}, Array{Object{{"matchLabels", Object{{kAggregate, "true"}}}}});
+    Value people = role_rule({""}, {"users", "groups"}, impersonate);
+    people["resourceNames"] = Array{"aviary:view", "aviary:release"};
+    if (admin) people["resourceNames"].push_back("aviary:admin");
+    Value granted = control::cluster_role(
+        kGranted, {role_rule({""}, {"namespaces"}, {"get", "list", "watch", "create", "update", "patch"}),
+                   role_rule({""}, {"services", "configmaps", "serviceaccounts", "persistentvolumeclaims"}, all),
+                   role_rule({"apps"}, {"deployments", "statefulsets", "daemonsets"}, all),
+                   role_rule({"autoscaling"}, {"horizontalpodautoscalers"}, all),
+                   role_rule({"rollouts.kruise.io"}, {"rollouts", "rollouts/status"}, all),
+                   role_rule({""}, {"pods", "nodes", "events"}, read), role_rule({"apps"}, {"replicasets"}, read),
+                   role_rule({"rollouts.kruise.io"}, {"batchreleases"}, read), std::move(people),
+                   role_rule({"authentication.k8s.io"}, {"userextras/person"}, impersonate)});
+    granted.set({"metadata", "labels", kAggregate}, "true");
+    Value subject = Object{{"kind", "ServiceAccount"}, {"name", account}, {"namespace", ns}};
+    return {std::move(role), std::move(granted), control::cluster_role_binding(kRole, kRole, std::move(subject))};
+}
+
+Task<Status> ensure(Context ctx, client::Client client, meta::GroupVersionResource resource, Value object) {
+    meta::ObjectKey const key{object.at({"metadata", "namespace"}).string(), object.at({"metadata", "name"}).string()};
+    auto done = co_await client.create(ctx, resource, object);
+    if (!done && done.error().is(ErrorCode::kAlreadyExists))
+        done = co_await client.patch(ctx, resource, key, client::PatchType::kMerge, std::move(object));
+    if (done) co_return Status{};
+    co_return std::unexpected(done.error().context(fmt::format("{} {}", resource.resource, key.to_string())));
+}
+
+Task<Status> forget(Context ctx, client::Client client, meta::GroupVersionResource resource, meta::ObjectKey key) {
+    Status const gone = co_await client.remove(ctx, resource, key);
+    if (gone || gone.error().is(ErrorCode::kNotFound)) co_return Status{};
+    co_return std::unexpected(gone.error().context(fmt::format("deleting {} {}", resource.resource, key.to_string())));
+}
+
+}   // namespace aviary::hub

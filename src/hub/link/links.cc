@@ -1,0 +1,92 @@
+#include "hub/link/links.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "kube/client/http_transport.h"
+
+namespace aviary::link {
+
+struct Links::State {
+    struct Link {
+        std::shared_ptr<http::Http2Connection> connection;
+        async::Event* leave;
+    };
+    struct Cluster {
+        std::vector<Link> links;   // the newest last
+        std::string ended;         // why the last one has
+    };
+    std::map<std::string, Cluster, std::less<>> clusters;
+    std::function<void(std::string const&)> changed;
+
+    std::shared_ptr<http::Http2Connection> find(std::string const& name) const {
+        auto const cluster = clusters.find(name);
+        if (cluster == clusters.end() || cluster->second.links.empty()) return nullptr;
+        return cluster->second.links.back().connection;
+    }
+    std::string problem(std::string const& name) const {
+        auto const cluster = clusters.find(name);
+        std::string const ended = cluster == clusters.end() ? "" : cluster->second.ended;
+        return fmt::format("no agent of {} is linked to this hub{}", name, ended.empty() ? "" : ": " + ended);
+    }
+    void tell(std::string const& name) const {
+        if (changed) changed(name);
+    }
+};
+
+namespace {
+
+Task<Result<http::Response>> exchange(std::shared_ptr<http::Http2Connection> connection, std::string problem,
+                                      Context ctx, http::Request request, bool stream) {
+    if (!connection) co_return fail(ErrorCode::kUnavailable, std::move(problem));
+    co_return co_await connection->send(ctx, std::move(request), stream);
+}
+
+}   // namespace
+
+Links::Links() : state_(std::make_shared<State>()) {}
+
+std::shared_ptr<client::Transport> Links::transport(std::string cluster) const {
+    return client::transport_over(
+        [state = state_, cluster = std::move(cluster)](Context ctx, http::Request request, bool stream) {
+            auto connection = state->find(cluster);
+            std::string problem = connection ? std::string() : state->problem(cluster);
+            return exchange(std::move(connection), std::move(problem), std::move(ctx), std::move(request), stream);
+        });
+}
+
+void Links::add(std::string const& cluster, std::shared_ptr<http::Http2Connection> connection, async::Event& leave) {
+    auto& links = state_->clusters[cluster].links;
+    links.push_back({std::move(connection), &leave});
+    if (links.size() == 1) state_->tell(cluster);
+}
+
+void Links::remove(std::string const& cluster, std::shared_ptr<http::Http2Connection> const& connection,
+                   std::string why) {
+    auto const found = state_->clusters.find(cluster);
+    if (found == state_->clusters.end()) return;
+    State::Cluster& known = found->second;
+    auto const gone = std::erase_if(known.links, [&](auto const& link) { return link.connection == connection; });
+    if (gone == 0 || !known.links.empty()) return;
+    known.ended = std::move(why);
+    state_->tell(cluster);
+}
+
+void Links::cut(std::string const& cluster) {
+    auto const found = state_->clusters.find(cluster);
+    if (found == state_->clusters.end()) return;
+    for (State::Link const& link : found->second.links) link.leave->set();
+}
+
+std::size_t Links::clusters() const {
+    std::size_t count = 0;
+    for (auto const& [name, cluster] : state_->clusters) count += cluster.links.empty() ? 0 : 1;
+    return count;
+}
+
+void Links::on_change(std::function<void(std::string const& cluster)> changed) { state_->changed = std::move(changed); }
+
+}   // namespace aviary::link

@@ -1,0 +1,36 @@
+// Links: the connections of agents, and the way to a cluster over whichever of its links stands. A cluster may have
+// several, of an agent's replicas or while one takes the place of another; the newest is used. Lives on the hub's loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/async/event.h"
+#include "core/http/http2.h"
+#include "kube/client/transport.h"
+
+namespace aviary::link {
+
+class Links {
+public:
+    Links();
+
+    // Stays right as links come and go, and outlives this. Without a link a request is answered Unavailable.
+    std::shared_ptr<client::Transport> transport(std::string cluster) const;
+    // `leave` is set when the cluster is to have no link any more.
+    void add(std::string const& cluster, std::shared_ptr<http::Http2Connection> connection, async::Event& leave);
+    // With why it has ended.
+    void remove(std::string const& cluster, std::shared_ptr<http::Http2Connection> const& connection, std::string why);
+    // The links of a cluster that has left the fleet.
+    void cut(std::string const& cluster);
+    std::size_t clusters() const;
+    // Called when the first link of a cluster comes, and when its last has gone.
+    void on_change(std::function<void(std::string const& cluster)> changed);
+
+private:
+    struct State;
+    std::shared_ptr<State> state_;
+};
+
+}   // namespace aviary::link

@@ -1,0 +1,263 @@
+#include "member/agent/agent.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/async/event.h"
+#include "core/async/scope.h"
+#include "core/base/strings.h"
+#include "core/crypto/certificate.h"
+#include "core/http/http2.h"
+#include "core/json/parse.h"
+#include "core/json/write.h"
+#include "kube/client/informer.h"
+#include "kube/meta/object.h"
+#include "kube/meta/status.h"
+
+namespace aviary::agent {
+
+namespace {
+
+using apis::LinkAnswer;
+using json::Doc;
+
+meta::GroupVersionResource const kSecrets{"", "v1", "secrets"};
+constexpr Duration kFirstBackoff = std::chrono::milliseconds(100);
+// A hub that is back has its members within a second; one that stays away is left in peace.
+constexpr Duration kShortBackoff = std::chrono::milliseconds(600);
+constexpr Duration kShortFor = std::chrono::minutes(1);
+constexpr Duration kLastBackoff = std::chrono::seconds(5);
+constexpr Duration kRefusedBackoff = std::chrono::seconds(60);   // nothing but a person changes that
+constexpr Duration kStood = std::chrono::seconds(10);            // a link that did is no failed attempt
+constexpr Duration kDialAtMost = std::chrono::seconds(10);
+constexpr Duration kWriteAtMost = std::chrono::seconds(10);
+constexpr std::uint32_t kMostStreams = 1'000;   // a watch of each kind, and what people ask
+
+client::InformerOptions of_given(std::string const& ns) {
+    client::InformerOptions options;
+    options.ns = ns;
+    options.field_selector = std::string("metadata.name=") + kGivenSecret;
+    return options;
+}
+
+http::Response answer_with(int status, json::Value const& body) {
+    http::Response response;
+    response.status = status;
+    response.headers.emplace_back("Content-Type", "application/json");
+    response.body = json::write(body);
+    return response;
+}
+
+bool is_watch(std::string_view target) {
+    std::size_t const query = target.find('?');
+    return query != std::string_view::npos && target.substr(query).contains("watch=true");
+}
+
+}   // namespace
+
+struct Agent::Impl {
+    client::Client member;
+    client::Exchange api;
+    Dial dial;
+    AgentOptions options;
+    client::Informer given_secret;
+    async::Event changed;
+    std::string problem = "the agent has not dialled yet";
+    bool linked = false, refused = false;
+
+    Impl(client::Client of_member, client::Exchange to_api, Dial by, AgentOptions with)
+        : member(std::move(of_member)),
+          api(std::move(to_api)),
+          dial(std::move(by)),
+          options(std::move(with)),
+          given_secret(member, kSecrets, of_given(options.ns)) {
+        given_secret.on_change([this](client::Change const&) { changed.notify(); });
+    }
+
+    Task<Status> keep(Context ctx, Own const& own) const {
+        Context const limited = ctx.with_timeout(kWriteAtMost);
+        auto done = co_await member.update(limited, kSecrets, write_own(own, options.ns));
+        if (!done && done.error().is(ErrorCode::kNotFound))
+            done = co_await member.create(limited, kSecrets, write_own(own, options.ns));
+        if (!done) co_return std::unexpected(done.error().context(fmt::format("keeping secret {}", kOwnSecret)));
+        co_return Status{};
+    }
+
+    Task<Result<Own>> own(Context ctx) const {
+        auto const secret = co_await member.get(ctx.with_timeout(kWriteAtMost), kSecrets, {options.ns, kOwnSecret});
+        if (secret) co_return read_own(*secret);
+        if (secret.error().is(ErrorCode::kNotFound)) co_return Own{};
+        co_return std::unexpected(secret.error().context(fmt::format("reading secret {}", kOwnSecret)));
+    }
+
+    // One connection to the hub, from dialling to its end. Ok: at once again.
+    Task<Status> attempt(Context ctx, Given given);
+    Task<Status> heard(Context ctx, LinkAnswer answer, Own& own);
+};
+
+namespace {
+
+// What the hub asks over one connection: who this is, and then the cluster's API.
+class LinkHandler final : public http::Handler {
+public:
+    using Heard = std::function<Task<Status>(Context, LinkAnswer)>;
+    LinkHandler(client::Exchange api, std::string const& ns, apis::LinkHello hello, Heard heard)
+        : api_(std::move(api)),
+          secrets_(fmt::format("/namespaces/{}/secrets", ns)),
+          hello_(std::move(hello)),
+          heard_(std::move(heard)) {}
+
+    Task<http::Response> handle(Context ctx, http::Request request, net::Peer) override {
+        std::string_view const path = http::path_of(request.target);
+        if (path == apis::kLinkHello) co_return answer_with(200, apis::write_link_hello(hello_));
+        if (path == apis::kLinkAnswer && request.method == "POST") co_return co_await hear(ctx, std::move(request));
+        co_return co_await forward(ctx, std::move(request));
+    }
+
+private:
+    Task<http::Response> hear(Context ctx, http::Request request) {
+        auto const object = json::parse(request.body);
+        auto answer = object ? apis::read_link_answer(*object) : std::unexpected(object.error());
+        if (!answer) co_return answer_with(400, meta::to_status(answer.error()));
+        Status const done = co_await heard_(ctx, std::move(*answer));
+        if (!done) co_return answer_with(500, meta::to_status(done.error()));
+        co_return answer_with(200, json::Value(json::Object()));
+    }
+
+    // The hub is whoever the agent is here, whatever it shows; but what the agent keeps is not the hub's.
+    Task<http::Response> forward(Context ctx, http::Request request) {
+        auto const path = percent_decode(http::path_of(request.target), false);
+        if (!path || path->contains(secrets_)) {
+            co_return answer_with(
+                403, meta::to_status(
+                         Error(ErrorCode::kForbidden, "the Secrets beside the agent are not the hub's to read")));
+        }
+        std::erase_if(request.headers, [](auto const& header) {
+            return iequals(header.first, "Authorization") || iequals(header.first, "Host");
+        });
+        bool const stream = is_watch(request.target);
+        auto answer = co_await api_(ctx, std::move(request), stream);
+        if (answer) co_return std::move(*answer);
+        co_return answer_with(
+            503, meta::to_status(
+                     Error(ErrorCode::kUnavailable, fmt::format("the agent of {} does not reach its API server: {}",
+                                                                hello_.cluster, answer.error().message()))));
+    }
+
+    client::Exchange api_;
+    std::string secrets_;   // the path of those in the agent's namespace
+    apis::LinkHello hello_;
+    Heard heard_;
+};
+
+}   // namespace
+
+// What the hub says is kept before it is answered.
+Task<Status> Agent::Impl::heard(Context ctx, LinkAnswer answer, Own& own) {
+    using namespace apis::link_outcome;
+    if (answer.outcome == kCertificate) {
+        Own next = renewed(own, answer);
+        CO_TRY(crypto::life_of({next.certificate, next.key}));
+        CO_TRY(co_await keep(ctx, next));
+        bool const joined = own.certificate.empty();
+        own = std::move(next);
+        ctx.log().info("a certificate from the hub", {});
+        if (joined) co_return Status{};
+    }
+    linked = answer.outcome == kLinked || answer.outcome == kCertificate;
+    refused = answer.outcome == kRefused;
+    std::string said = linked ? std::string() : answer.message;
+    if (said != problem && linked) ctx.log().info("linked to the hub", {});
+    if (said != problem && !linked) ctx.log().warning("not linked to the hub", {{"why", said}});
+    problem = std::move(said);
+    co_return Status{};
+}
+
+Task<Status> Agent::Impl::attempt(Context ctx, Given given) {
+    refused = false;
+    CO_TRY_ASSIGN(Own mine, co_await own(ctx));
+    Plan const plan = plan_of(given, mine, ctx.now());
+    if (plan.errand == Errand::kJoin) mine.certificate = mine.key = "";
+    bool const asks = plan.errand != Errand::kLink;
+    if (asks && mine.next_request.empty()) {
+        CO_TRY_ASSIGN(auto const made, crypto::create_signing_request(apis::agent_name(given.cluster)));
+        mine.next_request = made.request_pem;
+        mine.next_key = made.key_pem;
+        CO_TRY(co_await keep(ctx, mine));
+    }
+    apis::LinkHello hello{given.cluster, options.cluster_uid, options.version,
+                          plan.errand == Errand::kJoin ? given.token : "", asks ? mine.next_request : ""};
+    CO_TRY_ASSIGN(auto stream, co_await dial(ctx.with_timeout(kDialAtMost), given, mine));
+    if (stream->protocol() != apis::kLinkProtocol) {
+        co_return fail(ErrorCode::kUnavailable,
+                       fmt::format("{}:{} is no hub's place for agents", given.host, given.port));
+    }
+    Context const until = asks ? ctx : ctx.with_timeout(plan.renew_at - ctx.now());
+    auto const handler = std::make_shared<LinkHandler>(
+        api, options.ns, std::move(hello),
+        [this, &mine](Context inner, LinkAnswer answer) { return heard(inner, std::move(answer), mine); });
+    http::Http2Limits limits;
+    limits.idle_timeout = Duration::zero();
+    limits.max_streams = kMostStreams;
+    Status const ended = co_await http::serve_http2(until, std::move(stream), handler, limits);
+    bool const stood = std::exchange(linked, false);
+    if (ended && !stood && plan.errand == Errand::kJoin && !mine.certificate.empty()) co_return Status{};
+    if (!until.check() && ctx.check()) co_return Status{};
+    if (!ended) co_return ended;
+    co_return fail(ErrorCode::kUnavailable, problem.empty() ? "the hub has ended the link" : problem);
+}
+
+Agent::Agent(client::Client member, client::Exchange api, Dial dial, AgentOptions options)
+    : impl_(std::make_unique<Impl>(std::move(member), std::move(api), std::move(dial), std::move(options))) {}
+
+Agent::~Agent() = default;
+
+std::string Agent::missing() const { return impl_->problem; }
+
+Task<void> Agent::run(Context ctx) {
+    Impl& impl = *impl_;
+    async::Scope scope(ctx);
+    scope.spawn(impl.given_secret.run(scope.context()));
+    (void)co_await impl.given_secret.wait_synced(ctx);
+    Duration backoff = kFirstBackoff;
+    MonotonicTime failing_since = ctx.monotonic();
+    while (ctx.check()) {
+        auto given = read_given(impl.given_secret.get({impl.options.ns, kGivenSecret}));
+        if (!given) {
+            impl.problem = given.error().message();
+            ctx.log().warning("the agent cannot dial", {{"why", impl.problem}});
+            (void)co_await impl.changed.wait(ctx);
+            continue;
+        }
+        MonotonicTime const began = ctx.monotonic();
+        Status const done = co_await impl.attempt(ctx, std::move(*given));
+        if (!ctx.check()) break;
+        if (done) continue;
+        if (!impl.refused && done.error().message() != impl.problem)
+            ctx.log().warning("no link to the hub", {{"why", done.error().message()}});
+        impl.problem = done.error().message();
+        if (ctx.monotonic() - began > kStood) {
+            backoff = kFirstBackoff;
+            failing_since = ctx.monotonic();
+        }
+        Duration const wait = impl.refused ? kRefusedBackoff : backoff;
+        bool const lasts = ctx.monotonic() - failing_since > kShortFor;
+        backoff = std::min(backoff * 2, lasts ? kLastBackoff : kShortBackoff);
+        (void)co_await impl.changed.wait(ctx.with_timeout(
+            wait / 2 + Duration(static_cast<Duration::rep>(ctx.random().unit() * static_cast<double>(wait.count())))));
+    }
+    co_await scope.cancel_and_join();
+}
+
+Agent::Dial dial_by(async::AsioExecutor& executor) {
+    return [&executor](Context ctx, Given given, Own own) -> Task<Result<std::unique_ptr<net::Stream>>> {
+        std::string const authority = own.authority.empty() ? given.authority : given.authority + own.authority;
+        CO_TRY_ASSIGN(auto tls, net::TlsClient::create(authority, own.certificate, own.key, false,
+                                                       {std::string(apis::kLinkProtocol)}));
+        co_return co_await net::connect(ctx, executor, given.host, given.port, std::move(tls));
+    };
+}
+
+}   // namespace aviary::agent

@@ -1,0 +1,88 @@
+#include "member/agent/credentials.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "core/base/strings.h"
+#include "core/crypto/certificate.h"
+#include "kube/meta/names.h"
+
+namespace aviary::agent {
+
+namespace {
+
+using json::Doc;
+using json::Object;
+using json::Value;
+
+std::string text(Doc const& secret, std::string_view key) {
+    return base64_decode(secret.at({"data", key}).as_string()).value_or("");
+}
+
+std::unexpected<Error> lacks(std::string_view key, std::string_view what) {
+    return fail(ErrorCode::kInvalid, fmt::format("secret {}: {}: {}", kGivenSecret, key, what));
+}
+
+}   // namespace
+
+Result<Given> read_given(Doc const& secret) {
+    if (!secret.exists()) {
+        return fail(ErrorCode::kNotFound,
+                    fmt::format("secret {} is missing: `aviary join NAME --agent` on the hub makes it", kGivenSecret));
+    }
+    Given given{.host = {},
+                .authority = text(secret, "ca.crt"),
+                .cluster = text(secret, "cluster"),
+                .token = text(secret, "token")};
+    std::string const hub = text(secret, "hub");
+    std::size_t const colon = hub.rfind(':');
+    auto const port = colon == std::string::npos ? std::nullopt : parse_int(hub.substr(colon + 1));
+    if (!port || *port < 1 || *port > 65535 || colon == 0) return lacks("hub", "it is to be HOST:PORT");
+    given.host = hub.substr(0, colon);
+    if (given.host.starts_with('[') && given.host.ends_with(']'))
+        given.host = given.host.substr(1, given.host.size() - 2);
+    given.port = static_cast<std::uint16_t>(*port);
+    if (given.authority.empty()) return lacks("ca.crt", "the hub's authority is to be there");
+    if (auto const problem = meta::dns1123_label_problem(given.cluster)) return lacks("cluster", *problem);
+    return given;
+}
+
+Own read_own(Doc const& secret) {
+    return {text(secret, "tls.crt"), text(secret, "tls.key"), text(secret, "ca.crt"), text(secret, "next.csr"),
+            text(secret, "next.key")};
+}
+
+Value write_own(Own const& own, std::string const& ns) {
+    Value secret{Object{{"apiVersion", "v1"}, {"kind", "Secret"}, {"type", "Opaque"}}};
+    secret.set({"metadata", "name"}, kOwnSecret);
+    secret.set({"metadata", "namespace"}, ns);
+    auto const put = [&secret](char const* key, std::string const& value) {
+        if (!value.empty()) secret.set({"data", key}, base64_encode(value));
+    };
+    put("tls.crt", own.certificate);
+    put("tls.key", own.key);
+    put("ca.crt", own.authority);
+    put("next.csr", own.next_request);
+    put("next.key", own.next_key);
+    return secret;
+}
+
+Own renewed(Own own, apis::LinkAnswer const& answer) {
+    own.certificate = answer.certificate;
+    own.key = std::exchange(own.next_key, {});
+    own.next_request.clear();
+    if (!answer.authority.empty()) own.authority = answer.authority;
+    return own;
+}
+
+Plan plan_of(Given const& given, Own const& own, Time now) {
+    auto const life = crypto::life_of({own.certificate, own.key});
+    // That of another name is of no use: it has been joined anew.
+    bool const counts = life && life->common_name == apis::agent_name(given.cluster) && now < life->ends;
+    if (!counts) return {};
+    Time const renew_at = life->begins + (life->ends - life->begins) * 2 / 3;
+    return {now < renew_at ? Errand::kLink : Errand::kRenew, renew_at};
+}
+
+}   // namespace aviary::agent
