@@ -34,7 +34,7 @@ aviary_module(app/member DEPS member/rollout app/process TEST_DEPS kube/apiserve
 aviary_module(app/agent DEPS member/agent app/process TEST_DEPS hub/link kube/apiserver)
 aviary_module(app/playground DEPS app/hub app/member kube/apiserver kube/simulator)
 aviary_module(app/command_line DEPS core/cli)
-aviary_module(app/amc DEPS apis kube/client core/cli core/crypto hub/decision app/command_line)
+aviary_module(app/amc DEPS apis kube/client core/cli core/crypto hub/proxy app/command_line TEST_DEPS app/hub app/member kube/apiserver kube/simulator)
 # It compares config/ with what the structs say.
 if(TARGET apis_test)
   target_compile_definitions(apis_test PRIVATE AVIARY_SOURCE_DIR="${CMAKE_SOURCE_DIR}")

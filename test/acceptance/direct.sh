@@ -17,7 +17,7 @@ check 'apply namespace and workload' kubectl apply -f "$seed/namespace.yaml" -f 
 for c in beijing shanghai; do check "$c is ready" soon 30 ready $c; done
 check 'apply the Rollout' kubectl apply -n demo -f "$seed/rollout.yaml"
 for c in beijing shanghai; do check "it is healthy in $c" soon 30 healthy $c; done
-check 'nothing is paused there' tells 4 'beijing +3/3 +not-yet +not paused: Healthy' direct approve --context beijing
+check 'nothing is paused there' tells 4 'beijing +3/3 +refused +not paused: the phase is Healthy' direct approve --context beijing
 
 check 'release v2' kubectl -n demo set image deployment/qwen-inference "vllm=$image:v2"
 for c in beijing shanghai; do check "$c pauses at step 1" soon 30 state $c Progressing/1/StepPaused; done
@@ -27,7 +27,7 @@ check '-m is the hub'"'"'s' tells 1 'not -m, -M or --cluster-selector' direct ap
 check 'the hub is no member' tells 1 'context fleet is a hub' direct approve --context fleet
 check 'pause says what to do' tells 1 'kubectl --context beijing .*patch .*"paused":true' direct pause --context beijing
 check 'abort says what to do' tells 1 'set image deployment/' direct abort --context beijing
-check 'another step is refused' tells 4 'beijing +1/3 +refused +it is at step 1, not 2' direct approve --context beijing --step 2
+check 'another step is refused' tells 4 'beijing +1/3 +refused +at step 1, not step 2' direct approve --context beijing --step 2
 check 'client dry run prints the patch' tells 0 'value: StepReady' direct approve --context beijing --dry-run=client
 check 'server dry run' tells 0 'approved \(server dry run\)' direct approve --context beijing --dry-run=server
 check 'beijing is at step 1 still' state beijing Progressing/1/StepPaused
@@ -39,7 +39,7 @@ in_ beijing create role mainuser --verb=patch --resource=rollouts.rollouts.kruis
 for u in statuser mainuser; do
   for role in reader $u; do in_ beijing create rolebinding "$u-$role" --role=$role --user=$u >/dev/null; done
 done
-check 'without the right to annotate it is approved, with a warning' tells 0 'warning: who approves and why is not kept in the cluster .*forbidden' direct approve --context beijing --as statuser --dry-run=server --reason 'p95 ok'
+check 'without the right to annotate it is approved, with a warning' tells 0 'warning: beijing: who approves and why is not kept in the cluster .*forbidden' direct approve --context beijing --as statuser --dry-run=server --reason 'p95 ok'
 check '… approved' tells 0 'approved \(server dry run\)' direct approve --context beijing --as statuser --dry-run=server --reason 'p95 ok'
 check 'without the right to approve it is refused' tells 1 'forbidden' direct approve --context beijing --as mainuser --reason 'p95 ok'
 check '… and no word of it stays' [ -z "$(word beijing)" ]
@@ -67,7 +67,7 @@ check '… for its owner alone' private
 hold="fleet.aviary.dev/hold=$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ);me;the hub is gone"
 check 'hold the Rollout of shanghai' in_ shanghai annotate rollout $r "$hold"
 check 'pause it there' in_ shanghai patch rollouts.rollouts.kruise.io $r --type=merge -p '{"spec":{"strategy":{"paused":true}}}'
-check 'what is paused is not approved' tells 4 'shanghai +1/3 +not-yet +paused by somebody' direct approve --context shanghai
+check 'what is paused is not approved' tells 4 'shanghai +1/3 +not-yet +somebody paused the release' direct approve --context shanghai
 check 'resume it there' in_ shanghai patch rollouts.rollouts.kruise.io $r --type=merge -p '{"spec":{"strategy":{"paused":false}}}'
 check 'hold the workload of shanghai' in_ shanghai annotate deployment qwen-inference "$hold"
 check 'put v1 back there' in_ shanghai set image deployment/qwen-inference "vllm=$image:v1"

@@ -5,8 +5,8 @@
 
 #include <csignal>
 
+#include "app/amc/approve.h"
 #include "app/amc/complete.h"
-#include "app/amc/direct.h"
 #include "app/amc/session.h"
 #include "app/command_line/command_line.h"
 #include "core/base/strings.h"
@@ -25,13 +25,18 @@ constexpr char kAbout[] =
     "  kubectl amc rollout explain rollouts/NAME                # what each cluster waits for\n"
     "  kubectl amc rollout approve rollouts/NAME -m beijing     # one cluster\n"
     "  kubectl amc rollout approve rollouts/NAME -M --step 1    # all that are paused at step 1\n"
-    "  kubectl amc rollout abort rollouts/NAME -M               # all back to the stable version\n\n"
+    "  kubectl amc rollout abort rollouts/NAME -M               # all back to the stable version\n"
+    "  kubectl amc rollout approve rollouts/NAME -M --contexts 'prod-*'    # no hub: these contexts are the "
+    "clusters\n\n"
     "Exit codes: 0 done, 1 failed or misused, 2 partial, 3 waiting for approval, 4 stale or refused, 5 timeout,\n"
     "6 only unreachable clusters.";
 
 void add_flags(CLI::App& app, Flags& flags) {
     app.add_option("--kubeconfig", flags.kubeconfig, "Path of the kubeconfig")->option_text("FILE");
     app.add_option("--context", flags.context, "Context of the hub; by default the current one")->option_text("NAME");
+    app.add_option("--contexts", flags.contexts,
+                   "Without a hub: the contexts of this kubeconfig whose clusters are meant: 'prod-*,dev'")
+        ->option_text("PATTERNS");
     app.add_option("-n,--namespace", flags.ns, "Namespace; by default the context's")->option_text("NAME");
     app.add_flag("-A,--all-namespaces", flags.all_namespaces, "All namespaces");
     app.add_option("-o,--output", flags.output, "wide, json, yaml, name or jsonpath=TEMPLATE")->option_text("FORM");
@@ -43,9 +48,9 @@ void add_flags(CLI::App& app, Flags& flags) {
     app.add_option("--as-group", flags.as_groups, "… in this group (repeatable)")
         ->option_text("GROUP")
         ->allow_extra_args(false);
-    app.add_option("--request-timeout", flags.request_timeout, "Limit of one request; 0: none")
-        ->option_text("TIME")
-        ->capture_default_str();
+    app.add_option("--request-timeout", flags.request_timeout,
+                   "Limit of one request: 30s, of one cluster's answer with --contexts 5s; 0: none")
+        ->option_text("TIME");
     app.add_option("-m,--members", flags.members, "Clusters, by name: a[,b] (repeatable)")
         ->option_text("CLUSTERS")
         ->allow_extra_args(false);
@@ -56,7 +61,7 @@ void add_flags(CLI::App& app, Flags& flags) {
 }
 
 // To whom and as whom: every command.
-constexpr char kConnecting[] = "--kubeconfig --context --namespace --as --as-group --request-timeout";
+constexpr char kConnecting[] = "--kubeconfig --context --contexts --namespace --as --as-group --request-timeout";
 constexpr char kWhere[] = "--members --all-members --cluster-selector";
 
 // What a command takes of the flags above, by words.
@@ -109,6 +114,7 @@ constexpr Verb kDecisions[] = {
      "kubectl amc rollout approve rollouts/NAME -M                    # each that is paused\n"
      "kubectl amc rollout approve rollouts/NAME -M --step 1           # refuse clusters at any other step\n"
      "kubectl amc rollout approve rollouts/NAME -M --reason 'p95 ok'  # on record\n"
+     "kubectl amc rollout approve rollouts/NAME -M --contexts 'prod-*'  # there is no hub\n"
      "kubectl amc rollout approve NAME --direct --context beijing --reason 'p95 ok'  # the hub is gone"},
     {"pause", "Pause", "Stop a release where it is",
      "kubectl amc rollout pause rollouts/NAME -M\nkubectl amc rollout pause rollouts/NAME -m beijing"},
@@ -124,7 +130,7 @@ constexpr Verb kDecisions[] = {
 struct Command {
     CLI::App* app;
     std::function<Task<int>(Session)> run;
-    std::string action = {};   // of a verb that decides
+    std::string action = {};   // of a verb that decides, or kHistory
 };
 
 // The tree of commands over what they fill in.
@@ -161,7 +167,8 @@ struct Program {
                         "kubectl amc get rollouts -n demo -M\n"
                         "kubectl amc get pods -m beijing,shanghai -l app=qwen -o wide\n"
                         "kubectl amc get deploy qwen -M -o yaml\n"
-                        "kubectl amc get pods -M -w                           # go on and show what changes");
+                        "kubectl amc get pods -M -w                           # go on and show what changes\n"
+                        "kubectl amc get rollouts -A -M --contexts 'prod-*'   # no hub: of these contexts' clusters");
         get->add_option("resource", resource, "deployments, rollouts, po … or KIND/NAME")->required();
         get->add_option("name", name, "One object");
         takes(get, {kConnecting, kWhere,
@@ -178,7 +185,8 @@ struct Program {
         add(described, [this](Session session) { return describe(std::move(session), resource, name); });
         CLI::App* const clusters =
             add_command(app, "clusters", "List the clusters of the fleet and whether they answer",
-                        "kubectl amc clusters\nkubectl amc clusters --cluster-selector region=north -o name");
+                        "kubectl amc clusters\nkubectl amc clusters --cluster-selector region=north -o name\n"
+                        "kubectl amc clusters --contexts 'prod-*'             # no hub: which contexts answer");
         takes(clusters, {kConnecting, kWhere, "--output --selector --field-selector --sort-by --no-headers"});
         add(clusters, [](Session session) { return list_clusters(std::move(session)); });
         for (char const* verb : {"logs", "promote"}) {
@@ -218,7 +226,8 @@ struct Program {
                  "kubectl amc rollout get rollouts/NAME\nkubectl amc rollout get NAME -w", "--output --watch",
                  [this](Session session) { return tree(std::move(session), name); });
         add_verb(rollout, "explain", "Say what each cluster waits for, since when, and what would end the wait",
-                 "kubectl amc rollout explain rollouts/NAME\nkubectl amc rollout explain NAME -o json",
+                 "kubectl amc rollout explain rollouts/NAME\nkubectl amc rollout explain NAME -o json\n"
+                 "kubectl amc rollout explain NAME --contexts 'prod-*'  # no hub",
                  "--output --no-headers", [this](Session session) { return explain(std::move(session), name); });
         add_verb(rollout, "status", "One line per cluster; exit 3 while an approval is awaited",
                  "kubectl amc rollout status rollouts/NAME\n"
@@ -231,13 +240,14 @@ struct Program {
         add_verb(rollout, "history", "Who decided what", "kubectl amc rollout history rollouts/NAME",
                  "--output --sort-by --no-headers",
                  [this](Session session) { return history(std::move(session), name); });
+        commands.back().action = kHistory;
         for (Verb const& verb : kDecisions) {
             std::string const action = verb.action;
             add_decision_flags(
                 *add_verb(rollout, verb.name, verb.text, verb.examples, "--output --no-headers --allow-unreachable",
                           [this, action](Session session) {
-                              return flags.direct ? approve_directly(std::move(session), name)
-                                                  : decide(std::move(session), action, name);
+                              return session.without_hub() ? approve_without_hub(std::move(session), name)
+                                                           : decide(std::move(session), action, name);
                           }),
                 flags, action == "Approve");
             commands.back().action = action;
@@ -287,8 +297,8 @@ int run(int argc, char** argv, char const* version) {
         return kFailed;
     }
     for (Command const& command : program.commands) {
-        if (!*command.app || !program.flags.direct) continue;
-        std::string const problem = direct_problem(command.action, program.flags, program.name);
+        if (!*command.app) continue;
+        std::string const problem = problem_without_hub(command.action, program.flags, program.name);
         if (problem.empty()) continue;
         fmt::print(stderr, "error: {}\n", problem);
         return kFailed;

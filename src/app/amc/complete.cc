@@ -28,8 +28,27 @@ std::vector<Candidate> some(std::initializer_list<char const*> texts) {
     return candidates;
 }
 
+std::vector<Candidate> named(std::vector<std::string> const& texts) {
+    std::vector<Candidate> candidates;
+    for (std::string const& text : texts) candidates.push_back({text, ""});
+    return candidates;
+}
+
+// The names of the objects in all clusters, each once.
+std::vector<Candidate> once(Doc const& answer) {
+    std::set<std::string> names;
+    for (auto const& [index, cluster] : answer["clusters"].elements()) {
+        for (auto const& [position, object] : cluster["items"].elements()) names.insert(meta::name(object));
+    }
+    return named({names.begin(), names.end()});
+}
+
 Task<std::vector<Candidate>> names_of(Session session, meta::GroupVersionResource resource, std::string ns) {
     std::vector<Candidate> candidates;
+    if (session.without_hub()) {
+        auto const answer = co_await session.ask({.resource = resource, .ns = std::move(ns)});
+        co_return answer ? once(*answer) : candidates;
+    }
     client::ListOptions options;
     options.ns = std::move(ns);
     auto const list = co_await session.hub().list(session.context(), resource, options);
@@ -53,12 +72,7 @@ Task<std::vector<Candidate>> object_names(Session session, std::string resource)
     if (!named) co_return candidates;
     auto const answer = co_await fetch(session, *named, "", false);
     if (!answer) co_return candidates;
-    std::set<std::string> names;
-    for (auto const& [index, cluster] : (*answer)["clusters"].elements()) {
-        for (auto const& [position, object] : cluster["items"].elements()) names.insert(meta::name(object));
-    }
-    for (std::string const& name : names) candidates.push_back({name, ""});
-    co_return candidates;
+    co_return once(*answer);
 }
 
 // "beijing,sh" goes on behind the comma.
@@ -96,21 +110,21 @@ command_line::Values values_from_hub(std::vector<std::string> words) {
         Flags flags;
         flags.kubeconfig = command_line::value_in(words, {"--kubeconfig"});
         flags.context = command_line::value_in(words, {"--context"});
+        flags.contexts = command_line::value_in(words, {"--contexts"});
         flags.direct = std::ranges::find(words, "--direct") != words.end();
         flags.ns = command_line::value_in(words, {"--namespace", "-n"});
         if (std::string members = command_line::value_in(words, {"--members", "-m"});
             what != "--members" && !members.empty())
             flags.members = {std::move(members)};
         flags.request_timeout = kPatience;
-        if (what == "--context") {
-            std::vector<Candidate> candidates;
-            for (std::string const& name : client::context_names(flags.kubeconfig)) candidates.push_back({name, ""});
-            return candidates;
-        }
+        if (what == "--context") return named(client::context_names(flags.kubeconfig));
+        if (what == "--contexts") return behind_comma(named(client::context_names(flags.kubeconfig)), typed);
         async::AsioExecutor executor;
         auto opened = Session::open(executor, flags);
         if (!opened) return {};
         Session const& session = *opened;
+        if (session.without_hub() && (what == "--members" || what == "-m"))
+            return behind_comma(named(session.contexts().names()), typed);
         if (what == "--members" || what == "-m")
             return behind_comma(executor.run(names_of(session, apis::kManagedClusters, "")), typed);
         if (what == "--namespace" || what == "-n") return executor.run(names_of(session, {"", "v1", "namespaces"}, ""));

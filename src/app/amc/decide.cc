@@ -8,11 +8,11 @@
 #include "apis/fleet/decision.h"
 #include "app/amc/rows.h"
 #include "app/amc/session.h"
+#include "app/amc/verdict.h"
 #include "core/base/strings.h"
 #include "core/crypto/certificate.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
-#include "hub/proxy/paths.h"
 #include "kube/meta/object.h"
 
 namespace aviary::amc {
@@ -95,28 +95,6 @@ void fill_rows(std::vector<Row>& rows, Doc const& decision, std::string_view act
     }
 }
 
-// Says what was not done; the exit code.
-int conclude(Session const& session, std::vector<Row> const& rows, std::string_view action,
-             std::string const& decision) {
-    Counts const counts = count(rows, action);
-    if (counts.not_done() == 0) return kDone;
-    std::string text = counts.text(action);
-    if (!decision.empty()) text += fmt::format("; recorded as decision/{}", decision);
-    session.complain(text);
-    if (counts.done > 0) return kPartial;
-    if (counts.waiting == counts.not_done()) return session.flags().allow_unreachable ? kDone : kUnreachable;
-    return kRefused;
-}
-
-void print_rows(Session const& session, std::vector<Row> const& rows) {
-    cli::TableStyle style = session.style();
-    style.gutter = 2;
-    style.min_width = 0;
-    cli::Table table({"CLUSTER", "STEP", "RESULT", "MESSAGE"}, style);
-    for (Row const& row : rows) table.add({row.cluster, row.step, row.result, row.message});
-    session.print(table);
-}
-
 // Records the Decision, waits for what becomes of it and prints that; the exit code.
 Task<int> submit(Session session, std::string action, Value object, std::vector<Row> rows) {
     client::WriteOptions options;
@@ -168,33 +146,21 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         session.complain(chosen.error());
         co_return kFailed;
     }
-    auto const view = co_await session.read(fmt::format("{}namespaces/{}/rollouts/{}", proxy::kRoot,
-                                                        percent_encode(session.ns()), percent_encode(rollout)));
+    auto const view = co_await session.release(rollout, {});
     if (!view) {
         session.complain(view.error());
         co_return kFailed;
     }
-    bool const named = !chosen->empty();
-    Asked const asked{action, named, !session.flags().members.empty(), session.flags().step, session.context().now()};
-    std::vector<Row> rows;
+    Asked const asked{action, !chosen->empty(), !session.flags().members.empty(), session.flags().step,
+                      session.context().now()};
+    std::vector<Row> rows = rows_of(*view, *chosen, asked, "neither the Rollout nor its workload is placed here");
     std::vector<Doc> targets;
     for (auto const& [index, cluster] : (*view)["clusters"].elements()) {
-        if (named && std::ranges::find(*chosen, cluster["cluster"].as_string()) == chosen->end()) continue;
-        auto row = look(cluster, asked);
-        if (!row) continue;
-        if (row->target) targets.push_back(cluster);
-        if (row->target && !row->message.empty()) fmt::print(stderr, "warning: {}: {}\n", row->cluster, row->message);
-        rows.push_back(std::move(*row));
+        auto const row = std::ranges::find(rows, cluster["cluster"].as_string(), &Row::cluster);
+        if (row != rows.end() && row->target) targets.push_back(cluster);
     }
-    for (std::string const& name : *chosen) {
-        if (std::ranges::find(rows, name, &Row::cluster) == rows.end())
-            rows.push_back({name, "-", "refused", "neither the Rollout nor its workload is placed here", false});
-    }
-    if (targets.empty()) {
-        if (!rows.empty()) print_rows(session, rows);
-        session.complain(nothing_to_do(rows, asked, rollout));
-        co_return kRefused;
-    }
+    if (targets.empty()) co_return conclude_nothing(session, rows, asked, rollout);
+    warn(rows);
     Value const object = decision_object(session, action, rollout, (*view)["digest"].string(), targets);
     if (session.flags().dry_run == "client") {
         session.print(session.flags().output == "json" ? json::write_pretty(object) + "\n" : yaml::write(object));

@@ -44,7 +44,9 @@ int report(Session const& session, Doc const& answer, Time now, bool any_rows) {
         bool const gone = cluster["reason"].as_string() == "NotFound";   // one that has no such object is no failure
         if (!cluster["reachable"].as_bool()) {
             ++lost;
-            fmt::print(stderr, "cluster({}): unreachable for {}\n", cluster["name"].as_string(), away(cluster, now));
+            std::string const how = cluster["since"].exists() ? " for " + away(cluster, now)
+                                                              : ": " + cli::one_line(cluster["error"].as_string());
+            fmt::print(stderr, "cluster({}): unreachable{}\n", cluster["name"].as_string(), how);
         } else if (cluster["error"].exists() && !gone) {
             ++refused;
             errors.insert(cluster["error"].string());
@@ -286,7 +288,7 @@ Task<int> get_resource(Session session, std::string resource, std::string name) 
     auto const served = co_await find_resource(session, resource);
     if (!served) {
         session.complain(served.error());
-        co_return kFailed;
+        co_return session.failure(served.error());
     }
     std::string const& form = session.flags().output;
     bool const as_table = form.empty() || form == "wide";
@@ -303,7 +305,7 @@ Task<int> get_resource(Session session, std::string resource, std::string name) 
         // Who watches stays when the hub goes away for a while.
         if (!code && !(watched != nullptr && !shown.empty() && code.error().is(ErrorCode::kUnavailable))) {
             session.complain(code.error());
-            co_return kFailed;
+            co_return session.failure(code.error());
         }
         if (watched == nullptr) co_return *code;
         if (!code && !std::exchange(said, true)) session.complain(code.error());
@@ -317,7 +319,7 @@ Task<int> describe(Session session, std::string resource, std::string name) {
     split_name(resource, name);
     auto const code = co_await describe_objects(session, std::move(resource), std::move(name));
     if (!code) session.complain(code.error());
-    co_return code ? *code : kFailed;
+    co_return code ? *code : session.failure(code.error());
 }
 
 Task<int> list_clusters(Session session) {
@@ -325,7 +327,7 @@ Task<int> list_clusters(Session session) {
     options.label_selector =
         session.flags().selector.empty() ? session.flags().cluster_selector : session.flags().selector;
     options.field_selector = session.flags().field_selector;
-    auto const list = co_await session.hub().list(session.context(), apis::kManagedClusters, options);
+    auto const list = co_await session.clusters(options);
     if (!list) {
         session.complain(list.error());
         co_return kFailed;
@@ -362,6 +364,11 @@ Task<int> list_clusters(Session session) {
         fmt::print(stderr, "No clusters found.\n");
     } else {
         session.print(table);
+    }
+    for (Doc const& cluster : clusters) {
+        Doc const why = meta::condition(cluster, apis::kClusterAvailable)["message"];
+        if (session.without_hub() && why.exists())
+            fmt::print(stderr, "cluster({}): unreachable: {}\n", meta::name(cluster), cli::one_line(why.as_string()));
     }
     co_return kDone;
 }

@@ -23,11 +23,12 @@ std::string one_of(std::set<std::string> const& versions) {
 // Commands under each other behind "next:".
 class Steps {
 public:
-    explicit Steps(Doc const& view) : view_(view) {}
+    Steps(Doc const& view, std::string const& way) : view_(view), way_(way) {}
 
     void add(std::string_view verb, std::string_view where, std::string_view comment = {}) {
-        add_line(fmt::format("kubectl amc rollout {} rollouts/{} -n {} {}{}{}", verb, view_["name"].as_string(),
-                             view_["namespace"].as_string(), where, comment.empty() ? "" : "      # ", comment));
+        add_line(fmt::format("kubectl amc rollout {} rollouts/{} -n {} {}{}{}{}{}", verb, view_["name"].as_string(),
+                             view_["namespace"].as_string(), way_, way_.empty() ? "" : " ", where,
+                             comment.empty() ? "" : "      # ", comment));
     }
     void add_line(std::string_view command) {
         text_ += fmt::format("{}  {}\n", text_.empty() ? "next:" : "     ", command);
@@ -36,6 +37,7 @@ public:
 
 private:
     Doc const& view_;
+    std::string const& way_;
     std::string text_;
 };
 
@@ -74,7 +76,7 @@ std::string tree_line(Doc const& view, Doc const& cluster) {
                        cluster["ready"].as_int(), cluster["replicas"].as_int(), back);
 }
 
-std::string next_steps(Doc const& view, bool all) {
+std::string next_steps(Doc const& view, bool all, std::string const& where) {
     std::string approve;
     std::int64_t approve_step = 0;
     std::string abort_where;
@@ -95,16 +97,17 @@ std::string next_steps(Doc const& view, bool all) {
         if (cluster["step"].as_int() == approve_step)
             approve += (approve.empty() ? "" : ",") + cluster["cluster"].string();
     }
-    Steps steps(view);
+    Steps steps(view, where);
+    bool const attached = view["attached"].as_bool();   // others say what its clusters are to run
     if (!paused.empty() && view["pausedByAll"].as_bool()) {
         steps.add_line(fmt::format(
             R"(kubectl patch rollout {} -n {} --type merge -p '{{"spec":{{"strategy":{{"paused":false}}}}}}')",
             view["name"].as_string(), view["namespace"].as_string()));
-    } else if (!paused.empty()) {
+    } else if (!paused.empty() && !attached) {
         steps.add("resume", "-m " + paused);
     }
     if (!approve.empty()) steps.add("approve", fmt::format("-m {} --step {}", approve, approve_step));
-    if (!releasing.empty())
+    if (!releasing.empty() && !attached)
         steps.add("abort", all ? "-M" : abort_where, fmt::format("all{} back to {}", finished, one_of(releasing)));
     return steps.text();
 }

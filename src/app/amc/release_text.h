@@ -16,8 +16,8 @@ std::string headline(json::Doc const& view);
 // A cluster in one line.
 std::string tree_line(json::Doc const& view, json::Doc const& cluster);
 // The commands that would move it on, as people type them; empty when there is none. `all`: the view is of all
-// clusters.
-std::string next_steps(json::Doc const& view, bool all = true);
+// clusters. `where`: the flags by which they were reached, if any.
+std::string next_steps(json::Doc const& view, bool all = true, std::string const& where = {});
 
 // What status says.
 struct Standing {

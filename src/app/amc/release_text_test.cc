@@ -61,6 +61,13 @@ TEST(NextSteps, ApprovesWhatWaitsAtTheFirstStepAndIsWell) {
     EXPECT_EQ(next_steps(view({cluster("beijing", R"({"phase":"Healthy","reason":"-"})")})), "");
 }
 
+// Where there is no hub, what its clusters run is for others to say.
+TEST(NextSteps, OfAReleaseThatNoHubHasBroughtAreAboutApproving) {
+    EXPECT_EQ(
+        next_steps(view({cluster("beijing"), cluster("oslo")}, R"({"attached":true})"), true, "--contexts 'prod-*'"),
+        "next:  kubectl amc rollout approve rollouts/web -n demo --contexts 'prod-*' -m beijing,oslo --step 1\n");
+}
+
 // "EXIT over?"
 std::string standing(json::Array clusters, bool allow_unreachable = false) {
     Standing const result = standing_of(view(std::move(clusters)), allow_unreachable);

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "core/base/strings.h"
-#include "hub/proxy/paths.h"
 #include "kube/meta/object.h"
 
 namespace aviary::amc {
@@ -22,9 +21,7 @@ void split_name(std::string& resource, std::string& name) {
 Task<Result<std::vector<Served>>> served_resources(Session session) {
     std::vector<Served> served;
     for (char const* path : {"/api", "/apis"}) {
-        CO_TRY_ASSIGN(
-            Doc const found,
-            co_await session.read(path, {}, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"));
+        CO_TRY_ASSIGN(Doc const found, co_await session.discovery(path));
         for (auto const& [index, item] : found["items"].elements()) {
             Doc const version = item["versions"][0];
             for (auto const& [position, resource] : version["resources"].elements()) {
@@ -59,17 +56,14 @@ Task<Result<Served>> find_resource(Session session, std::string text) {
 }
 
 Task<Result<Doc>> fetch(Session session, Served served, std::string name, bool table) {
-    client::NameValues query{{"group", served.resource.group},
-                             {"version", served.resource.version},
-                             {"resource", served.resource.resource},
-                             {"output", table ? "table" : "json"}};
-    if (served.namespaced && !session.ns().empty()) query.emplace_back("namespace", session.ns());
-    if (!name.empty()) query.emplace_back("name", name);
-    if (!session.flags().selector.empty()) query.emplace_back("labelSelector", session.flags().selector);
-    if (!session.flags().field_selector.empty()) query.emplace_back("fieldSelector", session.flags().field_selector);
-    CO_TRY_ASSIGN(std::vector<std::string> const members, co_await session.members(false));
-    if (!members.empty()) query.emplace_back("clusters", join(members, ","));
-    Result<Doc> answer = co_await session.read(std::string(proxy::kRoot) + "resources", std::move(query));
+    Question question{.resource = served.resource,
+                      .ns = served.namespaced ? session.ns() : "",
+                      .name = std::move(name),
+                      .label_selector = session.flags().selector,
+                      .field_selector = session.flags().field_selector,
+                      .table = table};
+    CO_TRY_ASSIGN(question.clusters, co_await session.members(false));
+    Result<Doc> answer = co_await session.ask(std::move(question));
     co_return std::move(answer);
 }
 

@@ -99,6 +99,11 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
         if (!asked.chosen) return std::nullopt;
         return refused(std::move(row), "the Rollout is not placed here");
     }
+    if (view["error"].exists()) {
+        row.result = view["reachable"].as_bool() ? "failed" : "unreachable";
+        row.message = view["error"].string();
+        return row;
+    }
     if (back && view["pinned"].exists()) return look_at_taken_back(view, std::move(row));
     if (action == apis::action::kUndo || action == apis::action::kPause || action == apis::action::kResume) {
         row.target = true;
@@ -123,6 +128,21 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
     return row;
 }
 
+std::vector<Row> rows_of(Doc const& view, std::vector<std::string> const& chosen, Asked const& asked,
+                         std::string const& absent) {
+    std::vector<Row> rows;
+    for (auto const& [index, cluster] : view["clusters"].elements()) {
+        bool const meant = chosen.empty() || std::ranges::find(chosen, cluster["cluster"].as_string()) != chosen.end();
+        auto row = meant ? look(cluster, asked) : std::nullopt;
+        if (row) rows.push_back(std::move(*row));
+    }
+    for (std::string const& name : chosen) {
+        if (std::ranges::find(rows, name, &Row::cluster) == rows.end())
+            rows.push_back(refused({name, "-", "", ""}, absent));
+    }
+    return rows;
+}
+
 Counts count(std::vector<Row> const& rows, std::string_view action) {
     Counts counts;
     for (Row const& row : rows) {
@@ -133,8 +153,12 @@ Counts count(std::vector<Row> const& rows, std::string_view action) {
             ++(row.why == Row::Why::kNotReady  ? counts.not_ready
                : row.why == Row::Why::kStopped ? counts.stopped
                                                : counts.not_paused);
-        } else if (row.result == "waiting" || row.result == "unreachable") {
+        } else if (row.result == "waiting") {
             ++counts.waiting;
+        } else if (row.result == "unreachable") {
+            ++counts.unreachable;
+        } else if (row.result == "failed") {
+            ++counts.failed;
         } else {
             ++counts.refused;
         }
@@ -148,7 +172,9 @@ std::string Counts::text(std::string_view action) const {
     if (stopped > 0) text += fmt::format(", {} to be resumed first", stopped);
     if (not_ready > 0) text += fmt::format(", {} not ready", not_ready);
     if (waiting > 0) text += fmt::format(", {} waiting", waiting);
+    if (unreachable > 0) text += fmt::format(", {} unreachable", unreachable);
     if (refused > 0) text += fmt::format(", {} refused", refused);
+    if (failed > 0) text += fmt::format(", {} failed", failed);
     return text;
 }
 

@@ -17,7 +17,9 @@ namespace aviary::amc {
 struct Row {
     std::string cluster;
     std::string step;
-    std::string result;   // approved | paused | … | not-yet | refused | stale | waiting | done (there is nothing to do)
+    // approved | paused | … | not-yet | refused | stale | waiting | unreachable | failed | done (there is nothing to
+    // do)
+    std::string result;
     std::string message;   // of a target: what the person should know before it is carried out
     bool target = false;
     // Of a not-yet: it is not paused at a step; it is, and pods of the new version are not ready; it is to be resumed
@@ -41,9 +43,14 @@ std::string past(std::string_view action);
 // Whether the action is for this cluster; a row says why not, and nothing is said of clusters that do not count.
 std::optional<Row> look(json::Doc const& view, Asked const& asked);
 
+// Those of the view's clusters, or of the chosen ones: what is not in the view is refused by `absent`.
+std::vector<Row> rows_of(json::Doc const& view, std::vector<std::string> const& chosen, Asked const& asked,
+                         std::string const& absent);
+
 struct Counts {
-    std::size_t done = 0, not_paused = 0, not_ready = 0, stopped = 0, waiting = 0, refused = 0;
-    std::size_t not_done() const { return not_paused + not_ready + stopped + waiting + refused; }
+    std::size_t done = 0, not_paused = 0, not_ready = 0, stopped = 0, waiting = 0, unreachable = 0, refused = 0,
+                failed = 0;
+    std::size_t not_done() const { return not_paused + not_ready + stopped + waiting + unreachable + refused + failed; }
     // "1 approved, 1 not paused, 1 waiting"
     std::string text(std::string_view action) const;
 };

@@ -68,6 +68,24 @@ TEST(Look, PodsThatAreNotReadyAreApprovedByNameAlone) {
     EXPECT_EQ(shown(crashing, asked("Abort")), "target");
 }
 
+// Without a hub nothing is known of a cluster that cannot be read: there is nothing to send.
+TEST(Look, WhatCannotBeReadIsNoTarget) {
+    std::string const unread = R"("phase":"","state":"Unknown","error":"no route"})";
+    EXPECT_EQ(shown(view(R"({"reachable":false,)" + unread), asked("Approve")), "unreachable: no route");
+    EXPECT_EQ(shown(view("{" + unread), asked("Approve")), "failed: no route");
+}
+
+TEST(RowsOf, AnswersForEachChosenCluster) {
+    json::Value document{json::Object{{"clusters", json::Array{view().thaw(), view(R"({"cluster":"oslo"})").thaw()}}}};
+    std::vector<Row> const all = rows_of(Doc::freeze(document), {}, asked("Approve"), "not there");
+    ASSERT_EQ(all.size(), 2u);
+    EXPECT_TRUE(all[0].target && all[1].target);
+    std::vector<Row> const some = rows_of(Doc::freeze(document), {"oslo", "paris"}, asked("Approve"), "not there");
+    ASSERT_EQ(some.size(), 2u);
+    EXPECT_EQ(some[0].cluster, "oslo");
+    EXPECT_EQ(some[1].cluster + " " + some[1].result + ": " + some[1].message, "paris refused: not there");
+}
+
 // Nobody is to believe that -M took back what it did not.
 TEST(Look, AbortSaysWhatIsFinishedAlready) {
     Doc const finished = view(R"({"phase":"Healthy","reason":"-","current":true,"version":"v4"})");
@@ -109,11 +127,19 @@ TEST(Count, SaysWhatWasNotDone) {
     crashing.why = Row::Why::kNotReady;
     Row stopped{"f", "1/3", "not-yet", ""};
     stopped.why = Row::Why::kStopped;
-    Counts const counts =
-        count({approved, upgrading, crashing, stopped, {"d", "", "stale", ""}, {"e", "", "waiting", ""}}, "Approve");
+    Counts const counts = count({approved,
+                                 upgrading,
+                                 crashing,
+                                 stopped,
+                                 {"d", "", "stale", ""},
+                                 {"e", "", "waiting", ""},
+                                 {"g", "", "unreachable", ""},
+                                 {"h", "", "failed", ""}},
+                                "Approve");
     EXPECT_EQ(counts.text("Approve"),
-              "1 approved, 1 not paused, 1 to be resumed first, 1 not ready, 1 waiting, 1 refused");
-    EXPECT_EQ(counts.not_done(), 5u);
+              "1 approved, 1 not paused, 1 to be resumed first, 1 not ready, 1 waiting, 1 unreachable, 1 refused, "
+              "1 failed");
+    EXPECT_EQ(counts.not_done(), 7u);
     EXPECT_EQ(nothing_to_do({stopped}, asked("Approve"), "web"),
               "nothing to approve: web is paused by somebody; kubectl amc rollout resume comes first");
     EXPECT_EQ(nothing_to_do({crashing}, asked("Approve"), "web"),

@@ -10,12 +10,17 @@
 #include "core/json/path.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
+#include "hub/proxy/attached.h"
+#include "hub/proxy/paths.h"
 #include "kube/client/http_transport.h"
 #include "kube/meta/object.h"
 
 namespace aviary::amc {
 
 namespace {
+
+constexpr Duration kRequestTimeout = std::chrono::seconds(30);   // of the hub
+constexpr Duration kClusterTimeout = std::chrono::seconds(5);    // of each cluster without one, as the hub has it
 
 // As kubectl: "30s", "2m", plain seconds, 0 for none.
 Result<Duration> limit(std::string_view flag, std::string const& text) {
@@ -39,13 +44,37 @@ bool before(json::Doc const& left, json::Doc const& right) {
 
 }   // namespace
 
-Result<Session> Session::open(async::AsioExecutor& executor, Flags flags) {
+Status Session::take(async::Executor& executor, Flags flags, std::string const& ns) {
+    timeout_ = TRY(limit("--timeout", flags.timeout));
+    watch_timeout_ = TRY(limit("--timeout", flags.watch_timeout));
+    request_timeout_ =
+        flags.request_timeout.empty() ? kRequestTimeout : TRY(limit("--request-timeout", flags.request_timeout));
+    executor_ = &executor;
+    ns_ = !flags.ns.empty() ? flags.ns : !ns.empty() ? ns : "default";
+    if (flags.all_namespaces) ns_.clear();
+    flags_ = std::move(flags);
+    return {};
+}
+
+Result<Session> Session::over(async::Executor& executor, Flags flags, std::vector<Contexts::Cluster> clusters) {
+    std::string const ns = flags.ns.empty() && !flags.all_namespaces ? TRY(Contexts::common_namespace(clusters)) : "";
+    for (Contexts::Cluster& each : clusters) {
+        if (each.client && !flags.as.empty()) each.client = each.client->impersonating(flags.as, flags.as_groups);
+    }
     Session session;
-    session.timeout_ = TRY(limit("--timeout", flags.timeout));
-    session.watch_timeout_ = TRY(limit("--timeout", flags.watch_timeout));
-    session.request_timeout_ = TRY(limit("--request-timeout", flags.request_timeout));
+    TRY(session.take(executor, std::move(flags), ns));
+    Duration const limit = session.flags_.request_timeout.empty() ? kClusterTimeout : session.request_timeout_;
+    session.contexts_ = std::make_shared<Contexts>(std::move(clusters), limit);
+    return session;
+}
+
+Result<Session> Session::open(async::AsioExecutor& executor, Flags flags) {
+    if (flags.direct || !flags.contexts.empty()) {
+        std::string const patterns = flags.direct ? flags.context : flags.contexts;
+        return over(executor, flags, TRY(Contexts::matching(executor, flags.kubeconfig, patterns)));
+    }
     client::ServerAccess access = TRY(client::load_kubeconfig(flags.kubeconfig, flags.context));
-    if (access.url.contains("/clusters/") && !flags.direct) {
+    if (access.url.contains("/clusters/")) {
         if (!flags.context.empty()) {
             return fail(
                 ErrorCode::kInvalid,
@@ -58,14 +87,12 @@ Result<Session> Session::open(async::AsioExecutor& executor, Flags flags) {
         access = TRY(client::load_kubeconfig(flags.kubeconfig, "fleet"));
         if (access.ns.empty()) access.ns = ns;
     }
+    Session session;
     auto const transport = TRY(client::http_transport(executor, access));
     client::Client hub(transport, "kubectl-amc");
     if (!flags.as.empty()) hub = hub.impersonating(flags.as, flags.as_groups);
     session.hub_ = hub;
-    session.executor_ = &executor;
-    session.ns_ = !flags.ns.empty() ? flags.ns : !access.ns.empty() ? access.ns : "default";
-    if (flags.all_namespaces) session.ns_.clear();
-    session.flags_ = std::move(flags);
+    TRY(session.take(executor, std::move(flags), access.ns));
     return session;
 }
 
@@ -94,34 +121,97 @@ Task<Result<json::Doc>> Session::read(std::string path, client::NameValues query
     co_return response.body;
 }
 
+Task<Result<json::Doc>> Session::discovery(std::string path) const {
+    if (contexts_) {
+        CO_TRY_ASSIGN(std::vector<std::string> chosen, co_await members(false));
+        co_return co_await contexts_->discovery(unlimited(), std::move(path), std::move(chosen));
+    }
+    co_return co_await read(std::move(path), {},
+                            "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+}
+
+Task<Result<json::Doc>> Session::ask(Question question) const {
+    if (contexts_) co_return co_await contexts_->ask(unlimited(), std::move(question));
+    client::NameValues query{{"group", question.resource.group},
+                             {"version", question.resource.version},
+                             {"resource", question.resource.resource},
+                             {"output", question.table ? "table" : "json"}};
+    auto const add = [&query](char const* name, std::string const& value) {
+        if (!value.empty()) query.emplace_back(name, value);
+    };
+    add("namespace", question.ns);
+    add("name", question.name);
+    add("labelSelector", question.label_selector);
+    add("fieldSelector", question.field_selector);
+    add("clusters", join(question.clusters, ","));
+    co_return co_await read(std::string(proxy::kRoot) + "resources", std::move(query));
+}
+
+Task<Result<json::Doc>> Session::release(std::string rollout, std::vector<std::string> clusters) const {
+    if (contexts_) {
+        CO_TRY_ASSIGN(std::vector<proxy::ClusterView> views,
+                      co_await contexts_->look(unlimited(), {ns_, std::move(rollout)}, std::move(clusters)));
+        proxy::Release const release = proxy::release_among(views);
+        co_return json::Doc::freeze(proxy::explain(release, views));
+    }
+    client::NameValues query;
+    if (!clusters.empty()) query.emplace_back("clusters", join(clusters, ","));
+    co_return co_await read(
+        fmt::format("{}namespaces/{}/rollouts/{}", proxy::kRoot, percent_encode(ns_), percent_encode(rollout)),
+        std::move(query));
+}
+
+Task<Result<json::Doc>> Session::clusters(client::ListOptions options) const {
+    if (contexts_) co_return co_await contexts_->list(unlimited());
+    co_return co_await hub_->list(context(), apis::kManagedClusters, std::move(options));
+}
+
 Task<Result<std::vector<std::string>>> Session::members(bool required) const {
     std::vector<std::string> chosen;
     bool const named = !flags_.members.empty();
     int const ways = (named ? 1 : 0) + (flags_.all_members ? 1 : 0) + (flags_.cluster_selector.empty() ? 0 : 1);
     if (ways > 1) co_return fail(ErrorCode::kInvalid, "-m, -M and --cluster-selector exclude each other");
+    if (flags_.direct) co_return contexts_->names();
     if (ways == 0 && required)
         co_return fail(ErrorCode::kInvalid,
-                       "say where: -m CLUSTER[,CLUSTER], --cluster-selector LABELS, or -M for all");
+                       without_hub() ? "say where: -m CONTEXT[,CONTEXT], or -M for all that --contexts means"
+                                     : "say where: -m CLUSTER[,CLUSTER], --cluster-selector LABELS, or -M for all");
     if (named) {
         for (std::string_view name : split(join(flags_.members, ","), ',')) chosen.emplace_back(trim(name));
-        client::ListOptions options;
-        CO_TRY_ASSIGN(json::Doc const list, co_await hub_->list(context(), apis::kManagedClusters, options));
+        CO_TRY_ASSIGN(std::vector<std::string> const all, co_await known({}));
         for (std::string const& name : chosen) {
-            bool known = false;
-            for (auto const& [key, cluster] : list["items"].elements()) known = known || meta::name(cluster) == name;
-            if (!known)
-                co_return fail(ErrorCode::kNotFound,
-                               fmt::format("managedclusters \"{}\" not found: see `kubectl amc clusters`", name));
+            if (std::ranges::find(all, name) != all.end()) continue;
+            co_return fail(ErrorCode::kNotFound,
+                           without_hub()
+                               ? fmt::format("-m {}: no such context among those that --contexts means", name)
+                               : fmt::format("managedclusters \"{}\" not found: see `kubectl amc clusters`", name));
         }
     } else if (!flags_.cluster_selector.empty()) {
-        client::ListOptions options;
-        options.label_selector = flags_.cluster_selector;
-        CO_TRY_ASSIGN(json::Doc const list, co_await hub_->list(context(), apis::kManagedClusters, options));
-        for (auto const& [key, cluster] : list["items"].elements()) chosen.push_back(meta::name(cluster));
+        CO_TRY_ASSIGN(chosen, co_await known(flags_.cluster_selector));
         if (chosen.empty())
             co_return fail(ErrorCode::kNotFound, fmt::format("no cluster has the labels {}", flags_.cluster_selector));
     }
     co_return std::move(chosen);
+}
+
+Task<Result<std::vector<std::string>>> Session::known(std::string selector) const {
+    if (contexts_) co_return contexts_->names();
+    client::ListOptions options;
+    options.label_selector = std::move(selector);
+    CO_TRY_ASSIGN(json::Doc const list, co_await hub_->list(context(), apis::kManagedClusters, options));
+    std::vector<std::string> names;
+    for (auto const& [key, cluster] : list["items"].elements()) names.push_back(meta::name(cluster));
+    co_return std::move(names);
+}
+
+std::string Session::where() const {
+    if (flags_.direct) return "--direct --context " + flags_.context;
+    return without_hub() ? fmt::format("--contexts '{}'", flags_.contexts) : "";
+}
+
+int Session::failure(Error const& error) const {
+    bool const nobody = without_hub() && error.is(ErrorCode::kUnavailable);
+    return !nobody ? kFailed : flags_.allow_unreachable ? kDone : kUnreachable;
 }
 
 std::string Session::object_name(std::string const& text) {
@@ -139,7 +229,7 @@ void Session::complain(std::string const& text) const {
 void Session::complain(Error const& error) const {
     std::string text = error.message();
     // An API server without the fleet's paths and kinds.
-    if (text == "the server could not find the requested resource")
+    if (!without_hub() && text == "the server could not find the requested resource")
         text = "this server is no hub: choose the hub's context by --context, or `kubectl config use-context`";
     complain(text);
 }

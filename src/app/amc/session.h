@@ -1,10 +1,12 @@
-// What every command of kubectl-amc needs: flags, the hub's client, and where to print.
+// What every command of kubectl-amc needs: flags, the way to the fleet, and where to print.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "app/amc/contexts.h"
 #include "core/async/asio_executor.h"
 #include "core/cli/table.h"
 #include "core/json/doc.h"
@@ -13,9 +15,9 @@
 namespace aviary::amc {
 
 struct Flags {
-    std::string kubeconfig, context, ns, output, selector, field_selector, as, cluster_selector, sort_by, reason,
-        dry_run, timeout = "30s", watch_timeout = "0", request_timeout = "30s";
-    std::vector<std::string> as_groups, members;   // members: each "a" or "a,b"
+    std::string kubeconfig, context, contexts, ns, output, selector, field_selector, as, cluster_selector, sort_by,
+        reason, dry_run, timeout = "30s", watch_timeout = "0", request_timeout;   // empty: as is best for what is asked
+    std::vector<std::string> as_groups, members;                                  // members: each "a" or "a,b"
     std::int64_t step = 0;
     bool all_namespaces = false, all_members = false, no_headers = false, watch = false, wait = true,
          allow_unreachable = false, direct = false;
@@ -26,6 +28,8 @@ enum Exit { kDone = 0, kFailed = 1, kPartial = 2, kAwaiting = 3, kRefused = 4, k
 class Session {
 public:
     static Result<Session> open(async::AsioExecutor& executor, Flags flags);
+    // Without a hub, over these clusters.
+    static Result<Session> over(async::Executor& executor, Flags flags, std::vector<Contexts::Cluster> clusters);
 
     Flags const& flags() const { return flags_; }
     // The same connection for another question.
@@ -34,15 +38,31 @@ public:
         other.flags_ = std::move(flags);
         return other;
     }
-    // With --direct it is the member.
+    // With --contexts and --direct: the members themselves.
+    bool without_hub() const { return contexts_ != nullptr; }
+    // Not without one.
     client::Client const& hub() const { return *hub_; }
+    // Only without one.
+    Contexts& contexts() const { return *contexts_; }
     std::string const& ns() const { return ns_; }
     Context context() const;
 
-    // GET of a hub path; JSON.
-    Task<Result<json::Doc>> read(std::string path, client::NameValues query = {}, std::string accept = {}) const;
+    // ---- what there is, of the hub or of the clusters one by one ----
+
+    // Aggregated discovery: /api or /apis.
+    Task<Result<json::Doc>> discovery(std::string path) const;
+    // {clusters: [{name, reachable, since, table | items, error, reason}]}
+    Task<Result<json::Doc>> ask(Question question) const;
+    // A release as hub/proxy/explain.h has it; no clusters: all.
+    Task<Result<json::Doc>> release(std::string rollout, std::vector<std::string> clusters) const;
+    // A list of ManagedClusters.
+    Task<Result<json::Doc>> clusters(client::ListOptions options = {}) const;
     // The members that -m, -M and --cluster-selector mean; empty: all. An Error says what is missing or unknown.
     Task<Result<std::vector<std::string>>> members(bool required) const;
+    // The flags by which clusters are reached without a hub, as they are typed; empty with one.
+    std::string where() const;
+    // The exit code for what cannot be asked.
+    int failure(Error const& error) const;
     // "rollouts/x", "rollout/x" and "x" → "x".
     static std::string object_name(std::string const& text);
 
@@ -61,10 +81,18 @@ public:
     Status one_namespace() const;
 
 private:
+    Status take(async::Executor& executor, Flags flags, std::string const& ns);
+    // Each cluster has its own limit.
+    Context unlimited() const { return Context(*executor_); }
+    // The clusters there are, with these labels.
+    Task<Result<std::vector<std::string>>> known(std::string selector) const;
+    Task<Result<json::Doc>> read(std::string path, client::NameValues query, std::string accept = {}) const;
+
     Flags flags_;
     Duration timeout_{}, watch_timeout_{}, request_timeout_{};   // zero: none
-    async::AsioExecutor* executor_ = nullptr;
+    async::Executor* executor_ = nullptr;
     std::optional<client::Client> hub_;
+    std::shared_ptr<Contexts> contexts_;
     std::string ns_;
 };
 

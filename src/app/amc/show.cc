@@ -15,7 +15,6 @@
 #include "core/json/path.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
-#include "hub/proxy/paths.h"
 #include "kube/meta/object.h"
 
 namespace aviary::amc {
@@ -32,12 +31,7 @@ std::string age_of(std::string_view since, Time now) {
 Task<Result<Doc>> view_of(Session const& session, std::string const& rollout) {
     CO_TRY(session.one_namespace());
     CO_TRY_ASSIGN(std::vector<std::string> const chosen, co_await session.members(false));
-    client::NameValues query;
-    if (!chosen.empty()) query.emplace_back("clusters", join(chosen, ","));
-    Result<Doc> view =
-        co_await session.read(fmt::format("{}namespaces/{}/rollouts/{}", proxy::kRoot, percent_encode(session.ns()),
-                                          percent_encode(Session::object_name(rollout))),
-                              std::move(query));
+    Result<Doc> view = co_await session.release(Session::object_name(rollout), chosen);
     co_return std::move(view);
 }
 
@@ -79,7 +73,7 @@ Task<int> explain(Session session, std::string rollout) {
     auto const view = co_await view_of(session, rollout);
     if (!view) {
         session.complain(view.error());
-        co_return kFailed;
+        co_return session.failure(view.error());
     }
     if (auto const code = raw_form(session, *view)) co_return *code;
     Doc const& seen = *view;
@@ -101,7 +95,7 @@ Task<int> explain(Session session, std::string rollout) {
         }
     }
     bool const all = session.flags().members.empty() && session.flags().cluster_selector.empty();
-    session.print(next_steps(seen, all));
+    session.print(next_steps(seen, all, session.where()));
     co_return kDone;
 }
 
@@ -148,7 +142,7 @@ Task<int> status(Session session, std::string rollout) {
         bool const again = watch && !told.empty() && !view && view.error().is(ErrorCode::kUnavailable);
         if (!view && !again) {
             session.complain(view.error());
-            co_return kFailed;
+            co_return session.failure(view.error());
         }
         if (view) {
             if (!watch) {
@@ -184,7 +178,7 @@ Task<int> tree(Session session, std::string rollout) {
     auto const view = co_await view_of(session, rollout);
     if (!view) {
         session.complain(view.error());
-        co_return kFailed;
+        co_return session.failure(view.error());
     }
     if (auto const code = raw_form(session, *view)) co_return *code;
     session.print(
@@ -242,6 +236,10 @@ std::optional<int> print_sorted(Session const& session, std::vector<Doc>& object
 }   // namespace
 
 Task<int> list_rollouts(Session session) {
+    if (session.without_hub()) {   // then there are none but those of the clusters
+        int const code = co_await get_resource(std::move(session), "rollouts.rollouts.kruise.io", "");
+        co_return code;
+    }
     client::ListOptions options;
     options.ns = session.ns();
     options.label_selector = session.flags().selector;

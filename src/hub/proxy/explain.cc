@@ -27,6 +27,7 @@ std::string who(std::string_view reason) {
     if (reason == "CrashLooping" || reason == "PodFailed" || reason == "ImagePullFailed" || reason == "LoadingModel" ||
         reason == "NotReady" || reason == "TakenBack")
         return "service owner";
+    if (reason == "ReadRefused") return "cluster owner";
     if (reason == "ClusterUnreachable") return "network on-call";
     return "-";
 }
@@ -137,6 +138,9 @@ void warn_of_troubles(Value& row, ClusterView const& view) {
     auto const worst = std::ranges::find(canary.troubles, false, &Trouble::starting);
     if (worst != canary.troubles.end()) row["trouble"] = worst->reason;
     add_causes(row, view, canary);
+    if (view.pods_unread.empty()) return;
+    row["trouble"] = "ReadRefused";
+    row["causes"].push_back("its pods cannot be looked at: " + view.pods_unread);
 }
 
 void explain_upgrade(Value& row, ClusterView const& view, std::string const& since) {
@@ -278,6 +282,18 @@ std::string from_of(json::Array const& rows) {
     return versions.empty() ? std::string() : *versions.begin();
 }
 
+void explain_unknown(Value& row, ClusterView const& view) {
+    row["state"] = "Unknown";
+    if (!view.unread.empty()) row["error"] = view.unread;
+    if (view.reachable) {
+        set_wait(row, "ReadRefused", view.unread, "it may be read", "");
+        return;
+    }
+    bool const since_when = view.reachable_since != Time();
+    set_wait(row, "ClusterUnreachable", view.unread.empty() ? "does not answer" : "does not answer: " + view.unread,
+             "member connects again", since_when ? format_rfc3339(view.reachable_since) : "");
+}
+
 }   // namespace
 
 std::string version_of(Doc const& pod_template) {
@@ -290,10 +306,8 @@ Value explain_cluster(ClusterView const& view) {
     Value row{json::Object{{"cluster", view.cluster}, {"placed", view.placed}, {"reachable", view.reachable}}};
     describe(row, view);
     std::string const since = view.rollout.at({"status", "canaryStatus", "lastUpdateTime"}).string();
-    if (!view.reachable) {
-        row["state"] = "Unknown";
-        set_wait(row, "ClusterUnreachable", "does not answer", "member connects again",
-                 format_rfc3339(view.reachable_since));
+    if (!view.reachable || !view.unread.empty()) {
+        explain_unknown(row, view);
         return row;
     }
     if (End const end = held_back(view.workload_standing); !end.when.empty()) {
@@ -327,7 +341,7 @@ Value explain(Release const& release, std::vector<ClusterView> const& views) {
     Value answer{json::Object{
         {"name", meta::name(release.rollout)}, {"namespace", meta::ns(release.rollout)}, {"digest", digest}}};
     answer["release"] = digest.size() > 13 ? digest.substr(7, 6) : digest;
-    answer["to"] = version_of(release.workload.at({"spec", "template"}));
+    answer["to"] = release.to.empty() ? version_of(release.workload.at({"spec", "template"})) : release.to;
     std::int64_t on_new = 0;
     std::int64_t total = 0;
     std::int64_t up = 0;
@@ -355,8 +369,9 @@ Value explain(Release const& release, std::vector<ClusterView> const& views) {
     answer["total"] = total;
     answer["ready"] = up;
     answer["stuck"] = person && !moving;
-    answer["pausedByAll"] = release.rollout.at({"spec", "strategy", "paused"}).as_bool();
+    answer["pausedByAll"] = !release.attached && release.rollout.at({"spec", "strategy", "paused"}).as_bool();
     if (!release.problem.empty()) answer["problem"] = release.problem;
+    if (release.attached) answer["attached"] = true;
     answer["clusters"] = std::move(rows);
     return answer;
 }

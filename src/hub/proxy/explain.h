@@ -22,6 +22,9 @@ struct ClusterView {
     std::vector<json::Doc> pods;   // of the workload
     std::optional<propagation::Standing> workload_standing;
     bool bound = true;   // the workload is placed there
+    // Why nothing is known of its objects: what it refused, or why it does not answer. Empty: they are known.
+    std::string unread;
+    std::string pods_unread;   // … of its pods
 
     // What the hub releases: the hash of its template, and the image. Empty: not known.
     std::string hub_template, hub_image;
@@ -34,6 +37,9 @@ struct Release {
     json::Doc rollout, workload;   // the hub's
     std::string digest;
     std::string problem;   // why it reaches no cluster; empty where it does
+    // Something else than a hub has delivered it to its clusters (attached.h).
+    bool attached = false;
+    std::string to;   // the version in words; empty: the workload's
 };
 
 // The tag of the first container's image.

@@ -14,6 +14,7 @@
 #include "hub/decision/decider.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/render.h"
+#include "hub/proxy/answers.h"
 #include "hub/proxy/explain.h"
 #include "hub/proxy/internal/last_answers.h"
 #include "kube/meta/names.h"
@@ -152,28 +153,13 @@ private:
         if (member.reachable())
             got =
                 co_await ask(ctx.with_timeout(kMemberTimeout), member, as_level, "view", user.name, std::move(request));
-        if (!got) {
-            Error const& error = got.error();
-            row["error"] = error.message();
-            row["reason"] = to_string(error.code());
-            // What a cluster answers, a refusal say, is an answer.
-            if (!error.is(ErrorCode::kUnavailable) && !error.is(ErrorCode::kTimeout)) co_return;
-            row["reachable"] = false;
-            if (Doc const kept = last_.get(kept_key); kept.exists()) row[table ? "table" : "items"] = kept.thaw();
-            co_return;
+        char const* const what = table ? "table" : "items";
+        put_answer(row, got ? Result<Doc>(got->body) : Result<Doc>(std::unexpected(got.error())), table);
+        if (got) {
+            last_.put(kept_key, table ? got->body : Doc::freeze(row[what]));
+        } else if (Doc const kept = last_.get(kept_key); no_answer(got.error()) && kept.exists()) {
+            row[what] = kept.thaw();
         }
-        Doc body = got->body;
-        if (table) {
-            row["table"] = body.thaw();
-            last_.put(kept_key, std::move(body));
-            co_return;
-        }
-        if (body["items"].is_array()) {
-            row["items"] = body["items"].thaw();
-        } else {
-            row["items"] = json::Array{body.thaw()};
-        }
-        last_.put(kept_key, Doc::freeze(row["items"]));
     }
 
     Task<Result<Response>> resources(Context ctx, control::UserInfo user, Request request) {

@@ -1,0 +1,300 @@
+#include "app/amc/approve.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "apis/fleet/decision.h"
+#include "apis/rollouts/rollout.h"
+#include "app/amc/rows.h"
+#include "app/amc/verdict.h"
+#include "core/async/scope.h"
+#include "core/cli/terminal.h"
+#include "core/json/write.h"
+#include "core/yaml/yaml.h"
+#include "hub/decision/carry_out.h"
+#include "hub/decision/evidence.h"
+#include "hub/propagation/names.h"
+#include "hub/proxy/attached.h"
+#include "kube/meta/object.h"
+
+namespace aviary::amc {
+
+namespace {
+
+using json::Doc;
+using json::Value;
+
+constexpr Duration kLookAgain = std::chrono::milliseconds(200);
+constexpr int kAttempts = 5;
+
+Doc canary(Doc const& rollout) { return rollout.at({"status", "canaryStatus"}); }
+std::int64_t step_of_rollout(Doc const& rollout) { return canary(rollout)["currentStepIndex"].as_int(); }
+std::size_t steps_of(Doc const& rollout) { return rollout.at({"spec", "strategy", "canary", "steps"}).size(); }
+
+// "moving to 50% (5 of 10 pods)"
+std::string ahead(Doc const& rollout, std::int64_t from, std::int64_t replicas) {
+    if (from >= static_cast<std::int64_t>(steps_of(rollout))) return "completing";
+    if (replicas == 0) return fmt::format("moving to step {}", from + 1);
+    return "moving to " + decision::step_text(rollout, from + 1, replicas);
+}
+
+// What becomes of the pause that was approved: it is as it was, it is left, or the controller has not taken it up.
+enum class After { kPaused, kStored, kLeft };
+After after(Doc const& rollout, apis::DecisionTarget const& target) {
+    if (decision::approvable(rollout) && decision::pause_of(target.cluster, rollout) == target) return After::kPaused;
+    bool const there = meta::uid(rollout) == target.rollout_uid && step_of_rollout(rollout) == *target.step &&
+                       canary(rollout)["canaryRevision"].as_string() == target.revision;
+    return there && canary(rollout)["currentStepState"].as_string() == "StepReady" ? After::kStored : After::kLeft;
+}
+
+// One cluster's part of an approval.
+struct Part {
+    client::Client client;
+    Doc rollout;   // as it was looked at
+    Doc workload;
+    apis::DecisionTarget target;
+    Row row;
+    bool late = false;   // stored, and not taken up in time
+};
+
+// Sends it; Invalid when the pause is another by now.
+Task<Status> send(Session const& session, client::Client const& client, meta::ObjectKey key, Value patch) {
+    client::WriteOptions options;
+    options.subresource = "status";
+    options.dry_run = session.flags().dry_run == "server";
+    CO_TRY(co_await client.patch(session.context(), apis::kRollouts, std::move(key), client::PatchType::kJson,
+                                 std::move(patch), options));
+    co_return Status{};
+}
+
+// It was not stored for certain.
+bool refused(Error const& error) {
+    return !error.is(ErrorCode::kUnavailable) && !error.is(ErrorCode::kTimeout) && !error.is(ErrorCode::kCancelled) &&
+           !error.is(ErrorCode::kInternal);
+}
+
+// The pause was another when it arrived.
+bool overtaken(Error const& error) { return error.is(ErrorCode::kInvalid) || error.is(ErrorCode::kConflict); }
+
+// Whom the member takes the caller for; empty where it does not say.
+Task<std::string> caller(Session const& session, client::Client const& client) {
+    auto const who = co_await client.who_am_i(session.context());
+    co_return who ? (*who)["username"].string() : std::string();
+}
+
+// Writes the annotation, in the Rollout as it was read: two who approve at once do not lose each other's word.
+Task<Status> annotate(Session const& session, client::Client const& client, Doc rollout, std::string text) {
+    client::WriteOptions options;
+    options.dry_run = session.flags().dry_run == "server";
+    Value patch{json::Object()};
+    patch.set({"metadata", "resourceVersion"}, meta::resource_version(rollout));
+    patch.set({"metadata", "annotations", propagation::kApprovedDirectly},
+              text.empty() ? Value(nullptr) : Value(std::move(text)));
+    CO_TRY(co_await client.patch(session.context(), apis::kRollouts, meta::key_of(rollout), client::PatchType::kMerge,
+                                 std::move(patch), options));
+    co_return Status{};
+}
+
+// Keeps who approves and why in the Rollout, while it is in that pause.
+Task<Status> keep_word(Session const& session, client::Client const& client, Doc rollout,
+                       decision::DirectApproval approval) {
+    for (int attempt = 1;; ++attempt) {
+        Status const done = co_await annotate(session, client, rollout, decision::with_approval(rollout, approval));
+        if (done || !done.error().is(ErrorCode::kConflict) || attempt == kAttempts) co_return done;
+        CO_TRY_ASSIGN(rollout, co_await client.get(session.context(), apis::kRollouts, meta::key_of(rollout)));
+        bool const there = decision::approvable(rollout) && decision::pause_of("", rollout) == approval.target;
+        if (!there) co_return Status{};   // the approval finds out
+    }
+}
+
+// Takes it back when the approval was refused, as well as that goes.
+Task<void> take_back_word(Session const& session, client::Client const& client, meta::ObjectKey key,
+                          decision::DirectApproval approval) {
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        auto const rollout = co_await client.get(session.context(), apis::kRollouts, key);
+        if (!rollout || std::ranges::count(decision::direct_approvals(*rollout), approval) == 0) co_return;
+        Status const done =
+            co_await annotate(session, client, *rollout, decision::without_approval(*rollout, approval));
+        if (done || !done.error().is(ErrorCode::kConflict)) co_return;
+    }
+}
+
+// Until the cluster has moved on. A controller that writes status from an older copy may undo the approval: it is sent
+// again, as the hub does.
+Task<Status> wait_left(Session const& session, Part const& part) {
+    Context const ctx = Context(session.context().executor()).with_timeout(session.timeout());
+    meta::ObjectKey const key = meta::key_of(part.rollout);
+    while (true) {
+        auto const rollout = co_await part.client.get(session.context(), apis::kRollouts, key);
+        if (rollout) {
+            After const now = after(*rollout, part.target);
+            if (now == After::kLeft) co_return Status{};
+            if (now == After::kPaused) {
+                Status const again =
+                    co_await send(session, part.client, key, decision::approval_patch(*rollout, part.target));
+                if (!again && !overtaken(again.error())) co_return again;
+            }
+        } else if (!rollout.error().is(ErrorCode::kUnavailable) && !rollout.error().is(ErrorCode::kTimeout)) {
+            co_return std::unexpected(rollout.error());
+        }
+        CO_TRY(co_await async::sleep_for(ctx, kLookAgain));
+    }
+}
+
+// Who and why first, then the approval: what is not stored is known to nobody else.
+Task<Status> keep_and_send(Session const& session, Part const& part) {
+    std::string by = co_await caller(session, part.client);
+    decision::DirectApproval const approval = decision::direct_approval(
+        part.rollout, format_rfc3339(session.context().now()), std::move(by), session.flags().reason);
+    Status const kept = co_await keep_word(session, part.client, part.rollout, approval);
+    if (!kept)
+        fmt::print(stderr,
+                   "warning: {}: who approves and why is not kept in the cluster ({}): a hub that is down now will not "
+                   "find this approval on return\n",
+                   part.row.cluster, cli::one_line(kept.error().message()));
+    meta::ObjectKey const key = meta::key_of(part.rollout);
+    Status done = co_await send(session, part.client, key, decision::approval_patch(part.rollout, part.target));
+    bool const dry = session.flags().dry_run == "server";
+    if (!done && kept && !dry && refused(done.error())) co_await take_back_word(session, part.client, key, approval);
+    co_return done;
+}
+
+// Into its row.
+Task<void> approve_one(Context, Session const& session, Part& part) {
+    Row& row = part.row;
+    Status done = co_await keep_and_send(session, part);
+    bool const dry = session.flags().dry_run == "server";
+    if (!done) {
+        bool const stale = overtaken(done.error());
+        row.result = stale ? "stale" : "failed";
+        row.message = stale                   ? "the cluster has moved on since it was looked at"
+                      : refused(done.error()) ? done.error().message()
+                                              : "it may be stored or not: " + done.error().message();
+        co_return;
+    }
+    row.result = past(apis::action::kApprove);
+    row.message = ahead(part.rollout, *part.target.step, part.workload.at({"spec", "replicas"}).as_int());
+    if (dry || !session.flags().wait) co_return;
+    done = co_await wait_left(session, part);
+    if (done) co_return;
+    part.late = done.error().is(ErrorCode::kTimeout);
+    row.message = part.late ? fmt::format("stored; the rollout controller there has not taken it up within {}",
+                                          session.flags().timeout)
+                            : "stored; then: " + done.error().message();
+}
+
+// What would be sent: a document for each cluster.
+void print_patches(Session const& session, std::vector<Part> const& parts) {
+    bool first = true;
+    for (Part const& part : parts) {
+        Value const patch = decision::approval_patch(part.rollout, part.target);
+        if (session.flags().output == "json") {
+            session.print(json::write_pretty(patch) + "\n");
+        } else {
+            session.print(fmt::format("{}# {}\n{}", first ? "" : "---\n", part.row.cluster, yaml::write(patch)));
+        }
+        first = false;
+    }
+}
+
+// All at once: no cluster waits for another.
+Task<int> approve_parts(Session session, std::string rollout, std::vector<Part> parts, std::vector<Row> rows) {
+    async::Scope scope(Context(session.context().executor()));
+    for (Part& part : parts) scope.spawn(approve_one(scope.context(), session, part));
+    co_await scope.join();
+    bool const dry = session.flags().dry_run == "server";
+    for (Part const& part : parts) *std::ranges::find(rows, part.row.cluster, &Row::cluster) = part.row;
+    std::vector<Row> shown = rows;
+    for (Row& row : shown) row.result += dry && row.result == past(apis::action::kApprove) ? " (server dry run)" : "";
+    print_rows(session, shown);
+    if (!dry && count(rows, apis::action::kApprove).done > 0)
+        fmt::print(stderr,
+                   "note: sent without a hub; one that follows the clusters has it on record when it sees it "
+                   "(kubectl amc rollout history {})\n",
+                   rollout);
+    bool const late = std::ranges::find(parts, true, &Part::late) != parts.end();
+    int const code = conclude(session, rows, apis::action::kApprove);
+    co_return late&& code == kDone ? kTimeout : code;
+}
+
+// What to type instead, in each of the clusters.
+std::string instead(std::string_view action, Flags const& flags, std::string const& name) {
+    std::string const where =
+        fmt::format("kubectl --context {} -n {}", !flags.direct || flags.context.empty() ? "MEMBER" : flags.context,
+                    flags.ns.empty() ? "NAMESPACE" : flags.ns);
+    std::string const until =
+        "; a hub that has brought it there puts its own there again when it is back, unless the object is annotated "
+        "fleet.aviary.dev/hold=<until>;<who>;<why>";
+    if (action == apis::action::kPause || action == apis::action::kResume) {
+        return fmt::format(
+            "{} patch rollouts.rollouts.kruise.io {} --type=merge -p "
+            "'{{\"spec\":{{\"strategy\":{{\"paused\":{}}}}}}}'{}",
+            where, Session::object_name(name), action == apis::action::kPause, until);
+    }
+    return fmt::format("the old version is put back into the workload: {} set image deployment/NAME CONTAINER=IMAGE{}",
+                       where, until);
+}
+
+}   // namespace
+
+std::string problem_without_hub(std::string_view action, Flags const& flags, std::string const& name) {
+    if (!flags.direct && flags.contexts.empty()) return {};
+    std::string const flag = flags.direct ? "--direct" : "--contexts";
+    if (flags.direct && !flags.contexts.empty()) return "--direct is for one --context; leave it out with --contexts";
+    if (!flags.direct && !flags.context.empty())
+        return "--context names a hub, and --contexts clusters without one: one of both";
+    if (action == kHistory) return "history is not supported without a hub, which keeps the record of decisions";
+    if (!action.empty() && action != apis::action::kApprove) {
+        return fmt::format("{} is not supported without a hub: {} is for approve{}. In a member itself: {}", action,
+                           flag, flags.direct ? "" : " and for looking", instead(action, flags, name));
+    }
+    if (!flags.cluster_selector.empty() && !flags.direct)
+        return "--cluster-selector is not supported without a hub, which knows the labels: choose contexts by -m";
+    if (!flags.direct) return {};
+    if (!flags.members.empty() || flags.all_members || !flags.cluster_selector.empty())
+        return "--direct speaks to one member without the hub: name its context by --context, not -m, -M or "
+               "--cluster-selector; several are reached by --contexts";
+    if (flags.context.empty()) return "--direct: say which member by --context; see `kubectl config get-contexts`";
+    return {};
+}
+
+Task<int> approve_without_hub(Session session, std::string rollout) {
+    rollout = Session::object_name(rollout);
+    Status const one = session.one_namespace();
+    auto const chosen = co_await session.members(true);
+    if (!one || !chosen) {
+        session.complain(one ? chosen.error() : one.error());
+        co_return kFailed;
+    }
+    auto views =
+        co_await session.contexts().look(Context(session.context().executor()), {session.ns(), rollout}, *chosen);
+    if (!views) {
+        session.complain(views.error());
+        co_return session.failure(views.error());
+    }
+    proxy::Release const release = proxy::release_among(*views);
+    Doc const view = Doc::freeze(proxy::explain(release, *views));
+    Flags const& flags = session.flags();
+    Asked const asked{std::string(apis::action::kApprove), !chosen->empty(), flags.direct || !flags.members.empty(),
+                      flags.step, session.context().now()};
+    std::vector<Row> rows = rows_of(view, *chosen, asked, "there is no such Rollout in this cluster");
+    std::vector<Part> parts;
+    for (proxy::ClusterView const& each : *views) {
+        auto const row = std::ranges::find(rows, each.cluster, &Row::cluster);
+        client::Client const* const client = session.contexts().client(each.cluster);
+        if (row == rows.end() || !row->target || client == nullptr) continue;
+        parts.push_back({*client, each.rollout, each.workload, decision::pause_of(each.cluster, each.rollout), *row});
+    }
+    if (parts.empty()) co_return conclude_nothing(session, rows, asked, rollout);
+    warn(rows);
+    if (flags.dry_run == "client") {
+        print_patches(session, parts);
+        co_return kDone;
+    }
+    int const code = co_await approve_parts(session, rollout, std::move(parts), std::move(rows));
+    co_return code;
+}
+
+}   // namespace aviary::amc

@@ -1,0 +1,211 @@
+#include "app/amc/approve.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "app/hub/internal/test_fleet.h"
+
+namespace aviary::amc {
+namespace {
+
+using hub::Doc;
+using hub::Fleet;
+using namespace std::chrono_literals;
+
+TEST(ProblemWithoutHub, SaysWhatToDoInstead) {
+    Flags flags;
+    EXPECT_EQ(problem_without_hub("Abort", flags, "web"), "") << "there is a hub";
+    flags.direct = true;
+    EXPECT_NE(problem_without_hub("Approve", flags, "rollouts/web").find("which member by --context"),
+              std::string::npos);
+    flags.context = "beijing";
+    flags.ns = "demo";
+    EXPECT_EQ(problem_without_hub("Approve", flags, "rollouts/web"), "");
+    EXPECT_NE(
+        problem_without_hub("Pause", flags, "rollouts/web")
+            .find(
+                R"(kubectl --context beijing -n demo patch rollouts.rollouts.kruise.io web --type=merge -p '{"spec":{"strategy":{"paused":true}}}')"),
+        std::string::npos)
+        << problem_without_hub("Pause", flags, "rollouts/web");
+    EXPECT_NE(problem_without_hub("Resume", flags, "rollouts/web").find(R"("paused":false)"), std::string::npos);
+    for (char const* action : {"Abort", "Undo"})
+        EXPECT_NE(problem_without_hub(action, flags, "rollouts/web").find("set image deployment/NAME"),
+                  std::string::npos);
+    flags.all_members = true;
+    EXPECT_NE(problem_without_hub("Approve", flags, "rollouts/web").find("by --context, not -m, -M"),
+              std::string::npos);
+    flags.contexts = "prod-*";
+    EXPECT_EQ(problem_without_hub("Approve", flags, "web"),
+              "--direct is for one --context; leave it out with --contexts");
+    flags.direct = false;
+    EXPECT_NE(problem_without_hub("Approve", flags, "web").find("one of both"), std::string::npos);
+    flags.context.clear();
+    EXPECT_EQ(problem_without_hub("Approve", flags, "web"), "");
+    EXPECT_EQ(problem_without_hub("", flags, ""), "");
+    EXPECT_NE(problem_without_hub("Pause", flags, "web").find("Pause is not supported without a hub"),
+              std::string::npos);
+    EXPECT_NE(problem_without_hub(kHistory, flags, "web").find("history is not supported without a hub"),
+              std::string::npos);
+    flags.cluster_selector = "a=b";
+    EXPECT_NE(problem_without_hub("", flags, "").find("--cluster-selector is not supported without a hub"),
+              std::string::npos);
+}
+
+// A command over these clusters of a fleet, as "EXIT", what is on stdout, and what on stderr.
+struct Clusters {
+    Fleet& fleet;
+    std::vector<Contexts::Cluster> list = {};
+
+    Clusters& add(std::string const& name, bool by_pattern = true) {
+        auto const wire = std::make_shared<hub::Wire>(fleet.server->transport(name, hub::kAdmin), fleet.ways, name);
+        list.push_back({.name = name, .client = client::Client(wire, "kubectl-amc"), .by_pattern = by_pattern});
+        return *this;
+    }
+    Task<std::string> approve(Flags flags) {
+        flags.ns = "demo";
+        if (!flags.direct) flags.contexts = "*";
+        testing::internal::CaptureStdout();
+        testing::internal::CaptureStderr();
+        auto session = Session::over(fleet.scope.context().executor(), std::move(flags), list);
+        int code = -1;
+        if (session) code = co_await approve_without_hub(*session, "rollouts/web");
+        std::string const out = testing::internal::GetCapturedStdout();
+        std::string const said = testing::internal::GetCapturedStderr();
+        co_return fmt::format("{}\n{}{}", code, out, said);
+    }
+};
+
+Flags everywhere() {
+    Flags flags;
+    flags.all_members = true;
+    flags.no_headers = true;
+    return flags;
+}
+
+bool has(std::string const& text, std::string const& part) { return text.find(part) != std::string::npos; }
+
+CO_TEST(ApproveWithoutHub, AllThatArePaused) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo", "paris"}));
+    co_await fleet.stop_hub();
+    Flags flags = everywhere();
+    flags.reason = "p95 ok";
+    std::string said = co_await Clusters{fleet}.add("beijing").add("oslo").approve(flags);
+    EXPECT_EQ(said.substr(0, said.find("note:")),
+              "0\n"
+              "beijing  1/3  approved  moving to 50% (5 of 10 pods)\n"
+              "oslo     1/3  approved  moving to 50% (5 of 10 pods)\n");
+    for (char const* each : {"beijing", "oslo"}) {
+        CO_ASSERT_OK(co_await fleet.until(each, "state", "Progressing/2/StepPaused"));
+        Doc const rollout = co_await fleet.get(each, apis::kRollouts);
+        EXPECT_TRUE(has(meta::annotation(rollout, "fleet.aviary.dev/approved-directly"), R"("reason":"p95 ok")"));
+    }
+    std::string const other = co_await fleet.show("paris", "state");
+    EXPECT_EQ(other, "Progressing/1/StepPaused") << "nobody has named it";
+    // Mixed steps: each at its own; and one of them refuses another.
+    flags.step = 1;
+    said = co_await Clusters{fleet}.add("beijing").add("oslo").add("paris").approve(flags);
+    EXPECT_TRUE(has(said, "2\nbeijing  2/3  refused   at step 2, not step 1\n")) << said;
+    EXPECT_TRUE(has(said, "error: 1 approved, 2 refused")) << said;
+    said = co_await Clusters{fleet}.add("beijing").add("oslo").approve(flags);
+    EXPECT_TRUE(has(said, "4\n") && has(said, "no cluster is paused at step 1")) << said;
+    co_await fleet.stop();
+}
+
+CO_TEST(ApproveWithoutHub, OneThatIsAwayHoldsUpNobody) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo", "paris"}));
+    co_await fleet.stop_hub();
+    fleet.ways.cut.insert("oslo");
+    fleet.ways.slow["paris"] = 1h;
+    Time const before = ctx.now();
+    std::string said = co_await Clusters{fleet}.add("beijing").add("oslo").add("paris").approve(everywhere());
+    EXPECT_LT(ctx.now() - before, 10s);
+    EXPECT_TRUE(has(said, "2\nbeijing  1/3  approved     moving to")) << said;
+    EXPECT_TRUE(has(said, "oslo     -    unreachable  no route\n")) << said;
+    EXPECT_TRUE(has(said, "paris    -    unreachable  no answer within 5s\n")) << said;
+    EXPECT_TRUE(has(said, "error: 1 approved, 2 unreachable")) << said;
+    said = co_await Clusters{fleet}.add("oslo").approve(everywhere());
+    EXPECT_TRUE(has(said, "6\nerror: no cluster answers: oslo: no route")) << said;
+    Flags flags = everywhere();
+    flags.allow_unreachable = true;
+    said = co_await Clusters{fleet}.add("oslo").approve(flags);
+    EXPECT_TRUE(said.starts_with("0\n")) << said;
+    co_await fleet.stop();
+}
+
+// -M is what looks right; who names a cluster has looked at it.
+CO_TEST(ApproveWithoutHub, PodsThatAreNotReadyAreApprovedByNameAlone) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    co_await fleet.stop_hub();
+    meta::GroupVersionResource const nodes{"", "v1", "nodes"};
+    auto const all = co_await fleet.at("beijing").list(ctx, nodes);
+    CO_ASSERT_OK(all);
+    for (auto const& [index, node] : (*all)["items"].elements()) {
+        CO_ASSERT_OK(co_await fleet.at("beijing").patch(
+            ctx, nodes, meta::key_of(node), client::PatchType::kMerge,
+            *json::parse_value(R"({"metadata":{"annotations":{"simulator.aviary.dev/behaviour":"crash-loop",
+                "simulator.aviary.dev/images":"v2"}}})")));
+    }
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1min));
+    std::string said = co_await Clusters{fleet}.add("beijing").approve(everywhere());
+    EXPECT_TRUE(has(said, "4\nbeijing  1/3  not-yet  1 of 1 v2 pods CrashLooping")) << said;
+    EXPECT_TRUE(has(said, "-m beijing approves it all the same")) << said;
+    Flags named;
+    named.members = {"beijing"};
+    said = co_await Clusters{fleet}.add("beijing").approve(named);
+    EXPECT_TRUE(has(said, "warning: beijing: 1 of 1 v2 pods CrashLooping")) << said;
+    EXPECT_TRUE(said.starts_with("0\n")) << said;
+    co_await fleet.stop();
+}
+
+CO_TEST(ApproveWithoutHub, AHubIsNoMember) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    co_await fleet.stop_hub();
+    std::string said = co_await Clusters{fleet}.add("fleet").add("beijing").approve(everywhere());
+    EXPECT_TRUE(has(said, "note: context fleet is a hub: it is left out")) << said;
+    EXPECT_TRUE(said.starts_with("0\nbeijing  1/3  approved")) << said;
+    Flags flags;
+    flags.direct = true;
+    flags.context = "fleet";
+    said = co_await Clusters{fleet}.add("fleet", false).approve(flags);
+    EXPECT_TRUE(has(said, "1\nerror: context fleet is a hub")) << said;
+    co_await fleet.stop();
+}
+
+CO_TEST(ApproveWithoutHub, SaysWhatAClusterRefusesAndWhatIsNotThere) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
+    co_await fleet.stop_hub();
+    Flags flags = everywhere();
+    flags.dry_run = "server";
+    std::string said = co_await Clusters{fleet}.add("beijing").approve(flags);
+    EXPECT_TRUE(said.starts_with("0\nbeijing  1/3  approved (server dry run)")) << said;
+    flags.dry_run = "client";
+    said = co_await Clusters{fleet}.add("beijing").add("oslo").approve(flags);
+    EXPECT_TRUE(has(said, "# beijing\n- op: test") && has(said, "---\n# oslo\n")) << said;
+    flags = everywhere();
+    flags.as = "nobody";
+    said = co_await Clusters{fleet}.add("beijing").approve(flags);
+    EXPECT_TRUE(has(said, "1\nbeijing  -  failed") && has(said, "forbidden")) << said;
+    std::string const state = co_await fleet.show("beijing", "state");
+    EXPECT_EQ(state, "Progressing/1/StepPaused");
+    Flags named;
+    named.members = {"berlin"};
+    said = co_await Clusters{fleet}.add("beijing").approve(named);
+    EXPECT_TRUE(has(said, "-m berlin: no such context")) << said;
+    CO_ASSERT_OK(co_await fleet.at("oslo").patch(ctx, apis::kRollouts, hub::kWeb, client::PatchType::kMerge,
+                                                 *json::parse_value(R"({"metadata":{"finalizers":null}})")));
+    CO_ASSERT_OK(co_await fleet.at("oslo").remove(ctx, apis::kRollouts, hub::kWeb));
+    named.members = {"oslo,beijing"};
+    named.no_headers = true;
+    said = co_await Clusters{fleet}.add("beijing").add("oslo").approve(named);
+    EXPECT_TRUE(has(said, "oslo     -    refused   there is no such Rollout in this cluster")) << said;
+    EXPECT_TRUE(has(said, "beijing  1/3  approved")) << said;
+    co_await fleet.stop();
+}
+
+}   // namespace
+}   // namespace aviary::amc

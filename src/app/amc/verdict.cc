@@ -1,0 +1,46 @@
+#include "app/amc/verdict.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace aviary::amc {
+
+void print_rows(Session const& session, std::vector<Row> const& rows) {
+    cli::TableStyle style = session.style();
+    style.gutter = 2;
+    style.min_width = 0;
+    cli::Table table({"CLUSTER", "STEP", "RESULT", "MESSAGE"}, style);
+    for (Row const& row : rows) table.add({row.cluster, row.step, row.result, cli::one_line(row.message)});
+    session.print(table);
+}
+
+void warn(std::vector<Row> const& rows) {
+    for (Row const& row : rows) {
+        if (row.target && !row.message.empty()) fmt::print(stderr, "warning: {}: {}\n", row.cluster, row.message);
+    }
+}
+
+int conclude(Session const& session, std::vector<Row> const& rows, std::string_view action,
+             std::string const& decision) {
+    Counts const counts = count(rows, action);
+    if (counts.not_done() == 0) return kDone;
+    std::string text = counts.text(action);
+    if (!decision.empty()) text += fmt::format("; recorded as decision/{}", decision);
+    session.complain(text);
+    if (counts.done > 0) return kPartial;
+    if (counts.waiting + counts.unreachable == counts.not_done())
+        return session.flags().allow_unreachable ? kDone : kUnreachable;
+    return counts.failed > 0 ? kFailed : kRefused;
+}
+
+int conclude_nothing(Session const& session, std::vector<Row> const& rows, Asked const& asked,
+                     std::string const& rollout) {
+    if (!rows.empty()) print_rows(session, rows);
+    Counts const counts = count(rows, asked.action);
+    if (counts.unreachable + counts.failed > 0) return conclude(session, rows, asked.action);
+    session.complain(nothing_to_do(rows, asked, rollout));
+    return kRefused;
+}
+
+}   // namespace aviary::amc

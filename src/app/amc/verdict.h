@@ -1,0 +1,23 @@
+// How a verb that decides ends: the rows of its clusters, and the exit code.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/amc/rows.h"
+#include "app/amc/session.h"
+
+namespace aviary::amc {
+
+void print_rows(Session const& session, std::vector<Row> const& rows);
+// Says what a person should know of the targets before it is carried out.
+void warn(std::vector<Row> const& rows);
+// Says what was not done, and where that is recorded (empty: nowhere); the exit code.
+int conclude(Session const& session, std::vector<Row> const& rows, std::string_view action,
+             std::string const& decision = {});
+// The end where no row is a target.
+int conclude_nothing(Session const& session, std::vector<Row> const& rows, Asked const& asked,
+                     std::string const& rollout);
+
+}   // namespace aviary::amc
