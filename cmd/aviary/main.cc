@@ -150,6 +150,7 @@ int print_completion(std::string const& name) {
 }
 
 std::vector<aviary::cli::Candidate> values(std::string_view what, std::string_view) {
+    if (what == "--mode") return {{"full", "places and brings"}, {"attach", "approves what others bring"}};
     if (what == "--durability") return {{"commit", "once it is on disk"}, {"none", "faster"}};
     if (what == "shell") return {{"bash", ""}, {"zsh", ""}, {"fish", ""}};
     return {};
@@ -225,11 +226,19 @@ int main(int argc, char** argv) {
 
     aviary::hub::ProcessOptions hub{.cluster = {.name = "aviary-hub", .webhook_port = 9444, .health_port = 8081},
                                     .audit_log = "-"};
-    CLI::App* const hub_command =
-        add_command(app, "hub", "Run the hub of a fleet whose API is a real kube-apiserver",
-                    "aviary hub --kubeconfig hub.yaml --webhook-url https://10.0.0.4:9444\n"
-                    "aviary join beijing --kubeconfig beijing.yaml --hub-kubeconfig hub.yaml");
+    CLI::App* const hub_command = add_command(
+        app, "hub", "Run the hub of a fleet whose API is a real kube-apiserver",
+        "aviary hub --kubeconfig hub.yaml --webhook-url https://10.0.0.4:9444\n"
+        "aviary join beijing --kubeconfig beijing.yaml --hub-kubeconfig hub.yaml\n"
+        "aviary hub --mode attach --kubeconfig hub.yaml    # places nothing: sees and approves what others bring");
     add_cluster_flags(*hub_command, hub.cluster);
+    hub_command
+        ->add_option("--mode", hub.mode,
+                     "full: places objects and brings them to the members; attach: approves what others have brought")
+        ->envname("AVIARY_MODE")
+        ->option_text("full|attach")
+        ->check(CLI::IsMember({"full", "attach"}))
+        ->capture_default_str();
     hub_command
         ->add_option("--audit-log", hub.audit_log, "Who decided what, a line each; - for standard output, '' for none")
         ->envname("AVIARY_AUDIT_LOG")
@@ -252,6 +261,9 @@ int main(int argc, char** argv) {
         ->add_option("--server", joining.server, "Where the hub reaches the cluster; by default as the kubeconfig does")
         ->option_text("URL");
     join_command->add_flag("--replace", joining.replace, "Take the name over from another cluster");
+    join_command->add_flag(
+        "--read-and-approve", joining.approves_only,
+        "The hub may look and approve there, and bring nothing: enough for `aviary hub --mode attach`");
     join_command->add_flag("--admin", joining.admin,
                            "Let those who administrate the fleet be administrators of the cluster through the hub");
     CLI::App* const unjoin_command =
@@ -302,6 +314,7 @@ int main(int argc, char** argv) {
         by_agent.hub_context = joining.hub_context;
         by_agent.ns = joining.ns;
         by_agent.admin = joining.admin;
+        by_agent.approves_only = joining.approves_only;
         by_agent.replace = joining.replace;
         auto const lasts = aviary::parse_duration(token_lasts);
         if (!lasts || *lasts <= aviary::Duration(0)) {

@@ -34,10 +34,9 @@ std::int64_t step_of_rollout(Doc const& rollout) { return canary(rollout)["curre
 std::size_t steps_of(Doc const& rollout) { return rollout.at({"spec", "strategy", "canary", "steps"}).size(); }
 
 // "moving to 50% (5 of 10 pods)"
-std::string ahead(Doc const& rollout, std::int64_t from, std::int64_t replicas) {
+std::string ahead(Doc const& rollout, std::int64_t from, Doc const& workload) {
     if (from >= static_cast<std::int64_t>(steps_of(rollout))) return "completing";
-    if (replicas == 0) return fmt::format("moving to step {}", from + 1);
-    return "moving to " + decision::step_text(rollout, from + 1, replicas);
+    return "moving to " + decision::step_text(rollout, from + 1, workload);
 }
 
 // What becomes of the pause that was approved: it is as it was, it is left, or the controller has not taken it up.
@@ -175,7 +174,7 @@ Task<void> approve_one(Context, Session const& session, Part& part) {
         co_return;
     }
     row.result = past(apis::action::kApprove);
-    row.message = ahead(part.rollout, *part.target.step, part.workload.at({"spec", "replicas"}).as_int());
+    row.message = ahead(part.rollout, *part.target.step, part.workload);
     if (dry || !session.flags().wait) co_return;
     done = co_await wait_left(session, part);
     if (done) co_return;

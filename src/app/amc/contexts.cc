@@ -11,12 +11,11 @@
 #include "apis/rollouts/rollout.h"
 #include "core/async/scope.h"
 #include "core/base/strings.h"
-#include "hub/propagation/release_state.h"
 #include "hub/proxy/answers.h"
+#include "hub/proxy/attached.h"
 #include "kube/client/http_transport.h"
 #include "kube/client/kubeconfig.h"
 #include "kube/meta/object.h"
-#include "kube/meta/selector.h"
 
 namespace aviary::amc {
 
@@ -29,7 +28,6 @@ using json::Value;
 
 constexpr Duration kAskAgain = std::chrono::seconds(10);   // a cluster that did not answer
 constexpr std::size_t kNamed = 10;                         // contexts in one message
-meta::GroupVersionResource const kPods{"", "v1", "pods"};
 
 std::string some_of(std::vector<std::string> names) {
     bool const more = names.size() > kNamed;
@@ -238,38 +236,19 @@ Task<Result<Doc>> Contexts::ask(Context ctx, Question question) {
 }
 
 Task<void> Contexts::view(Context ctx, Cluster& cluster, meta::ObjectKey rollout, proxy::ClusterView& view) {
-    auto const get = [&](meta::GroupVersionResource const& resource, std::string const& name,
-                         std::string selector = {}) {
-        Request request;
-        request.path = client::resource_path(resource, rollout.ns, name);
-        if (!selector.empty()) request.query.emplace_back("labelSelector", std::move(selector));
-        return send(ctx, cluster, std::move(request));
-    };
     view.cluster = cluster.name;
-    auto const found = co_await get(apis::kRollouts, rollout.name);
-    if (!found) {
-        view.reachable = !proxy::no_answer(found.error());
-        bool const without = found.error().is(ErrorCode::kNotFound);
-        if (!without) view.unread = found.error().message();
+    Request request;
+    request.path = client::resource_path(apis::kRollouts, rollout.ns, rollout.name);
+    auto const found = co_await send(ctx, cluster, std::move(request));
+    if (found) {
+        view.rollout = found->body;
+        co_await proxy::read_workload(
+            [&](Request asked) -> Task<Result<Response>> { return send(ctx, cluster, std::move(asked)); }, view);
         co_return;
     }
-    view.rollout = found->body;
-    auto const [kind, key] = propagation::workload_of(view.rollout);
-    meta::GroupVersionResource const resource{kind.group, kind.version, to_lower(kind.kind) + "s"};
-    auto const workload = co_await get(resource, key.name);
-    if (!workload) {
-        view.pods_unread = workload.error().message();
-        co_return;
-    }
-    view.workload = workload->body;
-    auto const selector = meta::LabelSelector::from_object(view.workload.at({"spec", "selector"}));
-    if (!selector || selector->empty()) co_return;
-    auto const pods = co_await get(kPods, "", selector->to_string());
-    if (!pods) {
-        view.pods_unread = pods.error().message();
-        co_return;
-    }
-    for (auto const& [index, pod] : pods->body["items"].elements()) view.pods.push_back(pod);
+    view.reachable = !proxy::no_answer(found.error());
+    bool const without = found.error().is(ErrorCode::kNotFound);
+    if (!without) view.unread = found.error().message();
 }
 
 Task<Result<std::vector<proxy::ClusterView>>> Contexts::look(Context ctx, meta::ObjectKey rollout,

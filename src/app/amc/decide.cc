@@ -151,6 +151,13 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         session.complain(view.error());
         co_return kFailed;
     }
+    if ((*view)["attached"].as_bool() && action != apis::action::kApprove) {
+        session.complain(
+            fmt::format("{} was brought to its clusters by something else than this hub, which only approves it: "
+                        "{} it where it comes from (Argo CD, kubectl …)",
+                        rollout, to_lower(action)));
+        co_return kRefused;
+    }
     Asked const asked{action, !chosen->empty(), !session.flags().members.empty(), session.flags().step,
                       session.context().now()};
     std::vector<Row> rows = rows_of(*view, *chosen, asked, "neither the Rollout nor its workload is placed here");

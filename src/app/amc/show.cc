@@ -251,6 +251,10 @@ Task<int> list_rollouts(Session session) {
     }
     std::vector<Doc> rollouts;
     for (auto const& [key, rollout] : (*list)["items"].elements()) rollouts.push_back(rollout);
+    if (rollouts.empty()) {   // the members may have some that others have brought
+        int const code = co_await get_resource(std::move(session), "rollouts.rollouts.kruise.io", "");
+        co_return code;
+    }
     if (auto const code = print_sorted(session, rollouts, "rollouts.rollouts.kruise.io")) co_return *code;
     cli::Table table({"NAMESPACE", "NAME", "WORKLOAD", "STATUS", "STEP", "STATE", "MESSAGE"}, session.style());
     for (Doc const& rollout : rollouts) {

@@ -5,19 +5,24 @@
 
 namespace aviary::hub {
 
-Hub::Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect, decision::AuditSink audit)
+Hub::Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect, decision::AuditSink audit,
+         propagation::Mode mode)
     : members_(client, std::move(connect)),
       sources_(client),
       bindings_(client),
       placer_(client, sources_, bindings_, members_.managed_clusters()),
-      propagator_(client, std::move(hub_id), members_, sources_, bindings_),
+      propagator_(client, std::move(hub_id), members_, sources_, bindings_, mode),
       decider_(client, propagator_, std::move(audit)) {
     // Guarding a Rollout's deletion needs them, policies or not.
     sources_.want(propagation::kRolloutKind);
+    // What others have brought there is seen and approved, too.
+    members_.on_standing([this](clusters::Member& member) { members_.want(member, propagation::kRollouts); });
+    if (mode == propagation::Mode::kAttached) namespaces_ = std::make_unique<Namespaces>(client, members_);
 }
 
 bool Hub::ready() const {
-    if (!members_.synced() || !bindings_.synced() || !placer_.synced()) return false;
+    bool const read = propagator_.attached() || (bindings_.synced() && placer_.synced());
+    if (!members_.synced() || !read) return false;
     for (clusters::Member const* member : members_.all()) {
         if (!member->probed()) return false;
     }
@@ -36,10 +41,14 @@ bool Hub::ready() const {
 Task<void> Hub::run(Context ctx) {
     async::Scope scope(ctx);
     scope.spawn(members_.run(scope.context()));
-    scope.spawn(sources_.run(scope.context()));
-    scope.spawn(bindings_.run(scope.context()));
-    scope.spawn(placer_.run(scope.context()));
-    scope.spawn(propagator_.run(scope.context()));
+    if (propagator_.attached()) {
+        scope.spawn(namespaces_->run(scope.context()));
+    } else {
+        scope.spawn(sources_.run(scope.context()));
+        scope.spawn(bindings_.run(scope.context()));
+        scope.spawn(placer_.run(scope.context()));
+        scope.spawn(propagator_.run(scope.context()));
+    }
     scope.spawn(decider_.run(scope.context()));
     co_await scope.join();
 }
@@ -53,7 +62,7 @@ Task<void> lead(Context ctx, client::Fence fence, LeasedHub const& parts) {
         return client::fenced(TRY(to_member(cluster)), fence);
     };
     client::Client const client = client::fenced(parts.client, fence);
-    auto const hub = std::make_shared<Hub>(client, parts.hub_id, connect, parts.audit);
+    auto const hub = std::make_shared<Hub>(client, parts.hub_id, connect, parts.audit, parts.mode);
     async::Scope scope(ctx);
     if (parts.beside) scope.spawn(parts.beside(scope.context(), client));
     if (parts.serving) parts.serving(hub);

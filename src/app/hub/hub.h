@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/hub/internal/namespaces.h"
 #include "core/async/task.h"
 #include "hub/clusters/members.h"
 #include "hub/decision/admission.h"
@@ -20,7 +21,8 @@ namespace aviary::hub {
 class Hub {
 public:
     // `client` speaks to the hub's API; `connect` makes a member's transport; `audit` is told of Decisions.
-    Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect, decision::AuditSink audit = {});
+    Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect, decision::AuditSink audit = {},
+        propagation::Mode mode = propagation::Mode::kFull);
 
     propagation::Propagator& propagator() { return propagator_; }
     clusters::Members& members() { return members_; }
@@ -37,6 +39,7 @@ private:
     placement::Placer placer_;
     propagation::Propagator propagator_;
     decision::Decider decider_;
+    std::unique_ptr<Namespaces> namespaces_;   // attached alone
 };
 
 // Runs the hub while the lease is held, until the context stops. Each term has a Hub of its own, so nothing an earlier
@@ -51,6 +54,7 @@ struct LeasedHub {
     // Runs beside the Hub of a term, with the client of that term, until it ends.
     std::function<Task<void>(Context, client::Client)> beside = {};
     decision::AuditSink audit = {};
+    propagation::Mode mode = propagation::Mode::kFull;
     Duration margin = client::kFenceMargin;
 };
 Task<void> run_with_lease(Context ctx, client::Lease& lease, LeasedHub parts);

@@ -124,16 +124,16 @@ Task<Result<Token>> token(Context ctx, client::Client member, std::string ns) {
     co_return Token{made->at({"status", "token"}).string(), made->at({"status", "expirationTimestamp"}).string()};
 }
 
-Task<Status> make_identity(Context ctx, Ends const& ends, std::string ns, bool admin) {
-    CO_TRY(co_await process::ensure_namespace(ctx, ends.member, ns));
+Task<Status> make_identity(Context ctx, Ends const& ends, JoinOptions const& options) {
+    CO_TRY(co_await process::ensure_namespace(ctx, ends.member, options.ns));
     Value account = named("v1", "ServiceAccount", kAccount);
-    account.set({"metadata", "namespace"}, ns);
+    account.set({"metadata", "namespace"}, options.ns);
     CO_TRY(co_await ensure(ctx, ends.member, kServiceAccounts, std::move(account)));
-    for (Value& each : hub_identity(kAccount, ns, admin)) {
+    for (Value& each : hub_identity(kAccount, options.ns, rights_of(options.admin, options.approves_only))) {
         Resource const resource = meta::resource_of(each);
         CO_TRY(co_await ensure(ctx, ends.member, resource, std::move(each)));
     }
-    co_return co_await control::install_roles(ctx, ends.member, proxy::member_roles(admin));
+    co_return co_await control::install_roles(ctx, ends.member, proxy::member_roles(options.admin));
 }
 
 Task<Status> register_member(Context ctx, Ends const& ends, JoinOptions const& options, std::string uid) {
@@ -175,7 +175,7 @@ Task<Status> joining(Context ctx, async::AsioExecutor& executor, JoinOptions opt
     CO_TRY(check_way(options.server.empty() ? ends.member_access.url : options.server, ends.member_access));
     CO_TRY_ASSIGN(Identities const found, co_await identities(limited, ends, options.name));
     CO_TRY(check_same(found, options, "--replace makes it stand for this one"));
-    CO_TRY(co_await make_identity(limited, ends, options.ns, options.admin));
+    CO_TRY(co_await make_identity(limited, ends, options));
     say(fmt::format("{}: identity {}/{} and roles made", options.name, options.ns, kAccount));
     CO_TRY_ASSIGN(Token const made, co_await token(limited, ends.member, options.ns));
     // Neither of two clusters may get the other's token.

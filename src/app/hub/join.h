@@ -13,8 +13,9 @@ struct JoinOptions {
     std::string hub_kubeconfig, hub_context;   // the hub
     std::string server;                        // where the hub reaches the member; empty: as the kubeconfig does
     std::string ns = "aviary-system";          // in both
-    bool admin = false;     // the hub may be the member's administrator, for people who are the fleet's
-    bool replace = false;   // the name is taken over from another cluster
+    bool admin = false;           // the hub may be the member's administrator, for people who are the fleet's
+    bool approves_only = false;   // the hub may look and approve there, and bring nothing
+    bool replace = false;         // the name is taken over from another cluster
 };
 
 // Makes an identity of the hub in the member, its credentials on the hub, and the ManagedCluster. Safe to repeat: what
@@ -33,6 +34,7 @@ struct AgentJoinOptions {
     Duration token_lasts = std::chrono::hours(1);
     bool manual = false;   // a person approves the agent's signing request, too
     bool admin = false;
+    bool approves_only = false;
     bool replace = false;
 };
 

@@ -94,7 +94,7 @@ std::string manifest(AgentJoinOptions const& options, Place const& place, std::s
         for (Value& each : more) objects.push_back(std::move(each));
     };
     add(agent_roles(options.ns));
-    add(hub_identity(kAgent, options.ns, options.admin));
+    add(hub_identity(kAgent, options.ns, rights_of(options.admin, options.approves_only)));
     add(proxy::member_roles(options.admin));
     Value hub = in_namespace("v1", "Secret", kAgentHub, options.ns);
     hub["data"] = Object{{"hub", base64_encode(place.address)},

@@ -5,8 +5,10 @@
 #include <csignal>
 #include <utility>
 
+#include "apis/cluster/managed_cluster.h"
 #include "apis/crds.h"
 #include "apis/fleet/link.h"
+#include "apis/rollouts/rollout.h"
 #include "app/hub/audit_log.h"
 #include "app/hub/hub.h"
 #include "app/hub/internal/agents.h"
@@ -37,11 +39,14 @@ using json::Value;
 constexpr Duration kAgain = std::chrono::seconds(5);
 
 // Ours are brought up to date; those of others stay theirs.
-Task<Status> install_kinds(Context ctx, client::Client client) {
+Task<Status> install_kinds(Context ctx, client::Client client, propagation::Mode mode) {
     std::vector<Value> ours;
     std::vector<Value> others;
     for (Value& definition : apis::crds()) {
-        bool const own = definition.at({"spec", "group"}).as_string() == "fleet.aviary.dev";
+        std::string_view const group = definition.at({"spec", "group"}).as_string();
+        bool const own = group == "fleet.aviary.dev";
+        bool const policy = !own && group != apis::kRollouts.group && group != apis::kManagedClusters.group;
+        if (policy && mode == propagation::Mode::kAttached) continue;   // nothing would be done about one
         (own ? ours : others).push_back(std::move(definition));
     }
     CO_TRY(co_await control::install_definitions(ctx, client, std::move(ours)));
@@ -173,13 +178,14 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     CO_TRY(check_address(own));
     Context const starting = ctx.with_timeout(process::kStartAtMost);
     CO_TRY_ASSIGN(process::Cluster const cluster, co_await process::connect(starting, executor, own));
-    CO_TRY(co_await install_kinds(starting, cluster.client));
+    propagation::Mode const mode = options.mode == "attach" ? propagation::Mode::kAttached : propagation::Mode::kFull;
+    CO_TRY(co_await install_kinds(starting, cluster.client, mode));
     CO_TRY(co_await control::install_roles(starting, cluster.client, hub_roles()));
     CO_TRY_ASSIGN(Front const front, co_await front_proxy(starting, cluster.client));
     // The fleet's identity: that of the cluster whose API it is.
     CO_TRY_ASSIGN(std::string const id, co_await process::cluster_uid(starting, cluster.client));
     CO_TRY_ASSIGN(std::unique_ptr<client::Lease> const lease, process::lease(own, cluster));
-    LeasedHub parts{.client = cluster.client, .hub_id = id, .connect = {}};
+    LeasedHub parts{.client = cluster.client, .hub_id = id, .connect = {}, .mode = mode};
     if (!options.audit_log.empty()) {
         CO_TRY_ASSIGN(auto log, AuditLog::open(options.audit_log, ctx.metrics()));
         parts.audit = AuditLog::sink(std::move(log));
@@ -213,7 +219,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
                       apiserver::make_aggregated_handler(std::move(api), webhook::make_handler(serving.admissions())),
                       ctx.now(), front.authority));
     std::vector<Value> wanted =
-        webhook::configurations(own.name, webhook_rules(), cluster.address, cluster.authority.bundle());
+        webhook::configurations(own.name, webhook_rules(mode), cluster.address, cluster.authority.bundle());
     wanted.push_back(api_service(own, cluster));
     webhook::Registration registration(cluster.client, std::move(wanted));
     std::vector<std::string> const hosts = webhook::hosts(cluster.address);
@@ -237,7 +243,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     scope.spawn(connections.run(scope.context()));
     scope.spawn(serving.run(scope.context()));
     scope.spawn(lead(scope.context(), connections, *lease, parts));
-    ctx.log().info("hub started", {{"server", cluster.server}, {"user", cluster.user}});
+    ctx.log().info("hub started", {{"server", cluster.server}, {"user", cluster.user}, {"mode", options.mode}});
     (void)co_await executor.wait_for_signal(scope.context(), {SIGINT, SIGTERM});
     co_await scope.cancel_and_join();
     co_return Status{};

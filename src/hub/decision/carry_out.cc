@@ -63,9 +63,8 @@ struct Deciding {
 
     Outcome applied(std::int64_t from, std::string_view note) {
         out.to = from < steps() ? from + 1 : from;
-        std::int64_t const replicas = seen.workload.at({"spec", "replicas"}).as_int();
         std::string const text =
-            from < steps() ? "moving to " + step_text(seen.rollout, from + 1, replicas) : "completing";
+            from < steps() ? "moving to " + step_text(seen.rollout, from + 1, seen.workload) : "completing";
         return settle(apis::outcome::kApplied, text + std::string(note));
     }
 
@@ -209,10 +208,12 @@ std::int64_t pods_at(Doc const& rollout, std::int64_t step, std::int64_t replica
     return share->percent && share->value < 100 && replicas > 1 ? std::min(pods, replicas - 1) : pods;
 }
 
-std::string step_text(Doc const& rollout, std::int64_t step, std::int64_t replicas) {
+std::string step_text(Doc const& rollout, std::int64_t step, Doc const& workload) {
     auto const share =
         meta::IntOrPercent::from(rollout.at({"spec", "strategy", "canary", "steps"})[step - 1]["replicas"]);
     if (!share) return fmt::format("step {}", step);
+    if (!workload.exists()) return share->to_string();
+    std::int64_t const replicas = workload.at({"spec", "replicas"}).as_int();
     return fmt::format("{} ({} of {} pods)", share->to_string(), pods_at(rollout, step, replicas), replicas);
 }
 

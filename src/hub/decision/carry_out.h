@@ -51,7 +51,7 @@ json::Value approval_patch(json::Doc const& rollout, apis::DecisionTarget const&
 
 // How many pods have the new version at the end of a step; all, beyond the last.
 std::int64_t pods_at(json::Doc const& rollout, std::int64_t step, std::int64_t replicas);
-// How far a step goes: "50% (5 of 10 pods)".
-std::string step_text(json::Doc const& rollout, std::int64_t step, std::int64_t replicas);
+// How far a step goes: "50% (5 of 10 pods)"; "50%" where the workload is not known.
+std::string step_text(json::Doc const& rollout, std::int64_t step, json::Doc const& workload);
 
 }   // namespace aviary::decision

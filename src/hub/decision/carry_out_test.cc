@@ -382,10 +382,12 @@ TEST(Pause, WhatCannotBeIsRefused) {
 
 TEST(StepText, SaysHowFarAStepGoes) {
     auto const text = [](std::string const& replicas, int step, std::int64_t count) {
+        Doc const workload = *json::parse(fmt::format(R"({{"spec":{{"replicas":{}}}}})", count));
         return step_text(*json::parse(R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":)" + replicas + "}]}}}}"),
-                         step, count);
+                         step, count == 0 ? Doc() : workload);
     };
     EXPECT_EQ(text(R"("10%")", 1, 10), "10% (1 of 10 pods)");
+    EXPECT_EQ(text(R"("10%")", 1, 0), "10%") << "the workload is not known";
     EXPECT_EQ(text(R"("10%")", 1, 11), "10% (2 of 11 pods)");
     EXPECT_EQ(text(R"("99%")", 1, 10), "99% (9 of 10 pods)");
     EXPECT_EQ(text(R"("100%")", 1, 10), "100% (10 of 10 pods)");

@@ -130,6 +130,7 @@ void Decider::Impl::follow_decisions() {
             if (unasked.contains(left)) watch_members->enqueue(left);
         }
     });
+    if (propagator.attached()) return;   // there are no bindings
     for (bool const scope : {false, true}) {
         record->watch(propagator.bindings().of(scope), [](Doc const&) { return std::vector<Key>(); });
         propagator.bindings().of(scope).on_change([this](client::Change const& change) {

@@ -376,9 +376,10 @@ Task<void> Propagator::Impl::begin(Context ctx) {
 }
 
 Propagator::Propagator(client::Client hub, std::string hub_id, clusters::Members& members, placement::Sources& sources,
-                       placement::Bindings& bindings)
+                       placement::Bindings& bindings, Mode mode)
     : impl_(std::make_unique<Impl>(std::move(hub), std::move(hub_id), members, sources, bindings)) {
-    impl_->build();
+    impl_->mode = mode;
+    if (mode == Mode::kFull) impl_->build();
 }
 
 Propagator::~Propagator() = default;
@@ -399,6 +400,7 @@ std::optional<Standing> Propagator::standing(meta::ObjectKey const& binding, std
     return memory == found->second.end() ? std::nullopt : std::optional(memory->second.standing);
 }
 
+bool Propagator::attached() const { return impl_->mode == Mode::kAttached; }
 bool Propagator::ready() const { return impl_->ready(); }
 Doc Propagator::rollout_of(Doc const& workload) const { return impl_->rollout_of(workload); }
 std::optional<Value> Propagator::revision(std::string const& ns, std::string_view hash) const {

@@ -25,13 +25,18 @@ struct Standing {
     Time since{};
 };
 
+// Whether the hub places objects and brings them to members, or is attached to what others have brought there: then it
+// writes nothing but what people decide, and no copy of its own objects is read.
+enum class Mode { kFull, kAttached };
+
 class Propagator {
 public:
     Propagator(client::Client hub, std::string hub_id, clusters::Members& members, placement::Sources& sources,
-               placement::Bindings& bindings);
+               placement::Bindings& bindings, Mode mode = Mode::kFull);
     ~Propagator();
     Task<void> run(Context ctx);
 
+    bool attached() const;
     // Every copy of the hub's own objects that deciding must not do without is there.
     bool ready() const;
     // Absent while the cluster has not been looked at.

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <set>
 
+#include "core/base/strings.h"
 #include "hub/decision/decider.h"
 #include "hub/propagation/release_state.h"
+#include "kube/client/client.h"
 #include "kube/meta/object.h"
+#include "kube/meta/selector.h"
 
 namespace aviary::proxy {
 
@@ -24,6 +27,30 @@ std::string stable_version(ClusterView const& view) {
 }
 
 }   // namespace
+
+Task<void> read_workload(Get get, ClusterView& view) {
+    auto const [kind, key] = propagation::workload_of(view.rollout);
+    std::string const ns = meta::ns(view.rollout);
+    client::Request request;
+    request.path = client::resource_path({kind.group, kind.version, to_lower(kind.kind) + "s"}, ns, key.name);
+    auto const workload = co_await get(std::move(request));
+    if (!workload) {
+        view.pods_unread = workload.error().message();
+        co_return;
+    }
+    view.workload = workload->body;
+    auto const selector = meta::LabelSelector::from_object(view.workload.at({"spec", "selector"}));
+    if (!selector || selector->empty()) co_return;
+    client::Request list;
+    list.path = client::resource_path({"", "v1", "pods"}, ns);
+    list.query.emplace_back("labelSelector", selector->to_string());
+    auto const pods = co_await get(std::move(list));
+    if (!pods) {
+        view.pods_unread = pods.error().message();
+        co_return;
+    }
+    for (auto const& [index, pod] : pods->body["items"].elements()) view.pods.push_back(pod);
+}
 
 Release release_among(std::vector<ClusterView>& views) {
     std::vector<ClusterView const*> concerned;   // those in the release; where none is, all

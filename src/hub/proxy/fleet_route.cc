@@ -15,6 +15,7 @@
 #include "hub/propagation/names.h"
 #include "hub/propagation/render.h"
 #include "hub/proxy/answers.h"
+#include "hub/proxy/attached.h"
 #include "hub/proxy/explain.h"
 #include "hub/proxy/internal/last_answers.h"
 #include "kube/meta/names.h"
@@ -231,6 +232,7 @@ private:
         meta::ObjectKey workload_binding;
         std::shared_ptr<apis::FleetBindingSpec const> rollout_spec, workload_spec;
         std::string workload_template;   // hash
+        bool attached = false;           // something else has brought it to the members
     };
 
     Result<Released> released(meta::ObjectKey const& key) const {
@@ -253,6 +255,9 @@ private:
         found.workload_binding = placement::binding_key(kind, found.workload_key);
         found.rollout_spec = propagator_.bindings().spec(placement::binding_key(propagation::kRolloutKind, key));
         found.workload_spec = propagator_.bindings().spec(found.workload_binding);
+        meta::ObjectKey const binding = placement::binding_key(propagation::kRolloutKind, key);
+        found.attached = !propagator_.sources().get(propagation::kRolloutKind, key).exists() &&
+                         !propagator_.bindings().get(binding).exists();
         if (found.workload.exists())
             found.workload_template = propagation::template_hash(propagation::pod_template(found.workload));
         return found;
@@ -319,12 +324,37 @@ private:
         return view;
     }
 
+    static Task<void> look_into(Context ctx, clusters::Member& member, ClusterView& view) {
+        co_await read_workload(
+            [&](Request request) { return member.client().raw(ctx.with_timeout(kMemberTimeout), std::move(request)); },
+            view);
+    }
+
+    // One that the hub has not brought: all that is known of it is in the members.
+    Task<Response> attached(Context ctx, meta::ObjectKey key, std::vector<clusters::Member*> members) const {
+        std::vector<ClusterView> views(members.size());
+        async::Scope scope(ctx);
+        for (std::size_t index = 0; index < members.size(); ++index) {
+            clusters::Member& member = *members[index];
+            ClusterView& view = views[index];
+            view.cluster = member.name();
+            view.reachable = member.reachable();
+            view.reachable_since = member.since();
+            view.rollout = member.get(propagation::kRollouts, key);
+            if (view.reachable && view.rollout.exists()) scope.spawn(look_into(scope.context(), member, view));
+        }
+        co_await scope.join();
+        Release const release = release_among(views);
+        co_return answer(explain(release, views));
+    }
+
     Task<Result<Response>> rollout(Context ctx, control::UserInfo user, meta::ObjectKey key, Request request) {
         CO_TRY(co_await reviewer_->check(
             ctx, user,
             {.verb = "get", .group = "rollouts.kruise.io", .resource = "rollouts", .ns = key.ns, .name = key.name}));
         CO_TRY_ASSIGN(Released const found, released(key));
         CO_TRY_ASSIGN(auto const members, choose(request.query_value("clusters")));
+        if (found.attached) co_return co_await attached(ctx, key, members);
         std::vector<ClusterView> views;
         for (clusters::Member const* member : members) views.push_back(view_of(*member, found));
         async::Scope scope(ctx);

@@ -9,6 +9,7 @@
 
 namespace aviary::hub {
 
+using control::role_rule;
 using json::Array;
 using json::Object;
 using json::Value;
@@ -16,6 +17,26 @@ using json::Value;
 namespace {
 
 constexpr char kAggregate[] = "fleet.aviary.dev/aggregate-to-hub";
+
+Array rules_to_approve() {
+    return {role_rule({"rollouts.kruise.io"}, {"rollouts"}, {"get", "list", "watch"}),
+            role_rule({"rollouts.kruise.io"}, {"rollouts/status"}, {"patch"}),
+            role_rule({"apps", "apps.kruise.io"}, {"deployments", "statefulsets", "daemonsets", "clonesets"}, {"get"}),
+            role_rule({""}, {"pods"}, {"list"})};
+}
+
+Array rules_to_bring() {
+    Array const all{"get", "list", "watch", "create", "update", "patch", "delete"};
+    Array const read{"get", "list", "watch"};
+    return {role_rule({""}, {"namespaces"}, {"get", "list", "watch", "create", "update", "patch"}),
+            role_rule({""}, {"services", "configmaps", "serviceaccounts", "persistentvolumeclaims"}, all),
+            role_rule({"apps"}, {"deployments", "statefulsets", "daemonsets"}, all),
+            role_rule({"autoscaling"}, {"horizontalpodautoscalers"}, all),
+            role_rule({"rollouts.kruise.io"}, {"rollouts", "rollouts/status"}, all),
+            role_rule({""}, {"pods", "nodes", "events"}, read),
+            role_rule({"apps"}, {"replicasets"}, read),
+            role_rule({"rollouts.kruise.io"}, {"batchreleases"}, read)};
+}
 
 }   // namespace
 
@@ -25,26 +46,19 @@ Value named(char const* api_version, char const* kind, std::string name) {
     return object;
 }
 
-std::vector<Value> hub_identity(std::string const& account, std::string const& ns, bool admin) {
-    using control::role_rule;
-    Array const all{"get", "list", "watch", "create", "update", "patch", "delete"};
-    Array const read{"get", "list", "watch"};
+std::vector<Value> hub_identity(std::string const& account, std::string const& ns, Rights rights) {
     Array const impersonate{"impersonate"};
     // The cluster fills in what the role aggregates.
     Value role = named("rbac.authorization.k8s.io/v1", "ClusterRole", kRole);
     role.set({"aggregationRule", "clusterRoleSelectors"}, Array{Object{{"matchLabels", Object{{kAggregate, "true"}}}}});
+    Array rules = rights == Rights::kApprove ? rules_to_approve() : rules_to_bring();
     Value people = role_rule({""}, {"users", "groups"}, impersonate);
-    people["resourceNames"] = Array{"aviary:view", "aviary:release"};
-    if (admin) people["resourceNames"].push_back("aviary:admin");
-    Value granted = control::cluster_role(
-        kGranted, {role_rule({""}, {"namespaces"}, {"get", "list", "watch", "create", "update", "patch"}),
-                   role_rule({""}, {"services", "configmaps", "serviceaccounts", "persistentvolumeclaims"}, all),
-                   role_rule({"apps"}, {"deployments", "statefulsets", "daemonsets"}, all),
-                   role_rule({"autoscaling"}, {"horizontalpodautoscalers"}, all),
-                   role_rule({"rollouts.kruise.io"}, {"rollouts", "rollouts/status"}, all),
-                   role_rule({""}, {"pods", "nodes", "events"}, read), role_rule({"apps"}, {"replicasets"}, read),
-                   role_rule({"rollouts.kruise.io"}, {"batchreleases"}, read), std::move(people),
-                   role_rule({"authentication.k8s.io"}, {"userextras/person"}, impersonate)});
+    people["resourceNames"] = Array{"aviary:view"};
+    if (rights != Rights::kApprove) people["resourceNames"].push_back("aviary:release");
+    if (rights == Rights::kAdmin) people["resourceNames"].push_back("aviary:admin");
+    rules.push_back(std::move(people));
+    rules.push_back(role_rule({"authentication.k8s.io"}, {"userextras/person"}, impersonate));
+    Value granted = control::cluster_role(kGranted, std::move(rules));
     granted.set({"metadata", "labels", kAggregate}, "true");
     Value subject = Object{{"kind", "ServiceAccount"}, {"name", account}, {"namespace", ns}};
     return {std::move(role), std::move(granted), control::cluster_role_binding(kRole, kRole, std::move(subject))};

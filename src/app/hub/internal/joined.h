@@ -17,11 +17,19 @@ inline constexpr char kGranted[] = "aviary:hub-default";
 // An object of that kind and name, and no more.
 json::Value named(char const* api_version, char const* kind, std::string name);
 
-// The roles of the hub in a member, bound to this ServiceAccount: bring what people propagate by default, see what
-// becomes of it, and ask as one of the users of people's requests. A cluster's owner grants more with roles of the
-// label fleet.aviary.dev/aggregate-to-hub. With a namespace all goes that is in it, also what others brought there:
-// deleting those is not among what is granted. With `admin`, the hub may be the member's administrator.
-std::vector<json::Value> hub_identity(std::string const& account, std::string const& ns, bool admin);
+// What the hub may do in a member.
+enum class Rights {
+    kApprove,   // see Rollouts and approve them, no more
+    kBring,     // bring what people propagate by default, and see what becomes of it
+    kAdmin,     // that, and be the member's administrator for people who are the fleet's
+};
+inline Rights rights_of(bool admin, bool approves_only) {
+    return admin ? Rights::kAdmin : approves_only ? Rights::kApprove : Rights::kBring;
+}
+// The roles for that, bound to this ServiceAccount; each also lets the hub ask as one of the users of people's
+// requests. A cluster's owner grants more with roles of the label fleet.aviary.dev/aggregate-to-hub. With a namespace
+// all goes that is in it, also what others brought there: deleting those is not among what is granted.
+std::vector<json::Value> hub_identity(std::string const& account, std::string const& ns, Rights rights);
 
 // Creates the object, or brings what is there in line with it.
 Task<Status> ensure(Context ctx, client::Client client, meta::GroupVersionResource resource, json::Value object);

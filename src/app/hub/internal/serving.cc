@@ -91,7 +91,8 @@ void Serving::lead(std::shared_ptr<Hub> hub) {
     impl_->hub = hub;
     if (hub == nullptr) return;
     impl_->term.notify();
-    impl_->of_leader = {make_validation(hub->propagator().sources()), hub->guard_admission()};
+    if (!hub->propagator().attached())
+        impl_->of_leader = {make_validation(hub->propagator().sources()), hub->guard_admission()};
     impl_->route = proxy::make_fleet_route({hub, &hub->propagator()}, impl_->reviewer);
 }
 
@@ -115,7 +116,7 @@ Admissions Serving::admissions() const {
 
 std::shared_ptr<apiserver::Route> Serving::route() const { return impl_->route; }
 
-std::vector<webhook::Rule> webhook_rules() {
+std::vector<webhook::Rule> webhook_rules(propagation::Mode mode) {
     std::vector<std::string> const policies{"policy.one.alibabacloud.com", "policy.karmada.io"};
     std::vector<webhook::Rule> rules;
     for (std::string_view path : {webhook::kMutatePath, webhook::kValidatePath}) {
@@ -129,6 +130,7 @@ std::vector<webhook::Rule> webhook_rules() {
                          mutates ? std::vector<std::string>{"CREATE"} : touched,
                          mutates ? std::vector<std::string>{"decisions"}
                                  : std::vector<std::string>{"decisions", "decisions/status"}});
+        if (mode == propagation::Mode::kAttached) continue;   // what stands on the hub goes nowhere
         rules.push_back({"rollouts.fleet.aviary.dev",
                          path,
                          {apis::kRollouts.group},

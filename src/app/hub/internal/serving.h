@@ -32,6 +32,6 @@ private:
 };
 
 // Which writes the hub is asked about.
-std::vector<webhook::Rule> webhook_rules();
+std::vector<webhook::Rule> webhook_rules(propagation::Mode mode = propagation::Mode::kFull);
 
 }   // namespace aviary::hub

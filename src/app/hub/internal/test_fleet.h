@@ -112,7 +112,7 @@ struct Fleet {
                 std::string const name = meta::name(cluster);
                 return std::make_shared<Wire>(server->transport(name, kHubUser), ways, name);
             },
-            audit);
+            audit, mode);
         hub_scope = std::make_unique<async::Scope>(scope.context());
         hub_scope->spawn(hub->run(hub_scope->context()));
     }
@@ -336,8 +336,9 @@ struct Fleet {
     };
 
     async::Scope scope;
-    Ways ways;                                    // to the members
-    decision::AuditSink audit;                    // of each hub that is started
+    Ways ways;                   // to the members
+    decision::AuditSink audit;   // of each hub that is started
+    propagation::Mode mode = propagation::Mode::kFull;
     bool without_guard = false;                   // the hub's admission is not asked
     std::function<Task<void>()> before_binding;   // comes in between, once, before the next write of a binding's spec
     std::vector<std::string> members;

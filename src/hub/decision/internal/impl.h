@@ -84,7 +84,8 @@ struct Decider::Impl {
     control::Plan finish_record(json::Doc const& object, apis::Decision const& decision, Time now) const;
     // Steps that were left in a member: those that nobody asked for are recorded.
     control::Plan decide_unasked(control::Key const& key, Time now);
-    // Whether the hub has brought this Rollout to this cluster: what else is there is no business of the hub's.
+    // Whether the hub has brought this Rollout to this cluster: what else is there is no business of a hub that is not
+    // attached.
     bool brought(control::Key const& key) const;
     // Leaves out what is on record, or was asked for, or cannot be put on record.
     void settle_unasked(control::Key const& key, Unasked& mine, Time now);

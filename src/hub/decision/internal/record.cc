@@ -170,6 +170,7 @@ Plan Decider::Impl::finish_record(Doc const& object, apis::Decision const& decis
 }
 
 bool Decider::Impl::brought(Key const& key) const {
+    if (propagator.attached()) return true;   // all are its business that it follows
     meta::ObjectKey const name = placement::binding_key(propagation::kRolloutKind, key.object);
     Doc const binding = propagator.bindings().get(name);
     if (!binding.exists()) return false;
@@ -186,7 +187,8 @@ bool Decider::Impl::room_for(Key const& key) const {
 }
 
 void Decider::Impl::member_rollout_changed(std::string const& cluster, client::Change const& change) {
-    if (meta::label(change.after, propagation::kHubLabel) != propagator.hub_id()) return;
+    bool const ours = propagator.attached() || meta::label(change.after, propagation::kHubLabel) == propagator.hub_id();
+    if (!ours || !change.after.exists()) return;
     Key const key{cluster, meta::key_of(change.after)};
     if (propagator.bindings().synced() && !brought(key)) return;
     std::vector<LeftStep> news;
@@ -244,7 +246,7 @@ Plan Decider::Impl::decide_unasked(Key const& key, Time now) {
     Plan plan;
     auto const found = unasked.find(key);
     if (found == unasked.end()) return plan;
-    if (!propagator.bindings().synced()) {
+    if (!propagator.ready()) {
         plan.requeue_at(now + kSoon, "the hub is being started");
         return plan;
     }

@@ -29,6 +29,7 @@ struct Propagator::Impl {
 
     client::Client hub;
     std::string hub_id;
+    Mode mode = Mode::kFull;
     clusters::Members& members;
     placement::Sources& sources;
     placement::Bindings& bindings;

@@ -68,6 +68,7 @@ apis::BoundCluster const* find_cluster(apis::FleetBindingSpec const& spec, std::
 }
 
 bool Propagator::Impl::ready() const {
+    if (mode == Mode::kAttached) return members.synced();
     placement::Sources::Kind const* const rollouts = sources.find(kRolloutKind);
     return rollouts != nullptr && rollouts->informer->synced() && revisions.synced() && bindings.synced();
 }
