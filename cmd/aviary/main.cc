@@ -261,11 +261,13 @@ int main(int argc, char** argv) {
         ->add_option("--server", joining.server, "Where the hub reaches the cluster; by default as the kubeconfig does")
         ->option_text("URL");
     join_command->add_flag("--replace", joining.replace, "Take the name over from another cluster");
-    join_command->add_flag(
+    CLI::Option* const approves_only = join_command->add_flag(
         "--read-and-approve", joining.approves_only,
         "The hub may look and approve there, and bring nothing: enough for `aviary hub --mode attach`");
-    join_command->add_flag("--admin", joining.admin,
-                           "Let those who administrate the fleet be administrators of the cluster through the hub");
+    join_command
+        ->add_flag("--admin", joining.admin,
+                   "Let those who administrate the fleet be administrators of the cluster through the hub")
+        ->excludes(approves_only);
     CLI::App* const unjoin_command =
         add_command(app, "unjoin", "Take a real cluster out of the fleet; what the hub brought there stays",
                     "aviary unjoin beijing --kubeconfig beijing.yaml --hub-kubeconfig hub.yaml");
