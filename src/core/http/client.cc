@@ -23,6 +23,12 @@ using boost::system::error_code;
 
 namespace {
 
+// As requests name it; an address of IPv6 stands in brackets.
+std::string host_of(ClientOptions const& options) {
+    bool const numeric6 = options.host.contains(':');
+    return fmt::format("{}:{}", numeric6 ? "[" + options.host + "]" : options.host, options.port);
+}
+
 constexpr std::size_t kMaxHeaderBytes = 256 << 10;
 constexpr std::size_t kMaxChunkBytes = 64 << 20;
 constexpr std::size_t kMaxChunkLine = 4 << 10;   // its size and extensions
@@ -195,7 +201,7 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
         if (scope == nullptr) return;   // the client has gone meanwhile
         speaks = Speaks::kHttp2;
         auto made = std::make_shared<Http2Connection>(
-            std::move(stream), Http2Options{.authority = fmt::format("{}:{}", options.host, options.port),
+            std::move(stream), Http2Options{.authority = host_of(options),
                                             .max_header_bytes = kMaxHeaderBytes,
                                             .max_body_bytes = options.max_body_bytes,
                                             .request_timeout = options.request_timeout});
@@ -223,7 +229,7 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
     Task<Result<Response>> send_alone(Context ctx, std::unique_ptr<Connection> connection, Request const& request,
                                       bool stream, bool& sendable) {
         bool const reused = connection->reused;
-        std::string const text = serialise(request, fmt::format("{}:{}", options.host, options.port));
+        std::string const text = serialise(request, host_of(options));
         sendable = reused;
         CO_TRY(co_await connection->stream->write(ctx, text));
         bool began = false;

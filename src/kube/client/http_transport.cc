@@ -93,10 +93,14 @@ Result<Exchange> http_exchange(async::AsioExecutor& executor, ServerAccess const
     std::string prefix = slash == std::string_view::npos ? "" : std::string(url.substr(slash));
     while (prefix.ends_with('/')) prefix.pop_back();
     std::string_view const authority = url.substr(0, slash);
-    std::size_t const colon = authority.rfind(':');
+    // An address of IPv6 has colons of its own: [fd00::1]:6443.
+    std::size_t const bracket = authority.starts_with('[') ? authority.find(']') : 0;
+    if (bracket == std::string_view::npos)
+        return fail(ErrorCode::kInvalid, fmt::format("server \"{}\" has a [ without a ]", access.url));
+    std::size_t const colon = authority.find(':', bracket);
     http::ClientOptions options;
     options.max_body_bytes = kMaxBodyBytes;
-    options.host = authority.substr(0, colon);
+    options.host = bracket == 0 ? authority.substr(0, colon) : authority.substr(1, bracket - 1);
     options.port = secure ? 443 : 80;
     if (colon != std::string_view::npos) {
         auto const port = parse_int(authority.substr(colon + 1));

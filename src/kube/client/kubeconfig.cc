@@ -8,27 +8,18 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <optional>
-#include <sstream>
 
 #include "core/base/strings.h"
 #include "core/json/value.h"
 #include "core/yaml/yaml.h"
+#include "kube/client/internal/token_file.h"
 
 namespace aviary::client {
 
 namespace {
 
 using json::Value;
-
-Result<std::string> read_file(std::string const& path) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) return fail(ErrorCode::kNotFound, fmt::format("{}: {}", path, std::strerror(errno)));
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
 
 // Inline base64, or a file beside the kubeconfig.
 Result<std::string> pem(Value const& entry, char const* data_field, char const* file_field,
@@ -104,6 +95,11 @@ Result<ServerAccess> load_kubeconfig(std::string path, std::string context) {
         access.url = cluster["server"].string();
         access.ns = entry["namespace"].string();
         access.token = user["token"].string();
+        if (auto const path = user["tokenFile"].as_string(); !path.empty()) {
+            auto source = token_file((folder / std::string(path)).string());
+            if (!source) return std::unexpected(source.error().context(fmt::format("tokenFile in {}", file)));
+            access.token_source = std::move(*source);
+        }
         access.insecure = cluster["insecure-skip-tls-verify"].as_bool();
         access.authority = TRY(pem(cluster, "certificate-authority-data", "certificate-authority", folder));
         access.certificate = TRY(pem(user, "client-certificate-data", "client-certificate", folder));

@@ -16,9 +16,11 @@ struct ServerAccess {
     std::string authority;          // empty: the system's
     std::string certificate, key;   // client certificate
     std::string token;
-    std::function<std::string()> token_source;   // asked for each request: a token that is made anew now and then
-    std::string ns;                              // the context's namespace; empty: default
+    // Asked for each request, and holds before `token`: one that is made anew now and then.
+    std::function<std::string()> token_source;
+    std::string ns;   // the context's namespace; empty: default
     bool insecure = false;
+    bool of_pod = false;   // of the pod this process runs in
 };
 
 // From `path`, or $KUBECONFIG, or ~/.kube/config. An empty context is the current one. Errors say which file and what
