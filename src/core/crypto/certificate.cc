@@ -237,6 +237,12 @@ Result<Life> life_of(KeyPair const& pair) {
                 TRY(time_of(X509_get0_notAfter(certificate.get())))};
 }
 
+Result<Time> ends_at(std::string_view certificate_pem) {
+    Certificate const certificate = read_certificate(certificate_pem);
+    if (!certificate) return openssl_error("reading the certificate");
+    return time_of(X509_get0_notAfter(certificate.get()));
+}
+
 std::string sha256_hex(std::string_view bytes) {
     unsigned char digest[SHA256_DIGEST_LENGTH];
     SHA256(reinterpret_cast<unsigned char const*>(bytes.data()), bytes.size(), digest);

@@ -53,6 +53,9 @@ struct Life {
 // Of a pair whose authority need not be at hand.
 Result<Life> life_of(KeyPair const& pair);
 
+// When the first certificate of the text ends; an Error when there is none.
+Result<Time> ends_at(std::string_view certificate_pem);
+
 // Lower-case hex.
 std::string sha256_hex(std::string_view bytes);
 std::string random_bytes(std::size_t count);

@@ -24,8 +24,27 @@ using boost::system::error_code;
 
 namespace {
 
+std::unexpected<Error> bad_credentials(std::string_view what, error_code const& problem) {
+    return fail(ErrorCode::kInvalid, fmt::format("{}: {}", what, problem.message()));
+}
+
+Status use_credentials(ssl::context& context, std::string const& certificate, std::string const& key) {
+    error_code problem;
+    context.use_certificate_chain(asio::buffer(certificate), problem);
+    if (problem) return bad_credentials("server certificate", problem);
+    context.use_private_key(asio::buffer(key), ssl::context::pem, problem);
+    if (problem) return bad_credentials("server key", problem);
+    return {};
+}
+
 struct ServerTls final : TlsServer {
     ServerTls() : context(ssl::context::tls_server) {}
+    Status replace(std::string const& certificate, std::string const& key) override {
+        // Tried on another first: half of a pair would refuse everybody.
+        ssl::context trial(ssl::context::tls_server);
+        TRY(use_credentials(trial, certificate, key));
+        return use_credentials(context, certificate, key);
+    }
     ssl::context context;
     std::string protocols;   // as they go over the wire
 
@@ -314,20 +333,13 @@ private:
     std::shared_ptr<TlsServer> tls_;
 };
 
-std::unexpected<Error> bad_credentials(std::string_view what, error_code const& problem) {
-    return fail(ErrorCode::kInvalid, fmt::format("{}: {}", what, problem.message()));
-}
-
 }   // namespace
 
 Result<std::shared_ptr<TlsServer>> TlsServer::create(std::string certificate, std::string key,
                                                      std::string client_authority, Protocols protocols) {
     auto tls = std::make_shared<ServerTls>();
+    TRY(use_credentials(tls->context, certificate, key));
     error_code problem;
-    tls->context.use_certificate_chain(asio::buffer(certificate), problem);
-    if (problem) return bad_credentials("server certificate", problem);
-    tls->context.use_private_key(asio::buffer(key), ssl::context::pem, problem);
-    if (problem) return bad_credentials("server key", problem);
     if (!client_authority.empty()) {
         tls->context.add_certificate_authority(asio::buffer(client_authority), problem);
         if (problem) return bad_credentials("client authority", problem);

@@ -47,6 +47,8 @@ public:
     // `protocols` that a client offers too is agreed; one that offers only others is turned away.
     static Result<std::shared_ptr<TlsServer>> create(std::string certificate, std::string key,
                                                      std::string client_authority = {}, Protocols protocols = {});
+    // For connections from now on; those that are open go on as they are. After an Error the former are shown.
+    virtual Status replace(std::string const& certificate, std::string const& key) = 0;
     virtual ~TlsServer() = default;
 };
 

@@ -306,6 +306,38 @@ TEST(Listeners, ListenWhereTheyAreTold) {
     EXPECT_EQ(nowhere.error().message(), "\"localhost\" is no IP address to listen on");
 }
 
+// Under an authority that only who connects later trusts; who is connected goes on.
+TEST(TlsStreams, ShowACertificateThatWasReplaced) {
+    World world(Kind::kTls);
+    Time const now = world.executor.clock().now();
+    auto const authority = *crypto::create_authority("other", now);
+    crypto::CertificateRequest request;
+    request.common_name = "server";
+    request.addresses = {"127.0.0.1"};
+    auto const pair = *crypto::issue(authority, request, now);
+    world.run([&]() -> Task<void> {
+        Status const met = co_await world.meet();
+        EXPECT_TRUE(met) << met.error().message();
+        EXPECT_FALSE(world.server_tls->replace(pair.certificate_pem, keys().server.key_pem));
+        auto const before = std::move(world.client);
+        auto const other_end = std::move(world.server);
+        Status const as_it_was = co_await world.meet();
+        EXPECT_TRUE(as_it_was) << as_it_was.error().message();
+
+        EXPECT_TRUE(world.server_tls->replace(pair.certificate_pem, pair.key_pem));
+        std::array<char, 100> space;
+        Status const sent = co_await before->write(world.context(), "still here");
+        EXPECT_TRUE(sent);
+        auto const got = co_await other_end->read_some(world.context(), space);
+        EXPECT_EQ(10u, got.value_or(0));
+        Status const refused = co_await world.meet();
+        EXPECT_FALSE(refused);
+        world.client_tls = *TlsClient::create(authority.certificate_pem);
+        Status const later = co_await world.meet();
+        EXPECT_TRUE(later) << later.error().message();
+    });
+}
+
 // Neither end speaks TLS to the other.
 TEST(TlsStreams, RefuseWhatIsNotTls) {
     World world(Kind::kTls);
