@@ -104,11 +104,20 @@ void add_port(CLI::App& command, char const* flag, std::uint16_t& value, char co
 
 // Of a process that works on one real cluster.
 void add_process_flags(CLI::App& command, aviary::process::Options& options) {
-    add_text(command, "--kubeconfig", options.kubeconfig, "Path of the cluster's kubeconfig", "KUBECONFIG", "FILE");
+    // $KUBECONFIG, which may be a list, is read where kubeconfigs are.
+    command
+        .add_option("--kubeconfig", options.kubeconfig,
+                    "Path of the cluster's kubeconfig; by default $KUBECONFIG, in a pod its service account, else "
+                    "~/.kube/config")
+        ->option_text("FILE");
     add_text(command, "--context", options.context, "Context in it; by default the current one", "AVIARY_CONTEXT",
              "NAME");
-    add_text(command, "--namespace", options.ns, "Namespace of its Secrets, and of the Lease", "AVIARY_NAMESPACE",
-             "NAME");
+    add_text(command, "--service-account-dir", options.service_account_folder,
+             "Folder with token, ca.crt and namespace of a pod's service account", "AVIARY_SERVICE_ACCOUNT_DIR",
+             "FOLDER");
+    add_text(command, "--namespace", options.ns,
+             "Namespace of its Secrets, and of the Lease; by default the pod's, else aviary-system",
+             "AVIARY_NAMESPACE", "NAME");
     add_text(command, "--bind-address", options.bind_address, "Address of its ports; :: is every one of the machine",
              "AVIARY_BIND_ADDRESS", "ADDRESS");
     add_port(command, "--health-port", options.health_port, "TCP port of /healthz, /readyz and /metrics",
@@ -124,6 +133,19 @@ void add_cluster_flags(CLI::App& command, aviary::process::Options& options) {
              "Where the cluster's API server reaches this process; by default the Service of its name",
              "AVIARY_WEBHOOK_URL", "URL");
     add_port(command, "--webhook-port", options.webhook_port, "TCP port of the webhooks", "AVIARY_WEBHOOK_PORT");
+    command
+        .add_option_function<std::string>(
+            "--shutdown-delay",
+            [&options](std::string const& given) {
+                auto const delay = aviary::parse_duration(given);
+                if (!delay || *delay < aviary::Duration(0))
+                    throw CLI::ValidationError("--shutdown-delay", given + ": a duration such as 500ms, 5s or 1m");
+                options.shutdown_delay = *delay;
+            },
+            "How long it goes on answering, not ready any more, after SIGTERM")
+        ->envname("AVIARY_SHUTDOWN_DELAY")
+        ->option_text("TIME")
+        ->default_str("0s");
 }
 
 void add_join_flags(CLI::App& command, aviary::hub::JoinOptions& options) {

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <csignal>
 #include <utility>
 
 #include "apis/cluster/managed_cluster.h"
@@ -14,11 +13,12 @@
 #include "app/hub/internal/agents.h"
 #include "app/hub/internal/connections.h"
 #include "app/hub/internal/serving.h"
+#include "app/process/serve.h"
+#include "app/process/webhooks.h"
 #include "core/async/scope.h"
 #include "core/async/wait.h"
 #include "core/base/strings.h"
 #include "core/json/parse.h"
-#include "core/observe/log.h"
 #include "hub/proxy/paths.h"
 #include "kube/apiserver/aggregated.h"
 #include "kube/control/access_review.h"
@@ -26,7 +26,6 @@
 #include "kube/control/roles.h"
 #include "kube/meta/object.h"
 #include "kube/webhook/handler.h"
-#include "kube/webhook/registration.h"
 
 namespace aviary::hub {
 
@@ -76,7 +75,7 @@ Status check_address(process::Options const& options) {
                             options.webhook_url));
 }
 
-Value api_service(process::Options const& options, process::Cluster const& cluster) {
+Value api_service(process::Options const& options, std::string const& authorities) {
     Value object{Object{{"apiVersion", "apiregistration.k8s.io/v1"}, {"kind", "APIService"}}};
     object.set({"metadata", "name"}, fmt::format("{}.{}", proxy::kVersion, proxy::kGroup));
     object["spec"] =
@@ -84,7 +83,7 @@ Value api_service(process::Options const& options, process::Cluster const& clust
                {"version", std::string(proxy::kVersion)},
                {"groupPriorityMinimum", 100},
                {"versionPriority", 10},
-               {"caBundle", base64_encode(cluster.authority.bundle())},
+               {"caBundle", base64_encode(authorities)},
                {"service", Object{{"namespace", options.ns}, {"name", options.name}, {"port", port(options)}}}};
     return object;
 }
@@ -105,9 +104,9 @@ Task<Status> ensure_service(Context ctx, client::Client client, process::Options
 
 // What the leader alone makes: replicas may want it differently.
 Task<void> register_itself(Context term, client::Client client, process::Options options, std::string host,
-                           webhook::Registration& registration) {
+                           process::Webhooks& webhooks) {
     async::Scope scope(term);
-    scope.spawn(registration.lead(scope.context(), client));
+    scope.spawn(webhooks.lead(scope.context(), client));
     while (!options.webhook_url.empty()) {
         Status const made = co_await ensure_service(term, client, options, host);
         if (made) break;
@@ -127,9 +126,9 @@ void cut_who_leaves(Hub& hub, link::Links& links) {
 }
 
 Task<void> lead_beside(Context term, client::Client client, process::Options options, std::string host,
-                       webhook::Registration& registration, Agents& agents) {
+                       process::Webhooks& webhooks, Agents& agents) {
     async::Scope scope(term);
-    scope.spawn(register_itself(scope.context(), client, std::move(options), std::move(host), registration));
+    scope.spawn(register_itself(scope.context(), client, std::move(options), std::move(host), webhooks));
     scope.spawn(agents.run(scope.context(), client));
     co_await scope.join();
 }
@@ -174,17 +173,17 @@ Task<void> lead(Context ctx, Connections const& connections, client::Lease& leas
 }
 
 Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions options) {
-    process::Options const& own = options.cluster;
-    CO_TRY(check_address(own));
+    CO_TRY(check_address(options.cluster));
     Context const starting = ctx.with_timeout(process::kStartAtMost);
-    CO_TRY_ASSIGN(process::Cluster const cluster, co_await process::connect(starting, executor, own));
+    CO_TRY_ASSIGN(process::Cluster const cluster, co_await process::connect(starting, executor, options.cluster));
+    process::Options const& own = cluster.options;
     propagation::Mode const mode = options.mode == "attach" ? propagation::Mode::kAttached : propagation::Mode::kFull;
     CO_TRY(co_await install_kinds(starting, cluster.client, mode));
     CO_TRY(co_await control::install_roles(starting, cluster.client, hub_roles()));
     CO_TRY_ASSIGN(Front const front, co_await front_proxy(starting, cluster.client));
     // The fleet's identity: that of the cluster whose API it is.
     CO_TRY_ASSIGN(std::string const id, co_await process::cluster_uid(starting, cluster.client));
-    CO_TRY_ASSIGN(std::unique_ptr<client::Lease> const lease, process::lease(own, cluster));
+    CO_TRY_ASSIGN(std::unique_ptr<client::Lease> const lease, process::lease(cluster));
     LeasedHub parts{.client = cluster.client, .hub_id = id, .connect = {}, .mode = mode};
     if (!options.audit_log.empty()) {
         CO_TRY_ASSIGN(auto log, AuditLog::open(options.audit_log, ctx.metrics()));
@@ -213,40 +212,30 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
                                  {"resources", "rollouts", "clusters"},
                                  front.proxy,
                                  [&serving] { return serving.route(); }};
-    CO_TRY_ASSIGN(auto const server,
-                  process::webhook_server(
-                      executor, own, cluster,
-                      apiserver::make_aggregated_handler(std::move(api), webhook::make_handler(serving.admissions())),
-                      ctx.now(), front.authority));
-    std::vector<Value> wanted =
-        webhook::configurations(own.name, webhook_rules(mode), cluster.address, cluster.authority.bundle());
-    wanted.push_back(api_service(own, cluster));
-    webhook::Registration registration(cluster.client, std::move(wanted));
+    process::WebhookParts asked{
+        .handler = apiserver::make_aggregated_handler(std::move(api), webhook::make_handler(serving.admissions())),
+        .client_authority = front.authority,
+        .registered = {}};
+    asked.registered = [&cluster, &own, mode](std::string const& authorities) {
+        std::vector<Value> wanted = webhook::configurations(own.name, webhook_rules(mode), cluster.address, authorities);
+        wanted.push_back(api_service(own, authorities));
+        return wanted;
+    };
+    CO_TRY_ASSIGN(auto const webhooks, process::Webhooks::create(ctx, executor, cluster, std::move(asked)));
     std::vector<std::string> const hosts = webhook::hosts(cluster.address);
-    parts.beside = [&own, &hosts, &registration, &agents](Context term, client::Client client) {
-        return lead_beside(term, std::move(client), own, hosts.front(), registration, *agents);
+    parts.beside = [&own, &hosts, &webhooks, &agents](Context term, client::Client client) {
+        return lead_beside(term, std::move(client), own, hosts.front(), *webhooks, *agents);
     };
-    auto const reach = process::reach(own, cluster);
-    auto const missing = [&serving, &registration, &connections, &reach]() -> std::string {
-        if (!connections.synced()) return "the clusters' credentials are being listed";
-        if (!serving.leads()) return "another hub leads, or the fleet is being read";
-        if (std::string lacking = registration.missing(); !lacking.empty()) return lacking;
-        return reach->missing();
-    };
-    CO_TRY_ASSIGN(auto const health, process::health_server(ctx, executor, own, missing));
 
-    async::Scope scope(ctx);
-    scope.spawn(health->run(scope.context()));
-    scope.spawn(server->run(scope.context()));
-    scope.spawn(registration.run(scope.context()));
-    scope.spawn(reach->run(scope.context()));
-    scope.spawn(connections.run(scope.context()));
-    scope.spawn(serving.run(scope.context()));
-    scope.spawn(lead(scope.context(), connections, *lease, parts));
-    ctx.log().info("hub started", {{"server", cluster.server}, {"user", cluster.user}, {"mode", options.mode}});
-    (void)co_await executor.wait_for_signal(scope.context(), {SIGINT, SIGTERM});
-    co_await scope.cancel_and_join();
-    co_return Status{};
+    process::Work work;
+    work.missing = [&serving, &connections]() -> std::string {
+        if (!connections.synced()) return "the clusters' credentials are being listed";
+        return serving.leads() ? "" : "another hub leads, or the fleet is being read";
+    };
+    work.always.emplace_back([&connections](Context each) { return connections.run(each); });
+    work.always.emplace_back([&serving](Context each) { return serving.run(each); });
+    work.lead = [&](Context term) { return lead(term, connections, *lease, parts); };
+    co_return co_await process::serve(ctx, executor, cluster, *webhooks, std::move(work));
 }
 
 }   // namespace

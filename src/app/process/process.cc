@@ -3,59 +3,25 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <iterator>
 #include <utility>
 
-#include "apis/rollouts/rollout.h"
 #include "core/observe/log.h"
 #include "core/observe/metrics.h"
 #include "kube/client/http_transport.h"
-#include "kube/client/kubeconfig.h"
 #include "kube/meta/object.h"
 
 namespace aviary::process {
 
 namespace {
 
-using json::Array;
 using json::Doc;
 using json::Object;
 using json::Value;
 
 meta::GroupVersionResource const kServices{"", "v1", "services"};
 meta::GroupVersionResource const kNamespaces{"", "v1", "namespaces"};
-
-class Health final : public http::Handler {
-public:
-    Health(observe::Metrics metrics, std::function<std::string()> missing)
-        : metrics_(std::move(metrics)), missing_(std::move(missing)) {}
-
-    Task<http::Response> handle(Context, http::Request request, net::Peer) override {
-        std::string_view const path = http::path_of(request.target);
-        http::Response response;
-        response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
-        if (path == "/metrics") {
-            response.body = metrics_.text();
-        } else if (path == "/healthz") {
-            response.body = "ok\n";
-        } else if (path == "/readyz") {
-            std::string const missing = missing_();
-            response.status = missing.empty() ? 200 : 503;
-            response.body = missing.empty() ? "ok\n" : missing + "\n";
-        } else {
-            response.status = 404;
-            response.body = "there are /healthz, /readyz and /metrics\n";
-        }
-        co_return response;
-    }
-
-private:
-    observe::Metrics metrics_;
-    std::function<std::string()> missing_;
-};
 
 // Other people's writes must not look like ours, nor ours be allowed everything.
 void warn_of_masters(Context const& ctx, Doc const& who) {
@@ -124,30 +90,26 @@ Task<Status> ensure_namespace(Context ctx, client::Client client, std::string na
     co_return std::unexpected(created.error().context("creating namespace " + name));
 }
 
-Task<Result<Cluster>> connect(Context ctx, async::AsioExecutor& executor, Options const& options) {
-    CO_TRY_ASSIGN(client::ServerAccess const access, client::load_kubeconfig(options.kubeconfig, options.context));
+Task<Result<Cluster>> connect(Context ctx, async::AsioExecutor& executor, Options options) {
+    CO_TRY_ASSIGN(client::ServerAccess const access,
+                  client::load_access(options.kubeconfig, options.context, options.service_account_folder));
+    if (options.ns.empty()) options.ns = access.of_pod && !access.ns.empty() ? access.ns : kNamespace;
     CO_TRY_ASSIGN(auto transport, client::http_transport(executor, access));
     client::Client const client(std::move(transport), options.name);
     CO_TRY_ASSIGN(std::string user, co_await own_name(ctx, client));
     CO_TRY(co_await ensure_namespace(ctx, client, options.ns));
     CO_TRY(co_await check_address(ctx, client, options));
     CO_TRY_ASSIGN(webhook::Authority authority,
-                  co_await webhook::ensure_authority(ctx, client, {options.ns, options.name + "-webhooks"}));
-    co_return Cluster{
-        client, access.url, std::move(user), std::move(authority), {options.webhook_url, options.ns, options.name}};
+                  co_await webhook::ensure_authority(ctx, client, authority_secret(options)));
+    webhook::Address address{options.webhook_url, options.ns, options.name};
+    co_return Cluster{std::move(options), client, access.url, std::move(user), std::move(authority),
+                      std::move(address)};
 }
 
-std::unique_ptr<webhook::Reach> reach(Options const& options, Cluster const& cluster) {
-    Value rollout{Object{{"apiVersion", "rollouts.kruise.io/v1beta1"}, {"kind", "Rollout"}}};
-    rollout.set({"metadata", "name"}, options.name + "-probe");
-    rollout.set({"metadata", "namespace"}, options.ns);
-    rollout.set({"spec", "workloadRef"},
-                Object{{"apiVersion", "apps/v1"}, {"kind", "Deployment"}, {"name", options.name + "-probe"}});
-    rollout.set({"spec", "strategy", "canary", "steps"}, Array{Object{{"replicas", "100%"}}});
-    return std::make_unique<webhook::Reach>(cluster.client, apis::kRollouts, std::move(rollout));
-}
+meta::ObjectKey authority_secret(Options const& options) { return {options.ns, options.name + "-webhooks"}; }
 
-Result<std::unique_ptr<client::Lease>> lease(Options const& options, Cluster const& cluster) {
+Result<std::unique_ptr<client::Lease>> lease(Cluster const& cluster) {
+    Options const& options = cluster.options;
     client::LeaseOptions election;
     election.ns = options.ns;
     election.name = options.name;
@@ -157,30 +119,6 @@ Result<std::unique_ptr<client::Lease>> lease(Options const& options, Cluster con
     election.renew_deadline = std::chrono::seconds(3);
     election.retry_period = std::chrono::seconds(1);
     return client::Lease::create(cluster.client, election);
-}
-
-Result<std::unique_ptr<http::Server>> webhook_server(async::AsioExecutor& executor, Options const& options,
-                                                     Cluster const& cluster, std::shared_ptr<http::Handler> handler,
-                                                     Time now, std::string const& client_authority) {
-    crypto::CertificateRequest request;
-    request.common_name = options.name;
-    std::vector<std::string> hosts = webhook::hosts(cluster.address);
-    std::ranges::copy(webhook::hosts({"", options.ns, options.name}), std::back_inserter(hosts));
-    for (std::string const& host : hosts) {
-        bool const numeric = host.find_first_not_of("0123456789.") == std::string::npos || host.contains(':');
-        (numeric ? request.addresses : request.dns_names).push_back(host);
-    }
-    crypto::KeyPair const keys = TRY(crypto::issue(cluster.authority.keys, request, now));
-    auto tls = TRY(net::TlsServer::create(keys.certificate_pem, keys.key_pem, client_authority, http::protocols()));
-    auto listener = TRY(net::Listener::listen(executor, options.bind_address, options.webhook_port, std::move(tls)));
-    return std::make_unique<http::Server>(std::move(listener), std::move(handler));
-}
-
-Result<std::unique_ptr<http::Server>> health_server(Context const& ctx, async::AsioExecutor& executor,
-                                                    Options const& options, std::function<std::string()> missing) {
-    auto listener = TRY(net::Listener::listen(executor, options.bind_address, options.health_port));
-    return std::make_unique<http::Server>(std::move(listener),
-                                          std::make_shared<Health>(ctx.metrics(), std::move(missing)));
 }
 
 int run(std::function<Task<Status>(Context, async::AsioExecutor&)> body) {

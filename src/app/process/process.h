@@ -8,29 +8,35 @@
 #include <string>
 
 #include "core/async/asio_executor.h"
-#include "core/crypto/certificate.h"
-#include "core/http/server.h"
 #include "kube/client/client.h"
+#include "kube/client/in_cluster.h"
 #include "kube/client/lease.h"
+#include "kube/meta/gvk.h"
 #include "kube/webhook/authority.h"
 #include "kube/webhook/configuration.h"
-#include "kube/webhook/reach.h"
 
 namespace aviary::process {
 
+inline constexpr char kNamespace[] = "aviary-system";
+
 struct Options {
-    std::string name;                   // "aviary-member": of the Lease, the Service, the field manager
-    std::string kubeconfig, context;    // empty: $KUBECONFIG, ~/.kube/config
-    std::string ns = "aviary-system";   // of the Lease and the Secret with the webhooks' authority; made when missing
-    std::string identity;               // of this replica in the Lease, for people; empty: the host's name
-    std::string webhook_url;            // where the API server reaches this process; empty: the Service
+    std::string name;                  // "aviary-member": of the Lease, the Service, the field manager
+    std::string kubeconfig, context;   // empty: $KUBECONFIG, the pod's service account, ~/.kube/config
+    std::string service_account_folder = client::kServiceAccountFolder;
+    // Of the Lease and the Secret with the webhooks' authority; made when missing. Empty: the pod's, or kNamespace.
+    std::string ns;
+    std::string identity;      // of this replica in the Lease, for people; empty: the host's name
+    std::string webhook_url;   // where the API server reaches this process; empty: the Service
     std::uint16_t webhook_port = 0;
     std::uint16_t health_port = 0;     // /healthz, /readyz and /metrics; plain HTTP
     std::string bind_address = "::";   // of both: every address of the machine
+    // How long it goes on answering after it was told to end: until nobody sends it anything more.
+    Duration shutdown_delay{0};
 };
 
 // The cluster, and who we are in it.
 struct Cluster {
+    Options options;   // with nothing left open
     client::Client client;
     std::string server;   // its address
     std::string user;     // whom it takes us for
@@ -38,10 +44,10 @@ struct Cluster {
     webhook::Address address;
 };
 // Connects, makes the namespace and the authority of the webhooks, and looks whether their address can be one.
-Task<Result<Cluster>> connect(Context ctx, async::AsioExecutor& executor, Options const& options);
+Task<Result<Cluster>> connect(Context ctx, async::AsioExecutor& executor, Options options);
 
-// Tries, by a Rollout of which nothing is kept, whether the API server reaches the webhooks.
-std::unique_ptr<webhook::Reach> reach(Options const& options, Cluster const& cluster);
+// Where the authority of the webhooks' certificates is kept.
+meta::ObjectKey authority_secret(Options const& options);
 
 // A cluster's identity, by which it is known under whatever address: the uid of kube-system (id.k8s.io of
 // ClusterProfiles).
@@ -50,20 +56,10 @@ Task<Result<std::string>> cluster_uid(Context ctx, client::Client client);
 // Makes it where it is missing.
 Task<Status> ensure_namespace(Context ctx, client::Client client, std::string name);
 
-Result<std::unique_ptr<client::Lease>> lease(Options const& options, Cluster const& cluster);
-
-// The server of the webhooks, with a certificate under the cluster's authority for them, and for the Service of the
-// process's name. Clients may show a certificate under `client_authority`.
-Result<std::unique_ptr<http::Server>> webhook_server(async::AsioExecutor& executor, Options const& options,
-                                                     Cluster const& cluster, std::shared_ptr<http::Handler> handler,
-                                                     Time now, std::string const& client_authority = {});
+Result<std::unique_ptr<client::Lease>> lease(Cluster const& cluster);
 
 // How long starting may take, of all that is asked of the cluster before.
 inline constexpr Duration kStartAtMost = std::chrono::minutes(2);
-
-// `missing` says what keeps the process from being ready; empty: nothing. It must outlive the server.
-Result<std::unique_ptr<http::Server>> health_server(Context const& ctx, async::AsioExecutor& executor,
-                                                    Options const& options, std::function<std::string()> missing);
 
 // Runs the body on a loop of its own; an Error is said on stderr. The exit code.
 int run(std::function<Task<Status>(Context, async::AsioExecutor&)> body);

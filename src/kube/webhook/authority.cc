@@ -26,27 +26,33 @@ Authority read(Doc const& secret) {
     auto const text = [&secret](std::string_view key) {
         return base64_decode(secret.at({"data", key}).as_string()).value_or("");
     };
-    return {{text(kCertificate), text(kKey)}, text(kPrevious)};
-}
-
-bool lasts(crypto::KeyPair const& authority, Time now) {
-    auto const until = crypto::usable_until(authority, authority.certificate_pem);
-    return until && *until > now + kRenewBefore;
+    Authority found{{text(kCertificate), text(kKey)}, text(kPrevious)};
+    // API servers take a bundle as a whole or not at all.
+    if (!crypto::ends_at(found.previous_pem)) found.previous_pem.clear();
+    return found;
 }
 
 }   // namespace
 
-Task<Result<Authority>> ensure_authority(Context ctx, client::Client client, meta::ObjectKey secret) {
+std::optional<Authority> usable_authority(Doc const& secret, Time now) {
+    Authority found = read(secret);
+    auto const until = crypto::usable_until(found.keys, found.keys.certificate_pem);
+    if (!until || *until <= now + kRenewBefore) return std::nullopt;
+    return found;
+}
+
+Task<Result<Authority>> ensure_authority(Context ctx, client::Client client, meta::ObjectKey secret,
+                                         std::string previous_pem) {
     // Several replicas may start at once: the one that wrote first is read by the others.
     for (int attempt = 0; attempt < 3; ++attempt) {
         auto const there = co_await client.get(ctx, kSecrets, secret);
         if (!there && !there.error().is(ErrorCode::kNotFound))
             co_return std::unexpected(there.error().context("reading secret " + secret.to_string()));
-        Authority made;
+        Authority made{{}, previous_pem};
         if (there) {
-            Authority kept = read(*there);
-            if (lasts(kept.keys, ctx.now())) co_return std::move(kept);
-            made.previous_pem = std::move(kept.keys.certificate_pem);
+            if (auto kept = usable_authority(*there, ctx.now())) co_return std::move(*kept);
+            std::string ending = read(*there).keys.certificate_pem;
+            if (crypto::ends_at(ending)) made.previous_pem = std::move(ending);
         }
         CO_TRY_ASSIGN(made.keys, crypto::create_authority(secret.name, ctx.now()));
         Value object{Object{{"apiVersion", "v1"}, {"kind", "Secret"}, {"type", "Opaque"}}};

@@ -2,10 +2,12 @@
 // first and made anew before it ends.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "core/async/task.h"
 #include "core/crypto/certificate.h"
+#include "core/json/doc.h"
 #include "kube/client/client.h"
 #include "kube/meta/gvk.h"
 
@@ -13,13 +15,16 @@ namespace aviary::webhook {
 
 struct Authority {
     crypto::KeyPair keys;
-    std::string
-        previous_pem;   // the one before: replicas that started earlier show certificates under it; may be empty
-    // What certificates may be under.
-    std::string bundle() const { return keys.certificate_pem + previous_pem; }
+    // The one before: replicas may show certificates under it until they have another; may be empty.
+    std::string previous_pem;
 };
 
-// An Error says what of the Secret cannot be read, or why it cannot be written.
-Task<Result<Authority>> ensure_authority(Context ctx, client::Client client, meta::ObjectKey secret);
+// What the Secret holds; empty when that cannot be used, or ends within a month.
+std::optional<Authority> usable_authority(json::Doc const& secret, Time now);
+
+// The one in the Secret, or a new one, which stays there with the one before: that of the Secret, or `previous_pem`
+// where there is none. An Error says why it cannot be read or written.
+Task<Result<Authority>> ensure_authority(Context ctx, client::Client client, meta::ObjectKey secret,
+                                         std::string previous_pem = {});
 
 }   // namespace aviary::webhook

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "core/async/event.h"
+#include "core/base/check.h"
+#include "core/base/strings.h"
 #include "core/json/patch.h"
 #include "kube/client/informer.h"
 #include "kube/control/controller.h"
@@ -28,6 +30,14 @@ bool as_wanted(Doc const& live, Value const& wanted) {
     Value after = before;
     json::apply_merge_patch(after, wanted);
     return after == before;
+}
+
+Key key_of(meta::GroupVersionResource const& resource, Value const& object) {
+    return {resource.resource, {"", object.at({"metadata", "name"}).string()}};
+}
+
+bool trusts(Doc const& config, std::string_view authority_pem) {
+    return base64_decode(config["caBundle"].as_string()).value_or("").contains(authority_pem);
 }
 
 }   // namespace
@@ -53,7 +63,7 @@ struct Registration::Impl {
                          [this](Key const&) -> client::Client const& { return client; }));
         for (Value& object : objects) {
             Wanted each{meta::resource_of(object), std::move(object), nullptr};
-            Key const key{each.resource.resource, {"", each.object.at({"metadata", "name"}).string()}};
+            Key const key = key_of(each.resource, each.object);
             client::InformerOptions only;
             only.field_selector = "metadata.name=" + key.object.name;
             each.informer = std::make_unique<client::Informer>(client, each.resource, only);
@@ -85,6 +95,32 @@ struct Registration::Impl {
 Registration::Registration(client::Client client, std::vector<Value> wanted)
     : impl_(std::make_unique<Impl>(std::move(client), std::move(wanted))) {}
 Registration::~Registration() = default;
+
+void Registration::want(std::vector<Value> wanted) {
+    for (Value& object : wanted) {
+        Key const key = key_of(meta::resource_of(object), object);
+        auto const found = impl_->wanted.find(key);
+        AVIARY_CHECK(found != impl_->wanted.end());
+        found->second.object = std::move(object);
+        impl_->controller->enqueue(key);
+    }
+}
+
+bool Registration::trusts(std::string_view authority_pem) const {
+    for (auto const& [key, each] : impl_->wanted) {
+        if (!each.informer->synced()) return false;
+        Doc const there = impl_->live(key, each);
+        if (there["spec"].exists() && !webhook::trusts(there["spec"], authority_pem)) return false;
+        for (auto const& [index, one] : there["webhooks"].elements()) {
+            if (!webhook::trusts(one["clientConfig"], authority_pem)) return false;
+        }
+    }
+    return true;
+}
+
+void Registration::on_change(std::function<void()> changed) {
+    for (auto& [key, each] : impl_->wanted) each.informer->on_change([changed](client::Change const&) { changed(); });
+}
 
 Task<void> Registration::run(Context ctx) {
     async::Scope scope(ctx);

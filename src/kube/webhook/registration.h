@@ -3,8 +3,10 @@
 // others want may differ, as versions and addresses do. Lives on one loop.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/async/task.h"
@@ -20,6 +22,14 @@ public:
     // looks right.
     Registration(client::Client client, std::vector<json::Value> wanted);
     ~Registration();
+
+    // From now on they are to be like this; the same ones by kind and name.
+    void want(std::vector<json::Value> wanted);
+    // Whether they all, as last read, have API servers trust the authority (PEM). One that is not there asks nobody.
+    bool trusts(std::string_view authority_pem) const;
+
+    // Called when any has changed; before run().
+    void on_change(std::function<void()> changed);
 
     // Watches them.
     Task<void> run(Context ctx);

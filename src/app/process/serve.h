@@ -1,0 +1,25 @@
+// How `aviary hub` and `aviary member` run and end, after they have started.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "app/process/process.h"
+#include "app/process/webhooks.h"
+
+namespace aviary::process {
+
+struct Work {
+    // What keeps it from being ready, beside the webhooks; empty: nothing.
+    std::function<std::string()> missing;
+    std::vector<std::function<Task<void>(Context)>> always;   // each replica's
+    // Waits for the Lease, leads, and gives it up when the context stops.
+    std::function<Task<void>(Context)> lead;
+};
+
+// Until SIGINT or SIGTERM. Then it is not ready any more and gives the Lease up, answers for Options::shutdown_delay,
+// until nobody sends it anything more, and ends when what it was asked has been answered.
+Task<Status> serve(Context ctx, async::AsioExecutor& executor, Cluster const& cluster, Webhooks& webhooks, Work work);
+
+}   // namespace aviary::process
