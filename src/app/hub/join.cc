@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -12,6 +14,7 @@
 #include "app/hub/hub.h"
 #include "app/hub/internal/connections.h"
 #include "app/hub/internal/joined.h"
+#include "app/hub/internal/token_renewal.h"
 #include "app/process/process.h"
 #include "core/base/strings.h"
 #include "hub/proxy/member_roles.h"
@@ -34,10 +37,10 @@ using Resource = meta::GroupVersionResource;
 Resource const kSecrets{"", "v1", "secrets"};
 Resource const kServiceAccounts{"", "v1", "serviceaccounts"};
 Resource const kRoles{"rbac.authorization.k8s.io", "v1", "clusterroles"};
+Resource const kLocalRoles{"rbac.authorization.k8s.io", "v1", "roles"};
+Resource const kLocalBindings{"rbac.authorization.k8s.io", "v1", "rolebindings"};
 Resource const kBindings{"rbac.authorization.k8s.io", "v1", "clusterrolebindings"};
-constexpr char kAccount[] = "aviary-hub";
-constexpr char kEnds[] = "fleet.aviary.dev/token-ends";   // on the Secret
-constexpr std::int64_t kTokenSeconds = 365 * 24 * 3600;
+constexpr char kOwnToken[] = "aviary:hub-token";
 constexpr Duration kAtMost = std::chrono::minutes(1);
 
 void say(std::string const& text) {
@@ -106,30 +109,29 @@ Status check_same(Identities const& found, JoinOptions const& options, char cons
                             options.name, found.registered, found.member, otherwise));
 }
 
-struct Token {
-    std::string text;
-    std::string ends;   // RFC 3339
-};
-
-// A token of the hub's account in the member.
-Task<Result<Token>> token(Context ctx, client::Client member, std::string ns) {
-    Value request{Object{{"apiVersion", "authentication.k8s.io/v1"}, {"kind", "TokenRequest"}}};
-    request.set({"metadata", "name"}, kAccount);
-    request.set({"metadata", "namespace"}, ns);
-    request.set({"spec", "expirationSeconds"}, kTokenSeconds);
-    client::WriteOptions options;
-    options.subresource = "token";
-    auto const made = co_await member.create(ctx, kServiceAccounts, std::move(request), options);
-    if (!made) co_return std::unexpected(made.error().context("asking for a token"));
-    co_return Token{made->at({"status", "token"}).string(), made->at({"status", "expirationTimestamp"}).string()};
+// The hub's own token, before that ends, and nobody else's.
+std::vector<Value> token_roles(std::string const& ns) {
+    Value renewing = control::role_rule({""}, {"serviceaccounts/token"}, {"create"});
+    renewing["resourceNames"] = Array{kMemberAccount};
+    Value role = named("rbac.authorization.k8s.io/v1", "Role", kOwnToken);
+    role.set({"metadata", "namespace"}, ns);
+    role["rules"] = Array{std::move(renewing)};
+    Value binding = named("rbac.authorization.k8s.io/v1", "RoleBinding", kOwnToken);
+    binding.set({"metadata", "namespace"}, ns);
+    binding["roleRef"] = Object{{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "Role"}, {"name", kOwnToken}};
+    binding["subjects"] = Array{Object{{"kind", "ServiceAccount"}, {"name", kMemberAccount}, {"namespace", ns}}};
+    return {std::move(role), std::move(binding)};
 }
 
 Task<Status> make_identity(Context ctx, Ends const& ends, JoinOptions const& options) {
     CO_TRY(co_await process::ensure_namespace(ctx, ends.member, options.ns));
-    Value account = named("v1", "ServiceAccount", kAccount);
+    Value account = named("v1", "ServiceAccount", kMemberAccount);
     account.set({"metadata", "namespace"}, options.ns);
     CO_TRY(co_await ensure(ctx, ends.member, kServiceAccounts, std::move(account)));
-    for (Value& each : hub_identity(kAccount, options.ns, rights_of(options.admin, options.approves_only))) {
+    std::vector<Value> roles =
+        hub_identity(kMemberAccount, options.ns, rights_of(options.admin, options.approves_only));
+    std::ranges::move(token_roles(options.ns), std::back_inserter(roles));
+    for (Value& each : roles) {
         Resource const resource = meta::resource_of(each);
         CO_TRY(co_await ensure(ctx, ends.member, resource, std::move(each)));
     }
@@ -157,16 +159,19 @@ Task<Status> keep_token(Context ctx, Ends const& ends, JoinOptions const& option
     Value secret = named("v1", "Secret", credentials_name(options.name));
     secret.set({"metadata", "namespace"}, options.ns);
     secret.set({"metadata", "labels", kClusterLabel}, options.name);
-    secret.set({"metadata", "annotations", kEnds}, token.ends);
+    secret.set({"metadata", "annotations", kTokenEnds}, token.ends);
     secret.set({"data", "token"}, base64_encode(token.text));
     co_return co_await ensure(ctx, ends.hub, kSecrets, std::move(secret));
 }
 
 void say_end(JoinOptions const& options, Token const& token, Time now) {
-    say(fmt::format("its token ends at {}: join again before", token.ends));
+    say(fmt::format("its token ends at {}; the hub makes it anew when half of that time is over", token.ends));
     auto const ends = parse_rfc3339(token.ends);
     if (ends && *ends >= now + std::chrono::seconds(kTokenSeconds) - std::chrono::hours(1)) return;
-    say(fmt::format("warning: {} gives shorter tokens than the year that was asked for", options.name));
+    say(
+        fmt::format("warning: {} gives shorter tokens than the year that was asked for: after a hub was away for that "
+                    "long, join again",
+                    options.name));
 }
 
 Task<Status> joining(Context ctx, async::AsioExecutor& executor, JoinOptions options) {
@@ -176,8 +181,8 @@ Task<Status> joining(Context ctx, async::AsioExecutor& executor, JoinOptions opt
     CO_TRY_ASSIGN(Identities const found, co_await identities(limited, ends, options.name));
     CO_TRY(check_same(found, options, "--replace makes it stand for this one"));
     CO_TRY(co_await make_identity(limited, ends, options));
-    say(fmt::format("{}: identity {}/{} and roles made", options.name, options.ns, kAccount));
-    CO_TRY_ASSIGN(Token const made, co_await token(limited, ends.member, options.ns));
+    say(fmt::format("{}: identity {}/{} and roles made", options.name, options.ns, kMemberAccount));
+    CO_TRY_ASSIGN(Token const made, co_await request_token(limited, ends.member, options.ns));
     // Neither of two clusters may get the other's token.
     bool const another = !found.registered.empty() && found.registered != found.member;
     if (another) {
@@ -206,8 +211,10 @@ Task<Status> forget_identity(Context limited, Ends const& ends, JoinOptions cons
                                {"", each.at({"metadata", "name"}).string()}));
     }
     CO_TRY(co_await forget(limited, ends.member, kBindings, {"", kRole}));
+    for (Resource const& each : {kLocalBindings, kLocalRoles})
+        CO_TRY(co_await forget(limited, ends.member, each, {options.ns, kOwnToken}));
     for (char const* role : {kRole, kGranted}) CO_TRY(co_await forget(limited, ends.member, kRoles, {"", role}));
-    CO_TRY(co_await forget(limited, ends.member, kServiceAccounts, {options.ns, kAccount}));
+    CO_TRY(co_await forget(limited, ends.member, kServiceAccounts, {options.ns, kMemberAccount}));
     co_return Status{};
 }
 

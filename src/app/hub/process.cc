@@ -13,6 +13,7 @@
 #include "app/hub/internal/agents.h"
 #include "app/hub/internal/connections.h"
 #include "app/hub/internal/serving.h"
+#include "app/hub/internal/token_renewal.h"
 #include "app/process/serve.h"
 #include "app/process/webhooks.h"
 #include "core/async/scope.h"
@@ -103,9 +104,11 @@ Task<Status> ensure_service(Context ctx, client::Client client, process::Options
 }
 
 // What the leader alone makes: replicas may want it differently.
-Task<void> register_itself(Context term, client::Client client, process::Options options, std::string host,
-                           process::Webhooks& webhooks) {
+Task<void> beside_leading(Context term, client::Client client, process::Options options, std::string host,
+                          process::Webhooks& webhooks, TokenRenewal& renewal, Agents& agents) {
     async::Scope scope(term);
+    scope.spawn(agents.run(scope.context(), client));
+    scope.spawn(renewal.run(scope.context(), client));
     scope.spawn(webhooks.lead(scope.context(), client));
     while (!options.webhook_url.empty()) {
         Status const made = co_await ensure_service(term, client, options, host);
@@ -123,14 +126,6 @@ void cut_who_leaves(Hub& hub, link::Links& links) {
             change.after.at({"spec", "hubAcceptsClient"}).as_bool() && apis::reached_by_link(change.after);
         if (!stays) links.cut(meta::name(change.object()));
     });
-}
-
-Task<void> lead_beside(Context term, client::Client client, process::Options options, std::string host,
-                       process::Webhooks& webhooks, Agents& agents) {
-    async::Scope scope(term);
-    scope.spawn(register_itself(scope.context(), client, std::move(options), std::move(host), webhooks));
-    scope.spawn(agents.run(scope.context(), client));
-    co_await scope.join();
 }
 
 struct Front {
@@ -223,8 +218,9 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     };
     CO_TRY_ASSIGN(auto const webhooks, process::Webhooks::create(ctx, executor, cluster, std::move(asked)));
     std::vector<std::string> const hosts = webhook::hosts(cluster.address);
-    parts.beside = [&own, &hosts, &webhooks, &agents](Context term, client::Client client) {
-        return lead_beside(term, std::move(client), own, hosts.front(), *webhooks, *agents);
+    TokenRenewal renewal(connections.secrets(), parts.connect, own.ns);
+    parts.beside = [&own, &hosts, &webhooks, &renewal, &agents](Context term, client::Client client) {
+        return beside_leading(term, std::move(client), own, hosts.front(), *webhooks, renewal, *agents);
     };
 
     process::Work work;

@@ -26,7 +26,39 @@ client::InformerOptions of_clusters(std::string const& ns) {
     return options;
 }
 
+class Explaining final : public client::Transport {
+public:
+    Explaining(std::shared_ptr<client::Transport> inner, std::string cluster)
+        : inner_(std::move(inner)), cluster_(std::move(cluster)) {}
+
+    Task<Result<client::Response>> send(Context ctx, client::Request request) override {
+        auto response = co_await inner_->send(ctx, std::move(request));
+        if (response && response->status == kUnauthorized) {
+            std::string const message = fmt::format(
+                "{0} refuses the hub's credentials, which have ended or were revoked: `aviary join {0}` makes others",
+                cluster_);
+            response->body = Doc::freeze(json::Object{{"kind", "Status"},
+                                                      {"apiVersion", "v1"},
+                                                      {"status", "Failure"},
+                                                      {"reason", "Unauthorized"},
+                                                      {"message", message},
+                                                      {"code", kUnauthorized}});
+        }
+        co_return response;
+    }
+
+private:
+    static constexpr int kUnauthorized = 401;
+    std::shared_ptr<client::Transport> inner_;
+    std::string cluster_;
+};
+
 }   // namespace
+
+std::shared_ptr<client::Transport> explaining_refusals(std::shared_ptr<client::Transport> transport,
+                                                       std::string cluster) {
+    return std::make_shared<Explaining>(std::move(transport), std::move(cluster));
+}
 
 std::string credentials_name(std::string const& cluster) { return "cluster-" + cluster; }
 
@@ -79,7 +111,7 @@ Result<std::shared_ptr<client::Transport>> Connections::connect(Doc const& manag
         }
         access.token_source = [secrets = secrets_, key] { return decoded(secrets->get(key), "token"); };
     }
-    return client::http_transport(executor_, access);
+    return explaining_refusals(TRY(client::http_transport(executor_, access)), name);
 }
 
 }   // namespace aviary::hub

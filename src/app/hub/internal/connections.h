@@ -21,6 +21,10 @@ inline constexpr std::string_view kClusterLabel = "fleet.aviary.dev/cluster";
 // "cluster-beijing"
 std::string credentials_name(std::string const& cluster);
 
+// The way to a cluster, by which a refusal of the hub's credentials says what to do.
+std::shared_ptr<client::Transport> explaining_refusals(std::shared_ptr<client::Transport> transport,
+                                                       std::string cluster);
+
 class Connections {
 public:
     Connections(async::AsioExecutor& executor, client::Client hub, std::string ns, Agents const& agents);
@@ -30,7 +34,9 @@ public:
     // Follows the Secrets until the context stops.
     Task<void> run(Context ctx);
     bool synced() const { return secrets_->synced(); }
-    // An Error says what of the cluster or its Secret is missing. A token that is replaced is used from then on.
+    std::shared_ptr<client::Informer> const& secrets() const { return secrets_; }
+    // An Error says what of the cluster or its Secret is missing. A token that is replaced is used from then on; one
+    // that the cluster refuses is an Error that says what to do.
     Result<std::shared_ptr<client::Transport>> connect(json::Doc const& managed_cluster) const;
 
 private:
