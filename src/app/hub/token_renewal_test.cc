@@ -151,7 +151,7 @@ CO_TEST(TokenRenewal, SaysWhyItIsNotAndWhatToDo) {
     EXPECT_EQ(
         "False: The hub's token there ends at " + format_rfc3339(ends) +
             " and cannot be made anew: asking for a token: beijing refuses the hub's credentials, which have ended "
-            "or were revoked: `aviary join beijing` makes others; `aviary join beijing` makes another",
+            "or were revoked: `aviary join beijing` makes others",
         text);
     co_await world.pass(25min);
     EXPECT_EQ(3, world.member->asked) << "every ten minutes";

@@ -62,6 +62,7 @@ struct Webhooks::Answering final : http::Handler {
 Result<std::unique_ptr<Webhooks>> Webhooks::create(Context const& ctx, async::AsioExecutor& executor,
                                                    Cluster const& cluster, WebhookParts parts) {
     std::unique_ptr<Webhooks> made(new Webhooks());
+    made->by_service_ = cluster.address.url.empty();
     made->answering_ = std::make_shared<Answering>(std::move(parts.handler));
     made->certificate_ = TRY(webhook::Certificate::create(
         cluster.client, {authority_secret(cluster.options), certificate_for(cluster)}, cluster.authority, ctx.now()));
@@ -105,6 +106,9 @@ std::string Webhooks::missing() const {
     if (std::string lacking = registration_->missing(); !lacking.empty()) return lacking;
     if (!registration_->trusts(certificate_->issuer()))
         return "the replica that leads has not told the API server yet to trust the webhooks' certificate";
+    // A Service leads to pods that are ready alone: these wait for none of it.
+    if (by_service_) return {};
+    if (std::string lacking = registration_->unavailable(); !lacking.empty()) return lacking;
     return reach_->missing();
 }
 

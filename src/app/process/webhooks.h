@@ -42,6 +42,7 @@ private:
     Webhooks() = default;
 
     struct Answering;
+    bool by_service_ = false;   // the API server reaches them by a Service, not by an address
     std::shared_ptr<Answering> answering_;
     std::unique_ptr<webhook::Certificate> certificate_;
     std::unique_ptr<webhook::Registration> registration_;

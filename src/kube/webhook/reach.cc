@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/async/event.h"
+#include "core/observe/log.h"
 
 namespace aviary::webhook {
 
@@ -32,8 +33,11 @@ Task<void> Reach::run(Context ctx) {
     while (ctx.check()) {
         auto const tried = co_await client_.create(ctx.with_timeout(kAtMost), resource_, object_, dry);
         bool const reached = tried || answered(tried.error());
-        missing_ =
+        std::string missing =
             reached ? "" : fmt::format("the API server does not reach the webhooks: {}", tried.error().message());
+        if (!missing.empty() && missing != missing_ && ctx.check())
+            ctx.log().warning("the API server does not reach the webhooks", {{"error", tried.error().message()}});
+        missing_ = std::move(missing);
         if (!co_await async::sleep_for(ctx, reached ? kEvery : kAgain)) co_return;
     }
 }

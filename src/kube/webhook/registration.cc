@@ -149,9 +149,16 @@ std::string Registration::missing() const {
             return fmt::format("{} is not {}{}", name, there.exists() ? "as it should be" : "there",
                                error ? ": " + error->message() : "");
         }
-        Doc const available = meta::condition(there, "Available");
+    }
+    return {};
+}
+
+std::string Registration::unavailable() const {
+    for (auto const& [key, each] : impl_->wanted) {
+        Doc const available = meta::condition(impl_->live(key, each), "Available");
         if (available["status"].as_string() == "False")
-            return fmt::format("{} is not available: {}", name, available["message"].as_string());
+            return fmt::format("{} {} is not available: {}", key.part, key.object.name,
+                               available["message"].as_string());
     }
     return {};
 }

@@ -37,6 +37,8 @@ public:
     Task<void> lead(Context ctx, client::Client writer);
     // What is not there or, while leading, not as wanted, as last read, and why; empty: nothing.
     std::string missing() const;
+    // What the API server finds not available of them, and why; empty: nothing.
+    std::string unavailable() const;
 
 private:
     struct Impl;

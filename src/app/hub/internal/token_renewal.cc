@@ -134,11 +134,12 @@ Task<void> TokenRenewal::renew(Context ctx, client::Client hub, Doc secret) {
         co_return;
     }
     seen_[key] = ctx.monotonic();
-    // Another write came first, or it leaves: looked at again.
-    if (token.error().is(ErrorCode::kConflict) || token.error().is(ErrorCode::kNotFound)) co_return;
-    std::string const problem =
-        fmt::format("The hub's token there ends at {} and cannot be made anew: {}; `aviary join {}` makes another",
-                    format_rfc3339(life_of(secret)->ends), shortened(token.error().message(), 300), cluster);
+    // Another write came first, of whoever joins it again.
+    if (token.error().is(ErrorCode::kConflict)) co_return;
+    std::string problem = fmt::format("The hub's token there ends at {} and cannot be made anew: {}",
+                                      format_rfc3339(life_of(secret)->ends), shortened(token.error().message(), 300));
+    // A refusal of the credentials says so itself.
+    if (!problem.contains("aviary join")) problem += fmt::format("; `aviary join {}` makes another", cluster);
     ctx.log().warning("the hub's token is not made anew", {{"cluster", cluster}, {"error", problem}});
     co_await say(ctx.with_timeout(kAtMost), hub, cluster, false, problem);
 }
