@@ -76,6 +76,18 @@ check 'abort everywhere' rollout abort -M
 check 'v3 is back' soon 20 both runs v3=10
 check 'both are healthy' soon 20 both healthy
 check 'history names who' bash -c "kubectl-amc rollout history $r --kubeconfig '$work/hub/kubeconfig' -n demo | grep -q admin"
+token() { in_ hub -n aviary-system get secret cluster-beijing -o 'jsonpath={.data.token}'; }
+condition() { in_ hub get managedcluster beijing -o "jsonpath={.status.conditions[?(@.type==\"$1\")].status}/{.status.conditions[?(@.type==\"$1\")].message}"; }
+renewed() { [ "$(token)" != "$before" ] && grep -q '^True/' <<<"$(condition TokenRenewed)"; }
+told() { grep -q "^False/.*refuses the hub's credentials.*aviary join beijing" <<<"$(condition ManagedClusterConditionAvailable)"; }
+before=$(token)
+check 'a token that is said to end' in_ hub -n aviary-system annotate --overwrite secret cluster-beijing fleet.aviary.dev/token-ends=2020-01-01T00:00:00Z
+check 'is made anew by the hub' soon 20 renewed
+check 'beijing takes the new one' amc get rollouts -m beijing
+check 'all tokens are revoked' in_ beijing -n aviary-system delete serviceaccount aviary-hub
+check 'the cluster says what to do' soon 40 told
+check 'join again' aviary join beijing --kubeconfig "$work/beijing/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
+check 'it is available' soon 20 available beijing
 check 'shanghai leaves' aviary unjoin shanghai --kubeconfig "$work/shanghai/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
 check 'what was brought there stays' runs shanghai v3=10
 finished=1

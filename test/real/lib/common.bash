@@ -8,8 +8,12 @@ clusters=() processes=()
 
 clean_up() {
   local each
-  for each in "${processes[@]}"; do kill "${each#*=}" 2>/dev/null; done
-  for each in "${processes[@]}"; do wait "${each#*=}" 2>/dev/null; done
+  # The last one first: a kube-apiserver without its etcd does not end.
+  local index
+  for ((index = ${#processes[@]} - 1; index >= 0; --index)); do
+    each=${processes[index]}
+    kill "${each#*=}" 2>/dev/null && wait "${each#*=}" 2>/dev/null
+  done
   for each in "${clusters[@]}"; do "$real/fixture" down --dir "$work/$each"; done
   if [ $fail != 0 ]; then
     for each in "$work"/*.log; do [ ! -e "$each" ] || tail -n 20 "$each" | sed "s/^/$(basename "$each" .log) | /"; done
@@ -23,7 +27,7 @@ cluster() { clusters+=("$1"); "$real/fixture" up --bin "$real" --dir "$work/$1" 
 # identity CLUSTER NAME: $work/CLUSTER-NAME.kubeconfig, of a service account of its own, which may what config/deploy says
 identity() {
   local config=$work/$1-$2.kubeconfig
-  kubectl --kubeconfig "$work/$1/kubeconfig" apply -f "$root/config/deploy/${2#aviary-}.yaml" &&
+  kubectl --kubeconfig "$work/$1/kubeconfig" apply -k "$root/config/deploy/${2#aviary-}/access" &&
   cp "$work/$1/kubeconfig" "$config" &&
   kubectl --kubeconfig "$config" config set-credentials "$2" --token="$(in_ "$1" -n aviary-system create token "$2" --duration 24h)" &&
   kubectl --kubeconfig "$config" config set-context --current --user="$2"
