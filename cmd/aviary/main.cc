@@ -116,8 +116,8 @@ void add_process_flags(CLI::App& command, aviary::process::Options& options) {
              "Folder with token, ca.crt and namespace of a pod's service account", "AVIARY_SERVICE_ACCOUNT_DIR",
              "FOLDER");
     add_text(command, "--namespace", options.ns,
-             "Namespace of its Secrets, and of the Lease; by default the pod's, else aviary-system",
-             "AVIARY_NAMESPACE", "NAME");
+             "Namespace of its Secrets, and of the Lease; by default the pod's, else aviary-system", "AVIARY_NAMESPACE",
+             "NAME");
     add_text(command, "--bind-address", options.bind_address, "Address of its ports; :: is every one of the machine",
              "AVIARY_BIND_ADDRESS", "ADDRESS");
     add_port(command, "--health-port", options.health_port, "TCP port of /healthz, /readyz and /metrics",

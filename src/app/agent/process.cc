@@ -3,10 +3,10 @@
 #include <csignal>
 #include <utility>
 
+#include "app/process/serve.h"
 #include "core/async/scope.h"
 #include "core/observe/log.h"
 #include "kube/client/http_transport.h"
-#include "kube/client/kubeconfig.h"
 #include "member/agent/agent.h"
 
 namespace aviary::agent {
@@ -14,9 +14,9 @@ namespace aviary::agent {
 namespace {
 
 Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions options) {
-    process::Options const& own = options.cluster;
+    process::Options& own = options.cluster;
     Context const starting = ctx.with_timeout(process::kStartAtMost);
-    CO_TRY_ASSIGN(client::ServerAccess const access, client::load_kubeconfig(own.kubeconfig, own.context));
+    CO_TRY_ASSIGN(client::ServerAccess const access, process::find_access(own));
     CO_TRY_ASSIGN(client::Exchange api, client::http_exchange(executor, access));
     client::Client const member(client::transport_over(api), own.name);
     CO_TRY_ASSIGN(std::string uid, co_await process::cluster_uid(starting, member));

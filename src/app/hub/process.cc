@@ -212,7 +212,8 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
         .client_authority = front.authority,
         .registered = {}};
     asked.registered = [&cluster, &own, mode](std::string const& authorities) {
-        std::vector<Value> wanted = webhook::configurations(own.name, webhook_rules(mode), cluster.address, authorities);
+        std::vector<Value> wanted =
+            webhook::configurations(own.name, webhook_rules(mode), cluster.address, authorities);
         wanted.push_back(api_service(own, authorities));
         return wanted;
     };

@@ -90,10 +90,15 @@ Task<Status> ensure_namespace(Context ctx, client::Client client, std::string na
     co_return std::unexpected(created.error().context("creating namespace " + name));
 }
 
-Task<Result<Cluster>> connect(Context ctx, async::AsioExecutor& executor, Options options) {
-    CO_TRY_ASSIGN(client::ServerAccess const access,
-                  client::load_access(options.kubeconfig, options.context, options.service_account_folder));
+Result<client::ServerAccess> find_access(Options& options) {
+    client::ServerAccess access =
+        TRY(client::load_access(options.kubeconfig, options.context, options.service_account_folder));
     if (options.ns.empty()) options.ns = access.of_pod && !access.ns.empty() ? access.ns : kNamespace;
+    return access;
+}
+
+Task<Result<Cluster>> connect(Context ctx, async::AsioExecutor& executor, Options options) {
+    CO_TRY_ASSIGN(client::ServerAccess const access, find_access(options));
     CO_TRY_ASSIGN(auto transport, client::http_transport(executor, access));
     client::Client const client(std::move(transport), options.name);
     CO_TRY_ASSIGN(std::string user, co_await own_name(ctx, client));

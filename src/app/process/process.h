@@ -34,6 +34,9 @@ struct Options {
     Duration shutdown_delay{0};
 };
 
+// Where the cluster is and who we are there; of the options, the namespace is left open no more.
+Result<client::ServerAccess> find_access(Options& options);
+
 // The cluster, and who we are in it.
 struct Cluster {
     Options options;   // with nothing left open

@@ -44,14 +44,14 @@ private:
     std::function<std::string()> missing_;
 };
 
+}   // namespace
+
 Result<std::unique_ptr<http::Server>> health_server(Context const& ctx, async::AsioExecutor& executor,
                                                     Options const& options, std::function<std::string()> missing) {
     auto listener = TRY(net::Listener::listen(executor, options.bind_address, options.health_port));
     return std::make_unique<http::Server>(std::move(listener),
                                           std::make_shared<Health>(ctx.metrics(), std::move(missing)));
 }
-
-}   // namespace
 
 Task<Status> serve(Context ctx, async::AsioExecutor& executor, Cluster const& cluster, Webhooks& webhooks, Work work) {
     Options const& options = cluster.options;

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "app/process/process.h"
 #include "app/process/webhooks.h"
+#include "core/http/server.h"
 
 namespace aviary::process {
 
@@ -21,5 +23,10 @@ struct Work {
 // Until SIGINT or SIGTERM. Then it is not ready any more and gives the Lease up, answers for Options::shutdown_delay,
 // until nobody sends it anything more, and ends when what it was asked has been answered.
 Task<Status> serve(Context ctx, async::AsioExecutor& executor, Cluster const& cluster, Webhooks& webhooks, Work work);
+
+// /healthz, /readyz and /metrics. `missing` says what keeps the process from being ready; empty: nothing. It must
+// outlive the server.
+Result<std::unique_ptr<http::Server>> health_server(Context const& ctx, async::AsioExecutor& executor,
+                                                    Options const& options, std::function<std::string()> missing);
 
 }   // namespace aviary::process

@@ -200,11 +200,11 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
     void share(std::unique_ptr<net::Stream> stream) {
         if (scope == nullptr) return;   // the client has gone meanwhile
         speaks = Speaks::kHttp2;
-        auto made = std::make_shared<Http2Connection>(
-            std::move(stream), Http2Options{.authority = host_of(options),
-                                            .max_header_bytes = kMaxHeaderBytes,
-                                            .max_body_bytes = options.max_body_bytes,
-                                            .request_timeout = options.request_timeout});
+        auto made = std::make_shared<Http2Connection>(std::move(stream),
+                                                      Http2Options{.authority = host_of(options),
+                                                                   .max_header_bytes = kMaxHeaderBytes,
+                                                                   .max_body_bytes = options.max_body_bytes,
+                                                                   .request_timeout = options.request_timeout});
         shared.push_back(made);
         scope->spawn(run_shared(scope->context(), made));
     }

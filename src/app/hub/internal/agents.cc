@@ -36,6 +36,11 @@ Result<Address> read_address(std::string const& text) {
     return Address{std::move(host), static_cast<std::uint16_t>(*port)};
 }
 
+// What certificates may be under.
+std::string bundle(webhook::Authority const& authority) {
+    return authority.keys.certificate_pem + authority.previous_pem;
+}
+
 bool numeric(std::string const& host) {
     return host.find_first_not_of("0123456789.") == std::string::npos || host.contains(':');
 }
@@ -67,7 +72,7 @@ Task<Status> Agents::say_where(Context ctx, client::Client client) const {
     Value object{Object{{"apiVersion", "v1"}, {"kind", "ConfigMap"}}};
     object.set({"metadata", "name"}, kAgentsMap);
     object.set({"metadata", "namespace"}, options_.ns);
-    object["data"] = Object{{"address", options_.address}, {"ca.crt", authority_.bundle()}};
+    object["data"] = Object{{"address", options_.address}, {"ca.crt", bundle(authority_)}};
     client::WriteOptions force;
     force.force = true;
     auto const applied = co_await client.apply(ctx, kConfigMaps, std::move(object), force);
@@ -81,7 +86,7 @@ Result<std::unique_ptr<net::Listener>> Agents::listen(Time now) const {
     request.validity = kCertificateLasts;
     (numeric(host_) ? request.addresses : request.dns_names).push_back(host_);
     crypto::KeyPair const keys = TRY(crypto::issue(authority_.keys, request, now));
-    auto tls = TRY(net::TlsServer::create(keys.certificate_pem, keys.key_pem, authority_.bundle(),
+    auto tls = TRY(net::TlsServer::create(keys.certificate_pem, keys.key_pem, bundle(authority_),
                                           {std::string(apis::kLinkProtocol)}));
     return net::Listener::listen(executor_, options_.bind_address, options_.port, std::move(tls));
 }
