@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <map>
 #include <optional>
 
 #include "core/async/co_test.h"
 #include "core/async/event.h"
+#include "core/base/strings.h"
 #include "core/http/internal/pipe.h"
 
 namespace aviary::http {
@@ -41,7 +41,9 @@ public:
         ++asked;
         most = std::max(most, ++at_once);
         Response response;
-        std::size_t const number = std::strtoull(request.target.c_str() + request.target.find('?') + 1, nullptr, 10);
+        std::size_t const query = request.target.find('?');
+        auto const number = static_cast<std::size_t>(
+            query == std::string::npos ? 0 : parse_int(request.target.substr(query + 1)).value_or(0));
         std::string_view const path = path_of(request.target);
         if (path == "/watch") response.stream = std::make_unique<Numbers>(number, 0, streams);
         if (path == "/flood") response.stream = std::make_unique<Numbers>(1'000'000, number, streams);
