@@ -1,0 +1,232 @@
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <memory>
+#include <string>
+
+#include "app/agent/process.h"
+#include "app/command_line/command_line.h"
+#include "app/hub/join.h"
+#include "app/hub/process.h"
+#include "app/member/process.h"
+#include "aviary/commands.h"
+#include "core/base/time.h"
+
+namespace aviary::commands {
+
+namespace {
+
+using command_line::add_command;
+
+void add_text(CLI::App& command, char const* flag, std::string& value, char const* help, char const* variable,
+              char const* form) {
+    command.add_option(flag, value, help)->envname(variable)->option_text(form)->capture_default_str();
+}
+
+void add_port(CLI::App& command, char const* flag, std::uint16_t& value, char const* help, char const* variable) {
+    command.add_option(flag, value, help)->envname(variable)->option_text("PORT")->capture_default_str();
+}
+
+// Of a process that works on one real cluster.
+void add_process_flags(CLI::App& command, process::Options& options) {
+    // $KUBECONFIG, which may be a list, is read where kubeconfigs are.
+    command
+        .add_option("--kubeconfig", options.kubeconfig,
+                    "Path of the cluster's kubeconfig; by default $KUBECONFIG, in a pod its service account, else "
+                    "~/.kube/config")
+        ->option_text("FILE");
+    add_text(command, "--context", options.context, "Context in it; by default the current one", "AVIARY_CONTEXT",
+             "NAME");
+    add_text(command, "--service-account-dir", options.service_account_folder,
+             "Folder with token, ca.crt and namespace of a pod's service account", "AVIARY_SERVICE_ACCOUNT_DIR",
+             "FOLDER");
+    add_text(command, "--namespace", options.ns,
+             "Namespace of its Secrets, and of the Lease; by default the pod's, else aviary-system", "AVIARY_NAMESPACE",
+             "NAME");
+    add_text(command, "--bind-address", options.bind_address, "Address of its ports; :: is every one of the machine",
+             "AVIARY_BIND_ADDRESS", "ADDRESS");
+    add_port(command, "--health-port", options.health_port, "TCP port of /healthz, /readyz and /metrics",
+             "AVIARY_HEALTH_PORT");
+}
+
+// Of one that leads or waits by a Lease, and that the API server asks.
+void add_cluster_flags(CLI::App& command, process::Options& options) {
+    add_process_flags(command, options);
+    add_text(command, "--identity", options.identity, "This replica's name in the Lease; by default the host's",
+             "AVIARY_IDENTITY", "NAME");
+    add_text(command, "--webhook-url", options.webhook_url,
+             "Where the cluster's API server reaches this process; by default the Service of its name",
+             "AVIARY_WEBHOOK_URL", "URL");
+    add_port(command, "--webhook-port", options.webhook_port, "TCP port of the webhooks", "AVIARY_WEBHOOK_PORT");
+    command
+        .add_option_function<std::string>(
+            "--shutdown-delay",
+            [&options](std::string const& given) {
+                auto const delay = parse_duration(given);
+                if (!delay || *delay < Duration(0))
+                    throw CLI::ValidationError("--shutdown-delay", given + ": a duration such as 500ms, 5s or 1m");
+                options.shutdown_delay = *delay;
+            },
+            "How long it goes on answering, not ready any more, after SIGTERM")
+        ->envname("AVIARY_SHUTDOWN_DELAY")
+        ->option_text("TIME")
+        ->default_str("0s");
+}
+
+void add_member(CLI::App& app, Commands& commands) {
+    auto const options = std::make_shared<process::Options>(
+        process::Options{.name = "aviary-member", .webhook_port = 9443, .health_port = 8080});
+    CLI::App* const command =
+        add_command(app, "member", "Run the rollout controllers and webhooks of a real cluster",
+                    "aviary member --kubeconfig cluster.yaml --webhook-url https://10.0.0.5:9443");
+    add_cluster_flags(*command, *options);
+    commands.push_back({command, [options] { return member::run(*options); }});
+}
+
+void add_hub(CLI::App& app, Commands& commands) {
+    auto const options = std::make_shared<hub::ProcessOptions>(hub::ProcessOptions{
+        .cluster = {.name = "aviary-hub", .webhook_port = 9444, .health_port = 8081}, .audit_log = "-"});
+    CLI::App* const command = add_command(
+        app, "hub", "Run the hub of a fleet whose API is a real kube-apiserver",
+        "aviary hub --kubeconfig hub.yaml --webhook-url https://10.0.0.4:9444\n"
+        "aviary join beijing --kubeconfig beijing.yaml --hub-kubeconfig hub.yaml\n"
+        "aviary hub --mode attach --kubeconfig hub.yaml    # places nothing: sees and approves what others bring");
+    add_cluster_flags(*command, options->cluster);
+    command
+        ->add_option("--mode", options->mode,
+                     "full: places objects and brings them to the members; attach: approves what others have brought")
+        ->envname("AVIARY_MODE")
+        ->option_text("full|attach")
+        ->check(CLI::IsMember({"full", "attach"}))
+        ->capture_default_str();
+    command
+        ->add_option("--audit-log", options->audit_log,
+                     "Who decided what, a line each; - for standard output, '' for none")
+        ->envname("AVIARY_AUDIT_LOG")
+        ->option_text("FILE")
+        ->capture_default_str();
+
+    add_text(*command, "--agent-address", options->agent_address,
+             "Where agents of members that the hub cannot reach dial in; by default it takes none",
+             "AVIARY_AGENT_ADDRESS", "HOST:PORT");
+    command->add_option("--agent-port", options->agent_port, "TCP port for them; by default that of --agent-address")
+        ->envname("AVIARY_AGENT_PORT")
+        ->option_text("PORT");
+    commands.push_back({command, [options] { return hub::run(*options); }});
+}
+
+void add_agent(CLI::App& app, Commands& commands) {
+    auto const options = std::make_shared<agent::ProcessOptions>(
+        agent::ProcessOptions{.cluster = {.name = "aviary-agent", .health_port = 8082}, .version = kVersion});
+    CLI::App* const command =
+        add_command(app, "agent", "Run in a cluster that the hub cannot reach, and dial the hub",
+                    "aviary join beijing --agent --hub-kubeconfig hub.yaml | kubectl --context beijing apply -f -\n"
+                    "aviary agent --kubeconfig beijing.yaml");
+    add_process_flags(*command, options->cluster);
+    commands.push_back({command, [options] { return agent::run(*options); }});
+}
+
+// What was typed of a cluster that comes or leaves, by either way.
+struct Joining {
+    hub::JoinOptions cluster;
+    hub::AgentJoinOptions by_agent;
+    bool with_agent = false;
+};
+
+void add_name_flags(CLI::App& command, hub::JoinOptions& options) {
+    auto const text = [&command](char const* flag, std::string& value, char const* help, char const* form) {
+        return command.add_option(flag, value, help)->option_text(form);
+    };
+    command.add_option("name", options.name, "The cluster's name in the fleet")->required();
+    text("--kubeconfig", options.kubeconfig, "Path of the cluster's kubeconfig, of one who may make roles", "FILE");
+    text("--context", options.context, "Context in it; by default the current one", "NAME");
+    text("--hub-kubeconfig", options.hub_kubeconfig, "Path of the hub's kubeconfig", "FILE")->required();
+    text("--hub-context", options.hub_context, "Context in it; by default the current one", "NAME");
+    text("--namespace", options.ns, "Namespace of the hub's identity and of the credentials", "NAME")
+        ->capture_default_str();
+}
+
+hub::AgentJoinOptions agent_options(Joining const& typed) {
+    hub::AgentJoinOptions options = typed.by_agent;
+    options.name = typed.cluster.name;
+    options.hub_kubeconfig = typed.cluster.hub_kubeconfig;
+    options.hub_context = typed.cluster.hub_context;
+    options.ns = typed.cluster.ns;
+    options.admin = typed.cluster.admin;
+    options.approves_only = typed.cluster.approves_only;
+    options.replace = typed.cluster.replace;
+    return options;
+}
+
+void add_agent_join_flags(CLI::App& command, Joining& typed) {
+    command.add_flag("--agent", typed.with_agent,
+                     "The hub cannot reach the cluster: print the manifest of an agent that dials the hub");
+    command.add_option("--agent-image", typed.by_agent.image, "Image of that agent")
+        ->option_text("IMAGE")
+        ->capture_default_str();
+    command
+        .add_option_function<std::string>(
+            "--token-lasts",
+            [&typed](std::string const& given) {
+                auto const lasts = parse_duration(given);
+                if (!lasts || *lasts <= Duration(0))
+                    throw CLI::ValidationError("--token-lasts", given + ": a duration such as 30m or 1h");
+                typed.by_agent.token_lasts = *lasts;
+            },
+            "How long the agent has to come for the first time")
+        ->option_text("TIME")
+        ->default_str("1h");
+    command.add_flag("--approve-by-hand", typed.by_agent.manual,
+                     "The agent waits for `kubectl certificate approve` on the hub, too");
+}
+
+void add_join(CLI::App& app, Commands& commands) {
+    auto const typed = std::make_shared<Joining>();
+    CLI::App* const command =
+        add_command(app, "join", "Make a real cluster a member of the fleet; safe to repeat",
+                    "aviary join beijing --kubeconfig beijing.yaml --hub-kubeconfig hub.yaml\n"
+                    "aviary join hangzhou --agent --hub-kubeconfig hub.yaml > agent.yaml    # the hub cannot reach it");
+    add_name_flags(*command, typed->cluster);
+    command
+        ->add_option("--server", typed->cluster.server,
+                     "Where the hub reaches the cluster; by default as the kubeconfig does")
+        ->option_text("URL");
+    command->add_flag("--replace", typed->cluster.replace, "Take the name over from another cluster");
+    CLI::Option* const approves_only = command->add_flag(
+        "--read-and-approve", typed->cluster.approves_only,
+        "The hub may look and approve there, and bring nothing: enough for `aviary hub --mode attach`");
+    command
+        ->add_flag("--admin", typed->cluster.admin,
+                   "Let those who administrate the fleet be administrators of the cluster through the hub")
+        ->excludes(approves_only);
+    add_agent_join_flags(*command, *typed);
+    commands.push_back({command, [typed] {
+                            return typed->with_agent ? hub::join_agent(agent_options(*typed))
+                                                     : hub::join(typed->cluster);
+                        }});
+}
+
+void add_unjoin(CLI::App& app, Commands& commands) {
+    auto const typed = std::make_shared<Joining>();
+    CLI::App* const command =
+        add_command(app, "unjoin", "Take a real cluster out of the fleet; what the hub brought there stays",
+                    "aviary unjoin beijing --kubeconfig beijing.yaml --hub-kubeconfig hub.yaml");
+    add_name_flags(*command, typed->cluster);
+    command->add_flag("--agent", typed->with_agent, "It joined by an agent");
+    commands.push_back({command, [typed] {
+                            return typed->with_agent ? hub::unjoin_agent(agent_options(*typed))
+                                                     : hub::unjoin(typed->cluster);
+                        }});
+}
+
+}   // namespace
+
+void add_real(CLI::App& app, Commands& commands) {
+    add_member(app, commands);
+    add_hub(app, commands);
+    add_agent(app, commands);
+    add_join(app, commands);
+    add_unjoin(app, commands);
+}
+
+}   // namespace aviary::commands
