@@ -118,6 +118,7 @@ public:
         CO_TRY(co_await async::sleep_for(ctx, 10ms));
         if (down) co_return fail(ErrorCode::kUnavailable, "connection refused");
         auto [near, far] = Pipe::make();
+        lines.push_back(near->line());
         near->speak(protocol);
         far->speak(protocol);
         waiting_.push_back(std::move(far));
@@ -128,6 +129,7 @@ public:
     std::string protocol;
     bool down = false;
     int dialled = 0;
+    std::vector<std::weak_ptr<void>> lines;   // of its connections
     async::Scope scope;
 
 private:
@@ -223,7 +225,7 @@ CO_TEST(Client, WhoWaitsForAConnectionLearnsWhyThereIsNone) {
     co_await site.scope.cancel_and_join();
 }
 
-CO_TEST(Client, StreamsOutliveTheClient) {
+CO_TEST(Client, StreamsOutliveTheClientAndConnectionsDoNotOutliveThem) {
     for (std::string const& protocol : {std::string("h2"), std::string("http/1.1")}) {
         Site site(ctx, protocol);
         auto client = site.client();
@@ -235,7 +237,10 @@ CO_TEST(Client, StreamsOutliveTheClient) {
             CO_ASSERT_OK(part);
             EXPECT_EQ(**part, "tick;");
         }
+        EXPECT_FALSE(site.lines.at(0).expired());
         watch->stream.reset();
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+        EXPECT_TRUE(site.lines.at(0).expired());
         co_await site.scope.cancel_and_join();
     }
 }

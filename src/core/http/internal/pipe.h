@@ -64,6 +64,8 @@ public:
     std::string_view protocol() const override { return protocol_; }
     // Whom the other end showed itself to be.
     void with_peer(net::Peer peer) { peer_ = std::move(peer); }
+    // Expires with the last of both ends.
+    std::weak_ptr<void> line() const { return in_; }
     void speak(std::string protocol) { protocol_ = std::move(protocol); }
 
 private:
