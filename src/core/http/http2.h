@@ -27,6 +27,9 @@ struct Http2Limits {
     Duration write_timeout = std::chrono::seconds(30);    // a peer, or a stream of it, that does not read is dropped
     Duration ping_after = std::chrono::seconds(30);       // nothing was heard for so long: is it still there?
     Duration ping_timeout = std::chrono::seconds(15);     // and it did not answer: it is not
+    // One that is refused while it still sends hears why only if it is heard out: so long and so far at most.
+    Duration linger_timeout = std::chrono::seconds(5);
+    std::size_t max_linger_bytes = 64 << 20;
     // In `flood_window`; who does more is told to calm down, and dropped.
     std::size_t max_resets = 200;           // requests that the peer began and broke off, when most of its requests are
     std::size_t max_idle_frames = 10'000;   // PING, SETTINGS, PRIORITY and empty DATA

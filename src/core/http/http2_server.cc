@@ -2,6 +2,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 
 #include "core/async/scope.h"
@@ -27,9 +28,11 @@ struct Exchange {
     Request request;
     std::size_t header_bytes = 0;
     bool head_whole = false;
-    bool whole = false;      // the request
-    bool answered = false;   // the answer has begun
-    bool gone = false;       // the stream is closed
+    bool whole = false;                     // the request
+    bool answered = false;                  // the answer has begun
+    bool gone = false;                      // the stream is closed
+    std::optional<MonotonicTime> lingers;   // answered then, while the request still arrives
+    std::size_t lingered = 0;               // bytes of it since
     Http2Body body;
 };
 
@@ -124,7 +127,12 @@ private:
     void data(StreamId id, std::string_view bytes) override {
         consume(id, bytes.size());
         Exchange* const exchange = find(id);
-        if (exchange == nullptr || exchange->answered) return;
+        if (exchange == nullptr) return;
+        if (exchange->answered) {
+            exchange->lingered += bytes.size();
+            if (exchange->lingered > limits_.max_linger_bytes) reset(id, NGHTTP2_NO_ERROR);
+            return;
+        }
         std::string& body = exchange->request.body;
         if (body.size() + bytes.size() > limits_.max_body_bytes) return answer_too_large(*exchange);
         if (unfinished_bytes_ + bytes.size() > limits_.max_unfinished_bytes) {
@@ -182,9 +190,10 @@ private:
                                                            broken, format_duration(limits_.flood_window))));
     }
 
-    // The answer is out: what the peer still sends of its request is of no interest.
+    // There are clients that lose the answer when they are cut short.
     void message_sent(StreamId id) override {
-        if (peer_still_sends(id)) reset(id, NGHTTP2_NO_ERROR);
+        Exchange* const exchange = find(id);
+        if (exchange != nullptr && peer_still_sends(id)) exchange->lingers = now();
     }
 
     MonotonicTime look(MonotonicTime time) override {
@@ -195,6 +204,10 @@ private:
             return time + kLookEvery;
         }
         for (auto const& [id, exchange] : exchanges_) {
+            if (exchange->lingers) {
+                if (time >= *exchange->lingers + limits_.linger_timeout) reset(id, NGHTTP2_NO_ERROR);
+                continue;
+            }
             bool const slow = !exchange->whole && time >= exchange->begun + limits_.header_timeout;
             bool const deaf = exchange->body.pending() > 0 && time >= exchange->body.moved + limits_.write_timeout;
             if (slow || deaf) reset(id, NGHTTP2_CANCEL);

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <optional>
+#include <tuple>
 
 #include "core/async/co_test.h"
 #include "core/async/event.h"
@@ -506,12 +507,20 @@ CO_TEST(Http2, AllBodiesTogetherHaveALimit) {
 }
 
 CO_TEST(Http2, ABodyOfUnknownLengthHasTheSameLimit) {
-    Http2Limits limits{.max_body_bytes = 10'000};
-    std::string const body = frame(0, 0, 1, std::string(9'000, 'b')) + frame(0, 0, 1, std::string(9'000, 'b'));
-    auto const outcome = co_await raw(ctx, kPreface + begin_request(1, "/echo") + body, 1s, true, limits);
-    EXPECT_NE(outcome.heard.find("(max_body_bytes)"), std::string::npos);
-    EXPECT_NE(outcome.heard.find(frame(3, 0, 1, std::string(4, '\0'))), std::string::npos);   // NO_ERROR: keep the rest
-    EXPECT_EQ(outcome.farm->asked, 0);
+    Http2Limits const limits{.max_body_bytes = 10'000, .max_linger_bytes = 30'000};
+    std::string const part = frame(0, 0, 1, std::string(9'000, 'b'));
+    std::string const begun = kPreface + begin_request(1, "/echo") + part + part;
+    std::string const enough = frame(3, 0, 1, std::string(4, '\0'));   // NO_ERROR: keep the rest
+    // It is told at once, and heard out: for some time, and some bytes.
+    for (auto const& [bytes, time, cut] :
+         {std::tuple{begun, 1s, false}, std::tuple{begun, 11s, true}, std::tuple{begun + part + part, 1s, false},
+          std::tuple{begun + times(5, part), 1s, true}}) {
+        auto const outcome = co_await raw(ctx, bytes, time, true, limits);
+        EXPECT_NE(outcome.heard.find("(max_body_bytes)"), std::string::npos);
+        EXPECT_EQ(outcome.heard.find(enough) != std::string::npos, cut);
+        EXPECT_EQ(outcome.farm->asked, 0);
+        EXPECT_FALSE(outcome.end.has_value());
+    }
 }
 
 CO_TEST(Http2, WhatIsNoHttp2Ends) {

@@ -15,9 +15,6 @@ namespace aviary::http {
 struct ServerLimits : Http2Limits {
     std::size_t max_connections = 25'000;
     Duration handshake_timeout = std::chrono::seconds(10);
-    // One that is refused while it still sends hears why only if it is heard out: so long and so far at most.
-    Duration linger_timeout = std::chrono::seconds(5);
-    std::size_t max_linger_bytes = 64 << 20;
 };
 
 class Server {
