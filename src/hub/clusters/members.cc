@@ -75,14 +75,16 @@ std::vector<json::Doc> Members::objects() const {
     return result;
 }
 
-// A cluster that is not accepted any more, or is reached otherwise, leaves; in the latter case it comes again.
+// A cluster that is not accepted any more, is reached otherwise or is another one leaves; in the latter cases it comes
+// again.
 void Members::changed(json::Doc const& managed_cluster) {
     bool const accepted = managed_cluster.at({"spec", "hubAcceptsClient"}).as_bool();
     std::string const name = meta::name(managed_cluster);
     Member const* const member = find(name);
     bool const same = member != nullptr &&
                       member->configuration_ == managed_cluster.at({"spec", "managedClusterClientConfigs"}) &&
-                      member->by_link_ == apis::reached_by_link(managed_cluster);
+                      member->by_link_ == apis::reached_by_link(managed_cluster) &&
+                      member->uid_ == meta::annotation(managed_cluster, apis::kClusterUid);
     if (member != nullptr && !(accepted && same)) leave(name);
     if (accepted) admit(managed_cluster);
 }
@@ -106,6 +108,7 @@ void Members::admit(json::Doc const& managed_cluster) {
                                              name, client::Client(std::move(*transport), "aviary-hub"), configuration))
                           .first->second;
     member.by_link_ = apis::reached_by_link(managed_cluster);
+    member.uid_ = meta::annotation(managed_cluster, apis::kClusterUid);
     auto& scope = scopes_[name] = std::make_unique<async::Scope>(*ctx_);
     scope->spawn(follow(scope->context(), member));
 }

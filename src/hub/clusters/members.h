@@ -51,6 +51,7 @@ private:
     client::Client client_;
     json::Doc configuration_;   // how it is reached: spec.managedClusterClientConfigs
     bool by_link_ = false;      // or by its agent
+    std::string uid_;           // which cluster that is; empty: not known
     bool reachable_ = false;
     bool probed_ = false;
     bool reported_ = false;   // this process has written its conditions

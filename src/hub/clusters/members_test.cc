@@ -321,5 +321,21 @@ CO_TEST(Members, KnowWhatTheyServe) {
     co_await fleet.stop();
 }
 
+// Copies of one cluster's objects say nothing of the other's.
+CO_TEST(Members, ANameThatStandsForAnotherClusterIsConnectedToAnew) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    CO_ASSERT_OK(co_await fleet.add("beijing"));
+    CO_ASSERT_OK(
+        co_await fleet.edit("beijing", R"({"metadata":{"annotations":{"fleet.aviary.dev/cluster-uid":"one"}}})"));
+    int const before = fleet.networks["beijing"].connected;
+    CO_ASSERT_OK(co_await fleet.edit("beijing", R"({"metadata":{"annotations":{"zone":"north"}}})"));
+    EXPECT_EQ(fleet.networks["beijing"].connected, before);
+    CO_ASSERT_OK(
+        co_await fleet.edit("beijing", R"({"metadata":{"annotations":{"fleet.aviary.dev/cluster-uid":"two"}}})"));
+    EXPECT_EQ(fleet.networks["beijing"].connected, before + 1);
+    co_await fleet.stop();
+}
+
 }   // namespace
 }   // namespace aviary::clusters
