@@ -9,6 +9,8 @@
 #include "core/base/strings.h"
 #include "core/crypto/certificate.h"
 #include "core/http/internal/pipe.h"
+#include "core/json/parse.h"
+#include "core/json/write.h"
 #include "core/storage/engine.h"
 #include "hub/link/gate.h"
 #include "kube/apiserver/http_frontend.h"
@@ -30,6 +32,7 @@ control::UserInfo const kAdmin{"admin", {"system:masters"}, {}};
 meta::GroupVersionResource const kSecrets{"", "v1", "secrets"};
 meta::GroupVersionResource const kNamespaces{"", "v1", "namespaces"};
 meta::GroupVersionResource const kConfigMaps{"", "v1", "configmaps"};
+meta::GroupVersionResource const kRequests{"certificates.k8s.io", "v1", "certificatesigningrequests"};
 constexpr char kNs[] = "aviary-system";
 
 // Where lines that are dialled come out.
@@ -110,17 +113,37 @@ struct World {
         co_return Status{};
     }
     // And what it makes in the member: `as` is the name it says it has.
-    Task<Status> give(std::string member, std::string as, std::string token) {
+    Task<Status> give(std::string member, std::string as, std::string token, std::string hub = "hub.example.com:7444") {
         Value secret{Object{{"apiVersion", "v1"}, {"kind", "Secret"}}};
         secret.set({"metadata", "name"}, kGivenSecret);
         secret.set({"metadata", "namespace"}, kNs);
-        secret["data"] = Object{{"hub", base64_encode("hub.example.com:7444")},
+        secret["data"] = Object{{"hub", base64_encode(hub)},
                                 {"ca.crt", base64_encode(authority.certificate_pem)},
                                 {"cluster", base64_encode(as)},
                                 {"token", base64_encode(token)}};
         client::WriteOptions force;
         force.force = true;
         CO_TRY(co_await at(member).apply(scope.context(), kSecrets, std::move(secret), force));
+        co_return Status{};
+    }
+    // CertificateSigningRequests, as far as a definition goes.
+    Task<Status> serve_requests() {
+        Value const definition = *json::parse_value(R"({"apiVersion":"apiextensions.k8s.io/v1",
+            "kind":"CustomResourceDefinition","metadata":{"name":"certificatesigningrequests.certificates.k8s.io"},
+            "spec":{"group":"certificates.k8s.io","scope":"Cluster","names":{"plural":"certificatesigningrequests",
+            "singular":"certificatesigningrequest","kind":"CertificateSigningRequest"},"versions":[{"name":"v1",
+            "served":true,"storage":true,"subresources":{"status":{}},"schema":{"openAPIV3Schema":{"type":"object",
+            "x-kubernetes-preserve-unknown-fields":true}}}]}})");
+        co_return co_await control::install_definitions(scope.context(), at("fleet"), {definition});
+    }
+    Task<Status> edit(meta::GroupVersionResource resource, meta::ObjectKey key, std::vector<std::string> where,
+                      Value what, std::string subresource = "") {
+        Value patch{Object()};
+        patch.set({where[0], where[1]}, std::move(what));
+        client::WriteOptions options;
+        options.subresource = std::move(subresource);
+        CO_TRY(co_await at("fleet").patch(scope.context(), resource, key, client::PatchType::kMerge, std::move(patch),
+                                          options));
         co_return Status{};
     }
     void start_agent(std::string const& member) {
@@ -385,8 +408,12 @@ CO_TEST(Link, CertificatesAreMadeAnewBeforeTheyEnd) {
     EXPECT_GT(later, first + link::kCertificateLasts / 2);
     std::string reached = co_await world.reaches("beijing");
     EXPECT_EQ(reached, "yes");
-    // For as long as it takes.
+    // For as long as it takes: also when the line is cut at last.
     CO_ASSERT_OK(co_await async::sleep_for(ctx, link::kCertificateLasts));
+    Time const last = co_await ends();
+    EXPECT_GT(last, ctx.now());
+    world.line->close();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
     reached = co_await world.reaches("beijing");
     EXPECT_EQ(reached, "yes");
     EXPECT_EQ(world.sites["beijing"].agent->missing(), "");
@@ -410,6 +437,159 @@ CO_TEST(Link, TheAgentsOwnSecretsAreNotTheHubs) {
         CO_ASSERT_OK(answer);
         EXPECT_EQ(answer->status, 403) << path;
     }
+    co_await world.stop();
+}
+
+// The name that a cluster was given was not the right one: what it asked under that is of no use under the next.
+CO_TEST(Link, AnAgentThatIsGivenAnotherNameAsksAnew) {
+    observe::set_level(observe::Level::kOff);
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    CO_ASSERT_OK(co_await world.expect("beijing", "secret"));
+    CO_ASSERT_OK(co_await world.give("beijing", "bejing", "secret"));
+    world.start_agent("beijing");
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    EXPECT_TRUE(world.sites["beijing"].agent->missing().starts_with("the token of bejing is not the hub's"));
+    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "secret"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    EXPECT_EQ(world.sites["beijing"].agent->missing(), "");
+    co_await world.stop();
+}
+
+// `aviary join --agent --replace`, or a cluster that left and joins again: a certificate of before does not count.
+CO_TEST(Link, ANameThatIsJoinedAnewIsForWhoHasTheToken) {
+    observe::set_level(observe::Level::kOff);
+    for (char const* next : {"oslo", "beijing"}) {
+        World world(ctx);
+        CO_ASSERT_OK(co_await world.start());
+        CO_ASSERT_OK(co_await world.expect("beijing", "secret"));
+        CO_ASSERT_OK(co_await world.give("beijing", "beijing", "secret"));
+        world.start_agent("beijing");
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+        CO_ASSERT_OK(co_await world.at("fleet").remove(ctx, apis::kManagedClusters, {"", "beijing"}));
+        CO_ASSERT_OK(co_await world.expect("beijing", "new"));
+        world.links.cut("beijing");
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+        EXPECT_EQ(world.links.clusters(), 0u);
+        EXPECT_TRUE(world.sites["beijing"].agent->missing().starts_with("beijing is to join with its token"))
+            << world.sites["beijing"].agent->missing();
+        CO_ASSERT_OK(co_await world.give(next, "beijing", "new"));
+        if (!world.sites.contains(next)) world.start_agent(next);
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+        EXPECT_EQ(world.sites[next].agent->missing(), "");
+        auto const cluster = co_await world.at("fleet").get(ctx, apis::kManagedClusters, {"", "beijing"});
+        CO_ASSERT_OK(cluster);
+        EXPECT_EQ(meta::annotation(*cluster, apis::kClusterUid), std::string("uid-of-") + next);
+        EXPECT_EQ(world.links.clusters(), 1u);
+        co_await world.stop();
+    }
+}
+
+// While a link stands, too.
+CO_TEST(Link, AHubThatHasMovedIsDialledAtOnce) {
+    observe::set_level(observe::Level::kOff);
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    CO_ASSERT_OK(co_await world.expect("beijing", "secret"));
+    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "secret"));
+    world.start_agent("beijing");
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    EXPECT_EQ(world.dialled, 2);
+    // A token is of no interest to whoever has a certificate.
+    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "another"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    EXPECT_EQ(world.dialled, 2);
+    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "another", "other.example.com:7444"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    EXPECT_EQ(world.dialled, 3);
+    std::string const reached = co_await world.reaches("beijing");
+    EXPECT_EQ(reached, "yes");
+    co_await world.stop();
+}
+
+Task<void> drive(Context ctx, http::Http2Connection& connection) { (void)co_await connection.run(ctx); }
+
+// Else it would join, over and over.
+CO_TEST(Link, ACertificateThatIsOfNoUseIsNotTaken) {
+    observe::set_level(observe::Level::kOff);
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    co_await world.stop_hub();
+    Switchboard board;
+    world.board = &board;
+    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "secret"));
+    world.start_agent("beijing");
+    auto stream = co_await board.accept(ctx);
+    CO_ASSERT_OK(stream);
+    http::Http2Connection connection(std::move(*stream));
+    async::Scope scope(ctx);
+    scope.spawn(drive(scope.context(), connection));
+    http::Request question;
+    question.target = std::string(apis::kLinkHello);
+    auto const said = co_await connection.send(ctx, std::move(question));
+    CO_ASSERT_OK(said);
+    auto const hello = apis::read_link_hello(*json::parse(said->body));
+    CO_ASSERT_OK(hello);
+    struct Case {
+        char const* name;
+        Time begins;
+        int status;
+    };
+    for (Case const& each :
+         {Case{"oslo", ctx.now(), 500}, Case{"beijing", ctx.now() - link::kCertificateLasts - 1h, 500},
+          Case{"beijing", ctx.now(), 200}}) {
+        auto const certificate = crypto::sign(
+            world.authority, hello->request,
+            {.common_name = apis::agent_name(each.name), .validity = link::kCertificateLasts}, each.begins);
+        CO_ASSERT_OK(certificate);
+        http::Request answer;
+        answer.method = "POST";
+        answer.target = std::string(apis::kLinkAnswer);
+        answer.body = json::write(apis::write_link_answer({"Certificate", *certificate, "", ""}));
+        auto const taken = co_await connection.send(ctx, std::move(answer));
+        CO_ASSERT_OK(taken);
+        EXPECT_EQ(taken->status, each.status) << each.name << taken->body;
+    }
+    co_await scope.cancel_and_join();
+    co_await world.stop();
+}
+
+// What a hub that was replaced, or whose answer was lost, had begun goes on where it was.
+CO_TEST(Link, AnotherHubGoesOnWithWhatAnAgentHasAsked) {
+    observe::set_level(observe::Level::kOff);
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    CO_ASSERT_OK(co_await world.serve_requests());
+    CO_ASSERT_OK(co_await world.expect("beijing", "secret"));
+    CO_ASSERT_OK(co_await world.edit(kSecrets, {kNs, link::token_name("beijing")}, {"metadata", "annotations"},
+                                     Object{{link::kApprove, std::string(link::kManual)}}));
+    auto const asked = crypto::create_signing_request(apis::agent_name("beijing"));
+    CO_ASSERT_OK(asked);
+    apis::LinkHello const hello{"beijing", "uid", "1", "secret", asked->request_pem};
+    int waits = 0;
+    // A person approves; meanwhile the cluster's object changes, as it does.
+    auto const waiting = [&](Context, apis::LinkAnswer) -> Task<Status> {
+        ++waits;
+        CO_TRY_ASSIGN(Doc const all, co_await world.at("fleet").list(ctx, kRequests));
+        CO_TRY(co_await world.edit(apis::kManagedClusters, {"", "beijing"}, {"metadata", "labels"},
+                                   Object{{"zone", "north"}}));
+        Value condition{Object{{"type", "Approved"}, {"status", "True"}}};
+        co_return co_await world.edit(kRequests, meta::key_of(all["items"][0]), {"status", "conditions"},
+                                      json::Array{std::move(condition)}, "status");
+    };
+    auto const first = co_await world.enrolment->enrol(ctx, hello, waiting);
+    CO_ASSERT_OK(first);
+    EXPECT_EQ(first->outcome, apis::link_outcome::kCertificate) << first->message;
+    link::Enrolment next(world.at("fleet"), kNs, world.authority);
+    auto const second = co_await next.enrol(ctx, hello, waiting);
+    CO_ASSERT_OK(second);
+    EXPECT_EQ(second->certificate, first->certificate);
+    EXPECT_EQ(waits, 1);
+    // And it spends the token, though another let the agent in.
+    link::Enrolment last(world.at("fleet"), kNs, world.authority);
+    CO_ASSERT_OK(co_await last.welcome(ctx, "beijing", hello));
+    auto const token = co_await world.at("fleet").get(ctx, kSecrets, {kNs, link::token_name("beijing")});
+    EXPECT_FALSE(token);
     co_await world.stop();
 }
 

@@ -119,12 +119,14 @@ Task<void> beside_leading(Context term, client::Client client, process::Options 
     co_await scope.join();
 }
 
-// A cluster that is not of the fleet any more has no link to it.
+// A cluster that is not of the fleet any more has no link to it, nor has one whose name stands for another by now.
 void cut_who_leaves(Hub& hub, link::Links& links) {
     hub.members().managed_clusters().on_change([&links](client::Change const& change) {
         bool const stays =
             change.after.at({"spec", "hubAcceptsClient"}).as_bool() && apis::reached_by_link(change.after);
-        if (!stays) links.cut(meta::name(change.object()));
+        std::string const before = meta::annotation(change.before, apis::kClusterUid);
+        bool const same = before.empty() || before == meta::annotation(change.after, apis::kClusterUid);
+        if (!stays || !same) links.cut(meta::name(change.object()));
     });
 }
 

@@ -161,6 +161,21 @@ Task<Status> Enrolment::keep_identity(Context ctx, Doc managed_cluster, LinkHell
     co_return Status{};
 }
 
+// An API server keeps the first certificate of a request for good: an agent that did not get it gets it again.
+Task<Result<std::string>> Enrolment::issue(Context ctx, Doc object, LinkHello const& hello) const {
+    std::string const issued = base64_decode(object.at({"status", "certificate"}).as_string()).value_or("");
+    if (!issued.empty()) co_return issued;
+    CO_TRY_ASSIGN(std::string certificate, sign(hello, ctx.now()));
+    if (object.exists()) {
+        Value with = object.thaw();
+        with.set({"status", "certificate"}, base64_encode(certificate));
+        client::WriteOptions options;
+        options.subresource = "status";
+        CO_TRY(co_await hub_.update(ctx, kRequests, std::move(with), options));
+    }
+    co_return certificate;
+}
+
 Task<Result<LinkAnswer>> Enrolment::enrol(Context ctx, LinkHello hello, Waiting waiting) {
     if (meta::dns1123_label_problem(hello.cluster)) co_return refused("the agent names no cluster");
     if (hello.cluster_uid.empty()) co_return refused("the agent does not say which cluster it is of");
@@ -170,7 +185,7 @@ Task<Result<LinkAnswer>> Enrolment::enrol(Context ctx, LinkHello hello, Waiting 
     Context const limited = ctx.with_timeout(kAnswerAtMost);
     CO_TRY_ASSIGN(Doc const secret, co_await find(limited, hub_, kSecrets, {ns_, token_name(hello.cluster)}));
     if (std::string why = token_refusal(secret, hello, ctx.now()); !why.empty()) co_return refused(std::move(why));
-    CO_TRY_ASSIGN(Doc const cluster, co_await find(limited, hub_, apis::kManagedClusters, {"", hello.cluster}));
+    CO_TRY_ASSIGN(Doc cluster, co_await find(limited, hub_, apis::kManagedClusters, {"", hello.cluster}));
     if (std::string why = refusal(cluster, hello); !why.empty()) co_return refused(std::move(why));
 
     bool const manual = meta::annotation(secret, kApprove) == kManual;
@@ -185,19 +200,15 @@ Task<Result<LinkAnswer>> Enrolment::enrol(Context ctx, LinkHello hello, Waiting 
             fmt::format("`kubectl certificate approve {}` on the hub lets {} in", meta::name(object), hello.cluster);
         CO_TRY(co_await waiting(limited, {std::string(apis::link_outcome::kWaiting), "", "", std::move(what)}));
         CO_TRY_ASSIGN(object, co_await settled(ctx, std::move(object)));
+        CO_TRY_ASSIGN(
+            cluster, co_await find(ctx.with_timeout(kAnswerAtMost), hub_, apis::kManagedClusters, {"", hello.cluster}));
+        if (std::string why = refusal(cluster, hello); !why.empty()) co_return refused(std::move(why));
     }
     if (std::string why = denial(object); !why.empty()) co_return refused(std::move(why));
 
     Context const last = ctx.with_timeout(kAnswerAtMost);
     CO_TRY(co_await keep_identity(last, cluster, hello));
-    CO_TRY_ASSIGN(std::string certificate, sign(hello, ctx.now()));
-    if (object.exists()) {
-        Value issued = object.thaw();
-        issued.set({"status", "certificate"}, base64_encode(certificate));
-        client::WriteOptions options;
-        options.subresource = "status";
-        CO_TRY(co_await hub_.update(last, kRequests, std::move(issued), options));
-    }
+    CO_TRY_ASSIGN(std::string certificate, co_await issue(last, std::move(object), hello));
     joined_.insert(hello.cluster);
     ctx.log().info("a certificate for an agent", {{"cluster", hello.cluster}, {"uid", hello.cluster_uid}});
     co_return LinkAnswer{std::string(apis::link_outcome::kCertificate), std::move(certificate),
@@ -211,7 +222,13 @@ Task<Result<LinkAnswer>> Enrolment::welcome(Context ctx, std::string cluster, Li
     Context const limited = ctx.with_timeout(kAnswerAtMost);
     CO_TRY_ASSIGN(Doc const object, co_await find(limited, hub_, apis::kManagedClusters, {"", cluster}));
     if (std::string why = refusal(object, hello); !why.empty()) co_return refused(std::move(why));
-    if (joined_.erase(cluster) > 0) {
+    // Made anew, or taken over: whoever had the name before may be another cluster.
+    if (meta::annotation(object, apis::kClusterUid).empty()) {
+        co_return refused(fmt::format(
+            "{} is to join with its token: apply what `aviary join {} --agent` on the hub prints", cluster, cluster));
+    }
+    // Before its first link, another hub may have let it in.
+    if (joined_.erase(cluster) > 0 || !meta::condition_is_true(object, apis::kClusterJoined)) {
         Status const spent = co_await hub_.remove(limited, kSecrets, {ns_, token_name(cluster)});
         if (!spent && !spent.error().is(ErrorCode::kNotFound))
             ctx.log().warning("a spent token is kept", {{"cluster", cluster}, {"error", spent.error().message()}});

@@ -48,6 +48,7 @@ private:
     Task<Result<json::Doc>> request_object(Context ctx, apis::LinkHello const& hello, std::string name);
     Task<Result<json::Doc>> approve(Context ctx, json::Doc object) const;
     Task<Result<json::Doc>> settled(Context ctx, json::Doc object) const;
+    Task<Result<std::string>> issue(Context ctx, json::Doc object, apis::LinkHello const& hello) const;
     Result<std::string> sign(apis::LinkHello const& hello, Time now) const;
     Task<Status> keep_identity(Context ctx, json::Doc managed_cluster, apis::LinkHello const& hello) const;
 

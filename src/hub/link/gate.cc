@@ -77,7 +77,7 @@ struct Gate::Impl {
                 ctx.log().warning("an agent is not greeted",
                                   {{"cluster", cluster}, {"error", outcome.error().message()}});
             }
-        } else if (outcome->stays) {
+        } else if (outcome->stays && ctx.check()) {   // else it has been removed already
             ctx.log().info("an agent is linked", {{"cluster", cluster}});
             links.add(cluster, connection, leave);
             co_return;

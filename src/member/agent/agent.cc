@@ -66,6 +66,8 @@ struct Agent::Impl {
     async::Event changed;
     std::string problem = "the agent has not dialled yet";
     bool linked = false, refused = false;
+    bool by_token = false;    // though there is a certificate: that was refused
+    std::string used_token;   // the last that the hub has answered
 
     Impl(client::Client of_member, client::Exchange to_api, Dial by, AgentOptions with)
         : member(std::move(of_member)),
@@ -94,7 +96,10 @@ struct Agent::Impl {
 
     // One connection to the hub, from dialling to its end. Ok: at once again.
     Task<Status> attempt(Context ctx, Given given);
-    Task<Status> heard(Context ctx, LinkAnswer answer, Own& own);
+    Task<Status> heard(Context ctx, Given const& given, LinkAnswer answer, Own& own);
+    // Ends the connection when what was given for it has changed.
+    Task<void> mind(Context ctx, Given given, Errand errand, async::Scope& connection);
+    Result<Given> given() const { return read_given(given_secret.get({options.ns, kGivenSecret})); }
 };
 
 namespace {
@@ -155,11 +160,14 @@ private:
 }   // namespace
 
 // What the hub says is kept before it is answered.
-Task<Status> Agent::Impl::heard(Context ctx, LinkAnswer answer, Own& own) {
+Task<Status> Agent::Impl::heard(Context ctx, Given const& given, LinkAnswer answer, Own& own) {
     using namespace apis::link_outcome;
     if (answer.outcome == kCertificate) {
         Own next = renewed(own, answer);
         CO_TRY(crypto::life_of({next.certificate, next.key}));
+        // Joining with it would begin again at once.
+        if (plan_of(given, next, ctx.now()).errand == Errand::kJoin)
+            co_return fail(ErrorCode::kInvalid, "the hub's certificate is of another name or over: compare the clocks");
         CO_TRY(co_await keep(ctx, next));
         bool const joined = own.certificate.empty();
         own = std::move(next);
@@ -175,18 +183,31 @@ Task<Status> Agent::Impl::heard(Context ctx, LinkAnswer answer, Own& own) {
     co_return Status{};
 }
 
+Task<void> Agent::Impl::mind(Context ctx, Given given, Errand errand, async::Scope& connection) {
+    while (true) {
+        auto now = this->given();
+        if (now && errand != Errand::kJoin) now->token = given.token;   // it is not shown
+        if (now && *now != given) co_return connection.cancel();
+        Status const told = co_await changed.wait(ctx);
+        if (!told) co_return;
+    }
+}
+
 Task<Status> Agent::Impl::attempt(Context ctx, Given given) {
     refused = false;
     CO_TRY_ASSIGN(Own mine, co_await own(ctx));
-    Plan const plan = plan_of(given, mine, ctx.now());
-    if (plan.errand == Errand::kJoin) mine.certificate = mine.key = "";
+    bool const anew = std::exchange(by_token, false);
+    std::string const before = problem;
+    Plan const plan = anew ? Plan{} : plan_of(given, mine, ctx.now());
     bool const asks = plan.errand != Errand::kLink;
-    if (asks && mine.next_request.empty()) {
+    // What was asked under another name is of no use.
+    if (asks && crypto::common_name_of(mine.next_request).value_or("") != apis::agent_name(given.cluster)) {
         CO_TRY_ASSIGN(auto const made, crypto::create_signing_request(apis::agent_name(given.cluster)));
         mine.next_request = made.request_pem;
         mine.next_key = made.key_pem;
         CO_TRY(co_await keep(ctx, mine));
     }
+    if (plan.errand == Errand::kJoin) mine.certificate = mine.key = "";   // kept until there is another
     apis::LinkHello hello{given.cluster, options.cluster_uid, options.version,
                           plan.errand == Errand::kJoin ? given.token : "", asks ? mine.next_request : ""};
     CO_TRY_ASSIGN(auto stream, co_await dial(ctx.with_timeout(kDialAtMost), given, mine));
@@ -194,15 +215,28 @@ Task<Status> Agent::Impl::attempt(Context ctx, Given given) {
         co_return fail(ErrorCode::kUnavailable,
                        fmt::format("{}:{} is no hub's place for agents", given.host, given.port));
     }
-    Context const until = asks ? ctx : ctx.with_timeout(plan.renew_at - ctx.now());
-    auto const handler = std::make_shared<LinkHandler>(
-        api, options.ns, std::move(hello),
-        [this, &mine](Context inner, LinkAnswer answer) { return heard(inner, std::move(answer), mine); });
+    Context const until = plan.errand == Errand::kJoin ? ctx : ctx.with_timeout(plan.until - ctx.now());
+    auto const handler = std::make_shared<LinkHandler>(api, options.ns, std::move(hello),
+                                                       [this, &given, &mine](Context inner, LinkAnswer answer) {
+                                                           return heard(inner, given, std::move(answer), mine);
+                                                       });
     http::Http2Limits limits;
     limits.idle_timeout = Duration::zero();
     limits.max_streams = kMostStreams;
-    Status const ended = co_await http::serve_http2(until, std::move(stream), handler, limits);
+    async::Scope connection(until);
+    connection.spawn(mind(connection.context(), given, plan.errand, connection));
+    Status const ended = co_await http::serve_http2(connection.context(), std::move(stream), handler, limits);
+    bool const other = connection.cancelled();
+    co_await connection.cancel_and_join();
     bool const stood = std::exchange(linked, false);
+    if (plan.errand == Errand::kJoin && (refused || !mine.certificate.empty())) used_token = given.token;
+    if (other) co_return Status{};
+    if (anew && refused) problem = before;   // why the certificate was: the token was worth a try
+    // The name may have been joined anew, with a token that has not been shown yet.
+    if (refused && plan.errand != Errand::kJoin && !given.token.empty() && given.token != used_token) {
+        by_token = true;
+        co_return Status{};
+    }
     if (ended && !stood && plan.errand == Errand::kJoin && !mine.certificate.empty()) co_return Status{};
     if (!until.check() && ctx.check()) co_return Status{};
     if (!ended) co_return ended;
@@ -224,7 +258,7 @@ Task<void> Agent::run(Context ctx) {
     Duration backoff = kFirstBackoff;
     MonotonicTime failing_since = ctx.monotonic();
     while (ctx.check()) {
-        auto given = read_given(impl.given_secret.get({impl.options.ns, kGivenSecret}));
+        auto const given = impl.given();
         if (!given) {
             impl.problem = given.error().message();
             ctx.log().warning("the agent cannot dial", {{"why", impl.problem}});
@@ -232,9 +266,10 @@ Task<void> Agent::run(Context ctx) {
             continue;
         }
         MonotonicTime const began = ctx.monotonic();
-        Status const done = co_await impl.attempt(ctx, std::move(*given));
+        Status const done = co_await impl.attempt(ctx, *given);
         if (!ctx.check()) break;
-        if (done) continue;
+        auto const by_now = impl.given();
+        if (done || (by_now && *by_now != *given)) continue;
         if (!impl.refused && done.error().message() != impl.problem)
             ctx.log().warning("no link to the hub", {{"why", done.error().message()}});
         impl.problem = done.error().message();

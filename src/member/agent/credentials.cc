@@ -82,7 +82,8 @@ Plan plan_of(Given const& given, Own const& own, Time now) {
     bool const counts = life && life->common_name == apis::agent_name(given.cluster) && now < life->ends;
     if (!counts) return {};
     Time const renew_at = life->begins + (life->ends - life->begins) * 2 / 3;
-    return {now < renew_at ? Errand::kLink : Errand::kRenew, renew_at};
+    if (now < renew_at) return {Errand::kLink, renew_at};
+    return {Errand::kRenew, life->ends};   // the next has come by then, and ends later
 }
 
 }   // namespace aviary::agent

@@ -47,7 +47,7 @@ enum class Errand {
 };
 struct Plan {
     Errand errand = Errand::kJoin;
-    Time renew_at{};   // of kLink
+    Time until{};   // of kRenew and kLink: when a connection that stands is given up for another
 };
 Plan plan_of(Given const& given, Own const& own, Time now);
 
