@@ -91,25 +91,32 @@ Result<std::unique_ptr<net::Listener>> Agents::listen(Time now) const {
     return net::Listener::listen(executor_, options_.bind_address, options_.port, std::move(tls));
 }
 
+Task<void> Agents::keep_saying(Context term, client::Client client) const {
+    while (term.check()) {
+        Status const said = co_await say_where(term, client);
+        if (said) co_return;
+        term.log().warning("where agents dial in is not said", {{"error", said.error().message()}});
+        (void)co_await async::sleep_for(term, kAgain);
+    }
+}
+
 Task<void> Agents::run(Context term, client::Client client) {
     if (options_.address.empty()) co_return;
     link::Enrolment enrolment(client, options_.ns, authority_.keys);
-    bool said = false;
+    async::Scope scope(term);
+    scope.spawn(keep_saying(scope.context(), client));
     while (term.check()) {
-        Status problem;
-        if (!said) problem = co_await say_where(term, client);
-        said = problem.has_value();
         auto listener = listen(term.now());
-        if (!listener) problem = std::unexpected(listener.error());
-        if (!problem) {
-            term.log().warning("agents cannot dial in", {{"error", problem.error().message()}});
+        if (!listener) {
+            term.log().warning("agents cannot dial in", {{"error", listener.error().message()}});
             (void)co_await async::sleep_for(term, kAgain);
+            continue;
         }
-        if (!listener) continue;
         // Until two thirds of the certificate's time have passed, or the term ends.
         link::Gate gate(std::move(*listener), links_, enrolment);
         co_await gate.run(term.with_timeout(kCertificateLasts * 2 / 3));
     }
+    co_await scope.cancel_and_join();
 }
 
 }   // namespace aviary::hub

@@ -37,6 +37,7 @@ public:
 private:
     Agents(async::AsioExecutor& executor, AgentsOptions options, std::string host, webhook::Authority authority);
     Task<Status> say_where(Context ctx, client::Client client) const;
+    Task<void> keep_saying(Context term, client::Client client) const;   // until it is said
     Result<std::unique_ptr<net::Listener>> listen(Time now) const;
 
     async::AsioExecutor& executor_;
