@@ -83,6 +83,7 @@ Status check_way(std::string const& url, client::ServerAccess const& access) {
 struct Identities {
     std::string member;
     std::string registered;   // that of the member of this name by now; empty: none, or not known
+    bool by_link = false;     // and its agent dials
 };
 
 // That the two clusters are two, and which cluster the name stands for.
@@ -98,6 +99,7 @@ Task<Result<Identities>> identities(Context ctx, Ends const& ends, std::string n
                        "this is the hub itself: --kubeconfig names the member, --hub-kubeconfig the hub");
     auto const there = co_await ends.hub.get(ctx, apis::kManagedClusters, {"", name});
     if (there) found.registered = meta::annotation(*there, apis::kClusterUid);
+    if (there) found.by_link = apis::reached_by_link(*there);
     if (!there && !there.error().is(ErrorCode::kNotFound)) co_return std::unexpected(there.error().context("hub"));
     co_return found;
 }
@@ -138,9 +140,11 @@ Task<Status> make_identity(Context ctx, Ends const& ends, JoinOptions const& opt
     co_return co_await control::install_roles(ctx, ends.member, proxy::member_roles(options.admin));
 }
 
-Task<Status> register_member(Context ctx, Ends const& ends, JoinOptions const& options, std::string uid) {
+Task<Status> register_member(Context ctx, Ends const& ends, JoinOptions const& options, Identities found) {
     Value cluster = named("cluster.open-cluster-management.io/v1", "ManagedCluster", options.name);
-    cluster.set({"metadata", "annotations", apis::kClusterUid}, std::move(uid));
+    cluster.set({"metadata", "annotations", apis::kClusterUid}, found.member);
+    if (found.by_link)
+        cluster.set({"metadata", "annotations", apis::kLinkAnnotation}, Value());   // from now on this way
     apis::ManagedClusterSpec spec;
     spec.hub_accepts_client = true;
     spec.managed_cluster_client_configs.push_back({options.server.empty() ? ends.member_access.url : options.server,
@@ -187,10 +191,10 @@ Task<Status> joining(Context ctx, async::AsioExecutor& executor, JoinOptions opt
     bool const another = !found.registered.empty() && found.registered != found.member;
     if (another) {
         CO_TRY(co_await forget(limited, ends.hub, kSecrets, {options.ns, credentials_name(options.name)}));
-        CO_TRY(co_await register_member(limited, ends, options, found.member));
+        CO_TRY(co_await register_member(limited, ends, options, found));
     }
     CO_TRY(co_await keep_token(limited, ends, options, made));
-    CO_TRY(co_await register_member(limited, ends, options, found.member));
+    CO_TRY(co_await register_member(limited, ends, options, found));
     say(fmt::format("hub: managedcluster/{} and secret {}/{} made", options.name, options.ns,
                     credentials_name(options.name)));
     say_end(options, made, ctx.now());

@@ -35,6 +35,7 @@ meta::GroupVersionResource const kSecrets{"", "v1", "secrets"};
 meta::GroupVersionResource const kConfigMaps{"", "v1", "configmaps"};
 constexpr char kAgent[] = "aviary-agent";
 constexpr char kAgentHub[] = "aviary-agent-hub";
+constexpr char kIdentity[] = "aviary:agent-identity";
 constexpr char kManager[] = "aviary-join";
 constexpr Duration kAtMost = std::chrono::minutes(1);
 
@@ -47,7 +48,7 @@ Value in_namespace(char const* api_version, char const* kind, std::string name, 
     return object;
 }
 
-// Its own two Secrets are all that it may read and write beside what the hub may.
+// Its own two Secrets, and which cluster it is of, are all that it may read and write beside what the hub may.
 std::vector<Value> agent_roles(std::string const& ns) {
     Value role = in_namespace("rbac.authorization.k8s.io/v1", "Role", kAgent, ns);
     Value secrets = control::role_rule({""}, {"secrets"}, {"get", "list", "watch", "update"});
@@ -56,7 +57,11 @@ std::vector<Value> agent_roles(std::string const& ns) {
     Value binding = in_namespace("rbac.authorization.k8s.io/v1", "RoleBinding", kAgent, ns);
     binding["roleRef"] = Object{{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "Role"}, {"name", kAgent}};
     binding["subjects"] = Array{Object{{"kind", "ServiceAccount"}, {"name", kAgent}, {"namespace", ns}}};
-    return {std::move(role), std::move(binding)};
+    Value identity = control::role_rule({""}, {"namespaces"}, {"get"});
+    identity["resourceNames"] = Array{"kube-system"};
+    Value subject = Object{{"kind", "ServiceAccount"}, {"name", kAgent}, {"namespace", ns}};
+    return {std::move(role), std::move(binding), control::cluster_role(kIdentity, {std::move(identity)}),
+            control::cluster_role_binding(kIdentity, kIdentity, std::move(subject))};
 }
 
 Value deployment(AgentJoinOptions const& options) {
@@ -177,6 +182,11 @@ Task<Status> joining(Context ctx, async::AsioExecutor& executor, AgentJoinOption
 Task<Status> leaving(Context ctx, async::AsioExecutor& executor, AgentJoinOptions options) {
     CO_TRY_ASSIGN(client::Client const hub, co_await connect(executor, options));
     Context const limited = ctx.with_timeout(kAtMost);
+    auto const there = co_await hub.get(limited, apis::kManagedClusters, {"", options.name});
+    if (there && !apis::reached_by_link(*there)) {
+        co_return fail(ErrorCode::kConflict,
+                       fmt::format("the hub reaches {0} by itself: `aviary unjoin {0}` without --agent", options.name));
+    }
     CO_TRY(co_await forget(limited, hub, apis::kManagedClusters, {"", options.name}));
     CO_TRY(co_await forget(limited, hub, kSecrets, {options.ns, link::token_name(options.name)}));
     say(fmt::format("hub: managedcluster/{} is gone, and its agent is not let in any more", options.name));
