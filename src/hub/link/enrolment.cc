@@ -44,8 +44,8 @@ std::string denial(Doc const& object) {
     for (char const* type : {"Denied", "Failed"}) {
         if (!meta::condition_is_true(object, type)) continue;
         std::string const message = meta::condition(object, type)["message"].string();
-        return fmt::format("certificatesigningrequest {} is {}{}", meta::name(object), to_lower(type),
-                           message.empty() ? "" : ": " + message);
+        return fmt::format("certificatesigningrequest {} is {}{}; when it is deleted on the hub, the agent asks again",
+                           meta::name(object), to_lower(type), message.empty() ? "" : ": " + message);
     }
     return {};
 }

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <utility>
+#include <vector>
 
 #include "core/async/scope.h"
 #include "core/json/parse.h"
@@ -52,6 +54,7 @@ struct Gate::Impl {
     Enrolment& enrolment;
     GateLimits limits;
     std::size_t all = 0, unknown = 0;
+    std::map<std::string, std::vector<async::Event*>> of_cluster;   // what cuts them, the newest last
 
     Task<Result<Outcome>> greet(Context ctx, std::string cluster, Connection connection) {
         CO_TRY_ASSIGN(LinkHello hello, co_await ask_hello(ctx.with_timeout(limits.hello_timeout), connection));
@@ -93,17 +96,34 @@ struct Gate::Impl {
         leave.set();
     }
 
+    // One member does not take the places of all the others.
+    void come(std::string const& cluster, async::Event& leave) {
+        auto& known = of_cluster[cluster];
+        known.push_back(&leave);
+        if (known.size() > limits.max_of_cluster) known[known.size() - 1 - limits.max_of_cluster]->set();
+    }
+
+    void go(std::string const& cluster, async::Event& leave) {
+        auto const known = of_cluster.find(cluster);
+        std::erase(known->second, &leave);
+        if (known->second.empty()) of_cluster.erase(known);
+    }
+
     Task<void> keep(Context ctx, std::unique_ptr<net::Stream> stream, std::string cluster) {
         http::Http2Options options;
         options.max_body_bytes = cluster.empty() ? limits.max_hello_bytes : limits.max_answer_bytes;
         auto const connection = std::make_shared<http::Http2Connection>(std::move(stream), options);
         std::string ended = "the hub has cut it";
         async::Event leave;
+        if (!cluster.empty()) come(cluster, leave);
         async::Scope scope(ctx);
         scope.spawn(drive(scope.context(), connection, ended, leave));
         scope.spawn(attend(scope.context(), cluster, connection, leave));
         (void)co_await leave.wait(ctx);
-        if (!cluster.empty()) links.remove(cluster, connection, ended);
+        if (!cluster.empty()) {
+            links.remove(cluster, connection, ended);
+            go(cluster, leave);
+        }
         co_await scope.cancel_and_join();
     }
 

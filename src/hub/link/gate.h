@@ -12,7 +12,8 @@ namespace aviary::link {
 
 struct GateLimits {
     std::size_t max_links = 25'000;
-    std::size_t max_unknown = 100;   // at once, of those that have no certificate
+    std::size_t max_of_cluster = 8;   // of them; over: its oldest is cut
+    std::size_t max_unknown = 100;    // at once, of those that have no certificate
     Duration handshake_timeout = std::chrono::seconds(10);
     Duration hello_timeout = std::chrono::seconds(10);
     std::size_t max_hello_bytes = 16 << 10;
