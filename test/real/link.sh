@@ -89,4 +89,8 @@ check 'what was brought there stays' runs shanghai v2=10
 check 'shanghai joins again, to approve alone' join shanghai --read-and-approve
 check 'its agent may read which cluster it is of' bash -c "kubectl --kubeconfig '$work/shanghai/kubeconfig' delete clusterrole aviary:hub-default && kubectl --kubeconfig '$work/shanghai/kubeconfig' -n aviary-system apply -f '$work/shanghai-agent.yaml' >&2 && kubectl --kubeconfig '$work/shanghai/kubeconfig' auth can-i get namespaces/kube-system --as system:serviceaccount:aviary-system:aviary-agent"
 check 'by the token it is linked again, whatever its certificate' soon 10 dialled shanghai
+check 'beijing joins without its agent' aviary join beijing --kubeconfig "$work/beijing/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
+die beijing-agent
+check 'the hub reaches it by itself' soon 10 bash -c "kubectl-amc get pods -n demo -m beijing --kubeconfig '$work/hub/kubeconfig' | grep -q beijing"
+check 'it cannot leave as if by an agent' bash -c "aviary unjoin beijing --agent --hub-kubeconfig '$work/hub/kubeconfig' 2>&1 | grep -q 'by itself'"
 finished=1
