@@ -1,14 +1,9 @@
 #!/usr/bin/env bash
 # The article's release in two real clusters from a real hub: test/real/fleet.sh
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
-. "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
+. "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
 members=(beijing shanghai)
 
-both() { local each; for each in "${members[@]}"; do "$1" "$each" "${@:2}" || return 1; done; }
-hub() { run hub aviary hub --kubeconfig "$work/hub-aviary-hub.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health" --audit-log "$work/audit.log"; }
-amc() { kubectl-amc --kubeconfig "$work/hub/kubeconfig" -n demo "$@"; }
-rollout() { local verb=$1; shift; kubectl-amc rollout "$verb" rollouts/$r --kubeconfig "$work/hub/kubeconfig" -n demo "$@"; }
-available() { [ "$(in_ hub get managedcluster "$1" -o 'jsonpath={.status.conditions[?(@.type=="ManagedClusterConditionAvailable")].status}')" = True ]; }
 # What joining makes, but for the token.
 joined() {
   in_ hub get managedcluster "$1" -o 'jsonpath={.metadata.uid} {.metadata.generation} {.metadata.annotations} {.spec}{"\n"}' &&
@@ -18,23 +13,9 @@ for each in json.load(sys.stdin)["items"]:
     if each["metadata"]["name"].startswith("aviary:"): print(each["kind"], each["metadata"]["name"], each["metadata"]["resourceVersion"])'
 }
 listed() { local text; text=$(amc clusters) && grep -q '^beijing ' <<<"$text" && grep -q '^shanghai ' <<<"$text" || { echo "$text"; return 1; }; }
-webhook=$(port) health=$(port)
-
-need 'a light hub' cluster hub --light
-need 'an identity of the hub' identity hub aviary-hub
-hub
-need 'the hub is ready' soon 20 answers "$health"
-for each in "${members[@]}"; do
-  need "the cluster $each" cluster "$each"
-  need "an identity of its controller" identity "$each" aviary-member
-  at=$(port) ok=$(port)
-  run "$each" aviary member --kubeconfig "$work/$each-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$at" --webhook-port "$at" --health-port "$ok"
-  need "its controller is ready" soon 20 answers "$ok"
-  need "$each joins" aviary join "$each" --kubeconfig "$work/$each/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
-done
-check 'the clusters are available' soon 20 both available
+start_fleet
 before=$(joined beijing)
-check 'join again' aviary join beijing --kubeconfig "$work/beijing/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
+check 'join again' join beijing
 check 'that changes nothing' test "$(joined beijing)" = "$before"
 refused() { local words=$1 text; shift; text=$("$@" 2>&1) && { echo "$text"; return 1; }; grep -q "$words" <<<"$text" || { echo "$text"; return 1; }; }
 check 'another cluster does not take over a name' refused 'is another cluster' aviary join beijing --kubeconfig "$work/shanghai/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
@@ -86,7 +67,7 @@ check 'is made anew by the hub' soon 20 renewed
 check 'beijing takes the new one' amc get rollouts -m beijing
 check 'all tokens are revoked' in_ beijing -n aviary-system delete serviceaccount aviary-hub
 check 'the cluster says what to do' soon 40 told
-check 'join again' aviary join beijing --kubeconfig "$work/beijing/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
+check 'join again' join beijing
 check 'it is available' soon 20 available beijing
 check 'shanghai leaves' aviary unjoin shanghai --kubeconfig "$work/shanghai/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
 check 'what was brought there stays' runs shanghai v3=10

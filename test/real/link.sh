@@ -1,51 +1,24 @@
 #!/usr/bin/env bash
 # A release in two real clusters that the hub cannot reach: their agents dial in. test/real/link.sh
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
-. "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
-members=(beijing shanghai)
+. "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
+members=(beijing shanghai) LINK=1
 
-both() { local each; for each in "${members[@]}"; do "$1" "$each" "${@:2}" || return 1; done; }
-hub() { run hub aviary hub --kubeconfig "$work/hub-aviary-hub.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health" --audit-log "$work/audit.log" --agent-address "127.0.0.1:$link"; }
-amc() { kubectl-amc --kubeconfig "$work/hub/kubeconfig" -n demo "$@"; }
-rollout() { local verb=$1; shift; kubectl-amc rollout "$verb" rollouts/$r --kubeconfig "$work/hub/kubeconfig" -n demo "$@"; }
-available() { [ "$(in_ hub get managedcluster "$1" -o 'jsonpath={.status.conditions[?(@.type=="ManagedClusterConditionAvailable")].status}')" = "${2:-True}" ]; }
-join() { aviary join "$1" --agent --hub-kubeconfig "$work/hub/kubeconfig" "${@:2}" >"$work/$1-agent.yaml"; }
-# The pods of these clusters run nothing, so the agent is run here, as the manifest's account.
-agent() {
-  local config=$work/$1-agent.kubeconfig
-  cp "$work/$1/kubeconfig" "$config" &&
-  kubectl --kubeconfig "$config" config set-credentials agent --token="$(in_ "$1" -n aviary-system create token aviary-agent --duration 24h)" &&
-  kubectl --kubeconfig "$config" config set-context --current --user=agent &&
-  run "$1-agent" aviary agent --kubeconfig "$config" --bind-address 127.0.0.1 --health-port "${linked[$1]}"
-}
-dialled() { answers "${linked[$1]}"; }
 waits_for() { python3 -c "
 import urllib.request, urllib.error
 try: urllib.request.urlopen('http://127.0.0.1:${linked[$1]}/readyz')
 except urllib.error.HTTPError as error: print(error.read().decode())" | tee /dev/stderr | grep -q "$2"; }
 request() { in_ hub get csr -o 'jsonpath={.items[?(@.spec.signerName=="fleet.aviary.dev/agent")].metadata.name}' | tr ' ' '\n' | grep "$1"; }
-webhook=$(port) health=$(port) link=$(port)
-declare -A linked=([beijing]=$(port) [shanghai]=$(port))
-
-need 'a light hub' cluster hub --light
-need 'an identity of the hub' identity hub aviary-hub
-hub
-need 'the hub is ready' soon 20 answers "$health"
-for each in "${members[@]}"; do
-  need "the cluster $each" cluster "$each"
-  need "an identity of its controller" identity "$each" aviary-member
-  at=$(port) ok=$(port)
-  run "$each" aviary member --kubeconfig "$work/$each-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$at" --webhook-port "$at" --health-port "$ok"
-  need "its controller is ready" soon 20 answers "$ok"
-done
-need 'beijing joins by an agent' join beijing
+start_hub
+for each in "${members[@]}"; do start_member "$each"; done
+need 'beijing joins by an agent' join_by_agent beijing
 need 'its manifest is applied' in_ beijing -n aviary-system apply -f "$work/beijing-agent.yaml"
 need 'its agent starts' agent beijing
 need 'it is linked' soon 20 dialled beijing
 check 'its signing request is approved with the token' test "$(in_ hub get csr "$(request beijing)" -o 'jsonpath={.status.conditions[0].reason}')" = TokenOfItsCluster
 check 'the token is spent' soon 5 bash -c "! kubectl --kubeconfig '$work/hub/kubeconfig' -n aviary-system get secret agent-token-beijing"
 check 'the hub has no credentials of it' bash -c "! kubectl --kubeconfig '$work/hub/kubeconfig' -n aviary-system get secret cluster-beijing"
-need 'shanghai joins, to be approved by hand' join shanghai --approve-by-hand
+need 'shanghai joins, to be approved by hand' join_by_agent shanghai --approve-by-hand
 need 'its manifest is applied' in_ shanghai -n aviary-system apply -f "$work/shanghai-agent.yaml"
 need 'its agent starts' agent shanghai
 check 'it says what it waits for' soon 10 waits_for shanghai 'kubectl certificate approve'

@@ -145,18 +145,46 @@ def usual_limits():
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 
-class Fleet:
+class GivenFleet:
+    """A fleet that others start and end: a kubeconfig whose context `fleet` is the hub, and one context for each member."""
+
+    def __init__(self, kubeconfig, clusters):
+        self.kubeconfig = kubeconfig
+        self.clusters = list(clusters)
+        self.env = {**os.environ, "KUBECONFIG": kubeconfig}
+        self.known = {}
+
+    def cluster(self, name):
+        if name not in self.known:
+            self.known[name] = Cluster(self.kubeconfig, name)
+        return self.known[name]
+
+    @property
+    def hub(self):
+        return self.cluster("fleet")
+
+    def run(self, *command, text=None, timeout=60):
+        """A program as a user calls it: exit code and all that it printed."""
+        done = subprocess.run(command, env=self.env, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=timeout)
+        return done.returncode, done.stdout
+
+    def must(self, *command, text=None):
+        code, out = self.run(*command, text=text)
+        if code != 0:
+            raise RuntimeError(f"exit {code}: {' '.join(command)}\n{out}")
+        return out
+
+
+class Fleet(GivenFleet):
     """`aviary up`, in a folder that goes at the end."""
 
     def __init__(self, clusters, pod_start="100ms", arguments=()):
         self.folder = tempfile.mkdtemp()
         self.data = os.path.join(self.folder, "data")
-        self.kubeconfig = os.path.join(self.data, "kubeconfig")
-        self.clusters = list(clusters)
+        super().__init__(os.path.join(self.data, "kubeconfig"), clusters)
         self.arguments = ["--clusters", ",".join(clusters), "--pod-start", pod_start, "--data-dir", self.data, "--port",
                           str(free_port()), *arguments]
-        self.env = {**os.environ, "KUBECONFIG": self.kubeconfig}
-        self.known = {}
         self.process = None
         self.read = 0
 
@@ -192,27 +220,6 @@ class Fleet:
                 return file.read()
         except FileNotFoundError:
             return ""
-
-    def cluster(self, name):
-        if name not in self.known:
-            self.known[name] = Cluster(self.kubeconfig, name)
-        return self.known[name]
-
-    @property
-    def hub(self):
-        return self.cluster("fleet")
-
-    def run(self, *command, text=None, timeout=60):
-        """A program as a user calls it: exit code and all that it printed."""
-        done = subprocess.run(command, env=self.env, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=timeout)
-        return done.returncode, done.stdout
-
-    def must(self, *command, text=None):
-        code, out = self.run(*command, text=text)
-        if code != 0:
-            raise RuntimeError(f"exit {code}: {' '.join(command)}\n{out}")
-        return out
 
     def close(self):
         if os.environ.get("KEEP"):

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# The gate of test/acceptance/gate.sh on real clusters: release after release from a hub on a real kube-apiserver in three real members;
+# pods are counted at every pause, and nothing of a release may be left on any object. Ends in "N passed, N failed".
+# Needs on PATH: kubectl; and test/real/build has been run.
+#   test/real/gate.sh              RELEASES=3; the bar is RELEASES=50, which are 300 pauses
+#   LINK=1 test/real/gate.sh       the members' agents dial in, and the hub has no credentials of theirs
+#   SEED=N test/real/gate.sh       the same choices again      MEMBERS="beijing shanghai" test/real/gate.sh   only these
+. "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
+read -ra members <<<"${MEMBERS:-beijing shanghai hangzhou}"
+
+start_fleet
+need 'a kubeconfig of all' contexts "$work/fleet.kubeconfig"
+RELEASES=${RELEASES:-3} python3 "$root/test/acceptance/lib/gate.py" --kubeconfig "$work/fleet.kubeconfig" --members "$(IFS=,; echo "${members[*]}")" | tee "$work/gate"
+read -r passed_there _ failed_there _ < <(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$work/gate" | tail -n 1)
+pass=$((pass + ${passed_there:-0})) fail=$((fail + ${failed_there:-1}))
+finished=1

@@ -1,0 +1,73 @@
+# What the scripts with a hub and members share; to be sourced. The hub runs on the light cluster `hub`, each member on one of its own.
+. "$(dirname "${BASH_SOURCE[0]}")/common.bash"
+webhook=$(port) health=$(port) link=$(port)
+declare -A linked=()   # the agents' ports of /readyz
+
+# both COMMAND ARGUMENT…: in every one of $members, two as a rule; the first that fails ends it
+both() { local each; for each in "${members[@]}"; do "$1" "$each" "${@:2}" || return 1; done; }
+amc() { kubectl-amc --kubeconfig "$work/hub/kubeconfig" -n demo "$@"; }
+rollout() { local verb=$1; shift; kubectl-amc rollout "$verb" rollouts/$r --kubeconfig "$work/hub/kubeconfig" -n demo "$@"; }
+available() { [ "$(in_ hub get managedcluster "$1" -o 'jsonpath={.status.conditions[?(@.type=="ManagedClusterConditionAvailable")].status}')" = "${2:-True}" ]; }
+
+# hub ARGUMENT…: the process; start_hub ARGUMENT…: with its cluster before it
+hub() {
+  [ -z "${LINK:-}" ] || set -- --agent-address "127.0.0.1:$link" "$@"
+  run hub aviary hub --kubeconfig "$work/hub-aviary-hub.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health" --audit-log "$work/audit.log" "$@"
+}
+start_hub() {
+  need 'a light hub' cluster hub --light
+  need 'an identity of the hub' identity hub aviary-hub
+  hub "$@"
+  need 'the hub is ready' soon 40 answers "$health"
+}
+# start_member NAME ARGUMENT…: a cluster, started with these arguments, and its controller; it has not joined
+start_member() {
+  local at ok
+  need "the cluster $1" cluster "$@"
+  need "an identity of its controller" identity "$1" aviary-member
+  at=$(port) ok=$(port)
+  run "$1" aviary member --kubeconfig "$work/$1-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$at" --webhook-port "$at" --health-port "$ok"
+  need "its controller is ready" soon 40 answers "$ok"
+}
+join() { aviary join "$1" --kubeconfig "$work/$1/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"; }
+join_by_agent() { aviary join "$1" --agent --hub-kubeconfig "$work/hub/kubeconfig" "${@:2}" >"$work/$1-agent.yaml"; }
+# The pods of these clusters run nothing, so the agent is run here, as the manifest's account.
+agent() {
+  local config=$work/$1-agent.kubeconfig
+  [ -n "${linked[$1]:-}" ] || linked[$1]=$(port)
+  cp "$work/$1/kubeconfig" "$config" &&
+  kubectl --kubeconfig "$config" config set-credentials agent --token="$(in_ "$1" -n aviary-system create token aviary-agent --duration 24h)" &&
+  kubectl --kubeconfig "$config" config set-context --current --user=agent &&
+  run "$1-agent" aviary agent --kubeconfig "$config" --bind-address 127.0.0.1 --health-port "${linked[$1]}"
+}
+dialled() { answers "${linked[$1]}"; }
+# start_fleet MEMBER_ARGUMENT…: the hub and all of $members, joined by credentials, or with LINK=1 by their agents
+start_fleet() {
+  local each
+  start_hub
+  for each in "${members[@]}"; do
+    start_member "$each" "$@"
+    if [ -n "${LINK:-}" ]; then
+      need "$each joins by an agent" join_by_agent "$each"
+      need 'its manifest is applied' in_ "$each" -n aviary-system apply -f "$work/$each-agent.yaml"
+      need 'its agent starts' agent "$each"
+      need 'it is linked' soon 40 dialled "$each"
+    else
+      need "$each joins" join "$each"
+    fi
+  done
+  need 'the clusters are available' soon 40 both available
+}
+# contexts FILE: a kubeconfig with a context of its name for each member, and `fleet` for the hub, which is the current one
+contexts() {
+  local each name
+  for each in hub "${members[@]}"; do
+    name=$each
+    [ "$each" != hub ] || name=fleet
+    kubectl --kubeconfig "$1" config set-cluster "$name" --embed-certs --certificate-authority "$work/$each/pki/ca.crt" \
+      --server "$(kubectl --kubeconfig "$work/$each/kubeconfig" config view -o 'jsonpath={.clusters[0].cluster.server}')" &&
+    kubectl --kubeconfig "$1" config set-credentials "$name" --embed-certs --client-certificate "$work/$each/pki/admin.crt" --client-key "$work/$each/pki/admin.key" &&
+    kubectl --kubeconfig "$1" config set-context "$name" --cluster "$name" --user "$name" || return 1
+  done
+  kubectl --kubeconfig "$1" config use-context fleet
+}
