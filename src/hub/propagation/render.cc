@@ -26,6 +26,12 @@ std::vector<std::vector<std::string_view>> release_fields(std::string_view kind)
     return {{"spec", "paused"}, {"spec", "updateStrategy"}, {"spec", "minReadySeconds"}};
 }
 
+// A write that brings a map back owns the map itself too, which an apply never does.
+void own_maps(patch::FieldSet& fields) {
+    fields.owned = true;
+    for (auto& [element, child] : fields.children) own_maps(child);
+}
+
 // Labels that say what the hub did; those of another hub above, or of a copied object, say nothing here.
 bool is_own_label(std::string_view key) {
     return key == kHubLabel || key == kRenderLabel || key == kGenerationLabel || key == kTemplateLabel ||
@@ -240,7 +246,9 @@ std::optional<Value> without_claims_of_releases(Doc const& live, std::string_vie
             if (from == nullptr) break;
             to = &to->children[name];
         }
-        if (from != nullptr) *to = *from;
+        if (from == nullptr) continue;
+        *to = *from;
+        own_maps(*to);
     }
     Value entries{json::Array()};
     bool claimed = false;

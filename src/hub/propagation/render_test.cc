@@ -119,6 +119,26 @@ TEST(Render, InAReleaseFieldsThatItSteersByAreLeftOutOnceSomebodyElseOwnsThem) {
               "paused strategy template ");
 }
 
+// kube-apiserver gives a map that comes back to who wrote it, beside the fields in it. Left there it would outlive
+// them, and a Deployment with `rollingUpdate: {}` cannot become one that recreates.
+TEST(Render, NoClaimOfAReleaseIsLeftOnAMap) {
+    std::string const hub =
+        managed(R"("f:strategy":{"f:type":{},"f:rollingUpdate":{"f:maxSurge":{},"f:maxUnavailable":{}}})",
+                R"("operation":"Apply")", "aviary-hub");
+    auto const left = [&](std::string const& entries) {
+        std::string text = live(hub + "," + entries);
+        text.insert(1, R"("kind":"Deployment",)");
+        auto const entries_left = without_claims_of_releases(doc(text), "aviary-hub");
+        return entries_left ? json::write((*entries_left)[1]["fieldsV1"]) : "all";
+    };
+    EXPECT_EQ(left(managed(R"("f:replicas":{},"f:strategy":{"f:rollingUpdate":{}})")),
+              R"({"f:spec":{"f:replicas":{}}})");
+    EXPECT_EQ(left(managed(
+                  R"("f:replicas":{},"f:strategy":{".":{},"f:type":{},"f:rollingUpdate":{".":{},"f:maxSurge":{}}})")),
+              R"({"f:spec":{"f:replicas":{}}})");
+    EXPECT_EQ(left(managed(R"("f:replicas":{},"f:minReadySeconds":{})")), "all");
+}
+
 // An apply that leaves out a field that nobody else owns removes it, and the server sets replicas to 1.
 TEST(Render, ReplicasOfAnAutoscalerAreLeftOutOnceItOwnsThem) {
     RenderInput input;
