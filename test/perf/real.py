@@ -9,7 +9,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "acceptance", "lib"))
 from fleet import ApiError, GivenFleet, soon
 
-LIMIT = 60   # seconds for anything that is waited for
+LIMIT = 120   # seconds for anything that is waited for
 PATCH = "application/strategic-merge-patch+json"
 DUPLICATED = {"replicaScheduling": {"replicaSchedulingType": "Duplicated"}}
 # As many pods as an approval of `aviary-perf reaction` replaces (10 % to 50 % of ten), at the pace of the same Deployment:
@@ -157,6 +157,55 @@ class Load:
         for kind, found in times.items():
             report(f"native-{kind}", found)
 
+    # --- many at once in one member
+    def rollouts(self, many):
+        """As many Deployments with a Rollout of one step each as without, released at once; the one half after the other."""
+        member, space = self.members[0], "/apis/{}/namespaces/many/{}".format
+        deployments, rollouts = space("apps/v1", "deployments"), space("rollouts.kruise.io/v1beta1", "rollouts")
+        create(member, "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "many"}})
+        soon(LIMIT, lambda: member.send("GET", "/api/v1/namespaces/many/serviceaccounts/default")[0] == 200)
+        seen, ruled = Seen(member, deployments), Seen(member, rollouts)
+        halves = {kind: [f"{kind}-{index}" for index in range(many)] for kind in ("plain", "ruled")}
+
+        def on(names, act):
+            list(self.pool.map(act, names))
+
+        def rollout(name):
+            return {"apiVersion": "rollouts.kruise.io/v1beta1", "kind": "Rollout", "metadata": {"name": name, "namespace": "many"},
+                    "spec": {"workloadRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+                             "strategy": {"canary": {"steps": [{"replicas": "100%"}]}}}}
+
+        seen.expect(rolled_out(2))
+        for names in halves.values():
+            on(names, lambda name: create(member, deployments, deployment("many", name, 2)))
+            seen.wait(names)
+        ruled.expect(lambda item: item.get("status", {}).get("phase") == "Healthy")
+        on(halves["ruled"], lambda name: create(member, rollouts, rollout(name)))
+        ruled.wait(halves["ruled"])
+        before = {name: (item["status"].get("canaryStatus") or {}).get("canaryRevision") for name, item in ruled.objects.items()}
+
+        def released(item):
+            status = item.get("status", {})
+            now = status.get("canaryStatus") or {}
+            return (status.get("phase") == "Healthy" and now.get("currentStepState") == "Completed" and
+                    now.get("canaryRevision") != before[item["metadata"]["name"]])
+
+        seconds = {}
+        for kind, names in halves.items():
+            generations = {name: seen.objects[name]["metadata"]["generation"] for name in names}
+            seen.expect(lambda item: item["metadata"]["name"] in generations and
+                        rolled_out(2, generations[item["metadata"]["name"]])(item))
+            ruled.expect(released)
+            body = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": f"v{os.getpid()}"}]}}}}
+            begun = time.monotonic()
+            on(names, lambda name: member.write("PATCH", f"{deployments}/{name}", body, PATCH))
+            ended = seen.wait(names)
+            if kind == "ruled":
+                ended = max(ended, ruled.wait(names))
+            seconds[kind] = ended - begun
+        print(f"rollouts count={many} plain_s={seconds['plain']:.2f} ruled_s={seconds['ruled']:.2f} "
+              f"ratio={seconds['ruled'] / seconds['plain']:.2f}", flush=True)
+
     # --- hub to members
     def objects(self, rounds, many):
         self.namespace("objects", [{"apiVersion": "v1", "kind": "ConfigMap"}])
@@ -230,14 +279,16 @@ def main():
     arguments.add_argument("--kubeconfig", required=True)
     arguments.add_argument("--members", required=True, help="names of contexts, separated by commas")
     arguments.add_argument("--rounds", type=int, default=20)
-    arguments.add_argument("--many", type=int, default=500, help="objects at once")
-    arguments.add_argument("load", choices=["native", "objects", "status"])
+    arguments.add_argument("--many", type=int, default=500, help="objects or Rollouts at once")
+    arguments.add_argument("load", choices=["native", "objects", "rollouts", "status"])
     given = arguments.parse_args()
     load = Load(GivenFleet(given.kubeconfig, given.members.split(",")))
     if given.load == "native":
         load.native(given.rounds)
     elif given.load == "objects":
         load.objects(given.rounds, given.many)
+    elif given.load == "rollouts":
+        load.rollouts(given.many)
     else:
         load.status(given.rounds)
 

@@ -12,7 +12,7 @@ approvals=${APPROVALS:-50} rounds=${ROUNDS:-30} idle=${IDLE_SECONDS:-20}
 if [ ! -x "$real/kube-apiserver" ]; then echo 'left out: test/real/build has not been run'; finished=1; exit; fi
 
 give_up() { echo "$*" >&2; exit 1; }
-load() { python3 "$root/test/perf/real.py" --kubeconfig "$work/fleet.kubeconfig" --members "$names" --rounds "$rounds" "$@" || give_up "no $1"; }
+load() { python3 "$root/test/perf/real.py" --kubeconfig "$work/fleet.kubeconfig" --members "$names" --rounds "$rounds" "$@" || give_up "no ${!#}"; }
 reaction() { aviary-perf --kubeconfig "$work/fleet.kubeconfig" reaction --clusters "$names" --approvals "$1" || give_up 'no reaction'; }
 # requests FROM_LINE: what the controller of the first member has asked since, one line; but for its lease, which it renews as time goes by
 requests() { python3 - "$work/${members[0]}/audit.log" "$1" <<'END'
@@ -38,7 +38,7 @@ lines() { wc -l <"$work/${members[0]}/audit.log"; }
 each() { awk -v a="$1" -v n="$approvals" 'BEGIN { printf "%.2f\n", a / n }'; }
 
 echo "programs: $(command -v aviary)   load: $(cut -d' ' -f1-3 /proc/loadavg), $(nproc) cores"
-start_fleet --audit
+start_fleet --audit --nodes 4
 need 'a kubeconfig of all' contexts "$work/fleet.kubeconfig"
 sleep "$idle"
 bar "hub's resident memory, ${#members[@]} members, idle" "$(rss_mb "${pids[hub]}")" LE 60 MiB
@@ -68,5 +68,8 @@ bar "one new object, hub to ${#members[@]} members: p50" "$(field p50_ms "$(grep
 bar "500 objects at once, hub to ${#members[@]} members" "$(field seconds "$(grep ^objects <<<"$line")")" LE 12 s
 sleep "$idle"
 bar "hub's resident memory with 500 objects" "$(rss_mb "${pids[hub]}")" LE 100 MiB
+line=$(load --many 100 rollouts) || exit
+echo "        $line"
+bar "100 Rollouts at once, in times of the same Deployments without" "$(field ratio "$line")" LE 3 x
 fail=$((fail + missed))
 finished=1
