@@ -4,6 +4,7 @@
 # Needs on PATH: kubectl; and test/real/build has been run.
 #   test/real/gate.sh              RELEASES=3; the bar is RELEASES=50, which are 300 pauses
 #   LINK=1 test/real/gate.sh       the members' agents dial in, and the hub has no credentials of theirs
+#   PATIENCE=120 …                 seconds for a pause to come instead of 30, on a machine that is busy with other things
 #   SEED=N test/real/gate.sh       the same choices again      MEMBERS="beijing shanghai" test/real/gate.sh   only these
 . "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
 read -ra members <<<"${MEMBERS:-beijing shanghai hangzhou}"

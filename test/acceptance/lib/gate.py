@@ -98,6 +98,7 @@ class Gate:
     def __init__(self, fleet, real, checks, random):
         self.fleet, self.real, self.checks, self.random = fleet, real, checks, random
         self.members = fleet.clusters
+        self.patience = int(os.environ.get("PATIENCE", "30"))   # seconds for a pause to come, or an end
         self.replicas = 10
         self.version = 1
         self.pauses = 0
@@ -197,19 +198,19 @@ class Gate:
     def paused(self, member, step):
         """Waits for the pause and counts at the first sight of it."""
         where = f"v{self.version} {member} step {step}"
-        if not soon(30, lambda: self.state(member) == ("Progressing", step, "StepPaused"), 0.01):
+        if not soon(self.patience, lambda: self.state(member) == ("Progressing", step, "StepPaused"), 0.01):
             return self.checks.check(f"{where}: paused", False, f"{self.state(member)} {self.pods(member)}")
         counts = self.pods(member)
         if self.scaling and counts != self.expected(step):
             # The number of pods was changed on the hub a moment ago: exact as soon as that has arrived.
-            soon(30, lambda: self.state(member) == ("Progressing", step, "StepPaused") and self.pods(member) == self.expected(step))
+            soon(self.patience, lambda: self.state(member) == ("Progressing", step, "StepPaused") and self.pods(member) == self.expected(step))
             counts = self.pods(member)
         self.pauses += 1
         return self.checks.check(f"{where}: {counts}", counts == self.expected(step), f"not {self.expected(step)}", quiet=True)
 
     def settled(self, member, step):
         """After a change of the number of pods: exact again."""
-        good = soon(30, lambda: self.state(member) == ("Progressing", step, "StepPaused") and self.pods(member) == self.expected(step))
+        good = soon(self.patience, lambda: self.state(member) == ("Progressing", step, "StepPaused") and self.pods(member) == self.expected(step))
         if not good:
             self.checks.check(f"v{self.version} {member} step {step}: exact after writes on the hub", False,
                               f"{self.state(member)} {self.pods(member)}, not {self.expected(step)}")
@@ -254,7 +255,7 @@ class Gate:
                     self.settled(member, step)
 
     def complete(self, member):
-        done = soon(30, lambda: self.state(member) == ("Healthy", 3, "Completed") and self.pods(member) == {f"v{self.version}": self.replicas})
+        done = soon(self.patience, lambda: self.state(member) == ("Healthy", 3, "Completed") and self.pods(member) == {f"v{self.version}": self.replicas})
         self.checks.check(f"v{self.version} {member}: complete", done, f"{self.state(member)} {self.pods(member)}", quiet=True)
 
     # --- what is left
@@ -319,7 +320,7 @@ class Gate:
         self.fleet.must("kubectl", "apply", "-n", "demo", "-f", "-", text=seed("rollout.yaml"))
         self.fleet.must("kubectl", "-n", "demo", "annotate", "rollout", ROLLOUT, "note=0")
         for member in self.members:
-            ready = soon(30, lambda: self.quiet(member))
+            ready = soon(self.patience, lambda: self.quiet(member))
             self.checks.check(f"{member} is ready", ready, quiet=True)
         time.sleep(0.5)
         self.before = self.shapes()
@@ -338,6 +339,8 @@ class Gate:
             for member in self.members:
                 self.complete(member)
             self.clean()
+            if self.real:
+                print(f"v{self.version}: {self.pauses} pauses counted, {self.checks.failed} failed", flush=True)
             if self.checks.failed > 20:
                 break
         kept = len(self.fleet.hub.get("/apis/apps/v1/namespaces/demo/controllerrevisions")["items"])
