@@ -119,9 +119,9 @@ Result<std::unique_ptr<client::Lease>> lease(Cluster const& cluster) {
     election.ns = options.ns;
     election.name = options.name;
     election.identity = options.identity.empty() ? host_name() : options.identity;
-    // A leader that was killed is followed in less than five seconds.
-    election.duration = std::chrono::seconds(4);
-    election.renew_deadline = std::chrono::seconds(3);
+    // One that was killed is followed soon, and an API server that does not answer for some seconds unseats nobody.
+    election.duration = std::chrono::seconds(8);
+    election.renew_deadline = std::chrono::seconds(6);
     election.retry_period = std::chrono::seconds(1);
     return client::Lease::create(cluster.client, election);
 }
