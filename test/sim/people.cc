@@ -285,6 +285,10 @@ Task<std::string> People::differs() {
         }
         std::string const image = workload->at({"spec", "template", "spec", "containers"})[0]["image"].string();
         if (image != version_) co_return fmt::format("{} has {}, not {}", cluster, image, version_);
+        // Its counts are those of the template before, for the moment between two writes.
+        if (workload->at({"status", "observedGeneration"}).as_int() !=
+            workload->at({"metadata", "generation"}).as_int())
+            co_return cluster + ": the Deployment has not been looked at since it was changed";
         for (char const* count : {"replicas", "updatedReplicas", "readyReplicas"}) {
             if (workload->at({"status", count}).as_int() != kReplicas)
                 co_return fmt::format("{}: {} is {}", cluster, count, workload->at({"status", count}).as_int());
