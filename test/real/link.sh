@@ -59,7 +59,7 @@ check 'shanghai leaves' aviary unjoin shanghai --agent --hub-kubeconfig "$work/h
 check 'its agent is refused' soon 20 waits_for shanghai 'no cluster shanghai joins'
 check 'what was brought there stays' runs shanghai v2=10
 # An agent of a hub that only approves has so few rights that it could not say which cluster it is of.
-check 'shanghai joins again, to approve alone' join shanghai --read-and-approve
+check 'shanghai joins again, to approve alone' join_by_agent shanghai --read-and-approve
 check 'its agent may read which cluster it is of' bash -c "kubectl --kubeconfig '$work/shanghai/kubeconfig' delete clusterrole aviary:hub-default && kubectl --kubeconfig '$work/shanghai/kubeconfig' -n aviary-system apply -f '$work/shanghai-agent.yaml' >&2 && kubectl --kubeconfig '$work/shanghai/kubeconfig' auth can-i get namespaces/kube-system --as system:serviceaccount:aviary-system:aviary-agent"
 check 'by the token it is linked again, whatever its certificate' soon 10 dialled shanghai
 check 'beijing joins without its agent' aviary join beijing --kubeconfig "$work/beijing/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
