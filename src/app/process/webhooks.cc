@@ -23,10 +23,7 @@ crypto::CertificateRequest certificate_for(Cluster const& cluster) {
     request.common_name = cluster.options.name;
     std::vector<std::string> hosts = webhook::hosts(cluster.address);
     std::ranges::copy(webhook::hosts({"", cluster.options.ns, cluster.options.name}), std::back_inserter(hosts));
-    for (std::string const& host : hosts) {
-        bool const numeric = host.find_first_not_of("0123456789.") == std::string::npos || host.contains(':');
-        (numeric ? request.addresses : request.dns_names).push_back(host);
-    }
+    for (std::string const& host : hosts) crypto::add_host(request, host);
     return request;
 }
 

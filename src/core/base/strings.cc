@@ -76,6 +76,31 @@ std::optional<std::int64_t> parse_int(std::string_view text) {
     return value;
 }
 
+std::optional<HostPort> split_host_port(std::string_view text) {
+    std::string_view host = text.substr(0, text.find(':'));
+    std::string_view rest = text.substr(host.size());
+    if (text.starts_with('[')) {
+        std::size_t const end = text.find(']');
+        if (end == std::string_view::npos) return std::nullopt;
+        host = text.substr(1, end - 1);
+        rest = text.substr(end + 1);
+    }
+    if (rest.empty()) return HostPort{std::string(host), std::nullopt};
+    if (!rest.starts_with(':')) return std::nullopt;
+    return HostPort{std::string(host), std::string(rest.substr(1))};
+}
+
+std::string join_host_port(std::string_view host, std::string_view port) {
+    bool const numeric6 = host.contains(':');
+    return std::string(numeric6 ? "[" : "").append(host).append(numeric6 ? "]:" : ":").append(port);
+}
+
+std::optional<std::uint16_t> parse_port(std::string_view text) {
+    auto const port = parse_int(text);
+    if (!port || *port < 1 || *port > 65535) return std::nullopt;
+    return static_cast<std::uint16_t>(*port);
+}
+
 std::string hex(std::span<unsigned char const> bytes) {
     static constexpr std::string_view kDigits = "0123456789abcdef";
     std::string text;

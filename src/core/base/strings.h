@@ -19,6 +19,15 @@ std::string shortened(std::string_view text, std::size_t max_bytes);
 std::string to_lower(std::string_view text);
 bool iequals(std::string_view left, std::string_view right);    // ASCII, for header names
 std::optional<std::int64_t> parse_int(std::string_view text);   // the whole text, decimal
+// "host:443", "[fd00::1]:443" or a host alone: an address of IPv6, which has colons of its own, stands in brackets.
+struct HostPort {
+    std::string host;                  // without the brackets; may be empty
+    std::optional<std::string> port;   // as it stands there
+};
+// Nothing when a bracket is not closed, or something else than a port stands behind it.
+std::optional<HostPort> split_host_port(std::string_view text);
+std::string join_host_port(std::string_view host, std::string_view port);
+std::optional<std::uint16_t> parse_port(std::string_view text);   // 1 to 65535
 std::string hex(std::span<unsigned char const> bytes);
 std::string base64_encode(std::string_view bytes);
 std::optional<std::string> base64_decode(std::string_view text);

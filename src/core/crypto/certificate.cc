@@ -176,6 +176,11 @@ Result<std::string> signed_by(KeyPair const& authority, EVP_PKEY* key, Certifica
 
 }   // namespace
 
+void add_host(CertificateRequest& request, std::string host) {
+    bool const numeric = host.find_first_not_of("0123456789.") == std::string::npos || host.contains(':');
+    (numeric ? request.addresses : request.dns_names).push_back(std::move(host));
+}
+
 Result<KeyPair> create_authority(std::string_view common_name, Time now, Duration validity) {
     Key const key(EVP_EC_gen("P-256"));
     if (!key) return openssl_error("creating a key");

@@ -24,6 +24,8 @@ struct CertificateRequest {
     std::vector<std::string> addresses;       // "127.0.0.1"
     Duration validity = std::chrono::hours(24 * 365);
 };
+// A name or an address, for a server's certificate.
+void add_host(CertificateRequest& request, std::string host);
 
 // Valid from an hour before `now`, for clocks that differ.
 Result<KeyPair> create_authority(std::string_view common_name, Time now,

@@ -23,11 +23,8 @@ using boost::system::error_code;
 
 namespace {
 
-// As requests name it; an address of IPv6 stands in brackets.
-std::string host_of(ClientOptions const& options) {
-    bool const numeric6 = options.host.contains(':');
-    return fmt::format("{}:{}", numeric6 ? "[" + options.host + "]" : options.host, options.port);
-}
+// As requests name it.
+std::string host_of(ClientOptions const& options) { return join_host_port(options.host, std::to_string(options.port)); }
 
 constexpr std::size_t kMaxHeaderBytes = 256 << 10;
 constexpr std::size_t kMaxChunkBytes = 64 << 20;

@@ -93,20 +93,16 @@ Result<Exchange> http_exchange(async::AsioExecutor& executor, ServerAccess const
     std::string prefix = slash == std::string_view::npos ? "" : std::string(url.substr(slash));
     while (prefix.ends_with('/')) prefix.pop_back();
     std::string_view const authority = url.substr(0, slash);
-    // An address of IPv6 has colons of its own: [fd00::1]:6443.
-    std::size_t const bracket = authority.starts_with('[') ? authority.find(']') : 0;
-    if (bracket == std::string_view::npos)
-        return fail(ErrorCode::kInvalid, fmt::format("server \"{}\" has a [ without a ]", access.url));
-    std::size_t const colon = authority.find(':', bracket);
+    auto const where = split_host_port(authority);
+    if (!where) return fail(ErrorCode::kInvalid, fmt::format("server \"{}\" has a [ without a ]", access.url));
     http::ClientOptions options;
     options.max_body_bytes = kMaxBodyBytes;
-    options.host = bracket == 0 ? authority.substr(0, colon) : authority.substr(1, bracket - 1);
+    options.host = where->host;
     options.port = secure ? 443 : 80;
-    if (colon != std::string_view::npos) {
-        auto const port = parse_int(authority.substr(colon + 1));
-        if (!port || *port < 1 || *port > 65535)
-            return fail(ErrorCode::kInvalid, fmt::format("server \"{}\" has no valid port", access.url));
-        options.port = static_cast<std::uint16_t>(*port);
+    if (where->port) {
+        auto const port = parse_port(*where->port);
+        if (!port) return fail(ErrorCode::kInvalid, fmt::format("server \"{}\" has no valid port", access.url));
+        options.port = *port;
     }
     if (secure)
         options.tls = TRY(net::TlsClient::create(access.authority, access.certificate, access.key, access.insecure,

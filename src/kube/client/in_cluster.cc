@@ -36,9 +36,7 @@ Result<ServerAccess> load_in_cluster(std::string const& folder) {
     ServerAccess access;
     access.context = "in-cluster";
     access.of_pod = true;
-    std::string host(variable(kHost));
-    if (host.contains(':')) host = "[" + host + "]";   // an address of IPv6
-    access.url = fmt::format("https://{}:{}", host, variable(kPort));
+    access.url = "https://" + join_host_port(variable(kHost), variable(kPort));
     auto token = token_file(folder + "/token");
     if (!token) return std::unexpected(missing(token.error()));
     access.token_source = std::move(*token);

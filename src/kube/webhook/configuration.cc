@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "core/base/strings.h"
 #include "kube/webhook/handler.h"
 
@@ -64,17 +62,14 @@ Result<Endpoint> endpoint(std::string const& url) {
     rest.remove_prefix(8);
     if (rest.find_first_of("/?#") != std::string_view::npos) return wrong("nothing may stand behind the port");
     if (rest.find_first_of("@ ") != std::string_view::npos) return wrong("that is no host");
+    auto const where = split_host_port(rest);
+    if (!where || where->host.empty()) return wrong("that is no host");
     Endpoint result;
-    std::size_t const bracket = rest.starts_with('[') ? rest.find(']') : 0;
-    if (bracket == std::string_view::npos) return wrong("that is no host");
-    std::size_t const colon = rest.find(':', bracket);
-    std::string_view const host = rest.substr(0, colon);
-    result.host = host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
-    if (result.host.empty() || (bracket != 0 && host.back() != ']')) return wrong("that is no host");
-    if (colon == std::string_view::npos) return result;
-    std::string_view const port = rest.substr(colon + 1);
-    auto const [end, problem] = std::from_chars(port.data(), port.data() + port.size(), result.port);
-    if (problem != std::errc() || end != port.data() + port.size() || result.port == 0) return wrong("that is no port");
+    result.host = where->host;
+    if (!where->port) return result;
+    auto const port = parse_port(*where->port);
+    if (!port) return wrong("that is no port");
+    result.port = *port;
     return result;
 }
 

@@ -35,14 +35,11 @@ Result<Given> read_given(Doc const& secret) {
                 .authority = text(secret, "ca.crt"),
                 .cluster = text(secret, "cluster"),
                 .token = text(secret, "token")};
-    std::string const hub = text(secret, "hub");
-    std::size_t const colon = hub.rfind(':');
-    auto const port = colon == std::string::npos ? std::nullopt : parse_int(hub.substr(colon + 1));
-    if (!port || *port < 1 || *port > 65535 || colon == 0) return lacks("hub", "it is to be HOST:PORT");
-    given.host = hub.substr(0, colon);
-    if (given.host.starts_with('[') && given.host.ends_with(']'))
-        given.host = given.host.substr(1, given.host.size() - 2);
-    given.port = static_cast<std::uint16_t>(*port);
+    auto const hub = split_host_port(text(secret, "hub"));
+    auto const port = hub && hub->port ? parse_port(*hub->port) : std::nullopt;
+    if (!port || hub->host.empty()) return lacks("hub", "it is to be HOST:PORT");
+    given.host = hub->host;
+    given.port = *port;
     if (given.authority.empty()) return lacks("ca.crt", "the hub's authority is to be there");
     if (auto const problem = meta::dns1123_label_problem(given.cluster)) return lacks("cluster", *problem);
     return given;

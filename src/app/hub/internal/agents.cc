@@ -27,22 +27,16 @@ struct Address {
 };
 
 Result<Address> read_address(std::string const& text) {
-    std::size_t const colon = text.rfind(':');
-    auto const port = colon == std::string::npos ? std::nullopt : parse_int(text.substr(colon + 1));
-    std::string host = text.substr(0, colon);
-    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    if (!port || *port < 1 || *port > 65535 || host.empty() || host.contains('/'))
+    auto const where = split_host_port(text);
+    auto const port = where && where->port ? parse_port(*where->port) : std::nullopt;
+    if (!port || where->host.empty() || where->host.contains('/'))
         return fail(ErrorCode::kInvalid, fmt::format("--agent-address {}: it is to be HOST:PORT", text));
-    return Address{std::move(host), static_cast<std::uint16_t>(*port)};
+    return Address{where->host, *port};
 }
 
 // What certificates may be under.
 std::string bundle(webhook::Authority const& authority) {
     return authority.keys.certificate_pem + authority.previous_pem;
-}
-
-bool numeric(std::string const& host) {
-    return host.find_first_not_of("0123456789.") == std::string::npos || host.contains(':');
 }
 
 }   // namespace
@@ -84,7 +78,7 @@ Result<std::unique_ptr<net::Listener>> Agents::listen(Time now) const {
     crypto::CertificateRequest request;
     request.common_name = host_;
     request.validity = kCertificateLasts;
-    (numeric(host_) ? request.addresses : request.dns_names).push_back(host_);
+    crypto::add_host(request, host_);
     crypto::KeyPair const keys = TRY(crypto::issue(authority_.keys, request, now));
     auto tls = TRY(net::TlsServer::create(keys.certificate_pem, keys.key_pem, bundle(authority_),
                                           {std::string(apis::kLinkProtocol)}));
