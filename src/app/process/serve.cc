@@ -22,21 +22,12 @@ public:
 
     Task<http::Response> handle(Context, http::Request request, net::Peer) override {
         std::string_view const path = http::path_of(request.target);
-        http::Response response;
-        response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
-        if (path == "/metrics") {
-            response.body = metrics_.text();
-        } else if (path == "/healthz") {
-            response.body = "ok\n";
-        } else if (path == "/readyz") {
-            std::string const missing = missing_();
-            response.status = missing.empty() ? 200 : 503;
-            response.body = missing.empty() ? "ok\n" : missing + "\n";
-        } else {
-            response.status = 404;
-            response.body = "there are /healthz, /readyz and /metrics\n";
-        }
-        co_return response;
+        if (path == "/metrics") co_return http::plain_text(200, metrics_.text());
+        if (path == "/healthz") co_return http::plain_text(200, "ok\n");
+        if (path != "/readyz") co_return http::plain_text(404, "there are /healthz, /readyz and /metrics\n");
+        std::string const missing = missing_();
+        if (missing.empty()) co_return http::plain_text(200, "ok\n");
+        co_return http::plain_text(503, missing + "\n");
     }
 
 private:

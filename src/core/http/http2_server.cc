@@ -36,14 +36,6 @@ struct Exchange {
     Http2Body body;
 };
 
-Response plain(int status, std::string text) {
-    Response response;
-    response.status = status;
-    response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
-    response.body = std::move(text);
-    return response;
-}
-
 Http2Terms terms_of(Http2Limits const& limits) {
     return {.client = false,
             .max_streams = limits.max_streams,
@@ -107,12 +99,12 @@ private:
         Exchange* const exchange = find(id);
         if (exchange == nullptr || std::exchange(exchange->head_whole, true)) return;
         if (exchange->header_bytes > limits_.max_header_bytes) {
-            return answer(*exchange, plain(431, fmt::format("the request header is over the limit of {} bytes "
-                                                            "(max_header_bytes)\n",
-                                                            limits_.max_header_bytes)));
+            return answer(*exchange, plain_text(431, fmt::format("the request header is over the limit of {} bytes "
+                                                                 "(max_header_bytes)\n",
+                                                                 limits_.max_header_bytes)));
         }
         Request const& request = exchange->request;
-        if (request.method == "CONNECT") return answer(*exchange, plain(405, "CONNECT is not supported\n"));
+        if (request.method == "CONNECT") return answer(*exchange, plain_text(405, "CONNECT is not supported\n"));
         if (auto const length = parse_int(find_header(request.headers, "content-length"));
             length && static_cast<std::uint64_t>(*length) > limits_.max_body_bytes)
             return answer_too_large(*exchange);
@@ -120,8 +112,9 @@ private:
     }
 
     void answer_too_large(Exchange& exchange) {
-        answer(exchange, plain(413, fmt::format("the request body is over the limit of {} bytes (max_body_bytes)\n",
-                                                limits_.max_body_bytes)));
+        answer(exchange,
+               plain_text(413, fmt::format("the request body is over the limit of {} bytes (max_body_bytes)\n",
+                                           limits_.max_body_bytes)));
     }
 
     void data(StreamId id, std::string_view bytes) override {

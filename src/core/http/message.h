@@ -43,6 +43,8 @@ struct Response {
     std::unique_ptr<BodyStream> stream;   // instead of the body
 };
 
+Response plain_text(int status, std::string text);
+
 // Answers requests; several at a time, all on the server's loop.
 class Handler {
 public:

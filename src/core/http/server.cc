@@ -15,15 +15,6 @@ namespace aviary::http {
 namespace beast_http = boost::beast::http;
 using boost::system::error_code;
 
-std::string_view find_header(Headers const& headers, std::string_view name) {
-    for (auto const& [key, value] : headers) {
-        if (iequals(key, name)) return value;
-    }
-    return {};
-}
-
-std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
-
 namespace {
 
 constexpr std::size_t kReadBytes = 4 << 10;   // at a time; every idle connection holds so much
@@ -51,25 +42,17 @@ void append_head(std::string& out, Response const& response, bool keep_alive, bo
     out += "\r\n";
 }
 
-Response plain(int status, std::string text) {
-    Response response;
-    response.status = status;
-    response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
-    response.body = std::move(text);
-    return response;
-}
-
 // Why a message could not be read, as an answer.
 Response refusal(error_code const& problem, ServerLimits const& limits) {
     if (problem == beast_http::error::body_limit) {
-        return plain(413, fmt::format("the request body is over the limit of {} bytes (max_body_bytes)\n",
-                                      limits.max_body_bytes));
+        return plain_text(413, fmt::format("the request body is over the limit of {} bytes (max_body_bytes)\n",
+                                           limits.max_body_bytes));
     }
     if (problem == beast_http::error::header_limit) {
-        return plain(431, fmt::format("the request header is over the limit of {} bytes (max_header_bytes)\n",
-                                      limits.max_header_bytes));
+        return plain_text(431, fmt::format("the request header is over the limit of {} bytes (max_header_bytes)\n",
+                                           limits.max_header_bytes));
     }
-    return plain(400, fmt::format("malformed HTTP request: {}\n", problem.message()));
+    return plain_text(400, fmt::format("malformed HTTP request: {}\n", problem.message()));
 }
 
 class Connection {

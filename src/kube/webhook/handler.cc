@@ -10,14 +10,6 @@ namespace aviary::webhook {
 
 namespace {
 
-http::Response plain(int status, std::string text) {
-    http::Response response;
-    response.status = status;
-    response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
-    response.body = std::move(text) + "\n";
-    return response;
-}
-
 http::Response reviewed(json::Value const& answer) {
     http::Response response;
     response.headers.emplace_back("Content-Type", "application/json");
@@ -33,14 +25,14 @@ public:
     Task<http::Response> handle(Context ctx, http::Request request, net::Peer) override {
         std::string_view const path = http::path_of(request.target);
         bool const mutates = path == kMutatePath;
-        if (!mutates && path != kValidatePath) co_return plain(404, "not found");
-        if (request.method != "POST") co_return plain(405, "an AdmissionReview is posted here");
+        if (!mutates && path != kValidatePath) co_return http::plain_text(404, "not found\n");
+        if (request.method != "POST") co_return http::plain_text(405, "an AdmissionReview is posted here\n");
         auto const body = json::parse(request.body);
-        if (!body) co_return plain(400, body.error().message());
+        if (!body) co_return http::plain_text(400, body.error().message() + "\n");
         auto review = read_review(*body);
         if (!review) {
             std::string const uid = body->at({"request", "uid"}).string();
-            if (uid.empty()) co_return plain(400, review.error().message());
+            if (uid.empty()) co_return http::plain_text(400, review.error().message() + "\n");
             co_return reviewed(refuse(uid, review.error()));
         }
         json::Value const before = review->request.object;
