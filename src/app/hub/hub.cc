@@ -79,9 +79,8 @@ Task<void> run_with_lease(Context ctx, client::Lease& lease, LeasedHub parts) {
 }
 
 Task<Status> register_cluster(Context ctx, client::Client client, std::string name, std::string url) {
-    auto const current = co_await client.get(ctx, apis::kManagedClusters, {"", name});
-    if (current) co_return Status{};
-    if (!current.error().is(ErrorCode::kNotFound)) co_return std::unexpected(current.error());
+    CO_TRY_ASSIGN(json::Doc const current, co_await client.find(ctx, apis::kManagedClusters, {"", name}));
+    if (current.exists()) co_return Status{};
     json::Value object{
         json::Object{{"apiVersion", "cluster.open-cluster-management.io/v1"}, {"kind", "ManagedCluster"}}};
     object.set({"metadata", "name"}, name);

@@ -48,10 +48,9 @@ Task<Status> check_address(Context ctx, client::Client client, Options options) 
         if (!where) co_return std::unexpected(where.error().context("--webhook-url"));
         co_return Status{};
     }
-    auto const service = co_await client.get(ctx, kServices, {options.ns, options.name});
-    if (service) co_return Status{};
-    if (!service.error().is(ErrorCode::kNotFound))
-        co_return std::unexpected(service.error().context("reading the webhooks' Service"));
+    auto const service = co_await client.find(ctx, kServices, {options.ns, options.name});
+    if (!service) co_return std::unexpected(service.error().context("reading the webhooks' Service"));
+    if (service->exists()) co_return Status{};
     co_return fail(ErrorCode::kInvalid,
                    fmt::format("without --webhook-url the API server asks the Service {}/{}, which is not there",
                                options.ns, options.name));
@@ -79,10 +78,9 @@ Task<Result<std::string>> cluster_uid(Context ctx, client::Client client) {
 }
 
 Task<Status> ensure_namespace(Context ctx, client::Client client, std::string name) {
-    auto const there = co_await client.get(ctx, kNamespaces, {"", name});
-    if (there) co_return Status{};
-    if (!there.error().is(ErrorCode::kNotFound))
-        co_return std::unexpected(there.error().context("reading namespace " + name));
+    auto const there = co_await client.find(ctx, kNamespaces, {"", name});
+    if (!there) co_return std::unexpected(there.error().context("reading namespace " + name));
+    if (there->exists()) co_return Status{};
     Value object{Object{{"apiVersion", "v1"}, {"kind", "Namespace"}}};
     object.set({"metadata", "name"}, name);
     auto const created = co_await client.create(ctx, kNamespaces, std::move(object));

@@ -34,6 +34,10 @@ std::uint64_t Random::below(std::uint64_t bound) {
 
 double Random::unit() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
 
+Duration Random::around(Duration duration) {
+    return duration / 2 + Duration(static_cast<Duration::rep>(unit() * static_cast<double>(duration.count())));
+}
+
 std::string Random::uuid() {
     static constexpr std::string_view kHex = "0123456789abcdef";
     std::uint64_t const words[2] = {next(), next()};

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "core/base/time.h"
+
 namespace aviary {
 
 // xoshiro256**; not for keys (crypto/ has its own source). Lives on one loop.
@@ -15,6 +17,8 @@ public:
     std::uint64_t below(std::uint64_t bound);
     // In [0, 1).
     double unit();
+    // From half to one and a half times as long, so that what waits together does not go on together.
+    Duration around(Duration duration);
     // A version 4 UUID in text form.
     std::string uuid();
     // Lower-case letters and digits that cannot spell words, as Kubernetes' generateName uses.

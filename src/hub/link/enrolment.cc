@@ -57,13 +57,6 @@ crypto::CertificateRequest certificate_of(std::string const& cluster) {
     return request;
 }
 
-// Absent when there is none.
-Task<Result<Doc>> find(Context ctx, client::Client client, meta::GroupVersionResource resource, meta::ObjectKey key) {
-    auto found = co_await client.get(ctx, resource, key);
-    if (!found && found.error().is(ErrorCode::kNotFound)) co_return Doc();
-    co_return found;
-}
-
 }   // namespace
 
 std::string token_name(std::string_view cluster) { return std::string("agent-token-").append(cluster); }
@@ -131,9 +124,7 @@ Task<Result<Doc>> Enrolment::approve(Context ctx, Doc object) const {
 
 // The object once somebody has decided on it; an Error when it goes, or the context stops first.
 Task<Result<Doc>> Enrolment::settled(Context ctx, Doc object) const {
-    client::InformerOptions options;
-    options.field_selector = "metadata.name=" + meta::name(object);
-    client::Informer informer(hub_, kRequests, options);
+    client::Informer informer(hub_, kRequests, client::only({"", meta::name(object)}));
     async::Event changed;
     informer.on_change([&](client::Change const& change) {
         object = change.after;
@@ -183,9 +174,9 @@ Task<Result<LinkAnswer>> Enrolment::enrol(Context ctx, LinkHello hello, Waiting 
     if (!named || *named != apis::agent_name(hello.cluster))
         co_return refused("the agent asks for no certificate of its own");
     Context const limited = ctx.with_timeout(kAnswerAtMost);
-    CO_TRY_ASSIGN(Doc const secret, co_await find(limited, hub_, kSecrets, {ns_, token_name(hello.cluster)}));
+    CO_TRY_ASSIGN(Doc const secret, co_await hub_.find(limited, kSecrets, {ns_, token_name(hello.cluster)}));
     if (std::string why = token_refusal(secret, hello, ctx.now()); !why.empty()) co_return refused(std::move(why));
-    CO_TRY_ASSIGN(Doc cluster, co_await find(limited, hub_, apis::kManagedClusters, {"", hello.cluster}));
+    CO_TRY_ASSIGN(Doc cluster, co_await hub_.find(limited, apis::kManagedClusters, {"", hello.cluster}));
     if (std::string why = refusal(cluster, hello); !why.empty()) co_return refused(std::move(why));
 
     bool const manual = meta::annotation(secret, kApprove) == kManual;
@@ -200,8 +191,8 @@ Task<Result<LinkAnswer>> Enrolment::enrol(Context ctx, LinkHello hello, Waiting 
             fmt::format("`kubectl certificate approve {}` on the hub lets {} in", meta::name(object), hello.cluster);
         CO_TRY(co_await waiting(limited, {std::string(apis::link_outcome::kWaiting), "", "", std::move(what)}));
         CO_TRY_ASSIGN(object, co_await settled(ctx, std::move(object)));
-        CO_TRY_ASSIGN(
-            cluster, co_await find(ctx.with_timeout(kAnswerAtMost), hub_, apis::kManagedClusters, {"", hello.cluster}));
+        CO_TRY_ASSIGN(cluster,
+                      co_await hub_.find(ctx.with_timeout(kAnswerAtMost), apis::kManagedClusters, {"", hello.cluster}));
         if (std::string why = refusal(cluster, hello); !why.empty()) co_return refused(std::move(why));
     }
     if (std::string why = denial(object); !why.empty()) co_return refused(std::move(why));
@@ -220,7 +211,7 @@ Task<Result<LinkAnswer>> Enrolment::welcome(Context ctx, std::string cluster, Li
         co_return refused(
             fmt::format("the certificate is of {}, the agent says that it is of {}", cluster, hello.cluster));
     Context const limited = ctx.with_timeout(kAnswerAtMost);
-    CO_TRY_ASSIGN(Doc const object, co_await find(limited, hub_, apis::kManagedClusters, {"", cluster}));
+    CO_TRY_ASSIGN(Doc const object, co_await hub_.find(limited, apis::kManagedClusters, {"", cluster}));
     if (std::string why = refusal(object, hello); !why.empty()) co_return refused(std::move(why));
     // Made anew, or taken over: whoever had the name before may be another cluster.
     if (meta::annotation(object, apis::kClusterUid).empty()) {

@@ -102,6 +102,12 @@ Task<Result<json::Doc>> Client::get(Context ctx, Resource resource, Key key, std
     co_return response.body;
 }
 
+Task<Result<json::Doc>> Client::find(Context ctx, Resource resource, Key key) const {
+    auto found = co_await get(ctx, std::move(resource), std::move(key));
+    if (!found && found.error().is(ErrorCode::kNotFound)) co_return json::Doc();
+    co_return found;
+}
+
 Task<Result<json::Doc>> Client::list(Context ctx, Resource resource, ListOptions options) const {
     Request request;
     request.path = resource_path(resource, options.ns);

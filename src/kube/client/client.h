@@ -60,6 +60,8 @@ public:
     using Key = meta::ObjectKey;   // an empty namespace for cluster-scoped resources
 
     Task<Result<json::Doc>> get(Context ctx, Resource resource, Key key, std::string subresource = {}) const;
+    // Absent when there is none.
+    Task<Result<json::Doc>> find(Context ctx, Resource resource, Key key) const;
     // The whole list document: items, metadata.resourceVersion, metadata.continue.
     Task<Result<json::Doc>> list(Context ctx, Resource resource, ListOptions options = {}) const;
     Task<Result<std::unique_ptr<WatchStream>>> watch(Context ctx, Resource resource, WatchOptions options) const;

@@ -248,9 +248,7 @@ struct Informer::Impl {
             if (outcome.error().is(ErrorCode::kCancelled) && ctx.stop().stop_requested()) co_return;
             error = outcome.error();
             progress.notify();
-            Duration const jittered =
-                backoff / 2 +
-                Duration(static_cast<Duration::rep>(ctx.random().unit() * static_cast<double>(backoff.count())));
+            Duration const jittered = ctx.random().around(backoff);
             backoff = std::min(backoff * 2, kLastBackoff);
             Duration const after =
                 outcome.error().retry_after() ? std::max<Duration>(jittered, *outcome.error().retry_after()) : jittered;
@@ -258,6 +256,13 @@ struct Informer::Impl {
         }
     }
 };
+
+InformerOptions only(meta::ObjectKey const& key) {
+    InformerOptions options;
+    options.ns = key.ns;
+    options.field_selector = "metadata.name=" + key.name;
+    return options;
+}
 
 Informer::Informer(Client client, meta::GroupVersionResource resource, InformerOptions options)
     : impl_(std::make_unique<Impl>(std::move(client), std::move(resource), std::move(options))) {}

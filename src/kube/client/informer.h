@@ -36,6 +36,9 @@ struct InformerOptions {
     std::size_t max_bytes = std::size_t{1} << 30;
 };
 
+// Of one object alone.
+InformerOptions only(meta::ObjectKey const& key);
+
 class Informer {
 public:
     using Handler = std::function<void(Change const&)>;

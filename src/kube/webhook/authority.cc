@@ -45,25 +45,25 @@ Task<Result<Authority>> ensure_authority(Context ctx, client::Client client, met
                                          std::string previous_pem) {
     // Several replicas may start at once: the one that wrote first is read by the others.
     for (int attempt = 0; attempt < 3; ++attempt) {
-        auto const there = co_await client.get(ctx, kSecrets, secret);
-        if (!there && !there.error().is(ErrorCode::kNotFound))
-            co_return std::unexpected(there.error().context("reading secret " + secret.to_string()));
+        auto const found = co_await client.find(ctx, kSecrets, secret);
+        if (!found) co_return std::unexpected(found.error().context("reading secret " + secret.to_string()));
+        Doc const& there = *found;
         Authority made{{}, previous_pem};
-        if (there) {
-            if (auto kept = usable_authority(*there, ctx.now())) co_return std::move(*kept);
-            std::string ending = read(*there).keys.certificate_pem;
+        if (there.exists()) {
+            if (auto kept = usable_authority(there, ctx.now())) co_return std::move(*kept);
+            std::string ending = read(there).keys.certificate_pem;
             if (crypto::ends_at(ending)) made.previous_pem = std::move(ending);
         }
         CO_TRY_ASSIGN(made.keys, crypto::create_authority(secret.name, ctx.now()));
         Value object{Object{{"apiVersion", "v1"}, {"kind", "Secret"}, {"type", "Opaque"}}};
         object.set({"metadata", "name"}, secret.name);
         object.set({"metadata", "namespace"}, secret.ns);
-        if (there) object.set({"metadata", "resourceVersion"}, meta::resource_version(*there));
+        if (there.exists()) object.set({"metadata", "resourceVersion"}, meta::resource_version(there));
         object.set({"data", kCertificate}, base64_encode(made.keys.certificate_pem));
         object.set({"data", kKey}, base64_encode(made.keys.key_pem));
         if (!made.previous_pem.empty()) object.set({"data", kPrevious}, base64_encode(made.previous_pem));
         Result<Doc> written;
-        if (there) {
+        if (there.exists()) {
             written = co_await client.update(ctx, kSecrets, std::move(object));
         } else {
             written = co_await client.create(ctx, kSecrets, std::move(object));

@@ -18,13 +18,6 @@ constexpr Duration kRetry = std::chrono::minutes(1);
 // How long an authority that was replaced by hand stays trusted: until all replicas have another certificate.
 constexpr Duration kOverlap = std::chrono::minutes(10);
 
-client::InformerOptions only(meta::ObjectKey const& secret) {
-    client::InformerOptions options;
-    options.ns = secret.ns;
-    options.field_selector = "metadata.name=" + secret.name;
-    return options;
-}
-
 }   // namespace
 
 struct Certificate::Impl {
@@ -47,7 +40,7 @@ struct Certificate::Impl {
         : client(std::move(client_in)),
           options(std::move(options_in)),
           authority(std::move(authority_in)),
-          secret(client, {"", "v1", "secrets"}, only(options.secret)) {
+          secret(client, {"", "v1", "secrets"}, client::only(options.secret)) {
         secret.on_change([this](client::Change const&) { changed.set(); });
     }
 

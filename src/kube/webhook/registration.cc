@@ -64,9 +64,7 @@ struct Registration::Impl {
         for (Value& object : objects) {
             Wanted each{meta::resource_of(object), std::move(object), nullptr};
             Key const key = key_of(each.resource, each.object);
-            client::InformerOptions only;
-            only.field_selector = "metadata.name=" + key.object.name;
-            each.informer = std::make_unique<client::Informer>(client, each.resource, only);
+            each.informer = std::make_unique<client::Informer>(client, each.resource, client::only(key.object));
             controller->watch(*each.informer, [key](Doc const&) { return std::vector<Key>{key}; }, key.part);
             wanted.emplace(key, std::move(each));
         }

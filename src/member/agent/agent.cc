@@ -35,13 +35,6 @@ constexpr Duration kDialAtMost = std::chrono::seconds(10);
 constexpr Duration kWriteAtMost = std::chrono::seconds(10);
 constexpr std::uint32_t kMostStreams = 1'000;   // a watch of each kind, and what people ask
 
-client::InformerOptions of_given(std::string const& ns) {
-    client::InformerOptions options;
-    options.ns = ns;
-    options.field_selector = std::string("metadata.name=") + kGivenSecret;
-    return options;
-}
-
 http::Response answer_with(int status, json::Value const& body) {
     http::Response response;
     response.status = status;
@@ -74,7 +67,7 @@ struct Agent::Impl {
           api(std::move(to_api)),
           dial(std::move(by)),
           options(std::move(with)),
-          given_secret(member, kSecrets, of_given(options.ns)) {
+          given_secret(member, kSecrets, client::only({options.ns, kGivenSecret})) {
         given_secret.on_change([this](client::Change const&) { changed.notify(); });
     }
 
@@ -88,10 +81,9 @@ struct Agent::Impl {
     }
 
     Task<Result<Own>> own(Context ctx) const {
-        auto const secret = co_await member.get(ctx.with_timeout(kWriteAtMost), kSecrets, {options.ns, kOwnSecret});
-        if (secret) co_return read_own(*secret);
-        if (secret.error().is(ErrorCode::kNotFound)) co_return Own{};
-        co_return std::unexpected(secret.error().context(fmt::format("reading secret {}", kOwnSecret)));
+        auto const secret = co_await member.find(ctx.with_timeout(kWriteAtMost), kSecrets, {options.ns, kOwnSecret});
+        if (!secret) co_return std::unexpected(secret.error().context(fmt::format("reading secret {}", kOwnSecret)));
+        co_return read_own(*secret);
     }
 
     // One connection to the hub, from dialling to its end. Ok: at once again.
@@ -280,8 +272,7 @@ Task<void> Agent::run(Context ctx) {
         Duration const wait = impl.refused ? kRefusedBackoff : backoff;
         bool const lasts = ctx.monotonic() - failing_since > kShortFor;
         backoff = std::min(backoff * 2, lasts ? kLastBackoff : kShortBackoff);
-        (void)co_await impl.changed.wait(ctx.with_timeout(
-            wait / 2 + Duration(static_cast<Duration::rep>(ctx.random().unit() * static_cast<double>(wait.count())))));
+        (void)co_await impl.changed.wait(ctx.with_timeout(ctx.random().around(wait)));
     }
     co_await scope.cancel_and_join();
 }
