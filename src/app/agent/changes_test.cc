@@ -53,11 +53,7 @@ CO_TEST(Link, ANameThatIsJoinedAnewIsForWhoHasTheToken) {
 CO_TEST(Link, AHubThatHasMovedIsDialledAtOnce) {
     observe::set_level(observe::Level::kOff);
     World world(ctx);
-    CO_ASSERT_OK(co_await world.start());
-    CO_ASSERT_OK(co_await world.expect("beijing", "secret"));
-    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "secret"));
-    world.start_agent("beijing");
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    CO_ASSERT_OK(co_await world.start_linked());
     EXPECT_EQ(world.dialled, 2);
     // A token is of no interest to whoever has a certificate.
     CO_ASSERT_OK(co_await world.give("beijing", "beijing", "another"));
@@ -171,11 +167,7 @@ Task<bool> ended(Context ctx, net::Stream& stream) {
 CO_TEST(Link, AMemberHasSoManyLinksAndNoMore) {
     observe::set_level(observe::Level::kOff);
     World world(ctx);
-    CO_ASSERT_OK(co_await world.start());
-    CO_ASSERT_OK(co_await world.expect("beijing", "secret"));
-    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "secret"));
-    world.start_agent("beijing");
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    CO_ASSERT_OK(co_await world.start_linked());
     auto const secret = co_await world.at("beijing").get(ctx, kSecrets, {kNs, kOwnSecret});
     CO_ASSERT_OK(secret);
     co_await world.stop_agent("beijing");

@@ -85,11 +85,7 @@ CO_TEST(Link, ANewTokenWakesTheAgent) {
 CO_TEST(Link, AnotherClusterDoesNotTakeOverAName) {
     observe::set_level(observe::Level::kOff);
     World world(ctx);
-    CO_ASSERT_OK(co_await world.start());
-    CO_ASSERT_OK(co_await world.expect("beijing", "secret"));
-    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "secret"));
-    world.start_agent("beijing");
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    CO_ASSERT_OK(co_await world.start_linked());
     // With the same token, which the hub would take once more, and with the certificate itself.
     auto own = co_await world.at("beijing").get(ctx, kSecrets, {kNs, kOwnSecret});
     CO_ASSERT_OK(own);
@@ -111,11 +107,7 @@ CO_TEST(Link, AnotherClusterDoesNotTakeOverAName) {
 CO_TEST(Link, AClusterThatIsNotAcceptedAnyMoreIsRefused) {
     observe::set_level(observe::Level::kOff);
     World world(ctx);
-    CO_ASSERT_OK(co_await world.start());
-    CO_ASSERT_OK(co_await world.expect("beijing", "secret"));
-    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "secret"));
-    world.start_agent("beijing");
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    CO_ASSERT_OK(co_await world.start_linked());
     CO_ASSERT_OK(co_await world.at("fleet").remove(ctx, apis::kManagedClusters, {"", "beijing"}));
     world.links.cut("beijing");
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
@@ -130,11 +122,7 @@ CO_TEST(Link, AClusterThatIsNotAcceptedAnyMoreIsRefused) {
 CO_TEST(Link, AfterACutNothingIsListedAgain) {
     observe::set_level(observe::Level::kOff);
     World world(ctx);
-    CO_ASSERT_OK(co_await world.start());
-    CO_ASSERT_OK(co_await world.expect("beijing", "secret"));
-    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "secret"));
-    world.start_agent("beijing");
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    CO_ASSERT_OK(co_await world.start_linked());
     client::Informer informer(world.through("beijing"), kConfigMaps);
     async::Scope scope(ctx);
     scope.spawn(informer.run(scope.context()));
@@ -193,11 +181,7 @@ CO_TEST(Link, AHubThatIsBackIsDialledAtOnce) {
 CO_TEST(Link, CertificatesAreMadeAnewBeforeTheyEnd) {
     observe::set_level(observe::Level::kOff);
     World world(ctx);
-    CO_ASSERT_OK(co_await world.start());
-    CO_ASSERT_OK(co_await world.expect("beijing", "secret"));
-    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "secret"));
-    world.start_agent("beijing");
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    CO_ASSERT_OK(co_await world.start_linked());
     auto const ends = [&]() -> Task<Time> {
         auto const secret = co_await world.at("beijing").get(ctx, kSecrets, {kNs, kOwnSecret});
         Own const own = read_own(*secret);
@@ -227,11 +211,7 @@ CO_TEST(Link, CertificatesAreMadeAnewBeforeTheyEnd) {
 CO_TEST(Link, TheAgentsOwnSecretsAreNotTheHubs) {
     observe::set_level(observe::Level::kOff);
     World world(ctx);
-    CO_ASSERT_OK(co_await world.start());
-    CO_ASSERT_OK(co_await world.expect("beijing", "secret"));
-    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "secret"));
-    world.start_agent("beijing");
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    CO_ASSERT_OK(co_await world.start_linked());
     for (char const* path :
          {"/api/v1/namespaces/aviary-system/secrets/aviary-agent", "/api/v1/namespaces/aviary%2dsystem/secrets",
           "/api/v1/namespaces/aviary-system/secret%73?watch=true"}) {

@@ -33,10 +33,6 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
 
 }   // namespace
 
-int run(ProcessOptions options) {
-    return process::run([options = std::move(options)](Context ctx, async::AsioExecutor& executor) {
-        return serve(ctx, executor, options);
-    });
-}
+int run(ProcessOptions options) { return process::run(serve, std::move(options)); }
 
 }   // namespace aviary::agent

@@ -97,10 +97,10 @@ Task<Result<Identities>> identities(Context ctx, Ends const& ends, std::string n
     if (found.member == *hub)
         co_return fail(ErrorCode::kInvalid,
                        "this is the hub itself: --kubeconfig names the member, --hub-kubeconfig the hub");
-    auto const there = co_await ends.hub.get(ctx, apis::kManagedClusters, {"", name});
-    if (there) found.registered = meta::annotation(*there, apis::kClusterUid);
-    if (there) found.by_link = apis::reached_by_link(*there);
-    if (!there && !there.error().is(ErrorCode::kNotFound)) co_return std::unexpected(there.error().context("hub"));
+    auto const there = co_await ends.hub.find(ctx, apis::kManagedClusters, {"", name});
+    if (!there) co_return std::unexpected(there.error().context("hub"));
+    found.registered = meta::annotation(*there, apis::kClusterUid);
+    found.by_link = apis::reached_by_link(*there);
     co_return found;
 }
 
@@ -115,20 +115,13 @@ Status check_same(Identities const& found, JoinOptions const& options, char cons
 std::vector<Value> token_roles(std::string const& ns) {
     Value renewing = control::role_rule({""}, {"serviceaccounts/token"}, {"create"});
     renewing["resourceNames"] = Array{kMemberAccount};
-    Value role = named("rbac.authorization.k8s.io/v1", "Role", kOwnToken);
-    role.set({"metadata", "namespace"}, ns);
-    role["rules"] = Array{std::move(renewing)};
-    Value binding = named("rbac.authorization.k8s.io/v1", "RoleBinding", kOwnToken);
-    binding.set({"metadata", "namespace"}, ns);
-    binding["roleRef"] = Object{{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "Role"}, {"name", kOwnToken}};
-    binding["subjects"] = Array{Object{{"kind", "ServiceAccount"}, {"name", kMemberAccount}, {"namespace", ns}}};
-    return {std::move(role), std::move(binding)};
+    return {control::role(ns, kOwnToken, {std::move(renewing)}),
+            control::role_binding(ns, kOwnToken, kOwnToken, control::account_subject(ns, kMemberAccount))};
 }
 
 Task<Status> make_identity(Context ctx, Ends const& ends, JoinOptions const& options) {
     CO_TRY(co_await process::ensure_namespace(ctx, ends.member, options.ns));
-    Value account = named("v1", "ServiceAccount", kMemberAccount);
-    account.set({"metadata", "namespace"}, options.ns);
+    Value account = named_in(options.ns, "v1", "ServiceAccount", kMemberAccount);
     CO_TRY(co_await ensure(ctx, ends.member, kServiceAccounts, std::move(account)));
     std::vector<Value> roles =
         hub_identity(kMemberAccount, options.ns, rights_of(options.admin, options.approves_only));
@@ -160,8 +153,7 @@ Task<Status> register_member(Context ctx, Ends const& ends, JoinOptions const& o
 
 Task<Status> keep_token(Context ctx, Ends const& ends, JoinOptions const& options, Token token) {
     CO_TRY(co_await process::ensure_namespace(ctx, ends.hub, options.ns));
-    Value secret = named("v1", "Secret", credentials_name(options.name));
-    secret.set({"metadata", "namespace"}, options.ns);
+    Value secret = named_in(options.ns, "v1", "Secret", credentials_name(options.name));
     secret.set({"metadata", "labels", kClusterLabel}, options.name);
     secret.set({"metadata", "annotations", kTokenEnds}, token.ends);
     secret.set({"data", "token"}, base64_encode(token.text));
@@ -244,16 +236,7 @@ Task<Status> leaving(Context ctx, async::AsioExecutor& executor, JoinOptions opt
 
 }   // namespace
 
-int join(JoinOptions options) {
-    return process::run([options = std::move(options)](Context ctx, async::AsioExecutor& executor) {
-        return joining(ctx, executor, options);
-    });
-}
-
-int unjoin(JoinOptions options) {
-    return process::run([options = std::move(options)](Context ctx, async::AsioExecutor& executor) {
-        return leaving(ctx, executor, options);
-    });
-}
+int join(JoinOptions options) { return process::run(joining, std::move(options)); }
+int unjoin(JoinOptions options) { return process::run(leaving, std::move(options)); }
 
 }   // namespace aviary::hub

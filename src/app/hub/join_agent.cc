@@ -21,6 +21,7 @@
 #include "kube/control/roles.h"
 #include "kube/meta/names.h"
 #include "kube/meta/object.h"
+#include "member/agent/credentials.h"
 
 namespace aviary::hub {
 
@@ -34,7 +35,6 @@ using json::Value;
 meta::GroupVersionResource const kSecrets{"", "v1", "secrets"};
 meta::GroupVersionResource const kConfigMaps{"", "v1", "configmaps"};
 constexpr char kAgent[] = "aviary-agent";
-constexpr char kAgentHub[] = "aviary-agent-hub";
 constexpr char kIdentity[] = "aviary:agent-identity";
 constexpr char kManager[] = "aviary-join";
 constexpr Duration kAtMost = std::chrono::minutes(1);
@@ -42,30 +42,20 @@ constexpr Duration kAtMost = std::chrono::minutes(1);
 // The manifest goes to stdout, what is said of it does not.
 void say(std::string const& text) { fmt::print(stderr, "{}\n", text); }
 
-Value in_namespace(char const* api_version, char const* kind, std::string name, std::string const& ns) {
-    Value object = named(api_version, kind, std::move(name));
-    object.set({"metadata", "namespace"}, ns);
-    return object;
-}
-
 // Its own two Secrets, and which cluster it is of, are all that it may read and write beside what the hub may.
 std::vector<Value> agent_roles(std::string const& ns) {
-    Value role = in_namespace("rbac.authorization.k8s.io/v1", "Role", kAgent, ns);
     Value secrets = control::role_rule({""}, {"secrets"}, {"get", "list", "watch", "update"});
-    secrets["resourceNames"] = Array{kAgent, kAgentHub};
-    role["rules"] = Array{std::move(secrets), control::role_rule({""}, {"secrets"}, {"create"})};
-    Value binding = in_namespace("rbac.authorization.k8s.io/v1", "RoleBinding", kAgent, ns);
-    binding["roleRef"] = Object{{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "Role"}, {"name", kAgent}};
-    binding["subjects"] = Array{Object{{"kind", "ServiceAccount"}, {"name", kAgent}, {"namespace", ns}}};
+    secrets["resourceNames"] = Array{agent::kOwnSecret, agent::kGivenSecret};
     Value identity = control::role_rule({""}, {"namespaces"}, {"get"});
     identity["resourceNames"] = Array{"kube-system"};
-    Value subject = Object{{"kind", "ServiceAccount"}, {"name", kAgent}, {"namespace", ns}};
-    return {std::move(role), std::move(binding), control::cluster_role(kIdentity, {std::move(identity)}),
-            control::cluster_role_binding(kIdentity, kIdentity, std::move(subject))};
+    Value const subject = control::account_subject(ns, kAgent);
+    return {control::role(ns, kAgent, {std::move(secrets), control::role_rule({""}, {"secrets"}, {"create"})}),
+            control::role_binding(ns, kAgent, kAgent, subject), control::cluster_role(kIdentity, {std::move(identity)}),
+            control::cluster_role_binding(kIdentity, kIdentity, subject)};
 }
 
 Value deployment(AgentJoinOptions const& options) {
-    Value object = in_namespace("apps/v1", "Deployment", kAgent, options.ns);
+    Value object = named_in(options.ns, "apps/v1", "Deployment", kAgent);
     Object const labels{{"app.kubernetes.io/name", kAgent}};
     Value container{Object{{"name", "agent"}, {"image", options.image}, {"args", Array{"agent"}}}};
     container["ports"] = Array{Object{{"name", "health"}, {"containerPort", 8082}}};
@@ -94,19 +84,14 @@ struct Place {
 // What the cluster's administrator applies there.
 std::string manifest(AgentJoinOptions const& options, Place const& place, std::string const& token) {
     std::vector<Value> objects{named("v1", "Namespace", options.ns),
-                               in_namespace("v1", "ServiceAccount", kAgent, options.ns)};
+                               named_in(options.ns, "v1", "ServiceAccount", kAgent)};
     auto const add = [&objects](std::vector<Value> more) {
         for (Value& each : more) objects.push_back(std::move(each));
     };
     add(agent_roles(options.ns));
     add(hub_identity(kAgent, options.ns, rights_of(options.admin, options.approves_only)));
     add(proxy::member_roles(options.admin));
-    Value hub = in_namespace("v1", "Secret", kAgentHub, options.ns);
-    hub["data"] = Object{{"hub", base64_encode(place.address)},
-                         {"ca.crt", base64_encode(place.authority)},
-                         {"cluster", base64_encode(options.name)},
-                         {"token", base64_encode(token)}};
-    objects.push_back(std::move(hub));
+    objects.push_back(agent::write_given(place.address, place.authority, options.name, token, options.ns));
     objects.push_back(deployment(options));
     std::string text;
     for (Value const& each : objects) text += "---\n" + yaml::write(each);
@@ -144,7 +129,7 @@ Task<Status> register_agent(Context ctx, client::Client hub, AgentJoinOptions op
 }
 
 Task<Status> keep_token(Context ctx, client::Client hub, AgentJoinOptions const& options, std::string const& token) {
-    Value secret = in_namespace("v1", "Secret", link::token_name(options.name), options.ns);
+    Value secret = named_in(options.ns, "v1", "Secret", link::token_name(options.name));
     secret.set({"metadata", "annotations", link::kTokenEnds}, format_rfc3339(ctx.now() + options.token_lasts));
     secret.set({"metadata", "annotations", link::kApprove}, options.manual ? Value(link::kManual) : Value());
     secret.set({"data", "token"}, base64_encode(token));
@@ -193,22 +178,13 @@ Task<Status> leaving(Context ctx, async::AsioExecutor& executor, AgentJoinOption
     say(fmt::format(
         "in {}, `kubectl delete -n {} deployment/{} secret/{} secret/{}` takes the agent away; what the hub "
         "brought there stays",
-        options.name, options.ns, kAgent, kAgent, kAgentHub));
+        options.name, options.ns, kAgent, agent::kOwnSecret, agent::kGivenSecret));
     co_return Status{};
 }
 
 }   // namespace
 
-int join_agent(AgentJoinOptions options) {
-    return process::run([options = std::move(options)](Context ctx, async::AsioExecutor& executor) {
-        return joining(ctx, executor, options);
-    });
-}
-
-int unjoin_agent(AgentJoinOptions options) {
-    return process::run([options = std::move(options)](Context ctx, async::AsioExecutor& executor) {
-        return leaving(ctx, executor, options);
-    });
-}
+int join_agent(AgentJoinOptions options) { return process::run(joining, std::move(options)); }
+int unjoin_agent(AgentJoinOptions options) { return process::run(leaving, std::move(options)); }
 
 }   // namespace aviary::hub

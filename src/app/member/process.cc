@@ -49,10 +49,6 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, process::Options 
 
 }   // namespace
 
-int run(process::Options options) {
-    return process::run([options = std::move(options)](Context ctx, async::AsioExecutor& executor) {
-        return serve(ctx, executor, options);
-    });
-}
+int run(process::Options options) { return process::run(serve, std::move(options)); }
 
 }   // namespace aviary::member

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "core/async/asio_executor.h"
 #include "kube/client/client.h"
@@ -66,5 +67,11 @@ inline constexpr Duration kStartAtMost = std::chrono::minutes(2);
 
 // Runs the body on a loop of its own; an Error is said on stderr. The exit code.
 int run(std::function<Task<Status>(Context, async::AsioExecutor&)> body);
+template <class Options>
+int run(Task<Status> (*body)(Context, async::AsioExecutor&, Options), Options options) {
+    return run([body, options = std::move(options)](Context ctx, async::AsioExecutor& executor) {
+        return body(std::move(ctx), executor, options);
+    });
+}
 
 }   // namespace aviary::process

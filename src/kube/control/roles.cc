@@ -20,6 +20,12 @@ Value named(char const* kind, std::string name) {
                   {"metadata", Object{{"name", std::move(name)}}}};
 }
 
+Value bound(Value binding, char const* kind, std::string role, Value subject) {
+    binding["roleRef"] = Object{{"apiGroup", kGroup}, {"kind", kind}, {"name", std::move(role)}};
+    binding["subjects"] = Array{std::move(subject)};
+    return binding;
+}
+
 }   // namespace
 
 Value role_rule(Array groups, Array resources, Array verbs) {
@@ -33,14 +39,28 @@ Value cluster_role(std::string name, Array rules) {
 }
 
 Value cluster_role_binding(std::string name, std::string role, Value subject) {
-    Value object = named("ClusterRoleBinding", std::move(name));
-    object["roleRef"] = Object{{"apiGroup", kGroup}, {"kind", "ClusterRole"}, {"name", std::move(role)}};
-    object["subjects"] = Array{std::move(subject)};
+    return bound(named("ClusterRoleBinding", std::move(name)), "ClusterRole", std::move(role), std::move(subject));
+}
+
+Value role(std::string ns, std::string name, Array rules) {
+    Value object = named("Role", std::move(name));
+    object.set({"metadata", "namespace"}, std::move(ns));
+    object["rules"] = std::move(rules);
     return object;
+}
+
+Value role_binding(std::string ns, std::string name, std::string role, Value subject) {
+    Value object = named("RoleBinding", std::move(name));
+    object.set({"metadata", "namespace"}, std::move(ns));
+    return bound(std::move(object), "Role", std::move(role), std::move(subject));
 }
 
 Value group_subject(std::string group) {
     return Object{{"apiGroup", kGroup}, {"kind", "Group"}, {"name", std::move(group)}};
+}
+
+Value account_subject(std::string ns, std::string name) {
+    return Object{{"kind", "ServiceAccount"}, {"name", std::move(name)}, {"namespace", std::move(ns)}};
 }
 
 Task<Status> install_roles(Context ctx, client::Client client, std::vector<Value> roles) {
@@ -48,10 +68,9 @@ Task<Status> install_roles(Context ctx, client::Client client, std::vector<Value
         meta::GroupVersionResource const resource = meta::resource_of(role);
         std::string const name = role.at({"metadata", "name"}).string();
         // A restarted hub writes nothing that is there.
-        auto const there = co_await client.get(ctx, resource, {"", name});
-        if (there) continue;
-        if (!there.error().is(ErrorCode::kNotFound))
-            co_return std::unexpected(there.error().context("reading " + name));
+        auto const there = co_await client.find(ctx, resource, {"", name});
+        if (!there) co_return std::unexpected(there.error().context("reading " + name));
+        if (there->exists()) continue;
         auto const created = co_await client.create(ctx, resource, std::move(role));
         if (!created && !created.error().is(ErrorCode::kAlreadyExists))
             co_return std::unexpected(created.error().context("installing " + name));

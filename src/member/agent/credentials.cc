@@ -20,6 +20,13 @@ std::string text(Doc const& secret, std::string_view key) {
     return base64_decode(secret.at({"data", key}).as_string()).value_or("");
 }
 
+Value secret(char const* name, std::string const& ns) {
+    Value object{Object{{"apiVersion", "v1"}, {"kind", "Secret"}, {"type", "Opaque"}}};
+    object.set({"metadata", "name"}, name);
+    object.set({"metadata", "namespace"}, ns);
+    return object;
+}
+
 std::unexpected<Error> lacks(std::string_view key, std::string_view what) {
     return fail(ErrorCode::kInvalid, fmt::format("secret {}: {}: {}", kGivenSecret, key, what));
 }
@@ -45,24 +52,32 @@ Result<Given> read_given(Doc const& secret) {
     return given;
 }
 
+Value write_given(std::string const& hub, std::string const& authority, std::string const& cluster,
+                  std::string const& token, std::string const& ns) {
+    Value object = secret(kGivenSecret, ns);
+    object["data"] = Object{{"hub", base64_encode(hub)},
+                            {"ca.crt", base64_encode(authority)},
+                            {"cluster", base64_encode(cluster)},
+                            {"token", base64_encode(token)}};
+    return object;
+}
+
 Own read_own(Doc const& secret) {
     return {text(secret, "tls.crt"), text(secret, "tls.key"), text(secret, "ca.crt"), text(secret, "next.csr"),
             text(secret, "next.key")};
 }
 
 Value write_own(Own const& own, std::string const& ns) {
-    Value secret{Object{{"apiVersion", "v1"}, {"kind", "Secret"}, {"type", "Opaque"}}};
-    secret.set({"metadata", "name"}, kOwnSecret);
-    secret.set({"metadata", "namespace"}, ns);
-    auto const put = [&secret](char const* key, std::string const& value) {
-        if (!value.empty()) secret.set({"data", key}, base64_encode(value));
+    Value object = secret(kOwnSecret, ns);
+    auto const put = [&object](char const* key, std::string const& value) {
+        if (!value.empty()) object.set({"data", key}, base64_encode(value));
     };
     put("tls.crt", own.certificate);
     put("tls.key", own.key);
     put("ca.crt", own.authority);
     put("next.csr", own.next_request);
     put("next.key", own.next_key);
-    return secret;
+    return object;
 }
 
 Own renewed(Own own, apis::LinkAnswer const& answer) {

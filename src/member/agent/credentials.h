@@ -29,6 +29,9 @@ struct Given {
 // Errors say which key of the Secret is missing or wrong.
 Result<Given> read_given(json::Doc const& secret);
 
+json::Value write_given(std::string const& hub, std::string const& authority, std::string const& cluster,
+                        std::string const& token, std::string const& ns);
+
 struct Own {
     std::string certificate, key;
     std::string authority;   // PEM; empty: what was given

@@ -115,17 +115,19 @@ struct World {
     }
     // And what it makes in the member: `as` is the name it says it has.
     Task<Status> give(std::string member, std::string as, std::string token, std::string hub = "hub.example.com:7444") {
-        Value secret{Object{{"apiVersion", "v1"}, {"kind", "Secret"}}};
-        secret.set({"metadata", "name"}, kGivenSecret);
-        secret.set({"metadata", "namespace"}, kNs);
-        secret["data"] = Object{{"hub", base64_encode(hub)},
-                                {"ca.crt", base64_encode(authority.certificate_pem)},
-                                {"cluster", base64_encode(as)},
-                                {"token", base64_encode(token)}};
         client::WriteOptions force;
         force.force = true;
-        CO_TRY(co_await at(member).apply(scope.context(), kSecrets, std::move(secret), force));
+        CO_TRY(co_await at(member).apply(scope.context(), kSecrets,
+                                         write_given(hub, authority.certificate_pem, as, token, kNs), force));
         co_return Status{};
+    }
+    // A hub and beijing, whose agent has joined.
+    Task<Status> start_linked() {
+        CO_TRY(co_await start());
+        CO_TRY(co_await expect("beijing", "secret"));
+        CO_TRY(co_await give("beijing", "beijing", "secret"));
+        start_agent("beijing");
+        co_return co_await async::sleep_for(scope.context(), 1s);
     }
     // CertificateSigningRequests, as far as a definition goes.
     Task<Status> serve_requests() {

@@ -46,6 +46,12 @@ Value named(char const* api_version, char const* kind, std::string name) {
     return object;
 }
 
+Value named_in(std::string const& ns, char const* api_version, char const* kind, std::string name) {
+    Value object = named(api_version, kind, std::move(name));
+    object.set({"metadata", "namespace"}, ns);
+    return object;
+}
+
 std::vector<Value> hub_identity(std::string const& account, std::string const& ns, Rights rights) {
     Array const impersonate{"impersonate"};
     // The cluster fills in what the role aggregates.
@@ -60,8 +66,8 @@ std::vector<Value> hub_identity(std::string const& account, std::string const& n
     rules.push_back(role_rule({"authentication.k8s.io"}, {"userextras/person"}, impersonate));
     Value granted = control::cluster_role(kGranted, std::move(rules));
     granted.set({"metadata", "labels", kAggregate}, "true");
-    Value subject = Object{{"kind", "ServiceAccount"}, {"name", account}, {"namespace", ns}};
-    return {std::move(role), std::move(granted), control::cluster_role_binding(kRole, kRole, std::move(subject))};
+    return {std::move(role), std::move(granted),
+            control::cluster_role_binding(kRole, kRole, control::account_subject(ns, account))};
 }
 
 Task<Status> ensure(Context ctx, client::Client client, meta::GroupVersionResource resource, Value object) {

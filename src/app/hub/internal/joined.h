@@ -17,6 +17,8 @@ inline constexpr char kGranted[] = "aviary:hub-default";
 // An object of that kind and name, and no more.
 json::Value named(char const* api_version, char const* kind, std::string name);
 
+json::Value named_in(std::string const& ns, char const* api_version, char const* kind, std::string name);
+
 // What the hub may do in a member.
 enum class Rights {
     kApprove,   // see Rollouts and approve them, no more

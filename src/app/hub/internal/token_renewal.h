@@ -12,6 +12,7 @@
 #include "core/async/event.h"
 #include "core/async/task.h"
 #include "core/json/doc.h"
+#include "hub/link/enrolment.h"
 #include "kube/client/client.h"
 #include "kube/client/informer.h"
 
@@ -20,7 +21,7 @@ namespace aviary::hub {
 // The account that `aviary join` makes in a member for the hub.
 inline constexpr char kMemberAccount[] = "aviary-hub";
 // On the Secret: RFC 3339. Set to a time that has passed it has the token made anew at once.
-inline constexpr char kTokenEnds[] = "fleet.aviary.dev/token-ends";
+using link::kTokenEnds;
 inline constexpr char kTokenRenewed[] = "TokenRenewed";
 
 inline constexpr std::int64_t kTokenSeconds = 365 * 24 * 3600;
