@@ -32,7 +32,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, process::Options 
     CO_TRY_ASSIGN(process::Cluster const cluster, co_await process::connect(starting, executor, options));
     CO_TRY(co_await control::install_definitions(starting, cluster.client, apis::member_crds(),
                                                  control::Existing::kLeave));
-    CO_TRY_ASSIGN(std::unique_ptr<client::Lease> const lease, process::lease(cluster));
+    CO_TRY_ASSIGN(std::unique_ptr<client::Lease> const lease, process::lease(ctx, cluster));
     Guards guards(cluster.client, cluster.user);
     process::WebhookParts parts{.handler = webhook::make_handler(guards.admissions()), .registered = {}};
     parts.registered = [&cluster](std::string const& authorities) {

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "app/process/presence.h"
 #include "core/observe/log.h"
 #include "core/observe/metrics.h"
 #include "kube/client/http_transport.h"
@@ -111,16 +112,23 @@ Task<Result<Cluster>> connect(Context ctx, async::AsioExecutor& executor, Option
 
 meta::ObjectKey authority_secret(Options const& options) { return {options.ns, options.name + "-webhooks"}; }
 
-Result<std::unique_ptr<client::Lease>> lease(Cluster const& cluster) {
+Result<std::unique_ptr<client::Lease>> lease(Context const& ctx, Cluster const& cluster) {
     Options const& options = cluster.options;
     client::LeaseOptions election;
     election.ns = options.ns;
     election.name = options.name;
     election.identity = options.identity.empty() ? host_name() : options.identity;
-    // One that was killed is followed soon, and an API server that does not answer for some seconds unseats nobody.
-    election.duration = std::chrono::seconds(8);
-    election.renew_deadline = std::chrono::seconds(6);
-    election.retry_period = std::chrono::seconds(1);
+    if (auto presence = Presence::create(election.identity, ctx.random())) {
+        election.identity = presence->identity();
+        election.has_ended = [presence = *presence](std::string_view holder) { return presence.has_ended(holder); };
+    } else {
+        ctx.log().info("a lease of a process that was killed here is waited for",
+                       {{"because", presence.error().message()}});
+    }
+    // A replica elsewhere that was killed is followed within five seconds.
+    election.duration = std::chrono::seconds(4);
+    election.renew_deadline = std::chrono::seconds(3);
+    election.retry_period = std::chrono::milliseconds(750);
     return client::Lease::create(cluster.client, election);
 }
 

@@ -60,7 +60,7 @@ Task<Result<std::string>> cluster_uid(Context ctx, client::Client client);
 // Makes it where it is missing.
 Task<Status> ensure_namespace(Context ctx, client::Client client, std::string name);
 
-Result<std::unique_ptr<client::Lease>> lease(Cluster const& cluster);
+Result<std::unique_ptr<client::Lease>> lease(Context const& ctx, Cluster const& cluster);
 
 // How long starting may take, of all that is asked of the cluster before.
 inline constexpr Duration kStartAtMost = std::chrono::minutes(2);

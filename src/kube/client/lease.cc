@@ -31,21 +31,40 @@ bool is_read(Request const& request) {
     return request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS";
 }
 
+// Stops the write when the fence closes, which every renewal puts off.
+Task<void> stop_when_closed(Context ctx, Fence fence, async::Scope& sending) {
+    while (fence.open()) {
+        Status const slept = co_await async::sleep_until(ctx, fence.closes());
+        if (!slept) co_return;
+    }
+    sending.cancel();
+}
+
 class FencedTransport final : public Transport {
 public:
     FencedTransport(std::shared_ptr<Transport> inner, Fence fence)
         : inner_(std::move(inner)), fence_(std::move(fence)) {}
 
     Task<Result<Response>> send(Context ctx, Request request) override {
-        if (!is_read(request)) {
-            if (!fence_.open()) {
-                co_return fail(ErrorCode::kUnavailable,
-                               fmt::format("{} {} was not sent: this process does not lead by lease {} any more",
-                                           request.method, request.path, fence_.lease()));
-            }
-            ctx = ctx.with_deadline(fence_.closes());
+        if (is_read(request)) {
+            Result<Response> answer = co_await inner_->send(ctx, std::move(request));
+            co_return answer;
         }
-        Result<Response> answer = co_await inner_->send(ctx, std::move(request));
+        std::string const what = fmt::format("{} {}", request.method, request.path);
+        if (!fence_.open()) {
+            co_return fail(
+                ErrorCode::kUnavailable,
+                fmt::format("{} was not sent: this process does not lead by lease {} any more", what, fence_.lease()));
+        }
+        async::Scope sending(ctx);
+        sending.spawn(stop_when_closed(sending.context(), fence_, sending));
+        Result<Response> answer = co_await inner_->send(sending.context(), std::move(request));
+        bool const closed = sending.cancelled();
+        co_await sending.cancel_and_join();
+        if (!answer && closed && ctx.check()) {
+            co_return fail(ErrorCode::kTimeout,
+                           fmt::format("{} was given up: lease {} was not renewed meanwhile", what, fence_.lease()));
+        }
         co_return answer;
     }
 
@@ -80,7 +99,8 @@ struct Lease::Impl {
     }
     bool taken(MonotonicTime now) const {
         std::string const who = holder();
-        return !who.empty() && who != identity && now < expiry();
+        if (who.empty() || who == identity || now >= expiry()) return false;
+        return !options.has_ended || !options.has_ended(who);
     }
 
     void observe(json::Doc next, MonotonicTime now) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "core/async/context.h"
 #include "core/async/task.h"
@@ -21,6 +22,9 @@ struct LeaseOptions {
     Duration duration = std::chrono::seconds(15);         // others wait so long after our last renewal
     Duration renew_deadline = std::chrono::seconds(10);   // we give up so long after our last renewal
     Duration retry_period = std::chrono::seconds(2);
+    // Whether the process that held the lease under this identity is known to have ended; nobody waits for it then.
+    // None: of no process.
+    std::function<bool(std::string_view holder)> has_ended;
 };
 
 // What a write may need from being sent to being carried out, and by how much clocks differ in pace over a lease.
@@ -50,9 +54,10 @@ private:
 std::shared_ptr<Transport> fenced(std::shared_ptr<Transport> transport, Fence fence);
 Client fenced(Client const& client, Fence fence);
 
-// A holder is dead when its record has not changed for its duration, by our own monotonic clock since we saw it; the
-// times in the record are for people. Held is what this process may rely on: until deadline(), nobody else who keeps to
-// the same rule holds it. That is true of a record nobody deletes by hand, and of clocks that run at the same pace.
+// A holder is dead when its record has not changed for its duration, by our own monotonic clock since we saw it, or
+// when LeaseOptions::has_ended knows it; the times in the record are for people. Held is what this process may rely on:
+// until deadline(), nobody else who keeps to the same rule holds it. That is true of a record nobody deletes by hand,
+// and of clocks that run at the same pace.
 class Lease {
 public:
     // Refuses names that are missing, and times unless duration > renew_deadline > retry_period.

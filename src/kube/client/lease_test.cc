@@ -117,7 +117,7 @@ private:
 // One process that competes.
 struct Candidate {
     Candidate(Context const& ctx, apiserver::ApiServer& server, std::string name, Duration wall = {},
-              Duration mono = {})
+              Duration mono = {}, std::function<bool(std::string_view)> has_ended = {})
         : machine(ctx.executor(), wall, mono),
           scope(Context(machine).with_stop(ctx.stop())),
           client(std::make_shared<WiredTransport>(
@@ -126,6 +126,7 @@ struct Candidate {
         LeaseOptions options;
         options.name = kKey.name;
         options.identity = std::move(name);
+        options.has_ended = std::move(has_ended);
         auto made = Lease::create(client, options);
         EXPECT_TRUE(made) << made.error().message();
         lease = std::move(*made);
@@ -441,6 +442,29 @@ CO_TEST(Lease, OfManyThatAskAtOnceOneGetsIt) {
     }
 }
 
+CO_TEST(Lease, NobodyWaitsForAHolderThatIsKnownToHaveEnded) {
+    World world(ctx);
+    co_await world.start();
+    auto killed = std::make_unique<Candidate>(ctx, *world.server, "killed");
+    killed->run();
+    CO_ASSERT_OK(co_await killed->lease->wait_held(ctx));
+    killed->wire.set_cut(true);
+    co_await killed->scope.cancel_and_join();
+    std::string const whose = (co_await world.record())["holderIdentity"].string();
+    std::string asked;
+    Candidate next(ctx, *world.server, "next", {}, {}, [&](std::string_view holder) {
+        asked = holder;
+        return true;
+    });
+    MonotonicTime const before = ctx.monotonic();
+    next.run();
+    CO_ASSERT_OK(co_await next.lease->wait_held(ctx));
+    EXPECT_EQ(ctx.monotonic(), before);
+    EXPECT_EQ(asked, whose);
+    EXPECT_EQ((co_await world.record())["leaseTransitions"].as_int(), 1);
+    co_await next.scope.cancel_and_join();
+}
+
 CO_TEST(Lease, AStopWhileTheServerIsAwayEndsSoon) {
     World world(ctx);
     co_await world.start();
@@ -517,14 +541,40 @@ CO_TEST(Fence, AWriteMayNotBeUnderWayWhenItCloses) {
     slow.set_cut(true);
     Client const client = fenced(Client(std::make_shared<WiredTransport>(ctx, world.admin().transport(), slow), "test"),
                                  one.lease->fence());
+    one.wire.set_cut(true);
     MonotonicTime const closes = one.lease->deadline() - kFenceMargin;
     auto const late = co_await client.create(ctx, kConfigMaps, config_map("late"));
     EXPECT_EQ(late.error().code(), ErrorCode::kTimeout);
+    EXPECT_EQ(
+        late.error().message(),
+        "POST /api/v1/namespaces/default/configmaps was given up: lease kube-system/hub was not renewed meanwhile");
     EXPECT_EQ(ctx.monotonic(), closes);
-    // The lease was renewed in the meantime, so the next one may.
-    EXPECT_TRUE(one.lease->held());
-    slow.set_cut(false);
-    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, config_map("next")));
+    co_await one.scope.cancel_and_join();
+}
+
+CO_TEST(Fence, AWriteUnderWayMayGoOnWhenTheLeaseIsRenewed) {
+    World world(ctx);
+    co_await world.start();
+    Candidate one(ctx, *world.server, "one");
+    one.run();
+    CO_ASSERT_OK(co_await one.lease->wait_held(ctx));
+    Wire slow;
+    slow.set_cut(true);
+    Client const client = fenced(Client(std::make_shared<WiredTransport>(ctx, world.admin().transport(), slow), "test"),
+                                 one.lease->fence());
+    MonotonicTime const begun = ctx.monotonic();
+    async::Scope mending(ctx);
+    mending.spawn([](Context ctx, Wire& slow) -> Task<void> {
+        (void)co_await async::sleep_for(ctx, 60s);
+        slow.set_cut(false);
+    }(mending.context(), slow));
+    CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, config_map("late")));
+    EXPECT_GE(ctx.monotonic(), begun + 60s);
+    co_await mending.join();
+    // What the caller does not want to wait for is not waited for.
+    slow.set_cut(true);
+    auto const given_up = co_await client.create(ctx.with_timeout(1s), kConfigMaps, config_map("b"));
+    EXPECT_EQ(given_up.error().code(), ErrorCode::kTimeout);
     co_await one.scope.cancel_and_join();
 }
 
