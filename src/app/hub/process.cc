@@ -181,7 +181,8 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     // The fleet's identity: that of the cluster whose API it is.
     CO_TRY_ASSIGN(std::string const id, co_await process::cluster_uid(starting, cluster.client));
     CO_TRY_ASSIGN(std::unique_ptr<client::Lease> const lease, process::lease(ctx, cluster));
-    LeasedHub parts{.client = cluster.client, .hub_id = id, .connect = {}, .mode = mode};
+    LeasedHub parts{
+        .client = cluster.client, .hub_id = id, .connect = {}, .mode = mode, .margin = process::kFenceMargin};
     if (!options.audit_log.empty()) {
         CO_TRY_ASSIGN(auto log, AuditLog::open(options.audit_log, ctx.metrics()));
         parts.audit = AuditLog::sink(std::move(log));

@@ -18,7 +18,7 @@ namespace {
 // Each term has controllers of its own, and all their writes are fenced by the lease.
 Task<void> lead(Context ctx, process::Cluster const& cluster, client::Lease& lease, process::Webhooks& webhooks) {
     co_await client::run_as_leader(ctx, lease, [&cluster, &lease, &webhooks](Context term) -> Task<void> {
-        client::Client const client = client::fenced(cluster.client, lease.fence());
+        client::Client const client = client::fenced(cluster.client, lease.fence(process::kFenceMargin));
         Member member(client, cluster.user);
         async::Scope scope(term);
         scope.spawn(webhooks.lead(scope.context(), client));

@@ -128,7 +128,7 @@ Result<std::unique_ptr<client::Lease>> lease(Context const& ctx, Cluster const& 
     // A replica elsewhere that was killed is followed within five seconds.
     election.duration = std::chrono::seconds(4);
     election.renew_deadline = std::chrono::seconds(3);
-    election.retry_period = std::chrono::milliseconds(750);
+    election.retry_period = std::chrono::seconds(1);
     return client::Lease::create(cluster.client, election);
 }
 

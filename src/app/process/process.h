@@ -61,6 +61,8 @@ Task<Result<std::string>> cluster_uid(Context ctx, client::Client client);
 Task<Status> ensure_namespace(Context ctx, client::Client client, std::string name);
 
 Result<std::unique_ptr<client::Lease>> lease(Context const& ctx, Cluster const& cluster);
+// Of the lease's writes: so that an API server that is slow for two seconds stops none of them.
+inline constexpr Duration kFenceMargin = std::chrono::seconds(1);
 
 // How long starting may take, of all that is asked of the cluster before.
 inline constexpr Duration kStartAtMost = std::chrono::minutes(2);

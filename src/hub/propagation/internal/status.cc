@@ -73,6 +73,7 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
     });
     std::vector<Reported> reported;
     std::vector<BindingRow> rows;
+    std::optional<Time> under_way;   // until when nothing is said of a write that may be answered in a moment
     for (apis::BoundCluster const& cluster : spec->clusters) {
         clusters::Member const* const member = members.find(cluster.name);
         auto const memory = memories.find(cluster.name);
@@ -90,6 +91,9 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
         } else if (standing != nullptr) {
             rows.push_back({cluster.name, std::string(to_string(standing->state)), standing->reason, standing->message,
                             standing->since});
+            if (standing->state == State::kApplying && standing->reason.empty() &&
+                now < standing->since + kStatusInterval)
+                under_way = std::max(under_way.value_or(now), standing->since + kStatusInterval);
         } else if (member == nullptr || !member->probed() || now < member->since() + kPatience) {
             // Not looked at yet: nothing is said that will not be true in a moment.
             plan.requeue_at(now + kPatience, "a cluster is being read");
@@ -102,8 +106,12 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
                             member->since()});
         }
     }
-    write_status(plan, placement::binding_resource(key.object), key.object, "binding status", binding,
-                 binding_status(binding, rows, stable_revision_of(source, reported, binding), now));
+    if (under_way) {
+        plan.requeue_at(*under_way, "it is being applied");
+    } else {
+        write_status(plan, placement::binding_resource(key.object), key.object, "binding status", binding,
+                     binding_status(binding, rows, stable_revision_of(source, reported, binding), now));
+    }
     Value status = aggregate(source, reported, now);
     auto const waits = rollback_waits.find(object);
     if (kind->kind == kRolloutKind && waits != rollback_waits.end() && !waits->second.empty())
