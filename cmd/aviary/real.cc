@@ -106,6 +106,8 @@ void add_hub(CLI::App& app, Commands& commands) {
         ->option_text("FILE")
         ->capture_default_str();
 
+    add_text(*command, "--pod-name", options->cluster.pod,
+             "The pod it runs in, which is labelled for the hub's Service while it leads", "POD_NAME", "NAME");
     add_text(*command, "--agent-address", options->agent_address,
              "Where agents of members that the hub cannot reach dial in; by default it takes none",
              "AVIARY_AGENT_ADDRESS", "HOST:PORT");

@@ -52,6 +52,7 @@ class Seen:
         self.objects = {}
         self.wanted = None
         self.at = {}   # by name: when it was first as wanted
+        self.deleted_at = time.monotonic()
         listed = cluster.get(path)
         for item in listed["items"]:
             self.objects[item["metadata"]["name"]] = item
@@ -64,13 +65,15 @@ class Seen:
             item = event["object"]
             with self.changed:
                 self.objects[item["metadata"]["name"]] = item if event["type"] != "DELETED" else None
+                if event["type"] == "DELETED":
+                    self.deleted_at = now
                 self.look(item["metadata"]["name"], now)
+                self.changed.notify_all()
 
     def look(self, name, now):
         item = self.objects[name]
         if item and self.wanted and name not in self.at and self.wanted(item):
             self.at[name] = now
-            self.changed.notify_all()
 
     def expect(self, wanted):
         """Said before the write that brings it about."""
@@ -84,6 +87,14 @@ class Seen:
             if not self.changed.wait_for(lambda: all(name in self.at for name in names), LIMIT):
                 raise RuntimeError(f"{self.cluster.name}: {self.path} is not as wanted after {LIMIT} s")
             return max(self.at[name] for name in names)
+
+
+    def wait_left(self, count):
+        """When the last went of those that are more than so many."""
+        with self.changed:
+            if not self.changed.wait_for(lambda: sum(item is not None for item in self.objects.values()) <= count, LIMIT):
+                raise RuntimeError(f"{self.cluster.name}: {self.path} has more than {count} after {LIMIT} s")
+            return self.deleted_at
 
 
 def rolled_out(replicas, generation=0):
@@ -127,12 +138,14 @@ class Load:
 
     # --- what the native controllers need
     def native(self, rounds):
-        """A Deployment that no Rollout refers to, written in each member: so many pods replaced, and so many more."""
+        """A Deployment that no Rollout refers to, written in each member: so many pods replaced, and so many more, until those that
+        had to go are gone, as a Rollout's step ends."""
         path = "/apis/apps/v1/namespaces/native/deployments"
         for member in self.members:
             create(member, "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "native"}})
             soon(LIMIT, lambda: member.send("GET", "/api/v1/namespaces/native/serviceaccounts/default")[0] == 200)
         seen = [Seen(member, path) for member in self.members]
+        pods = [Seen(member, "/api/v1/namespaces/native/pods") for member in self.members]
         times = {"replaced": [], "added": []}
 
         def step(kind, replicas, body):
@@ -140,7 +153,7 @@ class Load:
             for each in seen:
                 each.expect(rolled_out(replicas, generation))
             begun = self.on_all(lambda member: member.write("PATCH", f"{path}/web", body, PATCH))
-            ended = [each.wait(["web"]) for each in seen]
+            ended = [max(each.wait(["web"]), left.wait_left(replicas)) for each, left in zip(seen, pods)]
             if kind:
                 times[kind] += [(end - begin) * 1000 for begin, end in zip(begun, ended)]
 

@@ -24,7 +24,7 @@ pod() {
 }
 url="--webhook-url https://127.0.0.1:$webhook"
 holder() { ours $c get lease aviary-member -o 'jsonpath={.spec.holderIdentity}'; }
-leads() { [[ $(holder) == "$1"_* ]]; }
+leads() { [[ $(holder) == "$1".* ]]; }
 bundle() { in_ $c get mutatingwebhookconfiguration aviary-member -o 'jsonpath={.webhooks[0].clientConfig.caBundle}' | base64 -d; }
 authority() { ours $c get secret aviary-member-webhooks -o 'jsonpath={.data.ca\.crt}' | base64 -d; }
 serves_new() { openssl s_client -connect "127.0.0.1:$webhook" -CAfile <(authority) -verify_return_error </dev/null 2>/dev/null >/dev/null; }
@@ -93,6 +93,33 @@ check 'another pod takes its place' soon 20 answers "$health"
 check 'approve' approve
 check 'the other completes it' soon 20 state $c Healthy/3/Completed
 check 'the roles are enough' none_forbidden $c
+
+# Two hubs as pods: the Service leads to the one that leads.
+marked() { ours $c get pods -l fleet.aviary.dev/leading=true -o 'jsonpath={.items[*].metadata.name}'; }
+marks() { [ "$(marked)" = "$1" ]; }
+found() { [ "$(ours $c get endpointslices -l kubernetes.io/service-name=aviary-hub -o 'jsonpath={.items[*].endpoints[*].targetRef.name}')" = "$1" ]; }
+hub_pod() { run "$1" env POD_NAME="$2" aviary hub --kubeconfig "$work/$c-aviary-hub.kubeconfig" --bind-address 127.0.0.1 --identity "$2" --webhook-port "$3" --health-port "$4" --audit-log "$work/audit.log"; }
+need 'an identity of the hub' identity $c aviary-hub
+check 'apply -k hub' ours $c apply -k "$deploy/hub"
+check 'both pods run' ours $c rollout status deployment/aviary-hub --timeout 40s
+read -r first second < <(ours $c get pods -l app.kubernetes.io/name=aviary-hub -o 'jsonpath={.items[*].metadata.name}')
+check 'the Service leads nowhere yet' found ''
+first_port=$(port) second_port=$(port) again_port=$(port)
+hub_pod first "$first" "$(port)" "$first_port"
+check 'the first is ready' soon 30 answers "$first_port"
+check 'the Service leads to it' soon 10 found "$first"
+hub_pod second "$second" "$(port)" "$second_port"
+check 'the second is ready too' soon 30 answers "$second_port"
+check 'and not marked' marks "$first"
+die first
+check 'killed, the second is marked within five seconds' soon 5 marks "$second"
+check 'the Service leads to it' soon 10 found "$second"
+die second
+hub_pod second "$second" "$(port)" "$again_port"
+check 'killed and started again it waits for no lease' soon 3 answers "$again_port"
+kill "${pids[second]}"
+check 'told to end it ends in good order' ended second
+check 'its roles are enough' none_forbidden $c
 
 need 'keys of a light control plane' "$deploy/control-plane/keys" "$work/hub/pki" 127.0.0.1
 check 'are not made twice' tells 1 'made once' "$deploy/control-plane/keys" "$work/hub/pki"

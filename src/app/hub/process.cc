@@ -12,6 +12,7 @@
 #include "app/hub/hub.h"
 #include "app/hub/internal/agents.h"
 #include "app/hub/internal/connections.h"
+#include "app/hub/internal/leading_pod.h"
 #include "app/hub/internal/serving.h"
 #include "app/hub/internal/token_renewal.h"
 #include "app/process/serve.h"
@@ -110,6 +111,7 @@ Task<void> beside_leading(Context term, client::Client client, process::Options 
     scope.spawn(agents.run(scope.context(), client));
     scope.spawn(renewal.run(scope.context(), client));
     scope.spawn(webhooks.lead(scope.context(), client));
+    if (!options.pod.empty()) scope.spawn(mark_leading_pod(scope.context(), client, {options.ns, options.pod}));
     while (!options.webhook_url.empty()) {
         Status const made = co_await ensure_service(term, client, options, host);
         if (made) break;
@@ -228,9 +230,12 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     };
 
     process::Work work;
-    work.missing = [&serving, &connections]() -> std::string {
+    work.missing = [&serving, &connections, &own, &lease]() -> std::string {
         if (!connections.synced()) return "the clusters' credentials are being listed";
-        return serving.leads() ? "" : "another hub leads, or the fleet is being read";
+        if (serving.leads()) return "";
+        if (lease->held()) return "the fleet is being read";
+        // Pods are asked by a Service that leads to the one that leads.
+        return own.pod.empty() ? "another hub leads" : "";
     };
     work.always.emplace_back([&connections](Context each) { return connections.run(each); });
     work.always.emplace_back([&serving](Context each) { return serving.run(each); });

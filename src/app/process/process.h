@@ -27,6 +27,7 @@ struct Options {
     // Of the Lease and the Secret with the webhooks' authority; made when missing. Empty: the pod's, or kNamespace.
     std::string ns;
     std::string identity;      // of this replica in the Lease, for people; empty: the host's name
+    std::string pod;           // where it runs in one: its name
     std::string webhook_url;   // where the API server reaches this process; empty: the Service
     std::uint16_t webhook_port = 0;
     std::uint16_t health_port = 0;     // /healthz, /readyz and /metrics; plain HTTP
