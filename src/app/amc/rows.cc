@@ -69,6 +69,11 @@ std::optional<Row> look_at_unreleased(Doc const& view, Row row, Asked const& ask
     bool const to_come = !view["current"].as_bool() || view["reason"].as_string() == "Applying";
     row.target = asked.action == apis::action::kAbort && to_come;
     if (row.target) return row;
+    if (view["reason"].as_string() == "Applying") {
+        row.result = "not-yet";
+        row.message = fmt::format("not paused: {}", view["message"].as_string());
+        return row;
+    }
     if (!asked.chosen) return std::nullopt;
     return refused(std::move(row), fmt::format("not paused: the phase is {}", view["phase"].as_string()));
 }

@@ -42,6 +42,12 @@ TEST(Look, ApprovesWhatIsPausedAtItsStep) {
               "not-yet: not paused: StepUpgrade, 3/5 pods ready, 6m12s");
     EXPECT_EQ(shown(view(R"({"phase":"Healthy"})"), all), "-");
     EXPECT_EQ(shown(view(R"({"placed":false,"rolloutUID":""})"), all), "-");
+    // Not a word of it, and the approval would be taken for one of every cluster.
+    EXPECT_EQ(shown(view(R"({"phase":"Healthy","reason":"Applying","message":"the new version is on its way"})"), all),
+              "not-yet: not paused: the new version is on its way");
+    EXPECT_EQ(
+        shown(view(R"({"state":"Unknown","error":"its Rollouts are not followed at the moment: no route"})"), all),
+        "failed: its Rollouts are not followed at the moment: no route");
     Asked chosen = all;
     chosen.chosen = true;
     chosen.step = 1;

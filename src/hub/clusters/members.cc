@@ -15,7 +15,12 @@ namespace aviary::clusters {
 namespace {
 
 constexpr Duration kProbeEvery = std::chrono::seconds(10);
-constexpr Duration kProbeAgain = std::chrono::seconds(1);   // while it does not answer
+// While it does not answer: often at first, since most are back soon.
+constexpr Duration kProbeSoon = std::chrono::milliseconds(500);
+constexpr Duration kProbeAgain = std::chrono::seconds(1);
+constexpr Duration kSoon = std::chrono::minutes(1);
+// Of the copies, which begin again when the probe is answered.
+constexpr Duration kCopyBackoff = std::chrono::seconds(10);
 constexpr Duration kProbeTimeout = std::chrono::seconds(5);
 constexpr std::size_t kNamedVersions = 5;
 constexpr Duration kConnectAgain = std::chrono::seconds(10);
@@ -162,6 +167,9 @@ void Members::set_standing(Member& member, bool reachable, Time now) {
     member.probed_ = true;
     member.reachable_ = reachable;
     member.since_ = now;
+    if (reachable) {
+        for (auto& [resource, watched] : member.watched_) watched.informer->reconnect();
+    }
     for (auto const& changed : standing_) changed(member);
 }
 
@@ -187,7 +195,8 @@ Task<void> Members::follow(Context ctx, Member& member) {
             report.unless_said = !std::exchange(member.reported_, true);
             if (!co_await this->report(ctx, std::move(report))) member.probed_ = false;   // said with the next probe
         }
-        co_await rest(ctx, member.name_, answer ? kProbeEvery : kProbeAgain);
+        Duration const again = ctx.now() < member.since_ + kSoon ? kProbeSoon : kProbeAgain;
+        co_await rest(ctx, member.name_, answer ? kProbeEvery : again);
     }
 }
 
@@ -224,7 +233,14 @@ Task<bool> Members::report(Context ctx, Report report) {
 void Members::want(Member& member, meta::GroupVersionResource const& resource) {
     if (member.watched_.contains(resource) || !ctx_ || find(member.name_) != &member) return;
     Member::Watched& watched = member.watched_[resource];
-    watched.informer = std::make_unique<client::Informer>(member.client_, resource);
+    client::InformerOptions options;
+    options.last_backoff = kCopyBackoff;
+    watched.informer = std::make_unique<client::Informer>(member.client_, resource, std::move(options));
+    // A connection that breaks is a reason to look whether the member is still there.
+    watched.informer->on_failure([this, &member](Error const& error) {
+        bool const silent = error.is(ErrorCode::kUnavailable) || error.is(ErrorCode::kTimeout);
+        if (silent && member.reachable_) wake(member.name_);
+    });
     for (auto const& started : started_) started(member, *watched.informer);
     async::Scope& scope = *scopes_.at(member.name_);
     scope.spawn(watched.informer->run(scope.context()));

@@ -39,10 +39,31 @@ public:
         ++network_.requests;
         if (!network_.up) co_return fail(ErrorCode::kUnavailable, "no route");
         auto response = co_await inner_->send(ctx, std::move(request));
+        if (response && response->watch)
+            response->watch = std::make_unique<Stream>(std::move(response->watch), network_);
         co_return response;
     }
 
 private:
+    // Breaks with the network.
+    class Stream final : public client::WatchStream {
+    public:
+        Stream(std::unique_ptr<client::WatchStream> inner, Network& network)
+            : inner_(std::move(inner)), network_(network) {}
+        Task<Result<std::optional<Doc>>> next(Context ctx) override {
+            while (network_.up && ctx.check()) {
+                auto event = co_await inner_->next(ctx.with_timeout(100ms));
+                if (event || !event.error().is(ErrorCode::kTimeout)) co_return event;
+            }
+            CO_TRY(ctx.check());
+            co_return fail(ErrorCode::kUnavailable, "connection lost");
+        }
+
+    private:
+        std::unique_ptr<client::WatchStream> inner_;
+        Network& network_;
+    };
+
     std::shared_ptr<client::Transport> inner_;
     Network& network_;
 };
@@ -170,6 +191,34 @@ CO_TEST(Members, SaysWhetherTheyAnswerWhenThatChanges) {
     EXPECT_EQ(text, "True/ManagedClusterAvailable");
     EXPECT_EQ(fleet.heard, (Heard{"beijing answers", "beijing does not", "beijing answers"}));
     EXPECT_EQ(fleet.writes(), 3u);
+    co_await fleet.stop();
+}
+
+// However long it was away: the probe that is answered wakes the copies, and a watch that breaks wakes the probe.
+CO_TEST(Members, CopiesAreRightAsSoonAsOneIsBack) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    CO_ASSERT_OK(co_await fleet.add("beijing"));
+    Member& member = *fleet.members->find("beijing");
+    fleet.members->want(member, kNamespaces);
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 2s));
+    for (Duration const away : {Duration(3s), Duration(1min), Duration(1h)}) {
+        fleet.networks["beijing"].up = false;
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 500ms));
+        EXPECT_FALSE(member.reachable()) << "it need not wait for the next probe";
+        std::string const name = fmt::format("after-{}", away.count());
+        CO_ASSERT_OK(co_await fleet.at("beijing").create(
+            ctx, kNamespaces, *json::parse_value(fmt::format(R"({{"metadata":{{"name":"{}"}}}})", name))));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, away));
+        EXPECT_FALSE(member.get(kNamespaces, {"", name}).exists());
+        int const asked = fleet.networks["beijing"].requests;
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+        EXPECT_LE(fleet.networks["beijing"].requests, asked + 25) << "in ten seconds";
+        fleet.networks["beijing"].up = true;
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 1100ms));
+        EXPECT_TRUE(member.reachable());
+        EXPECT_TRUE(member.get(kNamespaces, {"", name}).exists()) << away.count();
+    }
     co_await fleet.stop();
 }
 

@@ -310,6 +310,10 @@ private:
         view.reachable = member.reachable();
         view.reachable_since = member.since();
         view.rollout = member.get(propagation::kRollouts, released.key);
+        // What was seen before the watch broke may be of an earlier release.
+        client::Informer const* const copy = member.informer(propagation::kRollouts);
+        if (view.reachable && copy != nullptr && copy->synced() && copy->last_error())
+            view.unread = "its Rollouts are not followed at the moment: " + copy->last_error()->message();
         if (released.kind != nullptr) view.workload = member.get(released.kind->resource, released.workload_key);
         view.workload_standing = propagator_.standing(released.workload_binding, member.name());
         view.hub_template = released.workload_template;

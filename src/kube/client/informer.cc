@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::int64_t kPageSize = 500;
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(200);
-constexpr Duration kLastBackoff = std::chrono::seconds(10);
-constexpr Duration kSilence = std::chrono::minutes(3);   // of a server that sends a bookmark every minute
+constexpr Duration kRefusedBackoff = std::chrono::seconds(10);   // the longest, of a server that answers with errors
+constexpr Duration kSilence = std::chrono::minutes(3);           // of a server that sends a bookmark every minute
 
 // The server has no use for the version that the copy has reached: it has forgotten it, or has never had it, as after a
 // backup was restored.
@@ -51,6 +51,8 @@ struct Informer::Impl {
     Client client;
     meta::GroupVersionResource resource;
     InformerOptions options;
+    async::Event again;   // notified when an attempt need not wait any longer
+    std::vector<std::function<void(Error const&)>> failed;
     std::vector<Handler> handlers;
     std::map<std::string, Index, std::less<>> indexes;
     Objects objects;
@@ -153,7 +155,7 @@ struct Informer::Impl {
             // A page counts for one at least: there may be nothing in it.
             CO_TRY(check_limits(tokens.size(), size));
             if (!tokens.insert(page.continue_token).second)
-                co_return fail(ErrorCode::kUnavailable, "the server answered the same continue token twice");
+                co_return fail(ErrorCode::kInternal, "the server answered the same continue token twice");
         } while (!page.continue_token.empty());
         co_return std::move(items);
     }
@@ -248,11 +250,14 @@ struct Informer::Impl {
             if (outcome.error().is(ErrorCode::kCancelled) && ctx.stop().stop_requested()) co_return;
             error = outcome.error();
             progress.notify();
+            for (auto const& each : failed) each(outcome.error());
             Duration const jittered = ctx.random().around(backoff);
-            backoff = std::min(backoff * 2, kLastBackoff);
+            bool const silent = outcome.error().is(ErrorCode::kUnavailable) || outcome.error().is(ErrorCode::kTimeout);
+            backoff = std::min(backoff * 2, silent ? options.last_backoff : kRefusedBackoff);
             Duration const after =
                 outcome.error().retry_after() ? std::max<Duration>(jittered, *outcome.error().retry_after()) : jittered;
-            (void)co_await async::sleep_for(ctx, after);
+            Status const woken = co_await again.wait(ctx.with_timeout(after));
+            if (woken) backoff = kFirstBackoff;
         }
     }
 };
@@ -274,6 +279,10 @@ void Informer::on_change(Handler handler) {
     for (auto const& [key, object] : impl_->objects) handler(Change{{}, object});
     impl_->handlers.push_back(std::move(handler));
 }
+
+void Informer::reconnect() { impl_->again.notify(); }
+
+void Informer::on_failure(std::function<void(Error const&)> failed) { impl_->failed.push_back(std::move(failed)); }
 
 void Informer::add_index(std::string name, IndexFunction function) {
     Impl::Index& index = impl_->indexes[std::move(name)];

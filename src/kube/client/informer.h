@@ -34,6 +34,8 @@ struct InformerOptions {
     // hostile.
     std::size_t max_objects = 200'000;
     std::size_t max_bytes = std::size_t{1} << 30;
+    // The longest wait between attempts while the server does not answer.
+    Duration last_backoff = std::chrono::seconds(1);
 };
 
 // Of one object alone.
@@ -57,6 +59,11 @@ public:
 
     // Lists and watches until the context stops; errors are retried with backoff and jitter. Spawn it in a scope.
     Task<void> run(Context ctx);
+
+    // The server answers again, as somebody else has found out: an attempt that waits is made at once.
+    void reconnect();
+    // Called each time an attempt or a watch has failed. As quick as the handlers of changes.
+    void on_failure(std::function<void(Error const&)> failed);
 
     // After run() has ended: the copies go, and nobody is told.
     void forget();

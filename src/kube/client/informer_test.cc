@@ -75,6 +75,49 @@ CO_TEST(Informer, IsBackSoonAfterEachBreak) {
     co_await scope.cancel_and_join();
 }
 
+// As long as nobody answers it asks about once a second, and when somebody says that it does at once.
+CO_TEST(Informer, IsBackSoonWhenTheServerWasAway) {
+    class Line final : public Transport {
+    public:
+        explicit Line(std::shared_ptr<Transport> inner) : inner_(std::move(inner)) {}
+        Task<Result<Response>> send(Context ctx, Request request) override {
+            ++asked;
+            if (away) co_return fail(ErrorCode::kUnavailable, "connection refused");
+            auto answer = co_await inner_->send(ctx, std::move(request));
+            co_return answer;
+        }
+        bool away = true;
+        int asked = 0;
+
+    private:
+        std::shared_ptr<Transport> inner_;
+    };
+    async::Scope scope(ctx);
+    auto opened = co_await apiserver::ApiServer::open(ctx, std::make_shared<storage::MemoryEngine>(), {});
+    CO_ASSERT_OK(opened);
+    auto const line = std::make_shared<Line>((*opened)->transport("fleet", {"admin", {"system:masters"}, {}}));
+    Informer informer(Client(line, "test"), kConfigMaps);
+    Informer patient(Client(line, "test"), kConfigMaps, {.last_backoff = 1h});
+    int failures = 0;
+    informer.on_failure([&](Error const& error) { failures += error.is(ErrorCode::kUnavailable) ? 1 : 0; });
+    scope.spawn(informer.run(scope.context()));
+    (void)co_await async::sleep_for(ctx, 10min);
+    EXPECT_LE(line->asked, 900);
+    EXPECT_EQ(failures, line->asked);
+    line->away = false;
+    CO_ASSERT_OK(co_await informer.wait_synced(ctx.with_timeout(1600ms)));
+
+    line->away = true;
+    scope.spawn(patient.run(scope.context()));
+    (void)co_await async::sleep_for(ctx, 1h);
+    line->away = false;
+    (void)co_await async::sleep_for(ctx, 1min);
+    EXPECT_FALSE(patient.synced());
+    patient.reconnect();
+    CO_ASSERT_OK(co_await patient.wait_synced(ctx.with_timeout(1ms)));
+    co_await scope.cancel_and_join();
+}
+
 CO_TEST(Informer, ListsAgainWhenTheServerHasForgotten) {
     async::Scope scope(ctx);
     auto opened = co_await apiserver::ApiServer::open(ctx, std::make_shared<storage::MemoryEngine>(), {});

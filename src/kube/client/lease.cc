@@ -215,11 +215,8 @@ struct Lease::Impl {
             }
             if (!ctx.check()) break;
             ctx.log().debug("not leading", {{"lease", key().to_string()}, {"because", outcome.error().message()}});
-            // As client-go: one to 2.2 retry periods, so that candidates do not go in step.
-            auto const wait = options.retry_period +
-                              Duration(static_cast<Duration::rep>(ctx.random().unit() * 1.2 *
-                                                                  static_cast<double>(options.retry_period.count())));
-            (void)co_await async::sleep_for(ctx, wait);
+            // Spread, so that candidates do not go in step; soon, since nobody leads while the server is away.
+            (void)co_await async::sleep_for(ctx, ctx.random().around(options.retry_period / 4));
         }
     }
 
@@ -241,9 +238,10 @@ struct Lease::Impl {
 
     // Until it is lost or the context stops.
     Task<void> hold(Context ctx) {
+        Duration wait = options.retry_period;
         while (ctx.check()) {
             MonotonicTime const give_up = renewed + options.renew_deadline;
-            (void)co_await async::sleep_for(ctx.with_deadline(give_up), options.retry_period);
+            (void)co_await async::sleep_for(ctx.with_deadline(give_up), wait);
             if (!ctx.check()) co_return;
             if (ctx.monotonic() >= give_up) {
                 lose(ctx, "it could not be renewed in time");
@@ -251,6 +249,7 @@ struct Lease::Impl {
             }
             // Half of the time, so that one answer that is lost leaves time for another try.
             Status const outcome = co_await renew(ctx.with_deadline(give_up).with_timeout(options.renew_deadline / 2));
+            wait = outcome ? options.retry_period : options.retry_period / 4;
             if (outcome || !ctx.check()) continue;
             if (outcome.error().is(ErrorCode::kGone)) {
                 lose(ctx, outcome.error().message());

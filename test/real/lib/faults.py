@@ -1,0 +1,274 @@
+"""Faults while a release goes on in real clusters; see faults.sh. The processes are those that the script has started; they are killed
+and started again as they were."""
+import argparse
+import collections
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "acceptance", "lib"))
+from fleet import Checks, GivenFleet, seed, seeded_random, soon
+from gate import DEPLOYMENT, IMAGE, ROLLOUT, Gate
+
+PATIENCE = 60     # seconds for a step to end, whatever has happened
+RESUMED = 1.0     # seconds beyond an undisturbed step, from when the part is back
+FOLLOWED = 5.0    # the same where a process that leads has been killed
+DECISIONS = "/apis/fleet.aviary.dev/v1alpha1/namespaces/demo/decisions"
+
+
+class Process:
+    """One of ours; ready when its /readyz says so."""
+
+    def __init__(self, name, pid, log):
+        self.name, self.pid, self.log, self.child = name, pid, log, None
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            self.command = [part.decode() for part in file.read().split(b"\0")[:-1]]
+        self.health = self.command[self.command.index("--health-port") + 1]
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        if self.child:
+            self.child.wait()
+
+    def start(self):
+        with open(self.log, "a") as log:
+            self.child = subprocess.Popen(self.command, stdout=log, stderr=log)
+        self.pid = self.child.pid
+
+    def ready(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.health}/readyz", timeout=2) as answer:
+                return answer.status == 200
+        except (OSError, urllib.error.HTTPError):
+            return False
+
+    def end(self):
+        if self.child:
+            self.child.terminate()
+            self.child.wait(20)
+
+
+class Part:
+    """One of a cluster's; ready when its API server is."""
+
+    def __init__(self, fixture, folder, name, cluster):
+        self.fixture, self.folder, self.name, self.cluster = fixture, folder, name, cluster
+
+    def call(self, verb):
+        subprocess.run([self.fixture, verb, "--dir", self.folder, "--part", self.name], check=True)
+
+    def kill(self):
+        self.call("kill")
+
+    def start(self):
+        self.call("start")
+
+    def ready(self):
+        try:
+            return self.cluster.send("GET", "/readyz")[0] == 200
+        except Exception:
+            return False
+
+
+class Network:
+    """The way between the hub and a member."""
+
+    def __init__(self, path, mode):
+        self.path, self.mode = path, mode
+
+    def say(self, mode):
+        with open(self.path + ".new", "w") as file:
+            file.write(mode)
+        os.replace(self.path + ".new", self.path)
+
+    def kill(self):
+        self.say(self.mode)
+
+    def start(self):
+        self.say("pass")
+
+    def ready(self):
+        return True
+
+
+class Play(Gate):
+    """Steps of releases, each with a fault in the middle."""
+
+    def __init__(self, fleet, checks, random):
+        super().__init__(fleet, True, checks, random)
+        self.usual = collections.defaultdict(list)   # seconds of an undisturbed step, by its number
+        self.step = 3                                # the one at which all are; 3 is the end
+        self.scaling = False
+        self.closing = False
+
+    def state(self, member):
+        try:
+            return super().state(member)
+        except Exception:   # its API server is down
+            return None
+
+    def there(self, member, step):
+        wanted = ("Healthy", 3, "Completed") if step == 3 else ("Progressing", step, "StepPaused")
+        if self.state(member) != wanted:
+            return False
+        try:
+            return self.pods(member) == self.expected(step)
+        except Exception:
+            return False
+
+    def act(self, step):
+        """What a person does for the next step, again until it is taken."""
+        if step == 1:
+            command = ["kubectl", "-n", "demo", "set", "image", f"deployment/{DEPLOYMENT}", f"vllm={IMAGE}:v{self.version}"]
+        else:
+            command = ["kubectl", "amc", "rollout", "approve", f"rollouts/{ROLLOUT}", "-n", "demo", "-M", "--step", str(step - 1), "--wait=false"]
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            code, said = self.fleet.run(*command)
+            if code == 0:
+                return time.monotonic(), said
+            if step > 1 and all(self.there(member, step) for member in self.members):
+                return time.monotonic(), said
+            time.sleep(0.1)
+        raise RuntimeError(f"{' '.join(command)} is not taken: exit {code}\n{said}")
+
+    def advance(self, fault=None):
+        """One step in all members, with a fault that begins somewhere around the act. Seconds beyond what it takes undisturbed."""
+        step = self.step % 3 + 1
+        if step == 1:
+            self.version += 1
+        for member in self.members:
+            self.allow(member, step)
+        back = []
+        before, after, down = self.random.uniform(-0.4, 1.0), 0, self.random.uniform(0.1, 3.0)
+        if before < 0:
+            before, after = 0, -before
+
+        def break_it():
+            time.sleep(before)
+            for part in fault:
+                part.kill()
+            time.sleep(down)
+            for part in fault:
+                part.start()
+            if not soon(PATIENCE, lambda: all(part.ready() for part in fault), 0.01):
+                raise RuntimeError("a part that was started again is not ready")
+            back.append(time.monotonic())
+
+        breaking = threading.Thread(target=break_it) if fault else None
+        if breaking:
+            breaking.start()
+            time.sleep(after)
+        acted, said = self.act(step)
+        ended = {}
+
+        def all_there():
+            for member in self.members:
+                if member not in ended and self.there(member, step):
+                    ended[member] = time.monotonic()
+            return len(ended) == len(self.members)
+        reached = soon(PATIENCE, all_there, 0.01)
+        if breaking:
+            breaking.join()
+        self.step = step
+        if not reached:
+            raise RuntimeError(f"v{self.version} does not reach step {step}: " +
+                               ", ".join(f"{member} {self.state(member)} {self.pods(member)}" for member in self.members) + f"\n{said}")
+        begun = max([acted, *back])
+        took = max(ended.values()) - begun
+        if not fault:
+            self.usual[step].append(took)
+            return 0.0
+        # What is stopped in the middle has the rest of its step before it.
+        return max(0.0, took - statistics.median(self.usual[step]))
+
+    def begin(self):
+        self.fleet.must("kubectl", "apply", "-f", "-", text=seed("namespace.yaml"))
+        self.apply()
+        self.fleet.must("kubectl", "apply", "-n", "demo", "-f", "-", text=seed("rollout.yaml"))
+        for member in self.members:
+            self.checks.check(f"{member} is ready", soon(PATIENCE, lambda: self.quiet(member)))
+        self.steps = {member: 3 for member in self.members}
+        for member in self.members:
+            threading.Thread(target=self.watch, args=(member,), daemon=True).start()
+        for _ in range(9):
+            self.advance()
+        print("undisturbed: " + ", ".join(f"step {step} {statistics.median(times):.2f} s" for step, times in sorted(self.usual.items())), flush=True)
+
+
+def faults_of(given, fleet, processes):
+    def part(cluster, name):
+        return Part(given.fixture, os.path.join(given.work, cluster), name, fleet.cluster("fleet" if cluster == "hub" else cluster))
+    first = fleet.clusters[0]
+    network = os.path.join(given.work, "network")
+    # Name: what is killed, and how long it may take beyond an undisturbed step.
+    faults = {
+        "hub": ([processes["hub"]], RESUMED),
+        "member": ([processes[first]], RESUMED),
+        "members": ([processes[each] for each in fleet.clusters], RESUMED),
+        "member-apiserver": ([part(first, "kube-apiserver")], FOLLOWED),
+        "member-etcd": ([part(first, "etcd")], FOLLOWED),
+        "hub-apiserver": ([part("hub", "kube-apiserver")], FOLLOWED),
+        "hub-etcd": ([part("hub", "etcd")], FOLLOWED),
+        "network-cut": ([Network(network, "cut")], RESUMED),
+        "network-stall": ([Network(network, "stall")], RESUMED),
+        "network-slow": ([Network(network, "slow")], RESUMED),
+    }
+    if given.link:
+        faults["agent"] = ([processes[f"{first}-agent"]], RESUMED)
+    return faults
+
+
+def play(given, fleet, checks, processes):
+    game = Play(fleet, checks, seeded_random())
+    faults = faults_of(given, fleet, processes)
+    runs = int(os.environ.get("RUNS", "1"))
+    wanted = os.environ.get("FAULTS", " ".join(faults)).split()
+    game.begin()
+    for name in wanted:
+        broken, bound = faults[name]
+        late = []
+        for _ in range(runs):
+            late.append(game.advance(broken))
+        print(f"{name:18} runs={runs} later than undisturbed by: median {statistics.median(late):.2f} s, most {max(late):.2f} s", flush=True)
+        checks.check(f"{name}: goes on within {bound:.0f} s of its being back", max(late) <= bound,
+                     " ".join(f"{each:.2f}" for each in late))
+    while game.step != 3:
+        game.advance()
+    game.closing = True
+    checks.check("at no moment was more than an approved share on the new version", not game.beyond, "\n".join(game.beyond[:10]))
+    open_ones = [f"{item['metadata']['name']}: {item.get('status', {}).get('outcome')}" for item in fleet.hub.get(DECISIONS)["items"]
+                 if item.get("status", {}).get("outcome") not in ("Applied", "Partial")]
+    checks.check("every Decision was carried out", not open_ones, "\n".join(open_ones))
+
+
+def main():
+    arguments = argparse.ArgumentParser(description="Faults during releases; see faults.sh.")
+    for name in ("work", "fixture", "members"):
+        arguments.add_argument(f"--{name}", required=True)
+    arguments.add_argument("--link", action="store_true")
+    given = arguments.parse_args()
+    checks = Checks()
+    fleet = GivenFleet(os.path.join(given.work, "fleet.kubeconfig"), given.members.split(","))
+    processes = {}
+    try:
+        with open(os.path.join(given.work, "parts")) as file:
+            for line in file:
+                name, pid = line.split()
+                processes[name] = Process(name, int(pid), os.path.join(given.work, f"{name}.log"))
+        play(given, fleet, checks, processes)
+    except Exception as error:
+        checks.check("runs to the end", False, repr(error))
+    for each in processes.values():
+        each.end()
+    return checks.finish()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
