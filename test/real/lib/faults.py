@@ -17,8 +17,8 @@ from fleet import Checks, GivenFleet, seed, seeded_random, soon
 from gate import DEPLOYMENT, IMAGE, ROLLOUT, Gate
 
 PATIENCE = 60     # seconds for a step to end, whatever has happened
-RESUMED = 1.0     # seconds beyond an undisturbed step, from when the part is back
-FOLLOWED = 5.0    # the same where a process that leads has been killed
+RESUMED = 1.0     # seconds beyond an undisturbed step, or the native controllers' after the same fault, from when the part is back
+NATIVE = "/apis/apps/v1/namespaces/default/deployments/native"
 DECISIONS = "/apis/fleet.aviary.dev/v1alpha1/namespaces/demo/decisions"
 
 
@@ -59,6 +59,7 @@ class Part:
 
     def __init__(self, fixture, folder, name, cluster):
         self.fixture, self.folder, self.name, self.cluster = fixture, folder, name, cluster
+        self.member = cluster.name if cluster.name != "fleet" else None
 
     def call(self, verb):
         subprocess.run([self.fixture, verb, "--dir", self.folder, "--part", self.name], check=True)
@@ -138,6 +139,21 @@ class Play(Gate):
             time.sleep(0.1)
         raise RuntimeError(f"{' '.join(command)} is not taken: exit {code}\n{said}")
 
+    def native(self, member):
+        """Seconds for the native controllers alone to replace the pods of a Deployment; they too have to find their API server again."""
+        cluster = self.fleet.cluster(member)
+        begun = time.monotonic()
+        image = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": f"v{begun}"}]}}}}
+        generation = cluster.write("PATCH", NATIVE, image, "application/strategic-merge-patch+json")["metadata"]["generation"]
+
+        def done():
+            status = cluster.get(NATIVE).get("status", {})
+            return status.get("observedGeneration") == generation and all(
+                status.get(field) == 4 for field in ("replicas", "updatedReplicas", "availableReplicas"))
+        if not soon(PATIENCE, done, 0.01):
+            raise RuntimeError(f"{member}: a Deployment without a Rollout is not rolled out")
+        return time.monotonic() - begun
+
     def advance(self, fault=None):
         """One step in all members, with a fault that begins somewhere around the act. Seconds beyond what it takes undisturbed."""
         step = self.step % 3 + 1
@@ -145,7 +161,7 @@ class Play(Gate):
             self.version += 1
         for member in self.members:
             self.allow(member, step)
-        back = []
+        back, natives = [], []
         before, after, down = self.random.uniform(-0.4, 1.0), 0, self.random.uniform(0.1, 3.0)
         if before < 0:
             before, after = 0, -before
@@ -160,6 +176,7 @@ class Play(Gate):
             if not soon(PATIENCE, lambda: all(part.ready() for part in fault), 0.01):
                 raise RuntimeError("a part that was started again is not ready")
             back.append(time.monotonic())
+            natives.extend(self.native(part.member) for part in fault if getattr(part, "member", None))
 
         breaking = threading.Thread(target=break_it) if fault else None
         if breaking:
@@ -186,7 +203,7 @@ class Play(Gate):
             self.usual[step].append(took)
             return 0.0
         # What is stopped in the middle has the rest of its step before it.
-        return max(0.0, took - statistics.median(self.usual[step]))
+        return max(0.0, took - max(statistics.median(self.usual[step]), *natives, 0.0))
 
     def begin(self):
         self.fleet.must("kubectl", "apply", "-f", "-", text=seed("namespace.yaml"))
@@ -196,6 +213,10 @@ class Play(Gate):
             self.checks.check(f"{member} is ready", soon(PATIENCE, lambda: self.quiet(member)))
         self.steps = {member: 3 for member in self.members}
         for member in self.members:
+            self.fleet.cluster(member).write("POST", os.path.dirname(NATIVE), {
+                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "native"},
+                "spec": {"replicas": 4, "selector": {"matchLabels": {"app": "native"}},
+                         "template": {"metadata": {"labels": {"app": "native"}}, "spec": {"containers": [{"name": "main", "image": "v0"}]}}}})
             threading.Thread(target=self.watch, args=(member,), daemon=True).start()
         for _ in range(9):
             self.advance()
@@ -212,10 +233,10 @@ def faults_of(given, fleet, processes):
         "hub": ([processes["hub"]], RESUMED),
         "member": ([processes[first]], RESUMED),
         "members": ([processes[each] for each in fleet.clusters], RESUMED),
-        "member-apiserver": ([part(first, "kube-apiserver")], FOLLOWED),
-        "member-etcd": ([part(first, "etcd")], FOLLOWED),
-        "hub-apiserver": ([part("hub", "kube-apiserver")], FOLLOWED),
-        "hub-etcd": ([part("hub", "etcd")], FOLLOWED),
+        "member-apiserver": ([part(first, "kube-apiserver")], RESUMED),
+        "member-etcd": ([part(first, "etcd")], RESUMED),
+        "hub-apiserver": ([part("hub", "kube-apiserver")], RESUMED),
+        "hub-etcd": ([part("hub", "etcd")], RESUMED),
         "network-cut": ([Network(network, "cut")], RESUMED),
         "network-stall": ([Network(network, "stall")], RESUMED),
         "network-slow": ([Network(network, "slow")], RESUMED),
