@@ -114,6 +114,12 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
         row.target = true;
         return row;
     }
+    bool const known_done = view["phase"].as_string() == "Healthy" && view["current"].as_bool();
+    if (!view["reachable"].as_bool() && !progressing && !known_done) {
+        row.result = "unreachable";
+        row.message = view["message"].string();
+        return row;
+    }
     if (!progressing) return look_at_unreleased(view, std::move(row), asked);
     if (action == apis::action::kAbort) {
         row.target = true;

@@ -48,6 +48,17 @@ TEST(Look, ApprovesWhatIsPausedAtItsStep) {
     EXPECT_EQ(
         shown(view(R"({"state":"Unknown","error":"its Rollouts are not followed at the moment: no route"})"), all),
         "failed: its Rollouts are not followed at the moment: no route");
+    // Where it stands is not known, or only where it stood before this release.
+    for (std::string const phase : {"", "Healthy"}) {
+        EXPECT_EQ(
+            shown(
+                view(
+                    R"({"reachable":false,"state":"Unknown","reason":"ClusterUnreachable","message":"does not answer","phase":")" +
+                    phase + "\"}"),
+                all),
+            "unreachable: does not answer");
+    }
+    EXPECT_EQ(shown(view(R"({"reachable":false,"state":"Unknown","phase":"Healthy","current":true})"), all), "-");
     Asked chosen = all;
     chosen.chosen = true;
     chosen.step = 1;
