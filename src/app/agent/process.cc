@@ -18,7 +18,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     Context const starting = ctx.with_timeout(process::kStartAtMost);
     CO_TRY_ASSIGN(client::ServerAccess const access, process::find_access(own));
     CO_TRY_ASSIGN(client::Exchange api, client::http_exchange(executor, access));
-    client::Client const member(client::transport_over(api), own.name);
+    client::Client const member(client::transport_over(api, client::host_of(access)), own.name);
     CO_TRY_ASSIGN(std::string uid, co_await process::cluster_uid(starting, member));
     Agent agent(member, std::move(api), dial_by(executor), {own.ns, std::move(uid), options.version});
     CO_TRY_ASSIGN(auto const health, process::health_server(ctx, executor, own, [&agent] { return agent.missing(); }));

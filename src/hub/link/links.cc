@@ -51,11 +51,12 @@ Links::Links() : state_(std::make_shared<State>()) {}
 
 std::shared_ptr<client::Transport> Links::transport(std::string cluster) const {
     return client::transport_over(
-        [state = state_, cluster = std::move(cluster)](Context ctx, http::Request request, bool stream) {
+        [state = state_, cluster](Context ctx, http::Request request, bool stream) {
             auto connection = state->find(cluster);
             std::string problem = connection ? std::string() : state->problem(cluster);
             return exchange(std::move(connection), std::move(problem), std::move(ctx), std::move(request), stream);
-        });
+        },
+        cluster);
 }
 
 void Links::add(std::string const& cluster, std::shared_ptr<http::Http2Connection> connection, async::Event& leave) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <functional>
+#include <map>
 
 #include "core/base/strings.h"
 #include "core/http/client.h"
@@ -17,6 +18,21 @@ namespace {
 
 constexpr std::size_t kMaxEventBytes = 64 << 20;
 constexpr std::size_t kMaxBodyBytes = 128 << 20;   // lists come in pages
+
+// "host:port" of an address.
+std::string_view authority_of(std::string_view url) {
+    std::size_t const scheme = url.find("://");
+    if (scheme != std::string_view::npos) url.remove_prefix(scheme + 3);
+    return url.substr(0, url.find('/'));
+}
+
+// What a person asks for through the hub's proxy is any word.
+std::string_view counted_method(std::string_view method) {
+    for (std::string_view known : {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}) {
+        if (method == known) return known;
+    }
+    return "other";
+}
 
 // Lines of JSON, cut out of chunks wherever they end.
 class HttpWatch final : public WatchStream {
@@ -44,7 +60,7 @@ private:
 
 class HttpTransport final : public Transport {
 public:
-    explicit HttpTransport(Exchange exchange) : exchange_(std::move(exchange)) {}
+    HttpTransport(Exchange exchange, std::string host) : exchange_(std::move(exchange)), host_(std::move(host)) {}
 
     Task<Result<Response>> send(Context ctx, Request request) override {
         http::Request message;
@@ -61,7 +77,10 @@ public:
         message.headers.emplace_back("Accept", request.accept.empty() ? "application/json" : request.accept);
         if (!request.content_type.empty()) message.headers.emplace_back("Content-Type", request.content_type);
         message.body = request.body.exists() ? json::write(request.body) : std::move(request.raw_body);
-        CO_TRY_ASSIGN(http::Response answer, co_await exchange_(ctx, std::move(message), watch));
+        std::string const method(counted_method(message.method));
+        Result<http::Response> answered = co_await exchange_(ctx, std::move(message), watch);
+        count(ctx, method, answered ? answered->status : 0);
+        CO_TRY_ASSIGN(http::Response answer, std::move(answered));
         Response response;
         response.status = answer.status;
         response.content_type = http::find_header(answer.headers, "Content-Type");
@@ -77,7 +96,20 @@ public:
     }
 
 private:
+    // As client-go names it; 0: no answer came.
+    void count(Context const& ctx, std::string const& method, int code) {
+        auto const [counter, fresh] = counted_.try_emplace({method, code});
+        if (fresh) {
+            counter->second = ctx.metrics().counter(
+                "rest_client_requests_total", "Requests to API servers, by their answer.",
+                {{"code", code == 0 ? "<error>" : std::to_string(code)}, {"host", host_}, {"method", method}});
+        }
+        counter->second.add();
+    }
+
     Exchange exchange_;
+    std::string host_;
+    std::map<std::pair<std::string, int>, observe::Counter> counted_;   // by method and code
 };
 
 }   // namespace
@@ -88,11 +120,9 @@ Result<Exchange> http_exchange(async::AsioExecutor& executor, ServerAccess const
     if (!secure && !url.starts_with("http://"))
         return fail(ErrorCode::kInvalid,
                     fmt::format("server \"{}\" of context \"{}\" is no http(s) address", access.url, access.context));
-    url.remove_prefix(secure ? 8 : 7);
-    std::size_t const slash = url.find('/');
-    std::string prefix = slash == std::string_view::npos ? "" : std::string(url.substr(slash));
+    std::string_view const authority = authority_of(url);
+    std::string prefix(authority.end(), url.end());
     while (prefix.ends_with('/')) prefix.pop_back();
-    std::string_view const authority = url.substr(0, slash);
     auto const where = split_host_port(authority);
     if (!where) return fail(ErrorCode::kInvalid, fmt::format("server \"{}\" has a [ without a ]", access.url));
     http::ClientOptions options;
@@ -119,11 +149,13 @@ Result<Exchange> http_exchange(async::AsioExecutor& executor, ServerAccess const
 }
 
 Result<std::shared_ptr<Transport>> http_transport(async::AsioExecutor& executor, ServerAccess const& access) {
-    return transport_over(TRY(http_exchange(executor, access)));
+    return transport_over(TRY(http_exchange(executor, access)), host_of(access));
 }
 
-std::shared_ptr<Transport> transport_over(Exchange exchange) {
-    return std::make_shared<HttpTransport>(std::move(exchange));
+std::string host_of(ServerAccess const& access) { return std::string(authority_of(access.url)); }
+
+std::shared_ptr<Transport> transport_over(Exchange exchange, std::string host) {
+    return std::make_shared<HttpTransport>(std::move(exchange), std::move(host));
 }
 
 }   // namespace aviary::client

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "core/async/asio_executor.h"
 #include "core/http/message.h"
@@ -18,6 +19,9 @@ using Exchange = std::function<Task<Result<http::Response>>(Context, http::Reque
 // the credentials.
 Result<Exchange> http_exchange(async::AsioExecutor& executor, ServerAccess const& access);
 Result<std::shared_ptr<Transport>> http_transport(async::AsioExecutor& executor, ServerAccess const& access);
-std::shared_ptr<Transport> transport_over(Exchange exchange);
+// "host:port" of its address, as requests to it are counted.
+std::string host_of(ServerAccess const& access);
+// `host`: what requests are counted under.
+std::shared_ptr<Transport> transport_over(Exchange exchange, std::string host);
 
 }   // namespace aviary::client
