@@ -17,7 +17,28 @@ Hub::Hub(client::Client client, std::string hub_id, clusters::Members::Connect c
     sources_.want(propagation::kRolloutKind);
     // What others have brought there is seen and approved, too.
     members_.on_standing([this](clusters::Member& member) { members_.want(member, propagation::kRollouts); });
+    members_.on_standing([this, client](clusters::Member& member) { tell_of(member, client); });
     if (mode == propagation::Mode::kAttached) namespaces_ = std::make_unique<Namespaces>(client, members_);
+}
+
+void Hub::tell_of(clusters::Member const& member, client::Client const& client) {
+    if (!ctx_ || !member.probed()) return;
+    auto const [known, first] = answered_.try_emplace(member.name(), member.reachable());
+    if (!first && known->second == member.reachable()) return;
+    known->second = member.reachable();
+    json::Doc const object = members_.managed_clusters().get({"", member.name()});
+    std::string_view const said = meta::condition(object, apis::kClusterAvailable)["status"].as_string();
+    // What an earlier hub found out is no news.
+    if (!object.exists() || (first && said == (member.reachable() ? "True" : "False"))) return;
+    std::vector<control::EventNote> notes;
+    if (member.reachable()) {
+        notes.push_back(
+            control::event_about(object, control::kNormal, "ManagedClusterAvailable", "the cluster answers"));
+    } else {
+        notes.push_back(control::event_about(object, control::kWarning, "ClusterUnreachable",
+                                             "the cluster does not answer: nothing new goes there"));
+    }
+    events_.record(*ctx_, client.named("aviary-hub"), std::move(notes));
 }
 
 bool Hub::ready() const {
@@ -40,6 +61,8 @@ bool Hub::ready() const {
 
 Task<void> Hub::run(Context ctx) {
     async::Scope scope(ctx);
+    ctx_ = scope.context();
+    events_.start(scope);
     scope.spawn(members_.run(scope.context()));
     if (propagator_.attached()) {
         scope.spawn(namespaces_->run(scope.context()));
@@ -51,6 +74,7 @@ Task<void> Hub::run(Context ctx) {
     }
     scope.spawn(decider_.run(scope.context()));
     co_await scope.join();
+    ctx_.reset();
 }
 
 namespace {

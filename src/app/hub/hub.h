@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include "hub/placement/sources.h"
 #include "hub/propagation/propagator.h"
 #include "kube/client/lease.h"
+#include "kube/control/events.h"
 
 namespace aviary::hub {
 
@@ -33,6 +36,12 @@ public:
     Task<void> run(Context ctx);
 
 private:
+    // An Event of its ManagedCluster when it stops answering, and when it does again.
+    void tell_of(clusters::Member const& member, client::Client const& client);
+
+    std::optional<Context> ctx_;   // while it runs
+    control::EventRecorder events_;
+    std::map<std::string, bool> answered_;   // by cluster, when last told of
     clusters::Members members_;
     placement::Sources sources_;
     placement::Bindings bindings_;

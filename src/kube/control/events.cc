@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/base/strings.h"
+#include "kube/meta/object.h"
 
 namespace aviary::control {
 
@@ -19,6 +20,15 @@ std::string identity(client::Client const& client, EventNote const& note) {
 }
 
 }   // namespace
+
+EventNote event_about(json::Doc const& object, std::string type, std::string reason, std::string message) {
+    json::Value regarding{json::Object{{"apiVersion", object["apiVersion"].string()},
+                                       {"kind", object["kind"].string()},
+                                       {"name", meta::name(object)},
+                                       {"uid", meta::uid(object)}}};
+    if (std::string ns = meta::ns(object); !ns.empty()) regarding["namespace"] = std::move(ns);
+    return {std::move(regarding), std::move(type), std::move(reason), std::move(message)};
+}
 
 void EventRecorder::start(async::Scope& scope) { scope.spawn(run(scope.context())); }
 

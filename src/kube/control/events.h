@@ -9,10 +9,17 @@
 #include <vector>
 
 #include "core/async/scope.h"
+#include "core/json/doc.h"
 #include "kube/client/client.h"
 #include "kube/control/plan.h"
 
 namespace aviary::control {
+
+inline constexpr char kNormal[] = "Normal";
+inline constexpr char kWarning[] = "Warning";
+
+// One about this object.
+EventNote event_about(json::Doc const& object, std::string type, std::string reason, std::string message);
 
 class EventRecorder {
 public:

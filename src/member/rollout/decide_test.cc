@@ -316,7 +316,12 @@ TEST(Rollout, SaysWhatItWaitsFor) {
             R"({"phase":"Running","containerStatuses":[{"name":"main","ready":false,"state":{"waiting":{"reason":"CrashLoopBackOff","message":"back-off 10s"}}}]})");
     }
     EXPECT_EQ(waits(cluster), "CrashLooping ");
+    auto const events = cluster.decide_batch_release_now().events;
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].type + " " + events[0].reason, "Warning CrashLooping");
+    EXPECT_EQ(events[0].regarding["name"].as_string(), "web");
     cluster.run();
+    EXPECT_TRUE(cluster.decide_batch_release_now().events.empty()) << "told once";
     std::string const message = cluster.get("batchreleases").at({"status", "message"}).string();
     EXPECT_TRUE(message.starts_with("CrashLooping: pod web-")) << message;
     EXPECT_NE(cluster.get("rollouts").at({"status", "canaryStatus", "message"}).string().find("CrashLooping"),

@@ -1,8 +1,12 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "core/base/strings.h"
 #include "hub/decision/evidence.h"
 #include "hub/decision/internal/impl.h"
 #include "hub/propagation/names.h"
+#include "kube/control/events.h"
 #include "kube/meta/object.h"
 
 namespace aviary::decision {
@@ -98,6 +102,25 @@ apis::DecisionStatus status_of(apis::Decision const& decision, Progress const& m
     return status;
 }
 
+constexpr std::size_t kNamedClusters = 10;   // in one Event
+
+// "Approve by alice (decision web-12): beijing Applied, oslo Stale"
+control::EventNote told(Doc const& about, std::string const& name, apis::DecisionSpec const& spec,
+                        apis::DecisionStatus const& status) {
+    std::string message = fmt::format("{}{} (decision {}):", spec.action,
+                                      spec.requester ? " by " + shortened(spec.requester->username, 100) : "", name);
+    std::size_t named = 0;
+    for (apis::DecisionClusterStatus const& row : status.clusters) {
+        if (named++ == kNamedClusters) {
+            message += fmt::format(", and {} more", status.clusters.size() - kNamedClusters);
+            break;
+        }
+        message += fmt::format("{} {} {}", named == 1 ? "" : ",", row.cluster, row.outcome);
+    }
+    bool const well = status.outcome == apis::outcome::kApplied;
+    return control::event_about(about, well ? control::kNormal : control::kWarning, status.outcome, std::move(message));
+}
+
 }   // namespace
 
 Plan Decider::Impl::decide_hub(Key const& key, Time now) {
@@ -125,6 +148,11 @@ Plan Decider::Impl::decide_hub(Key const& key, Time now) {
         return plan;
     }
     plan.writes.push_back(write_status(key.object, status));
+    if (apis::settled(status.outcome)) {
+        Doc const rollout =
+            propagator.sources().get(propagation::kRolloutKind, {key.object.ns, decision->spec.rollout_ref.name});
+        plan.events.push_back(told(rollout.exists() ? rollout : object, meta::name(object), decision->spec, status));
+    }
     return plan;
 }
 

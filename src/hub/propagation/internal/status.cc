@@ -5,6 +5,7 @@
 #include "hub/propagation/internal/impl.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/render.h"
+#include "kube/control/events.h"
 #include "kube/meta/object.h"
 
 namespace aviary::propagation {
@@ -33,6 +34,25 @@ void write_status(Plan& plan, meta::GroupVersionResource const& resource, meta::
     write.body["status"] = std::move(changes);
     write.why = std::move(why);
     plan.writes.push_back(std::move(write));
+}
+
+constexpr std::size_t kMostEvents = 10;   // of one object at once
+
+// What the release guard keeps from a cluster is told once, when the binding begins to say so.
+void tell_of_refusals(Plan& plan, Doc const& source, Doc const& binding, std::vector<BindingRow> const& rows) {
+    auto const said = [&binding](BindingRow const& row) {
+        for (auto const& [index, before] : binding.at({"status", "abnormal"}).elements()) {
+            if (before["cluster"].as_string() == row.cluster && before["state"].as_string() == row.state &&
+                before["reason"].as_string() == row.reason)
+                return true;
+        }
+        return false;
+    };
+    for (BindingRow const& row : rows) {
+        if (row.state != to_string(State::kGuarded) || said(row) || plan.events.size() == kMostEvents) continue;
+        plan.events.push_back(control::event_about(source, control::kWarning, row.reason,
+                                                   fmt::format("{}: {}", row.cluster, row.message)));
+    }
 }
 
 std::string stable_revision_of(Doc const& source, std::vector<Reported> const& reported, Doc const& binding) {
@@ -112,6 +132,7 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
         write_status(plan, placement::binding_resource(key.object), key.object, "binding status", binding,
                      binding_status(binding, rows, stable_revision_of(source, reported, binding), now));
     }
+    tell_of_refusals(plan, source, binding, rows);
     Value status = aggregate(source, reported, now);
     auto const waits = rollback_waits.find(object);
     if (kind->kind == kRolloutKind && waits != rollback_waits.end() && !waits->second.empty())

@@ -7,6 +7,7 @@
 #include "apis/rollouts/batch_release.h"
 #include "apis/rollouts/hash.h"
 #include "apis/rollouts/keys.h"
+#include "kube/control/events.h"
 #include "kube/meta/object.h"
 #include "member/rollout/decide.h"
 #include "member/rollout/internal/status_write.h"
@@ -232,14 +233,24 @@ private:
                (desired == 0 || facts().updated_ready > 0) && (labelled < 0 || labelled >= desired) && settled;
     }
 
+    // An Event of the Rollout, or of a BatchRelease that was made by hand.
+    void warn(control::Wait const& trouble) {
+        json::Doc const& about = seen_.rollout.exists() ? seen_.rollout : seen_.batch_release;
+        plan_.events.push_back(control::event_about(about, control::kWarning, trouble.reason, trouble.message));
+    }
+
     void explain() {
         std::vector<control::Wait> const obstacles = seen_.workload->obstacles();
         for (control::Wait const& each : obstacles) plan_.waits.push_back(each);
+        if (obstacles.empty()) return;
+        control::Wait const& worst = obstacles.front();
         // What may pass by itself is not worth a write.
-        if (!obstacles.empty() && obstacles.front().reason != "NotReady" &&
-            obstacles.front().reason != "PullingImage") {
-            status_.message = obstacles.front().reason + ": " + obstacles.front().message;
-        }
+        bool const passes =
+            worst.reason == "NotReady" || worst.reason == "PullingImage" || worst.reason == "LoadingModel";
+        if (passes) return;
+        status_.message = worst.reason + ": " + worst.message;
+        // One for each trouble: the pods that have it come and go.
+        if (!before_.message.starts_with(worst.reason + ":")) warn(worst);
     }
 
     bool finalizing() {

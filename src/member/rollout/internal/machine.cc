@@ -4,6 +4,7 @@
 
 #include "apis/rollouts/hash.h"
 #include "apis/rollouts/keys.h"
+#include "kube/control/events.h"
 #include "kube/meta/object.h"
 #include "member/rollout/internal/conditions.h"
 #include "member/rollout/internal/status_write.h"
@@ -384,12 +385,8 @@ void Machine::reason(std::string_view status, std::string_view reason, std::stri
 }
 
 void Machine::event(std::string reason, std::string message) {
-    Value regarding{json::Object{{"apiVersion", apis::kRollouts.api_version()},
-                                 {"kind", "Rollout"},
-                                 {"namespace", meta::ns(seen_.rollout)},
-                                 {"name", meta::name(seen_.rollout)},
-                                 {"uid", meta::uid(seen_.rollout)}}};
-    plan_.events.push_back({std::move(regarding), "Normal", std::move(reason), std::move(message)});
+    plan_.events.push_back(
+        control::event_about(seen_.rollout, control::kNormal, std::move(reason), std::move(message)));
 }
 
 void Machine::wait(std::string reason, std::string message, std::string ends_when, std::string who) {
