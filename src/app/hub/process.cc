@@ -21,6 +21,7 @@
 #include "core/async/wait.h"
 #include "core/base/strings.h"
 #include "core/json/parse.h"
+#include "hub/proxy/fleet_gauges.h"
 #include "hub/proxy/paths.h"
 #include "kube/apiserver/aggregated.h"
 #include "kube/control/access_review.h"
@@ -171,6 +172,13 @@ Task<void> lead(Context ctx, Connections const& connections, client::Lease& leas
     co_await run_with_lease(ctx, lease, std::move(parts));
 }
 
+// Those of the fleet are told by the hub that leads, alone.
+Task<std::vector<observe::Gauges>> gauges(Context ctx, std::shared_ptr<Hub> hub) {
+    if (!hub) co_return std::vector<observe::Gauges>();
+    auto all = co_await proxy::fleet_gauges(std::move(ctx), {hub, &hub->propagator()});
+    co_return all;
+}
+
 Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions options) {
     CO_TRY(check_address(options.cluster));
     Context const starting = ctx.with_timeout(process::kStartAtMost);
@@ -240,6 +248,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     work.always.emplace_back([&connections](Context each) { return connections.run(each); });
     work.always.emplace_back([&serving](Context each) { return serving.run(each); });
     work.lead = [&](Context term) { return lead(term, connections, *lease, parts); };
+    work.gauges = [&leading](Context each) { return gauges(std::move(each), leading.lock()); };
     co_return co_await process::serve(ctx, executor, cluster, *webhooks, std::move(work));
 }
 

@@ -1,5 +1,8 @@
 #include "app/member/member.h"
 
+#include <algorithm>
+
+#include "apis/rollouts/keys.h"
 #include "core/async/scope.h"
 #include "kube/control/controller.h"
 #include "member/rollout/controllers.h"
@@ -9,6 +12,8 @@
 namespace aviary::member {
 
 namespace {
+
+constexpr std::size_t kMostSeries = 20'000;   // of one name
 
 using Admissions = std::vector<std::shared_ptr<control::Admission>>;
 
@@ -74,6 +79,33 @@ Task<void> Member::run(Context ctx) {
 }
 
 bool Member::ready() const { return impl_->sources.synced(); }
+
+std::vector<observe::Gauges> Member::gauges(Time now) const {
+    observe::Gauges steps{"aviary_rollout_step", "The step that a release is in, 0 when there is none under way.", {}};
+    observe::Gauges waited{"aviary_rollout_wait_seconds",
+                           "How long a release has waited; the reason is that of kubectl amc rollout explain.",
+                           {}};
+    observe::Gauges left_out{
+        "aviary_rollout_series_left_out", "Rollouts that have no series, because there are too many.", {{{}, 0}}};
+    for (auto const& [key, rollout] : impl_->sources.rollouts.objects()) {
+        if (steps.samples.size() == kMostSeries) {
+            ++left_out.samples.front().value;
+            continue;
+        }
+        observe::Labels labels{{"namespace", key.ns}, {"rollout", key.name}};
+        json::Doc const status = rollout["status"];
+        bool const releasing = status["phase"].as_string() == apis::phase::kProgressing;
+        std::int64_t const step = releasing ? status.at({"canaryStatus", "currentStepIndex"}).as_int() : 0;
+        steps.samples.push_back({labels, static_cast<double>(step)});
+        auto const waits = this->waits(key);
+        if (waits.empty()) continue;
+        control::Wait const& worst = waits.front();
+        labels["reason"] = worst.reason;
+        std::chrono::duration<double> const since = now - worst.since.value_or(now);
+        waited.samples.push_back({std::move(labels), std::max(since.count(), 0.0)});
+    }
+    return {std::move(steps), std::move(waited), std::move(left_out)};
+}
 
 std::vector<control::Wait> Member::waits(meta::ObjectKey const& rollout) const {
     return impl_->rollouts->waits({"", rollout});

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/async/task.h"
+#include "core/observe/gauges.h"
 #include "kube/client/client.h"
 #include "kube/control/admission.h"
 #include "kube/control/plan.h"
@@ -47,6 +48,8 @@ public:
     bool ready() const;
     // What the Rollout waits for, as last decided.
     std::vector<control::Wait> waits(meta::ObjectKey const& rollout) const;
+    // Where the releases here are and what they wait for, as metrics. A Rollout that is gone has no series.
+    std::vector<observe::Gauges> gauges(Time now) const;
 
 private:
     struct Impl;

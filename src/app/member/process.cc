@@ -16,15 +16,24 @@ namespace aviary::member {
 namespace {
 
 // Each term has controllers of its own, and all their writes are fenced by the lease.
-Task<void> lead(Context ctx, process::Cluster const& cluster, client::Lease& lease, process::Webhooks& webhooks) {
-    co_await client::run_as_leader(ctx, lease, [&cluster, &lease, &webhooks](Context term) -> Task<void> {
+// `leading` points at the Member of a term.
+Task<void> lead(Context ctx, process::Cluster const& cluster, client::Lease& lease, process::Webhooks& webhooks,
+                Member const*& leading) {
+    co_await client::run_as_leader(ctx, lease, [&cluster, &lease, &webhooks, &leading](Context term) -> Task<void> {
         client::Client const client = client::fenced(cluster.client, lease.fence(process::kFenceMargin));
         Member member(client, cluster.user);
         async::Scope scope(term);
         scope.spawn(webhooks.lead(scope.context(), client));
+        leading = &member;
         co_await member.run(term);
+        leading = nullptr;
         co_await scope.cancel_and_join();
     });
+}
+
+// Those of releases are told by the replica that leads, alone.
+Task<std::vector<observe::Gauges>> gauges(Context ctx, Member const* member) {
+    co_return member == nullptr ? std::vector<observe::Gauges>() : member->gauges(ctx.now());
 }
 
 Task<Status> serve(Context ctx, async::AsioExecutor& executor, process::Options options) {
@@ -40,10 +49,12 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, process::Options 
     };
     CO_TRY_ASSIGN(auto const webhooks, process::Webhooks::create(ctx, executor, cluster, std::move(parts)));
 
+    Member const* leading = nullptr;
     process::Work work;
     work.missing = [&guards] { return guards.ready() ? "" : "Rollouts and ReplicaSets are being listed"; };
     work.always.emplace_back([&guards](Context each) { return guards.run(each); });
-    work.lead = [&](Context term) { return lead(term, cluster, *lease, *webhooks); };
+    work.lead = [&](Context term) { return lead(term, cluster, *lease, *webhooks, leading); };
+    work.gauges = [&leading](Context each) { return gauges(std::move(each), leading); };
     co_return co_await process::serve(ctx, executor, cluster, *webhooks, std::move(work));
 }
 

@@ -23,6 +23,7 @@
 #include "core/crypto/certificate.h"
 #include "core/http/server.h"
 #include "core/yaml/yaml.h"
+#include "hub/proxy/fleet_gauges.h"
 #include "hub/proxy/fleet_route.h"
 #include "hub/proxy/member_roles.h"
 #include "hub/proxy/paths.h"
@@ -305,7 +306,14 @@ Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::
     if (!options.clusters.empty()) {
         CO_TRY(co_await impl->start_hub(ctx, port));
     }
-    impl->http = std::make_unique<http::Server>(std::move(listener), apiserver::http_handler(*impl->server));
+    apiserver::GatherGauges gauges;
+    if (impl->hub) {
+        gauges = [hub = impl->hub.get()](Context each) {
+            return proxy::fleet_gauges(std::move(each), {std::shared_ptr<void>(), &hub->propagator()});
+        };
+    }
+    impl->http =
+        std::make_unique<http::Server>(std::move(listener), apiserver::http_handler(*impl->server, std::move(gauges)));
     impl->kubeconfig = options.data_dir + "/kubeconfig";
     CO_TRY(write_kubeconfig(impl->kubeconfig, servers, keys));
     co_return std::unique_ptr<Playground>(new Playground(std::move(impl)));

@@ -17,12 +17,16 @@ constexpr Duration kDrainAtMost = std::chrono::seconds(10);
 
 class Health final : public http::Handler {
 public:
-    Health(observe::Metrics metrics, std::function<std::string()> missing)
-        : metrics_(std::move(metrics)), missing_(std::move(missing)) {}
+    Health(observe::Metrics metrics, std::function<std::string()> missing, GatherGauges gauges)
+        : metrics_(std::move(metrics)), missing_(std::move(missing)), gauges_(std::move(gauges)) {}
 
-    Task<http::Response> handle(Context, http::Request request, net::Peer) override {
+    Task<http::Response> handle(Context ctx, http::Request request, net::Peer) override {
         std::string_view const path = http::path_of(request.target);
-        if (path == "/metrics") co_return http::plain_text(200, metrics_.text());
+        if (path == "/metrics") {
+            std::string page = metrics_.text();
+            if (gauges_) page += observe::text_of(co_await gauges_(ctx));
+            co_return http::plain_text(200, std::move(page));
+        }
         if (path == "/healthz") co_return http::plain_text(200, "ok\n");
         if (path != "/readyz") co_return http::plain_text(404, "there are /healthz, /readyz and /metrics\n");
         std::string const missing = missing_();
@@ -33,15 +37,17 @@ public:
 private:
     observe::Metrics metrics_;
     std::function<std::string()> missing_;
+    GatherGauges gauges_;
 };
 
 }   // namespace
 
 Result<std::unique_ptr<http::Server>> health_server(Context const& ctx, async::AsioExecutor& executor,
-                                                    Options const& options, std::function<std::string()> missing) {
+                                                    Options const& options, std::function<std::string()> missing,
+                                                    GatherGauges gauges) {
     auto listener = TRY(net::Listener::listen(executor, options.bind_address, options.health_port));
-    return std::make_unique<http::Server>(std::move(listener),
-                                          std::make_shared<Health>(ctx.metrics(), std::move(missing)));
+    return std::make_unique<http::Server>(
+        std::move(listener), std::make_shared<Health>(ctx.metrics(), std::move(missing), std::move(gauges)));
 }
 
 Task<Status> serve(Context ctx, async::AsioExecutor& executor, Cluster const& cluster, Webhooks& webhooks, Work work) {
@@ -52,7 +58,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, Cluster const& cl
         if (std::string lacking = work.missing(); !lacking.empty()) return lacking;
         return webhooks.missing();
     };
-    CO_TRY_ASSIGN(auto const health, health_server(ctx, executor, options, missing));
+    CO_TRY_ASSIGN(auto const health, health_server(ctx, executor, options, missing, work.gauges));
 
     async::Scope scope(ctx);
     async::Scope leading(ctx);

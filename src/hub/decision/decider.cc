@@ -19,6 +19,29 @@ using json::Value;
 
 constexpr Duration kLookAgain = std::chrono::milliseconds(500);   // while the hub's copies are not there yet
 
+observe::Counter outcomes(Context const& ctx, std::string action, std::string outcome) {
+    return ctx.metrics().counter("aviary_decision_outcome_total",
+                                 "Decisions that have come to an end while this hub looked, by how.",
+                                 {{"action", std::move(action)}, {"outcome", std::move(outcome)}});
+}
+
+// An increase is seen only of what was there before.
+void begin_counting(Context const& ctx) {
+    using namespace apis::action;
+    using namespace apis::outcome;
+    for (std::string_view done : {kApprove, kReject, kPause, kResume, kAbort, kUndo, kJump, kRetry}) {
+        for (std::string_view end : {kApplied, kPartial, kFailed, kExpired})
+            outcomes(ctx, std::string(done), std::string(end));
+    }
+}
+
+void count_end(Context const& ctx, client::Change const& change) {
+    std::string outcome = change.after.at({"status", "outcome"}).string();
+    bool const was_open = change.before.exists() && !apis::settled(change.before.at({"status", "outcome"}).as_string());
+    if (was_open && apis::settled(outcome))
+        outcomes(ctx, change.after.at({"spec", "action"}).string(), std::move(outcome)).add();
+}
+
 }   // namespace
 
 Decider::Impl::Impl(client::Client hub_client, propagation::Propagator& propagator, AuditSink audit)
@@ -116,6 +139,7 @@ void Decider::Impl::follow_decisions() {
     watch_members->watch(decisions, [](Doc const&) { return std::vector<Key>(); });
     decisions.on_change([this](client::Change const& change) {
         tell_audit(change);
+        if (ctx) count_end(*ctx, change);
         Doc const& object = change.object();
         meta::ObjectKey const key = meta::key_of(object);
         if (change.after.exists() && !apis::settled(change.after.at({"status", "outcome"}).as_string())) {
@@ -166,6 +190,7 @@ Decider::~Decider() = default;
 Task<void> Decider::run(Context ctx) {
     async::Scope scope(ctx);
     impl_->ctx = ctx;
+    begin_counting(ctx);
     scope.spawn(impl_->decisions.run(scope.context()));
     scope.spawn(impl_->carry->run(scope.context()));
     scope.spawn(impl_->record->run(scope.context()));

@@ -30,6 +30,22 @@ std::optional<Time> since_before(Doc const& binding, std::string const& cluster,
     return std::nullopt;
 }
 
+// What the release guard says (decide.h).
+constexpr std::string_view kGuardReasons[] = {
+    "RolloutNotPlaced", "RolloutMissing", "RolloutDisabled",   "RolloutLeaving",  "ControllerAbsent",
+    "ControllerTooOld", "ReleaseClosing", "WebhookNotInForce", "RevisionMissing", "KindNotSupported"};
+
+observe::Counter refusals(Context const& ctx, std::string reason) {
+    return ctx.metrics().counter("aviary_guard_refused_total",
+                                 "Times that the release guard began to keep a template from a cluster.",
+                                 {{"reason", std::move(reason)}});
+}
+
+// An increase is seen only of what was there before.
+void begin_counting(Context const& ctx) {
+    for (std::string_view reason : kGuardReasons) refusals(ctx, std::string(reason));
+}
+
 }   // namespace
 
 Propagator::Impl::Impl(client::Client hub_client, std::string id, clusters::Members& members,
@@ -96,6 +112,7 @@ void Propagator::Impl::remember(Key const& key, Decision const& decision, Time n
     if (moved) {
         auto const before = fresh ? since_before(bindings.get(key.object), key.part, decision) : std::nullopt;
         standing.since = before.value_or(now);
+        if (ctx && decision.state == State::kGuarded && !before) refusals(*ctx, decision.reason).add();
     }
     standing.state = decision.state;
     standing.reason = decision.reason;
@@ -386,6 +403,8 @@ Propagator::~Propagator() = default;
 
 Task<void> Propagator::run(Context ctx) {
     async::Scope scope(ctx);
+    impl_->ctx = ctx;
+    begin_counting(ctx);
     scope.spawn(impl_->revisions.run(scope.context()));
     scope.spawn(impl_->begin(scope.context()));
     for (auto const* controller : {&impl_->propagate, &impl_->status, &impl_->keep, &impl_->rollback})

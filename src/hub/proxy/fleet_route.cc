@@ -4,23 +4,18 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <map>
 #include <tuple>
 #include <utility>
 
 #include "core/async/scope.h"
 #include "core/base/strings.h"
 #include "hub/decision/decider.h"
-#include "hub/propagation/names.h"
-#include "hub/propagation/render.h"
 #include "hub/proxy/answers.h"
 #include "hub/proxy/attached.h"
 #include "hub/proxy/explain.h"
 #include "hub/proxy/internal/last_answers.h"
+#include "hub/proxy/internal/released.h"
 #include "kube/meta/names.h"
-#include "kube/meta/object.h"
-#include "kube/meta/selector.h"
 #include "kube/meta/status.h"
 
 namespace aviary::proxy {
@@ -34,8 +29,6 @@ using json::Value;
 
 constexpr Duration kMemberTimeout = std::chrono::seconds(5);
 constexpr std::size_t kMaxKeptBytes = 64u << 20;   // last answers of members, for when they are away
-constexpr std::size_t kNamedClusters = 5;          // in one line
-meta::GroupVersionResource const kPods{"", "v1", "pods"};
 
 Response answer(Value body, int status = 200) {
     Response response;
@@ -198,136 +191,6 @@ private:
 
     // ---- one release ----
 
-    Task<void> pods_of(Context ctx, clusters::Member& member, Doc workload, std::vector<Doc>& pods) {
-        if (!workload.exists() || !member.reachable()) co_return;
-        auto const selector = meta::LabelSelector::from_object(workload.at({"spec", "selector"}));
-        if (!selector || selector->empty()) co_return;
-        client::ListOptions options;
-        options.ns = meta::ns(workload);
-        options.label_selector = selector->to_string();
-        auto const list = co_await member.client().list(ctx.with_timeout(kMemberTimeout), kPods, options);
-        if (!list) co_return;
-        for (auto const& [key, pod] : (*list)["items"].elements()) pods.push_back(pod);
-    }
-
-    static apis::BoundCluster const* bound_in(apis::FleetBindingSpec const* spec, std::string const& cluster) {
-        if (spec == nullptr) return nullptr;
-        auto const found = std::ranges::find(spec->clusters, cluster, &apis::BoundCluster::name);
-        return found == spec->clusters.end() ? nullptr : &*found;
-    }
-
-    // The version that a template is of; by its hash where the hub does not keep it any more.
-    std::string version_named(std::string const& ns, std::string_view hash) const {
-        if (hash.empty()) return {};
-        auto const kept = propagator_.revision(ns, hash);
-        std::string const name = kept ? version_of(Doc::freeze(*kept)) : "";
-        return name.empty() ? std::string(hash.substr(0, 6)) : name;
-    }
-
-    // A Rollout and its workload, as the hub has them.
-    struct Released {
-        meta::ObjectKey key, workload_key;
-        Doc rollout, workload;
-        placement::Sources::Kind const* kind = nullptr;   // the workload's; null where no policy names it
-        meta::ObjectKey workload_binding;
-        std::shared_ptr<apis::FleetBindingSpec const> rollout_spec, workload_spec;
-        std::string workload_template;   // hash
-        bool attached = false;           // something else has brought it to the members
-    };
-
-    Result<Released> released(meta::ObjectKey const& key) const {
-        Released found;
-        found.key = key;
-        found.rollout = propagator_.sources().get(propagation::kRolloutKind, key);
-        // Gone from the hub, and kept in members because it holds a version back there: people must see and end that.
-        for (clusters::Member const* member : propagator_.members().all()) {
-            if (!found.rollout.exists()) found.rollout = member->get(propagation::kRollouts, key);
-        }
-        if (!found.rollout.exists()) {
-            return std::unexpected(
-                Error(ErrorCode::kNotFound, fmt::format("rollouts.rollouts.kruise.io \"{}\" not found", key.name))
-                    .with_object("rollouts.kruise.io", "rollouts", key.name));
-        }
-        auto const [kind, workload_key] = propagation::workload_of(found.rollout);
-        found.workload_key = {key.ns, workload_key.name};
-        found.workload = propagator_.sources().get(kind, found.workload_key);
-        found.kind = propagator_.sources().find(kind);
-        found.workload_binding = placement::binding_key(kind, found.workload_key);
-        found.rollout_spec = propagator_.bindings().spec(placement::binding_key(propagation::kRolloutKind, key));
-        found.workload_spec = propagator_.bindings().spec(found.workload_binding);
-        meta::ObjectKey const binding = placement::binding_key(propagation::kRolloutKind, key);
-        found.attached = !propagator_.sources().get(propagation::kRolloutKind, key).exists() &&
-                         !propagator_.bindings().get(binding).exists();
-        if (found.workload.exists())
-            found.workload_template = propagation::template_hash(propagation::pod_template(found.workload));
-        return found;
-    }
-
-    // "PropagationPolicy demo/web places deployment/web in no cluster: oslo NotInClusterNames"; empty where it is in
-    // some.
-    std::string no_place(apis::FleetBindingSpec const* spec, meta::ObjectKey const& binding,
-                         std::string const& what) const {
-        if (spec == nullptr) return fmt::format("no policy places {}: it is in no cluster", what);
-        if (!spec->clusters.empty()) return {};
-        std::string text =
-            spec->policy ? fmt::format("{} {}{} places {} in no cluster", spec->policy->kind,
-                                       spec->policy->ns.empty() ? "" : spec->policy->ns + "/", spec->policy->name, what)
-                         : fmt::format("{} is placed in no cluster", what);
-        char const* between = ": ";
-        Doc const rejected = propagator_.bindings().get(binding).at({"status", "rejected"});
-        std::size_t named = 0;
-        for (auto const& [index, cluster] : rejected.elements()) {
-            if (named++ == kNamedClusters) return text + ", …";
-            text += fmt::format("{}{} {}", std::exchange(between, ", "), cluster["name"].as_string(),
-                                cluster["reason"].as_string());
-        }
-        return text;
-    }
-
-    // Why the release reaches no cluster; empty where it does.
-    std::string problem(Released const& found) const {
-        Doc const reference = found.rollout.at({"spec", "workloadRef"});
-        std::string const workload =
-            fmt::format("{}/{}", to_lower(reference["kind"].as_string()), reference["name"].as_string());
-        if (!propagator_.sources().get(propagation::kRolloutKind, found.key).exists()) return {};
-        // A kind that no policy names is not looked at.
-        if (found.kind != nullptr && !found.workload.exists()) {
-            return fmt::format("spec.workloadRef names {}, which is not in namespace {} of the hub", workload,
-                               found.key.ns);
-        }
-        std::string const text = no_place(found.workload_spec.get(), found.workload_binding, workload);
-        if (!text.empty()) return text;
-        return no_place(found.rollout_spec.get(), placement::binding_key(propagation::kRolloutKind, found.key),
-                        "the Rollout");
-    }
-
-    ClusterView view_of(clusters::Member const& member, Released const& released) const {
-        ClusterView view;
-        view.cluster = member.name();
-        view.placed = bound_in(released.rollout_spec.get(), member.name()) != nullptr;
-        apis::BoundCluster const* const bound = bound_in(released.workload_spec.get(), member.name());
-        view.bound = bound != nullptr;
-        view.reachable = member.reachable();
-        view.reachable_since = member.since();
-        view.rollout = member.get(propagation::kRollouts, released.key);
-        // What was seen before the watch broke may be of an earlier release.
-        client::Informer const* const copy = member.informer(propagation::kRollouts);
-        if (view.reachable && copy != nullptr && copy->synced() && copy->last_error())
-            view.unread = "its Rollouts are not followed at the moment: " + copy->last_error()->message();
-        if (released.kind != nullptr) view.workload = member.get(released.kind->resource, released.workload_key);
-        view.workload_standing = propagator_.standing(released.workload_binding, member.name());
-        view.hub_template = released.workload_template;
-        view.hub_image = released.workload.at({"spec", "template", "spec", "containers"})[0]["image"].string();
-        std::string const& ns = released.key.ns;
-        view.stable = version_named(ns, meta::label(view.workload, propagation::kStableLabel));
-        // A pin is against one template of the hub's.
-        if (bound != nullptr && !bound->revision.empty() && bound->rejected == released.workload_template) {
-            view.pinned = version_named(ns, bound->revision);
-            view.rejected = version_named(ns, bound->rejected);
-        }
-        return view;
-    }
-
     static Task<void> look_into(Context ctx, clusters::Member& member, ClusterView& view) {
         co_await read_workload(
             [&](Request request) { return member.client().raw(ctx.with_timeout(kMemberTimeout), std::move(request)); },
@@ -341,10 +204,7 @@ private:
         for (std::size_t index = 0; index < members.size(); ++index) {
             clusters::Member& member = *members[index];
             ClusterView& view = views[index];
-            view.cluster = member.name();
-            view.reachable = member.reachable();
-            view.reachable_since = member.since();
-            view.rollout = member.get(propagation::kRollouts, key);
+            view = attached_view_of(member, key);
             if (view.reachable && view.rollout.exists()) scope.spawn(look_into(scope.context(), member, view));
         }
         co_await scope.join();
@@ -356,17 +216,17 @@ private:
         CO_TRY(co_await reviewer_->check(
             ctx, user,
             {.verb = "get", .group = "rollouts.kruise.io", .resource = "rollouts", .ns = key.ns, .name = key.name}));
-        CO_TRY_ASSIGN(Released const found, released(key));
+        CO_TRY_ASSIGN(Released const found, released(propagator_, key));
         CO_TRY_ASSIGN(auto const members, choose(request.query_value("clusters")));
         if (found.attached) co_return co_await attached(ctx, key, members);
         std::vector<ClusterView> views;
-        for (clusters::Member const* member : members) views.push_back(view_of(*member, found));
+        for (clusters::Member const* member : members) views.push_back(view_of(propagator_, *member, found));
         async::Scope scope(ctx);
         for (std::size_t index = 0; index < members.size(); ++index)
-            scope.spawn(pods_of(scope.context(), *members[index], views[index].workload, views[index].pods));
+            scope.spawn(read_pods(scope.context().with_timeout(kMemberTimeout), *members[index], views[index]));
         co_await scope.join();
         Release const release{found.rollout, found.workload, decision::release_digest(found.workload, found.rollout),
-                              problem(found)};
+                              problem_of(propagator_, found)};
         co_return answer(explain(release, views));
     }
 

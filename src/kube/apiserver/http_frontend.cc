@@ -33,7 +33,7 @@ Status check_accept(Request const& request) {
 
 class Frontend final : public http::Handler {
 public:
-    explicit Frontend(ApiServer& server) : server_(server) {}
+    Frontend(ApiServer& server, GatherGauges gauges) : server_(server), gauges_(std::move(gauges)) {}
 
     Task<http::Response> handle(Context ctx, http::Request message, net::Peer peer) override {
         bool const yaml = wants_yaml(message.headers);
@@ -57,7 +57,10 @@ private:
                                                              options.max_body_bytes));
         }
         request.raw_body = std::move(message.body);
-        if (request.path == "/metrics") co_return metrics(cluster, user);
+        if (request.path == "/metrics") {
+            Result<Response> page = co_await metrics(ctx, std::move(cluster), std::move(user));
+            co_return std::move(page);
+        }
         Response response = co_await server_.handle(ctx, std::move(cluster), std::move(user), std::move(request));
         co_return std::move(response);
     }
@@ -76,24 +79,29 @@ private:
     }
 
     // The text format of Prometheus.
-    Result<Response> metrics(std::string const& cluster, UserInfo const& user) const {
+    Task<Result<Response>> metrics(Context ctx, std::string cluster, UserInfo user) const {
         auto const clusters = server_.clusters();
         if (std::ranges::find(clusters, cluster) == clusters.end())
-            return fail(ErrorCode::kNotFound, fmt::format("there is no cluster \"{}\" here", cluster));
+            co_return fail(ErrorCode::kNotFound, fmt::format("there is no cluster \"{}\" here", cluster));
         control::Attributes const wanted{.verb = "get", .path = "/metrics"};
         if (!server_.authorizer(cluster).allowed(user, wanted))
-            return std::unexpected(control::forbidden(user, wanted));
+            co_return std::unexpected(control::forbidden(user, wanted));
         Response response;
         response.content_type = "text/plain; version=0.0.4; charset=utf-8";
         response.raw_body = server_.metrics().text();
-        return response;
+        bool const root = cluster == server_.options().root_cluster;
+        if (gauges_ && root) response.raw_body += observe::text_of(co_await gauges_(ctx));
+        co_return response;
     }
 
     ApiServer& server_;
+    GatherGauges gauges_;
 };
 
 }   // namespace
 
-std::shared_ptr<http::Handler> http_handler(ApiServer& server) { return std::make_shared<Frontend>(server); }
+std::shared_ptr<http::Handler> http_handler(ApiServer& server, GatherGauges gauges) {
+    return std::make_shared<Frontend>(server, std::move(gauges));
+}
 
 }   // namespace aviary::apiserver

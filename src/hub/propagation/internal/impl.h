@@ -33,6 +33,7 @@ struct Propagator::Impl {
     clusters::Members& members;
     placement::Sources& sources;
     placement::Bindings& bindings;
+    std::optional<Context> ctx;   // while it runs
     client::Informer revisions;
     std::unique_ptr<control::Controller> propagate, status, keep, rollback;
     // By binding, and what is below by cluster; goes with the binding.

@@ -74,7 +74,8 @@ Trouble trouble_of(Doc const& pod) {
     trouble.since = meta::created(pod).value_or(Time());
     if (Doc const scheduled = meta::condition(pod, "PodScheduled"); scheduled["status"].as_string() == "False") {
         std::string_view const message = scheduled["message"].as_string();
-        trouble.reason = message.contains("nvidia.com/gpu") ? "InsufficientGPU" : "Unschedulable";
+        trouble.reason =
+            message.contains("nvidia.com/gpu") || message.contains("amd.com/gpu") ? "InsufficientGPU" : "Unschedulable";
         trouble.detail = message;
         return trouble;
     }

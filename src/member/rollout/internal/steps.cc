@@ -35,7 +35,7 @@ bool Machine::step() {
         if (!upgraded()) {
             for (control::Wait const& each : seen_.workload->obstacles()) plan_.waits.push_back(each);
             if (plan_.waits.empty())
-                wait("Upgrading",
+                wait("NotReady",
                      fmt::format("{} of {} pods are ready on the new version", facts().updated_ready,
                                  share_of_step(current.current_step_index)),
                      "they are ready");
@@ -99,7 +99,7 @@ bool Machine::paused_step() {
     }
     status_.message =
         fmt::format("{}, and wait duration({} seconds) to enter the next step", place, *step.pause.duration);
-    wait("PauseDuration", status_.message, format_rfc3339(until));
+    wait("Soaking", status_.message, format_rfc3339(until));
     plan_.requeue_at(until, fmt::format("pause.duration of step {}", index));
     return false;
 }

@@ -42,7 +42,19 @@ Obstacle waiting(Doc const& status) {
     if (reason == "ErrImagePull" || reason == "ImagePullBackOff" || reason == "InvalidImageName") {
         return {1, "ImagePullFailed", detail, "the image can be pulled", "release owner"};
     }
-    return {5, "PullingImage", detail, "the container starts", ""};
+    if (reason == "ContainerCreating" || reason == "PodInitializing")
+        return {6, "PullingImage", detail, "the container starts", ""};
+    return {4, "NotReady", detail, "the container starts", ""};
+}
+
+// It was ready, and is so no more: that turned after its containers had started.
+bool was_ready(Doc const& pod) {
+    auto const fell = parse_rfc3339(meta::condition(pod, "Ready")["lastTransitionTime"].as_string());
+    for (auto const& [key, status] : pod.at({"status", "containerStatuses"}).elements()) {
+        auto const started = parse_rfc3339(status.at({"state", "running", "startedAt"}).as_string());
+        if (fell && started && !status["ready"].as_bool() && *fell > *started) return true;
+    }
+    return false;
 }
 
 Obstacle obstacle_of(Doc const& pod) {
@@ -60,9 +72,10 @@ Obstacle obstacle_of(Doc const& pod) {
         }
     }
     if (pod.at({"status", "phase"}).as_string() == "Running") {
-        return {4, "NotReady", "running, and its readiness probe does not pass yet", "it is ready", ""};
+        if (was_ready(pod)) return {4, "NotReady", "running, and not ready any more", "it is ready", ""};
+        return {5, "LoadingModel", "running, and its readiness probe does not pass yet", "it is ready", ""};
     }
-    return {6, "NotReady", "not started yet", "it is ready", ""};
+    return {7, "NotReady", "not started yet", "it is ready", ""};
 }
 
 }   // namespace

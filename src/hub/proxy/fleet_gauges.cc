@@ -1,0 +1,194 @@
+#include "hub/proxy/fleet_gauges.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "apis/cluster/managed_cluster.h"
+#include "core/async/scope.h"
+#include "hub/propagation/names.h"
+#include "hub/propagation/release_state.h"
+#include "hub/proxy/attached.h"
+#include "hub/proxy/explain.h"
+#include "hub/proxy/internal/released.h"
+#include "kube/meta/object.h"
+
+namespace aviary::proxy {
+
+namespace {
+
+using json::Doc;
+using json::Value;
+using observe::Gauges;
+using observe::Sample;
+using propagation::Propagator;
+
+constexpr std::size_t kMostLooks = 200;   // at pods, of one scrape
+constexpr Duration kLookAtMost = std::chrono::seconds(3);
+
+double seconds(Duration duration) { return std::max(std::chrono::duration<double>(duration).count(), 0.0); }
+
+// A Rollout in one cluster.
+struct Row {
+    meta::ObjectKey key;
+    clusters::Member* member = nullptr;
+    ClusterView view;
+    Value said;   // by explain
+
+    bool is(std::string_view field, std::string_view value) const { return said[field].as_string() == value; }
+};
+
+struct Rows {
+    std::vector<Row> moving;
+    std::vector<observe::Labels> at_rest;
+    std::size_t left_out = 0;
+};
+
+std::set<meta::ObjectKey> rollouts_of(Propagator const& propagator) {
+    std::set<meta::ObjectKey> keys;
+    auto const add = [&keys](client::Informer const* rollouts) {
+        if (rollouts == nullptr) return;
+        for (auto const& [key, rollout] : rollouts->objects()) keys.insert(key);
+    };
+    if (auto const* const kind = propagator.sources().find(propagation::kRolloutKind)) add(kind->informer.get());
+    for (clusters::Member const* member : propagator.members().all()) add(member->informer(propagation::kRollouts));
+    return keys;
+}
+
+observe::Labels labels_of(meta::ObjectKey const& rollout, std::string const& cluster) {
+    return {{"namespace", rollout.ns}, {"rollout", rollout.name}, {"cluster", cluster}};
+}
+
+// Explain has nothing to say of it; found out without asking, because most are so.
+bool at_rest(ClusterView const& view) {
+    bool const applied = !view.workload_standing || view.workload_standing->state == propagation::State::kApplied;
+    bool const current =
+        view.hub_template.empty() || meta::label(view.workload, propagation::kTemplateLabel) == view.hub_template;
+    return view.reachable && view.placed && view.pinned.empty() && applied && current &&
+           view.rollout.at({"status", "phase"}).as_string() == "Healthy" && !propagation::releasing(view.workload) &&
+           !propagation::frozen(view.workload);
+}
+
+Rows rows_of(Propagator const& propagator) {
+    Rows rows;
+    for (meta::ObjectKey const& key : rollouts_of(propagator)) {
+        auto const found = released(propagator, key);
+        if (!found) continue;
+        for (clusters::Member* member : propagator.members().all()) {
+            ClusterView view = found->attached ? attached_view_of(*member, key) : view_of(propagator, *member, *found);
+            if (found->attached) view.placed = view.bound = view.rollout.exists();
+            if (!view.placed && !view.bound) continue;
+            if (at_rest(view)) {
+                if (rows.at_rest.size() < kMostSeries) {
+                    rows.at_rest.push_back(labels_of(key, view.cluster));
+                } else {
+                    ++rows.left_out;
+                }
+            } else if (rows.moving.size() < kMostSeries) {
+                Value said = explain_cluster(view);
+                rows.moving.push_back({key, member, std::move(view), std::move(said)});
+            } else {
+                ++rows.left_out;
+            }
+        }
+    }
+    std::size_t const room = kMostSeries - rows.moving.size();
+    if (rows.at_rest.size() > room) {
+        rows.left_out += rows.at_rest.size() - room;
+        rows.at_rest.resize(room);
+    }
+    return rows;
+}
+
+Task<void> look_at_pods(Context ctx, Row& row) {
+    if (row.view.workload.exists()) {
+        co_await read_pods(ctx, *row.member, row.view);
+    } else {
+        co_await read_workload(
+            [ctx, &row](client::Request request) { return row.member->client().raw(ctx, std::move(request)); },
+            row.view);
+    }
+    row.said = explain_cluster(row.view);
+}
+
+Task<void> look_at_those_not_ready(Context ctx, std::vector<Row>& rows) {
+    async::Scope scope(ctx.with_timeout(kLookAtMost));
+    std::size_t looks = 0;
+    for (Row& row : rows) {
+        if (row.is("reason", "NotReady") && looks++ < kMostLooks) scope.spawn(look_at_pods(scope.context(), row));
+    }
+    co_await scope.join();
+}
+
+// What is not said to have begun has stood so at least since the workload was found so.
+std::optional<Time> since(Row const& row) {
+    if (auto const said = parse_rfc3339(row.said["since"].as_string())) return said;
+    return row.view.workload_standing ? std::optional(row.view.workload_standing->since) : std::nullopt;
+}
+
+Gauges steps_of(Rows const& rows) {
+    Gauges steps{"aviary_rollout_step", "The step that a release is in, 0 when there is none under way.", {}};
+    for (Row const& row : rows.moving) {
+        bool const releasing = row.is("phase", "Progressing");
+        steps.samples.push_back(
+            {labels_of(row.key, row.view.cluster), releasing ? static_cast<double>(row.said["step"].as_int()) : 0});
+    }
+    for (observe::Labels const& labels : rows.at_rest) steps.samples.push_back({labels, 0});
+    return steps;
+}
+
+Gauges waits_of(std::vector<Row> const& rows, Time now) {
+    Gauges waits{"aviary_rollout_wait_seconds",
+                 "How long a release has waited in a cluster; the reason is that of kubectl amc rollout explain.",
+                 {}};
+    for (Row const& row : rows) {
+        std::string reason = row.said["reason"].string();
+        if (reason.empty() || reason == "-") continue;
+        observe::Labels labels = labels_of(row.key, row.view.cluster);
+        labels["reason"] = std::move(reason);
+        waits.samples.push_back({std::move(labels), seconds(now - since(row).value_or(now))});
+    }
+    return waits;
+}
+
+// Since when a cluster has not answered; of one that this hub has not heard of, what an earlier one wrote.
+Time last_seen(Doc const& managed_cluster, clusters::Member const* member, Time now) {
+    if (member != nullptr && member->reachable()) return now;
+    Time seen = member != nullptr && member->probed() ? member->since() : now;
+    Doc const available = meta::condition(managed_cluster, apis::kClusterAvailable);
+    auto const said = available["status"].as_string() == "True"
+                          ? std::nullopt
+                          : parse_rfc3339(available["lastTransitionTime"].as_string());
+    if (!available.exists()) seen = std::min(seen, meta::created(managed_cluster).value_or(seen));
+    return std::min(seen, said.value_or(seen));
+}
+
+Gauges members_of(clusters::Members const& members, Time now) {
+    Gauges seen{"aviary_member_last_seen_seconds",
+                "How long ago a cluster of the fleet was last known to answer; 0 while it does.",
+                {}};
+    for (Doc const& object : members.objects()) {
+        if (!object.at({"spec", "hubAcceptsClient"}).as_bool()) continue;
+        std::string name = meta::name(object);
+        Time const last = last_seen(object, members.find(name), now);
+        seen.samples.push_back({{{"cluster", std::move(name)}}, seconds(now - last)});
+    }
+    return seen;
+}
+
+}   // namespace
+
+Task<std::vector<Gauges>> fleet_gauges(Context ctx, std::shared_ptr<Propagator> propagator) {
+    Rows rows = rows_of(*propagator);
+    co_await look_at_those_not_ready(ctx, rows.moving);
+    std::vector<Gauges> all;
+    all.push_back(steps_of(rows));
+    all.push_back(waits_of(rows.moving, ctx.now()));
+    all.push_back(members_of(propagator->members(), ctx.now()));
+    all.push_back({"aviary_rollout_series_left_out",
+                   "Rollouts in clusters that have no series, because there are too many.",
+                   {{{}, static_cast<double>(rows.left_out)}}});
+    co_return all;
+}
+
+}   // namespace aviary::proxy
