@@ -23,6 +23,16 @@ using json::Doc;
 using json::Value;
 
 constexpr Duration kExpires = std::chrono::hours(1);
+// What is printed is carried out when it has been committed, and something else has applied it; a day is the most.
+constexpr Duration kExpiresPrinted = std::chrono::hours(23);
+
+// The hub alone deletes Decisions, so what applies them from Git must not try, nor wait for that.
+void keep_from_pruning(Value& object) {
+    Value& annotations = object["metadata"]["annotations"];
+    annotations["argocd.argoproj.io/compare-options"] = "IgnoreExtraneous";
+    annotations["argocd.argoproj.io/sync-options"] = "Prune=false";
+    annotations["kustomize.toolkit.fluxcd.io/prune"] = "disabled";
+}
 
 Value decision_object(Session const& session, std::string const& action, std::string const& rollout,
                       std::string const& digest, std::vector<Doc> const& targets) {
@@ -45,13 +55,15 @@ Value decision_object(Session const& session, std::string const& action, std::st
         spec.targets.push_back(std::move(target));
     }
     spec.reason = session.flags().reason;
-    spec.expires_at = format_rfc3339(session.context().now() + kExpires);
+    bool const printed = session.flags().dry_run == "client";
+    spec.expires_at = format_rfc3339(session.context().now() + (printed ? kExpiresPrinted : kExpires));
     std::string const noise = crypto::random_bytes(8);
     spec.nonce = hex(std::span(reinterpret_cast<unsigned char const*>(noise.data()), noise.size()));
     Value const written = apis::write_decision_spec(spec);
     Value object{json::Object{{"apiVersion", "fleet.aviary.dev/v1alpha1"}, {"kind", "Decision"}}};
     object.set({"metadata", "name"}, fmt::format("{}-{:016x}", rollout, fnv1a_64(json::write_canonical(written))));
     object.set({"metadata", "namespace"}, session.ns());
+    if (printed) keep_from_pruning(object);
     object["spec"] = written;
     return object;
 }

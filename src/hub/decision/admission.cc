@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "apis/fleet/decision.h"
@@ -32,6 +33,7 @@ public:
     }
 
     Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
+        if (request.operation == control::Operation::kUpdate) keep_stamps(request);
         if (request.operation != control::Operation::kCreate) co_return Status{};
         if (json::Value const& spec = request.object["spec"]; spec["expiresAt"].as_string().empty())
             request.object.set({"spec", "expiresAt"}, format_rfc3339(ctx.now() + kExpires));
@@ -49,7 +51,7 @@ public:
     Task<Status> validate(Context ctx, control::AdmissionRequest const& request) override {
         bool const machinery = by_hub(request) || std::ranges::count(kControllers, request.user.name) > 0;
         if (request.operation == control::Operation::kUpdate) {
-            if (!machinery)
+            if (!machinery && !says_the_same(request))
                 co_return fail(ErrorCode::kForbidden,
                                "decisions are written once and carried out by the hub: create a new one instead");
             if (!(request.object["spec"] == request.old_object["spec"].thaw()))
@@ -76,6 +78,26 @@ private:
     bool by_hub(control::AdmissionRequest const& request) const { return request.user.name == hub_user_; }
     static bool recording(control::AdmissionRequest const& request) {
         return std::as_const(request.object).at({"spec", "selection"}).as_string() == apis::kInMember;
+    }
+
+    // What was stamped is in no manifest: who applies that again must not take it away by leaving it out.
+    static void keep_stamps(control::AdmissionRequest& request) {
+        json::Value& spec = request.object["spec"];
+        for (char const* field : {"requester", "expiresAt"}) {
+            json::Doc const stamped = request.old_object.at({"spec", field});
+            if (stamped.exists() && std::as_const(spec)[field].is_null()) spec[field] = stamped.thaw();
+        }
+    }
+
+    // What applies a Decision from Git does so again and again.
+    static bool says_the_same(control::AdmissionRequest const& request) {
+        json::Value const& now = request.object;
+        json::Value const before = request.old_object.thaw();
+        auto const kept = [&](std::string_view field) {
+            return now.at({"metadata", field}) == before.at({"metadata", field});
+        };
+        return now["spec"] == before["spec"] && now["status"] == before["status"] && kept("finalizers") &&
+               kept("ownerReferences");
     }
 
     // Bound to what the person saw: what is not said cannot be compared.

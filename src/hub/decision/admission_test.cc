@@ -142,7 +142,14 @@ CO_TEST(DecisionAdmission, WrittenOnceAndKept) {
         {Operation::kUpdate, "hub", R"({"status":{"outcome":"Applied"}})", true},
         {Operation::kUpdate, "hub", R"({"spec":{"reason":"other"}})", false},
         {Operation::kUpdate, "alice", R"({"status":{"outcome":"Applied"}})", false},
-        {Operation::kUpdate, "alice", R"({"metadata":{"labels":{"a":"b"}}})", false},
+        {Operation::kUpdate, "alice", R"({"spec":{"reason":"other"}})", false},
+        {Operation::kUpdate, "alice", R"({"metadata":{"finalizers":["a/b"]}})", false},
+        {Operation::kUpdate, "alice", R"({"metadata":{"ownerReferences":[{"name":"gone"}]}})", false},
+        // Applied again, as from Git.
+        {Operation::kUpdate, "alice", R"({"metadata":{"labels":{"a":"b"}}})", true},
+        {Operation::kUpdate, "alice", "{}", true},
+        {Operation::kUpdate, "alice", R"({"spec":{"requester":null}})", true},
+        {Operation::kUpdate, "alice", R"({"spec":{"requester":{"username":"bob"}}})", false},
         {Operation::kUpdate, "system:serviceaccount:kube-system:generic-garbage-collector",
          R"({"metadata":{"finalizers":[]}})", true},
         {Operation::kUpdate, "system:serviceaccount:kube-system:generic-garbage-collector",
@@ -155,7 +162,7 @@ CO_TEST(DecisionAdmission, WrittenOnceAndKept) {
     };
     for (Case const& each : cases) {
         for (char const* subresource : {"", "status"}) {
-            AdmissionRequest request = creation("{}", each.user);
+            AdmissionRequest request = creation(R"({"spec":{"requester":{"username":"carol"}}})", each.user);
             request.operation = each.operation;
             request.subresource = subresource;
             request.old_object = Doc::freeze(request.object);

@@ -127,7 +127,7 @@ std::vector<webhook::Rule> webhook_rules(propagation::Mode mode) {
                          path,
                          {apis::kDecisions.group},
                          apis::kDecisions.version,
-                         mutates ? std::vector<std::string>{"CREATE"} : touched,
+                         mutates ? written : touched,
                          mutates ? std::vector<std::string>{"decisions"}
                                  : std::vector<std::string>{"decisions", "decisions/status"}});
         if (mode == propagation::Mode::kAttached) continue;   // what stands on the hub goes nowhere

@@ -1,0 +1,23 @@
+-- Rollout of rollouts.kruise.io, on a hub or in a member: suspended while it waits for a person.
+local status = obj.status or {}
+if status.phase == nil or (status.observedGeneration or 0) < (obj.metadata.generation or 0) then
+  return {status = "Progressing", message = status.message or "not looked at yet"}
+end
+if status.phase == "Healthy" then
+  return {status = "Healthy", message = status.message or ""}
+end
+if status.phase == "Disabled" then
+  return {status = "Suspended", message = "spec.disabled"}
+end
+local strategy = (obj.spec or {}).strategy or {}
+if strategy.paused then
+  return {status = "Suspended", message = "spec.strategy.paused"}
+end
+local canary = status.canaryStatus or {}
+if status.phase == "Progressing" and canary.currentStepState == "StepPaused" then
+  local step = ((strategy.canary or {}).steps or {})[canary.currentStepIndex or 0] or {}
+  if (step.pause or {}).duration == nil then
+    return {status = "Suspended", message = status.message or "waits for an approval"}
+  end
+end
+return {status = "Progressing", message = status.message or status.phase}
