@@ -4,12 +4,13 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
 kit=$(cd "$here/../../config/gitops" && pwd)
 
+argocd_cm() { kubectl kustomize "$kit/argocd" -o "$work/argocd-cm.yaml" && kubectl create --dry-run=client -f "$work/argocd-cm.yaml" -o json >"$work/argocd-cm.json"; }
 # script KIND: as kustomize puts it into argocd-cm
-script() { kubectl kustomize "$kit/argocd" -o "$work/argocd-cm.yaml" && kubectl create --dry-run=client -f "$work/argocd-cm.yaml" -o json | python3 -c '
+script() { python3 -c '
 import json, sys
-data = json.load(sys.stdin)["data"]
-[text] = [v for k, v in data.items() if k.startswith("resource.customizations.health.") and k.endswith("_" + sys.argv[1])]
-print(text)' "$1"; }
+data = json.load(open(sys.argv[1]))["data"]
+[text] = [v for k, v in data.items() if k.startswith("resource.customizations.health.") and k.endswith("_" + sys.argv[2])]
+print(text)' "$work/argocd-cm.json" "$1"; }
 # An object of JSON as Lua has it.
 as_lua() { python3 -c '
 import json, sys
@@ -33,6 +34,7 @@ outcome() { [ "$(kubectl get -f "$work/decision.yaml" -o 'jsonpath={.status.outc
 
 need 'two clusters, one without a rollout controller' aviary up --clusters beijing,edge --without-rollouts edge --data-dir "$work/data" --port "$port" --pod-start 200ms --detach
 export KUBECONFIG=$work/data/kubeconfig
+need 'the keys for argocd-cm' argocd_cm
 check 'apply namespace and workload' kubectl apply -f "$seed/namespace.yaml" -f "$seed/workload.yaml"
 check 'beijing is ready' soon 30 ready beijing
 check 'edge is ready' soon 30 ready edge

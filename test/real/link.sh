@@ -34,6 +34,11 @@ check 'both are healthy' soon 20 both healthy
 check 'release v2' release hub v2
 need 'both pause at step 1' soon 20 both state Progressing/1/StepPaused
 check 'with one pod of the new version' both runs 'v1=9 v2=1'
+check 'the hub counts it so' counts "$health" "^aviary_rollout_step\{cluster=\"shanghai\",namespace=\"demo\",rollout=\"$r\"\} 1$" \
+  '^aviary_rollout_wait_seconds\{cluster="beijing",namespace="demo",reason="AwaitingApproval",' '^aviary_member_last_seen_seconds\{cluster="beijing"\} 0$' \
+  '^rest_client_requests_total\{code="200",host="beijing",method="GET"\} ' '^rest_client_requests_total\{code="200",host="127\.0\.0\.1:[0-9]+",method="PATCH"\} '
+check 'a member, too' counts "${controllers[beijing]}" "^aviary_rollout_step\{namespace=\"demo\",rollout=\"$r\"\} 1$" \
+  '^aviary_rollout_wait_seconds\{namespace="demo",reason="AwaitingApproval",' '^rest_client_requests_total\{code="200",host="127\.0\.0\.1:[0-9]+",method="GET"\} '
 need 'approve both' rollout approve -M
 check 'both pause at step 2' soon 20 both state Progressing/2/StepPaused
 die beijing-agent
@@ -46,6 +51,13 @@ check 'shanghai too' soon 20 state shanghai Healthy/3/Completed
 check 'with ten' both runs v2=10
 check 'release v3' release hub v3
 check 'both pause at step 1' soon 20 both state Progressing/1/StepPaused
+printed() { rollout approve -m shanghai --dry-run=client -o yaml >"$work/decision.yaml"; }
+from_git() { in_ hub apply -f "$work/decision.yaml" && in_ hub apply --server-side --force-conflicts --field-manager=kustomize-controller -f "$work/decision.yaml"; }
+check 'a Decision is printed, to be committed' printed
+check 'Git applies it' from_git
+check 'shanghai pauses at step 2' soon 20 state shanghai Progressing/2/StepPaused
+check 'Git applies it again' from_git
+check '… in vain' state shanghai Progressing/2/StepPaused
 die hub
 hub
 check 'the hub killed and started, it is ready' soon 40 answers "$health"

@@ -1,7 +1,8 @@
 # What the scripts with a hub and members share; to be sourced. The hub runs on the light cluster `hub`, each member on one of its own.
 . "$(dirname "${BASH_SOURCE[0]}")/common.bash"
 webhook=$(port) health=$(port) link=$(port)
-declare -A linked=()   # the agents' ports of /readyz
+declare -A linked=()        # the agents' ports of /readyz
+declare -A controllers=()   # those of the members' controllers
 
 # both COMMAND ARGUMENT…: in every one of $members, two as a rule; the first that fails ends it
 both() { local each; for each in "${members[@]}"; do "$1" "$each" "${@:2}" || return 1; done; }
@@ -26,6 +27,7 @@ start_member() {
   need "the cluster $1" cluster "$@"
   need "an identity of its controller" identity "$1" aviary-member
   at=$(port) ok=$(port)
+  controllers[$1]=$ok
   run "$1" aviary member --kubeconfig "$work/$1-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$at" --webhook-port "$at" --health-port "$ok"
   need "its controller is ready" soon 40 answers "$ok"
 }
@@ -39,6 +41,12 @@ agent() {
   kubectl --kubeconfig "$config" config set-credentials agent --token="$(in_ "$1" -n aviary-system create token aviary-agent --duration 24h)" &&
   kubectl --kubeconfig "$config" config set-context --current --user=agent &&
   run "$1-agent" aviary agent --kubeconfig "$config" --bind-address 127.0.0.1 --health-port "${linked[$1]}"
+}
+# counts PORT PATTERN…: /metrics there has a line like each
+counts() {
+  local text each; text=$(python3 -c "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:$1/metrics').read().decode())") || return 1
+  shift
+  for each in "$@"; do grep -qE -- "$each" <<<"$text" || { grep -E '^(aviary|rest)_' <<<"$text" | head -n 40; echo "no line like $each"; return 1; }; done
 }
 dialled() { answers "${linked[$1]}"; }
 # start_fleet MEMBER_ARGUMENT…: the hub and all of $members, joined by credentials, or with LINK=1 by their agents
