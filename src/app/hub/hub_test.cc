@@ -392,6 +392,7 @@ CO_TEST(Hub, AReleaseTakesFewWrites) {
         {"beijing patch rollouts/status", 2}, {"fleet create controllerrevisions", 1},
         {"fleet patch decisions/status", 2},  {"fleet patch deployments/status", 4},
         {"fleet patch rollouts/status", 4},   {"fleet patch fleetbindings/status", 1},   // status.stableRevision
+        {"fleet create events", 2},                                                      // one of each Decision
     };
     for (auto const& [what, count] : fleet.hub_writes()) {
         auto const old = before.find(what);
