@@ -114,8 +114,7 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
         row.target = true;
         return row;
     }
-    bool const known_done = view["phase"].as_string() == "Healthy" && view["current"].as_bool();
-    if (!view["reachable"].as_bool() && !progressing && !known_done) {
+    if (!view["reachable"].as_bool() && !progressing && !view["finished"].as_bool()) {
         row.result = "unreachable";
         row.message = view["message"].string();
         return row;

@@ -58,7 +58,7 @@ TEST(Look, ApprovesWhatIsPausedAtItsStep) {
                 all),
             "unreachable: does not answer");
     }
-    EXPECT_EQ(shown(view(R"({"reachable":false,"state":"Unknown","phase":"Healthy","current":true})"), all), "-");
+    EXPECT_EQ(shown(view(R"({"reachable":false,"state":"Unknown","phase":"Healthy","finished":true})"), all), "-");
     Asked chosen = all;
     chosen.chosen = true;
     chosen.step = 1;

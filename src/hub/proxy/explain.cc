@@ -284,6 +284,8 @@ std::string from_of(json::Array const& rows) {
 
 void explain_unknown(Value& row, ClusterView const& view) {
     row["state"] = "Unknown";
+    // As it was last seen. Of its objects one may have been seen later than the other.
+    row["finished"] = row["phase"].as_string() == "Healthy" && row["current"].as_bool() && !arriving(view);
     if (!view.unread.empty()) row["error"] = view.unread;
     if (view.reachable) {
         set_wait(row, "ReadRefused", view.unread, "it may be read", "");

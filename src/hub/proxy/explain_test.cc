@@ -244,6 +244,13 @@ TEST(ExplainCluster, UnreachableComesFirst) {
     away.workload_standing = propagation::Standing{State::kGuarded, "RolloutMissing", "m", kSince};
     EXPECT_EQ(shown(away), "Unknown ClusterUnreachable | member connects again | network on-call");
     EXPECT_EQ(explain_cluster(away)["since"].as_string(), "2026-11-23T13:00:00Z");
+    EXPECT_TRUE(explain_cluster(away)["finished"].as_bool()) << "as it was last seen";
+    // Its workload was seen later than its Rollout: a release has begun there.
+    Value workload = away.workload.thaw();
+    workload.set({"metadata", "annotations", "rollouts.kruise.io/in-progressing"}, R"({"rolloutName":"web"})");
+    away.workload = Doc::freeze(workload);
+    away.bound = true;
+    EXPECT_FALSE(explain_cluster(away)["finished"].as_bool());
 }
 
 TEST(ExplainCluster, WhatKeepsTheHubFromIt) {
