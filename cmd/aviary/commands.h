@@ -20,7 +20,7 @@ using Commands = std::vector<Command>;
 
 // up, down, apiserver, demo: clusters that are simulated, and what serves them.
 void add_simulated(CLI::App& app, Commands& commands);
-// hub, member, agent, join, unjoin: real clusters.
+// hub, member, agent, join, unjoin, adopt: real clusters.
 void add_real(CLI::App& app, Commands& commands);
 
 }   // namespace aviary::commands

@@ -26,6 +26,7 @@ int print_completion(std::string const& name) {
 
 std::vector<cli::Candidate> values(std::string_view what, std::string_view) {
     if (what == "--mode") return {{"full", "places and brings"}, {"attach", "approves what others bring"}};
+    if (what == "--from") return {{"kubectl", "client-side or server-side"}, {"karmada", ""}};
     if (what == "--durability") return {{"commit", "once it is on disk"}, {"none", "faster"}};
     if (what == "shell") return {{"bash", ""}, {"zsh", ""}, {"fish", ""}};
     return {};

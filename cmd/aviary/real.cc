@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "app/adopt/adopt.h"
 #include "app/agent/process.h"
 #include "app/command_line/command_line.h"
 #include "app/hub/join.h"
@@ -221,6 +222,45 @@ void add_unjoin(CLI::App& app, Commands& commands) {
                         }});
 }
 
+void add_adopt(CLI::App& app, Commands& commands) {
+    auto const options = std::make_shared<adopt::Options>();
+    CLI::App* const command = add_command(
+        app, "adopt", "Take over what kubectl or Karmada has brought to members, with nothing changed in it",
+        "aviary adopt --from kubectl rollout/qwen deploy/qwen -n demo --clusters beijing,shanghai --dry-run\n"
+        "aviary adopt --from karmada deploy/qwen service/qwen -n demo --clusters beijing,shanghai");
+    auto const text = [command](char const* flag, std::string& value, char const* help, char const* form) {
+        return command->add_option(flag, value, help)->option_text(form);
+    };
+    command->add_option("objects", options->objects, "KIND/NAME, one or more")->required();
+    text("--from", options->from, "Who has brought it, and gives its fields up", "kubectl|karmada")
+        ->required()
+        ->check(CLI::IsMember({"kubectl", "karmada"}));
+    command
+        ->add_option("--clusters", options->clusters,
+                     "Members that have it; the hub's objects are made of the first one's")
+        ->option_text("NAME,…")
+        ->delimiter(',')
+        ->required();
+    text("-n,--namespace", options->ns, "Namespace of the objects; by default the context's", "NAME");
+    text("--kubeconfig", options->kubeconfig,
+         "Path of the hub's kubeconfig; by default $KUBECONFIG, else ~/.kube/config", "FILE");
+    text("--context", options->context, "Context in it; by default the current one", "NAME");
+    command->add_flag("--dry-run", options->dry_run, "Say what would change in each cluster, and write nothing");
+    command
+        ->add_option_function<std::string>(
+            "--timeout",
+            [options](std::string const& given) {
+                auto const limit = parse_duration(given);
+                if (!limit || *limit <= Duration(0))
+                    throw CLI::ValidationError("--timeout", given + ": a duration such as 30s or 5m");
+                options->timeout = *limit;
+            },
+            "How long to wait until all of it is the hub's")
+        ->option_text("TIME")
+        ->default_str("1m");
+    commands.push_back({command, [options] { return adopt::adopt(*options); }});
+}
+
 }   // namespace
 
 void add_real(CLI::App& app, Commands& commands) {
@@ -229,6 +269,7 @@ void add_real(CLI::App& app, Commands& commands) {
     add_agent(app, commands);
     add_join(app, commands);
     add_unjoin(app, commands);
+    add_adopt(app, commands);
 }
 
 }   // namespace aviary::commands

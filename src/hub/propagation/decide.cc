@@ -6,6 +6,7 @@
 
 #include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
+#include "hub/propagation/adopt.h"
 #include "hub/propagation/names.h"
 #include "kube/meta/object.h"
 
@@ -150,7 +151,7 @@ struct Deciding {
 
     // What was observed is the precondition of everything that could let a template through.
     void apply(Value object, std::string why) {
-        if (guarded() && seen.live.exists())
+        if ((guarded() || taking_over()) && seen.live.exists())
             object.set({"metadata", "resourceVersion"}, meta::resource_version(seen.live));
         Write applying = write(Write::Verb::kApply, std::move(object), std::move(why));
         applying.force = seen.live.exists() || seen.overwrite;
@@ -185,9 +186,15 @@ struct Deciding {
         return std::nullopt;
     }
 
-    // Once a release has given its fields back they are the hub's alone.
+    // Once a release has given its fields back they are the hub's alone; so are those that the hub has taken over.
     void end_claims() {
-        if (input().releasing || !seen.live.at({"spec", "template"}).exists()) return;
+        if (input().releasing) return;
+        auto const from = origin();
+        if (auto end = from ? end_of_origin(seen.live, *from) : std::nullopt) {
+            out.plan.writes.push_back(write(Write::Verb::kMergePatch, std::move(*end), "taken over"));
+            return;
+        }
+        if (!seen.live.at({"spec", "template"}).exists()) return;
         std::optional<Value> managed = without_claims_of_releases(seen.live, kManager);
         if (!managed) return;
         Value patch{json::Object()};
@@ -440,6 +447,31 @@ struct Deciding {
         return answer(State::kApplying);
     }
 
+    // ---- what something else has brought ----
+
+    std::optional<Origin> origin() const { return parse_origin(meta::annotation(seen.source, kAdopt)); }
+    bool taking_over() const { return origin() && label(seen.live, kHubLabel).empty(); }
+
+    // Why it stays what it is; absent when it may become the hub's.
+    std::optional<Decision> not_ours() {
+        if (!taking_over()) {
+            if (seen.overwrite) return std::nullopt;
+            return answer(State::kConflict, "AlreadyExists",
+                          "exists in this cluster and does not come from the hub: take it over with `aviary adopt`, "
+                          "delete it there, or set spec.conflictResolution of the policy to Overwrite");
+        }
+        if (release_here() || releasing(seen.live) || frozen(seen.live) || rollout_progressing(seen.member_rollout)) {
+            return answer(State::kConflict, "ReleaseInProgress",
+                          "a release is under way here: it is taken over when that has ended");
+        }
+        Wanted wanted = choose(false);
+        if (wanted.missing) return answer_missing(wanted.hash);
+        auto const found = differences(rendered(std::move(wanted.pod_template), {}), seen.live, 1);
+        if (found.empty()) return std::nullopt;
+        return answer(State::kConflict, "Differs",
+                      fmt::format("{}: it is taken over once they are the same", to_string(found.front())));
+    }
+
     // ---- all kinds ----
 
     Decision run() {
@@ -454,10 +486,8 @@ struct Deciding {
         std::string const hub = label(seen.live, kHubLabel);
         if (!hub.empty() && hub != seen.hub_id)
             return answer(State::kConflict, "OtherHub", fmt::format("belongs to hub {}", hub));
-        if (hub.empty() && !seen.overwrite) {
-            return answer(State::kConflict, "AlreadyExists",
-                          "exists in this cluster and does not come from the hub: delete it there, or set "
-                          "spec.conflictResolution of the policy to Overwrite");
+        if (hub.empty()) {
+            if (auto refused = not_ours()) return std::move(*refused);
         }
         if (behind()) {
             return answer(State::kBehindMembers, "BehindMembers",

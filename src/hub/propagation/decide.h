@@ -69,8 +69,8 @@ struct Decision {
     control::Plan plan;
     State state = State::kApplied;
     // RolloutNotPlaced | RolloutMissing | RolloutDisabled | ControllerAbsent | ControllerTooOld | WebhookNotInForce |
-    // ReleaseClosing | RevisionMissing | KindNotSupported | OtherHub | AlreadyExists | Drift | ReleaseInProgress |
-    // RollingBack | RolloutLeaving …
+    // ReleaseClosing | RevisionMissing | KindNotSupported | OtherHub | AlreadyExists | Differs | Drift |
+    // ReleaseInProgress | RollingBack | RolloutLeaving …
     std::string reason;
     std::string message;
     bool put_right = false;    // the plan puts drift right

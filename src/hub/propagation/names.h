@@ -22,7 +22,8 @@ inline constexpr std::string_view kStableLabel =
 // Annotations that users set on hub objects.
 inline constexpr std::string_view kOnDelete = "fleet.aviary.dev/on-delete";    // Rollback | Release | Hold
 inline constexpr std::string_view kUnguarded = "fleet.aviary.dev/unguarded";   // allow
-inline constexpr std::string_view kHold = "fleet.aviary.dev/hold";   // "<until>;<who>;<why>", also on member objects
+inline constexpr std::string_view kHold = "fleet.aviary.dev/hold";     // "<until>;<who>;<why>", also on member objects
+inline constexpr std::string_view kAdopt = "fleet.aviary.dev/adopt";   // kubectl | karmada: see adopt.h
 inline constexpr std::string_view kRetainReplicas = "fleet.aviary.dev/retain-replicas";                     // label
 inline constexpr std::string_view kKarmadaRetainReplicas = "resourcetemplate.karmada.io/retain-replicas";   // label
 

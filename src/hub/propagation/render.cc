@@ -32,12 +32,6 @@ void own_maps(patch::FieldSet& fields) {
     for (auto& [element, child] : fields.children) own_maps(child);
 }
 
-// Labels that say what the hub did; those of another hub above, or of a copied object, say nothing here.
-bool is_own_label(std::string_view key) {
-    return key == kHubLabel || key == kRenderLabel || key == kGenerationLabel || key == kTemplateLabel ||
-           key == kStableLabel;
-}
-
 // What the hub's own API server and its clients keep in metadata, and what must not travel.
 Value travelling_metadata(Doc const& metadata) {
     Value result{json::Object()};
@@ -105,6 +99,28 @@ Doc apply_fields(Doc const& live, std::string_view manager) {
         }
     }
     return {};
+}
+
+// metadata.managedFields with these fields taken from the entries that are `concerned`.
+Value entries_without(Doc const& live, patch::FieldSet const& given_back, bool& claimed,
+                      std::function<bool(Doc const& entry)> const& concerned) {
+    Value entries{json::Array()};
+    for (auto const& [index, entry] : live.at({"metadata", "managedFields"}).elements()) {
+        Value kept = entry.thaw();
+        if (concerned(entry)) {
+            patch::FieldSet const before = patch::FieldSet::from_json(entry["fieldsV1"]);
+            patch::FieldSet fields = before;
+            fields.remove(given_back);
+            fields.compact();
+            if (!(fields.paths() == before.paths())) {
+                claimed = true;
+                if (fields.empty()) continue;
+                kept["fieldsV1"] = fields.to_json();
+            }
+        }
+        entries.push_back(std::move(kept));
+    }
+    return entries;
 }
 
 // Elements of a field's path in their FieldsV1 form.
@@ -181,6 +197,12 @@ std::vector<std::string> owners_of(Doc const& live, Path const& path) {
 
 }   // namespace
 
+// Those of another hub above, or of a copied object, say nothing here.
+bool is_own_label(std::string_view key) {
+    return key == kHubLabel || key == kRenderLabel || key == kGenerationLabel || key == kTemplateLabel ||
+           key == kStableLabel;
+}
+
 std::string template_hash(Value const& pod_template) { return short_hash(json::write_canonical(pod_template)); }
 
 Value pod_template(Doc const& workload) {
@@ -250,43 +272,46 @@ std::optional<Value> without_claims_of_releases(Doc const& live, std::string_vie
         *to = *from;
         own_maps(*to);
     }
-    Value entries{json::Array()};
     bool claimed = false;
-    for (auto const& [index, entry] : live.at({"metadata", "managedFields"}).elements()) {
-        if (entry["manager"].as_string() == kFreezeManager) {
-            claimed = true;
-            continue;
-        }
-        Value kept = entry.thaw();
-        if (entry["operation"].as_string() == "Update" && entry["subresource"].as_string().empty()) {
-            patch::FieldSet const before = patch::FieldSet::from_json(entry["fieldsV1"]);
-            patch::FieldSet fields = before;
-            fields.remove(given_back);
-            fields.compact();
-            if (!(fields.paths() == before.paths())) {
-                claimed = true;
-                if (fields.empty()) continue;
-                kept["fieldsV1"] = fields.to_json();
-            }
-        }
-        entries.push_back(std::move(kept));
-    }
+    Value entries = entries_without(live, given_back, claimed, [](Doc const& entry) {
+        return entry["operation"].as_string() == "Update" && entry["subresource"].as_string().empty();
+    });
+    bool const freezes = std::erase_if(entries.make_array(), [](Value const& entry) {
+                             return entry["manager"].as_string() == kFreezeManager;
+                         }) > 0;
+    if (!claimed && !freezes) return std::nullopt;
+    return entries;
+}
+
+std::optional<Value> without_claims_of(Doc const& live, std::string_view manager,
+                                       std::function<bool(std::string_view)> const& others) {
+    patch::FieldSet own = patch::FieldSet::from_json(apply_fields(live, manager));
+    own_maps(own);
+    bool claimed = false;
+    Value entries = entries_without(live, own, claimed, [&](Doc const& entry) {
+        return entry["subresource"].as_string() != "status" && others(entry["manager"].as_string());
+    });
     if (!claimed) return std::nullopt;
     return entries;
 }
 
-Value render(RenderInput const& input) {
-    std::string const kind = input.source["kind"].string();
-    Value object{json::Object{{"apiVersion", input.source["apiVersion"].string()}, {"kind", kind}}};
-    object["metadata"] = travelling_metadata(input.source["metadata"]);
-    for (auto const& [key, value] : input.source.members()) {
+Value travelling(Doc const& source) {
+    std::string const kind = source["kind"].string();
+    Value object{json::Object{{"apiVersion", source["apiVersion"].string()}, {"kind", kind}}};
+    object["metadata"] = travelling_metadata(source["metadata"]);
+    for (auto const& [key, value] : source.members()) {
         if (key != "apiVersion" && key != "kind" && key != "metadata" && key != "status") object[key] = value.thaw();
     }
     strip_allocated(object, kind);
+    if (source.at({"spec", "template"}).exists()) object.set({"spec", "template"}, pod_template(source));
+    return object;
+}
 
+Value render(RenderInput const& input) {
+    std::string const kind = input.source["kind"].string();
+    Value object = travelling(input.source);
     bool const workload = input.source.at({"spec", "template"}).exists();
-    if (workload)
-        object.set({"spec", "template"}, input.pod_template ? *input.pod_template : pod_template(input.source));
+    if (workload && input.pod_template) object.set({"spec", "template"}, *input.pod_template);
     if (input.assignment.replicas) object.set({"spec", "replicas"}, *input.assignment.replicas);
     if (input.replicas_belong_to_member && input.live.exists()) leave_replicas(object, input.live);
     if (kind == "Rollout" && input.assignment.paused) object.set({"spec", "strategy", "paused"}, true);

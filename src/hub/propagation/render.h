@@ -1,6 +1,7 @@
 // What an object of the hub looks like in one member. Pure.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +31,11 @@ struct RenderInput {
     bool replicas_belong_to_member = false;    // an autoscaler there targets it, or it is labelled so
 };
 
+// An object without what its API server, and those who brought it there, keep in it for themselves.
+json::Value travelling(json::Doc const& object);
+// Labels by which a hub says what it did.
+bool is_own_label(std::string_view key);
+
 // The object to apply, with the labels for the hub and the template's hash; seal() adds those that follow from the
 // rest.
 json::Value render(RenderInput const& input);
@@ -57,5 +63,8 @@ bool owned_by_other(json::Doc const& live, std::string_view manager, std::vector
 // metadata.managedFields without what others' updates still claim, beside this manager, of the fields that a release
 // steers by; absent when nobody does. Left there, such a field would outlive its end on the hub.
 std::optional<json::Value> without_claims_of_releases(json::Doc const& live, std::string_view manager);
+// … without what those of the `others` claim of the fields that this manager applies; absent when they claim none.
+std::optional<json::Value> without_claims_of(json::Doc const& live, std::string_view manager,
+                                             std::function<bool(std::string_view name)> const& others);
 
 }   // namespace aviary::propagation
