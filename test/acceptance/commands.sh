@@ -12,7 +12,7 @@ all_ready() { ready beijing && ready shanghai; }
 first_examples() { local text; text=$("$@" --help 2>&1) && [ "$(grep -nE '^Examples:' <<<"$text" | head -n 1 | cut -d: -f1)" -lt "$(grep -n '^Usage:' <<<"$text" | head -n 1 | cut -d: -f1)" ]; }
 
 # --- help, misuse, completion
-for command in '' up down apiserver demo completion version hub member agent join unjoin; do check "aviary $command --help: examples first" first_examples aviary $command; done
+for command in '' up down apiserver demo completion version hub member agent join unjoin adopt; do check "aviary $command --help: examples first" first_examples aviary $command; done
 for command in '' get describe clusters rollout 'rollout list' 'rollout get' 'rollout approve' 'rollout pause' 'rollout resume' 'rollout abort' 'rollout undo' 'rollout status' 'rollout history' 'rollout explain' completion version; do
   check "kubectl amc $command --help: examples first" first_examples kubectl-amc $command
 done

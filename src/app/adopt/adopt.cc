@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <map>
 #include <set>
 #include <utility>
 
@@ -57,16 +56,19 @@ Task<Result<std::vector<Named>>> resolve(Session session, std::vector<std::strin
     co_return result;
 }
 
-// One kind's objects of the namespace by cluster; `rows` as Session::ask has them.
-using Rows = std::map<std::string, Doc, std::less<>>;
-
-Task<Result<Rows>> ask(Session session, Options options, meta::GroupVersionResource resource, std::string name) {
+Task<Result<Doc>> ask(Session session, Options options, meta::GroupVersionResource resource, std::string name) {
     amc::Question question{.resource = std::move(resource), .ns = session.ns(), .name = std::move(name)};
-    question.clusters = options.clusters;
-    CO_TRY_ASSIGN(Doc const answer, co_await session.ask(std::move(question)));
-    Rows rows;
-    for (auto const& [index, row] : answer["clusters"].elements()) rows[row["name"].string()] = row;
-    co_return rows;
+    question.clusters = std::move(options.clusters);
+    Result<Doc> answer = co_await session.ask(std::move(question));
+    co_return answer;
+}
+
+// The answer's row of this cluster; absent when it has none.
+Doc row_of(Doc const& answer, std::string const& cluster) {
+    for (auto const& [index, row] : answer["clusters"].elements()) {
+        if (row["name"].as_string() == cluster) return row;
+    }
+    return {};
 }
 
 std::vector<Doc> items(Doc const& row) {
@@ -86,57 +88,66 @@ std::string why_not(Doc const& row) {
     return error.empty() ? "unreachable" : error;
 }
 
-Task<Result<std::vector<Found>>> look(Session session, Options options, std::vector<Named> named) {
-    CO_TRY_ASSIGN(Rows const scalers, co_await ask(session, options, kScalers, {}));
-    CO_TRY_ASSIGN(Rows const rollouts, co_await ask(session, options, apis::kRollouts, {}));
-    std::vector<Found> result;
-    for (Named const& each : named) {
-        Found found{each.served.resource, each.served.kind, {session.ns(), each.name}, {}, {}};
-        CO_TRY_ASSIGN(found.on_hub, co_await session.hub().find(session.context(), found.resource, found.key));
-        CO_TRY_ASSIGN(Rows const rows, co_await ask(session, options, found.resource, each.name));
-        for (std::string const& cluster : options.clusters) {
-            Found::There there;
-            there.cluster = cluster;
-            for (Rows const* all : {&rows, &scalers, &rollouts}) {
-                auto const row = all->find(cluster);
-                std::string why = row == all->end() ? "unreachable" : why_not(row->second);
-                if (there.unreachable.empty()) there.unreachable = std::move(why);
-            }
-            if (there.unreachable.empty()) {
-                auto const live = items(rows.at(cluster));
-                if (!live.empty()) there.live = live.front();
-                there.scalers = items(scalers.at(cluster));
-                there.rollouts = items(rollouts.at(cluster));
-            }
-            found.there.push_back(std::move(there));
-        }
-        result.push_back(std::move(found));
-    }
-    co_return result;
-}
-
-Task<Result<Fleet>> read_fleet(Session session, std::string from) {
-    Fleet fleet;
-    fleet.from = from;
-    fleet.origin = propagation::parse_origin(from).value_or(propagation::Origin::kKubectl);
-    CO_TRY_ASSIGN(fleet.hub_id, co_await process::cluster_uid(session.context(), session.hub()));
+// Of the namespace, and of all of them.
+Task<Result<std::vector<Doc>>> policies(Session session) {
+    std::vector<Doc> result;
     for (auto const& resource : {apis::kPropagationPolicies, apis::kClusterPropagationPolicies,
                                  apis::kKarmadaPropagationPolicies, apis::kKarmadaClusterPropagationPolicies}) {
         client::ListOptions options;
         if (resource.resource == apis::kPropagationPolicies.resource) options.ns = session.ns();
-        CO_TRY_ASSIGN(Doc const list, co_await session.hub().list(session.context(), resource, options));
+        auto const list = co_await session.hub().list(session.context(), resource, options);
+        if (!list && list.error().is(ErrorCode::kNotFound))
+            co_return fail(ErrorCode::kUnsupported,
+                           "this server has no policies: it is no hub, or one of --mode attach, which brings nothing");
+        if (!list) co_return std::unexpected(list.error());
         // Items of a list need not say their kind.
-        std::string const kind = list["kind"].string().substr(0, list["kind"].string().size() - 4);
-        for (Doc const& item : items(list)) {
+        std::string const kind = (*list)["kind"].string();
+        for (Doc const& item : items(*list)) {
             Value policy = item.thaw();
-            policy["apiVersion"] = list["apiVersion"].string();
-            policy["kind"] = kind;
-            fleet.policies.push_back(Doc::freeze(policy));
+            policy["apiVersion"] = (*list)["apiVersion"].string();
+            policy["kind"] = kind.substr(0, kind.rfind("List"));
+            result.push_back(Doc::freeze(policy));
         }
     }
+    co_return result;
+}
+
+struct Seen {
+    std::vector<Found> objects;
+    Fleet fleet;
+};
+
+Task<Result<Seen>> look(Session session, Options options, std::vector<Named> named) {
+    Seen seen;
+    seen.fleet.from = options.from;
+    seen.fleet.origin = propagation::parse_origin(options.from).value_or(propagation::Origin::kKubectl);
+    CO_TRY_ASSIGN(seen.fleet.policies, co_await policies(session));
     CO_TRY_ASSIGN(Doc const clusters, co_await session.clusters());
-    fleet.clusters = items(clusters);
-    co_return fleet;
+    seen.fleet.clusters = items(clusters);
+    CO_TRY_ASSIGN(Doc const scalers, co_await ask(session, options, kScalers, {}));
+    CO_TRY_ASSIGN(Doc const rollouts, co_await ask(session, options, apis::kRollouts, {}));
+    seen.fleet.hub_id = rollouts["hub"].string();
+    if (seen.fleet.hub_id.empty())
+        co_return fail(ErrorCode::kUnsupported, "this hub is too old to take anything over: update it first");
+    for (Named const& each : named) {
+        Found found{each.served.resource, each.served.kind, {session.ns(), each.name}, {}, {}};
+        CO_TRY_ASSIGN(found.on_hub, co_await session.hub().find(session.context(), found.resource, found.key));
+        CO_TRY_ASSIGN(Doc const objects, co_await ask(session, options, found.resource, each.name));
+        for (std::string const& cluster : options.clusters) {
+            Found::There there;
+            there.cluster = cluster;
+            for (Doc const& answer : {objects, scalers, rollouts}) {
+                if (there.unreachable.empty()) there.unreachable = why_not(row_of(answer, cluster));
+            }
+            auto const live = items(row_of(objects, cluster));
+            if (!live.empty()) there.live = live.front();
+            there.scalers = items(row_of(scalers, cluster));
+            there.rollouts = items(row_of(rollouts, cluster));
+            found.there.push_back(std::move(there));
+        }
+        seen.objects.push_back(std::move(found));
+    }
+    co_return seen;
 }
 
 void print(Session const& session, std::vector<Row> const& rows, std::set<std::string> const& adopted) {
@@ -177,9 +188,8 @@ Task<Status> carry_out(Session session, std::vector<HubWrite> writes) {
 Task<Result<Plan>> wait(Session session, Options options, std::vector<Named> named) {
     MonotonicTime const end = session.context().monotonic() + options.timeout;
     while (true) {
-        CO_TRY_ASSIGN(std::vector<Found> const found, co_await look(session, options, named));
-        CO_TRY_ASSIGN(Fleet const fleet, co_await read_fleet(session, options.from));
-        Plan now = plan(found, fleet);
+        CO_TRY_ASSIGN(Seen const seen, co_await look(session, options, named));
+        Plan now = plan(seen.objects, seen.fleet);
         bool const waits = now.goes() && std::ranges::any_of(now.rows, [](Row const& each) {
                                return each.outcome == Outcome::kLabelsOnly;
                            });
@@ -189,11 +199,12 @@ Task<Result<Plan>> wait(Session session, Options options, std::vector<Named> nam
 }
 
 Task<Result<int>> adopting(Session session, Options options) {
-    CO_TRY(co_await session.members(true));   // an unknown one is said here
+    CO_TRY_ASSIGN(options.clusters, co_await session.members(true));   // an unknown one is said here
+    std::set<std::string> once;
+    std::erase_if(options.clusters, [&](std::string const& each) { return !once.insert(each).second; });
     CO_TRY_ASSIGN(std::vector<Named> const named, co_await resolve(session, options.objects));
-    CO_TRY_ASSIGN(std::vector<Found> const found, co_await look(session, options, named));
-    CO_TRY_ASSIGN(Fleet const fleet, co_await read_fleet(session, options.from));
-    Plan first = plan(found, fleet);
+    CO_TRY_ASSIGN(Seen const seen, co_await look(session, options, named));
+    Plan first = plan(seen.objects, seen.fleet);
     if (!first.goes() || options.dry_run) {
         print(session, first.rows, {});
         if (first.goes()) co_return amc::kDone;

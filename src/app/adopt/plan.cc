@@ -101,9 +101,9 @@ struct Planning {
                                    [&](There const& each) { return count_of(each) != count_of(found.there.front()); });
     }
 
-    std::string policy_name() const { return fmt::format("{}-{}", found.key.name, to_lower(found.kind)); }
-    bool is_own(Doc const& policy) const {
-        return policy["kind"].as_string() == "PropagationPolicy" && meta::name(policy) == policy_name();
+    static bool divides(Doc const& policy) {
+        Doc const scheduling = policy.at({"spec", "placement", "replicaScheduling"});
+        return scheduling.exists() && scheduling["replicaSchedulingType"].as_string("Divided") == "Divided";
     }
 
     Value policy_over(Value const& source, bool divided) const {
@@ -114,7 +114,7 @@ struct Planning {
                                      {"weight", count_of(each).value_or(0)}});
         }
         Value result{Object{{"apiVersion", "policy.one.alibabacloud.com/v1alpha1"}, {"kind", "PropagationPolicy"}}};
-        result.set({"metadata", "name"}, policy_name());
+        result.set({"metadata", "name"}, fmt::format("{}-{}", found.key.name, to_lower(found.kind)));
         result.set({"metadata", "namespace"}, found.key.ns);
         Value spec{Object{{"preserveResourcesOnDeletion", true}}};
         spec["resourceSelectors"] = Array{Object{{"apiVersion", source["apiVersion"]},
@@ -163,12 +163,14 @@ struct Planning {
         std::size_t const before = out.rows.size();
         for (There const& each : found.there) stands_against(each);
         if (out.rows.size() > before || found.there.empty()) return;
-        bool const divided = counts_differ();
+        // A policy that claims it counts as it is; else it gets one of its own.
+        Doc policy = placement::policy_for(
+            found.on_hub.exists() ? found.on_hub : Doc::freeze(propagation::template_of(found.there.front().live)),
+            fleet.policies);
+        bool const with_policy = policy.exists();
+        bool const divided = with_policy ? divides(policy) : counts_differ();
         Value const made = source(divided);
         Doc const source = found.on_hub.exists() ? found.on_hub : Doc::freeze(made);
-        Doc policy = placement::policy_for(source, fleet.policies);
-        // One that claims it stays; what is new here gets one of its own, which an earlier run may have made.
-        bool const with_policy = policy.exists() && (found.on_hub.exists() || is_own(policy));
         if (!with_policy) {
             bool const empty = std::ranges::any_of(
                 found.there, [](There const& each) { return count_of(each) == std::optional<std::int64_t>(0); });
@@ -177,15 +179,15 @@ struct Planning {
                     "has no replicas in one cluster and some in another, which no policy divides so: "
                     "scale it, or leave that cluster out");
             policy = Doc::freeze(policy_over(made, divided));
-            std::vector<Doc> all = fleet.policies;
-            all.push_back(policy);
-            Doc const claims = placement::policy_for(source, all);
-            if (!is_own(claims))
-                return refuse_all(fmt::format("{} {} claims it on the hub by its priority",
-                                              to_lower(claims["kind"].as_string()), meta::name(claims)));
         }
         auto const placed = placement::place(source, policy, fleet.clusters, {});
         if (!placed) return refuse_all(placed.error().message());
+        for (placement::Target const& each : placed->targets) {
+            bool const named = std::ranges::find(found.there, each.cluster, &There::cluster) != found.there.end();
+            if (!named && !found.on_hub.exists())
+                return refuse_all(fmt::format("{} {} would bring it to {}, too: name that cluster, or exclude it there",
+                                              to_lower(policy["kind"].as_string()), meta::name(policy), each.cluster));
+        }
         for (There const& each : found.there) compare(each, source, policy, *placed);
         if (!with_policy) write(apis::kPropagationPolicies, meta::key_of(policy), policy.thaw());
         if (!found.on_hub.exists()) {

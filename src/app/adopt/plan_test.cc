@@ -150,11 +150,24 @@ TEST(Plan, WhatTheHubHasIsComparedAndItsPolicyStays) {
     EXPECT_EQ(adopted(plan({known}, fleet())), "create propagationpolicies/web-deployment; patch deployments/web");
 }
 
-TEST(Plan, APolicyOfItsOwnStandsAboveOneForAll) {
-    EXPECT_EQ(adopted(plan({found({"{}"})}, fleet({policy("all", R"("c")")}))),
-              "create propagationpolicies/web-deployment; create deployments/web");
-    Plan const outranked = plan({found({"{}"})}, fleet({policy("all", R"("c")", R"("priority":9,)")}));
-    EXPECT_EQ(rows(outranked), "a deployment/web refused: propagationpolicy all claims it on the hub by its priority");
+TEST(Plan, APolicyThatClaimsItIsUsed) {
+    EXPECT_EQ(adopted(plan({found({"{}", "{}"})}, fleet({policy("all", R"("a","b")")}))), "create deployments/web");
+    Plan const more = plan({found({"{}"})}, fleet({policy("all", R"("a","c")")}));
+    EXPECT_EQ(rows(more),
+              "a deployment/web refused: propagationpolicy all would bring it to c, too: name that cluster, "
+              "or exclude it there");
+    // One that divides gets what it divides into what there is.
+    Value divided = policy("all", R"("a","b")").thaw();
+    divided.set({"spec", "placement", "replicaScheduling"},
+                *json::parse_value(R"({"replicaSchedulingType":"Divided","replicaDivisionPreference":"Weighted",
+        "weightPreference":{"staticWeightList":[{"targetCluster":{"clusterNames":["a"]},"weight":1},
+        {"targetCluster":{"clusterNames":["b"]},"weight":1}]}})"));
+    Plan const halves = plan({found({"{}", "{}"})}, fleet({Doc::freeze(divided)}));
+    EXPECT_EQ(rows(halves), "a deployment/web labels only; b deployment/web labels only");
+    EXPECT_EQ(halves.writes[0].body.at({"spec", "replicas"}).as_int(), 8);
+    Plan const other = plan({found({replicas(5), replicas(3)})}, fleet({Doc::freeze(divided)}));
+    EXPECT_TRUE(rows(other).contains("a deployment/web differs: spec.replicas is 5 here and 4 on the hub"))
+        << rows(other);
 }
 
 TEST(Plan, GoesOnWhereAnEarlierRunHasStopped) {

@@ -51,7 +51,7 @@ public:
 
     // Aggregated discovery: /api or /apis.
     Task<Result<json::Doc>> discovery(std::string path) const;
-    // {clusters: [{name, reachable, since, table | items, error, reason}]}
+    // {hub, clusters: [{name, reachable, since, table | items, error, reason}]}; hub: its id, where there is one
     Task<Result<json::Doc>> ask(Question question) const;
     // A release as hub/proxy/explain.h has it; no clusters: all.
     Task<Result<json::Doc>> release(std::string rollout, std::vector<std::string> clusters) const;

@@ -183,7 +183,7 @@ private:
             scope.spawn(fetch(scope.context(), *chosen[index], user, std::move(asked), table, rows[index]));
         }
         co_await scope.join();
-        Value body{json::Object()};
+        Value body{json::Object{{"hub", propagator_.hub_id()}}};
         body["clusters"] = json::Array();
         for (Value& row : rows) body["clusters"].push_back(std::move(row));
         co_return answer(std::move(body));
