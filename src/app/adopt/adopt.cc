@@ -174,9 +174,12 @@ Task<Status> carry_out(Session session, std::vector<HubWrite> writes) {
     if (!writes.empty()) CO_TRY(co_await process::ensure_namespace(ctx, hub, session.ns()));
     for (HubWrite& each : writes) {
         std::string const what = fmt::format("{}/{}", each.resource.resource, each.key.name);
-        auto const done = each.create ? co_await hub.create(ctx, each.resource, std::move(each.body))
-                                      : co_await hub.patch(ctx, each.resource, each.key, client::PatchType::kMerge,
-                                                           std::move(each.body));
+        Result<Doc> done = Doc();
+        if (each.create) {
+            done = co_await hub.create(ctx, each.resource, std::move(each.body));
+        } else {
+            done = co_await hub.patch(ctx, each.resource, each.key, client::PatchType::kMerge, std::move(each.body));
+        }
         if (!done)
             co_return std::unexpected(done.error().context(fmt::format("hub: {}, and it is safe to try again", what)));
         session.print(fmt::format("hub: {} {}\n", what, each.create ? "created" : "marked"));

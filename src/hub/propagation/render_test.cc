@@ -159,6 +159,23 @@ TEST(Render, ReplicasOfAnAutoscalerAreLeftOutOnceItOwnsThem) {
     EXPECT_EQ(replicas(managed(R"("f:replicas":{})", R"("operation":"Update","subresource":"status")")), "7");
 }
 
+// An update claims maps and elements themselves too, which an apply never does.
+TEST(Render, ClaimsOfOthersEndWithTheMapsAroundThem) {
+    std::string const hub = managed(R"("f:replicas":{},"f:ports":{"k:{\"port\":80}":{"f:port":{}}})",
+                                    R"("operation":"Apply")", "aviary-hub");
+    std::string const others =
+        managed(R"("f:replicas":{},"f:ports":{".":{},"k:{\"port\":80}":{".":{},"f:port":{},"f:nodePort":{}}})",
+                R"("operation":"Update")", "kubectl");
+    std::string const rest = managed(R"("f:replicas":{})", R"("operation":"Update")", "kubectl");
+    auto const ends = [](std::string_view name) { return name == "kubectl"; };
+    auto const left = without_claims_of(doc(live(hub + "," + others)), "aviary-hub", ends);
+    ASSERT_TRUE(left);
+    EXPECT_EQ(json::write((*left)[1]["fieldsV1"]), R"({"f:spec":{"f:ports":{"k:{\"port\":80}":{"f:nodePort":{}}}}})");
+    EXPECT_EQ(without_claims_of(doc(live(hub + "," + rest)), "aviary-hub", ends)->size(), 1u) << "nothing is left";
+    EXPECT_FALSE(without_claims_of(doc(live(hub)), "aviary-hub", ends));
+    EXPECT_FALSE(without_claims_of(doc(live(hub + "," + rest)), "aviary-hub", [](std::string_view) { return false; }));
+}
+
 TEST(Render, OwnersNamesEveryManagerOfAField) {
     Doc const object = doc(live(managed(R"("f:paused":{})", R"("operation":"Apply")", "a") + "," +
                                 managed(R"("f:paused":{},"f:replicas":{})", R"("operation":"Update")", "b")));
