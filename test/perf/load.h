@@ -35,4 +35,14 @@ struct ReactionOptions {
 };
 Status reaction(ReactionOptions const& options);
 
+// Members in this process, whose agents dial a hub. When all are linked and available, statuses change at a steady
+// rate; then the hub is to be restarted, and what is counted goes on when all are linked again. Ends by SIGTERM.
+struct AgentsOptions {
+    std::string kubeconfig;   // the hub's API
+    int agents = 1000;
+    double rate = 500;     // statuses a second, in all
+    double seconds = 20;   // before the restart, and after
+};
+Status agents(AgentsOptions const& options);
+
 }   // namespace aviary::perf

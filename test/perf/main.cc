@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
     std::string context;
     aviary::perf::LoadOptions options;
     aviary::perf::ReactionOptions reaction;
+    aviary::perf::AgentsOptions agents;
     app.add_option("--kubeconfig", kubeconfig)->required();
     app.add_option("--context", context);
     app.add_option("--server", options.server, "The server's pid, to report its share of the processor");
@@ -28,6 +29,7 @@ int main(int argc, char** argv) {
     CLI::App* const create = app.add_subcommand("create", "Creates 1 KB ConfigMaps");
     CLI::App* const watch = app.add_subcommand("watch", "How late events come to many watches");
     CLI::App* const approve = app.add_subcommand("reaction", "Decision created on the hub to the next pause");
+    CLI::App* const link = app.add_subcommand("agents", "Members whose agents dial the hub, through its restart");
     for (CLI::App* command : {get, create, watch})
         command->add_option("--seconds", options.seconds)->capture_default_str();
     for (CLI::App* command : {get, create})
@@ -37,11 +39,18 @@ int main(int argc, char** argv) {
     watch->add_option("--rate", options.rate, "Writes a second")->capture_default_str();
     approve->add_option("--clusters", reaction.clusters, "Names, separated by commas")->required();
     approve->add_option("--approvals", reaction.approvals)->capture_default_str();
+    link->add_option("--agents", agents.agents)->capture_default_str();
+    link->add_option("--rate", agents.rate, "Changes of a status a second, in all")->capture_default_str();
+    link->add_option("--seconds", agents.seconds, "Before the restart, and after")->capture_default_str();
     CLI11_PARSE(app, argc, argv);
 
     if (*approve) {
         reaction.kubeconfig = kubeconfig;
         return done(aviary::perf::reaction(reaction));
+    }
+    if (*link) {
+        agents.kubeconfig = kubeconfig;
+        return done(aviary::perf::agents(agents));
     }
     auto access = aviary::client::load_kubeconfig(kubeconfig, context);
     if (!access) return done(std::unexpected(access.error()));

@@ -3,7 +3,11 @@
 
 #include <string>
 
+#include "core/async/context.h"
+#include "core/async/task.h"
 #include "core/base/time.h"
+#include "core/json/value.h"
+#include "kube/client/client.h"
 
 namespace aviary::hub {
 
@@ -41,6 +45,12 @@ struct AgentJoinOptions {
 // Makes the ManagedCluster and a token on the hub, and prints the manifest of the agent for the member. Safe to repeat:
 // the token is made anew. The exit code.
 int join_agent(AgentJoinOptions options);
+// What it makes on the hub, and what the agent is to find in its own cluster then.
+struct ExpectedAgent {
+    std::string address;   // HOST:PORT that it dials
+    json::Value given;     // the Secret with what it joins with (member/agent/credentials.h)
+};
+Task<Result<ExpectedAgent>> expect_agent(Context ctx, client::Client hub, AgentJoinOptions options);
 // Takes away what it made on the hub.
 int unjoin_agent(AgentJoinOptions options);
 

@@ -77,12 +77,8 @@ Value deployment(AgentJoinOptions const& options) {
     return object;
 }
 
-struct Place {
-    std::string address, authority;
-};
-
 // What the cluster's administrator applies there.
-std::string manifest(AgentJoinOptions const& options, Place const& place, std::string const& token) {
+std::string manifest(AgentJoinOptions const& options, Value given) {
     std::vector<Value> objects{named("v1", "Namespace", options.ns),
                                named_in(options.ns, "v1", "ServiceAccount", kAgent)};
     auto const add = [&objects](std::vector<Value> more) {
@@ -91,12 +87,16 @@ std::string manifest(AgentJoinOptions const& options, Place const& place, std::s
     add(agent_roles(options.ns));
     add(hub_identity(kAgent, options.ns, rights_of(options.admin, options.approves_only)));
     add(proxy::member_roles(options.admin));
-    objects.push_back(agent::write_given(place.address, place.authority, options.name, token, options.ns));
+    objects.push_back(std::move(given));
     objects.push_back(deployment(options));
     std::string text;
     for (Value const& each : objects) text += "---\n" + yaml::write(each);
     return text;
 }
+
+struct Place {
+    std::string address, authority;
+};
 
 Task<Result<Place>> place_of(Context ctx, client::Client hub, std::string ns) {
     auto const map = co_await hub.get(ctx, kConfigMaps, {ns, kAgentsMap});
@@ -147,19 +147,15 @@ Task<Result<client::Client>> connect(async::AsioExecutor& executor, AgentJoinOpt
 
 Task<Status> joining(Context ctx, async::AsioExecutor& executor, AgentJoinOptions options) {
     CO_TRY_ASSIGN(client::Client const hub, co_await connect(executor, options));
-    Context const limited = ctx.with_timeout(kAtMost);
-    CO_TRY_ASSIGN(Place const place, co_await place_of(limited, hub, options.ns));
-    CO_TRY(co_await register_agent(limited, hub, options));
-    std::string const token = crypto::sha256_hex(crypto::random_bytes(32));
-    CO_TRY(co_await keep_token(limited, hub, options, token));
+    CO_TRY_ASSIGN(ExpectedAgent expected, co_await expect_agent(ctx.with_timeout(kAtMost), hub, options));
     say(fmt::format("hub: managedcluster/{} and secret {}/{} made", options.name, options.ns,
                     link::token_name(options.name)));
     say(fmt::format("apply this manifest in {} until {}: its agent dials {}", options.name,
-                    format_rfc3339(ctx.now() + options.token_lasts), place.address));
+                    format_rfc3339(ctx.now() + options.token_lasts), expected.address));
     if (options.manual)
         say(fmt::format("then `kubectl get csr` on the hub, and `kubectl certificate approve` lets {} in",
                         options.name));
-    fmt::print("{}", manifest(options, place, token));
+    fmt::print("{}", manifest(options, std::move(expected.given)));
     std::fflush(stdout);
     co_return Status{};
 }
@@ -183,6 +179,15 @@ Task<Status> leaving(Context ctx, async::AsioExecutor& executor, AgentJoinOption
 }
 
 }   // namespace
+
+Task<Result<ExpectedAgent>> expect_agent(Context ctx, client::Client hub, AgentJoinOptions options) {
+    CO_TRY_ASSIGN(Place const place, co_await place_of(ctx, hub, options.ns));
+    CO_TRY(co_await register_agent(ctx, hub, options));
+    std::string const token = crypto::sha256_hex(crypto::random_bytes(32));
+    CO_TRY(co_await keep_token(ctx, hub, options, token));
+    co_return ExpectedAgent{place.address,
+                            agent::write_given(place.address, place.authority, options.name, token, options.ns)};
+}
 
 int join_agent(AgentJoinOptions options) { return process::run(joining, std::move(options)); }
 int unjoin_agent(AgentJoinOptions options) { return process::run(leaving, std::move(options)); }
