@@ -5,6 +5,7 @@
 #include "core/async/co_test.h"
 #include "core/async/event.h"
 #include "core/async/scope.h"
+#include "core/async/turns.h"
 
 namespace aviary::async {
 namespace {
@@ -82,6 +83,45 @@ CO_TEST(Channel, BoundedInOrderAndClosed) {
     }
     EXPECT_EQ(expected, 10);
     co_await scope.join();
+}
+
+Task<void> have_a_turn(Context ctx, Turns& turns, std::vector<std::string>& log, std::string name) {
+    auto const turn = co_await turns.take(ctx);
+    log.push_back(name + (turn ? " begins" : " gives up"));
+    if (!turn) co_return;
+    (void)co_await sleep_for(ctx, 2s);
+    log.push_back(name + " ends");
+}
+
+CO_TEST(Turns, SoManyAtOnceAndTheOthersInTheirOrder) {
+    std::vector<std::string> log;
+    Turns turns(1);
+    Scope scope(ctx);
+    scope.spawn(have_a_turn(scope.context(), turns, log, "a"));
+    scope.spawn(have_a_turn(scope.context().with_timeout(1s), turns, log, "b"));
+    scope.spawn(have_a_turn(scope.context(), turns, log, "c"));
+    co_await scope.join();
+    EXPECT_EQ(log, (std::vector<std::string>{"a begins", "b gives up", "a ends", "c begins", "c ends"}));
+}
+
+// At the very moment at which its turn has come: it goes to the next.
+CO_TEST(Turns, OneThatIsStoppedTakesNoTurnAlong) {
+    std::vector<std::string> log;
+    Turns turns(1);
+    Scope first(ctx);
+    Scope second(ctx);
+    Scope third(ctx);
+    first.spawn(have_a_turn(first.context(), turns, log, "a"));
+    CO_ASSERT_OK(co_await yield(ctx));
+    second.spawn(have_a_turn(second.context(), turns, log, "b"));
+    third.spawn(have_a_turn(third.context(), turns, log, "c"));
+    CO_ASSERT_OK(co_await yield(ctx));
+    second.cancel();
+    first.cancel();
+    co_await third.join();
+    co_await first.join();
+    co_await second.join();
+    EXPECT_EQ(log.back(), "c ends");
 }
 
 TEST(AsioExecutor, RunsATaskWithARealTimer) {
