@@ -100,13 +100,15 @@ Task<Result<Cluster>> connect(Context ctx, async::AsioExecutor& executor, Option
     CO_TRY_ASSIGN(client::ServerAccess const access, find_access(options));
     CO_TRY_ASSIGN(auto transport, client::http_transport(executor, access));
     client::Client const client(std::move(transport), options.name);
+    CO_TRY_ASSIGN(auto apart, client::http_transport(executor, access));
+    client::Client const of_lease(std::move(apart), options.name);
     CO_TRY_ASSIGN(std::string user, co_await own_name(ctx, client));
     CO_TRY(co_await ensure_namespace(ctx, client, options.ns));
     CO_TRY(co_await check_address(ctx, client, options));
     CO_TRY_ASSIGN(webhook::Authority authority,
                   co_await webhook::ensure_authority(ctx, client, authority_secret(options)));
     webhook::Address address{options.webhook_url, options.ns, options.name};
-    co_return Cluster{std::move(options), client, access.url, std::move(user), std::move(authority),
+    co_return Cluster{std::move(options), client, of_lease, access.url, std::move(user), std::move(authority),
                       std::move(address)};
 }
 
@@ -129,7 +131,7 @@ Result<std::unique_ptr<client::Lease>> lease(Context const& ctx, Cluster const& 
     election.duration = std::chrono::seconds(4);
     election.renew_deadline = std::chrono::seconds(3);
     election.retry_period = std::chrono::seconds(1);
-    return client::Lease::create(cluster.client, election);
+    return client::Lease::create(cluster.of_lease, election);
 }
 
 int run(std::function<Task<Status>(Context, async::AsioExecutor&)> body) {

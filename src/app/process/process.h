@@ -43,8 +43,9 @@ Result<client::ServerAccess> find_access(Options& options);
 struct Cluster {
     Options options;   // with nothing left open
     client::Client client;
-    std::string server;   // its address
-    std::string user;     // whom it takes us for
+    client::Client of_lease;   // over connections of its own: it waits for nothing else that is asked
+    std::string server;        // its address
+    std::string user;          // whom it takes us for
     webhook::Authority authority;
     webhook::Address address;
 };

@@ -22,6 +22,11 @@ constexpr Duration kSoon = std::chrono::minutes(1);
 // Of the copies, which begin again when the probe is answered.
 constexpr Duration kCopyBackoff = std::chrono::seconds(10);
 constexpr Duration kProbeTimeout = std::chrono::seconds(5);
+// An agent that was linked to the hub before this one has dialled this by then.
+constexpr Duration kDialsWithin = std::chrono::seconds(10);
+// A thousand members that come at once are not a thousand writes at once: whatever else the hub asks of its API server
+// would wait for them.
+constexpr std::size_t kReportsAtOnce = 16;
 constexpr std::size_t kNamedVersions = 5;
 constexpr Duration kConnectAgain = std::chrono::seconds(10);
 
@@ -51,7 +56,10 @@ json::Doc Member::get(meta::GroupVersionResource const& resource, meta::ObjectKe
 }
 
 Members::Members(client::Client hub, Connect connect)
-    : hub_(std::move(hub)), connect_(std::move(connect)), managed_clusters_(hub_, apis::kManagedClusters) {
+    : hub_(std::move(hub)),
+      connect_(std::move(connect)),
+      managed_clusters_(hub_, apis::kManagedClusters),
+      reports_(kReportsAtOnce) {
     managed_clusters_.on_change([this](client::Change const& change) {
         if (change.after.exists()) {
             changed(change.after);
@@ -173,8 +181,14 @@ void Members::set_standing(Member& member, bool reachable, Time now) {
     for (auto const& changed : standing_) changed(member);
 }
 
+bool Members::may_come(Context const& ctx, Member const& member, MonotonicTime since) const {
+    return member.by_link_ && !member.reported_ && ctx.monotonic() < since + kDialsWithin &&
+           meta::condition_is_true(managed_clusters_.get({"", member.name_}), apis::kClusterAvailable);
+}
+
 // Asks the member now and then whether it is there.
 Task<void> Members::follow(Context ctx, Member& member) {
+    MonotonicTime const begun = ctx.monotonic();
     while (ctx.check()) {
         client::Request request;
         request.path = "/version";
@@ -184,7 +198,8 @@ Task<void> Members::follow(Context ctx, Member& member) {
         bool const first = !member.probed_;
         if (answer) member.version_ = answer->body["gitVersion"].string();
         set_standing(member, answer.has_value(), ctx.now());
-        if (first || before != member.reachable_) {
+        bool const news = first || before != member.reachable_ || !member.reported_;
+        if (news && (answer || !may_come(ctx, member, begun))) {
             Report report;
             report.name = member.name_;
             report.available = answer.has_value();
@@ -202,6 +217,8 @@ Task<void> Members::follow(Context ctx, Member& member) {
 
 // Conditions as OCM's: written when they change, by nobody else.
 Task<bool> Members::report(Context ctx, Report report) {
+    auto const turn = co_await reports_.take(ctx);
+    if (!turn) co_return true;
     json::Doc const object = managed_clusters_.get({"", report.name});
     if (!object.exists()) co_return true;
     json::Value conditions = object.at({"status", "conditions"}).thaw();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/async/scope.h"
+#include "core/async/turns.h"
 #include "core/json/doc.h"
 #include "kube/client/client.h"
 #include "kube/client/informer.h"
@@ -101,6 +102,8 @@ private:
     Task<void> settle(Context ctx, Member& member, meta::GroupVersionResource resource);
     static Task<std::string> versions_of(Context ctx, client::Client client, std::string group);
     void set_standing(Member& member, bool reachable, Time now);
+    // Whether what is said of it may still be so: its agent has had no time to dial this hub.
+    bool may_come(Context const& ctx, Member const& member, MonotonicTime since) const;
     // False when it could not be written.
     Task<bool> report(Context ctx, Report report);
     Task<void> try_again(Context ctx, std::string name);
@@ -113,6 +116,7 @@ private:
     client::Client hub_;
     Connect connect_;
     client::Informer managed_clusters_;
+    async::Turns reports_;
     std::map<std::string, std::unique_ptr<Member>> members_;
     std::map<std::string, std::unique_ptr<async::Scope>> scopes_;
     std::vector<std::function<void(Member&, client::Informer&)>> started_;

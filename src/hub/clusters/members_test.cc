@@ -234,6 +234,30 @@ CO_TEST(Members, AnotherHubAddsNothingToWhatIsSaid) {
     co_await fleet.stop();
 }
 
+// What the hub before has said stays, until its agent has had the time to dial this one.
+CO_TEST(Members, OneWhoseAgentDialsIsGivenTheTime) {
+    for (bool const comes : {true, false}) {
+        Fleet fleet(ctx);
+        CO_ASSERT_OK(co_await fleet.start());
+        CO_ASSERT_OK(co_await fleet.add("beijing"));
+        CO_ASSERT_OK(
+            co_await fleet.edit("beijing", R"({"metadata":{"annotations":{"fleet.aviary.dev/link":"Agent"}}})"));
+        co_await fleet.stop_members();
+        fleet.networks["beijing"].up = false;
+        std::uint64_t const before = fleet.writes();
+        fleet.start_members();
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 9s));
+        EXPECT_FALSE(fleet.members->find("beijing")->reachable());
+        EXPECT_EQ(fleet.writes(), before);
+        fleet.networks["beijing"].up = comes;
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+        std::string const text = co_await fleet.available("beijing");
+        EXPECT_EQ(text, comes ? "True/ManagedClusterAvailable" : "False/ClusterUnreachable");
+        EXPECT_EQ(fleet.writes(), before + (comes ? 0 : 1));
+        co_await fleet.stop();
+    }
+}
+
 CO_TEST(Members, WhatCouldNotBeSaidIsSaidLater) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.start());
