@@ -44,6 +44,7 @@ meta::GroupVersionResource const kNamespaces{"", "v1", "namespaces"};
 meta::ObjectKey const kWeb{"default", "web"};
 constexpr int kWorkers = 16;             // that prepare members side by side
 constexpr std::size_t kFiller = 1'000;   // bytes of a status' message
+constexpr Duration kJoinEvery = 20ms;    // clusters are joined one by one; what is measured is how they come back
 constexpr Duration kTick = 10ms;
 constexpr Duration kAtMost = 10min;
 
@@ -97,7 +98,10 @@ private:
         client::Informer clusters(*hub_, apis::kManagedClusters);
         scope.spawn(clusters.run(scope.context()));
         MonotonicTime begun = ctx_.monotonic();
-        for (Site& site : sites_) scope.spawn(site.agent->run(scope.context()));
+        for (Site& site : sites_) {
+            scope.spawn(site.agent->run(scope.context()));
+            CO_TRY(co_await async::sleep_for(ctx_, kJoinEvery));
+        }
         CO_TRY(co_await until([&] { return linked_since(begun) && available(clusters); }));
         say("joined", fmt::format("agents={} seconds={:.1f}", sites_.size(), seconds_of(ctx_.monotonic() - begun)));
 

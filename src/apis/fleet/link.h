@@ -46,7 +46,7 @@ inline constexpr std::string_view kRefused = "Refused";
 struct LinkAnswer {
     std::string outcome;
     std::string certificate;   // PEM
-    std::string authority;     // PEM, with a certificate: what the hub's own are under from now on
+    std::string authority;     // PEM, when it is linked or gets a certificate: what the hub's own may be under
     std::string message;
 };
 

@@ -140,13 +140,13 @@ CO_TEST(Link, AnotherHubGoesOnWithWhatAnAgentHasAsked) {
     auto const first = co_await world.enrolment->enrol(ctx, hello, waiting);
     CO_ASSERT_OK(first);
     EXPECT_EQ(first->outcome, apis::link_outcome::kCertificate) << first->message;
-    link::Enrolment next(world.at("fleet"), kNs, world.authority);
+    link::Enrolment next(world.at("fleet"), kNs, world.authority, world.authority.certificate_pem);
     auto const second = co_await next.enrol(ctx, hello, waiting);
     CO_ASSERT_OK(second);
     EXPECT_EQ(second->certificate, first->certificate);
     EXPECT_EQ(waits, 1);
     // And it spends the token, though another let the agent in.
-    link::Enrolment last(world.at("fleet"), kNs, world.authority);
+    link::Enrolment last(world.at("fleet"), kNs, world.authority, world.authority.certificate_pem);
     CO_ASSERT_OK(co_await last.welcome(ctx, "beijing", hello));
     auto const token = co_await world.at("fleet").get(ctx, kSecrets, {kNs, link::token_name("beijing")});
     EXPECT_FALSE(token);

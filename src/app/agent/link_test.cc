@@ -208,6 +208,33 @@ CO_TEST(Link, CertificatesAreMadeAnewBeforeTheyEnd) {
     co_await world.stop();
 }
 
+// Ahead of the first certificate that is under it: else nobody could be told any more.
+CO_TEST(Link, ANextAuthorityIsHeardOfOnEveryLink) {
+    observe::set_level(observe::Level::kOff);
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start_linked());
+    auto const next = crypto::create_authority("next", ctx.now());
+    CO_ASSERT_OK(next);
+    std::string const both = world.authority.certificate_pem + next->certificate_pem;
+    struct Case {
+        std::string more, kept;
+    };
+    for (Case const& each : {Case{next->certificate_pem, both}, Case{"", world.authority.certificate_pem}}) {
+        co_await world.stop_hub();
+        world.more_trust = each.more;
+        world.start_hub();
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 2s));
+        std::string const reached = co_await world.reaches("beijing");
+        EXPECT_EQ(reached, "yes");
+        auto const secret = co_await world.at("beijing").get(ctx, kSecrets, {kNs, kOwnSecret});
+        CO_ASSERT_OK(secret);
+        Own const own = read_own(*secret);
+        EXPECT_EQ(own.authority, each.kept);
+        EXPECT_TRUE(crypto::life_of({own.certificate, own.key}));
+    }
+    co_await world.stop();
+}
+
 CO_TEST(Link, TheAgentsOwnSecretsAreNotTheHubs) {
     observe::set_level(observe::Level::kOff);
     World world(ctx);

@@ -102,7 +102,7 @@ Task<Status> Webhooks::drain(Context ctx) {
 
 std::string Webhooks::missing() const {
     if (std::string lacking = registration_->missing(); !lacking.empty()) return lacking;
-    if (!registration_->trusts(certificate_->issuer()))
+    if (!registration_->trusts(certificate_->issuer().certificate_pem))
         return "the replica that leads has not told the API server yet to trust the webhooks' certificate";
     // A Service leads to pods that are ready alone: these wait for none of it.
     if (by_service_) return {};

@@ -86,8 +86,8 @@ std::string token_refusal(Doc const& secret, LinkHello const& hello, Time now) {
                        right ? "over" : "not the hub's", hello.cluster);
 }
 
-Enrolment::Enrolment(client::Client hub, std::string ns, crypto::KeyPair authority)
-    : hub_(std::move(hub)), ns_(std::move(ns)), authority_(std::move(authority)) {}
+Enrolment::Enrolment(client::Client hub, std::string ns, crypto::KeyPair authority, std::string bundle)
+    : hub_(std::move(hub)), ns_(std::move(ns)), authority_(std::move(authority)), bundle_(std::move(bundle)) {}
 
 Result<std::string> Enrolment::sign(LinkHello const& hello, Time now) const {
     return crypto::sign(authority_, hello.request, certificate_of(hello.cluster), now);
@@ -202,8 +202,7 @@ Task<Result<LinkAnswer>> Enrolment::enrol(Context ctx, LinkHello hello, Waiting 
     CO_TRY_ASSIGN(std::string certificate, co_await issue(last, std::move(object), hello));
     joined_.insert(hello.cluster);
     ctx.log().info("a certificate for an agent", {{"cluster", hello.cluster}, {"uid", hello.cluster_uid}});
-    co_return LinkAnswer{std::string(apis::link_outcome::kCertificate), std::move(certificate),
-                         authority_.certificate_pem, ""};
+    co_return LinkAnswer{std::string(apis::link_outcome::kCertificate), std::move(certificate), bundle_, ""};
 }
 
 Task<Result<LinkAnswer>> Enrolment::welcome(Context ctx, std::string cluster, LinkHello hello) {
@@ -224,11 +223,10 @@ Task<Result<LinkAnswer>> Enrolment::welcome(Context ctx, std::string cluster, Li
         if (!spent && !spent.error().is(ErrorCode::kNotFound))
             ctx.log().warning("a spent token is kept", {{"cluster", cluster}, {"error", spent.error().message()}});
     }
-    if (hello.request.empty()) co_return LinkAnswer{std::string(apis::link_outcome::kLinked), "", "", ""};
+    if (hello.request.empty()) co_return LinkAnswer{std::string(apis::link_outcome::kLinked), "", bundle_, ""};
     auto certificate = sign(hello, ctx.now());
     if (!certificate) co_return refused(certificate.error().message());
-    co_return LinkAnswer{std::string(apis::link_outcome::kCertificate), std::move(*certificate),
-                         authority_.certificate_pem, ""};
+    co_return LinkAnswer{std::string(apis::link_outcome::kCertificate), std::move(*certificate), bundle_, ""};
 }
 
 }   // namespace aviary::link

@@ -34,7 +34,9 @@ std::string token_refusal(json::Doc const& secret, apis::LinkHello const& hello,
 
 class Enrolment {
 public:
-    Enrolment(client::Client hub, std::string ns, crypto::KeyPair authority);
+    // Agents' certificates are under the authority; the bundle (PEM) is what they are to trust of the hub, itself and
+    // those that come next or were before.
+    Enrolment(client::Client hub, std::string ns, crypto::KeyPair authority, std::string bundle);
 
     // What is waited for, before the answer itself comes.
     using Waiting = std::function<Task<Status>(Context, apis::LinkAnswer)>;
@@ -55,6 +57,7 @@ private:
     client::Client hub_;
     std::string ns_;
     crypto::KeyPair authority_;
+    std::string bundle_;
     std::set<std::string> joined_;   // whose token is spent as soon as the certificate is used
 };
 

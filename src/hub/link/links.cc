@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
+#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -12,20 +14,27 @@ namespace aviary::link {
 
 struct Links::State {
     struct Link {
-        std::shared_ptr<http::Http2Connection> connection;
         async::Event* leave;
+        std::shared_ptr<http::Http2Connection> connection;   // null: it is not greeted yet
     };
     struct Cluster {
         std::vector<Link> links;   // the newest last
-        std::string ended;         // why the last one has
+        std::string ended;         // why the last that could be asked has
+
+        bool linked() const {
+            return std::ranges::any_of(links, [](Link const& link) { return link.connection != nullptr; });
+        }
     };
     std::map<std::string, Cluster, std::less<>> clusters;
     std::function<void(std::string const&)> changed;
 
     std::shared_ptr<http::Http2Connection> find(std::string const& name) const {
         auto const cluster = clusters.find(name);
-        if (cluster == clusters.end() || cluster->second.links.empty()) return nullptr;
-        return cluster->second.links.back().connection;
+        if (cluster == clusters.end()) return nullptr;
+        for (Link const& link : std::views::reverse(cluster->second.links)) {
+            if (link.connection) return link.connection;
+        }
+        return nullptr;
     }
     std::string problem(std::string const& name) const {
         auto const cluster = clusters.find(name);
@@ -59,19 +68,28 @@ std::shared_ptr<client::Transport> Links::transport(std::string cluster) const {
         cluster);
 }
 
-void Links::add(std::string const& cluster, std::shared_ptr<http::Http2Connection> connection, async::Event& leave) {
+void Links::come(std::string const& cluster, async::Event& leave, std::size_t most) {
     auto& links = state_->clusters[cluster].links;
-    links.push_back({std::move(connection), &leave});
-    if (links.size() == 1) state_->tell(cluster);
+    links.push_back({&leave, nullptr});
+    if (links.size() > most) links[links.size() - 1 - most].leave->set();
 }
 
-void Links::remove(std::string const& cluster, std::shared_ptr<http::Http2Connection> const& connection,
-                   std::string why) {
+void Links::add(std::string const& cluster, async::Event& leave, std::shared_ptr<http::Http2Connection> connection) {
+    State::Cluster& known = state_->clusters[cluster];
+    auto const link = std::ranges::find(known.links, &leave, &State::Link::leave);
+    if (link == known.links.end()) return;
+    bool const first = !known.linked();
+    link->connection = std::move(connection);
+    if (first) state_->tell(cluster);
+}
+
+void Links::remove(std::string const& cluster, async::Event& leave, std::string why) {
     auto const found = state_->clusters.find(cluster);
     if (found == state_->clusters.end()) return;
     State::Cluster& known = found->second;
-    auto const gone = std::erase_if(known.links, [&](auto const& link) { return link.connection == connection; });
-    if (gone == 0 || !known.links.empty()) return;
+    bool const before = known.linked();
+    std::erase_if(known.links, [&leave](State::Link const& link) { return link.leave == &leave; });
+    if (!before || known.linked()) return;
     known.ended = std::move(why);
     state_->tell(cluster);
 }
@@ -84,7 +102,7 @@ void Links::cut(std::string const& cluster) {
 
 std::size_t Links::clusters() const {
     std::size_t count = 0;
-    for (auto const& [name, cluster] : state_->clusters) count += cluster.links.empty() ? 0 : 1;
+    for (auto const& [name, cluster] : state_->clusters) count += cluster.linked() ? 1 : 0;
     return count;
 }
 

@@ -85,7 +85,7 @@ struct Certificate::Impl {
         }
         CO_TRY_ASSIGN(Authority made,
                       co_await ensure_authority(ctx, client, options.secret, authority.keys.certificate_pem));
-        ctx.log().info("the webhooks' authority", {{"secret", options.secret.to_string()}, {"is", "made anew"}});
+        ctx.log().info("the authority of certificates", {{"secret", options.secret.to_string()}, {"is", "made anew"}});
         take(std::move(made), ctx.now());
         co_return Status{};
     }
@@ -97,7 +97,8 @@ struct Certificate::Impl {
         bool const other = authority.keys.certificate_pem != issuer.certificate_pem;
         if (!(other && settled) && ctx.now() < renew_at) return {};
         TRY(issue(crypto::KeyPair(other && settled ? authority.keys : issuer), ctx.now()));
-        ctx.log().info("the webhooks' certificate is made anew", {{"because", other ? "its authority is" : "it ends"}});
+        ctx.log().info("a certificate is made anew",
+                       {{"of", options.request.common_name}, {"because", other ? "its authority is" : "it ends"}});
         if (on_pair) on_pair(ctx, pair);
         return {};
     }
@@ -125,7 +126,8 @@ struct Certificate::Impl {
             Status const shown = follow_certificate(ctx, trusted(authority.keys.certificate_pem));
             if (fine) fine = shown;
             if (!fine)
-                ctx.log().warning("the webhooks' certificate stays as it is", {{"error", fine.error().message()}});
+                ctx.log().warning("a certificate stays as it is",
+                                  {{"of", options.request.common_name}, {"error", fine.error().message()}});
             Duration const wait = fine ? until_next(ctx) : kRetry;
             (void)co_await changed.wait(ctx.with_timeout(wait));
         }
@@ -146,7 +148,7 @@ Certificate::~Certificate() = default;
 
 crypto::KeyPair const& Certificate::pair() const { return impl_->pair; }
 std::string Certificate::bundle() const { return impl_->told; }
-std::string const& Certificate::issuer() const { return impl_->issuer.certificate_pem; }
+crypto::KeyPair const& Certificate::issuer() const { return impl_->issuer; }
 
 void Certificate::on_pair(std::function<void(Context const&, crypto::KeyPair const&)> changed) {
     impl_->on_pair = std::move(changed);

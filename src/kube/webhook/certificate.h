@@ -1,6 +1,6 @@
-// Certificate: what the webhooks of one replica show API servers, under the authority that all replicas share. Made
-// anew before it ends, and when the authority is another: then only after API servers trust that one, so that no answer
-// is lost. Lives on one loop.
+// Certificate: what a server of one replica shows those who dial it, under the authority that all replicas share: its
+// webhooks to API servers, say. Made anew before it ends, and when the authority is another: then only after they trust
+// that one, so that nobody is turned away. Lives on one loop.
 #pragma once
 
 #include <functional>
@@ -42,8 +42,8 @@ public:
     Task<void> run(Context ctx, std::function<bool(std::string_view authority_pem)> trusted);
     // What is trusted may have changed.
     void look();
-    // The authority that the certificate is under, PEM.
-    std::string const& issuer() const;
+    // The authority that the certificate is under.
+    crypto::KeyPair const& issuer() const;
 
 private:
     struct Impl;

@@ -60,7 +60,7 @@ struct Replica {
         co_await scope.cancel_and_join();
     }
     // When what it shows ends.
-    Time ends() const { return *crypto::usable_until(certificate->pair(), certificate->issuer()); }
+    Time ends() const { return *crypto::usable_until(certificate->pair(), certificate->issuer().certificate_pem); }
 
     client::Client client;
     async::Scope scope, leading;
@@ -135,20 +135,22 @@ CO_TEST(Certificate, AnAuthorityIsRenewedWhileAllRun) {
 
     bool both = false;
     for (Time const end = ctx.now() + 2 * kDay; ctx.now() < end && leader.made + other.made < 2;) {
-        co_await world.pass(leader.certificate->issuer() == old.certificate_pem ? 5min : 100ms);
+        co_await world.pass(leader.certificate->issuer().certificate_pem == old.certificate_pem ? 5min : 100ms);
         std::string const trusted = co_await world.trusted();
-        for (Replica const* each : {&leader, &other}) EXPECT_TRUE(trusted.contains(each->certificate->issuer()));
+        for (Replica const* each : {&leader, &other})
+            EXPECT_TRUE(trusted.contains(each->certificate->issuer().certificate_pem));
         both = both || (trusted.contains(old.certificate_pem) && trusted != old.certificate_pem);
     }
     EXPECT_EQ(1, leader.made);
     EXPECT_EQ(1, other.made);
     EXPECT_TRUE(both);
-    EXPECT_NE(old.certificate_pem, leader.certificate->issuer());
-    EXPECT_EQ(leader.certificate->issuer(), other.certificate->issuer());
+    EXPECT_NE(old.certificate_pem, leader.certificate->issuer().certificate_pem);
+    EXPECT_EQ(leader.certificate->issuer().certificate_pem, other.certificate->issuer().certificate_pem);
     EXPECT_EQ("", leader.registration->missing());
 
     co_await world.pass(31 * kDay);
-    EXPECT_EQ(leader.certificate->issuer(), co_await world.trusted()) << "what has ended is not trusted any more";
+    EXPECT_EQ(leader.certificate->issuer().certificate_pem, co_await world.trusted())
+        << "what has ended is not trusted any more";
     co_await leader.end();
     co_await other.end();
     co_await world.scope.cancel_and_join();
@@ -162,7 +164,7 @@ CO_TEST(Certificate, ALeaderTrustsWhatAnotherHasMade) {
     CO_ASSERT_OK(co_await leader.start(ctx));
     leader.lead();
     co_await world.pass(1min);
-    std::string const before = leader.certificate->issuer();
+    std::string const before = leader.certificate->issuer().certificate_pem;
 
     CO_ASSERT_OK(co_await world.client().remove(ctx, kSecrets, kSecret));
     auto const other = *crypto::create_authority("other", ctx.now());
@@ -171,13 +173,13 @@ CO_TEST(Certificate, ALeaderTrustsWhatAnotherHasMade) {
     std::string trusted = co_await world.trusted();
     EXPECT_TRUE(trusted.contains(other.certificate_pem));
     EXPECT_TRUE(trusted.contains(before)) << "the leader shows a certificate under it";
-    EXPECT_EQ(before, leader.certificate->issuer());
+    EXPECT_EQ(before, leader.certificate->issuer().certificate_pem);
     Replica late(world.scope.context(), world.client());
     CO_ASSERT_OK(co_await late.start(ctx));
-    EXPECT_EQ(other.certificate_pem, late.certificate->issuer());
+    EXPECT_EQ(other.certificate_pem, late.certificate->issuer().certificate_pem);
 
     co_await world.pass(20s);
-    EXPECT_EQ(other.certificate_pem, leader.certificate->issuer());
+    EXPECT_EQ(other.certificate_pem, leader.certificate->issuer().certificate_pem);
     co_await world.pass(20min);
     EXPECT_EQ(other.certificate_pem, co_await world.trusted());
     co_await leader.end();
@@ -192,11 +194,11 @@ CO_TEST(Certificate, WithoutALeaderItStaysUnderTheAuthorityThatIsTrusted) {
     CO_ASSERT_OK(co_await one.start(ctx, 3 * kDay));
     one.lead();
     co_await world.pass(1min);
-    std::string const before = one.certificate->issuer();
+    std::string const before = one.certificate->issuer().certificate_pem;
     co_await one.leading.cancel_and_join();
     CO_ASSERT_OK(co_await world.keep(*crypto::create_authority("other", ctx.now())));
     co_await world.pass(3 * kDay);
-    EXPECT_EQ(before, one.certificate->issuer());
+    EXPECT_EQ(before, one.certificate->issuer().certificate_pem);
     EXPECT_EQ(1, one.made) << "which ends otherwise";
     EXPECT_GT(one.ends(), ctx.now());
     co_await one.end();

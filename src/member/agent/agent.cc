@@ -15,6 +15,7 @@
 #include "kube/client/informer.h"
 #include "kube/meta/object.h"
 #include "kube/meta/status.h"
+#include "member/agent/verdict.h"
 
 namespace aviary::agent {
 
@@ -165,6 +166,10 @@ Task<Status> Agent::Impl::heard(Context ctx, Given const& given, LinkAnswer answ
         own = std::move(next);
         ctx.log().info("a certificate from the hub", {});
         if (joined) co_return Status{};
+    } else if (answer.outcome == kLinked && brings_authority(given, own, answer)) {
+        own.authority = answer.authority;
+        CO_TRY(keep(ctx, own));
+        ctx.log().info("the hub's next authority", {});
     }
     linked = answer.outcome == kLinked || answer.outcome == kCertificate;
     refused = answer.outcome == kRefused;
@@ -188,9 +193,9 @@ Task<void> Agent::Impl::mind(Context ctx, Given given, Errand errand, async::Sco
 Task<Status> Agent::Impl::attempt(Context ctx, Given given) {
     refused = false;
     CO_TRY_ASSIGN(Own mine, co_await own(ctx));
-    bool const anew = std::exchange(by_token, false);
+    bool const instead = std::exchange(by_token, false);
     std::string const before = problem;
-    Plan const plan = anew ? Plan{} : plan_of(given, mine, ctx.now());
+    Plan const plan = instead ? Plan{} : plan_of(given, mine, ctx.now());
     bool const asks = plan.errand != Errand::kLink;
     // What was asked under another name is of no use.
     if (asks && crypto::common_name_of(mine.next_request).value_or("") != apis::agent_name(given.cluster)) {
@@ -218,19 +223,19 @@ Task<Status> Agent::Impl::attempt(Context ctx, Given given) {
     async::Scope connection(until);
     connection.spawn(mind(connection.context(), given, plan.errand, connection));
     Status const ended = co_await http::serve_http2(connection.context(), std::move(stream), handler, limits);
-    bool const other = connection.cancelled();
+    Ended result{.errand = plan.errand, .instead = instead, .given_changed = connection.cancelled()};
     co_await connection.cancel_and_join();
-    bool const stood = std::exchange(linked, false);
-    if (plan.errand == Errand::kJoin && (refused || !mine.certificate.empty())) used_token = given.token;
-    if (other) co_return Status{};
-    if (anew && refused) problem = before;   // why the certificate was: the token was worth a try
-    // The name may have been joined anew, with a token that has not been shown yet.
-    if (refused && plan.errand != Errand::kJoin && !given.token.empty() && given.token != used_token) {
-        by_token = true;
-        co_return Status{};
-    }
-    if (ended && !stood && plan.errand == Errand::kJoin && !mine.certificate.empty()) co_return Status{};
-    if (!until.check() && ctx.check()) co_return Status{};
+    result.linked = std::exchange(linked, false);
+    result.refused = refused;
+    result.certificate = !mine.certificate.empty();
+    result.over = !until.check() && ctx.check();
+    result.in_order = ended.has_value();
+    result.token_left = !given.token.empty() && given.token != used_token;
+    Verdict const verdict = verdict_of(result);
+    if (verdict.token_answered) used_token = given.token;
+    if (verdict.says_what_it_said) problem = before;
+    by_token = verdict.next == Next::kByToken;
+    if (verdict.next != Next::kLater) co_return Status{};
     if (!ended) co_return ended;
     co_return fail(ErrorCode::kUnavailable, problem.empty() ? "the hub has ended the link" : problem);
 }

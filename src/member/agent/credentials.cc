@@ -88,6 +88,11 @@ Own renewed(Own own, apis::LinkAnswer const& answer) {
     return own;
 }
 
+bool brings_authority(Given const& given, Own const& own, apis::LinkAnswer const& answer) {
+    std::string const& known = own.authority.empty() ? given.authority : own.authority;
+    return answer.authority != known && crypto::ends_at(answer.authority).has_value();
+}
+
 Plan plan_of(Given const& given, Own const& own, Time now) {
     auto const life = crypto::life_of({own.certificate, own.key});
     // That of another name is of no use: it has been joined anew.

@@ -42,6 +42,9 @@ json::Value write_own(Own const& own, std::string const& ns);
 // With the certificate that its request was answered with.
 Own renewed(Own own, apis::LinkAnswer const& answer);
 
+// Whether the hub says that other authorities than those that are known may be its own, in a text that can be read.
+bool brings_authority(Given const& given, Own const& own, apis::LinkAnswer const& answer);
+
 // What an agent dials for.
 enum class Errand {
     kJoin,    // it has no certificate that counts

@@ -77,10 +77,11 @@ struct World {
         co_return Status{};
     }
     void start_hub() {
-        enrolment = std::make_unique<link::Enrolment>(at("fleet"), kNs, authority);
+        enrolment =
+            std::make_unique<link::Enrolment>(at("fleet"), kNs, authority, authority.certificate_pem + more_trust);
         auto listener = std::make_unique<Switchboard>();
         board = listener.get();
-        gate = std::make_unique<link::Gate>(std::move(listener), links, *enrolment);
+        gate = std::make_unique<link::Gate>(std::move(listener), links, *enrolment, limits);
         hub_scope = std::make_unique<async::Scope>(scope.context());
         hub_scope->spawn(gate->run(hub_scope->context()));
     }
@@ -192,7 +193,9 @@ struct World {
     std::unique_ptr<apiserver::ApiServer> server;
     std::shared_ptr<http::Handler> handler;
     crypto::KeyPair authority;
+    std::string more_trust;   // PEM, what agents of hubs that start from now on are to trust, too
     link::Links links;
+    link::GateLimits limits;   // of hubs that start from now on
     std::unique_ptr<link::Enrolment> enrolment;
     std::unique_ptr<link::Gate> gate;
     Switchboard* board = nullptr;

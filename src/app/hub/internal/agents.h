@@ -8,7 +8,7 @@
 #include "core/async/asio_executor.h"
 #include "hub/link/links.h"
 #include "kube/client/client.h"
-#include "kube/webhook/authority.h"
+#include "kube/webhook/certificate.h"
 
 namespace aviary::hub {
 
@@ -35,15 +35,19 @@ public:
     Task<void> run(Context term, client::Client client);
 
 private:
-    Agents(async::AsioExecutor& executor, AgentsOptions options, std::string host, webhook::Authority authority);
-    Task<Status> say_where(Context ctx, client::Client client) const;
-    Task<void> keep_saying(Context term, client::Client client) const;   // until it is said
-    Result<std::unique_ptr<net::Listener>> listen(Time now) const;
+    struct Term;
+    Agents(async::AsioExecutor& executor, AgentsOptions options, std::string host);
+    Result<std::unique_ptr<webhook::Certificate>> certificate(client::Client client, webhook::Authority authority,
+                                                              Time now) const;
+    Task<Status> say_where(Context ctx, client::Client client, std::string bundle) const;
+    // Until it is said.
+    Task<void> keep_saying(Context ctx, client::Client client, std::string bundle) const;
+    // One gate, until other authorities count.
+    Task<void> open_gate(Context ctx, client::Client client, Term& term);
 
     async::AsioExecutor& executor_;
     AgentsOptions options_;
     std::string host_;
-    webhook::Authority authority_;
     link::Links links_;
 };
 
