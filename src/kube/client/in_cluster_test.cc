@@ -49,6 +49,17 @@ protected:
     std::string const folder = testing::TempDir() + "in-cluster-" + std::to_string(::getpid());
 };
 
+// A kubeconfig of somebody else's may name it.
+TEST_F(InCluster, AFileWithoutEndIsNotReadToItsEnd) {
+    for (char const* field : {"client-key", "tokenFile"}) {
+        auto const access = load_access(write_config("config", "{" + std::string(field) + ": /dev/zero}"), "", folder);
+        ASSERT_FALSE(access) << field;
+        EXPECT_TRUE(access.error().is(ErrorCode::kTooLarge)) << access.error().message();
+        EXPECT_NE(access.error().message().find("/dev/zero is larger than"), std::string::npos)
+            << access.error().message();
+    }
+}
+
 TEST_F(InCluster, IsThePodsServiceAccount) {
     auto const access = load_access("", "", folder);
     ASSERT_TRUE(access) << access.error().message();

@@ -8,15 +8,18 @@
 #include <cstring>
 #include <fstream>
 #include <memory>
-#include <sstream>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "core/base/strings.h"
 
 namespace aviary::client {
 
 namespace {
+
+constexpr std::size_t kMostOfFile = 16 << 20;
+constexpr std::size_t kPiece = 64 << 10;
 
 // What tells a file from the one that was there before.
 using Stamp = std::tuple<dev_t, ino_t, off_t, time_t, long>;
@@ -58,9 +61,18 @@ struct TokenFile {
 Result<std::string> read_file(std::string const& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) return fail(ErrorCode::kNotFound, fmt::format("{}: {}", path, std::strerror(errno)));
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
+    std::string text;
+    std::vector<char> piece(kPiece);
+    while (file.read(piece.data(), static_cast<std::streamsize>(piece.size())) || file.gcount() > 0) {
+        text.append(piece.data(), static_cast<std::size_t>(file.gcount()));
+        // A device, say, which has no end.
+        if (text.size() > kMostOfFile) {
+            return fail(ErrorCode::kTooLarge, fmt::format("{} is larger than {} bytes: no kubeconfig, certificate or "
+                                                          "token is",
+                                                          path, kMostOfFile));
+        }
+    }
+    return text;
 }
 
 Result<std::function<std::string()>> token_file(std::string path) {
