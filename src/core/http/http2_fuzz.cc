@@ -31,33 +31,12 @@ public:
     }
 };
 
-// Sends its bytes and then, so that answers are written, nothing for ever.
-class Lasting final : public net::Stream {
-public:
-    explicit Lasting(std::string bytes) : script_(std::move(bytes)) {}
-    Task<Status> handshake(Context) override { co_return Status{}; }
-    Task<Result<std::size_t>> read_some(Context ctx, std::span<char> buffer) override {
-        CO_TRY_ASSIGN(std::size_t const count, co_await script_.read_some(ctx, buffer));
-        if (count == 0) CO_TRY(co_await async::sleep_for(ctx, std::chrono::hours(24)));
-        co_return count;
-    }
-    Task<Status> write(Context ctx, std::string_view bytes) override {
-        Status const written = co_await script_.write(ctx, bytes);
-        co_return written;
-    }
-    void close() override {}
-    net::Peer const& peer() const override { return script_.peer(); }
-
-private:
-    http::Scripted script_;
-};
-
 constexpr char kPreface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
 
 Task<void> serve(Context ctx, std::string bytes) {
     http::Http2Limits const limits{
         .max_header_bytes = 2048, .max_body_bytes = 4096, .max_streams = 5, .max_resets = 20, .max_idle_frames = 100};
-    (void)co_await http::serve_http2(ctx, std::make_unique<Lasting>(std::move(bytes)), std::make_shared<Echo>(),
+    (void)co_await http::serve_http2(ctx, std::make_unique<http::Lasting>(std::move(bytes)), std::make_shared<Echo>(),
                                      limits);
 }
 
@@ -95,7 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(unsigned char const* data, std::size_t siz
         scope.spawn(serve(scope.context(), std::string(kPreface, sizeof kPreface - 1) + bytes));
     });
     auto const connection = std::make_unique<http::Http2Connection>(
-        std::make_unique<Lasting>(bytes), http::Http2Options{.max_header_bytes = 2048, .max_body_bytes = 4096});
+        std::make_unique<http::Lasting>(bytes), http::Http2Options{.max_header_bytes = 2048, .max_body_bytes = 4096});
     play([&](async::Scope& scope) {
         scope.spawn(run(scope.context(), *connection));
         for (char const* method : {"GET", "HEAD", "PUT"}) {
