@@ -168,7 +168,7 @@ Task<Status> Agent::Impl::heard(Context ctx, Given const& given, LinkAnswer answ
         if (joined) co_return Status{};
     } else if (answer.outcome == kLinked && brings_authority(given, own, answer)) {
         own.authority = answer.authority;
-        CO_TRY(keep(ctx, own));
+        CO_TRY(co_await keep(ctx, own));
         ctx.log().info("the hub's next authority", {});
     }
     linked = answer.outcome == kLinked || answer.outcome == kCertificate;
