@@ -21,7 +21,7 @@ using json::Value;
 
 constexpr char kToken[] = "secret";
 constexpr char kSettings[] = "\0\0\0\4\0\0\0\0\0";
-constexpr Duration kLong = std::chrono::minutes(10);
+constexpr Duration kLong = std::chrono::minutes(1);
 
 crypto::KeyPair const& authority() {
     static crypto::KeyPair const pair = *crypto::create_authority("fuzz", Time(std::chrono::seconds(1'790'000'000)));

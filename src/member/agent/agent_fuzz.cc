@@ -22,7 +22,7 @@ constexpr char kPreface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
 constexpr char kHello[] = "\0\0\x14\1\5\0\0\0\1\x82\x87\1\1h\4\x0d/aviary/hello";
 constexpr char kAnswer[] = "\0\0\x15\1\4\0\0\0\3\x83\x87\1\1h\4\x0e/aviary/answer";
 constexpr std::size_t kMostOfFrame = 16 << 10;
-constexpr Duration kLong = std::chrono::minutes(5);
+constexpr Duration kLong = std::chrono::minutes(1);
 
 Value given() { return agent::write_given("hub:7444", "PEM", "beijing", "secret", "aviary-system"); }
 
