@@ -9,6 +9,7 @@
 #include "app/command_line/command_line.h"
 #include "app/hub/join.h"
 #include "app/hub/process.h"
+#include "app/hub/recover.h"
 #include "app/member/process.h"
 #include "aviary/commands.h"
 #include "core/base/time.h"
@@ -84,6 +85,38 @@ void add_member(CLI::App& app, Commands& commands) {
     commands.push_back({command, [options] { return member::run(*options); }});
 }
 
+void add_recover(CLI::App& hub_command, Commands& commands) {
+    auto const options = std::make_shared<hub::RecoverOptions>(hub::RecoverOptions{.cluster = {.name = "aviary-hub"}});
+    CLI::App* const command = add_command(
+        hub_command, "recover", "Rebuild on a new or restored hub what Git does not say, from the members",
+        "aviary hub recover --from-members --dry-run --kubeconfig hub.yaml    # what would be done\n"
+        "aviary hub recover --from-members --kubeconfig hub.yaml              # as the user that `aviary hub` is\n"
+        "kubectl -n aviary-system exec deploy/aviary-hub -- aviary hub recover --from-members");
+    command
+        ->add_flag_callback(
+            "--from-members", [] {}, "From the records that the hub before kept there; there is no other source yet")
+        ->required();
+    command->add_flag("--dry-run", options->dry_run, "Say what is found and what would be done, and do nothing");
+    command->add_flag("--skip-missing", options->skip_missing, "Leave out what this hub does not place");
+    command->add_flag("--hub-wins", options->hub_wins,
+                      "Where members have something newer and no record tells, bring there what this hub has");
+    add_text(*command, "--fleet", options->fleet, "The hub that was lost, where the members know several",
+             "AVIARY_FLEET", "ID");
+    command
+        ->add_option("--kubeconfig", options->cluster.kubeconfig,
+                     "Path of the hub's kubeconfig; by default $KUBECONFIG, in a pod its service account, else "
+                     "~/.kube/config")
+        ->option_text("FILE");
+    add_text(*command, "--context", options->cluster.context, "Context in it; by default the current one",
+             "AVIARY_CONTEXT", "NAME");
+    add_text(*command, "--service-account-dir", options->cluster.service_account_folder,
+             "Folder with token, ca.crt and namespace of a pod's service account", "AVIARY_SERVICE_ACCOUNT_DIR",
+             "FOLDER");
+    add_text(*command, "--namespace", options->cluster.ns,
+             "Namespace of the hub; by default the pod's, else aviary-system", "AVIARY_NAMESPACE", "NAME");
+    commands.push_back({command, [options] { return hub::recover(*options); }});
+}
+
 void add_hub(CLI::App& app, Commands& commands) {
     auto const options = std::make_shared<hub::ProcessOptions>(hub::ProcessOptions{
         .cluster = {.name = "aviary-hub", .webhook_port = 9444, .health_port = 8081}, .audit_log = "-"});
@@ -115,6 +148,7 @@ void add_hub(CLI::App& app, Commands& commands) {
     command->add_option("--agent-port", options->agent_port, "TCP port for them; by default that of --agent-address")
         ->envname("AVIARY_AGENT_PORT")
         ->option_text("PORT");
+    add_recover(*command, commands);
     commands.push_back({command, [options] { return hub::run(*options); }});
 }
 

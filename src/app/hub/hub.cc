@@ -1,24 +1,29 @@
 #include "app/hub/hub.h"
 
 #include "apis/cluster/managed_cluster.h"
+#include "app/hub/internal/fleet_identity.h"
 #include "kube/meta/object.h"
 
 namespace aviary::hub {
 
 Hub::Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect, decision::AuditSink audit,
-         propagation::Mode mode)
+         propagation::Mode mode, std::int64_t epoch)
     : members_(client, std::move(connect)),
       sources_(client),
       bindings_(client),
       placer_(client, sources_, bindings_, members_.managed_clusters()),
-      propagator_(client, std::move(hub_id), members_, sources_, bindings_, mode),
+      propagator_(client, std::move(hub_id), members_, sources_, bindings_, mode, epoch),
       decider_(client, propagator_, std::move(audit)) {
     // Guarding a Rollout's deletion needs them, policies or not.
     sources_.want(propagation::kRolloutKind);
     // What others have brought there is seen and approved, too.
     members_.on_standing([this](clusters::Member& member) { members_.want(member, propagation::kRollouts); });
     members_.on_standing([this, client](clusters::Member& member) { tell_of(member, client); });
-    if (mode == propagation::Mode::kAttached) namespaces_ = std::make_unique<Namespaces>(client, members_);
+    if (mode == propagation::Mode::kAttached) {
+        namespaces_ = std::make_unique<Namespaces>(client, members_);
+    } else {
+        recorder_ = std::make_unique<recovery::Recorder>(client, propagator_);
+    }
 }
 
 void Hub::tell_of(clusters::Member const& member, client::Client const& client) {
@@ -71,6 +76,7 @@ Task<void> Hub::run(Context ctx) {
         scope.spawn(bindings_.run(scope.context()));
         scope.spawn(placer_.run(scope.context()));
         scope.spawn(propagator_.run(scope.context()));
+        scope.spawn(recorder_->run(scope.context()));
     }
     scope.spawn(decider_.run(scope.context()));
     co_await scope.join();
@@ -86,13 +92,27 @@ Task<void> lead(Context ctx, client::Fence fence, LeasedHub const& parts) {
         return client::fenced(TRY(to_member(cluster)), fence);
     };
     client::Client const client = client::fenced(parts.client, fence);
-    auto const hub = std::make_shared<Hub>(client, parts.hub_id, connect, parts.audit, parts.mode);
     async::Scope scope(ctx);
     if (parts.beside) scope.spawn(parts.beside(scope.context(), client));
-    if (parts.serving) parts.serving(hub);
-    co_await hub->run(ctx);
+    client::Informer said(client, kConfigMaps, client::only(parts.identity));
+    async::Event changed;
+    said.on_change([&changed](client::Change const&) { changed.notify(); });
+    if (!parts.identity.name.empty()) {
+        scope.spawn(said.run(scope.context()));
+        (void)co_await said.wait_synced(ctx);
+    }
+    while (ctx.check()) {
+        Identity const identity = read_identity(said.get(parts.identity), parts.hub_id);
+        auto const hub = std::make_shared<Hub>(client, identity.id, connect, parts.audit, parts.mode, identity.epoch);
+        async::Scope work(ctx);
+        if (parts.serving) parts.serving(hub);
+        work.spawn(hub->run(work.context()));
+        while (ctx.check() && read_identity(said.get(parts.identity), parts.hub_id) == identity)
+            (void)co_await changed.wait(ctx);
+        co_await work.cancel_and_join();
+        if (parts.serving) parts.serving(nullptr);
+    }
     co_await scope.cancel_and_join();
-    if (parts.serving) parts.serving(nullptr);
 }
 
 }   // namespace

@@ -16,6 +16,7 @@
 #include "hub/placement/bindings.h"
 #include "hub/placement/sources.h"
 #include "hub/propagation/propagator.h"
+#include "hub/recovery/recorder.h"
 #include "kube/client/lease.h"
 #include "kube/control/events.h"
 
@@ -24,8 +25,9 @@ namespace aviary::hub {
 class Hub {
 public:
     // `client` speaks to the hub's API; `connect` makes a member's transport; `audit` is told of Decisions.
+    // `epoch` is raised when a hub is recovered from its members.
     Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect, decision::AuditSink audit = {},
-        propagation::Mode mode = propagation::Mode::kFull);
+        propagation::Mode mode = propagation::Mode::kFull, std::int64_t epoch = 1);
 
     propagation::Propagator& propagator() { return propagator_; }
     clusters::Members& members() { return members_; }
@@ -48,16 +50,20 @@ private:
     placement::Placer placer_;
     propagation::Propagator propagator_;
     decision::Decider decider_;
-    std::unique_ptr<Namespaces> namespaces_;   // attached alone
+    std::unique_ptr<recovery::Recorder> recorder_;   // not when attached: there are no bindings
+    std::unique_ptr<Namespaces> namespaces_;         // attached alone
 };
 
-// Runs the hub while the lease is held, until the context stops. Each term has a Hub of its own, so nothing an earlier
-// term knew is acted on, and all its writes, to the hub's API and to members, are fenced by the lease. `serving` is
-// told the Hub of a term when it begins, and null when that ends; requests under way may keep it, and do nothing more
-// by it than read.
+// Runs the hub while the lease is held, until the context stops. Each term, and each identity in it, has a Hub of its
+// own, so nothing an earlier term knew is acted on, and all its writes, to the hub's API and to members, are fenced by
+// the lease. `serving` is told the Hub of a term when it begins, and null when that ends; requests under way may keep
+// it, and do nothing more by it than read.
 struct LeasedHub {
     client::Client client;
     std::string hub_id;
+    // The ConfigMap on the hub that says otherwise which fleet it is the hub of, and its epoch (fleet_identity.h). When
+    // that changes, all is read anew. No name: there is none.
+    meta::ObjectKey identity = {};
     clusters::Members::Connect connect;
     std::function<void(std::shared_ptr<Hub>)> serving = {};
     // Runs beside the Hub of a term, with the client of that term, until it ends.

@@ -12,6 +12,7 @@
 #include "app/hub/hub.h"
 #include "app/hub/internal/agents.h"
 #include "app/hub/internal/connections.h"
+#include "app/hub/internal/fleet_identity.h"
 #include "app/hub/internal/leading_pod.h"
 #include "app/hub/internal/serving.h"
 #include "app/hub/internal/token_renewal.h"
@@ -188,11 +189,15 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     CO_TRY(co_await install_kinds(starting, cluster.client, mode));
     CO_TRY(co_await control::install_roles(starting, cluster.client, hub_roles()));
     CO_TRY_ASSIGN(Front const front, co_await front_proxy(starting, cluster.client));
-    // The fleet's identity: that of the cluster whose API it is.
+    // The fleet's identity: that of the cluster whose API it is, unless it was recovered.
     CO_TRY_ASSIGN(std::string const id, co_await process::cluster_uid(starting, cluster.client));
     CO_TRY_ASSIGN(std::unique_ptr<client::Lease> const lease, process::lease(ctx, cluster));
-    LeasedHub parts{
-        .client = cluster.client, .hub_id = id, .connect = {}, .mode = mode, .margin = process::kFenceMargin};
+    LeasedHub parts{.client = cluster.client,
+                    .hub_id = id,
+                    .identity = {own.ns, kIdentityName},
+                    .connect = {},
+                    .mode = mode,
+                    .margin = process::kFenceMargin};
     if (!options.audit_log.empty()) {
         CO_TRY_ASSIGN(auto log, AuditLog::open(options.audit_log, ctx.metrics()));
         parts.audit = AuditLog::sink(std::move(log));

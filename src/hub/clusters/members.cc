@@ -50,6 +50,11 @@ client::Informer* Member::informer(meta::GroupVersionResource const& resource) c
     return found == watched_.end() ? nullptr : found->second.informer.get();
 }
 
+client::Informer* Member::labelled(meta::GroupVersionResource const& resource, std::string const& label) const {
+    auto const found = labelled_.find({resource, label});
+    return found == labelled_.end() ? nullptr : found->second.get();
+}
+
 json::Doc Member::get(meta::GroupVersionResource const& resource, meta::ObjectKey const& key) const {
     client::Informer const* const copy = informer(resource);
     return copy == nullptr ? json::Doc() : copy->get(key);
@@ -168,6 +173,7 @@ void Members::leave(std::string const& name) {
 Task<void> Members::end(Member& member, async::Scope& scope) {
     co_await scope.join();
     for (auto& [resource, watched] : member.watched_) watched.informer->forget();
+    for (auto& [selected, informer] : member.labelled_) informer->forget();
 }
 
 void Members::set_standing(Member& member, bool reachable, Time now) {
@@ -262,6 +268,18 @@ void Members::want(Member& member, meta::GroupVersionResource const& resource) {
     async::Scope& scope = *scopes_.at(member.name_);
     scope.spawn(watched.informer->run(scope.context()));
     scope.spawn(settle(scope.context(), member, resource));
+}
+
+void Members::want_labelled(Member& member, meta::GroupVersionResource const& resource, std::string const& label,
+                            std::function<void(client::Informer&)> const& started) {
+    std::pair const key(resource, label);
+    if (member.labelled_.contains(key) || !ctx_ || find(member.name_) != &member) return;
+    client::InformerOptions options;
+    options.label_selector = label;
+    auto& informer = member.labelled_[key] = std::make_unique<client::Informer>(member.client_, resource, options);
+    started(*informer);
+    async::Scope& scope = *scopes_.at(member.name_);
+    scope.spawn(informer->run(scope.context()));
 }
 
 // What a member says of itself, bounded.

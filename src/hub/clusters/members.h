@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/async/scope.h"
@@ -38,6 +39,8 @@ public:
     std::string other_versions(meta::GroupVersionResource const& resource) const;
     // The copy of a resource's objects; null until Members::want() was called for it.
     client::Informer* informer(meta::GroupVersionResource const& resource) const;
+    // The copy of those of a resource's objects that have this label; null until Members::want_labelled() was called.
+    client::Informer* labelled(meta::GroupVersionResource const& resource, std::string const& label) const;
     // An object of the copy; absent when there is none or the copy is not there yet.
     json::Doc get(meta::GroupVersionResource const& resource, meta::ObjectKey const& key) const;
 
@@ -59,6 +62,8 @@ private:
     Time since_{};
     std::string version_;
     std::map<meta::GroupVersionResource, Watched> watched_;
+    // Copies of the objects with one label alone.
+    std::map<std::pair<meta::GroupVersionResource, std::string>, std::unique_ptr<client::Informer>> labelled_;
 };
 
 class Members {
@@ -83,6 +88,9 @@ public:
 
     // Keeps a copy of the resource in the member.
     void want(Member& member, meta::GroupVersionResource const& resource);
+    // Keeps a copy of those of the resource's objects that have this label; `started` is told of it before it begins.
+    void want_labelled(Member& member, meta::GroupVersionResource const& resource, std::string const& label,
+                       std::function<void(client::Informer&)> const& started);
     // Called for each informer that want() makes, and each time a member's standing changes.
     void on_informer(std::function<void(Member&, client::Informer&)> started) {
         started_.push_back(std::move(started));

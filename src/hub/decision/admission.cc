@@ -37,6 +37,8 @@ public:
         if (request.operation != control::Operation::kCreate) co_return Status{};
         if (json::Value const& spec = request.object["spec"]; spec["expiresAt"].as_string().empty())
             request.object.set({"spec", "expiresAt"}, format_rfc3339(ctx.now() + kExpires));
+        // A hub that is recovered brings back what it once had from people.
+        if (by_hub(request) && restoring(request)) co_return Status{};
         // Who did it in the member, the hub cannot know.
         if (by_hub(request) && recording(request)) {
             request.object["spec"].erase("requester");
@@ -71,10 +73,19 @@ public:
                 fmt::format("spec.selection: {} is for the hub, which records by it what it has seen in a member",
                             apis::kInMember));
         }
-        co_return co_await check_user(ctx, request);
+        if (by_hub(request) && restoring(request)) {
+            json::Value const requester = std::as_const(request.object).at({"spec", "requester"});
+            control::UserInfo person{requester["username"].string(), {}, {}};
+            for (json::Value const& group : requester["groups"].array()) person.groups.push_back(group.string());
+            co_return co_await check_user(ctx, request, std::move(person));
+        }
+        co_return co_await check_user(ctx, request, request.user);
     }
 
 private:
+    static bool restoring(control::AdmissionRequest const& request) {
+        return !std::as_const(request.object).at({"spec", "requester", "username"}).as_string().empty();
+    }
     bool by_hub(control::AdmissionRequest const& request) const { return request.user.name == hub_user_; }
     static bool recording(control::AdmissionRequest const& request) {
         return std::as_const(request.object).at({"spec", "selection"}).as_string() == apis::kInMember;
@@ -131,18 +142,18 @@ private:
         return {};
     }
 
-    Task<Status> check_user(Context ctx, control::AdmissionRequest const& request) const {
+    Task<Status> check_user(Context ctx, control::AdmissionRequest const& request, control::UserInfo person) const {
         json::Value const& spec = request.object["spec"];
         control::Attributes const on_rollout{.verb = to_lower(spec["action"].as_string()),
                                              .group = "rollouts.kruise.io",
                                              .resource = "rollouts",
                                              .ns = request.key.ns,
                                              .name = spec.at({"rolloutRef", "name"}).string()};
-        CO_TRY(co_await reviewer_->check(ctx, request.user, on_rollout));
+        CO_TRY(co_await reviewer_->check(ctx, person, on_rollout));
         // Most who may act in one cluster may in all: one question instead of hundreds.
         json::Array const& targets = spec["targets"].array();
         if (targets.size() > 1) {
-            auto const everywhere = co_await reviewer_->allowed(ctx, request.user, on_cluster({}));
+            auto const everywhere = co_await reviewer_->allowed(ctx, person, on_cluster({}));
             if (everywhere.value_or(false)) co_return Status{};
         }
         for (std::size_t begin = 0; begin < targets.size(); begin += kAskedAtOnce) {
@@ -151,7 +162,7 @@ private:
             async::Scope scope(ctx);
             for (std::size_t index = 0; index < count; ++index) {
                 std::string cluster = targets[begin + index]["cluster"].string();
-                scope.spawn(check_cluster(scope.context(), request.user, std::move(cluster), answers[index]));
+                scope.spawn(check_cluster(scope.context(), person, std::move(cluster), answers[index]));
             }
             co_await scope.join();
             for (Status const& answer : answers) CO_TRY(answer);

@@ -70,6 +70,17 @@ CO_TEST(DecisionAdmission, StampsWhoAndUntilWhen) {
     EXPECT_EQ(spec["expiresAt"].as_string(), format_rfc3339(ctx.now() + 1h));
 }
 
+CO_TEST(DecisionAdmission, TheHubBringsBackWhatSomebodyDecidedWhoMay) {
+    AdmissionRequest request = creation(R"({"spec":{"requester":{"username":"alice","groups":["x"]}}})", "hub");
+    std::string outcome = co_await ask(ctx, request);
+    EXPECT_EQ(outcome, "allowed");
+    EXPECT_EQ(json::write(std::as_const(request.object).at({"spec", "requester"})),
+              R"({"username":"alice","groups":["x"]})");
+    request = creation(R"({"spec":{"requester":{"username":"eve"}}})", "hub");
+    outcome = co_await ask(ctx, request);
+    EXPECT_TRUE(outcome.starts_with("Forbidden: ")) << outcome;
+}
+
 CO_TEST(DecisionAdmission, ACreationMustSayWhatItIsAbout) {
     std::string const soon = format_rfc3339(ctx.now() + 23h);
     std::string const late = format_rfc3339(ctx.now() + 25h);

@@ -21,13 +21,6 @@ using json::Value;
 
 std::string label(Doc const& object, std::string_view key) { return std::string(meta::label(object, key)); }
 
-// "1.123": the hub's resource version when it last wrote.
-std::int64_t generation_of(Doc const& live) {
-    std::string const text = label(live, kGenerationLabel);
-    std::size_t const dot = text.find('.');
-    return dot == std::string::npos ? 0 : parse_int(std::string_view(text).substr(dot + 1)).value_or(0);
-}
-
 // "<until>;<who>;<why>": an emergency edit in a member is left alone until then.
 std::optional<Time> held_until(Doc const& object, Time now) {
     std::string const text = meta::annotation(object, kHold);
@@ -59,6 +52,11 @@ struct Deciding {
     bool ours() const { return seen.live.exists() && label(seen.live, kHubLabel) == seen.hub_id; }
     bool guarded() const { return seen.hub_rollout.exists() && meta::annotation(seen.source, kUnguarded) != "allow"; }
     std::string stable() const { return label(seen.live, kStableLabel); }
+    // Pins stand in the binding, all else in the object.
+    Generation generation() const {
+        return {seen.epoch, std::max(parse_int(meta::resource_version(seen.source)).value_or(0),
+                                     parse_int(seen.binding_version).value_or(0))};
+    }
     // The hub has frozen it, and no release has taken it over.
     bool attempted() const {
         return frozen(seen.live) && !releasing(seen.live) && !rollout_progressing(seen.member_rollout);
@@ -82,6 +80,8 @@ struct Deciding {
 
     Decision remove() {
         if (!ours()) return answer(State::kRemoved);
+        // A state from before it came here takes nothing away.
+        if (generation_of(seen.live) > generation()) return answer_behind();
         if (meta::is_deleting(seen.live)) return answer(State::kRemoving);
         bool const rollout = seen.live["kind"].as_string() == "Rollout";
         if (rollout && release_here() && seen.on_delete != "Release") return answer_release_in_progress();
@@ -205,8 +205,10 @@ struct Deciding {
 
     // Applies when the member does not carry this render, or somebody has changed a field of it.
     Decision settle(Value object, State state, std::string reason, std::string message) {
-        std::string const hash = seal(object, meta::resource_version(seen.source));
-        bool const current = ours() && label(seen.live, kRenderLabel) == hash;
+        std::string const hash = seal(object, generation());
+        // A hub that was recovered says so on everything: the one before, should it come back, is behind then.
+        bool const same = ours() && label(seen.live, kRenderLabel) == hash;
+        bool const current = same && generation_of(seen.live).epoch >= seen.epoch;
         std::optional<Lost> const lost = current ? first_lost(seen.live, kManager, object) : std::nullopt;
         if (current && !lost) {
             end_claims();
@@ -214,7 +216,7 @@ struct Deciding {
         }
         if (auto hold = held()) return std::move(*hold);
         if (!current) {
-            apply(std::move(object), "changed on the hub");
+            apply(std::move(object), same ? "the hub was recovered" : "changed on the hub");
             return answer(state == State::kApplied ? State::kApplying : state, std::move(reason), std::move(message));
         }
         std::string const what = fmt::format("{} was changed by {}", lost->field.empty() ? "the object" : lost->field,
@@ -273,14 +275,14 @@ struct Deciding {
     Decision create() {
         if (!seen.source.at({"spec", "template"}).exists()) {
             Value object = render(input());
-            seal(object, meta::resource_version(seen.source));
+            seal(object, generation());
             apply(std::move(object), "new here");
             return answer(State::kApplying);
         }
         Wanted wanted = choose(true);
         if (wanted.missing) return answer_missing(wanted.hash);
         Value object = rendered(std::move(wanted.pod_template), {});
-        seal(object, meta::resource_version(seen.source));
+        seal(object, generation());
         apply(std::move(object), "new here");
         return answer(State::kApplying);
     }
@@ -373,7 +375,7 @@ struct Deciding {
                                       kNotInForce, stable()));
         }
         Value object = rendered(std::move(kept), stable());
-        seal(object, meta::resource_version(seen.source));
+        seal(object, generation());
         apply(std::move(object), "nothing holds the new template back");
         out.taken_back = true;
         return answer(State::kGuarded, "WebhookNotInForce", std::string(kNotInForce));
@@ -386,7 +388,7 @@ struct Deciding {
 
     Decision send(Wanted wanted, std::string const& stable) {
         Value object = rendered(std::move(wanted.pod_template), stable);
-        seal(object, meta::resource_version(seen.source));
+        seal(object, generation());
         apply(std::move(object), "a new template");
         return answer(State::kApplying);
     }
@@ -489,11 +491,7 @@ struct Deciding {
         if (hub.empty()) {
             if (auto refused = not_ours()) return std::move(*refused);
         }
-        if (behind()) {
-            return answer(State::kBehindMembers, "BehindMembers",
-                          "the object here was written by a newer state of this hub: it was restored from an old "
-                          "backup, or a second hub writes here");
-        }
+        if (behind()) return answer_behind();
         if (seen.source.at({"spec", "template"}).exists()) return workload();
         bool const disables =
             seen.source.at({"spec", "disabled"}).as_bool() && !seen.live.at({"spec", "disabled"}).as_bool();
@@ -504,11 +502,20 @@ struct Deciding {
 
     // The member carries something that this hub has not written yet.
     bool behind() const {
-        if (generation_of(seen.live) <= parse_int(meta::resource_version(seen.source)).value_or(0)) return false;
+        Generation const there = generation_of(seen.live);
+        Generation const own = generation();
+        if (there.epoch != own.epoch) return there.epoch > own.epoch;
+        if (there <= own && !seen.was_behind) return false;
         std::optional<Value> kept;
         if (seen.source.at({"spec", "template"}).exists()) kept = choose(false).pod_template;
         Value object = rendered(std::move(kept), stable());
-        return label(seen.live, kRenderLabel) != seal(object, meta::resource_version(seen.source));
+        return label(seen.live, kRenderLabel) != seal(object, own);
+    }
+
+    Decision answer_behind() {
+        return answer(State::kBehindMembers, "BehindMembers",
+                      "the object here was written by a newer state of this hub: it was restored from an old backup, "
+                      "or a second hub writes here; `aviary hub recover --from-members` brings it on");
     }
 };
 

@@ -13,7 +13,7 @@ inline constexpr std::string_view kFreezeManager = "aviary-freeze";
 inline constexpr std::string_view kHubLabel = "fleet.aviary.dev/hub";         // which hub; "" in members: not ours
 inline constexpr std::string_view kRenderLabel = "fleet.aviary.dev/render";   // hash of what was applied
 inline constexpr std::string_view kGenerationLabel =
-    "fleet.aviary.dev/generation";   // <epoch>.<resource version on the hub>
+    "fleet.aviary.dev/generation";   // <epoch>.<resource version on the hub>, see render.h
 // Labels on propagated workloads.
 inline constexpr std::string_view kTemplateLabel = "fleet.aviary.dev/template";   // hash of the applied pod template
 inline constexpr std::string_view kStableLabel =

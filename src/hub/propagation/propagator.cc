@@ -20,14 +20,20 @@ using json::Value;
 constexpr Duration kLookAgain = std::chrono::seconds(1);   // while a copy of the hub's is not there yet
 constexpr Duration kRetryWebhook = std::chrono::seconds(30);
 
-// The end of a cluster's being in one state, as the binding's status last said; a restarted hub goes on counting.
-std::optional<Time> since_before(Doc const& binding, std::string const& cluster, Decision const& decision) {
+// What the binding's status last said of a cluster; absent: nothing abnormal.
+Doc row_before(Doc const& binding, std::string const& cluster) {
     for (auto const& [index, row] : binding.at({"status", "abnormal"}).elements()) {
-        if (row["cluster"].as_string() == cluster && row["state"].as_string() == to_string(decision.state) &&
-            row["reason"].as_string() == decision.reason)
-            return parse_rfc3339(row["since"].as_string());
+        if (row["cluster"].as_string() == cluster) return row;
     }
-    return std::nullopt;
+    return {};
+}
+
+// Since when a cluster has been in one state; a restarted hub goes on counting.
+std::optional<Time> since_before(Doc const& binding, std::string const& cluster, Decision const& decision) {
+    Doc const row = row_before(binding, cluster);
+    bool const same =
+        row["state"].as_string() == to_string(decision.state) && row["reason"].as_string() == decision.reason;
+    return same ? parse_rfc3339(row["since"].as_string()) : std::nullopt;
 }
 
 // What the release guard says (decide.h).
@@ -83,7 +89,11 @@ Plan Propagator::Impl::decide_member(Key const& key, Time now) {
     }
     if (auto const memory = memories.find(key.part); memory != memories.end()) {
         seen->put_right = memory->second.put_right;
+        seen->was_behind = memory->second.standing.state == State::kBehindMembers;
         if (memory->second.taken_back) seen->not_before = *memory->second.taken_back + kRetryWebhook;
+    } else {
+        seen->was_behind =
+            row_before(bindings.get(key.object), key.part)["state"].as_string() == to_string(State::kBehindMembers);
     }
     Decision decision = decide(*seen, now);
     if (decision.state == State::kApplying && decision.reason.empty()) {
@@ -393,9 +403,10 @@ Task<void> Propagator::Impl::begin(Context ctx) {
 }
 
 Propagator::Propagator(client::Client hub, std::string hub_id, clusters::Members& members, placement::Sources& sources,
-                       placement::Bindings& bindings, Mode mode)
+                       placement::Bindings& bindings, Mode mode, std::int64_t epoch)
     : impl_(std::make_unique<Impl>(std::move(hub), std::move(hub_id), members, sources, bindings)) {
     impl_->mode = mode;
+    impl_->epoch = epoch;
     if (mode == Mode::kFull) impl_->build();
 }
 
@@ -429,6 +440,7 @@ clusters::Members& Propagator::members() const { return impl_->members; }
 placement::Sources& Propagator::sources() const { return impl_->sources; }
 placement::Bindings& Propagator::bindings() const { return impl_->bindings; }
 std::string const& Propagator::hub_id() const { return impl_->hub_id; }
+std::int64_t Propagator::epoch() const { return impl_->epoch; }
 
 std::shared_ptr<control::Admission> Propagator::guard_admission(placement::Placer const& placer) {
     Impl& impl = *impl_;

@@ -32,7 +32,7 @@ enum class Mode { kFull, kAttached };
 class Propagator {
 public:
     Propagator(client::Client hub, std::string hub_id, clusters::Members& members, placement::Sources& sources,
-               placement::Bindings& bindings, Mode mode = Mode::kFull);
+               placement::Bindings& bindings, Mode mode = Mode::kFull, std::int64_t epoch = 1);
     ~Propagator();
     Task<void> run(Context ctx);
 
@@ -49,6 +49,7 @@ public:
     placement::Sources& sources() const;
     placement::Bindings& bindings() const;
     std::string const& hub_id() const;
+    std::int64_t epoch() const;
 
     // Refuses to delete or disable a Rollout on the hub, or to take its policy away, while a member is releasing. Asks
     // the placer where a changed policy would put it; both must outlive it.
@@ -59,6 +60,10 @@ public:
 private:
     std::unique_ptr<Impl> impl_;
 };
+
+// Creates the ControllerRevision that keeps a template of this workload on the hub, under its hash.
+control::Write keep_revision(json::Doc const& workload, std::string const& hash, json::Value pod_template,
+                             std::int64_t number);
 
 // Kinds by group, version and kind of the documents that the hub itself reads.
 inline meta::GroupVersionKind const kRolloutKind{"rollouts.kruise.io", "v1beta1", "Rollout"};

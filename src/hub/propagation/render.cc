@@ -328,10 +328,19 @@ Value render(RenderInput const& input) {
     return object;
 }
 
-std::string seal(Value& rendered, std::string_view resource_version) {
+Generation generation_of(Doc const& live) {
+    std::string const text = meta::label(live, kGenerationLabel);
+    std::size_t const dot = text.find('.');
+    if (dot == std::string::npos) return {0, 0};
+    auto const epoch = parse_int(std::string_view(text).substr(0, dot));
+    auto const version = parse_int(std::string_view(text).substr(dot + 1));
+    return epoch && version ? Generation{*epoch, *version} : Generation{0, 0};
+}
+
+std::string seal(Value& rendered, Generation generation) {
     std::string const hash = short_hash(json::write_canonical(rendered));
     rendered.set({"metadata", "labels", kRenderLabel}, hash);
-    rendered.set({"metadata", "labels", kGenerationLabel}, fmt::format("1.{}", resource_version));
+    rendered.set({"metadata", "labels", kGenerationLabel}, fmt::format("{}.{}", generation.epoch, generation.version));
     return hash;
 }
 

@@ -1,6 +1,8 @@
 // What an object of the hub looks like in one member. Pure.
 #pragma once
 
+#include <compare>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -39,8 +41,18 @@ bool is_own_label(std::string_view key);
 // The object to apply, with the labels for the hub and the template's hash; seal() adds those that follow from the
 // rest.
 json::Value render(RenderInput const& input);
+// How new the state of a hub is that something in a member was written from: "<epoch>.<version>" on its label. The
+// epoch is raised when a hub is recovered from its members; the version is the newest resource version on the hub that
+// counted.
+struct Generation {
+    std::int64_t epoch = 1;
+    std::int64_t version = 0;
+    auto operator<=>(Generation const&) const = default;
+};
+// 0.0 where the label is missing or malformed.
+Generation generation_of(json::Doc const& live);
 // Adds the labels for the render's hash and the generation, and answers the hash.
-std::string seal(json::Value& rendered, std::string_view resource_version);
+std::string seal(json::Value& rendered, Generation generation);
 
 // A workload's pod template as it is kept and compared: without what API servers add to it.
 json::Value pod_template(json::Doc const& workload);

@@ -232,7 +232,7 @@ TEST(Render, FirstLostNamesTheFieldAndWhoHasIt) {
 TEST(Seal, TheOrderOfKeysDoesNotMatterTheOrderOfElementsDoes) {
     auto const hash = [](std::string_view text) {
         Value object = *json::parse_value(text);
-        return seal(object, "1");
+        return seal(object, {1, 1});
     };
     EXPECT_EQ(hash(R"({"a":{"x":1,"y":[1,2]},"b":2})"), hash(R"({"b":2,"a":{"y":[1,2],"x":1}})"));
     EXPECT_NE(hash(R"({"a":[1,2]})"), hash(R"({"a":[2,1]})"));
@@ -244,10 +244,10 @@ TEST(Seal, TheOrderOfKeysDoesNotMatterTheOrderOfElementsDoes) {
 TEST(Seal, SaysTheHashAndHowFarTheHubWas) {
     Value object = *json::parse_value(R"({"spec":{"a":1}})");
     Value later = object;
-    std::string const hash = seal(object, "12");
+    std::string const hash = seal(object, {1, 12});
     EXPECT_EQ(object.at({"metadata", "labels", kRenderLabel}).as_string(), hash);
     EXPECT_EQ(object.at({"metadata", "labels", kGenerationLabel}).as_string(), "1.12");
-    EXPECT_EQ(seal(later, "13"), hash) << "a hub object that was only touched is the same render";
+    EXPECT_EQ(seal(later, {1, 13}), hash) << "a hub object that was only touched is the same render";
 }
 
 TEST(PodTemplate, IsWithoutWhatServersAdd) {

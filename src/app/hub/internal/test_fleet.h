@@ -107,12 +107,12 @@ struct Fleet {
 
     void start_hub() {
         hub = std::make_shared<Hub>(
-            client::Client(server->transport("fleet", kHubUser), "aviary-hub"), "fleet",
+            client::Client(server->transport("fleet", kHubUser), "aviary-hub"), hub_id,
             [this](Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
                 std::string const name = meta::name(cluster);
                 return std::make_shared<Wire>(server->transport(name, kHubUser), ways, name);
             },
-            audit, mode);
+            audit, mode, epoch);
         hub_scope = std::make_unique<async::Scope>(scope.context());
         hub_scope->spawn(hub->run(hub_scope->context()));
     }
@@ -339,6 +339,8 @@ struct Fleet {
     Ways ways;                   // to the members
     decision::AuditSink audit;   // of each hub that is started
     propagation::Mode mode = propagation::Mode::kFull;
+    std::string hub_id = "fleet";
+    std::int64_t epoch = 1;
     bool without_guard = false;                   // the hub's admission is not asked
     std::function<Task<void>()> before_binding;   // comes in between, once, before the next write of a binding's spec
     std::vector<std::string> members;

@@ -119,7 +119,7 @@ public:
     explicit FakeHub(bool with_rollout = true) : with_rollout_(with_rollout) {
         set_image("v1");
         member_rollout = render({.source = json::Doc::freeze(rollout), .assignment = {}, .hub_id = "fleet"});
-        seal(member_rollout, "5");
+        seal(member_rollout, {1, 5});
         phase("Healthy");
     }
 
@@ -144,6 +144,7 @@ public:
     Observed observe() const {
         Observed seen;
         seen.hub_id = "fleet";
+        seen.binding_version = std::to_string(version_);
         seen.source = json::Doc::freeze(source);
         seen.resource = {"apps", "v1", "deployments"};
         seen.key = {"demo", "web"};

@@ -29,6 +29,7 @@ struct Propagator::Impl {
 
     client::Client hub;
     std::string hub_id;
+    std::int64_t epoch = 1;
     Mode mode = Mode::kFull;
     clusters::Members& members;
     placement::Sources& sources;

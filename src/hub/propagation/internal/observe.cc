@@ -102,6 +102,8 @@ std::optional<Observed> Propagator::Impl::observe(control::Key const& key, apis:
     if (member.serving(known->resource) == Serving::kUnknown) return std::nullopt;
     Observed seen;
     seen.hub_id = hub_id;
+    seen.epoch = epoch;
+    seen.binding_version = meta::resource_version(bindings.get(key.object));
     seen.resource = known->resource;
     seen.key = {spec.resource.ns, spec.resource.name};
     seen.resource_served = member.serving(known->resource) == Serving::kServed;
@@ -145,7 +147,7 @@ bool Propagator::Impl::observe_workload(Observed& seen, control::Key const& key,
         input.assignment = assignment_of(*place);
         input.hub_id = hub_id;
         Value rendered = render(input);
-        seen.hub_rollout_render = seal(rendered, meta::resource_version(seen.hub_rollout));
+        seen.hub_rollout_render = seal(rendered, {});
     }
     return true;
 }

@@ -22,21 +22,6 @@ using json::Value;
 
 constexpr std::size_t kRevisionsKept = 20;
 
-Write remember(Doc const& workload, std::string const& hash, Value pod_template, std::int64_t number) {
-    Write write;
-    write.verb = Write::Verb::kCreate;
-    write.resource = kControllerRevisions;
-    write.key = {meta::ns(workload), fmt::format("{}-{}", meta::name(workload), hash)};
-    write.body = json::Object{{"apiVersion", "apps/v1"}, {"kind", "ControllerRevision"}};
-    write.body.set({"metadata", "labels", kTemplateLabel}, hash);
-    write.body.set({"metadata", "ownerReferences"}, json::Array{meta::controller_reference(workload)});
-    write.body.set({"data", "template"}, std::move(pod_template));
-    write.body["revision"] = number;
-    write.ignore_already_exists = true;
-    write.why = "remember the template";
-    return write;
-}
-
 Write forget(Doc const& revision) {
     Write write;
     write.verb = Write::Verb::kDelete;
@@ -62,6 +47,21 @@ void end_pins(Plan& plan, Doc const& binding, apis::FleetBindingSpec spec, std::
 
 }   // namespace
 
+Write keep_revision(Doc const& workload, std::string const& hash, Value pod_template, std::int64_t number) {
+    Write write;
+    write.verb = Write::Verb::kCreate;
+    write.resource = kControllerRevisions;
+    write.key = {meta::ns(workload), fmt::format("{}-{}", meta::name(workload), hash)};
+    write.body = json::Object{{"apiVersion", "apps/v1"}, {"kind", "ControllerRevision"}};
+    write.body.set({"metadata", "labels", kTemplateLabel}, hash);
+    write.body.set({"metadata", "ownerReferences"}, json::Array{meta::controller_reference(workload)});
+    write.body.set({"data", "template"}, std::move(pod_template));
+    write.body["revision"] = number;
+    write.ignore_already_exists = true;
+    write.why = "remember the template";
+    return write;
+}
+
 Plan decide_revisions(RevisionsSeen const& seen) {
     Plan plan;
     if (!seen.workload.at({"spec", "template"}).exists()) return plan;
@@ -83,9 +83,10 @@ Plan decide_revisions(RevisionsSeen const& seen) {
         std::string const from = meta::label(live, kStableLabel);
         std::string const has = meta::label(live, kTemplateLabel);
         if (from.empty() || (!has.empty() && has != from) || from == hash || !known.insert(from).second) continue;
-        plan.writes.push_back(remember(seen.workload, from, propagation::pod_template(live), ++last));
+        plan.writes.push_back(keep_revision(seen.workload, from, propagation::pod_template(live), ++last));
     }
-    if (!known.contains(hash)) plan.writes.push_back(remember(seen.workload, hash, std::move(pod_template), last + 1));
+    if (!known.contains(hash))
+        plan.writes.push_back(keep_revision(seen.workload, hash, std::move(pod_template), last + 1));
     for (std::size_t index = 0; seen.all_known && index + kRevisionsKept < kept.size(); ++index) {
         if (!used.contains(meta::label(kept[index], kTemplateLabel))) plan.writes.push_back(forget(kept[index]));
     }
