@@ -92,8 +92,13 @@ check 'beijing is healthy' soon 60 state beijing Healthy/3/Completed
 check 'hangzhou is healthy' soon 60 state hangzhou Healthy/3/Completed
 check 'shanghai is still where it was put' runs shanghai v1=10
 check 'undo goes back to what was kept' rollout undo -m hangzhou
-check 'hangzhou is back at v1' soon 60 runs hangzhou v1=10
-check 'and healthy' soon 30 healthy hangzhou
+check 'by steps, as any release' soon 60 state hangzhou Progressing/1/StepPaused
+check 'with one pod' runs hangzhou 'v1=1 v2=9'
+check 'approve' rollout approve -m hangzhou
+check 'it pauses at step 2' soon 60 state hangzhou Progressing/2/StepPaused
+check 'approve' rollout approve -m hangzhou
+check 'hangzhou is back at v1' soon 60 state hangzhou Healthy/3/Completed
+check 'with ten' runs hangzhou v1=10
 
 # An old backup: the store of the hub as it is now, brought back after a release that it does not know.
 etcd=$(process_of hub etcd)

@@ -84,7 +84,8 @@ public:
 
 private:
     static bool restoring(control::AdmissionRequest const& request) {
-        return !std::as_const(request.object).at({"spec", "requester", "username"}).as_string().empty();
+        return !recording(request) &&
+               !std::as_const(request.object).at({"spec", "requester", "username"}).as_string().empty();
     }
     bool by_hub(control::AdmissionRequest const& request) const { return request.user.name == hub_user_; }
     static bool recording(control::AdmissionRequest const& request) {
