@@ -37,6 +37,21 @@ CO_TEST(Sleep, ADeadlineThatComesFirstIsATimeout) {
     EXPECT_EQ(outcome.error().code(), ErrorCode::kTimeout);
 }
 
+// A deadline that is put off: nothing begins once it is reached, what waits already is left alone.
+CO_TEST(Context, ALimitIsAskedAtEachCheck) {
+    bool reached = false;
+    Context const limited = ctx.with_limit([&] { return reached; });
+    CO_ASSERT_OK(co_await sleep_for(limited, 1s));
+    Context const both = limited.without_stop().with_limit([] { return false; });
+    EXPECT_TRUE(both.check());
+    reached = true;
+    EXPECT_EQ(limited.check().error().code(), ErrorCode::kTimeout);
+    EXPECT_EQ(both.check().error().code(), ErrorCode::kTimeout) << "an earlier limit holds too";
+    Status const outcome = co_await sleep_for(limited, 1s);
+    EXPECT_EQ(outcome.error().code(), ErrorCode::kTimeout);
+    EXPECT_TRUE(ctx.check());
+}
+
 Task<void> sleeper(Context ctx, Duration duration, std::vector<std::string>& log, std::string name) {
     Status const outcome = co_await sleep_for(ctx, duration);
     log.push_back(name + (outcome ? " done" : " cancelled"));

@@ -2,6 +2,7 @@
 // to count.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +37,9 @@ public:
     Context with_stop(async::StopToken stop) const;
     // The earlier of both deadlines holds.
     Context with_deadline(MonotonicTime deadline) const;
+    // A deadline that may be put off: over as soon as `reached` says so, which every check asks. What waits already is
+    // not woken by it.
+    Context with_limit(std::function<bool()> reached) const;
     Context with_timeout(Duration timeout) const { return with_deadline(monotonic() + timeout); }
     // For clean-up that must run although its caller has stopped; give it a timeout.
     Context without_stop() const { return with_stop({}); }
@@ -46,6 +50,7 @@ private:
     async::Executor* executor_;
     async::StopToken stop_;
     std::optional<MonotonicTime> deadline_;
+    std::shared_ptr<std::function<bool()> const> limit_;
     observe::Logger logger_;
     observe::Metrics metrics_;
 };

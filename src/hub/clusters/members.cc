@@ -166,6 +166,7 @@ void Members::leave(std::string const& name) {
     left_.push_back({std::move(member->second), std::move(scope->second)});
     members_.erase(member);
     scopes_.erase(scope);
+    said_.erase(name);
     left_.back().scope->cancel();
     if (scope_ != nullptr) scope_->spawn(end(*left_.back().member, *left_.back().scope));
 }
@@ -225,6 +226,11 @@ Task<void> Members::follow(Context ctx, Member& member) {
 Task<bool> Members::report(Context ctx, Report report) {
     auto const turn = co_await reports_.take(ctx);
     if (!turn) co_return true;
+    // On top of what was said last, which the copy may not show yet.
+    if (auto const last = said_.find(report.name); last != said_.end()) {
+        Status const seen = co_await managed_clusters_.wait_for(ctx.with_timeout(kProbeTimeout), last->second);
+        if (!seen) co_return false;
+    }
     json::Doc const object = managed_clusters_.get({"", report.name});
     if (!object.exists()) co_return true;
     json::Value conditions = object.at({"status", "conditions"}).thaw();
@@ -246,6 +252,7 @@ Task<bool> Members::report(Context ctx, Report report) {
     options.subresource = "status";
     auto const written = co_await hub_.patch(ctx, apis::kManagedClusters, {"", report.name}, client::PatchType::kMerge,
                                              std::move(patch), options);
+    if (written) said_[report.name] = meta::resource_version(*written);
     if (written || written.error().is(ErrorCode::kCancelled) || written.error().is(ErrorCode::kNotFound))
         co_return true;
     ctx.log().warning("cluster conditions not written",

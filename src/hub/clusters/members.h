@@ -136,6 +136,7 @@ private:
     };
     std::vector<Left> left_;
     std::map<std::string, std::string> trying_;   // clusters that cannot be connected to, and why
+    std::map<std::string, std::string> said_;     // by cluster: the version of the object with what was said last
     std::map<std::string, async::Event> wakes_;
     std::optional<Context> ctx_;
     async::Scope* scope_ = nullptr;

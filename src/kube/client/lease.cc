@@ -56,7 +56,8 @@ public:
                 ErrorCode::kUnavailable,
                 fmt::format("{} was not sent: this process does not lead by lease {} any more", what, fence_.lease()));
         }
-        async::Scope sending(ctx);
+        // A process that stood still and goes on may not have come to its timers yet: the clock is asked too.
+        async::Scope sending(ctx.with_limit([fence = fence_] { return !fence.open(); }));
         sending.spawn(stop_when_closed(sending.context(), fence_, sending));
         Result<Response> answer = co_await inner_->send(sending.context(), std::move(request));
         bool const closed = sending.cancelled();
