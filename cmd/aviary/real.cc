@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -11,6 +12,7 @@
 #include "app/hub/process.h"
 #include "app/hub/recover.h"
 #include "app/member/process.h"
+#include "app/member/uninstall.h"
 #include "aviary/commands.h"
 #include "core/base/time.h"
 
@@ -295,6 +297,47 @@ void add_adopt(CLI::App& app, Commands& commands) {
     commands.push_back({command, [options] { return adopt::adopt(*options); }});
 }
 
+void add_uninstall(CLI::App& app, Commands& commands) {
+    auto const options = std::make_shared<member::UninstallOptions>();
+    CLI::App* const command =
+        add_command(app, "uninstall", "Take `aviary member` out of a real cluster, also in the middle of releases",
+                    "aviary uninstall --kubeconfig beijing.yaml --dry-run\n"
+                    "aviary uninstall --kubeconfig beijing.yaml    # refuses while a release is in progress\n"
+                    "aviary uninstall --kubeconfig beijing.yaml --release-in-progress hold --rollouts --crds");
+    command
+        ->add_option("--kubeconfig", options->cluster.kubeconfig,
+                     "Path of the cluster's kubeconfig, of one who may delete roles")
+        ->option_text("FILE");
+    command->add_option("--context", options->cluster.context, "Context in it; by default the current one")
+        ->option_text("NAME");
+    command->add_option("--namespace", options->cluster.ns, "Namespace of its Lease; by default aviary-system")
+        ->option_text("NAME");
+    std::map<std::string, workload::Leaving> const ways{{"hold", workload::Leaving::kHold},
+                                                        {"rollback", workload::Leaving::kRollback},
+                                                        {"release", workload::Leaving::kRelease}};
+    CLI::Option* const releases =
+        command
+            ->add_option_function<std::string>(
+                "--release-in-progress", [options, ways](std::string const& way) { options->releases = ways.at(way); },
+                "hold: paused as it stands, with its own strategy; rollback, release: to the version before, or the "
+                "new one, by that strategy. By default it refuses")
+            ->option_text("hold|rollback|release")
+            ->check(CLI::IsMember({"hold", "rollback", "release"}));
+    CLI::Option* const rollouts =
+        command->add_flag("--rollouts", options->delete_rollouts, "Delete all Rollouts and BatchReleases, too");
+    CLI::Option* const definitions = command->add_flag(
+        "--crds", options->definitions, "Delete their kinds, too, when there are none of them, or with --rollouts");
+    command
+        ->add_flag(
+            "--keep-rollouts", options->keep_rollouts,
+            "Another controller, Kruise's say, goes on with the releases: leave them, and their workloads, alone")
+        ->excludes(releases)
+        ->excludes(rollouts)
+        ->excludes(definitions);
+    command->add_flag("--dry-run", options->dry_run, "Say what would be done, and do nothing");
+    commands.push_back({command, [options] { return member::uninstall(*options); }});
+}
+
 }   // namespace
 
 void add_real(CLI::App& app, Commands& commands) {
@@ -304,6 +347,7 @@ void add_real(CLI::App& app, Commands& commands) {
     add_join(app, commands);
     add_unjoin(app, commands);
     add_adopt(app, commands);
+    add_uninstall(app, commands);
 }
 
 }   // namespace aviary::commands

@@ -123,6 +123,31 @@ public:
         return write(std::move(patch), how.keep_frozen ? "close the release before the next" : "restore the workload");
     }
 
+    Result<std::vector<Write>> leave(Leaving how) const override {
+        std::vector<Write> writes;
+        if (facts_.held_by.empty() && !facts_.leftovers) return writes;
+        // Put back by its owner it only waits to be let go.
+        bool const holds = how == Leaving::kHold && !facts_.rolled_back;
+        JsonPatch patch(doc());
+        patch.test({"metadata", "generation"});
+        for (std::string_view mark : kMarks) patch.remove({"metadata", "annotations", mark});
+        patch.remove({"metadata", "annotations", apis::kInProgressingAnnotation});
+        for (std::string_view mark : {apis::kAdvancedDeploymentLabel, apis::kStableRevisionLabel})
+            patch.remove({"metadata", "labels", mark});
+        restore_strategy(patch);
+        if (holds) {
+            if (std::optional<Write> room = fill_surge()) writes.push_back(std::move(*room));
+            patch.set({"spec", "paused"}, true);
+        } else {
+            if (how == Leaving::kRollback && !facts_.rolled_back)
+                patch.set({"spec", "template"}, TRY(stable_template()));
+            patch.remove({"spec", "paused"});
+        }
+        if (std::optional<Write> last = write(std::move(patch), "give the workload back"))
+            writes.push_back(std::move(*last));
+        return writes;
+    }
+
     std::vector<Write> clean() const override {
         std::vector<Write> writes;
         if (facts_.leftovers || !facts_.held_by.empty()) return writes;   // the native controller would copy them again
@@ -259,6 +284,44 @@ private:
         std::optional<Strategy> const strategy = strategy_of(doc());
         if (!recreate() || !strategy) return;
         if (auto own = own_strategy(*strategy)) patch.set({"spec", "strategy"}, std::move(*own));
+    }
+
+    // The native controller fills what a paused Deployment that rolls has of maxSurge, with pods of the larger version:
+    // with the stable one's there is nothing left to fill. It does so only between two versions that have pods.
+    std::optional<Write> fill_surge() const {
+        std::optional<Strategy> const strategy = strategy_of(doc());
+        if (strategy && recreate() && !own_strategy(*strategy)) return std::nullopt;
+        auto const active = [](ReplicaSet const& set) { return set.wanted > 0; };
+        ReplicaSet const* const stable = sets_.stable(facts_.stable_revision);
+        if (stable == nullptr || !active(*stable) || std::ranges::count_if(sets_.all, active) < 2) return std::nullopt;
+        Value const update =
+            strategy && recreate() ? strategy->rolling_update : doc().at({"spec", "strategy", "rollingUpdate"}).thaw();
+        std::int64_t const missing = facts_.replicas + budget_of(update, facts_.replicas).surge - sets_.wanted();
+        if (missing <= 0) return std::nullopt;
+        JsonPatch patch(stable->doc);
+        patch.test({"spec", "replicas"});
+        patch.set({"spec", "replicas"}, stable->wanted + missing);
+        Write result;
+        result.verb = Write::Verb::kJsonPatch;
+        result.resource = kReplicaSets;
+        result.key = meta::key_of(stable->doc);
+        result.body = patch.take();
+        result.why = "pods within maxSurge, of the stable version";
+        return result;
+    }
+
+    Result<Value> stable_template() const {
+        ReplicaSet const* const stable = sets_.stable(facts_.stable_revision);
+        bool const another =
+            !facts_.stable_revision.empty() && stable != nullptr && stable->hash() != facts_.stable_revision;
+        if (stable == nullptr || another) {
+            return fail(ErrorCode::kNotFound,
+                        fmt::format("{} has no ReplicaSet of the version before: it cannot go back by itself",
+                                    key().to_string()));
+        }
+        Value result = stable->doc.at({"spec", "template"}).thaw();
+        if (Value* labels = result["metadata"].find("labels")) labels->erase(meta::kTemplateHashLabel);
+        return result;
     }
 
     std::string control_info(Doc const& batch_release) const {

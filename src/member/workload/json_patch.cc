@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/json/patch.h"
+#include "kube/meta/object.h"
 
 namespace aviary::workload {
 
@@ -54,5 +55,23 @@ void JsonPatch::remove(Path const& path) {
 }
 
 json::Value JsonPatch::take() { return json::Value(std::move(operations_)); }
+
+control::Write without_finalizer(json::Doc const& object, meta::GroupVersionResource const& resource,
+                                 std::string_view finalizer) {
+    json::Value rest{json::Array()};
+    for (auto const& [index, each] : object.at({"metadata", "finalizers"}).elements()) {
+        if (each.as_string() != finalizer) rest.push_back(each.as_string());
+    }
+    JsonPatch patch(object);
+    patch.test({"metadata", "finalizers"});
+    patch.set({"metadata", "finalizers"}, std::move(rest));
+    control::Write write;
+    write.verb = control::Write::Verb::kJsonPatch;
+    write.resource = resource;
+    write.key = meta::key_of(object);
+    write.body = patch.take();
+    write.why = "nothing is left to undo";
+    return write;
+}
 
 }   // namespace aviary::workload

@@ -9,6 +9,8 @@
 
 #include "core/json/doc.h"
 #include "core/json/value.h"
+#include "kube/control/plan.h"
+#include "kube/meta/gvk.h"
 
 namespace aviary::workload {
 
@@ -38,5 +40,9 @@ private:
     std::set<std::string> created_;
     bool changes_ = false;
 };
+
+// The object without that finalizer, as long as it has those that were observed.
+control::Write without_finalizer(json::Doc const& object, meta::GroupVersionResource const& resource,
+                                 std::string_view finalizer);
 
 }   // namespace aviary::workload

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/result.h"
 #include "core/base/time.h"
 #include "core/json/doc.h"
 #include "kube/control/plan.h"
@@ -44,6 +45,13 @@ struct Restore {
     std::string stable_revision;   // … from this revision on; empty: as it was
 };
 
+// What becomes of a release that nobody is there to lead any more.
+enum class Leaving {
+    kHold,       // paused as it stands; resumed, it goes on as the workload's own strategy has it
+    kRollback,   // the stable version comes back, by that strategy
+    kRelease,    // the new version goes on to all units, by that strategy
+};
+
 struct Labelling {
     std::vector<control::Write> writes;
     std::int64_t labelled = 0;   // once they are done
@@ -69,6 +77,9 @@ public:
     virtual std::optional<control::Write> let_go() const = 0;
     // Ends the release: the workload's own strategy is back, every mark is gone. Absent when there is nothing to do.
     virtual std::optional<control::Write> restore(Restore const& how) const = 0;
+    // Ends control for good, in the middle of a release too: in order, and safe to break off after each. Nothing of a
+    // workload without marks. An Error where there is no version to go back to.
+    virtual Result<std::vector<control::Write>> leave(Leaving how) const = 0;
     // Takes a release's marks from the objects under the workload, where its own controller has copied them.
     virtual std::vector<control::Write> clean() const = 0;
     // Labels units of the current template; increments[i] units belong to batch i.

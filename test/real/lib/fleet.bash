@@ -3,6 +3,7 @@
 webhook=$(port) health=$(port) link=$(port)
 declare -A linked=()        # the agents' ports of /readyz
 declare -A controllers=()   # those of the members' controllers
+declare -A asked=()         # and those of their webhooks
 
 # both COMMAND ARGUMENT…: in every one of $members, two as a rule; the first that fails ends it
 both() { local each; for each in "${members[@]}"; do "$1" "$each" "${@:2}" || return 1; done; }
@@ -23,13 +24,14 @@ start_hub() {
 }
 # start_member NAME ARGUMENT…: a cluster, started with these arguments, and its controller; it has not joined
 start_member() {
-  local at ok
   need "the cluster $1" cluster "$@"
   need "an identity of its controller" identity "$1" aviary-member
-  at=$(port) ok=$(port)
-  controllers[$1]=$ok
-  run "$1" aviary member --kubeconfig "$work/$1-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$at" --webhook-port "$at" --health-port "$ok"
-  need "its controller is ready" soon 40 answers "$ok"
+  controllers[$1]=$(port) asked[$1]=$(port)
+  controller "$1"
+  need "its controller is ready" soon 40 answers "${controllers[$1]}"
+}
+controller() {
+  run "$1" aviary member --kubeconfig "$work/$1-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:${asked[$1]}" --webhook-port "${asked[$1]}" --health-port "${controllers[$1]}"
 }
 join() { aviary join "$1" --kubeconfig "$work/$1/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"; }
 join_by_agent() { aviary join "$1" --agent --hub-kubeconfig "$work/hub/kubeconfig" "${@:2}" >"$work/$1-agent.yaml"; }

@@ -80,18 +80,6 @@ private:
         if (meta::has_finalizer(seen_.batch_release, apis::kBatchReleaseFinalizer)) return;
         Value finalizers = seen_.batch_release.at({"metadata", "finalizers"}).thaw();
         finalizers.push_back(apis::kBatchReleaseFinalizer);
-        write_finalizers(std::move(finalizers), "finalizer");
-    }
-
-    void drop_finalizer() {
-        Value finalizers{json::Array()};
-        for (auto const& [key, each] : seen_.batch_release.at({"metadata", "finalizers"}).elements()) {
-            if (each.as_string() != apis::kBatchReleaseFinalizer) finalizers.push_back(each.as_string());
-        }
-        write_finalizers(std::move(finalizers), "nothing is left to undo");
-    }
-
-    void write_finalizers(Value finalizers, std::string why) {
         workload::JsonPatch patch(seen_.batch_release);
         patch.test({"metadata", "finalizers"});
         patch.set({"metadata", "finalizers"}, std::move(finalizers));
@@ -100,8 +88,13 @@ private:
         write.resource = apis::kBatchReleases;
         write.key = meta::key_of(seen_.batch_release);
         write.body = patch.take();
-        write.why = std::move(why);
+        write.why = "finalizer";
         plan_.writes.push_back(std::move(write));
+    }
+
+    void drop_finalizer() {
+        plan_.writes.push_back(
+            workload::without_finalizer(seen_.batch_release, apis::kBatchReleases, apis::kBatchReleaseFinalizer));
     }
 
     bool transition() {

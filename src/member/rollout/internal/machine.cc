@@ -315,24 +315,7 @@ void Machine::terminate() {
     if (seen_.workload != nullptr) {
         for (Write& each : seen_.workload->clean()) write(std::move(each));
     }
-    drop_finalizer();
-}
-
-void Machine::drop_finalizer() {
-    workload::JsonPatch patch(seen_.rollout);
-    Value finalizers{json::Array()};
-    for (auto const& [key, each] : seen_.rollout.at({"metadata", "finalizers"}).elements()) {
-        if (each.as_string() != apis::kRolloutFinalizer) finalizers.push_back(each.as_string());
-    }
-    patch.test({"metadata", "finalizers"});
-    patch.set({"metadata", "finalizers"}, std::move(finalizers));
-    Write release;
-    release.verb = Write::Verb::kJsonPatch;
-    release.resource = apis::kRollouts;
-    release.key = meta::key_of(seen_.rollout);
-    release.body = patch.take();
-    release.why = "nothing is left to undo";
-    write(std::move(release));
+    write(workload::without_finalizer(seen_.rollout, apis::kRollouts, apis::kRolloutFinalizer));
 }
 
 bool Machine::only_counts_differ() const {

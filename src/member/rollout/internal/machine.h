@@ -33,7 +33,6 @@ private:
     bool new_version();
     bool closing(Closing why);
     void terminate();
-    void drop_finalizer();
     void describe_finished();
     void persist();
     bool only_counts_differ() const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
@@ -37,14 +38,18 @@ ReplicaSet const* ReplicaSets::by_hash(std::string_view hash) const {
     return found == all.end() ? nullptr : &*found;
 }
 
-ReplicaSet* ReplicaSets::stable(std::string_view revision) {
-    ReplicaSet* largest = nullptr;
-    for (ReplicaSet& set : all) {
+ReplicaSet const* ReplicaSets::stable(std::string_view revision) const {
+    ReplicaSet const* largest = nullptr;
+    for (ReplicaSet const& set : all) {
         if (&set == current) continue;
         if (!revision.empty() && set.hash() == revision) return &set;
         if (set.wanted > (largest == nullptr ? 0 : largest->wanted)) largest = &set;
     }
     return largest;
+}
+
+ReplicaSet* ReplicaSets::stable(std::string_view revision) {
+    return const_cast<ReplicaSet*>(std::as_const(*this).stable(revision));
 }
 
 std::int64_t ReplicaSets::wanted() const {

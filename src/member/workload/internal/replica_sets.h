@@ -36,6 +36,7 @@ struct ReplicaSets {
     ReplicaSet const* by_hash(std::string_view hash) const;
     // The one a release starts from: named by the stable-revision label; else the largest other one that has pods. Null
     // when there is none.
+    ReplicaSet const* stable(std::string_view revision) const;
     ReplicaSet* stable(std::string_view revision);
     std::int64_t wanted() const;
 };

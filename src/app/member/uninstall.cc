@@ -1,0 +1,353 @@
+#include "app/member/uninstall.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+#include <vector>
+
+#include "apis/crds.h"
+#include "apis/rollouts/batch_release.h"
+#include "apis/rollouts/keys.h"
+#include "apis/rollouts/rollout.h"
+#include "core/async/event.h"
+#include "kube/client/http_transport.h"
+#include "kube/control/controller.h"
+#include "kube/meta/object.h"
+#include "member/workload/deployment.h"
+#include "member/workload/json_patch.h"
+
+namespace aviary::member {
+
+namespace {
+
+using control::Write;
+using json::Doc;
+using json::Value;
+using workload::Leaving;
+using Resource = meta::GroupVersionResource;
+
+Resource const kWebhooks[] = {{"admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations"},
+                              {"admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations"}};
+Resource const kLeases{"coordination.k8s.io", "v1", "leases"};
+Resource const kDefinitions{"apiextensions.k8s.io", "v1", "customresourcedefinitions"};
+Resource const kBindings{"rbac.authorization.k8s.io", "v1", "clusterrolebindings"};
+Resource const kSecrets{"", "v1", "secrets"};
+// Of the process's name, in its namespace.
+Resource const kLocal[] = {{"", "v1", "services"},
+                           {"policy", "v1", "poddisruptionbudgets"},
+                           {"rbac.authorization.k8s.io", "v1", "rolebindings"},
+                           {"rbac.authorization.k8s.io", "v1", "roles"},
+                           {"", "v1", "serviceaccounts"}};
+Resource const kRoles{"rbac.authorization.k8s.io", "v1", "clusterroles"};
+constexpr char kHubBinding[] = "aviary:hub";   // made by `aviary join`
+
+constexpr Duration kAgain = std::chrono::milliseconds(500);
+constexpr Duration kEndsWithin = std::chrono::minutes(2);    // pods of the controller
+constexpr Duration kFreedWithin = std::chrono::minutes(1);   // one workload; API servers may still ask a webhook
+constexpr std::int64_t kLeaseSeconds = 15;                   // where a Lease does not say
+
+std::string_view consequence(Leaving how) {
+    switch (how) {
+        case Leaving::kHold: return "is held paused as it stands, with its own strategy";
+        case Leaving::kRollback: return "goes back to its stable version by its own strategy";
+        case Leaving::kRelease: return "goes on to its new version by its own strategy";
+    }
+    std::unreachable();
+}
+
+bool releasing(workload::Facts const& facts) { return !facts.held_by.empty() || facts.leftovers; }
+
+std::string describe(workload::Workload const& workload) {
+    workload::Facts const& facts = workload.facts();
+    std::string const of = facts.held_by.empty() ? "" : " of rollout " + facts.held_by;
+    return fmt::format("deployment {} is in the middle of a release{}: {} of {} pods have the new version",
+                       workload.key().to_string(), of, facts.updated, facts.replicas);
+}
+
+class Uninstall {
+public:
+    Uninstall(Context ctx, client::Client client, UninstallOptions options, std::function<void(std::string const&)> say)
+        : ctx_(std::move(ctx)), client_(std::move(client)), options_(std::move(options)), say_(std::move(say)) {}
+
+    Task<Status> run() {
+        CO_TRY(co_await look());
+        CO_TRY(check());
+        CO_TRY(co_await end_controller());
+        // Those that are there would refuse every write that follows.
+        for (Resource const& each : kWebhooks) CO_TRY(co_await take_away(each, {"", name()}));
+        if (!options_.keep_rollouts) CO_TRY(co_await free_all());
+        CO_TRY(co_await take_away_own());
+        if (options_.definitions) CO_TRY(co_await take_away_definitions());
+        say_(options_.dry_run ? "nothing was changed: this was a dry run"
+                              : fmt::format("done; the namespace {} stays", options_.cluster.ns));
+        co_return Status{};
+    }
+
+private:
+    std::string const& name() const { return options_.cluster.name; }
+    Leaving how() const { return options_.releases.value_or(Leaving::kHold); }
+
+    // An empty list where the kind is not served.
+    Task<Result<std::vector<Doc>>> list(Resource resource, std::string ns = {}) const {
+        auto const found = co_await client_.list(ctx_, resource, {.ns = std::move(ns)});
+        std::vector<Doc> items;
+        if (!found && found.error().is(ErrorCode::kNotFound)) co_return items;
+        if (!found) co_return std::unexpected(found.error().context("listing " + resource.resource));
+        for (auto const& [index, each] : (*found)["items"].elements()) items.push_back(each);
+        co_return items;
+    }
+
+    Task<Result<std::unique_ptr<workload::Workload>>> observe(Doc deployment) const {
+        workload::DeploymentInputs inputs;
+        CO_TRY_ASSIGN(std::vector<Doc> const sets, co_await list(workload::kReplicaSets, meta::ns(deployment)));
+        for (Doc const& each : sets) {
+            auto const owner = meta::controller_of(each);
+            if (owner && owner->uid == meta::uid(deployment)) inputs.replica_sets.push_back(each);
+        }
+        inputs.deployment = std::move(deployment);
+        co_return workload::observe_deployment(std::move(inputs), ctx_.now());
+    }
+
+    // What is in the middle of a release, and what carries the label by which webhooks are asked.
+    Task<Status> look() {
+        CO_TRY_ASSIGN(std::vector<Doc> const deployments, co_await list(workload::kDeployments));
+        CO_TRY_ASSIGN(rollouts_, co_await list(apis::kRollouts));
+        CO_TRY_ASSIGN(batch_releases_, co_await list(apis::kBatchReleases));
+        for (Doc const& each : deployments) {
+            bool const marked = std::ranges::any_of(
+                std::initializer_list<std::string_view>{apis::kInProgressingAnnotation, apis::kControlInfoAnnotation,
+                                                        apis::kDeploymentStrategyAnnotation},
+                [&](std::string_view mark) { return !meta::annotation(each, mark).empty(); });
+            if (!meta::label(each, apis::kWorkloadTypeLabel).empty() || marked) guarded_.push_back(meta::key_of(each));
+            if (!marked || options_.keep_rollouts) continue;
+            CO_TRY_ASSIGN(auto workload, co_await observe(each));
+            if (releasing(workload->facts())) releasing_.push_back(std::move(workload));
+        }
+        CO_TRY_ASSIGN(Doc const hub, co_await client_.find(ctx_, kBindings, {"", kHubBinding}));
+        if (hub.exists() && !options_.keep_rollouts)
+            say_(
+                "warning: a hub has this cluster in its fleet, and brings again what it places here: `aviary unjoin` "
+                "first");
+        co_return Status{};
+    }
+
+    // Before anything is touched.
+    Status check() {
+        for (auto const& each : releasing_) {
+            say_(describe(*each));
+            if (options_.releases) {
+                say_(fmt::format("deployment {} {}", each->key().to_string(), consequence(*options_.releases)));
+                TRY(each->leave(*options_.releases));
+            }
+        }
+        std::size_t const objects = rollouts_.size() + batch_releases_.size();
+        if (options_.definitions && objects > 0 && !options_.delete_rollouts) {
+            return fail(
+                ErrorCode::kInvalid,
+                fmt::format("--crds would delete {} Rollouts and BatchReleases: say --rollouts to delete them, too",
+                            objects));
+        }
+        if (releasing_.empty() || options_.releases) return {};
+        std::string const text = fmt::format(
+            "{} in the middle of a release: finish or roll back first, or say --release-in-progress hold, "
+            "rollback or release",
+            releasing_.size() == 1 ? "a workload is" : fmt::format("{} workloads are", releasing_.size()));
+        if (!options_.dry_run) return fail(ErrorCode::kConflict, text);
+        say_("would stop here: " + text);
+        return {};
+    }
+
+    // In pods it is ended; elsewhere whoever started it has to.
+    Task<Status> end_controller() {
+        Resource const& deployments = workload::kDeployments;
+        meta::ObjectKey const key{options_.cluster.ns, name()};
+        CO_TRY_ASSIGN(Doc const own, co_await client_.find(ctx_, deployments, key));
+        CO_TRY(co_await take_away(deployments, key));
+        if (options_.dry_run) co_return Status{};
+        Context const limited = ctx_.with_timeout(kEndsWithin);
+        std::string seen;
+        auto since = ctx_.monotonic();
+        while (true) {
+            CO_TRY_ASSIGN(Doc const lease, co_await client_.find(limited, kLeases, key));
+            std::string const holder = lease.at({"spec", "holderIdentity"}).string();
+            if (holder.empty()) co_return Status{};
+            std::string const renewed = holder + lease.at({"spec", "renewTime"}).string();
+            if (!seen.empty() && renewed != seen && !own.exists()) {
+                co_return fail(
+                    ErrorCode::kConflict,
+                    fmt::format("`aviary member` runs here as {}: end it first, or it makes anew what is taken away",
+                                holder));
+            }
+            if (renewed != seen) since = ctx_.monotonic();
+            seen = renewed;
+            // By our own clock: a holder that was killed does not renew.
+            auto const lasts = std::chrono::seconds(lease.at({"spec", "leaseDurationSeconds"}).as_int(kLeaseSeconds));
+            if (ctx_.monotonic() - since > lasts) co_return Status{};
+            Status const slept = co_await async::sleep_for(limited, kAgain);
+            if (!slept) co_return std::unexpected(slept.error().context(holder + " does not end"));
+        }
+    }
+
+    Task<Status> free_all() {
+        for (auto const& each : releasing_) {
+            if (!options_.dry_run) CO_TRY(co_await free(each->key()));
+        }
+        for (meta::ObjectKey const& each : guarded_) CO_TRY(co_await unlabel(each));
+        for (Doc const& each : batch_releases_) {
+            bool const of_rollout = meta::controller_of(each).has_value();
+            CO_TRY(co_await end(each, apis::kBatchReleases, apis::kBatchReleaseFinalizer,
+                                of_rollout || options_.delete_rollouts));
+        }
+        for (Doc const& each : rollouts_) {
+            CO_TRY(co_await forget_release(each));
+            CO_TRY(co_await end(each, apis::kRollouts, apis::kRolloutFinalizer, options_.delete_rollouts));
+        }
+        co_return Status{};
+    }
+
+    // Until nothing is left to be written: an API server may still ask a webhook that it was told to forget.
+    Task<Status> free(meta::ObjectKey key) {
+        Context const limited = ctx_.with_timeout(kFreedWithin);
+        while (true) {
+            CO_TRY_ASSIGN(Doc deployment, co_await client_.find(limited, workload::kDeployments, key));
+            if (!deployment.exists()) co_return Status{};
+            CO_TRY_ASSIGN(auto const workload, co_await observe(std::move(deployment)));
+            CO_TRY_ASSIGN(std::vector<Write> writes, workload->leave(how()));
+            if (writes.empty()) break;
+            Status const written = co_await perform_all(limited, std::move(writes));
+            if (written) continue;
+            bool const again = written.error().is(ErrorCode::kConflict) || written.error().is(ErrorCode::kInvalid) ||
+                               written.error().is(ErrorCode::kInternal) || written.error().is(ErrorCode::kUnavailable);
+            if (!again || !co_await async::sleep_for(limited, kAgain))
+                co_return std::unexpected(written.error().context("deployment " + key.to_string()));
+        }
+        say_(fmt::format("deployment {}: has its own strategy back", key.to_string()));
+        if (how() == Leaving::kHold) {
+            say_(fmt::format(
+                "  paused: kubectl -n {} rollout resume deployment/{} lets the rest of the new version through", key.ns,
+                key.name));
+        }
+        co_return Status{};
+    }
+
+    Task<Status> perform_all(Context ctx, std::vector<Write> writes) const {
+        for (Write& each : writes) {
+            auto const done = co_await control::perform(ctx, client_, std::move(each));
+            if (!done) co_return std::unexpected(done.error());
+        }
+        co_return Status{};
+    }
+
+    // And what the native controller has copied to ReplicaSets.
+    Task<Status> unlabel(meta::ObjectKey key) {
+        if (options_.dry_run) co_return Status{};
+        CO_TRY_ASSIGN(Doc deployment, co_await client_.find(ctx_, workload::kDeployments, key));
+        if (!deployment.exists()) co_return Status{};
+        CO_TRY_ASSIGN(auto const workload, co_await observe(deployment));
+        std::vector<Write> writes = workload->clean();
+        if (!meta::label(deployment, apis::kWorkloadTypeLabel).empty()) {
+            Write label;
+            label.resource = workload::kDeployments;
+            label.key = key;
+            label.body.set({"metadata", "labels", apis::kWorkloadTypeLabel}, Value());
+            writes.push_back(std::move(label));
+        }
+        Status const done = co_await perform_all(ctx_, std::move(writes));
+        if (done || done.error().is(ErrorCode::kNotFound)) co_return Status{};
+        co_return std::unexpected(done.error().context("deployment " + key.to_string()));
+    }
+
+    // A controller that comes later is not to go on with a release that is over.
+    Task<Status> forget_release(Doc rollout) {
+        std::string const phase = rollout.at({"status", "phase"}).string();
+        bool const idle = phase.empty() || phase == apis::phase::kHealthy || phase == apis::phase::kDisabled ||
+                          phase == apis::phase::kInitial;
+        if (idle || options_.dry_run) co_return Status{};
+        Write status;
+        status.resource = apis::kRollouts;
+        status.key = meta::key_of(rollout);
+        status.subresource = "status";
+        status.body["status"] = Value();
+        auto const done = co_await control::perform(ctx_, client_, std::move(status));
+        if (done || done.error().is(ErrorCode::kNotFound)) co_return Status{};
+        co_return std::unexpected(done.error().context("rollout " + meta::key_of(rollout).to_string()));
+    }
+
+    Task<Status> end(Doc object, Resource resource, std::string_view finalizer, bool remove) {
+        std::string const what = resource.resource + " " + meta::key_of(object).to_string();
+        if (meta::has_finalizer(object, finalizer) && !options_.dry_run) {
+            auto const freed =
+                co_await control::perform(ctx_, client_, workload::without_finalizer(object, resource, finalizer));
+            if (!freed && !freed.error().is(ErrorCode::kNotFound))
+                co_return std::unexpected(freed.error().context(what));
+        }
+        if (remove) co_return co_await take_away(resource, meta::key_of(object));
+        if (meta::has_finalizer(object, finalizer))
+            say_(fmt::format("{}: {} its finalizer", what, options_.dry_run ? "would lose" : "has lost"));
+        co_return Status{};
+    }
+
+    Task<Status> take_away_own() {
+        std::string const& ns = options_.cluster.ns;
+        CO_TRY(co_await take_away(kLeases, {ns, name()}));
+        CO_TRY(co_await take_away(kSecrets, process::authority_secret(options_.cluster)));
+        for (Resource const& each : kLocal) CO_TRY(co_await take_away(each, {ns, name()}));
+        CO_TRY(co_await take_away(kBindings, {"", name()}));
+        co_return co_await take_away(kRoles, {"", name()});
+    }
+
+    Task<Status> take_away_definitions() {
+        for (Value const& each : apis::member_crds())
+            CO_TRY(co_await take_away(kDefinitions, {"", each.at({"metadata", "name"}).string()}));
+        co_return Status{};
+    }
+
+    // Says nothing of what is not there.
+    Task<Status> take_away(Resource resource, meta::ObjectKey key) {
+        std::string const what = resource.resource + " " + key.to_string();
+        auto const there = co_await client_.find(ctx_, resource, key);
+        if (!there) co_return std::unexpected(there.error().context(what));
+        if (!there->exists()) co_return Status{};
+        if (options_.dry_run) {
+            say_(what + ": would be deleted");
+            co_return Status{};
+        }
+        Status const gone = co_await client_.remove(ctx_, resource, key);
+        if (!gone && !gone.error().is(ErrorCode::kNotFound))
+            co_return std::unexpected(gone.error().context("deleting " + what));
+        say_(what + ": deleted");
+        co_return Status{};
+    }
+
+    Context ctx_;
+    client::Client client_;
+    UninstallOptions options_;
+    std::function<void(std::string const&)> say_;
+    std::vector<Doc> rollouts_, batch_releases_;
+    std::vector<meta::ObjectKey> guarded_;   // Deployments
+    std::vector<std::unique_ptr<workload::Workload>> releasing_;
+};
+
+Task<Status> from_command_line(Context ctx, async::AsioExecutor& executor, UninstallOptions options) {
+    CO_TRY_ASSIGN(client::ServerAccess const access, process::find_access(options.cluster));
+    CO_TRY_ASSIGN(auto transport, client::http_transport(executor, access));
+    client::Client const client(std::move(transport), "aviary-uninstall");
+    co_return co_await uninstall(ctx, client, std::move(options), [](std::string const& line) {
+        fmt::print("{}\n", line);
+        std::fflush(stdout);
+    });
+}
+
+}   // namespace
+
+Task<Status> uninstall(Context ctx, client::Client client, UninstallOptions options,
+                       std::function<void(std::string const&)> say) {
+    Uninstall leaving(std::move(ctx), std::move(client), std::move(options), std::move(say));
+    co_return co_await leaving.run();
+}
+
+int uninstall(UninstallOptions options) { return process::run(from_command_line, std::move(options)); }
+
+}   // namespace aviary::member

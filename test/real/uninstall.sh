@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# `aviary uninstall` at step 2 of 3, then a new template: never fewer pods available than the workload's own strategy allows; and what a plain
+# `kubectl delete -k` leaves behind: test/real/uninstall.sh
+# Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
+#   WAYS="hold rollback" …    only these of: hold rollback release plain
+. "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
+c=cluster
+
+approve() { in_ $c patch rollout $r --subresource=status --type=merge -p '{"status":{"canaryStatus":{"currentStepState":"StepReady"}}}'; }
+uninstall() { aviary uninstall --kubeconfig "$work/$c/kubeconfig" "$@"; }
+field() { [ "$(in_ $c get deployment qwen-inference -o "jsonpath={$1}")" = "$2" ]; }
+none() { local got; got=$(in_ $c get "$@" --ignore-not-found -o name) && [ -z "$got" ] || { echo "$got"; return 1; }; }
+# What the process has made, and config/deploy/member/access.
+nothing_left() {
+  none mutatingwebhookconfiguration,validatingwebhookconfiguration,clusterrole,clusterrolebinding aviary-member &&
+  none -n aviary-system secret/aviary-member-webhooks lease/aviary-member role/aviary-member serviceaccount/aviary-member
+}
+unmarked() { local left; left=$(in_ $c get deployment,replicaset -o json | grep -E 'rollouts.kruise.io/'); [ -z "$left" ] || { echo "$left"; return 1; }; }
+ours() { ! in_ $c get rollout,batchrelease -o json | grep -E '"rollouts.kruise.io/(rollout|batch-release-finalizer)"'; }
+start() {
+  webhook=$(port) health=$(port)
+  need 'an identity of its own' identity $c aviary-member
+  run member aviary member --kubeconfig "$work/$c-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health"
+  need 'the member controller is ready' soon 40 answers "$health"
+}
+# at_step_two: a release of v2 of ten pods of v1
+at_step_two() {
+  start
+  check 'the workload' in_ $c apply -f <(sed '/^apiVersion: policy/,$d' "$seed/workload.yaml")
+  check 'ten pods are ready' soon 40 ready $c
+  check 'the Rollout' in_ $c apply -f <(sed '/^---/,$d' "$seed/rollout.yaml")
+  check 'it is healthy' soon 20 healthy $c
+  check 'release v2' release $c v2
+  check 'it pauses at step 1' soon 20 state $c Progressing/1/StepPaused
+  check 'approve' approve
+  check 'it pauses at step 2' soon 20 state $c Progressing/2/StepPaused
+  check 'with five of each' runs $c 'v1=5 v2=5'
+}
+# Samples of what is available and what runs, "10 v1=5 v2=5", until stop_sampling; least is the smallest number.
+sample() {
+  rm -f "$work/enough"; : >"$work/samples"
+  python3 "$root/test/real/lib/available.py" "$work/$c/kubeconfig" "$work/enough" >"$work/samples" 2>"$work/sampler.log" & sampling=$!
+}
+stop_sampling() {
+  touch "$work/enough"; wait $sampling
+  read -r least most < <(awk '{ for (i = 2; i <= NF; ++i) if ($i ~ /^v2=/ && substr($i, 4) + 0 > most) most = substr($i, 4) + 0; if (NR == 1 || $1 < least) least = $1 } END { print least + 0, most + 0 }' "$work/samples")
+  counted="$(wc -l <"$work/samples") samples, at least $least available, at most $most of v2"
+  echo "$counted"
+  [ "$least" -ge "$floor" ]
+}
+# The strategy of the seed: what Kubernetes makes of it for ten pods.
+allowed() {
+  in_ $c get deployment qwen-inference -o json | python3 -c '
+import json, sys
+update = json.load(sys.stdin)["spec"]["strategy"].get("rollingUpdate", {}).get("maxUnavailable", "25%")
+print(10 - (int(update[:-1]) * 10 // 100 if isinstance(update, str) else update))'
+}
+away() { in_ $c delete rollout,deployment --all --wait=true --timeout 30s && soon 40 none pods; }
+edited() { [[ $(in_ $c get deployment qwen-inference -o 'jsonpath={.status.updatedReplicas}/{.status.replicas}/{.status.availableReplicas}') = 10/10/10 ]] && runs $c "$1=10"; }
+
+need 'a real cluster' cluster $c
+check 'a namespace' in_ $c create namespace demo
+for way in ${WAYS:-hold rollback release plain}; do
+  echo "-- $way"
+  start_at=$(date +%s)
+  check 'the workload' in_ $c apply -f <(sed '/^apiVersion: policy/,$d' "$seed/workload.yaml")
+  floor=$(allowed)
+  echo "         its own strategy leaves $floor of 10"
+  at_step_two
+  [ "$way" != hold ] || check 'uninstall refuses while a release is in progress' tells 1 'in the middle of a release' uninstall
+  [ "$way" != hold ] || check 'and while the controller runs' tells 1 'runs here as' uninstall --release-in-progress hold
+  sample
+  if [ "$way" = plain ]; then
+    # As the pods of config/deploy would be: with their service account goes what they may.
+    kill "${pids[member]}"; wait "${pids[member]}"
+    check 'delete -k' kubectl --kubeconfig "$work/$c/kubeconfig" delete -k "$root/config/deploy/member" --ignore-not-found --timeout 60s
+    check 'a new template is refused' tells 1 'freeze.rollouts.aviary.dev' release $c v3
+    check 'un-pausing too' tells 1 'freeze.rollouts.aviary.dev' in_ $c patch deployment qwen-inference -p '{"spec":{"paused":false}}'
+    check 'the webhook is taken away by hand' in_ $c delete mutatingwebhookconfiguration aviary-member
+    check 'a new template is taken then' soon 20 release $c v3
+    sleep 3
+    check 'and replaces no pod' runs $c 'v1=5 v2=5'
+    check 'put back' release $c v2
+    check 'uninstall mends it' uninstall --release-in-progress hold
+    way=hold
+  else
+    kill -9 "${pids[member]}"; wait "${pids[member]}" 2>/dev/null
+    check 'a dry run changes nothing' uninstall --release-in-progress $way --dry-run
+    check 'it is still paused and held' field .spec.strategy.type Recreate
+    check "uninstall --release-in-progress $way" uninstall --release-in-progress $way
+  fi
+  check 'nothing of it is left' nothing_left
+  check 'no mark on workloads' unmarked
+  check 'no finalizer' ours
+  check 'the own strategy is back' field .spec.strategy.type RollingUpdate
+  check 'run again it has nothing to do' uninstall
+  case $way in
+    hold)
+      check 'it is paused' field .spec.paused true
+      sleep 3
+      check 'no more than was approved runs the new version' bash -c "! grep -E 'v2=([6-9]|1[0-9])' '$work/samples'"
+      check 'a new template' release $c v3
+      sleep 2
+      check 'waits for whoever resumes' bash -c "! grep v3= '$work/samples'"
+      check 'resume' in_ $c rollout resume deployment/qwen-inference ;;
+    rollback) check 'the old version is back' soon 60 edited v1; check 'a new template' release $c v3 ;;
+    release) check 'the new version is everywhere' soon 60 edited v2; check 'a new template' release $c v3 ;;
+  esac
+  check 'replaces all pods' soon 90 edited v3
+  check "never fewer than $floor were available" stop_sampling
+  check 'Rollouts can be deleted' away
+  echo "         $counted; $(($(date +%s) - start_at)) s"
+done
+check 'the kinds are deleted' uninstall --rollouts --crds
+check 'and gone' soon 20 none crd rollouts.rollouts.kruise.io batchreleases.rollouts.kruise.io
+finished=1
