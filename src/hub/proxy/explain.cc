@@ -27,7 +27,7 @@ std::string who(std::string_view reason) {
     if (reason == "CrashLooping" || reason == "PodFailed" || reason == "ImagePullFailed" || reason == "LoadingModel" ||
         reason == "NotReady" || reason == "TakenBack")
         return "service owner";
-    if (reason == "ReadRefused") return "cluster owner";
+    if (reason == "ReadRefused" || reason == "Approved") return "cluster owner";
     if (reason == "ClusterUnreachable") return "network on-call";
     return "-";
 }
@@ -147,7 +147,11 @@ void explain_upgrade(Value& row, ClusterView const& view, std::string const& sin
     Canary const canary = canary_of(view, row["step"].as_int());
     std::string const ready = fmt::format("{}/{} pods ready", canary.up, canary.wanted);
     if (canary.troubles.empty()) {
-        set_wait(row, "NotReady", ready, fmt::format("{} pods are ready", canary.wanted), since);
+        // Controllers that look every few seconds have not seen it yet.
+        bool const all = canary.wanted > 0 && canary.up >= canary.wanted;
+        set_wait(row, all ? "Verifying" : "NotReady", ready,
+                 all ? "the rollout controller there has seen it" : fmt::format("{} pods are ready", canary.wanted),
+                 since);
         return;
     }
     Trouble const& worst = canary.troubles.front();
@@ -215,6 +219,9 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
     if (reason == "Finalising" || reason == "Cancelling") {
         row["state"] = reason;
         set_wait(row, std::string(reason), condition["message"].string(), "the workload is handed back", since);
+    } else if (row["state"].as_string() == "StepReady") {
+        set_wait(row, "Approved", "the rollout controller there has not taken it up yet",
+                 "the rollout controller there goes on", since);
     } else {
         explain_upgrade(row, view, since);
     }
@@ -361,8 +368,8 @@ Value explain(Release const& release, std::vector<ClusterView> const& views) {
         person = person || reason == "AwaitingApproval" || reason == "Paused" || needs_person(reason) || guarded ||
                  reason == "ApplyFailed";
         moving = moving || reason == "PullingImage" || reason == "LoadingModel" || reason == "NotReady" ||
-                 reason == "Finalising" || reason == "Cancelling" || reason == "Soaking" || reason == "Applying" ||
-                 reason == "ReleaseClosing";
+                 reason == "Approved" || reason == "Verifying" || reason == "Finalising" || reason == "Cancelling" ||
+                 reason == "Soaking" || reason == "Applying" || reason == "ReleaseClosing";
         rows.push_back(std::move(row));
     }
     answer["from"] = from_of(rows);
