@@ -20,9 +20,10 @@ next_version() { old=v$version version=$((version + 1)) new=v$version; }
 approve() { rollout approve "$@" --timeout "${PATIENCE}s"; }
 # What both have at a pause; where nobody approves that is so for longer than any wait of the stand-in.
 paused() { both state "Progressing/$1/StepPaused" && both runs "$2"; }
+# Pods too: where a release was taken back, the next one shows the state of that pause for a moment.
 pauses() {
-  check "both pause at step $1" soon "$PATIENCE" both state "Progressing/$1/StepPaused"
-  check "with $2, and go nowhere unapproved" stays 4 paused "$1" "$2"
+  check "both pause at step $1 with $2" soon "$PATIENCE" paused "$1" "$2"
+  check 'and go nowhere unapproved' stays 4 paused "$1" "$2"
 }
 # told PATTERN: how many lines of the stand-in's output
 told() { grep -cE "$1" "$work/kruise.log"; }
@@ -92,7 +93,7 @@ pauses 2 "$old=5 $new=5"
 version=$((version + 1)) newer=v$version
 check "$newer in the middle" release hub $newer
 check 'both begin again at step 1' soon "$PATIENCE" both state Progressing/1/StepPaused
-check "with one pod of $newer" both has_one $newer
+check "with one pod of $newer" soon "$PATIENCE" both has_one $newer
 check 'abort everywhere' rollout abort -M
 check "$old is back" soon "$PATIENCE" both runs "$old=10"
 check 'both are healthy' soon "$PATIENCE" both healthy

@@ -218,6 +218,8 @@ std::string step_text(Doc const& rollout, std::int64_t step, Doc const& workload
 }
 
 bool approvable(Doc const& rollout) {
+    // Its steps have not begun: the state is still that of the release before (Kruise Rollouts).
+    if (meta::condition(rollout, "Progressing")["reason"].as_string() == "Initializing") return false;
     return rollout.at({"status", "phase"}).as_string() == "Progressing" && !propagation::rollout_closing(rollout) &&
            !rollout.at({"spec", "strategy", "paused"}).as_bool() &&
            rollout.at({"status", "canaryStatus", "currentStepState"}).as_string() == "StepPaused";

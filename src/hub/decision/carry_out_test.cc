@@ -97,6 +97,9 @@ TEST(Approve, IsCarriedOutOnlyInThePauseThatWasSeen) {
              // A release that is taken back leaves its state behind.
              {R"({"status":{"conditions":[{"type":"Progressing","reason":"Cancelling"}]}})", "Stale",
               "approved was step 1, the cluster is at step 1 in StepPaused"},
+             // … which the next one has in its beginning.
+             {R"({"status":{"conditions":[{"type":"Progressing","reason":"Initializing"}]}})", "Stale",
+              "approved was step 1, the cluster is at step 1 in StepPaused"},
              // The hub's copy is older than what the approver has seen.
              {canary(R"("currentStepState":"StepUpgrade","lastUpdateTime":"2026-11-23T13:51:00Z")"), "-",
               "what is known of this cluster is older than what was approved"},

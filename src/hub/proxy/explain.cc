@@ -210,13 +210,14 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
         warn_of_troubles(row, view);
         return;
     }
-    if (row["state"].as_string() == "StepPaused") {
-        explain_pause(row, view, since);
-        return;
-    }
     Doc const condition = meta::condition(view.rollout, "Progressing");
     std::string_view const reason = condition["reason"].as_string();
-    if (reason == "Finalising" || reason == "Cancelling") {
+    if (reason == "Initializing") {
+        row["state"] = "BeforeStepUpgrade";
+        set_wait(row, "Applying", condition["message"].string(), "the release begins there", "");
+    } else if (row["state"].as_string() == "StepPaused") {
+        explain_pause(row, view, since);
+    } else if (reason == "Finalising" || reason == "Cancelling") {
         row["state"] = reason;
         set_wait(row, std::string(reason), condition["message"].string(), "the workload is handed back", since);
     } else if (row["state"].as_string() == "StepReady") {

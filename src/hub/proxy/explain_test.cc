@@ -87,6 +87,8 @@ TEST(ExplainCluster, EveryWaitHasANameAnEndAndSomebody) {
             {R"({"spec":{"strategy":{"paused":true}}})", "Paused Paused | resumed | approver"},
             {R"({"spec":{"strategy":{"canary":{"steps":[{},{"replicas":"50%","pause":{"duration":60}}]}}}})",
              "StepPaused Soaking | 2026-11-23T13:52:07Z | -"},
+            {R"({"status":{"conditions":[{"type":"Progressing","reason":"Initializing"}]}})",
+             "BeforeStepUpgrade Applying | the release begins there | -"},
             {R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})",
              "StepReady Approved | the rollout controller there goes on | cluster owner"},
             {R"({"status":{"conditions":[{"type":"Progressing","reason":"Finalising"}],"canaryStatus":{"currentStepState":"Completed"}}})",
