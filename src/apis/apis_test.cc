@@ -1,9 +1,11 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "apis/cluster/managed_cluster_set.h"
 #include "apis/crds.h"
 #include "apis/policy/propagation_policy.h"
 #include "apis/policy/validate.h"
@@ -188,6 +190,49 @@ TEST(PolicyValidation, SaysWhatIsNotSupportedYet) {
     EXPECT_EQ(
         problems(validate_policy(policy, warnings)),
         Lines{"spec.resourceSelectors[0].apiVersion: objects of fleet.aviary.dev are the hub's own and stay there"});
+}
+
+// ---- sets of clusters ----
+
+TEST(ClusterSets, SayWhatCanBe) {
+    struct Case {
+        char const* name;
+        char const* selector;
+        char const* problem;   // "": none
+    };
+    for (Case const& each : std::vector<Case>{
+             {"gpu", R"({"selectorType":"ExclusiveClusterSetLabel"})", ""},
+             {"eu", R"({"selectorType":"LabelSelector","labelSelector":{"matchLabels":{"region":"eu"}}})", ""},
+             {"global", R"({"selectorType":"LabelSelector","labelSelector":{}})", ""},
+             {"a.b", R"({"selectorType":"ExclusiveClusterSetLabel"})", "metadata.name"},
+             {"eu", R"({"selectorType":"LabelSelector"})", "spec.clusterSelector.labelSelector"},
+             {"eu",
+              R"({"selectorType":"LabelSelector","labelSelector":{"matchExpressions":[{"key":"a","operator":"?"}]}})",
+              "spec.clusterSelector.labelSelector"},
+             {"gpu", R"({"selectorType":"ExclusiveClusterSetLabel","labelSelector":{}})",
+              "spec.clusterSelector.labelSelector"},
+             {"default", R"({"selectorType":"LabelSelector","labelSelector":{}})", "spec.clusterSelector.selectorType"},
+             {"global", R"({"selectorType":"ExclusiveClusterSetLabel"})", "spec.clusterSelector.selectorType"},
+             {"global", R"({"selectorType":"LabelSelector","labelSelector":{"matchLabels":{"a":"b"}}})",
+              "spec.clusterSelector.labelSelector"},
+         }) {
+        json::Value set = value(fmt::format(R"({{"metadata":{{"name":"{}"}}}})", each.name));
+        set.set({"spec", "clusterSelector"}, value(each.selector));
+        Lines fields;
+        for (FieldCause const& cause : validate_cluster_set(set)) fields.push_back(cause.field);
+        EXPECT_EQ(fields, each.problem[0] == 0 ? Lines{} : Lines{each.problem}) << each.name << each.selector;
+    }
+    for (json::Value const& set : default_cluster_sets()) EXPECT_TRUE(validate_cluster_set(set).empty());
+}
+
+TEST(ClusterSets, ABindingHasTheNameOfItsSet) {
+    auto const binding = [](char const* name, char const* set) {
+        return problems(validate_cluster_set_binding(
+            value(fmt::format(R"({{"metadata":{{"name":"{}"}},"spec":{{"clusterSet":"{}"}}}})", name, set))));
+    };
+    EXPECT_EQ(binding("gpu", "gpu"), Lines{});
+    EXPECT_EQ(binding("mine", "gpu"), Lines{"metadata.name: Invalid value: must be \"gpu\", the name of the set"});
+    EXPECT_EQ(binding("", "").size(), 1u);
 }
 
 }   // namespace

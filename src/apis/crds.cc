@@ -48,6 +48,8 @@ std::vector<json::Value> member_crds() {
 std::vector<json::Value> crds() {
     std::vector<json::Value> result = member_crds();
     result.push_back(make_definition(managed_cluster_definition()));
+    result.push_back(make_definition(managed_cluster_set_definition()));
+    result.push_back(make_definition(managed_cluster_set_binding_definition()));
     result.push_back(make_definition(fleet_binding_definition(true)));
     result.push_back(make_definition(fleet_binding_definition(false)));
     result.push_back(make_definition(decision_definition()));

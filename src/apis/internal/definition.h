@@ -30,6 +30,8 @@ json::Value make_definition(Definition const& definition);
 Definition rollout_definition();
 Definition batch_release_definition();
 Definition managed_cluster_definition();
+Definition managed_cluster_set_definition();
+Definition managed_cluster_set_binding_definition();
 Definition fleet_binding_definition(bool namespaced);
 Definition decision_definition();
 Definition propagation_policy_definition(std::string const& group, bool namespaced);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apis/cluster/managed_cluster_set.h"
 #include "apis/policy/propagation_policy.h"
 #include "core/base/strings.h"
 #include "hub/placement/place.h"
@@ -32,6 +33,19 @@ meta::GroupVersionKind kind_of_part(std::string_view part) {
 }
 
 Value write_spec(apis::FleetBindingSpec const& spec) { return apis::write_fleet_binding_spec(spec); }
+
+std::vector<Doc> objects_of(client::Informer const& informer) {
+    std::vector<Doc> result;
+    for (auto const& [key, object] : informer.objects()) result.push_back(object);
+    return result;
+}
+
+// With `after` in the place of `before`, either of which may be absent.
+std::vector<Doc> replaced(std::vector<Doc> objects, Doc const& before, Doc const& after) {
+    if (before.exists()) std::erase_if(objects, [&](Doc const& each) { return meta::uid(each) == meta::uid(before); });
+    if (after.exists()) objects.push_back(after);
+    return objects;
+}
 
 std::vector<Target> targets_of(apis::FleetBindingSpec const& spec) {
     std::vector<Target> targets;
@@ -111,12 +125,15 @@ Task<void> Bindings::run(Context ctx) {
 }
 
 struct Placer::Impl {
-    Impl(client::Client hub, Sources& sources, Bindings& bindings, client::Informer& managed_clusters)
+    Impl(client::Client hub, Sources& sources, Bindings& bindings, client::Informer& managed_clusters, Allowed allowed)
         : hub(std::move(hub)), sources(sources), bindings(bindings), managed_clusters(managed_clusters) {
         for (auto const& resource : {apis::kPropagationPolicies, apis::kClusterPropagationPolicies,
                                      apis::kKarmadaPropagationPolicies, apis::kKarmadaClusterPropagationPolicies}) {
             policies.push_back(std::make_unique<client::Informer>(this->hub, resource));
         }
+        if (allowed == Allowed::kEverywhere) return;
+        cluster_sets = std::make_unique<client::Informer>(this->hub, apis::kManagedClusterSets);
+        set_bindings = std::make_unique<client::Informer>(this->hub, apis::kManagedClusterSetBindings);
     }
 
     client::Client hub;
@@ -124,7 +141,20 @@ struct Placer::Impl {
     Bindings& bindings;
     client::Informer& managed_clusters;
     std::vector<std::unique_ptr<client::Informer>> policies;
+    std::unique_ptr<client::Informer> cluster_sets, set_bindings;   // null where no binding is required
     std::unique_ptr<control::Controller> controller;
+
+    std::vector<client::Informer*> informers() const {
+        std::vector<client::Informer*> result;
+        for (auto const& informer : policies) result.push_back(informer.get());
+        for (auto const* informer : {&cluster_sets, &set_bindings}) {
+            if (*informer) result.push_back(informer->get());
+        }
+        return result;
+    }
+    bool synced() const {
+        return std::ranges::all_of(informers(), [](client::Informer const* each) { return each->synced(); });
+    }
 
     std::vector<Doc> all_policies() const {
         std::vector<Doc> result;
@@ -135,17 +165,30 @@ struct Placer::Impl {
     }
 
     std::vector<Doc> policies_after(Doc const& before, Doc const& after) const {
-        std::vector<Doc> result = all_policies();
-        if (before.exists())
-            std::erase_if(result, [&](Doc const& each) { return meta::uid(each) == meta::uid(before); });
-        if (after.exists()) result.push_back(after);
-        return result;
+        return replaced(all_policies(), before, after);
     }
 
-    std::vector<Doc> all_clusters() const {
-        std::vector<Doc> result;
-        for (auto const& [key, cluster] : managed_clusters.objects()) result.push_back(cluster);
-        return result;
+    std::vector<Doc> all_clusters() const { return objects_of(managed_clusters); }
+
+    // What place() is to know of sets for an object of this namespace, once `before` is replaced by `after`.
+    std::optional<ClusterSets> sets_after(std::string const& ns, Doc const& before = {}, Doc const& after = {}) const {
+        if (!cluster_sets) return std::nullopt;
+        ClusterSets sets{objects_of(*cluster_sets), set_bindings->list(ns)};
+        std::string_view const kind = (before.exists() ? before : after)["kind"].as_string();
+        if (kind == "ManagedClusterSet") sets.sets = replaced(std::move(sets.sets), before, after);
+        if (kind == "ManagedClusterSetBinding") sets.bindings = replaced(std::move(sets.bindings), before, after);
+        return sets;
+    }
+
+    // Where an object goes; `bound` is where it is now. Without a policy, absent: nothing is said about it.
+    std::optional<Result<Placement>> placement_of(Doc const& object, Doc const& policy,
+                                                  apis::FleetBindingSpec const& bound,
+                                                  std::optional<ClusterSets> const& sets) const {
+        std::vector<Target> const previous = targets_of(bound);
+        if (policy.exists()) return place(object, policy, all_clusters(), previous, sets ? &*sets : nullptr);
+        bool const limited = sets && bound.policy && bound.policy->kind == "PropagationPolicy";
+        if (!limited) return std::nullopt;
+        return stay(bound.policy->ns, previous, all_clusters(), *sets);
     }
 
     // Everything a policy may concern: all objects of the kinds it names.
@@ -167,18 +210,13 @@ struct Placer::Impl {
         meta::ObjectKey const name = binding_key(kind, key.object);
         Doc const binding = bindings.get(name);
         Sources::Kind const* const known = sources.find(kind);
-        if (known == nullptr || !known->informer->synced() || !bindings.synced() || !managed_clusters.synced())
+        if (known == nullptr || !known->informer->synced() || !bindings.synced() || !managed_clusters.synced() ||
+            !synced())
             return plan;
-        for (auto const& informer : policies) {
-            if (!informer->synced()) return plan;
-        }
         // Waits, being deleted, for what it leaves behind: until then it is where it was.
         if (meta::is_deleting(source) && meta::has_finalizer(source, kOnDeleteFinalizer)) return plan;
         bool const gone = !source.exists() || meta::is_deleting(source);
         Doc const policy = gone ? Doc() : policy_for(source, all_policies());
-        // Without a policy what is placed stays where it is, and follows the hub (Karmada): taking a policy away is no
-        // way to end what serves.
-        if (!gone && !policy.exists()) return plan;
         if (gone) {
             if (binding.exists() && !meta::is_deleting(binding)) {
                 Write write;
@@ -200,7 +238,11 @@ struct Placer::Impl {
             before = read->spec;
             status = read->status;
         }
-        auto const placed = place(source, policy, all_clusters(), targets_of(before));
+        // Without a policy what is placed stays where it is, and follows the hub (Karmada): taking a policy away is no
+        // way to end what serves.
+        auto const answer = placement_of(source, policy, before, sets_after(key.object.ns));
+        if (!answer) return plan;
+        Result<Placement> const& placed = *answer;
 
         apis::FleetBindingSpec spec = before;
         apis::FleetBindingStatus next_status = status;
@@ -208,10 +250,7 @@ struct Placer::Impl {
         if (placed) {
             spec.resource = {source["apiVersion"].string(), source["kind"].string(), meta::ns(source),
                              meta::name(source), meta::uid(source)};
-            spec.policy = apis::BoundPolicy{policy["apiVersion"].string(), policy["kind"].string(), meta::ns(policy),
-                                            meta::name(policy)};
-            spec.preserve_resources_on_deletion = policy.at({"spec", "preserveResourcesOnDeletion"}).as_bool();
-            spec.conflict_resolution = policy.at({"spec", "conflictResolution"}).as_string("Abort");
+            if (policy.exists()) follow(policy, spec);
             spec.clusters.clear();
             apis::BoundCluster const inherited = rejected_everywhere(before);
             for (Target const& target : placed->targets) {
@@ -269,6 +308,34 @@ struct Placer::Impl {
         return plan;
     }
 
+    static void follow(Doc const& policy, apis::FleetBindingSpec& spec) {
+        spec.policy = apis::BoundPolicy{policy["apiVersion"].string(), policy["kind"].string(), meta::ns(policy),
+                                        meta::name(policy)};
+        spec.preserve_resources_on_deletion = policy.at({"spec", "preserveResourcesOnDeletion"}).as_bool();
+        spec.conflict_resolution = policy.at({"spec", "conflictResolution"}).as_string("Abort");
+    }
+
+    // Those of one namespace; of all when it is empty.
+    void enqueue_objects(std::string_view ns) {
+        for (Sources::Kind const* kind : sources.all()) {
+            for (auto const& [key, object] : kind->informer->objects()) {
+                if (ns.empty() || key.ns == ns) controller->enqueue({part_of(kind->kind), key});
+            }
+        }
+    }
+
+    void watch_sets() {
+        for (client::Informer* informer : {cluster_sets.get(), set_bindings.get()}) {
+            controller->watch(*informer, [](Doc const&) { return std::vector<Key>(); });
+            informer->on_change([this](client::Change const& change) {
+                bool const same = change.before.exists() && change.after.exists() &&
+                                  change.before["spec"] == change.after["spec"] &&
+                                  meta::is_deleting(change.before) == meta::is_deleting(change.after);
+                if (!same) enqueue_objects(meta::ns(change.object()));
+            });
+        }
+    }
+
     void build() {
         control::ControllerOptions options;
         options.name = "placement";
@@ -303,17 +370,15 @@ struct Placer::Impl {
             bool const same = change.before.exists() && change.after.exists() &&
                               change.before["spec"] == change.after["spec"] &&
                               change.before.at({"metadata", "labels"}) == change.after.at({"metadata", "labels"});
-            if (same) return;
-            for (Sources::Kind const* kind : sources.all()) {
-                for (auto const& [key, object] : kind->informer->objects())
-                    controller->enqueue({part_of(kind->kind), key});
-            }
+            if (!same) enqueue_objects("");
         });
+        if (cluster_sets) watch_sets();
     }
 };
 
-Placer::Placer(client::Client hub, Sources& sources, Bindings& bindings, client::Informer& managed_clusters)
-    : impl_(std::make_unique<Impl>(std::move(hub), sources, bindings, managed_clusters)) {
+Placer::Placer(client::Client hub, Sources& sources, Bindings& bindings, client::Informer& managed_clusters,
+               Allowed allowed)
+    : impl_(std::make_unique<Impl>(std::move(hub), sources, bindings, managed_clusters, allowed)) {
     impl_->build();
 }
 
@@ -321,14 +386,12 @@ Placer::~Placer() = default;
 
 Task<void> Placer::run(Context ctx) {
     async::Scope scope(ctx);
-    for (auto const& informer : impl_->policies) scope.spawn(informer->run(scope.context()));
+    for (client::Informer* informer : impl_->informers()) scope.spawn(informer->run(scope.context()));
     scope.spawn(impl_->controller->run(scope.context()));
     co_await scope.join();
 }
 
-bool Placer::synced() const {
-    return std::ranges::all_of(impl_->policies, [](auto const& informer) { return informer->synced(); });
-}
+bool Placer::synced() const { return impl_->synced(); }
 
 bool Placer::would_claim(Doc const& object, Doc const& before, Doc const& after) const {
     Doc const policy = policy_for(object, impl_->policies_after(before, after));
@@ -337,12 +400,12 @@ bool Placer::would_claim(Doc const& object, Doc const& before, Doc const& after)
 
 std::vector<Target> Placer::targets_after(Doc const& object, apis::FleetBindingSpec const* bound, Doc const& before,
                                           Doc const& after) const {
-    std::vector<Doc> const policies = impl_->policies_after(before, after);
-    std::vector<Target> const previous = bound == nullptr ? std::vector<Target>() : targets_of(*bound);
-    Doc const policy = policy_for(object, policies);
-    if (!policy.exists()) return previous;
-    auto placed = place(object, policy, impl_->all_clusters(), previous);
-    return placed ? std::move(placed->targets) : previous;
+    bool const of_policy = (before.exists() ? before : after)["kind"].as_string().ends_with("PropagationPolicy");
+    Doc const policy = policy_for(object, of_policy ? impl_->policies_after(before, after) : impl_->all_policies());
+    apis::FleetBindingSpec const now = bound == nullptr ? apis::FleetBindingSpec() : *bound;
+    auto placed =
+        impl_->placement_of(object, policy, now, impl_->sets_after(std::string(meta::ns(object)), before, after));
+    return placed && *placed ? std::move((*placed)->targets) : targets_of(now);
 }
 
 }   // namespace aviary::placement

@@ -51,17 +51,20 @@ private:
     mutable std::map<meta::ObjectKey, Read> read_;
 };
 
-// Writes a FleetBinding for each object that a policy claims. Watches policies of both groups, clusters and sources.
+// Writes a FleetBinding for each object that a policy claims. Watches policies of both groups, clusters and sources,
+// and where namespaces must be bound to sets of clusters these too.
 class Placer {
 public:
-    Placer(client::Client hub, Sources& sources, Bindings& bindings, client::Informer& managed_clusters);
+    Placer(client::Client hub, Sources& sources, Bindings& bindings, client::Informer& managed_clusters,
+           Allowed allowed = Allowed::kEverywhere);
     ~Placer();
     Task<void> run(Context ctx);
     bool synced() const;
     // Whether `after` would claim the object if it replaced policy `before` (absent: it is a new one).
     bool would_claim(json::Doc const& object, json::Doc const& before, json::Doc const& after) const;
-    // Where an object would go if policy `before` were replaced by `after` (absent: deleted); `bound` is where it is
-    // now, and null when nowhere. What cannot be placed, or has no policy, stays.
+    // Where an object would go if the policy, ManagedClusterSet or ManagedClusterSetBinding `before` were replaced by
+    // `after` (absent: deleted); `bound` is where it is now, and null when nowhere. What cannot be placed, or has no
+    // policy, stays.
     std::vector<Target> targets_after(json::Doc const& object, apis::FleetBindingSpec const* bound,
                                       json::Doc const& before, json::Doc const& after) const;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "core/base/strings.h"
 #include "hub/placement/division.h"
 #include "kube/meta/object.h"
 #include "kube/meta/selector.h"
@@ -124,6 +125,18 @@ bool accepted(Doc const& cluster, Doc const& placement, bool was_there, Rejected
     return true;
 }
 
+// Whether a set that the cluster is in is bound in this namespace.
+bool bound(std::string_view ns, Doc const& cluster, ClusterSets const& sets, Rejected& why) {
+    std::vector<std::string> const in = sets_of(cluster, sets);
+    if (std::ranges::any_of(in, [&](std::string const& set) { return is_bound(set, ns, sets); })) return true;
+    std::string const name(meta::name(cluster));
+    why = {name, "ClusterSetNotBound",
+           in.empty() ? fmt::format("it is in no ManagedClusterSet, so none that it is in is bound in namespace {}", ns)
+                      : fmt::format("namespace {} has no ManagedClusterSetBinding to a set that it is in: {}", ns,
+                                    join(in, ", "))};
+    return false;
+}
+
 // Weight of a cluster: the largest of the rules that match it; without any rule all weigh 1.
 std::vector<Share> static_weights(Doc const& rules, std::vector<Doc> const& chosen) {
     std::vector<Share> weights;
@@ -182,9 +195,26 @@ Doc policy_for(Doc const& object, std::vector<Doc> const& policies) {
     return best;
 }
 
+Placement stay(std::string_view policy_ns, std::vector<Target> const& previous, std::vector<Doc> const& clusters,
+               ClusterSets const& sets) {
+    Placement result;
+    for (Target const& target : previous) {
+        auto const known =
+            std::ranges::find(clusters, target.cluster, [](Doc const& each) { return meta::name(each); });
+        Rejected why;
+        if (known == clusters.end() || bound(policy_ns, *known, sets, why)) {
+            result.targets.push_back(target);
+        } else {
+            result.rejected.push_back(std::move(why));
+        }
+    }
+    return result;
+}
+
 Result<Placement> place(Doc const& object, Doc const& policy, std::vector<Doc> const& clusters,
-                        std::vector<Target> const& previous) {
+                        std::vector<Target> const& previous, ClusterSets const* sets) {
     TRY(unsupported(policy));
+    bool const limited = sets != nullptr && policy["kind"].as_string() == "PropagationPolicy";
     Doc const placement = policy.at({"spec", "placement"});
     Placement result;
     std::vector<Doc> chosen;
@@ -192,7 +222,9 @@ Result<Placement> place(Doc const& object, Doc const& policy, std::vector<Doc> c
         bool const was_there =
             std::ranges::any_of(previous, [&](Target const& target) { return target.cluster == meta::name(cluster); });
         Rejected why;
-        if (in_affinity(placement["clusterAffinity"], cluster, why) && accepted(cluster, placement, was_there, why)) {
+        bool const wanted = in_affinity(placement["clusterAffinity"], cluster, why) &&
+                            (!limited || bound(meta::ns(policy), cluster, *sets, why));
+        if (wanted && accepted(cluster, placement, was_there, why)) {
             chosen.push_back(cluster);
         } else {
             result.rejected.push_back(std::move(why));

@@ -9,6 +9,7 @@
 
 #include "core/base/result.h"
 #include "core/json/doc.h"
+#include "hub/placement/cluster_sets.h"
 
 namespace aviary::placement {
 
@@ -20,8 +21,9 @@ struct Target {
 
 struct Rejected {
     std::string cluster;
-    std::string
-        reason;   // NotInClusterNames | LabelsDiffer | Excluded | FieldsDiffer | Tainted | NotAccepted | NoWeight
+    // NotInClusterNames | LabelsDiffer | Excluded | FieldsDiffer | ClusterSetNotBound | Tainted | NotAccepted |
+    // NoWeight
+    std::string reason;
     std::string message;
 };
 
@@ -35,9 +37,14 @@ struct Placement {
 // then the selector (by name over by label over all), then the policy's name.
 json::Doc policy_for(json::Doc const& object, std::vector<json::Doc> const& policies);
 
-// `previous` keeps clusters that only a new NoSchedule taint would refuse. An Error names what the policy asks for that
-// is not supported yet.
+// `previous` keeps clusters that only a new NoSchedule taint would refuse. With `sets` a PropagationPolicy places only
+// in clusters of sets that are bound in its namespace; a ClusterPropagationPolicy, which is a fleet administrator's,
+// and null sets know no such limit. An Error names what the policy asks for that is not supported yet.
 Result<Placement> place(json::Doc const& object, json::Doc const& policy, std::vector<json::Doc> const& clusters,
-                        std::vector<Target> const& previous);
+                        std::vector<Target> const& previous, ClusterSets const* sets = nullptr);
+
+// Without a policy what is placed stays where it is: but for where PropagationPolicies of this namespace may not place.
+Placement stay(std::string_view policy_ns, std::vector<Target> const& previous, std::vector<json::Doc> const& clusters,
+               ClusterSets const& sets);
 
 }   // namespace aviary::placement

@@ -253,5 +253,86 @@ TEST(Place, WhatIsNotThereYetIsSaid) {
     EXPECT_EQ(placed(R"({"spreadConstraints":[{"spreadByField":"cluster","minGroups":1}]})"), "beijing oslo shanghai");
 }
 
+// ---- sets of clusters ----
+
+Doc set(std::string const& name, std::string const& selector) {
+    return doc(
+        fmt::format(R"({{"kind":"ManagedClusterSet","metadata":{{"name":"{}"}},"spec":{{"clusterSelector":{}}}}})",
+                    name, selector));
+}
+Doc binding(std::string const& set, std::string const& ns) {
+    return doc(fmt::format(
+        R"({{"kind":"ManagedClusterSetBinding","metadata":{{"name":"{0}","namespace":"{1}"}},"spec":{{"clusterSet":"{0}"}}}})",
+        set, ns));
+}
+constexpr char kByLabel[] = R"({"selectorType":"ExclusiveClusterSetLabel"})";
+
+std::vector<Doc> const kInSets{
+    cluster("beijing", R"({"metadata":{"labels":{"cluster.open-cluster-management.io/clusterset":"gpu"}}})"),
+    cluster("oslo", R"({"metadata":{"labels":{"region":"eu"}}})"),
+    cluster("paris",
+            R"({"metadata":{"labels":{"region":"eu","cluster.open-cluster-management.io/clusterset":"gone"}}})"),
+};
+
+ClusterSets sets_with(std::vector<Doc> bindings) {
+    return {{set("gpu", kByLabel), set("default", "{}"),
+             set("eu", R"({"selectorType":"LabelSelector","labelSelector":{"matchLabels":{"region":"eu"}}})"),
+             set("global", R"({"selectorType":"LabelSelector","labelSelector":{}})"),
+             set("nothing", R"({"selectorType":"LabelSelector"})")},
+            std::move(bindings)};
+}
+
+TEST(ClusterSets, MembersAreByLabelBySelectorOrInDefault) {
+    using Names = std::vector<std::string>;
+    ClusterSets const sets = sets_with({});
+    EXPECT_EQ(sets_of(kInSets[0], sets), (Names{"global", "gpu"}));
+    EXPECT_EQ(sets_of(kInSets[1], sets), (Names{"default", "eu", "global"}));
+    EXPECT_EQ(sets_of(kInSets[2], sets), (Names{"eu", "global"})) << "the set of its label does not exist";
+}
+
+// As placed(), from a policy of that kind in namespace demo.
+std::string limited(std::vector<Doc> bindings, std::string const& kind = "PropagationPolicy",
+                    std::string const& affinity = "null") {
+    ClusterSets const sets = sets_with(std::move(bindings));
+    Doc const policy = doc(fmt::format(
+        R"({{"kind":"{}","metadata":{{"name":"p","namespace":"demo"}},"spec":{{"placement":{{"clusterAffinity":{}}}}}}})",
+        kind, affinity));
+    auto const result = place(object(), policy, kInSets, {}, &sets);
+    std::string text;
+    for (Target const& target : result->targets) text += target.cluster + " ";
+    for (Rejected const& each : result->rejected) text += fmt::format("; {}: {}", each.cluster, each.reason);
+    return text;
+}
+
+TEST(Place, APropagationPolicyPlacesInBoundSetsAlone) {
+    constexpr char kNowhere[] = "; beijing: ClusterSetNotBound; oslo: ClusterSetNotBound; paris: ClusterSetNotBound";
+    EXPECT_EQ(limited({}), kNowhere);
+    EXPECT_EQ(limited({binding("gpu", "other")}), kNowhere);
+    EXPECT_EQ(limited({binding("nothing", "demo"), binding("gone", "demo")}), kNowhere);
+    EXPECT_EQ(limited({binding("gpu", "demo")}), "beijing ; oslo: ClusterSetNotBound; paris: ClusterSetNotBound");
+    EXPECT_EQ(limited({binding("gpu", "demo"), binding("eu", "demo")}), "beijing oslo paris ");
+    EXPECT_EQ(limited({binding("default", "demo")}), "oslo ; beijing: ClusterSetNotBound; paris: ClusterSetNotBound");
+    EXPECT_EQ(limited({binding("global", "demo")}), "beijing oslo paris ");
+    EXPECT_EQ(limited({binding("eu", "demo")}, "PropagationPolicy", R"({"clusterNames":["oslo","beijing"]})"),
+              "oslo ; beijing: ClusterSetNotBound; paris: NotInClusterNames");
+    EXPECT_EQ(limited({}, "ClusterPropagationPolicy"), "beijing oslo paris ");
+}
+
+TEST(Place, OneThatIsGoingBindsNothing) {
+    Value going = binding("global", "demo").thaw();
+    going.set({"metadata", "deletionTimestamp"}, "2026-11-23T14:00:00Z");
+    EXPECT_EQ(limited({Doc::freeze(going), binding("gpu", "demo")}),
+              "beijing ; oslo: ClusterSetNotBound; paris: ClusterSetNotBound");
+}
+
+TEST(Place, TheReasonNamesNamespaceAndSets) {
+    ClusterSets const sets = sets_with({});
+    Placement const result = stay("demo", {{"oslo", 3}, {"lima", {}}}, kInSets, sets);
+    ASSERT_EQ(result.rejected.size(), 1u);
+    EXPECT_EQ(result.rejected[0].message,
+              "namespace demo has no ManagedClusterSetBinding to a set that it is in: default, eu, global");
+    EXPECT_EQ(result.targets, (std::vector<Target>{{"lima", {}}})) << "of a cluster that is not known nothing is said";
+}
+
 }   // namespace
 }   // namespace aviary::placement
