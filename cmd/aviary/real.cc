@@ -136,6 +136,10 @@ void add_hub(CLI::App& app, Commands& commands) {
         ->check(CLI::IsMember({"full", "attach"}))
         ->capture_default_str();
     command
+        ->add_flag("--require-clusterset-binding", options->require_set_binding,
+                   "A namespace's policies place only in clusters of sets that a ManagedClusterSetBinding there names")
+        ->envname("AVIARY_REQUIRE_CLUSTERSET_BINDING");
+    command
         ->add_option("--audit-log", options->audit_log,
                      "Who decided what, a line each; - for standard output, '' for none")
         ->envname("AVIARY_AUDIT_LOG")

@@ -27,6 +27,7 @@ struct Flags {
     std::string pod_start = "2s";
     std::string durability = "commit";
     std::optional<std::string> audit_log;
+    bool require_set_binding = false;
     bool detach = false;
 };
 
@@ -59,6 +60,7 @@ Result<playground::ProcessOptions> options_of(Flags const& flags, bool alone) {
     options.playground.durability =
         flags.durability == "none" ? storage::Durability::kNone : storage::Durability::kCommit;
     if (alone) return options;
+    options.playground.require_set_binding = flags.require_set_binding;
     options.playground.clusters = TRY(playground::parse_clusters(flags.clusters));
     if (!flags.bare.empty()) options.playground.bare = TRY(playground::parse_clusters(flags.bare));
     for (std::string const& name : options.playground.bare) {
@@ -107,6 +109,10 @@ void add_up(CLI::App& app, Commands& commands) {
                      "folder")
         ->envname("AVIARY_AUDIT_LOG")
         ->option_text("FILE");
+    up_command
+        ->add_flag("--require-clusterset-binding", flags.require_set_binding,
+                   "A namespace's policies place only in clusters of sets that a ManagedClusterSetBinding there names")
+        ->envname("AVIARY_REQUIRE_CLUSTERSET_BINDING");
     add_server_flags(*up_command, flags);
     commands.push_back({up_command, [typed] { return start(*typed, false); }});
 }

@@ -7,11 +7,11 @@
 namespace aviary::hub {
 
 Hub::Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect, decision::AuditSink audit,
-         propagation::Mode mode, std::int64_t epoch)
+         propagation::Mode mode, std::int64_t epoch, placement::Allowed allowed)
     : members_(client, std::move(connect)),
       sources_(client),
       bindings_(client),
-      placer_(client, sources_, bindings_, members_.managed_clusters()),
+      placer_(client, sources_, bindings_, members_.managed_clusters(), allowed),
       propagator_(client, std::move(hub_id), members_, sources_, bindings_, mode, epoch),
       decider_(client, propagator_, std::move(audit)) {
     // Guarding a Rollout's deletion needs them, policies or not.
@@ -103,7 +103,8 @@ Task<void> lead(Context ctx, client::Fence fence, LeasedHub const& parts) {
     }
     while (ctx.check()) {
         Identity const identity = read_identity(said.get(parts.identity), parts.hub_id);
-        auto const hub = std::make_shared<Hub>(client, identity.id, connect, parts.audit, parts.mode, identity.epoch);
+        auto const hub =
+            std::make_shared<Hub>(client, identity.id, connect, parts.audit, parts.mode, identity.epoch, parts.allowed);
         async::Scope work(ctx);
         if (parts.serving) parts.serving(hub);
         work.spawn(hub->run(work.context()));

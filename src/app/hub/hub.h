@@ -27,7 +27,8 @@ public:
     // `client` speaks to the hub's API; `connect` makes a member's transport; `audit` is told of Decisions.
     // `epoch` is raised when a hub is recovered from its members.
     Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect, decision::AuditSink audit = {},
-        propagation::Mode mode = propagation::Mode::kFull, std::int64_t epoch = 1);
+        propagation::Mode mode = propagation::Mode::kFull, std::int64_t epoch = 1,
+        placement::Allowed allowed = placement::Allowed::kEverywhere);
 
     propagation::Propagator& propagator() { return propagator_; }
     clusters::Members& members() { return members_; }
@@ -70,6 +71,7 @@ struct LeasedHub {
     std::function<Task<void>(Context, client::Client)> beside = {};
     decision::AuditSink audit = {};
     propagation::Mode mode = propagation::Mode::kFull;
+    placement::Allowed allowed = placement::Allowed::kEverywhere;
     Duration margin = client::kFenceMargin;
 };
 Task<void> run_with_lease(Context ctx, client::Lease& lease, LeasedHub parts);

@@ -22,6 +22,7 @@
 #include "core/async/wait.h"
 #include "core/base/strings.h"
 #include "core/json/parse.h"
+#include "hub/placement/cluster_sets.h"
 #include "hub/proxy/fleet_gauges.h"
 #include "hub/proxy/paths.h"
 #include "kube/apiserver/aggregated.h"
@@ -49,7 +50,8 @@ Task<Status> install_kinds(Context ctx, client::Client client, propagation::Mode
         std::string_view const group = definition.at({"spec", "group"}).as_string();
         bool const own = group == "fleet.aviary.dev";
         bool const policy = !own && group != apis::kRollouts.group && group != apis::kManagedClusters.group;
-        if (policy && mode == propagation::Mode::kAttached) continue;   // nothing would be done about one
+        bool const sets = definition.at({"spec", "names", "kind"}).as_string().starts_with("ManagedClusterSet");
+        if ((policy || sets) && mode == propagation::Mode::kAttached) continue;   // nothing would be done about one
         (own ? ours : others).push_back(std::move(definition));
     }
     CO_TRY(co_await control::install_definitions(ctx, client, std::move(ours)));
@@ -79,6 +81,13 @@ Status check_address(process::Options const& options) {
                             options.webhook_url));
 }
 
+Status check_mode(ProcessOptions const& options) {
+    if (options.mode != "attach" || !options.require_set_binding) return {};
+    return fail(ErrorCode::kInvalid,
+                "--require-clusterset-binding limits where policies place, and --mode attach places nothing: leave one "
+                "of the two out");
+}
+
 Value api_service(process::Options const& options, std::string const& authorities) {
     Value object{Object{{"apiVersion", "apiregistration.k8s.io/v1"}, {"kind", "APIService"}}};
     object.set({"metadata", "name"}, fmt::format("{}.{}", proxy::kVersion, proxy::kGroup));
@@ -106,13 +115,26 @@ Task<Status> ensure_service(Context ctx, client::Client client, process::Options
     co_return Status{};
 }
 
+// Asks this hub itself whether it may, where an earlier one has registered its webhooks: again until it answers.
+Task<void> make_default_sets(Context ctx, client::Client client) {
+    while (ctx.check()) {
+        Status const made = co_await placement::ensure_default_sets(ctx, client);
+        if (made) co_return;
+        ctx.log().warning("the sets of clusters that every fleet has are not made",
+                          {{"error", made.error().message()}});
+        (void)co_await async::sleep_for(ctx, kAgain);
+    }
+}
+
 // What the leader alone makes: replicas may want it differently.
 Task<void> beside_leading(Context term, client::Client client, process::Options options, std::string host,
-                          process::Webhooks& webhooks, TokenRenewal& renewal, Agents& agents) {
+                          placement::Allowed allowed, process::Webhooks& webhooks, TokenRenewal& renewal,
+                          Agents& agents) {
     async::Scope scope(term);
     scope.spawn(agents.run(scope.context(), client));
     scope.spawn(renewal.run(scope.context(), client));
     scope.spawn(webhooks.lead(scope.context(), client));
+    if (allowed == placement::Allowed::kBoundSets) scope.spawn(make_default_sets(scope.context(), client));
     if (!options.pod.empty()) scope.spawn(mark_leading_pod(scope.context(), client, {options.ns, options.pod}));
     while (!options.webhook_url.empty()) {
         Status const made = co_await ensure_service(term, client, options, host);
@@ -182,10 +204,13 @@ Task<std::vector<observe::Gauges>> gauges(Context ctx, std::shared_ptr<Hub> hub)
 
 Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions options) {
     CO_TRY(check_address(options.cluster));
+    CO_TRY(check_mode(options));
     Context const starting = ctx.with_timeout(process::kStartAtMost);
     CO_TRY_ASSIGN(process::Cluster const cluster, co_await process::connect(starting, executor, options.cluster));
     process::Options const& own = cluster.options;
     propagation::Mode const mode = options.mode == "attach" ? propagation::Mode::kAttached : propagation::Mode::kFull;
+    placement::Allowed const allowed =
+        options.require_set_binding ? placement::Allowed::kBoundSets : placement::Allowed::kEverywhere;
     CO_TRY(co_await install_kinds(starting, cluster.client, mode));
     CO_TRY(co_await control::install_roles(starting, cluster.client, hub_roles()));
     CO_TRY_ASSIGN(Front const front, co_await front_proxy(starting, cluster.client));
@@ -197,6 +222,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
                     .identity = {own.ns, kIdentityName},
                     .connect = {},
                     .mode = mode,
+                    .allowed = allowed,
                     .margin = process::kFenceMargin};
     if (!options.audit_log.empty()) {
         CO_TRY_ASSIGN(auto log, AuditLog::open(options.audit_log, ctx.metrics()));
@@ -229,17 +255,17 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
         .handler = apiserver::make_aggregated_handler(std::move(api), webhook::make_handler(serving.admissions())),
         .client_authority = front.authority,
         .registered = {}};
-    asked.registered = [&cluster, &own, mode](std::string const& authorities) {
+    asked.registered = [&cluster, &own, mode, allowed](std::string const& authorities) {
         std::vector<Value> wanted =
-            webhook::configurations(own.name, webhook_rules(mode), cluster.address, authorities);
+            webhook::configurations(own.name, webhook_rules(mode, allowed), cluster.address, authorities);
         wanted.push_back(api_service(own, authorities));
         return wanted;
     };
     CO_TRY_ASSIGN(auto const webhooks, process::Webhooks::create(ctx, executor, cluster, std::move(asked)));
     std::vector<std::string> const hosts = webhook::hosts(cluster.address);
     TokenRenewal renewal(connections.secrets(), parts.connect, own.ns);
-    parts.beside = [&own, &hosts, &webhooks, &renewal, &agents](Context term, client::Client client) {
-        return beside_leading(term, std::move(client), own, hosts.front(), *webhooks, renewal, *agents);
+    parts.beside = [&own, &hosts, allowed, &webhooks, &renewal, &agents](Context term, client::Client client) {
+        return beside_leading(term, std::move(client), own, hosts.front(), allowed, *webhooks, renewal, *agents);
     };
 
     process::Work work;

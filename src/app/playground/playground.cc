@@ -23,6 +23,8 @@
 #include "core/crypto/certificate.h"
 #include "core/http/server.h"
 #include "core/yaml/yaml.h"
+#include "hub/placement/bind_admission.h"
+#include "hub/placement/cluster_sets.h"
 #include "hub/proxy/fleet_gauges.h"
 #include "hub/proxy/fleet_route.h"
 #include "hub/proxy/member_roles.h"
@@ -245,6 +247,9 @@ struct Playground::Impl {
             return join(each, client, std::move(cluster), port);
         }));
         CO_TRY(co_await find_left_out(ctx, client));
+        placement::Allowed const allowed =
+            options.require_set_binding ? placement::Allowed::kBoundSets : placement::Allowed::kEverywhere;
+        if (options.require_set_binding) CO_TRY(co_await placement::ensure_default_sets(ctx, client));
         decision::AuditSink audit;
         if (!options.audit_log.empty()) {
             CO_TRY_ASSIGN(auto log, hub::AuditLog::open(options.audit_log, ctx.metrics()));
@@ -257,10 +262,13 @@ struct Playground::Impl {
                 if (!names(run, meta::name(cluster))) return std::make_shared<Nowhere>(meta::name(cluster));
                 return api.transport(meta::name(cluster), kHubUser);
             },
-            std::move(audit));
+            std::move(audit), propagation::Mode::kFull, 1, allowed);
         server->add_admission(kHub, hub::make_validation(hub->propagator().sources()));
         server->add_admission(
             kHub, decision::make_decision_admission(control::make_reviewer(server->authorizer(kHub)), kHubUser.name));
+        if (options.require_set_binding)
+            server->add_admission(kHub,
+                                  placement::make_bind_admission(control::make_reviewer(server->authorizer(kHub))));
         server->add_admission(kHub, hub->guard_admission());
         server->add_route(kHub, std::string(proxy::kRoot),
                           proxy::make_fleet_route({std::shared_ptr<void>(), &hub->propagator()},   // outlives requests

@@ -18,7 +18,8 @@ struct Options {
     std::vector<std::string> clusters;   // members; empty: an API server and nothing else
     std::vector<std::string> bare;       // members without a rollout controller
     Duration pod_start = std::chrono::seconds(2);
-    std::string audit_log;   // a file, "-" for standard output; empty: none
+    std::string audit_log;              // a file, "-" for standard output; empty: none
+    bool require_set_binding = false;   // namespaces place only in clusters of sets that are bound there
     storage::Durability durability = storage::Durability::kCommit;
 };
 

@@ -265,6 +265,16 @@ struct Placer::Impl {
                 if (next_status.rejected.size() < kMaxRejected)
                     next_status.rejected.push_back({rejected.cluster, rejected.reason, rejected.message});
             }
+            // Without a policy nothing is chosen anew: why a cluster was left stays known.
+            if (!policy.exists()) {
+                for (auto const& row : status.rejected) {
+                    bool const told =
+                        std::ranges::find(placed->rejected, row.name, &Rejected::cluster) != placed->rejected.end();
+                    bool const there =
+                        std::ranges::find(placed->targets, row.name, &Target::cluster) != placed->targets.end();
+                    if (!told && !there) next_status.rejected.push_back(row);
+                }
+            }
         }
         if (!binding.exists()) {
             if (!placed)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apis/cluster/managed_cluster_set.h"
 #include "apis/policy/propagation_policy.h"
 #include "core/base/strings.h"
 #include "hub/placement/bindings.h"
@@ -29,11 +30,14 @@ public:
     bool matches(AdmissionRequest const& request) const override {
         if (!request.subresource.empty()) return false;
         if (apis::is_policy(request.resource)) return request.operation != Operation::kDelete;
+        // A new one takes nothing away.
+        if (is_of_sets(request)) return request.operation != Operation::kCreate;
         return request.resource.resource == "rollouts" && request.resource.group == kRollouts.group;
     }
 
     Task<Status> mutate(Context, AdmissionRequest& request) override {
-        if (apis::is_policy(request.resource) || request.operation == Operation::kDelete) co_return Status{};
+        if (request.resource.resource != kRollouts.resource || request.operation == Operation::kDelete)
+            co_return Status{};
         Doc const object = Doc::freeze(request.object);
         bool const wanted = is_done_first(wish_of(object)) && !meta::is_deleting(object) &&
                             !meta::has_finalizer(object, placement::kOnDeleteFinalizer);
@@ -42,13 +46,21 @@ public:
     }
 
     Task<Status> validate(Context, AdmissionRequest const& request) override {
-        if (apis::is_policy(request.resource)) co_return check_policy(request.old_object, Doc::freeze(request.object));
+        if (apis::is_policy(request.resource) || is_of_sets(request)) {
+            bool const ends = request.operation == Operation::kDelete;
+            co_return check_placement(request.old_object, ends ? Doc() : Doc::freeze(request.object));
+        }
         if (request.operation == Operation::kCreate) co_return Status{};
         if (request.operation == Operation::kDelete) co_return check_deletion(request.old_object);
         co_return check_update(request.old_object, Doc::freeze(request.object));
     }
 
 private:
+    static bool is_of_sets(AdmissionRequest const& request) {
+        return request.resource.group == apis::kManagedClusterSets.group &&
+               (request.resource.resource == apis::kManagedClusterSets.resource ||
+                request.resource.resource == apis::kManagedClusterSetBindings.resource);
+    }
     static std::string wish_of(Doc const& rollout) { return meta::annotation(rollout, kOnDelete); }
 
     // What the Rollout does in clusters that would not be so without it: "is releasing in beijing"; empty: nothing.
@@ -109,7 +121,7 @@ private:
                         meta::name(rollout), where, what, kOnDelete)));
     }
 
-    Status check_policy(Doc const& before, Doc const& after) const {
+    Status check_placement(Doc const& before, Doc const& after) const {
         for (Doc const& rollout : view_.rollouts_of(before, after)) {
             std::vector<std::string> where = view_.releasing_in(rollout);
             if (where.empty()) continue;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "apis/cluster/managed_cluster_set.h"
 #include "core/async/co_test.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
@@ -230,6 +231,25 @@ CO_TEST(GuardAdmission, AChangedPolicyKeepsItWhereItReleases) {
     request.object = *json::parse_value(R"({"clusters":["oslo"]})");
     Status const refused = co_await ask(ctx, guard(), request);
     EXPECT_THAT(refused.error().message(), testing::HasSubstr("is releasing in beijing and cannot be un-placed there"));
+}
+
+CO_TEST(GuardAdmission, ASetOrItsBindingIsNotTakenFromARelease) {
+    for (auto const& resource : {apis::kManagedClusterSets, apis::kManagedClusterSetBindings}) {
+        AdmissionRequest request;
+        request.resource = resource;
+        request.operation = Operation::kDelete;
+        request.old_object = *json::parse(R"({"kind":"ManagedClusterSetBinding","metadata":{"name":"gpu"}})");
+        Status outcome = co_await ask(ctx, guard(), request);
+        EXPECT_EQ(shown(outcome), "Forbidden");
+        EXPECT_THAT(outcome.error().message(),
+                    testing::HasSubstr("is releasing in beijing, oslo and cannot be un-placed there"));
+        outcome = co_await ask(ctx, guard("Hold"), request);
+        EXPECT_EQ(shown(outcome), "allowed");
+        request.operation = Operation::kUpdate;
+        request.object = *json::parse_value(R"({"clusters":["beijing","oslo"]})");
+        outcome = co_await ask(ctx, guard(), request);
+        EXPECT_EQ(shown(outcome), "allowed");
+    }
 }
 
 }   // namespace

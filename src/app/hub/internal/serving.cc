@@ -2,11 +2,13 @@
 
 #include <utility>
 
+#include "apis/cluster/managed_cluster_set.h"
 #include "apis/fleet/decision.h"
 #include "apis/policy/propagation_policy.h"
 #include "apis/rollouts/rollout.h"
 #include "app/hub/validation.h"
 #include "core/async/event.h"
+#include "hub/placement/bind_admission.h"
 #include "hub/proxy/fleet_route.h"
 #include "kube/webhook/handler.h"
 
@@ -45,7 +47,8 @@ public:
     std::string_view name() const override { return "hub"; }
     bool matches(AdmissionRequest const& request) const override {
         if (!request.subresource.empty()) return false;
-        return apis::is_policy(request.resource) ||
+        return apis::is_policy(request.resource) || request.resource == apis::kManagedClusterSets ||
+               request.resource == apis::kManagedClusterSetBindings ||
                (request.resource.resource == "rollouts" && request.resource.group == apis::kRollouts.group);
     }
     Task<Status> mutate(Context ctx, AdmissionRequest& request) override {
@@ -111,12 +114,33 @@ Task<void> Serving::run(Context ctx) const {
 
 Admissions Serving::admissions() const {
     auto const leader = [impl = impl_]() -> Admissions const* { return impl->leads() ? &impl->of_leader : nullptr; };
-    return {decision::make_decision_admission(impl_->reviewer, impl_->hub_user), std::make_shared<OfTheLeader>(leader)};
+    return {decision::make_decision_admission(impl_->reviewer, impl_->hub_user),
+            placement::make_bind_admission(impl_->reviewer), std::make_shared<OfTheLeader>(leader)};
 }
 
 std::shared_ptr<apiserver::Route> Serving::route() const { return impl_->route; }
 
-std::vector<webhook::Rule> webhook_rules(propagation::Mode mode) {
+namespace {
+
+void add_set_rules(std::string_view path, std::vector<webhook::Rule>& rules) {
+    if (path != webhook::kValidatePath) return;
+    std::string const& group = apis::kManagedClusterSets.group;
+    std::string const& version = apis::kManagedClusterSets.version;
+    rules.push_back({"clustersetbindings.fleet.aviary.dev",
+                     path,
+                     {group},
+                     version,
+                     {"CREATE", "UPDATE", "DELETE"},
+                     {apis::kManagedClusterSetBindings.resource}});
+    webhook::Rule sets{"clustersets.fleet.aviary.dev",      path, {group}, version, {"CREATE", "UPDATE", "DELETE"},
+                       {apis::kManagedClusterSets.resource}};
+    sets.cluster_scoped = true;
+    rules.push_back(std::move(sets));
+}
+
+}   // namespace
+
+std::vector<webhook::Rule> webhook_rules(propagation::Mode mode, placement::Allowed allowed) {
     std::vector<std::string> const policies{"policy.one.alibabacloud.com", "policy.karmada.io"};
     std::vector<webhook::Rule> rules;
     for (std::string_view path : {webhook::kMutatePath, webhook::kValidatePath}) {
@@ -142,6 +166,7 @@ std::vector<webhook::Rule> webhook_rules(propagation::Mode mode) {
                                        {"clusterpropagationpolicies"}};
         cluster_policies.cluster_scoped = true;
         rules.push_back(std::move(cluster_policies));
+        if (allowed == placement::Allowed::kBoundSets) add_set_rules(path, rules);
     }
     return rules;
 }

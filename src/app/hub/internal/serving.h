@@ -32,6 +32,7 @@ private:
 };
 
 // Which writes the hub is asked about.
-std::vector<webhook::Rule> webhook_rules(propagation::Mode mode = propagation::Mode::kFull);
+std::vector<webhook::Rule> webhook_rules(propagation::Mode mode = propagation::Mode::kFull,
+                                         placement::Allowed allowed = placement::Allowed::kEverywhere);
 
 }   // namespace aviary::hub

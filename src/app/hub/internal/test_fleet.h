@@ -112,7 +112,7 @@ struct Fleet {
                 std::string const name = meta::name(cluster);
                 return std::make_shared<Wire>(server->transport(name, kHubUser), ways, name);
             },
-            audit, mode, epoch);
+            audit, mode, epoch, allowed);
         hub_scope = std::make_unique<async::Scope>(scope.context());
         hub_scope->spawn(hub->run(hub_scope->context()));
     }
@@ -296,7 +296,9 @@ struct Fleet {
         bool matches(control::AdmissionRequest const& request) const override {
             if (request.resource == apis::kFleetBindings && request.subresource.empty()) return true;
             if (fleet_.without_guard) return false;
-            return request.resource.resource == "rollouts" || request.resource.resource.ends_with("policies");
+            std::string const& resource = request.resource.resource;
+            return resource == "rollouts" || resource.ends_with("policies") ||
+                   resource.starts_with("managedclusterset");
         }
         Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
             if (!fleet_.hub || fleet_.without_guard) co_return Status{};
@@ -341,6 +343,7 @@ struct Fleet {
     propagation::Mode mode = propagation::Mode::kFull;
     std::string hub_id = "fleet";
     std::int64_t epoch = 1;
+    placement::Allowed allowed = placement::Allowed::kEverywhere;
     bool without_guard = false;                   // the hub's admission is not asked
     std::function<Task<void>()> before_binding;   // comes in between, once, before the next write of a binding's spec
     std::vector<std::string> members;

@@ -278,11 +278,13 @@ std::vector<std::string> Propagator::Impl::releasing_in(Doc const& rollout) cons
 std::vector<Doc> Propagator::Impl::rollouts_of(placement::Placer const& placer, Doc const& before,
                                                Doc const& after) const {
     std::vector<Doc> rollouts;
+    std::string_view const kind = (before.exists() ? before : after)["kind"].as_string();
+    bool const of_sets = kind == "ManagedClusterSet" || kind == "ManagedClusterSetBinding";
     for (auto const& [key, binding] : bindings.of(false).objects()) {
         auto const spec = bindings.spec(key);
         if (!spec || !spec->policy || kind_of(spec->resource) != kRolloutKind) continue;
-        bool const same = before.exists() && spec->policy->kind == before["kind"].as_string() &&
-                          spec->policy->ns == meta::ns(before) && spec->policy->name == meta::name(before);
+        bool const same = of_sets || (before.exists() && spec->policy->kind == before["kind"].as_string() &&
+                                      spec->policy->ns == meta::ns(before) && spec->policy->name == meta::name(before));
         Doc const rollout = sources.get(kRolloutKind, {spec->resource.ns, spec->resource.name});
         if (rollout.exists() && (same || placer.would_claim(rollout, before, after))) rollouts.push_back(rollout);
     }
