@@ -14,9 +14,10 @@ namespace {
 using json::Doc;
 
 bool paused(Doc const& view) {
-    return view["phase"].as_string() == "Progressing" &&
-           (view["state"].as_string() == "StepPaused" ||
-            (!view["reachable"].as_bool() && view["state"].as_string() == "Unknown"));
+    // One that does not answer may be approved where it was last seen waiting: the approval is bound to that pause.
+    std::string_view const state =
+        view["reachable"].as_bool() ? view["state"].as_string() : view["lastState"].as_string();
+    return view["phase"].as_string() == "Progressing" && state == "StepPaused";
 }
 
 std::string age(Doc const& view, Time now) {
@@ -127,6 +128,11 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
     if (asked.step > 0 && view["step"].as_int() != asked.step)
         return refused(std::move(row), fmt::format("at step {}, not step {}", view["step"].as_int(), asked.step));
     if (paused(view)) return look_at_paused(view, std::move(row), asked);
+    if (!view["reachable"].as_bool()) {
+        row.result = "unreachable";
+        row.message = fmt::format("{}; last seen at {}", view["message"].as_string(), view["lastState"].as_string());
+        return row;
+    }
     row.result = "not-yet";
     if (view["reason"].as_string() == "Paused") {
         row.why = Row::Why::kStopped;

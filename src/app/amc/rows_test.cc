@@ -58,6 +58,11 @@ TEST(Look, ApprovesWhatIsPausedAtItsStep) {
                 all),
             "unreachable: does not answer");
     }
+    EXPECT_EQ(
+        shown(view(R"({"reachable":false,"state":"Unknown","lastState":"StepUpgrade","message":"does not answer"})"),
+              all),
+        "unreachable: does not answer; last seen at StepUpgrade");
+    EXPECT_EQ(shown(view(R"({"reachable":false,"state":"Unknown","lastState":"StepPaused"})"), all), "target");
     EXPECT_EQ(shown(view(R"({"reachable":false,"state":"Unknown","phase":"Healthy","finished":true})"), all), "-");
     Asked chosen = all;
     chosen.chosen = true;

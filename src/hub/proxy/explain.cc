@@ -291,6 +291,7 @@ std::string from_of(json::Array const& rows) {
 }
 
 void explain_unknown(Value& row, ClusterView const& view) {
+    row["lastState"] = row["state"].string();
     row["state"] = "Unknown";
     // As it was last seen. Of its objects one may have been seen later than the other.
     row["finished"] = row["phase"].as_string() == "Healthy" && row["current"].as_bool() && !arriving(view);
