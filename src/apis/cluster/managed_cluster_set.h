@@ -17,6 +17,12 @@ inline meta::GroupVersionResource const kManagedClusterSets{"cluster.open-cluste
 inline meta::GroupVersionResource const kManagedClusterSetBindings{"cluster.open-cluster-management.io", "v1beta2",
                                                                    "managedclustersetbindings"};
 
+// One of either kind.
+inline bool is_of_cluster_sets(meta::GroupVersionResource const& resource) {
+    return resource.group == kManagedClusterSets.group && (resource.resource == kManagedClusterSets.resource ||
+                                                           resource.resource == kManagedClusterSetBindings.resource);
+}
+
 // On a ManagedCluster: the one set of type ExclusiveClusterSetLabel that it is in.
 inline constexpr std::string_view kClusterSetLabel = "cluster.open-cluster-management.io/clusterset";
 inline constexpr std::string_view kExclusiveLabel = "ExclusiveClusterSetLabel";

@@ -174,7 +174,7 @@ Task<Result<std::vector<Contexts::Cluster*>>> Contexts::chosen(Context ctx, std:
 Task<Result<Response>> Contexts::send(Context ctx, Cluster& cluster, Request request) {
     if (cluster.away) co_return std::unexpected(*cluster.away);
     auto answer = co_await cluster.client->raw(limited(ctx), std::move(request));
-    if (answer || !proxy::no_answer(answer.error())) co_return std::move(answer);
+    if (answer || !client::no_answer(answer.error())) co_return std::move(answer);
     bool const late = answer.error().is(ErrorCode::kTimeout);
     cluster.away =
         late ? Error(ErrorCode::kUnavailable, fmt::format("no answer within {}", format_age(limit_))) : answer.error();
@@ -246,7 +246,7 @@ Task<void> Contexts::view(Context ctx, Cluster& cluster, meta::ObjectKey rollout
             [&](Request asked) -> Task<Result<Response>> { return send(ctx, cluster, std::move(asked)); }, view);
         co_return;
     }
-    view.reachable = !proxy::no_answer(found.error());
+    view.reachable = !client::no_answer(found.error());
     bool const without = found.error().is(ErrorCode::kNotFound);
     if (!without) view.unread = found.error().message();
 }

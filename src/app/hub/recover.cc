@@ -83,8 +83,7 @@ Task<Result<InMembers>> read_members(Context ctx, client::Client hub, Resource r
 Task<Result<InMembers>> read_records(Context ctx, client::Client hub) {
     MonotonicTime const begun = ctx.monotonic();
     while (true) {
-        auto found =
-            co_await read_members(ctx, hub, recovery::kConfigMaps, std::string(recovery::kRecordLabel) + "=binding");
+        auto found = co_await read_members(ctx, hub, recovery::kConfigMaps, recovery::kRecordSelector);
         Duration const passed = ctx.monotonic() - begun;
         if (found && (found->all_answer() || passed > kForClusters)) co_return found;
         if (!found && passed > kForTheHub)

@@ -20,8 +20,7 @@ public:
 
     bool matches(AdmissionRequest const& request) const override {
         return request.subresource.empty() && request.operation != Operation::kDelete &&
-               request.resource.group == apis::kManagedClusterSets.group &&
-               (is_set(request) || request.resource.resource == apis::kManagedClusterSetBindings.resource);
+               apis::is_of_cluster_sets(request.resource);
     }
 
     Task<Status> validate(Context ctx, AdmissionRequest const& request) override {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "apis/cluster/managed_cluster_set.h"
 #include "apis/policy/propagation_policy.h"
@@ -33,12 +34,6 @@ meta::GroupVersionKind kind_of_part(std::string_view part) {
 }
 
 Value write_spec(apis::FleetBindingSpec const& spec) { return apis::write_fleet_binding_spec(spec); }
-
-std::vector<Doc> objects_of(client::Informer const& informer) {
-    std::vector<Doc> result;
-    for (auto const& [key, object] : informer.objects()) result.push_back(object);
-    return result;
-}
 
 // With `after` in the place of `before`, either of which may be absent.
 std::vector<Doc> replaced(std::vector<Doc> objects, Doc const& before, Doc const& after) {
@@ -159,7 +154,7 @@ struct Placer::Impl {
     std::vector<Doc> all_policies() const {
         std::vector<Doc> result;
         for (auto const& informer : policies) {
-            for (auto const& [key, policy] : informer->objects()) result.push_back(policy);
+            std::ranges::copy(informer->all(), std::back_inserter(result));
         }
         return result;
     }
@@ -168,12 +163,12 @@ struct Placer::Impl {
         return replaced(all_policies(), before, after);
     }
 
-    std::vector<Doc> all_clusters() const { return objects_of(managed_clusters); }
+    std::vector<Doc> all_clusters() const { return managed_clusters.all(); }
 
     // What place() is to know of sets for an object of this namespace, once `before` is replaced by `after`.
     std::optional<ClusterSets> sets_after(std::string const& ns, Doc const& before = {}, Doc const& after = {}) const {
         if (!cluster_sets) return std::nullopt;
-        ClusterSets sets{objects_of(*cluster_sets), set_bindings->list(ns)};
+        ClusterSets sets{cluster_sets->all(), set_bindings->list(ns)};
         std::string_view const kind = (before.exists() ? before : after)["kind"].as_string();
         if (kind == "ManagedClusterSet") sets.sets = replaced(std::move(sets.sets), before, after);
         if (kind == "ManagedClusterSetBinding") sets.bindings = replaced(std::move(sets.bindings), before, after);

@@ -31,7 +31,7 @@ public:
         if (!request.subresource.empty()) return false;
         if (apis::is_policy(request.resource)) return request.operation != Operation::kDelete;
         // A new one takes nothing away.
-        if (is_of_sets(request)) return request.operation != Operation::kCreate;
+        if (apis::is_of_cluster_sets(request.resource)) return request.operation != Operation::kCreate;
         return request.resource.resource == "rollouts" && request.resource.group == kRollouts.group;
     }
 
@@ -46,7 +46,7 @@ public:
     }
 
     Task<Status> validate(Context, AdmissionRequest const& request) override {
-        if (apis::is_policy(request.resource) || is_of_sets(request)) {
+        if (apis::is_policy(request.resource) || apis::is_of_cluster_sets(request.resource)) {
             bool const ends = request.operation == Operation::kDelete;
             co_return check_placement(request.old_object, ends ? Doc() : Doc::freeze(request.object));
         }
@@ -56,11 +56,6 @@ public:
     }
 
 private:
-    static bool is_of_sets(AdmissionRequest const& request) {
-        return request.resource.group == apis::kManagedClusterSets.group &&
-               (request.resource.resource == apis::kManagedClusterSets.resource ||
-                request.resource.resource == apis::kManagedClusterSetBindings.resource);
-    }
     static std::string wish_of(Doc const& rollout) { return meta::annotation(rollout, kOnDelete); }
 
     // What the Rollout does in clusters that would not be so without it: "is releasing in beijing"; empty: nothing.

@@ -65,6 +65,7 @@ private:
 control::Write keep_revision(json::Doc const& workload, std::string const& hash, json::Value pod_template,
                              std::int64_t number);
 
+meta::GroupVersionKind kind_of(apis::BoundResource const& resource);
 // Kinds by group, version and kind of the documents that the hub itself reads.
 inline meta::GroupVersionKind const kRolloutKind{"rollouts.kruise.io", "v1beta1", "Rollout"};
 using apis::kRollouts;

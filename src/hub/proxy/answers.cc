@@ -1,14 +1,14 @@
 #include "hub/proxy/answers.h"
 
-namespace aviary::proxy {
+#include "kube/client/transport.h"
 
-bool no_answer(Error const& error) { return error.is(ErrorCode::kUnavailable) || error.is(ErrorCode::kTimeout); }
+namespace aviary::proxy {
 
 void put_answer(json::Value& row, Result<json::Doc> const& answer, bool table) {
     if (!answer) {
         row["error"] = answer.error().message();
         row["reason"] = to_string(answer.error().code());
-        if (no_answer(answer.error())) row["reachable"] = false;
+        if (client::no_answer(answer.error())) row["reachable"] = false;
     } else if (table) {
         row["table"] = answer->thaw();
     } else if ((*answer)["items"].is_array()) {

@@ -7,8 +7,6 @@
 
 namespace aviary::proxy {
 
-// Whether this is no answer at all; a refusal is one.
-bool no_answer(Error const& error);
 // Into {name, reachable, …}: `table`, or `items` of what is an object or a list; else `error` and `reason`, and it is
 // not `reachable` when there was no answer.
 void put_answer(json::Value& row, Result<json::Doc> const& answer, bool table);

@@ -159,11 +159,6 @@ void explain_upgrade(Value& row, ClusterView const& view, std::string const& sin
     add_causes(row, view, canary);
 }
 
-// Whether the cluster has the hub's version, be it on the way.
-bool has_hub_version(ClusterView const& view) {
-    return view.hub_template.empty() || meta::label(view.workload, propagation::kTemplateLabel) == view.hub_template;
-}
-
 // Pods that run the hub's version, whatever the cluster is going to.
 std::int64_t on_hub_version(ClusterView const& view) {
     std::vector<Doc> pods = new_pods(view);
@@ -306,6 +301,10 @@ void explain_unknown(Value& row, ClusterView const& view) {
 }
 
 }   // namespace
+
+bool has_hub_version(ClusterView const& view) {
+    return view.hub_template.empty() || meta::label(view.workload, propagation::kTemplateLabel) == view.hub_template;
+}
 
 std::string version_of(Doc const& pod_template) {
     std::string const image = image_of(pod_template);

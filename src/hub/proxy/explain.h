@@ -42,6 +42,9 @@ struct Release {
     std::string to;   // the version in words; empty: the workload's
 };
 
+// Whether the cluster has the hub's version, be it on the way.
+bool has_hub_version(ClusterView const& view);
+
 // The tag of the first container's image.
 std::string version_of(json::Doc const& pod_template);
 

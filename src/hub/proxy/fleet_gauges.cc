@@ -62,9 +62,7 @@ observe::Labels labels_of(meta::ObjectKey const& rollout, std::string const& clu
 // Explain has nothing to say of it; found out without asking, because most are so.
 bool at_rest(ClusterView const& view) {
     bool const applied = !view.workload_standing || view.workload_standing->state == propagation::State::kApplied;
-    bool const current =
-        view.hub_template.empty() || meta::label(view.workload, propagation::kTemplateLabel) == view.hub_template;
-    return view.reachable && view.placed && view.pinned.empty() && applied && current &&
+    return view.reachable && view.placed && view.pinned.empty() && applied && has_hub_version(view) &&
            view.rollout.at({"status", "phase"}).as_string() == "Healthy" && !propagation::releasing(view.workload) &&
            !propagation::frozen(view.workload);
 }

@@ -151,7 +151,7 @@ private:
         put_answer(row, got ? Result<Doc>(got->body) : Result<Doc>(std::unexpected(got.error())), table);
         if (got) {
             last_.put(kept_key, table ? got->body : Doc::freeze(row[what]));
-        } else if (Doc const kept = last_.get(kept_key); no_answer(got.error()) && kept.exists()) {
+        } else if (Doc const kept = last_.get(kept_key); client::no_answer(got.error()) && kept.exists()) {
             row[what] = kept.thaw();
         }
     }

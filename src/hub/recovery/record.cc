@@ -8,6 +8,7 @@
 #include "core/json/parse.h"
 #include "core/json/write.h"
 #include "hub/placement/bindings.h"
+#include "hub/propagation/propagator.h"
 #include "hub/propagation/render.h"
 #include "kube/meta/object.h"
 
@@ -67,8 +68,7 @@ meta::ObjectKey record_key(meta::ObjectKey const& binding) {
 }
 
 meta::ObjectKey binding_of(Record const& record) {
-    auto const [group, version] = meta::parse_api_version(record.resource.api_version);
-    return placement::binding_key({group, version, record.resource.kind}, {record.resource.ns, record.resource.name});
+    return placement::binding_key(propagation::kind_of(record.resource), {record.resource.ns, record.resource.name});
 }
 
 Value write_record(Record const& record, Doc const& live) {

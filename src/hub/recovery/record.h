@@ -22,6 +22,7 @@ namespace aviary::recovery {
 inline meta::GroupVersionResource const kConfigMaps{"", "v1", "configmaps"};
 // On such a ConfigMap; the value is "binding".
 inline constexpr std::string_view kRecordLabel = "fleet.aviary.dev/record";
+inline constexpr char kRecordSelector[] = "fleet.aviary.dev/record=binding";
 inline constexpr std::size_t kCopies = 3;                     // clusters that have one, where there are as many
 inline constexpr std::size_t kMostRecordBytes = 512u << 10;   // a ConfigMap may have a megabyte
 inline constexpr Duration kDecisionsKept = std::chrono::hours(24 * 29);   // for sure, on a hub

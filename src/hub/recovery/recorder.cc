@@ -24,13 +24,6 @@ using json::Value;
 constexpr Duration kLookAgain = std::chrono::seconds(1);   // while a copy is not there yet
 constexpr char kByRollout[] = "rollout";
 
-meta::GroupVersionKind kind_of(apis::BoundResource const& resource) {
-    auto [group, version] = meta::parse_api_version(resource.api_version);
-    return {std::move(group), std::move(version), resource.kind};
-}
-
-std::string const kRecords = std::string(kRecordLabel) + "=binding";
-
 }   // namespace
 
 struct Recorder::Impl {
@@ -51,13 +44,13 @@ struct Recorder::Impl {
     // ---- observe ----
 
     static Doc record_in(clusters::Member const& member, meta::ObjectKey const& binding) {
-        client::Informer const* const copy = member.labelled(kConfigMaps, kRecords);
+        client::Informer const* const copy = member.labelled(kConfigMaps, kRecordSelector);
         return copy == nullptr ? Doc() : copy->get(record_key(binding));
     }
 
     // The object there, if the hub has brought it.
     Doc brought(clusters::Member const& member, apis::BoundResource const& resource) const {
-        placement::Sources::Kind const* const known = propagator.sources().find(kind_of(resource));
+        placement::Sources::Kind const* const known = propagator.sources().find(propagation::kind_of(resource));
         if (known == nullptr) return {};
         Doc live = member.get(known->resource, {resource.ns, resource.name});
         return meta::label(live, propagation::kHubLabel) == propagator.hub_id() ? live : Doc();
@@ -81,7 +74,7 @@ struct Recorder::Impl {
 
     // Empty while a copy is not there yet.
     std::optional<RecordSeen> observe(meta::ObjectKey const& binding, apis::FleetBindingSpec const& spec) const {
-        placement::Sources::Kind const* const known = propagator.sources().find(kind_of(spec.resource));
+        placement::Sources::Kind const* const known = propagator.sources().find(propagation::kind_of(spec.resource));
         if (!propagator.ready() || !decisions.synced() || known == nullptr || !known->informer->synced())
             return std::nullopt;
         RecordSeen seen;
@@ -96,7 +89,7 @@ struct Recorder::Impl {
         for (apis::BoundCluster const& each : spec.clusters) {
             clusters::Member const* const member = propagator.members().find(each.name);
             if (member == nullptr) continue;
-            client::Informer const* const records = member->labelled(kConfigMaps, kRecords);
+            client::Informer const* const records = member->labelled(kConfigMaps, kRecordSelector);
             // A cluster that lets the hub see none has none of its.
             bool const refused =
                 records != nullptr && records->last_error() && records->last_error()->is(ErrorCode::kForbidden);
@@ -184,8 +177,8 @@ struct Recorder::Impl {
     }
 
     void standing_changed(clusters::Member& member) {
-        bool const fresh = member.labelled(kConfigMaps, kRecords) == nullptr;
-        propagator.members().want_labelled(member, kConfigMaps, kRecords, [&](client::Informer& informer) {
+        bool const fresh = member.labelled(kConfigMaps, kRecordSelector) == nullptr;
+        propagator.members().want_labelled(member, kConfigMaps, kRecordSelector, [&](client::Informer& informer) {
             std::string const cluster = member.name();
             controller->watch(informer, [](Doc const&) { return std::vector<Key>(); }, cluster);
             informer.on_change([this, cluster](client::Change const& change) { record_changed(cluster, change); });

@@ -252,8 +252,7 @@ struct Informer::Impl {
             progress.notify();
             for (auto const& each : failed) each(outcome.error());
             Duration const jittered = ctx.random().around(backoff);
-            bool const silent = outcome.error().is(ErrorCode::kUnavailable) || outcome.error().is(ErrorCode::kTimeout);
-            backoff = std::min(backoff * 2, silent ? options.last_backoff : kRefusedBackoff);
+            backoff = std::min(backoff * 2, no_answer(outcome.error()) ? options.last_backoff : kRefusedBackoff);
             Duration const after =
                 outcome.error().retry_after() ? std::max<Duration>(jittered, *outcome.error().retry_after()) : jittered;
             Status const woken = co_await again.wait(ctx.with_timeout(after));
@@ -326,6 +325,12 @@ std::string const& Informer::resource_version() const { return impl_->version; }
 MonotonicTime Informer::last_contact() const { return impl_->contact; }
 std::optional<Error> const& Informer::last_error() const { return impl_->error; }
 meta::GroupVersionResource const& Informer::resource() const { return impl_->resource; }
+
+std::vector<json::Doc> Informer::all() const {
+    std::vector<json::Doc> result;
+    for (auto const& [key, object] : impl_->objects) result.push_back(object);
+    return result;
+}
 
 json::Doc Informer::get(meta::ObjectKey const& key) const {
     auto const found = impl_->objects.find(key);

@@ -85,7 +85,8 @@ public:
     // The lister. Absent Doc when there is none. Order is by namespace and name.
     json::Doc get(meta::ObjectKey const& key) const;
     std::map<meta::ObjectKey, json::Doc> const& objects() const;
-    std::vector<json::Doc> list(std::string_view ns) const;
+    std::vector<json::Doc> all() const;
+    std::vector<json::Doc> list(std::string_view ns) const;   // of one namespace
     std::vector<json::Doc> by_index(std::string_view index, std::string_view value) const;
 
 private:

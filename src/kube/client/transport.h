@@ -54,6 +54,9 @@ struct Response {
     bool ok() const { return status >= 200 && status < 300; }
 };
 
+// Whether a request failed because no answer came; a refusal is one.
+inline bool no_answer(Error const& error) { return error.is(ErrorCode::kUnavailable) || error.is(ErrorCode::kTimeout); }
+
 class Transport {
 public:
     virtual ~Transport() = default;

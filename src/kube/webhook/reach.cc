@@ -18,8 +18,7 @@ constexpr Duration kAtMost = std::chrono::seconds(10);
 // A refusal is an answer: only what API servers say of a webhook that gave none counts, and their own silence.
 bool answered(Error const& error) {
     if (error.message().contains("denied the request")) return true;
-    bool const silent = error.is(ErrorCode::kUnavailable) || error.is(ErrorCode::kTimeout);
-    return !silent && !error.message().contains("failed calling webhook");
+    return !client::no_answer(error) && !error.message().contains("failed calling webhook");
 }
 
 }   // namespace

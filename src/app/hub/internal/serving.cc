@@ -47,8 +47,7 @@ public:
     std::string_view name() const override { return "hub"; }
     bool matches(AdmissionRequest const& request) const override {
         if (!request.subresource.empty()) return false;
-        return apis::is_policy(request.resource) || request.resource == apis::kManagedClusterSets ||
-               request.resource == apis::kManagedClusterSetBindings ||
+        return apis::is_policy(request.resource) || apis::is_of_cluster_sets(request.resource) ||
                (request.resource.resource == "rollouts" && request.resource.group == apis::kRollouts.group);
     }
     Task<Status> mutate(Context ctx, AdmissionRequest& request) override {

@@ -100,7 +100,6 @@ struct Propagator::Impl {
     Task<void> begin(Context ctx);
 };
 
-meta::GroupVersionKind kind_of(apis::BoundResource const& resource);
 apis::BoundCluster const* find_cluster(apis::FleetBindingSpec const& spec, std::string const& name);
 
 }   // namespace aviary::propagation
