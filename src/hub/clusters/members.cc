@@ -19,7 +19,6 @@ constexpr Duration kProbeEvery = std::chrono::seconds(10);
 constexpr Duration kProbeSoon = std::chrono::milliseconds(500);
 constexpr Duration kProbeAgain = std::chrono::seconds(1);
 constexpr Duration kSoon = std::chrono::minutes(1);
-// Of the copies, which begin again when the probe is answered.
 constexpr Duration kCopyBackoff = std::chrono::seconds(10);
 constexpr Duration kProbeTimeout = std::chrono::seconds(5);
 // An agent that was linked to the hub before this one has dialled this by then.
@@ -87,11 +86,7 @@ std::vector<Member*> Members::all() const {
     return result;
 }
 
-std::vector<json::Doc> Members::objects() const {
-    std::vector<json::Doc> result;
-    for (auto const& [key, object] : managed_clusters_.objects()) result.push_back(object);
-    return result;
-}
+std::vector<json::Doc> Members::objects() const { return managed_clusters_.all(); }
 
 // A cluster that is not accepted any more, is reached otherwise or is another one leaves; in the latter cases it comes
 // again.
@@ -184,6 +179,7 @@ void Members::set_standing(Member& member, bool reachable, Time now) {
     member.since_ = now;
     if (reachable) {
         for (auto& [resource, watched] : member.watched_) watched.informer->reconnect();
+        for (auto& [selected, informer] : member.labelled_) informer->reconnect();
     }
     for (auto const& changed : standing_) changed(member);
 }
@@ -260,17 +256,24 @@ Task<bool> Members::report(Context ctx, Report report) {
     co_return false;
 }
 
+// It waits long when the member does not answer: the probe that is answered wakes it.
+std::unique_ptr<client::Informer> Members::copy_of(Member& member, meta::GroupVersionResource const& resource,
+                                                   std::string const& label) {
+    client::InformerOptions options;
+    options.label_selector = label;
+    options.last_backoff = kCopyBackoff;
+    auto informer = std::make_unique<client::Informer>(member.client_, resource, std::move(options));
+    // A connection that breaks is a reason to look whether the member is still there.
+    informer->on_failure([this, &member](Error const& error) {
+        if (client::no_answer(error) && member.reachable_) wake(member.name_);
+    });
+    return informer;
+}
+
 void Members::want(Member& member, meta::GroupVersionResource const& resource) {
     if (member.watched_.contains(resource) || !ctx_ || find(member.name_) != &member) return;
     Member::Watched& watched = member.watched_[resource];
-    client::InformerOptions options;
-    options.last_backoff = kCopyBackoff;
-    watched.informer = std::make_unique<client::Informer>(member.client_, resource, std::move(options));
-    // A connection that breaks is a reason to look whether the member is still there.
-    watched.informer->on_failure([this, &member](Error const& error) {
-        bool const silent = error.is(ErrorCode::kUnavailable) || error.is(ErrorCode::kTimeout);
-        if (silent && member.reachable_) wake(member.name_);
-    });
+    watched.informer = copy_of(member, resource, {});
     for (auto const& started : started_) started(member, *watched.informer);
     async::Scope& scope = *scopes_.at(member.name_);
     scope.spawn(watched.informer->run(scope.context()));
@@ -281,9 +284,7 @@ void Members::want_labelled(Member& member, meta::GroupVersionResource const& re
                             std::function<void(client::Informer&)> const& started) {
     std::pair const key(resource, label);
     if (member.labelled_.contains(key) || !ctx_ || find(member.name_) != &member) return;
-    client::InformerOptions options;
-    options.label_selector = label;
-    auto& informer = member.labelled_[key] = std::make_unique<client::Informer>(member.client_, resource, options);
+    auto& informer = member.labelled_[key] = copy_of(member, resource, label);
     started(*informer);
     async::Scope& scope = *scopes_.at(member.name_);
     scope.spawn(informer->run(scope.context()));

@@ -107,6 +107,8 @@ private:
         bool unless_said = false;   // not when the registry's object says so already
     };
     Task<void> follow(Context ctx, Member& member);
+    std::unique_ptr<client::Informer> copy_of(Member& member, meta::GroupVersionResource const& resource,
+                                              std::string const& label);
     Task<void> settle(Context ctx, Member& member, meta::GroupVersionResource resource);
     static Task<std::string> versions_of(Context ctx, client::Client client, std::string group);
     void set_standing(Member& member, bool reachable, Time now);

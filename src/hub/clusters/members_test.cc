@@ -201,6 +201,7 @@ CO_TEST(Members, CopiesAreRightAsSoonAsOneIsBack) {
     CO_ASSERT_OK(co_await fleet.add("beijing"));
     Member& member = *fleet.members->find("beijing");
     fleet.members->want(member, kNamespaces);
+    fleet.members->want_labelled(member, kNamespaces, "team=a", [](client::Informer&) {});
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 2s));
     for (Duration const away : {Duration(3s), Duration(1min), Duration(1h)}) {
         fleet.networks["beijing"].up = false;
@@ -208,7 +209,8 @@ CO_TEST(Members, CopiesAreRightAsSoonAsOneIsBack) {
         EXPECT_FALSE(member.reachable()) << "it need not wait for the next probe";
         std::string const name = fmt::format("after-{}", away.count());
         CO_ASSERT_OK(co_await fleet.at("beijing").create(
-            ctx, kNamespaces, *json::parse_value(fmt::format(R"({{"metadata":{{"name":"{}"}}}})", name))));
+            ctx, kNamespaces,
+            *json::parse_value(fmt::format(R"({{"metadata":{{"name":"{}","labels":{{"team":"a"}}}}}})", name))));
         CO_ASSERT_OK(co_await async::sleep_for(ctx, away));
         EXPECT_FALSE(member.get(kNamespaces, {"", name}).exists());
         int const asked = fleet.networks["beijing"].requests;
@@ -218,6 +220,7 @@ CO_TEST(Members, CopiesAreRightAsSoonAsOneIsBack) {
         CO_ASSERT_OK(co_await async::sleep_for(ctx, 1100ms));
         EXPECT_TRUE(member.reachable());
         EXPECT_TRUE(member.get(kNamespaces, {"", name}).exists()) << away.count();
+        EXPECT_TRUE(member.labelled(kNamespaces, "team=a")->get({"", name}).exists()) << away.count();
     }
     co_await fleet.stop();
 }
