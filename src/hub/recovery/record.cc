@@ -31,6 +31,12 @@ bool pinned(apis::BoundCluster const& cluster) {
 
 bool is_open(apis::DecisionStatus const& status) { return status.outcome == apis::outcome::kPending; }
 
+// From when on it belongs into a record, if it is still open then.
+Time recorded_from(Doc const& decision) {
+    auto const created = meta::created(decision);
+    return created ? *created + kDecisionCarriedOut : Time();
+}
+
 Value write_decision(OpenDecision const& decision) {
     Value object{json::Object{{"name", decision.name}, {"created", decision.created}}};
     object["spec"] = apis::write_decision_spec(decision.spec);
@@ -129,7 +135,7 @@ Result<Record> read_record(Doc const& config_map) {
     return record;
 }
 
-Record record_of(RecordSeen const& seen) {
+Record record_of(RecordSeen const& seen, Time now) {
     Record record;
     record.hub = seen.hub;
     record.epoch = seen.epoch;
@@ -162,12 +168,22 @@ Record record_of(RecordSeen const& seen) {
     }
     for (Doc const& object : seen.decisions) {
         auto const decision = apis::read_decision(object);
-        if (!decision || !is_open(decision->status)) continue;
+        if (!decision || !is_open(decision->status) || now < recorded_from(object)) continue;
         record.decisions.push_back({meta::name(object), object.at({"metadata", "creationTimestamp"}).string(),
                                     decision->spec, decision->status});
     }
     std::ranges::sort(record.decisions, {}, &OpenDecision::name);
     return record;
+}
+
+std::optional<Time> more_at(RecordSeen const& seen, Time now) {
+    std::optional<Time> first;
+    for (Doc const& object : seen.decisions) {
+        auto const decision = apis::read_decision(object);
+        Time const from = recorded_from(object);
+        if (decision && is_open(decision->status) && now < from && (!first || from < *first)) first = from;
+    }
+    return first;
 }
 
 bool says_something(Record const& record) {

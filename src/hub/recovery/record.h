@@ -25,7 +25,8 @@ inline constexpr std::string_view kRecordLabel = "fleet.aviary.dev/record";
 inline constexpr char kRecordSelector[] = "fleet.aviary.dev/record=binding";
 inline constexpr std::size_t kCopies = 3;                     // clusters that have one, where there are as many
 inline constexpr std::size_t kMostRecordBytes = 512u << 10;   // a ConfigMap may have a megabyte
-inline constexpr Duration kDecisionsKept = std::chrono::hours(24 * 29);   // for sure, on a hub
+inline constexpr Duration kDecisionCarriedOut = std::chrono::seconds(2);   // most are by then
+inline constexpr Duration kDecisionsKept = std::chrono::hours(24 * 29);    // for sure, on a hub
 
 // A Decision that is not settled.
 struct OpenDecision {
@@ -71,7 +72,9 @@ struct RecordSeen {
     std::vector<Record> copies;                                              // in members
 };
 
-Record record_of(RecordSeen const& seen);
+Record record_of(RecordSeen const& seen, Time now);
+// When an open Decision that is not in the record yet is old enough for it; absent: there is none.
+std::optional<Time> more_at(RecordSeen const& seen, Time now);
 // Whether there is anything in it that Git and the object in the member do not say.
 bool says_something(Record const& record);
 // Whether the copy need not be written again to say what is wanted.

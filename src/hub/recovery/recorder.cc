@@ -121,7 +121,8 @@ struct Recorder::Impl {
         bool const behind =
             std::ranges::any_of(seen->copies, [&](Record const& copy) { return ahead(copy, *seen, now); });
         if (behind) return plan;
-        Record const wanted = record_of(*seen);
+        if (auto const at = more_at(*seen, now)) plan.requeue_at(*at, "a Decision that may be carried out by then");
+        Record const wanted = record_of(*seen, now);
         Doc const there = record_in(*member, key.object);
         auto const copy = read_record(there);
         if (there.exists() ? copy && covers(*copy, wanted) : !says_something(wanted)) return plan;

@@ -93,7 +93,8 @@ HubSide new_hub(std::string const& image = "v2") {
 
 TEST(Record, SaysWhatGitDoesNot) {
     Record const record = record_of(released(R"([{"name":"beijing","replicas":5},{"name":"oslo","revision":")" +
-                                             hash("v1") + R"(","rejected":"x"}])"));
+                                             hash("v1") + R"(","rejected":"x"}])"),
+                                    kNow);
     ASSERT_EQ(record.pins.size(), 1u);
     EXPECT_EQ(record.pins[0].name, "oslo");
     EXPECT_EQ(record.hub_template, hash("v2"));
@@ -104,25 +105,35 @@ TEST(Record, SaysWhatGitDoesNot) {
 TEST(Record, AtRestThereIsNothingToSay) {
     RecordSeen seen = released();
     seen.used = {hash("v2")};
-    EXPECT_FALSE(says_something(record_of(seen)));
+    EXPECT_FALSE(says_something(record_of(seen, kNow)));
     seen = released();
     seen.released = false;
-    EXPECT_FALSE(says_something(record_of(seen)));
-    EXPECT_TRUE(says_something(record_of(released())));
+    EXPECT_FALSE(says_something(record_of(seen, kNow)));
+    EXPECT_TRUE(says_something(record_of(released(), kNow)));
 }
 
 TEST(Record, HasDecisionsThatAreOpenAlone) {
-    Record const record = record_of(with_decisions(
-        {decision("b", "Pending"), decision("c", "Applied"), decision("a", "Pending"), decision("d", "")}));
+    Record const record = record_of(with_decisions({decision("b", "Pending"), decision("c", "Applied"),
+                                                    decision("a", "Pending"), decision("d", "")}),
+                                    kNow);
     ASSERT_EQ(record.decisions.size(), 2u);
     EXPECT_EQ(record.decisions[0].name, "a");
     EXPECT_EQ(record.decisions[1].name, "b");
     EXPECT_EQ(record.decisions[1].spec.requester->username, "alice");
 }
 
+TEST(Record, LeavesADecisionTimeToBeCarriedOut) {
+    RecordSeen const seen = with_decisions({decision("a", "Pending"), decision("b", "Applied")});
+    Time const made = *meta::created(seen.decisions[0]);
+    EXPECT_TRUE(record_of(seen, made + kDecisionCarriedOut - std::chrono::nanoseconds(1)).decisions.empty());
+    EXPECT_EQ(more_at(seen, made), made + kDecisionCarriedOut);
+    EXPECT_EQ(record_of(seen, made + kDecisionCarriedOut).decisions.size(), 1u);
+    EXPECT_EQ(more_at(seen, made + kDecisionCarriedOut), std::nullopt);
+}
+
 TEST(Record, ComesBackAsItWasWritten) {
     for (RecordSeen const& seen : {released(), with_decisions({decision("a", "Pending")})}) {
-        Record const record = record_of(seen);
+        Record const record = record_of(seen, kNow);
         auto const read = read_record(stored(record));
         ASSERT_TRUE(read) << read.error().message();
         EXPECT_TRUE(covers(*read, record));
@@ -133,32 +144,32 @@ TEST(Record, ComesBackAsItWasWritten) {
 }
 
 TEST(Record, IsWrittenAgainOnlyWhenItSaysMore) {
-    Record const copy = record_of(released());
+    Record const copy = record_of(released(), kNow);
     RecordSeen seen = released();
     seen.binding = binding(R"([{"name":"beijing","replicas":7},{"name":"oslo"},{"name":"paris"}])", "Deployment", 8);
-    EXPECT_TRUE(covers(copy, record_of(seen))) << "placement and replicas follow from Git";
+    EXPECT_TRUE(covers(copy, record_of(seen, kNow))) << "placement and replicas follow from Git";
     seen.used = {hash("v2")};
-    EXPECT_TRUE(covers(copy, record_of(seen))) << "a template that is not used any more";
+    EXPECT_TRUE(covers(copy, record_of(seen, kNow))) << "a template that is not used any more";
     seen.binding = binding(R"([{"name":"beijing","paused":true},{"name":"oslo"}])", "Deployment", 8);
-    EXPECT_FALSE(covers(copy, record_of(seen)));
+    EXPECT_FALSE(covers(copy, record_of(seen, kNow)));
     seen = released();
     seen.source = deployment("v3", 4);
-    EXPECT_FALSE(covers(copy, record_of(seen)));
+    EXPECT_FALSE(covers(copy, record_of(seen, kNow)));
     seen = released();
     seen.epoch = 2;
-    EXPECT_FALSE(covers(copy, record_of(seen))) << "a recovered hub says so";
+    EXPECT_FALSE(covers(copy, record_of(seen, kNow))) << "a recovered hub says so";
 }
 
 TEST(Record, KeepsATemplateThatTheHubHasNotKept) {
     RecordSeen seen = released();
-    seen.copies.push_back(record_of(seen));
+    seen.copies.push_back(record_of(seen, kNow));
     seen.kept = [](std::string_view) { return std::nullopt; };
-    EXPECT_TRUE(record_of(seen).templates.contains(hash("v1")));
+    EXPECT_TRUE(record_of(seen, kNow).templates.contains(hash("v1")));
 }
 
 TEST(Record, AHubIsBehindWhatANewerOneWrote) {
     RecordSeen const seen = released();
-    Record const copy = record_of(seen);
+    Record const copy = record_of(seen, kNow);
     EXPECT_FALSE(ahead(copy, seen, kNow));
     RecordSeen older = seen;
     older.binding = binding(R"([{"name":"beijing"}])", "Deployment", 4);
@@ -180,7 +191,7 @@ TEST(Record, AHubIsBehindWhatANewerOneWrote) {
 
 TEST(Record, AHubThatDoesNotKnowAnOpenDecisionIsBehind) {
     RecordSeen const seen = with_decisions({decision("a", "Pending")});
-    Record const copy = record_of(seen);
+    Record const copy = record_of(seen, kNow);
     EXPECT_FALSE(ahead(copy, seen, kNow));
     EXPECT_FALSE(ahead(copy, with_decisions({decision("a", "Applied")}), kNow)) << "it has been settled since";
     EXPECT_TRUE(ahead(copy, with_decisions({}), kNow));
@@ -188,7 +199,7 @@ TEST(Record, AHubThatDoesNotKnowAnOpenDecisionIsBehind) {
 }
 
 TEST(Record, WhatIsMalformedIsRefused) {
-    Doc const good = stored(record_of(released()));
+    Doc const good = stored(record_of(released(), kNow));
     auto const changed = [&](std::string const& what, std::string const& with) {
         Value object = good.thaw();
         std::string text = object.at({"data", "record"}).string();
@@ -207,7 +218,7 @@ TEST(Record, WhatIsMalformedIsRefused) {
     EXPECT_FALSE(changed(R"("name":"web")", R"("name":"other")")) << "it lies where another one belongs";
     EXPECT_FALSE(changed(R"("image":"v1")", R"("image":"evil")")) << "a template is named by what it says";
     EXPECT_FALSE(changed(R"({)", R"(()"));
-    Value foreign = write_record(record_of(with_decisions({decision("a", "Pending")})), kLive);
+    Value foreign = write_record(record_of(with_decisions({decision("a", "Pending")}), kNow), kLive);
     std::string text = foreign.at({"data", "record"}).string();
     auto const at = text.find(R"("kind":"Rollout","name":"web"}})");
     auto const reference = text.find(R"("rolloutRef")");
@@ -222,8 +233,8 @@ TEST(Rebuild, TheNewestRecordCounts) {
     RecordSeen newer = released(R"([{"name":"beijing","paused":true},{"name":"oslo"}])");
     newer.binding = binding(R"([{"name":"beijing","paused":true},{"name":"oslo"}])", "Deployment", 6);
     for (bool const first : {true, false}) {
-        Doc const one = stored(record_of(first ? older : newer));
-        Doc const other = stored(record_of(first ? newer : older));
+        Doc const one = stored(record_of(first ? older : newer, kNow));
+        Doc const other = stored(record_of(first ? newer : older, kNow));
         Rebuilt const rebuilt =
             rebuild({{"beijing", one}, {"oslo", other}, {"paris", doc(R"({"metadata":{"name":"x"}})")}});
         ASSERT_EQ(rebuilt.records.size(), 1u);
@@ -239,16 +250,17 @@ TEST(Rebuild, AHigherEpochCountsMore) {
     RecordSeen recovered = released();
     recovered.epoch = 2;
     recovered.binding = binding(R"([{"name":"oslo"}])", "Deployment", 1);
-    Rebuilt const rebuilt = rebuild({{"beijing", stored(record_of(old_one))}, {"oslo", stored(record_of(recovered))}});
+    Rebuilt const rebuilt =
+        rebuild({{"beijing", stored(record_of(old_one, kNow))}, {"oslo", stored(record_of(recovered, kNow))}});
     ASSERT_EQ(rebuilt.records.size(), 1u);
     EXPECT_TRUE(rebuilt.records[0].pins.empty());
     EXPECT_EQ(rebuilt.epoch, 2);
 }
 
 TEST(Rebuild, AsNewAndDifferentHasTheDecisionsOfBoth) {
-    Rebuilt const rebuilt = rebuild({{"beijing", stored(record_of(with_decisions({decision("a", "Pending")})))},
-                                     {"oslo", stored(record_of(with_decisions({decision("b", "Pending")})))},
-                                     {"paris", stored(record_of(with_decisions({decision("a", "Pending")})))}});
+    Rebuilt const rebuilt = rebuild({{"beijing", stored(record_of(with_decisions({decision("a", "Pending")}), kNow))},
+                                     {"oslo", stored(record_of(with_decisions({decision("b", "Pending")}), kNow))},
+                                     {"paris", stored(record_of(with_decisions({decision("a", "Pending")}), kNow))}});
     ASSERT_EQ(rebuilt.records.size(), 1u);
     ASSERT_EQ(rebuilt.records[0].decisions.size(), 2u);
     EXPECT_FALSE(rebuilt.remarks.empty());
@@ -257,7 +269,8 @@ TEST(Rebuild, AsNewAndDifferentHasTheDecisionsOfBoth) {
 TEST(Rebuild, RecordsOfAnotherHubAreToldApart) {
     RecordSeen other = with_decisions({});
     other.hub = "hub-9";
-    std::vector<Found> const found{{"beijing", stored(record_of(released()))}, {"oslo", stored(record_of(other))}};
+    std::vector<Found> const found{{"beijing", stored(record_of(released(), kNow))},
+                                   {"oslo", stored(record_of(other, kNow))}};
     EXPECT_EQ(rebuild(found).hubs, (std::set<std::string>{"hub-1", "hub-9"}));
     Rebuilt const one = rebuild(found, "hub-1");
     ASSERT_EQ(one.records.size(), 1u);
@@ -275,8 +288,8 @@ Restored const& of(std::vector<Restored> const& plan, std::string const& name) {
 TEST(Recovery, ANewHubGetsPinsTemplatesAndDecisions) {
     RecordSeen web = released(R"([{"name":"beijing"},{"name":"oslo","revision":")" + hash("v1") + R"(","rejected":")" +
                               hash("v2") + R"("}])");
-    Rebuilt const rebuilt = rebuild(
-        {{"beijing", stored(record_of(web))}, {"oslo", stored(record_of(with_decisions({decision("a", "Pending")})))}});
+    Rebuilt const rebuilt = rebuild({{"beijing", stored(record_of(web, kNow))},
+                                     {"oslo", stored(record_of(with_decisions({decision("a", "Pending")}), kNow))}});
     auto const plan = decide_recovery(new_hub(), rebuilt, kNow);
     ASSERT_EQ(plan.size(), 2u);
     Restored const& workload = of(plan, "deployment-web");
@@ -298,7 +311,7 @@ TEST(Recovery, ANewHubGetsPinsTemplatesAndDecisions) {
 }
 
 TEST(Recovery, AManifestOfBeforeTheReleaseGetsItsTemplateBack) {
-    Rebuilt const rebuilt = rebuild({{"beijing", stored(record_of(released()))}});
+    Rebuilt const rebuilt = rebuild({{"beijing", stored(record_of(released(), kNow))}});
     auto const plan = decide_recovery(new_hub("v1"), rebuilt, kNow);
     ASSERT_EQ(plan[0].source.size(), 1u);
     EXPECT_TRUE(plan[0].source[0].body[1]["value"] == pod_template("v2"));
@@ -307,7 +320,7 @@ TEST(Recovery, AManifestOfBeforeTheReleaseGetsItsTemplateBack) {
 
 TEST(Recovery, RepeatedItHasNothingToDo) {
     RecordSeen const rollout = with_decisions({decision("a", "Pending")});
-    Rebuilt const rebuilt = rebuild({{"beijing", stored(record_of(rollout))}});
+    Rebuilt const rebuilt = rebuild({{"beijing", stored(record_of(rollout, kNow))}});
     HubSide hub = new_hub();
     hub.bindings[{"demo", "rollout-web"}] = rollout.binding;
     hub.decisions = {decision("a", "Pending")};
@@ -317,7 +330,7 @@ TEST(Recovery, RepeatedItHasNothingToDo) {
 }
 
 TEST(Recovery, AHubThatIsNotBehindIsLeftAlone) {
-    Rebuilt const rebuilt = rebuild({{"beijing", stored(record_of(released()))}});
+    Rebuilt const rebuilt = rebuild({{"beijing", stored(record_of(released(), kNow))}});
     HubSide hub = new_hub();
     hub.hub = "hub-1";
     hub.bindings[{"demo", "deployment-web"}] = binding(R"([{"name":"oslo","paused":true}])", "Deployment", 6);
@@ -330,7 +343,7 @@ TEST(Recovery, AHubThatIsNotBehindIsLeftAlone) {
 }
 
 TEST(Recovery, WhatIsNotPlacedIsSaid) {
-    Rebuilt const rebuilt = rebuild({{"beijing", stored(record_of(released()))}});
+    Rebuilt const rebuilt = rebuild({{"beijing", stored(record_of(released(), kNow))}});
     HubSide hub;
     hub.hub = "hub-2";
     EXPECT_EQ(decide_recovery(hub, rebuilt, kNow)[0].outcome, Restored::Outcome::kNotBound);

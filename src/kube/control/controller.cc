@@ -13,6 +13,9 @@ namespace aviary::control {
 
 namespace {
 
+// Writes of one plan that are under way at once; one connection carries many more.
+constexpr int kMostAlongside = 16;
+
 // What a controller does not forget of a key between two looks at it.
 struct KeyState {
     bool queued = false;
@@ -115,42 +118,59 @@ struct Controller::Impl {
         return found == informers.end() ? nullptr : found->second;
     }
 
+    // What a plan has written, and what is to be seen of it.
+    struct Written {
+        std::vector<std::pair<client::Informer*, std::string>> versions;   // the newest of each, in order of use
+        std::vector<std::pair<client::Informer*, json::Doc>> removed;      // as the copy has them
+        Status outcome;                                                    // of the first that failed
+    };
+
+    // `written` outlives it.
+    Task<void> carry_out(Context task, Key key, client::Client client, Write write, Written& written) {
+        client::Informer* const informer = informer_for(key, write.resource);
+        std::string const why = write.why;
+        bool const removal = write.verb == Write::Verb::kDelete;
+        Write trace;
+        trace.resource = write.resource;
+        trace.key = write.key;
+        Result<json::Doc> const result = co_await perform(task, client, std::move(write));
+        if (!result) {
+            bool const findable = informer != nullptr && !trace.key.name.empty();
+            if (findable && ambiguous(result.error())) keys[key].unsure.push_back(std::move(trace));
+            if (written.outcome) written.outcome = std::unexpected(result.error().context(why));
+            co_return;
+        }
+        if (informer != nullptr && removal) written.removed.emplace_back(informer, informer->get(trace.key));
+        std::string version = meta::resource_version(*result);
+        if (informer == nullptr || version.empty() || removal) co_return;
+        // A write that changed nothing answers an old version: the newest counts.
+        auto known = std::ranges::find(written.versions, informer, &std::pair<client::Informer*, std::string>::first);
+        if (known == written.versions.end()) known = written.versions.insert(written.versions.end(), {informer, {}});
+        std::string& newest = known->second;
+        if (newest.empty() || client::reached(version, newest)) newest = std::move(version);
+    }
+
     // Carries out the plan's writes; then waits until the informers show them.
     Task<Status> act(Context task, Key key, std::vector<Write> writes) {
         client::Client const client = reconciler->client_for(key);
-        std::vector<std::pair<client::Informer*, std::string>> written;   // the newest version of each, in order of use
-        std::vector<std::pair<client::Informer*, json::Doc>> removed;     // as the copy has them
-        Status outcome;
-        for (Write& write : writes) {
-            client::Informer* const informer = informer_for(key, write.resource);
-            std::string const why = write.why;
-            bool const removal = write.verb == Write::Verb::kDelete;
-            Write trace;
-            trace.resource = write.resource;
-            trace.key = write.key;
-            Result<json::Doc> const result = co_await perform(task, client, std::move(write));
-            if (!result) {
-                bool const findable = informer != nullptr && !trace.key.name.empty();
-                if (findable && ambiguous(result.error())) keys[key].unsure.push_back(std::move(trace));
-                outcome = std::unexpected(result.error().context(why));
-                break;
+        Written written;
+        for (auto next = writes.begin(); next != writes.end() && written.outcome;) {
+            if (!next->alongside) {
+                co_await carry_out(task, key, client, std::move(*next++), written);
+                continue;
             }
-            if (informer != nullptr && removal) removed.emplace_back(informer, informer->get(trace.key));
-            std::string version = meta::resource_version(*result);
-            if (informer == nullptr || version.empty() || removal) continue;
-            // A write that changed nothing answers an old version: the newest counts.
-            auto known = std::ranges::find(written, informer, &std::pair<client::Informer*, std::string>::first);
-            if (known == written.end()) known = written.insert(written.end(), {informer, {}});
-            std::string& newest = known->second;
-            if (newest.empty() || client::reached(version, newest)) newest = std::move(version);
+            async::Scope together(task);
+            for (int count = 0; next != writes.end() && next->alongside && count < kMostAlongside; ++count)
+                together.spawn(carry_out(together.context(), key, client, std::move(*next++), written));
+            co_await together.join();
         }
-        for (auto const& [informer, version] : written) {
+        for (auto const& [informer, version] : written.versions) {
             // On time-out the copy is stale for another reason; deciding again is safe, only less thrifty.
             (void)co_await informer->wait_for(task.with_timeout(options.read_your_writes_timeout), version);
         }
-        for (auto const& [informer, object] : removed)
+        for (auto const& [informer, object] : written.removed)
             (void)co_await informer->wait_gone(task.with_timeout(options.read_your_writes_timeout), object);
-        co_return outcome;
+        co_return written.outcome;
     }
 
     // An answer that did not come says nothing of the write; a refusal does.

@@ -27,6 +27,11 @@ public:
     Task<Result<client::Response>> send(Context ctx, client::Request request) override {
         bool const write = request.method != "GET";
         writes += write ? 1 : 0;
+        if (write) {
+            most_at_once = std::max(most_at_once, ++under_way_);
+            CO_TRY(co_await async::sleep_for(ctx, write_time));
+            --under_way_;
+        }
         auto answer = co_await inner_->send(ctx, std::move(request));
         if (write && lose_answers-- > 0) co_return fail(ErrorCode::kUnavailable, "the answer was lost");
         if (answer && answer->watch) answer->watch = std::make_unique<Late>(std::move(answer->watch));
@@ -34,6 +39,8 @@ public:
     }
     int writes = 0;
     int lose_answers = 0;
+    Duration write_time{};
+    int most_at_once = 0;
 
 private:
     class Late final : public client::WatchStream {
@@ -49,6 +56,7 @@ private:
         std::unique_ptr<client::WatchStream> inner_;
     };
     std::shared_ptr<client::Transport> inner_;
+    int under_way_ = 0;
 };
 
 // Counts up "n" of every ConfigMap that it is shown, to a limit: each look at an old copy would be a write too many.
@@ -66,6 +74,7 @@ public:
             write.resource = kConfigMaps;
             write.key = key;
             write.body.set({"data", "n"}, std::to_string(n + 1));
+            write.alongside = alongside;
             plan.writes.push_back(std::move(write));
         }
         // One that changes nothing, and so answers an older version than the writes before it.
@@ -81,6 +90,7 @@ public:
     }
     client::Client const& client_for(Key const&) override { return client_; }
     std::int64_t limit = 1;
+    bool alongside = false;
 
 private:
     client::Client client_;
@@ -126,6 +136,30 @@ Task<void> pester(Context ctx, Controller& controller) {
     for (int count = 0; count < 100; ++count) {
         if (!co_await async::sleep_for(ctx, 50ms)) break;
         controller.enqueue({"", {"default", "all"}});
+    }
+}
+
+CO_TEST(Controller, CarriesOutTogetherWhatMayGoAlongside) {
+    for (bool const alongside : {false, true}) {
+        World world(ctx);
+        CO_ASSERT_OK(co_await world.start());
+        client::Client const client(world.line, "test");
+        for (int index = 0; index < 20; ++index) {
+            Value object = *json::parse_value(R"({"metadata":{"labels":{"count":"yes"}},"data":{"n":"0"}})");
+            object.set({"metadata", "name"}, std::to_string(index));
+            object.set({"metadata", "namespace"}, "default");
+            CO_ASSERT_OK(co_await client.create(ctx, kConfigMaps, std::move(object)));
+        }
+        (void)co_await async::sleep_for(ctx, 1min);   // until the copy shows them
+        world.line->write_time = 10ms;
+        world.line->most_at_once = 0;
+        world.reconciler->alongside = alongside;
+        world.run();
+        (void)co_await async::sleep_for(ctx, 2min);
+        EXPECT_EQ(world.line->most_at_once, alongside ? 16 : 1);
+        for (auto const& [key, object] : world.informer->objects())
+            EXPECT_EQ(object.at({"data", "n"}).as_string(), key.name == "still" ? "0" : "1") << key.name;
+        co_await world.scope.cancel_and_join();
     }
 }
 

@@ -13,8 +13,9 @@
 
 namespace aviary::control {
 
-// One write, carried out in order. A precondition that does not hold (Conflict, Invalid from a JSON Patch test,
-// NotFound where `ignore_not_found` is off) ends the plan: the key is observed and decided again.
+// One write, carried out in order; neighbours that may go alongside are carried out together. A precondition that does
+// not hold (Conflict, Invalid from a JSON Patch test, NotFound where `ignore_not_found` is off) ends the plan: the key
+// is observed and decided again.
 struct Write {
     enum class Verb { kCreate, kUpdate, kJsonPatch, kMergePatch, kStrategicMergePatch, kApply, kDelete };
 
@@ -27,6 +28,7 @@ struct Write {
     bool force = false;                   // kApply
     bool ignore_not_found = false;        // kDelete
     bool ignore_already_exists = false;   // kCreate of objects with deterministic names
+    bool alongside = false;               // at the same time as its neighbours that may too
     client::DeleteOptions delete_options;
     std::string why;   // for the log, in a few words: "freeze the workload"
 };

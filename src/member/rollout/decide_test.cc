@@ -81,6 +81,62 @@ TEST(Rollout, PodsAreLabelledWithTheirBatch) {
     EXPECT_EQ(batches, (std::map<std::string, int>{{"", 5}, {"1", 1}, {"2", 4}}));
 }
 
+// A node writes the status of a pod that it takes; a label that comes in between makes it try again.
+TEST(Rollout, PodsAreLabelledOnceTheirNodeHasTakenThem) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    std::string const pod = meta::name(cluster.list("pods")[0]);
+    json::Value& object = cluster.objects["pods"][pod];
+    ASSERT_EQ(object.at({"metadata", "labels", apis::kRolloutBatchIdLabel}).as_string(), "1");
+    object.set({"metadata", "labels"}, json::Object());
+    object["status"] = json::Object();
+    object.set({"metadata", "creationTimestamp"}, format_rfc3339(cluster.now));
+    control::Plan const plan = cluster.decide_batch_release_now();
+    for (control::Write const& write : plan.writes) EXPECT_NE(write.resource.resource, "pods");
+    ASSERT_TRUE(plan.requeue);
+    EXPECT_EQ(plan.requeue->at, cluster.now + 2s);
+    cluster.now += 2s;
+    cluster.run();
+    EXPECT_EQ(object.at({"metadata", "labels", apis::kRolloutBatchIdLabel}).as_string(), "1");
+}
+
+// The Rollout says so; a batch that is soon ready costs no write of its own.
+TEST(BatchRelease, SaysThatABatchHasBegunWhenItTakesLonger) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    auto const says_so = [&] {
+        for (control::Write const& write : cluster.decide_batch_release_now().writes) {
+            if (write.resource.resource == "batchreleases") return true;
+        }
+        return false;
+    };
+    cluster.approve();
+    ASSERT_TRUE(cluster.apply(cluster.decide_rollout_now()));
+    EXPECT_FALSE(says_so());
+    ASSERT_TRUE(cluster.decide_batch_release_now().requeue);
+    EXPECT_EQ(cluster.decide_batch_release_now().requeue->at, cluster.now + 2s);
+    cluster.now += 2s;
+    EXPECT_TRUE(says_so());
+}
+
+// Steps of one pod each in a workload of two: the cursor goes from batch to batch though no pod moves.
+TEST(BatchRelease, GoesThroughBatchesThatAreReadyAlready) {
+    FakeCluster cluster(kArticle, 2);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.approve();
+    cluster.apply(cluster.decide_rollout_now());
+    json::Value& batch_release = cluster.objects["batchreleases"]["web"];
+    batch_release.set({"status", "observedReleasePlanHash"}, apis::release_plan_hash(Doc::freeze(batch_release)));
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=1 v2=1");
+}
+
 TEST(Rollout, PausesEndAsTheyAreMeant) {
     FakeCluster cluster(
         R"([{"replicas":"10%","pause":{"duration":0}},{"replicas":2,"pause":{"duration":30}},{"replicas":"80%"}])");

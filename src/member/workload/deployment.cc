@@ -41,9 +41,10 @@ public:
     Deployment(DeploymentInputs inputs, Time now)
         : inputs_(std::move(inputs)),
           sets_(inputs_.deployment, inputs_.replica_sets),
-          own_hash_(template_hash(doc().at({"spec", "template"}))) {
+          own_hash_(template_hash(doc().at({"spec", "template"}))),
+          now_(now) {
         observe_template();
-        count(now);
+        count();
     }
 
     Doc const& object() const override { return inputs_.deployment; }
@@ -175,7 +176,12 @@ public:
         Labelling result;
         for (Doc const& pod : current_pods()) {
             if (meta::label(pod, apis::kRolloutIdLabel) != rollout_id) {
-                unlabelled.push_back(pod);
+                std::optional<Time> const until = starting_until(pod, now_);
+                if (!until) {
+                    unlabelled.push_back(pod);
+                } else if (!result.more_at || *until < *result.more_at) {
+                    result.more_at = until;
+                }
                 continue;
             }
             ++result.labelled;
@@ -190,6 +196,7 @@ public:
                 write.body.set({"metadata", "labels", apis::kRolloutIdLabel}, rollout_id);
                 write.body.set({"metadata", "labels", apis::kRolloutBatchIdLabel}, std::to_string(batch));
                 write.why = "label the pod with its batch";
+                write.alongside = true;
                 result.writes.push_back(std::move(write));
                 unlabelled.pop_back();
                 ++result.labelled;
@@ -229,12 +236,12 @@ private:
         facts_.max_unavailable = budget_of(update, facts_.replicas).unavailable;
     }
 
-    void count(Time now) {
+    void count() {
         std::map<std::string, std::int64_t, std::less<>> pods;   // by ReplicaSet; those that are still going count
         for (Doc const& pod : inputs_.pods) {
             auto const owner = meta::controller_of(pod);
             if (!owner) continue;
-            std::optional<Time> const until = counted_until(pod, now);
+            std::optional<Time> const until = counted_until(pod, now_);
             if (until && (!facts_.settles_at || *until < *facts_.settles_at)) facts_.settles_at = until;
             if (is_active(pod) || until) ++pods[owner->uid];
         }
@@ -352,6 +359,7 @@ private:
     DeploymentInputs inputs_;
     ReplicaSets sets_;
     std::string own_hash_;
+    Time now_;
     Facts facts_;
 };
 

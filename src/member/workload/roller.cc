@@ -58,6 +58,7 @@ public:
         } else {
             grow();
             shrink();
+            make_room();
         }
         write_sizes();
         return std::move(plan_);
@@ -112,7 +113,7 @@ private:
 
     // Sets that have too many pods: versions in between first, the oldest of them first; then the stable one; then the
     // new one.
-    std::vector<ReplicaSet const*> shrinking() const {
+    std::vector<ReplicaSet const*> surplus_sets() const {
         std::vector<ReplicaSet const*> result;
         for (ReplicaSet const& set : sets_.all) {
             if (&set != stable_ && &set != sets_.current) result.push_back(&set);
@@ -125,7 +126,7 @@ private:
 
     // Takes pods away as far as enough stay available: first those that serve nobody.
     void shrink() {
-        std::vector<ReplicaSet const*> const surplus = shrinking();
+        std::vector<ReplicaSet const*> const surplus = surplus_sets();
         if (surplus.empty()) return;
         std::int64_t const minimum = replicas_ - budget_.unavailable;
         std::int64_t starting = 0;   // pods that are wanted and not available yet
@@ -153,6 +154,13 @@ private:
             size -= count;
             spare -= count;
         }
+    }
+
+    // What shrinks makes room for more: then it goes first, and all that is to start does so at once.
+    void make_room() {
+        std::map<std::string, std::int64_t> const before = sizes_;
+        grow();
+        room_first_ = sizes_ != before;
     }
 
     // With no pods wanted every ReplicaSet newer than the stable one goes too: when some are wanted again the native
@@ -233,17 +241,17 @@ private:
         JsonPatch patch(set.doc);
         patch.test({"spec", "replicas"});
         patch.test({"status", "availableReplicas"});
-        add(set, patch, "what serves", true);
+        unchanged_.push_back(write_of(set, patch, "what serves"));
     }
 
-    void add(ReplicaSet const& set, JsonPatch& patch, std::string why, bool first) {
+    Write write_of(ReplicaSet const& set, JsonPatch& patch, std::string why) const {
         Write write;
         write.verb = Write::Verb::kJsonPatch;
         write.resource = kReplicaSets;
         write.key = {meta::ns(deployment_), set.name()};
         write.body = patch.take();
         write.why = std::move(why);
-        plan_.writes.insert(first ? plan_.writes.begin() : plan_.writes.end(), std::move(write));
+        return write;
     }
 
     void write_sizes() {
@@ -268,8 +276,17 @@ private:
                 if (shrinks) check(set);
                 continue;
             }
-            // Growing first: what serves goes only after.
-            add(set, patch, fmt::format("scale from {} to {}", set.wanted, size->second), size->second >= set.wanted);
+            std::vector<Write>& kind = size->second > set.wanted   ? growing_
+                                       : size->second < set.wanted ? shrinking_
+                                                                   : unchanged_;
+            kind.push_back(write_of(set, patch, fmt::format("scale from {} to {}", set.wanted, size->second)));
+        }
+        // Growing first, where there is room: what serves goes only after.
+        std::vector<Write> others = std::move(plan_.writes);
+        plan_.writes.clear();
+        for (std::vector<Write>* const kind :
+             {&unchanged_, room_first_ ? &shrinking_ : &growing_, &others, room_first_ ? &growing_ : &shrinking_}) {
+            for (Write& write : *kind) plan_.writes.push_back(std::move(write));
         }
     }
 
@@ -281,6 +298,8 @@ private:
     std::int64_t limit_;
     Budget budget_;
     std::map<std::string, std::int64_t> sizes_;   // as they are to be written
+    bool room_first_ = false;                     // what shrinks is written before what grows
+    std::vector<Write> unchanged_, growing_, shrinking_;
     Plan plan_;
 };
 

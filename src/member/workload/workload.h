@@ -54,7 +54,8 @@ enum class Leaving {
 
 struct Labelling {
     std::vector<control::Write> writes;
-    std::int64_t labelled = 0;   // once they are done
+    std::int64_t labelled = 0;     // once they are done
+    std::optional<Time> more_at;   // when units that are only just starting are to be labelled at the latest
 };
 
 class Workload {

@@ -373,9 +373,15 @@ std::string rolled(Roll const& roll, std::string const& image = "v2") {
 TEST(Roller, MovesWithinSurgeAndAvailability) {
     EXPECT_EQ(rolled({.partition = "10%", .sets = {replica_set("v1", 10, 10, 1)}}), "create 1 ");
     EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 10, 10, 1)}}), "create 3 ");
-    // Three are starting: two of ten may be missing, so two old ones may go.
+    // Three are starting: two of ten may be missing, so two old ones may go. They make room for the last two.
     EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 10, 10, 1), replica_set("v2", 3, 0, 2)}}),
-              "web-v1=8 ");
+              "web-v1=8 web-v2=5 ");
+    // With room for some all the same: nobody waits for a second look.
+    EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 1, 2)}}),
+              "web-v1=7 web-v2=5 ");
+    // Where there is room for all, nothing that serves goes before they are wanted.
+    EXPECT_EQ(rolled({.partition = "30%", .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 1, 2)}}),
+              "web-v2=3 web-v1=7 ");
     EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 8, 8, 1), replica_set("v2", 3, 0, 2)}}),
               "web-v2=5 ");
     EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 8, 8, 1), replica_set("v2", 5, 0, 2)}}), "");
@@ -395,7 +401,7 @@ TEST(Roller, DoesNotGrowWhatIsStillShrinking) {
     EXPECT_EQ(rolled({.partition = "10%",
                       .sets = {replica_set("v1", 3, 3, 1), replica_set("v2", 5, 5, 2), replica_set("v3", 1, 1, 3)}},
                      "v3"),
-              "web-v1=7 web-v2=4 ");
+              "web-v2=4 web-v1=8 ");
 }
 
 // The native controller compares them with the Deployment's replicas, and takes a difference for a scaling.
@@ -430,7 +436,7 @@ TEST(Roller, DoesNotGoFurtherThanTheShare) {
     // Scaling keeps the share, up and down.
     EXPECT_EQ(
         rolled({.partition = "50%", .replicas = 20, .sets = {replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2)}}),
-        "web-v2=10 web-v1=10 ");
+        "web-v1=10 web-v2=10 ");
     EXPECT_EQ(
         rolled({.partition = "50%", .replicas = 4, .sets = {replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2)}}),
         "web-v1=2 web-v2=2 ");
@@ -445,7 +451,7 @@ TEST(Roller, ReplacesVersionsInBetweenByTheStableOne) {
     EXPECT_EQ(rolled({.partition = "10%",
                       .sets = {replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2), replica_set("v3", 1, 1, 3)}},
                      "v3"),
-              "web-v1=7 web-v2=2 ");
+              "web-v2=2 web-v1=9 ");
     EXPECT_EQ(rolled({.partition = "10%",
                       .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 0, 2), replica_set("v3", 1, 1, 3)}},
                      "v3"),

@@ -22,6 +22,7 @@ using control::Write;
 using json::Value;
 
 constexpr int kMostTransitions = 300;
+constexpr Duration kBeginTime = std::chrono::seconds(2);
 
 class BatchMachine {
 public:
@@ -210,6 +211,7 @@ private:
         }
         workload::Labelling labelling = seen_.workload->label(plan().rollout_id, increments);
         labelling_ = !labelling.writes.empty();
+        if (labelling.more_at) plan_.requeue_at(*labelling.more_at, "pods that are starting");
         for (Write& each : labelling.writes) plan_.writes.push_back(std::move(each));
         return labelling.labelled;
     }
@@ -289,11 +291,31 @@ private:
         return levelled == before_;
     }
 
+    // Until when a batch that has only begun is not worth a write: its Rollout says so, and most are ready soon.
+    std::optional<Time> begun_until() const {
+        apis::BatchReleaseStatus levelled = status_;
+        levelled.observed_generation = before_.observed_generation;
+        levelled.observed_release_plan_hash = before_.observed_release_plan_hash;
+        levelled.observed_workload_replicas = before_.observed_workload_replicas;
+        levelled.canary_status = before_.canary_status;
+        // With the same plan the cursor has moved by itself: from where it was the workload would be moved back.
+        bool const next_step = status_.observed_release_plan_hash != before_.observed_release_plan_hash;
+        bool const begun = owned() && next_step && status_.phase == apis::phase::kProgressing && levelled == before_ &&
+                           status_.canary_status.batch_state == apis::batch::kUpgrading;
+        auto const entered = parse_rfc3339(seen_.rollout.at({"status", "canaryStatus", "lastUpdateTime"}).as_string());
+        if (!begun || !entered || now_ >= *entered + kBeginTime) return std::nullopt;
+        return *entered + kBeginTime;
+    }
+
     void persist() {
         bool const goes = deleting_ && status_.phase == apis::phase::kCompleted;
         if (status_ == before_ || goes) return;
         if (only_counts_differ() && seen_.counts_after && now_ < *seen_.counts_after) {
             plan_.requeue_at(*seen_.counts_after, "counts in the status");
+            return;
+        }
+        if (std::optional<Time> const until = begun_until()) {
+            plan_.requeue_at(*until, "a batch that has begun");
             return;
         }
         plan_.writes.push_back(

@@ -209,6 +209,7 @@ private:
             Value pod{json::Object()};
             pod.set({"metadata", "ownerReferences"}, json::Array{meta::controller_reference(Doc::freeze(set))});
             pod.set({"spec", "image"}, image_of(Doc::freeze(set)));
+            pod.set({"status", "startTime"}, format_rfc3339(now));
             create("pods", fmt::format("{}-pod{:03}", name, ++pod_count_), std::move(pod));
         }
         bool const stuck = !pods_start && image_of(Doc::freeze(set)) != "v1";

@@ -15,6 +15,8 @@ using json::Doc;
 
 // Long enough for a pod that ends when told to; a pod that drains longer than this does not hold a release up.
 constexpr Duration kLeaveTime = std::chrono::seconds(5);
+// A node takes a pod that has room within moments.
+constexpr Duration kTakeTime = std::chrono::seconds(2);
 
 struct Obstacle {
     int rank;   // the worst first
@@ -79,6 +81,12 @@ Obstacle obstacle_of(Doc const& pod) {
 }
 
 }   // namespace
+
+std::optional<Time> starting_until(Doc const& pod, Time now) {
+    auto const created = meta::created(pod);
+    if (pod.at({"status", "startTime"}).exists() || !created || now >= *created + kTakeTime) return std::nullopt;
+    return *created + kTakeTime;
+}
 
 std::optional<Time> counted_until(Doc const& pod, Time now) {
     auto const gone = parse_rfc3339(pod.at({"metadata", "deletionTimestamp"}).as_string());

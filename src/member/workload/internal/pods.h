@@ -18,6 +18,10 @@ using meta::is_ready;
 // How long a pod that was told to go is still counted as there; absent when it is not any more, or was not told to go.
 std::optional<Time> counted_until(json::Doc const& pod, Time now);
 
+// Until when a new pod is left to its node, which writes its status: a write in between makes it try again. Absent once
+// it runs there, or has been given time enough.
+std::optional<Time> starting_until(json::Doc const& pod, Time now);
+
 // Why active pods are not ready: one wait for each reason, the worst first.
 std::vector<control::Wait> obstacles_of(std::vector<json::Doc> const& pods);
 
