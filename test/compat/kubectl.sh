@@ -65,6 +65,8 @@ g apply2 unchanged $K -n $NS apply -f $work/dep.yaml
 sed -i 's/nginx:1/nginx:2/' $work/dep.yaml
 g diff 'nginx:2' $K -n $NS diff -f $work/dep.yaml
 g apply3 configured $K -n $NS apply -f $work/dep.yaml
+# A kubectl that takes its own fields over gives up where the Deployment's status changes meanwhile.
+if [ "$workloads" ]; then t settled $K -n $NS rollout status deployment/web --timeout=60s; fi
 g ssa 'serverside-applied' $K -n $NS apply --server-side --force-conflicts -f $work/dep.yaml
 # A newer kubectl hands over what it applied from the client.
 if newer 26; then g handover '^0$' bash -c "$K -n $NS get deployment web -o json --show-managed-fields | grep -c kubectl-client-side-apply"; fi

@@ -235,8 +235,10 @@ struct Controller::Impl {
             state.error = outcome.error();
             state.again = false;
             ++state.failures;
+            // Ended by somebody else meanwhile: deciding again finds out, or it is no passing thing.
+            bool const gone = outcome.error().is(ErrorCode::kNotFound) && state.failures == 1;
             if (!outcome.error().is(ErrorCode::kCancelled)) {
-                if (conflict) {
+                if (conflict || gone) {
                     task.log().debug("deciding again", {{"controller", options.name},
                                                         {"key", key.object.to_string()},
                                                         {"because", outcome.error().message()}});

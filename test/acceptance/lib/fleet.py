@@ -64,6 +64,9 @@ def soon(seconds, condition, pause=0.02):
     return True
 
 
+PATIENT = 10   # times that a request is sent which is told to come back later
+
+
 class ApiError(Exception):
     def __init__(self, status, body):
         super().__init__(f"{status}: {body.get('message', body) if isinstance(body, dict) else body}")
@@ -94,7 +97,16 @@ class Cluster:
         return http.client.HTTPSConnection(self.address, context=self.tls, timeout=timeout)
 
     def send(self, method, path, body=None, content="application/json", headers=None):
-        """Status and body; a connection that was closed while it was idle is opened once more for a read."""
+        """Status and body. A server that asks for patience (a kind that was only just defined) is asked again, as clients do."""
+        for _ in range(PATIENT):
+            status, answer, after = self.send_once(method, path, body, content, headers)
+            if status != 429 or after is None:
+                break
+            time.sleep(float(after))
+        return status, answer
+
+    def send_once(self, method, path, body, content, headers):
+        """A connection that was closed while it was idle is opened once more for a read."""
         data = body if body is None or isinstance(body, (bytes, str)) else json.dumps(body)
         for attempt in (0, 1):
             connection = getattr(self.local, "connection", None)
@@ -112,9 +124,10 @@ class Cluster:
                 if fresh or attempt == 1 or method != "GET":
                     raise
         try:
-            return answer.status, json.loads(text)
+            text = json.loads(text)
         except ValueError:
-            return answer.status, text.decode(errors="replace")
+            text = text.decode(errors="replace")
+        return answer.status, text, answer.headers.get("Retry-After")
 
     def get(self, path):
         status, body = self.send("GET", path)
