@@ -1,4 +1,5 @@
 aviary_module(core/base LIBS fmt)
+set_source_files_properties(src/core/base/version.cc PROPERTIES COMPILE_DEFINITIONS AVIARY_VERSION="${PROJECT_VERSION}")
 aviary_module(core/observe DEPS core/base LIBS spdlog prometheus-cpp-core)
 aviary_module(core/async DEPS core/base core/observe LIBS Threads::Threads)
 aviary_module(core/json DEPS core/base LIBS simdjson TEST_DEPS core/async)

@@ -10,8 +10,6 @@ class App;
 
 namespace aviary::commands {
 
-inline constexpr char kVersion[] = AVIARY_VERSION;
-
 struct Command {
     CLI::App* app;
     std::function<int()> run;   // the exit code

@@ -7,6 +7,7 @@
 
 #include "app/command_line/command_line.h"
 #include "aviary/commands.h"
+#include "core/base/version.h"
 
 namespace aviary::commands {
 
@@ -40,7 +41,7 @@ void add_texts(CLI::App& app, Commands& commands) {
     commands.push_back({completion, [shell] { return print_completion(*shell); }});
     CLI::App* const version = add_command(app, "version", "Print the version", "aviary version");
     commands.push_back({version, [] {
-                            fmt::print("aviary {}\n", kVersion);
+                            fmt::print("aviary {}\n", program_version());
                             return 0;
                         }});
 }

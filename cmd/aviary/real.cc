@@ -15,6 +15,7 @@
 #include "app/member/uninstall.h"
 #include "aviary/commands.h"
 #include "core/base/time.h"
+#include "core/base/version.h"
 
 namespace aviary::commands {
 
@@ -159,8 +160,8 @@ void add_hub(CLI::App& app, Commands& commands) {
 }
 
 void add_agent(CLI::App& app, Commands& commands) {
-    auto const options = std::make_shared<agent::ProcessOptions>(
-        agent::ProcessOptions{.cluster = {.name = "aviary-agent", .health_port = 8082}, .version = kVersion});
+    auto const options = std::make_shared<agent::ProcessOptions>(agent::ProcessOptions{
+        .cluster = {.name = "aviary-agent", .health_port = 8082}, .version = std::string(program_version())});
     CLI::App* const command =
         add_command(app, "agent", "Run in a cluster that the hub cannot reach, and dial the hub",
                     "aviary join beijing --agent --hub-kubeconfig hub.yaml | kubectl --context beijing apply -f -\n"

@@ -1,3 +1,3 @@
 #include "app/amc/amc.h"
 
-int main(int argc, char** argv) { return aviary::amc::run(argc, argv, AVIARY_VERSION); }
+int main(int argc, char** argv) { return aviary::amc::run(argc, argv); }

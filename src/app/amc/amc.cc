@@ -10,6 +10,7 @@
 #include "app/amc/session.h"
 #include "app/command_line/command_line.h"
 #include "core/base/strings.h"
+#include "core/base/version.h"
 #include "core/cli/completion.h"
 
 namespace aviary::amc {
@@ -277,7 +278,7 @@ int print_completion(std::string const& shell) {
 
 }   // namespace
 
-int run(int argc, char** argv, char const* version) {
+int run(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     Program program;
     std::vector<std::string> const words(argv + 1, argv + argc);
@@ -287,7 +288,7 @@ int run(int argc, char** argv, char const* version) {
     }
     if (auto const code = command_line::parse(program.app, words)) return *code;
     if (*program.versions) {
-        fmt::print("kubectl-amc {}\n", version);
+        fmt::print("kubectl-amc {}\n", program_version());
         return kDone;
     }
     if (*program.completion) return print_completion(program.shell);

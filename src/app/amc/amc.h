@@ -5,6 +5,6 @@
 
 namespace aviary::amc {
 
-int run(int argc, char** argv, char const* version);
+int run(int argc, char** argv);
 
 }   // namespace aviary::amc
