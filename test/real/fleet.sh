@@ -22,6 +22,10 @@ check 'another cluster does not take over a name' refused 'is another cluster' a
 check 'the hub does not join itself' refused 'is the hub itself' aviary join here --kubeconfig <(cat "$work/hub/kubeconfig") --hub-kubeconfig "$work/hub/kubeconfig"
 check 'an address that cannot be one is refused' refused 'by https alone' aviary hub --kubeconfig "$work/hub-aviary-hub.kubeconfig" --webhook-url "http://127.0.0.1:$webhook"
 check 'kubectl amc lists them' listed
+this=$(aviary version)
+check 'with the controllers that they run' prints 2 "^(beijing|shanghai) +True .* aviary ${this#aviary } +" amc clusters
+check 'so does kubectl' prints 2 "^(beijing|shanghai) .* aviary +${this#aviary }\$" in_ hub get managedclusters -o wide
+check 'and the hub works with these' both supported True
 check 'apply namespace and workload' in_ hub apply -f "$seed/namespace.yaml" -f "$seed/workload.yaml"
 check 'both are ready' soon 30 both ready
 check 'apply the Rollout' in_ hub apply -f "$seed/rollout.yaml"

@@ -40,8 +40,15 @@ need 'it has the kinds' kubectl --kubeconfig "$work/beijing/kubeconfig" apply -f
 kruise
 need 'its controller is ready' soon 40 installed
 start_member shanghai
+manager() { in_ beijing -n kruise-rollout "$@"; }
+check 'a namespace of Kruise' manager create namespace kruise-rollout
+check 'an old manager there' manager create deployment kruise-rollout-controller-manager --image openkruise/kruise-rollout:v0.5.0 --replicas 0
+check 'with that one a cluster does not join' tells 1 'Kruise Rollouts 0.5.0 is older than 0.6.2' join beijing
+check 'it is made newer' manager set image deployment/kruise-rollout-controller-manager kruise-rollout=openkruise/kruise-rollout:v0.6.2
 for each in "${members[@]}"; do need "$each joins" join "$each"; done
 need 'the clusters are available' soon 40 both available
+check 'the hub knows whose controller runs in beijing' soon 20 known beijing controller kruise-rollouts
+check 'and in which version' known beijing controller-version 0.6.2
 check 'apply namespace and workload' in_ hub apply -f "$seed/namespace.yaml" -f "$seed/workload.yaml"
 check 'both are ready' soon "$PATIENCE" both ready
 check 'apply the Rollout' in_ hub apply -f "$seed/rollout.yaml"

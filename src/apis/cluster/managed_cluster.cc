@@ -65,7 +65,15 @@ Definition managed_cluster_definition() {
         {"MANAGED CLUSTER URLS", "string", ".spec.managedClusterClientConfigs[*].url"},
         {"JOINED", "string", ".status.conditions[?(@.type==\"ManagedClusterJoined\")].status"},
         {"AVAILABLE", "string", ".status.conditions[?(@.type==\"ManagedClusterConditionAvailable\")].status"},
-        {"AGE", "date", ".metadata.creationTimestamp"}};
+        {"AGE", "date", ".metadata.creationTimestamp"},
+        {.name = "CONTROLLER",
+         .type = "string",
+         .json_path = ".status.clusterClaims[?(@.name==\"rollouts.aviary.dev/controller\")].value",
+         .priority = 1},
+        {.name = "CONTROLLER VERSION",
+         .type = "string",
+         .json_path = ".status.clusterClaims[?(@.name==\"rollouts.aviary.dev/controller-version\")].value",
+         .priority = 1}};
     return definition;
 }
 

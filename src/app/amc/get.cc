@@ -6,6 +6,7 @@
 #include <set>
 
 #include "apis/cluster/managed_cluster.h"
+#include "apis/fleet/controller.h"
 #include "app/amc/resources.h"
 #include "app/amc/session.h"
 #include "core/base/strings.h"
@@ -322,6 +323,25 @@ Task<int> describe(Session session, std::string resource, std::string name) {
     co_return code ? *code : session.failure(code.error());
 }
 
+namespace {
+
+std::string claim(Doc const& cluster, std::string_view name) {
+    for (auto const& [index, each] : cluster.at({"status", "clusterClaims"}).elements())
+        if (each["name"].as_string() == name) return each["value"].string();
+    return {};
+}
+
+// "aviary 0.1.0", with an exclamation mark when the hub does not work with that one.
+std::string controller_of(Doc const& cluster) {
+    std::string const version = claim(cluster, apis::kControllerVersionClaim);
+    std::string text = claim(cluster, apis::kControllerClaim);
+    if (!version.empty()) text += " " + version;
+    if (meta::condition(cluster, apis::kControllerSupported)["status"].as_string() == "False") text += " !";
+    return text;
+}
+
+}   // namespace
+
 Task<int> list_clusters(Session session) {
     client::ListOptions options;
     options.label_selector =
@@ -351,14 +371,14 @@ Task<int> list_clusters(Session session) {
     }
     if (*printed) co_return kDone;
     Time const now = session.context().now();
-    cli::Table table({"NAME", "AVAILABLE", "VERSION", "SINCE", "AGE"}, session.style());
+    cli::Table table({"NAME", "AVAILABLE", "VERSION", "CONTROLLER", "SINCE", "AGE"}, session.style());
     for (Doc const& cluster : clusters) {
         Doc const available = meta::condition(cluster, apis::kClusterAvailable);
         auto const since = parse_rfc3339(available["lastTransitionTime"].as_string());
         auto const created = meta::created(cluster);
         table.add({meta::name(cluster), available["status"].string(),
-                   cluster.at({"status", "version", "kubernetes"}).string(), since ? format_age(now - *since) : "",
-                   created ? format_age(now - *created) : ""});
+                   cluster.at({"status", "version", "kubernetes"}).string(), controller_of(cluster),
+                   since ? format_age(now - *since) : "", created ? format_age(now - *created) : ""});
     }
     if (table.empty()) {
         fmt::print(stderr, "No clusters found.\n");
@@ -369,6 +389,11 @@ Task<int> list_clusters(Session session) {
         Doc const why = meta::condition(cluster, apis::kClusterAvailable)["message"];
         if (session.without_hub() && why.exists())
             fmt::print(stderr, "cluster({}): unreachable: {}\n", meta::name(cluster), cli::one_line(why.as_string()));
+        Doc const supported = meta::condition(cluster, apis::kControllerSupported);
+        if (supported["status"].as_string() == "False") {
+            fmt::print(stderr, "cluster({}): {}\n", meta::name(cluster),
+                       cli::one_line(supported["message"].as_string()));
+        }
     }
     co_return kDone;
 }

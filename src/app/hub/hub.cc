@@ -7,8 +7,8 @@
 namespace aviary::hub {
 
 Hub::Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect, decision::AuditSink audit,
-         propagation::Mode mode, std::int64_t epoch, placement::Allowed allowed)
-    : members_(client, std::move(connect)),
+         propagation::Mode mode, std::int64_t epoch, placement::Allowed allowed, std::string ns)
+    : members_(client, std::move(connect), std::move(ns)),
       sources_(client),
       bindings_(client),
       placer_(client, sources_, bindings_, members_.managed_clusters(), allowed),
@@ -103,8 +103,8 @@ Task<void> lead(Context ctx, client::Fence fence, LeasedHub const& parts) {
     }
     while (ctx.check()) {
         Identity const identity = read_identity(said.get(parts.identity), parts.hub_id);
-        auto const hub =
-            std::make_shared<Hub>(client, identity.id, connect, parts.audit, parts.mode, identity.epoch, parts.allowed);
+        auto const hub = std::make_shared<Hub>(client, identity.id, connect, parts.audit, parts.mode, identity.epoch,
+                                               parts.allowed, parts.ns);
         async::Scope work(ctx);
         if (parts.serving) parts.serving(hub);
         work.spawn(hub->run(work.context()));

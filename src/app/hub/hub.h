@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/hub/internal/namespaces.h"
+#include "app/process/process.h"
 #include "core/async/task.h"
 #include "hub/clusters/members.h"
 #include "hub/decision/admission.h"
@@ -25,10 +26,10 @@ namespace aviary::hub {
 class Hub {
 public:
     // `client` speaks to the hub's API; `connect` makes a member's transport; `audit` is told of Decisions.
-    // `epoch` is raised when a hub is recovered from its members.
+    // `epoch` is raised when a hub is recovered from its members. `ns` is where `aviary member` is at home in members.
     Hub(client::Client client, std::string hub_id, clusters::Members::Connect connect, decision::AuditSink audit = {},
         propagation::Mode mode = propagation::Mode::kFull, std::int64_t epoch = 1,
-        placement::Allowed allowed = placement::Allowed::kEverywhere);
+        placement::Allowed allowed = placement::Allowed::kEverywhere, std::string ns = process::kNamespace);
 
     propagation::Propagator& propagator() { return propagator_; }
     clusters::Members& members() { return members_; }
@@ -72,6 +73,7 @@ struct LeasedHub {
     decision::AuditSink audit = {};
     propagation::Mode mode = propagation::Mode::kFull;
     placement::Allowed allowed = placement::Allowed::kEverywhere;
+    std::string ns = process::kNamespace;
     Duration margin = client::kFenceMargin;
 };
 Task<void> run_with_lease(Context ctx, client::Lease& lease, LeasedHub parts);

@@ -17,6 +17,8 @@
 #include "app/hub/internal/token_renewal.h"
 #include "app/process/process.h"
 #include "core/base/strings.h"
+#include "core/base/version.h"
+#include "hub/clusters/controller.h"
 #include "hub/proxy/member_roles.h"
 #include "kube/client/http_transport.h"
 #include "kube/client/kubeconfig.h"
@@ -78,6 +80,20 @@ Status check_way(std::string const& url, client::ServerAccess const& access) {
                 fmt::format("context \"{}\" has insecure-skip-tls-verify: the hub would send its token to whoever "
                             "answers; give it certificate-authority",
                             access.context));
+}
+
+// Whether releases there are run by something that this program knows to work with. Before anything is made.
+Task<Status> check_controller(Context ctx, Ends const& ends, JoinOptions const& options) {
+    CO_TRY_ASSIGN(auto const found, co_await clusters::find_controller(ctx, ends.member, options.ns));
+    clusters::Verdict const verdict = clusters::judge(found, *parse_version(program_version()));
+    if (found.controller.name.empty()) co_return Status{};
+    // Which version the hub has is not known here.
+    bool const known = found.controller.name == apis::controller::kKruise;
+    if (verdict.status == "False" && known)
+        co_return fail(ErrorCode::kUnsupported, fmt::format("{}: {}", options.name, verdict.message));
+    bool const supported = verdict.status == "True";
+    say(fmt::format("{}{}: {}", supported ? "" : "warning: ", options.name, verdict.message));
+    co_return Status{};
 }
 
 struct Identities {
@@ -176,6 +192,7 @@ Task<Status> joining(Context ctx, async::AsioExecutor& executor, JoinOptions opt
     CO_TRY(check_way(options.server.empty() ? ends.member_access.url : options.server, ends.member_access));
     CO_TRY_ASSIGN(Identities const found, co_await identities(limited, ends, options.name));
     CO_TRY(check_same(found, options, "--replace makes it stand for this one"));
+    CO_TRY(co_await check_controller(limited, ends, options));
     CO_TRY(co_await make_identity(limited, ends, options));
     say(fmt::format("{}: identity {}/{} and roles made", options.name, options.ns, kMemberAccount));
     CO_TRY_ASSIGN(Token const made, co_await request_token(limited, ends.member, options.ns));

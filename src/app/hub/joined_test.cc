@@ -41,5 +41,22 @@ TEST(Joined, InAMemberTheHubIsAFixedUserAndNobodyElse) {
                      "users aviary:admin", "users aviary:release", "users aviary:view"}));
 }
 
+// Of objects that may be anybody's it reads by name what tells the rollout controller, whatever else it may do.
+TEST(Joined, TheHubMayReadWhichControllerRunsThere) {
+    for (Rights const rights : {Rights::kApprove, Rights::kBring, Rights::kAdmin}) {
+        Lines named;
+        for (Value const& object : hub_identity("aviary-hub", "aviary-system", rights)) {
+            for (Value const& rule : object["rules"].array()) {
+                if (rule["resourceNames"].size() == 0 || lists(rule["verbs"], "impersonate")) continue;
+                EXPECT_EQ(rule["verbs"].size(), 1u);
+                EXPECT_TRUE(lists(rule["verbs"], "get"));
+                named.push_back(rule["resources"][0].string() + " " + rule["resourceNames"][0].string());
+            }
+        }
+        EXPECT_EQ(named, (Lines{"configmaps aviary-member",
+                                "mutatingwebhookconfigurations kruise-rollout-mutating-webhook-configuration"}));
+    }
+}
+
 }   // namespace
 }   // namespace aviary::hub

@@ -223,6 +223,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
                     .connect = {},
                     .mode = mode,
                     .allowed = allowed,
+                    .ns = own.ns,
                     .margin = process::kFenceMargin};
     if (!options.audit_log.empty()) {
         CO_TRY_ASSIGN(auto log, AuditLog::open(options.audit_log, ctx.metrics()));

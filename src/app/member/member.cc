@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apis/fleet/controller.h"
 #include "apis/rollouts/keys.h"
 #include "core/async/scope.h"
 #include "kube/control/controller.h"
@@ -105,6 +106,22 @@ std::vector<observe::Gauges> Member::gauges(Time now) const {
         waited.samples.push_back({std::move(labels), std::max(since.count(), 0.0)});
     }
     return {std::move(steps), std::move(waited), std::move(left_out)};
+}
+
+Task<Status> announce(Context ctx, client::Client client, std::string ns) {
+    meta::GroupVersionResource const maps{"", "v1", "configmaps"};
+    meta::ObjectKey const key{ns, std::string(apis::kControllerRecord)};
+    json::Value record = apis::write_controller_record(ns, apis::this_controller());
+    CO_TRY_ASSIGN(json::Doc const there, co_await client.find(ctx, maps, key));
+    if (there["data"].thaw() == record["data"]) co_return Status{};
+    Result<json::Doc> written = fail(ErrorCode::kInternal, "not sent");
+    if (there.exists()) {
+        written = co_await client.patch(ctx, maps, key, client::PatchType::kMerge, std::move(record));
+    } else {
+        written = co_await client.create(ctx, maps, std::move(record));
+    }
+    if (!written) co_return std::unexpected(written.error());
+    co_return Status{};
 }
 
 std::vector<control::Wait> Member::waits(meta::ObjectKey const& rollout) const {

@@ -56,4 +56,8 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
+// Says in the cluster which rollout controller it has by now (apis/fleet/controller.h); writes nothing when that is
+// said there. The namespace must be there.
+Task<Status> announce(Context ctx, client::Client client, std::string ns);
+
 }   // namespace aviary::member

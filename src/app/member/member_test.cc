@@ -1,4 +1,5 @@
 // Releases in one simulated cluster, end to end.
+#include "apis/fleet/controller.h"
 #include "app/member/internal/test_world.h"
 
 namespace aviary::member {
@@ -30,6 +31,29 @@ CO_TEST(Member, AReleaseStopsAtEachStepAndLeavesNothingBehind) {
         std::string const left = co_await world.leftovers();
         EXPECT_EQ(left, "");
     }
+    STOP_WORLD();
+}
+
+CO_TEST(Member, SaysWhichVersionItIsWhenThatIsNews) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    meta::GroupVersionResource const maps{"", "v1", "configmaps"};
+    meta::ObjectKey const key{"default", std::string(apis::kControllerRecord)};
+    CO_ASSERT_OK(co_await announce(ctx, *world.client, key.ns));
+    auto const first = co_await world.client->get(ctx, maps, key);
+    CO_ASSERT_OK(first);
+    EXPECT_EQ(apis::read_controller_record(*first), apis::this_controller());
+    CO_ASSERT_OK(co_await announce(ctx, *world.client, key.ns));
+    auto again = co_await world.client->get(ctx, maps, key);
+    CO_ASSERT_OK(again);
+    EXPECT_EQ(meta::resource_version(*again), meta::resource_version(*first));
+    // What another version has left.
+    CO_ASSERT_OK(co_await world.client->patch(ctx, maps, key, client::PatchType::kMerge,
+                                              *json::parse_value(R"({"data":{"version":"0.0.1"}})")));
+    CO_ASSERT_OK(co_await announce(ctx, *world.client, key.ns));
+    again = co_await world.client->get(ctx, maps, key);
+    CO_ASSERT_OK(again);
+    EXPECT_EQ(apis::read_controller_record(*again), apis::this_controller());
     STOP_WORLD();
 }
 

@@ -15,6 +15,20 @@ namespace aviary::member {
 
 namespace {
 
+constexpr Duration kAgain = std::chrono::seconds(10);
+
+// By who leads: of replicas of several versions it is that one which runs the releases.
+Task<void> say_who_leads(Context ctx, client::Client client, std::string ns) {
+    while (ctx.check()) {
+        Status const said = co_await announce(ctx, client, ns);
+        if (said || !ctx.check()) co_return;
+        ctx.log().warning("the hub is not told which version leads here", {{"error", said.error().message()}});
+        // Roles of before, that know nothing of it.
+        if (said.error().is(ErrorCode::kForbidden)) co_return;
+        (void)co_await async::sleep_for(ctx, kAgain);
+    }
+}
+
 // Each term has controllers of its own, and all their writes are fenced by the lease.
 // `leading` points at the Member of a term.
 Task<void> lead(Context ctx, process::Cluster const& cluster, client::Lease& lease, process::Webhooks& webhooks,
@@ -24,6 +38,7 @@ Task<void> lead(Context ctx, process::Cluster const& cluster, client::Lease& lea
         Member member(client, cluster.user);
         async::Scope scope(term);
         scope.spawn(webhooks.lead(scope.context(), client));
+        scope.spawn(say_who_leads(scope.context(), client, cluster.options.ns));
         leading = &member;
         co_await member.run(term);
         leading = nullptr;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apis/crds.h"
+#include "apis/fleet/controller.h"
 #include "apis/rollouts/batch_release.h"
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
@@ -31,6 +32,7 @@ using Resource = meta::GroupVersionResource;
 Resource const kWebhooks[] = {{"admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations"},
                               {"admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations"}};
 Resource const kLeases{"coordination.k8s.io", "v1", "leases"};
+Resource const kConfigMaps{"", "v1", "configmaps"};
 Resource const kDefinitions{"apiextensions.k8s.io", "v1", "customresourcedefinitions"};
 Resource const kBindings{"rbac.authorization.k8s.io", "v1", "clusterrolebindings"};
 Resource const kSecrets{"", "v1", "secrets"};
@@ -292,6 +294,7 @@ private:
     Task<Status> take_away_own() {
         std::string const& ns = options_.cluster.ns;
         CO_TRY(co_await take_away(kLeases, {ns, name()}));
+        CO_TRY(co_await take_away(kConfigMaps, {ns, std::string(apis::kControllerRecord)}));
         CO_TRY(co_await take_away(kSecrets, process::authority_secret(options_.cluster)));
         for (Resource const& each : kLocal) CO_TRY(co_await take_away(each, {ns, name()}));
         CO_TRY(co_await take_away(kBindings, {"", name()}));

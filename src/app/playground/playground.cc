@@ -19,6 +19,7 @@
 #include "app/hub/validation.h"
 #include "app/member/member.h"
 #include "app/playground/internal/kubeconfig.h"
+#include "app/process/process.h"
 #include "core/base/strings.h"
 #include "core/crypto/certificate.h"
 #include "core/http/server.h"
@@ -215,6 +216,8 @@ struct Playground::Impl {
         if (names(options.bare, cluster)) co_return Status{};
         client::Client const client(server->transport(cluster, kMemberUser), "aviary-member");
         CO_TRY(co_await control::install_definitions(ctx, client, apis::member_crds()));
+        CO_TRY(co_await process::ensure_namespace(ctx, client, process::kNamespace));
+        CO_TRY(co_await member::announce(ctx, client, process::kNamespace));
         members.push_back(std::make_unique<member::Member>(client, kMemberUser.name));
         for (auto const& admission : members.back()->admissions()) server->add_admission(cluster, admission);
         co_return Status{};

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "apis/cluster/managed_cluster.h"
@@ -28,11 +29,30 @@ constexpr Duration kDialsWithin = std::chrono::seconds(10);
 constexpr std::size_t kReportsAtOnce = 16;
 constexpr std::size_t kNamedVersions = 5;
 constexpr Duration kConnectAgain = std::chrono::seconds(10);
+// Who runs the releases there changes seldom.
+constexpr Duration kLookEvery = std::chrono::minutes(1);
+constexpr int kReportTries = 3;
+
+// Whether the object's status is so already.
+bool says(json::Doc const& object, json::Value const& status) {
+    return std::ranges::all_of(status.object(), [&object](auto const& field) {
+        json::Doc const there = object["status"][field.key];
+        // Others may say more there.
+        return field.key == "version" ? there["kubernetes"].as_string() == field.value["kubernetes"].as_string()
+                                      : there.thaw() == field.value;
+    });
+}
 
 }   // namespace
 
 Member::Member(std::string name, client::Client client, json::Doc configuration)
     : name_(std::move(name)), client_(std::move(client)), configuration_(std::move(configuration)) {}
+
+std::string Member::controller_problem() const {
+    if (!controller_) return {};
+    Verdict verdict = judge(*controller_, *parse_version(program_version()));
+    return verdict.status == "False" ? std::move(verdict.message) : std::string();
+}
 
 Member::Serving Member::serving(meta::GroupVersionResource const& resource) const {
     auto const found = watched_.find(resource);
@@ -59,9 +79,10 @@ json::Doc Member::get(meta::GroupVersionResource const& resource, meta::ObjectKe
     return copy == nullptr ? json::Doc() : copy->get(key);
 }
 
-Members::Members(client::Client hub, Connect connect)
+Members::Members(client::Client hub, Connect connect, std::string ns)
     : hub_(std::move(hub)),
       connect_(std::move(connect)),
+      ns_(std::move(ns)),
       managed_clusters_(hub_, apis::kManagedClusters),
       reports_(kReportsAtOnce) {
     managed_clusters_.on_change([this](client::Change const& change) {
@@ -201,7 +222,10 @@ Task<void> Members::follow(Context ctx, Member& member) {
         bool const first = !member.probed_;
         if (answer) member.version_ = answer->body["gitVersion"].string();
         set_standing(member, answer.has_value(), ctx.now());
-        bool const news = first || before != member.reachable_ || !member.reported_;
+        bool another = false;
+        if (answer) another = co_await look_for_controller(ctx, member);
+        if (!ctx.check()) co_return;
+        bool const news = first || before != member.reachable_ || !member.reported_ || another;
         if (news && (answer || !may_come(ctx, member, begun))) {
             Report report;
             report.name = member.name_;
@@ -209,6 +233,7 @@ Task<void> Members::follow(Context ctx, Member& member) {
             report.reason = answer ? "ManagedClusterAvailable" : "ClusterUnreachable";
             report.message = answer ? "Managed cluster is available" : answer.error().message();
             report.version = member.version_;
+            if (answer) report.controller = member.controller_;
             // By an earlier hub. A copy that may lag behind what this one wrote is no reason to keep silent.
             report.unless_said = !std::exchange(member.reported_, true);
             if (!co_await this->report(ctx, std::move(report))) member.probed_ = false;   // said with the next probe
@@ -218,7 +243,43 @@ Task<void> Members::follow(Context ctx, Member& member) {
     }
 }
 
-// Conditions as OCM's: written when they change, by nobody else.
+// One that cannot be looked for at the moment is as it was last seen.
+Task<bool> Members::look_for_controller(Context ctx, Member& member) {
+    if (ctx.monotonic() < member.look_again_) co_return false;
+    auto found = co_await find_controller(ctx.with_timeout(kProbeTimeout), member.client_, ns_);
+    if (!found) co_return false;
+    member.look_again_ = ctx.monotonic() + kLookEvery;
+    bool const another = member.controller_ != *found;
+    member.controller_ = std::move(*found);
+    co_return another;
+}
+
+// Of the status what is the hub's to say. Claims of others are OCM's agents', which write the whole list: what they
+// take away is put back when the hub has something new to say, so that the two never answer each other.
+json::Value Members::status_of(json::Doc const& object, Report const& report, Time now) {
+    json::Doc const before = object["status"];
+    json::Value status{json::Object()};
+    json::Value conditions = before["conditions"].thaw();
+    meta::set_condition(conditions, apis::kHubAccepted, "True", "HubClusterAdminAccepted",
+                        "Accepted by hub cluster admin", now);
+    if (report.available)
+        meta::set_condition(conditions, apis::kClusterJoined, "True", "ManagedClusterJoined", "Managed cluster joined",
+                            now);
+    meta::set_condition(conditions, apis::kClusterAvailable, report.available ? "True" : "False", report.reason,
+                        report.message, now);
+    if (!report.version.empty()) status.set({"version", "kubernetes"}, report.version);
+    if (report.controller) {
+        Verdict const verdict = judge(*report.controller, *parse_version(program_version()));
+        meta::set_condition(conditions, apis::kControllerSupported, verdict.status, verdict.reason, verdict.message,
+                            now);
+        status["clusterClaims"] = with_claims(before["clusterClaims"], report.controller->controller, report.version,
+                                              meta::annotation(object, apis::kClusterUid));
+    }
+    status["conditions"] = std::move(conditions);
+    return status;
+}
+
+// Conditions as OCM's: written when they change, and over nothing that somebody else wrote meanwhile.
 Task<bool> Members::report(Context ctx, Report report) {
     auto const turn = co_await reports_.take(ctx);
     if (!turn) co_return true;
@@ -227,27 +288,23 @@ Task<bool> Members::report(Context ctx, Report report) {
         Status const seen = co_await managed_clusters_.wait_for(ctx.with_timeout(kProbeTimeout), last->second);
         if (!seen) co_return false;
     }
-    json::Doc const object = managed_clusters_.get({"", report.name});
-    if (!object.exists()) co_return true;
-    json::Value conditions = object.at({"status", "conditions"}).thaw();
-    meta::set_condition(conditions, apis::kHubAccepted, "True", "HubClusterAdminAccepted",
-                        "Accepted by hub cluster admin", ctx.now());
-    if (report.available)
-        meta::set_condition(conditions, apis::kClusterJoined, "True", "ManagedClusterJoined", "Managed cluster joined",
-                            ctx.now());
-    meta::set_condition(conditions, apis::kClusterAvailable, report.available ? "True" : "False", report.reason,
-                        report.message, ctx.now());
-    json::Doc const version = object.at({"status", "version", "kubernetes"});
-    bool const said = conditions == object.at({"status", "conditions"}).thaw() &&
-                      (report.version.empty() || version.as_string() == report.version);
-    if (report.unless_said && said) co_return true;
-    json::Value patch{json::Object()};
-    patch.set({"status", "conditions"}, conditions);
-    if (!report.version.empty()) patch.set({"status", "version", "kubernetes"}, report.version);
+    json::Doc object = managed_clusters_.get({"", report.name});
     client::WriteOptions options;
     options.subresource = "status";
-    auto const written = co_await hub_.patch(ctx, apis::kManagedClusters, {"", report.name}, client::PatchType::kMerge,
-                                             std::move(patch), options);
+    Result<json::Doc> written = fail(ErrorCode::kInternal, "not sent");
+    for (int attempt = 0; attempt < kReportTries; ++attempt) {
+        if (!object.exists()) co_return true;
+        json::Value status = status_of(object, report, ctx.now());
+        if (report.unless_said && says(object, status)) co_return true;
+        json::Value patch{json::Object{{"status", std::move(status)}}};
+        patch.set({"metadata", "resourceVersion"}, meta::resource_version(object));
+        written = co_await hub_.patch(ctx, apis::kManagedClusters, {"", report.name}, client::PatchType::kMerge,
+                                      std::move(patch), options);
+        if (written || !written.error().is(ErrorCode::kConflict)) break;
+        auto now_there = co_await hub_.find(ctx, apis::kManagedClusters, {"", report.name});
+        if (!now_there) break;
+        object = std::move(*now_there);
+    }
     if (written) said_[report.name] = meta::resource_version(*written);
     if (written || written.error().is(ErrorCode::kCancelled) || written.error().is(ErrorCode::kNotFound))
         co_return true;

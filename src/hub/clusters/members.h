@@ -13,6 +13,7 @@
 #include "core/async/scope.h"
 #include "core/async/turns.h"
 #include "core/json/doc.h"
+#include "hub/clusters/controller.h"
 #include "kube/client/client.h"
 #include "kube/client/informer.h"
 
@@ -30,6 +31,8 @@ public:
     bool probed() const { return probed_; }
     Time since() const { return since_; }
     std::string const& version() const { return version_; }
+    // The rollout controller there, when that one is known not to work with this hub: why.
+    std::string controller_problem() const;
 
     // What is known of a resource there.
     enum class Serving { kUnknown, kServed, kNotServed };
@@ -61,6 +64,8 @@ private:
     bool reported_ = false;   // this process has written its conditions
     Time since_{};
     std::string version_;
+    std::optional<FoundController> controller_;   // none: it was not looked for yet
+    MonotonicTime look_again_{};                  // for that
     std::map<meta::GroupVersionResource, Watched> watched_;
     // Copies of the objects with one label alone.
     std::map<std::pair<meta::GroupVersionResource, std::string>, std::unique_ptr<client::Informer>> labelled_;
@@ -71,7 +76,8 @@ public:
     // Makes the transport to a member from its ManagedCluster; an Error is said in the cluster's conditions.
     using Connect = std::function<Result<std::shared_ptr<client::Transport>>(json::Doc const& managed_cluster)>;
 
-    Members(client::Client hub, Connect connect);
+    // `ns` is where `aviary member` says in its cluster who it is.
+    Members(client::Client hub, Connect connect, std::string ns);
     ~Members();
 
     // Follows the registry, probes members and writes their conditions, until the context stops.
@@ -98,15 +104,19 @@ public:
     void on_standing(std::function<void(Member&)> changed) { standing_.push_back(std::move(changed)); }
 
 private:
-    // What is said of a cluster in its conditions.
+    // What is said of a cluster in its conditions and claims.
     struct Report {
         std::string name;
         bool available = false;
         std::string reason, message;
-        std::string version;        // empty: not known
-        bool unless_said = false;   // not when the registry's object says so already
+        std::string version;                         // empty: not known
+        std::optional<FoundController> controller;   // none: nothing is said of it
+        bool unless_said = false;                    // not when the registry's object says so already
     };
+    static json::Value status_of(json::Doc const& object, Report const& report, Time now);
     Task<void> follow(Context ctx, Member& member);
+    // True when another one was found than before.
+    Task<bool> look_for_controller(Context ctx, Member& member);
     std::unique_ptr<client::Informer> copy_of(Member& member, meta::GroupVersionResource const& resource,
                                               std::string const& label);
     Task<void> settle(Context ctx, Member& member, meta::GroupVersionResource resource);
@@ -125,6 +135,7 @@ private:
 
     client::Client hub_;
     Connect connect_;
+    std::string ns_;
     client::Informer managed_clusters_;
     async::Turns reports_;
     std::map<std::string, std::unique_ptr<Member>> members_;

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <map>
+#include <utility>
 
 #include "apis/cluster/managed_cluster.h"
 #include "apis/crds.h"
@@ -30,6 +32,8 @@ struct Network {
     bool connects = true;
     int connected = 0;
     int requests = 0;
+    std::string forbidden;                             // what begins with this path
+    std::function<Task<void>(Context)> before_patch;   // once
 };
 
 class Wire final : public client::Transport {
@@ -38,6 +42,10 @@ public:
     Task<Result<client::Response>> send(Context ctx, client::Request request) override {
         ++network_.requests;
         if (!network_.up) co_return fail(ErrorCode::kUnavailable, "no route");
+        if (!network_.forbidden.empty() && request.path.starts_with(network_.forbidden))
+            co_return fail(ErrorCode::kForbidden, request.path + " is forbidden");
+        if (request.method == "PATCH" && network_.before_patch)
+            co_await std::exchange(network_.before_patch, nullptr)(ctx);
         auto response = co_await inner_->send(ctx, std::move(request));
         if (response && response->watch)
             response->watch = std::make_unique<Stream>(std::move(response->watch), network_);
@@ -92,7 +100,8 @@ struct Fleet {
                 if (!network.connects) return fail(ErrorCode::kNotFound, "its Secret is missing");
                 ++network.connected;
                 return std::make_shared<Wire>(server->transport(name, kHubUser), network);
-            });
+            },
+            "aviary-system");
         members->on_standing([this](Member& member) {
             heard.push_back(fmt::format("{} {}", member.name(), member.reachable() ? "answers" : "does not"));
         });
@@ -123,6 +132,34 @@ struct Fleet {
         CO_TRY(co_await at("fleet").patch(scope.context(), apis::kManagedClusters, {"", name},
                                           client::PatchType::kMerge, *json::parse_value(patch)));
         co_return co_await async::sleep_for(scope.context(), 100ms);
+    }
+    // What a member's controller says of itself.
+    Task<Status> announce(std::string name, std::string version) {
+        apis::Controller const controller{"aviary", std::move(version), {"a", "b"}};
+        client::Client const client = at(name);
+        CO_TRY_ASSIGN(Doc const ns, co_await client.find(scope.context(), kNamespaces, {"", "aviary-system"}));
+        if (!ns.exists()) {
+            Value object = *json::parse_value(R"({"metadata":{"name":"aviary-system"}})");
+            CO_TRY(co_await client.create(scope.context(), kNamespaces, std::move(object)));
+        }
+        CO_TRY(co_await client.apply(scope.context(), {"", "v1", "configmaps"},
+                                     apis::write_controller_record("aviary-system", controller)));
+        co_return Status{};
+    }
+    // "region=north rollouts.aviary.dev/controller=aviary "
+    Task<std::string> claims(std::string name) {
+        auto const object = co_await at("fleet").get(scope.context(), apis::kManagedClusters, {"", name});
+        std::string text;
+        if (!object) co_return text;
+        for (auto const& [index, each] : object->at({"status", "clusterClaims"}).elements())
+            text += each["name"].string() + "=" + each["value"].string() + " ";
+        co_return text;
+    }
+    Task<void> claim(std::string name, std::string text) {
+        client::WriteOptions options;
+        options.subresource = "status";
+        (void)co_await at("fleet").patch(scope.context(), apis::kManagedClusters, {"", name}, client::PatchType::kMerge,
+                                         *json::parse_value(R"({"status":{"clusterClaims":)" + text + "}}"), options);
     }
     // "True/ManagedClusterAvailable since 00:00:10 after the start"
     Task<Doc> condition(std::string name, std::string_view type) {
@@ -274,6 +311,112 @@ CO_TEST(Members, WhatCouldNotBeSaidIsSaidLater) {
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 15s));
     text = co_await fleet.available("beijing");
     EXPECT_EQ(text, "False/ClusterUnreachable");
+    co_await fleet.stop();
+}
+
+CO_TEST(Members, SaysWhichControllerRunsThere) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    CO_ASSERT_OK(co_await fleet.announce("beijing", "0.1.0"));
+    CO_ASSERT_OK(co_await fleet.add("beijing"));
+    std::string text = co_await fleet.claims("beijing");
+    EXPECT_EQ(text,
+              "rollouts.aviary.dev/controller=aviary rollouts.aviary.dev/controller-version=0.1.0 "
+              "rollouts.aviary.dev/capabilities=a,b kubeversion.open-cluster-management.io=v1.32.0 ");
+    Doc supported = co_await fleet.condition("beijing", apis::kControllerSupported);
+    EXPECT_EQ(supported["status"].as_string(), "True");
+    EXPECT_EQ(fleet.members->find("beijing")->controller_problem(), "");
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10min));
+    EXPECT_EQ(fleet.writes(), 1u);
+
+    // Another program leads there: that is seen though nothing else changes.
+    CO_ASSERT_OK(co_await fleet.announce("beijing", "77.0.0"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 75s));
+    text = co_await fleet.claims("beijing");
+    EXPECT_NE(text.find("controller-version=77.0.0 "), std::string::npos) << text;
+    supported = co_await fleet.condition("beijing", apis::kControllerSupported);
+    EXPECT_EQ(supported["reason"].as_string(), "ControllerTooNew");
+    EXPECT_EQ(fleet.members->find("beijing")->controller_problem(), supported["message"].as_string());
+    EXPECT_EQ(fleet.writes(), 2u);
+
+    // While it does not answer it is as it was.
+    fleet.networks["beijing"].up = false;
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5min));
+    std::string const away = co_await fleet.claims("beijing");
+    EXPECT_EQ(away, text);
+    co_await fleet.stop();
+}
+
+// OCM's agents write the whole list; whoever came first, nobody's claims are lost, and nobody is answered.
+CO_TEST(Members, ClaimsOfOthersStay) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    fleet.hub.before_patch = [&fleet](Context) -> Task<void> {
+        co_await fleet.claim("beijing", R"([{"name":"region","value":"north"}])");
+    };
+    CO_ASSERT_OK(co_await fleet.add("beijing"));
+    std::string text = co_await fleet.claims("beijing");
+    EXPECT_EQ(text, "region=north kubeversion.open-cluster-management.io=v1.32.0 ");
+    std::uint64_t const before = fleet.writes();
+    co_await fleet.claim("beijing", R"([{"name":"region","value":"south"}])");
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10min));
+    EXPECT_EQ(fleet.writes(), before) << "an agent that writes only its own is left alone";
+    CO_ASSERT_OK(co_await fleet.announce("beijing", "0.1.0"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 75s));
+    text = co_await fleet.claims("beijing");
+    EXPECT_TRUE(text.starts_with("region=south rollouts.aviary.dev/controller=aviary ")) << text;
+    EXPECT_EQ(fleet.writes(), before + 1);
+    co_await fleet.stop();
+}
+
+// An identity that an earlier `aviary join` made.
+CO_TEST(Members, WhatMayNotBeReadIsNotKnown) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    fleet.networks["beijing"].forbidden = "/api/v1/namespaces/aviary-system";
+    fleet.networks["oslo"].forbidden = "/apis/admissionregistration.k8s.io";
+    CO_ASSERT_OK(co_await fleet.announce("oslo", "0.1.0"));
+    for (char const* name : {"beijing", "oslo"}) CO_ASSERT_OK(co_await fleet.add(name));
+    Doc known = co_await fleet.condition("beijing", apis::kControllerSupported);
+    EXPECT_EQ(known["status"].as_string(), "Unknown");
+    EXPECT_NE(known["message"].as_string().find("join again"), std::string_view::npos) << known["message"].as_string();
+    std::string const available = co_await fleet.available("beijing");
+    EXPECT_EQ(available, "True/ManagedClusterAvailable");
+    known = co_await fleet.condition("oslo", apis::kControllerSupported);
+    EXPECT_EQ(known["status"].as_string(), "True") << "the record is enough";
+    co_await fleet.stop();
+}
+
+CO_TEST(Members, KruisesControllerIsFoundWhereHelmHasPutIt) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    for (char const* ns : {"kruise-rollout", "elsewhere"}) {
+        CO_ASSERT_OK(co_await fleet.at("beijing").create(
+            ctx, kNamespaces, *json::parse_value(fmt::format(R"({{"metadata":{{"name":"{}"}}}})", ns))));
+        std::string const version = ns == std::string("elsewhere") ? "v0.6.1" : "v0.6.2";
+        CO_ASSERT_OK(co_await fleet.at("beijing").create(
+            ctx, {"apps", "v1", "deployments"},
+            *json::parse_value(fmt::format(
+                R"({{"metadata":{{"name":"kruise-rollout-controller-manager","namespace":"{}"}},
+                "spec":{{"selector":{{"matchLabels":{{"app":"k"}}}},"template":{{"metadata":{{"labels":{{"app":"k"}}}},
+                "spec":{{"containers":[{{"name":"manager","image":"openkruise/kruise-rollout:{}"}}]}}}}}}}})",
+                ns, version))));
+    }
+    CO_ASSERT_OK(co_await fleet.add("beijing"));
+    Doc supported = co_await fleet.condition("beijing", apis::kControllerSupported);
+    EXPECT_EQ(supported["message"].as_string(), "Kruise Rollouts 0.6.2");
+    CO_ASSERT_OK(co_await fleet.at("beijing").create(
+        ctx, {"admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations"},
+        *json::parse_value(
+            R"({"metadata":{"name":"kruise-rollout-mutating-webhook-configuration"},"webhooks":[{"name":"a.kruise.io",
+            "admissionReviewVersions":["v1"],"sideEffects":"None","clientConfig":{"service":{"namespace":"elsewhere","name":"w"}}}]})")));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 75s));
+    supported = co_await fleet.condition("beijing", apis::kControllerSupported);
+    EXPECT_EQ(supported["reason"].as_string(), "ControllerTooOld");
+    std::string const text = co_await fleet.claims("beijing");
+    EXPECT_EQ(text,
+              "rollouts.aviary.dev/controller=kruise-rollouts rollouts.aviary.dev/controller-version=0.6.1 "
+              "kubeversion.open-cluster-management.io=v1.32.0 ");
     co_await fleet.stop();
 }
 

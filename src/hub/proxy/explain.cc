@@ -312,7 +312,9 @@ std::string version_of(Doc const& pod_template) {
     return colon == std::string::npos ? image : image.substr(colon + 1);
 }
 
-Value explain_cluster(ClusterView const& view) {
+namespace {
+
+Value row_of(ClusterView const& view) {
     Value row{json::Object{{"cluster", view.cluster}, {"placed", view.placed}, {"reachable", view.reachable}}};
     describe(row, view);
     std::string const since = view.rollout.at({"status", "canaryStatus", "lastUpdateTime"}).string();
@@ -343,6 +345,14 @@ Value explain_cluster(ClusterView const& view) {
         set_wait(row, phase.empty() ? "ControllerAbsent" : phase, view.rollout.at({"status", "message"}).string(), "-",
                  "");
     }
+    return row;
+}
+
+}   // namespace
+
+Value explain_cluster(ClusterView const& view) {
+    Value row = row_of(view);
+    if (!view.controller_problem.empty()) row["causes"].push_back(view.controller_problem);
     return row;
 }
 

@@ -25,6 +25,8 @@ struct ClusterView {
     // Why nothing is known of its objects: what it refused, or why it does not answer. Empty: they are known.
     std::string unread;
     std::string pods_unread;   // … of its pods
+    // Why its rollout controller does not work with this hub; empty: it does, or that is not known.
+    std::string controller_problem;
 
     // What the hub releases: the hash of its template, and the image. Empty: not known.
     std::string hub_template, hub_image;

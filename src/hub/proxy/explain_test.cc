@@ -76,6 +76,16 @@ std::string shown(ClusterView const& view) {
                        row["endsWhen"].as_string(), row["who"].as_string());
 }
 
+TEST(ExplainCluster, AControllerThatIsNotSupportedIsNamedInEveryState) {
+    for (bool const reachable : {true, false}) {
+        ClusterView each = view();
+        each.reachable = reachable;
+        EXPECT_EQ(explain_cluster(each)["causes"].size(), 0u);
+        each.controller_problem = "aviary member 9.0.0 is newer than this hub";
+        EXPECT_EQ(explain_cluster(each)["causes"].array().front().as_string(), each.controller_problem);
+    }
+}
+
 TEST(ExplainCluster, EveryWaitHasANameAnEndAndSomebody) {
     struct Case {
         std::string rollout;

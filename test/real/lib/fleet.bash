@@ -4,6 +4,7 @@ webhook=$(port) health=$(port) link=$(port)
 declare -A linked=()        # the agents' ports of /readyz
 declare -A controllers=()   # those of the members' controllers
 declare -A asked=()         # and those of their webhooks
+declare -A program=()       # what runs where not this tree's aviary does: of a cluster's name, and of hub
 
 # both COMMAND ARGUMENT…: in every one of $members, two as a rule; the first that fails ends it
 both() { local each; for each in "${members[@]}"; do "$1" "$each" "${@:2}" || return 1; done; }
@@ -11,10 +12,14 @@ amc() { kubectl-amc --kubeconfig "$work/hub/kubeconfig" -n demo "$@"; }
 rollout() { local verb=$1; shift; kubectl-amc rollout "$verb" rollouts/$r --kubeconfig "$work/hub/kubeconfig" -n demo "$@"; }
 available() { [ "$(in_ hub get managedcluster "$1" -o 'jsonpath={.status.conditions[?(@.type=="ManagedClusterConditionAvailable")].status}')" = "${2:-True}" ]; }
 
+# known CLUSTER WHAT VALUE: what the hub claims of its rollout controller; supported CLUSTER STATUS: and whether that is one to work with
+known() { local got; got=$(in_ hub get managedcluster "$1" -o "jsonpath={.status.clusterClaims[?(@.name==\"rollouts.aviary.dev/$2\")].value}"); [ "$got" = "$3" ] || { echo "$2: $got, not $3"; return 1; }; }
+supported() { local got; got=$(in_ hub get managedcluster "$1" -o 'jsonpath={.status.conditions[?(@.type=="RolloutControllerSupported")].status}'); [ "$got" = "$2" ] || { echo "supported: $got, not $2"; return 1; }; }
+
 # hub ARGUMENT…: the process; start_hub ARGUMENT…: with its cluster before it
 hub() {
   [ -z "${LINK:-}" ] || set -- --agent-address "127.0.0.1:$link" "$@"
-  run hub aviary hub --kubeconfig "$work/hub-aviary-hub.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health" --audit-log "$work/audit.log" "$@"
+  run hub "${program[hub]:-aviary}" hub --kubeconfig "$work/hub-aviary-hub.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health" --audit-log "$work/audit.log" "$@"
 }
 start_hub() {
   need 'a light hub' cluster hub --light
@@ -31,7 +36,7 @@ start_member() {
   need "its controller is ready" soon 40 answers "${controllers[$1]}"
 }
 controller() {
-  run "$1" aviary member --kubeconfig "$work/$1-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:${asked[$1]}" --webhook-port "${asked[$1]}" --health-port "${controllers[$1]}"
+  run "$1" "${program[$1]:-aviary}" member --kubeconfig "$work/$1-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:${asked[$1]}" --webhook-port "${asked[$1]}" --health-port "${controllers[$1]}"
 }
 join() { aviary join "$1" --kubeconfig "$work/$1/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"; }
 join_by_agent() { aviary join "$1" --agent --hub-kubeconfig "$work/hub/kubeconfig" "${@:2}" >"$work/$1-agent.yaml"; }

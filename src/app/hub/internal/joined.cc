@@ -18,6 +18,15 @@ namespace {
 
 constexpr char kAggregate[] = "fleet.aviary.dev/aggregate-to-hub";
 
+// Which rollout controller runs there, and in which version.
+Array rules_to_know_the_controller() {
+    Value record = role_rule({""}, {"configmaps"}, {"get"});
+    record["resourceNames"] = Array{"aviary-member"};
+    Value kruise = role_rule({"admissionregistration.k8s.io"}, {"mutatingwebhookconfigurations"}, {"get"});
+    kruise["resourceNames"] = Array{"kruise-rollout-mutating-webhook-configuration"};
+    return {std::move(record), std::move(kruise)};
+}
+
 Array rules_to_approve() {
     return {role_rule({"rollouts.kruise.io"}, {"rollouts"}, {"get", "list", "watch"}),
             role_rule({"rollouts.kruise.io"}, {"rollouts/status"}, {"patch"}),
@@ -58,6 +67,7 @@ std::vector<Value> hub_identity(std::string const& account, std::string const& n
     Value role = named("rbac.authorization.k8s.io/v1", "ClusterRole", kRole);
     role.set({"aggregationRule", "clusterRoleSelectors"}, Array{Object{{"matchLabels", Object{{kAggregate, "true"}}}}});
     Array rules = rights == Rights::kApprove ? rules_to_approve() : rules_to_bring();
+    for (Value& each : rules_to_know_the_controller()) rules.push_back(std::move(each));
     Value people = role_rule({""}, {"users", "groups"}, impersonate);
     people["resourceNames"] = Array{"aviary:view"};
     if (rights != Rights::kApprove) people["resourceNames"].push_back("aviary:release");

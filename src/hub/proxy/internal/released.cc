@@ -110,6 +110,7 @@ ClusterView view_of(Propagator const& propagator, clusters::Member const& member
     view.bound = bound != nullptr;
     view.reachable = member.reachable();
     view.reachable_since = member.since();
+    view.controller_problem = member.controller_problem();
     view.rollout = member.get(propagation::kRollouts, released.key);
     // What was seen before the watch broke may be of an earlier release.
     client::Informer const* const copy = member.informer(propagation::kRollouts);
@@ -134,6 +135,7 @@ ClusterView attached_view_of(clusters::Member const& member, meta::ObjectKey con
     view.cluster = member.name();
     view.reachable = member.reachable();
     view.reachable_since = member.since();
+    view.controller_problem = member.controller_problem();
     view.rollout = member.get(propagation::kRollouts, key);
     return view;
 }
