@@ -38,7 +38,9 @@ aviary_module(app/playground DEPS app/hub app/member kube/apiserver kube/simulat
 aviary_module(app/command_line DEPS core/cli)
 aviary_module(app/amc DEPS apis kube/client core/cli core/crypto hub/proxy app/command_line TEST_DEPS app/hub app/member kube/apiserver kube/simulator)
 aviary_module(app/adopt DEPS app/amc app/process hub/propagation)
-# It compares config/ with what the structs say.
-if(TARGET apis_test)
-  target_compile_definitions(apis_test PRIVATE AVIARY_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-endif()
+# They read files of the tree: config/crds, and test/compat/skew.
+foreach(test apis_test app_member_test)
+  if(TARGET ${test})
+    target_compile_definitions(${test} PRIVATE AVIARY_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  endif()
+endforeach()

@@ -14,6 +14,7 @@
 #include "core/json/write.h"
 #include "core/storage/engine.h"
 #include "kube/apiserver/server.h"
+#include "kube/apiserver/store/store.h"
 #include "kube/meta/object.h"
 #include "kube/simulator/simulator.h"
 
@@ -104,8 +105,7 @@ struct World {
     }
 
     Task<Status> start(Duration pod_start = 500ms) {
-        CO_TRY_ASSIGN(server, co_await apiserver::ApiServer::open(scope.context(),
-                                                                  std::make_shared<storage::MemoryEngine>(), {}));
+        CO_TRY_ASSIGN(server, co_await apiserver::ApiServer::open(scope.context(), engine, {}));
         client.emplace(server->transport("fleet", kAdmin), "test");
         for (Value const& crd : apis::member_crds()) {
             CO_TRY(co_await client->create(scope.context(), kCrds, crd));
@@ -134,6 +134,21 @@ struct World {
         co_await scope.cancel_and_join();
     }
 
+    // Before start(): these objects are there as they are, with uids, generations and status.
+    Task<Status> restore(std::vector<Value> objects) {
+        Context const ctx = scope.context();
+        CO_TRY_ASSIGN(auto bare, co_await apiserver::ApiServer::open(ctx, engine, {}));
+        bare.reset();
+        CO_TRY_ASSIGN(auto const store, store::Store::open(*engine, "fleet"));
+        for (Value& object : objects) {
+            meta::GroupVersionResource const resource = meta::resource_of(object);
+            store::Key const where{resource.group, resource.resource, object.at({"metadata", "namespace"}).string(),
+                                   object.at({"metadata", "name"}).string()};
+            CO_TRY(co_await store->write(ctx, {.key = where, .object = std::move(object)}));
+        }
+        co_return Status{};
+    }
+
     // Ten pods of v1, ready, and a Healthy Rollout.
     Task<Status> set_up(std::string steps = kArticle, std::int64_t replicas = 10) {
         CO_TRY(co_await start());
@@ -145,9 +160,9 @@ struct World {
 
     Task<Images> images() {
         Images counts;
-        auto const list = co_await client->list(scope.context(), kPods, {.ns = "default"});
+        auto const list = co_await client->list(scope.context(), kPods, {.ns = workload.ns});
         EXPECT_TRUE(list) << list.error().message();
-        for (auto const& [key, pod] : (*list)["items"].elements())
+        for (auto const& [index, pod] : (*list)["items"].elements())
             ++counts[pod.at({"spec", "containers"})[0]["image"].string()];
         co_return counts;
     }
@@ -155,19 +170,21 @@ struct World {
     Task<Status> release(std::string image) {
         Value patch = *json::parse_value(R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":")" +
                                          image + R"("}]}}}})");
-        CO_TRY(co_await client->patch(scope.context(), kDeployments, kWeb, client::PatchType::kStrategicMerge, patch));
+        CO_TRY(
+            co_await client->patch(scope.context(), kDeployments, workload, client::PatchType::kStrategicMerge, patch));
         co_return Status{};
     }
 
     Task<Status> approve() {
         Value patch = *json::parse_value(R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})");
-        CO_TRY(co_await client->patch(scope.context(), apis::kRollouts, kWeb, client::PatchType::kMerge, patch,
+        CO_TRY(co_await client->patch(scope.context(), apis::kRollouts, rollout_key, client::PatchType::kMerge, patch,
                                       {.subresource = "status"}));
         co_return Status{};
     }
 
     Task<Doc> get(meta::GroupVersionResource resource) {
-        auto const found = co_await client->get(scope.context(), resource, kWeb);
+        auto const found =
+            co_await client->get(scope.context(), resource, resource == kDeployments ? workload : rollout_key);
         co_return found ? *found : Doc();
     }
 
@@ -193,11 +210,11 @@ struct World {
             CO_TRY(co_await async::sleep_for(scope.context(), 10ms));
         }
         Doc const object = co_await get(apis::kRollouts);
-        Doc const workload = co_await get(kDeployments);
+        Doc const live = co_await get(kDeployments);
         Doc const batches = co_await get(apis::kBatchReleases);
         co_return fail(ErrorCode::kTimeout, "waiting for " + wanted + ", it is " + seen + "\n" +
                                                 json::write(object["status"]) + "\n" + json::write(batches["spec"]) +
-                                                json::write(batches["status"]) + "\n" + json::write(workload));
+                                                json::write(batches["status"]) + "\n" + json::write(live));
     }
 
     // Nothing of a release is left on the Deployment and its ReplicaSets.
@@ -212,11 +229,11 @@ struct World {
                 }
             }
         };
-        Doc const workload = co_await get(kDeployments);
-        look(workload);
-        if (workload.at({"spec", "paused"}).as_bool()) found += "paused; ";
-        if (workload.at({"spec", "strategy", "type"}).as_string() != "RollingUpdate") found += "strategy; ";
-        auto const sets = co_await client->list(scope.context(), kReplicaSets, {.ns = "default"});
+        Doc const live = co_await get(kDeployments);
+        look(live);
+        if (live.at({"spec", "paused"}).as_bool()) found += "paused; ";
+        if (live.at({"spec", "strategy", "type"}).as_string() != "RollingUpdate") found += "strategy; ";
+        auto const sets = co_await client->list(scope.context(), kReplicaSets, {.ns = workload.ns});
         for (auto const& [key, set] : (*sets)["items"].elements()) look(set);
         Doc const batches = co_await get(apis::kBatchReleases);
         if (batches.exists()) found += "BatchRelease; ";
@@ -257,6 +274,8 @@ struct World {
 
     async::Scope scope;
     double failures;
+    meta::ObjectKey workload = kWeb, rollout_key = kWeb;
+    std::shared_ptr<storage::MemoryEngine> engine = std::make_shared<storage::MemoryEngine>();
     std::unique_ptr<apiserver::ApiServer> server;
     std::optional<client::Client> client;
     std::optional<simulator::Simulator> simulator;
