@@ -248,6 +248,18 @@ Result<Time> ends_at(std::string_view certificate_pem) {
     return time_of(X509_get0_notAfter(certificate.get()));
 }
 
+std::string lapse(std::string_view certificate_pem, Time now) {
+    Certificate const certificate = read_certificate(certificate_pem);
+    if (!certificate) return {};
+    auto const begins = time_of(X509_get0_notBefore(certificate.get()));
+    auto const ends = time_of(X509_get0_notAfter(certificate.get()));
+    if (ends && *ends <= now) return fmt::format("ended at {}", format_rfc3339(*ends));
+    if (begins && now < *begins)
+        return fmt::format("begins at {}, and it is {} here: compare the clocks", format_rfc3339(*begins),
+                           format_rfc3339(now));
+    return {};
+}
+
 std::string sha256_hex(std::string_view bytes) {
     unsigned char digest[SHA256_DIGEST_LENGTH];
     SHA256(reinterpret_cast<unsigned char const*>(bytes.data()), bytes.size(), digest);

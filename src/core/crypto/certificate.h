@@ -57,6 +57,8 @@ Result<Life> life_of(KeyPair const& pair);
 
 // When the first certificate of the text ends; an Error when there is none.
 Result<Time> ends_at(std::string_view certificate_pem);
+// That it has ended, or has not begun because clocks differ, and when; empty when neither is so or there is none.
+std::string lapse(std::string_view certificate_pem, Time now);
 
 // Lower-case hex.
 std::string sha256_hex(std::string_view bytes);

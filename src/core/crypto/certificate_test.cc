@@ -33,6 +33,19 @@ TEST(UsableUntil, WhatDoesNotFitTogetherIsNotUsable) {
     EXPECT_EQ(why(pair, authority.certificate_pem), "");
 }
 
+TEST(Lapse, SaysWhatIsOverAndWhatHasNotBegun) {
+    KeyPair const authority = *create_authority("ca", kNow);
+    std::string const pem = issue(authority, {.common_name = "admin", .validity = 48h}, kNow)->certificate_pem;
+    EXPECT_EQ("", lapse(pem, kNow));
+    EXPECT_EQ("", lapse(pem, kNow - 1h));
+    EXPECT_EQ("begins at 2026-11-24T09:00:00Z, and it is 2026-11-24T08:59:59Z here: compare the clocks",
+              lapse(pem, kNow - 1h - 1s));
+    EXPECT_EQ("", lapse(pem, kNow + 48h - 1s));
+    EXPECT_EQ("ended at 2026-11-26T10:00:00Z", lapse(pem, kNow + 48h));
+    EXPECT_EQ("", lapse("", kNow));
+    EXPECT_EQ("", lapse("no certificate", kNow));
+}
+
 // The key never leaves whoever asks, and what is signed is what the signer says.
 TEST(Sign, ACertificateOfTheKeyThatAsks) {
     KeyPair const authority = *create_authority("ca", kNow);

@@ -257,6 +257,22 @@ TEST(TlsStreams, RefuseAServerOfAnotherAuthority) {
     });
 }
 
+TEST(TlsStreams, SayThatACertificateIsOver) {
+    World world(Kind::kTls);
+    crypto::CertificateRequest request;
+    request.common_name = "server";
+    request.addresses = {"127.0.0.1"};
+    request.validity = std::chrono::hours(1);
+    auto const over = *crypto::issue(keys().authority, request, world.executor.clock().now() - std::chrono::hours(2));
+    world.listener = std::move(*Listener::listen(
+        world.executor, 0, *TlsServer::create(over.certificate_pem, over.key_pem, keys().authority.certificate_pem)));
+    world.run([&]() -> Task<void> {
+        Status const met = co_await world.meet();
+        EXPECT_TRUE(!met && met.error().message().contains("certificate verify failed: certificate has expired"))
+            << (met ? "met" : met.error().message());
+    });
+}
+
 TEST(TlsStreams, RefuseAClientOfAnotherAuthority) {
     World world(Kind::kTls);
     Time const now = world.executor.clock().now();

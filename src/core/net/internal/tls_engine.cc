@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
+#include <utility>
 
 #include "core/base/check.h"
 
@@ -53,11 +55,16 @@ namespace {
 
 constexpr std::size_t kKeptBytes = 64 << 10;   // buffers that grew larger are given back
 
-Error tls_error() {
+Error tls_error(SSL const* ssl) {
     unsigned long const code = ERR_get_error();
     char const* const reason = code == 0 ? nullptr : ERR_reason_error_string(code);
     ERR_clear_error();
-    return Error(ErrorCode::kUnavailable, reason == nullptr ? "TLS failed" : reason);
+    std::string message = reason == nullptr ? "TLS failed" : reason;
+    // What of the certificate was not right: that its time is over, say.
+    bool const refused = ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+    if (long const problem = SSL_get_verify_result(ssl); refused && problem != X509_V_OK)
+        message += std::string(": ") + X509_verify_cert_error_string(problem);
+    return Error(ErrorCode::kUnavailable, std::move(message));
 }
 
 }   // namespace
@@ -98,7 +105,7 @@ Result<TlsEngine::Step> TlsEngine::outcome(int result) {
     switch (SSL_get_error(ssl_.get(), result)) {
         case SSL_ERROR_WANT_READ: return Step::kNeedsInput;
         case SSL_ERROR_ZERO_RETURN: return Step::kClosed;
-        default: return std::unexpected(tls_error());
+        default: return std::unexpected(tls_error(ssl_.get()));
     }
 }
 
@@ -117,7 +124,7 @@ Status TlsEngine::write(std::string_view bytes) {
     ERR_clear_error();
     std::size_t count = 0;
     if (SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &count) == 1) return {};
-    return std::unexpected(tls_error());
+    return std::unexpected(tls_error(ssl_.get()));
 }
 
 }   // namespace aviary::net
