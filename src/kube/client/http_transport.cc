@@ -6,11 +6,13 @@
 #include <map>
 
 #include "core/base/strings.h"
+#include "core/crypto/certificate.h"
 #include "core/http/client.h"
 #include "core/http/http2.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
 #include "kube/client/internal/lines.h"
+#include "kube/meta/status.h"
 
 namespace aviary::client {
 
@@ -112,39 +114,103 @@ private:
     std::map<std::pair<std::string, int>, observe::Counter> counted_;   // by method and code
 };
 
+// A refusal says what is wrong with who we are, where that can be told.
+void explain_refusal(http::Response& response, std::string message) {
+    response.stream.reset();
+    std::erase_if(response.headers, [](auto const& header) { return iequals(header.first, "Content-Type"); });
+    response.headers.emplace_back("Content-Type", "application/json");
+    response.body = json::write(meta::to_status(Error(ErrorCode::kUnauthorized, std::move(message))));
+}
+
+// One API server, asked with the credentials as they are by now.
+class Server : public std::enable_shared_from_this<Server> {
+public:
+    static Result<std::shared_ptr<Server>> create(async::AsioExecutor& executor, ServerAccess const& access) {
+        std::shared_ptr<Server> made(new Server(executor, access));
+        TRY(made->read_url());
+        made->tls_ = {access.authority, access.certificate, access.key};
+        TRY(made->connect());
+        return made;
+    }
+
+    Task<Result<http::Response>> send(Context ctx, http::Request request, bool stream) {
+        std::shared_ptr<Server> const self = shared_from_this();   // whoever asked may drop us meanwhile
+        CO_TRY(follow_files());
+        request.target = prefix_ + request.target;
+        if (std::string const text = access_.token_source ? access_.token_source() : access_.token; !text.empty())
+            request.headers.emplace_back("Authorization", "Bearer " + text);
+        std::shared_ptr<http::Client> const client = client_;
+        std::string const shown = tls_.certificate;
+        CO_TRY_ASSIGN(http::Response response, co_await client->send(ctx, std::move(request), stream));
+        std::string const lapse = response.status == kUnauthorized ? crypto::lapse(shown, ctx.now()) : "";
+        if (!lapse.empty())
+            explain_refusal(response, fmt::format("the client certificate of context \"{}\" {}: another is to take its "
+                                                  "place, in the files or the kubeconfig it is from",
+                                                  access_.context, lapse));
+        co_return std::move(response);
+    }
+
+private:
+    static constexpr int kUnauthorized = 401;
+
+    Server(async::AsioExecutor& executor, ServerAccess access) : executor_(executor), access_(std::move(access)) {}
+
+    Status read_url() {
+        std::string_view const url = access_.url;
+        secure_ = url.starts_with("https://");
+        if (!secure_ && !url.starts_with("http://"))
+            return fail(ErrorCode::kInvalid,
+                        fmt::format("server \"{}\" of context \"{}\" is no http(s) address", url, access_.context));
+        std::string_view const authority = authority_of(url);
+        prefix_.assign(authority.end(), url.end());
+        while (prefix_.ends_with('/')) prefix_.pop_back();
+        auto const where = split_host_port(authority);
+        if (!where) return fail(ErrorCode::kInvalid, fmt::format("server \"{}\" has a [ without a ]", url));
+        host_ = where->host;
+        port_ = secure_ ? 443 : 80;
+        if (!where->port) return {};
+        auto const port = parse_port(*where->port);
+        if (!port) return fail(ErrorCode::kInvalid, fmt::format("server \"{}\" has no valid port", url));
+        port_ = *port;
+        return {};
+    }
+
+    // Connections from now on are as `tls_` says; what is under way over others goes on.
+    Status connect() {
+        http::ClientOptions options;
+        options.max_body_bytes = kMaxBodyBytes;
+        options.host = host_;
+        options.port = port_;
+        if (secure_)
+            options.tls = TRY(net::TlsClient::create(tls_.authority, tls_.certificate, tls_.key, access_.insecure,
+                                                     http::protocols()));
+        client_ = std::make_shared<http::Client>(executor_, std::move(options));
+        return {};
+    }
+
+    Status follow_files() {
+        if (!access_.tls_source) return {};
+        TlsParts now = access_.tls_source();
+        if (now == tls_) return {};
+        tls_ = std::move(now);
+        return connect();
+    }
+
+    async::AsioExecutor& executor_;
+    ServerAccess access_;
+    bool secure_ = false;
+    std::string prefix_, host_;
+    std::uint16_t port_ = 0;
+    TlsParts tls_;   // of the client
+    std::shared_ptr<http::Client> client_;
+};
+
 }   // namespace
 
 Result<Exchange> http_exchange(async::AsioExecutor& executor, ServerAccess const& access) {
-    std::string_view url = access.url;
-    bool const secure = url.starts_with("https://");
-    if (!secure && !url.starts_with("http://"))
-        return fail(ErrorCode::kInvalid,
-                    fmt::format("server \"{}\" of context \"{}\" is no http(s) address", access.url, access.context));
-    std::string_view const authority = authority_of(url);
-    std::string prefix(authority.end(), url.end());
-    while (prefix.ends_with('/')) prefix.pop_back();
-    auto const where = split_host_port(authority);
-    if (!where) return fail(ErrorCode::kInvalid, fmt::format("server \"{}\" has a [ without a ]", access.url));
-    http::ClientOptions options;
-    options.max_body_bytes = kMaxBodyBytes;
-    options.host = where->host;
-    options.port = secure ? 443 : 80;
-    if (where->port) {
-        auto const port = parse_port(*where->port);
-        if (!port) return fail(ErrorCode::kInvalid, fmt::format("server \"{}\" has no valid port", access.url));
-        options.port = *port;
-    }
-    if (secure)
-        options.tls = TRY(net::TlsClient::create(access.authority, access.certificate, access.key, access.insecure,
-                                                 http::protocols()));
-    std::function<std::string()> token = access.token_source;
-    if (!token && !access.token.empty()) token = [fixed = access.token] { return fixed; };
-    auto const client = std::make_shared<http::Client>(executor, std::move(options));
-    return [client, prefix, token](Context ctx, http::Request request, bool stream) {
-        request.target = prefix + request.target;
-        if (std::string const text = token ? token() : std::string(); !text.empty())
-            request.headers.emplace_back("Authorization", "Bearer " + text);
-        return client->send(std::move(ctx), std::move(request), stream);
+    auto const server = TRY(Server::create(executor, access));
+    return [server](Context ctx, http::Request request, bool stream) {
+        return server->send(std::move(ctx), std::move(request), stream);
     };
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/base/strings.h"
+#include "kube/client/internal/tls_files.h"
 #include "kube/client/internal/token_file.h"
 
 namespace aviary::client {
@@ -43,6 +44,8 @@ Result<ServerAccess> load_in_cluster(std::string const& folder) {
     auto authority = read_file(folder + "/ca.crt");
     if (!authority) return std::unexpected(missing(authority.error()));
     access.authority = std::move(*authority);
+    access.tls_source =
+        tls_files({.authority = folder + "/ca.crt", .certificate = {}, .key = {}}, {access.authority, "", ""});
     // Without one the caller's default holds.
     access.ns = trim(read_file(folder + "/namespace").value_or(""));
     return access;

@@ -13,8 +13,8 @@ inline constexpr char kServiceAccountFolder[] = "/var/run/secrets/kubernetes.io/
 // Whether this process runs in a pod that may ask the API server: $KUBERNETES_SERVICE_HOST and _PORT say where that is.
 bool in_cluster();
 
-// As the service account of the folder; the token is read anew when it is replaced, and `ns` is the pod's namespace. An
-// Error says which variable or file is missing.
+// As the service account of the folder; token and authority are read anew when they are replaced, and `ns` is the pod's
+// namespace. An Error says which variable or file is missing.
 Result<ServerAccess> load_in_cluster(std::string const& folder);
 
 // The kubeconfig at the path, or $KUBECONFIG; without both the pod's service account, or ~/.kube/config where this is

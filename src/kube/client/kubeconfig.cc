@@ -13,6 +13,7 @@
 #include "core/base/strings.h"
 #include "core/json/value.h"
 #include "core/yaml/yaml.h"
+#include "kube/client/internal/tls_files.h"
 #include "kube/client/internal/token_file.h"
 
 namespace aviary::client {
@@ -21,9 +22,9 @@ namespace {
 
 using json::Value;
 
-// Inline base64, or a file beside the kubeconfig.
+// Inline base64, or a file beside the kubeconfig: then `path` says which.
 Result<std::string> pem(Value const& entry, char const* data_field, char const* file_field,
-                        std::filesystem::path const& folder) {
+                        std::filesystem::path const& folder, std::string& path) {
     if (auto const data = entry[data_field].as_string(); !data.empty()) {
         auto decoded = base64_decode(data);
         if (!decoded) return fail(ErrorCode::kInvalid, fmt::format("{} is not base64", data_field));
@@ -31,7 +32,19 @@ Result<std::string> pem(Value const& entry, char const* data_field, char const* 
     }
     auto const file = entry[file_field].as_string();
     if (file.empty()) return std::string();
-    return read_file((folder / std::string(file)).string());
+    path = (folder / std::string(file)).string();
+    return read_file(path);
+}
+
+Status read_tls(Value const& cluster, Value const& user, std::filesystem::path const& folder, ServerAccess& access) {
+    TlsPaths paths;
+    access.authority =
+        TRY(pem(cluster, "certificate-authority-data", "certificate-authority", folder, paths.authority));
+    access.certificate = TRY(pem(user, "client-certificate-data", "client-certificate", folder, paths.certificate));
+    access.key = TRY(pem(user, "client-key-data", "client-key", folder, paths.key));
+    if (!paths.none())
+        access.tls_source = tls_files(std::move(paths), {access.authority, access.certificate, access.key});
+    return {};
 }
 
 Value const& named(Value const& list, std::string_view name, std::string_view field) {
@@ -101,9 +114,7 @@ Result<ServerAccess> load_kubeconfig(std::string path, std::string context) {
             access.token_source = std::move(*source);
         }
         access.insecure = cluster["insecure-skip-tls-verify"].as_bool();
-        access.authority = TRY(pem(cluster, "certificate-authority-data", "certificate-authority", folder));
-        access.certificate = TRY(pem(user, "client-certificate-data", "client-certificate", folder));
-        access.key = TRY(pem(user, "client-key-data", "client-key", folder));
+        TRY(read_tls(cluster, user, folder, access));
         if (access.url.empty())
             return fail(ErrorCode::kInvalid, fmt::format("{}: context \"{}\" has no server", file, wanted));
         return access;

@@ -9,6 +9,13 @@
 
 namespace aviary::client {
 
+// What TLS is spoken with, as PEM text: whom we trust, and who we are.
+struct TlsParts {
+    std::string authority;          // empty: the system's
+    std::string certificate, key;   // client certificate
+    bool operator==(TlsParts const&) const = default;
+};
+
 // One context, with credentials as PEM text.
 struct ServerAccess {
     std::string context;
@@ -16,8 +23,10 @@ struct ServerAccess {
     std::string authority;          // empty: the system's
     std::string certificate, key;   // client certificate
     std::string token;
-    // Asked for each request, and holds before `token`: one that is made anew now and then.
+    // Both are asked for each request. The first holds before `token`: one that is made anew now and then. The second
+    // holds before authority, certificate and key: files that are replaced now and then; absent where there are none.
     std::function<std::string()> token_source;
+    std::function<TlsParts()> tls_source;
     std::string ns;   // the context's namespace; empty: default
     bool insecure = false;
     bool of_pod = false;   // of the pod this process runs in

@@ -21,15 +21,6 @@ namespace {
 constexpr std::size_t kMostOfFile = 16 << 20;
 constexpr std::size_t kPiece = 64 << 10;
 
-// What tells a file from the one that was there before.
-using Stamp = std::tuple<dev_t, ino_t, off_t, time_t, long>;
-
-Stamp stamp_of(std::string const& path) {
-    struct stat status{};
-    if (::stat(path.c_str(), &status) != 0) return {};
-    return {status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
-}
-
 Result<std::string> read_token(std::string const& path) {
     std::string const text = TRY(read_file(path));
     std::string token(trim(text));
@@ -57,6 +48,12 @@ struct TokenFile {
 };
 
 }   // namespace
+
+Stamp stamp_of(std::string const& path) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) != 0) return {};
+    return {status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+}
 
 Result<std::string> read_file(std::string const& path) {
     std::ifstream file(path, std::ios::binary);
