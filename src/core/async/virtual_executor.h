@@ -33,6 +33,8 @@ public:
     // Runs everything due until then and leaves the clock there.
     void run_for(Duration duration);
     std::uint64_t steps() const { return steps_; }
+    // Somebody sets the wall clock, forward or back; timers do not know it.
+    void put_clock(Duration by) { clock_.wall += by; }
 
     // Runs the task to its end; checks that it does end (a task that waits for ever is a broken test).
     template <class T>

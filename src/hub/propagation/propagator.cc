@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/lasts.h"
 #include "hub/propagation/guard_admission.h"
 #include "hub/propagation/internal/impl.h"
 #include "hub/propagation/internal/revisions.h"
@@ -90,7 +91,8 @@ Plan Propagator::Impl::decide_member(Key const& key, Time now) {
     if (auto const memory = memories.find(key.part); memory != memories.end()) {
         seen->put_right = memory->second.put_right;
         seen->was_behind = memory->second.standing.state == State::kBehindMembers;
-        if (memory->second.taken_back) seen->not_before = *memory->second.taken_back + kRetryWebhook;
+        if (auto const taken = memory->second.taken_back; taken && lasts(*taken, kRetryWebhook, now))
+            seen->not_before = *memory->second.taken_back + kRetryWebhook;
     } else {
         seen->was_behind =
             row_before(bindings.get(key.object), key.part)["state"].as_string() == to_string(State::kBehindMembers);

@@ -53,22 +53,22 @@ public:
     Task<Result<bool>> allowed(Context ctx, UserInfo user, Attributes attributes) override {
         Value review = review_of(user, attributes);
         std::string const question = json::write_canonical(review["spec"]);
-        if (auto const known = kept_.find(question); known != kept_.end() && known->second.until > ctx.now())
+        if (auto const known = kept_.find(question); known != kept_.end() && known->second.until > ctx.monotonic())
             co_return known->second.allowed;
         auto const answer = co_await client_.create(ctx, kReviews, std::move(review));
         if (!answer) co_return std::unexpected(answer.error().context("asking who may do this"));
         bool const allowed = answer->at({"status", "allowed"}).as_bool();
-        make_room(ctx.now());
-        kept_[question] = {ctx.now() + kReviewKept, allowed};
+        make_room(ctx.monotonic());
+        kept_[question] = {ctx.monotonic() + kReviewKept, allowed};
         co_return allowed;
     }
 
 private:
     struct Kept {
-        Time until;
+        MonotonicTime until;   // wall clocks are put back now and then
         bool allowed = false;
     };
-    void make_room(Time now) {
+    void make_room(MonotonicTime now) {
         if (kept_.size() < kReviewsKept) return;
         std::erase_if(kept_, [now](auto const& entry) { return entry.second.until <= now; });
         if (kept_.size() >= kReviewsKept) kept_.clear();

@@ -15,6 +15,8 @@ namespace {
 
 // Writes of one plan that are under way at once; one connection carries many more.
 constexpr int kMostAlongside = 16;
+// Clocks of machines are put right now and then, and timers do not know it.
+constexpr Duration kLookAtLatest = std::chrono::minutes(1);
 
 // What a controller does not forget of a key between two looks at it.
 struct KeyState {
@@ -24,7 +26,7 @@ struct KeyState {
     bool again = false;   // marked dirty while running
     int failures = 0;
     async::Executor::TimerId timer = 0;
-    std::optional<Time> due;   // of the timer
+    std::optional<MonotonicTime> due;   // of the timer
     std::vector<Wait> waits;
     std::optional<Error> error;
     std::vector<Write> unsure;   // writes that may have been carried out: nobody said
@@ -100,16 +102,21 @@ struct Controller::Impl {
 
     void enqueue_after(Key const& key, Duration delay) {
         KeyState& state = keys[key];
-        Time const due = ctx->now() + delay;
+        MonotonicTime const due = ctx->monotonic() + delay;
         if (state.due && *state.due <= due) return;
         clear_timer(state);
         state.due = due;
-        state.timer = ctx->executor().call_at(ctx->monotonic() + delay, [this, key] {
+        state.timer = ctx->executor().call_at(due, [this, key] {
             KeyState& timed = keys[key];
             timed.timer = 0;
             timed.due.reset();
             enqueue(key);
         });
+    }
+
+    // Deciding too early does no harm: what was waited for is looked at again, by the clock as it is then.
+    void enqueue_at(Key const& key, Time when) {
+        enqueue_after(key, std::clamp<Duration>(when - ctx->now(), Duration(0), kLookAtLatest));
     }
 
     client::Informer* informer_for(Key const& key, meta::GroupVersionResource const& resource) const {
@@ -260,7 +267,7 @@ struct Controller::Impl {
         }
         state.failures = 0;
         state.error.reset();
-        if (requeue) enqueue_after(key, std::max(requeue->at - task.now(), Duration(0)));
+        if (requeue) enqueue_at(key, requeue->at);
         if (std::exchange(state.again, false)) enqueue(key);
         if (state.idle()) keys.erase(key);
     }
@@ -311,7 +318,7 @@ Controller::~Controller() = default;
 void Controller::enqueue(Key key) { impl_->enqueue(key); }
 
 void Controller::enqueue_at(Key key, Time when) {
-    if (impl_->ctx) impl_->enqueue_after(key, std::max(when - impl_->ctx->now(), Duration(0)));
+    if (impl_->ctx) impl_->enqueue_at(key, when);
 }
 
 void Controller::watch(client::Informer& informer, std::function<std::vector<Key>(json::Doc const&)> keys,

@@ -19,7 +19,7 @@ struct Authority {
     std::string previous_pem;
 };
 
-// What the Secret holds; empty when that cannot be used, or ends within a month.
+// What the Secret holds; empty when that cannot be used, ends within a month, or has not begun.
 std::optional<Authority> usable_authority(json::Doc const& secret, Time now);
 
 // The one in the Secret, or a new one, which stays there with the one before: that of the Secret, or `previous_pem`

@@ -119,6 +119,38 @@ CO_TEST(Certificate, IsMadeAnewLongBeforeItEnds) {
     co_await world.scope.cancel_and_join();
 }
 
+// Clocks of machines are put right now and then, in the middle of it or between two starts.
+CO_TEST(Certificate, AClockThatIsPutRightLeavesNoneThatIsOver) {
+    auto& clock = static_cast<async::VirtualExecutor&>(ctx.executor());
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    Replica one(world.scope.context(), world.client());
+    CO_ASSERT_OK(co_await one.start(ctx));
+    one.lead();
+    co_await world.pass(30s);
+    auto const good = [&] { return crypto::lapse(one.certificate->pair().certificate_pem, ctx.now()).empty(); };
+    // Forward: the certificate is over.
+    clock.put_clock(400 * kDay);
+    EXPECT_FALSE(good());
+    co_await world.pass(2min);
+    EXPECT_TRUE(good());
+    // The authority, too: it was away for ten years.
+    clock.put_clock(3650 * kDay);
+    co_await world.pass(2min);
+    EXPECT_TRUE(good());
+    EXPECT_GT(*crypto::ends_at(one.certificate->issuer().certificate_pem), ctx.now() + 365 * kDay);
+    EXPECT_EQ(one.certificate->issuer().certificate_pem, co_await world.trusted()) << "those that are over are not";
+    // Back: neither has begun.
+    clock.put_clock(-4050 * kDay);
+    EXPECT_FALSE(good());
+    co_await world.pass(2min);
+    EXPECT_TRUE(good());
+    EXPECT_EQ("", crypto::lapse(one.certificate->issuer().certificate_pem, ctx.now()));
+    EXPECT_TRUE((co_await world.trusted()).contains(one.certificate->issuer().certificate_pem));
+    co_await one.end();
+    co_await world.scope.cancel_and_join();
+}
+
 // Nobody shows what API servers do not trust, at any time.
 CO_TEST(Certificate, AnAuthorityIsRenewedWhileAllRun) {
     World world(ctx);

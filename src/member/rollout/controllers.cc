@@ -4,6 +4,7 @@
 
 #include "apis/rollouts/batch_release.h"
 #include "apis/rollouts/keys.h"
+#include "core/base/lasts.h"
 #include "core/json/parse.h"
 #include "kube/meta/object.h"
 #include "member/rollout/decide.h"
@@ -63,20 +64,21 @@ bool writes_status(Plan const& plan) {
 // When counts of a key may be written again.
 class CountsTimes {
 public:
-    std::optional<Time> next(Key const& key) const {
-        auto const found = next_.find(key);
-        return found == next_.end() ? std::nullopt : std::optional(found->second);
+    std::optional<Time> next(Key const& key, Time now) const {
+        auto const found = written_.find(key);
+        bool const waits = found != written_.end() && lasts(found->second, kCountsInterval, now);
+        return waits ? std::optional(found->second + kCountsInterval) : std::nullopt;
     }
     void note(Key const& key, Plan const& plan, bool exists, Time now) {
         if (!exists) {
-            next_.erase(key);
+            written_.erase(key);
         } else if (writes_status(plan)) {
-            next_[key] = now + kCountsInterval;
+            written_[key] = now;
         }
     }
 
 private:
-    std::map<Key, Time> next_;
+    std::map<Key, Time> written_;
 };
 
 std::unique_ptr<workload::Workload> find_workload(Sources& sources, Doc const& owner, Time now) {
@@ -106,7 +108,7 @@ public:
         if (workload != nullptr && workload->facts().held_by != key.object.name) {
             seen.held_by_another = sources_.rollouts.get({key.object.ns, workload->facts().held_by}).exists();
         }
-        seen.counts_after = counts_.next(key);
+        seen.counts_after = counts_.next(key, now);
         Plan plan = decide_rollout(seen, now);
         counts_.note(key, plan, true, now);
         return plan;
@@ -142,7 +144,7 @@ public:
             seen.rollout = sources_.rollouts.get({key.object.ns, owner->name});
         auto const workload = find_workload(sources_, seen.batch_release, now);
         seen.workload = workload.get();
-        seen.counts_after = counts_.next(key);
+        seen.counts_after = counts_.next(key, now);
         Plan plan = decide_batch_release(seen, now);
         counts_.note(key, plan, true, now);
         return plan;

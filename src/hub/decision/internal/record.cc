@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/lasts.h"
 #include "core/base/strings.h"
 #include "hub/decision/evidence.h"
 #include "hub/decision/internal/impl.h"
@@ -142,9 +143,9 @@ Plan Decider::Impl::decide_hub(Key const& key, Time now) {
     apis::DecisionStatus const status = status_of(*decision, mine, now);
     if (status == decision->status) return plan;
     // That it is pending is news only after a moment: most are carried out by then.
-    Time const soon = meta::created(object).value_or(now) + kSoon;
-    if (status.outcome == apis::outcome::kPending && status.clusters.empty() && now < soon) {
-        plan.requeue_at(soon, "the decision is pending");
+    Time const made = meta::created(object).value_or(now);
+    if (status.outcome == apis::outcome::kPending && status.clusters.empty() && lasts(made, kSoon, now)) {
+        plan.requeue_at(made + kSoon, "the decision is pending");
         return plan;
     }
     plan.writes.push_back(write_status(key.object, status));
@@ -261,7 +262,7 @@ void Decider::Impl::settle_unasked(Key const& key, Unasked& mine, Time now) {
 }
 
 std::optional<Time> Decider::Impl::next_record(Key const& key, Time now) {
-    std::erase_if(counted, [now](auto const& each) { return now >= each.second.since + kCounted; });
+    std::erase_if(counted, [now](auto const& each) { return !lasts(each.second.since, kCounted, now); });
     std::optional<Time> next;
     for (auto const& [whose, most] : {std::pair(key, kMostRecords), {Key{key.part, {}}, kMostOfCluster}}) {
         Recorded& one = counted.try_emplace(whose, Recorded{now, 0}).first->second;

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "core/base/lasts.h"
 #include "hub/propagation/aggregate.h"
 #include "hub/propagation/binding_status.h"
 #include "hub/propagation/internal/impl.h"
@@ -75,7 +76,7 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
         return plan;
     }
     if (auto const last = status_written.find(key.object);
-        last != status_written.end() && now - last->second < kStatusInterval) {
+        last != status_written.end() && lasts(last->second, kStatusInterval, now)) {
         plan.requeue_at(last->second + kStatusInterval, "status of one object at most twice a second");
         return plan;
     }
@@ -112,9 +113,9 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
             rows.push_back({cluster.name, std::string(to_string(standing->state)), standing->reason, standing->message,
                             standing->since});
             if (standing->state == State::kApplying && standing->reason.empty() &&
-                now < standing->since + kStatusInterval)
+                lasts(standing->since, kStatusInterval, now))
                 under_way = std::max(under_way.value_or(now), standing->since + kStatusInterval);
-        } else if (member == nullptr || !member->probed() || now < member->since() + kPatience) {
+        } else if (member == nullptr || !member->probed() || lasts(member->since(), kPatience, now)) {
             // Not looked at yet: nothing is said that will not be true in a moment.
             plan.requeue_at(now + kPatience, "a cluster is being read");
             return plan;
