@@ -208,6 +208,35 @@ CO_TEST(Link, CertificatesAreMadeAnewBeforeTheyEnd) {
     co_await world.stop();
 }
 
+// Down for a season: what it shows counts no more, and its token is spent. Both ends say so, and what to do.
+CO_TEST(Link, AnAgentWhoseCertificateIsOverSaysSoAndJoinsAnew) {
+    observe::set_level(observe::Level::kOff);
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start_linked());
+    co_await world.stop_agent("beijing");
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, link::kCertificateLasts + 24h));
+    world.start_agent("beijing");
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    std::string said = world.sites["beijing"].agent->missing();
+    EXPECT_TRUE(said.starts_with("the agent's certificate ended at ")) << said;
+    EXPECT_TRUE(
+        said.ends_with("the token of beijing is not the hub's: `aviary join beijing --agent` on the hub makes "
+                       "another"))
+        << said;
+    said = co_await world.reaches("beijing");
+    EXPECT_EQ(said,
+              "no agent of beijing is linked to this hub: one without a certificate that counts was refused: the token "
+              "of beijing is not the hub's: `aviary join beijing --agent` on the hub makes another");
+    // As `aviary join beijing --agent` does, with a token of its own.
+    CO_ASSERT_OK(co_await world.admit("beijing", "another"));
+    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "another"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 2s));
+    said = co_await world.reaches("beijing");
+    EXPECT_EQ(said, "yes");
+    EXPECT_EQ(world.sites["beijing"].agent->missing(), "");
+    co_await world.stop();
+}
+
 // Ahead of the first certificate that is under it: else nobody could be told any more.
 CO_TEST(Link, ANextAuthorityIsHeardOfOnEveryLink) {
     observe::set_level(observe::Level::kOff);

@@ -274,6 +274,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
         if (!connections.synced()) return "the clusters' credentials are being listed";
         if (serving.leads()) return "";
         if (lease->held()) return "the fleet is being read";
+        if (std::string problem = lease->problem(); !problem.empty()) return "nobody can lead: " + problem;
         // Pods are asked by a Service that leads to the one that leads.
         return own.pod.empty() ? "another hub leads" : "";
     };

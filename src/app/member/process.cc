@@ -66,7 +66,10 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, process::Options 
 
     Member const* leading = nullptr;
     process::Work work;
-    work.missing = [&guards] { return guards.ready() ? "" : "Rollouts and ReplicaSets are being listed"; };
+    work.missing = [&guards, &lease]() -> std::string {
+        if (!guards.ready()) return "Rollouts and ReplicaSets are being listed";
+        return lease->problem().empty() ? "" : "nobody can lead: " + lease->problem();
+    };
     work.always.emplace_back([&guards](Context each) { return guards.run(each); });
     work.lead = [&](Context term) { return lead(term, cluster, *lease, *webhooks, leading); };
     work.gauges = [&leading](Context each) { return gauges(std::move(each), leading); };

@@ -225,13 +225,18 @@ Task<void> Members::follow(Context ctx, Member& member) {
         bool another = false;
         if (answer) another = co_await look_for_controller(ctx, member);
         if (!ctx.check()) co_return;
-        bool const news = first || before != member.reachable_ || !member.reported_ || another;
+        // Why it does not answer may become another reason: it is there, say, and refuses us.
+        bool const other = !answer && answer.error().message() != member.problem_ &&
+                           ctx.monotonic() >= member.problem_told_ + kProbeEvery;
+        bool const news = first || before != member.reachable_ || !member.reported_ || another || other;
         if (news && (answer || !may_come(ctx, member, begun))) {
             Report report;
             report.name = member.name_;
             report.available = answer.has_value();
             report.reason = answer ? "ManagedClusterAvailable" : "ClusterUnreachable";
             report.message = answer ? "Managed cluster is available" : answer.error().message();
+            member.problem_ = answer ? std::string() : report.message;
+            member.problem_told_ = ctx.monotonic();
             report.version = member.version_;
             if (answer) report.controller = member.controller_;
             // By an earlier hub. A copy that may lag behind what this one wrote is no reason to keep silent.

@@ -30,6 +30,7 @@ meta::GroupVersionResource const kCrds{"apiextensions.k8s.io", "v1", "customreso
 struct Network {
     bool up = true;
     bool connects = true;
+    std::string why = "no route";
     int connected = 0;
     int requests = 0;
     std::string forbidden;                             // what begins with this path
@@ -41,7 +42,7 @@ public:
     Wire(std::shared_ptr<client::Transport> inner, Network& network) : inner_(std::move(inner)), network_(network) {}
     Task<Result<client::Response>> send(Context ctx, client::Request request) override {
         ++network_.requests;
-        if (!network_.up) co_return fail(ErrorCode::kUnavailable, "no route");
+        if (!network_.up) co_return fail(ErrorCode::kUnavailable, network_.why);
         if (!network_.forbidden.empty() && request.path.starts_with(network_.forbidden))
             co_return fail(ErrorCode::kForbidden, request.path + " is forbidden");
         if (request.method == "PATCH" && network_.before_patch)
@@ -221,13 +222,24 @@ CO_TEST(Members, SaysWhetherTheyAnswerWhenThatChanges) {
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 10min));
     EXPECT_EQ(member->since(), since);
     EXPECT_EQ(fleet.writes(), 2u);
+    EXPECT_EQ(member->problem(), "no route");
+
+    // It is there, and takes us for nobody.
+    fleet.networks["beijing"].why = "the credentials have ended";
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 2s));
+    Doc const other = co_await fleet.condition("beijing", apis::kClusterAvailable);
+    EXPECT_EQ(other["message"].as_string(), "the credentials have ended");
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10min));
+    EXPECT_EQ(fleet.writes(), 3u);
+    EXPECT_EQ(member->since(), since);
 
     fleet.networks["beijing"].up = true;
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 2s));
     text = co_await fleet.available("beijing");
     EXPECT_EQ(text, "True/ManagedClusterAvailable");
     EXPECT_EQ(fleet.heard, (Heard{"beijing answers", "beijing does not", "beijing answers"}));
-    EXPECT_EQ(fleet.writes(), 3u);
+    EXPECT_EQ(fleet.writes(), 4u);
+    EXPECT_EQ(member->problem(), "");
     co_await fleet.stop();
 }
 

@@ -132,7 +132,10 @@ struct Gate::Impl {
                 return let_wait(std::move(inner), connection, cluster, guest, std::move(answer));
             };
             Context const limited = ctx.with_timeout(limits.waiting_timeout);
+            std::string const named = hello.cluster;
             CO_TRY_ASSIGN(outcome.answer, co_await enrolment.enrol(limited, std::move(hello), let));
+            if (outcome.answer.outcome == apis::link_outcome::kRefused)
+                links.note_refused(named, outcome.answer.message);
         } else {
             CO_TRY_ASSIGN(outcome.answer, co_await welcome(ctx, guest.cluster, std::move(hello)));
             outcome.stays = outcome.answer.outcome != apis::link_outcome::kRefused;

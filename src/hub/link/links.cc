@@ -59,6 +59,7 @@ Task<Result<http::Response>> exchange(std::shared_ptr<http::Http2Connection> con
 Links::Links() : state_(std::make_shared<State>()) {}
 
 std::shared_ptr<client::Transport> Links::transport(std::string cluster) const {
+    state_->clusters.try_emplace(cluster);   // of the fleet
     return client::transport_over(
         [state = state_, cluster](Context ctx, http::Request request, bool stream) {
             auto connection = state->find(cluster);
@@ -92,6 +93,13 @@ void Links::remove(std::string const& cluster, async::Event& leave, std::string 
     if (!before || known.linked()) return;
     known.ended = std::move(why);
     state_->tell(cluster);
+}
+
+void Links::note_refused(std::string const& cluster, std::string why) {
+    // Anybody may name any cluster.
+    auto const found = state_->clusters.find(cluster);
+    if (found == state_->clusters.end() || found->second.linked()) return;
+    found->second.ended = "one without a certificate that counts was refused: " + std::move(why);
 }
 
 void Links::cut(std::string const& cluster) {

@@ -26,6 +26,9 @@ public:
     void add(std::string const& cluster, async::Event& leave, std::shared_ptr<http::Http2Connection> connection);
     // With why it has ended. Each that has come.
     void remove(std::string const& cluster, async::Event& leave, std::string why);
+    // One that says to be of this cluster has no certificate that counts, and why it is not let in. It is said where
+    // the cluster is of the fleet and has no link.
+    void note_refused(std::string const& cluster, std::string why);
     // The links of a cluster that has left the fleet.
     void cut(std::string const& cluster);
     // Those that can be asked.

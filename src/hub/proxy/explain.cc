@@ -296,7 +296,8 @@ void explain_unknown(Value& row, ClusterView const& view) {
         return;
     }
     bool const since_when = view.reachable_since != Time();
-    set_wait(row, "ClusterUnreachable", view.unread.empty() ? "does not answer" : "does not answer: " + view.unread,
+    std::string const& why = view.unread.empty() ? view.away_because : view.unread;
+    set_wait(row, "ClusterUnreachable", why.empty() ? "does not answer" : "does not answer: " + why,
              "member connects again", since_when ? format_rfc3339(view.reachable_since) : "");
 }
 

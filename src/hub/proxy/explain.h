@@ -17,7 +17,8 @@ struct ClusterView {
     bool placed = false;   // the Rollout is placed there
     bool reachable = true;
     Time reachable_since{};
-    json::Doc rollout;   // the member's
+    std::string away_because;   // why it does not answer, where that is known
+    json::Doc rollout;          // the member's
     json::Doc workload;
     std::vector<json::Doc> pods;   // of the workload
     std::optional<propagation::Standing> workload_standing;

@@ -89,6 +89,7 @@ struct Lease::Impl {
     MonotonicTime renewed{};
     observe::Gauge leading;
     bool named = false;   // the record may say that we hold it
+    std::string problem;
 
     meta::ObjectKey key() const { return {options.ns, options.name}; }
     std::string holder() const { return record.at({"spec", "holderIdentity"}).string(); }
@@ -173,6 +174,13 @@ struct Lease::Impl {
         co_return Status{};
     }
 
+    void note(Context const& ctx, Status const& outcome) {
+        std::string said = outcome ? std::string() : outcome.error().message();
+        if (said == problem) return;
+        if (!outcome) ctx.log().warning("the lease does not answer", {{"lease", key().to_string()}, {"error", said}});
+        problem = std::move(said);
+    }
+
     void lose(Context const& ctx, std::string_view why) {
         if (!std::exchange(term->gained, false)) return;
         leading.set(0);
@@ -204,6 +212,8 @@ struct Lease::Impl {
     Task<void> compete(Context ctx) {
         while (ctx.check() && !term->gained) {
             Status outcome = co_await look(ctx.with_timeout(options.renew_deadline));
+            if (!ctx.check()) break;
+            note(ctx, outcome);
             if (outcome) {
                 bool const free = !taken(ctx.monotonic());
                 if (free) {
@@ -251,6 +261,7 @@ struct Lease::Impl {
             // Half of the time, so that one answer that is lost leaves time for another try.
             Status const outcome = co_await renew(ctx.with_deadline(give_up).with_timeout(options.renew_deadline / 2));
             wait = outcome ? options.retry_period : options.retry_period / 4;
+            if (outcome) problem.clear();
             if (outcome || !ctx.check()) continue;
             if (outcome.error().is(ErrorCode::kGone)) {
                 lose(ctx, outcome.error().message());
@@ -336,6 +347,7 @@ Task<Status> Lease::wait_lost(Context ctx, std::uint64_t term) {
 LeaseOptions const& Lease::options() const { return impl_->options; }
 std::string const& Lease::identity() const { return impl_->identity; }
 std::string Lease::holder() const { return impl_->holder(); }
+std::string Lease::problem() const { return impl_->problem; }
 
 Fence Lease::fence(Duration margin) const { return {impl_->term, margin, impl_->key().to_string()}; }
 

@@ -86,6 +86,8 @@ public:
     std::string const& identity() const;
     // Who held it when we last looked; empty when nobody did.
     std::string holder() const;
+    // Why it could not be looked at or renewed, last; empty: it could.
+    std::string problem() const;
 
 private:
     struct Impl;

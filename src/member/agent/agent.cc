@@ -62,6 +62,7 @@ struct Agent::Impl {
     bool linked = false, refused = false;
     bool by_token = false;    // though there is a certificate: that was refused
     std::string used_token;   // the last that the hub has answered
+    std::string lapsed;       // what is said before why it is refused: that its certificate does not count any more
 
     Impl(client::Client of_member, client::Exchange to_api, Dial by, AgentOptions with)
         : member(std::move(of_member)),
@@ -173,7 +174,7 @@ Task<Status> Agent::Impl::heard(Context ctx, Given const& given, LinkAnswer answ
     }
     linked = answer.outcome == kLinked || answer.outcome == kCertificate;
     refused = answer.outcome == kRefused;
-    std::string said = linked ? std::string() : answer.message;
+    std::string said = linked ? std::string() : lapsed + answer.message;
     if (said != problem && linked) ctx.log().info("linked to the hub", {});
     if (said != problem && !linked) ctx.log().warning("not linked to the hub", {{"why", said}});
     problem = std::move(said);
@@ -204,6 +205,8 @@ Task<Status> Agent::Impl::attempt(Context ctx, Given given) {
         mine.next_key = made.key_pem;
         CO_TRY(co_await keep(ctx, mine));
     }
+    std::string const lapse = instead ? "" : crypto::lapse(mine.certificate, ctx.now());
+    lapsed = lapse.empty() ? "" : fmt::format("the agent's certificate {}; ", lapse);
     if (plan.errand == Errand::kJoin) mine.certificate = mine.key = "";   // kept until there is another
     apis::LinkHello hello{given.cluster, options.cluster_uid, options.version,
                           plan.errand == Errand::kJoin ? given.token : "", asks ? mine.next_request : ""};

@@ -106,6 +106,10 @@ struct World {
         cluster.set({"metadata", "annotations", apis::kLinkAnnotation}, apis::kLinkAgent);
         cluster.set({"spec", "hubAcceptsClient"}, true);
         CO_TRY(co_await at("fleet").create(ctx, apis::kManagedClusters, std::move(cluster)));
+        co_return co_await admit(std::move(name), std::move(token), lasts);
+    }
+    Task<Status> admit(std::string name, std::string token, Duration lasts = 1h) {
+        Context const ctx = scope.context();
         Value secret{Object{{"apiVersion", "v1"}, {"kind", "Secret"}}};
         secret.set({"metadata", "name"}, link::token_name(name));
         secret.set({"metadata", "namespace"}, kNs);

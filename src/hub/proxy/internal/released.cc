@@ -111,6 +111,7 @@ ClusterView view_of(Propagator const& propagator, clusters::Member const& member
     view.reachable = member.reachable();
     view.reachable_since = member.since();
     view.controller_problem = member.controller_problem();
+    if (!view.reachable) view.away_because = member.problem();
     view.rollout = member.get(propagation::kRollouts, released.key);
     // What was seen before the watch broke may be of an earlier release.
     client::Informer const* const copy = member.informer(propagation::kRollouts);
@@ -136,6 +137,7 @@ ClusterView attached_view_of(clusters::Member const& member, meta::ObjectKey con
     view.reachable = member.reachable();
     view.reachable_since = member.since();
     view.controller_problem = member.controller_problem();
+    if (!view.reachable) view.away_because = member.problem();
     view.rollout = member.get(propagation::kRollouts, key);
     return view;
 }
