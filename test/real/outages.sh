@@ -4,26 +4,9 @@
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
 #   OUTAGES="webhook away" …    only these of: webhook credentials other_hub two_hubs two_members away expired
 . "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
+. "$(dirname "${BASH_SOURCE[0]}")/lib/outage.bash"
 members=(beijing shanghai) version=1
-parts=(etcd kube-apiserver kube-controller-manager kube-scheduler kwok)
 
-says() { local pattern=$1 text; shift; text=$("$@" 2>&1 </dev/null); grep -qE -- "$pattern" <<<"$text" || { echo "$text"; echo "not in it: $pattern"; return 1; }; }
-explained() { says "$1" kubectl-amc rollout explain "$r" --kubeconfig "$work/hub/kubeconfig" -n demo; }
-# set_out: the next version, which both clusters wait with at step 1
-set_out() {
-  version=$((version + 1))
-  check "release v$version" release hub v$version
-  check 'both pause at step 1' soon 30 both state Progressing/1/StepPaused
-}
-# finish_release: approves what waits until both are done
-finish_release() {
-  local end=$((SECONDS + 60))
-  until both state Healthy/3/Completed && both runs "v$version=10"; do
-    [ $SECONDS -lt $end ] || return 1
-    rollout approve -M --wait=false
-    sleep 0.5
-  done
-}
 holder() { in_ "$1" -n aviary-system get lease "$2" -o 'jsonpath={.spec.holderIdentity}'; }
 leads() { [[ $(holder "$1" "$2") == "$3".* ]]; }
 # follows CLUSTER LEASE IDENTITY: it leads within five seconds; says after how long
@@ -32,24 +15,6 @@ follows() {
   soon 10 leads "$@" || { echo "holder: $(holder "$1" "$2")"; return 1; }
   took=$((($(date +%s%N) - begun) / 1000000))
   [ $took -le 5000 ]
-}
-not_ready() { python3 - "$1" "$2" <<'P'
-import sys, urllib.error, urllib.request
-try: urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/readyz")
-except urllib.error.HTTPError as error:
-    text = error.read().decode(); print(text); sys.exit(0 if sys.argv[2] in text else 1)
-print("it is ready"); sys.exit(1)
-P
-}
-decided() { in_ hub get decisions -o 'jsonpath={range .items[*]}{.metadata.name} {.status.outcome} {.status.clusters[*].outcome}{"\n"}{end}'; }
-outcome() { says "$1" decided; }
-
-begin() {
-  start_fleet
-  check 'apply namespace and workload' in_ hub apply -f "$seed/namespace.yaml" -f "$seed/workload.yaml"
-  check 'both are ready' soon 40 both ready
-  check 'apply the Rollout' in_ hub apply -f "$seed/rollout.yaml"
-  need 'both are healthy' soon 30 both healthy
 }
 
 # Nothing passes that cannot be held back, and it goes on by itself.
@@ -141,13 +106,6 @@ two_members() {
   controller beijing
   die standby
   check 'the first one leads again' soon 20 answers "${controllers[beijing]}"
-}
-
-stop_beijing() { local each; die beijing; for each in kwok kube-scheduler kube-controller-manager kube-apiserver etcd; do "$real/fixture" kill --dir "$work/beijing" --part $each || return 1; done; }
-start_beijing() {
-  local each
-  for each in "${parts[@]}"; do "$real/fixture" start --dir "$work/beijing" --part "$each" || return 1; done
-  soon 40 in_ beijing get --raw /readyz && controller beijing && soon 40 answers "${controllers[beijing]}"
 }
 
 # All of a member is away in the middle of a release; what was decided meanwhile holds when it is back.
