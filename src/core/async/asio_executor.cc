@@ -1,6 +1,7 @@
 #include "core/async/asio_executor.h"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -116,6 +117,19 @@ void AsioExecutor::run_until(bool const& done) {
 }
 
 asio::io_context& AsioExecutor::io_context() { return impl_->io; }
+
+Task<Status> AsioExecutor::wait_readable(Context ctx, int file) {
+    asio::posix::stream_descriptor watched(impl_->io, file);
+    Waiter waiter(ctx);
+    auto const waiting = std::make_shared<Waiter*>(&waiter);   // may be called when nobody waits any more
+    watched.async_wait(asio::posix::stream_descriptor::wait_read, [waiting](boost::system::error_code const& problem) {
+        if (!problem && *waiting != nullptr) (*waiting)->wake();
+    });
+    Status const waited = co_await waiter;
+    *waiting = nullptr;
+    watched.release();
+    co_return waited;
+}
 
 Task<Result<int>> AsioExecutor::wait_for_signal(Context ctx, std::vector<int> signals) {
     asio::signal_set set(impl_->io);

@@ -37,6 +37,10 @@ public:
     // For net/ alone.
     boost::asio::io_context& io_context();
 
+    // Completes when there is something to read from the file (a pipe, a pidfd), or its other end has gone. The file is
+    // the caller's, who has to keep it open.
+    Task<Status> wait_readable(Context ctx, int file);
+
     // Completes when one of the signals arrives (SIGINT, SIGTERM …); the number of the signal.
     Task<Result<int>> wait_for_signal(Context ctx, std::vector<int> signals);
 
