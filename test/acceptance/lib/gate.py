@@ -109,11 +109,14 @@ class Gate:
         self.before = {}
 
     # --- what is seen
+    def gone(self, pod):
+        """A kubelet takes its time to end a pod, and nobody waits for that: the Deployment controller does not count it either."""
+        return self.real and "deletionTimestamp" in pod["metadata"]
+
     def pods(self, member):
         counts = {}
         for pod in self.fleet.cluster(member).get(PODS)["items"]:
-            # A kubelet takes its time to end a pod, and nobody waits for that: the Deployment controller does not count it either.
-            if self.real and "deletionTimestamp" in pod["metadata"]:
+            if self.gone(pod):
                 continue
             version = version_of(pod)
             counts[version] = counts.get(version, 0) + 1
@@ -138,12 +141,15 @@ class Gate:
                 alive.clear()
                 listed = cluster.get(PODS)
                 for pod in listed["items"]:
-                    alive[pod["metadata"]["uid"]] = version_of(pod)
+                    if not self.gone(pod):
+                        alive[pod["metadata"]["uid"]] = version_of(pod)
                 for event in cluster.watch(f"{PODS}?resourceVersion={listed['metadata']['resourceVersion']}"):
                     pod = event["object"]
-                    if event["type"] == "DELETED":
+                    if event["type"] not in ("ADDED", "MODIFIED", "DELETED"):
+                        continue
+                    if event["type"] == "DELETED" or self.gone(pod):
                         alive.pop(pod["metadata"]["uid"], None)
-                    elif event["type"] in ("ADDED", "MODIFIED"):
+                    else:
                         alive[pod["metadata"]["uid"]] = version_of(pod)
                     with self.lock:
                         version, limit = self.limit.get(member, ("", 0))
