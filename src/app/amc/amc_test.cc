@@ -15,7 +15,7 @@ std::string said(std::vector<std::string> words) {
     for (std::string& word : words) arguments.push_back(word.data());
     testing::internal::CaptureStdout();
     testing::internal::CaptureStderr();
-    int const code = run(static_cast<int>(arguments.size()), arguments.data(), "1.2.3");
+    int const code = run(static_cast<int>(arguments.size()), arguments.data());
     std::string const out = testing::internal::GetCapturedStdout();
     return std::to_string(code) + " " + out + testing::internal::GetCapturedStderr();
 }
