@@ -88,6 +88,10 @@ Task<int> explain(Session session, std::string rollout) {
     }
     if (!table.empty()) session.print(table);
     for (auto const& [index, cluster] : seen["clusters"].elements()) {
+        // Why it does not answer: the row has no room for it.
+        std::string const message = cluster["message"].string();
+        if (cluster["reason"].as_string() == "ClusterUnreachable" && message.contains(": "))
+            session.print(fmt::format("{}: {}\n", cluster["cluster"].as_string(), cli::one_line(message)));
         for (auto const& [position, cause] : cluster["causes"].elements()) {
             session.print(fmt::format("{}: {}. Serving {}/{}.\n", cluster["cluster"].as_string(),
                                       cli::one_line(cause.as_string()), cluster["ready"].as_int(),

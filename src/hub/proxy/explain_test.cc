@@ -257,6 +257,9 @@ TEST(ExplainCluster, UnreachableComesFirst) {
     away.reachable_since = kSince;
     away.workload_standing = propagation::Standing{State::kGuarded, "RolloutMissing", "m", kSince};
     EXPECT_EQ(shown(away), "Unknown ClusterUnreachable | member connects again | network on-call");
+    EXPECT_EQ(explain_cluster(away)["message"].as_string(), "does not answer");
+    away.away_because = "beijing refuses the hub's credentials";
+    EXPECT_EQ(explain_cluster(away)["message"].as_string(), "does not answer: beijing refuses the hub's credentials");
     EXPECT_EQ(explain_cluster(away)["since"].as_string(), "2026-11-23T13:00:00Z");
     EXPECT_TRUE(explain_cluster(away)["finished"].as_bool()) << "as it was last seen";
     // Its workload was seen later than its Rollout: a release has begun there.

@@ -11,6 +11,7 @@
 #include "core/http/http2.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
+#include "kube/client/internal/credential_plugin.h"
 #include "kube/client/internal/lines.h"
 #include "kube/meta/status.h"
 
@@ -135,19 +136,20 @@ public:
 
     Task<Result<http::Response>> send(Context ctx, http::Request request, bool stream) {
         std::shared_ptr<Server> const self = shared_from_this();   // whoever asked may drop us meanwhile
-        CO_TRY(follow_files());
         request.target = prefix_ + request.target;
-        if (std::string const text = access_.token_source ? access_.token_source() : access_.token; !text.empty())
-            request.headers.emplace_back("Authorization", "Bearer " + text);
-        std::shared_ptr<http::Client> const client = client_;
-        std::string const shown = tls_.certificate;
-        CO_TRY_ASSIGN(http::Response response, co_await client->send(ctx, std::move(request), stream));
-        std::string const lapse = response.status == kUnauthorized ? crypto::lapse(shown, ctx.now()) : "";
-        if (!lapse.empty())
-            explain_refusal(response, fmt::format("the client certificate of context \"{}\" {}: another is to take its "
-                                                  "place, in the files or the kubeconfig it is from",
-                                                  access_.context, lapse));
-        co_return std::move(response);
+        if (!access_.plugin) {
+            CO_TRY(follow(access_.tls_source ? access_.tls_source() : tls_));
+            co_return co_await send_once(std::move(ctx), std::move(request), stream, "");
+        }
+        for (bool again = false;; again = true) {
+            CO_TRY_ASSIGN(PluginCredential const credential, co_await access_.plugin->current(ctx, executor_));
+            CO_TRY(follow(with(credential)));
+            CO_TRY_ASSIGN(http::Response response,
+                          co_await send_once(ctx, http::Request(request), stream, credential.token));
+            if (response.status != kUnauthorized) co_return std::move(response);
+            access_.plugin->refused(credential);
+            if (again) co_return std::move(response);
+        }
     }
 
 private:
@@ -188,9 +190,33 @@ private:
         return {};
     }
 
-    Status follow_files() {
-        if (!access_.tls_source) return {};
-        TlsParts now = access_.tls_source();
+    Task<Result<http::Response>> send_once(Context ctx, http::Request request, bool stream, std::string token) {
+        std::string own = access_.token_source ? access_.token_source() : access_.token;
+        if (!own.empty()) token = std::move(own);
+        if (!token.empty()) request.headers.emplace_back("Authorization", "Bearer " + token);
+        std::shared_ptr<http::Client> const client = client_;
+        std::string const shown = tls_.certificate;
+        CO_TRY_ASSIGN(http::Response response, co_await client->send(ctx, std::move(request), stream));
+        std::string const lapse = response.status == kUnauthorized ? crypto::lapse(shown, ctx.now()) : "";
+        if (!lapse.empty())
+            explain_refusal(response,
+                            fmt::format("the client certificate of context \"{}\" {}: another is to take its place, in "
+                                        "the files or the kubeconfig it is from",
+                                        access_.context, lapse));
+        co_return std::move(response);
+    }
+
+    // The plugin's certificate in place of ours.
+    TlsParts with(PluginCredential const& credential) const {
+        TlsParts parts =
+            access_.tls_source ? access_.tls_source() : TlsParts{access_.authority, access_.certificate, access_.key};
+        if (credential.certificate.empty()) return parts;
+        parts.certificate = credential.certificate;
+        parts.key = credential.key;
+        return parts;
+    }
+
+    Status follow(TlsParts now) {
         if (now == tls_) return {};
         tls_ = std::move(now);
         return connect();

@@ -13,6 +13,7 @@
 #include "core/base/strings.h"
 #include "core/json/value.h"
 #include "core/yaml/yaml.h"
+#include "kube/client/internal/credential_plugin.h"
 #include "kube/client/internal/tls_files.h"
 #include "kube/client/internal/token_file.h"
 
@@ -98,10 +99,12 @@ Result<ServerAccess> load_kubeconfig(std::string path, std::string context) {
         std::filesystem::path const folder = std::filesystem::path(file).parent_path();
         Value const& cluster = named((*parsed)["clusters"], entry["cluster"].as_string(), "cluster");
         Value const& user = named((*parsed)["users"], entry["user"].as_string(), "user");
-        if (user.contains("exec") || user.contains("auth-provider")) {
-            return fail(ErrorCode::kUnsupported,
-                        fmt::format("{}: user \"{}\" uses a credential plugin, which is not supported yet", file,
-                                    entry["user"].as_string()));
+        if (user.contains("auth-provider")) {
+            return fail(
+                ErrorCode::kUnsupported,
+                fmt::format("{}: user \"{}\" has an auth-provider, which Kubernetes has no more since 1.26: exec "
+                            "has taken its place",
+                            file, entry["user"].as_string()));
         }
         ServerAccess access;
         access.context = wanted;
@@ -115,6 +118,13 @@ Result<ServerAccess> load_kubeconfig(std::string path, std::string context) {
         }
         access.insecure = cluster["insecure-skip-tls-verify"].as_bool();
         TRY(read_tls(cluster, user, folder, access));
+        if (Value const& exec = user["exec"]; !exec.is_null()) {
+            auto spec = read_plugin(exec, cluster, access.authority, folder);
+            if (!spec)
+                return std::unexpected(
+                    spec.error().context(fmt::format("{}: user \"{}\"", file, entry["user"].as_string())));
+            access.plugin = std::make_shared<CredentialPlugin>(std::move(*spec));
+        }
         if (access.url.empty())
             return fail(ErrorCode::kInvalid, fmt::format("{}: context \"{}\" has no server", file, wanted));
         return access;

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/base/result.h"
 
 namespace aviary::client {
+
+class CredentialPlugin;
 
 // What TLS is spoken with, as PEM text: whom we trust, and who we are.
 struct TlsParts {
@@ -27,6 +30,9 @@ struct ServerAccess {
     // holds before authority, certificate and key: files that are replaced now and then; absent where there are none.
     std::function<std::string()> token_source;
     std::function<TlsParts()> tls_source;
+    // Where there is one: a program that says who we are. A token of the kubeconfig holds before its token, and its
+    // client certificate before that of the kubeconfig.
+    std::shared_ptr<CredentialPlugin> plugin;
     std::string ns;   // the context's namespace; empty: default
     bool insecure = false;
     bool of_pod = false;   // of the pod this process runs in

@@ -9,6 +9,7 @@
 
 #include "core/base/check.h"
 #include "kube/client/http_transport.h"
+#include "kube/client/internal/credential_plugin.h"
 
 namespace {
 
@@ -37,6 +38,11 @@ extern "C" int LLVMFuzzerTestOneInput(unsigned char const* data, std::size_t siz
     std::string const path = (folder.path / "config").string();
     std::ofstream(path, std::ios::binary | std::ios::trunc)
         .write(reinterpret_cast<char const*>(data), static_cast<std::streamsize>(size));
+    // The same as what a plugin prints. None is run: only a request would.
+    auto const printed =
+        client::read_plugin_credential({reinterpret_cast<char const*>(data), size}, "client.authentication.k8s.io/v1");
+    AVIARY_CHECK(printed ? !printed->token.empty() || !printed->certificate.empty()
+                         : !printed.error().message().empty());
     std::vector<std::string> names = client::context_names(path);
     names.emplace_back();
     for (std::string const& name : names) {
