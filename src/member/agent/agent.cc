@@ -59,7 +59,7 @@ struct Agent::Impl {
     client::Informer given_secret;
     async::Event changed;
     std::string problem = "the agent has not dialled yet";
-    bool linked = false, refused = false;
+    bool linked = false, refused = false, heard_of_hub = false;
     bool by_token = false;    // though there is a certificate: that was refused
     std::string used_token;   // the last that the hub has answered
     std::string lapsed;       // what is said before why it is refused: that its certificate does not count any more
@@ -156,6 +156,7 @@ private:
 // What the hub says is kept before it is answered.
 Task<Status> Agent::Impl::heard(Context ctx, Given const& given, LinkAnswer answer, Own& own) {
     using namespace apis::link_outcome;
+    heard_of_hub = true;
     if (answer.outcome == kCertificate) {
         Own next = renewed(own, answer);
         CO_TRY(crypto::life_of({next.certificate, next.key}));
@@ -192,7 +193,7 @@ Task<void> Agent::Impl::mind(Context ctx, Given given, Errand errand, async::Sco
 }
 
 Task<Status> Agent::Impl::attempt(Context ctx, Given given) {
-    refused = false;
+    refused = heard_of_hub = false;
     CO_TRY_ASSIGN(Own mine, co_await own(ctx));
     bool const instead = std::exchange(by_token, false);
     std::string const before = problem;
@@ -230,6 +231,7 @@ Task<Status> Agent::Impl::attempt(Context ctx, Given given) {
     co_await connection.cancel_and_join();
     result.linked = std::exchange(linked, false);
     result.refused = refused;
+    result.heard = heard_of_hub;
     result.certificate = !mine.certificate.empty();
     result.over = !until.check() && ctx.check();
     result.in_order = ended.has_value();

@@ -9,6 +9,8 @@ Next next_of(Ended const& ended) {
     bool const joined = ended.errand == Errand::kJoin;
     // The name may have been joined anew, with a token that has not been shown yet.
     if (ended.refused && !joined && ended.token_left) return Next::kByToken;
+    // So may a new hub, which knows nothing of the authority that the certificate is under.
+    if (!ended.heard && !joined && ended.token_left) return Next::kByToken;
     // To link by what it has been given.
     if (joined && ended.certificate && ended.in_order && !ended.linked) return Next::kAtOnce;
     return ended.over ? Next::kAtOnce : Next::kLater;

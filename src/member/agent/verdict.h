@@ -12,6 +12,7 @@ struct Ended {
     bool given_changed = false;   // what the agent was given for it is something else by now
     bool linked = false;          // it was a link
     bool refused = false;         // the hub has said no
+    bool heard = true;            // the hub has said anything; else it may not take the certificate
     bool certificate = false;     // the agent has one; where it joined, a new one
     bool over = false;            // its time was over, as the plan had it
     bool in_order = false;        // the other end has closed it, rather than lost it
