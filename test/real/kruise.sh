@@ -40,11 +40,10 @@ need 'it has the kinds' kubectl --kubeconfig "$work/beijing/kubeconfig" apply -f
 kruise
 need 'its controller is ready' soon 40 installed
 start_member shanghai
-manager() { in_ beijing -n kruise-rollout "$@"; }
-check 'a namespace of Kruise' manager create namespace kruise-rollout
-check 'an old manager there' manager create deployment kruise-rollout-controller-manager --image openkruise/kruise-rollout:v0.5.0 --replicas 0
-check 'with that one a cluster does not join' tells 1 'Kruise Rollouts 0.5.0 is older than 0.6.2' join beijing
-check 'it is made newer' manager set image deployment/kruise-rollout-controller-manager kruise-rollout=openkruise/kruise-rollout:v0.6.2
+manager() { in_ beijing -n kruise-rollout set image deployment/kruise-rollout-controller-manager "*=openkruise/kruise-rollout:$1"; }
+check 'its manager is an old one' manager v0.5.0
+check 'with that a cluster does not join' tells 1 'Kruise Rollouts 0.5.0 is older than 0.6.2' join beijing
+check 'it is the one again that this is' manager v0.6.2
 for each in "${members[@]}"; do need "$each joins" join "$each"; done
 need 'the clusters are available' soon 40 both available
 check 'the hub knows whose controller runs in beijing' soon 20 known beijing controller kruise-rollouts

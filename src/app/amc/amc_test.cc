@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "core/base/version.h"
+
 namespace aviary::amc {
 namespace {
 
@@ -29,7 +31,7 @@ TEST(Run, AStepCountsFromOne) {
 }
 
 TEST(Run, VersionAndHelpAsOtherProgramsHaveThem) {
-    EXPECT_EQ(said({"--version"}), "0 kubectl-amc 1.2.3\n");
+    EXPECT_EQ(said({"--version"}), "0 kubectl-amc " + std::string(program_version()) + "\n");
     EXPECT_EQ(said({"version"}), said({"--version"}));
     EXPECT_EQ(said({"help"}), said({"--help"}));
 }
