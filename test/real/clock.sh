@@ -114,7 +114,7 @@ authority() {
   check 'nothing has moved' both runs "v$((version - 1))=9 v$version=1"
   check 'it ends' finish_release
 }
-over() { in_ "$1" -n aviary-system create secret generic "$2" --from-file=ca.crt="$work/over.crt" --from-file=ca.key="$work/over.key" --dry-run=client -o yaml | in_ "$1" replace -f -; }
+over() { in_ "$1" -n aviary-system create secret generic "$2" --from-file=ca.crt="$work/over.crt" --from-file=ca.key="$work/over.key" --dry-run=client -o yaml | in_ "$1" -n aviary-system replace -f -; }
 trusts_over() {
   in_ "$1" get "$2webhookconfiguration" "$3" -o json | python3 -c '
 import base64, json, sys
@@ -149,10 +149,12 @@ claims = json.loads(base64.urlsafe_b64decode(claims + "=="))
 claims.update(iat=int(time.time()) - 7200, nbf=int(time.time()) - 7200, exp=int(time.time()) - 3600)
 pack = lambda data: base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 text = head + "." + pack(json.dumps(claims).encode())
-signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", sys.argv[1]], input=text.encode(), capture_output=True, check=True).stdout
+der = subprocess.run(["openssl", "dgst", "-sha256", "-sign", sys.argv[1]], input=text.encode(), capture_output=True, check=True).stdout
+first = der[4:4 + der[3]]; second = der[6 + der[3]:]   # ES256 has the two numbers bare
+signature = b"".join(each.lstrip(b"\0").rjust(32, b"\0") for each in (first, second))
 secret["data"]["token"] = base64.b64encode((text + "." + pack(signature)).encode()).decode()
 secret["metadata"].get("annotations", {}).pop("fleet.aviary.dev/token-ends", None)
-print(json.dumps(secret))' "$work/$1/pki/sa.key" | in_ hub replace -f -
+print(json.dumps(secret))' "$work/$1/pki/service-account.key" >"$work/spent.json" && kubectl --kubeconfig "$work/hub/kubeconfig" replace -f "$work/spent.json"
 }
 
 # The client certificates with which hub and member reach their own API servers end, and the files are replaced.

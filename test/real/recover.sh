@@ -2,6 +2,7 @@
 # A hub that is lost in the middle of a release across three real members, and one restored from an old backup: test/real/recover.sh
 # What Git does not say is rebuilt from the members in a minute, with no pod touched and no Decision lost or doubled.
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
+#   LINK=1 test/real/recover.sh         the members' agents dial in
 . "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
 members=(beijing shanghai hangzhou)
 
@@ -32,6 +33,11 @@ stands() { in_ hub get fleetbinding deployment-qwen-inference -o 'jsonpath={.sta
 nowhere() { ! in_ hub -n aviary-system get configmap aviary-fleet; }
 # Exit 2 or 6: nothing but what waits.
 waits_there() { local text got; text=$("$@" 2>&1); got=$?; echo "exit $got: $text"; [ $got = 2 ] || [ $got = 6 ] || return 1; grep -q waiting <<<"$text"; }
+# What a person does: agents know the former hub's authority alone, and have certificates under it.
+join_again() {
+  if [ -z "${LINK:-}" ]; then join "$1"; return; fi
+  join_by_agent "$1" && in_ "$1" -n aviary-system apply -f "$work/$1-agent.yaml" && soon 40 dialled "$1"
+}
 gone_hub() {
   die hub
   "$real/fixture" down --dir "$work/hub" && rm -rf "$work/hub"
@@ -63,7 +69,7 @@ check 'the hub is gone for good' gone_hub
 kill -CONT "$stopped"
 
 start_hub
-for each in "${members[@]}"; do need "$each joins a new hub" join "$each"; done
+for each in "${members[@]}"; do need "$each joins a new hub" join_again "$each"; done
 need 'the clusters are available' soon 40 both available
 check 'what Git has, the version before, is applied' soon 20 apply
 check 'the new hub sees that it is another one' soon 30 stands OtherHub
