@@ -30,6 +30,11 @@ for each in json.load(sys.stdin)["items"]:
     print(each["metadata"]["name"], each["spec"]["action"], each["spec"]["requester"]["username"], each.get("status", {}).get("outcome"))'; }
 on_record() { in_ "$1" get configmap "aviary-record-$2" -o 'jsonpath={.data.record}' | grep -q "$3"; }
 stands() { in_ hub get fleetbinding deployment-qwen-inference -o 'jsonpath={.status.abnormal[*].reason} ' | grep -q "^$1 "; }
+# In all three clusters.
+stands_everywhere() { [ "$(in_ hub get fleetbinding deployment-qwen-inference -o 'jsonpath={.status.abnormal[*].reason}')" = "$1 $1 $1" ]; }
+says_away() {
+  in_ hub get fleetbinding deployment-qwen-inference -o 'jsonpath={range .status.abnormal[*]}{.cluster} {.reason}{"\n"}{end}' | grep -q "^$1 ClusterUnreachable"
+}
 nowhere() { ! in_ hub -n aviary-system get configmap aviary-fleet; }
 # Exit 2 or 6: nothing but what waits.
 waits_there() { local text got; text=$("$@" 2>&1); got=$?; echo "exit $got: $text"; [ $got = 2 ] || [ $got = 6 ] || return 1; grep -q waiting <<<"$text"; }
@@ -106,8 +111,6 @@ check 'approve' rollout approve -m hangzhou
 check 'hangzhou is back at v1' soon 60 state hangzhou Healthy/3/Completed
 check 'with ten' runs hangzhou v1=10
 
-# A restored hub may write the status of a cluster before its agent is linked, and does not see then that it is behind.
-if [ -n "${LINK:-}" ]; then echo 'left out with LINK=1: a hub that was restored from an old backup'; finished=1; exit; fi
 # An old backup: the store of the hub as it is now, brought back after a release that it does not know.
 etcd=$(process_of hub etcd)
 kill -STOP "$etcd"
@@ -124,16 +127,25 @@ pins >"$work/pins"
 remember
 check 'the hub is gone' gone_hub
 mkdir "$work/hub" && mv "$work/backup" "$work/hub/etcd"
+# Hangzhou answers only when the hub has written status for long: that makes what it restored no newer.
+late=$(process_of hangzhou kube-apiserver)
+kill -STOP "$late"
 start_hub
+check 'restored, it says that hangzhou is away' soon 60 says_away hangzhou
+die hub
+hub
+need 'also when it begins anew' soon 60 answers "$health"
+check 'hangzhou is away' soon 60 says_away hangzhou
+kill -CONT "$late"
 need 'the clusters are available' soon 60 both available
-check 'restored, it sees that it is behind' soon 30 stands BehindMembers
+check 'it sees that it is behind' soon 30 stands_everywhere BehindMembers
 sleep 5
 check 'and touches nothing' both same
 die hub
 hub
 need 'nor when it begins anew' soon 60 answers "$health"
 sleep 3
-check 'it is still behind' stands BehindMembers
+check 'it is still behind' stands_everywhere BehindMembers
 check 'and touches nothing' both same
 check 'recover' tells 0 'the hub goes on' recover
 check 'nothing was touched' both same

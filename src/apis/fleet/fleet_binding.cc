@@ -59,7 +59,11 @@ constexpr auto fields<FleetBindingStatus> =
            field("rejected", &FleetBindingStatus::rejected, "Clusters left out, with reasons; at most 100."),
            field("abnormal", &FleetBindingStatus::abnormal, "Clusters in another state than Applied; at most 100."),
            field("stableRevision", &FleetBindingStatus::stable_revision,
-                 "Hash of the workload's template that was last at rest in some cluster."));
+                 "Hash of the workload's template that was last at rest in some cluster."),
+           field("contentKey", &FleetBindingStatus::content_key,
+                 "What the object and this binding said, status apart: another one whenever they say something else."),
+           field("contentVersion", &FleetBindingStatus::content_version,
+                 "Since which resource version of the hub they say so."));
 
 }   // namespace aviary::json
 

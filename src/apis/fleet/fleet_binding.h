@@ -81,6 +81,8 @@ struct FleetBindingStatus {
     std::vector<RejectedCluster> rejected;        // at most 100
     std::vector<BindingRow> abnormal;             // at most 100
     std::string stable_revision;                  // a workload: hash of the template that was last at rest somewhere
+    std::string content_key;                      // what the object and the binding said, and …
+    std::int64_t content_version = 0;             // … since which resource version of the hub
     bool operator==(FleetBindingStatus const&) const = default;
 };
 

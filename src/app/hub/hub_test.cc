@@ -390,10 +390,13 @@ CO_TEST(Hub, AReleaseTakesFewWrites) {
     std::map<std::string, std::uint64_t> const at_most{
         {"beijing patch deployments", 7},   // five, and two that came too late: the status had changed meanwhile
         {"beijing patch configmaps", 1},    // the record of what the release comes from
-        {"beijing patch rollouts/status", 2}, {"fleet create controllerrevisions", 1},
-        {"fleet patch decisions/status", 2},  {"fleet patch deployments/status", 4},
-        {"fleet patch rollouts/status", 4},   {"fleet patch fleetbindings/status", 1},   // status.stableRevision
-        {"fleet create events", 2},                                                      // one of each Decision
+        {"beijing patch rollouts/status", 2},
+        {"fleet create controllerrevisions", 1},
+        {"fleet patch decisions/status", 2},
+        {"fleet patch deployments/status", 4},
+        {"fleet patch rollouts/status", 4},
+        {"fleet patch fleetbindings/status", 2},   // status.contentVersion, then status.stableRevision
+        {"fleet create events", 2},                // one of each Decision
     };
     for (auto const& [what, count] : fleet.hub_writes()) {
         auto const old = before.find(what);

@@ -50,10 +50,10 @@ TEST(Behind, AVersionOfTheBindingCounts) {
     FakeHub hub = at_rest();
     label(hub, "generation", "1.999");
     label(hub, "render", "pinned");
-    hub.change = [](Observed& seen) { seen.binding_version = "998"; };
+    hub.change = [](Observed& seen) { seen.content_version = 998; };
     EXPECT_EQ(hub.run(), "");
     EXPECT_EQ(hub.state(), "BehindMembers/BehindMembers");
-    hub.change = [](Observed& seen) { seen.binding_version = "1001"; };
+    hub.change = [](Observed& seen) { seen.content_version = 1001; };
     EXPECT_EQ(hub.run(), "changed on the hub");
     EXPECT_EQ(generation(hub), "1.1001");
 }
@@ -80,7 +80,7 @@ TEST(Behind, TakesNothingAway) {
     EXPECT_EQ(hub.state(), "BehindMembers/BehindMembers");
     hub.change = [](Observed& seen) {
         seen.placed = false;
-        seen.binding_version = "1001";
+        seen.content_version = 1001;
     };
     EXPECT_EQ(hub.run(), "no longer placed here");
 }

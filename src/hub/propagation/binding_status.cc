@@ -27,10 +27,13 @@ std::string since(Doc const& binding, BindingRow const& row, Time now) {
 
 }   // namespace
 
-Value binding_status(Doc const& binding, std::vector<BindingRow> const& rows, std::string stable_revision, Time now) {
+Value binding_status(Doc const& binding, std::vector<BindingRow> const& rows, std::string stable_revision,
+                     Content const& content, Time now) {
     apis::FleetBindingStatus next;
     next.observed_generation = meta::generation(binding);
     next.stable_revision = std::move(stable_revision);
+    next.content_key = content.key;
+    next.content_version = content.version;
     bool applied = !rows.empty();
     BindingRow const* guarded = nullptr;
     for (BindingRow const& row : rows) {

@@ -8,6 +8,7 @@
 #include "core/base/time.h"
 #include "core/json/doc.h"
 #include "core/json/value.h"
+#include "hub/propagation/content.h"
 
 namespace aviary::propagation {
 
@@ -21,6 +22,6 @@ struct BindingRow {
 
 // Everything of status but what placement says there. A row that says the same as before keeps its time.
 json::Value binding_status(json::Doc const& binding, std::vector<BindingRow> const& rows, std::string stable_revision,
-                           Time now);
+                           Content const& content, Time now);
 
 }   // namespace aviary::propagation

@@ -52,11 +52,7 @@ struct Deciding {
     bool ours() const { return seen.live.exists() && label(seen.live, kHubLabel) == seen.hub_id; }
     bool guarded() const { return seen.hub_rollout.exists() && meta::annotation(seen.source, kUnguarded) != "allow"; }
     std::string stable() const { return label(seen.live, kStableLabel); }
-    // Pins stand in the binding, all else in the object.
-    Generation generation() const {
-        return {seen.epoch, std::max(parse_int(meta::resource_version(seen.source)).value_or(0),
-                                     parse_int(seen.binding_version).value_or(0))};
-    }
+    Generation generation() const { return {seen.epoch, seen.content_version}; }
     // The hub has frozen it, and no release has taken it over.
     bool attempted() const {
         return frozen(seen.live) && !releasing(seen.live) && !rollout_progressing(seen.member_rollout);

@@ -20,8 +20,8 @@ inline constexpr Duration kPutRightWithin = std::chrono::minutes(1);
 // What is known when deciding about one object in one member.
 struct Observed {
     std::string hub_id;
-    std::int64_t epoch = 1;        // of the hub
-    std::string binding_version;   // the binding's resource version
+    std::int64_t epoch = 1;             // of the hub
+    std::int64_t content_version = 0;   // content.h
     // The hub was found to be behind here before. Writes on the hub do not bring it on, such as the one that says so:
     // only a render that is the member's, or a higher epoch.
     bool was_behind = false;

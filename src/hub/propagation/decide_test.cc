@@ -306,6 +306,7 @@ Observed rollout_seen(RolloutCase const& each) {
     hub.phase(each.phase);
     Observed seen;
     seen.hub_id = "fleet";
+    seen.content_version = 5;
     seen.source = Doc::freeze(hub.rollout);
     seen.resource = {"rollouts.kruise.io", "v1beta1", "rollouts"};
     seen.key = {"demo", "web"};

@@ -16,7 +16,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from fleet import Checks, GivenFleet, seed, seeded_random, soon
 from gate import DEPLOYMENT, IMAGE, ROLLOUT, Gate
 
-PATIENCE = 60     # seconds for a step to end, whatever has happened
+# Seconds for a step to end, whatever has happened. The informers of Kubernetes' own controllers wait up to a minute before they try again
+# where an API server has been away several times within two.
+PATIENCE = 150
 RESUMED = 1.0     # seconds beyond an undisturbed step, or the native controllers' after the same fault, from when the part is back
 NATIVE = "/apis/apps/v1/namespaces/default/deployments/native"
 DECISIONS = "/apis/fleet.aviary.dev/v1alpha1/namespaces/demo/decisions"

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
 #include "hub/propagation/decide.h"
@@ -144,8 +145,9 @@ public:
     Observed observe() const {
         Observed seen;
         seen.hub_id = "fleet";
-        seen.binding_version = std::to_string(version_);
         seen.source = json::Doc::freeze(source);
+        seen.content_version =
+            std::max<std::int64_t>(parse_int(meta::resource_version(seen.source)).value_or(0), version_);
         seen.resource = {"apps", "v1", "deployments"};
         seen.key = {"demo", "web"};
         seen.assignment = assignment;

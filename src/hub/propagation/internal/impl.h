@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "hub/propagation/content.h"
 #include "hub/propagation/propagator.h"
 #include "hub/propagation/rollback.h"
 #include "kube/control/controller.h"
@@ -39,6 +40,7 @@ struct Propagator::Impl {
     std::unique_ptr<control::Controller> propagate, status, keep, rollback;
     // By binding, and what is below by cluster; goes with the binding.
     std::map<meta::ObjectKey, std::map<std::string, Memory>> known;
+    std::map<meta::ObjectKey, Content> contents;   // by binding
     std::map<meta::ObjectKey, Time> status_written;
     std::map<meta::ObjectKey, std::string> last_words;       // on-delete of Rollouts that are gone from the hub
     std::map<meta::ObjectKey, std::string> rollback_waits;   // by Rollout of the hub: what its going back waits for
@@ -57,6 +59,7 @@ struct Propagator::Impl {
     // Empty while a copy is not there yet.
     std::optional<Observed> observe(control::Key const& key, apis::FleetBindingSpec const& spec,
                                     clusters::Member& member);
+    Content const& content(meta::ObjectKey const& binding, json::Doc const& source);
     bool observe_workload(Observed& seen, control::Key const& key, apis::FleetBindingSpec const& spec,
                           clusters::Member& member);
     void observe_elsewhere(Observed& seen, control::Key const& key, apis::FleetBindingSpec const& spec) const;

@@ -103,11 +103,11 @@ std::optional<Observed> Propagator::Impl::observe(control::Key const& key, apis:
     Observed seen;
     seen.hub_id = hub_id;
     seen.epoch = epoch;
-    seen.binding_version = meta::resource_version(bindings.get(key.object));
     seen.resource = known->resource;
     seen.key = {spec.resource.ns, spec.resource.name};
     seen.resource_served = member.serving(known->resource) == Serving::kServed;
     if (!meta::is_deleting(bindings.get(key.object))) seen.source = known->informer->get(seen.key);
+    seen.content_version = content(key.object, seen.source).version;
     if (apis::BoundCluster const* cluster = find_cluster(spec, key.part)) {
         seen.assignment = assignment_of(*cluster);
     } else {
@@ -121,6 +121,12 @@ std::optional<Observed> Propagator::Impl::observe(control::Key const& key, apis:
     if (seen.source.at({"spec", "template"}).exists() && !observe_workload(seen, key, spec, member))
         return std::nullopt;
     return seen;
+}
+
+Content const& Propagator::Impl::content(meta::ObjectKey const& binding, Doc const& source) {
+    auto const [found, fresh] = contents.try_emplace(binding);
+    found->second = content_of(source, bindings.get(binding), fresh ? nullptr : &found->second);
+    return found->second;
 }
 
 bool Propagator::Impl::observe_workload(Observed& seen, control::Key const& key, apis::FleetBindingSpec const& spec,

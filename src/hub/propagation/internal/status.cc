@@ -71,6 +71,7 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
     auto const spec = bindings.spec(key.object);
     if (!spec) {
         known.erase(key.object);
+        contents.erase(key.object);
         status_written.erase(key.object);
         last_words.erase(key.object);
         return plan;
@@ -131,7 +132,8 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
         plan.requeue_at(*under_way, "it is being applied");
     } else {
         write_status(plan, placement::binding_resource(key.object), key.object, "binding status", binding,
-                     binding_status(binding, rows, stable_revision_of(source, reported, binding), now));
+                     binding_status(binding, rows, stable_revision_of(source, reported, binding),
+                                    content(key.object, source), now));
     }
     tell_of_refusals(plan, source, binding, rows);
     Value status = aggregate(source, reported, now);
