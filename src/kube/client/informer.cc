@@ -53,6 +53,7 @@ struct Informer::Impl {
     InformerOptions options;
     async::Event again;   // notified when an attempt need not wait any longer
     std::vector<std::function<void(Error const&)>> failed;
+    std::vector<std::function<void()>> returned;
     std::vector<Handler> handlers;
     std::map<std::string, Index, std::less<>> indexes;
     Objects objects;
@@ -175,7 +176,7 @@ struct Informer::Impl {
         }
         for (meta::ObjectKey const& key : gone) set(key, {});
         contact = ctx.monotonic();
-        error.reset();
+        answered();
         synced = listed = true;
         reached_version(std::move(list_version));
         co_return Status{};
@@ -206,7 +207,7 @@ struct Informer::Impl {
         // Between five and ten minutes, as client-go: servers shed watches evenly.
         watching.timeout_seconds = 300 + static_cast<std::int64_t>(ctx.random().below(300));
         CO_TRY_ASSIGN(std::unique_ptr<WatchStream> stream, co_await client.watch(ctx, resource, watching));
-        error.reset();
+        answered();
         contact = ctx.monotonic();
         bool heard = false;
         while (true) {
@@ -222,6 +223,12 @@ struct Informer::Impl {
             contact = ctx.monotonic();
             CO_TRY(take(*event));
         }
+    }
+
+    void answered() {
+        if (!error) return;
+        error.reset();
+        for (auto const& each : returned) each();
     }
 
     Task<void> run(Context ctx) {
@@ -248,6 +255,8 @@ struct Informer::Impl {
             }
             if (version_refused(outcome.error())) listed = false;
             if (outcome.error().is(ErrorCode::kCancelled) && ctx.stop().stop_requested()) co_return;
+            bool const came_back = error && no_answer(*error) && !no_answer(outcome.error());
+            if (came_back) backoff = kFirstBackoff;   // it refuses at first: what it decides by is not read yet
             error = outcome.error();
             progress.notify();
             for (auto const& each : failed) each(outcome.error());
@@ -282,6 +291,8 @@ void Informer::on_change(Handler handler) {
 void Informer::reconnect() { impl_->again.notify(); }
 
 void Informer::on_failure(std::function<void(Error const&)> failed) { impl_->failed.push_back(std::move(failed)); }
+
+void Informer::on_return(std::function<void()> returned) { impl_->returned.push_back(std::move(returned)); }
 
 void Informer::add_index(std::string name, IndexFunction function) {
     Impl::Index& index = impl_->indexes[std::move(name)];

@@ -64,6 +64,8 @@ public:
     void reconnect();
     // Called each time an attempt or a watch has failed. As quick as the handlers of changes.
     void on_failure(std::function<void(Error const&)> failed);
+    // Called each time the server answers after such a failure.
+    void on_return(std::function<void()> returned);
 
     // After run() has ended: the copies go, and nobody is told.
     void forget();

@@ -119,6 +119,18 @@ struct Controller::Impl {
         enqueue_after(key, std::clamp<Duration>(when - ctx->now(), Duration(0), kLookAtLatest));
     }
 
+    // Its server answers again: what failed for want of that waits no longer.
+    void server_is_back(std::string const& part) {
+        for (auto& [key, state] : keys) {
+            if (key.part != part && !part.empty()) continue;
+            if (!state.error || !client::no_answer(*state.error)) continue;
+            state.failures = 0;
+            if (state.running || state.queued) continue;
+            clear_timer(state);
+            enqueue(key);
+        }
+    }
+
     client::Informer* informer_for(Key const& key, meta::GroupVersionResource const& resource) const {
         auto found = informers.find({key.part, resource});
         if (found == informers.end()) found = informers.find({"", resource});
@@ -323,6 +335,7 @@ void Controller::enqueue_at(Key key, Time when) {
 
 void Controller::watch(client::Informer& informer, std::function<std::vector<Key>(json::Doc const&)> keys,
                        std::string part) {
+    informer.on_return([this, part] { impl_->server_is_back(part); });
     impl_->informers[{std::move(part), informer.resource()}] = &informer;
     impl_->all_informers.push_back(&informer);
     informer.on_change([this, keys = std::move(keys)](client::Change const& change) {

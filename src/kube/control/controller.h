@@ -57,7 +57,8 @@ struct ControllerOptions {
     Duration read_your_writes_timeout = std::chrono::seconds(10);
 };
 
-// Runs one Reconciler: a de-duplicating queue with backoff and timers; after a plan's writes the key waits until the
+// Runs one Reconciler: a de-duplicating queue with backoff, which ends when a watched informer's server answers again, and
+// timers; after a plan's writes the key waits until the
 // informers of the written resources have reached the answered resource versions.
 class Controller {
 public:

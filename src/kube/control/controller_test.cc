@@ -1,6 +1,7 @@
 #include "kube/control/controller.h"
 
 #include <map>
+#include <tuple>
 #include <vector>
 
 #include "core/async/co_test.h"
@@ -26,34 +27,41 @@ public:
 
     Task<Result<client::Response>> send(Context ctx, client::Request request) override {
         bool const write = request.method != "GET";
-        writes += write ? 1 : 0;
+        if (ctx.monotonic() >= away_from && ctx.monotonic() < back_at)
+            co_return fail(ErrorCode::kUnavailable, "no route");
         if (write) {
+            ++writes;
             most_at_once = std::max(most_at_once, ++under_way_);
             CO_TRY(co_await async::sleep_for(ctx, write_time));
             --under_way_;
         }
         auto answer = co_await inner_->send(ctx, std::move(request));
         if (write && lose_answers-- > 0) co_return fail(ErrorCode::kUnavailable, "the answer was lost");
-        if (answer && answer->watch) answer->watch = std::make_unique<Late>(std::move(answer->watch));
+        if (answer && answer->watch)
+            answer->watch = std::make_unique<Late>(std::move(answer->watch),
+                                                   ctx.monotonic() < away_from ? away_from : MonotonicTime::max());
         co_return answer;
     }
     int writes = 0;
     int lose_answers = 0;
     Duration write_time{};
+    MonotonicTime away_from = MonotonicTime::max(), back_at = MonotonicTime::max();
     int most_at_once = 0;
 
 private:
     class Late final : public client::WatchStream {
     public:
-        explicit Late(std::unique_ptr<client::WatchStream> inner) : inner_(std::move(inner)) {}
+        Late(std::unique_ptr<client::WatchStream> inner, MonotonicTime end) : inner_(std::move(inner)), end_(end) {}
         Task<Result<std::optional<Doc>>> next(Context ctx) override {
-            auto event = co_await inner_->next(ctx);
+            auto event = co_await inner_->next(ctx.with_deadline(end_));
+            if (!event && ctx.monotonic() >= end_) co_return fail(ErrorCode::kUnavailable, "the connection broke");
             CO_TRY(co_await async::sleep_for(ctx, 1s));
             co_return event;
         }
 
     private:
         std::unique_ptr<client::WatchStream> inner_;
+        MonotonicTime end_;
     };
     std::shared_ptr<client::Transport> inner_;
     int under_way_ = 0;
@@ -104,6 +112,7 @@ struct World {
         CO_TRY_ASSIGN(server, co_await apiserver::ApiServer::open(scope.context(),
                                                                   std::make_shared<storage::MemoryEngine>(), {}));
         line = std::make_shared<Line>(server->transport("fleet", {"admin", {"system:masters"}, {}}));
+        std::tie(line->away_from, line->back_at) = line_away;
         client::Client const client(line, "test");
         CO_TRY(co_await client.create(
             scope.context(), kConfigMaps,
@@ -129,6 +138,7 @@ struct World {
     std::unique_ptr<client::Informer> informer;
     std::unique_ptr<Controller> controller;
     Counting* reconciler = nullptr;
+    std::pair<MonotonicTime, MonotonicTime> line_away{MonotonicTime::max(), MonotonicTime::max()};
 };
 
 // Looking again all the time while it waits for its own write.
@@ -161,6 +171,19 @@ CO_TEST(Controller, CarriesOutTogetherWhatMayGoAlongside) {
             EXPECT_EQ(object.at({"data", "n"}).as_string(), key.name == "still" ? "0" : "1") << key.name;
         co_await world.scope.cancel_and_join();
     }
+}
+
+CO_TEST(Controller, IsBackWithItsServer) {
+    World world(ctx);
+    world.line_away = {ctx.monotonic() + 5s, ctx.monotonic() + 65s};
+    CO_ASSERT_OK(co_await world.start());
+    (void)co_await async::sleep_for(ctx, 10s);
+    world.run();
+    (void)co_await async::sleep_for(ctx, 54s);
+    EXPECT_EQ(world.line->writes, 0);
+    (void)co_await async::sleep_for(ctx, 3s);
+    EXPECT_GE(world.line->writes, 1) << "its backoff has grown to half a minute";
+    co_await world.scope.cancel_and_join();
 }
 
 CO_TEST(Controller, DecidesAgainOnceItHasSeenItsWrites) {
