@@ -88,6 +88,31 @@ CO_TEST(FleetRoute, AMemberIsAskedAsAFixedUser) {
     co_await fleet.stop();
 }
 
+// Who approves everywhere must not be told of some clusters alone.
+CO_TEST(FleetRoute, AHubThatHasOnlyBegunKnowsAllOrSaysSo) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    for (char const* cluster : {"beijing", "oslo"})
+        CO_ASSERT_OK(co_await fleet.until(cluster, "state", "Progressing/1/StepPaused"));
+    co_await fleet.stop_hub();
+    fleet.ways.late = "fleetbindings";
+    fleet.ways.slow = {{"oslo", 1s}};
+    fleet.start_hub();
+    int answers = 0;
+    for (int count = 0; count < 50; ++count) {
+        (void)co_await async::sleep_for(ctx, 100ms);
+        auto const seen = co_await ask(fleet, kAdmin, kReads + "namespaces/demo/rollouts/web", {});
+        if (!seen) continue;
+        ++answers;
+        EXPECT_EQ((*seen)["clusters"].size(), 2u);
+        for (auto const& [index, cluster] : (*seen)["clusters"].elements())
+            EXPECT_TRUE(cluster["placed"].as_bool()) << json::write(cluster);
+    }
+    EXPECT_GT(answers, 10);
+    co_await fleet.stop();
+}
+
 CO_TEST(FleetRoute, AClusterNeedNotLetTheHubBeAdministrator) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));

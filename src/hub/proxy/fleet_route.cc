@@ -7,6 +7,7 @@
 #include <tuple>
 #include <utility>
 
+#include "core/async/event.h"
 #include "core/async/scope.h"
 #include "core/base/strings.h"
 #include "hub/decision/decider.h"
@@ -28,6 +29,8 @@ using json::Doc;
 using json::Value;
 
 constexpr Duration kMemberTimeout = std::chrono::seconds(5);
+constexpr Duration kStartTime = std::chrono::seconds(5);   // for the hub to have read its own objects
+constexpr Duration kLookAgain = std::chrono::milliseconds(20);
 constexpr std::size_t kMaxKeptBytes = 64u << 20;   // last answers of members, for when they are away
 
 Response answer(Value body, int status = 200) {
@@ -67,6 +70,17 @@ public:
     }
 
 private:
+    // Of what a hub has not read yet it would say that it is nowhere, and who asks would take some clusters for all.
+    Task<Status> all_read(Context ctx) const {
+        Context const limited = ctx.with_timeout(kStartTime);
+        while (!propagator_.ready() || !propagator_.members().synced()) {
+            if (!co_await async::sleep_for(limited, kLookAgain))
+                co_return fail(ErrorCode::kUnavailable,
+                               "the hub has only begun and is reading its objects: try again in a moment");
+        }
+        co_return Status{};
+    }
+
     Result<std::vector<clusters::Member*>> choose(std::string_view list) const {
         if (list.empty()) return propagator_.members().all();
         std::vector<clusters::Member*> chosen;
@@ -169,6 +183,7 @@ private:
                                           .ns = query("namespace"),
                                           .name = name}));
         CO_TRY(well_formed(resource));
+        CO_TRY(co_await all_read(ctx));
         CO_TRY_ASSIGN(auto const chosen, choose(request.query_value("clusters")));
         bool const table = query("output") != "json";
         std::vector<Value> rows(chosen.size(), Value(json::Object()));
@@ -216,6 +231,7 @@ private:
         CO_TRY(co_await reviewer_->check(
             ctx, user,
             {.verb = "get", .group = "rollouts.kruise.io", .resource = "rollouts", .ns = key.ns, .name = key.name}));
+        CO_TRY(co_await all_read(ctx));
         CO_TRY_ASSIGN(Released const found, released(propagator_, key));
         CO_TRY_ASSIGN(auto const members, choose(request.query_value("clusters")));
         if (found.attached) co_return co_await attached(ctx, key, members);

@@ -48,9 +48,10 @@ struct Ways {
     std::set<std::string> cut;
     std::set<std::string> without_admin;    // whose owners do not let the hub be administrator
     std::map<std::string, Duration> slow;   // before each answer but that to the probe
+    std::string late;                       // of the hub's own: a resource that takes two seconds to be listed
 };
 
-// The hub's way to one member.
+// The hub's way to one member; without a name, to its own API server.
 class Wire final : public client::Transport {
 public:
     Wire(std::shared_ptr<client::Transport> inner, Ways const& ways, std::string cluster)
@@ -62,6 +63,8 @@ public:
                            R"(users "aviary:admin" is forbidden: User "hub" cannot impersonate)");
         if (auto const slow = ways_.slow.find(cluster_); slow != ways_.slow.end() && request.path != "/version")
             CO_TRY(co_await async::sleep_for(ctx, slow->second));
+        if (cluster_.empty() && !ways_.late.empty() && request.path.ends_with("/" + ways_.late))
+            CO_TRY(co_await async::sleep_for(ctx, std::chrono::seconds(2)));
         auto response = co_await inner_->send(ctx, std::move(request));
         co_return response;
     }
@@ -107,7 +110,8 @@ struct Fleet {
 
     void start_hub() {
         hub = std::make_shared<Hub>(
-            client::Client(server->transport("fleet", kHubUser), "aviary-hub"), hub_id,
+            client::Client(std::make_shared<Wire>(server->transport("fleet", kHubUser), ways, ""), "aviary-hub"),
+            hub_id,
             [this](Doc const& cluster) -> Result<std::shared_ptr<client::Transport>> {
                 std::string const name = meta::name(cluster);
                 return std::make_shared<Wire>(server->transport(name, kHubUser), ways, name);
