@@ -2,10 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <array>
-
 #include "core/async/event.h"
-#include "core/async/virtual_executor.h"
 #include "kube/meta/object.h"
 #include "people.h"
 
@@ -79,22 +76,11 @@ Task<void> Nemesis::strike(Context ctx) {
     } else if (what < 83) {
         if (auto const server = fleet_.server())
             server->dies_after_write = 1 + static_cast<int>(ctx.random().below(30));
-    } else if (what < 84) {
-        constexpr std::array kOff{-1h, 0h, 1h};
-        put_clock(kOff[ctx.random().below(kOff.size())]);
     } else if (what < 91) {
         co_await kill_pod();
     } else {
         co_await spoil(ctx.random().below(2) == 0, people_.versions());
     }
-}
-
-// The wall clock of all machines is off by that from now on; nobody's timers know it.
-void Nemesis::put_clock(Duration by) {
-    if (by == off_) return;
-    laws_.say(fmt::format("the clock is put by {}", format_duration(by - off_)));
-    static_cast<async::VirtualExecutor&>(ctx_.executor()).put_clock(by - off_);
-    off_ = by;
 }
 
 Task<void> Nemesis::kill_pod() {
@@ -129,7 +115,6 @@ Task<void> Nemesis::spoil(bool on, int newest) {
 
 Task<void> Nemesis::mend(Context ctx) {
     laws_.say("the world is mended");
-    put_clock(0h);
     for (auto const& process : fleet_.processes()) {
         process->faults.calm();
         process->dies_before_write = process->dies_after_write = 0;

@@ -23,14 +23,12 @@ private:
     void bury(async::Scope& scope);
     void disturb(Process& process);
     Task<void> kill_pod();
-    void put_clock(Duration by);
     Task<void> spoil(bool on, int newest);
 
     Context ctx_;
     Fleet& fleet_;
     People const& people_;
     Laws& laws_;
-    Duration off_{};   // by how much the wall clock is
 };
 
 }   // namespace aviary::sim

@@ -178,6 +178,26 @@ CO_TEST(Link, AHubThatIsBackIsDialledAtOnce) {
     co_await world.stop();
 }
 
+// Also one that comes and goes: its store is being mended, say.
+CO_TEST(Link, AHubThatComesAndGoesIsDialledAtOnce) {
+    observe::set_level(observe::Level::kOff);
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    CO_ASSERT_OK(co_await world.expect("beijing", "secret"));
+    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "secret"));
+    world.start_agent("beijing");
+    for (int count = 0; count < 20; ++count) {
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 4s));
+        co_await world.stop_hub();
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 4s));
+        world.start_hub();
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+        std::string const reached = co_await world.reaches("beijing");
+        EXPECT_EQ(reached, "yes") << count;
+    }
+    co_await world.stop();
+}
+
 CO_TEST(Link, CertificatesAreMadeAnewBeforeTheyEnd) {
     observe::set_level(observe::Level::kOff);
     World world(ctx);

@@ -237,7 +237,7 @@ private:
 
     // What an old copy shows may have changed: nothing goes that would not have gone for what is there.
     void check(ReplicaSet const& set) {
-        if (set.wanted == 0) return;
+        if (std::min(set.available, set.wanted) == 0) return;
         JsonPatch patch(set.doc);
         patch.test({"spec", "replicas"});
         patch.test({"status", "availableReplicas"});
@@ -276,6 +276,8 @@ private:
                 if (shrinks) check(set);
                 continue;
             }
+            // Written last, it is counted on before.
+            if (room_first_ && size->second > set.wanted) check(set);
             std::vector<Write>& kind = size->second > set.wanted   ? growing_
                                        : size->second < set.wanted ? shrinking_
                                                                    : unchanged_;
