@@ -16,8 +16,9 @@ SHARES = {1: 0.10, 2: 0.50, 3: 1.0}
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/demo/deployments/{DEPLOYMENT}"
 ROLLOUTS = f"/apis/rollouts.kruise.io/v1beta1/namespaces/demo/rollouts/{ROLLOUT}"
 PODS = "/api/v1/namespaces/demo/pods"
+REPLICA_SETS = "/apis/apps/v1/namespaces/demo/replicasets"
 # What lies in a namespace where something could be left behind.
-LISTS = {"member": ["/apis/apps/v1/namespaces/demo/deployments", "/apis/apps/v1/namespaces/demo/replicasets", PODS,
+LISTS = {"member": ["/apis/apps/v1/namespaces/demo/deployments", REPLICA_SETS, PODS,
                     "/api/v1/namespaces/demo/services", "/apis/rollouts.kruise.io/v1beta1/namespaces/demo/rollouts",
                     "/apis/rollouts.kruise.io/v1beta1/namespaces/demo/batchreleases",
                     "/apis/apps/v1/namespaces/demo/controllerrevisions"],
@@ -132,6 +133,11 @@ class Gate:
         want = {f"v{self.version}": new, f"v{self.version - 1}": self.replicas - new}
         return {version: count for version, count in want.items() if count}
 
+    def wanted(self, cluster):
+        """What the ReplicaSets say at that moment: where an answer is lost their own controller may make a pod twice."""
+        sets = {each["metadata"]["name"]: each["spec"]["replicas"] for each in cluster.get(REPLICA_SETS)["items"]}
+        return f"; ReplicaSets want {({name: count for name, count in sets.items() if count})}"
+
     def watch(self, member):
         """Every change of a pod: the newest version never has more than its share, at no moment."""
         alive = {}
@@ -155,7 +161,7 @@ class Gate:
                         version, limit = self.limit.get(member, ("", 0))
                         count = sum(1 for each in alive.values() if each == version)
                         if count > limit:
-                            self.beyond.append(f"{member}: {count} pods on {version}, {limit} allowed")
+                            self.beyond.append(f"{member}: {count} pods on {version}, {limit} allowed{self.wanted(cluster)}")
             except (OSError, ValueError):
                 if self.closing:
                     return

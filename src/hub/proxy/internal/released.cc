@@ -117,6 +117,9 @@ ClusterView view_of(Propagator const& propagator, clusters::Member const& member
     client::Informer const* const copy = member.informer(propagation::kRollouts);
     if (view.reachable && copy != nullptr && copy->synced() && copy->last_error())
         view.unread = "its Rollouts are not followed at the moment: " + copy->last_error()->message();
+    // One that has only just come: nothing is known of it, and that is no end of a release.
+    if (view.reachable && view.placed && member.serving(propagation::kRollouts) == clusters::Member::Serving::kUnknown)
+        view.unread = "its Rollouts have not been read yet";
     if (released.kind != nullptr) view.workload = member.get(released.kind->resource, released.workload_key);
     view.workload_standing = propagator.standing(released.workload_binding, member.name());
     view.hub_template = released.workload_template;
