@@ -27,7 +27,7 @@ using json::Doc;
 meta::GroupVersionResource const kSecrets{"", "v1", "secrets"};
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(100);
 // A hub that is back has its members within a second; one that stays away is left in peace.
-constexpr Duration kShortBackoff = std::chrono::milliseconds(600);
+constexpr Duration kShortBackoff = std::chrono::milliseconds(250);
 constexpr Duration kShortFor = std::chrono::minutes(1);
 constexpr Duration kLastBackoff = std::chrono::seconds(5);
 constexpr Duration kRefusedBackoff = std::chrono::seconds(60);   // nothing but a person changes that
