@@ -57,9 +57,9 @@ struct ControllerOptions {
     Duration read_your_writes_timeout = std::chrono::seconds(10);
 };
 
-// Runs one Reconciler: a de-duplicating queue with backoff, which ends when a watched informer's server answers again, and
-// timers; after a plan's writes the key waits until the
-// informers of the written resources have reached the answered resource versions.
+// Runs one Reconciler: a de-duplicating queue with backoff, which ends when a watched informer's server answers again,
+// and timers; after a plan's writes the key waits until the informers of the written resources have reached the
+// answered resource versions.
 class Controller {
 public:
     Controller(ControllerOptions options, std::unique_ptr<Reconciler> reconciler);
