@@ -33,6 +33,8 @@ NUMBERED = {"deployment.kubernetes.io/revision", "deployment.kubernetes.io/desir
             "deployment.kubernetes.io/max-replicas", "deployment.kubernetes.io/revision-history", "fleet.aviary.dev/generation",
             "fleet.aviary.dev/render", "fleet.aviary.dev/template", "pod-template-hash", "team", "note",
             "kubectl.kubernetes.io/last-applied-configuration"}
+# The Deployment controller's own, where it numbers a ReplicaSet anew.
+HISTORY = "deployment.kubernetes.io/revision-history"
 # A workload remembers the version before its present one, and a pod the release that brought it: wanted, and looked at apart.
 REMEMBERED = {"fleet.aviary.dev/stable", "rollouts.kruise.io/rollout-id", "rollouts.kruise.io/rollout-batch-id"}
 
@@ -59,7 +61,7 @@ def shape(item):
     known = {"annotations": {}, "labels": {}}
     for part, into in known.items():
         for key, value in (meta.get(part) or {}).items():
-            if key not in REMEMBERED:
+            if key not in REMEMBERED and key != HISTORY:
                 into[key] = "*" if key in NUMBERED else value
     known["finalizers"] = meta.get("finalizers")
     known["managers"] = {}
@@ -67,7 +69,7 @@ def shape(item):
         # What people wrote is theirs; ReplicaSets and pods belong to one release, and to whoever made them then.
         if entry["manager"].startswith("kubectl") or item["kind"] in ("ReplicaSet", "Pod"):
             continue
-        fields = {path for path in paths(entry["fieldsV1"]) if not path.startswith("/f:status")}
+        fields = {path for path in paths(entry["fieldsV1"]) if not path.startswith("/f:status") and HISTORY not in path}
         if entry["manager"] == "aviary-hub":
             fields = {path for path in fields if path.rpartition("/f:")[2] not in REMEMBERED and "/f:fleet.aviary.dev/stable" not in path}
         if fields:
