@@ -13,7 +13,10 @@ namespace aviary::webhook {
 
 namespace {
 
-constexpr Duration kLookEvery = std::chrono::minutes(1);   // clocks of machines are put right now and then
+constexpr Duration kLookEvery = std::chrono::hours(1);
+// Clocks of machines are put right now and then: so often is asked whether this one was, by more than so much.
+constexpr Duration kAskEvery = std::chrono::minutes(1);
+constexpr Duration kPut = std::chrono::seconds(5);
 constexpr Duration kRetry = std::chrono::minutes(1);
 // How long an authority that was replaced by hand stays trusted: until all replicas have another certificate.
 constexpr Duration kOverlap = std::chrono::minutes(10);
@@ -113,6 +116,20 @@ struct Certificate::Impl {
         return std::max<Duration>(wait, std::chrono::seconds(1));
     }
 
+    // Until something has changed, it is time, or somebody has put the clock.
+    Task<void> rest(Context ctx, Duration wait) {
+        auto const ahead = [&ctx] {
+            return std::chrono::duration_cast<Duration>(ctx.now().time_since_epoch()) -
+                   std::chrono::duration_cast<Duration>(ctx.monotonic().time_since_epoch());
+        };
+        Duration const before = ahead();
+        MonotonicTime const end = ctx.monotonic() + wait;
+        while (ctx.check() && ctx.monotonic() < end && std::chrono::abs(ahead() - before) < kPut) {
+            Duration const nap = std::min<Duration>(kAskEvery, end - ctx.monotonic());
+            if (co_await changed.wait(ctx.with_timeout(nap))) co_return;
+        }
+    }
+
     Task<void> run(Context ctx, std::function<bool(std::string_view)> trusted) {
         async::Scope scope(ctx);
         scope.spawn(secret.run(scope.context()));
@@ -131,7 +148,7 @@ struct Certificate::Impl {
                 ctx.log().warning("a certificate stays as it is",
                                   {{"of", options.request.common_name}, {"error", fine.error().message()}});
             Duration const wait = fine ? until_next(ctx) : kRetry;
-            (void)co_await changed.wait(ctx.with_timeout(wait));
+            co_await rest(ctx, wait);
         }
         co_await scope.cancel_and_join();
     }
