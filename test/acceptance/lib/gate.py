@@ -190,7 +190,8 @@ class Gate:
         with self.lock:
             for member, (version, limit) in list(self.limit.items()):
                 step = self.steps[member]
-                self.limit[member] = (version, math.ceil(SHARES[step] * max(count, self.replicas)))
+                # Scaled twice within moments a member has the number of before the first: what was allowed goes with the step.
+                self.limit[member] = (version, max(limit, math.ceil(SHARES[step] * max(count, self.replicas))))
         self.fleet.must("kubectl", "-n", "demo", "scale", "deployment", DEPLOYMENT, f"--replicas={count}")
         self.replicas = count
 
