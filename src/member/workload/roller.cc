@@ -58,7 +58,8 @@ public:
         } else {
             grow();
             shrink();
-            make_room();
+            // What shrinks makes room for more: then it goes first, and all that is to start does so at once.
+            room_first_ = grow();
         }
         write_sizes();
         return std::move(plan_);
@@ -97,18 +98,20 @@ private:
         return sum;
     }
 
-    void grow_one(ReplicaSet const* set) {
+    bool grow_one(ReplicaSet const* set) {
         // One that is still shrinking reports pods that are about to go: they would be counted on.
-        if (set == nullptr || set->actual > set->wanted) return;
+        if (set == nullptr || set->actual > set->wanted) return false;
         std::int64_t& size = sizes_[set->name()];
         std::int64_t const room = replicas_ + budget_.surge - total();
         std::int64_t const more = std::min(room, target(*set) - size);
         if (more > 0) size += more;
+        return more > 0;
     }
 
-    void grow() {
-        grow_one(sets_.current);
-        grow_one(stable_);
+    // Whether there was room for any.
+    bool grow() {
+        bool const current = grow_one(sets_.current);
+        return grow_one(stable_) || current;
     }
 
     // Sets that have too many pods: versions in between first, the oldest of them first; then the stable one; then the
@@ -154,13 +157,6 @@ private:
             size -= count;
             spare -= count;
         }
-    }
-
-    // What shrinks makes room for more: then it goes first, and all that is to start does so at once.
-    void make_room() {
-        std::map<std::string, std::int64_t> const before = sizes_;
-        grow();
-        room_first_ = sizes_ != before;
     }
 
     // With no pods wanted every ReplicaSet newer than the stable one goes too: when some are wanted again the native
@@ -237,7 +233,7 @@ private:
 
     // What an old copy shows may have changed: nothing goes that would not have gone for what is there.
     void check(ReplicaSet const& set) {
-        if (std::min(set.available, set.wanted) == 0) return;
+        if (set.wanted == 0) return;
         JsonPatch patch(set.doc);
         patch.test({"spec", "replicas"});
         patch.test({"status", "availableReplicas"});
