@@ -179,9 +179,10 @@ Record record_of(RecordSeen const& seen, Time now) {
 std::optional<Time> more_at(RecordSeen const& seen, Time now) {
     std::optional<Time> first;
     for (Doc const& object : seen.decisions) {
-        auto const decision = apis::read_decision(object);
         Time const from = recorded_from(object);
-        if (decision && is_open(decision->status) && now < from && (!first || from < *first)) first = from;
+        if (now >= from || (first && *first <= from)) continue;
+        auto const decision = apis::read_decision(object);
+        if (decision && is_open(decision->status)) first = from;
     }
     return first;
 }

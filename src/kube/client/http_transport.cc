@@ -129,7 +129,7 @@ public:
     static Result<std::shared_ptr<Server>> create(async::AsioExecutor& executor, ServerAccess const& access) {
         std::shared_ptr<Server> made(new Server(executor, access));
         TRY(made->read_url());
-        made->tls_ = {access.authority, access.certificate, access.key};
+        made->tls_ = std::make_shared<TlsParts const>(access.authority, access.certificate, access.key);
         TRY(made->connect());
         return made;
     }
@@ -138,7 +138,7 @@ public:
         std::shared_ptr<Server> const self = shared_from_this();   // whoever asked may drop us meanwhile
         request.target = prefix_ + request.target;
         if (!access_.plugin) {
-            CO_TRY(follow(access_.tls_source ? access_.tls_source() : tls_));
+            if (access_.tls_source) CO_TRY(follow(access_.tls_source()));
             co_return co_await send_once(std::move(ctx), std::move(request), stream, "");
         }
         for (bool again = false;; again = true) {
@@ -184,7 +184,7 @@ private:
         options.host = host_;
         options.port = port_;
         if (secure_)
-            options.tls = TRY(net::TlsClient::create(tls_.authority, tls_.certificate, tls_.key, access_.insecure,
+            options.tls = TRY(net::TlsClient::create(tls_->authority, tls_->certificate, tls_->key, access_.insecure,
                                                      http::protocols()));
         client_ = std::make_shared<http::Client>(executor_, std::move(options));
         return {};
@@ -195,9 +195,9 @@ private:
         if (!own.empty()) token = std::move(own);
         if (!token.empty()) request.headers.emplace_back("Authorization", "Bearer " + token);
         std::shared_ptr<http::Client> const client = client_;
-        std::string const shown = tls_.certificate;
+        std::shared_ptr<TlsParts const> const shown = tls_;
         CO_TRY_ASSIGN(http::Response response, co_await client->send(ctx, std::move(request), stream));
-        std::string const lapse = response.status == kUnauthorized ? crypto::lapse(shown, ctx.now()) : "";
+        std::string const lapse = response.status == kUnauthorized ? crypto::lapse(shown->certificate, ctx.now()) : "";
         if (!lapse.empty())
             explain_refusal(response,
                             fmt::format("the client certificate of context \"{}\" {}: another is to take its place, in "
@@ -217,8 +217,8 @@ private:
     }
 
     Status follow(TlsParts now) {
-        if (now == tls_) return {};
-        tls_ = std::move(now);
+        if (now == *tls_) return {};
+        tls_ = std::make_shared<TlsParts const>(std::move(now));
         return connect();
     }
 
@@ -227,7 +227,7 @@ private:
     bool secure_ = false;
     std::string prefix_, host_;
     std::uint16_t port_ = 0;
-    TlsParts tls_;   // of the client
+    std::shared_ptr<TlsParts const> tls_;   // of the client
     std::shared_ptr<http::Client> client_;
 };
 

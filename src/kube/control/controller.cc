@@ -121,8 +121,10 @@ struct Controller::Impl {
 
     // Its server answers again: what failed for want of that waits no longer.
     void server_is_back(std::string const& part) {
-        for (auto& [key, state] : keys) {
-            if (key.part != part && !part.empty()) continue;
+        // Keys are sorted by part.
+        for (auto each = keys.lower_bound({part, {}}); each != keys.end(); ++each) {
+            auto& [key, state] = *each;
+            if (key.part != part && !part.empty()) break;
             if (!state.error || !client::no_answer(*state.error)) continue;
             state.failures = 0;
             if (state.running || state.queued) continue;

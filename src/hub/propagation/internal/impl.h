@@ -40,7 +40,12 @@ struct Propagator::Impl {
     std::unique_ptr<control::Controller> propagate, status, keep, rollback;
     // By binding, and what is below by cluster; goes with the binding.
     std::map<meta::ObjectKey, std::map<std::string, Memory>> known;
-    std::map<meta::ObjectKey, Content> contents;   // by binding
+    // By binding: what was said at these versions of the object and the binding. A thousand clusters ask for it.
+    struct Said {
+        std::string source, binding;
+        Content content;
+    };
+    std::map<meta::ObjectKey, Said> contents;
     std::map<meta::ObjectKey, Time> status_written;
     std::map<meta::ObjectKey, std::string> last_words;       // on-delete of Rollouts that are gone from the hub
     std::map<meta::ObjectKey, std::string> rollback_waits;   // by Rollout of the hub: what its going back waits for

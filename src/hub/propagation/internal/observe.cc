@@ -125,8 +125,14 @@ std::optional<Observed> Propagator::Impl::observe(control::Key const& key, apis:
 
 Content const& Propagator::Impl::content(meta::ObjectKey const& binding, Doc const& source) {
     auto const [found, fresh] = contents.try_emplace(binding);
-    found->second = content_of(source, bindings.get(binding), fresh ? nullptr : &found->second);
-    return found->second;
+    Said& said = found->second;
+    Doc const bound = bindings.get(binding);
+    std::string source_version = meta::resource_version(source), binding_version = meta::resource_version(bound);
+    if (!fresh && said.source == source_version && said.binding == binding_version) return said.content;
+    said.content = content_of(source, bound, fresh ? nullptr : &said.content);
+    said.source = std::move(source_version);
+    said.binding = std::move(binding_version);
+    return said.content;
 }
 
 bool Propagator::Impl::observe_workload(Observed& seen, control::Key const& key, apis::FleetBindingSpec const& spec,
