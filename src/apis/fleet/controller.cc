@@ -10,7 +10,6 @@ namespace {
 
 // The value of a claim has 1024 bytes at most, a name 63.
 constexpr std::size_t kMostCapabilities = 16;
-constexpr std::size_t kLongestVersion = 64;
 
 }   // namespace
 
@@ -39,7 +38,7 @@ Controller read_controller_record(json::Doc const& config_map) {
     if (meta::dns1123_label_problem(name)) return controller;
     controller.name = std::move(name);
     std::string version = data["version"].string();
-    if (version.size() <= kLongestVersion && parse_version(version)) controller.version = std::move(version);
+    if (version.size() <= kLongestControllerVersion && parse_version(version)) controller.version = std::move(version);
     for (std::string_view const each : split(data["capabilities"].as_string(), ',')) {
         bool const fits = controller.capabilities.size() < kMostCapabilities && !meta::dns1123_label_problem(each);
         if (fits) controller.capabilities.emplace_back(each);

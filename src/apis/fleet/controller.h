@@ -41,6 +41,9 @@ struct Controller {
     bool operator==(Controller const&) const = default;
 };
 
+// Longer texts are no versions.
+inline constexpr std::size_t kLongestControllerVersion = 64;
+
 // The capabilities of `aviary member`, of this program.
 Controller this_controller();
 

@@ -162,10 +162,7 @@ CO_TEST(Link, AfterACutNothingIsListedAgain) {
 CO_TEST(Link, AHubThatIsBackIsDialledAtOnce) {
     observe::set_level(observe::Level::kOff);
     World world(ctx);
-    CO_ASSERT_OK(co_await world.start());
-    CO_ASSERT_OK(co_await world.expect("beijing", "secret"));
-    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "secret"));
-    world.start_agent("beijing");
+    CO_ASSERT_OK(co_await world.start_linked());
     for (Duration const away : {1s, 20s, 50s}) {
         CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
         co_await world.stop_hub();
@@ -182,10 +179,7 @@ CO_TEST(Link, AHubThatIsBackIsDialledAtOnce) {
 CO_TEST(Link, AHubThatComesAndGoesIsDialledAtOnce) {
     observe::set_level(observe::Level::kOff);
     World world(ctx);
-    CO_ASSERT_OK(co_await world.start());
-    CO_ASSERT_OK(co_await world.expect("beijing", "secret"));
-    CO_ASSERT_OK(co_await world.give("beijing", "beijing", "secret"));
-    world.start_agent("beijing");
+    CO_ASSERT_OK(co_await world.start_linked());
     for (int count = 0; count < 20; ++count) {
         CO_ASSERT_OK(co_await async::sleep_for(ctx, 4s));
         co_await world.stop_hub();

@@ -22,7 +22,6 @@ meta::GroupVersionResource const kWebhooks{"admissionregistration.k8s.io", "v1",
 constexpr char kKruiseWebhooks[] = "kruise-rollout-mutating-webhook-configuration";
 constexpr char kKruiseManager[] = "kruise-rollout-controller-manager";
 constexpr char kKruiseNamespace[] = "kruise-rollout";
-constexpr std::size_t kLongestVersion = 64;
 
 std::string text(Version const& version) {
     return fmt::format("{}.{}.{}", version.major, version.minor, version.patch);
@@ -99,7 +98,7 @@ apis::Controller kruise_controller(Doc const& deployment) {
         if (each["name"].as_string() == "manager") tag = tag_of(each["image"].as_string());
     std::string const label = meta::label(deployment, "app.kubernetes.io/version");
     for (std::string_view const said : {tag, std::string_view(label)}) {
-        if (said.size() > kLongestVersion || !parse_version(said)) continue;
+        if (said.size() > apis::kLongestControllerVersion || !parse_version(said)) continue;
         controller.version = said.substr(said.starts_with('v') ? 1 : 0);
         break;
     }
