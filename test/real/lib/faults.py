@@ -19,7 +19,8 @@ from gate import DEPLOYMENT, IMAGE, ROLLOUT, Gate
 # Seconds for a step to end, whatever has happened. The informers of Kubernetes' own controllers wait up to a minute before they try again
 # where an API server has been away several times within two.
 PATIENCE = 150
-RESUMED = 1.0     # seconds beyond an undisturbed step, or the native controllers' after the same fault, from when the part is back
+RESUMED = 1.0        # seconds beyond an undisturbed step, or the native controllers' after the same fault, from when the part is back
+LEADER_CHANGE = 5.0  # the same where the hub's Lease ran out, because the store that keeps it was away
 NATIVE = "/apis/apps/v1/namespaces/default/deployments/native"
 DECISIONS = "/apis/fleet.aviary.dev/v1alpha1/namespaces/demo/decisions"
 
@@ -237,8 +238,8 @@ def faults_of(given, fleet, processes):
         "members": ([processes[each] for each in fleet.clusters], RESUMED),
         "member-apiserver": ([part(first, "kube-apiserver")], RESUMED),
         "member-etcd": ([part(first, "etcd")], RESUMED),
-        "hub-apiserver": ([part("hub", "kube-apiserver")], RESUMED),
-        "hub-etcd": ([part("hub", "etcd")], RESUMED),
+        "hub-apiserver": ([part("hub", "kube-apiserver")], LEADER_CHANGE),
+        "hub-etcd": ([part("hub", "etcd")], LEADER_CHANGE),
         "network-cut": ([Network(network, "cut")], RESUMED),
         "network-stall": ([Network(network, "stall")], RESUMED),
         "network-slow": ([Network(network, "slow")], RESUMED),
