@@ -210,14 +210,16 @@ struct Lease::Impl {
 
     // Until it is ours or the context stops.
     Task<void> compete(Context ctx) {
+        // A server that lost its store while it had a request may never answer that one, and the next one at once.
+        Duration patience = options.retry_period / 2;
         while (ctx.check() && !term->gained) {
-            Status outcome = co_await look(ctx.with_timeout(options.renew_deadline));
+            Status outcome = co_await look(ctx.with_timeout(patience));
             if (!ctx.check()) break;
             note(ctx, outcome);
             if (outcome) {
                 bool const free = !taken(ctx.monotonic());
                 if (free) {
-                    outcome = co_await claim_record(ctx.with_timeout(options.renew_deadline));
+                    outcome = co_await claim_record(ctx.with_timeout(patience));
                 } else {
                     named = false;
                     outcome = co_await follow(ctx);
@@ -226,6 +228,10 @@ struct Lease::Impl {
             }
             if (!ctx.check()) break;
             ctx.log().debug("not leading", {{"lease", key().to_string()}, {"because", outcome.error().message()}});
+            if (outcome.error().is(ErrorCode::kTimeout)) {
+                patience = std::min(2 * patience, options.renew_deadline);
+                continue;
+            }
             // Spread, so that candidates do not go in step; soon, since nobody leads while the server is away.
             (void)co_await async::sleep_for(ctx, ctx.random().around(options.retry_period / 4));
         }

@@ -329,6 +329,28 @@ CO_TEST(Lease, ALostAnswerIsNoLostLease) {
     co_await one.scope.cancel_and_join();
 }
 
+CO_TEST(Lease, ARequestThatIsNeverAnsweredHoldsUpNoCandidate) {
+    World world(ctx);
+    co_await world.start();
+    Candidate one(ctx, *world.server, "one");
+    one.wire.lose_answers = true;
+    one.run();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 100ms));
+    one.wire.lose_answers = false;
+    CO_ASSERT_OK(co_await one.lease->wait_held(ctx.with_timeout(1s)));
+    co_await one.scope.cancel_and_join();
+}
+
+CO_TEST(Lease, AServerThatTakesItsTimeIsWaitedFor) {
+    World world(ctx);
+    co_await world.start();
+    Candidate one(ctx, *world.server, "one");
+    one.wire.delay = 4s;
+    one.run();
+    CO_ASSERT_OK(co_await one.lease->wait_held(ctx.with_timeout(1min)));
+    co_await one.scope.cancel_and_join();
+}
+
 CO_TEST(Lease, ADeadlineCountsFromTheSendingOfARenewal) {
     World world(ctx);
     co_await world.start();
