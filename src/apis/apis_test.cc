@@ -136,9 +136,7 @@ TEST(RolloutValidation, NamesTheFieldThatIsWrong) {
          {"spec.strategy.canary.steps[0].pause.duration: Invalid value: 9999999999: must be at most 2147483647"}},
         {R"({"canary":{"steps":[{"replicas":1,"traffic":"10%"}]}})",
          {"spec.strategy.canary.steps[0].traffic: traffic routing is not supported yet"}},
-        {R"({"canary":{"enableExtraWorkloadForCanary":true,"steps":[{"replicas":1}]}})",
-         {"spec.strategy.canary.enableExtraWorkloadForCanary: an extra workload for the new version is not supported "
-          "yet"}},
+        {R"({"canary":{"enableExtraWorkloadForCanary":true,"steps":[{"replicas":1}]}})", {}},
         {R"({"blueGreen":{"steps":[{"replicas":1}]}})",
          {"spec.strategy.blueGreen: the blue-green strategy is not supported yet"}},
         {R"({})", {"spec.strategy: Canary and BlueGreen cannot both be empty"}},

@@ -20,6 +20,10 @@ inline constexpr std::string_view kDeploymentExtraStatusAnnotation = "rollouts.k
 inline constexpr std::string_view kOriginalDeploymentStrategyAnnotation =
     "rollouts.kruise.io/original-deployment-strategy";
 
+// Of the second Deployment of canary style: names the Deployment that it stands beside.
+inline constexpr std::string_view kCanaryDeploymentLabel = "rollouts.kruise.io/canary-deployment";
+inline constexpr std::string_view kCanaryDeploymentFinalizer = "finalizer.rollouts.kruise.io/batch-release";
+
 // On pods; the id also stands on workloads, as a label or an annotation.
 inline constexpr std::string_view kRolloutIdLabel = "rollouts.kruise.io/rollout-id";
 inline constexpr std::string_view kRolloutBatchIdLabel = "rollouts.kruise.io/rollout-batch-id";
@@ -88,6 +92,7 @@ inline constexpr std::string_view kReady = "Ready";
 inline constexpr std::string_view kWaitResume = "WaitResume";
 inline constexpr std::string_view kImmediate = "Immediate";
 inline constexpr std::string_view kPartitionStyle = "Partition";
+inline constexpr std::string_view kCanaryStyle = "Canary";
 }   // namespace batch
 
 }   // namespace aviary::apis

@@ -25,9 +25,10 @@ constexpr auto fields<CanaryStrategy> = object(
     "Batch after batch of the workload's own pods.", field("steps", &CanaryStrategy::steps, "", {.max_items = 50}),
     field("trafficRoutings", &CanaryStrategy::traffic_routings, "Not supported yet."),
     field("failureThreshold", &CanaryStrategy::failure_threshold, "Pods of a batch that may be unready."),
-    field("patchPodTemplateMetadata", &CanaryStrategy::patch_pod_template_metadata, "Not supported yet."),
+    field("patchPodTemplateMetadata", &CanaryStrategy::patch_pod_template_metadata,
+          "What the second Deployment's pods have beside the workload's own metadata."),
     field("enableExtraWorkloadForCanary", &CanaryStrategy::enable_extra_workload_for_canary,
-          "true is not supported yet."),
+          "The new version's pods are in a second Deployment until the end."),
     field("trafficRoutingRef", &CanaryStrategy::traffic_routing_ref, "Not supported yet."),
     field("disableGenerateCanaryService", &CanaryStrategy::disable_generate_canary_service, ""));
 template <>

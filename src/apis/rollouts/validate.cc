@@ -50,8 +50,6 @@ public:
 
     void canary(Value const& strategy) {
         std::string const path = "spec.strategy.canary";
-        if (strategy["enableExtraWorkloadForCanary"].as_bool())
-            unsupported(path + ".enableExtraWorkloadForCanary", "an extra workload for the new version");
         if (strategy["trafficRoutings"].size() > 0) unsupported(path + ".trafficRoutings", "traffic routing");
         if (!strategy["trafficRoutingRef"].as_string().empty())
             unsupported(path + ".trafficRoutingRef", "traffic routing");

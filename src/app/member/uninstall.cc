@@ -102,14 +102,22 @@ private:
     }
 
     Task<Result<std::unique_ptr<workload::Workload>>> observe(Doc deployment) const {
-        workload::DeploymentInputs inputs;
         CO_TRY_ASSIGN(std::vector<Doc> const sets, co_await list(workload::kReplicaSets, meta::ns(deployment)));
-        for (Doc const& each : sets) {
-            auto const owner = meta::controller_of(each);
-            if (owner && owner->uid == meta::uid(deployment)) inputs.replica_sets.push_back(each);
+        CO_TRY_ASSIGN(std::vector<Doc> const others, co_await list(workload::kDeployments, meta::ns(deployment)));
+        auto const owned = [&sets](Doc const& each) {
+            workload::DeploymentInputs inputs{.deployment = each, .replica_sets = {}, .pods = {}, .canaries = {}};
+            for (Doc const& set : sets) {
+                auto const owner = meta::controller_of(set);
+                if (owner && owner->uid == meta::uid(each)) inputs.replica_sets.push_back(set);
+            }
+            return inputs;
+        };
+        workload::DeploymentInputs inputs = owned(deployment);
+        for (Doc const& each : others) {
+            if (meta::label(each, apis::kCanaryDeploymentLabel) == meta::name(deployment))
+                inputs.canaries.push_back(owned(each));
         }
-        inputs.deployment = std::move(deployment);
-        co_return workload::observe_deployment(std::move(inputs), ctx_.now());
+        co_return workload::observe_deployment(std::move(inputs), {}, ctx_.now());
     }
 
     // What is in the middle of a release, and what carries the label by which webhooks are asked.
@@ -118,6 +126,7 @@ private:
         CO_TRY_ASSIGN(rollouts_, co_await list(apis::kRollouts));
         CO_TRY_ASSIGN(batch_releases_, co_await list(apis::kBatchReleases));
         for (Doc const& each : deployments) {
+            if (!meta::label(each, apis::kCanaryDeploymentLabel).empty()) continue;   // goes with the one it is for
             bool const marked = std::ranges::any_of(
                 std::initializer_list<std::string_view>{apis::kInProgressingAnnotation, apis::kControlInfoAnnotation,
                                                         apis::kDeploymentStrategyAnnotation},
@@ -217,6 +226,7 @@ private:
             if (!deployment.exists()) co_return Status{};
             CO_TRY_ASSIGN(auto const workload, co_await observe(std::move(deployment)));
             CO_TRY_ASSIGN(std::vector<Write> writes, workload->leave(how()));
+            if (writes.empty()) writes = workload->tidy();
             if (writes.empty()) break;
             Status const written = co_await perform_all(limited, std::move(writes));
             if (written) continue;

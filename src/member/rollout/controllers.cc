@@ -44,8 +44,9 @@ std::vector<Key> own_key(Doc const& object) { return {{"", meta::key_of(object)}
 
 // Everything of a Deployment marks the objects of `informer` that point at it.
 void watch_workloads(Controller& controller, client::Informer& informer, workload::Sources& workloads) {
-    controller.watch(workloads.deployments(),
-                     [&informer](Doc const& object) { return keys_of(informer, meta::key_of(object)); });
+    controller.watch(workloads.deployments(), [&informer, &workloads](Doc const& object) {
+        return keys_of(informer, workloads.deployment_of(object));
+    });
     controller.watch(workloads.replica_sets(), [&informer, &workloads](Doc const& object) {
         return keys_of(informer, workloads.deployment_of_replica_set(object));
     });
@@ -81,12 +82,19 @@ private:
     std::map<Key, Time> written_;
 };
 
-std::unique_ptr<workload::Workload> find_workload(Sources& sources, Doc const& owner, Time now) {
+struct Found {
+    std::unique_ptr<workload::Workload> workload;   // null: there is none
+    std::vector<control::Write> strays;             // then: what takes away what was made beside it
+};
+
+Found find_workload(Sources& sources, Doc const& owner, workload::Style style, Time now) {
     Doc const reference = owner.at({"spec", "workloadRef"});
-    if (!is_deployment(reference)) return nullptr;
-    workload::DeploymentInputs inputs = sources.workloads.deployment({meta::ns(owner), reference["name"].string()});
-    if (!inputs.deployment.exists() || meta::is_deleting(inputs.deployment)) return nullptr;
-    return workload::observe_deployment(std::move(inputs), now);
+    if (!is_deployment(reference)) return {};
+    std::string const name = reference["name"].string();
+    workload::DeploymentInputs inputs = sources.workloads.deployment({meta::ns(owner), name});
+    if (!inputs.deployment.exists() || meta::is_deleting(inputs.deployment))
+        return {nullptr, workload::tidy_deployment(inputs, name)};
+    return {workload::observe_deployment(std::move(inputs), std::move(style), now), {}};
 }
 
 class RolloutReconciler final : public control::Reconciler {
@@ -102,8 +110,8 @@ public:
         }
         seen.batch_release = sources_.batch_releases.get(key.object);
         seen.kind_supported = is_deployment(seen.rollout.at({"spec", "workloadRef"}));
-        auto const workload = find_workload(sources_, seen.rollout, now);
-        seen.workload = workload.get();
+        Found const found = find_workload(sources_, seen.rollout, workload::style_of_rollout(seen.rollout), now);
+        workload::Workload const* const workload = seen.workload = found.workload.get();
         seen.controlled_by_other = workload != nullptr && controlled_by_other(*workload, key.object.name);
         if (workload != nullptr && workload->facts().held_by != key.object.name) {
             seen.held_by_another = sources_.rollouts.get({key.object.ns, workload->facts().held_by}).exists();
@@ -142,8 +150,10 @@ public:
         }
         if (auto const owner = meta::controller_of(seen.batch_release))
             seen.rollout = sources_.rollouts.get({key.object.ns, owner->name});
-        auto const workload = find_workload(sources_, seen.batch_release, now);
-        seen.workload = workload.get();
+        Found found =
+            find_workload(sources_, seen.batch_release, workload::style_of_batch_release(seen.batch_release), now);
+        seen.workload = found.workload.get();
+        seen.strays = std::move(found.strays);
         seen.counts_after = counts_.next(key, now);
         Plan plan = decide_batch_release(seen, now);
         counts_.note(key, plan, true, now);

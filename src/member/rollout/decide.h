@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "core/json/doc.h"
 #include "kube/control/plan.h"
@@ -26,6 +27,7 @@ struct BatchReleaseSeen {
     json::Doc batch_release;
     json::Doc rollout;   // whose it is; absent for one made by hand
     workload::Workload const* workload = nullptr;
+    std::vector<control::Write> strays;   // of a workload that is gone: take away what was made beside it
     std::optional<Time> counts_after;
 };
 control::Plan decide_batch_release(BatchReleaseSeen const& seen, Time now);

@@ -13,6 +13,8 @@ using namespace std::chrono_literals;
 using json::Doc;
 
 constexpr char const* kArticle = R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}])";
+constexpr char const* kPartition = R"({"canary":{}})";
+constexpr char const* kCanary = R"({"canary":{"enableExtraWorkloadForCanary":true}})";
 
 std::string condition(FakeCluster const& cluster, std::string_view type) {
     for (auto const& [key, each] : cluster.get("rollouts").at({"status", "conditions"}).elements()) {
@@ -463,7 +465,7 @@ void check_rest(FakeCluster const& cluster) {
 
 TEST(RolloutLaw, ItComesToRestAfterAnyPrefixOfItsWrites) {
     rc::check([] {
-        FakeCluster cluster(kArticle, *rc::gen::inRange(1, 14));
+        FakeCluster cluster(kArticle, *rc::gen::inRange(1, 14), *rc::gen::element(kPartition, kCanary));
         cluster.run();
         int version = 1, approvals = 0;
         auto const story = *rc::gen::container<std::vector<std::pair<int, int>>>(
@@ -485,6 +487,7 @@ TEST(RolloutLaw, ItComesToRestAfterAnyPrefixOfItsWrites) {
         }
         RC_ASSERT(cluster.get("rollouts").at({"status", "phase"}).as_string() == "Healthy");
         RC_ASSERT(cluster.marks() == "");
+        RC_ASSERT(cluster.list("deployments").size() == 1U);
         check_rest(cluster);
     });
 }
@@ -492,7 +495,8 @@ TEST(RolloutLaw, ItComesToRestAfterAnyPrefixOfItsWrites) {
 TEST(RolloutLaw, NoPauseIsPassedWithoutAnApproval) {
     rc::check([] {
         std::int64_t const replicas = *rc::gen::inRange<std::int64_t>(2, 14);
-        FakeCluster cluster(kArticle, replicas);
+        std::string const style = *rc::gen::element(kPartition, kCanary);
+        FakeCluster cluster(kArticle, replicas, style);
         cluster.run();
         cluster.release("v2");
         int version = 2, approvals = 0;

@@ -1,10 +1,12 @@
-// Deployments: held as `paused` with type Recreate and rolled by our own controller (roller.h), as upstream's "Advanced
-// Deployment" is.
+// Deployments, in upstream's three styles. Partition: paused, and rolled by our own controller (roller.h). Canary: a
+// second Deployment beside it has the new version. Blue-green: the new version comes in pods above spec.replicas.
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "core/json/value.h"
 #include "member/workload/workload.h"
 
 namespace aviary::workload {
@@ -15,10 +17,22 @@ inline meta::GroupVersionResource const kPods{"", "v1", "pods"};
 
 struct DeploymentInputs {
     json::Doc deployment;
-    std::vector<json::Doc> replica_sets;   // those it controls
-    std::vector<json::Doc> pods;           // those these control
+    std::vector<json::Doc> replica_sets;      // those it controls
+    std::vector<json::Doc> pods;              // those these control
+    std::vector<DeploymentInputs> canaries;   // the second Deployments that releases have made beside it
 };
 
-std::unique_ptr<Workload> observe_deployment(DeploymentInputs inputs, Time now);
+struct Style {
+    std::string name;    // one of apis::batch::k…Style; empty: as the marks of a release say
+    json::Value patch;   // patchPodTemplateMetadata of canary style: {annotations, labels}
+};
+// As a Rollout or a BatchRelease asks for.
+Style style_of_rollout(json::Doc const& rollout);
+Style style_of_batch_release(json::Doc const& batch_release);
+
+std::unique_ptr<Workload> observe_deployment(DeploymentInputs inputs, Style style, Time now);
+
+// Workload::tidy for the Deployment of this name, also when it is not there any more.
+std::vector<control::Write> tidy_deployment(DeploymentInputs const& inputs, std::string const& name);
 
 }   // namespace aviary::workload

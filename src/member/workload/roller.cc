@@ -165,18 +165,9 @@ private:
         for (auto& [name, size] : sizes_) size = 0;
         bool const whole = strategy_.partition.percent && strategy_.partition.value >= 100 && !strategy_.paused;
         if (whole || stable_ == nullptr) return;
-        for (ReplicaSet const& set : sets_.all) {
-            bool const goes = &set == sets_.current || &set > stable_;   // they are sorted by age
-            if (!goes || set.wanted > 0 || set.actual > 0) continue;
-            Write write;
-            write.verb = Write::Verb::kDelete;
-            write.resource = kReplicaSets;
-            write.key = {meta::ns(deployment_), set.name()};
-            write.delete_options.uid = meta::uid(set.doc);
-            write.ignore_not_found = true;
-            write.why = "no pods are wanted";
+        for (Write& write : sets_.forget_newer(*stable_)) {
+            sizes_.erase(write.key.name);
             plan_.writes.push_back(std::move(write));
-            sizes_.erase(set.name());
         }
     }
 

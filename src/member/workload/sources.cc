@@ -1,5 +1,6 @@
 #include "member/workload/sources.h"
 
+#include "apis/rollouts/keys.h"
 #include "kube/meta/object.h"
 
 namespace aviary::workload {
@@ -15,13 +16,24 @@ std::vector<std::string> controller_uid(json::Doc const& object) {
 
 Sources::Sources(client::Client const& client)
     : deployments_(client, kDeployments), replica_sets_(client, kReplicaSets), pods_(client, kPods) {
+    deployments_.add_index("canary", [](json::Doc const& object) {
+        std::string const beside = meta::label(object, apis::kCanaryDeploymentLabel);
+        return beside.empty() ? std::vector<std::string>() : std::vector{meta::ns(object) + "/" + beside};
+    });
     replica_sets_.add_index("controller", controller_uid);
     pods_.add_index("controller", controller_uid);
 }
 
 DeploymentInputs Sources::deployment(meta::ObjectKey const& key) const {
+    DeploymentInputs inputs = owned(deployments_.get(key));
+    for (json::Doc& canary : deployments_.by_index("canary", key.ns + "/" + key.name))
+        inputs.canaries.push_back(owned(std::move(canary)));
+    return inputs;
+}
+
+DeploymentInputs Sources::owned(json::Doc deployment) const {
     DeploymentInputs inputs;
-    inputs.deployment = deployments_.get(key);
+    inputs.deployment = std::move(deployment);
     if (!inputs.deployment.exists()) return inputs;
     inputs.replica_sets = replica_sets_.by_index("controller", meta::uid(inputs.deployment));
     for (json::Doc const& set : inputs.replica_sets) {
@@ -30,10 +42,17 @@ DeploymentInputs Sources::deployment(meta::ObjectKey const& key) const {
     return inputs;
 }
 
+meta::ObjectKey Sources::deployment_of(json::Doc const& deployment) const {
+    std::string const beside = meta::label(deployment, apis::kCanaryDeploymentLabel);
+    return meta::ObjectKey{meta::ns(deployment), beside.empty() ? meta::name(deployment) : beside};
+}
+
 std::optional<meta::ObjectKey> Sources::deployment_of_replica_set(json::Doc const& replica_set) const {
     auto const owner = meta::controller_of(replica_set);
     if (!owner || owner->kind != "Deployment") return std::nullopt;
-    return meta::ObjectKey{meta::ns(replica_set), owner->name};
+    meta::ObjectKey const key{meta::ns(replica_set), owner->name};
+    json::Doc const deployment = deployments_.get(key);
+    return deployment.exists() ? deployment_of(deployment) : key;
 }
 
 std::optional<meta::ObjectKey> Sources::deployment_of_pod(json::Doc const& pod) const {

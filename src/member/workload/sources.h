@@ -15,13 +15,14 @@ class Sources {
 public:
     explicit Sources(client::Client const& client);
 
-    client::Informer& deployments() { return deployments_; }
+    client::Informer& deployments() { return deployments_; }     // index "canary": "namespace/name" of the other one
     client::Informer& replica_sets() { return replica_sets_; }   // index "controller": by the owner's uid
     client::Informer& pods() { return pods_; }                   // index "controller": by the owner's uid
 
     // The Deployment and all that it owns; the Deployment is absent when there is none.
     DeploymentInputs deployment(meta::ObjectKey const& key) const;
-    // The Deployment that a ReplicaSet, or a Pod of one, belongs to.
+    // The Deployment that another one made beside it, a ReplicaSet, or a Pod of one belongs to.
+    meta::ObjectKey deployment_of(json::Doc const& deployment) const;
     std::optional<meta::ObjectKey> deployment_of_replica_set(json::Doc const& replica_set) const;
     std::optional<meta::ObjectKey> deployment_of_pod(json::Doc const& pod) const;
 
@@ -29,6 +30,8 @@ public:
     bool synced() const;
 
 private:
+    DeploymentInputs owned(json::Doc deployment) const;
+
     client::Informer deployments_;
     client::Informer replica_sets_;
     client::Informer pods_;

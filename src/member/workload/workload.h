@@ -70,10 +70,9 @@ public:
     virtual bool is_current(std::string_view revision) const = 0;
     virtual std::int64_t share_of(meta::IntOrPercent const& step) const = 0;
 
-    // Puts the workload under the BatchRelease's control at this share; raises it when it is; absent when nothing
-    // changes.
-    virtual std::optional<control::Write> hold(json::Doc const& batch_release,
-                                               meta::IntOrPercent const& share) const = 0;
+    // Puts the workload under the BatchRelease's control at this share; raises it when it is. In order, and safe to
+    // break off after each; empty when nothing changes.
+    virtual std::vector<control::Write> hold(json::Doc const& batch_release, meta::IntOrPercent const& share) const = 0;
     // Gives up control; the workload stays frozen for whoever comes next.
     virtual std::optional<control::Write> let_go() const = 0;
     // Ends the release: the workload's own strategy is back, every mark is gone. Absent when there is nothing to do.
@@ -81,7 +80,10 @@ public:
     // Ends control for good, in the middle of a release too: in order, and safe to break off after each. Nothing of a
     // workload without marks. An Error where there is no version to go back to.
     virtual Result<std::vector<control::Write>> leave(Leaving how) const = 0;
-    // Takes a release's marks from the objects under the workload, where its own controller has copied them.
+    // Takes away what releases have made beside the workload, and gives back what they have switched off there, once
+    // nobody controls it. Empty when nothing of that is left.
+    virtual std::vector<control::Write> tidy() const = 0;
+    // And their marks from the objects under the workload, where its own controller has copied them.
     virtual std::vector<control::Write> clean() const = 0;
     // Labels units of the current template; increments[i] units belong to batch i.
     virtual Labelling label(std::string_view rollout_id, std::vector<std::int64_t> const& increments) const = 0;

@@ -266,9 +266,9 @@ struct Left {
     std::string sets;   // "web-v1=8"
 };
 Left leave(Value object, Leaving how, std::vector<Value> const& sets) {
-    DeploymentInputs inputs{.deployment = doc(object), .replica_sets = {}, .pods = {}};
+    DeploymentInputs inputs{.deployment = doc(object), .replica_sets = {}, .pods = {}, .canaries = {}};
     for (Value const& each : sets) inputs.replica_sets.push_back(doc(each));
-    auto const writes = observe_deployment(std::move(inputs), Time{})->leave(how);
+    auto const writes = observe_deployment(std::move(inputs), {}, Time{})->leave(how);
     if (!writes) return {{}, writes.error().message()};
     Left left{object, {}};
     for (control::Write const& each : *writes) {

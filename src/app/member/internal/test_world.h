@@ -45,11 +45,15 @@ inline Value deployment(std::string const& image, std::int64_t replicas) {
     return object;
 }
 
-inline Value rollout(std::string const& steps) {
+inline constexpr char const* kPartitionStyle = R"({"canary":{"enableExtraWorkloadForCanary":false}})";
+
+inline Value rollout(std::string const& steps, std::string const& style = kPartitionStyle) {
     Value object = *json::parse_value(
         R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"default"},
-      "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"strategy":{"canary":{"enableExtraWorkloadForCanary":false}}}})");
-    object.set({"spec", "strategy", "canary", "steps"}, *json::parse_value(steps));
+      "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"}}})");
+    Value strategy = *json::parse_value(style);
+    for (auto& [kind, each] : strategy.make_object()) each["steps"] = *json::parse_value(steps);
+    object.set({"spec", "strategy"}, std::move(strategy));
     return object;
 }
 
@@ -150,11 +154,11 @@ struct World {
     }
 
     // Ten pods of v1, ready, and a Healthy Rollout.
-    Task<Status> set_up(std::string steps = kArticle, std::int64_t replicas = 10) {
+    Task<Status> set_up(std::string steps = kArticle, std::int64_t replicas = 10, std::string style = kPartitionStyle) {
         CO_TRY(co_await start());
         CO_TRY(co_await client->create(scope.context(), kDeployments, deployment("v1", replicas)));
         CO_TRY(co_await async::sleep_for(scope.context(), 5s));
-        CO_TRY(co_await client->create(scope.context(), apis::kRollouts, rollout(steps)));
+        CO_TRY(co_await client->create(scope.context(), apis::kRollouts, rollout(steps, style)));
         co_return co_await until("Healthy/0//", true);
     }
 

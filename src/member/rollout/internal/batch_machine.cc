@@ -44,7 +44,7 @@ public:
         status_.observed_generation = meta::generation(seen_.batch_release);
         status_.message.clear();
         if (!deleting_ && !supported()) {
-            status_.message = "only rollingStyle Partition of Deployments is supported yet";
+            status_.message = "only rollingStyle Partition and Canary of Deployments are supported yet";
             plan_.waits.push_back(
                 {"Unsupported", status_.message, std::nullopt, "the BatchRelease is changed", "release owner"});
         } else {
@@ -73,8 +73,8 @@ private:
     }
 
     bool supported() const {
-        bool const style = plan().rolling_style.empty() || plan().rolling_style == apis::batch::kPartitionStyle;
-        return style && !plan().enable_extra_workload_for_canary;
+        std::string const& style = plan().rolling_style;
+        return style.empty() || style == apis::batch::kPartitionStyle || style == apis::batch::kCanaryStyle;
     }
 
     void add_finalizer() {
@@ -174,9 +174,9 @@ private:
     bool upgrade() {
         std::int64_t const current = batch().current_batch;
         auto const& wanted = plan().batches[static_cast<std::size_t>(current)].canary_replicas;
-        std::optional<Write> hold = seen_.workload->hold(seen_.batch_release, wanted);
-        bool const moved = hold.has_value();
-        if (hold) plan_.writes.push_back(std::move(*hold));   // first: pods wait for it
+        std::vector<Write> hold = seen_.workload->hold(seen_.batch_release, wanted);
+        bool const moved = !hold.empty();
+        for (Write& each : hold) plan_.writes.push_back(std::move(each));   // first: pods wait for it
         std::int64_t const labelled = label(current);
         batch().updated_replicas = facts().updated;
         batch().updated_ready_replicas = facts().updated_ready;
@@ -262,8 +262,17 @@ private:
             explain();
             return false;
         }
+        if (tidying()) return false;
         status_.phase = apis::phase::kCompleted;
         return deleting_;
+    }
+
+    // Whether something is left of what the release has made beside the workload.
+    bool tidying() {
+        if (seen_.workload != nullptr && !facts().controller_uid.empty()) return false;   // it is somebody else's now
+        std::vector<Write> writes = seen_.workload != nullptr ? seen_.workload->tidy() : seen_.strays;
+        for (Write& each : writes) plan_.writes.push_back(std::move(each));
+        return !writes.empty();
     }
 
     bool promoted() const {

@@ -4,7 +4,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +19,7 @@
 #include "core/json/write.h"
 #include "kube/meta/object.h"
 #include "member/rollout/decide.h"
+#include "member/workload/deployment.h"
 #include "member/workload/freeze.h"
 #include "member/workload/roller.h"
 
@@ -26,7 +30,9 @@ public:
     using Value = json::Value;
     using Doc = json::Doc;
 
-    explicit FakeCluster(std::string const& steps, std::int64_t replicas = 10) {
+    // `strategy`: "canary", or "canary" with what else it has: R"({"enableExtraWorkloadForCanary":true})".
+    explicit FakeCluster(std::string const& steps, std::int64_t replicas = 10,
+                         std::string const& style = R"({"canary":{}})") {
         Value workload = *json::parse_value(R"({"metadata":{"name":"web","namespace":"demo","labels":{}},"spec":{
             "selector":{"matchLabels":{"app":"web"}},"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"}},
             "template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"main","image":"v1"}]}}}})");
@@ -35,8 +41,10 @@ public:
         settle();
         Value rollout = *json::parse_value(
             R"({"metadata":{"name":"web","namespace":"demo"},"spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},
-            "strategy":{"canary":{}}}})");
-        rollout.set({"spec", "strategy", "canary", "steps"}, *json::parse_value(steps));
+            "strategy":{}}})");
+        Value strategy = *json::parse_value(style);
+        for (auto& [kind, each] : strategy.make_object()) each["steps"] = *json::parse_value(steps);
+        rollout.set({"spec", "strategy"}, std::move(strategy));
         create("rollouts", "web", std::move(rollout));
     }
 
@@ -49,7 +57,7 @@ public:
         inputs.old = Doc::freeze(object);
         inputs.rollout = objects["rollouts"].contains("web") ? "web" : "";
         inputs.came_from = get("rollouts").at({"status", "canaryStatus", "stableRevision"}).string();
-        inputs.replica_sets = list("replicasets");
+        inputs.replica_sets = this->inputs().replica_sets;
         if (!inputs.rollout.empty()) workload::freeze_deployment(next, inputs);
         store("deployments", "web", std::move(next));
     }
@@ -83,17 +91,27 @@ public:
         }
         return result;
     }
-    workload::DeploymentInputs inputs() const { return {get("deployments"), list("replicasets"), list("pods")}; }
+    workload::DeploymentInputs inputs() const {
+        workload::DeploymentInputs result = owned(get("deployments"));
+        for (Doc const& each : list("deployments")) {
+            if (meta::label(each, apis::kCanaryDeploymentLabel) == "web") result.canaries.push_back(owned(each));
+        }
+        return result;
+    }
 
     control::Plan decide_rollout_now() const {
-        auto const workload = get("deployments").exists() ? workload::observe_deployment(inputs(), now) : nullptr;
-        return decide_rollout(
-            {.rollout = get("rollouts"), .batch_release = get("batchreleases"), .workload = workload.get()}, now);
+        Doc const rollout = get("rollouts");
+        auto const workload = observe(workload::style_of_rollout(rollout));
+        return decide_rollout({.rollout = rollout, .batch_release = get("batchreleases"), .workload = workload.get()},
+                              now);
     }
     control::Plan decide_batch_release_now() const {
-        auto const workload = get("deployments").exists() ? workload::observe_deployment(inputs(), now) : nullptr;
-        return decide_batch_release(
-            {.batch_release = get("batchreleases"), .rollout = get("rollouts"), .workload = workload.get()}, now);
+        Doc const batch_release = get("batchreleases");
+        auto const workload = observe(workload::style_of_batch_release(batch_release));
+        BatchReleaseSeen seen{
+            .batch_release = batch_release, .rollout = get("rollouts"), .workload = workload.get(), .strays = {}};
+        if (workload == nullptr) seen.strays = workload::tidy_deployment(inputs(), "web");
+        return decide_batch_release(seen, now);
     }
     control::Plan decide_roll_now() const { return workload::decide_roll(inputs(), get("batchreleases")); }
 
@@ -153,16 +171,17 @@ public:
     // The controllers of Kubernetes, at once: pods are as their ReplicaSets say, and a Deployment that is not paused is
     // rolled.
     void settle() {
-        if (!objects["deployments"].contains("web")) return;
-        Doc const deployment = get("deployments");
-        std::int64_t const replicas = deployment.at({"spec", "replicas"}).as_int();
-        std::string const image = image_of(deployment);
-        if (!deployment.at({"spec", "paused"}).as_bool()) {
-            native_set(deployment, image);
-            for (auto& [name, set] : objects["replicasets"])
-                set.set({"spec", "replicas"}, image_of(Doc::freeze(set)) == image ? replicas : 0);
-        } else {
-            scale_lone_set(replicas);
+        collect();
+        for (Doc const& deployment : list("deployments")) {
+            std::int64_t const replicas = deployment.at({"spec", "replicas"}).as_int();
+            std::string const image = image_of(deployment);
+            if (!deployment.at({"spec", "paused"}).as_bool()) {
+                native_set(deployment, image);
+                for (Value* set : sets_of(deployment))
+                    set->set({"spec", "replicas"}, image_of(Doc::freeze(*set)) == image ? replicas : 0);
+            } else {
+                scale_lone_set(deployment, replicas);
+            }
         }
         for (auto& [name, set] : objects["replicasets"]) pods_of(name, set);
     }
@@ -177,22 +196,65 @@ private:
         return object.at({"spec", "template", "spec", "containers"})[0]["image"].string();
     }
 
+    workload::DeploymentInputs owned(Doc const& deployment) const {
+        workload::DeploymentInputs result;
+        result.deployment = deployment;
+        if (!deployment.exists()) return result;
+        for (Doc const& set : list("replicasets")) {
+            if (meta::controller_of(set)->uid != meta::uid(deployment)) continue;
+            for (Doc const& pod : list("pods")) {
+                if (meta::controller_of(pod)->uid == meta::uid(set)) result.pods.push_back(pod);
+            }
+            result.replica_sets.push_back(set);
+        }
+        return result;
+    }
+    std::unique_ptr<workload::Workload> observe(workload::Style style) const {
+        if (!get("deployments").exists()) return nullptr;
+        return workload::observe_deployment(inputs(), std::move(style), now);
+    }
+
+    std::vector<Value*> sets_of(Doc const& deployment) {
+        std::vector<Value*> result;
+        for (auto& [name, set] : objects["replicasets"]) {
+            if (meta::controller_of(Doc::freeze(set))->uid == meta::uid(deployment)) result.push_back(&set);
+        }
+        return result;
+    }
+
+    // What a Deployment or a ReplicaSet leaves behind goes.
+    void collect() {
+        for (auto const& [owners, resource] : {std::pair("deployments", "replicasets"), {"replicasets", "pods"}}) {
+            std::set<std::string> alive;
+            for (Doc const& each : list(owners)) alive.insert(meta::uid(each));
+            std::erase_if(objects[resource], [&](auto const& entry) {
+                return !alive.contains(meta::controller_of(Doc::freeze(entry.second))->uid);
+            });
+        }
+    }
+
     void native_set(Doc const& deployment, std::string const& image) {
-        for (auto const& [name, set] : objects["replicasets"]) {
-            if (image_of(Doc::freeze(set)) == image) return;
+        for (Value const* set : sets_of(deployment)) {
+            if (image_of(Doc::freeze(*set)) == image) return;
         }
         Value set{json::Object()};
         set.set({"metadata", "labels", "pod-template-hash"}, "native-" + image);
         set.set({"metadata", "ownerReferences"}, json::Array{meta::controller_reference(deployment)});
         set.set({"spec", "template"}, deployment.at({"spec", "template"}).thaw());
         set.set({"spec", "replicas"}, 0);
-        create("replicasets", "web-native-" + image, std::move(set));
+        create("replicasets", meta::name(deployment) + "-native-" + image, std::move(set));
     }
 
-    void scale_lone_set(std::int64_t replicas) {
-        std::vector<Value*> active;
-        for (auto& [name, set] : objects["replicasets"]) {
-            if (set.at({"spec", "replicas"}).as_int() > 0) active.push_back(&set);
+    void scale_lone_set(Doc const& deployment, std::int64_t replicas) {
+        std::vector<Value*> active = sets_of(deployment);
+        std::erase_if(active, [](Value const* set) { return set->at({"spec", "replicas"}).as_int() == 0; });
+        if (active.empty()) {   // of the new template, else the newest
+            auto const rank = [&](Value const* set) {
+                return std::pair(image_of(Doc::freeze(*set)) == image_of(deployment),
+                                 set->at({"metadata", "creationTimestamp"}).string());
+            };
+            auto const sets = sets_of(deployment);
+            if (!sets.empty()) active = {*std::ranges::max_element(sets, {}, rank)};
         }
         if (active.size() == 1) active.front()->set({"spec", "replicas"}, replicas);
     }

@@ -47,8 +47,7 @@ Plan Machine::run() {
     status_.observed_generation = meta::generation(object);
     if (!supported()) {
         status_.message =
-            "the strategy of this Rollout is not supported yet: only spec.strategy.canary without traffic and extra "
-            "workload is";
+            "the strategy of this Rollout is not supported yet: only spec.strategy.canary without traffic is";
         wait("Unsupported", status_.message, "the Rollout is changed", "release owner");
     } else {
         for (int count = 0; count < kMostTransitions && transition(); ++count) {
@@ -62,8 +61,7 @@ Plan Machine::run() {
 
 bool Machine::supported() const {
     auto const& strategy = rollout_.spec.strategy;
-    return strategy.canary && !strategy.canary->steps.empty() && strategy.canary->traffic_routings.size() == 0 &&
-           !strategy.canary->enable_extra_workload_for_canary;
+    return strategy.canary && !strategy.canary->steps.empty() && strategy.canary->traffic_routings.size() == 0;
 }
 
 // The marks that Rollouts and their workloads always carry: the finalizer, the plan's hash, the workload's type.

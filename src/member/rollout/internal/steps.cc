@@ -7,6 +7,7 @@
 #include "apis/rollouts/keys.h"
 #include "kube/meta/object.h"
 #include "member/rollout/internal/machine.h"
+#include "member/workload/deployment.h"
 
 namespace aviary::rollout {
 
@@ -187,7 +188,9 @@ Value Machine::wanted_spec() const {
     spec.release_plan.rollout_id = current.observed_rollout_id;
     spec.release_plan.failure_threshold = rollout_.spec.strategy.canary->failure_threshold;
     spec.release_plan.patch_pod_template_metadata = rollout_.spec.strategy.canary->patch_pod_template_metadata;
-    spec.release_plan.rolling_style = apis::batch::kPartitionStyle;
+    spec.release_plan.rolling_style = workload::style_of_rollout(seen_.rollout).name;
+    spec.release_plan.enable_extra_workload_for_canary =
+        rollout_.spec.strategy.canary->enable_extra_workload_for_canary;
     return apis::write_batch_release_spec(spec);
 }
 

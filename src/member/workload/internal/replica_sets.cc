@@ -6,6 +6,7 @@
 
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
+#include "member/workload/deployment.h"
 
 namespace aviary::workload {
 
@@ -56,6 +57,23 @@ std::int64_t ReplicaSets::wanted() const {
     std::int64_t total = 0;
     for (ReplicaSet const& set : all) total += set.wanted;
     return total;
+}
+
+std::vector<control::Write> ReplicaSets::forget_newer(ReplicaSet const& stable) const {
+    std::vector<control::Write> writes;
+    for (ReplicaSet const& set : all) {
+        bool const goes = &set == current || &set > &stable;   // they are sorted by age
+        if (!goes || &set == &stable || set.wanted > 0 || set.actual > 0) continue;
+        control::Write write;
+        write.verb = control::Write::Verb::kDelete;
+        write.resource = kReplicaSets;
+        write.key = meta::key_of(set.doc);
+        write.delete_options.uid = meta::uid(set.doc);
+        write.ignore_not_found = true;
+        write.why = "no pods are wanted";
+        writes.push_back(std::move(write));
+    }
+    return writes;
 }
 
 std::int64_t revision_of(Doc const& replica_set) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/json/doc.h"
+#include "kube/control/plan.h"
 #include "kube/meta/pods.h"
 
 namespace aviary::workload {
@@ -39,6 +40,10 @@ struct ReplicaSets {
     ReplicaSet const* stable(std::string_view revision) const;
     ReplicaSet* stable(std::string_view revision);
     std::int64_t wanted() const;
+    // With no pods wanted, of the new template and of what is newer than the stable one: those that have no pods are
+    // deleted. When pods are wanted again the native controller gives them all to the new one, and without one to the
+    // newest.
+    std::vector<control::Write> forget_newer(ReplicaSet const& stable) const;
 };
 
 // The hash of the ReplicaSet with this template; empty when there is none.

@@ -1,0 +1,272 @@
+// Canary style: the new version's pods are in a second Deployment until the end.
+#include <gtest/gtest.h>
+
+#include "apis/rollouts/hash.h"
+#include "member/rollout/internal/fake_cluster.h"
+
+namespace aviary::rollout {
+namespace {
+
+using json::Doc;
+
+constexpr char const* kSteps = R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}])";
+constexpr char const* kStyle = R"({"canary":{"enableExtraWorkloadForCanary":true}})";
+
+struct CanaryCluster : FakeCluster {
+    explicit CanaryCluster(std::string const& style = kStyle) : FakeCluster(kSteps, 10, style) { run(); }
+
+    // The Deployments beside the workload.
+    std::vector<Doc> seconds() const {
+        std::vector<Doc> result;
+        for (Doc const& each : list("deployments")) {
+            if (meta::name(each) != "web") result.push_back(each);
+        }
+        return result;
+    }
+    void begin(std::string const& image = "v2") {
+        release(image);
+        run();
+    }
+    void next() {
+        approve();
+        run();
+    }
+};
+
+void expect_over(CanaryCluster const& cluster, std::string const& show) {
+    EXPECT_EQ(cluster.show(), show);
+    EXPECT_EQ(cluster.marks(), "");
+    EXPECT_TRUE(cluster.seconds().empty());
+    EXPECT_FALSE(cluster.get("batchreleases").exists());
+    Doc const workload = cluster.get("deployments");
+    EXPECT_FALSE(workload.at({"spec", "paused"}).as_bool());
+    EXPECT_EQ(json::write(workload.at({"spec", "strategy"})),
+              R"({"type":"RollingUpdate","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"}})");
+}
+
+TEST(CanaryStyle, TheNewVersionRunsBesideTheWorkloadUntilTheEnd) {
+    CanaryCluster cluster;
+    cluster.begin();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=1");
+    ASSERT_EQ(cluster.seconds().size(), 1U);
+    Doc const second = cluster.seconds().front();
+    EXPECT_TRUE(meta::name(second).starts_with("web-"));
+    EXPECT_EQ(json::write(second.at({"metadata", "labels"})), R"({"rollouts.kruise.io/canary-deployment":"web"})");
+    EXPECT_EQ(meta::controller_of(second)->uid, meta::uid(cluster.get("batchreleases")));
+    EXPECT_EQ(second.at({"spec", "selector"}), cluster.get("deployments").at({"spec", "selector"}));
+    EXPECT_TRUE(cluster.get("deployments").at({"spec", "paused"}).as_bool());
+    Doc const plan = cluster.get("batchreleases").at({"spec", "releasePlan"});
+    EXPECT_EQ(plan["rollingStyle"].as_string(), "Canary");
+    EXPECT_TRUE(plan["enableExtraWorkloadForCanary"].as_bool());
+    cluster.next();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=10 v2=5");
+    EXPECT_EQ(cluster.get("rollouts").at({"status", "canaryStatus", "canaryReadyReplicas"}).as_int(), 5);
+    cluster.next();
+    expect_over(cluster, "Healthy/3/Completed v2=10");
+}
+
+TEST(CanaryStyle, ThePodsOfTheSecondDeploymentAreLabelledWithTheirBatch) {
+    CanaryCluster cluster;
+    cluster.begin();
+    cluster.next();
+    std::map<std::string, int> batches;
+    for (Doc const& pod : cluster.list("pods"))
+        ++batches[pod.at({"spec", "image"}).string() + "/" + meta::label(pod, apis::kRolloutBatchIdLabel)];
+    EXPECT_EQ(batches, (std::map<std::string, int>{{"v1/", 10}, {"v2/1", 1}, {"v2/2", 4}}));
+}
+
+TEST(CanaryStyle, ItsPodsGoOnlyWhenTheWorkloadHasTheNewVersion) {
+    CanaryCluster cluster;
+    cluster.begin();
+    cluster.next();
+    cluster.approve();
+    for (int count = 0; count < 50; ++count) {
+        cluster.apply(cluster.decide_rollout_now());
+        bool const ends = !cluster.get("batchreleases").at({"spec", "releasePlan", "batchPartition"}).exists();
+        if (ends) cluster.pods_start = false;   // the workload's own new pods do not become ready
+        cluster.apply(cluster.decide_batch_release_now());
+        cluster.settle();
+    }
+    EXPECT_EQ(cluster.marks(), "");
+    EXPECT_EQ(cluster.seconds().size(), 1U);
+    cluster.pods_start = true;
+    cluster.settle();
+    cluster.run();
+    expect_over(cluster, "Healthy/3/Completed v2=10");
+}
+
+TEST(CanaryStyle, PutBackInTheMiddleTheWorkloadHasLostNothing) {
+    CanaryCluster cluster;
+    cluster.begin();
+    cluster.next();
+    cluster.begin("v1");
+    expect_over(cluster, "Healthy/2/StepPaused v1=10");
+}
+
+TEST(CanaryStyle, ANewerVersionBeginsAgainInADeploymentOfItsOwn) {
+    CanaryCluster cluster;
+    cluster.begin();
+    cluster.next();
+    std::string const before = meta::name(cluster.seconds().front());
+    cluster.begin("v3");
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v3=1");
+    ASSERT_EQ(cluster.seconds().size(), 1U);
+    EXPECT_NE(meta::name(cluster.seconds().front()), before);
+    cluster.next();
+    cluster.next();
+    expect_over(cluster, "Healthy/3/Completed v3=10");
+}
+
+// As upstream's suite has it: more pods raise the canary's share, fewer do not shrink it.
+TEST(CanaryStyle, ScaledInTheMiddleTheShareGrowsAndNeverShrinks) {
+    CanaryCluster cluster;
+    cluster.begin();
+    cluster.next();
+    for (auto const& [replicas, shown] : {std::pair("20", "v1=20 v2=10"), {"4", "v1=4 v2=10"}}) {
+        cluster.edit(fmt::format(R"({{"spec":{{"replicas":{}}}}})", replicas));
+        cluster.run();
+        EXPECT_EQ(cluster.show(), fmt::format("Progressing/2/StepPaused {}", shown));
+    }
+}
+
+// Upstream's controller takes such a workload for inconsistent, for ever.
+TEST(CanaryStyle, ScaledToNothingNothingRunsAndItComesBackAtItsShare) {
+    CanaryCluster cluster;
+    cluster.begin();
+    cluster.next();
+    cluster.edit(R"({"spec":{"replicas":0}})");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused");
+    cluster.edit(R"({"spec":{"replicas":10}})");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=10 v2=5");
+}
+
+// The native controller would bring it back in a ReplicaSet that an earlier release has left.
+TEST(CanaryStyle, AVersionThatWasThereBeforeDoesNotComeBackFromNothing) {
+    CanaryCluster cluster;
+    for (char const* image : {"v2", "v1"}) {
+        cluster.begin(image);
+        cluster.next();
+        cluster.next();
+        ASSERT_TRUE(cluster.show().starts_with("Healthy/3/")) << cluster.show();
+    }
+    cluster.begin();
+    cluster.edit(R"({"spec":{"replicas":0}})");
+    cluster.run();
+    cluster.edit(R"({"spec":{"replicas":10}})");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=1");
+}
+
+TEST(CanaryStyle, AJumpBackTakesNoPodsAway) {
+    CanaryCluster cluster;
+    cluster.begin();
+    cluster.next();
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":1}}})", true);
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=5");
+}
+
+TEST(CanaryStyle, DisabledOrDeletedItLetsTheVersionThroughAndLeavesNothing) {
+    for (bool const removed : {false, true}) {
+        CanaryCluster cluster;
+        cluster.begin();
+        if (removed) {
+            cluster.remove("rollouts", "web");
+        } else {
+            cluster.edit_rollout(R"({"spec":{"disabled":true}})");
+        }
+        cluster.run();
+        expect_over(cluster, removed ? "/0/ v2=10" : "Disabled/1/StepPaused v2=10");
+    }
+}
+
+TEST(CanaryStyle, WithoutItsWorkloadTheSecondDeploymentGoesToo) {
+    CanaryCluster cluster;
+    cluster.begin();
+    cluster.objects["deployments"].erase("web");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Initial/0/");
+    EXPECT_TRUE(cluster.list("deployments").empty());
+    EXPECT_TRUE(cluster.list("batchreleases").empty());
+}
+
+TEST(CanaryStyle, ABatchReleaseMadeByHandMovesAndEnds) {
+    CanaryCluster cluster;
+    cluster.objects.erase("rollouts");
+    cluster.edit(R"({"spec":{"paused":true}})");
+    cluster.begin();
+    json::Value batch_release = *json::parse_value(R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"BatchRelease",
+        "metadata":{"name":"web","namespace":"demo","uid":"by-hand","generation":1},
+        "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},
+        "releasePlan":{"batches":[{"canaryReplicas":2},{"canaryReplicas":"100%"}],"batchPartition":0,"rollingStyle":"Canary",
+        "enableExtraWorkloadForCanary":true}}})");
+    cluster.objects["batchreleases"]["web"] = batch_release;
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "/0/ v1=10 v2=2");
+    EXPECT_EQ(cluster.get("batchreleases").at({"status", "canaryStatus", "batchState"}).as_string(), "Ready");
+    json::Value& plan = cluster.objects["batchreleases"]["web"];
+    plan.set({"spec", "releasePlan", "batchPartition"}, 1);
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "/0/ v1=10 v2=10");
+    plan["spec"]["releasePlan"].erase("batchPartition");
+    plan.set({"spec", "releasePlan", "finalizingPolicy"}, "WaitResume");
+    cluster.run();
+    EXPECT_EQ(cluster.get("batchreleases").at({"status", "phase"}).as_string(), "Completed");
+    EXPECT_EQ(cluster.show(), "/0/ v2=10");
+    EXPECT_TRUE(cluster.seconds().empty());
+    EXPECT_EQ(cluster.marks(), "");
+}
+
+// What the second Deployment's pods have beside makes it no other version.
+TEST(CanaryStyle, ThePatchOfThePodTemplateIsTheSecondDeploymentsAlone) {
+    CanaryCluster cluster(
+        R"({"canary":{"enableExtraWorkloadForCanary":true,"patchPodTemplateMetadata":{"labels":{"track":"canary"},"annotations":{"a/b":"1"}}}})");
+    cluster.begin();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=1");
+    Doc const pod_template = cluster.seconds().front().at({"spec", "template", "metadata"});
+    EXPECT_EQ(json::write(pod_template), R"({"labels":{"app":"web","track":"canary"},"annotations":{"a/b":"1"}})");
+    cluster.next();
+    cluster.next();
+    expect_over(cluster, "Healthy/3/Completed v2=10");
+    EXPECT_EQ(json::write(cluster.get("deployments").at({"spec", "template", "metadata"})),
+              R"({"labels":{"app":"web"}})");
+}
+
+TEST(CanaryStyle, AReleaseThatKruisesControllerBeganGoesOn) {
+    CanaryCluster cluster;
+    cluster.begin();
+    // The name that the API server made up, the finalizer, and its own hash of the template everywhere.
+    auto& deployments = cluster.objects["deployments"];
+    std::string const name = meta::name(cluster.seconds().front());
+    json::Value second = deployments[name];
+    deployments.erase(name);
+    second.set({"metadata", "name"}, "web-x7k2p");
+    second.set({"metadata", "finalizers"}, json::Array{apis::kCanaryDeploymentFinalizer});
+    deployments["web-x7k2p"] = second;
+    json::Value& rollout = cluster.objects["rollouts"]["web"];
+    rollout.set({"status", "canaryStatus", "canaryRevision"}, "kruise7");
+    rollout.set({"status", "canaryStatus", "observedRolloutID"}, "kruise7");
+    json::Value& batch_release = cluster.objects["batchreleases"]["web"];
+    batch_release.set({"spec", "releasePlan", "rolloutID"}, "kruise7");
+    batch_release.set({"status", "observedRolloutID"}, "kruise7");
+    batch_release.set({"status", "updateRevision"}, "kruise7");
+    batch_release.set({"status", "observedReleasePlanHash"}, apis::release_plan_hash(Doc::freeze(batch_release)));
+    for (auto& [key, pod] : cluster.objects["pods"]) {
+        if (pod.at({"spec", "image"}).as_string() != "v2") continue;
+        pod.set({"metadata", "labels", "controller-revision-hash"}, "kruise7");
+        pod.set({"metadata", "labels", apis::kRolloutIdLabel}, "kruise7");
+    }
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=1");
+    cluster.next();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=10 v2=5");
+    ASSERT_EQ(cluster.seconds().size(), 1U);
+    EXPECT_EQ(meta::name(cluster.seconds().front()), "web-x7k2p");
+    cluster.next();
+    expect_over(cluster, "Healthy/3/Completed v2=10");
+}
+
+}   // namespace
+}   // namespace aviary::rollout

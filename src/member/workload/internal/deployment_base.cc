@@ -1,0 +1,342 @@
+#include "member/workload/internal/deployment_base.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "apis/rollouts/keys.h"
+#include "core/base/strings.h"
+#include "core/json/parse.h"
+#include "core/json/write.h"
+#include "kube/meta/object.h"
+#include "member/workload/counting.h"
+#include "member/workload/internal/original.h"
+#include "member/workload/internal/pods.h"
+#include "member/workload/internal/strategy.h"
+
+namespace aviary::workload {
+
+namespace {
+
+using control::Write;
+using json::Doc;
+using json::Value;
+
+// What a release puts on a Deployment, beside in-progressing.
+constexpr std::string_view kMarks[] = {apis::kControlInfoAnnotation, apis::kDeploymentStrategyAnnotation,
+                                       apis::kDeploymentExtraStatusAnnotation,
+                                       apis::kOriginalDeploymentStrategyAnnotation};
+
+// Those that know the user's own settings: they stay as long as the workload does not have these back.
+bool knows_settings(std::string_view mark) {
+    return mark == apis::kDeploymentStrategyAnnotation || mark == apis::kOriginalDeploymentStrategyAnnotation;
+}
+
+// The member named `field` of a JSON text in an annotation.
+std::string field_of(std::string const& text, std::string_view field) {
+    if (text.empty()) return {};
+    auto const parsed = json::parse(text);
+    return parsed ? (*parsed)[field].string() : std::string();
+}
+
+}   // namespace
+
+DeploymentBase::DeploymentBase(DeploymentInputs inputs, Time now)
+    : inputs_(std::move(inputs)),
+      sets_(inputs_.deployment, inputs_.replica_sets),
+      own_hash_(template_hash(doc().at({"spec", "template"}))),
+      now_(now) {
+    observe_template();
+    count();
+}
+
+bool DeploymentBase::is_current(std::string_view revision) const {
+    if (revision.empty()) return false;
+    // Kruise's controller notes a hash of its own, and labels pods with it.
+    return revision == facts_.update_revision || revision == own_hash_ ||
+           (sets_.current != nullptr && revision == sets_.current->hash()) ||
+           std::ranges::any_of(
+               units(), [&](Doc const& pod) { return meta::label(pod, "controller-revision-hash") == revision; });
+}
+
+std::int64_t DeploymentBase::share_of(meta::IntOrPercent const& step) const {
+    return deployment_share_of(step, facts_.replicas);
+}
+
+std::optional<Write> DeploymentBase::let_go() const {
+    JsonPatch patch(doc());
+    patch.test({"metadata", "generation"});
+    patch.remove({"metadata", "annotations", apis::kControlInfoAnnotation});
+    return write(std::move(patch), "give up control");
+}
+
+std::optional<Write> DeploymentBase::restore(Restore const& how) const {
+    if (facts_.held_by.empty() && !facts_.leftovers) return std::nullopt;
+    JsonPatch patch(doc());
+    patch.test({"metadata", "generation"});
+    for (std::string_view mark : kMarks) {
+        bool const kept = how.keep_frozen && knows_settings(mark);
+        if (!kept) patch.remove({"metadata", "annotations", mark});
+    }
+    patch.remove({"metadata", "labels", apis::kAdvancedDeploymentLabel});
+    if (how.keep_frozen) {
+        // Not its own strategy: of a Deployment that rolls the native controller scales every version, paused or
+        // not.
+        if (std::optional<Strategy> strategy = strategy_of(doc())) {
+            strategy->paused = true;
+            patch.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}, strategy->to_text());
+        }
+        patch.set({"spec", "paused"}, true);
+        if (!how.stable_revision.empty())
+            patch.set({"metadata", "labels", apis::kStableRevisionLabel}, how.stable_revision);
+    } else {
+        restore_settings(patch);
+        patch.remove({"metadata", "annotations", apis::kInProgressingAnnotation});
+        patch.remove({"metadata", "labels", apis::kStableRevisionLabel});
+        patch.remove({"spec", "paused"});
+    }
+    return write(std::move(patch), how.keep_frozen ? "close the release before the next" : "restore the workload");
+}
+
+Result<std::vector<Write>> DeploymentBase::leave(Leaving how) const {
+    std::vector<Write> writes;
+    if (facts_.held_by.empty() && !facts_.leftovers) return writes;
+    // Put back by its owner it only waits to be let go.
+    bool const holds = how == Leaving::kHold && !facts_.rolled_back;
+    if (holds && original_of(doc()) && facts_.updated > 0 && facts_.outdated > 0) {
+        return fail(
+            ErrorCode::kConflict,
+            fmt::format("{} is in a blue-green release, whose two versions have more pods than its own strategy "
+                        "allows: it cannot be held as it stands; take it back or let it through",
+                        key().to_string()));
+    }
+    JsonPatch patch(doc());
+    patch.test({"metadata", "generation"});
+    for (std::string_view mark : kMarks) patch.remove({"metadata", "annotations", mark});
+    patch.remove({"metadata", "annotations", apis::kInProgressingAnnotation});
+    for (std::string_view mark : {apis::kAdvancedDeploymentLabel, apis::kStableRevisionLabel})
+        patch.remove({"metadata", "labels", mark});
+    restore_settings(patch);
+    if (holds) {
+        if (std::optional<Write> room = fill_surge()) writes.push_back(std::move(*room));
+        patch.set({"spec", "paused"}, true);
+    } else {
+        if (how == Leaving::kRollback && !facts_.rolled_back) patch.set({"spec", "template"}, TRY(stable_template()));
+        patch.remove({"spec", "paused"});
+    }
+    if (std::optional<Write> last = write(std::move(patch), "give the workload back"))
+        writes.push_back(std::move(*last));
+    return writes;
+}
+
+std::vector<Write> DeploymentBase::tidy() const { return tidy_deployment(inputs_, meta::name(doc())); }
+
+std::vector<Write> DeploymentBase::clean() const {
+    std::vector<Write> writes;
+    if (facts_.leftovers || !facts_.held_by.empty()) return writes;   // the native controller would copy them again
+    writes = tidy();
+    for (ReplicaSet const& set : sets_.all) {
+        Value annotations{json::Object()};
+        for (std::string_view mark : kMarks) {
+            if (!meta::annotation(set.doc, mark).empty()) annotations[mark] = nullptr;
+        }
+        if (!meta::annotation(set.doc, apis::kInProgressingAnnotation).empty())
+            annotations[apis::kInProgressingAnnotation] = nullptr;
+        if (annotations.size() == 0) continue;
+        Write write;
+        write.resource = kReplicaSets;
+        write.key = {meta::ns(doc()), set.name()};
+        write.body.set({"metadata", "annotations"}, std::move(annotations));
+        write.why = "nothing of the release is left";
+        writes.push_back(std::move(write));
+    }
+    return writes;
+}
+
+Labelling DeploymentBase::label(std::string_view rollout_id, std::vector<std::int64_t> const& increments) const {
+    std::vector<std::int64_t> missing = increments;
+    std::vector<Doc> unlabelled;
+    Labelling result;
+    for (Doc const& pod : units()) {
+        if (meta::label(pod, apis::kRolloutIdLabel) != rollout_id) {
+            std::optional<Time> const until = starting_until(pod, now_);
+            if (!until) {
+                unlabelled.push_back(pod);
+            } else if (!result.more_at || *until < *result.more_at) {
+                result.more_at = until;
+            }
+            continue;
+        }
+        ++result.labelled;
+        std::int64_t const batch = parse_int(meta::label(pod, apis::kRolloutBatchIdLabel)).value_or(0);
+        if (batch >= 1 && batch <= std::ssize(missing)) --missing[static_cast<std::size_t>(batch - 1)];
+    }
+    for (std::size_t batch = missing.size(); batch > 0; --batch) {
+        for (; missing[batch - 1] > 0 && !unlabelled.empty(); --missing[batch - 1]) {
+            Write write;
+            write.resource = kPods;
+            write.key = meta::key_of(unlabelled.back());
+            write.body.set({"metadata", "labels", apis::kRolloutIdLabel}, rollout_id);
+            write.body.set({"metadata", "labels", apis::kRolloutBatchIdLabel}, std::to_string(batch));
+            write.why = "label the pod with its batch";
+            write.alongside = true;
+            result.writes.push_back(std::move(write));
+            unlabelled.pop_back();
+            ++result.labelled;
+        }
+    }
+    return result;
+}
+
+std::vector<control::Wait> DeploymentBase::obstacles() const { return obstacles_of(units()); }
+
+void DeploymentBase::observe_template() {
+    facts_.replicas = doc().at({"spec", "replicas"}).as_int(1);
+    facts_.generation = meta::generation(doc());
+    facts_.stable_revision = meta::label(doc(), apis::kStableRevisionLabel);
+    facts_.held_by = field_of(meta::annotation(doc(), apis::kInProgressingAnnotation), "rolloutName");
+    facts_.controller_uid = field_of(meta::annotation(doc(), apis::kControlInfoAnnotation), "uid");
+    facts_.leftovers = !meta::label(doc(), apis::kAdvancedDeploymentLabel).empty() ||
+                       std::ranges::any_of(kMarks, [&](std::string_view mark) {
+                           // A workload that waits frozen for its next release keeps the strategy that it is to get
+                           // back.
+                           bool const kept = !facts_.held_by.empty() && knows_settings(mark);
+                           return !kept && !meta::annotation(doc(), mark).empty();
+                       });
+    if (sets_.current != nullptr) facts_.unit_revision = sets_.current->hash();
+    facts_.update_revision = facts_.unit_revision.empty() ? own_hash_ : facts_.unit_revision;
+    facts_.rolled_back =
+        !facts_.held_by.empty() && !facts_.stable_revision.empty() && facts_.stable_revision == facts_.unit_revision;
+    facts_.rollout_id = meta::label(doc(), apis::kRolloutIdLabel);
+    facts_.max_unavailable = budget_of(rolling_update(), facts_.replicas).unavailable;
+}
+
+std::map<std::string, std::int64_t, std::less<>> DeploymentBase::count_pods(std::vector<Doc> const& pods) {
+    std::map<std::string, std::int64_t, std::less<>> counts;
+    for (Doc const& pod : pods) {
+        auto const owner = meta::controller_of(pod);
+        if (!owner) continue;
+        std::optional<Time> const until = counted_until(pod, now_);
+        if (until && (!facts_.settles_at || *until < *facts_.settles_at)) facts_.settles_at = until;
+        if (is_active(pod) || until) ++counts[owner->uid];
+    }
+    return counts;
+}
+
+bool DeploymentBase::is_settled(ReplicaSet const& set, std::int64_t pods) {
+    return set.observed && set.actual == set.wanted && pods == set.wanted;
+}
+
+void DeploymentBase::count() {
+    auto pods = count_pods(inputs_.pods);
+    facts_.settled = sets_.wanted() == facts_.replicas;
+    for (ReplicaSet const& set : sets_.all) {
+        std::int64_t const there = pods[meta::uid(set.doc)];
+        if (!is_settled(set, there)) facts_.settled = false;
+        if (&set != sets_.current) facts_.outdated += std::max(there, set.actual);
+    }
+    if (sets_.current == nullptr) return;
+    facts_.updated = sets_.current->actual;
+    facts_.updated_ready = std::min(sets_.current->ready, sets_.current->wanted);
+    facts_.updated_available = std::min(sets_.current->available, sets_.current->wanted);
+}
+
+std::vector<Doc> DeploymentBase::pods_of(ReplicaSet const* set, std::vector<Doc> const& pods) {
+    std::vector<Doc> result;
+    if (set == nullptr) return result;
+    std::string const uid = meta::uid(set->doc);
+    for (Doc const& pod : pods) {
+        auto const owner = meta::controller_of(pod);
+        if (owner && owner->uid == uid && is_active(pod)) result.push_back(pod);
+    }
+    std::ranges::sort(result, {}, [](Doc const& pod) { return meta::name(pod); });
+    return result;
+}
+
+bool DeploymentBase::held_by(Doc const& batch_release) const {
+    return facts_.controller_uid == meta::uid(batch_release);
+}
+
+// The user's own, also while a release has put something else in its place.
+Value DeploymentBase::rolling_update() const {
+    if (auto const original = original_of(doc())) return original->rolling_update();
+    std::optional<Strategy> const strategy = strategy_of(doc());
+    return strategy && recreate() ? strategy->rolling_update : doc().at({"spec", "strategy", "rollingUpdate"}).thaw();
+}
+
+void DeploymentBase::restore_settings(JsonPatch& patch) const {
+    if (auto const original = original_of(doc())) {
+        original->restore(patch);
+        return;
+    }
+    std::optional<Strategy> const strategy = strategy_of(doc());
+    if (!recreate() || !strategy) return;
+    if (auto own = own_strategy(*strategy)) patch.set({"spec", "strategy"}, std::move(*own));
+}
+
+// The native controller fills what a paused Deployment that rolls has of maxSurge, with pods of the larger version:
+// with the stable one's there is nothing left to fill. It does so only between two versions that have pods.
+std::optional<Write> DeploymentBase::fill_surge() const {
+    std::optional<Strategy> const strategy = strategy_of(doc());
+    if (strategy && recreate() && !own_strategy(*strategy)) return std::nullopt;
+    auto const active = [](ReplicaSet const& set) { return set.wanted > 0; };
+    ReplicaSet const* const stable = sets_.stable(facts_.stable_revision);
+    if (stable == nullptr || !active(*stable) || std::ranges::count_if(sets_.all, active) < 2) return std::nullopt;
+    std::int64_t const missing = facts_.replicas + budget_of(rolling_update(), facts_.replicas).surge - sets_.wanted();
+    if (missing <= 0) return std::nullopt;
+    JsonPatch patch(stable->doc);
+    patch.test({"spec", "replicas"});
+    patch.set({"spec", "replicas"}, stable->wanted + missing);
+    Write result;
+    result.verb = Write::Verb::kJsonPatch;
+    result.resource = kReplicaSets;
+    result.key = meta::key_of(stable->doc);
+    result.body = patch.take();
+    result.why = "pods within maxSurge, of the stable version";
+    return result;
+}
+
+Result<Value> DeploymentBase::stable_template() const {
+    ReplicaSet const* const stable = sets_.stable(facts_.stable_revision);
+    bool const another =
+        !facts_.stable_revision.empty() && stable != nullptr && stable->hash() != facts_.stable_revision;
+    if (stable == nullptr || another) {
+        return fail(
+            ErrorCode::kNotFound,
+            fmt::format("{} has no ReplicaSet of the version before: it cannot go back by itself", key().to_string()));
+    }
+    Value result = stable->doc.at({"spec", "template"}).thaw();
+    if (Value* labels = result["metadata"].find("labels")) labels->erase(meta::kTemplateHashLabel);
+    return result;
+}
+
+std::string control_info(Doc const& batch_release) {
+    return json::write(Value(json::Object{{"apiVersion", "rollouts.kruise.io/v1beta1"},
+                                          {"kind", "BatchRelease"},
+                                          {"name", meta::name(batch_release)},
+                                          {"uid", meta::uid(batch_release)},
+                                          {"controller", true},
+                                          {"blockOwnerDeletion", true}}));
+}
+
+std::vector<Write> DeploymentBase::at_zero() const {
+    ReplicaSet const* const stable = sets_.by_hash(facts_.stable_revision);
+    if (facts_.replicas > 0 || stable == nullptr || facts_.rolled_back) return {};
+    return sets_.forget_newer(*stable);
+}
+
+std::optional<Write> DeploymentBase::write(JsonPatch patch, std::string why) const {
+    if (!patch.changes()) return std::nullopt;
+    Write result;
+    result.verb = Write::Verb::kJsonPatch;
+    result.resource = kDeployments;
+    result.key = key();
+    result.body = patch.take();
+    result.why = std::move(why);
+    return result;
+}
+
+meta::ObjectKey Workload::key() const { return meta::key_of(object()); }
+
+}   // namespace aviary::workload
