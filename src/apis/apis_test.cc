@@ -137,8 +137,14 @@ TEST(RolloutValidation, NamesTheFieldThatIsWrong) {
         {R"({"canary":{"steps":[{"replicas":1,"traffic":"10%"}]}})",
          {"spec.strategy.canary.steps[0].traffic: traffic routing is not supported yet"}},
         {R"({"canary":{"enableExtraWorkloadForCanary":true,"steps":[{"replicas":1}]}})", {}},
-        {R"({"blueGreen":{"steps":[{"replicas":1}]}})",
-         {"spec.strategy.blueGreen: the blue-green strategy is not supported yet"}},
+        {R"({"blueGreen":{"steps":[{"replicas":1}]}})", {}},
+        {R"({"blueGreen":{"steps":[]}})",
+         {"spec.strategy.blueGreen.steps: The number of BlueGreen.Steps cannot be empty"}},
+        {R"({"blueGreen":{"steps":[{"replicas":"50%"},{"replicas":"20%"}]}})",
+         {"spec.strategy.blueGreen.steps[1].replicas: Steps.CanaryReplicas must be a non decreasing sequence"}},
+        {R"({"blueGreen":{"trafficRoutings":[{"service":"web"}],"steps":[{"replicas":1,"traffic":"0%"}]}})",
+         {"spec.strategy.blueGreen.trafficRoutings: traffic routing is not supported yet",
+          "spec.strategy.blueGreen.steps[0].traffic: traffic routing is not supported yet"}},
         {R"({})", {"spec.strategy: Canary and BlueGreen cannot both be empty"}},
     };
     for (Case const& each : cases)
@@ -161,6 +167,9 @@ TEST(RolloutValidation, SomeFieldsStayWhileAReleaseIsOn) {
     old.set({"status", "phase"}, "Progressing");
     EXPECT_EQ(problems(validate_rollout(one, json::Doc::freeze(old), {})),
               Lines{"spec.strategy.canary.steps: Rollout steps number is immutable while it is progressing"});
+    EXPECT_EQ(problems(validate_rollout(rollout(R"({"blueGreen":{"steps":[{"replicas":"10%"},{"replicas":"100%"}]}})"),
+                                        json::Doc::freeze(old), {})),
+              Lines{"spec.strategy: Rollout style and enableExtraWorkloadForCanary are immutable"});
     json::Value other = rollout(two);
     other.set({"metadata", "name"}, "second");
     EXPECT_EQ(problems(validate_rollout(other, {}, {json::Doc::freeze(old)})),

@@ -24,7 +24,7 @@ struct ReleasePlan {
     std::optional<meta::IntOrPercent> failure_threshold;
     std::string finalizing_policy;   // WaitResume | Immediate
     std::optional<PatchPodTemplateMetadata> patch_pod_template_metadata;
-    std::string rolling_style;   // Partition | Canary; BlueGreen is not supported yet
+    std::string rolling_style;   // Partition | Canary | BlueGreen
     bool enable_extra_workload_for_canary = false;
 };
 

@@ -24,6 +24,9 @@ inline constexpr std::string_view kOriginalDeploymentStrategyAnnotation =
 inline constexpr std::string_view kCanaryDeploymentLabel = "rollouts.kruise.io/canary-deployment";
 inline constexpr std::string_view kCanaryDeploymentFinalizer = "finalizer.rollouts.kruise.io/batch-release";
 
+// On the end of the name that a HorizontalPodAutoscaler scales, while a blue-green release is on.
+inline constexpr std::string_view kSwitchedOffSuffix = "-DisableByRollout";
+
 // On pods; the id also stands on workloads, as a label or an annotation.
 inline constexpr std::string_view kRolloutIdLabel = "rollouts.kruise.io/rollout-id";
 inline constexpr std::string_view kRolloutBatchIdLabel = "rollouts.kruise.io/rollout-batch-id";
@@ -93,6 +96,7 @@ inline constexpr std::string_view kWaitResume = "WaitResume";
 inline constexpr std::string_view kImmediate = "Immediate";
 inline constexpr std::string_view kPartitionStyle = "Partition";
 inline constexpr std::string_view kCanaryStyle = "Canary";
+inline constexpr std::string_view kBlueGreenStyle = "BlueGreen";
 }   // namespace batch
 
 }   // namespace aviary::apis

@@ -32,12 +32,12 @@ constexpr auto fields<CanaryStrategy> = object(
     field("trafficRoutingRef", &CanaryStrategy::traffic_routing_ref, "Not supported yet."),
     field("disableGenerateCanaryService", &CanaryStrategy::disable_generate_canary_service, ""));
 template <>
-constexpr auto fields<BlueGreenStrategy> =
-    object("Not supported yet.", field("steps", &BlueGreenStrategy::steps, "", {.max_items = 50}),
-           field("trafficRoutings", &BlueGreenStrategy::traffic_routings, ""),
-           field("failureThreshold", &BlueGreenStrategy::failure_threshold, ""),
-           field("trafficRoutingRef", &BlueGreenStrategy::traffic_routing_ref, ""),
-           field("disableGenerateCanaryService", &BlueGreenStrategy::disable_generate_canary_service, ""));
+constexpr auto fields<BlueGreenStrategy> = object(
+    "The new version in pods above spec.replicas.", field("steps", &BlueGreenStrategy::steps, "", {.max_items = 50}),
+    field("trafficRoutings", &BlueGreenStrategy::traffic_routings, "Not supported yet."),
+    field("failureThreshold", &BlueGreenStrategy::failure_threshold, "Pods of a batch that may be unready."),
+    field("trafficRoutingRef", &BlueGreenStrategy::traffic_routing_ref, "Not supported yet."),
+    field("disableGenerateCanaryService", &BlueGreenStrategy::disable_generate_canary_service, ""));
 template <>
 constexpr auto fields<RolloutStrategy> =
     object("How versions change.", field("paused", &RolloutStrategy::paused, "Pauses the whole rollout."),
@@ -63,13 +63,30 @@ constexpr auto fields<CanaryStatus> = object(
     field("message", &CanaryStatus::message, ""),
     field("lastUpdateTime", &CanaryStatus::last_update_time, "Where a pause begins.", {.format = "date-time"}));
 template <>
+constexpr auto fields<BlueGreenStatus> = object(
+    "Where a blue-green release stands.",
+    field("observedWorkloadGeneration", &CanaryStatus::observed_workload_generation, ""),
+    field("observedRolloutID", &CanaryStatus::observed_rollout_id, ""),
+    field("rolloutHash", &CanaryStatus::rollout_hash, ""), field("stableRevision", &CanaryStatus::stable_revision, ""),
+    field("updatedRevision", &CanaryStatus::canary_revision, "", {.always = true}),
+    field("podTemplateHash", &CanaryStatus::pod_template_hash, "", {.always = true}),
+    field("updatedReplicas", &CanaryStatus::canary_replicas, "", {.always = true}),
+    field("updatedReadyReplicas", &CanaryStatus::canary_ready_replicas, "", {.always = true}),
+    field("currentStepIndex", &CanaryStatus::current_step_index, "1-based."),
+    field("nextStepIndex", &CanaryStatus::next_step_index, "-1: there is none.", {.always = true}),
+    field("currentStepState", &CanaryStatus::current_step_state, "", {.always = true}),
+    field("finalisingStep", &CanaryStatus::finalising_step, "", {.always = true}),
+    field("message", &CanaryStatus::message, ""),
+    field("lastUpdateTime", &CanaryStatus::last_update_time, "Where a pause begins.", {.format = "date-time"}));
+template <>
 constexpr auto fields<RolloutStatus> =
     object("Where the rollout stands.", field("observedGeneration", &RolloutStatus::observed_generation, ""),
            field("phase", &RolloutStatus::phase, ""), field("message", &RolloutStatus::message, ""),
            field("conditions", &RolloutStatus::conditions, ""),
            field("currentStepIndex", &RolloutStatus::current_step_index, "", {.always = true}),
            field("currentStepState", &RolloutStatus::current_step_state, "", {.always = true}),
-           field("canaryStatus", &RolloutStatus::canary_status, ""));
+           field("canaryStatus", &RolloutStatus::canary_status, ""),
+           field("blueGreenStatus", &RolloutStatus::blue_green_status, ""));
 
 }   // namespace aviary::json
 
@@ -83,6 +100,22 @@ Result<Rollout> read_rollout(json::Doc const& object) {
 }
 
 json::Value write_rollout_status(RolloutStatus const& status) { return json::to_value(status); }
+
+std::string_view release_status_name(json::Doc const& rollout) {
+    bool const blue_green = rollout.at({"status", "blueGreenStatus"}).is_object() ||
+                            rollout.at({"spec", "strategy", "blueGreen"}).is_object();
+    return blue_green ? "blueGreenStatus" : "canaryStatus";
+}
+
+json::Doc release_status(json::Doc const& rollout) { return rollout.at({"status", release_status_name(rollout)}); }
+
+std::string_view release_revision_name(json::Doc const& rollout) {
+    return release_status_name(rollout) == "canaryStatus" ? "canaryRevision" : "updatedRevision";
+}
+
+std::string release_revision(json::Doc const& rollout) {
+    return release_status(rollout)[release_revision_name(rollout)].string();
+}
 
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type) {
     for (RolloutCondition const& condition : conditions) {

@@ -44,7 +44,7 @@ struct PatchPodTemplateMetadata {
     std::map<std::string, std::string> labels;
 };
 
-// spec.strategy.canary and spec.strategy.blueGreen; the latter is not supported yet.
+// spec.strategy.canary: partition style, or canary style with an extra workload.
 struct CanaryStrategy {
     std::vector<CanaryStep> steps;
     std::vector<json::Value> traffic_routings;
@@ -55,6 +55,7 @@ struct CanaryStrategy {
     bool disable_generate_canary_service = false;
 };
 
+// spec.strategy.blueGreen.
 struct BlueGreenStrategy {
     std::vector<CanaryStep> steps;
     std::vector<json::Value> traffic_routings;
@@ -104,6 +105,11 @@ struct CanaryStatus {
     bool operator==(CanaryStatus const&) const = default;
 };
 
+// The same, under the names that upstream has for it in status.blueGreenStatus.
+struct BlueGreenStatus : CanaryStatus {
+    bool operator==(BlueGreenStatus const&) const = default;
+};
+
 struct RolloutStatus {
     std::int64_t observed_generation = 0;
     std::string phase;
@@ -111,7 +117,8 @@ struct RolloutStatus {
     std::vector<RolloutCondition> conditions;
     std::int64_t current_step_index = 0;
     std::string current_step_state;
-    std::optional<CanaryStatus> canary_status;
+    std::optional<CanaryStatus> canary_status;   // one of both, by the strategy
+    std::optional<BlueGreenStatus> blue_green_status;
     bool operator==(RolloutStatus const&) const = default;
 };
 
@@ -122,6 +129,13 @@ struct Rollout {
 
 Result<Rollout> read_rollout(json::Doc const& object);
 json::Value write_rollout_status(RolloutStatus const& status);
+
+// Where a Rollout says how its release stands, whatever the style: "canaryStatus" or "blueGreenStatus"; that part of
+// its status; and the revision being released.
+std::string_view release_status_name(json::Doc const& rollout);
+json::Doc release_status(json::Doc const& rollout);
+std::string_view release_revision_name(json::Doc const& rollout);
+std::string release_revision(json::Doc const& rollout);
 
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type);
 

@@ -48,13 +48,15 @@ public:
             unsupported(fmt::format("metadata.annotations[{}]", kTrafficRoutingAnnotation), "traffic routing");
     }
 
-    void canary(Value const& strategy) {
-        std::string const path = "spec.strategy.canary";
+    // spec.strategy.canary or .blueGreen; `name` is upstream's word for it.
+    void strategy(Value const& strategy, std::string_view field, std::string_view name) {
+        std::string const path = fmt::format("spec.strategy.{}", field);
         if (strategy["trafficRoutings"].size() > 0) unsupported(path + ".trafficRoutings", "traffic routing");
         if (!strategy["trafficRoutingRef"].as_string().empty())
             unsupported(path + ".trafficRoutingRef", "traffic routing");
         json::Array const& steps = strategy["steps"].array();
-        if (steps.empty()) return required(path + ".steps", "The number of Canary.Steps cannot be empty");
+        if (steps.empty())
+            return required(path + ".steps", fmt::format("The number of {}.Steps cannot be empty", name));
         for (std::size_t index = 0; index < steps.size(); ++index)
             step(steps[index], fmt::format("{}.steps[{}]", path, index));
         order(steps, path);
@@ -125,17 +127,25 @@ public:
             return !(Doc::freeze(rollout.at(path)) == Doc::freeze(old.at(path).thaw()));
         };
         if (changed({"spec", "workloadRef"})) invalid("spec.workloadRef", "Rollout 'ObjectRef' field is immutable");
-        if (changed({"spec", "strategy", "canary", "trafficRoutings"}))
-            invalid("spec.strategy.canary.trafficRoutings",
-                    "Rollout 'Strategy.Canary.TrafficRoutings' field is immutable");
+        bool const blue_green = rollout.at({"spec", "strategy", "blueGreen"}).is_object();
+        if (blue_green != old.at({"spec", "strategy", "blueGreen"}).is_object()) {
+            invalid("spec.strategy", "Rollout style and enableExtraWorkloadForCanary are immutable");
+            return;
+        }
+        char const* const field = blue_green ? "blueGreen" : "canary";
+        if (changed({"spec", "strategy", field, "trafficRoutings"}))
+            invalid(fmt::format("spec.strategy.{}.trafficRoutings", field),
+                    fmt::format("Rollout 'Strategy.{}.TrafficRoutings' field is immutable",
+                                blue_green ? "BlueGreen" : "Canary"));
         bool const before = old.at({"spec", "strategy", "canary", "enableExtraWorkloadForCanary"}).as_bool();
         if (rollout.at({"spec", "strategy", "canary", "enableExtraWorkloadForCanary"}).as_bool() != before) {
             invalid("spec.strategy.canary.enableExtraWorkloadForCanary",
                     "Rollout enableExtraWorkloadForCanary is immutable");
         }
-        if (rollout.at({"spec", "strategy", "canary", "steps"}).size() !=
-            old.at({"spec", "strategy", "canary", "steps"}).size()) {
-            invalid("spec.strategy.canary.steps", "Rollout steps number is immutable while it is progressing");
+        if (rollout.at({"spec", "strategy", field, "steps"}).size() !=
+            old.at({"spec", "strategy", field, "steps"}).size()) {
+            invalid(fmt::format("spec.strategy.{}.steps", field),
+                    "Rollout steps number is immutable while it is progressing");
         }
     }
 };
@@ -151,8 +161,8 @@ std::vector<FieldCause> validate_rollout(Value const& rollout, Doc const& old, s
     bool const blue_green = strategy["blueGreen"].is_object();
     if (!canary && !blue_green) checker.required("spec.strategy", "Canary and BlueGreen cannot both be empty");
     if (canary && blue_green) checker.invalid("spec.strategy", "Canary and BlueGreen cannot both be set");
-    if (blue_green) checker.unsupported("spec.strategy.blueGreen", "the blue-green strategy");
-    if (canary) checker.canary(strategy["canary"]);
+    if (canary) checker.strategy(strategy["canary"], "canary", "Canary");
+    if (blue_green && !canary) checker.strategy(strategy["blueGreen"], "blueGreen", "BlueGreen");
     checker.conflicts(rollout, others);
     if (old.exists()) checker.immutable(rollout, old);
     return std::move(checker.causes);

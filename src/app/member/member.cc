@@ -4,6 +4,7 @@
 
 #include "apis/fleet/controller.h"
 #include "apis/rollouts/keys.h"
+#include "apis/rollouts/rollout.h"
 #include "core/async/scope.h"
 #include "kube/control/controller.h"
 #include "member/rollout/controllers.h"
@@ -96,7 +97,7 @@ std::vector<observe::Gauges> Member::gauges(Time now) const {
         observe::Labels labels{{"namespace", key.ns}, {"rollout", key.name}};
         json::Doc const status = rollout["status"];
         bool const releasing = status["phase"].as_string() == apis::phase::kProgressing;
-        std::int64_t const step = releasing ? status.at({"canaryStatus", "currentStepIndex"}).as_int() : 0;
+        std::int64_t const step = releasing ? apis::release_status(rollout)["currentStepIndex"].as_int() : 0;
         steps.samples.push_back({labels, static_cast<double>(step)});
         auto const waits = this->waits(key);
         if (waits.empty()) continue;

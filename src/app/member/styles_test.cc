@@ -5,6 +5,9 @@ namespace aviary::member {
 namespace {
 
 constexpr char const* kCanaryStyle = R"({"canary":{"enableExtraWorkloadForCanary":true}})";
+constexpr char const* kBlueGreenStyle = R"({"blueGreen":{}})";
+constexpr char const* kHalves = R"([{"replicas":"50%"},{"replicas":"100%"}])";
+meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpodautoscalers"};
 
 // Fewest pods that are ready, from now on.
 Task<void> watch_ready(Context ctx, World& world, std::int64_t& least) {
@@ -84,6 +87,87 @@ CO_TEST(Styles, ACanaryReleaseBeginsAgainWithANewerVersionAndGoesBack) {
     EXPECT_EQ(left, "");
     auto const beside = co_await others(world);
     EXPECT_TRUE(beside.empty());
+    EXPECT_EQ(least, 10);
+    co_await world.stop();
+}
+
+Task<std::string> scaled(World& world) {
+    auto const found = co_await world.client->get(world.scope.context(), kAutoscalers, kWeb);
+    co_return found ? found->at({"spec", "scaleTargetRef", "name"}).string() : found.error().message();
+}
+
+Task<Status> autoscale(World& world) {
+    Value const autoscaler = *json::parse_value(
+        R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"web","namespace":"default"},
+        "spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"maxReplicas":20}})");
+    CO_TRY(co_await world.client->create(world.scope.context(), kAutoscalers, autoscaler));
+    co_return Status{};
+}
+
+CO_TEST(Styles, ABlueGreenReleaseStandsBesideTheOldVersionUntilTheLastApproval) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.set_up(kHalves, 10, kBlueGreenStyle));
+    CO_ASSERT_OK(co_await autoscale(world));
+    std::int64_t least = 10;
+    world.scope.spawn(watch_ready(world.scope.context(), world, least));
+    for (std::string const& next : {std::string("v2"), std::string("v3")}) {
+        std::string const last = next == "v2" ? "v1" : "v2";
+        CO_ASSERT_OK(co_await world.release(next));
+        CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+        Images counts = co_await world.images();
+        EXPECT_EQ(counts, (Images{{last, 10}, {next, 5}}));
+        std::string name = co_await scaled(world);
+        EXPECT_EQ(name, "web-DisableByRollout");
+        CO_ASSERT_OK(co_await world.approve());
+        CO_ASSERT_OK(co_await world.until("Progressing/2/StepPaused/InRolling"));
+        co_await world.stop_member();   // a controller that comes anew goes on
+        world.start_member();
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+        counts = co_await world.images();
+        EXPECT_EQ(counts, (Images{{last, 10}, {next, 10}}));
+        CO_ASSERT_OK(co_await world.approve());
+        CO_ASSERT_OK(co_await world.until("Healthy/2/Completed/Completed"));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+        counts = co_await world.images();
+        EXPECT_EQ(counts, (Images{{next, 10}}));
+        std::string const left = co_await world.leftovers();
+        EXPECT_EQ(left, "");
+        name = co_await scaled(world);
+        EXPECT_EQ(name, "web");
+    }
+    EXPECT_EQ(least, 10);
+    co_await world.stop();
+}
+
+CO_TEST(Styles, ABlueGreenReleaseIsScaledRefusesAThirdVersionAndGoesBack) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.set_up(kHalves, 10, kBlueGreenStyle));
+    CO_ASSERT_OK(co_await autoscale(world));
+    CO_ASSERT_OK(co_await world.release("v2"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+    Images counts;
+    for (auto const& [size, half] : std::vector<std::pair<int, int>>{{20, 10}, {0, 0}, {6, 3}, {10, 5}}) {
+        Value const patch = *json::parse_value(R"({"spec":{"replicas":)" + std::to_string(size) + "}}");
+        CO_ASSERT_OK(co_await world.client->patch(ctx, kDeployments, kWeb, client::PatchType::kMerge, patch));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+        counts = co_await world.images();
+        EXPECT_EQ(counts, size == 0 ? Images{} : (Images{{"v1", size}, {"v2", half}})) << size;
+    }
+    std::int64_t least = 10;
+    world.scope.spawn(watch_ready(world.scope.context(), world, least));
+    CO_ASSERT_OK(co_await world.release("v3"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    counts = co_await world.images();
+    EXPECT_EQ(counts, (Images{{"v1", 10}, {"v2", 5}}));
+    CO_ASSERT_OK(co_await world.release("v1"));
+    CO_ASSERT_OK(co_await world.until("Healthy/1/StepPaused/Completed"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+    counts = co_await world.images();
+    EXPECT_EQ(counts, (Images{{"v1", 10}}));
+    std::string const left = co_await world.leftovers();
+    EXPECT_EQ(left, "");
+    std::string const name = co_await scaled(world);
+    EXPECT_EQ(name, "web");
     EXPECT_EQ(least, 10);
     co_await world.stop();
 }

@@ -105,7 +105,8 @@ private:
         CO_TRY_ASSIGN(std::vector<Doc> const sets, co_await list(workload::kReplicaSets, meta::ns(deployment)));
         CO_TRY_ASSIGN(std::vector<Doc> const others, co_await list(workload::kDeployments, meta::ns(deployment)));
         auto const owned = [&sets](Doc const& each) {
-            workload::DeploymentInputs inputs{.deployment = each, .replica_sets = {}, .pods = {}, .canaries = {}};
+            workload::DeploymentInputs inputs{
+                .deployment = each, .replica_sets = {}, .pods = {}, .canaries = {}, .autoscalers = {}};
             for (Doc const& set : sets) {
                 auto const owner = meta::controller_of(set);
                 if (owner && owner->uid == meta::uid(each)) inputs.replica_sets.push_back(set);
@@ -117,6 +118,9 @@ private:
             if (meta::label(each, apis::kCanaryDeploymentLabel) == meta::name(deployment))
                 inputs.canaries.push_back(owned(each));
         }
+        CO_TRY_ASSIGN(inputs.autoscalers, co_await list(workload::kAutoscalers, meta::ns(deployment)));
+        std::erase_if(inputs.autoscalers,
+                      [&](Doc const& each) { return workload::scaled_deployment(each) != meta::name(deployment); });
         co_return workload::observe_deployment(std::move(inputs), {}, ctx_.now());
     }
 
@@ -129,7 +133,8 @@ private:
             if (!meta::label(each, apis::kCanaryDeploymentLabel).empty()) continue;   // goes with the one it is for
             bool const marked = std::ranges::any_of(
                 std::initializer_list<std::string_view>{apis::kInProgressingAnnotation, apis::kControlInfoAnnotation,
-                                                        apis::kDeploymentStrategyAnnotation},
+                                                        apis::kDeploymentStrategyAnnotation,
+                                                        apis::kOriginalDeploymentStrategyAnnotation},
                 [&](std::string_view mark) { return !meta::annotation(each, mark).empty(); });
             if (!meta::label(each, apis::kWorkloadTypeLabel).empty() || marked) guarded_.push_back(meta::key_of(each));
             if (!marked || options_.keep_rollouts) continue;

@@ -50,6 +50,9 @@ void watch_workloads(Controller& controller, client::Informer& informer, workloa
     controller.watch(workloads.replica_sets(), [&informer, &workloads](Doc const& object) {
         return keys_of(informer, workloads.deployment_of_replica_set(object));
     });
+    controller.watch(workloads.autoscalers(), [&informer, &workloads](Doc const& object) {
+        return keys_of(informer, workloads.deployment_of_autoscaler(object));
+    });
     controller.watch(workloads.pods(), [&informer, &workloads](Doc const& object) {
         return keys_of(informer, workloads.deployment_of_pod(object));
     });
@@ -93,7 +96,7 @@ Found find_workload(Sources& sources, Doc const& owner, workload::Style style, T
     std::string const name = reference["name"].string();
     workload::DeploymentInputs inputs = sources.workloads.deployment({meta::ns(owner), name});
     if (!inputs.deployment.exists() || meta::is_deleting(inputs.deployment))
-        return {nullptr, workload::tidy_deployment(inputs, name)};
+        return {nullptr, workload::tidy_deployment(inputs)};
     return {workload::observe_deployment(std::move(inputs), std::move(style), now), {}};
 }
 

@@ -42,16 +42,17 @@ bool Approvals::matches(control::AdmissionRequest const& request) const {
 }
 
 Task<Status> Approvals::validate(Context, control::AdmissionRequest const& request) {
-    json::Doc const was = request.old_object.at({"status", "canaryStatus"});
+    std::string const part(apis::release_status_name(request.old_object));
+    json::Doc const was = apis::release_status(request.old_object);
     std::string_view const before = was["currentStepState"].as_string();
-    std::string_view const after = request.object.at({"status", "canaryStatus", "currentStepState"}).as_string();
+    std::string_view const after = request.object.at({"status", part, "currentStepState"}).as_string();
     bool const approves = after == apis::step::kReady && before != apis::step::kReady;
     if (!approves || before == apis::step::kPaused) co_return Status{};
     std::string const why =
         fmt::format("step {} is in {}: only one in {} can be approved", was["currentStepIndex"].as_int(),
                     before.empty() ? "no state" : before, apis::step::kPaused);
     co_return fail(Error(ErrorCode::kConflict, why)
-                       .with_causes({{"FieldValueForbidden", "status.canaryStatus.currentStepState", why}})
+                       .with_causes({{"FieldValueForbidden", fmt::format("status.{}.currentStepState", part), why}})
                        .with_object(std::string(apis::kRollouts.group), "Rollout", request.key.name));
 }
 

@@ -53,7 +53,7 @@ public:
         for (DeploymentInputs const& each : inputs_.canaries) {
             if (&each != canary) others.canaries.push_back(each);
         }
-        for (Write& each : tidy_deployment(others, meta::name(doc()))) writes.push_back(std::move(each));
+        for (Write& each : tidy_deployment(others)) writes.push_back(std::move(each));
         return writes;
     }
 

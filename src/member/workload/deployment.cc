@@ -2,7 +2,9 @@
 
 #include "apis/rollouts/keys.h"
 #include "kube/meta/object.h"
+#include "member/workload/internal/autoscalers.h"
 #include "member/workload/internal/deployment_base.h"
+#include "member/workload/internal/original.h"
 #include "member/workload/json_patch.h"
 
 namespace aviary::workload {
@@ -13,6 +15,7 @@ using control::Write;
 using json::Doc;
 
 std::string style_by_marks(DeploymentInputs const& inputs) {
+    if (original_of(inputs.deployment)) return std::string(apis::batch::kBlueGreenStyle);
     return std::string(inputs.canaries.empty() ? apis::batch::kPartitionStyle : apis::batch::kCanaryStyle);
 }
 
@@ -34,6 +37,8 @@ void remove_canary(Doc const& canary, std::vector<Write>& writes) {
 
 Style style_of_rollout(Doc const& rollout) {
     Doc const canary = rollout.at({"spec", "strategy", "canary"});
+    if (rollout.at({"spec", "strategy", "blueGreen"}).is_object())
+        return {std::string(apis::batch::kBlueGreenStyle), {}};
     if (!canary["enableExtraWorkloadForCanary"].as_bool()) return {std::string(apis::batch::kPartitionStyle), {}};
     return {std::string(apis::batch::kCanaryStyle), canary["patchPodTemplateMetadata"].thaw()};
 }
@@ -51,11 +56,15 @@ Style style_of_batch_release(Doc const& batch_release) {
 std::unique_ptr<Workload> observe_deployment(DeploymentInputs inputs, Style style, Time now) {
     if (style.name.empty()) style.name = style_by_marks(inputs);
     if (style.name == apis::batch::kCanaryStyle) return make_canary(std::move(inputs), std::move(style.patch), now);
+    if (style.name == apis::batch::kBlueGreenStyle) return make_blue_green(std::move(inputs), now);
     return make_partition(std::move(inputs), now);
 }
 
-std::vector<Write> tidy_deployment(DeploymentInputs const& inputs, std::string const&) {
+std::vector<Write> tidy_deployment(DeploymentInputs const& inputs) {
     std::vector<Write> writes;
+    for (Doc const& each : inputs.autoscalers) {
+        if (auto on = switch_on(each)) writes.push_back(std::move(*on));
+    }
     for (DeploymentInputs const& canary : inputs.canaries) remove_canary(canary.deployment, writes);
     return writes;
 }

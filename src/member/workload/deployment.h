@@ -14,12 +14,14 @@ namespace aviary::workload {
 inline meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
 inline meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
 inline meta::GroupVersionResource const kPods{"", "v1", "pods"};
+inline meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpodautoscalers"};
 
 struct DeploymentInputs {
     json::Doc deployment;
     std::vector<json::Doc> replica_sets;      // those it controls
     std::vector<json::Doc> pods;              // those these control
     std::vector<DeploymentInputs> canaries;   // the second Deployments that releases have made beside it
+    std::vector<json::Doc> autoscalers;       // those that scale it, also those that a release has switched off
 };
 
 struct Style {
@@ -32,7 +34,9 @@ Style style_of_batch_release(json::Doc const& batch_release);
 
 std::unique_ptr<Workload> observe_deployment(DeploymentInputs inputs, Style style, Time now);
 
-// Workload::tidy for the Deployment of this name, also when it is not there any more.
-std::vector<control::Write> tidy_deployment(DeploymentInputs const& inputs, std::string const& name);
+// The Deployment that a HorizontalPodAutoscaler scales, or would were it not switched off; empty: another kind.
+std::string scaled_deployment(json::Doc const& autoscaler);
+// Workload::tidy, also of a Deployment that is not there any more.
+std::vector<control::Write> tidy_deployment(DeploymentInputs const& inputs);
 
 }   // namespace aviary::workload

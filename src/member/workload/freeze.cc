@@ -8,6 +8,7 @@
 #include "apis/rollouts/rollout.h"
 #include "core/json/write.h"
 #include "kube/meta/object.h"
+#include "member/workload/internal/original.h"
 #include "member/workload/internal/replica_sets.h"
 #include "member/workload/internal/strategy.h"
 
@@ -61,6 +62,8 @@ void restore_strategy(Value& object, Strategy const& strategy) {
 void drop_leftovers(Value& object) {
     if (auto const strategy = parse_strategy(annotation(object, apis::kDeploymentStrategyAnnotation)))
         restore_strategy(object, *strategy);
+    if (auto const original = parse_original(annotation(object, apis::kOriginalDeploymentStrategyAnnotation)))
+        original->restore(object);
     if (Value* annotations = object["metadata"].find("annotations")) {
         for (std::string_view key : kAnnotations) annotations->erase(key);
     }
@@ -105,6 +108,18 @@ void keep_partition(Value& object, Strategy strategy, bool new_revision) {
     if (rolling || update.is_object()) object.set({"spec", "strategy"}, json::Object{{"type", "Recreate"}});
     if (new_revision) strategy.paused = true;
     object.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}, strategy.to_text());
+}
+
+// What would let pods of the new version count, or old ones go, stays; it is what the workload gets at the end.
+void keep_blue_green(Value& object, Doc const& old, Original original, bool new_revision) {
+    bool const was_paused = old.at({"spec", "paused"}).as_bool();
+    if (new_revision || was_paused) {
+        object.set({"spec", "paused"}, true);
+    } else {
+        object["spec"].erase("paused");
+    }
+    original.keep(object, old);
+    object.set({"metadata", "annotations", apis::kOriginalDeploymentStrategyAnnotation}, original.to_text());
 }
 
 // A write that does not come from the release may not lift what holds it.
@@ -157,7 +172,11 @@ void freeze_deployment(Value& object, FreezeInputs const& inputs) {
         return;
     }
     std::optional<Strategy> strategy = strategy_of(after);
-    if (strategy && strategy->style == apis::batch::kPartitionStyle) {
+    std::optional<Original> original = original_of(after);
+    if (original && inputs.from_controller) return;
+    if (original) {
+        keep_blue_green(object, inputs.old, std::move(*original), new_revision);
+    } else if (strategy && strategy->style == apis::batch::kPartitionStyle) {
         keep_partition(object, std::move(*strategy), new_revision);
     } else {
         keep_frozen(object, inputs.old);
@@ -219,7 +238,7 @@ Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
     CO_TRY_ASSIGN(Doc const rollout, co_await rollout_for(ctx, request));
     if (!rollout.exists()) co_return Status{};
     inputs.rollout = meta::name(rollout);
-    inputs.came_from = rollout.at({"status", "canaryStatus", "stableRevision"}).string();
+    inputs.came_from = apis::release_status(rollout)["stableRevision"].string();
     inputs.replica_sets = replica_sets_.by_index("controller", meta::uid(request.old_object));
     inputs.from_controller = request.user.name == controller_user_;
     freeze_deployment(request.object, inputs);

@@ -2,6 +2,7 @@
 
 #include "apis/rollouts/keys.h"
 #include "kube/meta/object.h"
+#include "member/workload/internal/autoscalers.h"
 
 namespace aviary::workload {
 
@@ -15,10 +16,17 @@ std::vector<std::string> controller_uid(json::Doc const& object) {
 }   // namespace
 
 Sources::Sources(client::Client const& client)
-    : deployments_(client, kDeployments), replica_sets_(client, kReplicaSets), pods_(client, kPods) {
+    : deployments_(client, kDeployments),
+      replica_sets_(client, kReplicaSets),
+      pods_(client, kPods),
+      autoscalers_(client, kAutoscalers) {
     deployments_.add_index("canary", [](json::Doc const& object) {
         std::string const beside = meta::label(object, apis::kCanaryDeploymentLabel);
         return beside.empty() ? std::vector<std::string>() : std::vector{meta::ns(object) + "/" + beside};
+    });
+    autoscalers_.add_index("deployment", [](json::Doc const& object) {
+        std::string const scaled = scaled_deployment(object);
+        return scaled.empty() ? std::vector<std::string>() : std::vector{meta::ns(object) + "/" + scaled};
     });
     replica_sets_.add_index("controller", controller_uid);
     pods_.add_index("controller", controller_uid);
@@ -28,6 +36,7 @@ DeploymentInputs Sources::deployment(meta::ObjectKey const& key) const {
     DeploymentInputs inputs = owned(deployments_.get(key));
     for (json::Doc& canary : deployments_.by_index("canary", key.ns + "/" + key.name))
         inputs.canaries.push_back(owned(std::move(canary)));
+    inputs.autoscalers = autoscalers_.by_index("deployment", key.ns + "/" + key.name);
     return inputs;
 }
 
@@ -55,6 +64,12 @@ std::optional<meta::ObjectKey> Sources::deployment_of_replica_set(json::Doc cons
     return deployment.exists() ? deployment_of(deployment) : key;
 }
 
+std::optional<meta::ObjectKey> Sources::deployment_of_autoscaler(json::Doc const& autoscaler) const {
+    std::string const scaled = scaled_deployment(autoscaler);
+    if (scaled.empty()) return std::nullopt;
+    return meta::ObjectKey{meta::ns(autoscaler), scaled};
+}
+
 std::optional<meta::ObjectKey> Sources::deployment_of_pod(json::Doc const& pod) const {
     auto const owner = meta::controller_of(pod);
     if (!owner || owner->kind != "ReplicaSet") return std::nullopt;
@@ -62,10 +77,12 @@ std::optional<meta::ObjectKey> Sources::deployment_of_pod(json::Doc const& pod) 
 }
 
 void Sources::run(async::Scope& scope) {
-    for (client::Informer* informer : {&deployments_, &replica_sets_, &pods_})
+    for (client::Informer* informer : {&deployments_, &replica_sets_, &pods_, &autoscalers_})
         scope.spawn(informer->run(scope.context()));
 }
 
-bool Sources::synced() const { return deployments_.synced() && replica_sets_.synced() && pods_.synced(); }
+bool Sources::synced() const {
+    return deployments_.synced() && replica_sets_.synced() && pods_.synced() && autoscalers_.synced();
+}
 
 }   // namespace aviary::workload

@@ -18,12 +18,14 @@ public:
     client::Informer& deployments() { return deployments_; }     // index "canary": "namespace/name" of the other one
     client::Informer& replica_sets() { return replica_sets_; }   // index "controller": by the owner's uid
     client::Informer& pods() { return pods_; }                   // index "controller": by the owner's uid
+    client::Informer& autoscalers() { return autoscalers_; }   // index "deployment": "namespace/name" of what it scales
 
     // The Deployment and all that it owns; the Deployment is absent when there is none.
     DeploymentInputs deployment(meta::ObjectKey const& key) const;
     // The Deployment that another one made beside it, a ReplicaSet, or a Pod of one belongs to.
     meta::ObjectKey deployment_of(json::Doc const& deployment) const;
     std::optional<meta::ObjectKey> deployment_of_replica_set(json::Doc const& replica_set) const;
+    std::optional<meta::ObjectKey> deployment_of_autoscaler(json::Doc const& autoscaler) const;
     std::optional<meta::ObjectKey> deployment_of_pod(json::Doc const& pod) const;
 
     void run(async::Scope& scope);
@@ -35,6 +37,7 @@ private:
     client::Informer deployments_;
     client::Informer replica_sets_;
     client::Informer pods_;
+    client::Informer autoscalers_;
 };
 
 }   // namespace aviary::workload

@@ -243,6 +243,29 @@ TEST(Freeze, NobodyLiftsItButTheController) {
     EXPECT_EQ(admit(deployment("v2"), held, true), deployment("v2"));
 }
 
+TEST(Freeze, ANewerVersionInABlueGreenReleaseStopsItAndItsSettingsStay) {
+    Value held = deployment("v2");
+    held.set({"spec", "minReadySeconds"}, 2147483646);
+    held.set({"spec", "strategy"},
+             *json::parse_value(R"({"type":"RollingUpdate","rollingUpdate":{"maxSurge":"50%"}})"));
+    held.set({"metadata", "annotations", apis::kInProgressingAnnotation}, R"({"rolloutName":"rollout"})");
+    held.set({"metadata", "annotations", apis::kOriginalDeploymentStrategyAnnotation},
+             R"({"maxUnavailable":"25%","maxSurge":"25%","minReadySeconds":0,"progressDeadlineSeconds":600})");
+    Value next = held;
+    next.set({"spec", "template"}, deployment("v3")["spec"]["template"]);
+    next["spec"].erase("minReadySeconds");
+    Value const newer = admit(next, held);
+    EXPECT_TRUE(newer.at({"spec", "paused"}).as_bool());
+    EXPECT_EQ(newer.at({"spec", "minReadySeconds"}).as_int(), 2147483646);
+    EXPECT_EQ(newer.at({"spec", "strategy"}), held.at({"spec", "strategy"}));
+    // Pausing is the release's alone.
+    Value paused = held;
+    paused.set({"spec", "paused"}, true);
+    EXPECT_EQ(admit(paused, held), held);
+    // The controller's own write passes as it is.
+    EXPECT_EQ(admit(deployment("v2"), held, true), deployment("v2"));
+}
+
 // ---- leaving
 
 // Held at half of v2, of ten, with maxSurge 3.
@@ -266,7 +289,8 @@ struct Left {
     std::string sets;   // "web-v1=8"
 };
 Left leave(Value object, Leaving how, std::vector<Value> const& sets) {
-    DeploymentInputs inputs{.deployment = doc(object), .replica_sets = {}, .pods = {}, .canaries = {}};
+    DeploymentInputs inputs{
+        .deployment = doc(object), .replica_sets = {}, .pods = {}, .canaries = {}, .autoscalers = {}};
     for (Value const& each : sets) inputs.replica_sets.push_back(doc(each));
     auto const writes = observe_deployment(std::move(inputs), {}, Time{})->leave(how);
     if (!writes) return {{}, writes.error().message()};
@@ -315,6 +339,23 @@ TEST(Leaving, HeldItHasItsSurgeInPodsOfTheStableVersion) {
     EXPECT_EQ(sets({replica_set("v1", 10, 10, 1), replica_set("v2", 0, 0, 2)}), "");
     EXPECT_EQ(sets({replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2)}, Leaving::kRelease), "");
     EXPECT_EQ(sets({replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2)}, Leaving::kRollback), "");
+}
+
+// Its two versions have more pods than its own strategy allows: the native controller would take of both at once.
+TEST(Leaving, ABlueGreenReleaseIsNotHeldAsItStands) {
+    Value object = half_released();
+    object.set({"spec"}, deployment("v2")["spec"]);
+    object.set({"spec", "minReadySeconds"}, 2147483646);
+    object["metadata"]["annotations"].erase(apis::kDeploymentStrategyAnnotation);
+    object.set({"metadata", "annotations", apis::kOriginalDeploymentStrategyAnnotation},
+               R"({"maxUnavailable":2,"maxSurge":3,"minReadySeconds":0,"progressDeadlineSeconds":600})");
+    std::vector<Value> const sets{replica_set("v1", 10, 10, 1), replica_set("v2", 5, 5, 2)};
+    EXPECT_NE(leave(object, Leaving::kHold, sets).sets.find("cannot be held as it stands"), std::string::npos);
+    Left const left = leave(object, Leaving::kRollback, sets);
+    EXPECT_EQ(left.sets, "");
+    EXPECT_EQ(left.deployment.at({"spec", "strategy", "rollingUpdate", "maxSurge"}).as_int(), 3);
+    EXPECT_FALSE(left.deployment["spec"].contains("minReadySeconds"));
+    EXPECT_EQ(left.deployment.at({"metadata", "annotations"}).size(), 0U);
 }
 
 TEST(Leaving, WhatItsOwnerHasPutBackIsNotHeld) {

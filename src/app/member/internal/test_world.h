@@ -180,7 +180,9 @@ struct World {
     }
 
     Task<Status> approve() {
-        Value patch = *json::parse_value(R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})");
+        Doc const object = co_await get(apis::kRollouts);
+        Value patch{json::Object()};
+        patch.set({"status", apis::release_status_name(object), "currentStepState"}, "StepReady");
         CO_TRY(co_await client->patch(scope.context(), apis::kRollouts, rollout_key, client::PatchType::kMerge, patch,
                                       {.subresource = "status"}));
         co_return Status{};
@@ -201,8 +203,8 @@ struct World {
             if (each["type"].as_string() == "Progressing") reason = each["reason"].string();
         }
         co_return status["phase"].string() + "/" +
-            std::to_string(status.at({"canaryStatus", "currentStepIndex"}).as_int()) + "/" +
-            status.at({"canaryStatus", "currentStepState"}).string() + "/" + reason;
+            std::to_string(apis::release_status(object)["currentStepIndex"].as_int()) + "/" +
+            apis::release_status(object)["currentStepState"].string() + "/" + reason;
     }
 
     Task<Status> until(std::string wanted, bool phase_only = false) {

@@ -44,7 +44,7 @@ public:
         status_.observed_generation = meta::generation(seen_.batch_release);
         status_.message.clear();
         if (!deleting_ && !supported()) {
-            status_.message = "only rollingStyle Partition and Canary of Deployments are supported yet";
+            status_.message = fmt::format("rollingStyle {} is not known", plan().rolling_style);
             plan_.waits.push_back(
                 {"Unsupported", status_.message, std::nullopt, "the BatchRelease is changed", "release owner"});
         } else {
@@ -68,13 +68,13 @@ private:
         std::string const why = meta::condition(seen_.rollout, apis::condition::kProgressing)["reason"].string();
         bool const rolling = seen_.rollout.at({"status", "phase"}).as_string() == apis::phase::kProgressing &&
                              (why == apis::reason::kInRolling || why == apis::reason::kPaused);
-        return rolling &&
-               seen_.workload->is_current(seen_.rollout.at({"status", "canaryStatus", "canaryRevision"}).string());
+        return rolling && seen_.workload->is_current(apis::release_revision(seen_.rollout));
     }
 
     bool supported() const {
         std::string const& style = plan().rolling_style;
-        return style.empty() || style == apis::batch::kPartitionStyle || style == apis::batch::kCanaryStyle;
+        return style.empty() || style == apis::batch::kPartitionStyle || style == apis::batch::kCanaryStyle ||
+               style == apis::batch::kBlueGreenStyle;
     }
 
     void add_finalizer() {
@@ -311,7 +311,7 @@ private:
         bool const next_step = status_.observed_release_plan_hash != before_.observed_release_plan_hash;
         bool const begun = owned() && next_step && status_.phase == apis::phase::kProgressing && levelled == before_ &&
                            status_.canary_status.batch_state == apis::batch::kUpgrading;
-        auto const entered = parse_rfc3339(seen_.rollout.at({"status", "canaryStatus", "lastUpdateTime"}).as_string());
+        auto const entered = parse_rfc3339(apis::release_status(seen_.rollout)["lastUpdateTime"].as_string());
         if (!begun || !entered || now_ >= *entered + kBeginTime) return std::nullopt;
         return *entered + kBeginTime;
     }

@@ -56,7 +56,7 @@ public:
         workload::FreezeInputs inputs;
         inputs.old = Doc::freeze(object);
         inputs.rollout = objects["rollouts"].contains("web") ? "web" : "";
-        inputs.came_from = get("rollouts").at({"status", "canaryStatus", "stableRevision"}).string();
+        inputs.came_from = get("rollouts").at({"status"})[status_part()]["stableRevision"].string();
         inputs.replica_sets = this->inputs().replica_sets;
         if (!inputs.rollout.empty()) workload::freeze_deployment(next, inputs);
         store("deployments", "web", std::move(next));
@@ -69,7 +69,10 @@ public:
         json::apply_merge_patch(next, *json::parse_value(merge_patch));
         store("rollouts", "web", std::move(next), status);
     }
-    void approve() { edit_rollout(R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})", true); }
+    std::string status_part() const { return std::string(apis::release_status_name(get("rollouts"))); }
+    void approve() {
+        edit_rollout(fmt::format(R"({{"status":{{"{}":{{"currentStepState":"StepReady"}}}}}})", status_part()), true);
+    }
     void remove(std::string const& resource, std::string const& name) {
         Value& object = objects[resource][name];
         if (object.at({"metadata", "finalizers"}).size() == 0) {
@@ -96,6 +99,7 @@ public:
         for (Doc const& each : list("deployments")) {
             if (meta::label(each, apis::kCanaryDeploymentLabel) == "web") result.canaries.push_back(owned(each));
         }
+        result.autoscalers = list("horizontalpodautoscalers");
         return result;
     }
 
@@ -110,7 +114,7 @@ public:
         auto const workload = observe(workload::style_of_batch_release(batch_release));
         BatchReleaseSeen seen{
             .batch_release = batch_release, .rollout = get("rollouts"), .workload = workload.get(), .strays = {}};
-        if (workload == nullptr) seen.strays = workload::tidy_deployment(inputs(), "web");
+        if (workload == nullptr) seen.strays = workload::tidy_deployment(inputs());
         return decide_batch_release(seen, now);
     }
     control::Plan decide_roll_now() const { return workload::decide_roll(inputs(), get("batchreleases")); }
@@ -146,8 +150,8 @@ public:
         std::map<std::string, int> images;
         for (Doc const& pod : list("pods")) ++images[pod.at({"spec", "image"}).string()];
         std::string text = fmt::format("{}/{}/{}", status["phase"].as_string(),
-                                       status.at({"canaryStatus", "currentStepIndex"}).as_int(),
-                                       status.at({"canaryStatus", "currentStepState"}).as_string());
+                                       status.at({status_part(), "currentStepIndex"}).as_int(),
+                                       status.at({status_part(), "currentStepState"}).as_string());
         for (auto const& [image, count] : images) text += fmt::format(" {}={}", image, count);
         return problem.empty() ? text : text + " " + problem;
     }
@@ -175,7 +179,10 @@ public:
         for (Doc const& deployment : list("deployments")) {
             std::int64_t const replicas = deployment.at({"spec", "replicas"}).as_int();
             std::string const image = image_of(deployment);
-            if (!deployment.at({"spec", "paused"}).as_bool()) {
+            bool const paused = deployment.at({"spec", "paused"}).as_bool();
+            if (deployment.at({"spec", "minReadySeconds"}).as_int() >= 2'147'483'646) {
+                side_by_side(deployment, paused);
+            } else if (!paused) {
                 native_set(deployment, image);
                 for (Value* set : sets_of(deployment))
                     set->set({"spec", "replicas"}, image_of(Doc::freeze(*set)) == image ? replicas : 0);
@@ -243,6 +250,30 @@ private:
         set.set({"spec", "template"}, deployment.at({"spec", "template"}).thaw());
         set.set({"spec", "replicas"}, 0);
         create("replicasets", meta::name(deployment) + "-native-" + image, std::move(set));
+    }
+
+    // No pod of the template counts as available: its set grows to maxSurge, and the old one keeps spec.replicas.
+    void side_by_side(Doc const& deployment, bool paused) {
+        std::int64_t const replicas = deployment.at({"spec", "replicas"}).as_int();
+        std::int64_t const surge =
+            meta::scaled(deployment.at({"spec", "strategy", "rollingUpdate", "maxSurge"}), replicas, true, "25%");
+        std::string const image = image_of(deployment);
+        auto const size = [](Value const* set) { return set->at({"spec", "replicas"}).as_int(); };
+        if (!paused) native_set(deployment, image);
+        auto sets = sets_of(deployment);
+        if (std::ranges::count_if(sets, [&](Value const* set) { return size(set) > 0; }) <= 1)
+            scale_lone_set(deployment, replicas);
+        Value* old = nullptr;
+        for (Value* set : sets) {
+            bool const current = image_of(Doc::freeze(*set)) == image;
+            bool const moves = !paused || size(set) > 0;
+            if (current && moves && sets.size() > 1) set->set({"spec", "replicas"}, std::min(replicas, surge));
+            if (!current && (old == nullptr || size(set) > size(old))) old = set;
+        }
+        for (Value* set : sets) {
+            if (image_of(Doc::freeze(*set)) == image || (paused && size(set) == 0)) continue;
+            if (set == old || !paused) set->set({"spec", "replicas"}, set == old ? replicas : 0);
+        }
     }
 
     void scale_lone_set(Doc const& deployment, std::int64_t replicas) {

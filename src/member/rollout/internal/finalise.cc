@@ -24,7 +24,7 @@ bool Machine::finalise(Closing why) {
 }
 
 bool Machine::end_batch_release(Closing why) {
-    canary().finalising_step = apis::finalising::kResumeWorkload;
+    release().finalising_step = apis::finalising::kResumeWorkload;
     follow_batch_release();
     bool const completed = batch_release_ && batch_release_->status.phase == apis::phase::kCompleted;
     if (completed || meta::is_deleting(seen_.batch_release) || !batch_release_) {
@@ -61,11 +61,11 @@ bool Machine::end_batch_release(Closing why) {
     return false;
 }
 
-Time Machine::patience() { return parse_rfc3339(canary().last_update_time).value_or(now_) + kPatience; }
+Time Machine::patience() { return parse_rfc3339(release().last_update_time).value_or(now_) + kPatience; }
 
 bool Machine::free_workload(Closing why) {
     bool const regardless = why == Closing::kDisabled || why == Closing::kDeleting;
-    bool const current = status_.canary_status && seen_.workload->is_current(status_.canary_status->canary_revision);
+    bool const current = noted() != nullptr && seen_.workload->is_current(noted()->canary_revision);
     bool const marked = held() || (facts().leftovers && !seen_.controlled_by_other && facts().held_by.empty());
     if (marked && (regardless || current)) {
         // Before the status says so: a release that is over and a workload that is held would be taken for the next

@@ -46,8 +46,7 @@ Plan Machine::run() {
     mark_objects();
     status_.observed_generation = meta::generation(object);
     if (!supported()) {
-        status_.message =
-            "the strategy of this Rollout is not supported yet: only spec.strategy.canary without traffic is";
+        status_.message = "the strategy of this Rollout is not supported yet: one with steps and without traffic is";
         wait("Unsupported", status_.message, "the Rollout is changed", "release owner");
     } else {
         for (int count = 0; count < kMostTransitions && transition(); ++count) {
@@ -61,7 +60,10 @@ Plan Machine::run() {
 
 bool Machine::supported() const {
     auto const& strategy = rollout_.spec.strategy;
-    return strategy.canary && !strategy.canary->steps.empty() && strategy.canary->traffic_routings.size() == 0;
+    if (!strategy.canary && !strategy.blue_green) return false;
+    bool const routes =
+        blue_green() ? !strategy.blue_green->traffic_routings.empty() : !strategy.canary->traffic_routings.empty();
+    return !steps().empty() && !routes;
 }
 
 // The marks that Rollouts and their workloads always carry: the finalizer, the plan's hash, the workload's type.
@@ -167,10 +169,10 @@ bool Machine::healthy() {
         drop_condition(status_, apis::condition::kSucceeded);
         return true;
     }
-    if (!status_.canary_status) describe_finished();
-    bool const current = seen_.workload->is_current(canary().canary_revision);
-    if (current) canary().observed_rollout_id = rollout_id();
-    if (current) canary().observed_workload_generation = facts().generation;
+    if (noted() == nullptr) describe_finished();
+    bool const current = seen_.workload->is_current(release().canary_revision);
+    if (current) release().observed_rollout_id = rollout_id();
+    if (current) release().observed_workload_generation = facts().generation;
     bool const ours = seen_.batch_release.exists() && meta::controller_of(seen_.batch_release).has_value();
     if (ours) remove_batch_release();
     bool const stray =
@@ -182,7 +184,7 @@ bool Machine::healthy() {
 
 // So that whoever asks whether the release of this version is complete gets an answer without one.
 void Machine::describe_finished() {
-    CanaryStatus& finished = canary();
+    CanaryStatus& finished = release();
     finished.observed_workload_generation = facts().generation;
     finished.rollout_hash = apis::plan_hash(seen_.rollout);
     finished.canary_revision = facts().update_revision;
@@ -217,8 +219,9 @@ bool Machine::initializing() {
         wait("Initializing", "the BatchRelease of an earlier release is being removed", "it is gone");
         return false;
     }
-    status_.canary_status.emplace();
-    CanaryStatus& fresh = canary();
+    status_.canary_status.reset();
+    status_.blue_green_status.reset();
+    CanaryStatus& fresh = release();
     fresh.observed_workload_generation = facts().generation;
     fresh.rollout_hash = apis::plan_hash(seen_.rollout);
     fresh.stable_revision = facts().stable_revision;
@@ -238,15 +241,15 @@ bool Machine::initializing() {
 }
 
 bool Machine::in_rolling() {
-    if (!status_.canary_status) {
+    if (noted() == nullptr) {
         reason("True", apis::reason::kInitializing, "Rollout is in Progressing");
         return true;
     }
-    bool const current = seen_.workload->is_current(canary().canary_revision);
+    bool const current = seen_.workload->is_current(release().canary_revision);
     if (facts().rolled_back && !current) {
         event("Progressing", "workload has been rollback, then rollout is canceled");
-        canary().canary_revision = facts().update_revision;
-        canary().last_update_time = format_rfc3339(now_);
+        release().canary_revision = facts().update_revision;
+        release().last_update_time = format_rfc3339(now_);
         reason("True", apis::reason::kCancelling,
                "The workload has been rolled back and the rollout process will be canceled");
         return true;
@@ -263,14 +266,23 @@ bool Machine::in_rolling() {
         reason("True", apis::reason::kInRolling, "Rollout is in Progressing");
         return true;
     }
-    if (!canary().canary_revision.empty() && !current) return new_version();
-    canary().observed_rollout_id = rollout_id();
-    canary().observed_workload_generation = facts().generation;
-    if (canary().rollout_hash != apis::plan_hash(seen_.rollout)) return plan_changed();
+    if (!release().canary_revision.empty() && !current) return new_version();
+    release().observed_rollout_id = rollout_id();
+    release().observed_workload_generation = facts().generation;
+    if (release().rollout_hash != apis::plan_hash(seen_.rollout)) return plan_changed();
     return step();
 }
 
 bool Machine::new_version() {
+    if (!facts().restarts) {
+        status_.message = "new version releasing detected in the progress of blue-green release, please rollback first";
+        if (before_.message != status_.message)
+            plan_.events.push_back(
+                control::event_about(seen_.rollout, control::kWarning, "Progressing", status_.message));
+        wait("NewVersionRefused", status_.message, "the stable version, or the one being released, is put back",
+             "release owner");
+        return false;
+    }
     if (seen_.batch_release.exists()) {
         if (!meta::is_deleting(seen_.batch_release))
             event("Progressing", "workload continuous publishing canaryRevision, then restart publishing");
@@ -292,7 +304,7 @@ bool Machine::closing(Closing why) {
                      now_);
     status_.message = success ? "Rollout progressing has been completed" : "Rollout progressing has been canceled";
     change_condition(status_, apis::condition::kSucceeded, success ? "True" : "False", "", "", now_);
-    canary().finalising_step = apis::finalising::kEnd;
+    release().finalising_step = apis::finalising::kEnd;
     return true;
 }
 
@@ -318,46 +330,62 @@ void Machine::terminate() {
 
 bool Machine::only_counts_differ() const {
     apis::RolloutStatus levelled = status_;
-    if (levelled.canary_status && before_.canary_status) {
-        levelled.canary_status->canary_replicas = before_.canary_status->canary_replicas;
-        levelled.canary_status->canary_ready_replicas = before_.canary_status->canary_ready_replicas;
-        levelled.canary_status->message = before_.canary_status->message;
-        levelled.canary_status->observed_workload_generation = before_.canary_status->observed_workload_generation;
-    }
+    auto const level = [](CanaryStatus& after, CanaryStatus const& before) {
+        after.canary_replicas = before.canary_replicas;
+        after.canary_ready_replicas = before.canary_ready_replicas;
+        after.message = before.message;
+        after.observed_workload_generation = before.observed_workload_generation;
+    };
+    if (levelled.canary_status && before_.canary_status) level(*levelled.canary_status, *before_.canary_status);
+    if (levelled.blue_green_status && before_.blue_green_status)
+        level(*levelled.blue_green_status, *before_.blue_green_status);
     return levelled == before_;
 }
 
 void Machine::persist() {
-    if (status_.canary_status) {
-        status_.current_step_index = status_.canary_status->current_step_index;
-        status_.current_step_state = status_.canary_status->current_step_state;
+    if (CanaryStatus const* const current = noted()) {
+        // Of an earlier strategy, when it was edited.
+        if (blue_green()) {
+            status_.canary_status.reset();
+        } else {
+            status_.blue_green_status.reset();
+        }
+        status_.current_step_index = current->current_step_index;
+        status_.current_step_state = current->current_step_state;
     }
     if (status_ == before_) return;
     if (only_counts_differ() && seen_.counts_after && now_ < *seen_.counts_after) {
         plan_.requeue_at(*seen_.counts_after, "counts in the status");
         return;
     }
+    std::string_view const part = blue_green() ? "blueGreenStatus" : "canaryStatus";
     write(status_write(seen_.rollout, apis::kRollouts, apis::write_rollout_status(before_),
                        apis::write_rollout_status(status_),
                        {{"status", "phase"},
-                        {"status", "canaryStatus", "currentStepIndex"},
-                        {"status", "canaryStatus", "currentStepState"},
-                        {"status", "canaryStatus", "nextStepIndex"}}));
+                        {"status", part, "currentStepIndex"},
+                        {"status", part, "currentStepState"},
+                        {"status", part, "nextStepIndex"}}));
 }
 
-CanaryStatus& Machine::canary() {
-    if (!status_.canary_status) status_.canary_status.emplace();
-    return *status_.canary_status;
+CanaryStatus& Machine::release() {
+    if (blue_green())
+        return status_.blue_green_status ? *status_.blue_green_status : status_.blue_green_status.emplace();
+    return status_.canary_status ? *status_.canary_status : status_.canary_status.emplace();
+}
+
+CanaryStatus const* Machine::noted() const {
+    if (blue_green()) return status_.blue_green_status ? &*status_.blue_green_status : nullptr;
+    return status_.canary_status ? &*status_.canary_status : nullptr;
 }
 
 // The user's own id of the release, or the revision.
 std::string Machine::rollout_id() const {
-    return facts().rollout_id.empty() ? status_.canary_status->canary_revision : facts().rollout_id;
+    return facts().rollout_id.empty() ? noted()->canary_revision : facts().rollout_id;
 }
 
 void Machine::enter(std::string_view state) {
-    canary().current_step_state = state;
-    canary().last_update_time = format_rfc3339(now_);
+    release().current_step_state = state;
+    release().last_update_time = format_rfc3339(now_);
 }
 
 void Machine::reason(std::string_view status, std::string_view reason, std::string_view message) {
@@ -372,7 +400,7 @@ void Machine::event(std::string reason, std::string message) {
 
 void Machine::wait(std::string reason, std::string message, std::string ends_when, std::string who) {
     std::optional<Time> since;
-    if (status_.canary_status) since = parse_rfc3339(status_.canary_status->last_update_time);
+    if (noted() != nullptr) since = parse_rfc3339(noted()->last_update_time);
     plan_.waits.push_back({std::move(reason), std::move(message), since, std::move(ends_when), std::move(who)});
 }
 

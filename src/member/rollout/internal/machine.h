@@ -55,8 +55,13 @@ private:
     void remove_batch_release();
     Time patience();   // when a release that is over waits no longer
 
-    apis::CanaryStatus& canary();
-    std::vector<apis::CanaryStep> const& steps() const { return rollout_.spec.strategy.canary->steps; }
+    // The part of the status that the strategy has; begun when it is not there.
+    apis::CanaryStatus& release();
+    apis::CanaryStatus const* noted() const;   // null when it is not there
+    bool blue_green() const { return rollout_.spec.strategy.blue_green.has_value(); }
+    std::vector<apis::CanaryStep> const& steps() const {
+        return blue_green() ? rollout_.spec.strategy.blue_green->steps : rollout_.spec.strategy.canary->steps;
+    }
     std::int64_t step_count() const { return std::ssize(steps()); }
     std::int64_t next_of(std::int64_t index) const { return index < step_count() ? index + 1 : -1; }
     std::int64_t share_of_step(std::int64_t index) const;

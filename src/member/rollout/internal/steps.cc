@@ -21,7 +21,7 @@ std::int64_t Machine::share_of_step(std::int64_t index) const {
 }
 
 bool Machine::step() {
-    CanaryStatus& current = canary();
+    CanaryStatus& current = release();
     current.current_step_index = std::clamp<std::int64_t>(current.current_step_index, 1, step_count());
     follow_batch_release();
     if (jump()) return true;
@@ -71,17 +71,18 @@ bool Machine::step() {
         reason("True", apis::reason::kFinalising, "Rollout has been completed and some closing work is being done");
         return true;
     }
-    wait("Unsupported", fmt::format("status.canaryStatus.currentStepState is {}", state), "it is put right",
-         "release owner");
+    wait("Unsupported",
+         fmt::format("status.{}.currentStepState is {}", apis::release_status_name(seen_.rollout), state),
+         "it is put right", "release owner");
     return false;
 }
 
 bool Machine::paused_step() {
-    CanaryStatus const& current = canary();
+    CanaryStatus const& current = release();
     std::int64_t const index = current.current_step_index;
     apis::CanaryStep const& step = steps()[static_cast<std::size_t>(index - 1)];
-    bool const everything =
-        index == step_count() && step.replicas && step.replicas->percent && step.replicas->value == 100;
+    bool const everything = !blue_green() && index == step_count() && step.replicas && step.replicas->percent &&
+                            step.replicas->value == 100;
     if (everything) {
         enter(apis::step::kReady);
         return true;
@@ -107,7 +108,7 @@ bool Machine::paused_step() {
 
 // Somebody set nextStepIndex to another step than the one that follows.
 bool Machine::jump() {
-    CanaryStatus& current = canary();
+    CanaryStatus& current = release();
     std::int64_t const target = current.next_step_index;
     if (target == next_of(current.current_step_index) || target < 1 || target > step_count()) return false;
     current.current_step_index = target;
@@ -118,7 +119,7 @@ bool Machine::jump() {
 
 // The plan was edited: go on from the step whose share is what the release has reached.
 bool Machine::plan_changed() {
-    CanaryStatus& current = canary();
+    CanaryStatus& current = release();
     current.rollout_hash = apis::plan_hash(seen_.rollout);
     current.current_step_index = std::clamp<std::int64_t>(current.current_step_index, 1, step_count());
     std::int64_t target = 1;
@@ -155,13 +156,13 @@ bool Machine::plan_changed() {
 void Machine::follow_batch_release() {
     if (!batch_release_) return;
     auto const& batch = batch_release_->status;
-    canary().canary_replicas = batch.canary_status.updated_replicas;
-    canary().canary_ready_replicas = batch.canary_status.updated_ready_replicas;
+    release().canary_replicas = batch.canary_status.updated_replicas;
+    release().canary_ready_replicas = batch.canary_status.updated_ready_replicas;
     std::string message =
         fmt::format("BatchRelease is at state {}, rollout-id {}, step {}", batch.canary_status.batch_state,
                     batch.observed_rollout_id, batch.canary_status.current_batch + 1);
     if (!batch.message.empty()) message += ", " + batch.message;
-    canary().message = std::move(message);
+    release().message = std::move(message);
 }
 
 std::string Machine::batch_release_hash() const { return apis::release_plan_hash(seen_.batch_release); }
@@ -169,7 +170,7 @@ std::string Machine::batch_release_hash() const { return apis::release_plan_hash
 // Whether the BatchRelease has moved the pods of the current step.
 bool Machine::upgraded() const {
     if (!batch_release_ || meta::is_deleting(seen_.batch_release)) return false;
-    CanaryStatus const& current = *status_.canary_status;
+    CanaryStatus const& current = *noted();
     auto const& done = batch_release_->status;
     return apis::write_batch_release_spec(batch_release_->spec) == wanted_spec() &&
            done.observed_release_plan_hash == batch_release_hash() && done.phase == apis::phase::kProgressing &&
@@ -179,27 +180,30 @@ bool Machine::upgraded() const {
 }
 
 Value Machine::wanted_spec() const {
-    CanaryStatus const& current = *status_.canary_status;
+    CanaryStatus const& current = *noted();
+    auto const& strategy = rollout_.spec.strategy;
     apis::BatchReleaseSpec spec;
     spec.workload_ref = rollout_.spec.workload_ref;
     for (apis::CanaryStep const& step : steps())
         spec.release_plan.batches.push_back({step.replicas.value_or(meta::IntOrPercent())});
     spec.release_plan.batch_partition = current.current_step_index - 1;
     spec.release_plan.rollout_id = current.observed_rollout_id;
-    spec.release_plan.failure_threshold = rollout_.spec.strategy.canary->failure_threshold;
-    spec.release_plan.patch_pod_template_metadata = rollout_.spec.strategy.canary->patch_pod_template_metadata;
+    spec.release_plan.failure_threshold =
+        blue_green() ? strategy.blue_green->failure_threshold : strategy.canary->failure_threshold;
     spec.release_plan.rolling_style = workload::style_of_rollout(seen_.rollout).name;
-    spec.release_plan.enable_extra_workload_for_canary =
-        rollout_.spec.strategy.canary->enable_extra_workload_for_canary;
+    if (!blue_green()) {
+        spec.release_plan.patch_pod_template_metadata = strategy.canary->patch_pod_template_metadata;
+        spec.release_plan.enable_extra_workload_for_canary = strategy.canary->enable_extra_workload_for_canary;
+    }
     return apis::write_batch_release_spec(spec);
 }
 
 // While a step is being upgraded the BatchRelease is what the step wants.
 void Machine::drive_batch_release() {
     bool const rolling =
-        status_.canary_status && status_.canary_status->current_step_state == apis::step::kUpgrade &&
+        noted() != nullptr && noted()->current_step_state == apis::step::kUpgrade &&
         apis::find_condition(status_.conditions, apis::condition::kProgressing)->reason == apis::reason::kInRolling &&
-        seen_.workload != nullptr && seen_.workload->is_current(status_.canary_status->canary_revision);
+        seen_.workload != nullptr && seen_.workload->is_current(noted()->canary_revision);
     if (!rolling) return;
     Value spec = wanted_spec();
     meta::ObjectKey const key = meta::key_of(seen_.rollout);

@@ -130,7 +130,7 @@ Result<std::vector<Write>> DeploymentBase::leave(Leaving how) const {
     return writes;
 }
 
-std::vector<Write> DeploymentBase::tidy() const { return tidy_deployment(inputs_, meta::name(doc())); }
+std::vector<Write> DeploymentBase::tidy() const { return tidy_deployment(inputs_); }
 
 std::vector<Write> DeploymentBase::clean() const {
     std::vector<Write> writes;

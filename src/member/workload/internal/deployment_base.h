@@ -68,6 +68,7 @@ private:
 std::string control_info(json::Doc const& batch_release);
 
 std::unique_ptr<Workload> make_partition(DeploymentInputs inputs, Time now);
+std::unique_ptr<Workload> make_blue_green(DeploymentInputs inputs, Time now);
 std::unique_ptr<Workload> make_canary(DeploymentInputs inputs, json::Value patch, Time now);
 
 }   // namespace aviary::workload

@@ -1,0 +1,89 @@
+// Blue-green style: no pod of the new version counts as available (internal/original.h), so the native controller makes
+// as many above spec.replicas as maxSurge says, and takes no old one away. The end gives the settings back: old pods go
+// by the workload's own strategy. What scales the workload is switched off meanwhile.
+#include <algorithm>
+
+#include "apis/rollouts/keys.h"
+#include "kube/meta/object.h"
+#include "member/workload/internal/autoscalers.h"
+#include "member/workload/internal/deployment_base.h"
+#include "member/workload/internal/original.h"
+
+namespace aviary::workload {
+
+namespace {
+
+using control::Write;
+using json::Doc;
+using json::Value;
+
+class BlueGreen final : public DeploymentBase {
+public:
+    BlueGreen(DeploymentInputs inputs, Time now) : DeploymentBase(std::move(inputs), now) {
+        facts_.restarts = facts_.controller_uid.empty() && !original_of(doc());
+        if (original_of(doc())) settle_side_by_side();
+    }
+
+    std::vector<Write> hold(Doc const& batch_release, meta::IntOrPercent const& share) const override {
+        std::vector<Write> writes;
+        for (Doc const& each : inputs_.autoscalers) {
+            if (auto off = switch_off(each)) writes.push_back(std::move(*off));
+        }
+        auto const original = original_of(doc());
+        bool const held = original && never_available(doc());
+        std::optional<meta::IntOrPercent> const surge =
+            meta::IntOrPercent::from(doc().at({"spec", "strategy", "rollingUpdate", "maxSurge"}));
+        bool const raises = !held || !surge || share_of(*surge) < share_of(share);
+        // Paused for a version that has been put back again: it stays so while its pods are there.
+        bool const lacks = paused() && (sets_.current == nullptr || sets_.current->wanted < share_of(share));
+        JsonPatch patch(doc());
+        patch.test({"metadata", "generation"});
+        if (!held_by(batch_release))
+            patch.set({"metadata", "annotations", apis::kControlInfoAnnotation}, control_info(batch_release));
+        if (!original) {
+            // Where somebody has taken the annotation away nobody knows what there was.
+            Original const noted = never_available(doc()) ? Original() : settings_of(doc());
+            patch.set({"metadata", "annotations", apis::kOriginalDeploymentStrategyAnnotation}, noted.to_text());
+        }
+        if (!held) {
+            patch.set({"spec", "minReadySeconds"}, kNeverAvailable);
+            patch.set({"spec", "progressDeadlineSeconds"}, kNoDeadline);
+        }
+        if (raises) {
+            Value const update{json::Object{{"maxSurge", share.to_value()}, {"maxUnavailable", 0}}};
+            patch.set({"spec", "strategy"}, json::Object{{"type", "RollingUpdate"}, {"rollingUpdate", update}});
+        }
+        // From nothing the native controller would give the new version every pod; paused it scales the old one first.
+        bool const empty = facts_.replicas == 0 || (!sets_.all.empty() && sets_.wanted() == 0);
+        if (empty) {
+            patch.set({"spec", "paused"}, true);
+        } else if (raises || lacks) {
+            patch.remove({"spec", "paused"});
+        }
+        if (auto next = write(std::move(patch), held ? "next step" : "take the workload over"))
+            writes.push_back(std::move(*next));
+        if (empty && writes.empty()) writes = at_zero();
+        return writes;
+    }
+
+private:
+    // Old pods are as many as the workload is to have, and the new ones beside them as many as their set says.
+    void settle_side_by_side() {
+        auto pods = count_pods(inputs_.pods);
+        std::int64_t old = 0;
+        facts_.settled = true;
+        for (ReplicaSet const& set : sets_.all) {
+            if (!is_settled(set, pods[meta::uid(set.doc)])) facts_.settled = false;
+            if (&set != sets_.current) old += set.wanted;
+        }
+        if (old != facts_.replicas) facts_.settled = false;
+    }
+};
+
+}   // namespace
+
+std::unique_ptr<Workload> make_blue_green(DeploymentInputs inputs, Time now) {
+    return std::make_unique<BlueGreen>(std::move(inputs), now);
+}
+
+}   // namespace aviary::workload
