@@ -2,6 +2,7 @@
 
 #include "apis/internal/definition.h"
 #include "apis/internal/fields_rollout.h"
+#include "apis/rollouts/keys.h"
 
 namespace aviary::json {
 
@@ -115,6 +116,16 @@ std::string_view release_revision_name(json::Doc const& rollout) {
 
 std::string release_revision(json::Doc const& rollout) {
     return release_status(rollout)[release_revision_name(rollout)].string();
+}
+
+bool new_version_refused(json::Doc const& rollout) {
+    return rollout.at({"status", "phase"}).as_string() == phase::kProgressing &&
+           rollout.at({"status", "message"}).as_string() == kNewVersionRefused;
+}
+
+json::Doc release_steps(json::Doc const& rollout) {
+    json::Doc const strategy = rollout.at({"spec", "strategy"});
+    return (strategy["blueGreen"].is_object() ? strategy["blueGreen"] : strategy["canary"])["steps"];
 }
 
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type) {

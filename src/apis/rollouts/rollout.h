@@ -136,6 +136,12 @@ std::string_view release_status_name(json::Doc const& rollout);
 json::Doc release_status(json::Doc const& rollout);
 std::string_view release_revision_name(json::Doc const& rollout);
 std::string release_revision(json::Doc const& rollout);
+json::Doc release_steps(json::Doc const& rollout);   // of its strategy
+// Whether its blue-green release waits for one of its two versions, because a third one came: nothing is to be
+// approved.
+inline constexpr std::string_view kNewVersionRefused =
+    "new version releasing detected in the progress of blue-green release, please rollback first";
+bool new_version_refused(json::Doc const& rollout);
 
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type);
 

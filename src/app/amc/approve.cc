@@ -29,9 +29,8 @@ using json::Value;
 constexpr Duration kLookAgain = std::chrono::milliseconds(200);
 constexpr int kAttempts = 5;
 
-Doc canary(Doc const& rollout) { return rollout.at({"status", "canaryStatus"}); }
-std::int64_t step_of_rollout(Doc const& rollout) { return canary(rollout)["currentStepIndex"].as_int(); }
-std::size_t steps_of(Doc const& rollout) { return rollout.at({"spec", "strategy", "canary", "steps"}).size(); }
+std::int64_t step_of_rollout(Doc const& rollout) { return apis::release_status(rollout)["currentStepIndex"].as_int(); }
+std::size_t steps_of(Doc const& rollout) { return apis::release_steps(rollout).size(); }
 
 // "moving to 50% (5 of 10 pods)"
 std::string ahead(Doc const& rollout, std::int64_t from, Doc const& workload) {
@@ -44,8 +43,9 @@ enum class After { kPaused, kStored, kLeft };
 After after(Doc const& rollout, apis::DecisionTarget const& target) {
     if (decision::approvable(rollout) && decision::pause_of(target.cluster, rollout) == target) return After::kPaused;
     bool const there = meta::uid(rollout) == target.rollout_uid && step_of_rollout(rollout) == *target.step &&
-                       canary(rollout)["canaryRevision"].as_string() == target.revision;
-    return there && canary(rollout)["currentStepState"].as_string() == "StepReady" ? After::kStored : After::kLeft;
+                       apis::release_revision(rollout) == target.revision;
+    return there && apis::release_status(rollout)["currentStepState"].as_string() == "StepReady" ? After::kStored
+                                                                                                 : After::kLeft;
 }
 
 // One cluster's part of an approval.

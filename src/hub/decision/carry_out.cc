@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apis/rollouts/rollout.h"
 #include "hub/decision/evidence.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/propagator.h"
@@ -26,25 +27,23 @@ struct Deciding {
         return std::move(out);
     }
 
-    Doc canary() const { return seen.rollout.at({"status", "canaryStatus"}); }
-    std::int64_t step() const { return canary()["currentStepIndex"].as_int(); }
-    std::string_view state() const { return canary()["currentStepState"].as_string(); }
-    std::int64_t steps() const {
-        return static_cast<std::int64_t>(seen.rollout.at({"spec", "strategy", "canary", "steps"}).size());
-    }
+    Doc release() const { return apis::release_status(seen.rollout); }
+    std::int64_t step() const { return release()["currentStepIndex"].as_int(); }
+    std::string_view state() const { return release()["currentStepState"].as_string(); }
+    std::int64_t steps() const { return static_cast<std::int64_t>(apis::release_steps(seen.rollout).size()); }
 
-    bool same_release() const { return canary()["canaryRevision"].as_string() == seen.target.revision; }
+    bool same_release() const { return apis::release_revision(seen.rollout) == seen.target.revision; }
 
     // The very pause the approver saw.
     bool at_target() const {
         return approvable(seen.rollout) && step() == seen.target.step && same_release() &&
-               canary()["lastUpdateTime"].as_string() == seen.target.paused_since;
+               release()["lastUpdateTime"].as_string() == seen.target.paused_since;
     }
 
     // The hub's copy is older than what the approver looked at: times are whole seconds, a pause comes last in its
     // step.
     bool behind() const {
-        auto const last = parse_rfc3339(canary()["lastUpdateTime"].as_string());
+        auto const last = parse_rfc3339(release()["lastUpdateTime"].as_string());
         auto const approved = parse_rfc3339(seen.target.paused_since);
         return last && approved &&
                (*last < *approved || (*last == *approved && step() == seen.target.step && state() != "StepPaused"));
@@ -102,7 +101,7 @@ struct Deciding {
             out.message = "approved; the rollout controller there has not taken it up yet";
             return std::move(out);
         }
-        if (seen.target.paused_since.empty() && canary()["lastUpdateTime"].exists())
+        if (seen.target.paused_since.empty() && release()["lastUpdateTime"].exists())
             return settle(apis::outcome::kRefused, "an approval names since when the step was paused");
         if (behind()) {
             out.message = "what is known of this cluster is older than what was approved";
@@ -200,8 +199,7 @@ struct Deciding {
 }   // namespace
 
 std::int64_t pods_at(Doc const& rollout, std::int64_t step, std::int64_t replicas) {
-    auto const share =
-        meta::IntOrPercent::from(rollout.at({"spec", "strategy", "canary", "steps"})[step - 1]["replicas"]);
+    auto const share = meta::IntOrPercent::from(apis::release_steps(rollout)[step - 1]["replicas"]);
     if (!share) return replicas;
     std::int64_t const pods = std::min(share->scaled(replicas, true), replicas);
     // A percentage short of all never takes the last pod (Kruise Rollouts, batch arithmetic).
@@ -209,8 +207,7 @@ std::int64_t pods_at(Doc const& rollout, std::int64_t step, std::int64_t replica
 }
 
 std::string step_text(Doc const& rollout, std::int64_t step, Doc const& workload) {
-    auto const share =
-        meta::IntOrPercent::from(rollout.at({"spec", "strategy", "canary", "steps"})[step - 1]["replicas"]);
+    auto const share = meta::IntOrPercent::from(apis::release_steps(rollout)[step - 1]["replicas"]);
     if (!share) return fmt::format("step {}", step);
     if (!workload.exists()) return share->to_string();
     std::int64_t const replicas = workload.at({"spec", "replicas"}).as_int();
@@ -220,31 +217,32 @@ std::string step_text(Doc const& rollout, std::int64_t step, Doc const& workload
 bool approvable(Doc const& rollout) {
     // Its steps have not begun: the state is still that of the release before (Kruise Rollouts).
     if (meta::condition(rollout, "Progressing")["reason"].as_string() == "Initializing") return false;
+    if (apis::new_version_refused(rollout)) return false;
     return rollout.at({"status", "phase"}).as_string() == "Progressing" && !propagation::rollout_closing(rollout) &&
            !rollout.at({"spec", "strategy", "paused"}).as_bool() &&
-           rollout.at({"status", "canaryStatus", "currentStepState"}).as_string() == "StepPaused";
+           apis::release_status(rollout)["currentStepState"].as_string() == "StepPaused";
 }
 
 apis::DecisionTarget pause_of(std::string cluster, Doc const& rollout) {
-    Doc const canary = rollout.at({"status", "canaryStatus"});
-    return {std::move(cluster), meta::uid(rollout), canary["currentStepIndex"].as_int(),
-            canary["canaryRevision"].string(), canary["lastUpdateTime"].string()};
+    Doc const release = apis::release_status(rollout);
+    return {std::move(cluster), meta::uid(rollout), release["currentStepIndex"].as_int(),
+            apis::release_revision(rollout), release["lastUpdateTime"].string()};
 }
 
 Value approval_patch(Doc const& rollout, apis::DecisionTarget const& target) {
-    Doc const paused_since = rollout.at({"status", "canaryStatus", "lastUpdateTime"});
+    std::string const part = fmt::format("/status/{}/", apis::release_status_name(rollout));
+    Doc const paused_since = apis::release_status(rollout)["lastUpdateTime"];
     Value patch{json::Array()};
     auto const test = [&](std::string path, Value value) {
         patch.push_back(json::Object{{"op", "test"}, {"path", std::move(path)}, {"value", std::move(value)}});
     };
     test("/metadata/uid", target.rollout_uid);
     test("/status/phase", "Progressing");
-    test("/status/canaryStatus/currentStepIndex", *target.step);
-    test("/status/canaryStatus/currentStepState", "StepPaused");
-    test("/status/canaryStatus/canaryRevision", target.revision);
-    if (paused_since.exists()) test("/status/canaryStatus/lastUpdateTime", paused_since.string());
-    patch.push_back(
-        json::Object{{"op", "replace"}, {"path", "/status/canaryStatus/currentStepState"}, {"value", "StepReady"}});
+    test(part + "currentStepIndex", *target.step);
+    test(part + "currentStepState", "StepPaused");
+    test(part + std::string(apis::release_revision_name(rollout)), target.revision);
+    if (paused_since.exists()) test(part + "lastUpdateTime", paused_since.string());
+    patch.push_back(json::Object{{"op", "replace"}, {"path", part + "currentStepState"}, {"value", "StepReady"}});
     return patch;
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "apis/rollouts/rollout.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
 #include "core/json/write.h"
@@ -158,6 +159,30 @@ TEST(Approve, ItsPatchTestsEverythingThatWasSeen) {
 }
 
 // A controller that writes status from an old copy takes the approval back: it is sent again until the step is left.
+TEST(Approve, OfABlueGreenReleaseIsWrittenWhereThatHasItsState) {
+    Seen each = seen(apis::action::kApprove);
+    Value object = rollout();
+    object.set({"spec", "strategy"},
+               *json::parse_value(R"({"blueGreen":{"steps":[{"replicas":"50%"},{"replicas":"100%"}]}})"));
+    object.set({"status", "blueGreenStatus"},
+               *json::parse_value(R"({"currentStepIndex":1,"currentStepState":"StepPaused","updatedRevision":"rev-2",
+               "lastUpdateTime":"2026-11-23T13:51:07Z"})"));
+    object["status"].erase("canaryStatus");
+    each.rollout = Doc::freeze(object);
+    Outcome const outcome = carry_out(each, kNow);
+    ASSERT_EQ(shown(outcome), "send");
+    Value approved = object;
+    ASSERT_TRUE(json::apply_json_patch(approved, outcome.plan.writes.front().body));
+    EXPECT_EQ(approved.at({"status", "blueGreenStatus", "currentStepState"}).as_string(), "StepReady");
+    object.set({"status", "blueGreenStatus", "updatedRevision"}, "rev-3");
+    EXPECT_FALSE(json::apply_json_patch(object, outcome.plan.writes.front().body));
+    // A third version came: there is nothing to approve.
+    object.set({"status", "blueGreenStatus", "updatedRevision"}, "rev-2");
+    object.set({"status", "message"}, apis::kNewVersionRefused);
+    each.rollout = Doc::freeze(object);
+    EXPECT_NE(shown(carry_out(each, kNow)), "send");
+}
+
 TEST(Approve, IsSentAgainUntilTheStepIsLeft) {
     Seen now = seen(apis::action::kApprove);
     EXPECT_EQ(shown(carry_out(now, kNow)), "send");

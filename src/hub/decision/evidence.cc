@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
@@ -68,7 +69,7 @@ void keep_last(std::vector<DirectApproval>& approvals) {
 }   // namespace
 
 DirectApproval direct_approval(Doc const& rollout, std::string at, std::string by, std::string reason) {
-    return {pause_of("", rollout), rollout.at({"status", "canaryStatus", "rolloutHash"}).string(), std::move(at),
+    return {pause_of("", rollout), apis::release_status(rollout)["rolloutHash"].string(), std::move(at),
             shortened(by, kLongestWord), shortened(reason, kLongestReason)};
 }
 

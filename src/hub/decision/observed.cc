@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "core/base/time.h"
 #include "core/json/write.h"
@@ -24,30 +25,31 @@ constexpr std::size_t kLongestName = 200;   // of a Rollout in the record's name
 // On a record, from its creation to its status: the time that the member says.
 constexpr std::string_view kApprovedAt = "fleet.aviary.dev/approved-at";
 
-Doc canary(Doc const& rollout) { return rollout.at({"status", "canaryStatus"}); }
-std::int64_t step_of(Doc const& rollout) { return canary(rollout)["currentStepIndex"].as_int(); }
-std::string_view state_of(Doc const& rollout) { return canary(rollout)["currentStepState"].as_string(); }
+Doc release(Doc const& rollout) { return apis::release_status(rollout); }
+std::int64_t step_of(Doc const& rollout) { return release(rollout)["currentStepIndex"].as_int(); }
+std::string_view state_of(Doc const& rollout) { return release(rollout)["currentStepState"].as_string(); }
 std::string_view phase_of(Doc const& rollout) { return rollout.at({"status", "phase"}).as_string(); }
 
 bool same(Doc const& before, Doc const& after, char const* field) {
-    return canary(before)[field].as_string() == canary(after)[field].as_string();
+    return release(before)[field].as_string() == release(after)[field].as_string();
 }
 
 // A pause without a duration; that of the last step with all pods passes by itself.
 bool awaits_approval(Doc const& rollout, std::int64_t step) {
-    Doc const steps = rollout.at({"spec", "strategy", "canary", "steps"});
+    Doc const steps = apis::release_steps(rollout);
     if (step < 1 || step > static_cast<std::int64_t>(steps.size())) return false;
     Doc const plan = steps[step - 1];
     if (plan.at({"pause", "duration"}).exists()) return false;
     auto const share = meta::IntOrPercent::from(plan["replicas"]);
     bool const everything =
+        !rollout.at({"spec", "strategy", "blueGreen"}).is_object() &&   // the last step of that style waits, too
         step == static_cast<std::int64_t>(steps.size()) && share && share->percent && share->value == 100;
     return !everything;
 }
 
 // Where the Rollout would go next when nobody wants it elsewhere.
 bool goes_on_in_order(Doc const& rollout, std::int64_t step) {
-    Doc const next = canary(rollout)["nextStepIndex"];
+    Doc const next = release(rollout)["nextStepIndex"];
     return !next.exists() || next.as_int() <= 0 || next.as_int() == step + 1;
 }
 
@@ -81,8 +83,9 @@ bool of_that_release(Doc const& rollout, Time paused) {
 
 // The entry of managedFields that has the step's state.
 Doc writer(Doc const& rollout) {
+    std::string const part = fmt::format("f:{}", apis::release_status_name(rollout));
     for (auto const& [index, entry] : rollout.at({"metadata", "managedFields"}).elements()) {
-        bool const has = entry.at({"fieldsV1", "f:status", "f:canaryStatus", "f:currentStepState"}).exists() &&
+        bool const has = entry.at({"fieldsV1", "f:status", part, "f:currentStepState"}).exists() &&
                          (entry["subresource"].as_string() == "status" || entry["subresource"].as_string().empty());
         if (has) return entry;
     }
@@ -97,13 +100,14 @@ std::optional<LeftStep> left_step(std::string const& cluster, Doc const& before,
         propagation::rollout_closing(before))
         return std::nullopt;
     std::int64_t const from = step_of(before);
-    bool const same_release = same(before, after, "canaryRevision") && same(before, after, "observedRolloutID");
+    bool const same_release =
+        apis::release_revision(before) == apis::release_revision(after) && same(before, after, "observedRolloutID");
     bool const same_plan =
         same(before, after, "rolloutHash") && awaits_approval(before, from) && awaits_approval(after, from);
     if (!same_release || !same_plan || !goes_on_in_order(before, from) || !went_on(after, from)) return std::nullopt;
     LeftStep left;
-    left.target = {cluster, meta::uid(before), from, canary(before)["canaryRevision"].string(),
-                   canary(before)["lastUpdateTime"].string()};
+    left.target = {cluster, meta::uid(before), from, apis::release_revision(before),
+                   release(before)["lastUpdateTime"].string()};
     if (!in_measure(left.target)) return std::nullopt;
     left.now = shown(after);
     // Behind StepReady the controller has written over whoever set it.
@@ -118,12 +122,12 @@ std::optional<LeftStep> left_step(std::string const& cluster, Doc const& before,
 
 std::optional<LeftStep> left_since(apis::DecisionTarget const& pause, std::string_view plan, Doc const& rollout) {
     auto const paused = parse_rfc3339(pause.paused_since);
-    auto const last = parse_rfc3339(canary(rollout)["lastUpdateTime"].as_string());
+    auto const last = parse_rfc3339(release(rollout)["lastUpdateTime"].as_string());
     if (!paused || !last || !pause.step || !in_measure(pause) || meta::is_deleting(rollout)) return std::nullopt;
     bool const same_release = meta::uid(rollout) == pause.rollout_uid &&
-                              canary(rollout)["canaryRevision"].as_string() == pause.revision &&
+                              release(rollout)["canaryRevision"].as_string() == pause.revision &&
                               of_that_release(rollout, *paused);
-    bool const same_plan = canary(rollout)["rolloutHash"].as_string() == plan && awaits_approval(rollout, *pause.step);
+    bool const same_plan = release(rollout)["rolloutHash"].as_string() == plan && awaits_approval(rollout, *pause.step);
     if (!same_release || !same_plan || *last < *paused || !went_on(rollout, *pause.step)) return std::nullopt;
     LeftStep left;
     left.target = pause;
@@ -131,7 +135,7 @@ std::optional<LeftStep> left_since(apis::DecisionTarget const& pause, std::strin
     left.seen = false;
     if (state_of(rollout) != "StepReady" || step_of(rollout) != *pause.step) return left;
     // In this state a step of another pause looks the same but for the time, which an approval does not touch.
-    bool const approved = canary(rollout)["lastUpdateTime"].as_string() == pause.paused_since &&
+    bool const approved = release(rollout)["lastUpdateTime"].as_string() == pause.paused_since &&
                           writer(rollout)["manager"].as_string() != propagation::kManager;
     return approved ? std::optional(left) : std::nullopt;
 }

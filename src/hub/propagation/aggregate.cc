@@ -51,15 +51,16 @@ std::tuple<int, std::int64_t, int> progress(Doc const& rollout) {
     std::string_view const phase = rollout.at({"status", "phase"}).as_string();
     if (phase == "Healthy") return {2, 0, 0};
     if (phase != "Progressing") return {0, 0, 0};
-    std::string_view const state = rollout.at({"status", "canaryStatus", "currentStepState"}).as_string();
+    Doc const release = apis::release_status(rollout);
+    std::string_view const state = release["currentStepState"].as_string();
     int const rank = state == "Completed" ? 3 : state == "StepReady" ? 2 : state == "StepPaused" ? 1 : 0;
-    return {1, rollout.at({"status", "canaryStatus", "currentStepIndex"}).as_int(), rank};
+    return {1, release["currentStepIndex"].as_int(), rank};
 }
 
 // A member's word, which may be anything: only what has the shape of the API is said on.
-Value canary_status(Doc const& rollout) {
+Value release_status(Doc const& rollout) {
     auto const read = apis::read_rollout(rollout);
-    return read ? apis::write_rollout_status(read->status)["canaryStatus"] : Value();
+    return read ? apis::write_rollout_status(read->status)[apis::release_status_name(rollout)] : Value();
 }
 
 Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
@@ -85,6 +86,7 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
         status["currentStepIndex"] = 0;
         status["currentStepState"] = "";
         status["canaryStatus"] = nullptr;
+        status["blueGreenStatus"] = nullptr;
         return status;
     }
     auto const behind = std::ranges::min_element(present, {}, [](Reported const& each) { return progress(each.live); });
@@ -97,14 +99,19 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
     bool const all_healthy = healthy == reported.size();
     bool const only_missing = from["phase"].as_string() == "Healthy" && !all_healthy;
     status["phase"] = only_missing ? "Initial" : from["phase"].as_string("Initial");
-    status["currentStepIndex"] = from.at({"canaryStatus", "currentStepIndex"}).as_int();
-    status["currentStepState"] = from.at({"canaryStatus", "currentStepState"}).as_string();
-    status["canaryStatus"] = canary_status(behind->live);
-    if (status["canaryStatus"].is_object()) {
-        for (char const* field : {"canaryReplicas", "canaryReadyReplicas"}) {
+    status["currentStepIndex"] = apis::release_status(behind->live)["currentStepIndex"].as_int();
+    status["currentStepState"] = apis::release_status(behind->live)["currentStepState"].as_string();
+    // A merge patch: the part that another strategy had goes.
+    std::string const part(apis::release_status_name(behind->live));
+    bool const blue_green = part == "blueGreenStatus";
+    status[blue_green ? "canaryStatus" : "blueGreenStatus"] = nullptr;
+    status[part] = release_status(behind->live);
+    if (status[part].is_object()) {
+        for (std::string const field : {blue_green ? "updatedReplicas" : "canaryReplicas",
+                                        blue_green ? "updatedReadyReplicas" : "canaryReadyReplicas"}) {
             std::int64_t total = 0;
-            for (Reported const& each : present) total += each.live.at({"status", "canaryStatus", field}).as_int();
-            status["canaryStatus"][field] = total;
+            for (Reported const& each : present) total += apis::release_status(each.live)[field].as_int();
+            status[part][field] = total;
         }
     }
     std::string message = all_healthy ? fmt::format("healthy in all {} clusters", reported.size())

@@ -47,6 +47,19 @@ TEST(Aggregate, WorkloadsAreAddedUp) {
     EXPECT_EQ(status["availableReplicas"].as_int(), 0);
 }
 
+TEST(Aggregate, ABlueGreenReleaseIsSaidUnderItsOwnName) {
+    Doc const member = doc(
+        R"({"kind":"Rollout","metadata":{"generation":1},"spec":{"strategy":{"blueGreen":{}}},"status":{"observedGeneration":1,
+        "phase":"Progressing","blueGreenStatus":{"currentStepIndex":2,"currentStepState":"StepPaused","updatedReplicas":5,
+        "updatedReadyReplicas":4}}})");
+    Value const status = aggregated(kRollout, {{"a", member, true}, {"b", member, true}});
+    EXPECT_EQ(status["currentStepIndex"].as_int(), 2);
+    EXPECT_EQ(status["currentStepState"].as_string(), "StepPaused");
+    EXPECT_EQ(status.at({"blueGreenStatus", "updatedReplicas"}).as_int(), 10);
+    EXPECT_EQ(status.at({"blueGreenStatus", "updatedReadyReplicas"}).as_int(), 8);
+    EXPECT_FALSE(status["canaryStatus"].is_object());
+}
+
 // `kubectl rollout status` believes observedGeneration: it may say so only when every cluster is that far.
 TEST(Aggregate, IsObservedWhenEveryClusterCarriesAndHasObservedIt) {
     Doc const up = deployment(2, 2, 1, 1, true);

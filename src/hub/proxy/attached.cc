@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "hub/decision/decider.h"
 #include "hub/propagation/release_state.h"
@@ -18,7 +19,7 @@ using json::Doc;
 
 // By the pods that are left of it: the workload itself says its template no more.
 std::string stable_version(ClusterView const& view) {
-    std::string_view const hash = view.rollout.at({"status", "canaryStatus", "stableRevision"}).as_string();
+    std::string_view const hash = apis::release_status(view.rollout)["stableRevision"].as_string();
     if (hash.empty()) return {};
     auto const found = std::ranges::find_if(view.pods, [hash](Doc const& pod) {
         return meta::label(pod, "pod-template-hash") == hash || meta::label(pod, "controller-revision-hash") == hash;

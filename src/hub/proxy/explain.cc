@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "apis/rollouts/rollout.h"
 #include "hub/decision/carry_out.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/render.h"
@@ -23,6 +24,7 @@ std::string image_of(Doc const& pod_template) { return pod_template.at({"spec", 
 
 std::string who(std::string_view reason) {
     if (reason == "AwaitingApproval" || reason == "Paused") return "approver";
+    if (reason == "NewVersionRefused") return "release owner";
     if (reason == "InsufficientGPU" || reason == "Unschedulable" || reason == "PullingImage") return "cluster owner";
     if (reason == "CrashLooping" || reason == "PodFailed" || reason == "ImagePullFailed" || reason == "LoadingModel" ||
         reason == "NotReady" || reason == "TakenBack")
@@ -37,7 +39,7 @@ bool progressing(ClusterView const& view) { return view.rollout.at({"status", "p
 // The pods of the version that the workload's template says: by the hash that the release goes by, or by their image.
 std::vector<Doc> new_pods(ClusterView const& view) {
     std::string const image = image_of(view.workload.at({"spec", "template"}));
-    std::string_view const hash = view.rollout.at({"status", "canaryStatus", "podTemplateHash"}).as_string();
+    std::string_view const hash = apis::release_status(view.rollout)["podTemplateHash"].as_string();
     bool const by_hash = progressing(view) && !propagation::rollout_closing(view.rollout) && !hash.empty();
     std::vector<Doc> result;
     for (Doc const& pod : view.pods) {
@@ -93,7 +95,7 @@ End held_back(std::optional<propagation::Standing> const& standing) {
 }
 
 std::string next_replicas(Doc const& rollout, std::int64_t step) {
-    auto const share = meta::IntOrPercent::from(rollout.at({"spec", "strategy", "canary", "steps"})[step]["replicas"]);
+    auto const share = meta::IntOrPercent::from(apis::release_steps(rollout)[step]["replicas"]);
     return share ? share->to_string() : std::string();
 }
 
@@ -185,7 +187,7 @@ bool arriving(ClusterView const& view) {
 
 void explain_pause(Value& row, ClusterView const& view, std::string const& since) {
     std::string const message = view.rollout.at({"status", "message"}).string();
-    Doc const steps = view.rollout.at({"spec", "strategy", "canary", "steps"});
+    Doc const steps = apis::release_steps(view.rollout);
     Doc const duration = steps[row["step"].as_int() - 1].at({"pause", "duration"});
     if (duration.is_int()) {
         auto const start = parse_rfc3339(since);
@@ -210,6 +212,10 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
     if (reason == "Initializing") {
         row["state"] = "BeforeStepUpgrade";
         set_wait(row, "Applying", condition["message"].string(), "the release begins there", "");
+    } else if (apis::new_version_refused(view.rollout)) {
+        row["state"] = "NewVersionRefused";
+        set_wait(row, "NewVersionRefused", view.rollout.at({"status", "message"}).string(),
+                 "the stable version, or the one being released, is put back", since);
     } else if (row["state"].as_string() == "StepPaused") {
         explain_pause(row, view, since);
     } else if (reason == "Finalising" || reason == "Cancelling") {
@@ -242,18 +248,17 @@ void explain_rest(Value& row, ClusterView const& view) {
 
 void describe(Value& row, ClusterView const& view) {
     Doc const status = view.rollout["status"];
-    Doc const canary = status["canaryStatus"];
-    std::int64_t const steps =
-        static_cast<std::int64_t>(view.rollout.at({"spec", "strategy", "canary", "steps"}).size());
+    Doc const release = apis::release_status(view.rollout);
+    std::int64_t const steps = static_cast<std::int64_t>(apis::release_steps(view.rollout).size());
     std::int64_t const replicas = view.workload.at({"spec", "replicas"}).as_int();
-    std::int64_t const step = canary["currentStepIndex"].as_int();
+    std::int64_t const step = release["currentStepIndex"].as_int();
     row["rolloutUID"] = meta::uid(view.rollout);
     row["phase"] = status["phase"].string();
     row["step"] = step;
     row["steps"] = steps;
-    row["state"] = canary["currentStepState"].string();
-    row["revision"] = canary["canaryRevision"].string();
-    row["pausedSince"] = canary["lastUpdateTime"].string();
+    row["state"] = release["currentStepState"].string();
+    row["revision"] = apis::release_revision(view.rollout);
+    row["pausedSince"] = release["lastUpdateTime"].string();
     row["replicas"] = replicas;
     row["ready"] = view.workload.at({"status", "readyReplicas"}).as_int();
     row["causes"] = json::Array();
@@ -318,7 +323,7 @@ namespace {
 Value row_of(ClusterView const& view) {
     Value row{json::Object{{"cluster", view.cluster}, {"placed", view.placed}, {"reachable", view.reachable}}};
     describe(row, view);
-    std::string const since = view.rollout.at({"status", "canaryStatus", "lastUpdateTime"}).string();
+    std::string const since = apis::release_status(view.rollout)["lastUpdateTime"].string();
     if (!view.reachable || !view.unread.empty()) {
         explain_unknown(row, view);
         return row;
@@ -385,7 +390,7 @@ Value explain(Release const& release, std::vector<ClusterView> const& views) {
         rows.push_back(std::move(row));
     }
     answer["from"] = from_of(rows);
-    answer["steps"] = static_cast<std::int64_t>(release.rollout.at({"spec", "strategy", "canary", "steps"}).size());
+    answer["steps"] = static_cast<std::int64_t>(apis::release_steps(release.rollout).size());
     answer["onNew"] = on_new;
     answer["total"] = total;
     answer["ready"] = up;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "apis/rollouts/rollout.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
 #include "core/json/write.h"
@@ -113,6 +114,31 @@ TEST(ExplainCluster, EveryWaitHasANameAnEndAndSomebody) {
         }) {
         EXPECT_EQ(shown(view(each.rollout)), each.shown) << each.rollout;
     }
+}
+
+Doc blue_green(std::string const& state, std::string const& message = "said") {
+    Value object = rollout().thaw();
+    object.set({"spec", "strategy"},
+               *json::parse_value(R"({"blueGreen":{"steps":[{"replicas":"50%"},{"replicas":"100%"}]}})"));
+    object["status"].erase("canaryStatus");
+    object.set({"status", "message"}, message);
+    object.set({"status", "blueGreenStatus"},
+               json::Object{{"currentStepIndex", 2}, {"currentStepState", state}, {"updatedRevision", "r"}});
+    return Doc::freeze(object);
+}
+
+TEST(ExplainCluster, ABlueGreenReleaseIsReadFromItsOwnStatus) {
+    ClusterView each = view();
+    each.rollout = blue_green("StepPaused");
+    Value row = explain_cluster(each);
+    EXPECT_EQ(row["reason"].as_string(), "AwaitingApproval");
+    EXPECT_EQ(row["step"].as_int(), 2);
+    EXPECT_EQ(row["steps"].as_int(), 2);
+    EXPECT_EQ(row["revision"].as_string(), "r");
+    each.rollout = blue_green("StepPaused", std::string(apis::kNewVersionRefused));
+    row = explain_cluster(each);
+    EXPECT_EQ(row["reason"].as_string(), "NewVersionRefused");
+    EXPECT_EQ(row["who"].as_string(), "release owner");
 }
 
 TEST(ExplainCluster, WhatThePodsOfAStepWaitFor) {

@@ -92,12 +92,9 @@ TEST(BlueGreenStyle, AThirdVersionIsRefusedAndMakesNoPod) {
     cluster.begin("v3");
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=5");
     EXPECT_EQ(cluster.message(), kRefused);
-    cluster.approve();
-    cluster.run();
-    EXPECT_EQ(cluster.message(), kRefused);
+    EXPECT_TRUE(apis::new_version_refused(cluster.get("rollouts")));
     EXPECT_TRUE(cluster.decide_rollout_now().events.empty());   // it was said once
     // Back to what was being released: as upstream's suite has it, paused until the next step.
-    cluster.edit_rollout(R"({"status":{"blueGreenStatus":{"currentStepState":"StepPaused"}}})", true);
     cluster.begin("v2");
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=5");
     EXPECT_TRUE(cluster.spec()["paused"].as_bool());

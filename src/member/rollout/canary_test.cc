@@ -159,6 +159,18 @@ TEST(CanaryStyle, AVersionThatWasThereBeforeDoesNotComeBackFromNothing) {
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=1");
 }
 
+TEST(CanaryStyle, TakenAwayByHandTheSecondDeploymentIsMadeAgain) {
+    CanaryCluster cluster;
+    cluster.begin();
+    cluster.next();
+    std::string const name = meta::name(cluster.seconds().front());
+    cluster.remove("deployments", name);
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=10 v2=5");
+    ASSERT_EQ(cluster.seconds().size(), 1U);
+    EXPECT_EQ(meta::name(cluster.seconds().front()), name);
+}
+
 TEST(CanaryStyle, AJumpBackTakesNoPodsAway) {
     CanaryCluster cluster;
     cluster.begin();

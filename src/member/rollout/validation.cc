@@ -47,10 +47,12 @@ Task<Status> Approvals::validate(Context, control::AdmissionRequest const& reque
     std::string_view const before = was["currentStepState"].as_string();
     std::string_view const after = request.object.at({"status", part, "currentStepState"}).as_string();
     bool const approves = after == apis::step::kReady && before != apis::step::kReady;
-    if (!approves || before == apis::step::kPaused) co_return Status{};
+    bool const third = apis::new_version_refused(request.old_object);
+    if (!approves || (before == apis::step::kPaused && !third)) co_return Status{};
     std::string const why =
-        fmt::format("step {} is in {}: only one in {} can be approved", was["currentStepIndex"].as_int(),
-                    before.empty() ? "no state" : before, apis::step::kPaused);
+        third ? std::string(apis::kNewVersionRefused)
+              : fmt::format("step {} is in {}: only one in {} can be approved", was["currentStepIndex"].as_int(),
+                            before.empty() ? "no state" : before, apis::step::kPaused);
     co_return fail(Error(ErrorCode::kConflict, why)
                        .with_causes({{"FieldValueForbidden", fmt::format("status.{}.currentStepState", part), why}})
                        .with_object(std::string(apis::kRollouts.group), "Rollout", request.key.name));

@@ -13,9 +13,9 @@ local strategy = (obj.spec or {}).strategy or {}
 if strategy.paused then
   return {status = "Suspended", message = "spec.strategy.paused"}
 end
-local canary = status.canaryStatus or {}
-if status.phase == "Progressing" and canary.currentStepState == "StepPaused" then
-  local step = ((strategy.canary or {}).steps or {})[canary.currentStepIndex or 0] or {}
+local release = status.blueGreenStatus or status.canaryStatus or {}
+if status.phase == "Progressing" and release.currentStepState == "StepPaused" then
+  local step = ((strategy.blueGreen or strategy.canary or {}).steps or {})[release.currentStepIndex or 0] or {}
   if (step.pause or {}).duration == nil then
     return {status = "Suspended", message = status.message or "waits for an approval"}
   end

@@ -275,7 +275,7 @@ bool Machine::in_rolling() {
 
 bool Machine::new_version() {
     if (!facts().restarts) {
-        status_.message = "new version releasing detected in the progress of blue-green release, please rollback first";
+        status_.message = apis::kNewVersionRefused;
         if (before_.message != status_.message)
             plan_.events.push_back(
                 control::event_about(seen_.rollout, control::kWarning, "Progressing", status_.message));
