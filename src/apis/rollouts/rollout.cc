@@ -123,6 +123,13 @@ bool new_version_refused(json::Doc const& rollout) {
            rollout.at({"status", "message"}).as_string() == kNewVersionRefused;
 }
 
+std::string autoscalers_unread(json::Doc const& rollout) {
+    std::string const message = release_status(rollout)["message"].string();
+    std::string const reason = std::string(kAutoscalersUnread) + ": ";
+    std::size_t const found = message.find(reason);
+    return found == std::string::npos ? std::string() : message.substr(found + reason.size());
+}
+
 json::Doc release_steps(json::Doc const& rollout) {
     json::Doc const strategy = rollout.at({"spec", "strategy"});
     return (strategy["blueGreen"].is_object() ? strategy["blueGreen"] : strategy["canary"])["steps"];

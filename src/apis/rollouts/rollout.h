@@ -142,6 +142,9 @@ json::Doc release_steps(json::Doc const& rollout);   // of its strategy
 inline constexpr std::string_view kNewVersionRefused =
     "new version releasing detected in the progress of blue-green release, please rollback first";
 bool new_version_refused(json::Doc const& rollout);
+// Why its blue-green release cannot begin a step: what scales the workload cannot be read there. Empty: it can.
+inline constexpr std::string_view kAutoscalersUnread = "AutoscalersUnread";
+std::string autoscalers_unread(json::Doc const& rollout);
 
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type);
 

@@ -172,5 +172,57 @@ CO_TEST(Styles, ABlueGreenReleaseIsScaledRefusesAThirdVersionAndGoesBack) {
     co_await world.stop();
 }
 
+// Rights of a member as an earlier version had them, and those that blue-green style needs beside.
+Task<Status> allow(World& world, std::string name, std::string rules) {
+    std::string const group = "rbac.authorization.k8s.io";
+    Value role{json::Object{{"apiVersion", group + "/v1"}, {"kind", "ClusterRole"}}};
+    role.set({"metadata", "name"}, name);
+    role["rules"] = *json::parse_value(rules);
+    CO_TRY(co_await world.client->create(world.scope.context(), {group, "v1", "clusterroles"}, role));
+    Value binding{json::Object{{"apiVersion", group + "/v1"}, {"kind", "ClusterRoleBinding"}}};
+    binding.set({"metadata", "name"}, name);
+    binding["roleRef"] = json::Object{{"apiGroup", group}, {"kind", "ClusterRole"}, {"name", name}};
+    binding["subjects"] =
+        json::Array{json::Object{{"apiGroup", group}, {"kind", "User"}, {"name", world.controller.name}}};
+    CO_TRY(co_await world.client->create(world.scope.context(), {group, "v1", "clusterrolebindings"}, binding));
+    co_return Status{};
+}
+
+CO_TEST(Styles, AMemberThatMayNotListAutoscalersReleasesInOtherStylesAndSaysWhatBlueGreenLacks) {
+    World world(ctx);
+    world.controller.groups.clear();
+    CO_ASSERT_OK(co_await world.start());
+    CO_ASSERT_OK(
+        co_await allow(world, "member", R"([{"apiGroups":["rollouts.kruise.io"],"resources":["*"],"verbs":["*"]},
+        {"apiGroups":["apps"],"resources":["deployments","replicasets"],"verbs":["*"]},
+        {"apiGroups":["","events.k8s.io"],"resources":["pods","events"],"verbs":["*"]}])"));
+    CO_ASSERT_OK(co_await world.set_up_started(kArticle, 10, kPartitionStyle));
+    CO_ASSERT_OK(co_await world.release("v2"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+    CO_ASSERT_OK(co_await world.release("v1"));
+    CO_ASSERT_OK(co_await world.until("Healthy/1/StepPaused/Completed"));
+
+    Value strategy{json::Object()};
+    strategy["spec"]["strategy"] =
+        *json::parse_value(R"({"canary":null,"blueGreen":{"steps":)" + std::string(kHalves) + "}}");
+    CO_ASSERT_OK(co_await world.client->patch(ctx, apis::kRollouts, kWeb, client::PatchType::kMerge, strategy));
+    CO_ASSERT_OK(co_await world.release("v2"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/StepUpgrade/InRolling"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    Images counts = co_await world.images();
+    EXPECT_EQ(counts, (Images{{"v1", 10}}));
+    auto const waits = world.member->waits(kWeb);
+    CO_ASSERT_TRUE(!waits.empty());
+    EXPECT_EQ(waits.front().reason, "AutoscalersUnread");
+    EXPECT_NE(waits.front().message.find("cannot list resource \"horizontalpodautoscalers\""), std::string::npos)
+        << waits.front().message;
+    CO_ASSERT_OK(
+        co_await allow(world, "autoscalers", R"([{"apiGroups":["autoscaling"],"resources":["*"],"verbs":["*"]}])"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+    counts = co_await world.images();
+    EXPECT_EQ(counts, (Images{{"v1", 10}, {"v2", 5}}));
+    co_await world.stop();
+}
+
 }   // namespace
 }   // namespace aviary::member

@@ -29,7 +29,7 @@ std::string who(std::string_view reason) {
     if (reason == "CrashLooping" || reason == "PodFailed" || reason == "ImagePullFailed" || reason == "LoadingModel" ||
         reason == "NotReady" || reason == "TakenBack")
         return "service owner";
-    if (reason == "ReadRefused" || reason == "Approved") return "cluster owner";
+    if (reason == "ReadRefused" || reason == "Approved" || reason == apis::kAutoscalersUnread) return "cluster owner";
     if (reason == "ClusterUnreachable") return "network on-call";
     return "-";
 }
@@ -146,6 +146,11 @@ void warn_of_troubles(Value& row, ClusterView const& view) {
 }
 
 void explain_upgrade(Value& row, ClusterView const& view, std::string const& since) {
+    if (std::string unread = apis::autoscalers_unread(view.rollout); !unread.empty()) {
+        set_wait(row, std::string(apis::kAutoscalersUnread), std::move(unread), "the member there may read them",
+                 since);
+        return;
+    }
     Canary const canary = canary_of(view, row["step"].as_int());
     std::string const ready = fmt::format("{}/{} pods ready", canary.up, canary.wanted);
     if (canary.troubles.empty()) {

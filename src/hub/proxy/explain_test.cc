@@ -139,6 +139,14 @@ TEST(ExplainCluster, ABlueGreenReleaseIsReadFromItsOwnStatus) {
     row = explain_cluster(each);
     EXPECT_EQ(row["reason"].as_string(), "NewVersionRefused");
     EXPECT_EQ(row["who"].as_string(), "release owner");
+    Value unread = blue_green("StepUpgrade").thaw();
+    unread.set({"status", "blueGreenStatus", "message"},
+               "BatchRelease is at state Upgrading, rollout-id r, step 1, AutoscalersUnread: may not list");
+    each.rollout = Doc::freeze(unread);
+    row = explain_cluster(each);
+    EXPECT_EQ(row["reason"].as_string(), "AutoscalersUnread");
+    EXPECT_EQ(row["message"].as_string(), "may not list");
+    EXPECT_EQ(row["who"].as_string(), "cluster owner");
 }
 
 TEST(ExplainCluster, WhatThePodsOfAStepWaitFor) {

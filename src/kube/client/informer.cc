@@ -318,6 +318,12 @@ Task<Status> Informer::wait_synced(Context ctx) {
     co_return Status{};
 }
 
+Task<Status> Informer::wait_answered(Context ctx) {
+    auto const refused = [this] { return impl_->error && !no_answer(*impl_->error); };
+    while (!impl_->synced && !refused()) CO_TRY(co_await impl_->progress.wait(ctx));
+    co_return Status{};
+}
+
 Task<Status> Informer::wait_for(Context ctx, std::string resource_version) {
     while (!impl_->synced || !reached(impl_->version, resource_version)) CO_TRY(co_await impl_->progress.wait(ctx));
     co_return Status{};

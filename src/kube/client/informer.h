@@ -72,6 +72,8 @@ public:
 
     bool synced() const;
     Task<Status> wait_synced(Context ctx);
+    // Until then, or until the server has answered that there is nothing to be had: last_error() says why.
+    Task<Status> wait_answered(Context ctx);
     // Waits until the copy has reached this resourceVersion: read your writes.
     Task<Status> wait_for(Context ctx, std::string resource_version);
     // Waits until the copy does not hold this object any more, or shows it as being deleted. One that is absent is

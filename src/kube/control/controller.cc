@@ -75,8 +75,8 @@ struct Controller::Impl {
     int running = 0;
     async::Event work;   // something is queued, or a worker has ended
     std::map<std::pair<std::string, meta::GroupVersionResource>, client::Informer*> informers;   // by part and resource
-    std::vector<client::Informer*> all_informers;
-    std::optional<Context> ctx;   // while running
+    std::vector<client::Informer*> needed, shown;   // before it runs: those that must have synced, and been answered
+    std::optional<Context> ctx;                     // while running
     EventRecorder events;
     Counts counts;
 
@@ -131,6 +131,20 @@ struct Controller::Impl {
             clear_timer(state);
             enqueue(key);
         }
+    }
+
+    void watch(client::Informer& informer, std::function<std::vector<Key>(json::Doc const&)> keys_of,
+               std::string part) {
+        informer.on_return([this, part] { server_is_back(part); });
+        informers[{std::move(part), informer.resource()}] = &informer;
+        informer.on_change([this, keys_of = std::move(keys_of)](client::Change const& change) {
+            if (change.before.exists()) {
+                for (Key const& key : keys_of(change.before)) enqueue(key);
+            }
+            if (change.after.exists()) {
+                for (Key const& key : keys_of(change.after)) enqueue(key);
+            }
+        });
     }
 
     client::Informer* informer_for(Key const& key, meta::GroupVersionResource const& resource) const {
@@ -296,9 +310,12 @@ struct Controller::Impl {
         counts.depth.add(static_cast<double>(queue.size()));
         events.start(scope);
         // Those that are watched now; others may come while this waits, and decide for themselves.
-        std::vector<client::Informer*> const first = all_informers;
+        std::vector<client::Informer*> const first = needed, also = shown;
         for (client::Informer* informer : first) {
             if (!co_await informer->wait_synced(scope.context())) break;
+        }
+        for (client::Informer* informer : also) {
+            if (!co_await informer->wait_answered(scope.context())) break;
         }
         while (scope.context().check()) {
             while (running < options.concurrency && !queue.empty()) {
@@ -337,17 +354,14 @@ void Controller::enqueue_at(Key key, Time when) {
 
 void Controller::watch(client::Informer& informer, std::function<std::vector<Key>(json::Doc const&)> keys,
                        std::string part) {
-    informer.on_return([this, part] { impl_->server_is_back(part); });
-    impl_->informers[{std::move(part), informer.resource()}] = &informer;
-    impl_->all_informers.push_back(&informer);
-    informer.on_change([this, keys = std::move(keys)](client::Change const& change) {
-        if (change.before.exists()) {
-            for (Key const& key : keys(change.before)) impl_->enqueue(key);
-        }
-        if (change.after.exists()) {
-            for (Key const& key : keys(change.after)) impl_->enqueue(key);
-        }
-    });
+    impl_->watch(informer, std::move(keys), std::move(part));
+    impl_->needed.push_back(&informer);
+}
+
+void Controller::watch_if_shown(client::Informer& informer, std::function<std::vector<Key>(json::Doc const&)> keys,
+                                std::string part) {
+    impl_->watch(informer, std::move(keys), std::move(part));
+    impl_->shown.push_back(&informer);
 }
 
 Task<void> Controller::run(Context ctx) { co_await impl_->run(ctx); }

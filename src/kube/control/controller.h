@@ -75,6 +75,9 @@ public:
     // also serves read-your-writes for its resource (of that part, when several clusters have the same resource).
     void watch(client::Informer& informer, std::function<std::vector<Key>(json::Doc const&)> keys,
                std::string part = {});
+    // The same of what the server may refuse to show: running does not wait for more than its answer.
+    void watch_if_shown(client::Informer& informer, std::function<std::vector<Key>(json::Doc const&)> keys,
+                        std::string part = {});
 
     // Runs until the context stops, once the watched informers have synced.
     Task<void> run(Context ctx);

@@ -186,6 +186,22 @@ CO_TEST(Controller, IsBackWithItsServer) {
     co_await world.scope.cancel_and_join();
 }
 
+CO_TEST(Controller, WaitsForTheAnswerAloneWhereTheServerMayRefuse) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    client::Client const nobody(world.server->transport("fleet", {"nobody", {}, {}}), "test");
+    client::Informer secrets(nobody, {"", "v1", "secrets"});
+    world.controller->watch_if_shown(secrets, [](Doc const&) { return std::vector<Key>(); });
+    world.run();
+    (void)co_await async::sleep_for(ctx, 5s);
+    EXPECT_EQ(world.line->writes, 0);
+    world.scope.spawn(secrets.run(world.scope.context()));
+    (void)co_await async::sleep_for(ctx, 5s);
+    EXPECT_FALSE(secrets.synced());
+    EXPECT_GE(world.line->writes, 1);
+    co_await world.scope.cancel_and_join();
+}
+
 CO_TEST(Controller, DecidesAgainOnceItHasSeenItsWrites) {
     World world(ctx);
     CO_ASSERT_OK(co_await world.start());

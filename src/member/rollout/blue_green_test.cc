@@ -151,6 +151,47 @@ TEST(BlueGreenStyle, WithoutItsWorkloadTheAutoscalersAreOnAgain) {
     EXPECT_TRUE(cluster.list("batchreleases").empty());
 }
 
+// The role of a member may be from a version that had no use for them.
+TEST(BlueGreenStyle, WhileAutoscalersCannotBeReadItWaitsAndSaysWhy) {
+    BlueGreenCluster cluster;
+    cluster.autoscalers_unread = "not allowed to list";
+    cluster.begin();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepUpgrade v1=10");
+    std::string const why =
+        "HorizontalPodAutoscalers, which a blue-green release switches off meanwhile, cannot be "
+        "read: not allowed to list";
+    control::Plan const plan = cluster.decide_rollout_now();
+    ASSERT_FALSE(plan.waits.empty());
+    EXPECT_EQ(plan.waits.front().reason, "AutoscalersUnread");
+    EXPECT_EQ(plan.waits.front().message, why);
+    EXPECT_EQ(plan.waits.front().ends_when,
+              "the member may get, list, watch and patch horizontalpodautoscalers.autoscaling");
+    EXPECT_EQ(cluster.get("batchreleases").at({"status", "message"}).as_string(), "AutoscalersUnread: " + why);
+    // Nothing has been done that were to be undone.
+    cluster.begin("v1");
+    EXPECT_EQ(cluster.show(), "Healthy/1/StepUpgrade v1=10");
+    EXPECT_EQ(cluster.marks(), "");
+    EXPECT_EQ(cluster.scaled(), "web web ");
+    cluster.begin();
+    cluster.autoscalers_unread.clear();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=5");
+}
+
+TEST(BlueGreenStyle, ItIsNotOverBeforeAutoscalersAreOnAgain) {
+    BlueGreenCluster cluster;
+    cluster.begin();
+    cluster.next();
+    cluster.autoscalers_unread = "not allowed to list";
+    cluster.next();
+    EXPECT_EQ(cluster.show(), "Progressing/2/Completed v2=10");
+    EXPECT_EQ(cluster.scaled(), "web-DisableByRollout web-DisableByRollout ");
+    EXPECT_EQ(cluster.decide_rollout_now().waits.front().reason, "AutoscalersUnread");
+    cluster.autoscalers_unread.clear();
+    cluster.run();
+    expect_over(cluster, "Healthy/2/Completed v2=10");
+}
+
 // A manifest applied in the middle: what would let the new pods count, and the old ones go, comes at the end.
 TEST(BlueGreenStyle, SettingsWrittenInTheMiddleCountAtTheEnd) {
     BlueGreenCluster cluster;

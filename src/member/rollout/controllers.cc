@@ -50,8 +50,12 @@ void watch_workloads(Controller& controller, client::Informer& informer, workloa
     controller.watch(workloads.replica_sets(), [&informer, &workloads](Doc const& object) {
         return keys_of(informer, workloads.deployment_of_replica_set(object));
     });
-    controller.watch(workloads.autoscalers(), [&informer, &workloads](Doc const& object) {
+    controller.watch_if_shown(workloads.autoscalers(), [&informer, &workloads](Doc const& object) {
         return keys_of(informer, workloads.deployment_of_autoscaler(object));
+    });
+    // There may be none: nothing else tells who waits for them that they can be read.
+    workloads.autoscalers().on_return([&controller, &informer] {
+        for (auto const& [key, object] : informer.objects()) controller.enqueue({"", key});
     });
     controller.watch(workloads.pods(), [&informer, &workloads](Doc const& object) {
         return keys_of(informer, workloads.deployment_of_pod(object));

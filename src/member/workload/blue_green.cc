@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "apis/rollouts/keys.h"
+#include "apis/rollouts/rollout.h"
 #include "kube/meta/object.h"
 #include "member/workload/internal/autoscalers.h"
 #include "member/workload/internal/deployment_base.h"
@@ -21,11 +22,25 @@ class BlueGreen final : public DeploymentBase {
 public:
     BlueGreen(DeploymentInputs inputs, Time now) : DeploymentBase(std::move(inputs), now) {
         facts_.restarts = facts_.controller_uid.empty() && !original_of(doc());
+        facts_.unread = !inputs_.autoscalers_unread.empty();
         if (original_of(doc())) settle_side_by_side();
+    }
+
+    std::vector<control::Wait> obstacles() const override {
+        std::vector<control::Wait> waits = DeploymentBase::obstacles();
+        if (!facts_.unread) return waits;
+        waits.insert(waits.begin(),
+                     {std::string(apis::kAutoscalersUnread),
+                      "HorizontalPodAutoscalers, which a blue-green release switches off meanwhile, cannot be read: " +
+                          inputs_.autoscalers_unread,
+                      std::nullopt, "the member may get, list, watch and patch horizontalpodautoscalers.autoscaling",
+                      "cluster owner"});
+        return waits;
     }
 
     std::vector<Write> hold(Doc const& batch_release, meta::IntOrPercent const& share) const override {
         std::vector<Write> writes;
+        if (facts_.unread) return writes;
         for (Doc const& each : inputs_.autoscalers) {
             if (auto off = switch_off(each)) writes.push_back(std::move(*off));
         }

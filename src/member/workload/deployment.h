@@ -22,6 +22,7 @@ struct DeploymentInputs {
     std::vector<json::Doc> pods;              // those these control
     std::vector<DeploymentInputs> canaries;   // the second Deployments that releases have made beside it
     std::vector<json::Doc> autoscalers;       // those that scale it, also those that a release has switched off
+    std::string autoscalers_unread;           // why they cannot be read; empty: they can
 };
 
 struct Style {

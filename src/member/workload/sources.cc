@@ -37,7 +37,16 @@ DeploymentInputs Sources::deployment(meta::ObjectKey const& key) const {
     for (json::Doc& canary : deployments_.by_index("canary", key.ns + "/" + key.name))
         inputs.canaries.push_back(owned(std::move(canary)));
     inputs.autoscalers = autoscalers_.by_index("deployment", key.ns + "/" + key.name);
+    inputs.autoscalers_unread = autoscalers_unread();
     return inputs;
+}
+
+std::string Sources::autoscalers_unread() const {
+    auto const& error = autoscalers_.last_error();
+    // Where the right was taken away the copy is an old one.
+    bool const read = autoscalers_.synced() && !(error && error->is(ErrorCode::kForbidden));
+    if (read) return {};
+    return error ? error->message() : "they have not been listed yet";
 }
 
 DeploymentInputs Sources::owned(json::Doc deployment) const {
@@ -81,8 +90,6 @@ void Sources::run(async::Scope& scope) {
         scope.spawn(informer->run(scope.context()));
 }
 
-bool Sources::synced() const {
-    return deployments_.synced() && replica_sets_.synced() && pods_.synced() && autoscalers_.synced();
-}
+bool Sources::synced() const { return deployments_.synced() && replica_sets_.synced() && pods_.synced(); }
 
 }   // namespace aviary::workload

@@ -29,10 +29,12 @@ public:
     std::optional<meta::ObjectKey> deployment_of_pod(json::Doc const& pod) const;
 
     void run(async::Scope& scope);
+    // Whether all is there but autoscalers: a role from an earlier version has no right to list them.
     bool synced() const;
 
 private:
     DeploymentInputs owned(json::Doc deployment) const;
+    std::string autoscalers_unread() const;
 
     client::Informer deployments_;
     client::Informer replica_sets_;

@@ -38,6 +38,7 @@ struct Facts {
     std::string controller_uid;         // of the BatchRelease that holds it
     bool restarts = true;               // a newer template in the middle begins again; else this one goes back first
     bool leftovers = false;             // carries marks of a release that are not in-progressing itself
+    bool unread = false;                // not all that this style needs can be read; obstacles() say what
 };
 
 // What is left to count when a release ends.

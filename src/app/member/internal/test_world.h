@@ -125,7 +125,7 @@ struct World {
     }
 
     void start_member() {
-        member.emplace(client::Client(reach(kController), "aviary-member"), kController.name);
+        member.emplace(client::Client(reach(controller), "aviary-member"), controller.name);
         member_scope = std::make_unique<async::Scope>(scope.context());
         member_scope->spawn(member->run(member_scope->context()));
     }
@@ -156,6 +156,9 @@ struct World {
     // Ten pods of v1, ready, and a Healthy Rollout.
     Task<Status> set_up(std::string steps = kArticle, std::int64_t replicas = 10, std::string style = kPartitionStyle) {
         CO_TRY(co_await start());
+        co_return co_await set_up_started(std::move(steps), replicas, std::move(style));
+    }
+    Task<Status> set_up_started(std::string steps, std::int64_t replicas, std::string style) {
         CO_TRY(co_await client->create(scope.context(), kDeployments, deployment("v1", replicas)));
         CO_TRY(co_await async::sleep_for(scope.context(), 5s));
         CO_TRY(co_await client->create(scope.context(), apis::kRollouts, rollout(steps, style)));
@@ -280,6 +283,7 @@ struct World {
 
     async::Scope scope;
     double failures;
+    control::UserInfo controller = kController;   // whom the member authenticates as
     meta::ObjectKey workload = kWeb, rollout_key = kWeb;
     std::shared_ptr<storage::MemoryEngine> engine = std::make_shared<storage::MemoryEngine>();
     std::unique_ptr<apiserver::ApiServer> server;

@@ -270,6 +270,11 @@ private:
     // Whether something is left of what the release has made beside the workload.
     bool tidying() {
         if (seen_.workload != nullptr && !facts().controller_uid.empty()) return false;   // it is somebody else's now
+        // One that has made no pod has changed nothing else either.
+        if (seen_.workload != nullptr && facts().unread && batch().updated_replicas > 0) {
+            explain();
+            return true;
+        }
         std::vector<Write> writes = seen_.workload != nullptr ? seen_.workload->tidy() : seen_.strays;
         for (Write& each : writes) plan_.writes.push_back(std::move(each));
         return !writes.empty();

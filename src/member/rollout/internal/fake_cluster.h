@@ -99,7 +99,8 @@ public:
         for (Doc const& each : list("deployments")) {
             if (meta::label(each, apis::kCanaryDeploymentLabel) == "web") result.canaries.push_back(owned(each));
         }
-        result.autoscalers = list("horizontalpodautoscalers");
+        result.autoscalers_unread = autoscalers_unread;
+        if (autoscalers_unread.empty()) result.autoscalers = list("horizontalpodautoscalers");
         return result;
     }
 
@@ -197,6 +198,7 @@ public:
     Time now = Time(std::chrono::seconds(1'790'000'000));
     bool pods_start = true;   // new pods become ready
     std::string problem;
+    std::string autoscalers_unread;   // why they cannot be read; empty: they can
 
 private:
     static std::string image_of(Doc const& object) {
