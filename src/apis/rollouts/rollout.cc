@@ -130,6 +130,16 @@ std::string autoscalers_unread(json::Doc const& rollout) {
     return found == std::string::npos ? std::string() : message.substr(found + reason.size());
 }
 
+bool switched_off(json::Doc const& autoscaler) {
+    return autoscaler.at({"spec", "scaleTargetRef", "name"}).as_string().ends_with(kSwitchedOffSuffix);
+}
+
+std::string scaled_name(json::Doc const& autoscaler) {
+    std::string name = autoscaler.at({"spec", "scaleTargetRef", "name"}).string();
+    if (switched_off(autoscaler)) name.resize(name.size() - kSwitchedOffSuffix.size());
+    return name;
+}
+
 json::Doc release_steps(json::Doc const& rollout) {
     json::Doc const strategy = rollout.at({"spec", "strategy"});
     return (strategy["blueGreen"].is_object() ? strategy["blueGreen"] : strategy["canary"])["steps"];

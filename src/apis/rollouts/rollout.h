@@ -146,6 +146,10 @@ bool new_version_refused(json::Doc const& rollout);
 inline constexpr std::string_view kAutoscalersUnread = "AutoscalersUnread";
 std::string autoscalers_unread(json::Doc const& rollout);
 
+// The name of what a HorizontalPodAutoscaler scales, also while a blue-green release has switched it off.
+std::string scaled_name(json::Doc const& autoscaler);
+bool switched_off(json::Doc const& autoscaler);
+
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type);
 
 }   // namespace aviary::apis

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apis/rollouts/rollout.h"
 #include "core/base/lasts.h"
 #include "hub/propagation/guard_admission.h"
 #include "hub/propagation/internal/impl.h"
@@ -275,7 +276,7 @@ void Propagator::Impl::member_object_changed(std::string const& cluster, client:
     if (object["kind"].as_string() == "HorizontalPodAutoscaler") {
         Doc const target = object.at({"spec", "scaleTargetRef"});
         auto const [group, version] = meta::parse_api_version(target["apiVersion"].as_string());
-        mark({group, version, target["kind"].string()}, {meta::ns(object), target["name"].string()});
+        mark({group, version, target["kind"].string()}, {meta::ns(object), apis::scaled_name(object)});
     }
     meta::GroupVersionKind const kind = meta::kind_of(object);
     meta::ObjectKey const binding = placement::binding_key(kind, meta::key_of(object));

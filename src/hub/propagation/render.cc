@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
@@ -68,6 +69,17 @@ void leave_replicas(Value& object, Doc const& live) {
         erase_at(object, {"spec", "replicas"});
     } else if (replicas.is_int()) {
         object.set({"spec", "replicas"}, replicas.as_int());
+    }
+}
+
+// While a release in the member has switched an autoscaler off, so too: written back it would scale both versions.
+void leave_switched_off(Value& object, Doc const& live) {
+    std::string const wanted = object.at({"spec", "scaleTargetRef", "name"}).string();
+    if (!apis::switched_off(live) || wanted != apis::scaled_name(live)) return;
+    if (owned_by_other(live, kManager, {"spec", "scaleTargetRef", "name"})) {
+        erase_at(object, {"spec", "scaleTargetRef", "name"});
+    } else {
+        object.set({"spec", "scaleTargetRef", "name"}, live.at({"spec", "scaleTargetRef", "name"}).string());
     }
 }
 
@@ -314,6 +326,7 @@ Value render(RenderInput const& input) {
     if (workload && input.pod_template) object.set({"spec", "template"}, *input.pod_template);
     if (input.assignment.replicas) object.set({"spec", "replicas"}, *input.assignment.replicas);
     if (input.replicas_belong_to_member && input.live.exists()) leave_replicas(object, input.live);
+    if (kind == "HorizontalPodAutoscaler") leave_switched_off(object, input.live);
     if (kind == "Rollout" && input.assignment.paused) object.set({"spec", "strategy", "paused"}, true);
     if (input.releasing) {
         for (auto const& path : release_fields(kind)) {

@@ -159,6 +159,25 @@ TEST(Render, ReplicasOfAnAutoscalerAreLeftOutOnceItOwnsThem) {
     EXPECT_EQ(replicas(managed(R"("f:replicas":{})", R"("operation":"Update","subresource":"status")")), "7");
 }
 
+// A blue-green release in the member has put something behind the name; at its end the hub's word counts again.
+TEST(Render, AnAutoscalerThatIsSwitchedOffStaysSo) {
+    RenderInput input;
+    input.source = doc(R"({"kind":"HorizontalPodAutoscaler","spec":{"scaleTargetRef":{"name":"web"}}})");
+    auto const name = [&](std::string const& there, std::string const& entries) {
+        json::Value object = doc(live(entries)).thaw();
+        object.set({"spec", "scaleTargetRef", "name"}, there);
+        input.live = Doc::freeze(object);
+        return json::write(render(input).at({"spec", "scaleTargetRef", "name"}));
+    };
+    std::string const fields = R"("f:scaleTargetRef":{"f:name":{}})";
+    std::string const hub = managed(fields, R"("operation":"Apply")", "aviary-hub");
+    std::string const member = managed(fields, R"("operation":"Update")", "aviary-member");
+    EXPECT_EQ(name("web-DisableByRollout", hub + "," + member), "null");
+    EXPECT_EQ(name("web-DisableByRollout", hub), R"("web-DisableByRollout")");
+    EXPECT_EQ(name("web", member), R"("web")");
+    EXPECT_EQ(name("other-DisableByRollout", member), R"("web")");
+}
+
 // An update claims maps and elements themselves too, which an apply never does.
 TEST(Render, ClaimsOfOthersEndWithTheMapsAroundThem) {
     std::string const hub = managed(R"("f:replicas":{},"f:ports":{"k:{\"port\":80}":{"f:port":{}}})",

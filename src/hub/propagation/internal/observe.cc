@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "apis/rollouts/rollout.h"
 #include "hub/propagation/internal/impl.h"
 #include "hub/propagation/names.h"
 #include "kube/meta/object.h"
@@ -26,7 +27,7 @@ bool replicas_belong_to_member(clusters::Member const& member, Doc const& source
     return std::ranges::any_of(scalers->list(meta::ns(source)), [&](Doc const& scaler) {
         Doc const target = scaler.at({"spec", "scaleTargetRef"});
         return target["kind"].as_string() == source["kind"].as_string() &&
-               target["name"].as_string() == meta::name(source);
+               apis::scaled_name(scaler) == meta::name(source);
     });
 }
 

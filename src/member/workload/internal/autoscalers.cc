@@ -1,6 +1,7 @@
 #include "member/workload/internal/autoscalers.h"
 
 #include "apis/rollouts/keys.h"
+#include "apis/rollouts/rollout.h"
 #include "kube/meta/object.h"
 #include "member/workload/deployment.h"
 #include "member/workload/json_patch.h"
@@ -11,8 +12,6 @@ namespace {
 
 using control::Write;
 using json::Doc;
-
-std::string target(Doc const& autoscaler) { return autoscaler.at({"spec", "scaleTargetRef", "name"}).string(); }
 
 Write rename(Doc const& autoscaler, std::string name, std::string why) {
     JsonPatch patch(autoscaler);
@@ -33,22 +32,19 @@ std::string scaled_deployment(Doc const& autoscaler) {
     Doc const reference = autoscaler.at({"spec", "scaleTargetRef"});
     bool const deployment = reference["kind"].as_string() == "Deployment" &&
                             meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps";
-    if (!deployment) return {};
-    std::string name = target(autoscaler);
-    if (name.ends_with(apis::kSwitchedOffSuffix)) name.resize(name.size() - apis::kSwitchedOffSuffix.size());
-    return name;
+    return deployment ? apis::scaled_name(autoscaler) : std::string();
 }
 
 std::optional<Write> switch_off(Doc const& autoscaler) {
-    std::string const name = target(autoscaler);
-    if (meta::is_deleting(autoscaler) || name.ends_with(apis::kSwitchedOffSuffix)) return std::nullopt;
-    return rename(autoscaler, name + std::string(apis::kSwitchedOffSuffix), "both versions run side by side");
+    if (meta::is_deleting(autoscaler) || apis::switched_off(autoscaler)) return std::nullopt;
+    return rename(autoscaler, apis::scaled_name(autoscaler) + std::string(apis::kSwitchedOffSuffix),
+                  "both versions run side by side");
 }
 
 std::optional<Write> switch_on(Doc const& autoscaler) {
-    std::string const name = scaled_deployment(autoscaler);
-    if (meta::is_deleting(autoscaler) || name.empty() || name == target(autoscaler)) return std::nullopt;
-    return rename(autoscaler, name, "the release is over");
+    std::string name = scaled_deployment(autoscaler);
+    if (meta::is_deleting(autoscaler) || name.empty() || !apis::switched_off(autoscaler)) return std::nullopt;
+    return rename(autoscaler, std::move(name), "the release is over");
 }
 
 }   // namespace aviary::workload
