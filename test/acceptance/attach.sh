@@ -51,7 +51,6 @@ check 'where is to be said' tells 1 'say where: -m CONTEXT' rollout approve --co
 check 'a context that is not meant' tells 1 'm dev: no such context' rollout approve -m dev --contexts 'prod-*'
 check 'a pattern without a context' tells 1 'no context like "staging-\*"; it has .*prod-a' rollout approve -M --contexts 'staging-*'
 check 'the hub itself' tells 1 'context fleet is a hub' rollout approve -M --contexts fleet
-for verb in pause resume abort undo; do check "$verb needs a hub" tells 1 'is not supported without a hub' rollout $verb -M --contexts 'prod-*'; done
 check 'history needs one' tells 1 'not supported without a hub' rollout history --contexts 'prod-*'
 check 'labels need one' tells 1 'cluster-selector is not supported without a hub' amc get pods -n demo --cluster-selector a=b
 check 'another step' tells 4 '^prod-b +1/3 +refused +at step 1, not step 2' rollout approve -M --step 2 --contexts 'prod-*'
@@ -62,6 +61,13 @@ check 'approve one' tells 0 '^prod-a +1/3 +approved +moving to 50% \(5 of 10 pod
 check 'it keeps who and why' tells 0 '"by":"admin","reason":"p95 ok"' in_ prod-a get rollout $r -o 'jsonpath={.metadata.annotations.fleet\.aviary\.dev/approved-directly}'
 check 'it pauses at step 2' soon 30 state prod-a Progressing/2/StepPaused
 check 'the other has not moved' state prod-b Progressing/1/StepPaused
+check 'jump back' tells 0 '^prod-a +2/3 +jumped +moving to 10% \(1 of 10 pods\)' rollout jump --to 1 -m prod-a --contexts 'prod-*'
+check 'it pauses at step 1' soon 30 state prod-a Progressing/1/StepPaused
+check 'jump to the next' tells 0 '^prod-a +1/3 +jumped +moving to 50%' rollout jump --to 2 -m prod-a --contexts 'prod-*'
+check 'it pauses at step 2 again' soon 30 state prod-a Progressing/2/StepPaused
+check 'pause both' prints 2 '^prod-[ab] +[12]/3 +paused' rollout pause -M --contexts 'prod-*'
+check 'nothing is approved then' tells 4 'is paused by somebody' rollout approve -M --contexts 'prod-*'
+check 'resume both' prints 2 '^prod-[ab] +[12]/3 +resumed' rollout resume -M --contexts 'prod-*'
 check 'approve each at its step' prints 2 '^prod-(a +2/3|b +1/3) +approved' rollout approve -M --contexts 'prod-*'
 check 'prod-a runs v2 alone' soon 30 only prod-a v2
 check 'prod-b pauses at step 2' soon 30 state prod-b Progressing/2/StepPaused
@@ -93,6 +99,11 @@ check '… which may be' ends 0 rollout approve -M --contexts prod-dead --allow-
 check 'prod-b runs v2 alone' soon 30 only prod-b v2
 check 'status is done but for those' ends 2 rollout status --contexts 'prod-*' --request-timeout 1s
 check 'and without them' tells 0 '^prod-b step 3/3 Healthy' rollout status --contexts 'prod-?'
+check 'undo prod-b' tells 2 '^prod-b +3/3 +undone +going back to v1' rollout undo -M --contexts 'prod-b,prod-dead'
+check 'it is a release of its own' soon 30 state prod-b Progressing/1/StepPaused
+check 'abort it' tells 0 '^prod-b +1/3 +aborted +going back to v2' rollout abort -m prod-b --contexts 'prod-*'
+check 'prod-b runs v2 again' soon 30 only prod-b v2
+check 'it is done' soon 30 state prod-b Healthy/1/StepPaused
 
 before=$(untouched prod-a; untouched prod-b)
 check 'looking' amc get rollouts -A -M --allow-unreachable

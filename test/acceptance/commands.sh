@@ -13,7 +13,7 @@ first_examples() { local text; text=$("$@" --help 2>&1) && [ "$(grep -nE '^Examp
 
 # --- help, misuse, completion
 for command in '' up down apiserver demo completion version hub member agent join unjoin adopt; do check "aviary $command --help: examples first" first_examples aviary $command; done
-for command in '' get describe clusters rollout 'rollout list' 'rollout get' 'rollout approve' 'rollout pause' 'rollout resume' 'rollout abort' 'rollout undo' 'rollout status' 'rollout history' 'rollout explain' completion version; do
+for command in '' get describe clusters rollout 'rollout list' 'rollout get' 'rollout approve' 'rollout pause' 'rollout resume' 'rollout abort' 'rollout undo' 'rollout jump' 'rollout status' 'rollout history' 'rollout explain' completion version; do
   check "kubectl amc $command --help: examples first" first_examples kubectl-amc $command
 done
 for flag in --clusters --without-rollouts --pod-start --data-dir --port --durability --detach; do
@@ -29,7 +29,7 @@ check 'amc of an unknown command' tells 1 'error: unknown command "gett"; is get
 check 'amc of an unknown verb' tells 1 'unknown command "aprove"; is approve meant' kubectl-amc rollout aprove x
 check 'amc of an unknown flag' tells 1 'error: unknown flag --namespaces; is --namespace meant' kubectl-amc get pods --namespaces a
 check 'amc of a missing argument' tells 1 'error: rollout is required' kubectl-amc rollout approve -M
-for command in logs promote 'rollout reject' 'rollout retry' 'rollout jump'; do check "kubectl amc $command: not supported, said so" tells 1 "kubectl amc $command is not supported yet" kubectl-amc $command x -M; done
+for command in logs promote 'rollout reject' 'rollout retry'; do check "kubectl amc $command: not supported, said so" tells 1 "kubectl amc $command is not supported yet" kubectl-amc $command x -M; done
 for program in aviary kubectl-amc; do
   check "$program --version" tells 0 "^$program [0-9]+\.[0-9]+" $program --version
   check "$program help" tells 0 '^Examples:' $program help
@@ -144,6 +144,18 @@ check 'approve of another step' tells 4 'no cluster is paused at step 2' amc rol
 check 'approve --cluster-selector' tells 0 '^beijing +1/3 +approved' amc rollout approve $r -n demo --cluster-selector region=north --step 1 --reason 'p95 is fine'
 check 'beijing is at step 2' soon 30 state beijing Progressing/2/StepPaused
 check 'shanghai is not' state shanghai Progressing/1/StepPaused
+check 'jump needs a step' tells 1 'error: --to is required' amc rollout jump $r -n demo -m beijing
+check 'jump to no step' tells 1 '0 is no step: they count from 1' amc rollout jump $r -n demo -m beijing --to 0
+check 'jump beyond the last' tells 4 '^beijing +2/3 +refused +there is no step 4: the last one is 3' amc rollout jump $r -n demo -m beijing --to 4
+check 'jump --dry-run=client prints the Decision' tells 0 'toStep: 1' amc rollout jump $r -n demo -m beijing --to 1 --dry-run=client
+check 'jump back' tells 0 '^beijing +2/3 +jumped +moving to 10% \(1 of 10 pods\)' amc rollout jump $r -n demo -m beijing --to 1 --reason 'look again'
+check 'it waits at that step' soon 30 state beijing Progressing/1/StepPaused
+check 'with the pods it had' tells 0 'on v2: 6/20' amc rollout explain $r -n demo
+check 'jump to where all are' tells 4 'is at step 1 already' amc rollout jump $r -n demo -M --to 1
+check 'jump to the next step' tells 0 '^beijing +1/3 +jumped' amc rollout jump $r -n demo -m beijing --to 2
+check 'beijing is at step 2 again' soon 30 state beijing Progressing/2/StepPaused
+check 'history has the jumps' prints 2 '^[0-9]+[sm] +Jump +admin +beijing +[12] +Applied' amc rollout history $r -n demo
+check 'jumping is no approval in a member' prints 0 'in member' amc rollout history $r -n demo
 check 'history says who and why not more' prints 1 '^[0-9]+[sm] +Approve +admin +beijing +1 +Applied' amc rollout history $r -n demo
 check 'history -m of another cluster' prints 0 . amc rollout history $r -n demo -m shanghai
 check 'history -o wide says of which release, and why' prints 1 '^[0-9]+[sm] +Approve +admin +beijing +1 +Applied +[0-9a-f]{6} +p95 is fine ' amc rollout history $r -n demo -o wide

@@ -25,8 +25,7 @@ for c in beijing shanghai; do check "$c pauses at step 1" soon 30 state $c Progr
 check 'it needs a context' tells 1 'which member by --context' direct approve
 check '-m is the hub'"'"'s' tells 1 'not -m, -M or --cluster-selector' direct approve --context beijing -m beijing
 check 'the hub is no member' tells 1 'context fleet is a hub' direct approve --context fleet
-check 'pause says what to do' tells 1 'kubectl --context beijing .*patch .*"paused":true' direct pause --context beijing
-check 'abort says what to do' tells 1 'set image deployment/' direct abort --context beijing
+check 'pause names its cluster, too' tells 1 'which member by --context' direct pause
 check 'another step is refused' tells 4 'beijing +1/3 +refused +at step 1, not step 2' direct approve --context beijing --step 2
 check 'client dry run prints the patch' tells 0 'value: StepReady' direct approve --context beijing --dry-run=client
 check 'server dry run' tells 0 'approved \(server dry run\)' direct approve --context beijing --dry-run=server
@@ -63,17 +62,26 @@ check '… and what was done in the member' audited '"stage":"Settled".*"selecti
 check '… with who and why, as the member says' audited '"stage":"Settled".*the member says by admin at .*: p95 ok'
 check '… for its owner alone' private
 
-# What the refusals advise works: the hub leaves alone what is held.
-hold="fleet.aviary.dev/hold=$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ);me;the hub is gone"
-check 'hold the Rollout of shanghai' in_ shanghai annotate rollout $r "$hold"
-check 'pause it there' in_ shanghai patch rollouts.rollouts.kruise.io $r --type=merge -p '{"spec":{"strategy":{"paused":true}}}'
+# Everything else, and the hub leaves alone what was changed.
+held() { in_ shanghai get "$@" -o 'jsonpath={.metadata.annotations.fleet\.aviary\.dev/hold}'; }
+check 'pause: client dry run' tells 0 'paused: true' direct pause --context shanghai --dry-run=client
+check 'pause: server dry run' tells 0 'shanghai +1/3 +paused \(server dry run\)' direct pause --context shanghai --dry-run=server
+check 'nothing is paused by that' state shanghai Progressing/1/StepPaused
+check 'pause shanghai' tells 0 'shanghai +1/3 +paused +paused' direct pause --context shanghai --reason 'a look first'
+check 'it is held from the hub' tells 0 ';admin;a look first' held rollout $r
 check 'what is paused is not approved' tells 4 'shanghai +1/3 +not-yet +somebody paused the release' direct approve --context shanghai
-check 'resume it there' in_ shanghai patch rollouts.rollouts.kruise.io $r --type=merge -p '{"spec":{"strategy":{"paused":false}}}'
-check 'hold the workload of shanghai' in_ shanghai annotate deployment qwen-inference "$hold"
-check 'put v1 back there' in_ shanghai set image deployment/qwen-inference "vllm=$image:v1"
+check 'nor does it jump' tells 4 'shanghai +1/3 +not-yet +somebody paused the release' direct jump --to 3 --context shanghai
+sleep 1
+check 'it stays paused' tells 0 true in_ shanghai get rollout $r -o 'jsonpath={.spec.strategy.paused}'
+check 'resume shanghai' tells 0 'shanghai +1/3 +resumed' direct resume --context shanghai
+check 'nothing of the hold stays' [ -z "$(held rollout $r)" ]
+check 'a step that is not there' tells 4 'refused +there is no step 4: the last one is 3' direct jump --to 4 --context shanghai
+check 'abort shanghai' tells 0 'shanghai +1/3 +aborted +going back to v1' direct abort --context shanghai --reason 'p95 up; much'
 check 'shanghai runs v1 alone' soon 30 only shanghai v1
 check 'it is healthy in shanghai' soon 30 healthy shanghai
+check 'the workload is held from the hub' tells 0 ';admin;p95 up, much' held deployment qwen-inference
 sleep 1
 check 'and stays' only shanghai v1
+check 'abort twice is nothing' tells 4 'nothing to abort|finished on' direct abort --context shanghai
 check 'taking back is no approval' members 1
 finished=1

@@ -33,6 +33,7 @@ constexpr auto fields<DecisionSpec> = object(
           {.required = true, .one_of = {"Approve", "Reject", "Pause", "Resume", "Abort", "Undo", "Jump", "Retry"}}),
     field("selection", &DecisionSpec::selection,
           "What was typed; InMember where the hub records what was approved in a member itself."),
+    field("toStep", &DecisionSpec::to_step, "Of a jump: the step to go to.", {.minimum = 1, .maximum = 50}),
     field("targets", &DecisionSpec::targets, "What it meant at that moment; never grows.",
           {.required = true, .max_items = 1000}),
     field("reason", &DecisionSpec::reason, "", {.max_length = 4096}),

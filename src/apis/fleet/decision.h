@@ -81,7 +81,8 @@ struct DecisionSpec {
     RolloutReference rollout_ref;
     std::optional<ReleaseReference> release;
     std::string action;
-    std::string selection;   // AllPaused | Named | Selector: what was typed; InMember
+    std::string selection;                 // AllPaused | Named | Selector: what was typed; InMember
+    std::optional<std::int64_t> to_step;   // of a jump: where to go
     std::vector<DecisionTarget> targets;
     std::string reason;
     std::string expires_at;               // RFC 3339

@@ -5,8 +5,10 @@
 
 #include <csignal>
 
+#include "apis/fleet/decision.h"
 #include "app/amc/approve.h"
 #include "app/amc/complete.h"
+#include "app/amc/direct.h"
 #include "app/amc/session.h"
 #include "app/command_line/command_line.h"
 #include "core/base/strings.h"
@@ -80,16 +82,20 @@ std::string step_problem(std::string const& text) {
     return number && *number > 0 ? "" : fmt::format("{} is no step: they count from 1", text);
 }
 
-void add_decision_flags(CLI::App& command, Flags& flags, bool steps) {
-    if (steps) {
+void add_decision_flags(CLI::App& command, Flags& flags, std::string_view action) {
+    if (action == apis::action::kJump) {
+        command.add_option("--to", flags.to, "The step to go to")
+            ->option_text("NUMBER")
+            ->required()
+            ->check(CLI::Validator(step_problem, ""));
+    }
+    if (action == apis::action::kApprove || action == apis::action::kJump) {
         command.add_option("--step", flags.step, "Refuse clusters at any other step")
             ->option_text("NUMBER")
             ->check(CLI::Validator(step_problem, ""));
     }
-    // Other verbs than approve know it to say what to do instead.
-    CLI::Option* const direct = command.add_flag(
-        "--direct", flags.direct, "Without the hub, in the member that --context names: for when the hub is gone");
-    if (!steps) direct->group("");
+    command.add_flag("--direct", flags.direct,
+                     "Without the hub, in the member that --context names: for when the hub is gone");
     command
         .add_option("--reason", flags.reason,
                     "Why, for the record; with --direct the member keeps it until the hub files it")
@@ -125,7 +131,11 @@ constexpr Verb kDecisions[] = {
      "kubectl amc rollout abort rollouts/NAME -m beijing"},
     {"undo", "Undo", "Take clusters back to the version before; after a release that is one of its own",
      "kubectl amc rollout undo rollouts/NAME -M\n"
-     "kubectl amc rollout undo rollouts/NAME --cluster-selector region=north"},
+     "kubectl amc rollout undo rollouts/NAME --cluster-selector region=north\n"
+     "kubectl amc rollout undo NAME --direct --context beijing --reason 'p95 up'  # the hub is gone"},
+    {"jump", "Jump", "Go to another step of the release; back to an earlier one takes no pod of the new version away",
+     "kubectl amc rollout jump rollouts/NAME --to 3 -m beijing\n"
+     "kubectl amc rollout jump rollouts/NAME --to 1 -M --reason 'look again'"},
 };
 
 struct Command {
@@ -247,13 +257,15 @@ struct Program {
             add_decision_flags(
                 *add_verb(rollout, verb.name, verb.text, verb.examples, "--output --no-headers --allow-unreachable",
                           [this, action](Session session) {
-                              return session.without_hub() ? approve_without_hub(std::move(session), name)
-                                                           : decide(std::move(session), action, name);
+                              if (!session.without_hub()) return decide(std::move(session), action, name);
+                              return action == apis::action::kApprove
+                                         ? approve_without_hub(std::move(session), name)
+                                         : decide_without_hub(std::move(session), action, name);
                           }),
-                flags, action == "Approve");
+                flags, action);
             commands.back().action = action;
         }
-        for (char const* verb : {"reject", "retry", "jump"}) {
+        for (char const* verb : {"reject", "retry"}) {
             CLI::App* const command = add_command(rollout, verb, "Not supported yet", "");
             command->fallthrough(false);
             command->prefix_command();
@@ -299,7 +311,7 @@ int run(int argc, char** argv) {
     }
     for (Command const& command : program.commands) {
         if (!*command.app) continue;
-        std::string const problem = problem_without_hub(command.action, program.flags, program.name);
+        std::string const problem = problem_without_hub(command.action, program.flags);
         if (problem.empty()) continue;
         fmt::print(stderr, "error: {}\n", problem);
         return kFailed;

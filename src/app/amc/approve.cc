@@ -74,9 +74,6 @@ bool refused(Error const& error) {
            !error.is(ErrorCode::kInternal);
 }
 
-// The pause was another when it arrived.
-bool overtaken(Error const& error) { return error.is(ErrorCode::kInvalid) || error.is(ErrorCode::kConflict); }
-
 // Whom the member takes the caller for; empty where it does not say.
 Task<std::string> caller(Session const& session, client::Client const& client) {
     auto const who = co_await client.who_am_i(session.context());
@@ -184,20 +181,6 @@ Task<void> approve_one(Context, Session const& session, Part& part) {
                             : "stored; then: " + done.error().message();
 }
 
-// What would be sent: a document for each cluster.
-void print_patches(Session const& session, std::vector<Part> const& parts) {
-    bool first = true;
-    for (Part const& part : parts) {
-        Value const patch = decision::approval_patch(part.rollout, part.target);
-        if (session.flags().output == "json") {
-            session.print(json::write_pretty(patch) + "\n");
-        } else {
-            session.print(fmt::format("{}# {}\n{}", first ? "" : "---\n", part.row.cluster, yaml::write(patch)));
-        }
-        first = false;
-    }
-}
-
 // All at once: no cluster waits for another.
 Task<int> approve_parts(Session session, std::string rollout, std::vector<Part> parts, std::vector<Row> rows) {
     async::Scope scope(Context(session.context().executor()));
@@ -218,37 +201,15 @@ Task<int> approve_parts(Session session, std::string rollout, std::vector<Part> 
     co_return late&& code == kDone ? kTimeout : code;
 }
 
-// What to type instead, in each of the clusters.
-std::string instead(std::string_view action, Flags const& flags, std::string const& name) {
-    std::string const where =
-        fmt::format("kubectl --context {} -n {}", !flags.direct || flags.context.empty() ? "MEMBER" : flags.context,
-                    flags.ns.empty() ? "NAMESPACE" : flags.ns);
-    std::string const until =
-        "; a hub that has brought it there puts its own there again when it is back, unless the object is annotated "
-        "fleet.aviary.dev/hold=<until>;<who>;<why>";
-    if (action == apis::action::kPause || action == apis::action::kResume) {
-        return fmt::format(
-            "{} patch rollouts.rollouts.kruise.io {} --type=merge -p "
-            "'{{\"spec\":{{\"strategy\":{{\"paused\":{}}}}}}}'{}",
-            where, Session::object_name(name), action == apis::action::kPause, until);
-    }
-    return fmt::format("the old version is put back into the workload: {} set image deployment/NAME CONTAINER=IMAGE{}",
-                       where, until);
-}
-
 }   // namespace
 
-std::string problem_without_hub(std::string_view action, Flags const& flags, std::string const& name) {
+std::string problem_without_hub(std::string_view action, Flags const& flags) {
     if (!flags.direct && flags.contexts.empty()) return {};
     std::string const flag = flags.direct ? "--direct" : "--contexts";
     if (flags.direct && !flags.contexts.empty()) return "--direct is for one --context; leave it out with --contexts";
     if (!flags.direct && !flags.context.empty())
         return "--context names a hub, and --contexts clusters without one: one of both";
     if (action == kHistory) return "history is not supported without a hub, which keeps the record of decisions";
-    if (!action.empty() && action != apis::action::kApprove) {
-        return fmt::format("{} is not supported without a hub: {} is for approve{}. In a member itself: {}", action,
-                           flag, flags.direct ? "" : " and for looking", instead(action, flags, name));
-    }
     if (!flags.cluster_selector.empty() && !flags.direct)
         return "--cluster-selector is not supported without a hub, which knows the labels: choose contexts by -m";
     if (!flags.direct) return {};
@@ -259,37 +220,63 @@ std::string problem_without_hub(std::string_view action, Flags const& flags, std
     return {};
 }
 
-Task<int> approve_without_hub(Session session, std::string rollout) {
-    rollout = Session::object_name(rollout);
+bool overtaken(Error const& error) { return error.is(ErrorCode::kInvalid) || error.is(ErrorCode::kConflict); }
+
+void print_patches(Session const& session, std::vector<std::pair<std::string, Value>> const& patches) {
+    bool first = true;
+    for (auto const& [cluster, patch] : patches) {
+        if (session.flags().output == "json") {
+            session.print(json::write_pretty(patch) + "\n");
+        } else {
+            session.print(fmt::format("{}# {}\n{}", first ? "" : "---\n", cluster, yaml::write(patch)));
+        }
+        first = false;
+    }
+}
+
+Task<std::expected<Looked, int>> look_without_hub(Session const& session, std::string action, std::string rollout) {
     Status const one = session.one_namespace();
     auto const chosen = co_await session.members(true);
     if (!one || !chosen) {
         session.complain(one ? chosen.error() : one.error());
-        co_return kFailed;
+        co_return std::unexpected(kFailed);
     }
     auto views =
         co_await session.contexts().look(Context(session.context().executor()), {session.ns(), rollout}, *chosen);
     if (!views) {
         session.complain(views.error());
-        co_return session.failure(views.error());
+        co_return std::unexpected(session.failure(views.error()));
     }
+    Looked looked;
     proxy::Release const release = proxy::release_among(*views);
     Doc const view = Doc::freeze(proxy::explain(release, *views));
     Flags const& flags = session.flags();
-    Asked const asked{std::string(apis::action::kApprove), !chosen->empty(), flags.direct || !flags.members.empty(),
-                      flags.step, session.context().now()};
-    std::vector<Row> rows = rows_of(view, *chosen, asked, "there is no such Rollout in this cluster");
+    looked.asked = {std::move(action), !chosen->empty(), flags.direct || !flags.members.empty(),
+                    flags.step,        flags.to,         session.context().now()};
+    looked.rows = rows_of(view, *chosen, looked.asked, "there is no such Rollout in this cluster");
+    looked.views = std::move(*views);
+    co_return looked;
+}
+
+Task<int> approve_without_hub(Session session, std::string rollout) {
+    rollout = Session::object_name(rollout);
+    auto looked = co_await look_without_hub(session, std::string(apis::action::kApprove), rollout);
+    if (!looked) co_return looked.error();
+    std::vector<Row>& rows = looked->rows;
     std::vector<Part> parts;
-    for (proxy::ClusterView const& each : *views) {
+    for (proxy::ClusterView const& each : looked->views) {
         auto const row = std::ranges::find(rows, each.cluster, &Row::cluster);
         client::Client const* const client = session.contexts().client(each.cluster);
         if (row == rows.end() || !row->target || client == nullptr) continue;
         parts.push_back({*client, each.rollout, each.workload, decision::pause_of(each.cluster, each.rollout), *row});
     }
-    if (parts.empty()) co_return conclude_nothing(session, rows, asked, rollout);
+    if (parts.empty()) co_return conclude_nothing(session, rows, looked->asked, rollout);
     warn(rows);
-    if (flags.dry_run == "client") {
-        print_patches(session, parts);
+    if (session.flags().dry_run == "client") {
+        std::vector<std::pair<std::string, Value>> patches;
+        for (Part const& part : parts)
+            patches.emplace_back(part.row.cluster, decision::approval_patch(part.rollout, part.target));
+        print_patches(session, patches);
         co_return kDone;
     }
     int const code = co_await approve_parts(session, rollout, std::move(parts), std::move(rows));

@@ -2,19 +2,39 @@
 // each.
 #pragma once
 
+#include <expected>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "app/amc/rows.h"
 #include "app/amc/session.h"
+#include "hub/proxy/explain.h"
 
 namespace aviary::amc {
 
 // What `history` is for problem_without_hub.
 inline constexpr std::string_view kHistory = "History";
 // What is wrong with these flags where there is no hub, and what to do instead; empty: nothing. `action` empty: a
-// command that only looks; `name`: the Rollout, if it is about one.
-std::string problem_without_hub(std::string_view action, Flags const& flags, std::string const& name);
+// command that only looks.
+std::string problem_without_hub(std::string_view action, Flags const& flags);
 // Sends the approvals; the exit code.
 Task<int> approve_without_hub(Session session, std::string rollout);
+
+// ---- what each verb without a hub does ----
+
+// What the chosen clusters have, and which of them the verb is for.
+struct Looked {
+    std::vector<proxy::ClusterView> views;
+    Asked asked;
+    std::vector<Row> rows;
+};
+// An exit code where there is nothing to look at; it has been said why.
+Task<std::expected<Looked, int>> look_without_hub(Session const& session, std::string action, std::string rollout);
+// What was looked at was another when the write arrived.
+bool overtaken(Error const& error);
+// What would be sent: a document for each cluster.
+void print_patches(Session const& session, std::vector<std::pair<std::string, json::Value>> const& patches);
 
 }   // namespace aviary::amc

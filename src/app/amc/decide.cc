@@ -1,4 +1,4 @@
-// approve, pause, resume, undo and abort: one Decision a command, and what became of it in each cluster.
+// approve, pause, resume, undo, abort and jump: one Decision a command, and what became of it in each cluster.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -40,6 +40,7 @@ Value decision_object(Session const& session, std::string const& action, std::st
     spec.rollout_ref = {"rollouts.kruise.io/v1beta1", "Rollout", rollout};
     if (!digest.empty()) spec.release = apis::ReleaseReference{digest};
     spec.action = action;
+    if (action == apis::action::kJump) spec.to_step = session.flags().to;
     spec.selection = session.flags().all_members ? (action == apis::action::kApprove ? "AllPaused" : "All")
                      : session.flags().cluster_selector.empty() ? "Named"
                                                                 : "Selector";
@@ -47,7 +48,7 @@ Value decision_object(Session const& session, std::string const& action, std::st
         apis::DecisionTarget target;
         target.cluster = view["cluster"].string();
         target.rollout_uid = view["rolloutUID"].string();
-        if (action == apis::action::kApprove) {
+        if (action == apis::action::kApprove || action == apis::action::kJump) {
             target.step = view["step"].as_int();
             target.revision = view["revision"].string();
             target.paused_since = view["pausedSince"].string();
@@ -163,14 +164,18 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         session.complain(view.error());
         co_return kFailed;
     }
-    if ((*view)["attached"].as_bool() && action != apis::action::kApprove) {
-        session.complain(
-            fmt::format("{} was brought to its clusters by something else than this hub, which only approves it: "
-                        "{} it where it comes from (Argo CD, kubectl …)",
-                        rollout, to_lower(action)));
+    if ((*view)["attached"].as_bool() && action != apis::action::kApprove && action != apis::action::kJump) {
+        session.complain(fmt::format(
+            "{} was brought to its clusters by something else than this hub, which only approves it and jumps: "
+            "{} it where it comes from (Argo CD, kubectl …)",
+            rollout, to_lower(action)));
         co_return kRefused;
     }
-    Asked const asked{action, !chosen->empty(), !session.flags().members.empty(), session.flags().step,
+    Asked const asked{action,
+                      !chosen->empty(),
+                      !session.flags().members.empty(),
+                      session.flags().step,
+                      session.flags().to,
                       session.context().now()};
     std::vector<Row> rows = rows_of(*view, *chosen, asked, "neither the Rollout nor its workload is placed here");
     std::vector<Doc> targets;

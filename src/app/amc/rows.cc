@@ -50,6 +50,28 @@ Row refused(Row row, std::string message) {
     return row;
 }
 
+Row stopped(Row row) {
+    row.result = "not-yet";
+    row.why = Row::Why::kStopped;
+    row.message = "somebody paused the release: resume first";
+    return row;
+}
+
+// Of a cluster in a release that is to go to another step than the next one.
+Row look_at_jump(Doc const& view, Row row, Asked const& asked) {
+    if (asked.to == view["step"].as_int()) {
+        row.result = "done";
+        row.message = fmt::format("at step {} already", asked.to);
+        return row;
+    }
+    if (asked.to > view["steps"].as_int())
+        return refused(std::move(row),
+                       fmt::format("there is no step {}: the last one is {}", asked.to, view["steps"].as_int()));
+    if (view["reason"].as_string() == "Paused") return stopped(std::move(row));
+    row.target = true;
+    return row;
+}
+
 // Of one that was taken back, or is on the way: once more is nothing, and the hub would say that it is done.
 Row look_at_taken_back(Doc const& view, Row row) {
     bool const progressing = view["phase"].as_string() == "Progressing";
@@ -91,6 +113,7 @@ std::string past(std::string_view action) {
     if (action == apis::action::kApprove) return "approved";
     if (action == apis::action::kPause) return "paused";
     if (action == apis::action::kResume) return "resumed";
+    if (action == apis::action::kJump) return "jumped";
     return action == apis::action::kUndo ? "undone" : "aborted";
 }
 
@@ -125,6 +148,8 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
         row.target = true;
         return row;
     }
+    if (asked.action == apis::action::kJump && asked.to != view["step"].as_int() + 1)
+        return look_at_jump(view, std::move(row), asked);
     if (asked.step > 0 && view["step"].as_int() != asked.step)
         return refused(std::move(row), fmt::format("at step {}, not step {}", view["step"].as_int(), asked.step));
     if (paused(view)) return look_at_paused(view, std::move(row), asked);
@@ -133,12 +158,8 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
         row.message = fmt::format("{}; last seen at {}", view["message"].as_string(), view["lastState"].as_string());
         return row;
     }
+    if (view["reason"].as_string() == "Paused") return stopped(std::move(row));
     row.result = "not-yet";
-    if (view["reason"].as_string() == "Paused") {
-        row.why = Row::Why::kStopped;
-        row.message = "somebody paused the release: resume first";
-        return row;
-    }
     row.message = fmt::format("not paused: {}, {}, {}", view["state"].as_string(), view["message"].as_string(),
                               age(view, asked.now));
     return row;
@@ -205,6 +226,8 @@ std::string nothing_to_do(std::vector<Row> const& rows, Asked const& asked, std:
         return "nothing approved: pods of the new version are not ready; name clusters by -m to approve all the same";
     if (asked.action == apis::action::kApprove)
         return fmt::format("nothing to approve: {} is not paused (StepPaused) in any chosen cluster", rollout);
+    if (std::ranges::any_of(rows, [](Row const& row) { return row.message.starts_with("at step"); }))
+        return fmt::format("nothing to {}: {} is at step {} already", to_lower(asked.action), rollout, asked.to);
     bool const all_back = !rows.empty() && std::ranges::all_of(rows, [](Row const& row) {
         return row.result == "done" && row.message.ends_with(" already");
     });

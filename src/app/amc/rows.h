@@ -32,6 +32,7 @@ struct Asked {
     bool chosen = false;     // clusters were chosen, by name or by labels: each of them is answered for
     bool by_name = false;    // … by name
     std::int64_t step = 0;   // 0: at any
+    std::int64_t to = 0;     // of a jump: the step to go to
     Time now{};
 };
 

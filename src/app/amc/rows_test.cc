@@ -35,6 +35,24 @@ std::string shown(Doc const& view, Asked const& asked) {
     return row->result + ": " + row->message;
 }
 
+TEST(Look, JumpsFromWhereverARolloutIs) {
+    Asked jump = asked("Jump");
+    jump.to = 1;
+    EXPECT_EQ(shown(view(), jump), "target");
+    EXPECT_EQ(shown(view(R"({"state":"StepUpgrade"})"), jump), "target");
+    EXPECT_EQ(shown(view(R"({"reason":"Paused"})"), jump), "not-yet: somebody paused the release: resume first");
+    EXPECT_EQ(shown(view(R"({"phase":"Healthy"})"), jump), "-");
+    jump.to = 2;
+    EXPECT_EQ(shown(view(), jump), "done: at step 2 already");
+    jump.to = 4;
+    EXPECT_EQ(shown(view(), jump), "refused: there is no step 4: the last one is 3");
+    // The next step takes what an approval takes.
+    jump.to = 3;
+    EXPECT_EQ(shown(view(), jump), "target");
+    EXPECT_EQ(shown(view(R"({"state":"StepUpgrade","message":"3/5 pods ready"})"), jump),
+              "not-yet: not paused: StepUpgrade, 3/5 pods ready, 6m12s");
+}
+
 TEST(Look, ApprovesWhatIsPausedAtItsStep) {
     Asked all = asked("Approve");
     EXPECT_EQ(shown(view(), all), "target");

@@ -18,7 +18,7 @@ struct Flags {
     std::string kubeconfig, context, contexts, ns, output, selector, field_selector, as, cluster_selector, sort_by,
         reason, dry_run, timeout = "30s", watch_timeout = "0", request_timeout;   // empty: as is best for what is asked
     std::vector<std::string> as_groups, members;                                  // members: each "a" or "a,b"
-    std::int64_t step = 0;
+    std::int64_t step = 0, to = 0;
     bool all_namespaces = false, all_members = false, no_headers = false, watch = false, wait = true,
          allow_unreachable = false, direct = false;
 };

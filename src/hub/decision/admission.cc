@@ -115,7 +115,7 @@ private:
     // Bound to what the person saw: what is not said cannot be compared.
     static Status check_words(json::Value const& spec, Time now) {
         std::string const action = spec["action"].string();
-        if (action == apis::action::kReject || action == apis::action::kRetry || action == apis::action::kJump) {
+        if (action == apis::action::kReject || action == apis::action::kRetry) {
             return fail(ErrorCode::kUnsupported, fmt::format("spec.action: {} is not supported yet", action));
         }
         if (spec["targets"].size() == 0)
@@ -126,17 +126,22 @@ private:
         bool const goes_back = action == apis::action::kUndo || action == apis::action::kAbort;
         if (goes_back && spec.at({"release", "digest"}).as_string().empty())
             return fail(ErrorCode::kInvalid, "spec.release.digest: Required value: which release this is about");
+        bool const jumps = action == apis::action::kJump;
+        if (jumps && spec["toStep"].as_int() < 1)
+            return fail(ErrorCode::kInvalid, "spec.toStep: Required value: the step to jump to; they count from 1");
+        if (!jumps && !spec["toStep"].is_null())
+            return fail(ErrorCode::kInvalid, fmt::format("spec.toStep: Forbidden: {} goes to no step", action));
         std::set<std::string_view> named;
         for (std::size_t index = 0; index < spec["targets"].size(); ++index) {
             json::Value const& target = spec["targets"][index];
             if (!named.insert(target["cluster"].as_string()).second)
                 return fail(ErrorCode::kInvalid, fmt::format("spec.targets[{}].cluster: Duplicate value", index));
-            if (action != apis::action::kApprove) continue;
+            if (action != apis::action::kApprove && !jumps) continue;
             for (char const* field : {"rolloutUID", "step", "revision"}) {
                 if (target[field].is_null() || (target[field].is_string() && target[field].as_string().empty())) {
                     return fail(ErrorCode::kInvalid,
-                                fmt::format("spec.targets[{}].{}: Required value: an approval says what it approves",
-                                            index, field));
+                                fmt::format("spec.targets[{}].{}: Required value: {}", index, field,
+                                            jumps ? "a jump says from where" : "an approval says what it approves"));
                 }
             }
         }

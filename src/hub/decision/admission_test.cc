@@ -34,6 +34,7 @@ private:
 };
 
 Listed const kRules({"alice approve rollouts.rollouts.kruise.io demo/web",
+                     "alice jump rollouts.rollouts.kruise.io demo/web",
                      "alice undo rollouts.rollouts.kruise.io demo/web",
                      "alice act managedclusters.cluster.open-cluster-management.io beijing",
                      "alice act managedclusters.cluster.open-cluster-management.io oslo",
@@ -96,7 +97,12 @@ CO_TEST(DecisionAdmission, ACreationMustSayWhatItIsAbout) {
         {R"({"spec":{"targets":[]}})", "Invalid: spec.targets: Required value: name at least one cluster"},
         {R"({"spec":{"action":"Reject"}})", "NotSupported: spec.action: Reject is not supported yet"},
         {R"({"spec":{"action":"Retry"}})", "NotSupported: spec.action: Retry is not supported yet"},
-        {R"({"spec":{"action":"Jump"}})", "NotSupported: spec.action: Jump is not supported yet"},
+        {R"({"spec":{"action":"Jump"}})",
+         "Invalid: spec.toStep: Required value: the step to jump to; they count from 1"},
+        {R"({"spec":{"action":"Jump","toStep":3}})", "allowed"},
+        {R"({"spec":{"toStep":3}})", "Invalid: spec.toStep: Forbidden: Approve goes to no step"},
+        {R"({"spec":{"action":"Jump","toStep":3,"targets":[{"cluster":"beijing","rolloutUID":"u","revision":"r"}]}})",
+         "Invalid: spec.targets[0].step: Required value: a jump says from where"},
         {target(R"("rolloutUID":"u","revision":"r")"),
          "Invalid: spec.targets[0].step: Required value: an approval says what it approves"},
         {target(R"("step":1,"revision":"r")"),

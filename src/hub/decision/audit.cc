@@ -72,6 +72,7 @@ std::string line_of(Doc const& object, apis::Decision const& decision, std::stri
     put(line, "action", decision.spec.action);
     put(line, "rollout", decision.spec.rollout_ref.name);
     if (decision.spec.release) put(line, "release", decision.spec.release->digest);
+    if (decision.spec.to_step) line["toStep"] = *decision.spec.to_step;
     put(line, "selection", decision.spec.selection);
     if (decision.spec.requester) line["requester"] = requester_value(*decision.spec.requester);
     if (!decision.spec.reason.empty()) line["reason"] = shortened(decision.spec.reason, kLongestReason);

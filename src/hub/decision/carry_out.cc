@@ -111,6 +111,52 @@ struct Deciding {
                       fmt::format("approved was step {}, the cluster is at step {} in {}", from, step(), state()));
     }
 
+    // Where a jump is to go.
+    std::int64_t wanted() const { return seen.spec.to_step.value_or(0); }
+    // It was there: at that step, or beyond it on the way from there.
+    bool jumped(std::int64_t from) const {
+        if (step() == wanted()) return true;
+        return wanted() > from ? step() > wanted() : step() > wanted() && step() < from;
+    }
+
+    Outcome jump(bool expired) {
+        if (!seen.target.step || seen.target.rollout_uid.empty() || seen.target.revision.empty() || wanted() < 1)
+            return settle(apis::outcome::kRefused,
+                          "a jump names the Rollout's uid, its step, its revision, and the step to go to");
+        std::int64_t const from = *seen.target.step;
+        if (wanted() == from + 1) return approve(expired);   // the next step is no jump
+        out.from = from;
+        if (!seen.rollout.exists()) return settle(apis::outcome::kStale, "there is no such Rollout in this cluster");
+        if (meta::uid(seen.rollout) != seen.target.rollout_uid)
+            return settle(apis::outcome::kStale, "the Rollout there is another one by now");
+        if (!same_release()) return settle(apis::outcome::kStale, "another version is released there by now");
+        if (wanted() > steps())
+            return settle(apis::outcome::kRefused, fmt::format("the Rollout there has {} steps", steps()));
+        if (wanted() == from) return settle(apis::outcome::kRefused, fmt::format("it is at step {} already", from));
+        std::string_view const phase = seen.rollout.at({"status", "phase"}).as_string();
+        bool const releasing = phase == "Progressing" && !propagation::rollout_closing(seen.rollout);
+        bool const complete = meta::condition_is_true(seen.rollout, "Succeeded") && !releasing;
+        if ((releasing || complete) && jumped(from)) {
+            out.to = wanted();
+            return settle(apis::outcome::kApplied, "moving to " + step_text(seen.rollout, wanted(), seen.workload));
+        }
+        if (!releasing) return settle(apis::outcome::kStale, "no release is in progress there");
+        if (step() != from)
+            return settle(apis::outcome::kStale, fmt::format("to be left was step {}, the cluster is at step {} in {}",
+                                                             from, step(), state()));
+        if (seen.rollout.at({"spec", "strategy", "paused"}).as_bool())
+            return settle(apis::outcome::kRefused, "somebody paused the release: resume first");
+        if (release()["nextStepIndex"].as_int() == wanted()) {
+            out.message = "on its way; the rollout controller there has not taken it up yet";
+            return std::move(out);
+        }
+        control::Write write = approval();
+        write.body = jump_patch(seen.rollout, seen.target, wanted());
+        write.why = "jump";
+        out.plan.writes.push_back(std::move(write));
+        return std::move(out);
+    }
+
     // Where this cluster is to go.
     std::string back() const {
         return !seen.pinned.empty() ? seen.pinned : propagation::version_before(seen.workload, seen.hub_template);
@@ -166,6 +212,7 @@ struct Deciding {
     Outcome act(bool expired) {
         std::string const& action = seen.spec.action;
         if (action == apis::action::kApprove) return seen.reachable ? approve(expired) : std::move(out);
+        if (action == apis::action::kJump) return seen.reachable ? jump(expired) : std::move(out);
         if (action == apis::action::kUndo || action == apis::action::kAbort) {
             if (seen.superseded) return settle(apis::outcome::kStale, "the hub releases another version by now");
             bool const unknown = !seen.reachable && !seen.workload.exists();
@@ -229,21 +276,45 @@ apis::DecisionTarget pause_of(std::string cluster, Doc const& rollout) {
             apis::release_revision(rollout), release["lastUpdateTime"].string()};
 }
 
+namespace {
+
+// A JSON Patch on a Rollout's status that tests what everybody who decides about a step has seen.
+class StatusPatch {
+public:
+    StatusPatch(Doc const& rollout, apis::DecisionTarget const& target)
+        : part_(fmt::format("/status/{}/", apis::release_status_name(rollout))) {
+        add("test", "/metadata/uid", target.rollout_uid);
+        add("test", "/status/phase", "Progressing");
+        test("currentStepIndex", *target.step);
+        test(apis::release_revision_name(rollout), target.revision);
+    }
+    void test(std::string_view field, Value value) { add("test", part_ + std::string(field), std::move(value)); }
+    Value set(std::string_view field, Value value) && {
+        add("add", part_ + std::string(field), std::move(value));
+        return std::move(patch_);
+    }
+
+private:
+    void add(char const* verb, std::string path, Value value) {
+        patch_.push_back(json::Object{{"op", verb}, {"path", std::move(path)}, {"value", std::move(value)}});
+    }
+
+    std::string part_;
+    Value patch_{json::Array()};
+};
+
+}   // namespace
+
 Value approval_patch(Doc const& rollout, apis::DecisionTarget const& target) {
-    std::string const part = fmt::format("/status/{}/", apis::release_status_name(rollout));
+    StatusPatch patch(rollout, target);
+    patch.test("currentStepState", "StepPaused");
     Doc const paused_since = apis::release_status(rollout)["lastUpdateTime"];
-    Value patch{json::Array()};
-    auto const test = [&](std::string path, Value value) {
-        patch.push_back(json::Object{{"op", "test"}, {"path", std::move(path)}, {"value", std::move(value)}});
-    };
-    test("/metadata/uid", target.rollout_uid);
-    test("/status/phase", "Progressing");
-    test(part + "currentStepIndex", *target.step);
-    test(part + "currentStepState", "StepPaused");
-    test(part + std::string(apis::release_revision_name(rollout)), target.revision);
-    if (paused_since.exists()) test(part + "lastUpdateTime", paused_since.string());
-    patch.push_back(json::Object{{"op", "replace"}, {"path", part + "currentStepState"}, {"value", "StepReady"}});
-    return patch;
+    if (paused_since.exists()) patch.test("lastUpdateTime", paused_since.string());
+    return std::move(patch).set("currentStepState", "StepReady");
+}
+
+Value jump_patch(Doc const& rollout, apis::DecisionTarget const& target, std::int64_t step) {
+    return StatusPatch(rollout, target).set("nextStepIndex", step);
 }
 
 Outcome carry_out(Seen const& seen, Time now) { return Deciding{seen, now, {}}.run(); }

@@ -17,7 +17,7 @@ struct Seen {
     bool reachable = true;
     json::Doc rollout;    // the member's; what is known of it when the member is away
     json::Doc workload;   // … and the workload that it points at
-    bool sent = false;    // this process has sent the approval before
+    bool sent = false;    // this process has sent the approval, or the jump, before
 
     // What the hub has: the bindings of the workload (undo, abort) or the Rollout (pause, resume).
     bool bound = true;                                 // the binding names this cluster
@@ -48,6 +48,8 @@ apis::DecisionTarget pause_of(std::string cluster, json::Doc const& rollout);
 // The JSON Patch on the Rollout's status that approves. It tests everything that the approver saw, so that whatever has
 // changed since refuses it.
 json::Value approval_patch(json::Doc const& rollout, apis::DecisionTarget const& target);
+// … and that jumps from the target's step, in whatever state that is.
+json::Value jump_patch(json::Doc const& rollout, apis::DecisionTarget const& target, std::int64_t step);
 
 // How many pods have the new version at the end of a step; all, beyond the last.
 std::int64_t pods_at(json::Doc const& rollout, std::int64_t step, std::int64_t replicas);

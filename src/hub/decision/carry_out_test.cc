@@ -275,10 +275,79 @@ TEST(Expired, EndsTheAttemptAndNotTheEffect) {
 }
 
 TEST(Unsupported, ActionsAreRefused) {
-    for (std::string_view action : {apis::action::kReject, apis::action::kJump, apis::action::kRetry}) {
+    for (std::string_view action : {apis::action::kReject, apis::action::kRetry}) {
         Outcome const outcome = carry_out(seen(action), kNow);
         EXPECT_EQ(shown(outcome), "Refused");
         EXPECT_EQ(outcome.message, fmt::format("{} is not supported yet", action));
+    }
+}
+
+// ---- jump ----
+
+Seen jumping(std::int64_t to, std::string const& change = "{}", std::int64_t from = 1) {
+    Seen each = seen(apis::action::kJump, change);
+    each.spec.to_step = to;
+    each.target.step = from;
+    return each;
+}
+
+TEST(Jump, GoesFromTheStepThatWasSeenInWhateverState) {
+    std::string const at3 = canary(R"("currentStepIndex":3,"currentStepState":"StepPaused")");
+    struct Case {
+        std::int64_t from, to;
+        std::string rollout;
+        char const* outcome;
+        char const* message;
+    };
+    for (Case const& each : std::vector<Case>{
+             {1, 3, "{}", "send", ""},
+             {1, 3, canary(R"("currentStepState":"StepUpgrade")"), "send", ""},
+             {1, 3, canary(R"("nextStepIndex":3)"), "-",
+              "on its way; the rollout controller there has not taken it up yet"},
+             {1, 3, at3, "Applied", "moving to 100% (10 of 10 pods)"},
+             {1, 3,
+              R"({"status":{"phase":"Healthy","conditions":[{"type":"Succeeded","status":"True"}],)"
+              R"("canaryStatus":{"currentStepIndex":3,"currentStepState":"Completed"}}})",
+              "Applied", "moving to 100% (10 of 10 pods)"},
+             {3, 1, at3, "send", ""},
+             {3, 1, "{}", "Applied", "moving to 10% (1 of 10 pods)"},
+             {3, 1, canary(R"("currentStepIndex":2)"), "Applied",
+              "moving to 10% (1 of 10 pods)"},   // and on from there
+             // Somebody else was there in between.
+             {1, 3, canary(R"("currentStepIndex":2)"), "Stale",
+              "to be left was step 1, the cluster is at step 2 in StepPaused"},
+             {2, 1, at3, "Stale", "to be left was step 2, the cluster is at step 3 in StepPaused"},
+             {1, 3, canary(R"("canaryRevision":"rev-3")"), "Stale", "another version is released there by now"},
+             {1, 3, R"({"metadata":{"uid":"uid-2"}})", "Stale", "the Rollout there is another one by now"},
+             {1, 3, R"({"status":{"phase":"Healthy"}})", "Stale", "no release is in progress there"},
+             {1, 3, R"({"status":{"conditions":[{"type":"Progressing","reason":"Cancelling"}]}})", "Stale",
+              "no release is in progress there"},
+             {1, 3, R"({"spec":{"strategy":{"paused":true}}})", "Refused", "somebody paused the release: resume first"},
+             {1, 4, "{}", "Refused", "the Rollout there has 3 steps"},
+             {1, 1, "{}", "Refused", "it is at step 1 already"},
+             {1, 0, "{}", "Refused", "a jump names the Rollout's uid, its step, its revision, and the step to go to"},
+             // The next step is no jump: it takes an approval of this pause.
+             {1, 2, "{}", "send", ""},
+             {1, 2, canary(R"("lastUpdateTime":"2026-11-23T13:59:00Z")"), "Stale",
+              "approved was step 1, the cluster is at step 1 in StepPaused"},
+         }) {
+        Outcome const outcome = carry_out(jumping(each.to, each.rollout, each.from), kNow);
+        EXPECT_EQ(shown(outcome), each.outcome) << each.from << " to " << each.to << each.rollout;
+        EXPECT_EQ(outcome.message, each.message) << each.from << " to " << each.to << each.rollout;
+    }
+}
+
+TEST(Jump, ItsPatchHoldsOnlyAtTheStepThatWasSeen) {
+    Outcome const outcome = carry_out(jumping(3), kNow);
+    ASSERT_EQ(shown(outcome), "send");
+    Value there = rollout();
+    ASSERT_TRUE(json::apply_json_patch(there, outcome.plan.writes.front().body));
+    EXPECT_EQ(there.at({"status", "canaryStatus", "nextStepIndex"}).as_int(), 3);
+    EXPECT_EQ(there.at({"status", "canaryStatus", "currentStepState"}).as_string(), "StepPaused");
+    for (std::string const& other : {canary(R"("currentStepIndex":2)"), canary(R"("canaryRevision":"rev-3")"),
+                                     std::string(R"({"metadata":{"uid":"uid-2"}})")}) {
+        Value elsewhere = rollout(other);
+        EXPECT_FALSE(json::apply_json_patch(elsewhere, outcome.plan.writes.front().body)) << other;
     }
 }
 

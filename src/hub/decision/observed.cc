@@ -125,8 +125,7 @@ std::optional<LeftStep> left_since(apis::DecisionTarget const& pause, std::strin
     auto const last = parse_rfc3339(release(rollout)["lastUpdateTime"].as_string());
     if (!paused || !last || !pause.step || !in_measure(pause) || meta::is_deleting(rollout)) return std::nullopt;
     bool const same_release = meta::uid(rollout) == pause.rollout_uid &&
-                              release(rollout)["canaryRevision"].as_string() == pause.revision &&
-                              of_that_release(rollout, *paused);
+                              apis::release_revision(rollout) == pause.revision && of_that_release(rollout, *paused);
     bool const same_plan = release(rollout)["rolloutHash"].as_string() == plan && awaits_approval(rollout, *pause.step);
     if (!same_release || !same_plan || *last < *paused || !went_on(rollout, *pause.step)) return std::nullopt;
     LeftStep left;
@@ -142,8 +141,9 @@ std::optional<LeftStep> left_since(apis::DecisionTarget const& pause, std::strin
 
 bool asks_for(apis::Decision const& decision, std::string const& rollout, apis::DecisionTarget const& target) {
     apis::DecisionSpec const& spec = decision.spec;
-    bool const asked = spec.action == apis::action::kApprove && !is_record(spec) && spec.rollout_ref.name == rollout &&
-                       std::ranges::count(spec.targets, target) > 0;
+    bool const goes_on = spec.action == apis::action::kApprove || spec.action == apis::action::kJump;
+    bool const asked =
+        goes_on && !is_record(spec) && spec.rollout_ref.name == rollout && std::ranges::count(spec.targets, target) > 0;
     if (!asked) return false;
     for (apis::DecisionClusterStatus const& row : decision.status.clusters) {
         if (row.cluster != target.cluster) continue;
