@@ -220,7 +220,8 @@ class Play(Gate):
                 "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "native"},
                 "spec": {"replicas": 4, "selector": {"matchLabels": {"app": "native"}},
                          "template": {"metadata": {"labels": {"app": "native"}}, "spec": {"containers": [{"name": "main", "image": "v0"}]}}}})
-            threading.Thread(target=self.watch, args=(member,), daemon=True).start()
+            for watch in (self.watch, self.watch_wanted):
+                threading.Thread(target=watch, args=(member,), daemon=True).start()
         for _ in range(9):
             self.advance()
         print("undisturbed: " + ", ".join(f"step {step} {statistics.median(times):.2f} s" for step, times in sorted(self.usual.items())), flush=True)
@@ -266,7 +267,14 @@ def play(given, fleet, checks, processes):
     while game.step != 3:
         game.advance()
     game.closing = True
-    checks.check("at no moment was more than an approved share on the new version", not game.beyond, "\n".join(game.beyond[:10]))
+    checks.check("at no moment was more than an approved share of the new version wanted", not game.wanted_beyond,
+                 "\n".join(game.wanted_beyond[:10]))
+    # The ReplicaSet controller makes a pod again when the answer to its first try was lost with the API server or etcd, and ends one of
+    # both when it sees them.
+    if set(wanted) & {"member-apiserver", "member-etcd"}:
+        print(f"note: {len(game.beyond)} moments with pods that the ReplicaSet controller has made twice", flush=True)
+    else:
+        checks.check("at no moment were there more pods than that", not game.beyond, "\n".join(game.beyond[:10]))
     open_ones = [f"{item['metadata']['name']}: {item.get('status', {}).get('outcome')}" for item in fleet.hub.get(DECISIONS)["items"]
                  if item.get("status", {}).get("outcome") not in ("Applied", "Partial")]
     checks.check("every Decision was carried out", not open_ones, "\n".join(open_ones))
