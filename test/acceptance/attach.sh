@@ -104,6 +104,11 @@ check 'it is a release of its own' soon 30 state prod-b Progressing/1/StepPaused
 check 'abort it' tells 0 '^prod-b +1/3 +aborted +going back to v2' rollout abort -m prod-b --contexts 'prod-*'
 check 'prod-b runs v2 again' soon 30 only prod-b v2
 check 'it is done' soon 30 state prod-b Healthy/1/StepPaused
+check 'set image in one' tells 0 '^prod-b +- +set +image of deployment/qwen-inference set' amc set image rollouts/$r vllm=$image:v3 -n demo -m prod-b
+check 'which is a release there' soon 30 state prod-b Progressing/1/StepPaused
+check 'and is taken back' tells 0 '^prod-b +1/3 +aborted +going back to v2' rollout abort -m prod-b --contexts 'prod-*'
+check 'prod-b runs v2 as before' soon 30 only prod-b v2
+check 'it is done there' soon 30 state prod-b Healthy/1/StepPaused
 
 before=$(untouched prod-a; untouched prod-b)
 check 'looking' amc get rollouts -A -M --allow-unreachable

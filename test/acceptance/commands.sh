@@ -13,7 +13,7 @@ first_examples() { local text; text=$("$@" --help 2>&1) && [ "$(grep -nE '^Examp
 
 # --- help, misuse, completion
 for command in '' up down apiserver demo completion version hub member agent join unjoin adopt; do check "aviary $command --help: examples first" first_examples aviary $command; done
-for command in '' get describe clusters rollout 'rollout list' 'rollout get' 'rollout approve' 'rollout pause' 'rollout resume' 'rollout abort' 'rollout undo' 'rollout jump' 'rollout status' 'rollout history' 'rollout explain' completion version; do
+for command in '' get describe clusters set 'set image' rollout 'rollout list' 'rollout get' 'rollout approve' 'rollout pause' 'rollout resume' 'rollout abort' 'rollout undo' 'rollout jump' 'rollout status' 'rollout history' 'rollout explain' completion version; do
   check "kubectl amc $command --help: examples first" first_examples kubectl-amc $command
 done
 for flag in --clusters --without-rollouts --pod-start --data-dir --port --durability --detach; do
@@ -144,6 +144,14 @@ check 'approve of another step' tells 4 'no cluster is paused at step 2' amc rol
 check 'approve --cluster-selector' tells 0 '^beijing +1/3 +approved' amc rollout approve $r -n demo --cluster-selector region=north --step 1 --reason 'p95 is fine'
 check 'beijing is at step 2' soon 30 state beijing Progressing/2/StepPaused
 check 'shanghai is not' state shanghai Progressing/1/StepPaused
+check 'describe rollout: where it stands' tells 0 '^\* 2 +50% +- +until it is approved +StepPaused' amc describe rollout $r -n demo -m beijing
+check '… and its pods by batch' prints 5 '^  qwen-inference-[0-9a-z-]+ +1/1 +[12] +[0-9a-z]+ +Running' amc describe rollout $r -n demo -m beijing
+check '… of each cluster' prints 2 '^Cluster: +(beijing|shanghai)$' amc describe rollouts $r -n demo
+check 'undo --fast is about traffic' tells 0 '^beijing +2/3 +jumped \(server dry run\)' amc rollout undo $r -n demo -m beijing --fast --dry-run=server
+check 'set image: no such container' tells 1 'it has no container "web", but vllm' amc set image rollouts/$r -n demo web=v9
+check 'set image: malformed' tells 1 '"vllm" is not CONTAINER=IMAGE' amc set image deployment/qwen-inference -n demo vllm
+check 'set image: server dry run' tells 0 'image of deployment/qwen-inference set \(server dry run\)' amc set image rollouts/$r -n demo vllm=$image:v9 --dry-run=server
+check 'set image to what it has' tells 0 'it has that image already' amc set image deployment/qwen-inference -n demo vllm=$image:v2
 check 'jump needs a step' tells 1 'error: --to is required' amc rollout jump $r -n demo -m beijing
 check 'jump to no step' tells 1 '0 is no step: they count from 1' amc rollout jump $r -n demo -m beijing --to 0
 check 'jump beyond the last' tells 4 '^beijing +2/3 +refused +there is no step 4: the last one is 3' amc rollout jump $r -n demo -m beijing --to 4

@@ -10,6 +10,7 @@
 #include "app/amc/complete.h"
 #include "app/amc/direct.h"
 #include "app/amc/session.h"
+#include "app/amc/set_image.h"
 #include "app/command_line/command_line.h"
 #include "core/base/strings.h"
 #include "core/base/version.h"
@@ -89,6 +90,11 @@ void add_decision_flags(CLI::App& command, Flags& flags, std::string_view action
             ->required()
             ->check(CLI::Validator(step_problem, ""));
     }
+    if (action == apis::action::kUndo) {
+        command.add_flag(
+            "--fast", flags.fast,
+            "Back to the earlier step without traffic that has the most replicas, and not to another version");
+    }
     if (action == apis::action::kApprove || action == apis::action::kJump) {
         command.add_option("--step", flags.step, "Refuse clusters at any other step")
             ->option_text("NUMBER")
@@ -132,6 +138,7 @@ constexpr Verb kDecisions[] = {
     {"undo", "Undo", "Take clusters back to the version before; after a release that is one of its own",
      "kubectl amc rollout undo rollouts/NAME -M\n"
      "kubectl amc rollout undo rollouts/NAME --cluster-selector region=north\n"
+     "kubectl amc rollout undo rollouts/NAME -M --fast                # the traffic alone\n"
      "kubectl amc rollout undo NAME --direct --context beijing --reason 'p95 up'  # the hub is gone"},
     {"jump", "Jump", "Go to another step of the release; back to an earlier one takes no pod of the new version away",
      "kubectl amc rollout jump rollouts/NAME --to 3 -m beijing\n"
@@ -149,6 +156,7 @@ struct Program {
     CLI::App app{kAbout, "kubectl amc"};
     Flags flags;
     std::string resource, name, shell;
+    std::vector<std::string> words;
     std::vector<Command> commands;
     std::vector<std::pair<CLI::App*, std::string>> unsupported;
     CLI::App* completion = nullptr;
@@ -200,6 +208,22 @@ struct Program {
                         "kubectl amc clusters --contexts 'prod-*'             # no hub: which contexts answer");
         takes(clusters, {kConnecting, kWhere, "--output --selector --field-selector --sort-by --no-headers"});
         add(clusters, [](Session session) { return list_clusters(std::move(session)); });
+        CLI::App& set = *add_command(app, "set", "Change what is released",
+                                     "kubectl amc set image deployment/qwen vllm=registry/vllm:v2 -n demo");
+        set.require_subcommand(1);
+        takes(&set, {kConnecting});
+        CLI::App* const image =
+            add_command(set, "image", "Release another image: on the hub, everywhere; or in the clusters of --contexts",
+                        "kubectl amc set image deployment/qwen vllm=registry/vllm:v2 -n demo\n"
+                        "kubectl amc set image rollouts/NAME vllm=registry/vllm:v2 -n demo   # of its workload\n"
+                        "kubectl amc set image rollouts/NAME '*=registry/vllm:v2' -M --contexts 'prod-*'  # no hub");
+        image->add_option("object", resource, "KIND/NAME")->required();
+        image->add_option("images", words, "CONTAINER=IMAGE …; * is every container")->required();
+        image->add_option("--dry-run", flags.dry_run, "server: check it, change nothing")
+            ->option_text("server")
+            ->check(CLI::IsMember({"server", "none"}));
+        takes(image, {kConnecting, kWhere, "--allow-unreachable --no-headers"});
+        add(image, [this](Session session) { return set_image(std::move(session), resource, words); });
         for (char const* verb : {"logs", "promote"}) {
             CLI::App* const command = add_command(app, verb, "Not supported yet", "");
             command->fallthrough(false);

@@ -254,6 +254,9 @@ Task<std::expected<Looked, int>> look_without_hub(Session const& session, std::s
     looked.asked = {std::move(action), !chosen->empty(), flags.direct || !flags.members.empty(),
                     flags.step,        flags.to,         session.context().now()};
     looked.rows = rows_of(view, *chosen, looked.asked, "there is no such Rollout in this cluster");
+    looked.rollout = release.rollout;
+    looked.view = view;
+    looked.chosen = *chosen;
     looked.views = std::move(*views);
     co_return looked;
 }

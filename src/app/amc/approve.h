@@ -27,6 +27,8 @@ Task<int> approve_without_hub(Session session, std::string rollout);
 // What the chosen clusters have, and which of them the verb is for.
 struct Looked {
     std::vector<proxy::ClusterView> views;
+    json::Doc rollout, view;           // one of theirs; what explain says of all
+    std::vector<std::string> chosen;   // empty: all
     Asked asked;
     std::vector<Row> rows;
 };

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "apis/fleet/decision.h"
+#include "apis/rollouts/rollout.h"
 #include "app/amc/rows.h"
 #include "app/amc/session.h"
 #include "app/amc/verdict.h"
@@ -146,6 +147,16 @@ Task<int> submit(Session session, std::string action, Value object, std::vector<
     co_return conclude(session, rows, action, meta::name(decision));
 }
 
+// undo --fast as the jump that it is. Of clusters at several steps, what is before the first.
+Task<Result<Flags>> faster(Session session, std::string rollout, Doc view, std::vector<std::string> chosen) {
+    CO_TRY_ASSIGN(Doc const object,
+                  co_await session.hub().get(session.context(), apis::kRollouts, {session.ns(), std::move(rollout)}));
+    Flags flags = session.flags();
+    flags.fast = false;
+    CO_TRY_ASSIGN(flags.to, fast_step(object, view, chosen));
+    co_return flags;
+}
+
 }   // namespace
 
 Task<int> decide(Session session, std::string action, std::string rollout) {
@@ -170,6 +181,15 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
             "{} it where it comes from (Argo CD, kubectl …)",
             rollout, to_lower(action)));
         co_return kRefused;
+    }
+    if (session.flags().fast) {
+        auto const jump = co_await faster(session, rollout, *view, *chosen);
+        if (!jump) {
+            session.complain(jump.error());
+            co_return kRefused;
+        }
+        session = session.with(*jump);
+        action = apis::action::kJump;
     }
     Asked const asked{action,
                       !chosen->empty(),

@@ -208,6 +208,19 @@ void print_changes(Session const& session, std::vector<Part> const& parts) {
 Task<int> decide_without_hub(Session session, std::string action, std::string rollout) {
     rollout = Session::object_name(rollout);
     auto looked = co_await look_without_hub(session, action, rollout);
+    if (looked && session.flags().fast) {
+        auto const step = fast_step(looked->rollout, looked->view, looked->chosen);
+        if (!step) {
+            session.complain(step.error());
+            co_return kRefused;
+        }
+        Flags flags = session.flags();
+        flags.fast = false;
+        flags.to = *step;
+        session = session.with(std::move(flags));
+        action = apis::action::kJump;
+        looked = co_await look_without_hub(session, action, rollout);
+    }
     if (!looked) co_return looked.error();
     std::vector<Row>& rows = looked->rows;
     std::vector<Part> parts;

@@ -7,12 +7,15 @@
 
 #include "apis/cluster/managed_cluster.h"
 #include "apis/fleet/controller.h"
+#include "apis/rollouts/rollout.h"
+#include "app/amc/describe_rollout.h"
 #include "app/amc/resources.h"
 #include "app/amc/session.h"
 #include "core/base/strings.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
 #include "kube/meta/object.h"
+#include "kube/meta/selector.h"
 
 namespace aviary::amc {
 
@@ -256,6 +259,31 @@ void print_events(Session const& session, Doc const& events, std::string_view cl
     }
 }
 
+// The workload that a Rollout points at and its pods, in one cluster; absent what is not known of them.
+struct Below {
+    Doc workload, pods;
+};
+Task<Below> below_rollout(Session session, std::string cluster, Doc rollout) {
+    Below below;
+    Doc const reference = rollout.at({"spec", "workloadRef"});
+    auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
+    Question question{{group, version, to_lower(reference["kind"].as_string()) + "s"},
+                      meta::ns(rollout),
+                      reference["name"].string(),
+                      {},
+                      {},
+                      false,
+                      {cluster}};
+    auto const workload = co_await session.ask(question);
+    if (workload) below.workload = (*workload)["clusters"][0]["items"][0].detach();
+    auto const selector = meta::LabelSelector::from_object(below.workload.at({"spec", "selector"}));
+    if (!selector || selector->empty()) co_return below;
+    auto const pods = co_await session.ask(
+        {{"", "v1", "pods"}, meta::ns(rollout), {}, selector->to_string(), {}, true, {std::move(cluster)}});
+    if (pods) below.pods = (*pods)["clusters"][0]["table"].detach();
+    co_return below;
+}
+
 Task<Result<int>> describe_objects(Session session, std::string resource, std::string name) {
     CO_TRY_ASSIGN(Served const served, co_await find_resource(session, resource));
     CO_TRY_ASSIGN(Doc const answer, co_await fetch(session, served, name, false));
@@ -270,10 +298,17 @@ Task<Result<int>> describe_objects(Session session, std::string resource, std::s
     bool any = false;
     for (auto const& [index, cluster] : answer["clusters"].elements()) {
         for (auto const& [position, object] : cluster["items"].elements()) {
-            Value shown = object.thaw();
-            shown["metadata"].erase("managedFields");
-            session.print(
-                fmt::format("{}Cluster:  {}\n{}", any ? "\n" : "", cluster["name"].as_string(), yaml::write(shown)));
+            std::string text;
+            if (served.resource.group_resource() == apis::kRollouts.group_resource()) {
+                Below const below = co_await below_rollout(session, cluster["name"].string(), object);
+                text = fmt::format("{:<18}{}\n{}", "Cluster:", cluster["name"].as_string(),
+                                   describe_rollout(object, below.workload, below.pods));
+            } else {
+                Value shown = object.thaw();
+                shown["metadata"].erase("managedFields");
+                text = fmt::format("Cluster:  {}\n{}", cluster["name"].as_string(), yaml::write(shown));
+            }
+            session.print((any ? "\n" : "") + text);
             if (events) print_events(session, *events, cluster["name"].as_string(), object, now);
             any = true;
         }

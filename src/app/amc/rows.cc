@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "apis/fleet/decision.h"
+#include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
+#include "kube/meta/int_or_percent.h"
 
 namespace aviary::amc {
 
@@ -114,7 +116,40 @@ std::string past(std::string_view action) {
     if (action == apis::action::kPause) return "paused";
     if (action == apis::action::kResume) return "resumed";
     if (action == apis::action::kJump) return "jumped";
+    if (action == "Set") return "set";
     return action == apis::action::kUndo ? "undone" : "aborted";
+}
+
+std::int64_t step_without_traffic(Doc const& rollout, std::int64_t from) {
+    std::int64_t best = 0;
+    std::int64_t most = -1;
+    std::int64_t number = 0;
+    for (auto const& [index, step] : apis::release_steps(rollout).elements()) {
+        if (++number >= from) break;
+        std::string_view const traffic = step["traffic"].as_string();
+        auto const replicas = meta::IntOrPercent::from(step["replicas"]);
+        if ((!traffic.empty() && traffic != "0%") || step["matches"].size() > 0 || !replicas) continue;
+        std::int64_t const share = replicas->scaled(100, true);
+        if (share < most) continue;
+        most = share;
+        best = number;
+    }
+    return best;
+}
+
+Result<std::int64_t> fast_step(Doc const& rollout, Doc const& view, std::vector<std::string> const& chosen) {
+    std::int64_t first = 0;
+    for (auto const& [index, cluster] : view["clusters"].elements()) {
+        bool const meant = chosen.empty() || std::ranges::count(chosen, cluster["cluster"].as_string()) > 0;
+        if (!meant || cluster["phase"].as_string() != "Progressing") continue;
+        std::int64_t const step = cluster["step"].as_int();
+        first = first == 0 ? step : std::min(first, step);
+    }
+    if (first == 0) return fail(ErrorCode::kInvalid, "no release is in progress in any chosen cluster");
+    std::int64_t const step = step_without_traffic(rollout, first);
+    if (step == 0)
+        return fail(ErrorCode::kInvalid, fmt::format("there is no step without traffic before step {}", first));
+    return step;
 }
 
 std::optional<Row> look(Doc const& view, Asked const& asked) {

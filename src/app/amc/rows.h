@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/result.h"
 #include "core/base/time.h"
 #include "core/json/doc.h"
 
@@ -40,6 +41,13 @@ struct Asked {
 std::string step_of(json::Doc const& view);
 // "approved"
 std::string past(std::string_view action);
+
+// Where `undo --fast` goes from this step of a Rollout: the earlier one without traffic that has the most replicas, the
+// nearest of several (kubectl-kruise). 0: there is none.
+std::int64_t step_without_traffic(json::Doc const& rollout, std::int64_t from);
+// The same from where the chosen clusters of a view are; of several steps the first counts. An Error where there is
+// none.
+Result<std::int64_t> fast_step(json::Doc const& rollout, json::Doc const& view, std::vector<std::string> const& chosen);
 
 // Whether the action is for this cluster; a row says why not, and nothing is said of clusters that do not count.
 std::optional<Row> look(json::Doc const& view, Asked const& asked);

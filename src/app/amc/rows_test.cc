@@ -35,6 +35,22 @@ std::string shown(Doc const& view, Asked const& asked) {
     return row->result + ": " + row->message;
 }
 
+TEST(StepWithoutTraffic, IsTheEarlierOneWithTheMostReplicas) {
+    Doc const rollout = Doc::freeze(*json::parse_value(
+        R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":"10%"},{"replicas":"40%","traffic":"0%"},
+        {"replicas":40},{"replicas":"50%","traffic":"5%"},{"replicas":"60%","matches":[{}]},{"replicas":"100%"}]}}}})"));
+    EXPECT_EQ(step_without_traffic(rollout, 6), 3) << "the nearest of those with as many";
+    EXPECT_EQ(step_without_traffic(rollout, 3), 2);
+    EXPECT_EQ(step_without_traffic(rollout, 2), 1);
+    EXPECT_EQ(step_without_traffic(rollout, 1), 0);
+    Doc const view = Doc::freeze(*json::parse_value(
+        R"({"clusters":[{"cluster":"a","phase":"Progressing","step":6},{"cluster":"b","phase":"Progressing","step":3},
+        {"cluster":"c","phase":"Healthy","step":1}]})"));
+    EXPECT_EQ(fast_step(rollout, view, {}).value(), 2);
+    EXPECT_EQ(fast_step(rollout, view, {"a"}).value(), 3);
+    EXPECT_EQ(fast_step(rollout, view, {"c"}).error().message(), "no release is in progress in any chosen cluster");
+}
+
 TEST(Look, JumpsFromWhereverARolloutIs) {
     Asked jump = asked("Jump");
     jump.to = 1;

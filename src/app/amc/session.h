@@ -20,7 +20,7 @@ struct Flags {
     std::vector<std::string> as_groups, members;                                  // members: each "a" or "a,b"
     std::int64_t step = 0, to = 0;
     bool all_namespaces = false, all_members = false, no_headers = false, watch = false, wait = true,
-         allow_unreachable = false, direct = false;
+         allow_unreachable = false, direct = false, fast = false;
 };
 
 enum Exit { kDone = 0, kFailed = 1, kPartial = 2, kAwaiting = 3, kRefused = 4, kTimeout = 5, kUnreachable = 6 };

@@ -1,0 +1,161 @@
+#include "app/amc/set_image.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apis/rollouts/rollout.h"
+#include "app/amc/resources.h"
+#include "app/amc/rows.h"
+#include "app/amc/verdict.h"
+#include "core/async/scope.h"
+#include "core/base/strings.h"
+#include "hub/propagation/release_state.h"
+#include "kube/meta/object.h"
+
+namespace aviary::amc {
+
+namespace {
+
+using json::Doc;
+using json::Value;
+using Images = std::vector<std::pair<std::string, std::string>>;
+
+constexpr char kSet[] = "Set";   // as the rows call it
+
+// The containers of this list that get another image.
+Value changed(Doc const& containers, Images const& images, std::vector<bool>& found) {
+    Value list{json::Array()};
+    for (auto const& [index, container] : containers.elements()) {
+        for (std::size_t each = 0; each < images.size(); ++each) {
+            auto const& [name, image] = images[each];
+            if (name != "*" && container["name"].as_string() != name) continue;
+            found[each] = true;
+            if (container["image"].as_string() != image)
+                list.push_back(json::Object{{"name", container["name"].string()}, {"image", image}});
+        }
+    }
+    return list;
+}
+
+}   // namespace
+
+Result<Images> parse_images(std::vector<std::string> const& words) {
+    Images images;
+    for (std::string const& word : words) {
+        std::size_t const equals = word.find('=');
+        if (equals == 0 || equals == std::string::npos || equals + 1 == word.size())
+            return fail(ErrorCode::kInvalid, fmt::format("\"{}\" is not CONTAINER=IMAGE", word));
+        images.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+    }
+    if (images.empty()) return fail(ErrorCode::kInvalid, "say what is to change: CONTAINER=IMAGE");
+    return images;
+}
+
+Result<Value> image_patch(Doc const& workload, Images const& images) {
+    Doc const spec = workload.at({"spec", "template", "spec"});
+    std::vector<bool> found(images.size(), false);
+    Value patch{json::Object()};
+    for (char const* field : {"containers", "initContainers"}) {
+        Value list = changed(spec[field], images, found);
+        if (list.size() > 0) patch.set({"spec", "template", "spec", field}, std::move(list));
+    }
+    for (std::size_t index = 0; index < images.size(); ++index) {
+        if (found[index]) continue;
+        std::vector<std::string> names;
+        for (auto const& [position, container] : spec["containers"].elements())
+            names.push_back(container["name"].string());
+        return fail(ErrorCode::kNotFound,
+                    fmt::format("it has no container \"{}\", but {}", images[index].first, join(names, ", ")));
+    }
+    return patch.size() > 0 ? std::move(patch) : Value();
+}
+
+namespace {
+
+// In one cluster, or on the hub.
+struct Target {
+    client::Client client;
+    Row row;
+};
+
+// The workload that a Rollout points at, or itself.
+Task<Result<std::pair<meta::GroupVersionResource, meta::ObjectKey>>> workload_key(Session const& session,
+                                                                                  client::Client const& client,
+                                                                                  Served served, std::string name) {
+    meta::ObjectKey const key{session.ns(), std::move(name)};
+    if (served.resource.group_resource() != apis::kRollouts.group_resource()) co_return std::pair(served.resource, key);
+    CO_TRY_ASSIGN(Doc const rollout, co_await client.get(session.context(), apis::kRollouts, key));
+    auto const [kind, workload] = propagation::workload_of(rollout);
+    co_return std::pair(meta::GroupVersionResource{kind.group, kind.version, to_lower(kind.kind) + "s"},
+                        meta::ObjectKey{session.ns(), workload.name});
+}
+
+Task<Result<std::string>> change_images(Session const& session, Target& target, Served served, std::string name,
+                                        Images images) {
+    CO_TRY_ASSIGN(auto const where, co_await workload_key(session, target.client, std::move(served), std::move(name)));
+    CO_TRY_ASSIGN(Doc const workload, co_await target.client.get(session.context(), where.first, where.second));
+    CO_TRY_ASSIGN(Value patch, image_patch(workload, images));
+    if (patch.is_null()) co_return std::string("it has that image already");
+    client::WriteOptions options;
+    options.dry_run = session.flags().dry_run == "server";
+    CO_TRY(co_await target.client.patch(session.context(), where.first, where.second,
+                                        client::PatchType::kStrategicMerge, std::move(patch), options));
+    co_return fmt::format("image of {}/{} set", to_lower(workload["kind"].as_string()), where.second.name);
+}
+
+Task<void> change_one(Context, Session const& session, Target& target, Served served, std::string name, Images images) {
+    auto const done = co_await change_images(session, target, std::move(served), std::move(name), std::move(images));
+    bool const dry = session.flags().dry_run == "server";
+    target.row.result = !done ? "failed" : done->starts_with("it has") ? "done" : past(kSet);
+    target.row.message = done ? *done + (dry ? " (server dry run)" : "") : done.error().message();
+}
+
+}   // namespace
+
+Task<int> set_image(Session session, std::string what, std::vector<std::string> words) {
+    std::string name;
+    split_name(what, name);
+    auto const images = parse_images(words);
+    Status const one = session.one_namespace();
+    if (!images || !one || name.empty()) {
+        session.complain(name.empty() ? "say of what: KIND/NAME" : (one ? images.error() : one.error()).message());
+        co_return kFailed;
+    }
+    auto const served = co_await find_resource(session, what);
+    if (!served) {
+        session.complain(served.error());
+        co_return session.failure(served.error());
+    }
+    std::vector<Target> targets;
+    if (session.without_hub()) {
+        auto const chosen = co_await session.members(true);
+        if (!chosen) {
+            session.complain(chosen.error());
+            co_return kFailed;
+        }
+        for (std::string const& cluster : chosen->empty() ? session.contexts().names() : *chosen) {
+            client::Client const* const client = session.contexts().client(cluster);
+            if (client != nullptr) targets.push_back({*client, {cluster, "-", "", ""}});
+        }
+    } else {
+        targets.push_back({session.hub(), {"(hub)", "-", "", ""}});
+    }
+    async::Scope scope(Context(session.context().executor()));
+    for (Target& each : targets) scope.spawn(change_one(scope.context(), session, each, *served, name, *images));
+    co_await scope.join();
+    std::vector<Row> rows;
+    for (Target const& each : targets) rows.push_back(each.row);
+    if (session.without_hub()) {
+        print_rows(session, rows);
+        co_return conclude(session, rows, kSet);
+    }
+    if (rows.front().result == "failed") {
+        session.complain(rows.front().message);
+        co_return kFailed;
+    }
+    session.print(rows.front().message + "\n");
+    co_return kDone;
+}
+
+}   // namespace aviary::amc

@@ -1,0 +1,22 @@
+// set image: a new version of a workload, which is how a release starts. On the hub, for every cluster that it is
+// placed in; or, without one, in the clusters of kubeconfig contexts.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "app/amc/session.h"
+
+namespace aviary::amc {
+
+// "main=registry/model:v2", "*=…" for every container; an Error says which is malformed.
+Result<std::vector<std::pair<std::string, std::string>>> parse_images(std::vector<std::string> const& words);
+// The strategic merge patch for this workload; an Error where it has no such container. Null when it has these images.
+Result<json::Value> image_patch(json::Doc const& workload,
+                                std::vector<std::pair<std::string, std::string>> const& images);
+
+// `what`: "deployment/web", or "rollout/web" for the workload that it points at.
+Task<int> set_image(Session session, std::string what, std::vector<std::string> words);
+
+}   // namespace aviary::amc
