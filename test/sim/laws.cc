@@ -21,7 +21,8 @@ using json::Doc;
 
 constexpr std::int64_t kShares[] = {0, 1, 5, 10};   // pods of the new version at each step, of ten
 constexpr std::int64_t kLastStep = 3;
-constexpr int kServing = 8;         // ten less maxUnavailable
+constexpr int kServing = 8;   // ten less maxUnavailable
+constexpr int kAll = 10;
 constexpr Duration kExcuse = 5s;    // for a pod that the world takes away to be seen going
 constexpr Duration kShortly = 8s;   // an informer has this long to show a process its own write
 constexpr Duration kHeeded = 1s;    // what a process was shown so long ago, it has decided with
@@ -40,12 +41,22 @@ std::string image_of(Doc const& object) {
     return object.at({"spec", "template", "spec", "containers"})[0]["image"].string();
 }
 std::string_view phase_of(Doc const& rollout) { return rollout.at({"status", "phase"}).as_string(); }
-std::string_view state_of(Doc const& rollout) {
-    return rollout.at({"status", "canaryStatus", "currentStepState"}).as_string();
+bool blue_green(Doc const& rollout) { return rollout.at({"spec", "strategy", "blueGreen"}).is_object(); }
+Doc release_of(Doc const& rollout) {
+    return rollout["status"][blue_green(rollout) ? "blueGreenStatus" : "canaryStatus"];
 }
-std::int64_t step_of(Doc const& rollout) { return rollout.at({"status", "canaryStatus", "currentStepIndex"}).as_int(); }
+std::string_view state_of(Doc const& rollout) { return release_of(rollout)["currentStepState"].as_string(); }
+std::int64_t step_of(Doc const& rollout) { return release_of(rollout)["currentStepIndex"].as_int(); }
 std::string revision_of(Doc const& rollout) {
-    return rollout.at({"status", "canaryStatus", "canaryRevision"}).string();
+    return release_of(rollout)[blue_green(rollout) ? "updatedRevision" : "canaryRevision"].string();
+}
+// In the middle of a release in a style that has both versions side by side.
+bool side_by_side(Doc const& rollout) {
+    std::string_view const reason = meta::condition(rollout, "Progressing")["reason"].as_string();
+    bool const rolling = phase_of(rollout) == "Progressing" && !meta::is_deleting(rollout) &&
+                         (reason == apis::reason::kInRolling || reason == apis::reason::kPaused);
+    return rolling && (blue_green(rollout) ||
+                       rollout.at({"spec", "strategy", "canary", "enableExtraWorkloadForCanary"}).as_bool());
 }
 std::string text_of(client::Request const& request) {
     return request.method + request.path + json::write(request.body) + request.raw_body;
@@ -70,7 +81,7 @@ Pause pause_of(std::string const& cluster, Doc const& rollout) {
     bool const rolling = reason == apis::reason::kInRolling || reason == apis::reason::kPaused;
     if (phase_of(rollout) != "Progressing" || state_of(rollout) != "StepPaused" || !rolling) return {};
     return {cluster, meta::uid(rollout), revision_of(rollout), step_of(rollout),
-            rollout.at({"status", "canaryStatus", "lastUpdateTime"}).string()};
+            release_of(rollout)["lastUpdateTime"].string()};
 }
 
 Laws::Laws(Context const& ctx, bool verbose) : ctx_(ctx), verbose_(verbose) {}
@@ -205,7 +216,7 @@ void Laws::take(Change const& change) {
     }
     if (change.object.resource == apis::kRollouts.group_resource()) rollout_changed(cluster, before, change.after);
     if (change.object.resource == kReplicaSets.group_resource()) set_changed(cluster, before, change.after);
-    if (change.object.resource == kDeployments.group_resource()) {
+    if (change.object.resource == kDeployments.group_resource() && change.object.name == "web") {
         Member& member = members_[cluster];
         bool const held = !meta::annotation(change.after, apis::kControlInfoAnnotation).empty();
         if (held != member.held) member.served = false;
@@ -217,12 +228,13 @@ void Laws::take(Change const& change) {
 
 // No step is passed that nobody approved, and no approval is taken back.
 void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc const& after) {
-    if (!after.exists()) return;
     Member& member = members_[cluster];
+    member.beside = side_by_side(after);
+    if (!after.exists()) return;
     std::string const revision = revision_of(after);
     std::int64_t const step = step_of(after);
     if (phase_of(after) == "Progressing") {
-        for (std::string const& hash : {revision, after.at({"status", "canaryStatus", "podTemplateHash"}).string()}) {
+        for (std::string const& hash : {revision, release_of(after)["podTemplateHash"].string()}) {
             if (!hash.empty()) member.reached[hash] = std::max(member.reached[hash], step);
         }
     }
@@ -244,7 +256,7 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
         return;
     }
     if (step == from && state_of(before) == state_of(after)) return;
-    if (from == kLastStep) return;   // all pods: passes by itself
+    if (from == kLastStep && !blue_green(after)) return;   // all pods: passes by itself
     Pause const pause = pause_of(cluster, before);
     if (pause.step == 0) {
         violate(fmt::format("{}: step {} was left from {} without a pause", cluster, from, state_of(before)));
@@ -291,19 +303,29 @@ void Laws::tell_deployment(std::string const& cluster, Doc const& before, Doc co
     if (verbose_ && text(before) != text(after)) say(fmt::format("  {}: Deployment {}", cluster, text(after)));
 }
 
-// Enough pods serve while the release moves them. The native controller, which moves them else, reads of its
-// ReplicaSets what may be old, and can take too many away for a moment; a release that follows begins with what it
-// finds.
 void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc const& after) {
     Member& member = members_[cluster];
-    member.pods[name] = after.exists() && !meta::is_deleting(after) && meta::condition_is_true(after, "Ready");
-    if (!after.exists()) member.pods.erase(name);
-    auto const ready = static_cast<int>(std::ranges::count_if(member.pods, [](auto const& pod) { return pod.second; }));
+    if (after.exists() && !meta::is_deleting(after) && meta::condition_is_true(after, "Ready")) {
+        member.ready[name] = after.at({"spec", "containers"})[0]["image"].string();
+    } else {
+        member.ready.erase(name);
+    }
+    check_serving(cluster);
+}
+
+// Enough pods serve while the release moves them; all of the old version, where the new one is beside it. The native
+// controller, which moves them else, reads of its ReplicaSets what may be old, and can take too many away for a moment;
+// a release that follows begins with what it finds.
+void Laws::check_serving(std::string const& cluster) {
+    Member& member = members_[cluster];
+    auto const counts = [&](auto const& pod) { return !member.beside || member.trusted.contains(pod.second); };
+    auto const ready = static_cast<int>(std::ranges::count_if(member.ready, counts));
+    int const floor = member.beside ? kAll : kServing;
     bool const excused = ctx_.monotonic() - member.lost_at <= kExcuse;
-    if (ready >= kShares[kLastStep] && !excused) member.lost = 0;
-    if (ready >= kServing) member.served = true;
-    if (member.held && member.served && ready < kServing - member.lost)
-        violate(fmt::format("{}: only {} pods serve", cluster, ready));
+    if (ready >= kAll && !excused) member.lost = 0;
+    if (ready >= floor) member.served = true;
+    if (member.held && member.served && ready < floor - member.lost)
+        violate(fmt::format("{}: only {} pods serve{}", cluster, ready, member.beside ? " of the old version" : ""));
 }
 
 void Laws::lease_changed(Change const& change) {

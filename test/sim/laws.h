@@ -70,10 +70,11 @@ private:
     struct Member {
         std::map<std::string, std::int64_t> reached;   // pod-template-hash → the highest step
         std::set<std::string> trusted;                 // images that were released to the end, or were there first
-        std::map<std::string, bool> pods;              // name → ready
-        bool served = false;                           // enough, since it is held
-        bool held = false;                             // by a release
-        int lost = 0;                                  // pods that the world took away, until all are back
+        std::map<std::string, std::string> ready;      // pods that are: name → image
+        bool beside = false;   // its Rollout has both versions side by side, and is not being ended: the old one stays
+        bool served = false;   // enough, since it is held
+        bool held = false;     // by a release
+        int lost = 0;          // pods that the world took away, until all are back
         MonotonicTime lost_at{};
     };
     struct Sent {
@@ -96,6 +97,7 @@ private:
     void set_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void tell_deployment(std::string const& cluster, json::Doc const& before, json::Doc const& after) const;
     void pod_changed(std::string const& cluster, std::string const& name, json::Doc const& after);
+    void check_serving(std::string const& cluster);
     void decision_changed(json::Doc const& after);
     void lease_changed(Change const& change);
     void shown(std::string const& process, Object const& object, json::Doc const& content);

@@ -57,7 +57,8 @@ private:
     Task<Status> begin() {
         CO_TRY(co_await fleet_.start(ctx_));
         CO_TRY(co_await people_.begin());
-        co_return co_await settle(120s, false);
+        CO_TRY(co_await settle(120s, false));
+        co_return co_await people_.autoscale();
     }
 
     Task<void> storm() {

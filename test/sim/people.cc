@@ -28,9 +28,14 @@ meta::GroupVersionResource const kPolicies{"policy.one.alibabacloud.com", "v1alp
 meta::GroupVersionResource const kClusterPolicies{"policy.one.alibabacloud.com", "v1alpha1",
                                                   "clusterpropagationpolicies"};
 
+meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpodautoscalers"};
+
 constexpr char kRollout[] =
     R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
-      "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"strategy":{"canary":{"steps":[{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}]}}}})";
+      "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"}}})";
+constexpr char const* kStyles[] = {R"({"canary":{}})", R"({"canary":{"enableExtraWorkloadForCanary":true}})",
+                                   R"({"blueGreen":{}})"};
+constexpr char kSteps[] = R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}])";
 
 Value parse(std::string_view text) { return *json::parse_value(text); }
 
@@ -49,7 +54,7 @@ Task<Status> People::begin() {
         ctx_, kDeployments,
         parse(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"demo"},
       "spec":{"replicas":10,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"main","image":"v1"}]}}}})")));
-    CO_TRY(co_await hub.create(ctx_, apis::kRollouts, parse(kRollout)));
+    CO_TRY(co_await hub.create(ctx_, apis::kRollouts, rollout()));
     CO_TRY(co_await hub.create(
         ctx_, kPolicies,
         parse(
@@ -63,11 +68,34 @@ Task<Status> People::begin() {
     co_return Status{};
 }
 
+Value People::rollout() {
+    char const* const style = kStyles[ctx_.random().below(std::size(kStyles))];
+    laws_.say(fmt::format("a Rollout with {}", style));
+    Value strategy = parse(style);
+    for (auto& [kind, each] : strategy.make_object()) each["steps"] = parse(kSteps);
+    Value object = parse(kRollout);
+    object.set({"spec", "strategy"}, std::move(strategy));
+    return object;
+}
+
+Task<Status> People::autoscale() {
+    for (std::string const& cluster : fleet_.members()) {
+        CO_TRY(co_await fleet_.person(cluster).create(
+            ctx_, kAutoscalers,
+            parse(
+                R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"web","namespace":"demo"},
+          "spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"minReplicas":10,"maxReplicas":10}})")));
+    }
+    co_return Status{};
+}
+
 Task<void> People::act() {
     std::uint64_t const what = ctx_.random().below(100);
     if (leaving_) co_await come_back();
     if (what < 9) {
         if (leaving_) co_return;   // nothing would hold it
+        // In the middle of a blue-green release it would be refused.
+        if (!(co_await side_by_side()).empty() && ctx_.random().below(4) != 0) co_return co_await approve(views_);
         version_ = fmt::format("v{}", ++versions_);
         co_await push();
     } else if (what < 30) {
@@ -161,10 +189,36 @@ Task<void> People::approve_in_member() {
     if (pause.step == 0) co_return;
     laws_.approving_in_member(pause);
     laws_.say("approve in the member: " + pause.text());
-    Value patch = parse(R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})");
+    Value patch{json::Object()};
+    patch.set({"status", apis::release_status_name(*rollout), "currentStepState"}, "StepReady");
     patch.set({"metadata", "resourceVersion"}, meta::resource_version(*rollout));
     (void)co_await member.patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge, std::move(patch),
                                 {.subresource = "status"});
+}
+
+Task<std::vector<apis::DecisionTarget>> People::side_by_side() {
+    co_await look();
+    std::vector<apis::DecisionTarget> targets;
+    for (View const& view : views_) {
+        bool const blue_green = view.rollout.at({"spec", "strategy", "blueGreen"}).is_object();
+        if (blue_green && view.rollout.at({"status", "phase"}).as_string() == "Progressing")
+            targets.push_back({view.cluster, "", std::nullopt, "", ""});
+    }
+    co_return targets;
+}
+
+// A further version would be refused there. What was undone after its end is itself a release, and goes on.
+Task<void> People::take_back() {
+    for (int quiet = 0, count = 0; quiet < 5 && count < 300; ++count) {
+        std::vector<apis::DecisionTarget> targets = co_await side_by_side();
+        quiet = targets.empty() ? quiet + 1 : 0;
+        if (count % 10 == 0) {
+            co_await decide("Undo", std::move(targets));
+        } else {
+            co_await go_on();
+        }
+        (void)co_await async::sleep_for(ctx_, 2s);
+    }
 }
 
 Task<void> People::intervene(std::string action, bool everywhere) {
@@ -228,7 +282,7 @@ Task<void> People::come_back() {
         co_return;
     }
     if (!there.error().is(ErrorCode::kNotFound)) co_return;
-    auto const created = co_await hub.create(ctx_, apis::kRollouts, parse(kRollout));
+    auto const created = co_await hub.create(ctx_, apis::kRollouts, rollout());
     laws_.say("create the Rollout anew" + (created ? std::string() : ": " + created.error().message()));
 }
 
@@ -251,6 +305,7 @@ Task<void> People::tidy() {
                       (there ? there->at({"status", "message"}).string() : std::string()));
     }
     co_await place("null");
+    co_await take_back();
     version_ = fmt::format("v{}", ++versions_);
     co_await push();
 }
@@ -279,8 +334,8 @@ Task<std::string> People::differs() {
         Doc const status = (*rollout)["status"];
         if (status["phase"].as_string() != "Healthy") {
             co_return fmt::format("{} is {} at step {} in {}: {}", cluster, status["phase"].as_string(),
-                                  status.at({"canaryStatus", "currentStepIndex"}).as_int(),
-                                  status.at({"canaryStatus", "currentStepState"}).as_string(),
+                                  apis::release_status(*rollout)["currentStepIndex"].as_int(),
+                                  apis::release_status(*rollout)["currentStepState"].as_string(),
                                   status["message"].as_string());
         }
         std::string const image = workload->at({"spec", "template", "spec", "containers"})[0]["image"].string();
@@ -329,6 +384,11 @@ Task<std::string> People::leftovers() {
         if (objects.front().at({"spec", "paused"}).as_bool()) found += cluster + ": the Deployment is paused; ";
         if (objects.front().at({"spec", "strategy", "type"}).as_string() != "RollingUpdate")
             found += cluster + ": the Deployment's strategy is not its own; ";
+        auto const workloads = co_await member.list(ctx_, kDeployments, {.ns = kNamespace});
+        if (!workloads || (*workloads)["items"].size() > 1) found += cluster + ": a second Deployment; ";
+        auto const autoscaler = co_await member.get(ctx_, kAutoscalers, kWeb);
+        if (!autoscaler || autoscaler->at({"spec", "scaleTargetRef", "name"}).as_string() != kName)
+            found += cluster + ": the autoscaler is off; ";
         auto const batches = co_await member.list(ctx_, apis::kBatchReleases, {.ns = kNamespace});
         if (!batches || (*batches)["items"].size() > 0) found += cluster + ": a BatchRelease; ";
     }

@@ -22,6 +22,8 @@ public:
 
     // The workload, its Rollout and policies, in their first version.
     Task<Status> begin();
+    // An autoscaler in each cluster, once the workload is there.
+    Task<Status> autoscale();
     // One thing that somebody does now.
     Task<void> act();
     // Puts everything in order and releases a last version.
@@ -50,6 +52,9 @@ private:
     Task<void> decide(std::string action, std::vector<apis::DecisionTarget> targets);
     Task<void> place(std::string affinity);
     Task<void> touch();
+    json::Value rollout();                                    // in one of the three styles
+    Task<std::vector<apis::DecisionTarget>> side_by_side();   // clusters in a blue-green release
+    Task<void> take_back();                                   // what is released there
     Task<void> leave();
     Task<void> come_back();
 
