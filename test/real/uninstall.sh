@@ -2,11 +2,22 @@
 # `aviary uninstall` at step 2 of 3, then a new template: never fewer pods available than the workload's own strategy allows; and what a plain
 # `kubectl delete -k` leaves behind: test/real/uninstall.sh
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
-#   WAYS="hold rollback" …    only these of: hold rollback release plain
+#   WAYS="hold rollback" …      only these of: hold rollback release plain
+#   STYLES="canary blueGreen" …  only these of: partition canary blueGreen
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
 c=cluster
 
-approve() { in_ $c patch rollout $r --subresource=status --type=merge -p '{"status":{"canaryStatus":{"currentStepState":"StepReady"}}}'; }
+# Of the style: what the Rollout says, the part of its status that is approved, what runs at step 2, and by what the workload is seen to be held.
+declare -A strategies=([partition]='"canary":{' [canary]='"canary":{"enableExtraWorkloadForCanary":true,' [blueGreen]='"blueGreen":{')
+declare -A parts=([partition]=canaryStatus [canary]=canaryStatus [blueGreen]=blueGreenStatus)
+declare -A counts=([partition]='v1=5 v2=5' [canary]='v1=10 v2=5' [blueGreen]='v1=10 v2=5')
+declare -A holds=([partition]='.spec.strategy.type Recreate' [canary]='.spec.paused true' [blueGreen]='.spec.minReadySeconds 2147483646')
+restyle() { in_ $c patch rollout $r --type=json -p "[{\"op\":\"replace\",\"path\":\"/spec/strategy\",\"value\":{${strategies[$style]}\"steps\":[{\"replicas\":\"10%\"},{\"replicas\":\"50%\"},{\"replicas\":\"100%\"}]}}}]"; }
+approve() { in_ $c patch rollout $r --subresource=status --type=merge -p "{\"status\":{\"${parts[$style]}\":{\"currentStepState\":\"StepReady\"}}}"; }
+at() { local got; got=$(in_ $c get rollout $r -o 'jsonpath={.status.phase}/{.status.currentStepIndex}/{.status.currentStepState}' 2>&1); [ "$got" = "$1" ] || { echo "rollout: $got, not $1"; return 1; }; }
+autoscaler() { in_ $c create -f - <<<'{"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"qwen"},"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"qwen-inference"},"minReplicas":10,"maxReplicas":10}}'; }
+scaled() { [ "$(in_ $c get hpa qwen -o 'jsonpath={.spec.scaleTargetRef.name}')" = "$1" ]; }
+alone() { [ "$(in_ $c get deployments -o name)" = deployment.apps/qwen-inference ] || { in_ $c get deployments; return 1; }; }
 uninstall() { aviary uninstall --kubeconfig "$work/$c/kubeconfig" "$@"; }
 field() { [ "$(in_ $c get deployment qwen-inference -o "jsonpath={$1}")" = "$2" ]; }
 none() { local got; got=$(in_ $c get "$@" --ignore-not-found -o name) && [ -z "$got" ] || { echo "$got"; return 1; }; }
@@ -23,18 +34,20 @@ start() {
   run member aviary member --kubeconfig "$work/$c-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health"
   need 'the member controller is ready' soon 40 answers "$health"
 }
-# at_step_two: a release of v2 of ten pods of v1
+# at_step_two: a release of v2 beside, or of, ten pods of v1
 at_step_two() {
   start
   check 'the workload' in_ $c apply -f <(sed '/^apiVersion: policy/,$d' "$seed/workload.yaml")
   check 'ten pods are ready' soon 40 ready $c
   check 'the Rollout' in_ $c apply -f <(sed '/^---/,$d' "$seed/rollout.yaml")
+  [ $style = partition ] || check "in $style style" restyle
+  check 'an autoscaler' autoscaler
   check 'it is healthy' soon 20 healthy $c
   check 'release v2' release $c v2
-  check 'it pauses at step 1' soon 20 state $c Progressing/1/StepPaused
+  check 'it pauses at step 1' soon 20 at Progressing/1/StepPaused
   check 'approve' approve
-  check 'it pauses at step 2' soon 20 state $c Progressing/2/StepPaused
-  check 'with five of each' runs $c 'v1=5 v2=5'
+  check 'it pauses at step 2' soon 20 at Progressing/2/StepPaused
+  check 'with five of v2' runs $c "${counts[$style]}"
 }
 # Samples of what is available and what runs, "10 v1=5 v2=5", until stop_sampling; least is the smallest number.
 sample() {
@@ -55,20 +68,23 @@ import json, sys
 update = json.load(sys.stdin)["spec"]["strategy"].get("rollingUpdate", {}).get("maxUnavailable", "25%")
 print(10 - (int(update[:-1]) * 10 // 100 if isinstance(update, str) else update))'
 }
-away() { in_ $c delete rollout,deployment --all --wait=true --timeout 30s && soon 40 none pods; }
+away() { in_ $c delete rollout,deployment,hpa --all --wait=true --timeout 30s && soon 40 none pods; }
 edited() { [[ $(in_ $c get deployment qwen-inference -o 'jsonpath={.status.updatedReplicas}/{.status.replicas}/{.status.availableReplicas}') = 10/10/10 ]] && runs $c "$1=10"; }
 
 need 'a real cluster' cluster $c
 check 'a namespace' in_ $c create namespace demo
+for style in ${STYLES:-partition canary blueGreen}; do
 for way in ${WAYS:-hold rollback release plain}; do
-  echo "-- $way"
+  # A process that is only deleted leaves the same behind in every style.
+  [ $style/$way != canary/plain ] && [ $style/$way != blueGreen/plain ] || continue
+  echo "-- $style: $way"
   start_at=$(date +%s)
   check 'the workload' in_ $c apply -f <(sed '/^apiVersion: policy/,$d' "$seed/workload.yaml")
   floor=$(allowed)
   echo "         its own strategy leaves $floor of 10"
   at_step_two
   [ "$way" != hold ] || check 'uninstall refuses while a release is in progress' tells 1 'in the middle of a release' uninstall
-  [ "$way" != hold ] || check 'and while the controller runs' tells 1 'runs here as' uninstall --release-in-progress hold
+  [ $style/$way = blueGreen/hold ] || [ "$way" != hold ] || check 'and while the controller runs' tells 1 'runs here as' uninstall --release-in-progress hold
   sample
   if [ "$way" = plain ]; then
     # As the pods of config/deploy would be: with their service account goes what they may.
@@ -85,14 +101,22 @@ for way in ${WAYS:-hold rollback release plain}; do
     way=hold
   else
     kill -9 "${pids[member]}"; wait "${pids[member]}" 2>/dev/null
+    if [ $style/$way = blueGreen/hold ]; then
+      check 'two versions side by side cannot be held' tells 1 'cannot be held as it stands' uninstall --release-in-progress hold
+      check 'and are as they were' runs $c "${counts[$style]}"
+      way=rollback
+    fi
     check 'a dry run changes nothing' uninstall --release-in-progress $way --dry-run
-    check 'it is still paused and held' field .spec.strategy.type Recreate
+    # shellcheck disable=SC2086
+    check 'it is still held' field ${holds[$style]}
     check "uninstall --release-in-progress $way" uninstall --release-in-progress $way
   fi
   check 'nothing of it is left' nothing_left
   check 'no mark on workloads' unmarked
   check 'no finalizer' ours
   check 'the own strategy is back' field .spec.strategy.type RollingUpdate
+  check 'no Deployment beside it' soon 10 alone
+  check 'the autoscaler is on' scaled qwen-inference
   check 'run again it has nothing to do' uninstall
   case $way in
     hold)
@@ -110,6 +134,7 @@ for way in ${WAYS:-hold rollback release plain}; do
   check "never fewer than $floor were available" stop_sampling
   check 'Rollouts can be deleted' away
   echo "         $counted; $(($(date +%s) - start_at)) s"
+done
 done
 check 'the kinds are deleted' uninstall --rollouts --crds
 check 'and gone' soon 20 none crd rollouts.rollouts.kruise.io batchreleases.rollouts.kruise.io
