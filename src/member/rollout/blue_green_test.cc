@@ -107,6 +107,20 @@ TEST(BlueGreenStyle, AThirdVersionIsRefusedAndMakesNoPod) {
     expect_over(cluster, "Healthy/2/StepPaused v1=10");
 }
 
+// The end of a release and the next template, before either knows of the other.
+TEST(BlueGreenStyle, AVersionThatComesAtTheEndIsReleasedFromTheOneBefore) {
+    BlueGreenCluster cluster;
+    cluster.begin();
+    cluster.next();
+    cluster.approve();
+    cluster.apply(cluster.decide_rollout_now());
+    cluster.begin("v3");
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v2=10 v3=5");
+    EXPECT_EQ(json::write(cluster.spec().at({"strategy", "rollingUpdate", "maxSurge"})), R"("50%")");
+    cluster.begin("v2");
+    expect_over(cluster, "Healthy/1/StepPaused v2=10");
+}
+
 TEST(BlueGreenStyle, ScaledInTheMiddleBothSidesFollow) {
     BlueGreenCluster cluster;
     cluster.begin();

@@ -45,10 +45,15 @@ public:
             if (auto off = switch_off(each)) writes.push_back(std::move(*off));
         }
         auto const original = original_of(doc());
+        if (original && !held_by(batch_release)) {
+            std::vector<Write> earlier = end_earlier();
+            if (!earlier.empty()) return earlier;
+        }
         bool const held = original && never_available(doc());
         std::optional<meta::IntOrPercent> const surge =
             meta::IntOrPercent::from(doc().at({"spec", "strategy", "rollingUpdate", "maxSurge"}));
-        bool const raises = !held || !surge || share_of(*surge) < share_of(share);
+        // The surge of a release before this one is none of its own.
+        bool const raises = !held || !held_by(batch_release) || !surge || share_of(*surge) < share_of(share);
         // Paused for a version that has been put back again: it stays so while its pods are there.
         bool const lacks = paused() && (sets_.current == nullptr || sets_.current->wanted < share_of(share));
         JsonPatch patch(doc());
@@ -82,6 +87,38 @@ public:
     }
 
 private:
+    // A newer template came before the workload had its own settings back: then both versions of the release that is
+    // over have their pods. Those of the one that it did not end with go, once the others serve.
+    std::vector<Write> end_earlier() const {
+        std::vector<Write> writes;
+        ReplicaSet const* const stable = sets_.by_hash(facts_.stable_revision);
+        if (stable == nullptr || facts_.replicas == 0 || std::min(stable->ready, stable->wanted) < facts_.replicas)
+            return writes;
+        for (ReplicaSet const& set : sets_.all) {
+            if (&set == stable || &set == sets_.current || set.wanted == 0) continue;
+            JsonPatch patch(set.doc);
+            patch.test({"spec", "replicas"});
+            patch.set({"spec", "replicas"}, 0);
+            writes.push_back(of_set(set, std::move(patch), "a version of the release before"));
+        }
+        if (writes.empty()) return writes;
+        JsonPatch serves(stable->doc);
+        serves.test({"spec", "replicas"});
+        serves.test({"status", "readyReplicas"});
+        writes.insert(writes.begin(), of_set(*stable, std::move(serves), "what serves"));
+        return writes;
+    }
+
+    static Write of_set(ReplicaSet const& set, JsonPatch patch, std::string why) {
+        Write result;
+        result.verb = Write::Verb::kJsonPatch;
+        result.resource = kReplicaSets;
+        result.key = meta::key_of(set.doc);
+        result.body = patch.take();
+        result.why = std::move(why);
+        return result;
+    }
+
     // Old pods are as many as the workload is to have, and the new ones beside them as many as their set says.
     void settle_side_by_side() {
         auto pods = count_pods(inputs_.pods);

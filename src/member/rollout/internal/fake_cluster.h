@@ -18,6 +18,7 @@
 #include "core/json/patch.h"
 #include "core/json/write.h"
 #include "kube/meta/object.h"
+#include "kube/meta/pods.h"
 #include "member/rollout/decide.h"
 #include "member/workload/deployment.h"
 #include "member/workload/freeze.h"
@@ -247,7 +248,7 @@ private:
             if (image_of(Doc::freeze(*set)) == image) return;
         }
         Value set{json::Object()};
-        set.set({"metadata", "labels", "pod-template-hash"}, "native-" + image);
+        set.set({"metadata", "labels", "pod-template-hash"}, meta::template_hash(deployment.at({"spec", "template"})));
         set.set({"metadata", "ownerReferences"}, json::Array{meta::controller_reference(deployment)});
         set.set({"spec", "template"}, deployment.at({"spec", "template"}).thaw());
         set.set({"spec", "replicas"}, 0);
