@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <utility>
 
 #include "apis/cluster/managed_cluster_set.h"
 #include "apis/crds.h"
@@ -12,6 +14,8 @@
 #include "apis/rollouts/batch_release.h"
 #include "apis/rollouts/hash.h"
 #include "apis/rollouts/rollout.h"
+#include "apis/rollouts/rollout_history.h"
+#include "apis/rollouts/traffic_routing.h"
 #include "apis/rollouts/validate.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
@@ -51,22 +55,72 @@ TEST(Crds, FilesAreWhatTheFieldListsSay) {
 
 TEST(Crds, SchemasAreStructural) {
     for (json::Value const& crd : crds()) {
-        json::Doc const schema = json::Doc::freeze(crd.at({"spec", "versions"})[0].at({"schema", "openAPIV3Schema"}));
-        EXPECT_EQ(problems(schema::check_structural(schema, "schema")), Lines{}) << json::write(crd["metadata"]);
-        EXPECT_TRUE(schema::Schema::compile(schema)) << json::write(crd["metadata"]);
+        for (json::Value const& version : crd.at({"spec", "versions"}).array()) {
+            json::Doc const schema = json::Doc::freeze(version.at({"schema", "openAPIV3Schema"}));
+            EXPECT_EQ(problems(schema::check_structural(schema, "schema")), Lines{}) << json::write(crd["metadata"]);
+            EXPECT_TRUE(schema::Schema::compile(schema)) << json::write(crd["metadata"]);
+        }
     }
 }
 
 TEST(Crds, ListsOfAnythingAreLists) {
     for (json::Value const& crd : crds()) {
         if (crd.at({"spec", "names", "kind"}).as_string() != "Rollout") continue;
-        auto const schema = schema::Schema::compile(
-            json::Doc::freeze(crd.at({"spec", "versions"})[0].at({"schema", "openAPIV3Schema"})));
-        ASSERT_TRUE(schema);
-        json::Value const object = rollout(
-            R"({"canary":{"trafficRoutings":[{"service":"web"}],"steps":[{"replicas":1,"matches":[{"headers":[]}]}]}})");
-        EXPECT_EQ(problems((*schema)->validate(object)), Lines{});
+        for (json::Value const& version : crd.at({"spec", "versions"}).array()) {
+            auto const schema = schema::Schema::compile(json::Doc::freeze(version.at({"schema", "openAPIV3Schema"})));
+            ASSERT_TRUE(schema);
+            json::Value object = rollout(
+                R"({"canary":{"trafficRoutings":[{"service":"web"}],"steps":[{"replicas":1,"matches":[{"headers":[]}]}]}})");
+            if (version["name"].as_string() == "v1alpha1") {
+                object.set({"spec", "objectRef", "workloadRef"}, std::as_const(object).at({"spec", "workloadRef"}));
+                object["spec"].erase("workloadRef");
+            }
+            EXPECT_EQ(problems((*schema)->validate(object)), Lines{});
+        }
     }
+}
+
+TEST(Crds, TwoVersionsAreServedAndOneIsStored) {
+    std::map<std::string, Lines> versions;
+    for (json::Value const& crd : member_crds()) {
+        for (json::Value const& version : crd.at({"spec", "versions"}).array()) {
+            versions[crd.at({"spec", "names", "kind"}).string()].push_back(
+                version["name"].string() + (version["storage"].as_bool() ? " stored" : ""));
+            for (json::Value const& column : version["additionalPrinterColumns"].array()) {
+                if (column["name"].as_string() != "KIND") continue;
+                bool const older = version["name"].as_string() == "v1alpha1";
+                EXPECT_EQ(column["jsonPath"],
+                          older ? ".spec.targetReference.workloadRef.kind" : ".spec.workloadRef.kind");
+            }
+        }
+    }
+    Lines const both{"v1alpha1", "v1beta1 stored"};
+    Lines const one{"v1alpha1 stored"};
+    EXPECT_EQ(versions,
+              (std::map<std::string, Lines>{
+                  {"BatchRelease", both}, {"Rollout", both}, {"RolloutHistory", one}, {"TrafficRouting", one}}));
+}
+
+TEST(TrafficRoutings, AreReadAndWrittenBack) {
+    json::Value const object = value(R"({"spec":{"objectRef":[{"service":"web","gracePeriodSeconds":3,
+        "ingress":{"classType":"nginx","name":"web"},"customNetworkRefs":[{"apiVersion":"v1","kind":"A","name":"a"}]}],
+        "strategy":{"weight":20,"matches":[{"headers":[{"name":"a","value":"b"}]}]}},"status":{"phase":"Healthy"}})");
+    auto const read = read_traffic_routing(json::Doc::freeze(object));
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->spec.object_ref.at(0).ingress->name, "web");
+    EXPECT_EQ(write_traffic_routing_spec(read->spec), object["spec"]);
+    EXPECT_EQ(write_traffic_routing_status(read->status), object["status"]);
+}
+
+TEST(RolloutHistories, AreReadAndWrittenBack) {
+    json::Value const object = value(R"({"spec":{"rollout":{"rolloutID":"1","name":"web","data":{"a":1}},
+        "workload":{"kind":"Deployment","name":"web"},"service":{"name":"web"},"trafficRouting":{"httpRoute":{"name":"web"}}},
+        "status":{"phase":"completed","canarySteps":[{"canaryStepIndex":1,"pods":[{"name":"a","ip":"10.0.0.1","nodeName":"n"}]}]}})");
+    auto const read = read_rollout_history(json::Doc::freeze(object));
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->status.canary_steps.at(0).pods.at(0).ip, "10.0.0.1");
+    EXPECT_EQ(write_rollout_history_spec(read->spec), object["spec"]);
+    EXPECT_EQ(write_rollout_history_status(read->status), object["status"]);
 }
 
 TEST(Rollouts, AreReadAndWrittenBack) {

@@ -8,16 +8,19 @@
 
 namespace aviary::apis {
 
-json::Value make_definition(Definition const& definition) {
-    using json::Object;
-    using json::Value;
+namespace {
+
+using json::Object;
+using json::Value;
+
+Value version_of(Definition const& definition, bool storage) {
     Value schema{Object{{"type", "object"}, {"description", definition.description}}};
     schema["properties"] = Object{{"apiVersion", Object{{"type", "string"}}},
                                   {"kind", Object{{"type", "string"}}},
                                   {"metadata", Object{{"type", "object"}}}};
     schema["properties"]["spec"] = definition.spec;
     if (!definition.status.is_null()) schema["properties"]["status"] = definition.status;
-    Value version{Object{{"name", definition.version}, {"served", true}, {"storage", true}}};
+    Value version{Object{{"name", definition.version}, {"served", true}, {"storage", storage}}};
     version.set({"schema", "openAPIV3Schema"}, schema);
     if (!definition.status.is_null()) version.set({"subresources", "status"}, Object());
     for (PrinterColumn const& column : definition.columns) {
@@ -27,6 +30,25 @@ json::Value make_definition(Definition const& definition) {
         if (column.priority > 0) each["priority"] = column.priority;
         version["additionalPrinterColumns"].push_back(std::move(each));
     }
+    return version;
+}
+
+// Without an authority nobody is trusted to convert: what would be lost by nobody's converting is refused until then.
+Value conversion() {
+    Value config{Object()};
+    config["service"] =
+        Object{{"namespace", kConverterNamespace}, {"name", kConverter}, {"path", kConvertPath}, {"port", 443}};
+    return Object{
+        {"strategy", "Webhook"},
+        {"webhook", Object{{"clientConfig", std::move(config)}, {"conversionReviewVersions", json::Array{"v1"}}}}};
+}
+
+}   // namespace
+
+json::Value make_definition(Definition const& definition) {
+    json::Array versions;
+    for (Definition const& older : definition.older) versions.push_back(version_of(older, false));
+    versions.push_back(version_of(definition, true));
     Value names{Object{{"kind", definition.kind},
                        {"listKind", definition.kind + "List"},
                        {"plural", definition.plural},
@@ -37,12 +59,14 @@ json::Value make_definition(Definition const& definition) {
     crd["spec"] = Object{{"group", definition.group},
                          {"names", names},
                          {"scope", definition.namespaced ? "Namespaced" : "Cluster"},
-                         {"versions", json::Array{version}}};
+                         {"versions", std::move(versions)}};
+    if (!definition.older.empty()) crd["spec"]["conversion"] = conversion();
     return crd;
 }
 
 std::vector<json::Value> member_crds() {
-    return {make_definition(batch_release_definition()), make_definition(rollout_definition())};
+    return {make_definition(batch_release_definition()), make_definition(rollout_definition()),
+            make_definition(rollout_history_definition()), make_definition(traffic_routing_definition())};
 }
 
 std::vector<json::Value> crds() {

@@ -22,13 +22,20 @@ struct Definition {
     std::string description;
     json::Value spec, status;   // schemas; a null status: no status
     std::vector<PrinterColumn> columns = {};
+    std::vector<Definition> older = {};   // versions that are served beside, and converted by our webhook
 };
 
 json::Value make_definition(Definition const& definition);
 
+// v1alpha1 beside the kind's v1beta1, from whose schemas it follows.
+Definition older_rollout(Definition const& stored);
+Definition older_batch_release(Definition const& stored);
+
 // One per kind.
 Definition rollout_definition();
 Definition batch_release_definition();
+Definition traffic_routing_definition();
+Definition rollout_history_definition();
 Definition managed_cluster_definition();
 Definition managed_cluster_set_definition();
 Definition managed_cluster_set_binding_definition();

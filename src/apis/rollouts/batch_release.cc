@@ -72,6 +72,7 @@ Definition batch_release_definition() {
                           {"BATCH", "integer", ".status.canaryStatus.currentBatch"},
                           {"BATCH-STATE", "string", ".status.canaryStatus.batchState"},
                           {"AGE", "date", ".metadata.creationTimestamp"}};
+    definition.older = {older_batch_release(definition)};
     return definition;
 }
 

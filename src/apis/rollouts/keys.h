@@ -36,6 +36,9 @@ inline constexpr std::string_view kNoNeedUpdateLabel = "rollouts.kruise.io/no-ne
 inline constexpr std::string_view kRolloutHashAnnotation = "rollouts.kruise.io/hash";
 inline constexpr std::string_view kRollbackInBatchAnnotation = "rollouts.kruise.io/rollback-in-batch";
 inline constexpr std::string_view kTrafficRoutingAnnotation = "rollouts.kruise.io/trafficrouting";
+inline constexpr std::string_view kRollingStyleAnnotation = "rollouts.kruise.io/rolling-style";   // of v1alpha1
+// The object in the version that it was converted from, where this one has no field for some of it.
+inline constexpr std::string_view kConversionAnnotation = "rollouts.aviary.dev/converted-from";
 inline constexpr std::string_view kRolloutFinalizer = "rollouts.kruise.io/rollout";
 inline constexpr std::string_view kBatchReleaseFinalizer = "rollouts.kruise.io/batch-release-finalizer";
 

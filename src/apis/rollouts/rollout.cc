@@ -168,6 +168,7 @@ Definition rollout_definition() {
         {"CANARY_STATE", "string", ".status.currentStepState", "The rollout canary status step state"},
         {"MESSAGE", "string", ".status.message", "The rollout canary status message"},
         {"AGE", "date", ".metadata.creationTimestamp"}};
+    definition.older = {older_rollout(definition)};
     return definition;
 }
 

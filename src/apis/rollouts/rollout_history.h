@@ -1,0 +1,70 @@
+// RolloutHistory rollouts.kruise.io/v1alpha1: a release as it was. Stored, not acted upon: no controller writes one.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/json/doc.h"
+#include "core/json/value.h"
+#include "kube/meta/gvk.h"
+
+namespace aviary::apis {
+
+inline meta::GroupVersionResource const kRolloutHistories{"rollouts.kruise.io", "v1alpha1", "rollouthistories"};
+
+// An object as it was at the time; `data` is whatever of it was kept.
+struct HistoryObject {
+    std::string name;
+    json::Value data;
+};
+
+struct HistoryRollout {
+    std::string rollout_id;
+    std::string name;
+    json::Value data;
+};
+
+struct HistoryWorkload {
+    std::string api_version, kind, name;
+    json::Value data;
+};
+
+struct HistoryTraffic {
+    std::optional<HistoryObject> ingress;
+    std::optional<HistoryObject> http_route;
+};
+
+struct RolloutHistorySpec {
+    std::optional<HistoryRollout> rollout;
+    std::optional<HistoryWorkload> workload;
+    std::optional<HistoryObject> service;
+    std::optional<HistoryTraffic> traffic_routing;
+};
+
+struct HistoryPod {
+    std::string name, ip, node_name;
+};
+
+struct HistoryStep {
+    std::int64_t canary_step_index = 0;   // 1-based
+    std::vector<HistoryPod> pods;
+};
+
+struct RolloutHistoryStatus {
+    std::string phase;   // "" | completed
+    std::vector<HistoryStep> canary_steps;
+};
+
+struct RolloutHistory {
+    RolloutHistorySpec spec;
+    RolloutHistoryStatus status;
+};
+
+Result<RolloutHistory> read_rollout_history(json::Doc const& object);
+json::Value write_rollout_history_spec(RolloutHistorySpec const& spec);
+json::Value write_rollout_history_status(RolloutHistoryStatus const& status);
+
+}   // namespace aviary::apis

@@ -1,0 +1,71 @@
+#include "apis/rollouts/traffic_routing.h"
+
+#include "apis/internal/definition.h"
+#include "core/json/fields.h"
+
+namespace aviary::json {
+
+using namespace apis;
+
+template <>
+constexpr auto fields<IngressRef> =
+    object("", field("classType", &IngressRef::class_type, "Which kind of Ingress; empty: nginx."),
+           field("name", &IngressRef::name, "", {.required = true}));
+template <>
+constexpr auto fields<GatewayRef> = object("", field("httpRouteName", &GatewayRef::http_route_name, ""));
+template <>
+constexpr auto fields<NetworkRef> = object("", field("apiVersion", &NetworkRef::api_version, "", {.required = true}),
+                                           field("kind", &NetworkRef::kind, "", {.required = true}),
+                                           field("name", &NetworkRef::name, "", {.required = true}));
+template <>
+constexpr auto fields<TrafficRoutingRef> = object(
+    "A service and what leads requests to it.",
+    field("service", &TrafficRoutingRef::service, "The stable Service.", {.required = true}),
+    field("gracePeriodSeconds", &TrafficRoutingRef::grace_period_seconds, "", {.default_json = "3", .format = "int32"}),
+    field("ingress", &TrafficRoutingRef::ingress, ""), field("gateway", &TrafficRoutingRef::gateway, ""),
+    field("customNetworkRefs", &TrafficRoutingRef::custom_network_refs, ""));
+template <>
+constexpr auto fields<TrafficRoutingStrategy> =
+    object("Which requests go to the new version.",
+           field("weight", &TrafficRoutingStrategy::weight, "Percent.", {.format = "int32"}),
+           field("requestHeaderModifier", &TrafficRoutingStrategy::request_header_modifier, ""),
+           field("matches", &TrafficRoutingStrategy::matches, "By headers."));
+template <>
+constexpr auto fields<TrafficRoutingSpec> =
+    object("", field("objectRef", &TrafficRoutingSpec::object_ref, "The first one alone counts.", {.required = true}),
+           field("strategy", &TrafficRoutingSpec::strategy, "", {.required = true, .always = true}));
+template <>
+constexpr auto fields<TrafficRoutingStatus> =
+    object("", field("observedGeneration", &TrafficRoutingStatus::observed_generation, ""),
+           field("phase", &TrafficRoutingStatus::phase, ""), field("message", &TrafficRoutingStatus::message, ""));
+
+}   // namespace aviary::json
+
+namespace aviary::apis {
+
+Result<TrafficRouting> read_traffic_routing(json::Doc const& object) {
+    TrafficRouting routing;
+    routing.spec = TRY(json::read<TrafficRoutingSpec>(object["spec"], "spec"));
+    routing.status = TRY(json::read<TrafficRoutingStatus>(object["status"], "status"));
+    return routing;
+}
+
+json::Value write_traffic_routing_spec(TrafficRoutingSpec const& spec) { return json::to_value(spec); }
+json::Value write_traffic_routing_status(TrafficRoutingStatus const& status) { return json::to_value(status); }
+
+Definition traffic_routing_definition() {
+    Definition definition;
+    definition.group = kTrafficRoutings.group;
+    definition.version = kTrafficRoutings.version;
+    definition.kind = "TrafficRouting";
+    definition.plural = kTrafficRoutings.resource;
+    definition.description = "Traffic of services whose own workload is not released. Stored, not acted upon.";
+    definition.spec = json::schema_of<TrafficRoutingSpec>();
+    definition.status = json::schema_of<TrafficRoutingStatus>();
+    definition.columns = {{"STATUS", "string", ".status.phase"},
+                          {"MESSAGE", "string", ".status.message"},
+                          {"AGE", "date", ".metadata.creationTimestamp"}};
+    return definition;
+}
+
+}   // namespace aviary::apis
