@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -13,6 +14,7 @@
 #include "apis/policy/validate.h"
 #include "apis/rollouts/batch_release.h"
 #include "apis/rollouts/hash.h"
+#include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "apis/rollouts/rollout_history.h"
 #include "apis/rollouts/traffic_routing.h"
@@ -162,6 +164,66 @@ TEST(RolloutValidation, TheArticlesRolloutIsRight) {
                 R"({"canary":{"enableExtraWorkloadForCanary":false,"steps":[{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}]}})"),
             {}, {})),
         Lines{});
+}
+
+json::Value older_rollout(std::string_view style, std::string_view strategy) {
+    json::Value object = value(
+        R"({"apiVersion":"rollouts.kruise.io/v1alpha1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
+        "spec":{"objectRef":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"}}}})");
+    if (!style.empty()) object.set({"metadata", "annotations", kRollingStyleAnnotation}, style);
+    object.set({"spec", "strategy"}, value(strategy));
+    return object;
+}
+
+TEST(RolloutValidation, NamesTheFieldsOfV1alpha1) {
+    auto const wrong = [](std::string_view style, std::string_view strategy) {
+        return problems(validate_rollout(older_rollout(style, strategy), {}, {}));
+    };
+    std::string const steps = "spec.strategy.canary.steps";
+    EXPECT_EQ(wrong("Partition", R"({"canary":{"steps":[{"weight":20},{"replicas":"50%"},{"weight":100}]}})"), Lines{});
+    EXPECT_EQ(wrong("other", R"({"canary":{"steps":[{"replicas":1}]}})").at(0),
+              "metadata.annotations[rollouts.kruise.io/rolling-style]: Invalid value: \"other\": Rolling style must be "
+              "'Canary', 'Partition' or empty");
+    EXPECT_EQ(wrong("partition", R"({})"), Lines{"spec.strategy.canary: Canary cannot be empty"});
+    EXPECT_EQ(wrong("partition", R"({"canary":{"steps":[]}})"),
+              Lines{steps + ": The number of Canary.Steps cannot be empty"});
+    EXPECT_EQ(wrong("partition", R"({"canary":{"steps":[{},{"weight":0},{"weight":101}]}})"),
+              (Lines{steps + "[0]: weight and replicas cannot be empty at the same time",
+                     steps + "[1].weight: Invalid value: 0: weight must be from 1 to 100",
+                     steps + "[2].weight: Invalid value: 101: weight must be from 1 to 100"}));
+    EXPECT_EQ(wrong("partition", R"({"canary":{"steps":[{"weight":20},{"weight":10}]}})"),
+              Lines{steps + "[1].weight: Steps.CanaryReplicas must be a non decreasing sequence"});
+    EXPECT_EQ(wrong("partition", R"({"canary":{"steps":[{"weight":20,"replicas":1}]}})"),
+              Lines{steps + "[0].weight: traffic routing is not supported yet"});
+    json::Value bare = older_rollout("partition", R"({"canary":{"steps":[{"replicas":1}]}})");
+    bare["spec"].erase("objectRef");
+    EXPECT_EQ(problems(validate_rollout(bare, {}, {})), Lines{"spec.objectRef.workloadRef: WorkloadRef is required"});
+    json::Value named = older_rollout("partition", R"({"canary":{"steps":[{"replicas":1}]}})");
+    named.set({"metadata", "annotations", kTrafficRoutingAnnotation}, "tr");
+    EXPECT_EQ(problems(validate_rollout(named, {}, {})),
+              Lines{"metadata.annotations[rollouts.kruise.io/trafficrouting]: traffic routing is not supported yet"});
+}
+
+TEST(RolloutValidation, WhatIsUnderWayStaysAsItIsInV1alpha1Too) {
+    json::Value old = older_rollout("partition", R"({"canary":{"steps":[{"replicas":1},{"replicas":"100%"}]}})");
+    old.set({"status", "phase"}, "Progressing");
+    auto const changed = [&](auto change) {
+        json::Value object = old;
+        change(object);
+        return problems(validate_rollout(object, json::Doc::freeze(old), {}));
+    };
+    Lines const style = changed(
+        [](json::Value& object) { object.set({"metadata", "annotations", kRollingStyleAnnotation}, "canary"); });
+    EXPECT_TRUE(std::ranges::any_of(style, [](std::string const& line) {
+        return line.starts_with("metadata.annotations[rollouts.kruise.io/rolling-style]: ") &&
+               line.contains("immutable");
+    })) << testing::PrintToString(style);
+    EXPECT_EQ(changed([](json::Value& object) { object.set({"spec", "objectRef", "workloadRef", "name"}, "other"); }),
+              Lines{"spec.objectRef.workloadRef: Rollout 'ObjectRef' field is immutable"});
+    EXPECT_EQ(changed([](json::Value& object) {
+                  object.set({"spec", "strategy", "canary", "steps"}, value(R"([{"replicas":1}])"));
+              }),
+              Lines{});
 }
 
 TEST(RolloutValidation, NamesTheFieldThatIsWrong) {

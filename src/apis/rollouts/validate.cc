@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "apis/internal/validate_older.h"
+#include "apis/rollouts/conversion.h"
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
@@ -70,7 +72,9 @@ public:
     }
 
     void step(Value const& step, std::string const& path) {
-        if (!step["traffic"].is_null()) unsupported(path + ".traffic", "traffic routing");
+        // As many requests as pods is what a Service gives by itself.
+        bool const routed = !step["traffic"].is_null() && !(step["traffic"] == step["replicas"]);
+        if (routed) unsupported(path + ".traffic", "traffic routing");
         if (step["matches"].size() > 0) unsupported(path + ".matches", "traffic routing");
         if (step["requestHeaderModifier"].size() > 0) unsupported(path + ".requestHeaderModifier", "traffic routing");
         Value const& duration = step["pause"]["duration"];
@@ -153,6 +157,7 @@ public:
 }   // namespace
 
 std::vector<FieldCause> validate_rollout(Value const& rollout, Doc const& old, std::vector<Doc> const& others) {
+    if (rollout["apiVersion"].as_string() == kRolloutsOlder) return validate_older_rollout(rollout, old, others);
     Checker checker;
     Value const& strategy = rollout.at({"spec", "strategy"});
     checker.annotations(rollout);

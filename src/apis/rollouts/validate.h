@@ -10,8 +10,9 @@
 
 namespace aviary::apis {
 
-// What is wrong, by JSON path ("spec.strategy.canary.steps[1].replicas"). `old` is absent for creations; `others` are
-// the other Rollouts of the namespace. What this version does not support is refused, and said so.
+// What is wrong, by JSON path ("spec.strategy.canary.steps[1].replicas"). The Rollout may
+// be of either version, and so may `old`, which is absent for creations; `others` are the other Rollouts of the
+// namespace, as they are stored. What this version does not support is refused, and said so.
 std::vector<FieldCause> validate_rollout(json::Value const& rollout, json::Doc const& old,
                                          std::vector<json::Doc> const& others);
 

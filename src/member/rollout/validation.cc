@@ -25,10 +25,13 @@ bool Validation::matches(control::AdmissionRequest const& request) const {
 Task<Status> Validation::validate(Context, control::AdmissionRequest const& request) {
     // Objects on their way out, and writes that leave the spec alone, are not held up by rules that came later.
     bool const leaving = request.object.at({"metadata", "deletionTimestamp"}).is_string();
+    auto const kept = [&request](std::string_view annotation) {
+        return meta::annotation(request.old_object, annotation) ==
+               request.object.at({"metadata", "annotations"})[annotation].as_string();
+    };
     bool const same = request.old_object.exists() &&
                       request.old_object["spec"] == json::Doc::freeze(request.object["spec"]) &&
-                      meta::annotation(request.old_object, apis::kTrafficRoutingAnnotation) ==
-                          request.object.at({"metadata", "annotations"})[apis::kTrafficRoutingAnnotation].as_string();
+                      kept(apis::kTrafficRoutingAnnotation) && kept(apis::kRollingStyleAnnotation);
     if (leaving || same) co_return Status{};
     std::vector<json::Doc> others;
     if (rollouts_ != nullptr && rollouts_->synced()) others = rollouts_->list(request.key.ns);
