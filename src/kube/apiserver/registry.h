@@ -59,7 +59,9 @@ struct ResourceInfo {
     std::unique_ptr<ScalePaths> scale;                  // a scale sub-resource
     std::shared_ptr<schema::Schema const> schema;       // validation, pruning, defaulting; null: anything goes
     std::shared_ptr<patch::TypeNode const> type_tree;   // for strategic merge and apply
-    json::Doc openapi;                                  // the v3 schema as served, with x-kubernetes-group-version-kind
+    // spec.conversion of a definition whose webhook converts; absent: the versions' fields are the same.
+    json::Doc conversion;
+    json::Doc openapi;   // the v3 schema as served, with x-kubernetes-group-version-kind
     std::vector<Column> columns;
     RowFunction row;   // null: by json_path of each column
     // Facts of a kind that no schema says; each may be null.

@@ -96,6 +96,10 @@ void ApiServer::add_admission(std::string cluster, std::shared_ptr<control::Admi
     impl_->clusters.at(cluster)->add_admission(std::move(admission));
 }
 
+void ApiServer::add_service(std::string cluster, meta::ObjectKey service, std::shared_ptr<http::Handler> handler) {
+    impl_->clusters.at(cluster)->add_service(std::move(service), std::move(handler));
+}
+
 void ApiServer::add_route(std::string cluster, std::string prefix, std::shared_ptr<Route> route) {
     impl_->clusters.at(cluster)->add_route(std::move(prefix), std::move(route));
 }

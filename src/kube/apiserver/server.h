@@ -10,6 +10,7 @@
 #include "core/async/context.h"
 #include "core/async/scope.h"
 #include "core/async/task.h"
+#include "core/http/message.h"
 #include "kube/client/transport.h"
 #include "kube/control/admission.h"
 #include "kube/control/authorizer.h"
@@ -62,6 +63,9 @@ public:
 
     // In-process admission of one cluster, in the order added, after the built-in plugins. Before serving.
     void add_admission(std::string cluster, std::shared_ptr<control::Admission> admission);
+    // Who answers in this process for a Service that the conversion webhooks of definitions name: with
+    // ConversionReviews.
+    void add_service(std::string cluster, meta::ObjectKey service, std::shared_ptr<http::Handler> handler);
     // Requests of `cluster` whose path starts with `prefix` go to the route.
     void add_route(std::string cluster, std::string prefix, std::shared_ptr<Route> route);
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/async/scope.h"
+#include "kube/apiserver/internal/conversion.h"
 #include "kube/apiserver/internal/rbac.h"
 #include "kube/apiserver/internal/request_info.h"
 #include "kube/apiserver/internal/served.h"
@@ -37,6 +38,10 @@ public:
     void add_admission(std::shared_ptr<control::Admission> admission) { admissions_.push_back(std::move(admission)); }
     void add_route(std::string prefix, std::shared_ptr<Route> route) {
         routes_.emplace_back(std::move(prefix), std::move(route));
+    }
+
+    void add_service(meta::ObjectKey service, std::shared_ptr<http::Handler> handler) {
+        conversion_->add_service(std::move(service), std::move(handler));
     }
 
     // Everything one call carries.
@@ -71,10 +76,12 @@ private:
     Error worded(Call const& call, Error const& error, std::string const& name) const;
 
     // read.cc
-    Result<client::Response> get(Call& call);
-    Result<client::Response> list(Call& call);
-    Result<client::Response> watch(Call& call);
-    client::Response object_response(Call const& call, json::Doc const& object, int status = 200) const;
+    Task<Result<client::Response>> get(Call& call);
+    Task<Result<client::Response>> list(Call& call);
+    Task<Result<client::Response>> watch(Call& call);
+    // The object in the version that the call is of.
+    Task<Result<json::Doc>> in_version(Call const& call, json::Doc object) const;
+    Task<Result<client::Response>> object_response(Call const& call, json::Doc object, int status = 200) const;
 
     // admit.cc
     Status check_fields(Call& call, json::Value& object) const;
@@ -88,16 +95,16 @@ private:
     Task<Result<client::Response>> create(Call& call);
     Task<Result<client::Response>> update(Call& call);
     Task<Result<json::Doc>> create_object(Call& call, json::Value object, bool applied);
-    Task<Result<json::Doc>> update_object(Call& call, json::Doc current, json::Value next, bool applied);
+    Task<Result<json::Doc>> update_object(Call& call, json::Doc current, json::Doc old, json::Value next, bool applied);
     store::Key name_new(Call const& call, json::Value& metadata) const;
     Status carry_over(Call const& call, json::Value const& before, json::Value& next, bool applied) const;
     void finish_definition(Call& call, json::Value& definition) const;
-    json::Value to_stored(Call const& call, json::Value object) const;
+    Task<Result<json::Value>> to_stored(Call const& call, json::Value object) const;
 
     // patch.cc
     Task<Result<client::Response>> patch(Call& call);
     Task<Result<json::Doc>> apply(Call& call, json::Doc current, bool& retry);
-    Result<json::Value> patched(Call& call, json::Doc const& current) const;
+    Result<json::Value> patched(Call& call, json::Doc const& shown) const;
 
     // remove.cc
     Task<Result<client::Response>> remove(Call& call);
@@ -108,7 +115,7 @@ private:
 
     // review.cc
     Result<client::Response> review(Call& call) const;
-    Result<client::Response> scale_get(Call& call) const;
+    Task<Result<client::Response>> scale_get(Call& call) const;
 
     // collector.cc
     void note_for_collection(store::Event const& event);
@@ -150,6 +157,7 @@ private:
     std::unique_ptr<store::Store> store_;
     Rbac rbac_;
     std::shared_ptr<Served const> served_;
+    std::shared_ptr<Conversion> conversion_ = std::make_shared<Conversion>();
     std::vector<std::shared_ptr<control::Admission>> admissions_;
     std::vector<std::pair<std::string, std::shared_ptr<Route>>> routes_;
     // Collection: who is owned by whom, and what is to look at.
@@ -166,8 +174,5 @@ private:
 client::Response error_response(Error const& error);
 client::Response json_response(json::Doc body, int status = 200);
 client::Response success_response(json::Object details = {}, int status = 200);
-
-// The object in the version that the resource is served in.
-json::Doc as_version(ResourceInfo const& info, json::Doc const& object);
 
 }   // namespace aviary::apiserver

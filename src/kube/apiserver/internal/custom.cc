@@ -6,6 +6,7 @@
 
 #include "core/base/strings.h"
 #include "kube/apiserver/builtin/table.h"
+#include "kube/apiserver/internal/conversion.h"
 #include "kube/meta/names.h"
 #include "kube/meta/object.h"
 #include "kube/patch/type_tree.h"
@@ -90,6 +91,7 @@ Result<std::vector<std::shared_ptr<ResourceInfo const>>> custom_resources(Doc co
         info->openapi = Doc::freeze(schema);
         info->schema = TRY(schema::Schema::compile(info->openapi));
         info->type_tree = patch::TypeCompiler().compile(Doc::freeze(shaped(schema)));
+        if (spec.at({"conversion", "strategy"}).as_string() == "Webhook") info->conversion = spec["conversion"];
         info->columns = builtin::custom_columns(version["additionalPrinterColumns"]);
         result.push_back(std::move(info));
     }
@@ -100,7 +102,7 @@ void default_definition(Value& definition) {
     Value& names = definition["spec"]["names"];
     if (names["singular"].as_string().empty()) names["singular"] = to_lower(names["kind"].as_string());
     if (names["listKind"].as_string().empty()) names["listKind"] = names["kind"].string() + "List";
-    if (!definition["spec"].contains("conversion")) definition.set({"spec", "conversion", "strategy"}, "None");
+    default_conversion(definition);
 }
 
 namespace {
@@ -174,10 +176,8 @@ std::vector<FieldCause> validate_definition(Value const& definition, Doc const& 
         causes.push_back({"FieldValueInvalid", "metadata.name",
                           fmt::format("Invalid value: \"{}\": must be spec.names.plural+\".\"+spec.group", name)});
     }
-    if (spec.at({"conversion", "strategy"}).as_string() == "Webhook") {
-        causes.push_back({"FieldValueInvalid", "spec.conversion.strategy",
-                          "Unsupported value: \"Webhook\": conversion webhooks are not supported yet"});
-    }
+    std::vector<FieldCause> const conversion = validate_conversion(spec["conversion"]);
+    causes.insert(causes.end(), conversion.begin(), conversion.end());
     int stored = 0;
     for (std::size_t index = 0; index < spec["versions"].size(); ++index) {
         Value const& version = spec["versions"][index];

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "core/base/strings.h"
-#include "kube/apiserver/builtin/convert.h"
 #include "kube/apiserver/builtin/discovery.h"
 #include "kube/apiserver/internal/body.h"
 #include "kube/apiserver/internal/cluster.h"
@@ -93,14 +92,6 @@ Response error_response(Error const& error) {
                                                          1, std::chrono::ceil<std::chrono::seconds>(*after).count())));
     }
     return response;
-}
-
-Doc as_version(ResourceInfo const& info, Doc const& object) {
-    std::string const wanted = info.resource.api_version();
-    if (object["apiVersion"].as_string() == wanted) return object;
-    Value value = object.thaw();
-    builtin::to_version(value, wanted);
-    return Doc::freeze(value);
 }
 
 Task<Response> Cluster::handle(Context ctx, UserInfo user, Request request) {
@@ -304,11 +295,15 @@ Task<Result<Response>> Cluster::carry_out(Call& call) {
     bool const named = !info.name.empty();
     Result<Response> result = fail(ErrorCode::kMethodNotAllowed, kNoSuchMethod);
     if (info.verb == "get") {
-        result = subresource == "scale" ? scale_get(call) : get(call);
+        if (subresource == "scale") {
+            result = co_await scale_get(call);
+        } else {
+            result = co_await get(call);
+        }
     } else if (info.verb == "list") {
-        result = list(call);
+        result = co_await list(call);
     } else if (info.verb == "watch") {
-        result = watch(call);
+        result = co_await watch(call);
     } else if (info.verb == "create" && subresource == "binding") {
         result = co_await bind(call);
     } else if (info.verb == "create" && subresource == "eviction") {

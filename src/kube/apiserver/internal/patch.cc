@@ -29,13 +29,12 @@ Error unknown_patch(ResourceInfo const& info) {
 
 }   // namespace
 
-Result<Value> Cluster::patched(Call& call, Doc const& current) const {
+Result<Value> Cluster::patched(Call& call, Doc const& shown) const {
     ResourceInfo const& info = *call.resource;
     std::string_view const type =
         std::string_view(call.request.content_type).substr(0, call.request.content_type.find(';'));
     Value const body = call.request.body.thaw();
     bool const scale = call.info.subresource == "scale";
-    Doc const shown = as_version(info, current);
     Value next = scale ? scale_of(info, shown) : shown.thaw();
     if (type == kJsonPatch) {
         TRY(json::apply_json_patch(next, body));
@@ -71,7 +70,11 @@ Task<Result<Doc>> Cluster::apply(Call& call, Doc current, bool& retry) {
     std::string const wanted_version = read.at({"metadata", "resourceVersion"}).string();
     std::string const wanted_uid = read.at({"metadata", "uid"}).string();
     retry = wanted_version.empty();
-    Value const live = current.exists() ? as_version(info, current).thaw() : Value();
+    Doc old;
+    if (current.exists()) {
+        CO_TRY_ASSIGN(old, co_await in_version(call, current));
+    }
+    Value const live = old.exists() ? old.thaw() : Value();
     patch::Manager const manager{call.manager, info.resource.api_version(), call.info.subresource, call.ctx.now()};
     bool const force = call.request.query_value("force") == "true";
     CO_TRY_ASSIGN(Value merged, patch::apply(live, std::move(applied), manager, force, *info.type_tree));
@@ -90,7 +93,7 @@ Task<Result<Doc>> Cluster::apply(Call& call, Doc current, bool& retry) {
     } else {
         if (!wanted_version.empty()) merged.set({"metadata", "resourceVersion"}, wanted_version);
         if (!wanted_uid.empty()) merged.set({"metadata", "uid"}, wanted_uid);
-        stored = co_await update_object(call, current, std::move(merged), true);
+        stored = co_await update_object(call, current, old, std::move(merged), true);
     }
     co_return std::move(stored);
 }
@@ -119,21 +122,24 @@ Task<Result<Response>> Cluster::patch(Call& call) {
         if (is_apply) {
             stored = co_await apply(call, current, retry);
         } else {
-            CO_TRY_ASSIGN(Value next, patched(call, current));
+            CO_TRY_ASSIGN(Doc const old, co_await in_version(call, current));
+            CO_TRY_ASSIGN(Value next, patched(call, old));
             // A version that the patch did not ask for is that of the object it was applied to.
             Value const& version = std::as_const(next).at({"metadata", "resourceVersion"});
             retry = version.as_string() == meta::resource_version(current) &&
                     !call.request.body.at({"metadata", "resourceVersion"}).exists();
-            stored = co_await update_object(call, current, std::move(next), false);
+            stored = co_await update_object(call, current, old, std::move(next), false);
         }
         bool const lost =
             !stored && stored.error().causes().empty() &&
             (stored.error().is(ErrorCode::kConflict) || (stored.error().is(ErrorCode::kAlreadyExists) && is_apply));
         if (lost && retry && attempt < kRetries) continue;
         if (!stored) co_return std::unexpected(stored.error());
-        if (call.info.subresource == "scale")
-            co_return json_response(Doc::freeze(scale_of(info, as_version(info, *stored))));
-        co_return object_response(call, *stored, current.exists() ? 200 : 201);
+        if (call.info.subresource == "scale") {
+            CO_TRY_ASSIGN(Doc const shown, co_await in_version(call, *stored));
+            co_return json_response(Doc::freeze(scale_of(info, shown)));
+        }
+        co_return co_await object_response(call, *stored, current.exists() ? 200 : 201);
     }
 }
 

@@ -116,33 +116,37 @@ Result<WatchStart> watch_start(client::Request const& request, store::Revision c
 
 }   // namespace
 
-Response Cluster::object_response(Call const& call, Doc const& object, int status) const {
+Task<Result<Doc>> Cluster::in_version(Call const& call, Doc object) const {
+    co_return co_await conversion_->convert_one(call.ctx, call.resource, std::move(object));
+}
+
+Task<Result<Response>> Cluster::object_response(Call const& call, Doc object, int status) const {
     Shape const shape = Shape::of(call.request.accept);
-    Doc const shown = as_version(*call.resource, object);
+    CO_TRY_ASSIGN(Doc const shown, co_await in_version(call, std::move(object)));
     if (shape.form == Form::kTable) {
-        return json_response(Doc::freeze(builtin::make_table(*call.resource, std::span(&shown, 1), {},
-                                                             table_options(call.request, shape), call.ctx.now())),
-                             status);
+        co_return json_response(Doc::freeze(builtin::make_table(*call.resource, std::span(&shown, 1), {},
+                                                                table_options(call.request, shape), call.ctx.now())),
+                                status);
     }
     if (shape.form == Form::kPartial)
-        return json_response(Doc::freeze(builtin::partial_object_metadata(shown, shape.api_version)), status);
-    return json_response(shown, status);
+        co_return json_response(Doc::freeze(builtin::partial_object_metadata(shown, shape.api_version)), status);
+    co_return json_response(shown, status);
 }
 
-Result<Response> Cluster::get(Call& call) {
-    store::Revision const wanted = TRY(revision_from(call.request.query_value("resourceVersion")));
-    if (wanted > store_->revision()) return std::unexpected(too_large(wanted, store_->revision()));
+Task<Result<Response>> Cluster::get(Call& call) {
+    CO_TRY_ASSIGN(store::Revision const wanted, revision_from(call.request.query_value("resourceVersion")));
+    if (wanted > store_->revision()) co_return std::unexpected(too_large(wanted, store_->revision()));
     Doc const object = store_->get(key_of(call));
-    if (!object.exists()) return std::unexpected(worded(call, Error(ErrorCode::kNotFound, ""), call.info.name));
-    return object_response(call, object);
+    if (!object.exists()) co_return std::unexpected(worded(call, Error(ErrorCode::kNotFound, ""), call.info.name));
+    co_return co_await object_response(call, object);
 }
 
-Result<Response> Cluster::list(Call& call) {
+Task<Result<Response>> Cluster::list(Call& call) {
     ResourceInfo const& info = *call.resource;
-    Filter const filter = TRY(Filter::of(call.request, info));
-    Version const version = TRY(list_version(call.request));
+    CO_TRY_ASSIGN(Filter const filter, Filter::of(call.request, info));
+    CO_TRY_ASSIGN(Version const version, list_version(call.request));
     store::Revision const current = store_->revision();
-    if (version.revision > current) return std::unexpected(too_large(version.revision, current));
+    if (version.revision > current) co_return std::unexpected(too_large(version.revision, current));
     store::ListRequest wanted{
         .group = info.resource.group, .resource = info.resource.resource, .ns = info.namespaced ? call.info.ns : ""};
     wanted.limit =
@@ -152,16 +156,16 @@ Result<Response> Cluster::list(Call& call) {
     store::Page page;
     if (version.exact && version.revision != current) {
         page.revision = version.revision;
-        page.objects = matching(TRY(store_->snapshot_at(version.revision)), info, wanted.ns, filter);
+        CO_TRY_ASSIGN(store::Snapshot const then, store_->snapshot_at(version.revision));
+        page.objects = matching(then, info, wanted.ns, filter);
     } else if (is_one(info, wanted.ns, filter) && wanted.continue_token.empty()) {
         page.revision = current;
         page.objects = matching(store_->snapshot(), info, wanted.ns, filter);
     } else {
-        page = TRY(store_->list(call.ctx, wanted));
+        CO_TRY_ASSIGN(page, store_->list(call.ctx, wanted));
     }
-    std::vector<Doc> items;
-    items.reserve(page.objects.size());
-    for (Doc const& object : page.objects) items.push_back(as_version(info, object));
+    CO_TRY_ASSIGN(std::vector<Doc> const items,
+                  co_await conversion_->convert(call.ctx, call.resource, std::move(page.objects)));
     Value metadata{json::Object{{"resourceVersion", std::to_string(page.revision)}}};
     if (!page.continue_token.empty()) metadata["continue"] = page.continue_token;
     if (page.remaining && *page.remaining > 0)
@@ -169,8 +173,8 @@ Result<Response> Cluster::list(Call& call) {
 
     Shape const shape = Shape::of(call.request.accept);
     if (shape.form == Form::kTable) {
-        return json_response(Doc::freeze(builtin::make_table(info, items, Doc::freeze(metadata),
-                                                             table_options(call.request, shape), call.ctx.now())));
+        co_return json_response(Doc::freeze(builtin::make_table(info, items, Doc::freeze(metadata),
+                                                                table_options(call.request, shape), call.ctx.now())));
     }
     bool const partial = shape.form == Form::kPartial;
     json::DocBuilder builder;
@@ -192,27 +196,27 @@ Result<Response> Cluster::list(Call& call) {
     }
     builder.end();
     builder.end();
-    return json_response(builder.finish());
+    co_return json_response(builder.finish());
 }
 
-Result<Response> Cluster::watch(Call& call) {
+Task<Result<Response>> Cluster::watch(Call& call) {
     ResourceInfo const& info = *call.resource;
     if (shared_.watches >= shared_.options.max_watches) {
-        return std::unexpected(
+        co_return std::unexpected(
             Error(ErrorCode::kTooManyRequests,
                   fmt::format("too many watches are open: the limit (max_watches) is {}", shared_.options.max_watches))
                 .with_retry_after(std::chrono::seconds(10)));
     }
     std::string const ns = info.namespaced ? call.info.ns : "";
     ApiWatch::Settings settings;
-    settings.filter = TRY(Filter::of(call.request, info, call.info.name));
+    CO_TRY_ASSIGN(settings.filter, Filter::of(call.request, info, call.info.name));
     settings.shape = Shape::of(call.request.accept);
     settings.table = table_options(call.request, settings.shape);
     settings.bookmarks = is_true(call.request.query_value("allowWatchBookmarks"));
     if (std::int64_t const seconds = parse_int(call.request.query_value("timeoutSeconds")).value_or(0); seconds > 0) {
         settings.ends = call.ctx.monotonic() + std::chrono::seconds(seconds);
     }
-    WatchStart const start = TRY(watch_start(call.request, store_->revision()));
+    CO_TRY_ASSIGN(WatchStart const start, watch_start(call.request, store_->revision()));
     settings.announce_initial_end = start.announce_end;
     if (start.with_initial) settings.initial = matching(store_->snapshot(), info, ns, settings.filter);
     auto source = store_->watch(info.resource.group, info.resource.resource, ns, start.from);
@@ -220,12 +224,15 @@ Result<Response> Cluster::watch(Call& call) {
     // As upstream: what is known no more is an event of the watch, not a refusal.
     if (!source && source.error().is(ErrorCode::kGone)) {
         response.watch = std::make_unique<EndedWatch>(source.error());
-        return response;
+        co_return std::move(response);
     }
-    if (!source) return std::unexpected(source.error());
+    if (!source) co_return std::unexpected(source.error());
+    CO_TRY_ASSIGN(settings.initial,
+                  co_await conversion_->convert(call.ctx, call.resource, std::move(settings.initial)));
+    if (call.resource->conversion.exists()) settings.conversion = conversion_;
     response.watch = std::make_unique<ApiWatch>(shared_, this, call.resource, std::move(*source), std::move(settings),
                                                 call.ctx.monotonic());
-    return response;
+    co_return std::move(response);
 }
 
 }   // namespace aviary::apiserver

@@ -103,8 +103,9 @@ Task<Result<Doc>> Cluster::delete_object(Call& call, std::string name, Doc optio
         Doc const current = store_->latest(key);
         if (!current.exists()) co_return std::unexpected(worded(call, Error(ErrorCode::kNotFound, ""), name));
         CO_TRY(check_preconditions(info, name, options, current));
+        CO_TRY_ASSIGN(Doc const shown, co_await in_version(call, current));
         Value nothing;
-        CO_TRY(co_await admit(call, Operation::kDelete, nothing, current, nullptr));
+        CO_TRY(co_await admit(call, Operation::kDelete, nothing, shown, nullptr));
         if (call.dry_run) co_return current;
 
         bool const pod = core && info.resource.resource == "pods";
@@ -148,7 +149,7 @@ Task<Result<Response>> Cluster::remove(Call& call) {
     CO_TRY_ASSIGN(Doc const gone, co_await delete_object(call, call.info.name, options));
     bool const stays = meta::is_deleting(gone) && store_->latest(key_of(call)).exists();
     if (stays || (call.resource->resource.group.empty() && call.resource->resource.resource == "pods"))
-        co_return object_response(call, gone);
+        co_return co_await object_response(call, gone);
     co_return success_response({{"name", call.info.name},
                                 {"group", call.resource->resource.group},
                                 {"kind", call.resource->resource.resource},
@@ -192,10 +193,11 @@ Task<Result<Response>> Cluster::remove_collection(Call& call) {
         co_await scope.join();
     }
     if (removed.error) co_return std::unexpected(*removed.error);
+    std::erase_if(removed.objects, [](Doc const& object) { return !object.exists(); });
+    CO_TRY_ASSIGN(std::vector<Doc> const shown,
+                  co_await conversion_->convert(call.ctx, call.resource, std::move(removed.objects)));
     json::Array items;
-    for (Doc const& object : removed.objects) {
-        if (object.exists()) items.push_back(as_version(info, object).thaw());
-    }
+    for (Doc const& object : shown) items.push_back(object.thaw());
     co_return json_response(
         Doc::freeze(json::Object{{"kind", info.list_kind},
                                  {"apiVersion", info.resource.api_version()},

@@ -91,10 +91,11 @@ Result<Response> Cluster::review(Call& call) const {
     return fail(ErrorCode::kUnsupported, fmt::format("{} is not supported yet", resource));
 }
 
-Result<Response> Cluster::scale_get(Call& call) const {
+Task<Result<Response>> Cluster::scale_get(Call& call) const {
     Doc const object = store_->get(key_of(call));
-    if (!object.exists()) return std::unexpected(worded(call, Error(ErrorCode::kNotFound, ""), call.info.name));
-    return json_response(Doc::freeze(scale_of(*call.resource, as_version(*call.resource, object))));
+    if (!object.exists()) co_return std::unexpected(worded(call, Error(ErrorCode::kNotFound, ""), call.info.name));
+    CO_TRY_ASSIGN(Doc const shown, co_await in_version(call, object));
+    co_return json_response(Doc::freeze(scale_of(*call.resource, shown)));
 }
 
 }   // namespace aviary::apiserver

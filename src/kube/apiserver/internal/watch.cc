@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kube/apiserver/internal/cluster.h"
+#include "kube/apiserver/builtin/convert.h"
 #include "kube/meta/object.h"
 #include "kube/meta/status.h"
 
@@ -33,7 +33,12 @@ ApiWatch::ApiWatch(Shared& shared, void const* cluster, Info info, std::unique_p
 ApiWatch::~ApiWatch() { shared_->add_watch(-1); }
 
 ApiWatch::Item ApiWatch::shown(std::string_view type, Doc const& object, store::Revision revision, Context const& ctx) {
-    Doc const versioned = as_version(*info_, object);
+    Doc versioned = object;
+    if (!is_in_version(*info_, object)) {
+        Value value = object.thaw();
+        builtin::to_version(value, info_->resource.api_version());
+        versioned = Doc::freeze(value);
+    }
     if (settings_.shape.form == Form::kTable) {
         Item item{type,
                   Doc::freeze(builtin::make_table(*info_, std::span(&versioned, 1), {}, settings_.table, ctx.now())),
@@ -78,10 +83,28 @@ std::optional<ApiWatch::Item> ApiWatch::item_of(store::Event const& change, Cont
     return shown("DELETED", Doc::freeze(last), change.revision, ctx);
 }
 
+ApiWatch::Item ApiWatch::last(Error const& error) {
+    ended_ = true;
+    return {"ERROR", Doc::freeze(meta::to_status(error)), {}};
+}
+
+Task<Result<std::optional<ApiWatch::Item>>> ApiWatch::converted_item(Context ctx, store::Event change) {
+    for (Doc* each : {&change.previous, &change.object}) {
+        if (!each->exists()) continue;
+        auto converted = co_await settings_.conversion->convert_one(ctx, info_, *each);
+        // As upstream: who watches is told, and has to begin anew.
+        if (!converted && ctx.check()) co_return std::optional(last(converted.error()));
+        if (!converted) co_return std::unexpected(converted.error());
+        *each = std::move(*converted);
+    }
+    co_return item_of(change, ctx);
+}
+
 std::optional<ApiWatch::Item> ApiWatch::ready_item(Context const& ctx) {
     if (initial_ < settings_.initial.size())
         return shown("ADDED", std::exchange(settings_.initial[initial_++], Doc()), 0, ctx);
     if (std::exchange(settings_.announce_initial_end, false)) return bookmark(true);
+    if (settings_.conversion) return std::nullopt;
     for (std::size_t tried = 0; !ended_ && tried < kAtOnce; ++tried) {
         auto const received = watch_->poll();
         if (!received || *received == nullptr) return std::nullopt;   // an error shows again when it is waited for
@@ -97,6 +120,11 @@ Task<Result<std::optional<ApiWatch::Item>>> ApiWatch::next_item(Context ctx) {
         MonotonicTime until = next_bookmark_;
         if (settings_.ends) until = std::min(until, *settings_.ends);
         auto received = co_await watch_->next(ctx.with_deadline(until));
+        if (received && settings_.conversion) {
+            CO_TRY_ASSIGN(std::optional<Item> item, co_await converted_item(ctx, **received));
+            if (item) co_return std::move(item);
+            continue;
+        }
         if (received) {
             if (auto item = item_of(**received, ctx)) co_return std::move(item);
             CO_TRY(co_await async::yield(ctx));   // a selector may match nothing of a long log: let others in between
@@ -109,10 +137,7 @@ Task<Result<std::optional<ApiWatch::Item>>> ApiWatch::next_item(Context ctx) {
             if (settings_.bookmarks && !watch_->has_pending()) co_return std::optional(bookmark(false));
             continue;
         }
-        if (received.error().is(ErrorCode::kGone)) {
-            ended_ = true;
-            co_return std::optional(Item{"ERROR", Doc::freeze(meta::to_status(received.error())), {}});
-        }
+        if (received.error().is(ErrorCode::kGone)) co_return std::optional(last(received.error()));
         co_return std::unexpected(received.error());
     }
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kube/apiserver/internal/conversion.h"
 #include "kube/apiserver/internal/shape.h"
 #include "kube/apiserver/internal/shared.h"
 #include "kube/apiserver/text_stream.h"
@@ -22,8 +23,9 @@ public:
         builtin::TableOptions table;
         bool bookmarks = false;
         std::optional<MonotonicTime> ends;
-        std::vector<json::Doc> initial;      // objects to begin with, as ADDED
-        bool announce_initial_end = false;   // k8s.io/initial-events-end
+        std::vector<json::Doc> initial;   // objects to begin with, as ADDED, in the version that is served
+        std::shared_ptr<Conversion const> conversion;   // where a webhook converts; null: nobody need be asked
+        bool announce_initial_end = false;              // k8s.io/initial-events-end
     };
 
     ApiWatch(Shared& shared, void const* cluster, Info info, std::unique_ptr<store::Watch> watch, Settings settings,
@@ -45,6 +47,9 @@ private:
     std::optional<Item> ready_item(Context const& ctx);
     // Empty: nothing of interest to this watch.
     std::optional<Item> item_of(store::Event const& change, Context const& ctx);
+    // The same where a webhook is asked.
+    Task<Result<std::optional<Item>>> converted_item(Context ctx, store::Event change);
+    Item last(Error const& error);
     Item shown(std::string_view type, json::Doc const& object, store::Revision revision, Context const& ctx);
     Item bookmark(bool initial_end) const;
 

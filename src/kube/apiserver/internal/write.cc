@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "kube/apiserver/builtin/convert.h"
 #include "kube/apiserver/internal/cluster.h"
 #include "kube/apiserver/internal/custom.h"
 #include "kube/apiserver/internal/object_rules.h"
@@ -45,10 +44,11 @@ void fill_defaults(ResourceInfo const& info, Value& object) {
 
 }   // namespace
 
-Value Cluster::to_stored(Call const& call, Value object) const {
+Task<Result<Value>> Cluster::to_stored(Call const& call, Value object) const {
     Info const stored = served_->stored(call.resource->resource.group, call.resource->resource.resource);
-    if (stored && stored != call.resource) builtin::to_version(object, stored->resource.api_version());
-    return object;
+    if (!stored || stored == call.resource) co_return std::move(object);
+    CO_TRY_ASSIGN(Doc const converted, co_await conversion_->convert_one(call.ctx, stored, Doc::freeze(object)));
+    co_return converted.thaw();
 }
 
 // Names against other definitions, then the status that the server itself keeps.
@@ -112,15 +112,16 @@ Task<Result<Doc>> Cluster::create_object(Call& call, Value object, bool applied)
         co_return Doc::freeze(object);
     }
     std::string const name = key.name;
-    Result<Doc> stored = co_await store_->write(
-        call.ctx, {store::Write::Kind::kCreate, std::move(key), to_stored(call, std::move(object))});
+    CO_TRY_ASSIGN(Value to_store, co_await to_stored(call, std::move(object)));
+    Result<Doc> stored =
+        co_await store_->write(call.ctx, {store::Write::Kind::kCreate, std::move(key), std::move(to_store)});
     if (!stored) co_return std::unexpected(worded(call, stored.error(), name));
     co_return std::move(stored);
 }
 
 Task<Result<Response>> Cluster::create(Call& call) {
     CO_TRY_ASSIGN(Doc const stored, co_await create_object(call, call.request.body.thaw(), false));
-    co_return object_response(call, stored, 201);
+    co_return co_await object_response(call, stored, 201);
 }
 
 // Brings into `next` what this write may not change: the server's own metadata, and the status or all but the status.
@@ -169,11 +170,11 @@ Status Cluster::carry_over(Call const& call, Value const& before, Value& next, b
     return {};
 }
 
-// `next` is the whole object as the writer wants it, its metadata.resourceVersion the precondition (empty: none).
-Task<Result<Doc>> Cluster::update_object(Call& call, Doc current, Value next, bool applied) {
+// `next` is the whole object as the writer wants it, its metadata.resourceVersion the precondition (empty: none); `old`
+// is `current`, which is stored, in the call's version.
+Task<Result<Doc>> Cluster::update_object(Call& call, Doc current, Doc old, Value next, bool applied) {
     ResourceInfo const& info = *call.resource;
     CO_TRY(check_fields(call, next));
-    Doc const old = as_version(info, current);
     Value const before = old.thaw();
     CO_TRY(carry_over(call, before, next, applied));
     bool const status_write = call.info.subresource == "status";
@@ -205,8 +206,9 @@ Task<Result<Doc>> Cluster::update_object(Call& call, Doc current, Value next, bo
     bool const grace_left = read.at({"metadata", "deletionGracePeriodSeconds"}).as_int() > 0;
     bool const ends = read.at({"metadata", "deletionTimestamp"}).is_string() &&
                       read.at({"metadata", "finalizers"}).size() == 0 && !namespace_kept && !grace_left;
+    CO_TRY_ASSIGN(Value to_store, co_await to_stored(call, std::move(next)));
     store::Write write{ends ? store::Write::Kind::kDelete : store::Write::Kind::kUpdate, key_of(call),
-                       to_stored(call, std::move(next)), revision_number(current)};
+                       std::move(to_store), revision_number(current)};
     Result<Doc> stored = co_await store_->write(call.ctx, std::move(write));
     if (!stored) co_return std::unexpected(worded(call, stored.error(), call.info.name));
     co_return std::move(stored);
@@ -218,19 +220,23 @@ Task<Result<Response>> Cluster::update(Call& call) {
     for (int attempt = 0;; ++attempt) {
         Doc const current = store_->latest(key_of(call));
         if (!current.exists()) co_return std::unexpected(worded(call, Error(ErrorCode::kNotFound, ""), call.info.name));
+        CO_TRY_ASSIGN(Doc const old, co_await in_version(call, current));
         Value next = body;
         if (scale) {
-            next = as_version(*call.resource, current).thaw();
+            next = old.thaw();
             CO_TRY(set_scale(*call.resource, next, body));
         }
         bool const unconditional = body.at({"metadata", "resourceVersion"}).as_string().empty();
-        Result<Doc> stored = co_await update_object(call, current, std::move(next), false);
+        Result<Doc> stored = co_await update_object(call, current, old, std::move(next), false);
         if (!stored && stored.error().is(ErrorCode::kConflict) && stored.error().causes().empty() && unconditional &&
             attempt < kRetries)
             continue;
         if (!stored) co_return std::unexpected(stored.error());
-        if (scale) co_return json_response(Doc::freeze(scale_of(*call.resource, as_version(*call.resource, *stored))));
-        co_return object_response(call, *stored);
+        if (scale) {
+            CO_TRY_ASSIGN(Doc const shown, co_await in_version(call, *stored));
+            co_return json_response(Doc::freeze(scale_of(*call.resource, shown)));
+        }
+        co_return co_await object_response(call, *stored);
     }
 }
 
