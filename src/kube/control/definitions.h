@@ -10,7 +10,7 @@
 namespace aviary::control {
 
 // What to do about a definition that is there: bring it up to date, or leave it to whoever made it, as long as it
-// serves the versions that are asked for.
+// serves the version that would be stored.
 enum class Existing { kUpdate, kLeave };
 
 // Creates what is missing of these definitions, and waits until all are served.

@@ -31,6 +31,8 @@ Value client_config(Address const& address, std::string_view path, std::string c
 }
 
 Value webhook(Rule const& rule, Address const& address, std::string const& authorities_pem) {
+    std::vector<std::string> versions{rule.version};
+    versions.insert(versions.end(), rule.other_versions.begin(), rule.other_versions.end());
     Value result{Object{{"name", rule.name},
                         {"admissionReviewVersions", Array{"v1"}},
                         {"clientConfig", client_config(address, rule.path, authorities_pem)},
@@ -39,7 +41,7 @@ Value webhook(Rule const& rule, Address const& address, std::string const& autho
                         {"namespaceSelector", Object()},
                         {"objectSelector", rule.object_selector},
                         {"rules", Array{Object{{"apiGroups", array(rule.groups)},
-                                               {"apiVersions", Array{rule.version}},
+                                               {"apiVersions", array(versions)},
                                                {"operations", array(rule.operations)},
                                                {"resources", array(rule.resources)},
                                                {"scope", rule.cluster_scoped ? "Cluster" : "Namespaced"}}}},
@@ -52,6 +54,13 @@ Value webhook(Rule const& rule, Address const& address, std::string const& autho
 }
 
 }   // namespace
+
+Value conversion(Address const& address, std::string const& authorities_pem) {
+    Value config = client_config(address, kConvertPath, authorities_pem);
+    config[address.url.empty() ? "url" : "service"] = nullptr;
+    return Object{{"strategy", "Webhook"},
+                  {"webhook", Object{{"clientConfig", std::move(config)}, {"conversionReviewVersions", Array{"v1"}}}}};
+}
 
 Result<Endpoint> endpoint(std::string const& url) {
     auto const wrong = [&url](std::string_view why) {

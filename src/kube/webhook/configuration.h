@@ -37,12 +37,17 @@ struct Rule {
     // Without an answer the write is refused; else it goes through.
     bool required = true;
     json::Object object_selector = {};
-    std::string condition = {};   // CEL: what is asked about at all; empty: everything
+    std::vector<std::string> other_versions = {};   // asked about as they are written
+    std::string condition = {};                     // CEL: what is asked about at all; empty: everything
 };
 
 // A MutatingWebhookConfiguration of the rules at kMutatePath and a ValidatingWebhookConfiguration of those at
 // kValidatePath, with every field that the server would default. Certificates are under one of the authorities.
 std::vector<json::Value> configurations(std::string const& name, std::vector<Rule> const& rules, Address const& address,
                                         std::string const& authorities_pem);
+
+// spec.conversion of a definition that is converted at kConvertPath. It is merged over another: what that has and this
+// leaves out is null.
+json::Value conversion(Address const& address, std::string const& authorities_pem);
 
 }   // namespace aviary::webhook

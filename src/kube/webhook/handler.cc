@@ -1,5 +1,7 @@
 #include "kube/webhook/handler.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "core/json/parse.h"
@@ -19,16 +21,23 @@ http::Response reviewed(json::Value const& answer) {
 
 class Handler final : public http::Handler {
 public:
-    explicit Handler(std::vector<std::shared_ptr<control::Admission>> admissions)
-        : admissions_(std::move(admissions)) {}
+    Handler(std::vector<std::shared_ptr<control::Admission>> admissions, Converter convert)
+        : admissions_(std::move(admissions)), convert_(std::move(convert)) {}
 
     Task<http::Response> handle(Context ctx, http::Request request, net::Peer) override {
         std::string_view const path = http::path_of(request.target);
         bool const mutates = path == kMutatePath;
-        if (!mutates && path != kValidatePath) co_return http::plain_text(404, "not found\n");
-        if (request.method != "POST") co_return http::plain_text(405, "an AdmissionReview is posted here\n");
+        bool const converts = path == kConvertPath && convert_;
+        if (!mutates && !converts && path != kValidatePath) co_return http::plain_text(404, "not found\n");
+        if (request.method != "POST")
+            co_return http::plain_text(
+                405, fmt::format("{} is posted here\n", converts ? "a ConversionReview" : "an AdmissionReview"));
         auto const body = json::parse(request.body);
         if (!body) co_return http::plain_text(400, body.error().message() + "\n");
+        if (converts) {
+            auto const answer = answer_conversion(*body, convert_);
+            co_return answer ? reviewed(*answer) : http::plain_text(400, answer.error().message() + "\n");
+        }
         auto review = read_review(*body);
         if (!review) {
             std::string const uid = body->at({"request", "uid"}).string();
@@ -56,12 +65,14 @@ private:
     }
 
     std::vector<std::shared_ptr<control::Admission>> admissions_;
+    Converter convert_;
 };
 
 }   // namespace
 
-std::shared_ptr<http::Handler> make_handler(std::vector<std::shared_ptr<control::Admission>> admissions) {
-    return std::make_shared<Handler>(std::move(admissions));
+std::shared_ptr<http::Handler> make_handler(std::vector<std::shared_ptr<control::Admission>> admissions,
+                                            Converter convert) {
+    return std::make_shared<Handler>(std::move(admissions), std::move(convert));
 }
 
 }   // namespace aviary::webhook

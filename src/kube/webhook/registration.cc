@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "kube/client/informer.h"
 #include "kube/control/controller.h"
 #include "kube/meta/object.h"
+#include "kube/webhook/definition.h"
 
 namespace aviary::webhook {
 
@@ -24,11 +26,16 @@ using control::Write;
 using json::Doc;
 using json::Value;
 
+// What to merge into it; nothing of what is others'.
+std::optional<Value> merged(Doc const& live, Value const& wanted) {
+    return is_definition(wanted) ? completed(live, wanted) : std::optional(wanted);
+}
+
 bool as_wanted(Doc const& live, Value const& wanted) {
     if (!live.exists()) return false;
     Value const before = live.thaw();
     Value after = before;
-    json::apply_merge_patch(after, wanted);
+    if (auto const patch = merged(live, wanted)) json::apply_merge_patch(after, *patch);
     return after == before;
 }
 
@@ -77,12 +84,14 @@ struct Registration::Impl {
         auto const found = wanted.find(key);
         if (found == wanted.end() || !leading) return plan;
         Doc const there = live(key, found->second);
-        if (meta::is_deleting(there) || as_wanted(there, found->second.object)) return plan;
+        Value const& object = found->second.object;
+        if (meta::is_deleting(there) || as_wanted(there, object)) return plan;
+        if (!there.exists() && is_definition(object)) return plan;
         Write write;
         write.verb = there.exists() ? Write::Verb::kMergePatch : Write::Verb::kCreate;
         write.resource = found->second.resource;
         write.key = key.object;
-        write.body = found->second.object;
+        write.body = there.exists() ? merged(there, object).value_or(object) : object;
         if (there.exists()) write.body.set({"metadata", "resourceVersion"}, meta::resource_version(there));
         write.why = "register the webhooks";
         plan.writes.push_back(std::move(write));
@@ -108,6 +117,11 @@ bool Registration::trusts(std::string_view authority_pem) const {
     for (auto const& [key, each] : impl_->wanted) {
         if (!each.informer->synced()) return false;
         Doc const there = impl_->live(key, each);
+        if (is_definition(each.object)) {
+            Doc const config = there.at({"spec", "conversion", "webhook", "clientConfig"});
+            if (there.exists() && is_ours(there, each.object) && !webhook::trusts(config, authority_pem)) return false;
+            continue;
+        }
         if (there["spec"].exists() && !webhook::trusts(there["spec"], authority_pem)) return false;
         for (auto const& [index, one] : there["webhooks"].elements()) {
             if (!webhook::trusts(one["clientConfig"], authority_pem)) return false;

@@ -19,7 +19,8 @@ class Registration {
 public:
     // Each is a MutatingWebhookConfiguration, a ValidatingWebhookConfiguration (admissionregistration.k8s.io/v1) or an
     // APIService (apiregistration.k8s.io/v1), with every field of its lists that the server would default, or it never
-    // looks right.
+    // looks right; or a CustomResourceDefinition, which is never made: its conversion is kept and missing versions are
+    // added (definition.h), unless others convert it.
     Registration(client::Client client, std::vector<json::Value> wanted);
     ~Registration();
 

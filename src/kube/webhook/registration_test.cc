@@ -9,6 +9,7 @@
 #include "kube/apiserver/server.h"
 #include "kube/meta/object.h"
 #include "kube/webhook/authority.h"
+#include "kube/webhook/configuration.h"
 
 namespace aviary::webhook {
 namespace {
@@ -70,6 +71,82 @@ CO_TEST(Registration, IsMadeAndPutRight) {
     (void)co_await async::sleep_for(ctx, 1s);
     CO_ASSERT_OK(co_await client.get(ctx, kConfigurations, kName));
     EXPECT_EQ("", registration.missing());
+    co_await world.scope.cancel_and_join();
+}
+
+meta::GroupVersionResource const kDefinitions{"apiextensions.k8s.io", "v1", "customresourcedefinitions"};
+meta::ObjectKey const kWidgets{"", "widgets.demo.example.com"};
+
+Value widgets(std::vector<std::string> const& versions) {
+    Value object = parsed(R"({"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",
+        "metadata":{"name":"widgets.demo.example.com"},"spec":{"group":"demo.example.com","scope":"Namespaced",
+        "names":{"plural":"widgets","kind":"Widget"},"versions":[]}})");
+    for (std::string const& version : versions) {
+        Value each = parsed(R"({"served":true,"schema":{"openAPIV3Schema":{"type":"object"}}})");
+        each["name"] = version;
+        each["storage"] = version == "v1";
+        object["spec"]["versions"].push_back(each);
+    }
+    return object;
+}
+
+Value converted(std::string const& authority) {
+    Value object = widgets({"v1alpha1", "v1"});
+    object["spec"]["conversion"] = conversion({"https://127.0.0.1:9443", "", ""}, authority);
+    return object;
+}
+
+CO_TEST(Registration, AddsVersionsAndConversionToADefinition) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    client::Client const client = world.client();
+    Registration registration(client, {converted("one")});
+    world.scope.spawn(registration.run(world.scope.context()));
+    world.scope.spawn(registration.lead(world.scope.context(), client));
+    (void)co_await async::sleep_for(ctx, 1s);
+    auto const none = co_await client.get(ctx, kDefinitions, kWidgets);
+    EXPECT_FALSE(none) << "it is not ours to make";
+    EXPECT_TRUE(registration.trusts("one")) << "one that is not there asks nobody";
+    CO_ASSERT_OK(co_await client.create(ctx, kDefinitions, widgets({"v1"})));
+    (void)co_await async::sleep_for(ctx, 1s);
+    EXPECT_EQ("", registration.missing());
+    auto const made = co_await client.get(ctx, kDefinitions, kWidgets);
+    CO_ASSERT_OK(made);
+    EXPECT_EQ(2U, made->at({"spec", "versions"}).size());
+    Doc const config = made->at({"spec", "conversion", "webhook", "clientConfig"});
+    EXPECT_EQ("https://127.0.0.1:9443/convert", config["url"].as_string());
+    EXPECT_TRUE(registration.trusts("one"));
+    EXPECT_FALSE(registration.trusts("two"));
+
+    registration.want({converted("two")});
+    (void)co_await async::sleep_for(ctx, 1s);
+    EXPECT_TRUE(registration.trusts("two"));
+    Value nobody = parsed(R"({"spec":{"conversion":{"strategy":"None","webhook":null}}})");
+    CO_ASSERT_OK(co_await client.patch(ctx, kDefinitions, kWidgets, PatchType::kMerge, std::move(nobody)));
+    (void)co_await async::sleep_for(ctx, 1s);
+    EXPECT_EQ("", registration.missing());
+    EXPECT_TRUE(registration.trusts("two"));
+    co_await world.scope.cancel_and_join();
+}
+
+CO_TEST(Registration, LeavesADefinitionThatOthersConvert) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    client::Client const client = world.client();
+    Value theirs = widgets({"v1"});
+    theirs["spec"]["conversion"] = conversion({"", "kruise-rollout", "webhook"}, "theirs");
+    theirs["spec"]["conversion"]["webhook"]["clientConfig"].erase("url");
+    CO_ASSERT_OK(co_await client.create(ctx, kDefinitions, theirs));
+    auto const before = co_await client.get(ctx, kDefinitions, kWidgets);
+    Registration registration(client, {converted("one")});
+    world.scope.spawn(registration.run(world.scope.context()));
+    world.scope.spawn(registration.lead(world.scope.context(), client));
+    (void)co_await async::sleep_for(ctx, 1s);
+    EXPECT_EQ("", registration.missing());
+    EXPECT_TRUE(registration.trusts("one"));
+    auto const after = co_await client.get(ctx, kDefinitions, kWidgets);
+    CO_ASSERT_OK(after);
+    EXPECT_EQ(meta::resource_version(*before), meta::resource_version(*after));
     co_await world.scope.cancel_and_join();
 }
 

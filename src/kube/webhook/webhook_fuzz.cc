@@ -30,8 +30,13 @@ public:
 };
 
 Task<void> ask(Context ctx, std::string body) {
-    auto const handler = webhook::make_handler({std::make_shared<Marks>()});
-    for (std::string_view const path : {webhook::kMutatePath, webhook::kValidatePath}) {
+    auto const handler = webhook::make_handler(
+        {std::make_shared<Marks>()}, [](json::Doc const& object, std::string_view version) -> Result<json::Value> {
+            json::Value converted = object.thaw();
+            converted["apiVersion"] = version;
+            return converted;
+        });
+    for (std::string_view const path : {webhook::kMutatePath, webhook::kValidatePath, webhook::kConvertPath}) {
         http::Request request{.method = "POST", .target = std::string(path), .headers = {}, .body = body};
         http::Response const response = co_await handler->handle(ctx, std::move(request), {});
         AVIARY_CHECK(response.status == 200 || response.status == 400);

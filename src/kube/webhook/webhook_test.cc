@@ -158,5 +158,45 @@ CO_TEST(Handler, RefusesWhatItCannotRead) {
     EXPECT_FALSE(parsed(answer.body).at({"response", "allowed"}).as_bool(true));
 }
 
+Result<Value> renamed(Doc const& object, std::string_view api_version) {
+    if (object.at({"metadata", "name"}).as_string() == "bad") return fail(ErrorCode::kUnsupported, "no such version");
+    Value result = object.thaw();
+    result["apiVersion"] = api_version;
+    return result;
+}
+
+CO_TEST(Conversion, IsAnsweredInTheVersionThatAsks) {
+    auto const handler = make_handler({}, renamed);
+    auto const ask = [&](std::string body) -> Task<http::Response> {
+        http::Request request{
+            .method = "POST", .target = "/convert?timeout=30s", .headers = {}, .body = std::move(body)};
+        co_return co_await handler->handle(ctx, std::move(request), {});
+    };
+    for (char const* version : {"v1", "v1beta1"}) {
+        std::string const review =
+            std::string(R"({"apiVersion":"apiextensions.k8s.io/)") + version +
+            R"(","kind":"ConversionReview","request":{"uid":"u","desiredAPIVersion":"a/v2","objects":[)";
+        http::Response const response = co_await ask(
+            review + R"({"apiVersion":"a/v1","kind":"A","metadata":{"name":"x"}},{"apiVersion":"a/v1","kind":"A"}]}})");
+        EXPECT_EQ(200, response.status);
+        Doc const answer = parsed(response.body);
+        EXPECT_EQ(std::string("apiextensions.k8s.io/") + version, answer["apiVersion"].as_string());
+        EXPECT_EQ("u", answer.at({"response", "uid"}).as_string());
+        EXPECT_EQ("Success", answer.at({"response", "result", "status"}).as_string());
+        EXPECT_EQ(2U, answer.at({"response", "convertedObjects"}).size());
+        EXPECT_EQ("a/v2", answer.at({"response", "convertedObjects"})[1]["apiVersion"].as_string());
+        http::Response const failed =
+            co_await ask(review + R"({"kind":"A","metadata":{"name":"bad","namespace":"n"}}]}})");
+        Doc const result = parsed(failed.body).at({"response", "result"});
+        EXPECT_EQ("Failure", result["status"].as_string());
+        EXPECT_EQ("A n/bad: no such version", result["message"].as_string());
+    }
+    http::Response const other = co_await ask(R"({"apiVersion":"v1","kind":"Pod"})");
+    EXPECT_EQ(400, other.status);
+    http::Request nowhere{.method = "POST", .target = "/convert", .headers = {}, .body = "{}"};
+    http::Response const missing = co_await make_handler({})->handle(ctx, std::move(nowhere), {});
+    EXPECT_EQ(404, missing.status);
+}
+
 }   // namespace
 }   // namespace aviary::webhook
