@@ -37,7 +37,7 @@ Value version_of(Definition const& definition, bool storage) {
 Value conversion() {
     Value config{Object()};
     config["service"] =
-        Object{{"namespace", kConverterNamespace}, {"name", kConverter}, {"path", kConvertPath}, {"port", 443}};
+        Object{{"namespace", kConverterNamespace}, {"name", kConverter}, {"path", "/convert"}, {"port", 443}};
     return Object{
         {"strategy", "Webhook"},
         {"webhook", Object{{"clientConfig", std::move(config)}, {"conversionReviewVersions", json::Array{"v1"}}}}};

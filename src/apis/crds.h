@@ -9,10 +9,9 @@
 
 namespace aviary::apis {
 
-// The Service that definitions name as they come; where the webhooks of a member are.
+// The Service that definitions name as they come; where the webhooks of a member are. It is asked at /convert.
 inline constexpr std::string_view kConverterNamespace = "aviary-system";
 inline constexpr std::string_view kConverter = "aviary-member";
-inline constexpr std::string_view kConvertPath = "/convert";
 
 // Every definition, sorted by name.
 std::vector<json::Value> crds();

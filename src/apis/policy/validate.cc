@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apis/rollouts/conversion.h"
 #include "core/json/doc.h"
 #include "kube/meta/selector.h"
 
@@ -47,6 +48,15 @@ public:
             labels(selectors[index]["labelSelector"], path + ".labelSelector");
             if (selectors[index]["apiVersion"].as_string().starts_with("fleet.aviary.dev/"))
                 invalid(path + ".apiVersion", "objects of fleet.aviary.dev are the hub's own and stay there");
+            if (selectors[index]["apiVersion"].as_string() == kRolloutsOlder) {
+                std::string_view const kind = selectors[index]["kind"].as_string();
+                if (kind == "Rollout" || kind == "BatchRelease")
+                    invalid(
+                        path + ".apiVersion",
+                        fmt::format("a {} goes to clusters as it is stored: select it in {}, also where it is written "
+                                    "in {}",
+                                    kind, kRolloutsStored, kRolloutsOlder));
+            }
             std::string_view const other = selectors[index]["namespace"].as_string();
             if (!ns.empty() && !other.empty() && other != ns)
                 invalid(path + ".namespace", fmt::format("must be \"{}\", the policy's own namespace", ns));

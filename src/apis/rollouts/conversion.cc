@@ -24,8 +24,6 @@ using json::Value;
 
 // What of an object differs by version: spec, status, and the annotations that v1alpha1 says fields in.
 constexpr std::string_view kSaying[] = {kRollingStyleAnnotation, kTrafficRoutingAnnotation};
-constexpr std::string_view kCanaryStyle = "Canary";
-constexpr std::string_view kBlueGreenStyle = "BlueGreen";
 using Part = Value;   // {"annotations", "spec", "status"}
 using Mapping = Part (*)(Part const&);
 
@@ -149,11 +147,11 @@ Part batch_release_to_stored(Part const& older) {
     if (plan == nullptr || !plan->is_object()) return part;
     std::string_view const said = older.at({"annotations", kRollingStyleAnnotation}).as_string();
     std::string_view style = said;
-    for (std::string_view known : {batch::kPartitionStyle, kCanaryStyle, kBlueGreenStyle}) {
+    for (std::string_view known : {batch::kPartitionStyle, batch::kCanaryStyle, batch::kBlueGreenStyle}) {
         if (iequals(said, known)) style = known;
     }
     if (!style.empty()) (*plan)["rollingStyle"] = style;
-    (*plan)["enableExtraWorkloadForCanary"] = style == kCanaryStyle;
+    (*plan)["enableExtraWorkloadForCanary"] = style == batch::kCanaryStyle;
     return part;
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "apis/cluster/managed_cluster.h"
@@ -16,6 +18,7 @@
 #include "app/hub/internal/leading_pod.h"
 #include "app/hub/internal/serving.h"
 #include "app/hub/internal/token_renewal.h"
+#include "app/process/conversion.h"
 #include "app/process/serve.h"
 #include "app/process/webhooks.h"
 #include "core/async/scope.h"
@@ -252,14 +255,15 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
                                  {"resources", "rollouts", "clusters"},
                                  front.proxy,
                                  [&serving] { return serving.route(); }};
-    process::WebhookParts asked{
-        .handler = apiserver::make_aggregated_handler(std::move(api), webhook::make_handler(serving.admissions())),
-        .client_authority = front.authority,
-        .registered = {}};
+    process::WebhookParts asked{.handler = apiserver::make_aggregated_handler(
+                                    std::move(api), webhook::make_handler(serving.admissions(), process::converter())),
+                                .client_authority = front.authority,
+                                .registered = {}};
     asked.registered = [&cluster, &own, mode, allowed](std::string const& authorities) {
         std::vector<Value> wanted =
             webhook::configurations(own.name, webhook_rules(mode, allowed), cluster.address, authorities);
         wanted.push_back(api_service(own, authorities));
+        std::ranges::move(process::converted_definitions(cluster.address, authorities), std::back_inserter(wanted));
         return wanted;
     };
     CO_TRY_ASSIGN(auto const webhooks, process::Webhooks::create(ctx, executor, cluster, std::move(asked)));

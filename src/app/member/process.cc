@@ -1,10 +1,13 @@
 #include "app/member/process.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "apis/crds.h"
 #include "app/member/internal/webhooks.h"
 #include "app/member/member.h"
+#include "app/process/conversion.h"
 #include "app/process/serve.h"
 #include "app/process/webhooks.h"
 #include "core/async/scope.h"
@@ -58,9 +61,13 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, process::Options 
                                                  control::Existing::kLeave));
     CO_TRY_ASSIGN(std::unique_ptr<client::Lease> const lease, process::lease(ctx, cluster));
     Guards guards(cluster.client, cluster.user);
-    process::WebhookParts parts{.handler = webhook::make_handler(guards.admissions()), .registered = {}};
+    process::WebhookParts parts{.handler = webhook::make_handler(guards.admissions(), process::converter()),
+                                .registered = {}};
     parts.registered = [&cluster](std::string const& authorities) {
-        return webhook::configurations(cluster.options.name, webhook_rules(), cluster.address, authorities);
+        std::vector<json::Value> wanted =
+            webhook::configurations(cluster.options.name, webhook_rules(), cluster.address, authorities);
+        std::ranges::move(process::converted_definitions(cluster.address, authorities), std::back_inserter(wanted));
+        return wanted;
     };
     CO_TRY_ASSIGN(auto const webhooks, process::Webhooks::create(ctx, executor, cluster, std::move(parts)));
 

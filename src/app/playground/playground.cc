@@ -19,6 +19,7 @@
 #include "app/hub/validation.h"
 #include "app/member/member.h"
 #include "app/playground/internal/kubeconfig.h"
+#include "app/process/conversion.h"
 #include "app/process/process.h"
 #include "core/base/strings.h"
 #include "core/crypto/certificate.h"
@@ -38,6 +39,7 @@
 #include "kube/meta/names.h"
 #include "kube/meta/object.h"
 #include "kube/simulator/simulator.h"
+#include "kube/webhook/handler.h"
 
 namespace aviary::playground {
 
@@ -211,11 +213,18 @@ struct Playground::Impl {
     std::unique_ptr<hub::Hub> hub;
     std::string kubeconfig;
 
+    // What a member's process answers behind its Service.
+    void add_converter(std::string const& cluster) const {
+        server->add_service(cluster, {std::string(apis::kConverterNamespace), std::string(apis::kConverter)},
+                            webhook::make_handler({}, process::converter()));
+    }
+
     // The release controllers of one member, unless it is to have none.
     Task<Status> start_member(Context ctx, std::string cluster) {
         if (names(options.bare, cluster)) co_return Status{};
         client::Client const client(server->transport(cluster, kMemberUser), "aviary-member");
         CO_TRY(co_await control::install_definitions(ctx, client, apis::member_crds()));
+        add_converter(cluster);
         CO_TRY(co_await process::ensure_namespace(ctx, client, process::kNamespace));
         CO_TRY(co_await member::announce(ctx, client, process::kNamespace));
         members.push_back(std::make_unique<member::Member>(client, kMemberUser.name));
@@ -246,6 +255,7 @@ struct Playground::Impl {
     Task<Status> start_hub(Context ctx, std::uint16_t port) {
         client::Client const client(server->transport(kHub, kHubUser), "aviary-hub");
         CO_TRY(co_await control::install_definitions(ctx, client, apis::crds()));
+        add_converter(kHub);
         CO_TRY(co_await in_each(ctx, options.clusters, [this, &client, port](Context each, std::string cluster) {
             return join(each, client, std::move(cluster), port);
         }));

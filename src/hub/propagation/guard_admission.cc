@@ -6,6 +6,7 @@
 
 #include "apis/cluster/managed_cluster_set.h"
 #include "apis/policy/propagation_policy.h"
+#include "apis/rollouts/conversion.h"
 #include "core/base/strings.h"
 #include "hub/placement/bindings.h"
 #include "hub/propagation/names.h"
@@ -51,11 +52,17 @@ public:
             co_return check_placement(request.old_object, ends ? Doc() : Doc::freeze(request.object));
         }
         if (request.operation == Operation::kCreate) co_return Status{};
-        if (request.operation == Operation::kDelete) co_return check_deletion(request.old_object);
-        co_return check_update(request.old_object, Doc::freeze(request.object));
+        Doc const before = as_stored(request.old_object);
+        if (request.operation == Operation::kDelete) co_return check_deletion(before);
+        co_return check_update(before, as_stored(Doc::freeze(request.object)));
     }
 
 private:
+    // What is looked at here is named as it is stored.
+    static Doc as_stored(Doc const& rollout) {
+        auto stored = apis::convert(rollout, apis::kRolloutsStored);
+        return stored ? Doc::freeze(*stored) : rollout;
+    }
     static std::string wish_of(Doc const& rollout) { return meta::annotation(rollout, kOnDelete); }
 
     // What the Rollout does in clusters that would not be so without it: "is releasing in beijing"; empty: nothing.

@@ -154,12 +154,12 @@ std::vector<webhook::Rule> webhook_rules(propagation::Mode mode, placement::Allo
                          mutates ? std::vector<std::string>{"decisions"}
                                  : std::vector<std::string>{"decisions", "decisions/status"}});
         if (mode == propagation::Mode::kAttached) continue;   // what stands on the hub goes nowhere
-        rules.push_back({"rollouts.fleet.aviary.dev",
-                         path,
-                         {apis::kRollouts.group},
-                         apis::kRollouts.version,
-                         mutates ? written : touched,
-                         {"rollouts"}});
+        webhook::Rule rollouts{"rollouts.fleet.aviary.dev", path,
+                               {apis::kRollouts.group},     apis::kRollouts.version,
+                               mutates ? written : touched, {"rollouts"}};
+        // What is wrong is said in the names that it is written in.
+        rollouts.other_versions = {"v1alpha1"};
+        rules.push_back(std::move(rollouts));
         rules.push_back({"policies.fleet.aviary.dev", path, policies, "v1alpha1", written, {"propagationpolicies"}});
         webhook::Rule cluster_policies{"clusterpolicies.fleet.aviary.dev", path, policies, "v1alpha1", written,
                                        {"clusterpropagationpolicies"}};

@@ -34,9 +34,11 @@ std::vector<webhook::Rule> webhook_rules() {
     freeze.object_selector["matchExpressions"] =
         Array{Object{{"key", std::string(apis::kWorkloadTypeLabel)}, {"operator", "Exists"}}};
     freeze.condition = freeze_condition();
-    webhook::Rule const validate{"validate.rollouts.aviary.dev", webhook::kValidatePath,
-                                 {"rollouts.kruise.io"},         "v1beta1",
-                                 {"CREATE", "UPDATE"},           {"rollouts"}};
+    webhook::Rule validate{"validate.rollouts.aviary.dev", webhook::kValidatePath,
+                           {"rollouts.kruise.io"},         "v1beta1",
+                           {"CREATE", "UPDATE"},           {"rollouts"}};
+    // What is wrong is said in the names that it is written in.
+    validate.other_versions = {"v1alpha1"};
     // An approval in an emergency does not wait for a controller that is down.
     webhook::Rule approve{"approve.rollouts.aviary.dev",
                           webhook::kValidatePath,
