@@ -77,6 +77,9 @@ struct Registration::Impl {
         }
     }
 
+    // Roles of before let nobody read definitions: these are then not converted, and all else goes on.
+    static bool unread(Wanted const& each) { return is_definition(each.object) && !each.informer->synced(); }
+
     Doc live(Key const& key, Wanted const& each) const { return each.informer->get(key.object); }
 
     Plan decide(Key const& key) const {
@@ -85,7 +88,7 @@ struct Registration::Impl {
         if (found == wanted.end() || !leading) return plan;
         Doc const there = live(key, found->second);
         Value const& object = found->second.object;
-        if (meta::is_deleting(there) || as_wanted(there, object)) return plan;
+        if (Impl::unread(found->second) || meta::is_deleting(there) || as_wanted(there, object)) return plan;
         if (!there.exists() && is_definition(object)) return plan;
         Write write;
         write.verb = there.exists() ? Write::Verb::kMergePatch : Write::Verb::kCreate;
@@ -115,6 +118,7 @@ void Registration::want(std::vector<Value> wanted) {
 
 bool Registration::trusts(std::string_view authority_pem) const {
     for (auto const& [key, each] : impl_->wanted) {
+        if (Impl::unread(each)) continue;
         if (!each.informer->synced()) return false;
         Doc const there = impl_->live(key, each);
         if (is_definition(each.object)) {
@@ -153,6 +157,7 @@ Task<void> Registration::lead(Context ctx, client::Client writer) {
 
 std::string Registration::missing() const {
     for (auto const& [key, each] : impl_->wanted) {
+        if (Impl::unread(each)) continue;
         Doc const there = impl_->live(key, each);
         bool const fine = impl_->leading ? as_wanted(there, each.object) : there.exists();
         std::string const name = fmt::format("{} {}", key.part, key.object.name);
