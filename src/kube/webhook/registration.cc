@@ -72,13 +72,20 @@ struct Registration::Impl {
             Wanted each{meta::resource_of(object), std::move(object), nullptr};
             Key const key = key_of(each.resource, each.object);
             each.informer = std::make_unique<client::Informer>(client, each.resource, client::only(key.object));
-            controller->watch(*each.informer, [key](Doc const&) { return std::vector<Key>{key}; }, key.part);
+            auto const keys = [key](Doc const&) { return std::vector<Key>{key}; };
+            if (is_definition(each.object)) {
+                controller->watch_if_shown(*each.informer, keys, key.part);
+            } else {
+                controller->watch(*each.informer, keys, key.part);
+            }
             wanted.emplace(key, std::move(each));
         }
     }
 
     // Roles of before let nobody read definitions: these are then not converted, and all else goes on.
-    static bool unread(Wanted const& each) { return is_definition(each.object) && !each.informer->synced(); }
+    static bool unread(Wanted const& each) {
+        return is_definition(each.object) && !each.informer->synced() && each.informer->last_error();
+    }
 
     Doc live(Key const& key, Wanted const& each) const { return each.informer->get(key.object); }
 

@@ -150,6 +150,29 @@ CO_TEST(Registration, LeavesADefinitionThatOthersConvert) {
     co_await world.scope.cancel_and_join();
 }
 
+CO_TEST(Registration, GoesOnWhereDefinitionsMayNotBeRead) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    Value role =
+        parsed(R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"guard"},
+        "rules":[{"apiGroups":["admissionregistration.k8s.io"],"resources":["*"],"verbs":["*"]}]})");
+    Value binding = parsed(R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding",
+        "metadata":{"name":"guard"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"guard"},
+        "subjects":[{"kind":"User","name":"guard"}]})");
+    CO_ASSERT_OK(co_await world.client().create(ctx, meta::resource_of(role), role));
+    CO_ASSERT_OK(co_await world.client().create(ctx, meta::resource_of(binding), binding));
+    CO_ASSERT_OK(co_await world.client().create(ctx, kDefinitions, widgets({"v1"})));
+    client::Client const client(world.server->transport("fleet", {"guard", {}, {}}), "test");
+    Registration registration(client, {configuration(), converted("ca")});
+    world.scope.spawn(registration.run(world.scope.context()));
+    world.scope.spawn(registration.lead(world.scope.context(), client));
+    (void)co_await async::sleep_for(ctx, 1s);
+    EXPECT_EQ("", registration.missing());
+    EXPECT_TRUE(registration.trusts("ca"));
+    CO_ASSERT_OK(co_await client.get(ctx, kConfigurations, kName));
+    co_await world.scope.cancel_and_join();
+}
+
 CO_TEST(Registration, WritesNothingThatIsThere) {
     World world(ctx);
     CO_ASSERT_OK(co_await world.start());
