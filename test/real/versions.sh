@@ -29,7 +29,7 @@ END
 }
 # The definitions as they were with one version.
 earlier() {
-  kubectl create --dry-run=client -o json -f "$root/config/crds/rollouts.rollouts.kruise.io.yaml" -f "$root/config/crds/batchreleases.rollouts.kruise.io.yaml" | python3 -c '
+  in_ $c create --dry-run=client -o json -f "$root/config/crds/rollouts.rollouts.kruise.io.yaml" -f "$root/config/crds/batchreleases.rollouts.kruise.io.yaml" | python3 -c '
 import json, sys
 text, at, decode = sys.stdin.read(), 0, json.JSONDecoder()
 while text[at:].strip():
@@ -41,6 +41,7 @@ while text[at:].strip():
         print(json.dumps(each))'
 }
 
+manifest >"$work/older.yaml"
 need 'a real cluster' cluster $c
 need 'an identity of its own' identity $c aviary-member
 need 'the definitions of an earlier version' in_ $c create -f <(earlier)
@@ -51,7 +52,7 @@ check 'they serve two, and are converted' soon 10 versions $c 'v1beta1 v1alpha1 
 check 'a namespace' in_ $c create namespace demo
 check 'the workload' in_ $c apply -f <(sed '/^apiVersion: policy/,$d' "$seed/workload.yaml")
 check 'ten pods are ready' soon 30 ready $c
-check 'a Rollout of v1alpha1' soon 20 in_ $c apply -f <(manifest)
+check 'a Rollout of v1alpha1' soon 20 in_ $c apply -f "$work/older.yaml"
 check 'it is healthy' soon 20 healthy $c
 check 'v1beta1 says traffic' of $c $newer '.spec.strategy.canary.steps[0].traffic' '10%'
 check 'and names the workload' of $c $newer '.spec.workloadRef.name' qwen-inference
@@ -99,7 +100,7 @@ need 'an identity of the hub' identity hub aviary-hub
 run hub aviary hub --kubeconfig "$work/hub-aviary-hub.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$hub_webhook" --webhook-port "$hub_webhook" --health-port "$hub_health"
 need 'the hub is ready' soon 30 answers "$hub_health"
 check 'a namespace there' in_ hub create namespace demo
-check 'a Rollout of v1alpha1 there' soon 20 in_ hub apply -f <(manifest)
+check 'a Rollout of v1alpha1 there' soon 20 in_ hub apply -f "$work/older.yaml"
 check 'is read in v1beta1' of hub $newer '.spec.strategy.canary.steps[0].traffic' '10%'
 check 'and in v1alpha1' of hub $older '.spec.rolloutID' 7
 check 'what is wrong there is said in the names of v1alpha1' tells 1 'spec.strategy.canary.steps\[0\].weight' in_ hub apply -f <(manifest 200)
