@@ -69,6 +69,7 @@ void default_stateful_set(json::Value& object) {
     bool rolling = at(strategy, "type").as_string() == "RollingUpdate";
     if (rolling && (!typed || at(strategy, "rollingUpdate").is_object())) {
         set_default(strategy["rollingUpdate"], "partition", 0);
+        set_default(strategy["rollingUpdate"], "maxUnavailable", 1);
     }
     json::Value& retention = spec["persistentVolumeClaimRetentionPolicy"];
     set_default(retention, "whenDeleted", "Retain");

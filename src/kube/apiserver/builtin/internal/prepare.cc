@@ -56,6 +56,18 @@ void prepare_volume(json::Value& object, json::Doc const& old) {
     if (!old.exists()) object["status"] = json::Object{{"phase", "Pending"}};
 }
 
+// The server counts a DaemonSet's templates; apps/v1 has the count as an annotation.
+void prepare_daemon_set(json::Value& object, json::Doc const& old) {
+    constexpr std::string_view kAnnotation = "deprecated.daemonset.template.generation";
+    json::Value const& read = object;
+    std::int64_t generation = parse_int(old.exists() ? old.at({"metadata", "annotations"})[kAnnotation].as_string()
+                                                     : read.at({"metadata", "annotations", kAnnotation}).as_string())
+                                  .value_or(0);
+    bool const changed = old.exists() && !(old.at({"spec", "template"}).thaw() == read.at({"spec", "template"}));
+    generation = std::max<std::int64_t>(generation, old.exists() ? 0 : 1) + (changed ? 1 : 0);
+    object.set({"metadata", "annotations", kAnnotation}, std::to_string(generation));
+}
+
 void prepare_job(json::Value& object, json::Doc const& old) {
     json::Value const& read = object;
     if (old.exists() || read.at({"spec", "manualSelector"}).as_bool()) return;
@@ -134,6 +146,7 @@ constexpr std::array kEntries{
     Entry{"", "Service", prepare_service},
     Entry{"", "PersistentVolume", prepare_volume},
     Entry{"", "PersistentVolumeClaim", prepare_volume},
+    Entry{"apps", "DaemonSet", prepare_daemon_set},
     Entry{"batch", "Job", prepare_job},
 };
 
