@@ -11,12 +11,14 @@
 #include "kube/control/controller.h"
 #include "kube/meta/object.h"
 #include "kube/simulator/internal/claim.h"
+#include "kube/simulator/internal/daemon_set.h"
 #include "kube/simulator/internal/deployment.h"
 #include "kube/simulator/internal/endpoint_slice.h"
 #include "kube/simulator/internal/kubelet.h"
 #include "kube/simulator/internal/replica_set.h"
 #include "kube/simulator/internal/resources.h"
 #include "kube/simulator/internal/scheduler.h"
+#include "kube/simulator/internal/stateful_set.h"
 
 namespace aviary::simulator {
 
@@ -48,13 +50,13 @@ std::vector<Key> owner_key(Doc const& object, std::string_view kind) {
     return {};
 }
 
-// What `owner` controls in `informer` and what it may take on.
+// What `owner` controls in `informer` and what it may take on; `also` is what must hold beside its selector.
 Claim claimed(Doc const& owner, std::string const& kind, meta::GroupVersionResource const& resource,
-              Informer const& informer) {
+              Informer const& informer, std::function<bool(Doc const&)> const& also = {}) {
     std::vector<Doc> candidates = informer.by_index(kByController, meta::uid(owner));
     for (Doc& orphan : informer.by_index(kByController, orphans_of(meta::ns(owner))))
         candidates.push_back(std::move(orphan));
-    return claim(owner, kind, resource, candidates);
+    return claim(owner, kind, resource, candidates, also);
 }
 
 Plan after(std::vector<control::Write> writes, Plan plan) {
@@ -115,12 +117,21 @@ struct Simulator::Impl {
           options(options),
           deployments(named("deployment-controller"), kDeployments),
           replica_sets(named("deployment-controller"), kReplicaSets),
+          stateful_sets(named("statefulset-controller"), kStatefulSets),
+          daemon_sets(named("daemonset-controller"), kDaemonSets),
+          revisions(named("statefulset-controller"), kControllerRevisions),
+          claims(named("statefulset-controller"), kClaims),
           pods(named("replicaset-controller"), kPods),
           nodes(named("kube-scheduler"), kNodes),
           services(named("endpointslice-controller"), kServices),
           slices(named("endpointslice-controller"), kEndpointSlices) {
-        replica_sets.add_index(kByController, controller_uid);
-        pods.add_index(kByController, controller_uid);
+        for (Informer* informer : {&replica_sets, &revisions, &pods})
+            informer->add_index(kByController, controller_uid);
+    }
+
+    std::vector<Informer*> informers() {
+        return {&deployments, &replica_sets, &stateful_sets, &daemon_sets, &revisions,
+                &claims,      &pods,         &nodes,         &services,    &slices};
     }
 
     client::Client named(std::string name) const { return client.named(std::move(name)); }
@@ -162,6 +173,35 @@ struct Simulator::Impl {
         return after(std::move(claimed_pods.writes), decide_replica_set(object, claimed_pods.owned, now));
     }
 
+    Plan sync_stateful_set(Key const& key, Time now) {
+        Doc const object = stateful_sets.get(key.object);
+        if (!object.exists()) return {};
+        Claim own_pods =
+            claimed(object, "StatefulSet", kPods, pods, [&](Doc const& pod) { return is_member(object, pod); });
+        Claim own_revisions = claimed(object, "StatefulSet", kControllerRevisions, revisions);
+        StatefulSetView const view{object, own_pods.owned, own_revisions.owned, finder(key.object.ns)};
+        return after(std::move(own_pods.writes),
+                     after(std::move(own_revisions.writes), decide_stateful_set(view, now)));
+    }
+
+    Plan sync_daemon_set(Key const& key, Time now) {
+        Doc const object = daemon_sets.get(key.object);
+        if (!object.exists()) return {};
+        Claim own_pods = claimed(object, "DaemonSet", kPods, pods);
+        Claim own_revisions = claimed(object, "DaemonSet", kControllerRevisions, revisions);
+        DaemonSetView view{object, own_pods.owned, own_revisions.owned, {}, finder(key.object.ns)};
+        for (auto const& [node_key, node] : nodes.objects()) view.nodes.push_back(node);
+        return after(std::move(own_pods.writes),
+                     after(std::move(own_revisions.writes), decide_daemon_set(view, failed_pods, now)));
+    }
+
+    std::function<Doc(meta::GroupVersionResource const&, std::string const&)> finder(std::string ns) {
+        return [this, ns = std::move(ns)](meta::GroupVersionResource const& resource, std::string const& name) {
+            Informer& informer = resource == kPods ? pods : resource == kClaims ? claims : revisions;
+            return informer.get({ns, name});
+        };
+    }
+
     // Deployments that wait for this pod to be gone.
     std::vector<Key> recreating(Doc const& pod) {
         auto const owner = meta::controller_of(pod);
@@ -169,6 +209,27 @@ struct Simulator::Impl {
         std::vector<Key> keys = owner_key(replica_sets.get({meta::ns(pod), owner->name}), "Deployment");
         std::erase_if(keys, [this](Key const& key) { return !recreates(deployments.get(key.object)); });
         return keys;
+    }
+
+    void build_sets() {
+        stateful_set = controller("statefulset-controller",
+                                  [this](Key const& key, Time now) { return sync_stateful_set(key, now); });
+        daemon_set =
+            controller("daemonset-controller", [this](Key const& key, Time now) { return sync_daemon_set(key, now); });
+        stateful_set->watch(stateful_sets, own_key);
+        daemon_set->watch(daemon_sets, own_key);
+        for (Informer* informer : {&pods, &revisions}) {
+            stateful_set->watch(*informer,
+                                [this](Doc const& object) { return takers(object, "StatefulSet", stateful_sets); });
+            daemon_set->watch(*informer,
+                              [this](Doc const& object) { return takers(object, "DaemonSet", daemon_sets); });
+        }
+        stateful_set->watch(claims, [](Doc const&) { return std::vector<Key>(); });
+        daemon_set->watch(nodes, [this](Doc const&) {
+            std::vector<Key> keys;
+            for (auto const& [key, set] : daemon_sets.objects()) keys.push_back(Key{"", key});
+            return keys;
+        });
     }
 
     void build() {
@@ -183,6 +244,8 @@ struct Simulator::Impl {
                                  [this](Key const& key, Time now) { return sync_replica_set(key, now); });
         replica_set->watch(replica_sets, own_key);
         replica_set->watch(pods, [this](Doc const& object) { return takers(object, "ReplicaSet", replica_sets); });
+
+        build_sets();
 
         pods.on_change([this](client::Change const& change) {
             usage.update(change.before, change.after);
@@ -274,11 +337,13 @@ struct Simulator::Impl {
 
     client::Client client;
     Options options;
-    Informer deployments, replica_sets, pods, nodes, services, slices;
+    Informer deployments, replica_sets, stateful_sets, daemon_sets, revisions, claims, pods, nodes, services, slices;
     NodeUsage usage;
+    FailedPods failed_pods;
     std::map<std::string, Time> first_seen;   // by pod uid; what a kubelet remembers
     std::set<Key> unschedulable;
-    std::unique_ptr<control::Controller> deployment, replica_set, scheduler, kubelet, collector, endpoint_slice;
+    std::unique_ptr<control::Controller> deployment, replica_set, stateful_set, daemon_set, scheduler, kubelet,
+        collector, endpoint_slice;
 };
 
 Simulator::Simulator(client::Client client, Options options)
@@ -289,8 +354,7 @@ Simulator::Simulator(client::Client client, Options options)
 Simulator::~Simulator() = default;
 
 bool Simulator::ready() const {
-    for (Informer const* informer :
-         {&impl_->deployments, &impl_->replica_sets, &impl_->pods, &impl_->nodes, &impl_->services, &impl_->slices}) {
+    for (Informer const* informer : impl_->informers()) {
         if (!informer->synced()) return false;
     }
     return true;
@@ -299,12 +363,9 @@ bool Simulator::ready() const {
 Task<void> Simulator::run(Context ctx) {
     co_await impl_->ensure_nodes(ctx);
     async::Scope scope(ctx);
-    for (Informer* informer :
-         {&impl_->deployments, &impl_->replica_sets, &impl_->pods, &impl_->nodes, &impl_->services, &impl_->slices}) {
-        scope.spawn(informer->run(scope.context()));
-    }
-    for (auto* controller : {&impl_->deployment, &impl_->replica_set, &impl_->scheduler, &impl_->kubelet,
-                             &impl_->collector, &impl_->endpoint_slice}) {
+    for (Informer* informer : impl_->informers()) scope.spawn(informer->run(scope.context()));
+    for (auto* controller : {&impl_->deployment, &impl_->replica_set, &impl_->stateful_set, &impl_->daemon_set,
+                             &impl_->scheduler, &impl_->kubelet, &impl_->collector, &impl_->endpoint_slice}) {
         scope.spawn((*controller)->run(scope.context()));
     }
     co_await scope.join();

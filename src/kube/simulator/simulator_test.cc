@@ -1,10 +1,6 @@
 #include "kube/simulator/simulator.h"
 
-#include "core/async/co_test.h"
-#include "core/json/parse.h"
-#include "core/storage/engine.h"
-#include "kube/apiserver/server.h"
-#include "kube/meta/object.h"
+#include "kube/simulator/internal/test_world.h"
 
 namespace aviary::simulator {
 namespace {
@@ -16,7 +12,6 @@ using json::Value;
 meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
 meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
 meta::GroupVersionResource const kPods{"", "v1", "pods"};
-control::UserInfo const kAdmin{"admin", {"system:masters"}, {}};
 
 Value deployment(std::string image, std::int64_t replicas) {
     Value object = *json::parse_value(
@@ -29,34 +24,6 @@ Value deployment(std::string image, std::int64_t replicas) {
     object.set({"spec", "template", "spec", "containers"}, json::Array{container});
     return object;
 }
-
-// A server with one simulated cluster.
-struct World {
-    explicit World(Context ctx) : scope(ctx) {}
-    Task<Status> start(Options options = {}) {
-        auto opened =
-            co_await apiserver::ApiServer::open(scope.context(), std::make_shared<storage::MemoryEngine>(), {});
-        if (!opened) co_return std::unexpected(opened.error());
-        server = std::move(*opened);
-        client.emplace(server->transport("fleet", kAdmin), "test");
-        simulator.emplace(client::Client(server->transport("fleet", kAdmin), "simulator"), options);
-        scope.spawn(server->run_controllers(scope.context()));
-        scope.spawn(simulator->run(scope.context()));
-        co_return Status{};
-    }
-    Task<std::map<std::string, int>> images() {
-        std::map<std::string, int> counts;
-        auto const list = co_await client->list(scope.context(), kPods, {.ns = "default"});
-        EXPECT_TRUE(list) << list.error().message();
-        for (auto const& [key, pod] : (*list)["items"].elements())
-            ++counts[pod.at({"spec", "containers"})[0]["image"].string()];
-        co_return counts;
-    }
-    async::Scope scope;
-    std::unique_ptr<apiserver::ApiServer> server;
-    std::optional<client::Client> client;
-    std::optional<Simulator> simulator;
-};
 
 CO_TEST(Simulator, ADeploymentRollsAndKeepsItsHistory) {
     World world(ctx);
@@ -111,14 +78,6 @@ CO_TEST(Simulator, PodsWaitForGpusAndAPausedDeploymentDoesNotRoll) {
     auto const counts = co_await world.images();
     EXPECT_EQ(counts, (std::map<std::string, int>{{"v1", 2}}));
     co_await world.scope.cancel_and_join();
-}
-
-Task<std::vector<Doc>> listed(World& world, meta::GroupVersionResource resource) {
-    auto const list = co_await world.client->list(world.scope.context(), resource, {.ns = "default"});
-    EXPECT_TRUE(list) << list.error().message();
-    std::vector<Doc> result;
-    for (auto const& [key, object] : (*list)["items"].elements()) result.push_back(object);
-    co_return result;
 }
 
 CO_TEST(Simulator, AReplicaSetThatWasOrphanedIsTakenOnAgain) {

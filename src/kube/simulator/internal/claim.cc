@@ -31,13 +31,13 @@ bool selects(Doc const& owner, Doc const& object) {
 }
 
 Claim claim(Doc const& owner, std::string const& owner_kind, meta::GroupVersionResource const& resource,
-            std::vector<Doc> const& candidates) {
+            std::vector<Doc> const& candidates, std::function<bool(Doc const&)> const& also) {
     Claim result;
     for (Doc const& object : candidates) {
         auto const controller = meta::controller_of(object);
         bool const ours = controller && controller->uid == meta::uid(owner);
         if (controller && !ours) continue;
-        bool const selected = selects(owner, object);
+        bool const selected = selects(owner, object) && (!also || also(object));
         if (ours && (selected || meta::is_deleting(owner))) {
             result.owned.push_back(object);
             continue;

@@ -233,19 +233,9 @@ Plan decide_pod(Doc const& pod, Doc const& node, Duration pod_start, Time since,
     Picture const picture = look(pod, node, pod_start, since, now, plan);
     Value const status = status_for(pod, node, picture, since, now);
 
-    Value const before = pod["status"].thaw();
-    Value changes{json::Object()};
-    for (auto const& [key, value] : status.object()) {
-        if (!(before[key] == value)) changes.set({"status", key}, value);
-    }
-    if (changes.size() == 0) return plan;
-    Write write;
-    write.resource = kPods;
-    write.key = meta::key_of(pod);
-    write.subresource = "status";
-    write.body = std::move(changes);
-    write.why = "status";
-    plan.writes.push_back(std::move(write));
+    std::size_t const writes = plan.writes.size();
+    write_status(plan, kPods, pod, status);
+    if (plan.writes.size() == writes) return plan;
 
     Value const self = reference_to(pod, "v1", "Pod");
     if (picture.waiting == "CrashLoopBackOff") {

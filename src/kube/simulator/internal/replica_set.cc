@@ -22,33 +22,6 @@ using json::Value;
 // At most so many pods a sync, as burstReplicas.
 constexpr std::int64_t kBurst = 500;
 
-// The real controller draws names at random. Here they follow from the pods that are there, so that the same decision
-// made twice (after a crash) asks for the same pods.
-std::string pod_name(Doc const& replica_set, std::uint64_t seed, std::int64_t index) {
-    static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
-    std::uint64_t hash = fnv1a_64(fmt::format("{}/{:x}/{}", meta::uid(replica_set), seed, index));
-    std::string suffix;
-    for (int letter = 0; letter < 5; ++letter) {
-        suffix += kAlphabet[hash % kAlphabet.size()];
-        hash /= kAlphabet.size();
-    }
-    return meta::name(replica_set) + "-" + suffix;
-}
-
-Value new_pod(Doc const& replica_set, std::string name) {
-    Doc const pod_template = replica_set.at({"spec", "template"});
-    Value pod{json::Object{{"apiVersion", "v1"}, {"kind", "Pod"}}};
-    pod["metadata"] = pod_template["metadata"].thaw();
-    Value& metadata = pod["metadata"];
-    metadata.erase("creationTimestamp");
-    metadata["name"] = std::move(name);
-    metadata["generateName"] = meta::name(replica_set) + "-";
-    metadata["namespace"] = meta::ns(replica_set);
-    metadata["ownerReferences"] = json::Array{controller_reference(replica_set, "apps/v1", "ReplicaSet")};
-    pod["spec"] = pod_template["spec"].thaw();
-    return pod;
-}
-
 // Who goes first when there are too many (ActivePodsWithRanks): smaller tuples go first.
 auto deletion_rank(Doc const& pod, std::map<std::string, std::int64_t> const& pods_on_node, Time now) {
     std::string const node = pod.at({"spec", "nodeName"}).string();
@@ -81,12 +54,8 @@ Value status_of(Doc const& replica_set, std::vector<Doc> const& active, Time now
         labeled += all ? 1 : 0;
         if (!is_ready(pod)) continue;
         ++ready;
-        Time const counts_from = ready_since(pod) + ready_seconds;
-        if (counts_from <= now || ready_seconds.count() == 0) {
-            ++available;
-        } else {
-            plan.requeue_at(counts_from, "spec.minReadySeconds");
-        }
+        available += is_available(pod, ready_seconds, now) ? 1 : 0;
+        await_availability(plan, pod, ready_seconds, now);
     }
     Value status{json::Object{{"replicas", static_cast<std::int64_t>(active.size())}}};
     if (labeled > 0) status["fullyLabeledReplicas"] = labeled;
@@ -108,37 +77,19 @@ Plan decide_replica_set(Doc const& replica_set, std::vector<Doc> const& pods, Ti
     }
 
     Value const status = status_of(replica_set, active, now, plan);
-    Value changes{json::Object()};
-    Value const before = replica_set["status"].thaw();
-    for (auto const& [key, value] : status.object()) {
-        if (!(before[key] == value)) changes.set({"status", key}, value);
-    }
-    for (char const* field : {"fullyLabeledReplicas", "readyReplicas", "availableReplicas"}) {
-        if (before.contains(field) && !status.contains(field)) changes.set({"status", field}, nullptr);
-    }
-    if (changes.size() > 0) {
-        Write write;
-        write.resource = kReplicaSets;
-        write.key = meta::key_of(replica_set);
-        write.subresource = "status";
-        write.body = std::move(changes);
-        write.why = "status";
-        plan.writes.push_back(std::move(write));
-    }
+    write_status(plan, kReplicaSets, replica_set, status,
+                 {"fullyLabeledReplicas", "readyReplicas", "availableReplicas"});
     if (meta::is_deleting(replica_set)) return plan;
 
     std::int64_t const wanted = replica_set.at({"spec", "replicas"}).as_int(1);
     std::int64_t const difference = wanted - static_cast<std::int64_t>(active.size());
     Value const self = reference_to(replica_set, "apps/v1", "ReplicaSet");
     for (std::int64_t index = 0; index < std::min(difference, kBurst); ++index) {
-        Write write;
-        write.verb = Write::Verb::kCreate;
-        write.resource = kPods;
         std::string const name = pod_name(replica_set, seed, index);
-        write.key = {meta::ns(replica_set), name};
-        write.body = new_pod(replica_set, name);
+        Value pod = pod_from_template(replica_set.at({"spec", "template"}), replica_set, "ReplicaSet");
+        pod.set({"metadata", "name"}, name);
+        Write write = creation(kPods, std::move(pod), "too few pods");
         write.ignore_already_exists = true;
-        write.why = "too few pods";
         plan.writes.push_back(std::move(write));
         plan.events.push_back({self, "Normal", "SuccessfulCreate", fmt::format("Created pod: {}", name)});
     }
@@ -150,14 +101,7 @@ Plan decide_replica_set(Doc const& replica_set, std::vector<Doc> const& pods, Ti
         });
         for (std::int64_t index = 0; index < std::min(-difference, kBurst); ++index) {
             Doc const& pod = active[static_cast<std::size_t>(index)];
-            Write write;
-            write.verb = Write::Verb::kDelete;
-            write.resource = kPods;
-            write.key = meta::key_of(pod);
-            write.delete_options.uid = meta::uid(pod);
-            write.ignore_not_found = true;
-            write.why = "too many pods";
-            plan.writes.push_back(std::move(write));
+            plan.writes.push_back(deletion(kPods, pod, "too many pods"));
             plan.events.push_back(
                 {self, "Normal", "SuccessfulDelete", fmt::format("Deleted pod: {}", meta::name(pod))});
         }

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/base/time.h"
 #include "core/json/doc.h"
 #include "core/json/value.h"
+#include "kube/control/plan.h"
 #include "kube/meta/gvk.h"
 #include "kube/meta/pods.h"
 
@@ -13,6 +16,10 @@ namespace aviary::simulator {
 
 inline meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
 inline meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
+inline meta::GroupVersionResource const kStatefulSets{"apps", "v1", "statefulsets"};
+inline meta::GroupVersionResource const kDaemonSets{"apps", "v1", "daemonsets"};
+inline meta::GroupVersionResource const kControllerRevisions{"apps", "v1", "controllerrevisions"};
+inline meta::GroupVersionResource const kClaims{"", "v1", "persistentvolumeclaims"};
 inline meta::GroupVersionResource const kPods{"", "v1", "pods"};
 inline meta::GroupVersionResource const kNodes{"", "v1", "nodes"};
 inline meta::GroupVersionResource const kServices{"", "v1", "services"};
@@ -28,5 +35,21 @@ using meta::is_active;
 using meta::is_finished;
 using meta::is_ready;
 Time ready_since(json::Doc const& pod);   // epoch when not ready
+// Ready, and for as long as its workload asks.
+bool is_available(json::Doc const& pod, std::chrono::seconds min_ready, Time now);
+// Looks again when the next ready pod becomes available.
+void await_availability(control::Plan& plan, json::Doc const& pod, std::chrono::seconds min_ready, Time now);
+
+// The real controllers draw names of pods at random. Here they follow from the pods that are there (`seed`), so that
+// the same decision made twice (after a crash) asks for the same pods.
+std::string pod_name(json::Doc const& owner, std::uint64_t seed, std::int64_t index);
+// A pod of this template, controlled by `owner`; its name is the caller's to set.
+json::Value pod_from_template(json::Doc const& pod_template, json::Doc const& owner, std::string kind);
+control::Write creation(meta::GroupVersionResource const& resource, json::Value object, std::string why);
+// Of the object with this uid, no other of its name.
+control::Write deletion(meta::GroupVersionResource const& resource, json::Doc const& object, std::string why);
+// Members that differ; with `drops`, those that have gone as well.
+void write_status(control::Plan& plan, meta::GroupVersionResource const& resource, json::Doc const& object,
+                  json::Value const& status, std::vector<std::string_view> const& drops = {});
 
 }   // namespace aviary::simulator

@@ -7,6 +7,7 @@
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
 #include "kube/meta/quantity.h"
+#include "kube/simulator/internal/node_fit.h"
 #include "kube/simulator/internal/resources.h"
 
 namespace aviary::simulator {
@@ -22,6 +23,16 @@ Amounts const kNothing;
 
 void add(Amounts& to, Doc const& quantities) {
     for (auto const& [name, quantity] : quantities.members()) to[std::string(name)] += meta::milli_value(quantity);
+}
+
+// Why the pod may not run on the node, whatever is free there; nothing when it may.
+char const* refusal_of(Doc const& pod, std::vector<Doc> const& tolerations, Doc const& node) {
+    static Doc const kCordon =
+        Doc::freeze(json::Object{{"key", "node.kubernetes.io/unschedulable"}, {"effect", "NoSchedule"}});
+    if (node.at({"spec", "unschedulable"}).as_bool() && !tolerates(tolerations, kCordon))
+        return "node(s) were unschedulable";
+    if (repels(node, tolerations, {"NoSchedule", "NoExecute"})) return "node(s) had untolerated taint(s)";
+    return matches_node(pod["spec"], node) ? nullptr : "node(s) didn't match Pod's node affinity/selector";
 }
 
 }   // namespace
@@ -82,14 +93,16 @@ Plan decide_binding(Doc const& pod, std::vector<Doc> const& nodes, NodeUsage con
     if (pod.at({"spec", "schedulingGates"}).size() > 0) return plan;
 
     Amounts const wanted = requests_of(pod);
+    std::vector<Doc> const tolerations = elements_of(pod.at({"spec", "tolerations"}));
     std::map<std::string, int> lacking;   // resource → nodes that have too little of it
     std::int64_t least = 0;
     for (Doc const& node : nodes) {
         Amounts free;
         add(free, node.at({"status", "allocatable"}));
         Amounts const& used = usage.used(meta::name(node));
-        bool fits = !node.at({"spec", "unschedulable"}).as_bool();
-        if (!fits) ++lacking["node(s) were unschedulable"];
+        char const* const refusal = refusal_of(pod, tolerations, node);
+        bool fits = refusal == nullptr;
+        if (!fits) ++lacking[refusal];
         for (auto const& [name, amount] : wanted) {
             auto const taken = used.find(name);
             if (amount > 0 && free[name] - (taken == used.end() ? 0 : taken->second) < amount) {

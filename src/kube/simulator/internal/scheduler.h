@@ -1,5 +1,5 @@
-// Decides on which node one pod goes: by requests and free capacity, as kube-scheduler's NodeResourcesFit with
-// spreading.
+// Decides on which node one pod goes: by what pod and node say of each other, by requests and free capacity, as
+// kube-scheduler's filters with spreading.
 #pragma once
 
 #include <map>

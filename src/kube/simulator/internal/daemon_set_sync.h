@@ -1,0 +1,82 @@
+// One sync of one DaemonSet: what it sees and the plan that comes of it. See daemon_set.h.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/json/value.h"
+#include "kube/meta/object.h"
+#include "kube/simulator/internal/daemon_set.h"
+#include "kube/simulator/internal/resources.h"
+
+namespace aviary::simulator {
+
+struct DaemonSetSync {
+    // Whether a pod would be put on a node, and whether one that is there may stay.
+    struct Place {
+        bool runs = false;
+        bool stays = false;
+    };
+    // The pods of one node that are not going: at most one of each, else `crowded`.
+    struct Pair {
+        json::Doc updated;
+        json::Doc old;
+        bool crowded = false;
+    };
+
+    DaemonSetSync(DaemonSetView const& view, FailedPods& failed, Time now);
+    control::Plan run();
+
+    DaemonSetView const& view;
+    FailedPods& failed;
+    Time now;
+    control::Plan plan;
+    std::map<std::string, std::vector<json::Doc>> pods_of;   // by node
+    std::map<std::string, json::Doc> nodes;
+    std::vector<json::Doc> tolerations;   // of the set's pods
+    std::string hash;                     // of the template's revision
+    std::vector<json::Doc> old_revisions;
+    json::Value status{json::Object()};
+    std::int64_t created = 0;
+
+    json::Doc const& set = view.set;
+    json::Doc const pod_template = set.at({"spec", "template"});
+    json::Doc const strategy = set.at({"spec", "updateStrategy"});
+    bool const rolling = strategy["type"].as_string("RollingUpdate") == "RollingUpdate";
+    std::chrono::seconds const min_ready{set.at({"spec", "minReadySeconds"}).as_int()};
+    std::string const template_generation = meta::annotation(set, "deprecated.daemonset.template.generation");
+
+    // daemon_set.cc: pods by node, in the order of the controller: what is missing, what is too much, then the update.
+    Place place(json::Doc const& node) const;
+    std::int64_t desired() const;
+    bool available(json::Doc const& pod) const { return is_available(pod, min_ready, now); }
+    bool updated(json::Doc const& pod) const;
+    Pair pair_on(std::vector<json::Doc> const& pods) const;
+    std::int64_t surge(std::int64_t total) const;
+    // True when pods were made or removed: the update waits until that is seen.
+    bool manage();
+    void manage_node(json::Doc const& node, std::vector<std::string>& missing, std::vector<json::Doc>& surplus);
+    void prune_surged(std::vector<json::Doc> running, std::vector<json::Doc>& surplus) const;
+    bool settle_ended(json::Doc const& node, json::Doc const& pod, std::vector<json::Doc>& surplus);
+    void update();
+    void update_by_removal(std::int64_t max_unavailable);
+    void update_by_surge(std::int64_t max_surge, std::int64_t desired);
+    void report();
+
+    // daemon_set_pods.cc: revisions, and pods as they are made.
+    bool settle_revisions();
+    void keep_one(std::vector<json::Doc> const& equal);
+    void truncate_history();
+    void create(std::string const& node);
+    void remove(json::Doc const& pod, std::string why);
+    void event(std::string type, std::string reason, std::string message);
+};
+
+// The tolerations that every pod of a DaemonSet gets, beside its template's.
+json::Value daemon_tolerations(json::Doc const& pod_spec);
+// The node that a pod of a DaemonSet is on, or is meant for; empty when it says of none.
+std::string node_of(json::Doc const& pod);
+
+}   // namespace aviary::simulator
