@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# The same stories of StatefulSets and DaemonSets in a real cluster and in a simulated one: what pods do, and what is reported, is alike: test/real/sets.sh [STORY…]
+# Needs on PATH: kubectl, python3; and test/real/build has been run. Ends in "N passed, N failed".
+. "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
+c=cluster
+stories=("$@")
+[ $# -gt 0 ] || stories=(ordered broken parallel parallel-broken on-delete min-ready daemon daemon-surge daemon-on-delete daemon-broken)
+
+clean_up_common=$(declare -f clean_up)
+eval "${clean_up_common/clean_up/clean_up_cluster}"
+clean_up() { aviary down --data-dir "$work/fleet" >/dev/null 2>&1; clean_up_cluster; }
+
+# The simulated cluster has two nodes; as many as the real one has are made like them.
+nodes() {
+  local index
+  for index in 3 4; do
+    kubectl --kubeconfig "$work/simulated" get node gpu-node-1 -o json | python3 -c '
+import json, sys
+node = json.load(sys.stdin)
+name = "gpu-node-" + sys.argv[1]
+node["metadata"] = {"name": name, "labels": {**node["metadata"]["labels"], "kubernetes.io/hostname": name}}
+print(json.dumps(node))' $index | kubectl --kubeconfig "$work/simulated" create -f - || return 1
+  done
+}
+alike() {
+  local name=$1 other
+  python3 "$root/test/real/lib/stories.py" "$work/simulated" "$name" >"$work/$name.simulated" 2>&1 &
+  other=$!
+  python3 "$root/test/real/lib/stories.py" "$work/$c/kubeconfig" "$name" >"$work/$name.real" 2>&1
+  wait $other
+  [ -s "$work/$name.real" ] && grep -q '^deleted' "$work/$name.real" || { tail -n 3 "$work/$name.real"; return 1; }
+  diff "$work/$name.real" "$work/$name.simulated"
+}
+
+need 'a real cluster of four nodes' cluster $c --nodes 4
+need 'a fleet with a simulated cluster' aviary up --clusters a --without-rollouts a --port 0 --data-dir "$work/fleet" --detach
+need 'the simulated cluster' kubectl --kubeconfig "$work/fleet/kubeconfig" config view --raw --minify --flatten --context a
+cp "$work/out" "$work/simulated"
+need 'it has four nodes too' nodes
+for story in "${stories[@]}"; do check "the story of $story" alike "$story"; done
+finished=1
