@@ -34,8 +34,8 @@ public:
     void workload(Value const& reference) {
         auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
         std::string_view const kind = reference["kind"].as_string();
-        if (group == "apps" && kind == "Deployment") return;
-        bool const native = group == "apps" && (kind == "ReplicaSet" || kind == "StatefulSet" || kind == "DaemonSet");
+        if (group == "apps" && (kind == "Deployment" || kind == "StatefulSet")) return;
+        bool const native = group == "apps" && (kind == "ReplicaSet" || kind == "DaemonSet");
         bool const kruise =
             group == "apps.kruise.io" && (kind == "CloneSet" || kind == "StatefulSet" || kind == "DaemonSet");
         if (native || kruise) {
@@ -43,6 +43,17 @@ public:
         } else {
             invalid("spec.workloadRef", "WorkloadRef kind is not supported");
         }
+    }
+
+    // What a kind other than Deployments cannot be released in.
+    void style(Value const& rollout) {
+        std::string_view const kind = rollout.at({"spec", "workloadRef", "kind"}).as_string();
+        Value const& strategy = rollout.at({"spec", "strategy"});
+        if (kind != "StatefulSet") return;
+        if (strategy["blueGreen"].is_object())
+            unsupported("spec.strategy.blueGreen", fmt::format("a {} in blue-green style", kind));
+        if (strategy.at({"canary", "enableExtraWorkloadForCanary"}).as_bool())
+            unsupported("spec.strategy.canary.enableExtraWorkloadForCanary", fmt::format("a second {}", kind));
     }
 
     void annotations(Value const& rollout) {
@@ -162,6 +173,7 @@ std::vector<FieldCause> validate_rollout(Value const& rollout, Doc const& old, s
     Value const& strategy = rollout.at({"spec", "strategy"});
     checker.annotations(rollout);
     checker.workload(rollout.at({"spec", "workloadRef"}));
+    checker.style(rollout);
     bool const canary = strategy["canary"].is_object();
     bool const blue_green = strategy["blueGreen"].is_object();
     if (!canary && !blue_green) checker.required("spec.strategy", "Canary and BlueGreen cannot both be empty");

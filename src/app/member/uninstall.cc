@@ -18,6 +18,7 @@
 #include "kube/meta/object.h"
 #include "member/workload/deployment.h"
 #include "member/workload/json_patch.h"
+#include "member/workload/stateful_set.h"
 
 namespace aviary::member {
 
@@ -61,11 +62,15 @@ std::string_view consequence(Leaving how) {
 
 bool releasing(workload::Facts const& facts) { return !facts.held_by.empty() || facts.leftovers; }
 
+std::string name_of(workload::Workload const& workload) {
+    return fmt::format("{} {}", workload.type_label(), workload.key().to_string());
+}
+
 std::string describe(workload::Workload const& workload) {
     workload::Facts const& facts = workload.facts();
     std::string const of = facts.held_by.empty() ? "" : " of rollout " + facts.held_by;
-    return fmt::format("deployment {} is in the middle of a release{}: {} of {} pods have the new version",
-                       workload.key().to_string(), of, facts.updated, facts.replicas);
+    return fmt::format("{} is in the middle of a release{}: {} of {} pods have the new version", name_of(workload), of,
+                       facts.updated, facts.replicas);
 }
 
 class Uninstall {
@@ -101,16 +106,31 @@ private:
         co_return items;
     }
 
-    Task<Result<std::unique_ptr<workload::Workload>>> observe(Doc deployment) const {
+    static std::vector<Doc> controlled(Doc const& owner, std::vector<Doc> const& objects) {
+        std::vector<Doc> result;
+        for (Doc const& each : objects) {
+            auto const controller = meta::controller_of(each);
+            if (controller && controller->uid == meta::uid(owner)) result.push_back(each);
+        }
+        return result;
+    }
+
+    Task<Result<std::unique_ptr<workload::Workload>>> observe(Resource resource, Doc object) const {
+        if (resource == workload::kDeployments) co_return co_await observe_deployment(std::move(object));
+        CO_TRY_ASSIGN(std::vector<Doc> const revisions,
+                      co_await list(workload::kControllerRevisions, meta::ns(object)));
+        CO_TRY_ASSIGN(std::vector<Doc> const pods, co_await list(workload::kPods, meta::ns(object)));
+        workload::StatefulSetInputs inputs{object, controlled(object, revisions), controlled(object, pods)};
+        co_return workload::observe_stateful_set(std::move(inputs), ctx_.now());
+    }
+
+    Task<Result<std::unique_ptr<workload::Workload>>> observe_deployment(Doc deployment) const {
         CO_TRY_ASSIGN(std::vector<Doc> const sets, co_await list(workload::kReplicaSets, meta::ns(deployment)));
         CO_TRY_ASSIGN(std::vector<Doc> const others, co_await list(workload::kDeployments, meta::ns(deployment)));
         auto const owned = [&sets](Doc const& each) {
             workload::DeploymentInputs inputs{
                 .deployment = each, .replica_sets = {}, .pods = {}, .canaries = {}, .autoscalers = {}};
-            for (Doc const& set : sets) {
-                auto const owner = meta::controller_of(set);
-                if (owner && owner->uid == meta::uid(each)) inputs.replica_sets.push_back(set);
-            }
+            inputs.replica_sets = controlled(each, sets);
             return inputs;
         };
         workload::DeploymentInputs inputs = owned(deployment);
@@ -126,20 +146,11 @@ private:
 
     // What is in the middle of a release, and what carries the label by which webhooks are asked.
     Task<Status> look() {
-        CO_TRY_ASSIGN(std::vector<Doc> const deployments, co_await list(workload::kDeployments));
         CO_TRY_ASSIGN(rollouts_, co_await list(apis::kRollouts));
         CO_TRY_ASSIGN(batch_releases_, co_await list(apis::kBatchReleases));
-        for (Doc const& each : deployments) {
-            if (!meta::label(each, apis::kCanaryDeploymentLabel).empty()) continue;   // goes with the one it is for
-            bool const marked = std::ranges::any_of(
-                std::initializer_list<std::string_view>{apis::kInProgressingAnnotation, apis::kControlInfoAnnotation,
-                                                        apis::kDeploymentStrategyAnnotation,
-                                                        apis::kOriginalDeploymentStrategyAnnotation},
-                [&](std::string_view mark) { return !meta::annotation(each, mark).empty(); });
-            if (!meta::label(each, apis::kWorkloadTypeLabel).empty() || marked) guarded_.push_back(meta::key_of(each));
-            if (!marked || options_.keep_rollouts) continue;
-            CO_TRY_ASSIGN(auto workload, co_await observe(each));
-            if (releasing(workload->facts())) releasing_.push_back(std::move(workload));
+        for (Resource const& resource : {workload::kDeployments, workload::kStatefulSets}) {
+            CO_TRY_ASSIGN(std::vector<Doc> const workloads, co_await list(resource));
+            for (Doc const& each : workloads) CO_TRY(co_await look_at(resource, each));
         }
         CO_TRY_ASSIGN(Doc const hub, co_await client_.find(ctx_, kBindings, {"", kHubBinding}));
         if (hub.exists() && !options_.keep_rollouts)
@@ -149,12 +160,28 @@ private:
         co_return Status{};
     }
 
+    Task<Status> look_at(Resource resource, Doc workload) {
+        if (!meta::label(workload, apis::kCanaryDeploymentLabel).empty())
+            co_return Status{};   // goes with the one it is for
+        bool const marked = std::ranges::any_of(
+            std::initializer_list<std::string_view>{apis::kInProgressingAnnotation, apis::kControlInfoAnnotation,
+                                                    apis::kDeploymentStrategyAnnotation,
+                                                    apis::kOriginalDeploymentStrategyAnnotation},
+            [&](std::string_view mark) { return !meta::annotation(workload, mark).empty(); });
+        if (!meta::label(workload, apis::kWorkloadTypeLabel).empty() || marked)
+            guarded_.push_back({resource, meta::key_of(workload)});
+        if (!marked || options_.keep_rollouts) co_return Status{};
+        CO_TRY_ASSIGN(auto observed, co_await observe(resource, workload));
+        if (releasing(observed->facts())) releasing_.push_back(std::move(observed));
+        co_return Status{};
+    }
+
     // Before anything is touched.
     Status check() {
         for (auto const& each : releasing_) {
             say_(describe(*each));
             if (options_.releases) {
-                say_(fmt::format("deployment {} {}", each->key().to_string(), consequence(*options_.releases)));
+                say_(fmt::format("{} {}", name_of(*each), consequence(*options_.releases)));
                 TRY(each->leave(*options_.releases));
             }
         }
@@ -208,9 +235,9 @@ private:
 
     Task<Status> free_all() {
         for (auto const& each : releasing_) {
-            if (!options_.dry_run) CO_TRY(co_await free(each->key()));
+            if (!options_.dry_run) CO_TRY(co_await free(each->resource(), each->key(), name_of(*each)));
         }
-        for (meta::ObjectKey const& each : guarded_) CO_TRY(co_await unlabel(each));
+        for (auto const& [resource, key] : guarded_) CO_TRY(co_await unlabel(resource, key));
         for (Doc const& each : batch_releases_) {
             bool const of_rollout = meta::controller_of(each).has_value();
             CO_TRY(co_await end(each, apis::kBatchReleases, apis::kBatchReleaseFinalizer,
@@ -224,12 +251,12 @@ private:
     }
 
     // Until nothing is left to be written: an API server may still ask a webhook that it was told to forget.
-    Task<Status> free(meta::ObjectKey key) {
+    Task<Status> free(Resource resource, meta::ObjectKey key, std::string what) {
         Context const limited = ctx_.with_timeout(kFreedWithin);
         while (true) {
-            CO_TRY_ASSIGN(Doc deployment, co_await client_.find(limited, workload::kDeployments, key));
-            if (!deployment.exists()) co_return Status{};
-            CO_TRY_ASSIGN(auto const workload, co_await observe(std::move(deployment)));
+            CO_TRY_ASSIGN(Doc object, co_await client_.find(limited, resource, key));
+            if (!object.exists()) co_return Status{};
+            CO_TRY_ASSIGN(auto const workload, co_await observe(resource, std::move(object)));
             CO_TRY_ASSIGN(std::vector<Write> writes, workload->leave(how()));
             if (writes.empty()) writes = workload->tidy();
             if (writes.empty()) break;
@@ -238,10 +265,15 @@ private:
             bool const again = written.error().is(ErrorCode::kConflict) || written.error().is(ErrorCode::kInvalid) ||
                                written.error().is(ErrorCode::kInternal) || written.error().is(ErrorCode::kUnavailable);
             if (!again || !co_await async::sleep_for(limited, kAgain))
-                co_return std::unexpected(written.error().context("deployment " + key.to_string()));
+                co_return std::unexpected(written.error().context(what));
         }
-        say_(fmt::format("deployment {}: has its own strategy back", key.to_string()));
-        if (how() == Leaving::kHold) {
+        say_(fmt::format("{}: has its own strategy back", what));
+        if (how() == Leaving::kHold && resource == workload::kStatefulSets) {
+            say_(fmt::format(
+                "  held by its partition: set spec.updateStrategy.rollingUpdate.partition of {} in {} to 0 to "
+                "let the rest of the new version through",
+                key.name, key.ns));
+        } else if (how() == Leaving::kHold) {
             say_(fmt::format(
                 "  paused: kubectl -n {} rollout resume deployment/{} lets the rest of the new version through", key.ns,
                 key.name));
@@ -257,23 +289,23 @@ private:
         co_return Status{};
     }
 
-    // And what the native controller has copied to ReplicaSets.
-    Task<Status> unlabel(meta::ObjectKey key) {
+    // And what the native controllers have copied to ReplicaSets and revisions.
+    Task<Status> unlabel(Resource resource, meta::ObjectKey key) {
         if (options_.dry_run) co_return Status{};
-        CO_TRY_ASSIGN(Doc deployment, co_await client_.find(ctx_, workload::kDeployments, key));
-        if (!deployment.exists()) co_return Status{};
-        CO_TRY_ASSIGN(auto const workload, co_await observe(deployment));
+        CO_TRY_ASSIGN(Doc const object, co_await client_.find(ctx_, resource, key));
+        if (!object.exists()) co_return Status{};
+        CO_TRY_ASSIGN(auto const workload, co_await observe(resource, object));
         std::vector<Write> writes = workload->clean();
-        if (!meta::label(deployment, apis::kWorkloadTypeLabel).empty()) {
+        if (!meta::label(object, apis::kWorkloadTypeLabel).empty()) {
             Write label;
-            label.resource = workload::kDeployments;
+            label.resource = resource;
             label.key = key;
             label.body.set({"metadata", "labels", apis::kWorkloadTypeLabel}, Value());
             writes.push_back(std::move(label));
         }
         Status const done = co_await perform_all(ctx_, std::move(writes));
         if (done || done.error().is(ErrorCode::kNotFound)) co_return Status{};
-        co_return std::unexpected(done.error().context("deployment " + key.to_string()));
+        co_return std::unexpected(done.error().context(name_of(*workload)));
     }
 
     // A controller that comes later is not to go on with a release that is over.
@@ -344,7 +376,7 @@ private:
     UninstallOptions options_;
     std::function<void(std::string const&)> say_;
     std::vector<Doc> rollouts_, batch_releases_;
-    std::vector<meta::ObjectKey> guarded_;   // Deployments
+    std::vector<std::pair<Resource, meta::ObjectKey>> guarded_;
     std::vector<std::unique_ptr<workload::Workload>> releasing_;
 };
 

@@ -1,5 +1,7 @@
 #include "member/rollout/controllers.h"
 
+#include <fmt/format.h>
+
 #include <map>
 
 #include "apis/rollouts/batch_release.h"
@@ -22,9 +24,12 @@ using json::Doc;
 // A status that differs in counts alone is written at most this often.
 constexpr Duration kCountsInterval = std::chrono::seconds(2);
 
-bool is_deployment(Doc const& reference) {
+constexpr std::string_view kDeployment = "Deployment";
+constexpr std::string_view kStatefulSet = "StatefulSet";
+
+bool is_native(Doc const& reference, std::string_view kind) {
     return meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps" &&
-           reference["kind"].as_string() == "Deployment";
+           reference["kind"].as_string() == kind;
 }
 
 std::vector<std::string> workload_of(Doc const& object) {
@@ -32,33 +37,42 @@ std::vector<std::string> workload_of(Doc const& object) {
     return {meta::ns(object) + "/" + reference["kind"].string() + "/" + reference["name"].string()};
 }
 
-std::vector<Key> keys_of(client::Informer const& informer, std::optional<meta::ObjectKey> const& deployment) {
+std::vector<Key> keys_of(client::Informer const& informer, std::string_view kind,
+                         std::optional<meta::ObjectKey> const& workload) {
     std::vector<Key> keys;
-    if (!deployment) return keys;
-    for (Doc const& each : informer.by_index("workload", deployment->ns + "/Deployment/" + deployment->name))
+    if (!workload) return keys;
+    for (Doc const& each : informer.by_index("workload", fmt::format("{}/{}/{}", workload->ns, kind, workload->name)))
         keys.push_back({"", meta::key_of(each)});
     return keys;
 }
 
 std::vector<Key> own_key(Doc const& object) { return {{"", meta::key_of(object)}}; }
 
-// Everything of a Deployment marks the objects of `informer` that point at it.
+// Everything of a workload marks the objects of `informer` that point at it.
 void watch_workloads(Controller& controller, client::Informer& informer, workload::Sources& workloads) {
     controller.watch(workloads.deployments(), [&informer, &workloads](Doc const& object) {
-        return keys_of(informer, workloads.deployment_of(object));
+        return keys_of(informer, kDeployment, workloads.deployment_of(object));
     });
     controller.watch(workloads.replica_sets(), [&informer, &workloads](Doc const& object) {
-        return keys_of(informer, workloads.deployment_of_replica_set(object));
+        return keys_of(informer, kDeployment, workloads.deployment_of_replica_set(object));
     });
     controller.watch_if_shown(workloads.autoscalers(), [&informer, &workloads](Doc const& object) {
-        return keys_of(informer, workloads.deployment_of_autoscaler(object));
+        return keys_of(informer, kDeployment, workloads.deployment_of_autoscaler(object));
     });
     // There may be none: nothing else tells who waits for them that they can be read.
     workloads.autoscalers().on_return([&controller, &informer] {
         for (auto const& [key, object] : informer.objects()) controller.enqueue({"", key});
     });
     controller.watch(workloads.pods(), [&informer, &workloads](Doc const& object) {
-        return keys_of(informer, workloads.deployment_of_pod(object));
+        auto const set = workloads.stateful_set_of(object);
+        if (set) return keys_of(informer, kStatefulSet, set);
+        return keys_of(informer, kDeployment, workloads.deployment_of_pod(object));
+    });
+    controller.watch_if_shown(workloads.stateful_sets(), [&informer](Doc const& object) {
+        return keys_of(informer, kStatefulSet, meta::key_of(object));
+    });
+    controller.watch_if_shown(workloads.revisions(), [&informer, &workloads](Doc const& object) {
+        return keys_of(informer, kStatefulSet, workloads.stateful_set_of(object));
     });
 }
 
@@ -96,8 +110,13 @@ struct Found {
 
 Found find_workload(Sources& sources, Doc const& owner, workload::Style style, Time now) {
     Doc const reference = owner.at({"spec", "workloadRef"});
-    if (!is_deployment(reference)) return {};
     std::string const name = reference["name"].string();
+    if (is_native(reference, kStatefulSet)) {
+        workload::StatefulSetInputs inputs = sources.workloads.stateful_set({meta::ns(owner), name});
+        if (!inputs.set.exists() || meta::is_deleting(inputs.set)) return {};
+        return {workload::observe_stateful_set(std::move(inputs), now), {}};
+    }
+    if (!is_native(reference, kDeployment)) return {};
     workload::DeploymentInputs inputs = sources.workloads.deployment({meta::ns(owner), name});
     if (!inputs.deployment.exists() || meta::is_deleting(inputs.deployment))
         return {nullptr, workload::tidy_deployment(inputs)};
@@ -116,7 +135,8 @@ public:
             return {};
         }
         seen.batch_release = sources_.batch_releases.get(key.object);
-        seen.kind_supported = is_deployment(seen.rollout.at({"spec", "workloadRef"}));
+        Doc const reference = seen.rollout.at({"spec", "workloadRef"});
+        seen.kind_supported = is_native(reference, kDeployment) || is_native(reference, kStatefulSet);
         Found const found = find_workload(sources_, seen.rollout, workload::style_of_rollout(seen.rollout), now);
         workload::Workload const* const workload = seen.workload = found.workload.get();
         seen.controlled_by_other = workload != nullptr && controlled_by_other(*workload, key.object.name);

@@ -8,9 +8,12 @@
 #include "apis/rollouts/rollout.h"
 #include "core/json/write.h"
 #include "kube/meta/object.h"
+#include "member/workload/deployment.h"
+#include "member/workload/internal/marks.h"
 #include "member/workload/internal/original.h"
 #include "member/workload/internal/replica_sets.h"
 #include "member/workload/internal/strategy.h"
+#include "member/workload/stateful_set.h"
 
 namespace aviary::workload {
 
@@ -27,31 +30,7 @@ constexpr std::string_view kAnnotations[] = {
     apis::kDeploymentExtraStatusAnnotation, apis::kOriginalDeploymentStrategyAnnotation};
 constexpr std::string_view kLabels[] = {apis::kStableRevisionLabel, apis::kAdvancedDeploymentLabel};
 
-std::string_view annotation(Value const& object, std::string_view key) {
-    return object.at({"metadata", "annotations"})[key].as_string();
-}
-
-// Without it an API server would not ask about the next write.
-void keep_label(Value& object, Doc const& old) {
-    std::string const type = meta::label(old, apis::kWorkloadTypeLabel);
-    if (!type.empty() && object.at({"metadata", "labels"})[apis::kWorkloadTypeLabel].as_string().empty())
-        object.set({"metadata", "labels", apis::kWorkloadTypeLabel}, type);
-}
-
 bool labelled(Doc const& object) { return !meta::label(object, apis::kWorkloadTypeLabel).empty(); }
-
-// A replace that knows nothing of the release takes its marks along; they stay.
-void keep_marks(Value& object, Doc const& old) {
-    for (std::string_view key : kAnnotations) {
-        std::string const mark = meta::annotation(old, key);
-        if (!mark.empty() && annotation(object, key).empty()) object.set({"metadata", "annotations", key}, mark);
-    }
-    for (std::string_view key : kLabels) {
-        std::string const mark = meta::label(old, key);
-        if (!mark.empty() && object.at({"metadata", "labels"})[key].as_string().empty())
-            object.set({"metadata", "labels", key}, mark);
-    }
-}
 
 void restore_strategy(Value& object, Strategy const& strategy) {
     if (object.at({"spec", "strategy", "type"}).as_string() != "Recreate") return;
@@ -60,16 +39,11 @@ void restore_strategy(Value& object, Strategy const& strategy) {
 
 // What an earlier release, also of another controller, did not take away.
 void drop_leftovers(Value& object) {
-    if (auto const strategy = parse_strategy(annotation(object, apis::kDeploymentStrategyAnnotation)))
+    if (auto const strategy = parse_strategy(annotation_of(object, apis::kDeploymentStrategyAnnotation)))
         restore_strategy(object, *strategy);
-    if (auto const original = parse_original(annotation(object, apis::kOriginalDeploymentStrategyAnnotation)))
+    if (auto const original = parse_original(annotation_of(object, apis::kOriginalDeploymentStrategyAnnotation)))
         original->restore(object);
-    if (Value* annotations = object["metadata"].find("annotations")) {
-        for (std::string_view key : kAnnotations) annotations->erase(key);
-    }
-    if (Value* labels = object["metadata"].find("labels")) {
-        for (std::string_view key : kLabels) labels->erase(key);
-    }
+    drop_marks(object, kAnnotations, kLabels);
 }
 
 // Whether most pods ran the old template, by the Deployment's own account: copies of ReplicaSets may lag behind.
@@ -95,8 +69,7 @@ void begin(Value& object, FreezeInputs const& inputs, Doc const& after) {
     drop_leftovers(object);
     std::string const stable = stable_revision(inputs, after);
     if (!stable.empty()) object.set({"metadata", "labels", apis::kStableRevisionLabel}, stable);
-    object.set({"metadata", "annotations", apis::kInProgressingAnnotation},
-               json::write(Value(json::Object{{"rolloutName", inputs.rollout}})));
+    object.set({"metadata", "annotations", apis::kInProgressingAnnotation}, in_progressing(inputs.rollout, 0));
     object.set({"spec", "paused"}, true);
 }
 
@@ -147,11 +120,16 @@ bool in_force(Doc const& rollout) {
 
 namespace {
 
-// Whether the Rollout holds back new versions of the Deployment of that name in its namespace.
-bool holds(Doc const& rollout, std::string_view deployment) {
+bool is_stateful_set(control::AdmissionRequest const& request) {
+    return request.resource.resource == kStatefulSets.resource;
+}
+
+// Whether the Rollout holds back new versions of the workload in its namespace.
+bool holds(Doc const& rollout, control::AdmissionRequest const& request) {
     Doc const reference = rollout.at({"spec", "workloadRef"});
+    char const* const kind = is_stateful_set(request) ? "StatefulSet" : "Deployment";
     return meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps" &&
-           reference["kind"].as_string() == "Deployment" && reference["name"].as_string() == deployment &&
+           reference["kind"].as_string() == kind && reference["name"].as_string() == request.key.name &&
            in_force(rollout);
 }
 
@@ -160,7 +138,7 @@ bool holds(Doc const& rollout, std::string_view deployment) {
 void freeze_deployment(Value& object, FreezeInputs const& inputs) {
     bool const was_progressing = !meta::annotation(inputs.old, apis::kInProgressingAnnotation).empty();
     if (!inputs.from_controller) keep_label(object, inputs.old);
-    if (was_progressing && !inputs.from_controller) keep_marks(object, inputs.old);
+    if (was_progressing && !inputs.from_controller) keep_marks(object, inputs.old, kAnnotations, kLabels);
     Doc const after = Doc::freeze(object);
     bool const new_revision = revision_changes(inputs.old, after);
     if (meta::annotation(after, apis::kInProgressingAnnotation).empty()) {
@@ -192,9 +170,10 @@ Freeze::Freeze(client::Client client, client::Informer& rollouts, client::Inform
 
 bool Freeze::matches(control::AdmissionRequest const& request) const {
     if (request.operation != control::Operation::kUpdate || !request.subresource.empty()) return false;
-    if (request.resource.group != "apps" || request.resource.resource != "deployments") return false;
+    bool const held = request.resource.resource == kDeployments.resource || is_stateful_set(request);
+    if (request.resource.group != "apps" || !held) return false;
     bool const releasing = !meta::annotation(request.old_object, apis::kInProgressingAnnotation).empty() ||
-                           !annotation(request.object, apis::kInProgressingAnnotation).empty();
+                           !annotation_of(request.object, apis::kInProgressingAnnotation).empty();
     if (releasing) return true;
     Doc const after = Doc::freeze(request.object);
     return revision_changes(request.old_object, after) || (labelled(request.old_object) && !labelled(after));
@@ -202,7 +181,7 @@ bool Freeze::matches(control::AdmissionRequest const& request) const {
 
 Task<Result<Doc>> Freeze::rollout_for(Context ctx, control::AdmissionRequest const& request) const {
     for (Doc const& rollout : rollouts_.list(request.key.ns)) {
-        if (holds(rollout, request.key.name)) co_return rollout;
+        if (holds(rollout, request)) co_return rollout;
     }
     // One pointed here once: the copy may not have what was made a moment ago.
     bool const progressing = !meta::annotation(request.old_object, apis::kInProgressingAnnotation).empty();
@@ -215,7 +194,7 @@ Task<Result<Doc>> Freeze::rollout_for(Context ctx, control::AdmissionRequest con
                                    request.key.to_string(), live.error().message()));
     }
     for (auto const& [index, rollout] : (*live)["items"].elements()) {
-        if (holds(rollout, request.key.name)) co_return rollout;
+        if (holds(rollout, request)) co_return rollout;
     }
     co_return Doc();
 }
@@ -223,7 +202,7 @@ Task<Result<Doc>> Freeze::rollout_for(Context ctx, control::AdmissionRequest con
 Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
     Context const limited = ctx.with_timeout(kSyncedWithin);
     for (client::Informer* informer : {&rollouts_, &replica_sets_}) {
-        if (informer->synced()) continue;
+        if (informer->synced() || (informer == &replica_sets_ && is_stateful_set(request))) continue;
         Status const synced = co_await informer->wait_synced(limited);
         if (synced) continue;
         if (!labelled(request.old_object)) co_return Status{};
@@ -241,7 +220,11 @@ Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
     inputs.came_from = apis::release_status(rollout)["stableRevision"].string();
     inputs.replica_sets = replica_sets_.by_index("controller", meta::uid(request.old_object));
     inputs.from_controller = request.user.name == controller_user_;
-    freeze_deployment(request.object, inputs);
+    if (is_stateful_set(request)) {
+        freeze_stateful_set(request.object, inputs);
+    } else {
+        freeze_deployment(request.object, inputs);
+    }
     co_return Status{};
 }
 

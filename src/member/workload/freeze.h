@@ -1,7 +1,8 @@
-// The freeze: an admission function on Deployments. A new template of a Deployment that a Rollout points at is stored
-// paused and marked in-progressing, in the same write; while a release is on, nobody can un-pause it or take the marks
-// away, and as long as a Rollout points there the label by which API servers ask stays. It refuses nothing, and writes
-// that change neither a template nor a workload in progress do not wait for it.
+// The freeze: an admission function on Deployments and StatefulSets. A new template of one that a Rollout points at is
+// stored paused, of a StatefulSet with a partition above every ordinal, and marked in-progressing, in the same write;
+// while a release is on, nobody can lift that or take the marks away, and as long as a Rollout points there the label
+// by which API servers ask stays. It refuses nothing, and writes that change neither a template nor a workload in
+// progress do not wait for it.
 #pragma once
 
 #include <string>
@@ -19,10 +20,11 @@ struct FreezeInputs {
     json::Doc old;
     std::string rollout;                   // the name of the Rollout that points at the workload
     std::string came_from;                 // the revision its last release came from; empty: none
-    std::vector<json::Doc> replica_sets;   // those the Deployment controls
+    std::vector<json::Doc> replica_sets;   // those that a Deployment controls
     bool from_controller = false;          // the writer is the release's own controller: it may take marks away
 };
 void freeze_deployment(json::Value& object, FreezeInputs const& inputs);
+void freeze_stateful_set(json::Value& object, FreezeInputs const& inputs);
 
 // Whether the write asks for another version: another template, or another rollout-id.
 bool revision_changes(json::Doc const& before, json::Doc const& after);

@@ -19,7 +19,9 @@ Sources::Sources(client::Client const& client)
     : deployments_(client, kDeployments),
       replica_sets_(client, kReplicaSets),
       pods_(client, kPods),
-      autoscalers_(client, kAutoscalers) {
+      autoscalers_(client, kAutoscalers),
+      stateful_sets_(client, kStatefulSets),
+      revisions_(client, kControllerRevisions) {
     deployments_.add_index("canary", [](json::Doc const& object) {
         std::string const beside = meta::label(object, apis::kCanaryDeploymentLabel);
         return beside.empty() ? std::vector<std::string>() : std::vector{meta::ns(object) + "/" + beside};
@@ -30,6 +32,7 @@ Sources::Sources(client::Client const& client)
     });
     replica_sets_.add_index("controller", controller_uid);
     pods_.add_index("controller", controller_uid);
+    revisions_.add_index("controller", controller_uid);
 }
 
 DeploymentInputs Sources::deployment(meta::ObjectKey const& key) const {
@@ -85,8 +88,24 @@ std::optional<meta::ObjectKey> Sources::deployment_of_pod(json::Doc const& pod) 
     return deployment_of_replica_set(replica_sets_.get({meta::ns(pod), owner->name}));
 }
 
+StatefulSetInputs Sources::stateful_set(meta::ObjectKey const& key) const {
+    StatefulSetInputs inputs;
+    inputs.set = stateful_sets_.get(key);
+    if (!inputs.set.exists()) return inputs;
+    inputs.revisions = revisions_.by_index("controller", meta::uid(inputs.set));
+    inputs.pods = pods_.by_index("controller", meta::uid(inputs.set));
+    return inputs;
+}
+
+std::optional<meta::ObjectKey> Sources::stateful_set_of(json::Doc const& object) const {
+    auto const owner = meta::controller_of(object);
+    bool const native = owner && owner->kind == "StatefulSet" && owner->api_version.starts_with("apps/");
+    return native ? std::optional(meta::ObjectKey{meta::ns(object), owner->name}) : std::nullopt;
+}
+
 void Sources::run(async::Scope& scope) {
-    for (client::Informer* informer : {&deployments_, &replica_sets_, &pods_, &autoscalers_})
+    for (client::Informer* informer :
+         {&deployments_, &replica_sets_, &pods_, &autoscalers_, &stateful_sets_, &revisions_})
         scope.spawn(informer->run(scope.context()));
 }
 

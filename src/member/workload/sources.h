@@ -1,4 +1,4 @@
-// The informers that releases of Deployments read, with the indexes that find what belongs to what. Lives on one loop.
+// The informers that releases of workloads read, with the indexes that find what belongs to what. Lives on one loop.
 #pragma once
 
 #include <optional>
@@ -8,6 +8,7 @@
 #include "kube/client/client.h"
 #include "kube/client/informer.h"
 #include "member/workload/deployment.h"
+#include "member/workload/stateful_set.h"
 
 namespace aviary::workload {
 
@@ -20,6 +21,9 @@ public:
     client::Informer& pods() { return pods_; }                   // index "controller": by the owner's uid
     client::Informer& autoscalers() { return autoscalers_; }   // index "deployment": "namespace/name" of what it scales
 
+    client::Informer& stateful_sets() { return stateful_sets_; }
+    client::Informer& revisions() { return revisions_; }   // index "controller": by the owner's uid
+
     // The Deployment and all that it owns; the Deployment is absent when there is none.
     DeploymentInputs deployment(meta::ObjectKey const& key) const;
     // The Deployment that another one made beside it, a ReplicaSet, or a Pod of one belongs to.
@@ -28,8 +32,14 @@ public:
     std::optional<meta::ObjectKey> deployment_of_autoscaler(json::Doc const& autoscaler) const;
     std::optional<meta::ObjectKey> deployment_of_pod(json::Doc const& pod) const;
 
+    // The StatefulSet and all that it owns; the set is absent when there is none.
+    StatefulSetInputs stateful_set(meta::ObjectKey const& key) const;
+    // The StatefulSet that a Pod or a ControllerRevision belongs to.
+    std::optional<meta::ObjectKey> stateful_set_of(json::Doc const& object) const;
+
     void run(async::Scope& scope);
-    // Whether all is there but autoscalers: a role from an earlier version has no right to list them.
+    // Whether all is there but autoscalers, StatefulSets and their revisions: a role from an earlier version has no
+    // right to list them.
     bool synced() const;
 
 private:
@@ -40,6 +50,8 @@ private:
     client::Informer replica_sets_;
     client::Informer pods_;
     client::Informer autoscalers_;
+    client::Informer stateful_sets_;
+    client::Informer revisions_;
 };
 
 }   // namespace aviary::workload

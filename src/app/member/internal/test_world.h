@@ -256,7 +256,9 @@ struct World {
         std::string_view name() const override { return "member"; }
         bool matches(control::AdmissionRequest const& request) const override {
             bool const approves = request.resource.resource == "rollouts" && request.subresource == "status";
-            bool const changes = request.resource.resource == "deployments" && request.subresource.empty();
+            bool const workload =
+                request.resource.resource == "deployments" || request.resource.resource == "statefulsets";
+            bool const changes = workload && request.subresource.empty();
             return (approves || changes) && request.operation == control::Operation::kUpdate;
         }
         Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {

@@ -6,9 +6,6 @@
 #include <map>
 
 #include "apis/rollouts/keys.h"
-#include "core/base/strings.h"
-#include "core/json/parse.h"
-#include "core/json/write.h"
 #include "kube/meta/object.h"
 #include "member/workload/counting.h"
 #include "member/workload/internal/original.h"
@@ -31,13 +28,6 @@ constexpr std::string_view kMarks[] = {apis::kControlInfoAnnotation, apis::kDepl
 // Those that know the user's own settings: they stay as long as the workload does not have these back.
 bool knows_settings(std::string_view mark) {
     return mark == apis::kDeploymentStrategyAnnotation || mark == apis::kOriginalDeploymentStrategyAnnotation;
-}
-
-// The member named `field` of a JSON text in an annotation.
-std::string field_of(std::string const& text, std::string_view field) {
-    if (text.empty()) return {};
-    auto const parsed = json::parse(text);
-    return parsed ? (*parsed)[field].string() : std::string();
 }
 
 }   // namespace
@@ -155,38 +145,7 @@ std::vector<Write> DeploymentBase::clean() const {
 }
 
 Labelling DeploymentBase::label(std::string_view rollout_id, std::vector<std::int64_t> const& increments) const {
-    std::vector<std::int64_t> missing = increments;
-    std::vector<Doc> unlabelled;
-    Labelling result;
-    for (Doc const& pod : units()) {
-        if (meta::label(pod, apis::kRolloutIdLabel) != rollout_id) {
-            std::optional<Time> const until = starting_until(pod, now_);
-            if (!until) {
-                unlabelled.push_back(pod);
-            } else if (!result.more_at || *until < *result.more_at) {
-                result.more_at = until;
-            }
-            continue;
-        }
-        ++result.labelled;
-        std::int64_t const batch = parse_int(meta::label(pod, apis::kRolloutBatchIdLabel)).value_or(0);
-        if (batch >= 1 && batch <= std::ssize(missing)) --missing[static_cast<std::size_t>(batch - 1)];
-    }
-    for (std::size_t batch = missing.size(); batch > 0; --batch) {
-        for (; missing[batch - 1] > 0 && !unlabelled.empty(); --missing[batch - 1]) {
-            Write write;
-            write.resource = kPods;
-            write.key = meta::key_of(unlabelled.back());
-            write.body.set({"metadata", "labels", apis::kRolloutIdLabel}, rollout_id);
-            write.body.set({"metadata", "labels", apis::kRolloutBatchIdLabel}, std::to_string(batch));
-            write.why = "label the pod with its batch";
-            write.alongside = true;
-            result.writes.push_back(std::move(write));
-            unlabelled.pop_back();
-            ++result.labelled;
-        }
-    }
-    return result;
+    return label_units(units(), rollout_id, increments, now_);
 }
 
 std::vector<control::Wait> DeploymentBase::obstacles() const { return obstacles_of(units()); }
@@ -309,15 +268,6 @@ Result<Value> DeploymentBase::stable_template() const {
     Value result = stable->doc.at({"spec", "template"}).thaw();
     if (Value* labels = result["metadata"].find("labels")) labels->erase(meta::kTemplateHashLabel);
     return result;
-}
-
-std::string control_info(Doc const& batch_release) {
-    return json::write(Value(json::Object{{"apiVersion", "rollouts.kruise.io/v1beta1"},
-                                          {"kind", "BatchRelease"},
-                                          {"name", meta::name(batch_release)},
-                                          {"uid", meta::uid(batch_release)},
-                                          {"controller", true},
-                                          {"blockOwnerDeletion", true}}));
 }
 
 std::vector<Write> DeploymentBase::at_zero() const {

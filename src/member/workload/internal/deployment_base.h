@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "member/workload/deployment.h"
+#include "member/workload/internal/marks.h"
 #include "member/workload/internal/replica_sets.h"
 #include "member/workload/json_patch.h"
 
@@ -63,9 +64,6 @@ private:
     std::optional<control::Write> fill_surge() const;
     Result<json::Value> stable_template() const;
 };
-
-// JSON of the owner reference that upstream notes on what a BatchRelease controls.
-std::string control_info(json::Doc const& batch_release);
 
 std::unique_ptr<Workload> make_partition(DeploymentInputs inputs, Time now);
 std::unique_ptr<Workload> make_blue_green(DeploymentInputs inputs, Time now);

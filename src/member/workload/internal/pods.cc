@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <map>
 
+#include "apis/rollouts/keys.h"
+#include "core/base/strings.h"
 #include "kube/meta/object.h"
 
 namespace aviary::workload {
 
 namespace {
 
+using control::Write;
 using json::Doc;
 
 // Long enough for a pod that ends when told to; a pod that drains longer than this does not hold a release up.
@@ -95,6 +98,42 @@ std::optional<Time> counted_until(Doc const& pod, Time now) {
     Time const until = *gone - grace + kLeaveTime;
     if (until <= now) return std::nullopt;
     return until;
+}
+
+Labelling label_units(std::vector<Doc> const& units, std::string_view rollout_id,
+                      std::vector<std::int64_t> const& increments, Time now) {
+    std::vector<std::int64_t> missing = increments;
+    std::vector<Doc> unlabelled;
+    Labelling result;
+    for (Doc const& pod : units) {
+        if (meta::label(pod, apis::kRolloutIdLabel) != rollout_id) {
+            std::optional<Time> const until = starting_until(pod, now);
+            if (!until) {
+                unlabelled.push_back(pod);
+            } else if (!result.more_at || *until < *result.more_at) {
+                result.more_at = until;
+            }
+            continue;
+        }
+        ++result.labelled;
+        std::int64_t const batch = parse_int(meta::label(pod, apis::kRolloutBatchIdLabel)).value_or(0);
+        if (batch >= 1 && batch <= std::ssize(missing)) --missing[static_cast<std::size_t>(batch - 1)];
+    }
+    for (std::size_t batch = missing.size(); batch > 0; --batch) {
+        for (; missing[batch - 1] > 0 && !unlabelled.empty(); --missing[batch - 1]) {
+            Write write;
+            write.resource = {"", "v1", "pods"};
+            write.key = meta::key_of(unlabelled.back());
+            write.body.set({"metadata", "labels", apis::kRolloutIdLabel}, rollout_id);
+            write.body.set({"metadata", "labels", apis::kRolloutBatchIdLabel}, std::to_string(batch));
+            write.why = "label the pod with its batch";
+            write.alongside = true;
+            result.writes.push_back(std::move(write));
+            unlabelled.pop_back();
+            ++result.labelled;
+        }
+    }
+    return result;
 }
 
 std::vector<control::Wait> obstacles_of(std::vector<Doc> const& pods) {

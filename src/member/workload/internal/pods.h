@@ -9,6 +9,7 @@
 #include "core/json/doc.h"
 #include "kube/control/plan.h"
 #include "kube/meta/pods.h"
+#include "member/workload/workload.h"
 
 namespace aviary::workload {
 
@@ -21,6 +22,10 @@ std::optional<Time> counted_until(json::Doc const& pod, Time now);
 // Until when a new pod is left to its node, which writes its status: a write in between makes it try again. Absent once
 // it runs there, or has been given time enough.
 std::optional<Time> starting_until(json::Doc const& pod, Time now);
+
+// Workload::label over these pods, which are the units of the current template.
+Labelling label_units(std::vector<json::Doc> const& units, std::string_view rollout_id,
+                      std::vector<std::int64_t> const& increments, Time now);
 
 // Why active pods are not ready: one wait for each reason, the worst first.
 std::vector<control::Wait> obstacles_of(std::vector<json::Doc> const& pods);
