@@ -267,6 +267,37 @@ TEST(RolloutValidation, NamesTheFieldThatIsWrong) {
         EXPECT_EQ(problems(validate_rollout(rollout(each.strategy), {}, {})), each.problems) << each.strategy;
 }
 
+TEST(RolloutValidation, KindsHaveTheStylesThatTheyCanBeReleasedIn) {
+    struct Case {
+        std::string_view version, kind, strategy;
+        Lines problems;
+    };
+    constexpr std::string_view kPartition = R"({"canary":{"steps":[{"replicas":1}]}})";
+    Case const cases[] = {
+        {"apps/v1", "StatefulSet", kPartition, {}},
+        {"apps/v1",
+         "StatefulSet",
+         R"({"canary":{"enableExtraWorkloadForCanary":true,"steps":[{"replicas":1}]}})",
+         {"spec.strategy.canary.enableExtraWorkloadForCanary: a second StatefulSet is not supported yet"}},
+        {"apps/v1",
+         "StatefulSet",
+         R"({"blueGreen":{"steps":[{"replicas":1}]}})",
+         {"spec.strategy.blueGreen: a StatefulSet in blue-green style is not supported yet"}},
+        {"apps/v1", "DaemonSet", kPartition, {"spec.workloadRef: releasing a DaemonSet is not supported yet"}},
+        {"apps.kruise.io/v1beta1",
+         "StatefulSet",
+         kPartition,
+         {"spec.workloadRef: releasing a StatefulSet is not supported yet"}},
+        {"apps/v1", "Job", kPartition, {"spec.workloadRef: WorkloadRef kind is not supported"}},
+    };
+    for (Case const& each : cases) {
+        json::Value object = rollout(each.strategy);
+        object.set({"spec", "workloadRef", "apiVersion"}, each.version);
+        object.set({"spec", "workloadRef", "kind"}, each.kind);
+        EXPECT_EQ(problems(validate_rollout(object, {}, {})), each.problems) << each.kind << each.strategy;
+    }
+}
+
 TEST(RolloutValidation, ATrafficRoutingOfItsOwnIsRefused) {
     json::Value object = rollout(R"({"canary":{"steps":[{"replicas":1}]}})");
     object.set({"metadata", "annotations", "rollouts.kruise.io/trafficrouting"}, "web");

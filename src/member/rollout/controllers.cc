@@ -60,9 +60,11 @@ void watch_workloads(Controller& controller, client::Informer& informer, workloa
         return keys_of(informer, kDeployment, workloads.deployment_of_autoscaler(object));
     });
     // There may be none: nothing else tells who waits for them that they can be read.
-    workloads.autoscalers().on_return([&controller, &informer] {
-        for (auto const& [key, object] : informer.objects()) controller.enqueue({"", key});
-    });
+    for (client::Informer* each : {&workloads.autoscalers(), &workloads.stateful_sets(), &workloads.revisions()}) {
+        each->on_return([&controller, &informer] {
+            for (auto const& [key, object] : informer.objects()) controller.enqueue({"", key});
+        });
+    }
     controller.watch(workloads.pods(), [&informer, &workloads](Doc const& object) {
         auto const set = workloads.stateful_set_of(object);
         if (set) return keys_of(informer, kStatefulSet, set);
@@ -103,6 +105,17 @@ private:
     std::map<Key, Time> written_;
 };
 
+// What a Rollout or a BatchRelease waits for as long as its workload cannot be read: it may be there.
+std::optional<control::Wait> unread(Sources& sources, Doc const& owner) {
+    Doc const reference = owner.at({"spec", "workloadRef"});
+    if (!is_native(reference, kStatefulSet)) return std::nullopt;
+    std::string const why = sources.workloads.stateful_sets_unread();
+    if (why.empty()) return std::nullopt;
+    return control::Wait{
+        "WorkloadUnread", fmt::format("StatefulSet {} cannot be read: {}", reference["name"].as_string(), why),
+        std::nullopt, "the member controller may list statefulsets and controllerrevisions", "cluster owner"};
+}
+
 struct Found {
     std::unique_ptr<workload::Workload> workload;   // null: there is none
     std::vector<control::Write> strays;             // then: what takes away what was made beside it
@@ -134,6 +147,8 @@ public:
             counts_.note(key, {}, false, now);
             return {};
         }
+        if (auto wait = unread(sources_, seen.rollout))
+            return {.writes = {}, .events = {}, .waits = {*wait}, .requeue = {}};
         seen.batch_release = sources_.batch_releases.get(key.object);
         Doc const reference = seen.rollout.at({"spec", "workloadRef"});
         seen.kind_supported = is_native(reference, kDeployment) || is_native(reference, kStatefulSet);
@@ -175,6 +190,8 @@ public:
             counts_.note(key, {}, false, now);
             return {};
         }
+        if (auto wait = unread(sources_, seen.batch_release))
+            return {.writes = {}, .events = {}, .waits = {*wait}, .requeue = {}};
         if (auto const owner = meta::controller_of(seen.batch_release))
             seen.rollout = sources_.rollouts.get({key.object.ns, owner->name});
         Found found =

@@ -13,6 +13,15 @@ std::vector<std::string> controller_uid(json::Doc const& object) {
     return owner ? std::vector<std::string>{owner->uid} : std::vector<std::string>();
 }
 
+// Empty: it can be read.
+std::string unread(client::Informer const& informer) {
+    auto const& error = informer.last_error();
+    // Where the right was taken away the copy is an old one.
+    bool const read = informer.synced() && !(error && error->is(ErrorCode::kForbidden));
+    if (read) return {};
+    return error ? error->message() : "they have not been listed yet";
+}
+
 }   // namespace
 
 Sources::Sources(client::Client const& client)
@@ -40,16 +49,8 @@ DeploymentInputs Sources::deployment(meta::ObjectKey const& key) const {
     for (json::Doc& canary : deployments_.by_index("canary", key.ns + "/" + key.name))
         inputs.canaries.push_back(owned(std::move(canary)));
     inputs.autoscalers = autoscalers_.by_index("deployment", key.ns + "/" + key.name);
-    inputs.autoscalers_unread = autoscalers_unread();
+    inputs.autoscalers_unread = unread(autoscalers_);
     return inputs;
-}
-
-std::string Sources::autoscalers_unread() const {
-    auto const& error = autoscalers_.last_error();
-    // Where the right was taken away the copy is an old one.
-    bool const read = autoscalers_.synced() && !(error && error->is(ErrorCode::kForbidden));
-    if (read) return {};
-    return error ? error->message() : "they have not been listed yet";
 }
 
 DeploymentInputs Sources::owned(json::Doc deployment) const {
@@ -95,6 +96,11 @@ StatefulSetInputs Sources::stateful_set(meta::ObjectKey const& key) const {
     inputs.revisions = revisions_.by_index("controller", meta::uid(inputs.set));
     inputs.pods = pods_.by_index("controller", meta::uid(inputs.set));
     return inputs;
+}
+
+std::string Sources::stateful_sets_unread() const {
+    std::string const sets = unread(stateful_sets_);
+    return sets.empty() ? unread(revisions_) : sets;
 }
 
 std::optional<meta::ObjectKey> Sources::stateful_set_of(json::Doc const& object) const {

@@ -34,6 +34,8 @@ public:
 
     // The StatefulSet and all that it owns; the set is absent when there is none.
     StatefulSetInputs stateful_set(meta::ObjectKey const& key) const;
+    // Why StatefulSets and their revisions cannot be read; empty: they can. What is there is not known then.
+    std::string stateful_sets_unread() const;
     // The StatefulSet that a Pod or a ControllerRevision belongs to.
     std::optional<meta::ObjectKey> stateful_set_of(json::Doc const& object) const;
 
@@ -44,7 +46,6 @@ public:
 
 private:
     DeploymentInputs owned(json::Doc deployment) const;
-    std::string autoscalers_unread() const;
 
     client::Informer deployments_;
     client::Informer replica_sets_;
