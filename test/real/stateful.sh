@@ -62,7 +62,7 @@ member
 check 'killed and started, the controller is ready' soon 30 answers "$health"
 check 'at the same step' state $c Progressing/1/StepPaused
 check 'a third version' release v5
-check 'begins again' soon 30 runs $c 'v3=10 v5=2'
+check 'begins again, and a pod of the second that is not due stays' soon 30 runs $c 'v3=9 v4=1 v5=2'
 check 'v3 is put back' release v3
 check 'all pods run it' soon 60 runs $c 'v3=12'
 check 'and it is healthy' soon 20 healthy $c
