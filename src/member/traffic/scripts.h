@@ -1,0 +1,20 @@
+// Which script says what an Ingress class or a custom object needs for a step: one that is built in, or the user's own,
+// a key of the ConfigMap `kruise-rollout-configuration` in the controller's namespace. Pure.
+#pragma once
+
+#include <string_view>
+
+#include "core/base/result.h"
+#include "core/json/doc.h"
+#include "core/lua/sandbox.h"
+
+namespace aviary::traffic {
+
+inline constexpr std::string_view kScriptsConfigMap = "kruise-rollout-configuration";
+inline constexpr std::string_view kDefaultIngressClass = "nginx";
+
+// `config_map` is absent where there is none. NotFound says which key it would be.
+Result<lua::Script> ingress_script(std::string_view class_type, json::Doc const& config_map);
+Result<lua::Script> custom_script(std::string_view group, std::string_view kind, json::Doc const& config_map);
+
+}   // namespace aviary::traffic
