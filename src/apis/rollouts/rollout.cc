@@ -3,6 +3,7 @@
 #include "apis/internal/definition.h"
 #include "apis/internal/fields_rollout.h"
 #include "apis/rollouts/keys.h"
+#include "core/base/strings.h"
 
 namespace aviary::json {
 
@@ -12,19 +13,79 @@ template <>
 constexpr auto fields<Pause> =
     object("What ends the step: empty means an approval.",
            field("duration", &Pause::duration, "Seconds; 0 goes on at once.", {.format = "int32"}));
+inline constexpr std::string_view kHeaderName = "^[A-Za-z0-9!#$%&'*+\\-.^_\\x60|~]+$";
+template <>
+constexpr auto fields<PathMatch> =
+    object("By path.",
+           field("type", &PathMatch::type, "",
+                 {.one_of = {"Exact", "PathPrefix", "RegularExpression"}, .default_json = "\"PathPrefix\""}),
+           field("value", &PathMatch::value, "", {.max_length = 1024, .default_json = "\"/\""}));
+template <>
+constexpr auto fields<HeaderMatch> = object(
+    "By a header.",
+    field("name", &HeaderMatch::name, "", {.required = true, .max_length = 256, .pattern = kHeaderName}),
+    field("value", &HeaderMatch::value, "", {.required = true, .max_length = 4096}),
+    field("type", &HeaderMatch::type, "", {.one_of = {"Exact", "RegularExpression"}, .default_json = "\"Exact\""}));
+template <>
+constexpr auto fields<QueryParamMatch> = object(
+    "By a query parameter.",
+    field("name", &HeaderMatch::name, "", {.required = true, .max_length = 256, .pattern = kHeaderName}),
+    field("value", &HeaderMatch::value, "", {.required = true, .max_length = 1024}),
+    field("type", &HeaderMatch::type, "", {.one_of = {"Exact", "RegularExpression"}, .default_json = "\"Exact\""}));
+template <>
+constexpr auto fields<HttpRouteMatch> =
+    object("Requests for which all of this holds.", field("path", &HttpRouteMatch::path, ""),
+           field("headers", &HttpRouteMatch::headers, "", {.max_items = 16, .list_type = "map", .list_keys = {"name"}}),
+           field("queryParams", &HttpRouteMatch::query_params, "",
+                 {.max_items = 16, .list_type = "map", .list_keys = {"name"}}));
+template <>
+constexpr auto fields<HttpHeader> =
+    object("", field("name", &HttpHeader::name, "", {.required = true, .max_length = 256, .pattern = kHeaderName}),
+           field("value", &HttpHeader::value, "", {.required = true, .max_length = 4096}));
+template <>
+constexpr auto fields<HeaderModifier> =
+    object("What is changed in the headers of requests to the new version.",
+           field("set", &HeaderModifier::set, "", {.max_items = 16, .list_type = "map", .list_keys = {"name"}}),
+           field("add", &HeaderModifier::add, "", {.max_items = 16, .list_type = "map", .list_keys = {"name"}}),
+           field("remove", &HeaderModifier::remove, "", {.max_items = 16, .list_type = "set"}));
+template <>
+constexpr auto fields<IngressRef> =
+    object("Not supported yet.", field("classType", &IngressRef::class_type, "", {.default_json = "\"nginx\""}),
+           field("name", &IngressRef::name, "", {.required = true}));
+template <>
+constexpr auto fields<GatewayRef> =
+    object("Routes of the Gateway API, of the same namespace.",
+           field("httpRouteName", &GatewayRef::http_route_name, "An HTTPRoute, v1 or v1beta1."),
+           field("grpcRouteName", &GatewayRef::grpc_route_name, "A GRPCRoute; Kruise Rollouts knows none."));
+template <>
+constexpr auto fields<CustomNetworkRef> =
+    object("Not supported yet.", field("apiVersion", &CustomNetworkRef::api_version, "", {.required = true}),
+           field("kind", &CustomNetworkRef::kind, "", {.required = true}),
+           field("name", &CustomNetworkRef::name, "", {.required = true}));
+template <>
+constexpr auto fields<TrafficRoutingRef> =
+    object("How requests reach the workload.",
+           field("service", &TrafficRoutingRef::service, "The Service of the workload.", {.required = true}),
+           field("gracePeriodSeconds", &TrafficRoutingRef::grace_period_seconds,
+                 "How long a change of a Service or a route takes to reach everybody; 0: no wait.",
+                 {.default_json = "3", .format = "int32"}),
+           field("ingress", &TrafficRoutingRef::ingress, ""), field("gateway", &TrafficRoutingRef::gateway, ""),
+           field("customNetworkRefs", &TrafficRoutingRef::custom_network_refs, ""));
 template <>
 constexpr auto fields<CanaryStep> =
     object("One batch of a canary release.",
            field("replicas", &CanaryStep::replicas,
                  "Pods on the new version: a number, or a share of spec.replicas rounded up."),
-           field("traffic", &CanaryStep::traffic, "Share of requests to the new version; not supported yet."),
-           field("matches", &CanaryStep::matches, "Not supported yet."),
-           field("requestHeaderModifier", &CanaryStep::request_header_modifier, "Not supported yet."),
+           field("traffic", &CanaryStep::traffic, "Share of requests to the new version: 20%."),
+           field("matches", &CanaryStep::matches,
+                 "Requests that go to the new version: those for which one entry holds. Then the share does not count.",
+                 {.max_items = 16}),
+           field("requestHeaderModifier", &CanaryStep::request_header_modifier, ""),
            field("pause", &CanaryStep::pause, "What ends the step.", {.always = true}));
 template <>
 constexpr auto fields<CanaryStrategy> = object(
     "Batch after batch of the workload's own pods.", field("steps", &CanaryStrategy::steps, "", {.max_items = 50}),
-    field("trafficRoutings", &CanaryStrategy::traffic_routings, "Not supported yet."),
+    field("trafficRoutings", &CanaryStrategy::traffic_routings, "One at most."),
     field("failureThreshold", &CanaryStrategy::failure_threshold, "Pods of a batch that may be unready."),
     field("patchPodTemplateMetadata", &CanaryStrategy::patch_pod_template_metadata,
           "What the second Deployment's pods have beside the workload's own metadata."),
@@ -35,7 +96,7 @@ constexpr auto fields<CanaryStrategy> = object(
 template <>
 constexpr auto fields<BlueGreenStrategy> = object(
     "The new version in pods above spec.replicas.", field("steps", &BlueGreenStrategy::steps, "", {.max_items = 50}),
-    field("trafficRoutings", &BlueGreenStrategy::traffic_routings, "Not supported yet."),
+    field("trafficRoutings", &BlueGreenStrategy::traffic_routings, "One at most."),
     field("failureThreshold", &BlueGreenStrategy::failure_threshold, "Pods of a batch that may be unready."),
     field("trafficRoutingRef", &BlueGreenStrategy::traffic_routing_ref, "Not supported yet."),
     field("disableGenerateCanaryService", &BlueGreenStrategy::disable_generate_canary_service, ""));
@@ -143,6 +204,17 @@ std::string scaled_name(json::Doc const& autoscaler) {
 json::Doc release_steps(json::Doc const& rollout) {
     json::Doc const strategy = rollout.at({"spec", "strategy"});
     return (strategy["blueGreen"].is_object() ? strategy["blueGreen"] : strategy["canary"])["steps"];
+}
+
+json::Doc traffic_routing(json::Doc const& rollout) {
+    json::Doc const strategy = rollout.at({"spec", "strategy"});
+    return (strategy["blueGreen"].is_object() ? strategy["blueGreen"] : strategy["canary"])["trafficRoutings"][0];
+}
+
+std::optional<std::int64_t> parse_traffic(std::string_view text) {
+    if (!text.ends_with('%')) return std::nullopt;
+    auto const percent = parse_int(text.substr(0, text.size() - 1));
+    return percent && *percent >= 0 && *percent <= 100 ? percent : std::nullopt;
 }
 
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type) {

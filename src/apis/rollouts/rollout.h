@@ -31,12 +31,65 @@ struct Pause {
     std::optional<std::int64_t> duration;   // seconds; absent: an approval
 };
 
+// Which requests go to the new version: all of one entry must hold, and one entry is enough.
+struct PathMatch {
+    std::string type;   // Exact | PathPrefix | RegularExpression
+    std::string value;
+};
+struct HeaderMatch {
+    std::string name;
+    std::string value;
+    std::string type;   // Exact | RegularExpression
+};
+struct QueryParamMatch : HeaderMatch {};
+struct HttpRouteMatch {
+    std::optional<PathMatch> path;
+    std::vector<HeaderMatch> headers;
+    std::vector<QueryParamMatch> query_params;
+};
+
+struct HttpHeader {
+    std::string name;
+    std::string value;
+};
+struct HeaderModifier {
+    std::vector<HttpHeader> set;
+    std::vector<HttpHeader> add;
+    std::vector<std::string> remove;
+};
+
 struct CanaryStep {
     std::optional<meta::IntOrPercent> replicas;
-    std::optional<std::string> traffic;
-    std::vector<json::Value> matches;   // traffic is not supported yet
-    json::Value request_header_modifier;
+    std::optional<std::string> traffic;   // "20%"
+    std::vector<HttpRouteMatch> matches;
+    std::optional<HeaderModifier> request_header_modifier;
     Pause pause;
+
+    bool routes() const { return traffic.has_value() || !matches.empty(); }
+};
+
+// One of spec.strategy.*.trafficRoutings: how requests reach the workload.
+struct IngressRef {
+    std::string class_type;
+    std::string name;
+};
+struct GatewayRef {
+    std::string http_route_name;
+    std::string grpc_route_name;   // not upstream's
+};
+struct CustomNetworkRef {
+    std::string api_version;
+    std::string kind;
+    std::string name;
+};
+inline constexpr std::int64_t kDefaultGracePeriod = 3;
+inline constexpr std::int64_t kLongestGracePeriod = 3600;
+struct TrafficRoutingRef {
+    std::string service;
+    std::optional<std::int64_t> grace_period_seconds;
+    std::optional<IngressRef> ingress;
+    std::optional<GatewayRef> gateway;
+    std::vector<CustomNetworkRef> custom_network_refs;
 };
 
 struct PatchPodTemplateMetadata {
@@ -47,7 +100,7 @@ struct PatchPodTemplateMetadata {
 // spec.strategy.canary: partition style, or canary style with an extra workload.
 struct CanaryStrategy {
     std::vector<CanaryStep> steps;
-    std::vector<json::Value> traffic_routings;
+    std::vector<TrafficRoutingRef> traffic_routings;
     std::optional<meta::IntOrPercent> failure_threshold;
     std::optional<PatchPodTemplateMetadata> patch_pod_template_metadata;
     bool enable_extra_workload_for_canary = false;
@@ -58,7 +111,7 @@ struct CanaryStrategy {
 // spec.strategy.blueGreen.
 struct BlueGreenStrategy {
     std::vector<CanaryStep> steps;
-    std::vector<json::Value> traffic_routings;
+    std::vector<TrafficRoutingRef> traffic_routings;
     std::optional<meta::IntOrPercent> failure_threshold;
     std::string traffic_routing_ref;
     bool disable_generate_canary_service = false;
@@ -136,7 +189,10 @@ std::string_view release_status_name(json::Doc const& rollout);
 json::Doc release_status(json::Doc const& rollout);
 std::string_view release_revision_name(json::Doc const& rollout);
 std::string release_revision(json::Doc const& rollout);
-json::Doc release_steps(json::Doc const& rollout);   // of its strategy
+json::Doc release_steps(json::Doc const& rollout);     // of its strategy
+json::Doc traffic_routing(json::Doc const& rollout);   // the first one of its strategy; absent: it has none
+// "20%"; absent when it is no whole percentage.
+std::optional<std::int64_t> parse_traffic(std::string_view text);
 // Whether its blue-green release waits for one of its two versions, because a third one came: nothing is to be
 // approved.
 inline constexpr std::string_view kNewVersionRefused =
