@@ -250,8 +250,39 @@ TEST(RolloutValidation, NamesTheFieldThatIsWrong) {
         {R"({"canary":{"steps":[{"replicas":1,"pause":{"duration":2147483647}}]}})", {}},
         {R"({"canary":{"steps":[{"replicas":1,"pause":{"duration":9999999999}}]}})",
          {"spec.strategy.canary.steps[0].pause.duration: Invalid value: 9999999999: must be at most 2147483647"}},
-        {R"({"canary":{"steps":[{"replicas":1,"traffic":"10%"}]}})",
-         {"spec.strategy.canary.steps[0].traffic: traffic routing is not supported yet"}},
+        {R"({"canary":{"steps":[{"replicas":1,"traffic":"10%"}]}})", {}},
+        {R"({"canary":{"steps":[{"replicas":1,"traffic":"0%"},{"replicas":1,"traffic":"101%"},{"replicas":1,"traffic":"half"}]}})",
+         {"spec.strategy.canary.steps[0].traffic: Invalid value: \"0%\": traffic must be percentage with \"0%\" < "
+          "traffic <= \"100%\"",
+          "spec.strategy.canary.steps[1].traffic: Invalid value: \"101%\": traffic must be percentage with \"0%\" < "
+          "traffic <= \"100%\"",
+          "spec.strategy.canary.steps[2].traffic: Invalid value: \"half\": traffic must be percentage with \"0%\" < "
+          "traffic <= \"100%\""}},
+        {R"({"canary":{"steps":[{"replicas":"50%","traffic":"50%"},{"replicas":"60%","matches":[{"headers":[{"name":"a","value":"b"}]}]}]}})",
+         {"spec.strategy.canary.steps[1].replicas: For partition style rollout: steps[1].replicas must not greater "
+          "than "
+          "partition-percent-limit (50%) if traffic specified"}},
+        {R"({"canary":{"enableExtraWorkloadForCanary":true,"steps":[{"replicas":"60%","traffic":"50%"}]}})", {}},
+        {R"({"canary":{"steps":[{"replicas":1,"matches":[{},{"path":{"value":"/a//b"}},{"path":{"type":"RegularExpression","value":"a//b"}},{"path":{"type":"Exact"}}]}]}})",
+         {"spec.strategy.canary.steps[0].matches[0]: one of path, headers and queryParams must be given: nothing is "
+          "matched",
+          "spec.strategy.canary.steps[0].matches[1].path.value: Invalid value: \"/a//b\": must be an absolute path "
+          "without //, /./, /../, %2f and #"}},
+        {R"({"canary":{"trafficRoutings":[{"service":"web","gateway":{"httpRouteName":"web"}}],"steps":[{"replicas":1}]}})",
+         {}},
+        {R"({"canary":{"trafficRoutings":[{"service":"web","gateway":{"grpcRouteName":"web"}}],"steps":[{"replicas":1}]}})",
+         {}},
+        {R"({"canary":{"trafficRoutings":[{"service":"","gracePeriodSeconds":-1,"gateway":{}}],"steps":[{"replicas":1}]}})",
+         {"spec.strategy.canary.trafficRoutings[0].service: TrafficRouting.Service cannot be empty",
+          "spec.strategy.canary.trafficRoutings[0].gracePeriodSeconds: Invalid value: -1: must be from 0 to 3600",
+          "spec.strategy.canary.trafficRoutings[0].gateway: one of httpRouteName and grpcRouteName must be given"}},
+        {R"({"canary":{"trafficRoutings":[{"service":"a"},{"service":"b"}],"steps":[{"replicas":1}]}})",
+         {"spec.strategy.canary.trafficRoutings: Rollout currently only support single TrafficRouting."}},
+        {R"({"canary":{"trafficRoutings":[{"service":"a","ingress":{"name":"a"},"customNetworkRefs":[{}]}],"steps":[{"replicas":1}]}})",
+         {"spec.strategy.canary.trafficRoutings[0].ingress: routing by an Ingress is not supported yet",
+          "spec.strategy.canary.trafficRoutings[0].customNetworkRefs: routing by custom network objects is not "
+          "supported "
+          "yet"}},
         {R"({"canary":{"enableExtraWorkloadForCanary":true,"steps":[{"replicas":1}]}})", {}},
         {R"({"blueGreen":{"steps":[{"replicas":1}]}})", {}},
         {R"({"blueGreen":{"steps":[]}})",
@@ -259,8 +290,7 @@ TEST(RolloutValidation, NamesTheFieldThatIsWrong) {
         {R"({"blueGreen":{"steps":[{"replicas":"50%"},{"replicas":"20%"}]}})",
          {"spec.strategy.blueGreen.steps[1].replicas: Steps.CanaryReplicas must be a non decreasing sequence"}},
         {R"({"blueGreen":{"trafficRoutings":[{"service":"web"}],"steps":[{"replicas":1,"traffic":"0%"}]}})",
-         {"spec.strategy.blueGreen.trafficRoutings: traffic routing is not supported yet",
-          "spec.strategy.blueGreen.steps[0].traffic: traffic routing is not supported yet"}},
+         {"spec.strategy.blueGreen.trafficRoutings[0]: TrafficRoutings are not set"}},
         {R"({})", {"spec.strategy: Canary and BlueGreen cannot both be empty"}},
     };
     for (Case const& each : cases)

@@ -83,6 +83,7 @@ inline constexpr std::string_view kCompleted = "Completed";
 }   // namespace step
 
 namespace finalising {
+inline constexpr std::string_view kRouteTrafficToNew = "FinalisingStepRouteTrafficToNew";
 inline constexpr std::string_view kRouteTrafficToStable = "FinalisingStepRouteTrafficToStable";
 inline constexpr std::string_view kRestoreStableService = "RestoreStableService";
 inline constexpr std::string_view kRemoveCanaryService = "RemoveCanaryService";

@@ -201,14 +201,21 @@ std::string scaled_name(json::Doc const& autoscaler) {
     return name;
 }
 
+bool not_routed(json::Doc const& rollout) {
+    return rollout.at({"status", "message"}).as_string().starts_with(kNotRouted);
+}
+
 json::Doc release_steps(json::Doc const& rollout) {
     json::Doc const strategy = rollout.at({"spec", "strategy"});
     return (strategy["blueGreen"].is_object() ? strategy["blueGreen"] : strategy["canary"])["steps"];
 }
 
-json::Doc traffic_routing(json::Doc const& rollout) {
+std::optional<TrafficRoutingRef> traffic_routing_of(json::Doc const& rollout) {
     json::Doc const strategy = rollout.at({"spec", "strategy"});
-    return (strategy["blueGreen"].is_object() ? strategy["blueGreen"] : strategy["canary"])["trafficRoutings"][0];
+    json::Doc const first =
+        (strategy["blueGreen"].is_object() ? strategy["blueGreen"] : strategy["canary"])["trafficRoutings"][0];
+    auto const routing = json::read<TrafficRoutingRef>(first, "trafficRoutings[0]");
+    return first.exists() && routing ? std::optional(*routing) : std::nullopt;
 }
 
 std::optional<std::int64_t> parse_traffic(std::string_view text) {

@@ -189,8 +189,9 @@ std::string_view release_status_name(json::Doc const& rollout);
 json::Doc release_status(json::Doc const& rollout);
 std::string_view release_revision_name(json::Doc const& rollout);
 std::string release_revision(json::Doc const& rollout);
-json::Doc release_steps(json::Doc const& rollout);     // of its strategy
-json::Doc traffic_routing(json::Doc const& rollout);   // the first one of its strategy; absent: it has none
+json::Doc release_steps(json::Doc const& rollout);   // of its strategy
+// The one of its strategy; absent: it has none, or none that can be read.
+std::optional<TrafficRoutingRef> traffic_routing_of(json::Doc const& rollout);
 // "20%"; absent when it is no whole percentage.
 std::optional<std::int64_t> parse_traffic(std::string_view text);
 // Whether its blue-green release waits for one of its two versions, because a third one came: nothing is to be
@@ -205,6 +206,10 @@ std::string autoscalers_unread(json::Doc const& rollout);
 // The name of what a HorizontalPodAutoscaler scales, also while a blue-green release has switched it off.
 std::string scaled_name(json::Doc const& autoscaler);
 bool switched_off(json::Doc const& autoscaler);
+
+// What its message begins with while what a step asks of traffic cannot be brought about; and whether that is so.
+inline constexpr std::string_view kNotRouted = "traffic is not routed: ";
+bool not_routed(json::Doc const& rollout);
 
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type);
 

@@ -17,6 +17,9 @@ namespace {
 using json::Doc;
 using json::Value;
 
+// Upstream's --partition-percent-limit: pods that are not there any more cannot have their share of the requests.
+constexpr std::int64_t kPartitionPercentLimit = 50;
+
 class Checker {
 public:
     std::vector<FieldCause> causes;
@@ -56,6 +59,11 @@ public:
             unsupported("spec.strategy.canary.enableExtraWorkloadForCanary", fmt::format("a second {}", kind));
     }
 
+    // Whether pods of both versions are the workload's own.
+    static bool is_partition(Value const& strategy, std::string_view field) {
+        return field == "canary" && !strategy["enableExtraWorkloadForCanary"].as_bool();
+    }
+
     void annotations(Value const& rollout) {
         if (!rollout.at({"metadata", "annotations"})[kTrafficRoutingAnnotation].as_string().empty())
             unsupported(fmt::format("metadata.annotations[{}]", kTrafficRoutingAnnotation), "traffic routing");
@@ -64,14 +72,17 @@ public:
     // spec.strategy.canary or .blueGreen; `name` is upstream's word for it.
     void strategy(Value const& strategy, std::string_view field, std::string_view name) {
         std::string const path = fmt::format("spec.strategy.{}", field);
-        if (strategy["trafficRoutings"].size() > 0) unsupported(path + ".trafficRoutings", "traffic routing");
+        routings(strategy, path + ".trafficRoutings");
         if (!strategy["trafficRoutingRef"].as_string().empty())
             unsupported(path + ".trafficRoutingRef", "traffic routing");
         json::Array const& steps = strategy["steps"].array();
         if (steps.empty())
             return required(path + ".steps", fmt::format("The number of {}.Steps cannot be empty", name));
-        for (std::size_t index = 0; index < steps.size(); ++index)
+        for (std::size_t index = 0; index < steps.size(); ++index) {
             step(steps[index], fmt::format("{}.steps[{}]", path, index));
+            traffic(steps[index], fmt::format("{}.steps[{}]", path, index), field == "blueGreen",
+                    is_partition(strategy, field));
+        }
         order(steps, path);
         Value const& threshold = strategy["failureThreshold"];
         if (threshold.is_null()) return;
@@ -82,12 +93,71 @@ public:
         }
     }
 
+    void routings(Value const& strategy, std::string const& path) {
+        json::Array const& list = strategy["trafficRoutings"].array();
+        if (list.size() > 1) return invalid(path, "Rollout currently only support single TrafficRouting.");
+        if (list.empty()) return;
+        Value const& routing = list.front();
+        std::string const field = path + "[0]";
+        if (routing["service"].as_string().empty())
+            required(field + ".service", "TrafficRouting.Service cannot be empty");
+        std::int64_t const grace = routing["gracePeriodSeconds"].as_int();
+        if (grace < 0 || grace > kLongestGracePeriod) {
+            invalid(field + ".gracePeriodSeconds",
+                    fmt::format("Invalid value: {}: must be from 0 to {}", grace, kLongestGracePeriod));
+        }
+        bool const ingress = routing["ingress"].is_object();
+        bool const custom = routing["customNetworkRefs"].size() > 0;
+        Value const& gateway = routing["gateway"];
+        if (ingress) unsupported(field + ".ingress", "routing by an Ingress");
+        if (custom) unsupported(field + ".customNetworkRefs", "routing by custom network objects");
+        if (!ingress && !custom && !gateway.is_object()) return required(field, "TrafficRoutings are not set");
+        bool const named =
+            !gateway["httpRouteName"].as_string().empty() || !gateway["grpcRouteName"].as_string().empty();
+        if (gateway.is_object() && !named)
+            required(field + ".gateway", "one of httpRouteName and grpcRouteName must be given");
+    }
+
+    void traffic(Value const& step, std::string const& path, bool blue_green, bool partition) {
+        bool const matches = step["matches"].size() > 0;
+        if (!step["traffic"].is_null()) {
+            std::string_view const text = step["traffic"].as_string();
+            auto const percent = parse_traffic(text);
+            if (!percent || (*percent == 0 && !blue_green)) {
+                invalid(
+                    path + ".traffic",
+                    fmt::format("Invalid value: \"{}\": traffic must be percentage with \"0%\" {} traffic <= \"100%\"",
+                                text, blue_green ? "<=" : "<"));
+            }
+        }
+        for (std::size_t index = 0; index < step["matches"].size(); ++index)
+            match(step["matches"][index], fmt::format("{}.matches[{}]", path, index));
+        if (!partition || (step["traffic"].is_null() && !matches)) return;
+        auto const share = meta::IntOrPercent::from(Doc::freeze(step["replicas"]));
+        if (!share || !share->percent || share->value <= kPartitionPercentLimit) return;
+        invalid(path + ".replicas",
+                fmt::format("For partition style rollout: {}.replicas must not greater than partition-percent-limit "
+                            "({}%) if traffic specified",
+                            path.substr(path.rfind('.') + 1), kPartitionPercentLimit));
+    }
+
+    // What the API server of the route would refuse.
+    void match(Value const& match, std::string const& path) {
+        Value const& by_path = match["path"];
+        if (!by_path.is_object() && match["headers"].size() == 0 && match["queryParams"].size() == 0)
+            return required(path, "one of path, headers and queryParams must be given: nothing is matched");
+        if (!by_path.is_object() || by_path["type"].as_string() == "RegularExpression") return;
+        std::string_view const value = by_path["value"].as_string("/");
+        bool wrong = !value.starts_with('/') || value.ends_with("/..") || value.ends_with("/.");
+        for (std::string_view part : {"//", "/./", "/../", "%2f", "%2F", "#"}) wrong |= value.contains(part);
+        if (wrong) {
+            invalid(
+                path + ".path.value",
+                fmt::format("Invalid value: \"{}\": must be an absolute path without //, /./, /../, %2f and #", value));
+        }
+    }
+
     void step(Value const& step, std::string const& path) {
-        // As many requests as pods is what a Service gives by itself.
-        bool const routed = !step["traffic"].is_null() && !(step["traffic"] == step["replicas"]);
-        if (routed) unsupported(path + ".traffic", "traffic routing");
-        if (step["matches"].size() > 0) unsupported(path + ".matches", "traffic routing");
-        if (step["requestHeaderModifier"].size() > 0) unsupported(path + ".requestHeaderModifier", "traffic routing");
         Value const& duration = step["pause"]["duration"];
         if (duration.as_int() < 0)
             invalid(path + ".pause.duration",

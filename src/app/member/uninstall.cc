@@ -16,6 +16,10 @@
 #include "kube/client/http_transport.h"
 #include "kube/control/controller.h"
 #include "kube/meta/object.h"
+#include "kube/meta/pods.h"
+#include "member/traffic/gateway.h"
+#include "member/traffic/services.h"
+#include "member/traffic/traffic.h"
 #include "member/workload/deployment.h"
 #include "member/workload/json_patch.h"
 #include "member/workload/stateful_set.h"
@@ -234,6 +238,7 @@ private:
     }
 
     Task<Status> free_all() {
+        for (Doc const& each : rollouts_) CO_TRY(co_await free_traffic(each));
         for (auto const& each : releasing_) {
             if (!options_.dry_run) CO_TRY(co_await free(each->resource(), each->key(), name_of(*each)));
         }
@@ -247,6 +252,55 @@ private:
             CO_TRY(co_await forget_release(each));
             CO_TRY(co_await end(each, apis::kRollouts, apis::kRolloutFinalizer, options_.delete_rollouts));
         }
+        co_return Status{};
+    }
+
+    // Requests go to the Service as before, and it to all pods, before anything else moves.
+    Task<Status> free_traffic(Doc rollout) {
+        auto const routing = apis::traffic_routing_of(rollout);
+        if (!routing || options_.dry_run) co_return Status{};
+        std::string const ns = meta::ns(rollout);
+        bool wrote = false;
+        Duration grace{};
+        while (true) {
+            traffic::Seen seen;
+            CO_TRY_ASSIGN(seen.stable, co_await client_.find(ctx_, traffic::kServices, {ns, routing->service}));
+            CO_TRY_ASSIGN(seen.canary, co_await client_.find(ctx_, traffic::kServices,
+                                                             {ns, traffic::canary_name(routing->service)}));
+            seen.targets = traffic::targets_of(*routing, ns);
+            for (traffic::Target& each : seen.targets) CO_TRY(co_await read(each));
+            traffic::Setup setup;
+            setup.routing = *routing;
+            setup.owner = meta::key_of(rollout);
+            setup.reference["uid"] = meta::uid(rollout);
+            setup.revision_key = meta::kTemplateHashLabel;
+            setup.stable_revision = apis::release_status(rollout)["stableRevision"].string();
+            traffic::Traffic const traffic(std::move(setup), seen, ctx_.now());
+            grace = traffic.grace();
+            traffic::Outcome outcome = traffic.restore_routes();
+            if (outcome.writes.empty()) outcome = traffic.release_stable();
+            if (outcome.writes.empty()) outcome = traffic.remove_canary();
+            if (outcome.writes.empty()) break;
+            Status const written = co_await perform_all(ctx_, std::move(outcome.writes));
+            if (!written && !written.error().is(ErrorCode::kConflict))
+                co_return std::unexpected(
+                    written.error().context("traffic of rollout " + meta::key_of(rollout).to_string()));
+            wrote = true;
+        }
+        if (!wrote) co_return Status{};
+        say_(fmt::format("rollout {}: all requests go to Service {} as before", meta::key_of(rollout).to_string(),
+                         routing->service));
+        co_return co_await async::sleep_for(ctx_, grace);
+    }
+
+    Task<Status> read(traffic::Target& target) {
+        auto found = co_await client_.find(ctx_, target.resource, target.key);
+        if (found && !found->exists() && target.resource == traffic::kHttpRoutes) {
+            found = co_await client_.find(ctx_, traffic::kHttpRoutesBeta, target.key);
+            if (found && found->exists()) target.resource = traffic::kHttpRoutesBeta;
+        }
+        if (!found) co_return std::unexpected(found.error().context(target.kind + " " + target.key.to_string()));
+        target.live = std::move(*found);
         co_return Status{};
     }
 

@@ -24,7 +24,7 @@ std::string image_of(Doc const& pod_template) { return pod_template.at({"spec", 
 
 std::string who(std::string_view reason) {
     if (reason == "AwaitingApproval" || reason == "Paused") return "approver";
-    if (reason == "NewVersionRefused") return "release owner";
+    if (reason == "NewVersionRefused" || reason == "TrafficNotRouted") return "release owner";
     if (reason == "InsufficientGPU" || reason == "Unschedulable" || reason == "PullingImage") return "cluster owner";
     if (reason == "CrashLooping" || reason == "PodFailed" || reason == "ImagePullFailed" || reason == "LoadingModel" ||
         reason == "NotReady" || reason == "TakenBack")
@@ -221,6 +221,11 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
         row["state"] = "NewVersionRefused";
         set_wait(row, "NewVersionRefused", view.rollout.at({"status", "message"}).string(),
                  "the stable version, or the one being released, is put back", since);
+    } else if (apis::not_routed(view.rollout)) {
+        set_wait(row, "TrafficNotRouted", view.rollout.at({"status", "message"}).string(), "it is put right", since);
+    } else if (row["state"].as_string() == "StepTrafficRouting") {
+        set_wait(row, "TrafficRouting", view.rollout.at({"status", "message"}).string(),
+                 "the step's requests go to the new version", since);
     } else if (row["state"].as_string() == "StepPaused") {
         explain_pause(row, view, since);
     } else if (reason == "Finalising" || reason == "Cancelling") {
@@ -387,11 +392,12 @@ Value explain(Release const& release, std::vector<ClusterView> const& views) {
         up += row["ready"].as_int();
         std::string_view const reason = row["reason"].as_string();
         bool const guarded = row["state"].as_string() == "Guarded" && reason != "ReleaseClosing";
-        person = person || reason == "AwaitingApproval" || reason == "Paused" || needs_person(reason) || guarded ||
-                 reason == "ApplyFailed";
+        person = person || reason == "AwaitingApproval" || reason == "TrafficNotRouted" || reason == "Paused" ||
+                 needs_person(reason) || guarded || reason == "ApplyFailed";
         moving = moving || reason == "PullingImage" || reason == "LoadingModel" || reason == "NotReady" ||
                  reason == "Approved" || reason == "Verifying" || reason == "Finalising" || reason == "Cancelling" ||
-                 reason == "Soaking" || reason == "Applying" || reason == "ReleaseClosing";
+                 reason == "Soaking" || reason == "TrafficRouting" || reason == "Applying" ||
+                 reason == "ReleaseClosing";
         rows.push_back(std::move(row));
     }
     answer["from"] = from_of(rows);

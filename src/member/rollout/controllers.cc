@@ -10,6 +10,7 @@
 #include "core/json/parse.h"
 #include "kube/meta/object.h"
 #include "member/rollout/decide.h"
+#include "member/traffic/services.h"
 #include "member/workload/roller.h"
 
 namespace aviary::rollout {
@@ -35,6 +36,18 @@ bool is_native(Doc const& reference, std::string_view kind) {
 std::vector<std::string> workload_of(Doc const& object) {
     Doc const reference = object.at({"spec", "workloadRef"});
     return {meta::ns(object) + "/" + reference["kind"].string() + "/" + reference["name"].string()};
+}
+
+// What is looked at for the Rollout's traffic.
+std::vector<std::string> traffic_of(Doc const& rollout) {
+    auto const routing = apis::traffic_routing_of(rollout);
+    if (!routing) return {};
+    std::string const ns = meta::ns(rollout);
+    std::vector<std::string> names{ns + "/Service/" + routing->service,
+                                   ns + "/Service/" + traffic::canary_name(routing->service)};
+    for (traffic::Target const& each : traffic::targets_of(*routing, ns))
+        names.push_back(ns + "/" + each.kind + "/" + each.key.name);
+    return names;
 }
 
 std::vector<Key> keys_of(client::Informer const& informer, std::string_view kind,
@@ -159,6 +172,11 @@ public:
             seen.held_by_another = sources_.rollouts.get({key.object.ns, workload->facts().held_by}).exists();
         }
         seen.counts_after = counts_.next(key, now);
+        if (auto const routing = apis::traffic_routing_of(seen.rollout)) {
+            auto known = sources_.traffic.see(*routing, key.object.ns);
+            if (!known) return reading();
+            seen.traffic = std::move(*known);
+        }
         Plan plan = decide_rollout(seen, now);
         counts_.note(key, plan, true, now);
         return plan;
@@ -166,6 +184,12 @@ public:
     client::Client const& client_for(Key const&) override { return client_; }
 
 private:
+    static Plan reading() {
+        Plan plan;
+        plan.waits.push_back({"TrafficRouting", "Services and routes are being read", std::nullopt, "they are", {}});
+        return plan;
+    }
+
     bool controlled_by_other(workload::Workload const& workload, std::string const& name) const {
         if (workload.facts().controller_uid.empty()) return false;
         auto const info = json::parse(meta::annotation(workload.object(), apis::kControlInfoAnnotation));
@@ -234,7 +258,14 @@ private:
 }   // namespace
 
 Sources::Sources(client::Client const& client)
-    : rollouts(client, apis::kRollouts), batch_releases(client, apis::kBatchReleases), workloads(client) {
+    : rollouts(client, apis::kRollouts),
+      batch_releases(client, apis::kBatchReleases),
+      workloads(client),
+      traffic(client) {
+    rollouts.add_index("traffic", traffic_of);
+    rollouts.on_change([this](client::Change const& change) {
+        if (auto const routing = apis::traffic_routing_of(change.after)) traffic.want(*routing);
+    });
     rollouts.add_index("workload", workload_of);
     batch_releases.add_index("workload", workload_of);
 }
@@ -243,6 +274,7 @@ void Sources::run(async::Scope& scope) {
     scope.spawn(rollouts.run(scope.context()));
     scope.spawn(batch_releases.run(scope.context()));
     workloads.run(scope);
+    scope.spawn(traffic.run(scope.context()));
 }
 
 bool Sources::synced() const { return rollouts.synced() && batch_releases.synced() && workloads.synced(); }
@@ -253,6 +285,20 @@ std::unique_ptr<Controller> make_rollout_controller(client::Client client, Sourc
     controller->watch(sources.rollouts, own_key);
     controller->watch(sources.batch_releases, own_key);
     watch_workloads(*controller, sources.rollouts, sources.workloads);
+    Controller* const rollouts = controller.get();
+    sources.traffic.on_start([rollouts, &sources](client::Informer& informer, std::string const& kind) {
+        rollouts->watch(informer, [&sources, kind](Doc const& object) {
+            std::vector<Key> keys;
+            std::string const name = meta::ns(object) + "/" + kind + "/" + meta::name(object);
+            for (Doc const& each : sources.rollouts.by_index("traffic", name)) keys.push_back({"", meta::key_of(each)});
+            return keys;
+        });
+    });
+    sources.traffic.on_change([rollouts, &sources] {
+        for (auto const& [key, each] : sources.rollouts.objects()) {
+            if (apis::traffic_routing_of(each)) rollouts->enqueue({"", key});
+        }
+    });
     return controller;
 }
 

@@ -8,6 +8,7 @@
 #include "kube/client/client.h"
 #include "kube/client/informer.h"
 #include "kube/control/controller.h"
+#include "member/traffic/sources.h"
 #include "member/workload/sources.h"
 
 namespace aviary::rollout {
@@ -16,9 +17,11 @@ namespace aviary::rollout {
 struct Sources {
     explicit Sources(client::Client const& client);
 
-    client::Informer rollouts;         // index "workload": "namespace/kind/name" of workloadRef
+    client::Informer rollouts;         // index "workload": "namespace/kind/name" of workloadRef, "traffic": the same
+                                       // of what its trafficRoutings name
     client::Informer batch_releases;   // the same
     workload::Sources workloads;
+    traffic::Sources traffic;   // of what their trafficRoutings name; nothing is waited for
 
     void run(async::Scope& scope);
     bool synced() const;

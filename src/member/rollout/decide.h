@@ -8,6 +8,7 @@
 
 #include "core/json/doc.h"
 #include "kube/control/plan.h"
+#include "member/traffic/traffic.h"
 #include "member/workload/workload.h"
 
 namespace aviary::rollout {
@@ -20,6 +21,7 @@ struct RolloutSeen {
     bool held_by_another = false;       // in-progressing names another Rollout, which exists
     bool controlled_by_other = false;   // the workload is held by a live BatchRelease of another name
     std::optional<Time> counts_after;   // a status that differs in counts alone is not written before
+    traffic::Seen traffic;              // what its trafficRoutings name
 };
 control::Plan decide_rollout(RolloutSeen const& seen, Time now);
 

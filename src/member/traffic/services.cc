@@ -102,14 +102,13 @@ Result<Doc> pinned(Doc const& service, Revision const& revision, Time now) {
     return Doc::freeze(next);
 }
 
-Doc released(Doc const& service, std::string_view key) {
+Doc released(Doc const& service, Revision const& revision) {
     bool const noted = !meta::annotation(service, kOriginalSelectorAnnotation).empty();
-    if (!noted && !service.at({"spec", "selector"}).contains(key)) return service;
+    std::string const held = service.at({"spec", "selector"})[revision.key].string();
+    if (!noted && (held.empty() || held != revision.value)) return service;
     Value const kept = kept_of(service);
     Value next = service.thaw();
-    if (!kept["selector"].is_object()) {
-        next["spec"]["selector"].erase(key);
-    }
+    if (!kept["selector"].is_object() && held == revision.value) next["spec"]["selector"].erase(revision.key);
     for (auto const& [member, before] : kept["selector"].object()) {
         if (before.is_null()) {
             next["spec"]["selector"].erase(member);

@@ -32,8 +32,8 @@ std::string canary_name(std::string_view service);
 
 // The Service with pods of that revision alone. An Error for one without a selector: there is nothing to narrow.
 Result<json::Doc> pinned(json::Doc const& service, Revision const& revision, Time now);
-// As it was before. A Service that Kruise Rollouts has pinned says nothing of its own: `key` is what goes then.
-json::Doc released(json::Doc const& service, std::string_view key);
+// As it was before. One that Kruise Rollouts has pinned does not say so: then `revision` is what goes, if it is that.
+json::Doc released(json::Doc const& service, Revision const& revision);
 // Absent when it is not pinned, or by somebody who did not say.
 std::optional<Time> pinned_since(json::Doc const& service);
 

@@ -53,8 +53,8 @@ TEST(StableService, LeadsToOneVersionAndComesBackByteForByte) {
         EXPECT_TRUE(again->same(*held));
         auto const moved = pinned(*held, {kKey, "other"}, kNow);   // the next release's
         ASSERT_TRUE(moved);
-        EXPECT_EQ(json::write(released(*moved, kKey)), json::write(before));
-        EXPECT_TRUE(released(before, "another-key").same(before));
+        EXPECT_EQ(json::write(released(*moved, {kKey, "other"})), json::write(before));
+        EXPECT_TRUE(released(before, {kKey, "old"}).same(before));
     }
 }
 
@@ -62,7 +62,7 @@ TEST(StableService, WhatSomebodyElseChangesMeanwhileStays) {
     Doc const held = *pinned(service(), {kKey, "old"}, kNow);
     Doc const live = edited(
         held, R"({"metadata":{"annotations":{"a":"b"}},"spec":{"selector":{"tier":"x"},"ports":[{"port":81}]}})");
-    Doc const back = released(live, kKey);
+    Doc const back = released(live, {kKey, "old"});
     EXPECT_EQ(json::write(back["spec"]), R"({"selector":{"app":"web","tier":"x"},"ports":[{"port":81}]})");
     EXPECT_EQ(json::write(back.at({"metadata", "annotations"})), R"({"a":"b"})");
 }
@@ -70,12 +70,13 @@ TEST(StableService, WhatSomebodyElseChangesMeanwhileStays) {
 // The key is in the Service: a workload that is gone has none to say.
 TEST(StableService, IsReleasedWithoutItsWorkload) {
     Doc const held = *pinned(service(), {"some.io/revision", "old"}, kNow);
-    EXPECT_EQ(json::write(released(held, kKey)), json::write(service()));
+    EXPECT_EQ(json::write(released(held, {kKey, ""})), json::write(service()));
 }
 
 TEST(StableService, OneThatKruiseRolloutsHasPinnedIsReleased) {
     Doc const live = service(R"({"selector":{"app":"web","pod-template-hash":"old"}})");
-    EXPECT_EQ(json::write(released(live, kKey)["spec"]), R"({"selector":{"app":"web"}})");
+    EXPECT_EQ(json::write(released(live, {kKey, "old"})["spec"]), R"({"selector":{"app":"web"}})");
+    EXPECT_TRUE(released(live, {kKey, "mine"}).same(live));   // somebody's own
     EXPECT_FALSE(pinned_since(live).has_value());
     EXPECT_TRUE(pinned(live, {kKey, "old"}, kNow)->same(live));
 }

@@ -61,6 +61,21 @@ Outcome each_target(Seen const& seen, bool restores, std::string const& why,
 
 }   // namespace
 
+std::vector<Target> targets_of(apis::TrafficRoutingRef const& routing, std::string const& ns) {
+    std::vector<Target> result;
+    auto const add = [&](std::string kind, meta::GroupVersionResource const& resource, std::string const& name) {
+        if (name.empty()) return;
+        Target& target = result.emplace_back();
+        target.kind = std::move(kind);
+        target.resource = resource;
+        target.key = {ns, name};
+    };
+    if (!routing.gateway) return result;
+    add("HTTPRoute", kHttpRoutes, routing.gateway->http_route_name);
+    add("GRPCRoute", kGrpcRoutes, routing.gateway->grpc_route_name);
+    return result;
+}
+
 void Outcome::add(Outcome other) {
     if (trouble.empty()) trouble = std::move(other.trouble);
     for (Write& each : other.writes) writes.push_back(std::move(each));
@@ -126,15 +141,16 @@ Outcome Traffic::release_stable() const {
     if (!setup_.generates) return {};
     if (!seen_.unreadable.empty()) return read_services();
     if (!seen_.stable.exists()) return {};
-    return to_write(seen_.stable, released(seen_.stable, setup_.revision_key), kServices, "Service",
-                    "put the stable Service back");
+    return to_write(seen_.stable, released(seen_.stable, {setup_.revision_key, setup_.stable_revision}), kServices,
+                    "Service", "put the stable Service back");
 }
 
 Outcome Traffic::remove_canary() const {
     if (!setup_.generates) return {};
     if (!seen_.unreadable.empty()) return read_services();
     Outcome outcome;
-    if (!seen_.canary.exists() || !made_by(seen_.canary, setup_.reference)) return outcome;
+    if (!seen_.canary.exists() || meta::is_deleting(seen_.canary) || !made_by(seen_.canary, setup_.reference))
+        return outcome;
     Write removal;
     removal.verb = Write::Verb::kDelete;
     removal.resource = kServices;

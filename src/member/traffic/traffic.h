@@ -28,6 +28,9 @@ struct Target {
     json::Doc live;           // absent: there is none
 };
 
+// What an entry names, to be read.
+std::vector<Target> targets_of(apis::TrafficRoutingRef const& routing, std::string const& ns);
+
 struct Seen {
     json::Doc stable;   // Services; absent: there is none
     json::Doc canary;

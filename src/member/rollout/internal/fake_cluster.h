@@ -83,10 +83,26 @@ public:
         }
     }
 
-    Doc get(std::string const& resource) const {
+    Doc get(std::string const& resource) const { return named(resource, "web"); }
+    Doc named(std::string const& resource, std::string const& name) const {
         auto const found = objects.find(resource);
-        if (found == objects.end() || !found->second.contains("web")) return {};
-        return Doc::freeze(found->second.at("web"));
+        if (found == objects.end() || !found->second.contains(name)) return {};
+        return Doc::freeze(found->second.at(name));
+    }
+    void create(std::string const& resource, std::string const& name, Value object) {
+        object.set({"metadata", "name"}, name);
+        object.set({"metadata", "namespace"}, "demo");
+        object.set({"metadata", "uid"}, fmt::format("uid-{}", ++uid_count_));
+        object.set({"metadata", "generation"}, 1);
+        object.set({"metadata", "creationTimestamp"}, format_rfc3339(now + std::chrono::seconds(uid_count_)));
+        if (resource == "replicasets") {
+            object["kind"] = "ReplicaSet";
+            object["apiVersion"] = "apps/v1";
+        } else if (resource == "deployments") {
+            object["kind"] = "Deployment";
+            object["apiVersion"] = "apps/v1";
+        }
+        objects[resource][name] = std::move(object);
     }
     std::vector<Doc> list(std::string const& resource) const {
         std::vector<Doc> result;
@@ -108,8 +124,23 @@ public:
     control::Plan decide_rollout_now() const {
         Doc const rollout = get("rollouts");
         auto const workload = observe(workload::style_of_rollout(rollout));
-        return decide_rollout({.rollout = rollout, .batch_release = get("batchreleases"), .workload = workload.get()},
-                              now);
+        RolloutSeen seen{.rollout = rollout, .batch_release = get("batchreleases"), .workload = workload.get()};
+        seen.traffic = seen_traffic();
+        return decide_rollout(seen, now);
+    }
+    // As what the Rollout names is stored; a kind that there is no map of is not served.
+    traffic::Seen seen_traffic() const {
+        traffic::Seen seen;
+        auto const routing = apis::traffic_routing_of(get("rollouts"));
+        if (!routing) return seen;
+        seen.stable = named("services", routing->service);
+        seen.canary = named("services", routing->service + "-canary");
+        seen.targets = traffic::targets_of(*routing, "demo");
+        for (traffic::Target& each : seen.targets) {
+            each.served = objects.contains(each.resource.resource);
+            each.live = named(each.resource.resource, each.key.name);
+        }
+        return seen;
     }
     control::Plan decide_batch_release_now() const {
         Doc const batch_release = get("batchreleases");
@@ -316,22 +347,6 @@ private:
                                      {"observedGeneration", 1'000'000}};
     }
 
-    void create(std::string const& resource, std::string const& name, Value object) {
-        object.set({"metadata", "name"}, name);
-        object.set({"metadata", "namespace"}, "demo");
-        object.set({"metadata", "uid"}, fmt::format("uid-{}", ++uid_count_));
-        object.set({"metadata", "generation"}, 1);
-        object.set({"metadata", "creationTimestamp"}, format_rfc3339(now + std::chrono::seconds(uid_count_)));
-        if (resource == "replicasets") {
-            object["kind"] = "ReplicaSet";
-            object["apiVersion"] = "apps/v1";
-        } else if (resource == "deployments") {
-            object["kind"] = "Deployment";
-            object["apiVersion"] = "apps/v1";
-        }
-        objects[resource][name] = std::move(object);
-    }
-
     void store(std::string const& resource, std::string const& name, Value next, bool status = false) {
         Value& object = objects[resource][name];
         bool const spec = !(object["spec"] == next["spec"]) ||
@@ -361,6 +376,8 @@ private:
         if (write.verb == control::Write::Verb::kJsonPatch) {
             Status const done = json::apply_json_patch(next, write.body);
             if (!done) return false;
+        } else if (write.verb == control::Write::Verb::kUpdate) {
+            next = write.body;
         } else {
             json::apply_merge_patch(next, write.body);
         }

@@ -1,5 +1,5 @@
-// The end of a release: undoing what it did, in upstream's order. Without traffic that is: resume the workload, release
-// control.
+// The end of a release: undoing what it did, in upstream's order. Each step is one that may be looked at again: what is
+// done already needs nothing. Without traffic they are: resume the workload, release control.
 #include "apis/rollouts/keys.h"
 #include "kube/meta/object.h"
 #include "member/rollout/internal/conditions.h"
@@ -15,23 +15,49 @@ namespace {
 // How long a release that is over waits for pods that its workload moves by itself; then it moves on without them.
 constexpr Duration kPatience = std::chrono::seconds(60);
 
+// Upstream's. On the way back requests leave the new version before its pods do.
+std::vector<std::string_view> sequence(bool blue_green, bool success, bool rollback) {
+    using namespace apis::finalising;
+    if (blue_green && success) {
+        return {kRouteTrafficToNew,    kRestoreStableService, kResumeWorkload,
+                kRouteTrafficToStable, kRemoveCanaryService,  kReleaseWorkloadControl};
+    }
+    if (blue_green && rollback) {
+        return {kRouteTrafficToStable, kResumeWorkload, kRestoreStableService, kRemoveCanaryService,
+                kReleaseWorkloadControl};
+    }
+    if (rollback) {
+        return {kRouteTrafficToStable, kResumeWorkload, kReleaseWorkloadControl, kRestoreStableService,
+                kRemoveCanaryService};
+    }
+    return {kRestoreStableService, kRouteTrafficToStable, kRemoveCanaryService, kResumeWorkload,
+            kReleaseWorkloadControl};
+}
+
 }   // namespace
 
 bool Machine::finalise(Closing why) {
-    if (seen_.batch_release.exists()) return end_batch_release(why);
-    if (seen_.workload == nullptr) return true;
-    return free_workload(why);
+    for (std::string_view const step : sequence(blue_green(), why == Closing::kSuccess, why == Closing::kRollback)) {
+        if (!finish(step, why)) return false;
+    }
+    return true;
 }
 
-bool Machine::end_batch_release(Closing why) {
-    release().finalising_step = apis::finalising::kResumeWorkload;
-    follow_batch_release();
+bool Machine::finish(std::string_view step, Closing why) {
+    if (step == apis::finalising::kResumeWorkload) return resume_workload(why);
+    if (step == apis::finalising::kReleaseWorkloadControl) return release_workload(why);
+    return finish_traffic(step);
+}
+
+bool Machine::resume_workload(Closing why) {
+    if (!seen_.batch_release.exists()) return true;
     bool const completed = batch_release_ && batch_release_->status.phase == apis::phase::kCompleted;
-    if (completed || meta::is_deleting(seen_.batch_release) || !batch_release_) {
-        remove_batch_release();
-        wait("Finalising", "the BatchRelease is being removed", "it is gone");
-        return false;
+    if (completed || meta::is_deleting(seen_.batch_release) || !batch_release_) return true;
+    if (release().finalising_step != apis::finalising::kResumeWorkload) {
+        release().finalising_step = apis::finalising::kResumeWorkload;
+        if (routing() != nullptr) release().last_update_time = format_rfc3339(now_);
     }
+    follow_batch_release();
     std::string_view const policy = why == Closing::kSuccess ? apis::batch::kWaitResume : apis::batch::kImmediate;
     auto const& plan = batch_release_->spec.release_plan;
     if (plan.batch_partition || plan.finalizing_policy != policy) {
@@ -47,11 +73,8 @@ bool Machine::end_batch_release(Closing why) {
     if (why == Closing::kSuccess && seen_.workload != nullptr &&
         facts().controller_uid != meta::uid(seen_.batch_release)) {
         Time const until = patience();
-        if (until <= now_) {
-            remove_batch_release();
-        } else {
-            plan_.requeue_at(until, "pods of the release that is over");
-        }
+        if (until <= now_) return true;
+        plan_.requeue_at(until, "pods of the release that is over");
     }
     for (control::Wait const& each :
          seen_.workload != nullptr ? seen_.workload->obstacles() : std::vector<control::Wait>())
@@ -59,6 +82,17 @@ bool Machine::end_batch_release(Closing why) {
     if (plan_.waits.empty())
         wait("Finalising", "the workload is getting its own strategy back", "its BatchRelease is completed");
     return false;
+}
+
+bool Machine::release_workload(Closing why) {
+    if (seen_.batch_release.exists()) {
+        release().finalising_step = apis::finalising::kReleaseWorkloadControl;
+        follow_batch_release();
+        remove_batch_release();
+        wait("Finalising", "the BatchRelease is being removed", "it is gone");
+        return false;
+    }
+    return seen_.workload == nullptr || free_workload(why);
 }
 
 Time Machine::patience() { return parse_rfc3339(release().last_update_time).value_or(now_) + kPatience; }

@@ -45,25 +45,28 @@ Plan Machine::run() {
     }
     mark_objects();
     status_.observed_generation = meta::generation(object);
-    if (!supported()) {
-        status_.message = "the strategy of this Rollout is not supported yet: one with steps and without traffic is";
+    std::string const unsupported = this->unsupported();
+    if (!unsupported.empty()) {
+        status_.message = unsupported;
         wait("Unsupported", status_.message, "the Rollout is changed", "release owner");
     } else {
         for (int count = 0; count < kMostTransitions && transition(); ++count) {
         }
     }
     persist();
-    if (supported() && status_.phase == apis::phase::kProgressing) drive_batch_release();
+    if (unsupported.empty() && status_.phase == apis::phase::kProgressing) drive_batch_release();
     for (Write& each : after_status_) plan_.writes.push_back(std::move(each));
     return std::move(plan_);
 }
 
-bool Machine::supported() const {
+std::string Machine::unsupported() const {
     auto const& strategy = rollout_.spec.strategy;
-    if (!strategy.canary && !strategy.blue_green) return false;
-    bool const routes =
-        blue_green() ? !strategy.blue_green->traffic_routings.empty() : !strategy.canary->traffic_routings.empty();
-    return !steps().empty() && !routes;
+    if ((!strategy.canary && !strategy.blue_green) || steps().empty())
+        return "the strategy of this Rollout is not supported yet: one with steps is";
+    apis::TrafficRoutingRef const* const routing = this->routing();
+    if (routing != nullptr && (routing->ingress || !routing->custom_network_refs.empty()))
+        return "trafficRoutings of this Rollout are not supported yet: those with a gateway alone are";
+    return {};
 }
 
 // The marks that Rollouts and their workloads always carry: the finalizer, the plan's hash, the workload's type.
@@ -141,6 +144,7 @@ bool Machine::disabled() {
 }
 
 bool Machine::workload_missing() {
+    abandon_traffic();
     apis::RolloutStatus reset;
     reset.observed_generation = status_.observed_generation;
     reset.phase = apis::phase::kInitial;
@@ -283,6 +287,8 @@ bool Machine::new_version() {
              "release owner");
         return false;
     }
+    // The stable Service keeps to its version: the next one gets nothing early.
+    if (!finish_traffic(apis::finalising::kRouteTrafficToStable)) return false;
     if (seen_.batch_release.exists()) {
         if (!meta::is_deleting(seen_.batch_release))
             event("Progressing", "workload continuous publishing canaryRevision, then restart publishing");
@@ -292,6 +298,7 @@ bool Machine::new_version() {
              "it is gone");
         return false;
     }
+    if (!finish_traffic(apis::finalising::kRemoveCanaryService)) return false;
     reason("True", apis::reason::kInitializing, "Workload is continuous release");
     return true;
 }

@@ -48,9 +48,25 @@ private:
     json::Value wanted_spec() const;
     std::string batch_release_hash() const;
 
+    // routing.cc: true when what is asked is in force, and has had its grace period.
+    bool prepare_services();
+    bool route_traffic();
+    bool clear_traffic();   // a step without traffic has none
+    bool undo(std::string_view step, traffic::Outcome outcome, std::string_view doing);
+    bool finish_traffic(std::string_view step);
+    bool has_trouble(traffic::Outcome const& outcome);
+    void write_traffic(traffic::Outcome outcome, std::string_view doing);
+    bool grace_over(Time until, std::string_view doing);
+    void abandon_traffic();
+    apis::TrafficRoutingRef const* routing() const;   // null: requests are nobody's concern
+    traffic::Traffic traffic() const;                 // where there is a routing
+    bool fills_workload() const;                      // partition style, and the step leaves no old pod
+
     // finalise.cc: true when nothing of the release is left to be undone.
     bool finalise(Closing why);
-    bool end_batch_release(Closing why);
+    bool finish(std::string_view step, Closing why);
+    bool resume_workload(Closing why);
+    bool release_workload(Closing why);
     bool free_workload(Closing why);
     void remove_batch_release();
     Time patience();   // when a release that is over waits no longer
@@ -62,12 +78,15 @@ private:
     std::vector<apis::CanaryStep> const& steps() const {
         return blue_green() ? rollout_.spec.strategy.blue_green->steps : rollout_.spec.strategy.canary->steps;
     }
+    apis::CanaryStep const& current_step() const {
+        return steps()[static_cast<std::size_t>(noted()->current_step_index - 1)];
+    }
     std::int64_t step_count() const { return std::ssize(steps()); }
     std::int64_t next_of(std::int64_t index) const { return index < step_count() ? index + 1 : -1; }
     std::int64_t share_of_step(std::int64_t index) const;
     std::string rollout_id() const;
     workload::Facts const& facts() const { return seen_.workload->facts(); }
-    bool supported() const;
+    std::string unsupported() const;   // what of it is; empty: nothing
     bool held() const;
     void enter(std::string_view state);
     void reason(std::string_view status, std::string_view reason, std::string_view message);

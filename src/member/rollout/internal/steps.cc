@@ -25,8 +25,10 @@ bool Machine::step() {
     current.current_step_index = std::clamp<std::int64_t>(current.current_step_index, 1, step_count());
     follow_batch_release();
     if (jump()) return true;
+    if (!current_step().routes() && !clear_traffic()) return false;
     std::string const state = current.current_step_state;
     if (state == apis::step::kBeforeUpgrade || state.empty()) {
+        if (!prepare_services()) return false;
         enter(apis::step::kUpgrade);
         return true;
     }
@@ -45,10 +47,12 @@ bool Machine::step() {
         event("Progressing",
               fmt::format("upgrade step({}) canary pods with new versions done", current.current_step_index));
         current.pod_template_hash = facts().unit_revision;
-        enter(apis::step::kTrafficRouting);
+        // Without an old pod left there is nothing to choose between.
+        enter(routing() != nullptr && fills_workload() ? apis::step::kMetricsAnalysis : apis::step::kTrafficRouting);
         return true;
     }
-    if (state == apis::step::kTrafficRouting) {   // nothing to route yet
+    if (state == apis::step::kTrafficRouting) {
+        if (!route_traffic()) return false;
         enter(apis::step::kMetricsAnalysis);
         return true;
     }
@@ -80,7 +84,7 @@ bool Machine::step() {
 bool Machine::paused_step() {
     CanaryStatus const& current = release();
     std::int64_t const index = current.current_step_index;
-    apis::CanaryStep const& step = steps()[static_cast<std::size_t>(index - 1)];
+    apis::CanaryStep const& step = current_step();
     bool const everything = !blue_green() && index == step_count() && step.replicas && step.replicas->percent &&
                             step.replicas->value == 100;
     if (everything) {
@@ -111,9 +115,12 @@ bool Machine::jump() {
     CanaryStatus& current = release();
     std::int64_t const target = current.next_step_index;
     if (target == next_of(current.current_step_index) || target < 1 || target > step_count()) return false;
+    // Back, no pod moves: what may be wrong with the new ones must not keep requests with them.
+    bool const back = routing() != nullptr && target < current.current_step_index;
     current.current_step_index = target;
     current.next_step_index = next_of(target);
-    enter(apis::step::kBeforeUpgrade);
+    bool const there = back && facts().updated >= share_of_step(target);
+    enter(there ? apis::step::kTrafficRouting : apis::step::kBeforeUpgrade);
     return true;
 }
 

@@ -1,0 +1,184 @@
+// Releases that route requests, end to end: on an API server with the Gateway API, and on one without.
+#include "app/member/internal/test_world.h"
+
+namespace aviary::member {
+namespace {
+
+meta::GroupVersionResource const kServices{"", "v1", "services"};
+meta::GroupVersionResource const kRoutes{"gateway.networking.k8s.io", "v1", "httproutes"};
+
+constexpr char const* kSteps = R"([{"replicas":"20%","traffic":"20%"},{"replicas":"50%","traffic":"50%"}])";
+std::string style(std::string const& strategy) {
+    return R"({")" + strategy +
+           R"(":{"trafficRoutings":[{"service":"web","gracePeriodSeconds":1,"gateway":{"httpRouteName":"web"}}]}})";
+}
+std::string canary_style() {
+    Value value = *json::parse_value(style("canary"));
+    value.set({"canary", "enableExtraWorkloadForCanary"}, true);
+    return json::write(value);
+}
+
+// As Gateway API's own, as far as a route needs it.
+Value routes_definition(std::string const& version) {
+    Value crd = *json::parse_value(R"({"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",
+        "metadata":{"name":"httproutes.gateway.networking.k8s.io"},"spec":{"group":"gateway.networking.k8s.io",
+        "scope":"Namespaced","names":{"kind":"HTTPRoute","listKind":"HTTPRouteList","plural":"httproutes","singular":"httproute"},
+        "versions":[{"name":"","served":true,"storage":true,"subresources":{"status":{}},"schema":{"openAPIV3Schema":{
+        "type":"object","properties":{"status":{"type":"object","x-kubernetes-preserve-unknown-fields":true},
+        "spec":{"type":"object","properties":{
+        "hostnames":{"type":"array","items":{"type":"string"}},"rules":{"type":"array","maxItems":16,"items":{"type":"object",
+        "x-kubernetes-preserve-unknown-fields":true,"properties":{
+        "matches":{"type":"array","default":[{"path":{"type":"PathPrefix","value":"/"}}],"items":{"type":"object","x-kubernetes-preserve-unknown-fields":true}},
+        "backendRefs":{"type":"array","items":{"type":"object","required":["name"],"properties":{
+        "group":{"type":"string","default":""},"kind":{"type":"string","default":"Service"},"name":{"type":"string"},
+        "port":{"type":"integer"},"weight":{"type":"integer","default":1,"minimum":0,"maximum":1000000}}}}}}}}}}}}}]}})");
+    Value versions = crd.at({"spec", "versions"});
+    versions.make_array().front()["name"] = version;
+    crd.set({"spec", "versions"}, std::move(versions));
+    return crd;
+}
+
+struct TrafficWorld : World {
+    using World::World;
+
+    Task<Status> begin(std::string strategy, std::string version = "v1", std::string steps = kSteps) {
+        routes.version = version;
+        CO_TRY(co_await start());
+        Context const ctx = scope.context();
+        if (!version.empty()) CO_TRY(co_await client->create(ctx, kCrds, routes_definition(version)));
+        Value service =
+            *json::parse_value(R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"default"},
+            "spec":{"type":"LoadBalancer","selector":{"app":"web"},"ports":[{"name":"http","port":80,"targetPort":8080}]}})");
+        CO_TRY(co_await client->create(ctx, kServices, service));
+        if (!version.empty())
+            CO_TRY(co_await bring_route(R"([{"backendRefs":[{"name":"web","port":80,"weight":3}]}])"));
+        CO_TRY(co_await client->create(ctx, kDeployments, deployment("v1", 10)));
+        CO_TRY(co_await async::sleep_for(ctx, 5s));
+        CO_TRY(co_await client->create(ctx, apis::kRollouts, rollout(steps, strategy)));
+        co_return co_await until("Healthy/0//", true);
+    }
+    Task<Status> bring_route(std::string rules) {
+        for (int count = 0; count < 100; ++count) {
+            Value route = *json::parse_value(R"({"kind":"HTTPRoute","metadata":{"name":"web","namespace":"default"}})");
+            route["apiVersion"] = routes.api_version();
+            route.set({"spec", "rules"}, *json::parse_value(rules));
+            auto const made = co_await client->create(scope.context(), routes, route);
+            if (made) co_return Status{};
+            CO_TRY(co_await async::sleep_for(scope.context(), 100ms));
+        }
+        co_return fail(ErrorCode::kTimeout, "routes are not served");
+    }
+    // Without what a server changes with every write.
+    Task<std::string> stored(meta::GroupVersionResource resource, std::string name) {
+        auto const found = co_await client->find(scope.context(), resource, {"default", name});
+        if (!found || !found->exists()) co_return "none";
+        Value value = found->thaw();
+        for (char const* each : {"resourceVersion", "generation", "managedFields"}) value["metadata"].erase(each);
+        co_return json::write_canonical(value);
+    }
+    // "80/20"
+    Task<std::string> weights() {
+        auto const found = co_await client->find(scope.context(), routes, {"default", "web"});
+        std::string text;
+        if (!found) co_return text;
+        for (auto const& [index, each] : found->at({"spec", "rules"})[0]["backendRefs"].elements())
+            text += (text.empty() ? "" : "/") + std::to_string(each["weight"].as_int());
+        co_return text;
+    }
+    meta::GroupVersionResource routes = kRoutes;
+};
+
+CO_TEST(Traffic, AReleaseRoutesItsShareAndLeavesNothing) {
+    for (std::string const& strategy : {style("canary"), canary_style(), style("blueGreen")}) {
+        for (std::string const& version : {"v1", "v1beta1"}) {
+            TrafficWorld world(ctx);
+            CO_ASSERT_OK(co_await world.begin(strategy, version));
+            std::string const service = co_await world.stored(kServices, "web");
+            std::string const route = co_await world.stored(world.routes, "web");
+            CO_ASSERT_OK(co_await world.release("v2"));
+            CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+            std::string weights = co_await world.weights();
+            EXPECT_EQ(weights, "80/20");
+            auto const canary = co_await world.client->get(ctx, kServices, {"default", "web-canary"});
+            CO_ASSERT_OK(canary);
+            EXPECT_EQ(canary->at({"spec", "type"}).as_string(), "ClusterIP");
+            // As many pods as the step has are behind it, none of the others.
+            auto const pods = co_await world.client->list(
+                ctx, kPods,
+                {.ns = "default",
+                 .label_selector =
+                     "pod-template-hash=" + canary->at({"spec", "selector", "pod-template-hash"}).string()});
+            CO_ASSERT_OK(pods);
+            EXPECT_EQ((*pods)["items"].size(), 2U);
+            co_await world.stop_member();   // a controller that comes anew goes on
+            world.start_member();
+            CO_ASSERT_OK(co_await world.approve());
+            CO_ASSERT_OK(co_await world.until("Progressing/2/StepPaused/InRolling"));
+            weights = co_await world.weights();
+            EXPECT_EQ(weights, "50/50");
+            CO_ASSERT_OK(co_await world.approve());
+            CO_ASSERT_OK(co_await world.until("Healthy/2/Completed/Completed"));
+            std::string const service_after = co_await world.stored(kServices, "web");
+            std::string const route_after = co_await world.stored(world.routes, "web");
+            std::string const canary_after = co_await world.stored(kServices, "web-canary");
+            EXPECT_EQ(service_after, service);
+            EXPECT_EQ(route_after, route);
+            EXPECT_EQ(canary_after, "none");
+            co_await world.stop();
+        }
+    }
+}
+
+CO_TEST(Traffic, GoneBackOrDeletedItLeavesNothing) {
+    for (bool const deleted : {true, false}) {
+        TrafficWorld world(ctx);
+        CO_ASSERT_OK(co_await world.begin(canary_style()));
+        std::string const service = co_await world.stored(kServices, "web");
+        std::string const route = co_await world.stored(world.routes, "web");
+        CO_ASSERT_OK(co_await world.release("v2"));
+        CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+        if (deleted) {
+            CO_ASSERT_OK(co_await world.client->remove(ctx, apis::kRollouts, kWeb));
+        } else {
+            CO_ASSERT_OK(co_await world.release("v1"));
+            CO_ASSERT_OK(co_await world.until("Healthy/1/StepPaused/Completed"));
+        }
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+        if (deleted) {
+            Doc const rollout = co_await world.get(apis::kRollouts);
+            EXPECT_FALSE(rollout.exists());
+        }
+        std::string const service_after = co_await world.stored(kServices, "web");
+        std::string const route_after = co_await world.stored(world.routes, "web");
+        std::string const canary_after = co_await world.stored(kServices, "web-canary");
+        EXPECT_EQ(service_after, service);
+        EXPECT_EQ(route_after, route);
+        EXPECT_EQ(canary_after, "none");
+        co_await world.stop();
+    }
+}
+
+CO_TEST(Traffic, AClusterWithoutTheGatewayApiSaysSoAndGoesOnOnceItHasIt) {
+    TrafficWorld world(ctx);
+    CO_ASSERT_OK(co_await world.begin(canary_style(), ""));
+    CO_ASSERT_OK(co_await world.release("v2"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/StepTrafficRouting/InRolling"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    Doc const rollout = co_await world.get(apis::kRollouts);
+    EXPECT_EQ(rollout.at({"status", "message"}).as_string(),
+              "traffic is not routed: HTTPRoute default/web cannot be routed: this cluster does not know "
+              "httproutes.gateway.networking.k8s.io");
+    auto const waits = world.member->waits(kWeb);
+    CO_ASSERT_TRUE(!waits.empty());
+    EXPECT_EQ(waits.front().reason, "TrafficRouting");
+    world.routes.version = "v1";
+    CO_ASSERT_OK(co_await world.client->create(ctx, kCrds, routes_definition("v1")));
+    CO_ASSERT_OK(co_await world.bring_route(R"([{"backendRefs":[{"name":"web","port":80}]}])"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+    std::string const weights = co_await world.weights();
+    EXPECT_EQ(weights, "80/20");
+    co_await world.stop();
+}
+
+}   // namespace
+}   // namespace aviary::member

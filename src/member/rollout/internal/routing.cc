@@ -1,0 +1,194 @@
+// Traffic in the steps of a release and at its end: what is asked of traffic::Traffic when, and the grace periods. A
+// change is dated in the status, in a write before its own, so that a wait begins anew rather than too early.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apis/rollouts/keys.h"
+#include "kube/control/events.h"
+#include "kube/meta/object.h"
+#include "kube/meta/pods.h"
+#include "member/rollout/internal/machine.h"
+
+namespace aviary::rollout {
+
+using apis::CanaryStatus;
+using control::Write;
+using traffic::Outcome;
+
+namespace {
+
+// The label by which pods of two versions of a workload are told apart; of the kind alone, as the workload may be gone.
+std::string_view revision_key(apis::WorkloadRef const& reference) {
+    bool const deployment =
+        meta::parse_api_version(reference.api_version).first == "apps" && reference.kind == "Deployment";
+    return deployment ? meta::kTemplateHashLabel : "controller-revision-hash";
+}
+
+constexpr std::string_view kReason = "TrafficRouting";
+
+}   // namespace
+
+apis::TrafficRoutingRef const* Machine::routing() const {
+    auto const& strategy = rollout_.spec.strategy;
+    if (!strategy.canary && !strategy.blue_green) return nullptr;
+    auto const& list = blue_green() ? strategy.blue_green->traffic_routings : strategy.canary->traffic_routings;
+    return list.empty() ? nullptr : &list.front();
+}
+
+traffic::Traffic Machine::traffic() const {
+    auto const& strategy = rollout_.spec.strategy;
+    traffic::Setup setup;
+    setup.routing = *routing();
+    setup.owner = meta::key_of(seen_.rollout);
+    setup.reference = json::Object{{"apiVersion", apis::kRollouts.api_version()},
+                                   {"kind", "Rollout"},
+                                   {"name", meta::name(seen_.rollout)},
+                                   {"uid", meta::uid(seen_.rollout)},
+                                   {"controller", true},
+                                   {"blockOwnerDeletion", true}};
+    setup.generates = !(blue_green() ? strategy.blue_green->disable_generate_canary_service
+                                     : strategy.canary->disable_generate_canary_service);
+    setup.revision_key = revision_key(rollout_.spec.workload_ref);
+    if (CanaryStatus const* const current = noted()) {
+        setup.stable_revision = current->stable_revision;
+        setup.canary_revision = current->pod_template_hash;
+    }
+    if (seen_.workload != nullptr && !facts().unit_revision.empty()) setup.canary_revision = facts().unit_revision;
+    bool const extra = !blue_green() && strategy.canary->enable_extra_workload_for_canary;
+    if (extra && strategy.canary->patch_pod_template_metadata)
+        setup.pod_labels = strategy.canary->patch_pod_template_metadata->labels;
+    return {std::move(setup), seen_.traffic, now_};
+}
+
+bool Machine::fills_workload() const {
+    bool const partition = !blue_green() && !rollout_.spec.strategy.canary->enable_extra_workload_for_canary;
+    return partition && share_of_step(noted()->current_step_index) >= facts().replicas;
+}
+
+bool Machine::has_trouble(Outcome const& outcome) {
+    if (outcome.trouble.empty()) {
+        auto const* const progress = apis::find_condition(status_.conditions, apis::condition::kProgressing);
+        if (status_.message.starts_with(apis::kNotRouted)) status_.message = progress ? progress->message : "";
+        return false;
+    }
+    status_.message = fmt::format("{}{}", apis::kNotRouted, outcome.trouble);
+    if (before_.message != status_.message) {
+        plan_.events.push_back(
+            control::event_about(seen_.rollout, control::kWarning, std::string(kReason), status_.message));
+    }
+    wait(std::string(kReason), outcome.trouble, "it is put right", "release owner");
+    return true;
+}
+
+void Machine::write_traffic(Outcome outcome, std::string_view doing) {
+    for (Write& each : outcome.writes) after_status_.push_back(std::move(each));
+    wait(std::string(kReason), std::string(doing), "it is written");
+}
+
+bool Machine::grace_over(Time until, std::string_view doing) {
+    if (until <= now_) return true;
+    wait(std::string(kReason), fmt::format("{}: gracePeriodSeconds for it to be known everywhere", doing),
+         format_rfc3339(until));
+    plan_.requeue_at(until, "gracePeriodSeconds");
+    return false;
+}
+
+// Before pods of the new version appear, requests keep to the old one. When none of the old are to be left the Service
+// has all: else it would lead nowhere.
+bool Machine::prepare_services() {
+    if (routing() == nullptr || !current_step().routes()) return true;
+    traffic::Traffic const traffic = this->traffic();
+    if (fills_workload()) {
+        std::string_view const step = apis::finalising::kRestoreStableService;
+        if (!undo(step, traffic.release_stable(), "the stable Service leads to all pods")) return false;
+        release().finalising_step.clear();
+        return true;
+    }
+    Outcome held = traffic.hold_stable();
+    if (has_trouble(held)) return false;
+    std::string_view const doing = "the stable Service leads to the stable version";
+    if (!held.writes.empty()) {
+        write_traffic(std::move(held), doing);
+        return false;
+    }
+    std::optional<Time> const from = traffic.holds_from();
+    return !from || grace_over(*from, doing);
+}
+
+bool Machine::route_traffic() {
+    apis::CanaryStep const& step = current_step();
+    if (routing() == nullptr || !step.routes()) return true;
+    CanaryStatus& current = release();
+    traffic::Traffic const traffic = this->traffic();
+    status_.message = fmt::format("Rollout is in step({}/{}), and route traffic to new version",
+                                  current.current_step_index, step_count());
+    Outcome services = traffic.services();
+    if (has_trouble(services)) return false;
+    if (!services.writes.empty()) {
+        current.last_update_time = format_rfc3339(now_);
+        write_traffic(std::move(services), "the canary Service leads to the new version");
+        return false;
+    }
+    json::Doc const asked = apis::release_steps(seen_.rollout)[current.current_step_index - 1];
+    Outcome routes = traffic.route(step.traffic ? apis::parse_traffic(*step.traffic) : std::nullopt, asked["matches"],
+                                   asked["requestHeaderModifier"]);
+    if (has_trouble(routes)) return false;
+    if (routes.writes.empty()) return true;
+    Time const until = parse_rfc3339(current.last_update_time).value_or(now_) + traffic.grace();
+    if (!grace_over(until, "new pods and Services")) return false;
+    write_traffic(std::move(routes), "the step's share of the requests goes to the new version");
+    return false;
+}
+
+// One step back of what was routed: written, then known everywhere.
+bool Machine::undo(std::string_view step, Outcome outcome, std::string_view doing) {
+    if (has_trouble(outcome)) return false;
+    if (!outcome.writes.empty()) {
+        release().finalising_step = step;
+        release().last_update_time = format_rfc3339(now_);
+        write_traffic(std::move(outcome), doing);
+        return false;
+    }
+    bool const here = noted() != nullptr && noted()->finalising_step == step;
+    if (!here || step == apis::finalising::kRemoveCanaryService) return true;
+    return grace_over(parse_rfc3339(noted()->last_update_time).value_or(now_) + traffic().grace(), doing);
+}
+
+bool Machine::finish_traffic(std::string_view step) {
+    using namespace apis::finalising;
+    if (routing() == nullptr) return true;
+    traffic::Traffic const traffic = this->traffic();
+    if (step == kRestoreStableService)
+        return undo(step, traffic.release_stable(), "the stable Service leads to all pods");
+    if (step == kRouteTrafficToStable) return undo(step, traffic.restore_routes(), "requests go to the stable Service");
+    if (step == kRemoveCanaryService) return undo(step, traffic.remove_canary(), "the canary Service is removed");
+    // To the new version, once: later steps take that back.
+    std::string const& noted_step = release().finalising_step;
+    bool const later = !noted_step.empty() && noted_step != kRouteTrafficToNew;
+    if (later || !traffic.routed()) return true;
+    Outcome all = traffic.services();
+    all.add(traffic.route(100, {}, {}));
+    return undo(step, std::move(all), "all requests go to the new version");
+}
+
+bool Machine::clear_traffic() {
+    using namespace apis::finalising;
+    if (routing() == nullptr) return true;
+    for (std::string_view const step : {kRestoreStableService, kRouteTrafficToStable, kRemoveCanaryService}) {
+        if (!finish_traffic(step)) return false;
+    }
+    release().finalising_step.clear();
+    return true;
+}
+
+// Of a workload that is gone: at once, as there are no pods that could be missed.
+void Machine::abandon_traffic() {
+    if (routing() == nullptr || status_.phase != apis::phase::kProgressing) return;
+    traffic::Traffic const traffic = this->traffic();
+    for (Outcome each : {traffic.restore_routes(), traffic.release_stable(), traffic.remove_canary()}) {
+        for (Write& write : each.writes) this->write(std::move(write));
+    }
+}
+
+}   // namespace aviary::rollout

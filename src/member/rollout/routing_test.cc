@@ -1,0 +1,359 @@
+// Traffic in releases: who is asked for what, and in which order against the pods.
+#include <gtest/gtest.h>
+
+#include "member/rollout/internal/fake_cluster.h"
+
+namespace aviary::rollout {
+namespace {
+
+using namespace std::chrono_literals;
+using json::Doc;
+using json::Value;
+
+constexpr char const* kPartition = R"("enableExtraWorkloadForCanary":false)";
+constexpr char const* kExtra = R"("enableExtraWorkloadForCanary":true)";
+
+std::string canary(std::string const& kind, std::string const& grace = "3") {
+    return R"({"canary":{)" + kind + R"(,"trafficRoutings":[{"service":"web","gracePeriodSeconds":)" + grace +
+           R"(,"gateway":{"httpRouteName":"web"}}]}})";
+}
+std::string blue_green(std::string const& grace = "3") {
+    return R"({"blueGreen":{"trafficRoutings":[{"service":"web","gracePeriodSeconds":)" + grace +
+           R"(,"gateway":{"httpRouteName":"web"}}]}})";
+}
+
+constexpr char const* kSteps =
+    R"([{"replicas":"10%","traffic":"5%"},{"replicas":"50%","traffic":"50%"},{"replicas":"100%"}])";
+
+struct RoutedCluster : FakeCluster {
+    explicit RoutedCluster(std::string const& style, std::string const& steps = kSteps, bool with_route = true)
+        : FakeCluster(steps, 10, style) {
+        create("services", "web", *json::parse_value(R"({"spec":{"selector":{"app":"web"},"ports":[{"port":80}]}})"));
+        if (with_route) {
+            create(
+                "httproutes", "web",
+                *json::parse_value(
+                    R"({"kind":"HTTPRoute","spec":{"rules":[{"matches":[{"path":{"type":"Exact","value":"/"}}],"backendRefs":[{"name":"web","port":80,"weight":7}]}]}})"));
+        }
+        run();
+        service = json::write(named("services", "web"));
+        route = with_route ? json::write(named("httproutes", "web")) : "";
+    }
+    // Rests, and lets grace periods pass while they are waited for; notes what happened in which order.
+    void settle_all() {
+        for (int count = 0; count < 60; ++count) {
+            note();
+            one_by_one();
+            auto const plan = decide_rollout_now();
+            bool const waits = !plan.waits.empty() && plan.waits.front().reason == "TrafficRouting";
+            if (!waits || !plan.requeue) break;
+            now = plan.requeue->at;
+        }
+        note();
+    }
+    // As run(), with a note after every write.
+    void one_by_one() {
+        for (int round = 0; round < 500; ++round) {
+            bool quiet = true;
+            for (auto const& plan : {decide_rollout_now(), decide_batch_release_now(), decide_roll_now()}) {
+                for (control::Write const& write : plan.writes) {
+                    quiet = false;
+                    control::Plan one;
+                    one.writes.push_back(write);
+                    if (!apply(one)) break;
+                    note();
+                }
+                settle();
+                note();
+            }
+            if (quiet) return;
+        }
+        problem = "does not come to rest";
+    }
+    // "v1=9 v2=1 pinned canary 95/5": the pods, the Services, and the weights of each rule.
+    std::string look() const {
+        std::map<std::string, int> images;
+        for (Doc const& pod : list("pods")) ++images[pod.at({"spec", "image"}).string()];
+        std::string text;
+        for (auto const& [image, count] : images) text += fmt::format("{}={} ", image, count);
+        Doc const stable = named("services", "web").at({"spec", "selector"})["pod-template-hash"];
+        text += stable.exists() ? "pinned" : "open";
+        if (named("services", "web-canary").exists()) text += " canary";
+        for (auto const& [key, rule] : named("httproutes", "web").at({"spec", "rules"}).elements()) {
+            text += " ";
+            for (auto const& [index, each] : rule["backendRefs"].elements())
+                text += fmt::format("{}{}", index.empty() && text.back() != ' ' ? "/" : "", each["weight"].as_int(1));
+        }
+        return text;
+    }
+    void note() {
+        std::string const seen = look();
+        if (history.empty() || history.back() != seen) history.push_back(seen);
+    }
+    bool paused() const {
+        Doc const status = get("rollouts")["status"];
+        return status["phase"].as_string() == "Progressing" && status["currentStepState"].as_string() == "StepPaused";
+    }
+    void begin(std::string const& image = "v2") {
+        history.clear();
+        release(image);
+        settle_all();
+    }
+    void next() {
+        history.clear();
+        approve();
+        settle_all();
+    }
+    void expect_restored() {
+        auto const without_time = [](Doc const& object) {
+            Value value = object.thaw();
+            value["metadata"].erase("generation");
+            value.erase("apiVersion");
+            value.erase("kind");
+            return json::write_canonical(value);
+        };
+        EXPECT_EQ(without_time(named("services", "web")), without_time(*json::parse(service)));
+        EXPECT_EQ(without_time(named("httproutes", "web")), without_time(*json::parse(route)));
+        EXPECT_FALSE(named("services", "web-canary").exists());
+        EXPECT_EQ(marks(), "");
+    }
+    // When the first look that contains `text` came; after all when none did.
+    std::size_t first(std::string_view text) const {
+        return static_cast<std::size_t>(
+            std::ranges::find_if(history, [&](std::string const& each) { return each.contains(text); }) -
+            history.begin());
+    }
+    std::string service, route;
+    std::vector<std::string> history;
+};
+
+std::vector<std::string> const kStyles{canary(kPartition), canary(kExtra), blue_green()};
+
+TEST(Routing, PodsComeBeforeTheirShareOfTheRequests) {
+    for (std::string const& style : kStyles) {
+        RoutedCluster cluster(style);
+        cluster.begin();
+        EXPECT_TRUE(cluster.show().starts_with("Progressing/1/StepPaused")) << cluster.show() << style;
+        EXPECT_TRUE(cluster.look().ends_with("pinned canary 95/5")) << cluster.look();
+        EXPECT_LT(cluster.first("pinned"), cluster.first("v2=1")) << style;
+        EXPECT_LT(cluster.first("v2=1"), cluster.first("95/5")) << style;
+        cluster.next();
+        EXPECT_TRUE(cluster.look().contains("v2=5 pinned canary 50/50")) << cluster.look() << style;
+        EXPECT_LT(cluster.first("v2=5"), cluster.first("50/50")) << style;
+        cluster.next();
+        if (style == blue_green()) cluster.next();
+        EXPECT_EQ(cluster.show(), "Healthy/3/Completed v2=10") << style;
+        cluster.expect_restored();
+    }
+}
+
+TEST(Routing, OnTheWayBackRequestsLeaveBeforePodsDo) {
+    for (std::string const& style : kStyles) {
+        RoutedCluster cluster(style);
+        cluster.begin();
+        cluster.next();
+        ASSERT_TRUE(cluster.look().contains("v2=5 pinned canary 50/50")) << cluster.look();
+        cluster.begin("v1");
+        std::string const there = cluster.history.at(cluster.first(" 7"));
+        EXPECT_TRUE(there.contains("v2=") && there.contains("pinned canary")) << there << style;
+        EXPECT_TRUE(cluster.show().starts_with("Healthy/2/StepPaused v1=10")) << cluster.show();
+        cluster.expect_restored();
+    }
+}
+
+TEST(Routing, ANewerVersionBeginsAgainWithAllRequestsAtTheStableOne) {
+    for (std::string const& style : {canary(kPartition), canary(kExtra)}) {
+        RoutedCluster cluster(style);
+        cluster.begin();
+        cluster.next();
+        cluster.begin("v3");
+        EXPECT_TRUE(cluster.look().ends_with("pinned canary 95/5")) << cluster.look();
+        EXPECT_LT(cluster.first("pinned canary 7"), cluster.first("v3=1"));
+        EXPECT_EQ(cluster.first("open"), cluster.history.size());   // never: it keeps to the stable version
+        EXPECT_NE(cluster.named("services", "web-canary").at({"spec", "selector", "pod-template-hash"}).as_string(),
+                  "native-v2");
+        cluster.next();
+        cluster.next();
+        EXPECT_EQ(cluster.show(), "Healthy/3/Completed v3=10");
+        cluster.expect_restored();
+    }
+}
+
+TEST(Routing, EndsWhereverTheRolloutIsDisabledOrDeleted) {
+    for (std::string const& style : kStyles) {
+        for (bool const disabled : {true, false}) {
+            RoutedCluster cluster(style);
+            cluster.begin();
+            if (disabled) {
+                cluster.edit_rollout(R"({"spec":{"disabled":true}})");
+            } else {
+                cluster.remove("rollouts", "web");
+            }
+            cluster.settle_all();
+            if (disabled) EXPECT_TRUE(cluster.show().starts_with("Disabled")) << cluster.show();
+            if (!disabled) EXPECT_FALSE(cluster.get("rollouts").exists());
+            cluster.expect_restored();
+        }
+    }
+}
+
+TEST(Routing, OfAWorkloadThatIsGoneNothingStays) {
+    RoutedCluster cluster(canary(kPartition));
+    cluster.begin();
+    cluster.remove("deployments", "web");
+    cluster.settle_all();
+    EXPECT_TRUE(cluster.show().starts_with("Initial")) << cluster.show();
+    cluster.expect_restored();
+}
+
+TEST(Routing, AGracePeriodIsWaitedForOnceAndEndsInTime) {
+    RoutedCluster cluster(canary(kPartition, "10"));
+    cluster.release("v2");
+    cluster.run();   // the stable Service was narrowed
+    EXPECT_EQ(cluster.look(), "v1=10 pinned 7");
+    Time const began = cluster.now;
+    EXPECT_EQ(cluster.decide_rollout_now().requeue->at, began + 10s);
+    EXPECT_EQ(cluster.decide_rollout_now().waits.front().reason, "TrafficRouting");
+    cluster.now = began + 9s;
+    cluster.run();
+    EXPECT_EQ(cluster.look(), "v1=10 pinned 7");
+    cluster.now = began + 10s;
+    cluster.run();   // pods, and the canary Service
+    EXPECT_EQ(cluster.look(), "v1=9 v2=1 pinned canary 7");
+    EXPECT_EQ(cluster.decide_rollout_now().requeue->at, began + 20s);
+    cluster.now = began + 20s;
+    cluster.run();
+    EXPECT_EQ(cluster.look(), "v1=9 v2=1 pinned canary 95/5");
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+}
+
+TEST(Routing, WithoutAGracePeriodNothingIsWaitedFor) {
+    for (std::string const& style : {canary(kPartition, "0"), canary(kExtra, "0"), blue_green("0")}) {
+        RoutedCluster cluster(style);
+        cluster.release("v2");
+        cluster.run();
+        EXPECT_TRUE(cluster.look().ends_with("pinned canary 95/5")) << cluster.look();
+        while (cluster.paused()) {
+            cluster.approve();
+            cluster.run();
+        }
+        EXPECT_TRUE(cluster.show().starts_with("Healthy/3/Completed v2=10")) << cluster.show();
+        cluster.expect_restored();
+    }
+}
+
+TEST(Routing, AStepWithoutTrafficHasNone) {
+    RoutedCluster cluster(canary(kExtra),
+                          R"([{"replicas":1,"traffic":"5%"},{"replicas":2},{"replicas":3,"traffic":"10%"}])");
+    cluster.begin();
+    cluster.next();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=2 open 7");
+    EXPECT_EQ(cluster.get("rollouts").at({"status", "canaryStatus", "finalisingStep"}).as_string(), "");
+    cluster.next();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=3 pinned canary 90/10");
+}
+
+TEST(Routing, AMatchesStepHasARuleOfItsOwn) {
+    RoutedCluster cluster(
+        canary(kExtra),
+        R"([{"replicas":1,"traffic":"5%"},{"replicas":2,"matches":[{"headers":[{"name":"user","value":"qa"}]}]},{"replicas":3,"traffic":"10%"}])");
+    cluster.begin();
+    cluster.next();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=2 pinned canary 7 7");
+    cluster.next();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=3 pinned canary 90/10");
+    cluster.next();
+    cluster.expect_restored();
+}
+
+// No old pod is left that a pinned Service could lead to.
+TEST(Routing, AFullStepOfTheWorkloadsOwnPodsOpensTheService) {
+    RoutedCluster cluster(canary(kPartition), R"([{"replicas":5,"traffic":"50%"},{"replicas":10,"traffic":"100%"}])");
+    cluster.begin();
+    cluster.next();
+    EXPECT_LT(cluster.first("open"), cluster.first("v2=10"));
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v2=10");
+    cluster.next();
+    EXPECT_EQ(cluster.show(), "Healthy/2/Completed v2=10");
+    cluster.expect_restored();
+}
+
+TEST(Routing, JumpedBackRequestsMoveThoughPodsAreNotReady) {
+    RoutedCluster cluster(canary(kExtra));
+    cluster.begin();
+    cluster.next();
+    cluster.pods_start = false;
+    cluster.settle();
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":1}}})", true);
+    cluster.settle_all();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=5");
+    EXPECT_TRUE(cluster.look().ends_with("95/5")) << cluster.look();
+}
+
+TEST(Routing, ABlueGreenReleaseEndsWithAllRequestsAtTheNewVersion) {
+    RoutedCluster cluster(blue_green());
+    cluster.begin();
+    cluster.next();
+    cluster.next();
+    ASSERT_EQ(cluster.show(), "Progressing/3/StepPaused v1=10 v2=10");
+    EXPECT_EQ(cluster.look(), "v1=10 v2=10 open 7");   // a step without traffic
+    RoutedCluster routed(blue_green(), R"([{"replicas":"50%","traffic":"0%"},{"replicas":"100%","traffic":"30%"}])");
+    routed.begin();
+    EXPECT_EQ(routed.look(), "v1=10 v2=5 pinned canary 100/0");
+    routed.next();
+    routed.next();
+    EXPECT_LT(routed.first("v1=10 v2=10 pinned canary 0/100"), routed.first("v1=10 v2=10 open canary 0/100"));
+    EXPECT_LT(routed.first("open canary 0/100"), routed.first("open canary 7"));
+    EXPECT_EQ(routed.history[routed.first("open canary 7")], "v2=10 open canary 7");
+    EXPECT_EQ(routed.show(), "Healthy/2/Completed v2=10");
+    routed.expect_restored();
+}
+
+TEST(Routing, WhatIsMissingIsSaidAndWaitedFor) {
+    RoutedCluster cluster(canary(kExtra), kSteps, false);
+    cluster.begin();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepTrafficRouting v1=10 v2=1");
+    EXPECT_EQ(cluster.message(),
+              "traffic is not routed: HTTPRoute demo/web cannot be routed: this cluster does not know "
+              "httproutes.gateway.networking.k8s.io");
+    EXPECT_EQ(cluster.decide_rollout_now().waits.front().reason, "TrafficRouting");
+    EXPECT_TRUE(cluster.decide_rollout_now().empty());
+    cluster.objects["httproutes"];
+    cluster.settle_all();
+    EXPECT_EQ(cluster.message(), "traffic is not routed: HTTPRoute demo/web does not exist: create it");
+    cluster.create("httproutes", "web",
+                   *json::parse_value(R"({"kind":"HTTPRoute","spec":{"rules":[{"backendRefs":[{"name":"web"}]}]}})"));
+    cluster.settle_all();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=1 pinned canary 95/5");
+}
+
+// A controller that ends between two writes, at any of them.
+TEST(Routing, BrokenOffAnywhereItIsFinished) {
+    for (std::string const& style : kStyles) {
+        for (std::size_t limit = 1; limit <= 3; ++limit) {
+            RoutedCluster cluster(style);
+            auto const limited = [&] {
+                for (int count = 0; count < 120; ++count) {
+                    for (auto const& plan : {cluster.decide_rollout_now(), cluster.decide_batch_release_now(),
+                                             cluster.decide_roll_now()}) {
+                        cluster.apply(plan, count % 2 == 0 ? limit : 1000);
+                        cluster.settle();
+                    }
+                    cluster.now += 1s;
+                }
+            };
+            cluster.release("v2");
+            limited();
+            EXPECT_TRUE(cluster.look().ends_with("pinned canary 95/5")) << cluster.look();
+            while (cluster.paused()) {
+                cluster.approve();
+                limited();
+            }
+            EXPECT_TRUE(cluster.show().starts_with("Healthy/3/Completed v2=10")) << cluster.show();
+            cluster.expect_restored();
+        }
+    }
+}
+
+}   // namespace
+}   // namespace aviary::rollout
