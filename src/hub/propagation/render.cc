@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apis/rollouts/original.h"
 #include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "core/json/parse.h"
@@ -207,6 +208,17 @@ std::vector<std::string> owners_of(Doc const& live, Path const& path) {
     return result;
 }
 
+// Left out while a release there routes by them, once they are the member's alone.
+void leave_routed(Value& object, Doc const& live) {
+    for (auto const& [annotation, field] : {std::pair(apis::kOriginalSelectorAnnotation, std::string_view("selector")),
+                                            {apis::kOriginalRulesAnnotation, std::string_view("rules")}}) {
+        if (meta::annotation(live, annotation).empty()) continue;
+        std::vector<std::string> const who = owners(live, {"spec", field});
+        bool const theirs = !who.empty() && std::ranges::find(who, kManager) == who.end();
+        if (theirs) erase_at(object, {"spec", field});
+    }
+}
+
 }   // namespace
 
 // Those of another hub above, or of a copied object, say nothing here.
@@ -328,6 +340,7 @@ Value render(RenderInput const& input) {
     if (input.replicas_belong_to_member && input.live.exists()) leave_replicas(object, input.live);
     if (kind == "HorizontalPodAutoscaler") leave_switched_off(object, input.live);
     if (kind == "Rollout" && input.assignment.paused) object.set({"spec", "strategy", "paused"}, true);
+    leave_routed(object, input.live);
     if (input.releasing) {
         for (auto const& path : release_fields(kind)) {
             if (owned_by_other(input.live, kManager, path)) erase_at(object, path);

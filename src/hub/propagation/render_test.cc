@@ -119,6 +119,30 @@ TEST(Render, InAReleaseFieldsThatItSteersByAreLeftOutOnceSomebodyElseOwnsThem) {
               "paused strategy template ");
 }
 
+// What a member's release routes by is the member's from its first change on, until the release ends.
+TEST(Render, WhatAReleaseRoutesByIsLeftOutOnceItIsTheMembersAlone) {
+    struct Case {
+        char const* annotations;
+        char const* fields;   // of aviary-member
+        bool left_out;
+    };
+    char const* const mark = R"({"rollouts.aviary.dev/original-rules":"x"})";
+    for (Case const& each : std::vector<Case>{{mark, R"({"f:spec":{"f:rules":{}}})", true},
+                                              {mark, R"({"f:metadata":{}})", false},
+                                              {"{}", R"({"f:spec":{"f:rules":{}}})", false}}) {
+        Value live{json::Object{{"kind", "HTTPRoute"}}};
+        live.set({"metadata", "annotations"}, *json::parse_value(each.annotations));
+        live.set(
+            {"metadata", "managedFields"},
+            json::Array{json::Object{
+                {"manager", "aviary-member"}, {"operation", "Update"}, {"fieldsV1", *json::parse_value(each.fields)}}});
+        Value const object =
+            rendered(R"({"kind":"HTTPRoute","spec":{"hostnames":["a"],"rules":[{"name":"r"}]}})", json::write(live));
+        EXPECT_EQ(object["spec"].contains("rules"), !each.left_out) << each.annotations << each.fields;
+        EXPECT_TRUE(object["spec"].contains("hostnames"));
+    }
+}
+
 // kube-apiserver gives a map that comes back to who wrote it, beside the fields in it. Left there it would outlive
 // them, and a Deployment with `rollingUpdate: {}` cannot become one that recreates.
 TEST(Render, NoClaimOfAReleaseIsLeftOnAMap) {

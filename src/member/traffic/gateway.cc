@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "apis/rollouts/original.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
 #include "kube/meta/object.h"
@@ -15,6 +16,7 @@ namespace aviary::traffic {
 
 namespace {
 
+using apis::kOriginalRulesAnnotation;
 using json::Array;
 using json::Doc;
 using json::Value;

@@ -20,8 +20,6 @@ inline meta::GroupVersionResource const kHttpRoutes{"gateway.networking.k8s.io",
 inline meta::GroupVersionResource const kHttpRoutesBeta{"gateway.networking.k8s.io", "v1beta1", "httproutes"};
 inline meta::GroupVersionResource const kGrpcRoutes{"gateway.networking.k8s.io", "v1", "grpcroutes"};
 
-inline constexpr std::string_view kOriginalRulesAnnotation = "rollouts.aviary.dev/original-rules";
-
 // The route as it is to be now; equal to `live` where nothing is to change. An Error says what this kind of route
 // cannot express, or that it leads nothing to the Service.
 Result<json::Doc> routed_gateway(json::Doc const& live, Route const& route);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "apis/rollouts/original.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
 #include "core/json/write.h"
@@ -271,7 +272,7 @@ TEST(GatewayRestore, WhatKruiseRolloutsHasLeftGoes) {
 
 TEST(GatewayRestore, ASpoiltAnnotationIsNamedAndGoesInTheEnd) {
     Value spoilt = routed(http_route(kPlain), weight(20)).thaw();
-    spoilt.set({"metadata", "annotations", kOriginalRulesAnnotation}, "{");
+    spoilt.set({"metadata", "annotations", apis::kOriginalRulesAnnotation}, "{");
     Doc const live = Doc::freeze(spoilt);
     EXPECT_EQ(
         after(live, weight(50)),

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "apis/rollouts/original.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
 #include "kube/meta/object.h"
@@ -13,6 +14,7 @@ namespace aviary::traffic {
 
 namespace {
 
+using apis::kOriginalSelectorAnnotation;   // what the selector had, and since when it is held
 using json::Doc;
 using json::Value;
 

@@ -18,9 +18,6 @@ namespace aviary::traffic {
 
 inline meta::GroupVersionResource const kServices{"", "v1", "services"};
 
-// On a stable Service while its selector is held: what the selector had before, and since when it is held.
-inline constexpr std::string_view kOriginalSelectorAnnotation = "rollouts.aviary.dev/original-selector";
-
 // The label by which pods of one version are told from others.
 struct Revision {
     std::string key;   // pod-template-hash
