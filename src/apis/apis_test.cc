@@ -180,7 +180,12 @@ TEST(RolloutValidation, NamesTheFieldsOfV1alpha1) {
         return problems(validate_rollout(older_rollout(style, strategy), {}, {}));
     };
     std::string const steps = "spec.strategy.canary.steps";
-    EXPECT_EQ(wrong("Partition", R"({"canary":{"steps":[{"weight":20},{"replicas":"50%"},{"weight":100}]}})"), Lines{});
+    EXPECT_EQ(wrong("Partition", R"({"canary":{"steps":[{"weight":20},{"replicas":"50%"},{"replicas":"100%"}]}})"),
+              Lines{});
+    EXPECT_EQ(wrong("Partition", R"({"canary":{"steps":[{"weight":100}]}})"),
+              Lines{steps + "[0].weight: For partition style rollout: steps[0].replicas must not greater than "
+                            "partition-percent-limit (50%) if traffic specified"});
+    EXPECT_EQ(wrong("canary", R"({"canary":{"steps":[{"weight":100}]}})"), Lines{});
     EXPECT_EQ(wrong("other", R"({"canary":{"steps":[{"replicas":1}]}})").at(0),
               "metadata.annotations[rollouts.kruise.io/rolling-style]: Invalid value: \"other\": Rolling style must be "
               "'Canary', 'Partition' or empty");
@@ -193,8 +198,7 @@ TEST(RolloutValidation, NamesTheFieldsOfV1alpha1) {
                      steps + "[2].weight: Invalid value: 101: weight must be from 1 to 100"}));
     EXPECT_EQ(wrong("partition", R"({"canary":{"steps":[{"weight":20},{"weight":10}]}})"),
               Lines{steps + "[1].weight: Steps.CanaryReplicas must be a non decreasing sequence"});
-    EXPECT_EQ(wrong("partition", R"({"canary":{"steps":[{"weight":20,"replicas":1}]}})"),
-              Lines{steps + "[0].weight: traffic routing is not supported yet"});
+    EXPECT_EQ(wrong("partition", R"({"canary":{"steps":[{"weight":20,"replicas":1}]}})"), Lines{});
     json::Value bare = older_rollout("partition", R"({"canary":{"steps":[{"replicas":1}]}})");
     bare["spec"].erase("objectRef");
     EXPECT_EQ(problems(validate_rollout(bare, {}, {})), Lines{"spec.objectRef.workloadRef: WorkloadRef is required"});

@@ -2,6 +2,7 @@
 
 #include "apis/internal/definition.h"
 #include "apis/internal/fields_rollout.h"
+#include "apis/internal/fields_traffic.h"
 #include "apis/rollouts/keys.h"
 #include "core/base/strings.h"
 
@@ -48,29 +49,6 @@ constexpr auto fields<HeaderModifier> =
            field("set", &HeaderModifier::set, "", {.max_items = 16, .list_type = "map", .list_keys = {"name"}}),
            field("add", &HeaderModifier::add, "", {.max_items = 16, .list_type = "map", .list_keys = {"name"}}),
            field("remove", &HeaderModifier::remove, "", {.max_items = 16, .list_type = "set"}));
-template <>
-constexpr auto fields<IngressRef> =
-    object("Not supported yet.", field("classType", &IngressRef::class_type, "", {.default_json = "\"nginx\""}),
-           field("name", &IngressRef::name, "", {.required = true}));
-template <>
-constexpr auto fields<GatewayRef> =
-    object("Routes of the Gateway API, of the same namespace.",
-           field("httpRouteName", &GatewayRef::http_route_name, "An HTTPRoute, v1 or v1beta1."),
-           field("grpcRouteName", &GatewayRef::grpc_route_name, "A GRPCRoute; Kruise Rollouts knows none."));
-template <>
-constexpr auto fields<CustomNetworkRef> =
-    object("Not supported yet.", field("apiVersion", &CustomNetworkRef::api_version, "", {.required = true}),
-           field("kind", &CustomNetworkRef::kind, "", {.required = true}),
-           field("name", &CustomNetworkRef::name, "", {.required = true}));
-template <>
-constexpr auto fields<TrafficRoutingRef> =
-    object("How requests reach the workload.",
-           field("service", &TrafficRoutingRef::service, "The Service of the workload.", {.required = true}),
-           field("gracePeriodSeconds", &TrafficRoutingRef::grace_period_seconds,
-                 "How long a change of a Service or a route takes to reach everybody; 0: no wait.",
-                 {.default_json = "3", .format = "int32"}),
-           field("ingress", &TrafficRoutingRef::ingress, ""), field("gateway", &TrafficRoutingRef::gateway, ""),
-           field("customNetworkRefs", &TrafficRoutingRef::custom_network_refs, ""));
 template <>
 constexpr auto fields<CanaryStep> =
     object("One batch of a canary release.",

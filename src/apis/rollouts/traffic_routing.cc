@@ -1,29 +1,13 @@
 #include "apis/rollouts/traffic_routing.h"
 
 #include "apis/internal/definition.h"
+#include "apis/internal/fields_traffic.h"
 #include "core/json/fields.h"
 
 namespace aviary::json {
 
 using namespace apis;
 
-template <>
-constexpr auto fields<IngressRef> =
-    object("", field("classType", &IngressRef::class_type, "Which kind of Ingress; empty: nginx."),
-           field("name", &IngressRef::name, "", {.required = true}));
-template <>
-constexpr auto fields<GatewayRef> = object("", field("httpRouteName", &GatewayRef::http_route_name, ""));
-template <>
-constexpr auto fields<NetworkRef> = object("", field("apiVersion", &NetworkRef::api_version, "", {.required = true}),
-                                           field("kind", &NetworkRef::kind, "", {.required = true}),
-                                           field("name", &NetworkRef::name, "", {.required = true}));
-template <>
-constexpr auto fields<TrafficRoutingRef> = object(
-    "A service and what leads requests to it.",
-    field("service", &TrafficRoutingRef::service, "The stable Service.", {.required = true}),
-    field("gracePeriodSeconds", &TrafficRoutingRef::grace_period_seconds, "", {.default_json = "3", .format = "int32"}),
-    field("ingress", &TrafficRoutingRef::ingress, ""), field("gateway", &TrafficRoutingRef::gateway, ""),
-    field("customNetworkRefs", &TrafficRoutingRef::custom_network_refs, ""));
 template <>
 constexpr auto fields<TrafficRoutingStrategy> =
     object("Which requests go to the new version.",

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apis/rollouts/rollout.h"
 #include "core/base/result.h"
 #include "core/json/doc.h"
 #include "core/json/value.h"
@@ -15,27 +16,6 @@
 namespace aviary::apis {
 
 inline meta::GroupVersionResource const kTrafficRoutings{"rollouts.kruise.io", "v1alpha1", "trafficroutings"};
-
-struct IngressRef {
-    std::string class_type;   // empty: nginx
-    std::string name;
-};
-
-struct GatewayRef {
-    std::string http_route_name;
-};
-
-struct NetworkRef {
-    std::string api_version, kind, name;
-};
-
-struct TrafficRoutingRef {
-    std::string service;   // the stable one
-    std::optional<std::int64_t> grace_period_seconds;
-    std::optional<IngressRef> ingress;
-    std::optional<GatewayRef> gateway;
-    std::vector<NetworkRef> custom_network_refs;
-};
 
 struct TrafficRoutingStrategy {
     std::optional<std::int64_t> weight;    // percent
