@@ -91,10 +91,12 @@ std::optional<Row> look_at_unreleased(Doc const& view, Row row, Asked const& ask
         return row;
     }
     // What has not come to it yet, or is not known to have come, or has not begun there, does not go on.
-    bool const to_come = !view["current"].as_bool() || view["reason"].as_string() == "Applying";
+    bool const applying = view["reason"].as_string() == "Applying";
+    bool const to_come = !view["current"].as_bool() || applying;
     row.target = asked.action == apis::action::kAbort && to_come;
     if (row.target) return row;
-    if (view["reason"].as_string() == "Applying") {
+    // The Rollout is on its way, or somebody has taken it away: it is not one that has nothing to approve.
+    if (applying || view["reason"].as_string() == "RolloutMissing") {
         row.result = "not-yet";
         row.message = fmt::format("not paused: {}", view["message"].as_string());
         return row;

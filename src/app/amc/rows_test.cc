@@ -79,6 +79,8 @@ TEST(Look, ApprovesWhatIsPausedAtItsStep) {
     // Not a word of it, and the approval would be taken for one of every cluster.
     EXPECT_EQ(shown(view(R"({"phase":"Healthy","reason":"Applying","message":"the new version is on its way"})"), all),
               "not-yet: not paused: the new version is on its way");
+    EXPECT_EQ(shown(view(R"({"phase":"","reason":"RolloutMissing","message":"the Rollout is not there"})"), all),
+              "not-yet: not paused: the Rollout is not there");
     EXPECT_EQ(
         shown(view(R"({"state":"Unknown","error":"its Rollouts are not followed at the moment: no route"})"), all),
         "failed: its Rollouts are not followed at the moment: no route");
