@@ -182,7 +182,9 @@ TEST(RolloutValidation, NamesTheFieldsOfV1alpha1) {
     std::string const steps = "spec.strategy.canary.steps";
     EXPECT_EQ(wrong("Partition", R"({"canary":{"steps":[{"weight":20},{"replicas":"50%"},{"replicas":"100%"}]}})"),
               Lines{});
-    EXPECT_EQ(wrong("Partition", R"({"canary":{"steps":[{"weight":100}]}})"),
+    EXPECT_EQ(wrong("Partition", R"({"canary":{"steps":[{"weight":20},{"weight":100}]}})"), Lines{});
+    EXPECT_EQ(wrong("Partition", R"({"canary":{"trafficRoutings":[{"service":"web","gateway":{"httpRouteName":"web"}}],
+                    "steps":[{"weight":100}]}})"),
               Lines{steps + "[0].weight: For partition style rollout: steps[0].replicas must not greater than "
                             "partition-percent-limit (50%) if traffic specified"});
     EXPECT_EQ(wrong("canary", R"({"canary":{"steps":[{"weight":100}]}})"), Lines{});
@@ -262,7 +264,9 @@ TEST(RolloutValidation, NamesTheFieldThatIsWrong) {
           "traffic <= \"100%\"",
           "spec.strategy.canary.steps[2].traffic: Invalid value: \"half\": traffic must be percentage with \"0%\" < "
           "traffic <= \"100%\""}},
-        {R"({"canary":{"steps":[{"replicas":"50%","traffic":"50%"},{"replicas":"60%","matches":[{"headers":[{"name":"a","value":"b"}]}]}]}})",
+        {R"({"canary":{"steps":[{"replicas":"60%","traffic":"50%"}]}})", {}},   // nothing is routed
+        {R"({"canary":{"trafficRoutings":[{"service":"web","gateway":{"httpRouteName":"web"}}],
+         "steps":[{"replicas":"50%","traffic":"50%"},{"replicas":"60%","matches":[{"headers":[{"name":"a","value":"b"}]}]}]}})",
          {"spec.strategy.canary.steps[1].replicas: For partition style rollout: steps[1].replicas must not greater "
           "than "
           "partition-percent-limit (50%) if traffic specified"}},

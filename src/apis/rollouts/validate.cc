@@ -59,9 +59,11 @@ public:
             unsupported("spec.strategy.canary.enableExtraWorkloadForCanary", fmt::format("a second {}", kind));
     }
 
-    // Whether pods of both versions are the workload's own.
-    static bool is_partition(Value const& strategy, std::string_view field) {
-        return field == "canary" && !strategy["enableExtraWorkloadForCanary"].as_bool();
+    // Whether requests are led to pods that are all the workload's own. Without trafficRoutings a share of requests is
+    // words alone, as in Rollouts whose v1alpha1 says weights for shares of pods.
+    static bool routes_in_partition(Value const& strategy, std::string_view field) {
+        return field == "canary" && !strategy["enableExtraWorkloadForCanary"].as_bool() &&
+               strategy["trafficRoutings"].size() > 0;
     }
 
     void annotations(Value const& rollout) {
@@ -81,7 +83,7 @@ public:
         for (std::size_t index = 0; index < steps.size(); ++index) {
             step(steps[index], fmt::format("{}.steps[{}]", path, index));
             traffic(steps[index], fmt::format("{}.steps[{}]", path, index), field == "blueGreen",
-                    is_partition(strategy, field));
+                    routes_in_partition(strategy, field));
         }
         order(steps, path);
         Value const& threshold = strategy["failureThreshold"];
