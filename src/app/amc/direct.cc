@@ -13,6 +13,7 @@
 #include "core/async/scope.h"
 #include "core/base/strings.h"
 #include "core/cli/terminal.h"
+#include "core/json/patch.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
 #include "hub/decision/carry_out.h"
@@ -104,10 +105,10 @@ Result<DirectChange> go_back(DirectAsked const& asked, Doc const& workload, std:
     add("test", "/metadata/generation", meta::generation(workload));
     add("replace", "/spec/template", back);
     if (brought_by_hub(workload)) {
-        Value annotations = workload.at({"metadata", "annotations"}).thaw();
-        if (!annotations.is_object()) annotations = json::Object();
-        annotations[propagation::kHold] = asked.hold;
-        add("add", "/metadata/annotations", std::move(annotations));
+        // That one alone: the others are written beside this, and no generation tells.
+        std::string const annotations = "/metadata/annotations";
+        if (!workload.at({"metadata", "annotations"}).is_object()) add("add", annotations, json::Object());
+        add("add", annotations + "/" + json::escape_pointer(propagation::kHold), asked.hold);
     }
     return change;
 }

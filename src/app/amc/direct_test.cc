@@ -1,0 +1,46 @@
+#include "app/amc/direct.h"
+
+#include <gtest/gtest.h>
+
+#include "apis/fleet/decision.h"
+#include "core/json/parse.h"
+#include "core/json/patch.h"
+
+namespace aviary::amc {
+namespace {
+
+using json::Doc;
+using json::Value;
+
+constexpr char kWorkload[] = R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"demo",
+    "uid":"d1","generation":3,"labels":{"fleet.aviary.dev/hub":"h1"},"annotations":{"step":"1"}},
+    "spec":{"template":{"spec":{"containers":[{"name":"main","image":"web:v2"}]}}}})";
+constexpr char kEarlier[] = R"({"kind":"ReplicaSet","metadata":{"name":"web-1","ownerReferences":[{"uid":"d1"}]},
+    "spec":{"template":{"metadata":{"labels":{"pod-template-hash":"1"}},"spec":{"containers":[{"name":"main","image":"web:v1"}]}}}})";
+
+// Its rollout controller notes a step in an annotation meanwhile, which is no new generation.
+TEST(DirectUndo, KeepsAnnotationsThatAreWrittenMeanwhile) {
+    proxy::ClusterView view;
+    view.workload = *json::parse(kWorkload);
+    auto const change =
+        direct_change({std::string(apis::action::kUndo), 0, "until;who;why"}, view, {*json::parse(kEarlier)});
+    ASSERT_TRUE(change) << change.error().message();
+    Value there = *json::parse_value(kWorkload);
+    there.set({"metadata", "annotations", "step"}, "2");
+    ASSERT_TRUE(json::apply_json_patch(there, change->patch));
+    EXPECT_EQ(there.at({"metadata", "annotations", "step"}).as_string(), "2");
+    EXPECT_EQ(there.at({"metadata", "annotations", "fleet.aviary.dev/hold"}).as_string(), "until;who;why");
+    EXPECT_EQ(there.at({"spec", "template", "spec", "containers"})[0]["image"].as_string(), "web:v1");
+    there.set({"metadata", "generation"}, 4);
+    EXPECT_FALSE(json::apply_json_patch(there, change->patch));
+    // Without any annotation, too.
+    Value bare = *json::parse_value(kWorkload);
+    bare["metadata"].erase("annotations");
+    view.workload = Doc::freeze(bare);
+    ASSERT_TRUE(json::apply_json_patch(
+        bare, direct_change({std::string(apis::action::kUndo), 0, "h"}, view, {*json::parse(kEarlier)})->patch));
+    EXPECT_EQ(bare.at({"metadata", "annotations", "fleet.aviary.dev/hold"}).as_string(), "h");
+}
+
+}   // namespace
+}   // namespace aviary::amc
