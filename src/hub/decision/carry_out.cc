@@ -119,6 +119,21 @@ struct Deciding {
         return wanted() > from ? step() > wanted() : step() > wanted() && step() < from;
     }
 
+    // On to more pods only from what was looked at: the cluster may have gone on, or back, and come to this step again.
+    bool as_seen() const { return release()["lastUpdateTime"].as_string() == seen.target.paused_since; }
+    Outcome not_as_seen() {
+        if (seen.target.paused_since.empty())
+            return settle(apis::outcome::kRefused, "a jump to a later step names since when the step was as it is");
+        auto const last = parse_rfc3339(release()["lastUpdateTime"].as_string());
+        auto const looked = parse_rfc3339(seen.target.paused_since);
+        if (last && looked && *last < *looked) {
+            out.message = "what is known of this cluster is older than what was looked at";
+            return std::move(out);
+        }
+        return settle(apis::outcome::kStale, fmt::format("step {} is in {} since {}: it was looked at before", step(),
+                                                         state(), release()["lastUpdateTime"].as_string()));
+    }
+
     Outcome jump(bool expired) {
         if (!seen.target.step || seen.target.rollout_uid.empty() || seen.target.revision.empty() || wanted() < 1)
             return settle(apis::outcome::kRefused,
@@ -136,20 +151,30 @@ struct Deciding {
         std::string_view const phase = seen.rollout.at({"status", "phase"}).as_string();
         bool const releasing = phase == "Progressing" && !propagation::rollout_closing(seen.rollout);
         bool const complete = meta::condition_is_true(seen.rollout, "Succeeded") && !releasing;
+        std::string const text = "moving to " + step_text(seen.rollout, wanted(), seen.workload);
         if ((releasing || complete) && jumped(from)) {
             out.to = wanted();
-            return settle(apis::outcome::kApplied, "moving to " + step_text(seen.rollout, wanted(), seen.workload));
+            return settle(apis::outcome::kApplied, text);
         }
         if (!releasing) return settle(apis::outcome::kStale, "no release is in progress there");
         if (step() != from)
             return settle(apis::outcome::kStale, fmt::format("to be left was step {}, the cluster is at step {} in {}",
                                                              from, step(), state()));
+        if (!seen.later.empty())
+            return settle(apis::outcome::kStale, fmt::format("decision {} came after it", seen.later));
+        if (release()["nextStepIndex"].as_int() == wanted()) {
+            if (!expired) {
+                out.message = "on its way; the rollout controller there has not taken it up yet";
+                return std::move(out);
+            }
+            out.to = wanted();
+            return settle(apis::outcome::kApplied, text + " when the rollout controller is back");
+        }
         if (seen.rollout.at({"spec", "strategy", "paused"}).as_bool())
             return settle(apis::outcome::kRefused, "somebody paused the release: resume first");
-        if (release()["nextStepIndex"].as_int() == wanted()) {
-            out.message = "on its way; the rollout controller there has not taken it up yet";
-            return std::move(out);
-        }
+        if (apis::new_version_refused(seen.rollout))
+            return settle(apis::outcome::kRefused, std::string(apis::kNewVersionRefused));
+        if (wanted() > from && !as_seen()) return not_as_seen();
         control::Write write = approval();
         write.body = jump_patch(seen.rollout, seen.target, wanted());
         write.why = "jump";
@@ -314,7 +339,10 @@ Value approval_patch(Doc const& rollout, apis::DecisionTarget const& target) {
 }
 
 Value jump_patch(Doc const& rollout, apis::DecisionTarget const& target, std::int64_t step) {
-    return StatusPatch(rollout, target).set("nextStepIndex", step);
+    StatusPatch patch(rollout, target);
+    Doc const since = apis::release_status(rollout)["lastUpdateTime"];
+    if (step > *target.step && since.exists()) patch.test("lastUpdateTime", since.string());
+    return std::move(patch).set("nextStepIndex", step);
 }
 
 Outcome carry_out(Seen const& seen, Time now) { return Deciding{seen, now, {}}.run(); }

@@ -28,7 +28,7 @@ struct Seen {
     bool paused = false;       // what the binding says
     bool paused_by_all = false;   // the hub's Rollout is paused by its own strategy.paused
     bool begun = false;   // the binding was once as this wants it; if it is not any more, that was another's word
-    std::string later;    // a Decision on pause or resume here that came after this one
+    std::string later;    // a Decision on pause and resume, or one to jump, as this is, that came after it here
 };
 
 struct Outcome {
@@ -48,7 +48,7 @@ apis::DecisionTarget pause_of(std::string cluster, json::Doc const& rollout);
 // The JSON Patch on the Rollout's status that approves. It tests everything that the approver saw, so that whatever has
 // changed since refuses it.
 json::Value approval_patch(json::Doc const& rollout, apis::DecisionTarget const& target);
-// … and that jumps from the target's step, in whatever state that is.
+// … and that jumps from the target's step, in whatever state that is; to a later one only while it is still in that.
 json::Value jump_patch(json::Doc const& rollout, apis::DecisionTarget const& target, std::int64_t step);
 
 // How many pods have the new version at the end of a step; all, beyond the last.

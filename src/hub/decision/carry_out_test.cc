@@ -337,6 +337,52 @@ TEST(Jump, GoesFromTheStepThatWasSeenInWhateverState) {
     }
 }
 
+// The cluster was away: it has been taken back and brought to this step again, or just gone on.
+TEST(Jump, OnwardsOnlyFromWhatWasLookedAt) {
+    std::string const later = canary(R"("lastUpdateTime":"2026-11-23T13:59:00Z")");
+    Outcome const again = carry_out(jumping(3, later), kNow);
+    EXPECT_EQ(shown(again), "Stale");
+    EXPECT_EQ(again.message, "step 1 is in StepPaused since 2026-11-23T13:59:00Z: it was looked at before");
+    EXPECT_EQ(shown(carry_out(jumping(3, canary(R"("lastUpdateTime":"2026-11-23T13:50:00Z")")), kNow)), "-");
+    Seen unsaid = jumping(3);
+    unsaid.target.paused_since.clear();
+    EXPECT_EQ(shown(carry_out(unsaid, kNow)), "Refused");
+    Value moved = rollout(later);
+    EXPECT_FALSE(json::apply_json_patch(moved, carry_out(jumping(3), kNow).plan.writes.front().body));
+    // Back to fewer pods whatever has happened there.
+    std::string const at3 = canary(R"("currentStepIndex":3,"lastUpdateTime":"2026-11-23T13:59:00Z")");
+    EXPECT_EQ(shown(carry_out(jumping(1, at3, 3), kNow)), "send");
+}
+
+// It is stored there, and nobody takes it back.
+TEST(Jump, ThatIsStoredHasTakenEffectWhenItsTimeIsOver) {
+    Outcome const late = carry_out(jumping(3, canary(R"("nextStepIndex":3)")), kNow + 2h);
+    EXPECT_EQ(shown(late), "Applied");
+    EXPECT_EQ(late.message, "moving to 100% (10 of 10 pods) when the rollout controller is back");
+    EXPECT_EQ(shown(carry_out(jumping(3), kNow + 2h)), "Expired");
+}
+
+// It would be carried out later, when the third version has gone.
+TEST(Jump, IsRefusedWhileAThirdVersionWaits) {
+    Value refused = rollout();
+    refused.set({"status", "message"}, apis::kNewVersionRefused);
+    Seen each = jumping(3);
+    each.rollout = Doc::freeze(refused);
+    EXPECT_EQ(shown(carry_out(each, kNow)), "Refused");
+}
+
+// Two at once would write over each other for as long as nothing takes them up.
+TEST(Jump, OfTwoTheLaterCounts) {
+    Seen back = jumping(1, canary(R"("currentStepIndex":3,"nextStepIndex":2)"), 3);
+    EXPECT_EQ(shown(carry_out(back, kNow)), "send");
+    back.later = "web-2";
+    EXPECT_EQ(carry_out(back, kNow).message, "decision web-2 came after it");
+    // What has taken effect has.
+    back = jumping(1, "{}", 3);
+    back.later = "web-2";
+    EXPECT_EQ(shown(carry_out(back, kNow)), "Applied");
+}
+
 TEST(Jump, ItsPatchHoldsOnlyAtTheStepThatWasSeen) {
     Outcome const outcome = carry_out(jumping(3), kNow);
     ASSERT_EQ(shown(outcome), "send");

@@ -83,13 +83,19 @@ std::optional<Seen> Decider::Impl::observe(Key const& key, apis::Decision const&
 
 std::string Decider::Impl::later(meta::ObjectKey const& key, apis::Decision const& decision,
                                  std::string const& cluster) const {
-    if (!on_pause(decision.spec.action)) return {};
-    std::string const created = decisions.get(key).at({"metadata", "creationTimestamp"}).string();
+    std::string const& action = decision.spec.action;
+    if (!on_pause(action) && action != apis::action::kJump) return {};
+    // Of the same second, one of both.
+    auto const age = [](Doc const& object) {
+        return std::pair(object.at({"metadata", "creationTimestamp"}).string(), meta::name(object));
+    };
+    auto const created = age(decisions.get(key));
     for (meta::ObjectKey const& each : open) {
         Doc const other = decisions.get(each);
-        bool const after = each.ns == key.ns && on_pause(other.at({"spec", "action"}).as_string()) &&
-                           other.at({"spec", "rolloutRef", "name"}).as_string() == decision.spec.rollout_ref.name &&
-                           other.at({"metadata", "creationTimestamp"}).as_string() > created;
+        std::string const theirs = other.at({"spec", "action"}).string();
+        bool const alike = on_pause(action) ? on_pause(theirs) : theirs == action;
+        bool const after = each.ns == key.ns && alike && age(other) > created &&
+                           other.at({"spec", "rolloutRef", "name"}).as_string() == decision.spec.rollout_ref.name;
         if (!after) continue;
         for (auto const& [index, target] : other.at({"spec", "targets"}).elements()) {
             if (target["cluster"].as_string() == cluster) return each.name;
