@@ -6,6 +6,7 @@
 
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
+#include "member/traffic/internal/copied.h"
 
 namespace aviary::traffic {
 
@@ -13,9 +14,6 @@ namespace {
 
 using json::Object;
 using json::Value;
-
-// What kubectl keeps about the stable Ingress is not true of another.
-constexpr std::string_view kLastApplied = "kubectl.kubernetes.io/last-applied-configuration";
 
 Value paths_of(Value const& rule, Route const& route) {
     json::Array paths;
@@ -59,14 +57,14 @@ Value annotations_before(Value const& stable, Value const& canary) {
         before.erase(kCopiedAnnotations);
     }
     for (auto const& [key, value] : stable.at({"metadata", "annotations"}).object())
-        if (key != kLastApplied) before[key] = value;
+        if (is_copied(key)) before[key] = value;
     return before;
 }
 
 std::string copied_keys(Value const& stable) {
     std::set<std::string> keys;
     for (auto const& [key, value] : stable.at({"metadata", "annotations"}).object())
-        if (key != kLastApplied) keys.insert(key);
+        if (is_copied(key)) keys.insert(key);
     return join(std::vector<std::string>(keys.begin(), keys.end()), ",");
 }
 
@@ -113,7 +111,8 @@ Result<json::Doc> as_it_should_be(json::Doc const& stable, json::Doc const& cana
     Value& metadata = result["metadata"];
     metadata["annotations"] = std::move(annotations);
     metadata.erase("labels");
-    if (Value const& labels = from.at({"metadata", "labels"}); !labels.is_null()) metadata["labels"] = labels;
+    for (auto const& [key, value] : from.at({"metadata", "labels"}).object())
+        if (is_copied(key)) metadata["labels"][key] = value;
     result["spec"] = TRY(spec_of(from["spec"], route));
     json::Doc const made = json::Doc::freeze(result);
     return made == canary ? canary : made;

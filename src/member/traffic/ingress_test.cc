@@ -13,7 +13,7 @@ namespace {
 using json::Value;
 
 constexpr std::string_view kStable = R"({"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"name":"web",
-  "namespace":"demo","uid":"1","labels":{"app":"web"},"annotations":{"a":"b",
+  "namespace":"demo","uid":"1","labels":{"app":"web","fleet.aviary.dev/hub":"h1"},"annotations":{"a":"b",
   "kubectl.kubernetes.io/last-applied-configuration":"{}"}},"spec":{"ingressClassName":"nginx","tls":[{"hosts":["x.io"]}],
   "defaultBackend":{"service":{"name":"web","port":{"number":80}}},
   "rules":[{"host":"x.io","http":{"paths":[

@@ -9,6 +9,7 @@
 #include "core/json/parse.h"
 #include "core/json/write.h"
 #include "kube/meta/object.h"
+#include "member/traffic/internal/copied.h"
 
 namespace aviary::traffic {
 
@@ -17,8 +18,6 @@ namespace {
 using apis::kOriginalSelectorAnnotation;   // what the selector had, and since when it is held
 using json::Doc;
 using json::Value;
-
-constexpr std::string_view kLastApplied = "kubectl.kubernetes.io/last-applied-configuration";
 
 // Of the cluster's own making, or for a Service that the world outside can reach: a canary is reached by its gateway.
 constexpr std::array<std::string_view, 13> kNotCopied{"clusterIP",
@@ -81,8 +80,7 @@ Value selector_of(Doc const& stable, CanaryService const& wanted) {
 void copy_metadata(Value& canary, Doc const& stable) {
     for (char const* const map : {"labels", "annotations"}) {
         for (auto const& [key, value] : stable.at({"metadata", map}).members()) {
-            if (key != kOriginalSelectorAnnotation && key != kLastApplied)
-                canary.set({"metadata", map, key}, value.thaw());
+            if (is_copied(key)) canary.set({"metadata", map, key}, value.thaw());
         }
     }
 }
@@ -134,8 +132,8 @@ Result<Doc> canary_of(Doc const& stable, Doc const& live, CanaryService const& w
                     fmt::format("Service {} exists and is not of this Rollout: rename it, or remove it", name));
     }
     Value next = live.exists() ? live.thaw() : Value(json::Object{{"apiVersion", "v1"}, {"kind", "Service"}});
-    copy_metadata(next, stable);
     if (!live.exists()) {
+        copy_metadata(next, stable);   // once: some are written by controllers, for each Service its own
         next.set({"metadata", "name"}, name);
         next.set({"metadata", "namespace"}, meta::ns(stable));
         next.set({"metadata", "ownerReferences"}, json::Array{wanted.owner});

@@ -140,6 +140,26 @@ TEST(CanaryService, FollowsTheStableOneAndTheRevision) {
         R"({"selector":{"app":"web","pod-template-hash":"newer"},"ports":[{"port":81}],"type":"ClusterIP","clusterIP":"10.0.0.2"})");
 }
 
+// A hub that is recovered from its members would take it for one of its own.
+TEST(CanaryService, IsNotTheHubs) {
+    Doc const stable = edited(
+        service(),
+        R"({"metadata":{"labels":{"fleet.aviary.dev/hub":"h1"},"annotations":{"fleet.aviary.dev/hold":"x;y;z"}}})");
+    Doc const made = *canary_of(stable, {}, wanted());
+    EXPECT_EQ(json::write(made.at({"metadata", "labels"})), R"({"team":"a"})");
+    EXPECT_FALSE(made.at({"metadata", "annotations"}).exists());
+}
+
+// Another controller gives each Service its own value: neither writes over the other.
+TEST(CanaryService, AnnotationsOfItsOwnStay) {
+    auto const with = [](Doc const& object, std::string const& value) {
+        return edited(object, R"({"metadata":{"annotations":{"cloud.google.com/neg-status":")" + value + R"("}}})");
+    };
+    Doc const stable = with(service(), "of web");
+    Doc const live = with(*canary_of(stable, {}, wanted()), "of web-canary");
+    EXPECT_EQ(*canary_of(stable, live, wanted()), live);
+}
+
 TEST(CanaryService, SomebodyElsesIsLeftAlone) {
     Doc const live = edited(service(), R"({"metadata":{"name":"web-canary"}})");
     auto const made = canary_of(service(), live, wanted());
