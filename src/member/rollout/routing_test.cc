@@ -355,5 +355,40 @@ TEST(Routing, BrokenOffAnywhereItIsFinished) {
     }
 }
 
+// Pods do not come back by a jump: the old version has none that requests could go to.
+TEST(Routing, JumpedBackToNoOldPodsAllRequestsReachPods) {
+    RoutedCluster cluster(canary(kPartition),
+                          R"([{"replicas":"20%","traffic":"20%"},{"replicas":"100%"},{"replicas":"100%"}])");
+    cluster.begin();
+    cluster.next();
+    ASSERT_EQ(cluster.look(), "v2=10 open 7");
+    cluster.history.clear();
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":1}}})", true);
+    cluster.settle_all();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v2=10");
+    EXPECT_EQ(cluster.first("pinned"), cluster.history.size());
+}
+
+TEST(Routing, ScaledDownToItsShareTheServiceIsOpened) {
+    RoutedCluster cluster(canary(kPartition), R"([{"replicas":5,"traffic":"20%"},{"replicas":"100%"}])");
+    cluster.begin();
+    ASSERT_EQ(cluster.look(), "v1=5 v2=5 pinned canary 80/20");
+    cluster.edit(R"({"spec":{"replicas":5}})");
+    cluster.settle_all();
+    EXPECT_EQ(cluster.look(), "v2=5 open canary 80/20");
+}
+
+TEST(Routing, ANewerVersionOfAWorkloadWithoutStablePodsLeavesNoRequestAlone) {
+    RoutedCluster cluster(canary(kPartition),
+                          R"([{"replicas":"20%","traffic":"20%"},{"replicas":"100%"},{"replicas":"100%"}])");
+    cluster.begin();
+    cluster.next();
+    ASSERT_EQ(cluster.look(), "v2=10 open 7");
+    cluster.begin("v3");
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=8 v3=2");
+    EXPECT_LT(cluster.first("v1=8"), cluster.first("pinned"));
+    EXPECT_TRUE(cluster.look().ends_with("pinned canary 80/20")) << cluster.look();
+}
+
 }   // namespace
 }   // namespace aviary::rollout

@@ -125,6 +125,8 @@ void StatefulSet::count() {
         ++there;
         if (!is_unit(pod)) {
             ++facts_.outdated;
+            bool const stable = meta::label(pod, kRevisionLabel) == facts_.stable_revision;
+            if (stable && is_active(pod)) ++facts_.stable;
             continue;
         }
         ++facts_.updated;

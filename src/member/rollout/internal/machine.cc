@@ -52,6 +52,7 @@ Plan Machine::run() {
     } else {
         for (int count = 0; count < kMostTransitions && transition(); ++count) {
         }
+        open_service();
     }
     persist();
     if (unsupported.empty() && status_.phase == apis::phase::kProgressing) drive_batch_release();

@@ -60,7 +60,8 @@ private:
     void abandon_traffic();
     apis::TrafficRoutingRef const* routing() const;   // null: requests are nobody's concern
     traffic::Traffic traffic() const;                 // where there is a routing
-    bool fills_workload() const;                      // partition style, and the step leaves no old pod
+    bool lacks_stable_pods() const;                   // partition style: there are none, or the step leaves none
+    void open_service();                              // as soon as there are none
 
     // finalise.cc: true when nothing of the release is left to be undone.
     bool finalise(Closing why);

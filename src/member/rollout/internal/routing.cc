@@ -8,6 +8,7 @@
 #include "kube/control/events.h"
 #include "kube/meta/object.h"
 #include "kube/meta/pods.h"
+#include "member/rollout/internal/conditions.h"
 #include "member/rollout/internal/machine.h"
 
 namespace aviary::rollout {
@@ -61,9 +62,19 @@ traffic::Traffic Machine::traffic() const {
     return {std::move(setup), seen_.traffic, now_};
 }
 
-bool Machine::fills_workload() const {
+bool Machine::lacks_stable_pods() const {
     bool const partition = !blue_green() && !rollout_.spec.strategy.canary->enable_extra_workload_for_canary;
-    return partition && share_of_step(noted()->current_step_index) >= facts().replicas;
+    return partition && (facts().stable == 0 || share_of_step(noted()->current_step_index) >= facts().replicas);
+}
+
+// The last stable pod may also go in the middle of a step, when the workload is made smaller.
+void Machine::open_service() {
+    bool const rolling = status_.phase == apis::phase::kProgressing && seen_.workload != nullptr &&
+                         reason_of(status_, apis::condition::kProgressing) == apis::reason::kInRolling;
+    if (!rolling || noted() == nullptr || routing() == nullptr) return;
+    bool const prepares = noted()->current_step_state == apis::step::kBeforeUpgrade;   // which waits for it to be known
+    if (prepares || !current_step().routes() || !lacks_stable_pods()) return;
+    for (Write& each : traffic().release_stable().writes) plan_.writes.push_back(std::move(each));
 }
 
 bool Machine::has_trouble(Outcome const& outcome) {
@@ -94,12 +105,12 @@ bool Machine::grace_over(Time until, std::string_view doing) {
     return false;
 }
 
-// Before pods of the new version appear, requests keep to the old one. When none of the old are to be left the Service
-// has all: else it would lead nowhere.
+// Before pods of the new version appear, requests keep to the old one. Where it has none, or is to have none, the
+// Service has all: else it would lead nowhere.
 bool Machine::prepare_services() {
     if (routing() == nullptr || !current_step().routes()) return true;
     traffic::Traffic const traffic = this->traffic();
-    if (fills_workload()) {
+    if (lacks_stable_pods()) {
         std::string_view const step = apis::finalising::kRestoreStableService;
         if (!undo(step, traffic.release_stable(), "the stable Service leads to all pods")) return false;
         release().finalising_step.clear();
@@ -118,7 +129,7 @@ bool Machine::prepare_services() {
 
 bool Machine::route_traffic() {
     apis::CanaryStep const& step = current_step();
-    if (routing() == nullptr || !step.routes()) return true;
+    if (routing() == nullptr || !step.routes() || lacks_stable_pods()) return true;
     CanaryStatus& current = release();
     traffic::Traffic const traffic = this->traffic();
     status_.message = fmt::format("Rollout is in step({}/{}), and route traffic to new version",

@@ -47,8 +47,8 @@ bool Machine::step() {
         event("Progressing",
               fmt::format("upgrade step({}) canary pods with new versions done", current.current_step_index));
         current.pod_template_hash = facts().unit_revision;
-        // Without an old pod left there is nothing to choose between.
-        enter(routing() != nullptr && fills_workload() ? apis::step::kMetricsAnalysis : apis::step::kTrafficRouting);
+        // Without a stable pod left there is nothing to choose between.
+        enter(routing() != nullptr && lacks_stable_pods() ? apis::step::kMetricsAnalysis : apis::step::kTrafficRouting);
         return true;
     }
     if (state == apis::step::kTrafficRouting) {

@@ -193,7 +193,9 @@ void DeploymentBase::count() {
     for (ReplicaSet const& set : sets_.all) {
         std::int64_t const there = pods[meta::uid(set.doc)];
         if (!is_settled(set, there)) facts_.settled = false;
-        if (&set != sets_.current) facts_.outdated += std::max(there, set.actual);
+        if (&set == sets_.current) continue;
+        facts_.outdated += std::max(there, set.actual);
+        if (set.hash() == facts_.stable_revision) facts_.stable += set.actual;
     }
     if (sets_.current == nullptr) return;
     facts_.updated = sets_.current->actual;
