@@ -206,6 +206,20 @@ TEST(Routing, OfAWorkloadThatIsGoneNothingStays) {
     cluster.expect_restored();
 }
 
+TEST(Routing, OfAWorkloadThatIsGoneWhatCannotBeReadIsWaitedFor) {
+    RoutedCluster cluster(canary(kPartition));
+    cluster.begin();
+    cluster.remove("deployments", "web");
+    cluster.services_unread = "forbidden";
+    cluster.settle_all();
+    EXPECT_EQ(cluster.message(), "traffic is not routed: Services cannot be read: forbidden");
+    EXPECT_TRUE(cluster.decide_rollout_now().empty());
+    cluster.services_unread.clear();
+    cluster.settle_all();
+    EXPECT_TRUE(cluster.show().starts_with("Initial")) << cluster.show();
+    cluster.expect_restored();
+}
+
 TEST(Routing, AGracePeriodIsWaitedForOnceAndEndsInTime) {
     RoutedCluster cluster(canary(kPartition, "10"));
     cluster.release("v2");

@@ -133,6 +133,8 @@ public:
         traffic::Seen seen;
         auto const routing = apis::traffic_routing_of(get("rollouts"));
         if (!routing) return seen;
+        seen.unreadable = services_unread;
+        if (!services_unread.empty()) return seen;
         seen.stable = named("services", routing->service);
         seen.canary = named("services", routing->service + "-canary");
         seen.targets = traffic::targets_of(*routing, "demo");
@@ -231,6 +233,7 @@ public:
     bool pods_start = true;   // new pods become ready
     std::string problem;
     std::string autoscalers_unread;   // why they cannot be read; empty: they can
+    std::string services_unread;      // likewise
 
 private:
     static std::string image_of(Doc const& object) {

@@ -145,7 +145,7 @@ bool Machine::disabled() {
 }
 
 bool Machine::workload_missing() {
-    abandon_traffic();
+    if (!abandon_traffic()) return false;
     apis::RolloutStatus reset;
     reset.observed_generation = status_.observed_generation;
     reset.phase = apis::phase::kInitial;

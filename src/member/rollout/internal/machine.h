@@ -57,7 +57,7 @@ private:
     bool has_trouble(traffic::Outcome const& outcome);
     void write_traffic(traffic::Outcome outcome, std::string_view doing);
     bool grace_over(Time until, std::string_view doing);
-    void abandon_traffic();
+    bool abandon_traffic();
     apis::TrafficRoutingRef const* routing() const;   // null: requests are nobody's concern
     traffic::Traffic traffic() const;                 // where there is a routing
     bool lacks_stable_pods() const;                   // partition style: there are none, or the step leaves none

@@ -193,13 +193,17 @@ bool Machine::clear_traffic() {
     return true;
 }
 
-// Of a workload that is gone: at once, as there are no pods that could be missed.
-void Machine::abandon_traffic() {
-    if (routing() == nullptr || status_.phase != apis::phase::kProgressing) return;
+// Of a workload that is gone: at once, as there are no pods that could be missed. What cannot be read is waited for:
+// afterwards nobody would look.
+bool Machine::abandon_traffic() {
+    if (routing() == nullptr || status_.phase != apis::phase::kProgressing) return true;
     traffic::Traffic const traffic = this->traffic();
+    Outcome rest;
     for (Outcome each : {traffic.restore_routes(), traffic.release_stable(), traffic.remove_canary()}) {
+        if (rest.trouble.empty()) rest.trouble = each.trouble;
         for (Write& write : each.writes) this->write(std::move(write));
     }
+    return !has_trouble(rest);
 }
 
 }   // namespace aviary::rollout
