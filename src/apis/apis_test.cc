@@ -355,6 +355,14 @@ TEST(RolloutValidation, SomeFieldsStayWhileAReleaseIsOn) {
     EXPECT_EQ(problems(validate_rollout(rollout(R"({"blueGreen":{"steps":[{"replicas":"10%"},{"replicas":"100%"}]}})"),
                                         json::Doc::freeze(old), {})),
               Lines{"spec.strategy: Rollout style and enableExtraWorkloadForCanary are immutable"});
+    json::Value generates = rollout(two);
+    generates.set({"spec", "strategy", "canary", "disableGenerateCanaryService"}, true);
+    for (char const* phase : {"Progressing", "Disabling"}) {
+        old.set({"status", "phase"}, phase);
+        EXPECT_EQ(problems(validate_rollout(generates, json::Doc::freeze(old), {})),
+                  Lines{"spec.strategy.canary.disableGenerateCanaryService: it is immutable while a release is on: its "
+                        "canary Service would stay"});
+    }
     json::Value other = rollout(two);
     other.set({"metadata", "name"}, "second");
     EXPECT_EQ(problems(validate_rollout(other, {}, {json::Doc::freeze(old)})),

@@ -209,7 +209,7 @@ public:
     // What stays as it is while a release is on.
     void immutable(Value const& rollout, Doc const& old) {
         std::string_view const phase = old.at({"status", "phase"}).as_string();
-        if (phase != phase::kProgressing && phase != phase::kTerminating) return;
+        if (phase != phase::kProgressing && phase != phase::kTerminating && phase != phase::kDisabling) return;
         auto const changed = [&](std::initializer_list<std::string_view> path) {
             return !(Doc::freeze(rollout.at(path)) == Doc::freeze(old.at(path).thaw()));
         };
@@ -224,6 +224,10 @@ public:
             invalid(fmt::format("spec.strategy.{}.trafficRoutings", field),
                     fmt::format("Rollout 'Strategy.{}.TrafficRoutings' field is immutable",
                                 blue_green ? "BlueGreen" : "Canary"));
+        bool const generates = old.at({"spec", "strategy", field, "disableGenerateCanaryService"}).as_bool();
+        if (rollout.at({"spec", "strategy", field, "disableGenerateCanaryService"}).as_bool() != generates)
+            invalid(fmt::format("spec.strategy.{}.disableGenerateCanaryService", field),
+                    "it is immutable while a release is on: its canary Service would stay");
         bool const before = old.at({"spec", "strategy", "canary", "enableExtraWorkloadForCanary"}).as_bool();
         if (rollout.at({"spec", "strategy", "canary", "enableExtraWorkloadForCanary"}).as_bool() != before) {
             invalid("spec.strategy.canary.enableExtraWorkloadForCanary",

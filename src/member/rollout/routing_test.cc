@@ -404,5 +404,15 @@ TEST(Routing, ANewerVersionOfAWorkloadWithoutStablePodsLeavesNoRequestAlone) {
     EXPECT_TRUE(cluster.look().ends_with("pinned canary 80/20")) << cluster.look();
 }
 
+TEST(Routing, WhatWasNarrowedIsOpenedAlsoWithoutACanaryService) {
+    RoutedCluster cluster(canary(kExtra));
+    cluster.begin();
+    cluster.edit_rollout(R"({"spec":{"strategy":{"canary":{"disableGenerateCanaryService":true}}}})");
+    cluster.settle_all();
+    cluster.release("v1");
+    cluster.settle_all();
+    cluster.expect_restored();
+}
+
 }   // namespace
 }   // namespace aviary::rollout

@@ -137,17 +137,16 @@ Outcome Traffic::restore_routes() const {
     });
 }
 
+// What is noted in the Service goes also where the Rollout asks for none by now.
 Outcome Traffic::release_stable() const {
-    if (!setup_.generates) return {};
-    if (!seen_.unreadable.empty()) return read_services();
-    if (!seen_.stable.exists()) return {};
+    if (!seen_.unreadable.empty()) return setup_.generates ? read_services() : Outcome();
+    if (!seen_.stable.exists() || (!setup_.generates && !pinned_since(seen_.stable))) return {};
     return to_write(seen_.stable, released(seen_.stable, {setup_.revision_key, setup_.stable_revision}), kServices,
                     "Service", "put the stable Service back");
 }
 
 Outcome Traffic::remove_canary() const {
-    if (!setup_.generates) return {};
-    if (!seen_.unreadable.empty()) return read_services();
+    if (!seen_.unreadable.empty()) return setup_.generates ? read_services() : Outcome();
     Outcome outcome;
     if (!seen_.canary.exists() || meta::is_deleting(seen_.canary) || !made_by(seen_.canary, setup_.reference))
         return outcome;
