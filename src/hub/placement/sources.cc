@@ -1,5 +1,7 @@
 #include "hub/placement/sources.h"
 
+#include "kube/client/discovery.h"
+
 namespace aviary::placement {
 
 void Sources::want(meta::GroupVersionKind const& kind) {
@@ -25,23 +27,17 @@ std::vector<Sources::Kind const*> Sources::all() const {
 
 Task<void> Sources::resolve(Context ctx, meta::GroupVersionKind kind) {
     while (ctx.check()) {
-        client::Request request;
-        request.path = kind.group.empty() ? "/api/" + kind.version : "/apis/" + kind.group + "/" + kind.version;
-        auto const answer = co_await hub_.raw(ctx, std::move(request));
-        if (answer) {
-            for (auto const& [index, resource] : answer->body["resources"].elements()) {
-                std::string_view const name = resource["name"].as_string();
-                if (resource["kind"].as_string() != kind.kind || name.contains('/')) continue;
-                Kind& known = kinds_[kind];
-                known.kind = kind;
-                known.resource = {kind.group, kind.version, std::string(name)};
-                known.namespaced = resource["namespaced"].as_bool();
-                known.informer = std::make_unique<client::Informer>(hub_, known.resource);
-                for (auto const& started : started_) started(known);
-                scope_->spawn(known.informer->run(scope_->context()));
-                resolved_.notify();
-                co_return;
-            }
+        auto const served = co_await client::find_kind(ctx, hub_, kind);
+        if (served && *served) {
+            Kind& known = kinds_[kind];
+            known.kind = kind;
+            known.resource = (*served)->resource;
+            known.namespaced = (*served)->namespaced;
+            known.informer = std::make_unique<client::Informer>(hub_, known.resource);
+            for (auto const& started : started_) started(known);
+            scope_->spawn(known.informer->run(scope_->context()));
+            resolved_.notify();
+            co_return;
         }
         // Not served yet: a CustomResourceDefinition may come.
         (void)co_await async::sleep_for(ctx, std::chrono::seconds(2));
