@@ -237,6 +237,8 @@ TEST(RolloutValidation, NamesTheFieldThatIsWrong) {
         std::string_view strategy;
         Lines problems;
     };
+    std::string const too_long = R"({"canary":{"trafficRoutings":[{"service":"a","ingress":{"name":")" +
+                                 std::string(247, 'a') + R"("}}],"steps":[{"replicas":1}]}})";
     std::string const range =
         ": replicas must be positive number, or a percentage with \"0%\" < canaryReplicas <= \"100%\"";
     Case const cases[] = {
@@ -287,10 +289,17 @@ TEST(RolloutValidation, NamesTheFieldThatIsWrong) {
         {R"({"canary":{"trafficRoutings":[{"service":"a"},{"service":"b"}],"steps":[{"replicas":1}]}})",
          {"spec.strategy.canary.trafficRoutings: Rollout currently only support single TrafficRouting."}},
         {R"({"canary":{"trafficRoutings":[{"service":"a","ingress":{"name":"a"},"customNetworkRefs":[{}]}],"steps":[{"replicas":1}]}})",
-         {"spec.strategy.canary.trafficRoutings[0].ingress: routing by an Ingress is not supported yet",
-          "spec.strategy.canary.trafficRoutings[0].customNetworkRefs: routing by custom network objects is not "
-          "supported "
-          "yet"}},
+         {"spec.strategy.canary.trafficRoutings[0].customNetworkRefs[0].apiVersion: cannot be empty",
+          "spec.strategy.canary.trafficRoutings[0].customNetworkRefs[0].kind: cannot be empty",
+          "spec.strategy.canary.trafficRoutings[0].customNetworkRefs[0].name: cannot be empty"}},
+        {R"({"canary":{"trafficRoutings":[{"service":"a","ingress":{"name":""},"customNetworkRefs":[{"apiVersion":"a/v1","kind":"B","name":"c"},{"apiVersion":"a/v2","kind":"B","name":"c"}]}],"steps":[{"replicas":1}]}})",
+         {"spec.strategy.canary.trafficRoutings[0].ingress.name: TrafficRouting.Ingress.Name cannot be empty",
+          "spec.strategy.canary.trafficRoutings[0].customNetworkRefs[1]: is there twice: each object is routed once"}},
+        {too_long,
+         {"spec.strategy.canary.trafficRoutings[0].ingress.name: must have at most 246 characters: NAME-canary is made "
+          "beside it"}},
+        {R"({"canary":{"trafficRoutings":[{"service":"a","ingress":{"name":"a"},"gateway":{"httpRouteName":"a"},"customNetworkRefs":[{"apiVersion":"a/v1","kind":"B","name":"c"}]}],"steps":[{"replicas":1}]}})",
+         {}},
         {R"({"canary":{"enableExtraWorkloadForCanary":true,"steps":[{"replicas":1}]}})", {}},
         {R"({"blueGreen":{"steps":[{"replicas":1}]}})", {}},
         {R"({"blueGreen":{"steps":[]}})",

@@ -8,7 +8,10 @@ namespace aviary::json {
 
 template <>
 inline constexpr auto fields<apis::IngressRef> =
-    object("Not supported yet.", field("classType", &apis::IngressRef::class_type, "", {.default_json = "\"nginx\""}),
+    object("An Ingress of the same namespace; a second one is made beside it.",
+           field("classType", &apis::IngressRef::class_type,
+                 "Which script says a step in annotations: nginx, higress, aliyun-alb, mse, or your own.",
+                 {.default_json = "\"nginx\""}),
            field("name", &apis::IngressRef::name, "", {.required = true}));
 template <>
 inline constexpr auto fields<apis::GatewayRef> =
@@ -17,7 +20,8 @@ inline constexpr auto fields<apis::GatewayRef> =
            field("grpcRouteName", &apis::GatewayRef::grpc_route_name, "A GRPCRoute; Kruise Rollouts knows none."));
 template <>
 inline constexpr auto fields<apis::CustomNetworkRef> =
-    object("Not supported yet.", field("apiVersion", &apis::CustomNetworkRef::api_version, "", {.required = true}),
+    object("An object of the same namespace that a script changes, as Istio's VirtualService.",
+           field("apiVersion", &apis::CustomNetworkRef::api_version, "", {.required = true}),
            field("kind", &apis::CustomNetworkRef::kind, "", {.required = true}),
            field("name", &apis::CustomNetworkRef::name, "", {.required = true}));
 template <>

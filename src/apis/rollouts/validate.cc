@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "apis/internal/validate_older.h"
 #include "apis/rollouts/conversion.h"
 #include "apis/rollouts/keys.h"
@@ -19,6 +21,8 @@ using json::Value;
 
 // Upstream's --partition-percent-limit: pods that are not there any more cannot have their share of the requests.
 constexpr std::int64_t kPartitionPercentLimit = 50;
+constexpr std::size_t kLongestIngress = 246;   // a name has 253
+constexpr std::size_t kMostCustomObjects = 16;
 
 class Checker {
 public:
@@ -111,13 +115,36 @@ public:
         bool const ingress = routing["ingress"].is_object();
         bool const custom = routing["customNetworkRefs"].size() > 0;
         Value const& gateway = routing["gateway"];
-        if (ingress) unsupported(field + ".ingress", "routing by an Ingress");
-        if (custom) unsupported(field + ".customNetworkRefs", "routing by custom network objects");
+        if (ingress) this->ingress(routing["ingress"], field + ".ingress");
+        custom_objects(routing["customNetworkRefs"].array(), field + ".customNetworkRefs");
         if (!ingress && !custom && !gateway.is_object()) return required(field, "TrafficRoutings are not set");
         bool const named =
             !gateway["httpRouteName"].as_string().empty() || !gateway["grpcRouteName"].as_string().empty();
         if (gateway.is_object() && !named)
             required(field + ".gateway", "one of httpRouteName and grpcRouteName must be given");
+    }
+
+    void ingress(Value const& ingress, std::string const& field) {
+        std::size_t const length = ingress["name"].as_string().size();
+        if (length == 0) required(field + ".name", "TrafficRouting.Ingress.Name cannot be empty");
+        if (length > kLongestIngress)
+            invalid(field + ".name",
+                    fmt::format("must have at most {} characters: NAME-canary is made beside it", kLongestIngress));
+    }
+
+    void custom_objects(json::Array const& list, std::string const& field) {
+        if (list.size() > kMostCustomObjects)
+            return invalid(field, fmt::format("must have at most {} items", kMostCustomObjects));
+        std::set<std::string> seen;
+        for (std::size_t index = 0; index < list.size(); ++index) {
+            Value const& each = list[index];
+            std::string const at = fmt::format("{}[{}]", field, index);
+            for (char const* part : {"apiVersion", "kind", "name"})
+                if (each[part].as_string().empty()) required(fmt::format("{}.{}", at, part), "cannot be empty");
+            std::string const group = meta::parse_api_version(each["apiVersion"].as_string()).first;
+            if (!seen.insert(fmt::format("{}/{}/{}", group, each["kind"].as_string(), each["name"].as_string())).second)
+                invalid(at, "is there twice: each object is routed once");
+        }
     }
 
     void traffic(Value const& step, std::string const& path, bool blue_green, bool partition) {

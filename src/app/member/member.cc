@@ -29,7 +29,7 @@ Admissions admissions_over(client::Client const& client, rollout::Sources& sourc
 
 struct Guards::Impl {
     Impl(client::Client const& client, std::string user)
-        : sources(client), admissions(admissions_over(client, sources, std::move(user))) {}
+        : sources(client, {}), admissions(admissions_over(client, sources, std::move(user))) {}
 
     rollout::Sources sources;
     Admissions admissions;
@@ -52,8 +52,8 @@ bool Guards::ready() const {
 }
 
 struct Member::Impl {
-    Impl(client::Client const& client, std::string user)
-        : sources(client),
+    Impl(client::Client const& client, std::string user, std::string const& ns)
+        : sources(client, ns),
           rollouts(rollout::make_rollout_controller(client, sources)),
           batch_releases(rollout::make_batch_release_controller(client, sources)),
           roller(rollout::make_roller(client, sources)),
@@ -66,7 +66,8 @@ struct Member::Impl {
     Admissions admissions;
 };
 
-Member::Member(client::Client client, std::string user) : impl_(std::make_unique<Impl>(client, std::move(user))) {}
+Member::Member(client::Client client, std::string user, std::string const& ns)
+    : impl_(std::make_unique<Impl>(client, std::move(user), ns)) {}
 Member::~Member() = default;
 
 Admissions const& Member::admissions() const { return impl_->admissions; }

@@ -35,8 +35,8 @@ private:
 
 class Member {
 public:
-    // `user` is whom `client` authenticates as.
-    Member(client::Client client, std::string user);
+    // `user` is whom `client` authenticates as, `ns` the namespace that the controller has for its own.
+    Member(client::Client client, std::string user, std::string const& ns);
     ~Member();
 
     // As those of Guards, over the copies that the controllers read: for a simulated member's API server.

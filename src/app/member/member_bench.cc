@@ -68,7 +68,8 @@ private:
         simulator::Options options;
         options.pod_start = Duration(0);
         simulator_.emplace(client::Client(server_->transport("fleet", kAdmin), "simulator"), options);
-        member_.emplace(client::Client(server_->transport("fleet", kController), "member"), kController.name);
+        member_.emplace(client::Client(server_->transport("fleet", kController), "member"), kController.name,
+                        "aviary-system");
         for (auto const& admission : member_->admissions()) server_->add_admission("fleet", admission);
         rollouts_.emplace(*client_, apis::kRollouts);
         rollouts_->on_change([this](client::Change const&) { changed_.notify(); });

@@ -38,7 +38,7 @@ Task<void> lead(Context ctx, process::Cluster const& cluster, client::Lease& lea
                 Member const*& leading) {
     co_await client::run_as_leader(ctx, lease, [&cluster, &lease, &webhooks, &leading](Context term) -> Task<void> {
         client::Client const client = client::fenced(cluster.client, lease.fence(process::kFenceMargin));
-        Member member(client, cluster.user);
+        Member member(client, cluster.user, cluster.options.ns);
         async::Scope scope(term);
         scope.spawn(webhooks.lead(scope.context(), client));
         scope.spawn(say_who_leads(scope.context(), client, cluster.options.ns));

@@ -170,7 +170,7 @@ CO_TEST(Traffic, AClusterWithoutTheGatewayApiSaysSoAndGoesOnOnceItHasIt) {
               "httproutes.gateway.networking.k8s.io");
     auto const waits = world.member->waits(kWeb);
     CO_ASSERT_TRUE(!waits.empty());
-    EXPECT_EQ(waits.front().reason, "TrafficRouting");
+    EXPECT_EQ(waits.front().reason, "TrafficNotRouted");
     world.routes.version = "v1";
     CO_ASSERT_OK(co_await world.client->create(ctx, kCrds, routes_definition("v1")));
     CO_ASSERT_OK(co_await world.bring_route(R"([{"backendRefs":[{"name":"web","port":80}]}])"));

@@ -13,6 +13,7 @@
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "core/async/event.h"
+#include "kube/client/discovery.h"
 #include "kube/client/http_transport.h"
 #include "kube/control/controller.h"
 #include "kube/meta/object.h"
@@ -294,6 +295,14 @@ private:
     }
 
     Task<Status> read(traffic::Target& target) {
+        if (target.provider == traffic::Provider::kCustom) {
+            CO_TRY_ASSIGN(auto const kind,
+                          co_await client::find_kind(ctx_, client_,
+                                                     {target.resource.group, target.resource.version, target.kind}));
+            target.served = kind && kind->namespaced;
+            if (!target.served) co_return Status{};
+            target.resource = kind->resource;
+        }
         auto found = co_await client_.find(ctx_, target.resource, target.key);
         if (found && !found->exists() && target.resource == traffic::kHttpRoutes) {
             found = co_await client_.find(ctx_, traffic::kHttpRoutesBeta, target.key);

@@ -227,7 +227,7 @@ struct Playground::Impl {
         add_converter(cluster);
         CO_TRY(co_await process::ensure_namespace(ctx, client, process::kNamespace));
         CO_TRY(co_await member::announce(ctx, client, process::kNamespace));
-        members.push_back(std::make_unique<member::Member>(client, kMemberUser.name));
+        members.push_back(std::make_unique<member::Member>(client, kMemberUser.name, process::kNamespace));
         for (auto const& admission : members.back()->admissions()) server->add_admission(cluster, admission);
         co_return Status{};
     }

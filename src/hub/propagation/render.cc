@@ -208,8 +208,29 @@ std::vector<std::string> owners_of(Doc const& live, Path const& path) {
     return result;
 }
 
+// Every value that the merge patch `changes` puts to a custom object's spec, labels or annotations is left out.
+void leave_routed_parts(Value& object, Doc const& live, Value const& changes, std::vector<std::string> path) {
+    if (changes.is_object() && changes.size() > 0) {
+        for (auto const& [key, each] : changes.object()) {
+            std::vector<std::string> deeper = path;
+            deeper.push_back(key);
+            leave_routed_parts(object, live, each, std::move(deeper));
+        }
+        return;
+    }
+    if (path.empty()) return;
+    if (path.front() != "spec") path.insert(path.begin(), "metadata");
+    std::vector<std::string_view> const at(path.begin(), path.end());
+    std::vector<std::string> const who = owners(live, at);
+    if (!who.empty() && std::ranges::find(who, kManager) == who.end()) erase_at(object, at);
+}
+
 // Left out while a release there routes by them, once they are the member's alone.
 void leave_routed(Value& object, Doc const& live) {
+    if (std::string const changes = meta::annotation(live, apis::kRoutedChanges); !changes.empty()) {
+        auto const parsed = json::parse_value(changes);
+        if (parsed) leave_routed_parts(object, live, *parsed, {});
+    }
     for (auto const& [annotation, field] : {std::pair(apis::kOriginalSelectorAnnotation, std::string_view("selector")),
                                             {apis::kOriginalRulesAnnotation, std::string_view("rules")}}) {
         if (meta::annotation(live, annotation).empty()) continue;

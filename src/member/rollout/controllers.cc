@@ -43,10 +43,9 @@ std::vector<std::string> traffic_of(Doc const& rollout) {
     auto const routing = apis::traffic_routing_of(rollout);
     if (!routing) return {};
     std::string const ns = meta::ns(rollout);
-    std::vector<std::string> names{ns + "/Service/" + routing->service,
-                                   ns + "/Service/" + traffic::canary_name(routing->service)};
-    for (traffic::Target const& each : traffic::targets_of(*routing, ns))
-        names.push_back(ns + "/" + each.kind + "/" + each.key.name);
+    std::vector<std::string> names{ns + "/Service./" + routing->service,
+                                   ns + "/Service./" + traffic::canary_name(routing->service)};
+    for (traffic::Target const& each : traffic::targets_of(*routing, ns)) names.push_back(ns + "/" + each.label());
     return names;
 }
 
@@ -186,7 +185,8 @@ public:
 private:
     static Plan reading() {
         Plan plan;
-        plan.waits.push_back({"TrafficRouting", "Services and routes are being read", std::nullopt, "they are", {}});
+        plan.waits.push_back(
+            {"TrafficRouting", "Services, routes and scripts are being read", std::nullopt, "they are", {}});
         return plan;
     }
 
@@ -257,11 +257,11 @@ private:
 
 }   // namespace
 
-Sources::Sources(client::Client const& client)
+Sources::Sources(client::Client const& client, std::string const& ns)
     : rollouts(client, apis::kRollouts),
       batch_releases(client, apis::kBatchReleases),
       workloads(client),
-      traffic(client) {
+      traffic(client, ns) {
     rollouts.add_index("traffic", traffic_of);
     rollouts.on_change([this](client::Change const& change) {
         if (auto const routing = apis::traffic_routing_of(change.after)) traffic.want(*routing);
@@ -287,9 +287,10 @@ std::unique_ptr<Controller> make_rollout_controller(client::Client client, Sourc
     watch_workloads(*controller, sources.rollouts, sources.workloads);
     Controller* const rollouts = controller.get();
     sources.traffic.on_start([rollouts, &sources](client::Informer& informer, std::string const& kind) {
-        rollouts->watch(informer, [&sources, kind](Doc const& object) {
+        std::string const label = kind + "." + informer.resource().group;
+        rollouts->watch(informer, [&sources, label](Doc const& object) {
             std::vector<Key> keys;
-            std::string const name = meta::ns(object) + "/" + kind + "/" + meta::name(object);
+            std::string const name = meta::ns(object) + "/" + label + "/" + meta::name(object);
             for (Doc const& each : sources.rollouts.by_index("traffic", name)) keys.push_back({"", meta::key_of(each)});
             return keys;
         });

@@ -15,7 +15,8 @@ namespace aviary::rollout {
 
 // The informers of a member's controllers.
 struct Sources {
-    explicit Sources(client::Client const& client);
+    // `ns` is the controller's own namespace, where the scripts of traffic are.
+    Sources(client::Client const& client, std::string const& ns);
 
     client::Informer rollouts;         // index "workload": "namespace/kind/name" of workloadRef, "traffic": the same
                                        // of what its trafficRoutings name

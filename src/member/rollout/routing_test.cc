@@ -1,131 +1,12 @@
 // Traffic in releases: who is asked for what, and in which order against the pods.
 #include <gtest/gtest.h>
 
-#include "member/rollout/internal/fake_cluster.h"
+#include "member/rollout/internal/routed_cluster.h"
 
 namespace aviary::rollout {
 namespace {
 
 using namespace std::chrono_literals;
-using json::Doc;
-using json::Value;
-
-constexpr char const* kPartition = R"("enableExtraWorkloadForCanary":false)";
-constexpr char const* kExtra = R"("enableExtraWorkloadForCanary":true)";
-
-std::string canary(std::string const& kind, std::string const& grace = "3") {
-    return R"({"canary":{)" + kind + R"(,"trafficRoutings":[{"service":"web","gracePeriodSeconds":)" + grace +
-           R"(,"gateway":{"httpRouteName":"web"}}]}})";
-}
-std::string blue_green(std::string const& grace = "3") {
-    return R"({"blueGreen":{"trafficRoutings":[{"service":"web","gracePeriodSeconds":)" + grace +
-           R"(,"gateway":{"httpRouteName":"web"}}]}})";
-}
-
-constexpr char const* kSteps =
-    R"([{"replicas":"10%","traffic":"5%"},{"replicas":"50%","traffic":"50%"},{"replicas":"100%"}])";
-
-struct RoutedCluster : FakeCluster {
-    explicit RoutedCluster(std::string const& style, std::string const& steps = kSteps, bool with_route = true)
-        : FakeCluster(steps, 10, style) {
-        create("services", "web", *json::parse_value(R"({"spec":{"selector":{"app":"web"},"ports":[{"port":80}]}})"));
-        if (with_route) {
-            create(
-                "httproutes", "web",
-                *json::parse_value(
-                    R"({"kind":"HTTPRoute","spec":{"rules":[{"matches":[{"path":{"type":"Exact","value":"/"}}],"backendRefs":[{"name":"web","port":80,"weight":7}]}]}})"));
-        }
-        run();
-        service = json::write(named("services", "web"));
-        route = with_route ? json::write(named("httproutes", "web")) : "";
-    }
-    // Rests, and lets grace periods pass while they are waited for; notes what happened in which order.
-    void settle_all() {
-        for (int count = 0; count < 60; ++count) {
-            note();
-            one_by_one();
-            auto const plan = decide_rollout_now();
-            bool const waits = !plan.waits.empty() && plan.waits.front().reason == "TrafficRouting";
-            if (!waits || !plan.requeue) break;
-            now = plan.requeue->at;
-        }
-        note();
-    }
-    // As run(), with a note after every write.
-    void one_by_one() {
-        for (int round = 0; round < 500; ++round) {
-            bool quiet = true;
-            for (auto const& plan : {decide_rollout_now(), decide_batch_release_now(), decide_roll_now()}) {
-                for (control::Write const& write : plan.writes) {
-                    quiet = false;
-                    control::Plan one;
-                    one.writes.push_back(write);
-                    if (!apply(one)) break;
-                    note();
-                }
-                settle();
-                note();
-            }
-            if (quiet) return;
-        }
-        problem = "does not come to rest";
-    }
-    // "v1=9 v2=1 pinned canary 95/5": the pods, the Services, and the weights of each rule.
-    std::string look() const {
-        std::map<std::string, int> images;
-        for (Doc const& pod : list("pods")) ++images[pod.at({"spec", "image"}).string()];
-        std::string text;
-        for (auto const& [image, count] : images) text += fmt::format("{}={} ", image, count);
-        Doc const stable = named("services", "web").at({"spec", "selector"})["pod-template-hash"];
-        text += stable.exists() ? "pinned" : "open";
-        if (named("services", "web-canary").exists()) text += " canary";
-        for (auto const& [key, rule] : named("httproutes", "web").at({"spec", "rules"}).elements()) {
-            text += " ";
-            for (auto const& [index, each] : rule["backendRefs"].elements())
-                text += fmt::format("{}{}", index.empty() && text.back() != ' ' ? "/" : "", each["weight"].as_int(1));
-        }
-        return text;
-    }
-    void note() {
-        std::string const seen = look();
-        if (history.empty() || history.back() != seen) history.push_back(seen);
-    }
-    bool paused() const {
-        Doc const status = get("rollouts")["status"];
-        return status["phase"].as_string() == "Progressing" && status["currentStepState"].as_string() == "StepPaused";
-    }
-    void begin(std::string const& image = "v2") {
-        history.clear();
-        release(image);
-        settle_all();
-    }
-    void next() {
-        history.clear();
-        approve();
-        settle_all();
-    }
-    void expect_restored() {
-        auto const without_time = [](Doc const& object) {
-            Value value = object.thaw();
-            value["metadata"].erase("generation");
-            value.erase("apiVersion");
-            value.erase("kind");
-            return json::write_canonical(value);
-        };
-        EXPECT_EQ(without_time(named("services", "web")), without_time(*json::parse(service)));
-        EXPECT_EQ(without_time(named("httproutes", "web")), without_time(*json::parse(route)));
-        EXPECT_FALSE(named("services", "web-canary").exists());
-        EXPECT_EQ(marks(), "");
-    }
-    // When the first look that contains `text` came; after all when none did.
-    std::size_t first(std::string_view text) const {
-        return static_cast<std::size_t>(
-            std::ranges::find_if(history, [&](std::string const& each) { return each.contains(text); }) -
-            history.begin());
-    }
-    std::string service, route;
-    std::vector<std::string> history;
-};
 
 std::vector<std::string> const kStyles{canary(kPartition), canary(kExtra), blue_green()};
 
@@ -330,7 +211,7 @@ TEST(Routing, WhatIsMissingIsSaidAndWaitedFor) {
     EXPECT_EQ(cluster.message(),
               "traffic is not routed: HTTPRoute demo/web cannot be routed: this cluster does not know "
               "httproutes.gateway.networking.k8s.io");
-    EXPECT_EQ(cluster.decide_rollout_now().waits.front().reason, "TrafficRouting");
+    EXPECT_EQ(cluster.decide_rollout_now().waits.front().reason, "TrafficNotRouted");
     EXPECT_TRUE(cluster.decide_rollout_now().empty());
     cluster.objects["httproutes"];
     cluster.settle_all();

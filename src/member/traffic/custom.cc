@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apis/rollouts/original.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
 #include "core/json/write.h"
@@ -12,6 +13,8 @@ namespace aviary::traffic {
 
 namespace {
 
+using apis::kOriginalConfiguration;
+using apis::kRoutedChanges;
 using json::Object;
 using json::Value;
 
@@ -94,7 +97,7 @@ Status check(lua::Script const& script, json::Doc const& made) {
     return {};
 }
 
-Result<Value> run(Value const& original, Route const& route, lua::Script const& script) {
+Result<Value> run(Value const& original, Route const& route, lua::Script const& script, ScriptRunner* runner) {
     std::int64_t const weight = route.weight.value_or(-1);
     Value input{Object{{"data", original},
                        {"canaryWeight", weight},
@@ -104,7 +107,7 @@ Result<Value> run(Value const& original, Route const& route, lua::Script const& 
     if (route.matches.size() > 0) input["matches"] = route.matches.thaw();
     if (route.request_header_modifier.is_object())
         input["requestHeaderModifier"] = route.request_header_modifier.thaw();
-    json::Doc const made = TRY(lua::run(script, json::Doc::freeze(input)));
+    json::Doc const made = TRY(run_script(runner, script, json::Doc::freeze(input)));
     TRY(check(script, made));
     Value result{Object{}};
     for (std::string_view part : {"spec", "labels", "annotations"})
@@ -113,9 +116,9 @@ Result<Value> run(Value const& original, Route const& route, lua::Script const& 
     return result;
 }
 
-Result<json::Doc> routed(json::Doc const& live, Route const& route, lua::Script const& script) {
+Result<json::Doc> routed(json::Doc const& live, Route const& route, lua::Script const& script, ScriptRunner* runner) {
     Original const original = TRY(original_of(live));
-    Value const wanted = TRY(run(original.now, route, script));
+    Value const wanted = TRY(run(original.now, route, script, runner));
     bool const as_kept = original.kept && original.now == original.then;
     // Text that is right is not written again in other words.
     std::string const kept = as_kept ? original.text : json::write(original.now);
@@ -136,8 +139,9 @@ Error named(Error const& error, json::Doc const& live) {
 
 }   // namespace
 
-Result<json::Doc> routed_custom(json::Doc const& live, Route const& route, lua::Script const& script) {
-    auto result = routed(live, route, script);
+Result<json::Doc> routed_custom(json::Doc const& live, Route const& route, lua::Script const& script,
+                                ScriptRunner* runner) {
+    auto result = routed(live, route, script, runner);
     if (!result) return std::unexpected(named(result.error(), live));
     return result;
 }

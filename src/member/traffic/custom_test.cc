@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "apis/rollouts/original.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
 #include "kube/meta/object.h"
@@ -133,11 +134,11 @@ TEST(Custom, TakesOverWhatUpstreamHasBegunAndLeavesItSo) {
                                    {"destination":{"host":"web-canary"},"weight":20}]}]})")
                       .thaw();
     std::string const original = R"({"spec":)" + std::string(kPlain) + R"(,"labels":{"app":"web"},"annotations":null})";
-    begun.set({"metadata", "annotations", kOriginalConfiguration}, original);
+    begun.set({"metadata", "annotations", apis::kOriginalConfiguration}, original);
     EXPECT_EQ(json::write(*restored_custom(json::Doc::freeze(begun))), json::write(before));
     auto const made = routed_custom(json::Doc::freeze(begun), weighted(50), script_for("VirtualService"));
     ASSERT_TRUE(made) << made.error().message();
-    EXPECT_EQ(meta::annotation(*made, kOriginalConfiguration), original);
+    EXPECT_EQ(meta::annotation(*made, apis::kOriginalConfiguration), original);
     EXPECT_EQ(spec_of(made), R"({"hosts":["*"],"http":[{"route":[{"destination":{"host":"web"},"weight":50},)"
                              R"({"destination":{"host":"web-canary"},"weight":50}]}]})");
     EXPECT_EQ(json::write(*restored_custom(*made)), json::write(before));
@@ -242,7 +243,7 @@ TEST(Custom, RunsScriptsOfUsers) {
     auto const made = routed_custom(live, weighted(20), *script);
     EXPECT_EQ(spec_of(made), R"({"routes":[{"service":"web","weight":80},{"service":"web-canary","weight":20}]})");
     EXPECT_EQ(meta::annotation(*made, "share"), "10");
-    EXPECT_EQ(meta::annotation(*made, kOriginalConfiguration), R"({"spec":{"routes":[{"service":"web"}]}})");
+    EXPECT_EQ(meta::annotation(*made, apis::kOriginalConfiguration), R"({"spec":{"routes":[{"service":"web"}]}})");
     EXPECT_EQ(json::write(*restored_custom(*made)), json::write(live));
 }
 
@@ -258,7 +259,7 @@ TEST(Custom, SaysWhatIsWrong) {
     EXPECT_EQ(error("\nwhile true do end"),
               "VirtualService demo/web: mine:2: stopped: it took more than 20000000 instructions");
     Value odd = live.thaw();
-    odd.set({"metadata", "annotations", kOriginalConfiguration}, "{");
+    odd.set({"metadata", "annotations", apis::kOriginalConfiguration}, "{");
     EXPECT_EQ(restored_custom(json::Doc::freeze(odd)).error().code(), ErrorCode::kInvalid);
 }
 

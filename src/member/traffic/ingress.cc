@@ -76,7 +76,7 @@ Result<Value> annotations_of(Value before, Route const& route, IngressClass cons
     if (route.matches.size() > 0) input["matches"] = route.matches.thaw();
     if (route.request_header_modifier.is_object())
         input["requestHeaderModifier"] = route.request_header_modifier.thaw();
-    json::Doc const found = TRY(lua::run(ingress_class.script, json::Doc::freeze(input)));
+    json::Doc const found = TRY(run_script(ingress_class.runner, ingress_class.script, json::Doc::freeze(input)));
     if (!found.is_object() && !found.is_null())
         return fail(ErrorCode::kInvalid,
                     fmt::format("{}: it must return the annotations, not a list", ingress_class.script.name));

@@ -9,9 +9,13 @@
 #include "core/json/doc.h"
 #include "core/json/value.h"
 #include "core/lua/sandbox.h"
+#include "kube/meta/gvk.h"
 #include "member/traffic/route.h"
+#include "member/traffic/scripts.h"
 
 namespace aviary::traffic {
+
+inline meta::GroupVersionResource const kIngresses{"networking.k8s.io", "v1", "ingresses"};
 
 // Whose annotations the release has copied from the stable Ingress: what is gone there goes here too, and what others
 // have written stays.
@@ -20,6 +24,7 @@ inline constexpr std::string_view kCopiedAnnotations = "rollouts.aviary.dev/copi
 struct IngressClass {
     std::string type;   // "nginx" …: what the script is told as obj.classType
     lua::Script script;
+    ScriptRunner* runner = nullptr;   // null: no failure is remembered
 };
 
 // "web-canary" for "web".

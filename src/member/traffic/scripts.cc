@@ -12,6 +12,8 @@ namespace aviary::traffic {
 
 namespace {
 
+constexpr std::size_t kMostFailures = 64;
+
 // Those that scripts/Ingress.lua knows.
 constexpr std::array<std::string_view, 4> kClasses = {"nginx", "higress", "aliyun-alb", "mse"};
 
@@ -51,6 +53,20 @@ Result<lua::Script> custom_script(std::string_view group, std::string_view kind,
     std::string const key = fmt::format("lua.traffic.routing.{}.{}", kind, group);
     if (auto own = configured(key, config_map)) return *own;
     return none(fmt::format("{} of {}", kind, group), key);
+}
+
+Result<json::Doc> ScriptRunner::run(lua::Script const& script, json::Doc const& input) {
+    auto const known = std::ranges::find_if(
+        failures_, [&](Failure const& each) { return each.script == script && each.input == input; });
+    if (known != failures_.end()) return std::unexpected(known->error);
+    auto result = lua::run(script, input);
+    if (!result) failures_.push_back({script, input, result.error()});
+    if (failures_.size() > kMostFailures) failures_.pop_front();
+    return result;
+}
+
+Result<json::Doc> run_script(ScriptRunner* runner, lua::Script const& script, json::Doc const& input) {
+    return runner != nullptr ? runner->run(script, input) : lua::run(script, input);
 }
 
 }   // namespace aviary::traffic

@@ -1,8 +1,12 @@
 #include "member/traffic/sources.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
+#include "kube/client/discovery.h"
 #include "member/traffic/gateway.h"
+#include "member/traffic/ingress.h"
 #include "member/traffic/services.h"
 
 namespace aviary::traffic {
@@ -11,31 +15,58 @@ namespace {
 
 // How often a cluster is asked for a kind that it does not have.
 constexpr Duration kAskAgain = std::chrono::seconds(10);
+// Of custom objects: whoever may write a Rollout may name one.
+constexpr std::size_t kMostKinds = 64;
+
+meta::GroupVersionResource const kConfigMaps{"", "v1", "configmaps"};
+
+client::InformerOptions patient(client::InformerOptions options) {
+    options.last_backoff = kAskAgain;
+    return options;
+}
+
+bool has_scripts(apis::TrafficRoutingRef const& routing) {
+    return routing.ingress.has_value() || !routing.custom_network_refs.empty();
+}
+
+meta::GroupVersionKind kind_of(std::string const& api_version, std::string const& kind) {
+    auto const [group, version] = meta::parse_api_version(api_version);
+    return {group, version, kind};
+}
 
 }   // namespace
 
-Sources::Source::Source(client::Client const& client, meta::GroupVersionResource const& resource, std::string kind)
-    : kind(std::move(kind)),
-      informer(client, resource,
-               {.ns = {}, .label_selector = {}, .field_selector = {}, .transform = {}, .last_backoff = kAskAgain}) {}
+Sources::Source::Source(client::Client const& client, meta::GroupVersionResource const& resource, std::string kind,
+                        client::InformerOptions options)
+    : kind(std::move(kind)), informer(client, resource, patient(std::move(options))) {}
 
 bool Sources::Source::missing() const {
     return !informer.synced() && informer.last_error() && informer.last_error()->is(ErrorCode::kNotFound);
 }
 
-Sources::Sources(client::Client const& client)
-    : services_(sources_.emplace_back(client, kServices, "Service")),
-      http_(sources_.emplace_back(client, kHttpRoutes, "HTTPRoute")),
-      http_beta_(sources_.emplace_back(client, kHttpRoutesBeta, "HTTPRoute")),
-      grpc_(sources_.emplace_back(client, kGrpcRoutes, "GRPCRoute")) {
+Sources::Sources(client::Client const& client, std::string const& ns)
+    : client_(client),
+      services_(add(kServices, "Service")),
+      http_(add(kHttpRoutes, "HTTPRoute")),
+      http_beta_(add(kHttpRoutesBeta, "HTTPRoute")),
+      grpc_(add(kGrpcRoutes, "GRPCRoute")),
+      ingresses_(add(kIngresses, "Ingress")),
+      scripts_(add(kConfigMaps, "ConfigMap", client::only({ns, std::string(kScriptsConfigMap)}))) {
     http_.informer.on_failure([this](Error const& error) {
         if (error.is(ErrorCode::kNotFound)) want(http_beta_);
     });
-    for (Source& each : sources_) {
-        each.informer.on_failure([this, &each](Error const&) {
-            if (!std::exchange(each.failed, true) && changed_) changed_();
-        });
-    }
+    scripts_.informer.on_change([this](client::Change const&) {
+        if (changed_) changed_();
+    });
+}
+
+Sources::Source& Sources::add(meta::GroupVersionResource const& resource, std::string kind,
+                              client::InformerOptions options) {
+    Source& added = sources_.emplace_back(client_, resource, std::move(kind), std::move(options));
+    added.informer.on_failure([this, &added](Error const&) {
+        if (!std::exchange(added.failed, true) && changed_) changed_();
+    });
+    return added;
 }
 
 void Sources::want(Source& source) {
@@ -43,8 +74,18 @@ void Sources::want(Source& source) {
     wake_.set();
 }
 
+void Sources::want(apis::CustomNetworkRef const& reference) {
+    meta::GroupVersionKind const kind = kind_of(reference.api_version, reference.kind);
+    if (customs_.contains(kind) || customs_.size() >= kMostKinds) return;
+    customs_[kind].kind = kind;
+    wake_.set();
+}
+
 void Sources::want(apis::TrafficRoutingRef const& routing) {
     want(services_);
+    if (has_scripts(routing)) want(scripts_);
+    if (routing.ingress) want(ingresses_);
+    for (apis::CustomNetworkRef const& each : routing.custom_network_refs) want(each);
     if (!routing.gateway) return;
     if (!routing.gateway->http_route_name.empty()) want(http_);
     if (!routing.gateway->grpc_route_name.empty()) want(grpc_);
@@ -57,41 +98,89 @@ Task<void> Sources::begin(Context ctx, Source& source) {
     co_await scope.join();
 }
 
+Task<void> Sources::find(Context ctx, Custom& custom) {
+    while (ctx.check()) {
+        auto const found = co_await client::find_kind(ctx, client_, custom.kind);
+        bool const served = found && *found && (*found)->namespaced;
+        std::string const error = found ? "" : found.error().message();
+        bool const news = !std::exchange(custom.answered, true) || custom.error != error;
+        custom.error = error;
+        if (served) {
+            custom.source = &add((*found)->resource, custom.kind.kind);
+            want(*custom.source);
+            co_return;
+        }
+        if (news && changed_) changed_();
+        (void)co_await async::sleep_for(ctx, kAskAgain);
+    }
+}
+
 Task<void> Sources::run(Context ctx) {
     async::Scope scope(ctx);
     while (co_await wake_.wait(scope.context())) {
         wake_.reset();
         for (Source& each : sources_) {
             if (!each.wanted || std::exchange(each.begun, true)) continue;
-            if (started_) started_(each.informer, each.kind);
+            // What is told of the scripts is told of everything that is routed by one.
+            if (started_ && &each != &scripts_) started_(each.informer, each.kind);
             scope.spawn(begin(scope.context(), each));
+        }
+        for (auto& [kind, each] : customs_) {
+            if (!std::exchange(each.asked, true)) scope.spawn(find(scope.context(), each));
         }
     }
     co_await scope.join();
 }
 
 Sources::Source const* Sources::source_of(Target const& target) const {
+    if (target.kind == "Ingress") return ingresses_.known() ? &ingresses_ : nullptr;
     if (target.kind == "GRPCRoute") return grpc_.known() ? &grpc_ : nullptr;
     if (http_.informer.synced()) return &http_;
     if (!http_.missing()) return http_.known() ? &http_ : nullptr;
     return http_beta_.known() ? &http_beta_ : nullptr;
 }
 
+bool Sources::fill(Target& target, Source const* source) {
+    if (source == nullptr) return false;
+    target.served = !source->missing();
+    if (!target.served) return true;
+    target.resource = source->informer.resource();
+    if (!source->informer.synced()) target.unreadable = source->informer.last_error()->message();
+    target.live = source->informer.get(target.key);
+    return true;
+}
+
+bool Sources::fill_custom(Target& target) const {
+    auto const found = customs_.find({target.resource.group, target.resource.version, target.kind});
+    if (found == customs_.end() && customs_.size() >= kMostKinds) {
+        target.unreadable = fmt::format("{} kinds of custom objects are read already", kMostKinds);
+        return true;
+    }
+    if (found == customs_.end() || !found->second.answered) return false;
+    Custom const& custom = found->second;
+    if (custom.source != nullptr) return custom.source->known() && fill(target, custom.source);
+    target.served = !custom.error.empty();
+    target.unreadable = custom.error;
+    return true;
+}
+
+bool Sources::fill(Target& target) const {
+    return target.provider == Provider::kCustom ? fill_custom(target) : fill(target, source_of(target));
+}
+
 std::optional<Seen> Sources::see(apis::TrafficRoutingRef const& routing, std::string const& ns) const {
     Seen seen;
-    if (!services_.known()) return std::nullopt;
+    seen.runner = &runner_;
+    if (!services_.known() || (has_scripts(routing) && !scripts_.known())) return std::nullopt;
     if (!services_.informer.synced()) seen.unreadable = services_.informer.last_error()->message();
     seen.stable = services_.informer.get({ns, routing.service});
     seen.canary = services_.informer.get({ns, canary_name(routing.service)});
+    if (has_scripts(routing) && !scripts_.informer.synced())
+        seen.scripts_unreadable = scripts_.informer.last_error()->message();
+    for (auto const& [key, each] : scripts_.informer.objects()) seen.scripts = each;
     seen.targets = targets_of(routing, ns);
     for (Target& each : seen.targets) {
-        Source const* const source = source_of(each);
-        if (source == nullptr) return std::nullopt;
-        each.served = !source->missing();
-        if (!each.served) continue;
-        each.resource = source->informer.resource();
-        if (!source->informer.synced()) each.unreadable = source->informer.last_error()->message();
-        each.live = source->informer.get(each.key);
+        if (!fill(each)) return std::nullopt;
     }
     return seen;
 }

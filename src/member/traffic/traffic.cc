@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 
 #include "kube/meta/object.h"
+#include "member/traffic/custom.h"
 #include "member/traffic/gateway.h"
+#include "member/traffic/ingress.h"
 #include "member/traffic/services.h"
 
 namespace aviary::traffic {
@@ -38,41 +39,51 @@ Outcome to_write(Doc const& live, Result<Doc> const& wanted, meta::GroupVersionR
 
 Outcome trouble(std::string message) { return {.writes = {}, .trouble = std::move(message)}; }
 
-// Every target, through the functions of its kind.
-Outcome each_target(Seen const& seen, bool restores, std::string const& why,
-                    std::function<Result<Doc>(Target const&)> const& wanted) {
-    Outcome outcome;
-    for (Target const& target : seen.targets) {
-        std::string const name = fmt::format("{} {}", target.kind, target.key.to_string());
-        if (restores && (!target.served || (target.unreadable.empty() && !target.live.exists()))) continue;
-        if (!target.served) {
-            outcome.add(trouble(fmt::format("{} cannot be routed: this cluster does not know {}", name,
-                                            target.resource.group_resource())));
-        } else if (!target.unreadable.empty()) {
-            outcome.add(trouble(fmt::format("{} cannot be read: {}", name, target.unreadable)));
-        } else if (!target.live.exists()) {
-            outcome.add(trouble(fmt::format("{} does not exist: create it", name)));
-        } else {
-            outcome.add(to_write(target.live, wanted(target), target.resource, target.kind, why));
-        }
+std::string name_of(Target const& target) { return fmt::format("{} {}", target.kind, target.key.to_string()); }
+
+// Why nothing can be done with it; in force: it can.
+Outcome unusable(Target const& target) {
+    if (!target.served) {
+        std::string const what =
+            target.provider == Provider::kCustom
+                ? fmt::format("a namespaced kind {} in {}", target.kind, target.resource.api_version())
+                : target.resource.group_resource();
+        return trouble(fmt::format("{} cannot be routed: this cluster does not know {}", name_of(target), what));
     }
-    return outcome;
+    if (!target.unreadable.empty())
+        return trouble(fmt::format("{} cannot be read: {}", name_of(target), target.unreadable));
+    return {};
 }
 
 }   // namespace
 
+std::string Target::label() const { return fmt::format("{}.{}/{}", kind, resource.group, key.name); }
+
 std::vector<Target> targets_of(apis::TrafficRoutingRef const& routing, std::string const& ns) {
     std::vector<Target> result;
-    auto const add = [&](std::string kind, meta::GroupVersionResource const& resource, std::string const& name) {
+    auto const add = [&](Provider provider, std::string const& kind, meta::GroupVersionResource const& resource,
+                         std::string const& name) {
         if (name.empty()) return;
-        Target& target = result.emplace_back();
-        target.kind = std::move(kind);
+        Target target;
+        target.provider = provider;
+        target.kind = kind;
         target.resource = resource;
         target.key = {ns, name};
+        bool const known =
+            std::ranges::any_of(result, [&](Target const& each) { return each.label() == target.label(); });
+        if (!known) result.push_back(std::move(target));
     };
+    for (apis::CustomNetworkRef const& each : routing.custom_network_refs) {
+        auto const [group, version] = meta::parse_api_version(each.api_version);
+        add(Provider::kCustom, each.kind, {group, version, {}}, each.name);
+    }
+    if (routing.ingress && !routing.ingress->name.empty()) {
+        add(Provider::kIngress, "Ingress", kIngresses, routing.ingress->name);
+        add(Provider::kCanaryIngress, "Ingress", kIngresses, canary_ingress_name(routing.ingress->name));
+    }
     if (!routing.gateway) return result;
-    add("HTTPRoute", kHttpRoutes, routing.gateway->http_route_name);
-    add("GRPCRoute", kGrpcRoutes, routing.gateway->grpc_route_name);
+    add(Provider::kGateway, "HTTPRoute", kHttpRoutes, routing.gateway->http_route_name);
+    add(Provider::kGateway, "GRPCRoute", kGrpcRoutes, routing.gateway->grpc_route_name);
     return result;
 }
 
@@ -123,18 +134,80 @@ Outcome Traffic::services() const {
     return outcome;
 }
 
+// A script of the user's own may stand in place of a built-in one: without the ConfigMap it is not known which it is.
+Status Traffic::read_scripts() const {
+    if (seen_.scripts_unreadable.empty()) return {};
+    return fail(ErrorCode::kUnavailable,
+                fmt::format("ConfigMap {} cannot be read: {}", kScriptsConfigMap, seen_.scripts_unreadable));
+}
+
+Result<Doc> Traffic::routed_ingress(Target const& stable, Doc const& beside, Route const& route) const {
+    std::string type = setup_.routing.ingress->class_type;
+    if (type.empty()) type = kDefaultIngressClass;
+    TRY(read_scripts());
+    lua::Script script = TRY(ingress_script(type, seen_.scripts));
+    return canary_ingress(stable.live, beside, route, {std::move(type), std::move(script), seen_.runner},
+                          setup_.reference);
+}
+
+Result<Doc> Traffic::routed_object(Target const& target, Route const& route) const {
+    auto script = custom_script(target.resource.group, target.kind, {});
+    if (!script) {
+        TRY(read_scripts());
+        script = custom_script(target.resource.group, target.kind, seen_.scripts);
+    }
+    if (!script) return std::unexpected(script.error().context(name_of(target)));
+    return routed_custom(target.live, route, *script, seen_.runner);
+}
+
+Target const* Traffic::beside(Target const& ingress) const {
+    auto const found = std::ranges::find_if(seen_.targets, [&](Target const& each) {
+        return each.provider == Provider::kCanaryIngress && each.key.name == canary_ingress_name(ingress.key.name);
+    });
+    return found == seen_.targets.end() ? nullptr : &*found;
+}
+
+Outcome Traffic::route_one(Target const& target, Route const& route) const {
+    constexpr std::string_view kWhy = "route to the new version";
+    if (target.provider == Provider::kCanaryIngress) return {};   // made of the one that it is beside
+    if (Outcome outcome = unusable(target); !outcome.in_force()) return outcome;
+    if (!target.live.exists()) return trouble(fmt::format("{} does not exist: create it", name_of(target)));
+    auto const write = [&](Doc const& live, Result<Doc> const& wanted) {
+        return to_write(live, wanted, target.resource, target.kind, std::string(kWhy));
+    };
+    if (target.provider == Provider::kGateway) return write(target.live, routed_gateway(target.live, route));
+    if (target.provider == Provider::kCustom) return write(target.live, routed_object(target, route));
+    Target const* const canary = beside(target);
+    Doc const live = canary == nullptr ? Doc() : canary->live;
+    return write(live, routed_ingress(target, live, route));
+}
+
 Outcome Traffic::route(std::optional<std::int64_t> weight, Doc matches, Doc header_modifier) const {
     Route const route{setup_.routing.service, canary(), weight, std::move(matches), std::move(header_modifier)};
-    return each_target(seen_, false, "route to the new version",
-                       [&](Target const& target) { return routed_gateway(target.live, route); });
+    Outcome outcome;
+    for (Target const& target : seen_.targets) outcome.add(route_one(target, route));
+    return outcome;
 }
 
 bool Traffic::routed() const { return (setup_.generates && seen_.canary.exists()) || !restore_routes().writes.empty(); }
 
+Outcome Traffic::restore_one(Target const& target) const {
+    // Where the kind or the object is gone nothing is left that could be put back.
+    bool const gone = !target.served || (target.unreadable.empty() && !target.live.exists());
+    if (gone || target.provider == Provider::kIngress) return {};
+    if (Outcome outcome = unusable(target); !outcome.in_force()) return outcome;
+    if (target.provider == Provider::kCanaryIngress)
+        return remove_made(target.live, target.resource, "remove the canary Ingress");
+    Result<Doc> const restored = target.provider == Provider::kCustom
+                                     ? restored_custom(target.live)
+                                     : restored_gateway(target.live, setup_.routing.service, canary());
+    return to_write(target.live, restored, target.resource, target.kind, "put the route back");
+}
+
 Outcome Traffic::restore_routes() const {
-    return each_target(seen_, true, "put the route back", [&](Target const& target) {
-        return restored_gateway(target.live, setup_.routing.service, canary());
-    });
+    Outcome outcome;
+    for (Target const& target : seen_.targets) outcome.add(restore_one(target));
+    return outcome;
 }
 
 // What is noted in the Service goes also where the Rollout asks for none by now.
@@ -145,20 +218,24 @@ Outcome Traffic::release_stable() const {
                     "Service", "put the stable Service back");
 }
 
-Outcome Traffic::remove_canary() const {
-    if (!seen_.unreadable.empty()) return setup_.generates ? read_services() : Outcome();
+// What is not the Rollout's own stays.
+Outcome Traffic::remove_made(Doc const& live, meta::GroupVersionResource const& resource, std::string why) const {
     Outcome outcome;
-    if (!seen_.canary.exists() || meta::is_deleting(seen_.canary) || !made_by(seen_.canary, setup_.reference))
-        return outcome;
+    if (!live.exists() || meta::is_deleting(live) || !made_by(live, setup_.reference)) return outcome;
     Write removal;
     removal.verb = Write::Verb::kDelete;
-    removal.resource = kServices;
-    removal.key = meta::key_of(seen_.canary);
-    removal.delete_options.uid = meta::uid(seen_.canary);
+    removal.resource = resource;
+    removal.key = meta::key_of(live);
+    removal.delete_options.uid = meta::uid(live);
     removal.ignore_not_found = true;
-    removal.why = "remove the canary Service";
+    removal.why = std::move(why);
     outcome.writes.push_back(std::move(removal));
     return outcome;
+}
+
+Outcome Traffic::remove_canary() const {
+    if (!seen_.unreadable.empty()) return setup_.generates ? read_services() : Outcome();
+    return remove_made(seen_.canary, kServices, "remove the canary Service");
 }
 
 }   // namespace aviary::traffic

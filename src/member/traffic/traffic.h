@@ -15,20 +15,26 @@
 #include "kube/control/plan.h"
 #include "kube/meta/gvk.h"
 #include "member/traffic/route.h"
+#include "member/traffic/scripts.h"
 
 namespace aviary::traffic {
 
+enum class Provider { kGateway, kIngress, kCanaryIngress, kCustom };
+
 // One object that leads requests to the Services.
 struct Target {
-    std::string kind;   // HTTPRoute
-    meta::GroupVersionResource resource;
+    Provider provider = Provider::kGateway;
+    std::string kind;                      // HTTPRoute
+    meta::GroupVersionResource resource;   // of a custom object without its name, until discovery has told it
     meta::ObjectKey key;
     bool served = true;       // the cluster has the kind; without it there is nothing that could have been changed
     std::string unreadable;   // why nothing is known of it at this moment; empty: what follows is how it is
     json::Doc live;           // absent: there is none
+
+    std::string label() const;   // "HTTPRoute.gateway.networking.k8s.io/web", whatever the version
 };
 
-// What an entry names, to be read.
+// What an entry names, to be read; with an Ingress also the one that is made beside it.
 std::vector<Target> targets_of(apis::TrafficRoutingRef const& routing, std::string const& ns);
 
 struct Seen {
@@ -36,6 +42,9 @@ struct Seen {
     json::Doc canary;
     std::string unreadable;   // of the Services, as of a Target
     std::vector<Target> targets;
+    json::Doc scripts;   // the ConfigMap; absent: there is none
+    std::string scripts_unreadable;
+    ScriptRunner* runner = nullptr;   // null: no failure of a script is remembered
 };
 
 // What a release says once.
@@ -84,6 +93,13 @@ public:
 
 private:
     std::string canary() const;
+    Result<json::Doc> routed_ingress(Target const& stable, json::Doc const& beside, Route const& route) const;
+    Result<json::Doc> routed_object(Target const& target, Route const& route) const;
+    Outcome route_one(Target const& target, Route const& route) const;
+    Outcome restore_one(Target const& target) const;
+    Outcome remove_made(json::Doc const& live, meta::GroupVersionResource const& resource, std::string why) const;
+    Target const* beside(Target const& ingress) const;
+    Status read_scripts() const;
     meta::ObjectKey key(std::string const& name) const { return {setup_.owner.ns, name}; }
     Outcome read_services() const;
 

@@ -93,7 +93,7 @@ struct Fleet {
             if (without_controller.contains(cluster)) continue;
             client::Client const client(server->transport(cluster, kMemberUser), "aviary-member");
             CO_TRY(co_await control::install_definitions(ctx, client, apis::member_crds()));
-            controllers.push_back(std::make_unique<member::Member>(client, kMemberUser.name));
+            controllers.push_back(std::make_unique<member::Member>(client, kMemberUser.name, "aviary-system"));
             for (auto const& admission : controllers.back()->admissions()) server->add_admission(cluster, admission);
             scope.spawn(controllers.back()->run(ctx));
         }

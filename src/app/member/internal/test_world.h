@@ -32,6 +32,7 @@ inline meta::GroupVersionResource const kCrds{"apiextensions.k8s.io", "v1", "cus
 inline control::UserInfo const kAdmin{"admin", {"system:masters"}, {}};
 inline control::UserInfo const kController{"aviary-member", {"system:masters"}, {}};
 inline meta::ObjectKey const kWeb{"default", "web"};
+inline constexpr char const* kOwnNamespace = "aviary-system";
 
 inline Value deployment(std::string const& image, std::int64_t replicas) {
     Value object = *json::parse_value(
@@ -125,7 +126,7 @@ struct World {
     }
 
     void start_member() {
-        member.emplace(client::Client(reach(controller), "aviary-member"), controller.name);
+        member.emplace(client::Client(reach(controller), "aviary-member"), controller.name, kOwnNamespace);
         member_scope = std::make_unique<async::Scope>(scope.context());
         member_scope->spawn(member->run(member_scope->context()));
     }

@@ -14,6 +14,7 @@
 #include "apis/rollouts/batch_release.h"
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
+#include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
 #include "core/json/write.h"
@@ -138,7 +139,9 @@ public:
         seen.stable = named("services", routing->service);
         seen.canary = named("services", routing->service + "-canary");
         seen.targets = traffic::targets_of(*routing, "demo");
+        seen.scripts = named("configmaps", std::string(traffic::kScriptsConfigMap));
         for (traffic::Target& each : seen.targets) {
+            if (each.resource.resource.empty()) each.resource.resource = to_lower(each.kind) + "s";
             each.served = objects.contains(each.resource.resource);
             each.live = named(each.resource.resource, each.key.name);
         }

@@ -64,9 +64,6 @@ std::string Machine::unsupported() const {
     auto const& strategy = rollout_.spec.strategy;
     if ((!strategy.canary && !strategy.blue_green) || steps().empty())
         return "the strategy of this Rollout is not supported yet: one with steps is";
-    apis::TrafficRoutingRef const* const routing = this->routing();
-    if (routing != nullptr && (routing->ingress || !routing->custom_network_refs.empty()))
-        return "trafficRoutings of this Rollout are not supported yet: those with a gateway alone are";
     return {};
 }
 

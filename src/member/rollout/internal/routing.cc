@@ -27,6 +27,7 @@ std::string_view revision_key(apis::WorkloadRef const& reference) {
 }
 
 constexpr std::string_view kReason = "TrafficRouting";
+constexpr std::string_view kTroubled = "TrafficNotRouted";   // as the hub's explain has it
 
 }   // namespace
 
@@ -86,9 +87,9 @@ bool Machine::has_trouble(Outcome const& outcome) {
     status_.message = fmt::format("{}{}", apis::kNotRouted, outcome.trouble);
     if (before_.message != status_.message) {
         plan_.events.push_back(
-            control::event_about(seen_.rollout, control::kWarning, std::string(kReason), status_.message));
+            control::event_about(seen_.rollout, control::kWarning, std::string(kTroubled), status_.message));
     }
-    wait(std::string(kReason), outcome.trouble, "it is put right", "release owner");
+    wait(std::string(kTroubled), outcome.trouble, "it is put right", "release owner");
     return true;
 }
 
