@@ -2,6 +2,7 @@
 // them.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 namespace aviary::apis {
@@ -41,6 +42,9 @@ inline constexpr std::string_view kRollingStyleAnnotation = "rollouts.kruise.io/
 inline constexpr std::string_view kConversionAnnotation = "rollouts.aviary.dev/converted-from";
 inline constexpr std::string_view kRolloutFinalizer = "rollouts.kruise.io/rollout";
 inline constexpr std::string_view kBatchReleaseFinalizer = "rollouts.kruise.io/batch-release-finalizer";
+
+// The partition of a StatefulSet that holds all of a new version back: above every ordinal.
+inline constexpr std::int64_t kFrozenPartition = 32767;
 
 namespace phase {
 inline constexpr std::string_view kInitial = "Initial";

@@ -7,6 +7,7 @@
 #include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "hub/propagation/adopt.h"
+#include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
 #include "kube/meta/object.h"
 
@@ -161,10 +162,14 @@ struct Deciding {
         object.set({"metadata", "name"}, seen.key.name);
         if (!seen.key.ns.empty()) object.set({"metadata", "namespace"}, seen.key.ns);
         object.set({"metadata", "resourceVersion"}, meta::resource_version(seen.live));
+        auto const freezing = propagation::freezing(seen.live);
+        Doc const own = value_at(seen.source, freezing->field);
         if (freeze) {
             // The label tells a freeze before the new template from one behind it: then the two labels differ.
             object.set({"metadata", "labels", kStableLabel}, live_hash);
-            object.set({"spec", "paused"}, true);
+            set_at(object, freezing->field, freezing->says);
+        } else if (own.exists() && !(own.thaw() == freezing->says)) {
+            set_at(object, freezing->field, own.thaw());
         }
         Write writing = write(Write::Verb::kApply, std::move(object), freeze ? "freeze" : "lift the freeze");
         writing.field_manager = kFreezeManager;
@@ -291,9 +296,12 @@ struct Deciding {
     // Why a changed template must not go to this member now; empty when it may.
     std::string guard(std::string& message) const {
         std::string const rollout = meta::name(seen.hub_rollout);
-        if (seen.source["kind"].as_string() != "Deployment") {
-            message = fmt::format("a changed template of a {} cannot be held back yet: annotate it with {}=allow",
-                                  seen.source["kind"].as_string(), kUnguarded);
+        if (!freezing(seen.source) || !freezing(seen.live)) {
+            std::string_view const kind = seen.source["kind"].as_string();
+            std::string const what = kind == "StatefulSet" ? "a StatefulSet that is updated as its pods are deleted"
+                                                           : fmt::format("a {}", kind);
+            message = fmt::format("a changed template of {} cannot be held back: annotate it with {}=allow", what,
+                                  kUnguarded);
             return "KindNotSupported";
         }
         if (!seen.rollout_placed) {

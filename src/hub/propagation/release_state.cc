@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "hub/placement/bindings.h"
+#include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/render.h"
 #include "kube/meta/object.h"
@@ -34,8 +35,9 @@ std::pair<meta::GroupVersionKind, meta::ObjectKey> workload_of(Doc const& rollou
 bool releasing(Doc const& workload) { return !meta::annotation(workload, kInProgressing).empty(); }
 
 bool frozen(Doc const& workload) {
-    if (!workload.at({"spec", "paused"}).as_bool()) return false;
-    auto const managers = owners(workload, {"spec", "paused"});
+    auto const freeze = freezing(workload);
+    if (!freeze || !(value_at(workload, freeze->field).thaw() == freeze->says)) return false;
+    auto const managers = owners(workload, freeze->field);
     return std::ranges::find(managers, kFreezeManager) != managers.end();
 }
 

@@ -17,7 +17,7 @@ std::pair<meta::GroupVersionKind, meta::ObjectKey> workload_of(json::Doc const& 
 
 // Whether this workload of a member is in the middle of a release there.
 bool releasing(json::Doc const& workload);
-// Whether it is paused by the hub's own freeze.
+// Whether the hub's own freeze holds it.
 bool frozen(json::Doc const& workload);
 bool rollout_progressing(json::Doc const& rollout);
 // Finalising, Cancelling, Terminating or Disabling: an un-pause may be under way.

@@ -9,6 +9,7 @@
 #include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
+#include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
 #include "kube/meta/object.h"
 #include "kube/patch/field_set.h"
@@ -19,14 +20,6 @@ namespace {
 
 using json::Doc;
 using json::Value;
-
-// Left out between in-progressing and Healthy, each once somebody else owns it: the release steers by them.
-std::vector<std::vector<std::string_view>> release_fields(std::string_view kind) {
-    if (kind == "Deployment")
-        return {
-            {"spec", "paused"}, {"spec", "strategy"}, {"spec", "minReadySeconds"}, {"spec", "progressDeadlineSeconds"}};
-    return {{"spec", "paused"}, {"spec", "updateStrategy"}, {"spec", "minReadySeconds"}};
-}
 
 // A write that brings a map back owns the map itself too, which an apply never does.
 void own_maps(patch::FieldSet& fields) {
@@ -51,15 +44,6 @@ Value travelling_metadata(Doc const& metadata) {
         if (!stays) result.set({"annotations", key}, value.string());
     }
     return result;
-}
-
-void erase_at(Value& object, std::vector<std::string_view> const& path) {
-    Value* parent = &object;
-    for (std::size_t index = 0; index + 1 < path.size(); ++index) {
-        parent = parent->find(path[index]);
-        if (parent == nullptr) return;
-    }
-    parent->erase(path.back());
 }
 
 // The member's own count: left out once somebody there owns it; until then said as it is, because an apply that leaves

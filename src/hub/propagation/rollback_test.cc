@@ -30,7 +30,7 @@ enum class Is { kAtRest, kReleasing, kFrozen, kClosing };
 RollbackCluster cluster(std::string name, Is is, std::string const& has) {
     RollbackCluster result;
     result.name = std::move(name);
-    Value workload{json::Object()};
+    Value workload{json::Object{{"apiVersion", "apps/v1"}, {"kind", "Deployment"}}};
     workload.set({"metadata", "labels"}, json::Object{{kTemplateLabel, hash(has)}, {kStableLabel, hash("v1")}});
     Value rollout = *json::parse_value(R"({"metadata":{"name":"web"},"status":{"phase":"Healthy"}})");
     if (is == Is::kReleasing || is == Is::kClosing) {

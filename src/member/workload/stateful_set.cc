@@ -164,7 +164,7 @@ std::int64_t StatefulSet::index_of(Doc const& pod) const {
 
 // Pods above it, and those below that are of the new version already, are no more than the share.
 std::int64_t StatefulSet::partition_for(std::int64_t share) const {
-    if (share == 0) return kFrozenPartition;
+    if (share == 0) return apis::kFrozenPartition;
     std::int64_t partition = facts_.replicas - share;
     std::vector<Doc> const units = this->units();
     for (; partition < facts_.replicas; ++partition) {
@@ -206,7 +206,7 @@ std::optional<Write> StatefulSet::restore(Restore const& how) const {
     patch.test({"metadata", "generation"});
     patch.remove({"metadata", "annotations", apis::kControlInfoAnnotation});
     if (how.keep_frozen) {
-        patch.set(partition_path(), kFrozenPartition);
+        patch.set(partition_path(), apis::kFrozenPartition);
         if (!how.stable_revision.empty())
             patch.set({"metadata", "labels", apis::kStableRevisionLabel}, how.stable_revision);
     } else {

@@ -12,9 +12,6 @@ namespace aviary::workload {
 inline meta::GroupVersionResource const kStatefulSets{"apps", "v1", "statefulsets"};
 inline meta::GroupVersionResource const kControllerRevisions{"apps", "v1", "controllerrevisions"};
 
-// Above every ordinal: no pod is of the new template.
-inline constexpr std::int64_t kFrozenPartition = 32767;
-
 struct StatefulSetInputs {
     json::Doc set;
     std::vector<json::Doc> revisions;   // those it controls

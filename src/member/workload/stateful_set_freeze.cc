@@ -35,8 +35,8 @@ void begin(Value& object, FreezeInputs const& inputs) {
     std::string const stable = inputs.old.at({"status", "currentRevision"}).string();
     if (!stable.empty()) object.set({"metadata", "labels", apis::kStableRevisionLabel}, stable);
     object.set({"metadata", "annotations", apis::kInProgressingAnnotation},
-               in_progressing(inputs.rollout, own < kFrozenPartition ? own : 0));
-    set_partition(object, kFrozenPartition);
+               in_progressing(inputs.rollout, own < apis::kFrozenPartition ? own : 0));
+    set_partition(object, apis::kFrozenPartition);
 }
 
 // What would let pods of the new version come stays; the partition that is asked for is what the workload gets at the
@@ -49,12 +49,12 @@ void keep_frozen(Value& object, Doc const& old, bool new_revision) {
         std::string const rollout =
             field_of(std::string(annotation_of(object, apis::kInProgressingAnnotation)), "rolloutName");
         object.set({"metadata", "annotations", apis::kInProgressingAnnotation},
-                   in_progressing(rollout, asked < kFrozenPartition ? asked : 0));
+                   in_progressing(rollout, asked < apis::kFrozenPartition ? asked : 0));
     }
     std::int64_t const before = old.at({"spec", "replicas"}).as_int(1);
     std::int64_t const after = object.at({"spec", "replicas"}).as_int(1);
     std::int64_t const grown = after > before ? std::max(had, after) : had;
-    set_partition(object, new_revision ? kFrozenPartition : grown);
+    set_partition(object, new_revision ? apis::kFrozenPartition : grown);
 }
 
 }   // namespace

@@ -85,7 +85,7 @@ TEST(StatefulSetFreeze, ANewTemplateIsStoredWithAPartitionAboveEveryOrdinal) {
     Value next = old;
     next.set({"spec", "template"}, pod_template("v2"));
     Value const held = frozen(old, next);
-    EXPECT_EQ(partition_of(held), kFrozenPartition);
+    EXPECT_EQ(partition_of(held), apis::kFrozenPartition);
     Value const& metadata = held["metadata"];
     EXPECT_EQ(metadata["labels"][apis::kStableRevisionLabel].as_string(), "web-v1");
     EXPECT_EQ(metadata["annotations"][apis::kInProgressingAnnotation].as_string(),
@@ -128,7 +128,7 @@ TEST(StatefulSetFreeze, NobodyLiftsItButTheController) {
              {"growing", {"spec", "replicas"}, 8, 8, ""},
              {"shrinking", {"spec", "replicas"}, 3, 4, ""},
              {"the marks", {"metadata", "annotations"}, nullptr, 4, ""},
-             {"a third version", {"spec", "template"}, pod_template("v3"), kFrozenPartition, ""}}) {
+             {"a third version", {"spec", "template"}, pod_template("v3"), apis::kFrozenPartition, ""}}) {
         Value next = old;
         next.set(each.path, each.value);
         Value const held = frozen(old, next);
@@ -160,7 +160,7 @@ TEST(StatefulSetFacts, TheStableVersionIsTheOneTheReleaseBeganFrom) {
 }
 
 TEST(StatefulSetFacts, AVersionIsTheSameBeforeAndAfterItsRevisionIsThere) {
-    Value object = stateful_set("v2", 1, kFrozenPartition);
+    Value object = stateful_set("v2", 1, apis::kFrozenPartition);
     object.set({"status", "observedGeneration"}, 2);
     StatefulSetInputs inputs{Doc::freeze(object), {revision("v1", 1)}, {pod(0, "v1")}};
     auto const early = observe_stateful_set(inputs, kNow);
@@ -186,7 +186,7 @@ TEST(StatefulSetHold, GivesItsOwnPartitionBack) {
     auto const kept = workload->restore({.keep_frozen = true, .stable_revision = "web-v2"});
     ASSERT_TRUE(kept);
     Value const next = applied(object, {*kept});
-    EXPECT_EQ(partition_of(next), kFrozenPartition);
+    EXPECT_EQ(partition_of(next), apis::kFrozenPartition);
     EXPECT_EQ(next["metadata"]["labels"][apis::kStableRevisionLabel].as_string(), "web-v2");
 
     for (auto const& [how, partition, image] :
@@ -213,7 +213,7 @@ TEST(StatefulSetLaw, NoMorePodsThanTheShareAreUpdated) {
             there += updated ? 1 : 0;
             pods.push_back(pod(ordinal, updated ? "v2" : "v1"));
         }
-        Value object = stateful_set("v2", replicas, kFrozenPartition);
+        Value object = stateful_set("v2", replicas, apis::kFrozenPartition);
         auto const workload =
             observe_stateful_set({Doc::freeze(object), {revision("v1", 1), revision("v2", 2)}, pods}, kNow);
         object = applied(object, workload->hold(kBatchRelease, IntOrPercent::count(share)));
@@ -225,7 +225,7 @@ TEST(StatefulSetLaw, NoMorePodsThanTheShareAreUpdated) {
             result += was || ordinal >= partition ? 1 : 0;
         }
         RC_ASSERT(result == std::max(share, there));
-        RC_ASSERT(share > 0 || partition == kFrozenPartition);
+        RC_ASSERT(share > 0 || partition == apis::kFrozenPartition);
     });
     EXPECT_TRUE(held);
 }

@@ -1,5 +1,5 @@
 // For tests: one object in one member, with its managedFields; it carries plans out as an API server would. And the hub
-// that wants a Deployment there, so that `run` decides until there is nothing more to do.
+// that wants a workload there, so that `run` decides until there is nothing more to do.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,9 @@
 #include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
+#include "core/json/write.h"
 #include "hub/propagation/decide.h"
+#include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
 #include "kube/meta/object.h"
 #include "kube/patch/apply.h"
@@ -20,7 +22,7 @@ namespace aviary::propagation {
 class FakeMember {
 public:
     json::Value object;    // null: there is none
-    bool webhook = true;   // a changed template is stored paused and marked in-progressing
+    bool webhook = true;   // a changed template is stored frozen and marked in-progressing
     Time now = *parse_rfc3339("2026-11-23T14:00:00Z");
 
     json::Doc live() const { return object.is_null() ? json::Doc() : json::Doc::freeze(object); }
@@ -71,8 +73,15 @@ public:
 
     // What the rollout controller does at the end of a release.
     void finish_release() {
-        edit("rollout",
-             R"({"metadata":{"annotations":{"rollouts.kruise.io/in-progressing":null}},"spec":{"paused":false}})");
+        json::Value patch{json::Object()};
+        patch.set({"metadata", "annotations", kInProgressing}, nullptr);
+        auto const freeze = freezing(live());
+        set_at(patch, freeze->field, freeze->says.is_bool() ? json::Value(false) : json::Value(0));
+        edit("rollout", json::write(patch));
+    }
+    bool held() const {
+        auto const freeze = freezing(live());
+        return freeze && value_at(live(), freeze->field).thaw() == freeze->says;
     }
 
 private:
@@ -83,7 +92,7 @@ private:
             before.exists() && !(json::Doc::freeze(next).at({"spec", "template"}) == before.at({"spec", "template"}));
         if (!webhook || !changed || next.at({"spec", "replicas"}).as_int() == 0) return;
         next.set({"metadata", "annotations", kInProgressing}, R"({"rolloutName":"web"})");
-        next.set({"spec", "paused"}, true);
+        if (auto const freeze = freezing(before)) set_at(next, freeze->field, freeze->says);
     }
 
     void store(json::Value next) {
@@ -98,7 +107,7 @@ private:
     int uids_ = 0;
 };
 
-// A hub with Deployment demo/web and, when told so, Rollout demo/web, both placed in the member.
+// A hub with Deployment or StatefulSet demo/web and, when told so, Rollout demo/web, both placed in the member.
 class FakeHub {
 public:
     FakeMember member;
@@ -117,7 +126,14 @@ public:
     // Changes what is observed, just before deciding.
     std::function<void(Observed&)> change;
 
-    explicit FakeHub(bool with_rollout = true) : with_rollout_(with_rollout) {
+    explicit FakeHub(bool with_rollout = true, std::string const& kind = "Deployment") : with_rollout_(with_rollout) {
+        source["kind"] = kind;
+        rollout.set({"spec", "workloadRef", "kind"}, kind);
+        if (kind == "StatefulSet") {
+            source["spec"].erase("strategy");
+            source.set({"spec", "updateStrategy"},
+                       *json::parse_value(R"({"type":"RollingUpdate","rollingUpdate":{"partition":0}})"));
+        }
         set_image("v1");
         member_rollout = render({.source = json::Doc::freeze(rollout), .assignment = {}, .hub_id = "fleet"});
         seal(member_rollout, {1, 5});
@@ -148,7 +164,7 @@ public:
         seen.source = json::Doc::freeze(source);
         seen.content_version =
             std::max<std::int64_t>(parse_int(meta::resource_version(seen.source)).value_or(0), version_);
-        seen.resource = {"apps", "v1", "deployments"};
+        seen.resource = meta::resource_of(source);
         seen.key = {"demo", "web"};
         seen.assignment = assignment;
         seen.live = member.live();
@@ -203,7 +219,8 @@ public:
     std::string image() const {
         return member.object.at({"spec", "template", "spec", "containers"})[0]["image"].string();
     }
-    bool paused() const { return member.object.at({"spec", "paused"}).as_bool(); }
+    // No pod of a new template comes.
+    bool held() const { return member.held(); }
 
     Decision last;
     std::vector<Time> put_right;

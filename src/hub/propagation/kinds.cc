@@ -1,0 +1,57 @@
+#include "hub/propagation/kinds.h"
+
+#include <span>
+
+#include "apis/rollouts/keys.h"
+#include "kube/meta/gvk.h"
+
+namespace aviary::propagation {
+
+namespace {
+
+using json::Doc;
+using json::Value;
+
+FieldPath const kPaused{"spec", "paused"};
+FieldPath const kPartition{"spec", "updateStrategy", "rollingUpdate", "partition"};
+
+// Whether nothing is left of the object.
+bool erase(Value& object, std::span<std::string_view const> path) {
+    Value* const child = object.find(path.front());
+    if (child == nullptr) return false;
+    if (path.size() == 1 || erase(*child, path.subspan(1))) object.erase(path.front());
+    return object.is_object() && object.size() == 0;
+}
+
+}   // namespace
+
+std::optional<Freezing> freezing(Doc const& workload) {
+    if (meta::parse_api_version(workload["apiVersion"].as_string()).first != "apps") return std::nullopt;
+    std::string_view const kind = workload["kind"].as_string();
+    if (kind == "Deployment") return Freezing{kPaused, true};
+    bool const rolls = workload.at({"spec", "updateStrategy", "type"}).as_string("RollingUpdate") == "RollingUpdate";
+    if (kind == "StatefulSet" && rolls) return Freezing{kPartition, apis::kFrozenPartition};
+    return std::nullopt;
+}
+
+std::vector<FieldPath> release_fields(std::string_view kind) {
+    if (kind == "Deployment")
+        return {kPaused, {"spec", "strategy"}, {"spec", "minReadySeconds"}, {"spec", "progressDeadlineSeconds"}};
+    if (kind == "StatefulSet") return {kPartition};
+    return {kPaused, {"spec", "updateStrategy"}, {"spec", "minReadySeconds"}};
+}
+
+Doc value_at(Doc object, FieldPath const& path) {
+    for (std::string_view name : path) object = object[name];
+    return object;
+}
+
+void set_at(Value& object, FieldPath const& path, Value value) {
+    Value* at = &object;
+    for (std::string_view name : path) at = &(*at)[name];
+    *at = std::move(value);
+}
+
+void erase_at(Value& object, FieldPath const& path) { erase(object, path); }
+
+}   // namespace aviary::propagation

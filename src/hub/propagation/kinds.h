@@ -1,0 +1,33 @@
+// What the hub knows of each kind of workload, for the release guard. Pure.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/json/doc.h"
+#include "core/json/value.h"
+
+namespace aviary::propagation {
+
+using FieldPath = std::vector<std::string_view>;
+
+// How pods of a new template are kept from coming: this field says this.
+struct Freezing {
+    FieldPath field;
+    json::Value says;
+};
+// Absent when nothing keeps them from coming: of another kind, or of a StatefulSet that is updated as its pods are
+// deleted.
+std::optional<Freezing> freezing(json::Doc const& workload);
+
+// The fields that a rollout controller in a member steers by: left out of what is applied between in-progressing and
+// Healthy, each once somebody else owns it.
+std::vector<FieldPath> release_fields(std::string_view kind);
+
+json::Doc value_at(json::Doc object, FieldPath const& path);
+void set_at(json::Value& object, FieldPath const& path, json::Value value);
+// Maps that it leaves empty go too.
+void erase_at(json::Value& object, FieldPath const& path);
+
+}   // namespace aviary::propagation
