@@ -5,6 +5,7 @@
 #include "apis/internal/fields_traffic.h"
 #include "apis/rollouts/keys.h"
 #include "core/base/strings.h"
+#include "kube/meta/object.h"
 
 namespace aviary::json {
 
@@ -155,6 +156,16 @@ std::string_view release_revision_name(json::Doc const& rollout) {
 
 std::string release_revision(json::Doc const& rollout) {
     return release_status(rollout)[release_revision_name(rollout)].string();
+}
+
+std::string revision_of_pod(json::Doc const& pod) {
+    std::string const hash = meta::label(pod, "pod-template-hash");
+    return hash.empty() ? std::string(meta::label(pod, "controller-revision-hash")) : hash;
+}
+
+bool is_of_revision(json::Doc const& pod, std::string_view revision) {
+    std::string const own = revision_of_pod(pod);
+    return !revision.empty() && (own == revision || own.ends_with("-" + std::string(revision)));
 }
 
 bool new_version_refused(json::Doc const& rollout) {

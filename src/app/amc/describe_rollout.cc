@@ -78,12 +78,6 @@ std::string images(Doc const& workload) {
     return or_dash(join(texts, ", "));
 }
 
-// The label that tells the versions of pods apart: a Deployment's; else that of ControllerRevisions.
-std::string revision_of(Doc const& pod) {
-    std::string const hash = meta::label(pod, "pod-template-hash");
-    return hash.empty() ? meta::label(pod, "controller-revision-hash") : hash;
-}
-
 std::string cell(Doc const& row, std::map<std::string, std::size_t> const& columns, char const* name) {
     auto const found = columns.find(name);
     if (found == columns.end()) return "-";
@@ -107,14 +101,13 @@ std::string pods_of(Doc const& pods, std::string_view update_revision) {
     for (auto const& [index, row] : pods["rows"].elements()) {
         Doc const pod = row["object"];
         std::string const batch = meta::label(pod, apis::kRolloutBatchIdLabel);
-        std::string const revision = revision_of(pod);
-        bool const old = update_revision.empty() || !revision.ends_with(update_revision);
-        lines.push_back(
-            {old,
-             parse_int(batch).value_or(0),
-             meta::name(pod),
-             {"  " + meta::name(pod), cell(row, columns, "ready"), old ? "-" : or_dash(batch), or_dash(revision),
-              cell(row, columns, "status"), cell(row, columns, "restarts"), cell(row, columns, "age")}});
+        bool const old = !apis::is_of_revision(pod, update_revision);
+        lines.push_back({old,
+                         parse_int(batch).value_or(0),
+                         meta::name(pod),
+                         {"  " + meta::name(pod), cell(row, columns, "ready"), old ? "-" : or_dash(batch),
+                          or_dash(apis::revision_of_pod(pod)), cell(row, columns, "status"),
+                          cell(row, columns, "restarts"), cell(row, columns, "age")}});
     }
     std::ranges::sort(lines, [](Line const& one, Line const& other) { return one.order() < other.order(); });
     cli::Table table({"  NAME", "READY", "BATCH", "REVISION", "STATUS", "RESTARTS", "AGE"}, plain());

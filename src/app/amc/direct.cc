@@ -58,7 +58,8 @@ Doc earlier(Doc const& workload, std::vector<Doc> const& revisions) {
     for (Doc const& each : revisions) {
         auto const owned = meta::owners(each);
         if (std::ranges::none_of(owned, [&](auto const& owner) { return owner.uid == meta::uid(workload); })) continue;
-        if (!stable.empty() && meta::label(each, kPodTemplateHash) == stable) return each;
+        bool const named = meta::label(each, kPodTemplateHash) == stable || meta::name(each) == stable;
+        if (!stable.empty() && named) return each;
         if (template_of(each) == now) continue;
         if (!found.exists() || number_of(each) > number_of(found)) found = each;
     }

@@ -36,6 +36,7 @@ Value workload_status(Doc const& source, std::vector<Reported> const& reported, 
     }
     status["observedGeneration"] =
         all_current ? meta::generation(source) : source.at({"status", "observedGeneration"}).as_int();
+    if (source["kind"].as_string() != "Deployment") return status;   // others have no such condition
     Value conditions = source.at({"status", "conditions"}).thaw();
     meta::set_condition(conditions, "Available", available ? "True" : "False",
                         available ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",

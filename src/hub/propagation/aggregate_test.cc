@@ -47,6 +47,17 @@ TEST(Aggregate, WorkloadsAreAddedUp) {
     EXPECT_EQ(status["availableReplicas"].as_int(), 0);
 }
 
+TEST(Aggregate, StatefulSetsHaveNoConditionOfTheirs) {
+    Doc const live = doc(R"({"kind":"StatefulSet","metadata":{"generation":1},
+        "status":{"observedGeneration":1,"replicas":3,"readyReplicas":2,"availableReplicas":2}})");
+    Value const status =
+        aggregated(R"({"kind":"StatefulSet","metadata":{"generation":7}})", {{"a", live, true}, {"b", live, true}});
+    EXPECT_EQ(status["replicas"].as_int(), 6);
+    EXPECT_EQ(status["readyReplicas"].as_int(), 4);
+    EXPECT_EQ(status["observedGeneration"].as_int(), 7);
+    EXPECT_FALSE(status.contains("conditions"));
+}
+
 TEST(Aggregate, ABlueGreenReleaseIsSaidUnderItsOwnName) {
     Doc const member = doc(
         R"({"kind":"Rollout","metadata":{"generation":1},"spec":{"strategy":{"blueGreen":{}}},"status":{"observedGeneration":1,

@@ -20,10 +20,8 @@ using json::Doc;
 // By the pods that are left of it: the workload itself says its template no more.
 std::string stable_version(ClusterView const& view) {
     std::string_view const hash = apis::release_status(view.rollout)["stableRevision"].as_string();
-    if (hash.empty()) return {};
-    auto const found = std::ranges::find_if(view.pods, [hash](Doc const& pod) {
-        return meta::label(pod, "pod-template-hash") == hash || meta::label(pod, "controller-revision-hash") == hash;
-    });
+    auto const found =
+        std::ranges::find_if(view.pods, [hash](Doc const& pod) { return apis::is_of_revision(pod, hash); });
     return found == view.pods.end() ? std::string() : version_of(*found);
 }
 

@@ -43,8 +43,8 @@ std::vector<Doc> new_pods(ClusterView const& view) {
     bool const by_hash = progressing(view) && !propagation::rollout_closing(view.rollout) && !hash.empty();
     std::vector<Doc> result;
     for (Doc const& pod : view.pods) {
-        bool const is_new = by_hash ? meta::label(pod, "pod-template-hash") == hash
-                                    : pod.at({"spec", "containers"})[0]["image"].as_string() == image;
+        bool const is_new =
+            by_hash ? apis::is_of_revision(pod, hash) : pod.at({"spec", "containers"})[0]["image"].as_string() == image;
         if (is_new && !meta::is_deleting(pod)) result.push_back(pod);
     }
     return result;

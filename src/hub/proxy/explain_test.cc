@@ -444,6 +444,19 @@ TEST(Explain, ReleasesThatChangeNoImageAreCountedToo) {
     EXPECT_EQ(explained({one})["onNew"].as_int(), 2);
 }
 
+// The pods of a StatefulSet name the ControllerRevision; so does a release, or it names its hash alone.
+TEST(Explain, PodsOfStatefulSetsAreCountedByTheirRevision) {
+    for (std::string const& hash : {std::string("web-h2"), std::string("h2")}) {
+        ClusterView one = view(canary(fmt::format(R"("podTemplateHash":"{}")", hash)));
+        for (char const* revision : {"web-h1", "web-h2", "web-oh2"}) {
+            one.pods.push_back(pod("2", fmt::format(R"({{"metadata":{{"labels":{{"pod-template-hash":null,
+            "controller-revision-hash":"{}"}}}}}})",
+                                                    revision)));
+        }
+        EXPECT_EQ(explained({one})["onNew"].as_int(), 1) << hash;
+    }
+}
+
 TEST(Explain, StuckMeansThatNothingMovesWithoutAPerson) {
     ClusterView const approval = view();
     ClusterView const upgrading = view(canary(R"("currentStepState":"StepUpgrade")"));

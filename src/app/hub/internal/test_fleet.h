@@ -13,6 +13,7 @@
 #include "app/hub/hub.h"
 #include "app/member/member.h"
 #include "core/async/co_test.h"
+#include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
 #include "core/storage/engine.h"
@@ -94,7 +95,7 @@ struct Fleet {
             client::Client const client(server->transport(cluster, kMemberUser), "aviary-member");
             CO_TRY(co_await control::install_definitions(ctx, client, apis::member_crds()));
             controllers.push_back(std::make_unique<member::Member>(client, kMemberUser.name, "aviary-system"));
-            for (auto const& admission : controllers.back()->admissions()) server->add_admission(cluster, admission);
+            if (!without_webhook.contains(cluster)) add_webhook(cluster, *controllers.back());
             scope.spawn(controllers.back()->run(ctx));
         }
         CO_TRY(co_await control::install_definitions(ctx, at("fleet"), apis::crds()));
@@ -106,6 +107,10 @@ struct Fleet {
         scope.spawn(server->run_controllers(ctx));
         start_hub();
         co_return Status{};
+    }
+
+    void add_webhook(std::string const& cluster, member::Member& controller) {
+        for (auto const& admission : controller.admissions()) server->add_admission(cluster, admission);
     }
 
     void start_hub() {
@@ -129,6 +134,7 @@ struct Fleet {
         co_await scope.cancel_and_join();
     }
 
+    meta::GroupVersionResource workloads() const { return {"apps", "v1", to_lower(kind) + "s"}; }
     client::Client at(std::string const& cluster) { return client::Client(server->transport(cluster, kAdmin), "test"); }
 
     Task<Status> create(meta::GroupVersionResource resource, std::string text) {
@@ -141,7 +147,7 @@ struct Fleet {
                                           *json::parse_value(text)));
         co_return Status{};
     }
-    // Where Deployment and Rollout go.
+    // Where workload and Rollout go.
     Task<Status> place(std::string affinity) {
         for (std::string const& policy : {std::string("deployment"), std::string("rollout")})
             CO_TRY(co_await patch("fleet", kPolicies, R"({"spec":{"placement":{"clusterAffinity":)" + affinity + "}}}",
@@ -149,8 +155,8 @@ struct Fleet {
         co_return Status{};
     }
 
-    // Namespace demo with Deployment and Rollout web, each with a policy; ten pods of v1 and a Healthy Rollout wherever
-    // there is a controller.
+    // Namespace demo with a workload of `kind` and Rollout web, each with a policy; ten pods of v1 and a Healthy
+    // Rollout wherever there is a controller.
     Task<Status> set_up(std::vector<std::string> clusters, std::set<std::string> without_controller = {}) {
         CO_TRY(co_await start(std::move(clusters), without_controller));
         CO_TRY(co_await create(kNamespaces, R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}})"));
@@ -158,23 +164,25 @@ struct Fleet {
             co_await create(kClusterPolicies,
                             R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"ClusterPropagationPolicy",
             "metadata":{"name":"demo"},"spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"Namespace","name":"demo"}]}})"));
-        CO_TRY(co_await create(
-            kDeployments, R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"demo"},
+        CO_TRY(co_await create(workloads(), R"({"apiVersion":"apps/v1","kind":")" + kind +
+                                                R"(","metadata":{"name":"web","namespace":"demo"},
             "spec":{"replicas":10,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
             "spec":{"containers":[{"name":"main","image":"v1"}]}}}})"));
         CO_TRY(co_await create(
             apis::kRollouts,
             R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
-            "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"strategy":{"canary":{
+            "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":")" +
+                kind + R"(","name":"web"},"strategy":{"canary":{
             "steps":[{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}]}}}})"));
-        for (char const* kind : {"Deployment", "Rollout"}) {
-            std::string const version = kind[0] == 'D' ? "apps/v1" : "rollouts.kruise.io/v1beta1";
+        for (std::string const& each : {kind, std::string("Rollout")}) {
+            bool const rollout = each == "Rollout";
+            std::string const version = rollout ? "rollouts.kruise.io/v1beta1" : "apps/v1";
             CO_TRY(co_await create(
                 kPolicies,
                 fmt::format(
                     R"({{"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy","metadata":{{"name":"{0}",
                 "namespace":"demo"}},"spec":{{"resourceSelectors":[{{"apiVersion":"{1}","kind":"{2}","name":"web"}}]}}}})",
-                    kind[0] == 'D' ? "deployment" : "rollout", version, kind)));
+                    rollout ? "rollout" : "deployment", version, each)));
         }
         for (std::string const& cluster : members) {
             CO_TRY(co_await until(cluster, "v1", "10"));
@@ -217,7 +225,7 @@ struct Fleet {
             if (seen == wanted) co_return Status{};
             CO_TRY(co_await async::sleep_for(scope.context(), 10ms));
         }
-        Doc const workload = co_await get(cluster, kDeployments);
+        Doc const workload = co_await get(cluster, workloads());
         co_return fail(ErrorCode::kTimeout, fmt::format("waiting for {} {} in {}, it is {}\n{}", what, wanted, cluster,
                                                         seen, json::write(workload)));
     }
@@ -228,7 +236,7 @@ struct Fleet {
 
     Task<Status> release(std::string image) {
         co_return co_await patch(
-            "fleet", kDeployments,
+            "fleet", workloads(),
             R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":")" + image + R"("}]}}}})");
     }
 
@@ -245,7 +253,7 @@ struct Fleet {
         apis::DecisionSpec spec;
         if (expires) spec.expires_at = format_rfc3339(scope.context().now() + *expires);
         spec.rollout_ref = {"rollouts.kruise.io/v1beta1", "Rollout", "web"};
-        Doc const workload = co_await get("fleet", kDeployments);
+        Doc const workload = co_await get("fleet", workloads());
         Doc const rollout = co_await get("fleet", apis::kRollouts);
         spec.release = apis::ReleaseReference{decision::release_digest(workload, rollout)};
         spec.action = action;
@@ -342,12 +350,14 @@ struct Fleet {
     };
 
     async::Scope scope;
-    Ways ways;                   // to the members
-    decision::AuditSink audit;   // of each hub that is started
+    std::string kind = "Deployment";   // of the workload
+    Ways ways;                         // to the members
+    decision::AuditSink audit;         // of each hub that is started
     propagation::Mode mode = propagation::Mode::kFull;
     std::string hub_id = "fleet";
     std::int64_t epoch = 1;
     placement::Allowed allowed = placement::Allowed::kEverywhere;
+    std::set<std::string> without_webhook;        // members that run controllers and are not asked
     bool without_guard = false;                   // the hub's admission is not asked
     std::function<Task<void>()> before_binding;   // comes in between, once, before the next write of a binding's spec
     std::vector<std::string> members;
