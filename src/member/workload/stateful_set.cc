@@ -10,6 +10,7 @@
 #include "member/workload/counting.h"
 #include "member/workload/internal/marks.h"
 #include "member/workload/internal/pods.h"
+#include "member/workload/internal/revisions.h"
 #include "member/workload/json_patch.h"
 
 namespace aviary::workload {
@@ -20,17 +21,10 @@ using control::Write;
 using json::Doc;
 using json::Value;
 
-constexpr std::string_view kRevisionLabel = "controller-revision-hash";
+constexpr std::string_view kMarks[] = {apis::kInProgressingAnnotation, apis::kControlInfoAnnotation};
 constexpr std::string_view kPartitionPath[] = {"spec", "updateStrategy", "rollingUpdate", "partition"};
 
 JsonPatch::Path partition_path() { return {std::begin(kPartitionPath), std::end(kPartitionPath)}; }
-
-// The template that a revision puts back.
-Value template_of(Doc const& revision) {
-    Value kept = revision.at({"data", "spec", "template"}).thaw();
-    if (kept.is_object()) kept.erase("$patch");
-    return kept;
-}
 
 class StatefulSet final : public Workload {
 public:
@@ -68,7 +62,7 @@ private:
     bool observed() const { return doc().at({"status", "observedGeneration"}).as_int() >= facts_.generation; }
     bool is_unit(Doc const& pod) const {
         return is_active(pod) && !facts_.unit_revision.empty() &&
-               meta::label(pod, kRevisionLabel) == facts_.unit_revision;
+               meta::label(pod, kRevisionHashLabel) == facts_.unit_revision;
     }
     std::vector<Doc> units() const;
     std::int64_t index_of(Doc const& pod) const;
@@ -98,13 +92,8 @@ void StatefulSet::observe() {
     if (!facts_.held_by.empty() && !labelled) facts_.stable_revision = doc().at({"status", "currentRevision"}).string();
     facts_.leftovers =
         !meta::annotation(doc(), apis::kControlInfoAnnotation).empty() || (labelled && facts_.held_by.empty());
-    std::int64_t newest = 0;
-    for (Doc const& revision : inputs_.revisions) {
-        if (revision["revision"].as_int() <= newest) continue;
-        if (!meta::same_template(Doc::freeze(template_of(revision)), pod_template)) continue;
-        newest = revision["revision"].as_int();
-        facts_.unit_revision = meta::name(revision);
-    }
+    Doc const current = revision_with(pod_template, inputs_.revisions);
+    if (current.exists()) facts_.unit_revision = meta::name(current);
     if (facts_.unit_revision.empty() && observed())
         facts_.unit_revision = doc().at({"status", "updateRevision"}).string();
     facts_.update_revision = facts_.unit_revision.empty() ? own_hash_ : facts_.unit_revision;
@@ -117,32 +106,10 @@ void StatefulSet::observe() {
 
 void StatefulSet::count() {
     auto const min_ready = std::chrono::seconds(doc().at({"spec", "minReadySeconds"}).as_int());
-    std::int64_t there = 0;
-    for (Doc const& pod : inputs_.pods) {
-        std::optional<Time> const until = counted_until(pod, now_);
-        if (until && (!facts_.settles_at || *until < *facts_.settles_at)) facts_.settles_at = until;
-        if (!is_active(pod) && !until) continue;
-        ++there;
-        if (!is_unit(pod)) {
-            ++facts_.outdated;
-            bool const stable = meta::label(pod, kRevisionLabel) == facts_.stable_revision;
-            if (stable && is_active(pod)) ++facts_.stable;
-            continue;
-        }
-        ++facts_.updated;
-        if (!is_ready(pod)) continue;
-        ++facts_.updated_ready;
-        auto const since = parse_rfc3339(meta::condition(pod, "Ready")["lastTransitionTime"].as_string());
-        if (min_ready.count() == 0 || (since && *since + min_ready <= now_)) {
-            ++facts_.updated_available;
-        } else if (since && (!facts_.settles_at || *since + min_ready < *facts_.settles_at)) {
-            facts_.settles_at = *since + min_ready;
-        }
-    }
+    Present const present =
+        count_pods(facts_, inputs_.pods, [this](Doc const& pod) { return is_unit(pod); }, min_ready, now_);
     bool const known = facts_.unit_revision == doc().at({"status", "updateRevision"}).as_string();
-    bool const going =
-        std::ranges::any_of(inputs_.pods, [this](Doc const& pod) { return counted_until(pod, now_).has_value(); });
-    facts_.settled = observed() && known && there == facts_.replicas && !going;
+    facts_.settled = observed() && known && present.pods == facts_.replicas && !present.going;
 }
 
 std::vector<Doc> StatefulSet::units() const {
@@ -241,24 +208,9 @@ Result<std::vector<Write>> StatefulSet::leave(Leaving how) const {
     return writes;
 }
 
-// The native controller copies a set's annotations to the revisions that it makes.
 std::vector<Write> StatefulSet::clean() const {
-    std::vector<Write> writes;
-    if (facts_.leftovers || !facts_.held_by.empty()) return writes;
-    for (Doc const& revision : inputs_.revisions) {
-        Value annotations{json::Object()};
-        for (std::string_view mark : {apis::kInProgressingAnnotation, apis::kControlInfoAnnotation}) {
-            if (!meta::annotation(revision, mark).empty()) annotations[mark] = nullptr;
-        }
-        if (annotations.size() == 0) continue;
-        Write write;
-        write.resource = kControllerRevisions;
-        write.key = meta::key_of(revision);
-        write.body.set({"metadata", "annotations"}, std::move(annotations));
-        write.why = "nothing of the release is left";
-        writes.push_back(std::move(write));
-    }
-    return writes;
+    if (facts_.leftovers || !facts_.held_by.empty()) return {};
+    return clean_revisions(inputs_.revisions, kMarks);
 }
 
 std::optional<Write> StatefulSet::write(JsonPatch patch, std::string why) const {

@@ -8,6 +8,7 @@
 #include "apis/rollouts/keys.h"
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
+#include "member/workload/internal/revisions.h"
 
 namespace aviary::workload {
 
@@ -98,6 +99,41 @@ std::optional<Time> counted_until(Doc const& pod, Time now) {
     Time const until = *gone - grace + kLeaveTime;
     if (until <= now) return std::nullopt;
     return until;
+}
+
+std::optional<Time> available_from(Doc const& pod, Duration min_ready) {
+    if (!is_ready(pod)) return std::nullopt;
+    if (min_ready.count() == 0) return Time::min();
+    auto const since = parse_rfc3339(meta::condition(pod, "Ready")["lastTransitionTime"].as_string());
+    return since ? *since + min_ready : Time::max();
+}
+
+Present count_pods(Facts& facts, std::vector<Doc> const& pods, std::function<bool(Doc const&)> const& is_unit,
+                   Duration min_ready, Time now) {
+    Present present;
+    auto const settles = [&facts](Time at) { facts.settles_at = std::min(at, facts.settles_at.value_or(at)); };
+    for (Doc const& pod : pods) {
+        std::optional<Time> const until = counted_until(pod, now);
+        if (until) settles(*until);
+        present.going = present.going || until.has_value();
+        if (!is_active(pod) && !until) continue;
+        ++present.pods;
+        if (!is_unit(pod)) {
+            ++facts.outdated;
+            if (is_active(pod) && meta::label(pod, kRevisionHashLabel) == facts.stable_revision) ++facts.stable;
+            continue;
+        }
+        ++facts.updated;
+        std::optional<Time> const from = available_from(pod, min_ready);
+        if (!from) continue;
+        ++facts.updated_ready;
+        if (*from <= now) {
+            ++facts.updated_available;
+        } else if (*from != Time::max()) {
+            settles(*from);
+        }
+    }
+    return present;
 }
 
 Labelling label_units(std::vector<Doc> const& units, std::string_view rollout_id,

@@ -1,6 +1,8 @@
 // Pods as a release sees them.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +20,17 @@ using meta::is_ready;
 
 // How long a pod that was told to go is still counted as there; absent when it is not any more, or was not told to go.
 std::optional<Time> counted_until(json::Doc const& pod, Time now);
+
+// Since when a ready pod is available, which may be to come; absent: it is not ready.
+std::optional<Time> available_from(json::Doc const& pod, Duration min_ready);
+
+struct Present {
+    std::int64_t pods = 0;
+    bool going = false;   // some were told to go
+};
+// Counts the pods in `facts`, as units or as outdated ones, and notes when that changes by itself.
+Present count_pods(Facts& facts, std::vector<json::Doc> const& pods,
+                   std::function<bool(json::Doc const&)> const& is_unit, Duration min_ready, Time now);
 
 // Until when a new pod is left to its node, which writes its status: a write in between makes it try again. Absent once
 // it runs there, or has been given time enough.
