@@ -21,6 +21,13 @@ inline constexpr std::string_view kDeploymentExtraStatusAnnotation = "rollouts.k
 inline constexpr std::string_view kOriginalDeploymentStrategyAnnotation =
     "rollouts.kruise.io/original-deployment-strategy";
 
+// On DaemonSets: the versions of the release as {"canary-revision","stable-revision"}, how far it is as {"partition",
+// "batch-revision"} with the partition a text, and the type of their own updateStrategy.
+inline constexpr std::string_view kDaemonSetRevisionAnnotation = "rollouts.kruise.io/daemonset-revision";
+inline constexpr std::string_view kDaemonSetControlAnnotation = "rollouts.kruise.io/daemonset-advanced-control";
+inline constexpr std::string_view kDaemonSetStrategyAnnotation =
+    "rollouts.kruise.io/daemonset-original-update-strategy";
+
 // Of the second Deployment of canary style: names the Deployment that it stands beside.
 inline constexpr std::string_view kCanaryDeploymentLabel = "rollouts.kruise.io/canary-deployment";
 inline constexpr std::string_view kCanaryDeploymentFinalizer = "finalizer.rollouts.kruise.io/batch-release";

@@ -41,8 +41,8 @@ public:
     void workload(Value const& reference) {
         auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
         std::string_view const kind = reference["kind"].as_string();
-        if (group == "apps" && (kind == "Deployment" || kind == "StatefulSet")) return;
-        bool const native = group == "apps" && (kind == "ReplicaSet" || kind == "DaemonSet");
+        if (group == "apps" && (kind == "Deployment" || kind == "StatefulSet" || kind == "DaemonSet")) return;
+        bool const native = group == "apps" && kind == "ReplicaSet";
         bool const kruise =
             group == "apps.kruise.io" && (kind == "CloneSet" || kind == "StatefulSet" || kind == "DaemonSet");
         if (native || kruise) {
@@ -56,7 +56,7 @@ public:
     void style(Value const& rollout) {
         std::string_view const kind = rollout.at({"spec", "workloadRef", "kind"}).as_string();
         Value const& strategy = rollout.at({"spec", "strategy"});
-        if (kind != "StatefulSet") return;
+        if (kind != "StatefulSet" && kind != "DaemonSet") return;
         if (strategy["blueGreen"].is_object())
             unsupported("spec.strategy.blueGreen", fmt::format("a {} in blue-green style", kind));
         if (strategy.at({"canary", "enableExtraWorkloadForCanary"}).as_bool())

@@ -224,27 +224,12 @@ CO_TEST(StatefulSets, ThatUpdateOnDeleteAreNotTakenOver) {
     co_await cluster.stop();
 }
 
-Task<Status> allow(World& world, std::string name, std::string rules) {
-    std::string const group = "rbac.authorization.k8s.io";
-    Value role{json::Object{{"apiVersion", group + "/v1"}, {"kind", "ClusterRole"}}};
-    role.set({"metadata", "name"}, name);
-    role["rules"] = *json::parse_value(rules);
-    CO_TRY(co_await world.client->create(world.scope.context(), {group, "v1", "clusterroles"}, role));
-    Value binding{json::Object{{"apiVersion", group + "/v1"}, {"kind", "ClusterRoleBinding"}}};
-    binding.set({"metadata", "name"}, name);
-    binding["roleRef"] = json::Object{{"apiGroup", group}, {"kind", "ClusterRole"}, {"name", name}};
-    binding["subjects"] =
-        json::Array{json::Object{{"apiGroup", group}, {"kind", "User"}, {"name", world.controller.name}}};
-    CO_TRY(co_await world.client->create(world.scope.context(), {group, "v1", "clusterrolebindings"}, binding));
-    co_return Status{};
-}
-
 CO_TEST(StatefulSets, WaitUntilTheMemberMayReadThem) {
     Cluster cluster(ctx);
     cluster.controller.groups.clear();
     CO_ASSERT_OK(co_await cluster.start());
     CO_ASSERT_OK(
-        co_await allow(cluster, "member", R"([{"apiGroups":["rollouts.kruise.io"],"resources":["*"],"verbs":["*"]},
+        co_await cluster.allow("member", R"([{"apiGroups":["rollouts.kruise.io"],"resources":["*"],"verbs":["*"]},
         {"apiGroups":["apps"],"resources":["deployments","replicasets"],"verbs":["*"]},
         {"apiGroups":["","events.k8s.io"],"resources":["pods","events"],"verbs":["*"]}])"));
     Value object = deployment("v1", 3);
@@ -258,9 +243,8 @@ CO_TEST(StatefulSets, WaitUntilTheMemberMayReadThem) {
     CO_ASSERT_TRUE(!waits.empty());
     EXPECT_EQ(waits.front().reason, "WorkloadUnread");
     EXPECT_NE(waits.front().message.find("cannot list resource"), std::string::npos) << waits.front().message;
-    CO_ASSERT_OK(
-        co_await allow(cluster, "sets",
-                       R"([{"apiGroups":["apps"],"resources":["statefulsets","controllerrevisions"],"verbs":["*"]}])"));
+    CO_ASSERT_OK(co_await cluster.allow(
+        "sets", R"([{"apiGroups":["apps"],"resources":["statefulsets","controllerrevisions"],"verbs":["*"]}])"));
     CO_ASSERT_OK(co_await cluster.until("Healthy/0//", true));
     CO_ASSERT_OK(co_await cluster.run("v2"));
     CO_ASSERT_OK(co_await cluster.paused_at(1));

@@ -21,6 +21,7 @@
 #include "member/traffic/gateway.h"
 #include "member/traffic/services.h"
 #include "member/traffic/traffic.h"
+#include "member/workload/daemon_set.h"
 #include "member/workload/deployment.h"
 #include "member/workload/json_patch.h"
 #include "member/workload/stateful_set.h"
@@ -125,6 +126,10 @@ private:
         CO_TRY_ASSIGN(std::vector<Doc> const revisions,
                       co_await list(workload::kControllerRevisions, meta::ns(object)));
         CO_TRY_ASSIGN(std::vector<Doc> const pods, co_await list(workload::kPods, meta::ns(object)));
+        if (resource == workload::kDaemonSets) {
+            workload::DaemonSetInputs inputs{object, controlled(object, revisions), controlled(object, pods)};
+            co_return workload::observe_daemon_set(std::move(inputs), ctx_.now());
+        }
         workload::StatefulSetInputs inputs{object, controlled(object, revisions), controlled(object, pods)};
         co_return workload::observe_stateful_set(std::move(inputs), ctx_.now());
     }
@@ -153,7 +158,7 @@ private:
     Task<Status> look() {
         CO_TRY_ASSIGN(rollouts_, co_await list(apis::kRollouts));
         CO_TRY_ASSIGN(batch_releases_, co_await list(apis::kBatchReleases));
-        for (Resource const& resource : {workload::kDeployments, workload::kStatefulSets}) {
+        for (Resource const& resource : {workload::kDeployments, workload::kStatefulSets, workload::kDaemonSets}) {
             CO_TRY_ASSIGN(std::vector<Doc> const workloads, co_await list(resource));
             for (Doc const& each : workloads) CO_TRY(co_await look_at(resource, each));
         }
@@ -169,9 +174,9 @@ private:
         if (!meta::label(workload, apis::kCanaryDeploymentLabel).empty())
             co_return Status{};   // goes with the one it is for
         bool const marked = std::ranges::any_of(
-            std::initializer_list<std::string_view>{apis::kInProgressingAnnotation, apis::kControlInfoAnnotation,
-                                                    apis::kDeploymentStrategyAnnotation,
-                                                    apis::kOriginalDeploymentStrategyAnnotation},
+            std::initializer_list<std::string_view>{
+                apis::kInProgressingAnnotation, apis::kControlInfoAnnotation, apis::kDeploymentStrategyAnnotation,
+                apis::kOriginalDeploymentStrategyAnnotation, apis::kDaemonSetStrategyAnnotation},
             [&](std::string_view mark) { return !meta::annotation(workload, mark).empty(); });
         if (!meta::label(workload, apis::kWorkloadTypeLabel).empty() || marked)
             guarded_.push_back({resource, meta::key_of(workload)});
@@ -335,6 +340,11 @@ private:
             say_(fmt::format(
                 "  held by its partition: set spec.updateStrategy.rollingUpdate.partition of {} in {} to 0 to "
                 "let the rest of the new version through",
+                key.name, key.ns));
+        } else if (how() == Leaving::kHold && resource == workload::kDaemonSets) {
+            say_(fmt::format(
+                "  held as OnDelete: set spec.updateStrategy.type of {} in {} to RollingUpdate to let the rest of the "
+                "new version through",
                 key.name, key.ns));
         } else if (how() == Leaving::kHold) {
             say_(fmt::format(

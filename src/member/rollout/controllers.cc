@@ -27,6 +27,7 @@ constexpr Duration kCountsInterval = std::chrono::seconds(2);
 
 constexpr std::string_view kDeployment = "Deployment";
 constexpr std::string_view kStatefulSet = "StatefulSet";
+constexpr std::string_view kDaemonSet = "DaemonSet";
 
 bool is_native(Doc const& reference, std::string_view kind) {
     return meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps" &&
@@ -72,7 +73,8 @@ void watch_workloads(Controller& controller, client::Informer& informer, workloa
         return keys_of(informer, kDeployment, workloads.deployment_of_autoscaler(object));
     });
     // There may be none: nothing else tells who waits for them that they can be read.
-    for (client::Informer* each : {&workloads.autoscalers(), &workloads.stateful_sets(), &workloads.revisions()}) {
+    for (client::Informer* each :
+         {&workloads.autoscalers(), &workloads.stateful_sets(), &workloads.daemon_sets(), &workloads.revisions()}) {
         each->on_return([&controller, &informer] {
             for (auto const& [key, object] : informer.objects()) controller.enqueue({"", key});
         });
@@ -80,13 +82,19 @@ void watch_workloads(Controller& controller, client::Informer& informer, workloa
     controller.watch(workloads.pods(), [&informer, &workloads](Doc const& object) {
         auto const set = workloads.stateful_set_of(object);
         if (set) return keys_of(informer, kStatefulSet, set);
+        if (auto const daemons = workloads.daemon_set_of(object)) return keys_of(informer, kDaemonSet, daemons);
         return keys_of(informer, kDeployment, workloads.deployment_of_pod(object));
     });
     controller.watch_if_shown(workloads.stateful_sets(), [&informer](Doc const& object) {
         return keys_of(informer, kStatefulSet, meta::key_of(object));
     });
+    controller.watch_if_shown(workloads.daemon_sets(), [&informer](Doc const& object) {
+        return keys_of(informer, kDaemonSet, meta::key_of(object));
+    });
     controller.watch_if_shown(workloads.revisions(), [&informer, &workloads](Doc const& object) {
-        return keys_of(informer, kStatefulSet, workloads.stateful_set_of(object));
+        auto const set = workloads.stateful_set_of(object);
+        if (set) return keys_of(informer, kStatefulSet, set);
+        return keys_of(informer, kDaemonSet, workloads.daemon_set_of(object));
     });
 }
 
@@ -120,12 +128,17 @@ private:
 // What a Rollout or a BatchRelease waits for as long as its workload cannot be read: it may be there.
 std::optional<control::Wait> unread(Sources& sources, Doc const& owner) {
     Doc const reference = owner.at({"spec", "workloadRef"});
-    if (!is_native(reference, kStatefulSet)) return std::nullopt;
-    std::string const why = sources.workloads.stateful_sets_unread();
+    bool const daemons = is_native(reference, kDaemonSet);
+    if (!daemons && !is_native(reference, kStatefulSet)) return std::nullopt;
+    std::string const why = daemons ? sources.workloads.daemon_sets_unread() : sources.workloads.stateful_sets_unread();
     if (why.empty()) return std::nullopt;
+    char const* const ends_when =
+        daemons ? "the member controller may list daemonsets and controllerrevisions, and delete pods"
+                : "the member controller may list statefulsets and controllerrevisions";
     return control::Wait{
-        "WorkloadUnread", fmt::format("StatefulSet {} cannot be read: {}", reference["name"].as_string(), why),
-        std::nullopt, "the member controller may list statefulsets and controllerrevisions", "cluster owner"};
+        "WorkloadUnread",
+        fmt::format("{} {} cannot be read: {}", reference["kind"].as_string(), reference["name"].as_string(), why),
+        std::nullopt, ends_when, "cluster owner"};
 }
 
 struct Found {
@@ -140,6 +153,11 @@ Found find_workload(Sources& sources, Doc const& owner, workload::Style style, T
         workload::StatefulSetInputs inputs = sources.workloads.stateful_set({meta::ns(owner), name});
         if (!inputs.set.exists() || meta::is_deleting(inputs.set)) return {};
         return {workload::observe_stateful_set(std::move(inputs), now), {}};
+    }
+    if (is_native(reference, kDaemonSet)) {
+        workload::DaemonSetInputs inputs = sources.workloads.daemon_set({meta::ns(owner), name});
+        if (!inputs.set.exists() || meta::is_deleting(inputs.set)) return {};
+        return {workload::observe_daemon_set(std::move(inputs), now), {}};
     }
     if (!is_native(reference, kDeployment)) return {};
     workload::DeploymentInputs inputs = sources.workloads.deployment({meta::ns(owner), name});
@@ -163,7 +181,8 @@ public:
             return {.writes = {}, .events = {}, .waits = {*wait}, .requeue = {}};
         seen.batch_release = sources_.batch_releases.get(key.object);
         Doc const reference = seen.rollout.at({"spec", "workloadRef"});
-        seen.kind_supported = is_native(reference, kDeployment) || is_native(reference, kStatefulSet);
+        seen.kind_supported =
+            is_native(reference, kDeployment) || is_native(reference, kStatefulSet) || is_native(reference, kDaemonSet);
         Found const found = find_workload(sources_, seen.rollout, workload::style_of_rollout(seen.rollout), now);
         workload::Workload const* const workload = seen.workload = found.workload.get();
         seen.controlled_by_other = workload != nullptr && controlled_by_other(*workload, key.object.name);

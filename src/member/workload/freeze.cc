@@ -8,6 +8,8 @@
 #include "apis/rollouts/rollout.h"
 #include "core/json/write.h"
 #include "kube/meta/object.h"
+#include "kube/meta/selector.h"
+#include "member/workload/daemon_set.h"
 #include "member/workload/deployment.h"
 #include "member/workload/internal/marks.h"
 #include "member/workload/internal/original.h"
@@ -120,16 +122,23 @@ bool in_force(Doc const& rollout) {
 
 namespace {
 
-bool is_stateful_set(control::AdmissionRequest const& request) {
-    return request.resource.resource == kStatefulSets.resource;
+bool is_of(control::AdmissionRequest const& request, meta::GroupVersionResource const& resource) {
+    return request.resource.group == resource.group && request.resource.resource == resource.resource;
+}
+
+// Empty: it is none that a release holds.
+std::string_view kind_of(control::AdmissionRequest const& request) {
+    if (is_of(request, kDeployments)) return "Deployment";
+    if (is_of(request, kStatefulSets)) return "StatefulSet";
+    if (is_of(request, kDaemonSets)) return "DaemonSet";
+    return {};
 }
 
 // Whether the Rollout holds back new versions of the workload in its namespace.
 bool holds(Doc const& rollout, control::AdmissionRequest const& request) {
     Doc const reference = rollout.at({"spec", "workloadRef"});
-    char const* const kind = is_stateful_set(request) ? "StatefulSet" : "Deployment";
     return meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps" &&
-           reference["kind"].as_string() == kind && reference["name"].as_string() == request.key.name &&
+           reference["kind"].as_string() == kind_of(request) && reference["name"].as_string() == request.key.name &&
            in_force(rollout);
 }
 
@@ -170,8 +179,7 @@ Freeze::Freeze(client::Client client, client::Informer& rollouts, client::Inform
 
 bool Freeze::matches(control::AdmissionRequest const& request) const {
     if (request.operation != control::Operation::kUpdate || !request.subresource.empty()) return false;
-    bool const held = request.resource.resource == kDeployments.resource || is_stateful_set(request);
-    if (request.resource.group != "apps" || !held) return false;
+    if (kind_of(request).empty()) return false;
     bool const releasing = !meta::annotation(request.old_object, apis::kInProgressingAnnotation).empty() ||
                            !annotation_of(request.object, apis::kInProgressingAnnotation).empty();
     if (releasing) return true;
@@ -199,10 +207,30 @@ Task<Result<Doc>> Freeze::rollout_for(Context ctx, control::AdmissionRequest con
     co_return Doc();
 }
 
+Task<Result<std::vector<Doc>>> Freeze::revisions_of(Context ctx, Doc workload) const {
+    CO_TRY_ASSIGN(meta::LabelSelector const selector,
+                  meta::LabelSelector::from_object(workload.at({"spec", "selector"})));
+    auto const live = co_await client_.list(ctx.with_timeout(kLookWithin), kControllerRevisions,
+                                            {.ns = meta::ns(workload), .label_selector = selector.to_string()});
+    if (!live) {
+        co_return fail(
+            ErrorCode::kUnavailable,
+            fmt::format("the version that {} has cannot be found out, so a new one could not be held back: {}; "
+                        "try again",
+                        meta::key_of(workload).to_string(), live.error().message()));
+    }
+    std::vector<Doc> revisions;
+    for (auto const& [index, each] : (*live)["items"].elements()) {
+        auto const owner = meta::controller_of(each);
+        if (owner && owner->uid == meta::uid(workload)) revisions.push_back(each);
+    }
+    co_return revisions;
+}
+
 Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
     Context const limited = ctx.with_timeout(kSyncedWithin);
     for (client::Informer* informer : {&rollouts_, &replica_sets_}) {
-        if (informer->synced() || (informer == &replica_sets_ && is_stateful_set(request))) continue;
+        if (informer->synced() || (informer == &replica_sets_ && !is_of(request, kDeployments))) continue;
         Status const synced = co_await informer->wait_synced(limited);
         if (synced) continue;
         if (!labelled(request.old_object)) co_return Status{};
@@ -220,8 +248,13 @@ Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
     inputs.came_from = apis::release_status(rollout)["stableRevision"].string();
     inputs.replica_sets = replica_sets_.by_index("controller", meta::uid(request.old_object));
     inputs.from_controller = request.user.name == controller_user_;
-    if (is_stateful_set(request)) {
+    if (is_of(request, kStatefulSets)) {
         freeze_stateful_set(request.object, inputs);
+    } else if (is_of(request, kDaemonSets)) {
+        if (daemon_set_begins(request.object, inputs)) {
+            CO_TRY_ASSIGN(inputs.revisions, co_await revisions_of(ctx, request.old_object));
+        }
+        freeze_daemon_set(request.object, inputs);
     } else {
         freeze_deployment(request.object, inputs);
     }

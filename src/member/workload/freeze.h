@@ -1,8 +1,8 @@
-// The freeze: an admission function on Deployments and StatefulSets. A new template of one that a Rollout points at is
-// stored paused, of a StatefulSet with a partition above every ordinal, and marked in-progressing, in the same write;
-// while a release is on, nobody can lift that or take the marks away, and as long as a Rollout points there the label
-// by which API servers ask stays. It refuses nothing, and writes that change neither a template nor a workload in
-// progress do not wait for it.
+// The freeze: an admission function on Deployments, StatefulSets and DaemonSets. A new template of one that a Rollout
+// points at is stored paused, of a StatefulSet with a partition above every ordinal, of a DaemonSet as OnDelete, and
+// marked in-progressing, in the same write; while a release is on, nobody can lift that or take the marks away, and as
+// long as a Rollout points there the label by which API servers ask stays. It refuses nothing, and writes that change
+// neither a template nor a workload in progress do not wait for it.
 #pragma once
 
 #include <string>
@@ -22,9 +22,13 @@ struct FreezeInputs {
     std::string came_from;                 // the revision its last release came from; empty: none
     std::vector<json::Doc> replica_sets;   // those that a Deployment controls
     bool from_controller = false;          // the writer is the release's own controller: it may take marks away
+    std::vector<json::Doc> revisions;      // those that a DaemonSet controls
 };
 void freeze_deployment(json::Value& object, FreezeInputs const& inputs);
 void freeze_stateful_set(json::Value& object, FreezeInputs const& inputs);
+void freeze_daemon_set(json::Value& object, FreezeInputs const& inputs);
+// Whether that begins a release: then it looks at the revisions.
+bool daemon_set_begins(json::Value const& object, FreezeInputs const& inputs);
 
 // Whether the write asks for another version: another template, or another rollout-id.
 bool revision_changes(json::Doc const& before, json::Doc const& after);
@@ -35,8 +39,7 @@ bool in_force(json::Doc const& rollout);
 class Freeze final : public control::Admission {
 public:
     // `controller_user` is whom the member's controllers authenticate as. The ReplicaSets have the index "controller"
-    // by uid.
-    // The client is asked where the copies may lag behind.
+    // by uid. The client is asked where the copies may lag behind, and for the revisions of DaemonSets.
     Freeze(client::Client client, client::Informer& rollouts, client::Informer& replica_sets,
            std::string controller_user);
 
@@ -47,6 +50,8 @@ public:
 private:
     // The first Rollout of the namespace that points at the workload and is in force; absent: there is none.
     Task<Result<json::Doc>> rollout_for(Context ctx, control::AdmissionRequest const& request) const;
+
+    Task<Result<std::vector<json::Doc>>> revisions_of(Context ctx, json::Doc workload) const;
 
     client::Client client_;
     client::Informer& rollouts_;

@@ -13,6 +13,12 @@ std::vector<std::string> controller_uid(json::Doc const& object) {
     return owner ? std::vector<std::string>{owner->uid} : std::vector<std::string>();
 }
 
+std::optional<meta::ObjectKey> native_owner(json::Doc const& object, std::string_view kind) {
+    auto const owner = meta::controller_of(object);
+    bool const native = owner && owner->kind == kind && owner->api_version.starts_with("apps/");
+    return native ? std::optional(meta::ObjectKey{meta::ns(object), owner->name}) : std::nullopt;
+}
+
 // Empty: it can be read.
 std::string unread(client::Informer const& informer) {
     auto const& error = informer.last_error();
@@ -30,6 +36,7 @@ Sources::Sources(client::Client const& client)
       pods_(client, kPods),
       autoscalers_(client, kAutoscalers),
       stateful_sets_(client, kStatefulSets),
+      daemon_sets_(client, kDaemonSets),
       revisions_(client, kControllerRevisions) {
     deployments_.add_index("canary", [](json::Doc const& object) {
         std::string const beside = meta::label(object, apis::kCanaryDeploymentLabel);
@@ -103,15 +110,31 @@ std::string Sources::stateful_sets_unread() const {
     return sets.empty() ? unread(revisions_) : sets;
 }
 
+DaemonSetInputs Sources::daemon_set(meta::ObjectKey const& key) const {
+    DaemonSetInputs inputs;
+    inputs.set = daemon_sets_.get(key);
+    if (!inputs.set.exists()) return inputs;
+    inputs.revisions = revisions_.by_index("controller", meta::uid(inputs.set));
+    inputs.pods = pods_.by_index("controller", meta::uid(inputs.set));
+    return inputs;
+}
+
+std::string Sources::daemon_sets_unread() const {
+    std::string const sets = unread(daemon_sets_);
+    return sets.empty() ? unread(revisions_) : sets;
+}
+
 std::optional<meta::ObjectKey> Sources::stateful_set_of(json::Doc const& object) const {
-    auto const owner = meta::controller_of(object);
-    bool const native = owner && owner->kind == "StatefulSet" && owner->api_version.starts_with("apps/");
-    return native ? std::optional(meta::ObjectKey{meta::ns(object), owner->name}) : std::nullopt;
+    return native_owner(object, "StatefulSet");
+}
+
+std::optional<meta::ObjectKey> Sources::daemon_set_of(json::Doc const& object) const {
+    return native_owner(object, "DaemonSet");
 }
 
 void Sources::run(async::Scope& scope) {
     for (client::Informer* informer :
-         {&deployments_, &replica_sets_, &pods_, &autoscalers_, &stateful_sets_, &revisions_})
+         {&deployments_, &replica_sets_, &pods_, &autoscalers_, &stateful_sets_, &daemon_sets_, &revisions_})
         scope.spawn(informer->run(scope.context()));
 }
 

@@ -7,6 +7,7 @@
 #include "core/async/scope.h"
 #include "kube/client/client.h"
 #include "kube/client/informer.h"
+#include "member/workload/daemon_set.h"
 #include "member/workload/deployment.h"
 #include "member/workload/stateful_set.h"
 
@@ -22,6 +23,7 @@ public:
     client::Informer& autoscalers() { return autoscalers_; }   // index "deployment": "namespace/name" of what it scales
 
     client::Informer& stateful_sets() { return stateful_sets_; }
+    client::Informer& daemon_sets() { return daemon_sets_; }
     client::Informer& revisions() { return revisions_; }   // index "controller": by the owner's uid
 
     // The Deployment and all that it owns; the Deployment is absent when there is none.
@@ -36,12 +38,17 @@ public:
     StatefulSetInputs stateful_set(meta::ObjectKey const& key) const;
     // Why StatefulSets and their revisions cannot be read; empty: they can. What is there is not known then.
     std::string stateful_sets_unread() const;
-    // The StatefulSet that a Pod or a ControllerRevision belongs to.
+    // The same of DaemonSets.
+    DaemonSetInputs daemon_set(meta::ObjectKey const& key) const;
+    std::string daemon_sets_unread() const;
+
+    // The StatefulSet, or the DaemonSet, that a Pod or a ControllerRevision belongs to.
     std::optional<meta::ObjectKey> stateful_set_of(json::Doc const& object) const;
+    std::optional<meta::ObjectKey> daemon_set_of(json::Doc const& object) const;
 
     void run(async::Scope& scope);
-    // Whether all is there but autoscalers, StatefulSets and their revisions: a role from an earlier version has no
-    // right to list them.
+    // Whether all is there but autoscalers, StatefulSets, DaemonSets and their revisions: a role from an earlier
+    // version has no right to list them.
     bool synced() const;
 
 private:
@@ -52,6 +59,7 @@ private:
     client::Informer pods_;
     client::Informer autoscalers_;
     client::Informer stateful_sets_;
+    client::Informer daemon_sets_;
     client::Informer revisions_;
 };
 

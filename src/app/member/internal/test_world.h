@@ -117,6 +117,7 @@ struct World {
         }
         simulator::Options options;
         options.pod_start = pod_start;
+        options.nodes = nodes;
         simulator.emplace(client::Client(reach(kAdmin), "simulator"), options);
         server->add_admission("fleet", std::make_shared<Gate>(*this));
         scope.spawn(server->run_controllers(scope.context()));
@@ -250,6 +251,22 @@ struct World {
         co_return found;
     }
 
+    // Gives the member's user these rules, beside what it has.
+    Task<Status> allow(std::string name, std::string rules) {
+        std::string const group = "rbac.authorization.k8s.io";
+        Value role{json::Object{{"apiVersion", group + "/v1"}, {"kind", "ClusterRole"}}};
+        role.set({"metadata", "name"}, name);
+        role["rules"] = *json::parse_value(rules);
+        CO_TRY(co_await client->create(scope.context(), {group, "v1", "clusterroles"}, role));
+        Value binding{json::Object{{"apiVersion", group + "/v1"}, {"kind", "ClusterRoleBinding"}}};
+        binding.set({"metadata", "name"}, name);
+        binding["roleRef"] = json::Object{{"apiGroup", group}, {"kind", "ClusterRole"}, {"name", name}};
+        binding["subjects"] =
+            json::Array{json::Object{{"apiGroup", group}, {"kind", "User"}, {"name", controller.name}}};
+        CO_TRY(co_await client->create(scope.context(), {group, "v1", "clusterrolebindings"}, binding));
+        co_return Status{};
+    }
+
     // The admission functions of whichever Member is running; without one they refuse, as a webhook that fails.
     class Gate final : public control::Admission {
     public:
@@ -257,10 +274,10 @@ struct World {
         std::string_view name() const override { return "member"; }
         bool matches(control::AdmissionRequest const& request) const override {
             bool const approves = request.resource.resource == "rollouts" && request.subresource == "status";
-            bool const workload =
-                request.resource.resource == "deployments" || request.resource.resource == "statefulsets";
+            std::string const& resource = request.resource.resource;
+            bool const workload = resource == "deployments" || resource == "statefulsets" || resource == "daemonsets";
             bool const changes = workload && request.subresource.empty();
-            return (approves || changes) && request.operation == control::Operation::kUpdate;
+            return world_.guarded && (approves || changes) && request.operation == control::Operation::kUpdate;
         }
         Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
             if (request.subresource == "status") co_return Status{};
@@ -286,6 +303,8 @@ struct World {
 
     async::Scope scope;
     double failures;
+    int nodes = 2;
+    bool guarded = true;                          // writes are put before the member's admission functions
     control::UserInfo controller = kController;   // whom the member authenticates as
     meta::ObjectKey workload = kWeb, rollout_key = kWeb;
     std::shared_ptr<storage::MemoryEngine> engine = std::make_shared<storage::MemoryEngine>();

@@ -29,8 +29,12 @@ std::string freeze_condition() {
 
 std::vector<webhook::Rule> webhook_rules() {
     // Those that a Rollout points at carry the label: no other workload waits for this webhook.
-    webhook::Rule freeze{"freeze.rollouts.aviary.dev",   webhook::kMutatePath, {"apps"}, "v1", {"UPDATE"},
-                         {"deployments", "statefulsets"}};
+    webhook::Rule freeze{"freeze.rollouts.aviary.dev",
+                         webhook::kMutatePath,
+                         {"apps"},
+                         "v1",
+                         {"UPDATE"},
+                         {"deployments", "statefulsets", "daemonsets"}};
     freeze.object_selector["matchExpressions"] =
         Array{Object{{"key", std::string(apis::kWorkloadTypeLabel)}, {"operator", "Exists"}}};
     freeze.condition = freeze_condition();

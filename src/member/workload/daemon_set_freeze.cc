@@ -1,0 +1,74 @@
+// The freeze of DaemonSets.
+#include "apis/rollouts/keys.h"
+#include "kube/meta/object.h"
+#include "member/workload/daemon_set.h"
+#include "member/workload/freeze.h"
+#include "member/workload/internal/marks.h"
+#include "member/workload/internal/revisions.h"
+
+namespace aviary::workload {
+
+namespace {
+
+using json::Doc;
+using json::Value;
+
+std::string_view type_of(Value const& object) { return object.at({"spec", "updateStrategy", "type"}).as_string(); }
+
+// Whether most pods ran the old template, by the DaemonSet's own account: copies of pods may lag behind.
+bool prevails(Doc const& set) {
+    Doc const status = set["status"];
+    std::int64_t const pods = status["currentNumberScheduled"].as_int();
+    return pods > 0 && status["updatedNumberScheduled"].as_int() * 2 >= pods &&
+           status["observedGeneration"].as_int() >= meta::generation(set);
+}
+
+// What most pods ran; while a release is taken back, what that goes back to, however many run it yet. Empty: pods tell.
+std::string stable_revision(FreezeInputs const& inputs) {
+    Doc const before = inputs.old.at({"spec", "template"});
+    std::string const replaced = meta::label(revision_with(before, inputs.revisions), kRevisionHashLabel);
+    bool const known = !replaced.empty() && (prevails(inputs.old) || replaced == inputs.came_from);
+    return known ? replaced : std::string();
+}
+
+void hold(Value& object, std::string_view own_type) {
+    object.set({"metadata", "annotations", apis::kDaemonSetStrategyAnnotation}, own_type);
+    object.set({"spec", "updateStrategy", "type"}, kOnDelete);
+}
+
+// What an earlier release, also of another controller, did not take away.
+void drop_leftovers(Value& object) {
+    std::string const own(annotation_of(object, apis::kDaemonSetStrategyAnnotation));
+    if (!own.empty()) object.set({"spec", "updateStrategy", "type"}, own);
+    drop_marks(object, kDaemonSetMarks, {});
+}
+
+void begin(Value& object, FreezeInputs const& inputs) {
+    drop_leftovers(object);
+    object.set({"metadata", "annotations", apis::kInProgressingAnnotation}, in_progressing(inputs.rollout, 0));
+    object.set({"metadata", "annotations", apis::kDaemonSetRevisionAnnotation},
+               daemon_set_revisions({}, stable_revision(inputs)));
+    hold(object, type_of(object));
+}
+
+}   // namespace
+
+bool daemon_set_begins(Value const& object, FreezeInputs const& inputs) {
+    bool const progressing = !meta::annotation(inputs.old, apis::kInProgressingAnnotation).empty() ||
+                             !annotation_of(object, apis::kInProgressingAnnotation).empty();
+    bool const runs = inputs.old.at({"status", "currentNumberScheduled"}).as_int() > 0;
+    return !progressing && !inputs.from_controller && runs && revision_changes(inputs.old, Doc::freeze(object));
+}
+
+void freeze_daemon_set(Value& object, FreezeInputs const& inputs) {
+    if (inputs.from_controller) return;
+    keep_label(object, inputs.old);
+    if (daemon_set_begins(object, inputs)) return begin(object, inputs);
+    if (!meta::annotation(inputs.old, apis::kInProgressingAnnotation).empty())
+        keep_marks(object, inputs.old, kDaemonSetMarks, {});
+    // The type that is asked for is what the workload gets at the end.
+    bool const progressing = !annotation_of(object, apis::kInProgressingAnnotation).empty();
+    if (progressing && type_of(object) != kOnDelete) hold(object, type_of(object));
+}
+
+}   // namespace aviary::workload
