@@ -222,7 +222,7 @@ void Fleet::start_member(std::string const& cluster) {
     running.process = make_process("member of " + cluster);
     running.scope = std::make_unique<async::Scope>(scope_.context());
     running.controllers = std::make_unique<member::Member>(
-        client::Client(wire(cluster, kMemberUser, running.process), "aviary-member"), kMemberUser);
+        client::Client(wire(cluster, kMemberUser, running.process), "aviary-member"), kMemberUser, "aviary-system");
     running.away = false;
     running.scope->spawn(running.controllers->run(running.scope->context()));
 }

@@ -143,6 +143,22 @@ TEST(Render, WhatAReleaseRoutesByIsLeftOutOnceItIsTheMembersAlone) {
     }
 }
 
+// And what a script there has changed in a custom object, no more.
+TEST(Render, WhatAScriptHasChangedIsLeftOutOnceItIsTheMembersAlone) {
+    Value live = *json::parse_value(R"({"kind":"VirtualService","metadata":{"annotations":{
+        "rollouts.aviary.dev/routed-changes":"{\"labels\":{\"track\":\"canary\"},\"spec\":{\"http\":[],\"tcp\":[]}}"},
+        "managedFields":[{"manager":"aviary-member","operation":"Update",
+        "fieldsV1":{"f:metadata":{"f:labels":{"f:track":{}}},"f:spec":{"f:http":{}}}}]}})");
+    Value const object = rendered(
+        R"({"kind":"VirtualService","metadata":{"labels":{"team":"a","track":"b"}},"spec":{"hosts":["a"],"http":[1],"tcp":[2]}})",
+        json::write(live));
+    EXPECT_FALSE(object["spec"].contains("http"));
+    EXPECT_TRUE(object["spec"].contains("tcp"));   // nobody there has it yet
+    EXPECT_TRUE(object["spec"].contains("hosts"));
+    EXPECT_FALSE(object.at({"metadata", "labels"}).contains("track"));
+    EXPECT_TRUE(object.at({"metadata", "labels"}).contains("team"));
+}
+
 // kube-apiserver gives a map that comes back to who wrote it, beside the fields in it. Left there it would outlive
 // them, and a Deployment with `rollingUpdate: {}` cannot become one that recreates.
 TEST(Render, NoClaimOfAReleaseIsLeftOnAMap) {

@@ -246,5 +246,25 @@ TEST(Ingress, SaysWhatAScriptDoesWrong) {
               "lua.traffic.routing.ingress.mine in the ConfigMap kruise-rollout-configuration");
 }
 
+// Whether it ran again is told by the error: a copy of one shares its text.
+TEST(ScriptRunner, DoesNotRunAgainWhatHasFailedBeforeTextOrInputChange) {
+    ScriptRunner runner;
+    lua::Script const fails{"mine", "error('no')"};
+    json::Doc const input = *json::parse(R"({"weight":"5"})");
+    auto const text = [&](lua::Script const& script, json::Doc const& given) {
+        auto const result = runner.run(script, given);
+        return result ? nullptr : result.error().message().data();
+    };
+    char const* const first = text(fails, input);
+    ASSERT_NE(first, nullptr);
+    EXPECT_EQ(text(fails, *json::parse(R"({"weight":"5"})")), first);
+    EXPECT_NE(text(fails, *json::parse(R"({"weight":"6"})")), first);
+    EXPECT_NE(text({"mine", "error('still')"}, input), first);
+    EXPECT_EQ(text({"mine", "return obj"}, input), nullptr);
+    EXPECT_EQ(text(fails, input), first);
+    for (int count = 0; count < 100; ++count) text(fails, json::Doc::freeze(json::Object{{"count", count}}));
+    EXPECT_NE(text(fails, input), first);   // the oldest are forgotten
+}
+
 }   // namespace
 }   // namespace aviary::traffic
