@@ -148,6 +148,14 @@ private:
         return {};
     }
 
+    // Whether it is a jump past pauses that somebody would have to approve.
+    static bool leads_on(json::Value const& spec) {
+        if (spec["action"].as_string() != apis::action::kJump) return false;
+        return std::ranges::any_of(spec["targets"].array(), [&spec](json::Value const& target) {
+            return target["step"].as_int() < spec["toStep"].as_int();
+        });
+    }
+
     Task<Status> check_user(Context ctx, control::AdmissionRequest const& request, control::UserInfo person) const {
         json::Value const& spec = request.object["spec"];
         control::Attributes const on_rollout{.verb = to_lower(spec["action"].as_string()),
@@ -156,6 +164,11 @@ private:
                                              .ns = request.key.ns,
                                              .name = spec.at({"rolloutRef", "name"}).string()};
         CO_TRY(co_await reviewer_->check(ctx, person, on_rollout));
+        if (leads_on(spec)) {   // as an approval does
+            control::Attributes approval = on_rollout;
+            approval.verb = to_lower(apis::action::kApprove);
+            CO_TRY(co_await reviewer_->check(ctx, person, approval));
+        }
         // Most who may act in one cluster may in all: one question instead of hundreds.
         json::Array const& targets = spec["targets"].array();
         if (targets.size() > 1) {

@@ -38,7 +38,9 @@ Listed const kRules({"alice approve rollouts.rollouts.kruise.io demo/web",
                      "alice undo rollouts.rollouts.kruise.io demo/web",
                      "alice act managedclusters.cluster.open-cluster-management.io beijing",
                      "alice act managedclusters.cluster.open-cluster-management.io oslo",
-                     "bob approve rollouts.rollouts.kruise.io demo/web"});
+                     "bob approve rollouts.rollouts.kruise.io demo/web",
+                     "carol jump rollouts.rollouts.kruise.io demo/web",
+                     "carol act managedclusters.cluster.open-cluster-management.io beijing"});
 
 AdmissionRequest creation(std::string const& change = "{}", std::string const& user = "alice") {
     AdmissionRequest request;
@@ -122,6 +124,23 @@ CO_TEST(DecisionAdmission, ACreationMustSayWhatItIsAbout) {
         std::string const outcome = co_await ask(ctx, request);
         EXPECT_EQ(outcome, wanted) << change;
     }
+}
+
+CO_TEST(DecisionAdmission, AJumpOnwardsIsForWhoMayApprove) {
+    auto const jump = [](int step, int to) {
+        return fmt::format(
+            R"({{"spec":{{"action":"Jump","toStep":{},"targets":[{{"cluster":"beijing","rolloutUID":"u","step":{},"revision":"r"}}]}}}})",
+            to, step);
+    };
+    AdmissionRequest request = creation(jump(1, 3), "carol");
+    std::string outcome = co_await ask(ctx, request);
+    EXPECT_TRUE(outcome.starts_with("Forbidden: ") && outcome.contains("cannot approve")) << outcome;
+    request = creation(jump(3, 1), "carol");
+    outcome = co_await ask(ctx, request);
+    EXPECT_EQ(outcome, "allowed") << "back";
+    request = creation(jump(1, 3));
+    outcome = co_await ask(ctx, request);
+    EXPECT_EQ(outcome, "allowed");
 }
 
 CO_TEST(DecisionAdmission, OneClusterThatIsNotAllowedRefusesTheWholeObject) {
