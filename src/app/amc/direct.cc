@@ -58,7 +58,9 @@ Doc earlier(Doc const& workload, std::vector<Doc> const& revisions) {
     for (Doc const& each : revisions) {
         auto const owned = meta::owners(each);
         if (std::ranges::none_of(owned, [&](auto const& owner) { return owner.uid == meta::uid(workload); })) continue;
-        bool const named = meta::label(each, kPodTemplateHash) == stable || meta::name(each) == stable;
+        // As pods are labelled: by a ReplicaSet's hash, a StatefulSet's revision's name, a DaemonSet's one's hash.
+        bool const named = meta::label(each, kPodTemplateHash) == stable || meta::name(each) == stable ||
+                           meta::label(each, "controller-revision-hash") == stable;
         if (!stable.empty() && named) return each;
         if (template_of(each) == now) continue;
         if (!found.exists() || number_of(each) > number_of(found)) found = each;

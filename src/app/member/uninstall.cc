@@ -279,7 +279,7 @@ private:
             setup.routing = *routing;
             setup.owner = meta::key_of(rollout);
             setup.reference["uid"] = meta::uid(rollout);
-            setup.revision_key = meta::kTemplateHashLabel;
+            setup.revision_key = workload::revision_label(rollout.at({"spec", "workloadRef"}));
             setup.stable_revision = apis::release_status(rollout)["stableRevision"].string();
             traffic::Traffic const traffic(std::move(setup), seen, ctx_.now());
             grace = traffic.grace();

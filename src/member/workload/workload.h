@@ -96,4 +96,7 @@ public:
     meta::ObjectKey key() const;
 };
 
+// The label by which pods of two versions of a workload are told apart; by the kind alone, as the workload may be gone.
+std::string_view revision_label(json::Doc const& workload_ref);
+
 }   // namespace aviary::workload

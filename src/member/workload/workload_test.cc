@@ -24,6 +24,13 @@ using meta::IntOrPercent;
 Value value(std::string_view text) { return *json::parse_value(text); }
 Doc doc(Value const& object) { return Doc::freeze(object); }
 
+TEST(RevisionLabel, IsOfTheKind) {
+    auto const of = [](char const* reference) { return revision_label(*json::parse(reference)); };
+    EXPECT_EQ(of(R"({"apiVersion":"apps/v1","kind":"Deployment"})"), "pod-template-hash");
+    EXPECT_EQ(of(R"({"apiVersion":"apps/v1","kind":"StatefulSet"})"), "controller-revision-hash");
+    EXPECT_EQ(of(R"({"apiVersion":"apps/v1","kind":"DaemonSet"})"), "controller-revision-hash");
+}
+
 TEST(Counting, SharesRoundUpAndKeepOneOldPodOfADeployment) {
     struct Case {
         IntOrPercent step;

@@ -19,13 +19,6 @@ using traffic::Outcome;
 
 namespace {
 
-// The label by which pods of two versions of a workload are told apart; of the kind alone, as the workload may be gone.
-std::string_view revision_key(apis::WorkloadRef const& reference) {
-    bool const deployment =
-        meta::parse_api_version(reference.api_version).first == "apps" && reference.kind == "Deployment";
-    return deployment ? meta::kTemplateHashLabel : "controller-revision-hash";
-}
-
 constexpr std::string_view kReason = "TrafficRouting";
 constexpr std::string_view kTroubled = "TrafficNotRouted";   // as the hub's explain has it
 
@@ -51,7 +44,7 @@ traffic::Traffic Machine::traffic() const {
                                    {"blockOwnerDeletion", true}};
     setup.generates = !(blue_green() ? strategy.blue_green->disable_generate_canary_service
                                      : strategy.canary->disable_generate_canary_service);
-    setup.revision_key = revision_key(rollout_.spec.workload_ref);
+    setup.revision_key = workload::revision_label(seen_.rollout.at({"spec", "workloadRef"}));
     if (CanaryStatus const* const current = noted()) {
         setup.stable_revision = current->stable_revision;
         setup.canary_revision = current->pod_template_hash;

@@ -289,6 +289,4 @@ std::optional<Write> DeploymentBase::write(JsonPatch patch, std::string why) con
     return result;
 }
 
-meta::ObjectKey Workload::key() const { return meta::key_of(object()); }
-
 }   // namespace aviary::workload
