@@ -213,16 +213,8 @@ struct Placer::Impl {
         bool const gone = !source.exists() || meta::is_deleting(source);
         Doc const policy = gone ? Doc() : policy_for(source, all_policies());
         if (gone) {
-            if (binding.exists() && !meta::is_deleting(binding)) {
-                Write write;
-                write.verb = Write::Verb::kDelete;
-                write.resource = binding_resource(name);
-                write.key = name;
-                write.delete_options.uid = meta::uid(binding);
-                write.ignore_not_found = true;
-                write.why = "the object is gone";
-                plan.writes.push_back(std::move(write));
-            }
+            if (binding.exists() && !meta::is_deleting(binding))
+                plan.writes.push_back(control::deletion(binding_resource(name), binding, "the object is gone"));
             return plan;
         }
         if (meta::is_deleting(binding)) return plan;   // ends first, and begins anew when it is gone

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/time.h"
+#include "core/json/doc.h"
 #include "core/json/value.h"
 #include "kube/client/client.h"
 #include "kube/meta/gvk.h"
@@ -32,6 +33,9 @@ struct Write {
     client::DeleteOptions delete_options;
     std::string why;   // for the log, in a few words: "freeze the workload"
 };
+
+// Deletes the object that was seen, and no other of its name; nothing where it is gone.
+Write deletion(meta::GroupVersionResource resource, json::Doc const& object, std::string why);
 
 // An Event to record; counted and aggregated by the recorder.
 struct EventNote {

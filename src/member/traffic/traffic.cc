@@ -222,14 +222,7 @@ Outcome Traffic::release_stable() const {
 Outcome Traffic::remove_made(Doc const& live, meta::GroupVersionResource const& resource, std::string why) const {
     Outcome outcome;
     if (!live.exists() || meta::is_deleting(live) || !made_by(live, setup_.reference)) return outcome;
-    Write removal;
-    removal.verb = Write::Verb::kDelete;
-    removal.resource = resource;
-    removal.key = meta::key_of(live);
-    removal.delete_options.uid = meta::uid(live);
-    removal.ignore_not_found = true;
-    removal.why = std::move(why);
-    outcome.writes.push_back(std::move(removal));
+    outcome.writes.push_back(control::deletion(resource, live, std::move(why)));
     return outcome;
 }
 

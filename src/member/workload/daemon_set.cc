@@ -218,14 +218,8 @@ std::vector<Write> DaemonSet::replace(std::int64_t count) const {
     for (Doc const& pod : outdated()) {
         if (std::ssize(writes) >= count) break;
         if (is_available(pod) && budget-- <= 0) continue;
-        Write removal;
-        removal.verb = Write::Verb::kDelete;
-        removal.resource = kPods;
-        removal.key = meta::key_of(pod);
-        removal.delete_options.uid = meta::uid(pod);
-        removal.ignore_not_found = true;
+        Write removal = control::deletion(kPods, pod, "its node gets a pod of the new version");
         removal.alongside = true;
-        removal.why = "its node gets a pod of the new version";
         writes.push_back(std::move(removal));
     }
     return writes;

@@ -23,14 +23,7 @@ void remove_canary(Doc const& canary, std::vector<Write>& writes) {
     if (meta::has_finalizer(canary, apis::kCanaryDeploymentFinalizer))
         writes.push_back(without_finalizer(canary, kDeployments, apis::kCanaryDeploymentFinalizer));
     if (meta::is_deleting(canary)) return;
-    Write removal;
-    removal.verb = Write::Verb::kDelete;
-    removal.resource = kDeployments;
-    removal.key = meta::key_of(canary);
-    removal.delete_options.uid = meta::uid(canary);
-    removal.ignore_not_found = true;
-    removal.why = "the second Deployment is not needed any more";
-    writes.push_back(std::move(removal));
+    writes.push_back(control::deletion(kDeployments, canary, "the second Deployment is not needed any more"));
 }
 
 }   // namespace

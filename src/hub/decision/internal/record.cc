@@ -39,17 +39,6 @@ Write write_status(meta::ObjectKey const& key, apis::DecisionStatus const& statu
     return write;
 }
 
-Write remove(Doc const& object, std::string why) {
-    Write write;
-    write.verb = Write::Verb::kDelete;
-    write.resource = apis::kDecisions;
-    write.key = meta::key_of(object);
-    write.ignore_not_found = true;
-    write.delete_options.uid = meta::uid(object);
-    write.why = std::move(why);
-    return write;
-}
-
 // Finished Decisions are kept a month.
 Plan expire_record(Doc const& object, Time now) {
     Plan plan;
@@ -58,7 +47,7 @@ Plan expire_record(Doc const& object, Time now) {
         plan.requeue_at(gone, "finished Decisions are kept 30 days");
         return plan;
     }
-    plan.writes.push_back(remove(object, "kept for 30 days"));
+    plan.writes.push_back(control::deletion(apis::kDecisions, object, "kept for 30 days"));
     return plan;
 }
 
@@ -191,7 +180,7 @@ Plan Decider::Impl::finish_record(Doc const& object, apis::Decision const& decis
     bool const asked = std::ranges::any_of(
         decision.spec.targets, [&](apis::DecisionTarget const& target) { return asked_for(rollout, target); });
     if (asked) {
-        plan.writes.push_back(remove(object, "another Decision asked for it"));
+        plan.writes.push_back(control::deletion(apis::kDecisions, object, "another Decision asked for it"));
     } else {
         plan.writes.push_back(write_status(meta::key_of(object), record_status(object, now)));
     }

@@ -74,7 +74,7 @@ void DaemonSetSync::keep_one(std::vector<Doc> const& equal) {
         if (meta::label(pod, kRevisionLabel) != hash) plan.writes.push_back(labels_write(kPods, pod, hash));
     }
     for (std::size_t index = 0; index + 1 < equal.size(); ++index)
-        plan.writes.push_back(deletion(kControllerRevisions, equal[index], "another has the same template"));
+        plan.writes.push_back(control::deletion(kControllerRevisions, equal[index], "another has the same template"));
 }
 
 // False when its name is taken: the count of collisions goes up first.
@@ -123,7 +123,7 @@ void DaemonSetSync::truncate_history() {
     for (Doc const& revision : old_revisions) {
         if (surplus <= 0) return;
         if (live.contains(meta::label(revision, kRevisionLabel))) continue;
-        plan.writes.push_back(deletion(kControllerRevisions, revision, "revision history"));
+        plan.writes.push_back(control::deletion(kControllerRevisions, revision, "revision history"));
         --surplus;
     }
 }
@@ -153,7 +153,7 @@ void DaemonSetSync::create(std::string const& node) {
 }
 
 void DaemonSetSync::remove(Doc const& pod, std::string why) {
-    plan.writes.push_back(deletion(kPods, pod, std::move(why)));
+    plan.writes.push_back(control::deletion(kPods, pod, std::move(why)));
     event("Normal", "SuccessfulDelete", fmt::format("Deleted pod: {}", meta::name(pod)));
 }
 

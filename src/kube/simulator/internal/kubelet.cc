@@ -196,14 +196,8 @@ Picture look(Doc const& pod, Doc const& node, Duration pod_start, Time since, Ti
 }
 
 Write removal(Doc const& pod, std::string why) {
-    Write write;
-    write.verb = Write::Verb::kDelete;
-    write.resource = kPods;
-    write.key = meta::key_of(pod);
-    write.delete_options.uid = meta::uid(pod);
+    Write write = control::deletion(kPods, pod, std::move(why));
     write.delete_options.grace_period_seconds = 0;
-    write.ignore_not_found = true;
-    write.why = std::move(why);
     return write;
 }
 

@@ -101,7 +101,7 @@ Plan decide_replica_set(Doc const& replica_set, std::vector<Doc> const& pods, Ti
         });
         for (std::int64_t index = 0; index < std::min(-difference, kBurst); ++index) {
             Doc const& pod = active[static_cast<std::size_t>(index)];
-            plan.writes.push_back(deletion(kPods, pod, "too many pods"));
+            plan.writes.push_back(control::deletion(kPods, pod, "too many pods"));
             plan.events.push_back(
                 {self, "Normal", "SuccessfulDelete", fmt::format("Deleted pod: {}", meta::name(pod))});
         }

@@ -76,17 +76,6 @@ control::Write creation(meta::GroupVersionResource const& resource, json::Value 
     return write;
 }
 
-control::Write deletion(meta::GroupVersionResource const& resource, json::Doc const& object, std::string why) {
-    control::Write write;
-    write.verb = control::Write::Verb::kDelete;
-    write.resource = resource;
-    write.key = meta::key_of(object);
-    write.delete_options.uid = meta::uid(object);
-    write.ignore_not_found = true;
-    write.why = std::move(why);
-    return write;
-}
-
 void write_status(control::Plan& plan, meta::GroupVersionResource const& resource, json::Doc const& object,
                   json::Value const& status, std::vector<std::string_view> const& drops) {
     json::Value changes{json::Object()};

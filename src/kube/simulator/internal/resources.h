@@ -46,8 +46,6 @@ std::string pod_name(json::Doc const& owner, std::uint64_t seed, std::int64_t in
 // A pod of this template, controlled by `owner`; its name is the caller's to set.
 json::Value pod_from_template(json::Doc const& pod_template, json::Doc const& owner, std::string kind);
 control::Write creation(meta::GroupVersionResource const& resource, json::Value object, std::string why);
-// Of the object with this uid, no other of its name.
-control::Write deletion(meta::GroupVersionResource const& resource, json::Doc const& object, std::string why);
 // Members that differ; with `drops`, those that have gone as well.
 void write_status(control::Plan& plan, meta::GroupVersionResource const& resource, json::Doc const& object,
                   json::Value const& status, std::vector<std::string_view> const& drops = {});

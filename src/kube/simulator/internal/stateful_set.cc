@@ -68,7 +68,7 @@ void StatefulSetSync::event(std::string reason, std::string message) {
 }
 
 void StatefulSetSync::remove(Replica const& replica, std::string why) {
-    plan.writes.push_back(deletion(kPods, replica.doc, std::move(why)));
+    plan.writes.push_back(control::deletion(kPods, replica.doc, std::move(why)));
     event("SuccessfulDelete",
           fmt::format("Delete Pod {} in StatefulSet {} successful", meta::name(replica.doc), meta::name(set)));
 }

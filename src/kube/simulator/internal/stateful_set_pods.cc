@@ -75,7 +75,7 @@ void StatefulSetSync::truncate_history() {
         static_cast<std::int64_t>(history.size()) - set.at({"spec", "revisionHistoryLimit"}).as_int(10);
     for (Doc const& revision : history) {
         if (surplus-- <= 0) return;
-        plan.writes.push_back(deletion(kControllerRevisions, revision, "revision history"));
+        plan.writes.push_back(control::deletion(kControllerRevisions, revision, "revision history"));
     }
 }
 

@@ -124,14 +124,8 @@ bool Machine::free_workload(Closing why) {
 
 void Machine::remove_batch_release() {
     if (meta::is_deleting(seen_.batch_release)) return;
-    Write removal;
-    removal.verb = Write::Verb::kDelete;
-    removal.resource = apis::kBatchReleases;
-    removal.key = meta::key_of(seen_.batch_release);
-    removal.delete_options.uid = meta::uid(seen_.batch_release);
-    removal.ignore_not_found = true;
-    removal.why = "release control of the workload";
-    after_status_.push_back(std::move(removal));
+    after_status_.push_back(
+        control::deletion(apis::kBatchReleases, seen_.batch_release, "release control of the workload"));
 }
 
 }   // namespace aviary::rollout

@@ -64,14 +64,7 @@ std::vector<control::Write> ReplicaSets::forget_newer(ReplicaSet const& stable) 
     for (ReplicaSet const& set : all) {
         bool const goes = &set == current || &set > &stable;   // they are sorted by age
         if (!goes || &set == &stable || set.wanted > 0 || set.actual > 0) continue;
-        control::Write write;
-        write.verb = control::Write::Verb::kDelete;
-        write.resource = kReplicaSets;
-        write.key = meta::key_of(set.doc);
-        write.delete_options.uid = meta::uid(set.doc);
-        write.ignore_not_found = true;
-        write.why = "no pods are wanted";
-        writes.push_back(std::move(write));
+        writes.push_back(control::deletion(kReplicaSets, set.doc, "no pods are wanted"));
     }
     return writes;
 }
