@@ -6,6 +6,7 @@
 #include "apis/rollouts/keys.h"
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
+#include "kube/meta/pods.h"
 
 namespace aviary::json {
 
@@ -159,8 +160,8 @@ std::string release_revision(json::Doc const& rollout) {
 }
 
 std::string revision_of_pod(json::Doc const& pod) {
-    std::string const hash = meta::label(pod, "pod-template-hash");
-    return hash.empty() ? std::string(meta::label(pod, "controller-revision-hash")) : hash;
+    std::string const hash = meta::label(pod, meta::kTemplateHashLabel);
+    return hash.empty() ? meta::label(pod, meta::kRevisionHashLabel) : hash;
 }
 
 bool is_of_revision(json::Doc const& pod, std::string_view revision) {

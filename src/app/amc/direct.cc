@@ -20,6 +20,7 @@
 #include "hub/propagation/names.h"
 #include "hub/propagation/release_state.h"
 #include "kube/meta/object.h"
+#include "kube/meta/pods.h"
 
 namespace aviary::amc {
 
@@ -28,7 +29,6 @@ namespace {
 using json::Doc;
 using json::Value;
 
-constexpr char kPodTemplateHash[] = "pod-template-hash";
 // A hub that is back by then finds that a person has gone on with it.
 constexpr Duration kHeldFor = std::chrono::hours(24);
 
@@ -39,7 +39,8 @@ Value template_of(Doc const& revision) {
     Doc const data = revision["data"];
     Value pod_template = (data.exists() ? data.at({"spec", "template"}) : revision.at({"spec", "template"})).thaw();
     pod_template.erase("$patch");
-    if (pod_template.at({"metadata", "labels"}).is_object()) pod_template["metadata"]["labels"].erase(kPodTemplateHash);
+    if (pod_template.at({"metadata", "labels"}).is_object())
+        pod_template["metadata"]["labels"].erase(meta::kTemplateHashLabel);
     return pod_template;
 }
 
@@ -59,8 +60,8 @@ Doc earlier(Doc const& workload, std::vector<Doc> const& revisions) {
         auto const owned = meta::owners(each);
         if (std::ranges::none_of(owned, [&](auto const& owner) { return owner.uid == meta::uid(workload); })) continue;
         // As pods are labelled: by a ReplicaSet's hash, a StatefulSet's revision's name, a DaemonSet's one's hash.
-        bool const named = meta::label(each, kPodTemplateHash) == stable || meta::name(each) == stable ||
-                           meta::label(each, "controller-revision-hash") == stable;
+        bool const named = meta::label(each, meta::kTemplateHashLabel) == stable || meta::name(each) == stable ||
+                           meta::label(each, meta::kRevisionHashLabel) == stable;
         if (!stable.empty() && named) return each;
         if (template_of(each) == now) continue;
         if (!found.exists() || number_of(each) > number_of(found)) found = each;
@@ -72,7 +73,7 @@ Result<meta::GroupVersionResource> workload_resource(Doc const& workload) {
     std::string const kind = workload["kind"].string();
     for (char const* known : {"Deployment", "StatefulSet", "DaemonSet"}) {
         if (kind == known && workload["apiVersion"].as_string() == "apps/v1")
-            return meta::GroupVersionResource{"apps", "v1", to_lower(kind) + "s"};
+            return meta::resource_of(meta::kind_of(workload));
     }
     return fail(ErrorCode::kUnsupported, fmt::format("its {} keeps no earlier versions that can be put back", kind));
 }

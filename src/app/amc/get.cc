@@ -14,6 +14,7 @@
 #include "core/base/strings.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
+#include "hub/propagation/release_state.h"
 #include "kube/meta/object.h"
 #include "kube/meta/selector.h"
 
@@ -265,16 +266,9 @@ struct Below {
 };
 Task<Below> below_rollout(Session session, std::string cluster, Doc rollout) {
     Below below;
-    Doc const reference = rollout.at({"spec", "workloadRef"});
-    auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
-    Question question{{group, version, to_lower(reference["kind"].as_string()) + "s"},
-                      meta::ns(rollout),
-                      reference["name"].string(),
-                      {},
-                      {},
-                      false,
-                      {cluster}};
-    auto const workload = co_await session.ask(question);
+    auto const [kind, key] = propagation::workload_of(rollout);
+    auto const workload =
+        co_await session.ask({meta::resource_of(kind), meta::ns(rollout), key.name, {}, {}, false, {cluster}});
     if (workload) below.workload = (*workload)["clusters"][0]["items"][0].detach();
     auto const selector = meta::LabelSelector::from_object(below.workload.at({"spec", "selector"}));
     if (!selector || selector->empty()) co_return below;

@@ -87,8 +87,7 @@ Task<Result<std::pair<meta::GroupVersionResource, meta::ObjectKey>>> workload_ke
     if (served.resource.group_resource() != apis::kRollouts.group_resource()) co_return std::pair(served.resource, key);
     CO_TRY_ASSIGN(Doc const rollout, co_await client.get(session.context(), apis::kRollouts, key));
     auto const [kind, workload] = propagation::workload_of(rollout);
-    co_return std::pair(meta::GroupVersionResource{kind.group, kind.version, to_lower(kind.kind) + "s"},
-                        meta::ObjectKey{session.ns(), workload.name});
+    co_return std::pair(meta::resource_of(kind), meta::ObjectKey{session.ns(), workload.name});
 }
 
 Task<Result<std::string>> change_images(Session const& session, Target& target, Served served, std::string name,

@@ -4,7 +4,6 @@
 #include <set>
 
 #include "apis/rollouts/rollout.h"
-#include "core/base/strings.h"
 #include "hub/decision/decider.h"
 #include "hub/propagation/release_state.h"
 #include "kube/client/client.h"
@@ -31,7 +30,7 @@ Task<void> read_workload(Get get, ClusterView& view) {
     auto const [kind, key] = propagation::workload_of(view.rollout);
     std::string const ns = meta::ns(view.rollout);
     client::Request request;
-    request.path = client::resource_path({kind.group, kind.version, to_lower(kind.kind) + "s"}, ns, key.name);
+    request.path = client::resource_path(meta::resource_of(kind), ns, key.name);
     auto const workload = co_await get(std::move(request));
     if (!workload) {
         view.pods_unread = workload.error().message();

@@ -55,9 +55,13 @@ GroupVersionKind kind_of(json::Doc const& object) {
     return {std::move(group), std::move(version), object["kind"].string()};
 }
 
+GroupVersionResource resource_of(GroupVersionKind const& kind) {
+    return {kind.group, kind.version, to_lower(kind.kind) + "s"};
+}
+
 GroupVersionResource resource_of(json::Value const& object) {
     auto [group, version] = parse_api_version(object["apiVersion"].as_string());
-    return {std::move(group), std::move(version), to_lower(object["kind"].as_string()) + "s"};
+    return resource_of(GroupVersionKind{std::move(group), std::move(version), object["kind"].string()});
 }
 
 std::optional<Time> created(json::Doc const& object) {

@@ -25,7 +25,8 @@ bool is_deleting(json::Doc const& object);
 bool has_finalizer(json::Doc const& object, std::string_view finalizer);
 ObjectKey key_of(json::Doc const& object);
 GroupVersionKind kind_of(json::Doc const& object);
-// The resource of an object whose plural is its kind with an s: of all kinds that are written here.
+// The resource of a kind whose plural is its name with an s: of all that are written or released here.
+GroupVersionResource resource_of(GroupVersionKind const& kind);
 GroupVersionResource resource_of(json::Value const& object);
 std::optional<Time> created(json::Doc const& object);
 // Whether a write changed nothing but the status and the server's own bookkeeping (resource version, managed fields).

@@ -11,6 +11,8 @@ namespace aviary::meta {
 
 // What the Deployment controller notes on ReplicaSets and, but for the hash, on Deployments.
 inline constexpr std::string_view kTemplateHashLabel = "pod-template-hash";
+// On pods of StatefulSets and DaemonSets, and on their ControllerRevisions.
+inline constexpr std::string_view kRevisionHashLabel = "controller-revision-hash";
 inline constexpr std::string_view kRevisionAnnotation = "deployment.kubernetes.io/revision";
 inline constexpr std::string_view kRevisionHistoryAnnotation = "deployment.kubernetes.io/revision-history";
 inline constexpr std::string_view kDesiredReplicasAnnotation = "deployment.kubernetes.io/desired-replicas";

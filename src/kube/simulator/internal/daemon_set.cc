@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kube/meta/int_or_percent.h"
+#include "kube/meta/pods.h"
 #include "kube/simulator/internal/daemon_set_sync.h"
 #include "kube/simulator/internal/node_fit.h"
 
@@ -15,7 +16,6 @@ using json::Doc;
 
 namespace {
 
-constexpr std::string_view kRevisionLabel = "controller-revision-hash";
 constexpr std::string_view kGenerationLabel = "pod-template-generation";
 constexpr Duration kFirstDelay = std::chrono::seconds(1);
 constexpr Duration kLongestDelay = std::chrono::minutes(15);
@@ -65,7 +65,7 @@ std::int64_t DaemonSetSync::desired() const {
 }
 
 bool DaemonSetSync::updated(Doc const& pod) const {
-    return meta::label(pod, kRevisionLabel) == hash ||
+    return meta::label(pod, meta::kRevisionHashLabel) == hash ||
            (!template_generation.empty() && meta::label(pod, kGenerationLabel) == template_generation);
 }
 
@@ -108,7 +108,7 @@ void DaemonSetSync::prune_surged(std::vector<Doc> running, std::vector<Doc>& sur
     Doc fresh;
     Doc old;
     for (Doc const& pod : running) {
-        Doc& oldest = meta::label(pod, kRevisionLabel) == hash ? fresh : old;
+        Doc& oldest = meta::label(pod, meta::kRevisionHashLabel) == hash ? fresh : old;
         if (oldest.exists()) {
             surplus.push_back(pod);
         } else {

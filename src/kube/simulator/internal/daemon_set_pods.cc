@@ -17,14 +17,13 @@ using json::Value;
 
 namespace {
 
-constexpr std::string_view kRevisionLabel = "controller-revision-hash";
 constexpr std::string_view kGenerationLabel = "pod-template-generation";
 
 Write labels_write(meta::GroupVersionResource const& resource, Doc const& object, std::string hash) {
     Write write;
     write.resource = resource;
     write.key = meta::key_of(object);
-    write.body.set({"metadata", "labels", kRevisionLabel}, std::move(hash));
+    write.body.set({"metadata", "labels", meta::kRevisionHashLabel}, std::move(hash));
     write.why = "its revision's hash";
     return write;
 }
@@ -71,7 +70,7 @@ std::string node_of(Doc const& pod) {
 // Several revisions of one template, as an adopted one makes them: the newest stays, and its pods get its hash.
 void DaemonSetSync::keep_one(std::vector<Doc> const& equal) {
     for (Doc const& pod : view.pods) {
-        if (meta::label(pod, kRevisionLabel) != hash) plan.writes.push_back(labels_write(kPods, pod, hash));
+        if (meta::label(pod, meta::kRevisionHashLabel) != hash) plan.writes.push_back(labels_write(kPods, pod, hash));
     }
     for (std::size_t index = 0; index + 1 < equal.size(); ++index)
         plan.writes.push_back(control::deletion(kControllerRevisions, equal[index], "another has the same template"));
@@ -83,7 +82,7 @@ bool DaemonSetSync::settle_revisions() {
     std::vector<Doc> equal;
     std::int64_t next = 1;
     for (Doc const& revision : by_number(view.revisions)) {
-        if (meta::label(revision, kRevisionLabel).empty())
+        if (meta::label(revision, meta::kRevisionHashLabel).empty())
             plan.writes.push_back(labels_write(kControllerRevisions, revision, meta::name(revision)));
         if (has_data(revision, data)) {
             equal.push_back(revision);
@@ -94,7 +93,7 @@ bool DaemonSetSync::settle_revisions() {
     }
     if (!equal.empty()) {
         Doc const& current = equal.back();
-        hash = meta::label(current, kRevisionLabel);
+        hash = meta::label(current, meta::kRevisionHashLabel);
         if (hash.empty()) hash = meta::name(current);
         if (equal.size() > 1) keep_one(equal);
         if (revision_number(current) < next) plan.writes.push_back(renumbering(current, next));
@@ -109,8 +108,9 @@ bool DaemonSetSync::settle_revisions() {
         return false;
     }
     if (!taken.exists()) {
-        plan.writes.push_back(creation(
-            kControllerRevisions, revision_object(set, "DaemonSet", name, kRevisionLabel, hash, next), "new template"));
+        plan.writes.push_back(creation(kControllerRevisions,
+                                       revision_object(set, "DaemonSet", name, meta::kRevisionHashLabel, hash, next),
+                                       "new template"));
     }
     return true;
 }
@@ -119,10 +119,10 @@ void DaemonSetSync::truncate_history() {
     std::int64_t surplus =
         static_cast<std::int64_t>(old_revisions.size()) - set.at({"spec", "revisionHistoryLimit"}).as_int(10);
     std::set<std::string> live;
-    for (Doc const& pod : view.pods) live.insert(meta::label(pod, kRevisionLabel));
+    for (Doc const& pod : view.pods) live.insert(meta::label(pod, meta::kRevisionHashLabel));
     for (Doc const& revision : old_revisions) {
         if (surplus <= 0) return;
-        if (live.contains(meta::label(revision, kRevisionLabel))) continue;
+        if (live.contains(meta::label(revision, meta::kRevisionHashLabel))) continue;
         plan.writes.push_back(control::deletion(kControllerRevisions, revision, "revision history"));
         --surplus;
     }
@@ -139,7 +139,7 @@ void DaemonSetSync::create(std::string const& node) {
     std::string const name = pod_name(set, seed, created++);
     Value pod = pod_from_template(pod_template, set, "DaemonSet");
     pod.set({"metadata", "name"}, name);
-    pod.set({"metadata", "labels", kRevisionLabel}, hash);
+    pod.set({"metadata", "labels", meta::kRevisionHashLabel}, hash);
     if (!template_generation.empty()) pod.set({"metadata", "labels", kGenerationLabel}, template_generation);
     pod.set({"spec", "tolerations"}, daemon_tolerations(pod_template["spec"]));
     Value const field = json::Object{{"key", "metadata.name"}, {"operator", "In"}, {"values", json::Array{node}}};

@@ -6,6 +6,7 @@
 
 #include "core/base/strings.h"
 #include "kube/meta/int_or_percent.h"
+#include "kube/meta/pods.h"
 #include "kube/simulator/internal/stateful_set_sync.h"
 
 namespace aviary::simulator {
@@ -14,8 +15,6 @@ using control::Plan;
 using json::Doc;
 
 namespace {
-
-constexpr std::string_view kRevisionLabel = "controller-revision-hash";
 
 bool runs_ready(Doc const& pod) { return pod.at({"status", "phase"}).as_string() == "Running" && is_ready(pod); }
 
@@ -123,7 +122,7 @@ void StatefulSetSync::update_pods() {
     for (std::int64_t index = count - 1; index >= updates_from && budget > 0; --index) {
         Replica const& replica = replicas[static_cast<std::size_t>(index)];
         if (!replica.doc.exists() || meta::is_deleting(replica.doc) ||
-            meta::label(replica.doc, kRevisionLabel) == update_revision) {
+            meta::label(replica.doc, meta::kRevisionHashLabel) == update_revision) {
             continue;
         }
         remove(replica, "an update");
@@ -138,7 +137,7 @@ void StatefulSetSync::update_in_parallel(std::int64_t updates_from, std::int64_t
         for (std::int64_t index = count - 1; index >= updates_from; --index) {
             Replica const& replica = replicas[static_cast<std::size_t>(index)];
             if (!replica.doc.exists() || meta::is_deleting(replica.doc)) continue;
-            if (meta::label(replica.doc, kRevisionLabel) == update_revision) continue;
+            if (meta::label(replica.doc, meta::kRevisionHashLabel) == update_revision) continue;
             if (is_available(replica.doc, min_ready, now) != serving || (serving && budget-- <= 0)) continue;
             remove(replica, "an update");
             status["currentReplicas"] = status["currentReplicas"].as_int() - 1;
@@ -162,7 +161,7 @@ void StatefulSetSync::count_status() {
                 await_availability(plan, pod, min_ready, now);
             }
             if (meta::is_deleting(pod)) continue;
-            std::string const revision = meta::label(pod, kRevisionLabel);
+            std::string const revision = meta::label(pod, meta::kRevisionHashLabel);
             current += revision == current_revision ? 1 : 0;
             updated += revision == update_revision ? 1 : 0;
         }

@@ -17,7 +17,6 @@ using json::Value;
 
 namespace {
 
-constexpr std::string_view kRevisionLabel = "controller-revision-hash";
 constexpr std::string_view kHashLabel = "controller.kubernetes.io/hash";
 constexpr std::string_view kPodNameLabel = "statefulset.kubernetes.io/pod-name";
 constexpr std::string_view kPodIndexLabel = "apps.kubernetes.io/pod-index";
@@ -68,7 +67,7 @@ void StatefulSetSync::settle_revisions() {
 
 void StatefulSetSync::truncate_history() {
     std::set<std::string> live{current_revision, update_revision};
-    for (Doc const& pod : view.pods) live.insert(meta::label(pod, kRevisionLabel));
+    for (Doc const& pod : view.pods) live.insert(meta::label(pod, meta::kRevisionHashLabel));
     std::vector<Doc> history = by_number(view.revisions);
     std::erase_if(history, [&](Doc const& revision) { return live.contains(meta::name(revision)); });
     std::int64_t surplus =
@@ -99,7 +98,7 @@ Value StatefulSetSync::new_pod(std::int64_t ordinal) const {
     pod.set({"metadata", "name"}, name);
     pod.set({"metadata", "labels", kPodNameLabel}, name);
     pod.set({"metadata", "labels", kPodIndexLabel}, std::to_string(ordinal));
-    pod.set({"metadata", "labels", kRevisionLabel}, current ? current_revision : update_revision);
+    pod.set({"metadata", "labels", meta::kRevisionHashLabel}, current ? current_revision : update_revision);
     pod.set({"spec", "hostname"}, name);
     if (std::string const service = set.at({"spec", "serviceName"}).string(); !service.empty())
         pod.set({"spec", "subdomain"}, service);

@@ -46,8 +46,8 @@ bool DeploymentBase::is_current(std::string_view revision) const {
     // Kruise's controller notes a hash of its own, and labels pods with it.
     return revision == facts_.update_revision || revision == own_hash_ ||
            (sets_.current != nullptr && revision == sets_.current->hash()) ||
-           std::ranges::any_of(
-               units(), [&](Doc const& pod) { return meta::label(pod, "controller-revision-hash") == revision; });
+           std::ranges::any_of(units(),
+                               [&](Doc const& pod) { return meta::label(pod, meta::kRevisionHashLabel) == revision; });
 }
 
 std::int64_t DeploymentBase::share_of(meta::IntOrPercent const& step) const {

@@ -8,11 +8,11 @@
 #include "core/json/doc.h"
 #include "core/json/value.h"
 #include "kube/control/plan.h"
+#include "kube/meta/pods.h"
 
 namespace aviary::workload {
 
-// On revisions and on pods of them.
-inline constexpr std::string_view kRevisionHashLabel = "controller-revision-hash";
+using meta::kRevisionHashLabel;
 
 // The template that a revision puts back.
 json::Value template_of(json::Doc const& revision);
