@@ -126,12 +126,10 @@ private:
         CO_TRY_ASSIGN(std::vector<Doc> const revisions,
                       co_await list(workload::kControllerRevisions, meta::ns(object)));
         CO_TRY_ASSIGN(std::vector<Doc> const pods, co_await list(workload::kPods, meta::ns(object)));
-        if (resource == workload::kDaemonSets) {
-            workload::DaemonSetInputs inputs{object, controlled(object, revisions), controlled(object, pods)};
-            co_return workload::observe_daemon_set(std::move(inputs), ctx_.now());
-        }
-        workload::StatefulSetInputs inputs{object, controlled(object, revisions), controlled(object, pods)};
-        co_return workload::observe_stateful_set(std::move(inputs), ctx_.now());
+        workload::NativeSetInputs inputs{object, controlled(object, revisions), controlled(object, pods)};
+        auto const observe_set =
+            resource == workload::kDaemonSets ? workload::observe_daemon_set : workload::observe_stateful_set;
+        co_return observe_set(std::move(inputs), ctx_.now());
     }
 
     Task<Result<std::unique_ptr<workload::Workload>>> observe_deployment(Doc deployment) const {

@@ -149,16 +149,14 @@ struct Found {
 Found find_workload(Sources& sources, Doc const& owner, workload::Style style, Time now) {
     Doc const reference = owner.at({"spec", "workloadRef"});
     std::string const name = reference["name"].string();
-    if (is_native(reference, kStatefulSet)) {
-        workload::StatefulSetInputs inputs = sources.workloads.stateful_set({meta::ns(owner), name});
+    auto const found = [now](auto observe, workload::NativeSetInputs inputs) -> Found {
         if (!inputs.set.exists() || meta::is_deleting(inputs.set)) return {};
-        return {workload::observe_stateful_set(std::move(inputs), now), {}};
-    }
-    if (is_native(reference, kDaemonSet)) {
-        workload::DaemonSetInputs inputs = sources.workloads.daemon_set({meta::ns(owner), name});
-        if (!inputs.set.exists() || meta::is_deleting(inputs.set)) return {};
-        return {workload::observe_daemon_set(std::move(inputs), now), {}};
-    }
+        return {observe(std::move(inputs), now), {}};
+    };
+    if (is_native(reference, kStatefulSet))
+        return found(workload::observe_stateful_set, sources.workloads.stateful_set({meta::ns(owner), name}));
+    if (is_native(reference, kDaemonSet))
+        return found(workload::observe_daemon_set, sources.workloads.daemon_set({meta::ns(owner), name}));
     if (!is_native(reference, kDeployment)) return {};
     workload::DeploymentInputs inputs = sources.workloads.deployment({meta::ns(owner), name});
     if (!inputs.deployment.exists() || meta::is_deleting(inputs.deployment))

@@ -9,12 +9,10 @@
 #include "core/base/strings.h"
 #include "core/json/write.h"
 #include "kube/meta/object.h"
-#include "member/workload/counting.h"
 #include "member/workload/deployment.h"
 #include "member/workload/internal/marks.h"
+#include "member/workload/internal/native_set_base.h"
 #include "member/workload/internal/pods.h"
-#include "member/workload/internal/revisions.h"
-#include "member/workload/json_patch.h"
 
 namespace aviary::workload {
 
@@ -31,20 +29,24 @@ constexpr Duration kOverdue = std::chrono::seconds(30);
 
 JsonPatch::Path type_path() { return {"spec", "updateStrategy", "type"}; }
 
+std::pair<std::string, std::string> age_of(Doc const& pod) {
+    return {pod.at({"metadata", "creationTimestamp"}).string(), meta::name(pod)};
+}
+
 std::optional<Time> overdue_from(Doc const& pod) {
     auto const gone = parse_rfc3339(pod.at({"metadata", "deletionTimestamp"}).as_string());
     return gone ? std::optional(*gone + kOverdue) : std::nullopt;
 }
 
 // The version, as pods are labelled with it, that most active pods have, the newest of equals. Empty: there is none.
-std::string prevailing_revision(DaemonSetInputs const& inputs) {
+std::string prevailing_revision(NativeSetInputs const& inputs) {
     std::map<std::string, std::int64_t> counts;
     for (Doc const& pod : inputs.pods) {
-        if (is_active(pod)) ++counts[meta::label(pod, kRevisionHashLabel)];
+        if (is_active(pod)) ++counts[meta::label(pod, meta::kRevisionHashLabel)];
     }
     std::tuple<std::int64_t, std::int64_t, std::string> best;
     for (Doc const& revision : inputs.revisions) {
-        std::string const hash = meta::label(revision, kRevisionHashLabel);
+        std::string const hash = meta::label(revision, meta::kRevisionHashLabel);
         auto const found = counts.find(hash);
         if (hash.empty() || found == counts.end()) continue;
         best = std::max(best, std::tuple(found->second, revision["revision"].as_int(), hash));
@@ -52,90 +54,50 @@ std::string prevailing_revision(DaemonSetInputs const& inputs) {
     return std::get<2>(best);
 }
 
-class DaemonSet final : public Workload {
+class DaemonSet final : public NativeSetBase {
 public:
-    DaemonSet(DaemonSetInputs inputs, Time now) : inputs_(std::move(inputs)), now_(now) {
+    DaemonSet(NativeSetInputs inputs, Time now) : NativeSetBase(std::move(inputs), now, kDaemonSetMarks) {
         observe();
         count();
     }
 
-    Doc const& object() const override { return inputs_.set; }
     meta::GroupVersionResource const& resource() const override { return kDaemonSets; }
     std::string_view type_label() const override { return "daemonset"; }
-    Facts const& facts() const override { return facts_; }
-    bool is_current(std::string_view revision) const override {
-        return !revision.empty() && (revision == facts_.update_revision || revision == own_hash_);
-    }
-    std::int64_t share_of(meta::IntOrPercent const& step) const override {
-        return workload::share_of(step, facts_.replicas);
-    }
 
     std::vector<Write> hold(Doc const& batch_release, meta::IntOrPercent const& share) const override;
-    std::optional<Write> let_go() const override;
     std::optional<Write> restore(Restore const& how) const override;
     Result<std::vector<Write>> leave(Leaving how) const override;
-    std::vector<Write> tidy() const override { return {}; }
-    std::vector<Write> clean() const override {
-        if (facts_.leftovers || !facts_.held_by.empty()) return {};
-        return clean_revisions(inputs_.revisions, kDaemonSetMarks);
-    }
-    Labelling label(std::string_view rollout_id, std::vector<std::int64_t> const& increments) const override {
-        return label_units(units(), rollout_id, increments, now_);
-    }
     std::vector<control::Wait> obstacles() const override;
 
 private:
-    Doc const& doc() const { return inputs_.set; }
-    std::string noted(std::string_view mark) const { return meta::annotation(doc(), mark); }
+    std::string label_of(Doc const& revision) const override { return meta::label(revision, meta::kRevisionHashLabel); }
+    // The newest ones come last.
+    void sort(std::vector<Doc>& units) const override { std::ranges::sort(units, {}, age_of); }
     std::string type() const { return doc().at({"spec", "updateStrategy", "type"}).string(); }
-    bool observed() const { return doc().at({"status", "observedGeneration"}).as_int() >= facts_.generation; }
-    bool is_unit(Doc const& pod) const {
-        return is_active(pod) && !facts_.unit_revision.empty() &&
-               meta::label(pod, kRevisionHashLabel) == facts_.unit_revision;
-    }
     bool is_available(Doc const& pod) const {
         auto const from = available_from(pod, min_ready_);
         return from && *from <= now_;
     }
     std::string own_type() const;
     std::string stable_revision() const;
-    std::vector<Doc> units() const;
     std::vector<Doc> outdated() const;
     std::int64_t missing(std::int64_t share) const;
     std::vector<Write> replace(std::int64_t count) const;
-    std::optional<Write> changed(JsonPatch patch, std::string why) const;   // absent: it changes nothing
-    Write write(JsonPatch patch, std::string why) const;
     void observe();
     void count();
 
-    DaemonSetInputs inputs_;
-    Time now_;
     Duration min_ready_{};
-    std::string own_hash_;
-    Facts facts_;
 };
 
 void DaemonSet::observe() {
-    own_hash_ = meta::template_hash(doc().at({"spec", "template"}));
+    // Pods that come beside the old ones are no part of a release: with maxSurge alone it takes one at a time.
+    observe_common(doc().at({"status", "desiredNumberScheduled"}).as_int());
     min_ready_ = std::chrono::seconds(doc().at({"spec", "minReadySeconds"}).as_int());
-    facts_.replicas = doc().at({"status", "desiredNumberScheduled"}).as_int();
-    facts_.generation = meta::generation(doc());
-    facts_.held_by = field_of(noted(apis::kInProgressingAnnotation), "rolloutName");
-    facts_.controller_uid = field_of(noted(apis::kControlInfoAnnotation), "uid");
-    facts_.rollout_id = meta::label(doc(), apis::kRolloutIdLabel);
     bool const marked =
         std::ranges::any_of(kDaemonSetMarks, [this](std::string_view mark) { return !noted(mark).empty(); });
     facts_.leftovers = !facts_.controller_uid.empty() || (marked && facts_.held_by.empty());
-    Doc const current = revision_with(doc().at({"spec", "template"}), inputs_.revisions);
-    facts_.unit_revision = meta::label(current, kRevisionHashLabel);
-    facts_.update_revision = facts_.unit_revision.empty() ? own_hash_ : facts_.unit_revision;
     facts_.stable_revision = stable_revision();
-    facts_.rolled_back =
-        !facts_.held_by.empty() && !facts_.unit_revision.empty() && facts_.stable_revision == facts_.unit_revision;
-    // Pods that come beside the old ones are no part of a release: with maxSurge alone it takes one at a time.
-    facts_.max_unavailable =
-        std::max<std::int64_t>(1, meta::scaled(doc().at({"spec", "updateStrategy", "rollingUpdate", "maxUnavailable"}),
-                                               facts_.replicas, false, "1"));
+    compare_revisions();
 }
 
 // What the release began from; where nobody has noted it yet, what most pods have.
@@ -157,18 +119,6 @@ void DaemonSet::count() {
     facts_.settled = observed() && !facts_.unit_revision.empty() && on_nodes >= facts_.replicas && !present.going;
 }
 
-std::vector<Doc> DaemonSet::units() const {
-    std::vector<Doc> result;
-    for (Doc const& pod : inputs_.pods) {
-        if (is_unit(pod)) result.push_back(pod);
-    }
-    // The newest are labelled first, with the latest batch.
-    std::ranges::sort(result, {}, [](Doc const& pod) {
-        return std::pair(pod.at({"metadata", "creationTimestamp"}).string(), meta::name(pod));
-    });
-    return result;
-}
-
 // Those of other versions that were not told to go, in the order in which they do.
 std::vector<Doc> DaemonSet::outdated() const {
     std::vector<Doc> result;
@@ -184,10 +134,7 @@ std::vector<Doc> DaemonSet::outdated() const {
         auto const first = rank(left);
         auto const second = rank(right);
         if (first != second) return first < second;
-        auto const age = [](Doc const& pod) {
-            return std::pair(pod.at({"metadata", "creationTimestamp"}).string(), meta::name(pod));
-        };
-        return age(left) > age(right);
+        return age_of(left) > age_of(right);
     });
     return result;
 }
@@ -248,16 +195,9 @@ std::vector<Write> DaemonSet::hold(Doc const& batch_release, meta::IntOrPercent 
     std::vector<Write> writes;
     // Also where it changes nothing: no pod goes for a template that is another by now.
     if (patch.changes() || !removals.empty())
-        writes.push_back(write(std::move(patch), held ? "next step" : "take the workload over"));
+        writes.push_back(as_write(std::move(patch), kDaemonSets, held ? "next step" : "take the workload over"));
     for (Write& each : removals) writes.push_back(std::move(each));
     return writes;
-}
-
-std::optional<Write> DaemonSet::let_go() const {
-    JsonPatch patch(doc());
-    patch.test({"metadata", "generation"});
-    patch.remove({"metadata", "annotations", apis::kControlInfoAnnotation});
-    return changed(std::move(patch), "give up control");
 }
 
 // The type that is its own. Upstream loses it when a third version comes, and gives RollingUpdate then.
@@ -269,7 +209,7 @@ std::string DaemonSet::own_type() const {
 }
 
 std::optional<Write> DaemonSet::restore(Restore const& how) const {
-    if (facts_.held_by.empty() && !facts_.leftovers) return std::nullopt;
+    if (!concerned()) return std::nullopt;
     JsonPatch patch(doc());
     patch.test({"metadata", "generation"});
     if (how.keep_frozen) {
@@ -284,30 +224,23 @@ std::optional<Write> DaemonSet::restore(Restore const& how) const {
         patch.set(type_path(), own_type());
         for (std::string_view mark : kDaemonSetMarks) patch.remove({"metadata", "annotations", mark});
     }
-    return changed(std::move(patch), how.keep_frozen ? "close the release before the next" : "restore the workload");
+    return write_if_changed(std::move(patch), kDaemonSets,
+                            how.keep_frozen ? "close the release before the next" : "restore the workload");
 }
 
 Result<std::vector<Write>> DaemonSet::leave(Leaving how) const {
     std::vector<Write> writes;
-    if (facts_.held_by.empty() && !facts_.leftovers) return writes;
+    if (!concerned()) return writes;
     JsonPatch patch(doc());
     patch.test({"metadata", "generation"});
     // Held as it stands it stays OnDelete.
     patch.set(type_path(), how == Leaving::kHold && !facts_.rolled_back ? std::string(kOnDelete) : own_type());
     for (std::string_view mark : kDaemonSetMarks) patch.remove({"metadata", "annotations", mark});
     if (how == Leaving::kRollback && !facts_.rolled_back) {
-        auto const stable = std::ranges::find_if(inputs_.revisions, [this](Doc const& revision) {
-            return !facts_.stable_revision.empty() &&
-                   meta::label(revision, kRevisionHashLabel) == facts_.stable_revision;
-        });
-        if (stable == inputs_.revisions.end()) {
-            return fail(ErrorCode::kNotFound,
-                        fmt::format("{} has no ControllerRevision of the version before: it cannot go back by itself",
-                                    key().to_string()));
-        }
-        patch.set({"spec", "template"}, template_of(*stable));
+        patch.set({"spec", "template"}, TRY(stable_template()));
     }
-    if (auto last = changed(std::move(patch), "give the workload back")) writes.push_back(std::move(*last));
+    if (auto last = write_if_changed(std::move(patch), kDaemonSets, "give the workload back"))
+        writes.push_back(std::move(*last));
     return writes;
 }
 
@@ -327,27 +260,13 @@ std::vector<control::Wait> DaemonSet::obstacles() const {
     return waits;
 }
 
-std::optional<Write> DaemonSet::changed(JsonPatch patch, std::string why) const {
-    return patch.changes() ? std::optional(write(std::move(patch), std::move(why))) : std::nullopt;
-}
-
-Write DaemonSet::write(JsonPatch patch, std::string why) const {
-    Write result;
-    result.verb = Write::Verb::kJsonPatch;
-    result.resource = kDaemonSets;
-    result.key = key();
-    result.body = patch.take();
-    result.why = std::move(why);
-    return result;
-}
-
 }   // namespace
 
 std::string daemon_set_revisions(std::string_view canary, std::string_view stable) {
     return json::write(Value(json::Object{{"canary-revision", canary}, {"stable-revision", stable}}));
 }
 
-std::unique_ptr<Workload> observe_daemon_set(DaemonSetInputs inputs, Time now) {
+std::unique_ptr<Workload> observe_daemon_set(NativeSetInputs inputs, Time now) {
     return std::make_unique<DaemonSet>(std::move(inputs), now);
 }
 

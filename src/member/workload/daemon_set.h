@@ -6,9 +6,9 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "apis/rollouts/keys.h"
+#include "member/workload/native_set.h"
 #include "member/workload/workload.h"
 
 namespace aviary::workload {
@@ -25,11 +25,6 @@ inline constexpr std::string_view kDaemonSetMarks[] = {
 // The annotation daemonset-revision.
 std::string daemon_set_revisions(std::string_view canary, std::string_view stable);
 
-struct DaemonSetInputs {
-    json::Doc set;
-    std::vector<json::Doc> revisions;   // those it controls
-    std::vector<json::Doc> pods;        // those it controls
-};
-std::unique_ptr<Workload> observe_daemon_set(DaemonSetInputs inputs, Time now);
+std::unique_ptr<Workload> observe_daemon_set(NativeSetInputs inputs, Time now);
 
 }   // namespace aviary::workload

@@ -231,7 +231,7 @@ TEST(DaemonSetFacts, TheStableVersionIsTheOneThatWasNoted) {
 TEST(DaemonSetFacts, AVersionIsTheSameBeforeAndAfterItsRevisionIsThere) {
     Value object = held("v2", 1);
     object.set({"status", "observedGeneration"}, 2);
-    DaemonSetInputs inputs{Doc::freeze(object), {revision("v1", 1)}, pods({{.name = "a"}})};
+    NativeSetInputs inputs{Doc::freeze(object), {revision("v1", 1)}, pods({{.name = "a"}})};
     auto const early = observe_daemon_set(inputs, kNow);
     EXPECT_FALSE(early->facts().settled);
     EXPECT_EQ(deleted(early->hold(kBatchRelease, IntOrPercent::count(1))), Names());
@@ -347,7 +347,7 @@ TEST(DaemonSetHold, WhatUpstreamLeftDoesNotTurnAnOwnOnDelete) {
 }
 
 TEST(DaemonSetHold, ATemplateIsPutBackOnlyWhereItsRevisionIsThere) {
-    DaemonSetInputs const inputs{Doc::freeze(held("v2", 2)), {revision("v2", 2)}, {}};
+    NativeSetInputs const inputs{Doc::freeze(held("v2", 2)), {revision("v2", 2)}, {}};
     auto const writes = observe_daemon_set(inputs, kNow)->leave(Leaving::kRollback);
     ASSERT_FALSE(writes);
     EXPECT_NE(writes.error().message().find("no ControllerRevision"), std::string::npos);

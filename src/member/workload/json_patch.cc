@@ -56,6 +56,22 @@ void JsonPatch::remove(Path const& path) {
 
 json::Value JsonPatch::take() { return json::Value(std::move(operations_)); }
 
+control::Write as_write(JsonPatch patch, meta::GroupVersionResource const& resource, std::string why) {
+    control::Write write;
+    write.verb = control::Write::Verb::kJsonPatch;
+    write.resource = resource;
+    write.key = meta::key_of(patch.object());
+    write.body = patch.take();
+    write.why = std::move(why);
+    return write;
+}
+
+std::optional<control::Write> write_if_changed(JsonPatch patch, meta::GroupVersionResource const& resource,
+                                               std::string why) {
+    if (!patch.changes()) return std::nullopt;
+    return as_write(std::move(patch), resource, std::move(why));
+}
+
 control::Write without_finalizer(json::Doc const& object, meta::GroupVersionResource const& resource,
                                  std::string_view finalizer) {
     json::Value rest{json::Array()};
@@ -65,13 +81,7 @@ control::Write without_finalizer(json::Doc const& object, meta::GroupVersionReso
     JsonPatch patch(object);
     patch.test({"metadata", "finalizers"});
     patch.set({"metadata", "finalizers"}, std::move(rest));
-    control::Write write;
-    write.verb = control::Write::Verb::kJsonPatch;
-    write.resource = resource;
-    write.key = meta::key_of(object);
-    write.body = patch.take();
-    write.why = "nothing is left to undo";
-    return write;
+    return as_write(std::move(patch), resource, "nothing is left to undo");
 }
 
 }   // namespace aviary::workload

@@ -2,6 +2,7 @@
 // fails.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -29,6 +30,7 @@ public:
     void remove(Path const& path);
 
     bool changes() const { return changes_; }
+    json::Doc const& object() const { return object_; }
     json::Value take();
 
 private:
@@ -40,6 +42,11 @@ private:
     std::set<std::string> created_;
     bool changes_ = false;
 };
+
+// Carries the patch out on the object that it is for; absent where it changes nothing.
+control::Write as_write(JsonPatch patch, meta::GroupVersionResource const& resource, std::string why);
+std::optional<control::Write> write_if_changed(JsonPatch patch, meta::GroupVersionResource const& resource,
+                                               std::string why);
 
 // The object without that finalizer, as long as it has those that were observed.
 control::Write without_finalizer(json::Doc const& object, meta::GroupVersionResource const& resource,

@@ -96,32 +96,18 @@ std::optional<meta::ObjectKey> Sources::deployment_of_pod(json::Doc const& pod) 
     return deployment_of_replica_set(replica_sets_.get({meta::ns(pod), owner->name}));
 }
 
-StatefulSetInputs Sources::stateful_set(meta::ObjectKey const& key) const {
-    StatefulSetInputs inputs;
-    inputs.set = stateful_sets_.get(key);
+NativeSetInputs Sources::native_set(client::Informer const& sets, meta::ObjectKey const& key) const {
+    NativeSetInputs inputs;
+    inputs.set = sets.get(key);
     if (!inputs.set.exists()) return inputs;
     inputs.revisions = revisions_.by_index("controller", meta::uid(inputs.set));
     inputs.pods = pods_.by_index("controller", meta::uid(inputs.set));
     return inputs;
 }
 
-std::string Sources::stateful_sets_unread() const {
-    std::string const sets = unread(stateful_sets_);
-    return sets.empty() ? unread(revisions_) : sets;
-}
-
-DaemonSetInputs Sources::daemon_set(meta::ObjectKey const& key) const {
-    DaemonSetInputs inputs;
-    inputs.set = daemon_sets_.get(key);
-    if (!inputs.set.exists()) return inputs;
-    inputs.revisions = revisions_.by_index("controller", meta::uid(inputs.set));
-    inputs.pods = pods_.by_index("controller", meta::uid(inputs.set));
-    return inputs;
-}
-
-std::string Sources::daemon_sets_unread() const {
-    std::string const sets = unread(daemon_sets_);
-    return sets.empty() ? unread(revisions_) : sets;
+std::string Sources::native_sets_unread(client::Informer const& sets) const {
+    std::string const problem = unread(sets);
+    return problem.empty() ? unread(revisions_) : problem;
 }
 
 std::optional<meta::ObjectKey> Sources::stateful_set_of(json::Doc const& object) const {

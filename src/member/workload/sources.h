@@ -35,12 +35,12 @@ public:
     std::optional<meta::ObjectKey> deployment_of_pod(json::Doc const& pod) const;
 
     // The StatefulSet and all that it owns; the set is absent when there is none.
-    StatefulSetInputs stateful_set(meta::ObjectKey const& key) const;
+    NativeSetInputs stateful_set(meta::ObjectKey const& key) const { return native_set(stateful_sets_, key); }
     // Why StatefulSets and their revisions cannot be read; empty: they can. What is there is not known then.
-    std::string stateful_sets_unread() const;
+    std::string stateful_sets_unread() const { return native_sets_unread(stateful_sets_); }
     // The same of DaemonSets.
-    DaemonSetInputs daemon_set(meta::ObjectKey const& key) const;
-    std::string daemon_sets_unread() const;
+    NativeSetInputs daemon_set(meta::ObjectKey const& key) const { return native_set(daemon_sets_, key); }
+    std::string daemon_sets_unread() const { return native_sets_unread(daemon_sets_); }
 
     // The StatefulSet, or the DaemonSet, that a Pod or a ControllerRevision belongs to.
     std::optional<meta::ObjectKey> stateful_set_of(json::Doc const& object) const;
@@ -53,6 +53,8 @@ public:
 
 private:
     DeploymentInputs owned(json::Doc deployment) const;
+    NativeSetInputs native_set(client::Informer const& sets, meta::ObjectKey const& key) const;
+    std::string native_sets_unread(client::Informer const& sets) const;
 
     client::Informer deployments_;
     client::Informer replica_sets_;

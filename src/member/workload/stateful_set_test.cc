@@ -162,7 +162,7 @@ TEST(StatefulSetFacts, TheStableVersionIsTheOneTheReleaseBeganFrom) {
 TEST(StatefulSetFacts, AVersionIsTheSameBeforeAndAfterItsRevisionIsThere) {
     Value object = stateful_set("v2", 1, apis::kFrozenPartition);
     object.set({"status", "observedGeneration"}, 2);
-    StatefulSetInputs inputs{Doc::freeze(object), {revision("v1", 1)}, {pod(0, "v1")}};
+    NativeSetInputs inputs{Doc::freeze(object), {revision("v1", 1)}, {pod(0, "v1")}};
     auto const early = observe_stateful_set(inputs, kNow);
     EXPECT_FALSE(early->facts().settled);
     std::string const noted = early->facts().update_revision;

@@ -279,14 +279,7 @@ std::vector<Write> DeploymentBase::at_zero() const {
 }
 
 std::optional<Write> DeploymentBase::write(JsonPatch patch, std::string why) const {
-    if (!patch.changes()) return std::nullopt;
-    Write result;
-    result.verb = Write::Verb::kJsonPatch;
-    result.resource = kDeployments;
-    result.key = key();
-    result.body = patch.take();
-    result.why = std::move(why);
-    return result;
+    return write_if_changed(std::move(patch), kDeployments, std::move(why));
 }
 
 }   // namespace aviary::workload

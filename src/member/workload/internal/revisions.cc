@@ -2,7 +2,7 @@
 
 #include "kube/meta/object.h"
 #include "kube/meta/pods.h"
-#include "member/workload/stateful_set.h"
+#include "member/workload/native_set.h"
 
 namespace aviary::workload {
 

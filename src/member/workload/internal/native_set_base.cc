@@ -1,0 +1,88 @@
+#include "member/workload/internal/native_set_base.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apis/rollouts/keys.h"
+#include "kube/meta/object.h"
+#include "member/workload/counting.h"
+#include "member/workload/internal/marks.h"
+#include "member/workload/internal/pods.h"
+#include "member/workload/internal/revisions.h"
+
+namespace aviary::workload {
+
+using control::Write;
+using json::Doc;
+
+std::int64_t NativeSetBase::share_of(meta::IntOrPercent const& step) const {
+    return workload::share_of(step, facts_.replicas);
+}
+
+std::optional<Write> NativeSetBase::let_go() const {
+    JsonPatch patch(doc());
+    patch.test({"metadata", "generation"});
+    patch.remove({"metadata", "annotations", apis::kControlInfoAnnotation});
+    return write_if_changed(std::move(patch), resource(), "give up control");
+}
+
+std::vector<Write> NativeSetBase::clean() const {
+    return concerned() ? std::vector<Write>() : clean_revisions(inputs_.revisions, marks_);
+}
+
+Labelling NativeSetBase::label(std::string_view rollout_id, std::vector<std::int64_t> const& increments) const {
+    return label_units(units(), rollout_id, increments, now_);
+}
+
+std::string NativeSetBase::noted(std::string_view mark) const { return meta::annotation(doc(), mark); }
+
+bool NativeSetBase::observed() const {
+    return doc().at({"status", "observedGeneration"}).as_int() >= facts_.generation;
+}
+
+bool NativeSetBase::is_unit(Doc const& pod) const {
+    return is_active(pod) && !facts_.unit_revision.empty() &&
+           meta::label(pod, kRevisionHashLabel) == facts_.unit_revision;
+}
+
+std::vector<Doc> NativeSetBase::units() const {
+    std::vector<Doc> result;
+    for (Doc const& pod : inputs_.pods) {
+        if (is_unit(pod)) result.push_back(pod);
+    }
+    sort(result);
+    return result;
+}
+
+void NativeSetBase::observe_common(std::int64_t replicas) {
+    own_hash_ = meta::template_hash(doc().at({"spec", "template"}));
+    facts_.replicas = replicas;
+    facts_.generation = meta::generation(doc());
+    facts_.held_by = field_of(noted(apis::kInProgressingAnnotation), "rolloutName");
+    facts_.controller_uid = field_of(noted(apis::kControlInfoAnnotation), "uid");
+    facts_.rollout_id = meta::label(doc(), apis::kRolloutIdLabel);
+    Doc const current = revision_with(doc().at({"spec", "template"}), inputs_.revisions);
+    if (current.exists()) facts_.unit_revision = label_of(current);
+    facts_.max_unavailable =
+        std::max<std::int64_t>(1, meta::scaled(doc().at({"spec", "updateStrategy", "rollingUpdate", "maxUnavailable"}),
+                                               facts_.replicas, false, "1"));
+}
+
+void NativeSetBase::compare_revisions() {
+    facts_.update_revision = facts_.unit_revision.empty() ? own_hash_ : facts_.unit_revision;
+    facts_.rolled_back =
+        !facts_.held_by.empty() && !facts_.unit_revision.empty() && facts_.stable_revision == facts_.unit_revision;
+}
+
+Result<json::Value> NativeSetBase::stable_template() const {
+    auto const stable = std::ranges::find_if(inputs_.revisions, [this](Doc const& revision) {
+        return !facts_.stable_revision.empty() && label_of(revision) == facts_.stable_revision;
+    });
+    if (stable != inputs_.revisions.end()) return template_of(*stable);
+    return fail(ErrorCode::kNotFound,
+                fmt::format("{} has no ControllerRevision of the version before: it cannot go back by itself",
+                            key().to_string()));
+}
+
+}   // namespace aviary::workload

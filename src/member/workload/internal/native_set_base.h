@@ -1,0 +1,60 @@
+// What StatefulSets and DaemonSets have in common as workloads.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "member/workload/json_patch.h"
+#include "member/workload/native_set.h"
+#include "member/workload/workload.h"
+
+namespace aviary::workload {
+
+class NativeSetBase : public Workload {
+public:
+    json::Doc const& object() const final { return inputs_.set; }
+    Facts const& facts() const final { return facts_; }
+    bool is_current(std::string_view revision) const final {
+        return !revision.empty() && (revision == facts_.update_revision || revision == own_hash_);
+    }
+    std::int64_t share_of(meta::IntOrPercent const& step) const final;
+    std::optional<control::Write> let_go() const final;
+    std::vector<control::Write> tidy() const final { return {}; }
+    std::vector<control::Write> clean() const final;
+    Labelling label(std::string_view rollout_id, std::vector<std::int64_t> const& increments) const final;
+
+protected:
+    // `marks`: the annotations that a release puts on a workload of this kind, and its controller on revisions.
+    NativeSetBase(NativeSetInputs inputs, Time now, std::span<std::string_view const> marks)
+        : inputs_(std::move(inputs)), marks_(marks), now_(now) {}
+
+    // What pods of this revision are labelled with.
+    virtual std::string label_of(json::Doc const& revision) const = 0;
+    // The one that is labelled last, with the latest batch, comes last.
+    virtual void sort(std::vector<json::Doc>& units) const = 0;
+
+    json::Doc const& doc() const { return inputs_.set; }
+    std::string noted(std::string_view mark) const;
+    bool observed() const;
+    bool is_unit(json::Doc const& pod) const;
+    std::vector<json::Doc> units() const;
+    // Where a release was begun, or something of one was left.
+    bool concerned() const { return !facts_.held_by.empty() || facts_.leftovers; }
+    // What is the same of both kinds: replicas has to be known.
+    void observe_common(std::int64_t replicas);
+    // The revision of the template is known; and so is the stable one, where there is one.
+    void compare_revisions();
+    // The template of the stable version, to go back to.
+    Result<json::Value> stable_template() const;
+
+    NativeSetInputs inputs_;
+    std::span<std::string_view const> marks_;
+    Time now_;
+    std::string own_hash_;
+    Facts facts_;
+};
+
+}   // namespace aviary::workload
