@@ -1,5 +1,5 @@
 // Releases of DaemonSets, end to end.
-#include "app/member/internal/test_world.h"
+#include "app/member/internal/test_native_sets.h"
 #include "app/member/uninstall.h"
 
 namespace aviary::member {
@@ -7,12 +7,10 @@ namespace {
 
 using Batches = std::map<std::string, int>;
 
-meta::GroupVersionResource const kDaemonSets{"apps", "v1", "daemonsets"};
-meta::GroupVersionResource const kRevisions{"apps", "v1", "controllerrevisions"};
 meta::GroupVersionResource const kNodes{"", "v1", "nodes"};
 
-struct Cluster : World {
-    explicit Cluster(Context ctx) : World(ctx) { nodes = 10; }
+struct Cluster : NativeSetWorld {
+    explicit Cluster(Context ctx) : NativeSetWorld(std::move(ctx), "DaemonSet") { nodes = 10; }
 
     // A pod of v1 on each node, ready, and a Healthy Rollout. `more` is what the spec has beside.
     Task<Status> begin(std::string more = "{}", std::string steps = kArticle) {
@@ -21,42 +19,12 @@ struct Cluster : World {
     }
     Task<Status> begin_started(std::string more = "{}", std::string steps = kArticle) {
         Value object = deployment("v1", 1);
-        object["kind"] = "DaemonSet";
         object["spec"].erase("replicas");
-        Value const extra = *json::parse_value(more);
-        for (auto const& [key, value] : extra.object()) object.set({"spec", key}, value);
-        CO_TRY(co_await client->create(scope.context(), kDaemonSets, object));
-        CO_TRY(co_await async::sleep_for(scope.context(), 10s));
-        Value release = rollout(steps, kPartitionStyle);
-        release.set({"spec", "workloadRef", "kind"}, "DaemonSet");
-        CO_TRY(co_await client->create(scope.context(), apis::kRollouts, release));
-        co_return co_await until("Healthy/0//", true);
-    }
-    Task<Status> change(Value patch) {
-        CO_TRY(co_await client->patch(scope.context(), kDaemonSets, kWeb, client::PatchType::kStrategicMerge,
-                                      std::move(patch)));
-        co_return Status{};
-    }
-    Task<Status> run(std::string image) {
-        co_return co_await change(*json::parse_value(
-            R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":")" + image + R"("}]}}}})"));
-    }
-    Task<Status> set(std::initializer_list<std::string_view> path, Value value) {
-        Value patch{json::Object()};
-        patch.set(path, std::move(value));
-        return change(std::move(patch));
-    }
-    Task<Status> paused_at(int step) {
-        CO_TRY(co_await until(fmt::format("Progressing/{}/StepPaused/InRolling", step)));
-        co_return co_await async::sleep_for(scope.context(), 5s);
+        co_return co_await create(std::move(object), std::move(more), std::move(steps), 10s);
     }
     Task<Status> completed(int step, std::string state = "Completed") {
         CO_TRY(co_await until(fmt::format("Healthy/{}/{}/Completed", step, state)));
         co_return co_await async::sleep_for(scope.context(), 10s);
-    }
-    Task<Doc> live() {
-        auto const seen = co_await client->get(scope.context(), kDaemonSets, kWeb);
-        co_return seen ? *seen : Doc();
     }
     Task<std::string> type() { co_return (co_await live()).at({"spec", "updateStrategy", "type"}).string(); }
     Task<std::string> mark(std::string_view key) { co_return meta::annotation(co_await live(), key); }
@@ -69,22 +37,6 @@ struct Cluster : World {
                 ++result[meta::label(pod, apis::kRolloutBatchIdLabel)];
         }
         co_return result;
-    }
-    Task<std::string> marks() {
-        std::string found;
-        auto const revisions = co_await client->list(scope.context(), kRevisions, {.ns = "default"});
-        std::vector<Doc> objects{co_await live()};
-        for (auto const& [index, revision] : (*revisions)["items"].elements()) objects.push_back(revision);
-        for (Doc const& object : objects) {
-            for (char const* map : {"annotations", "labels"}) {
-                for (auto const& [key, value] : object.at({"metadata", map}).members()) {
-                    if (key.find("rollouts.kruise.io/") != std::string_view::npos && key != apis::kWorkloadTypeLabel)
-                        found += meta::name(object) + ": " + std::string(key) + "; ";
-                }
-            }
-        }
-        Doc const batch_release = co_await get(apis::kBatchReleases);
-        co_return batch_release.exists() ? found + "BatchRelease" : found;
     }
     Task<Status> add_node(std::string name) {
         auto const other = co_await client->get(scope.context(), kNodes, {"", "gpu-node-1"});

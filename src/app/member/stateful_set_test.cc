@@ -1,52 +1,18 @@
 // Releases of StatefulSets, end to end.
-#include "app/member/internal/test_world.h"
+#include "app/member/internal/test_native_sets.h"
 
 namespace aviary::member {
 namespace {
 
 using Batches = std::map<std::string, std::string>;
 
-meta::GroupVersionResource const kStatefulSets{"apps", "v1", "statefulsets"};
-meta::GroupVersionResource const kRevisions{"apps", "v1", "controllerrevisions"};
-
-struct Cluster : World {
-    using World::World;
+struct Cluster : NativeSetWorld {
+    explicit Cluster(Context ctx) : NativeSetWorld(std::move(ctx), "StatefulSet") {}
 
     // So many pods of v1, ready, and a Healthy Rollout. `more` is what the spec has beside.
     Task<Status> begin(std::int64_t replicas = 10, std::string more = "{}") {
         CO_TRY(co_await start());
-        Value object = deployment("v1", replicas);
-        object["kind"] = "StatefulSet";
-        Value const extra = *json::parse_value(more);
-        for (auto const& [key, value] : extra.object()) object.set({"spec", key}, value);
-        CO_TRY(co_await client->create(scope.context(), kStatefulSets, object));
-        CO_TRY(co_await async::sleep_for(scope.context(), 20s));
-        Value release = rollout(kArticle, kPartitionStyle);
-        release.set({"spec", "workloadRef", "kind"}, "StatefulSet");
-        CO_TRY(co_await client->create(scope.context(), apis::kRollouts, release));
-        co_return co_await until("Healthy/0//", true);
-    }
-    Task<Status> change(Value patch) {
-        CO_TRY(co_await client->patch(scope.context(), kStatefulSets, kWeb, client::PatchType::kStrategicMerge,
-                                      std::move(patch)));
-        co_return Status{};
-    }
-    Task<Status> run(std::string image) {
-        co_return co_await change(*json::parse_value(
-            R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":")" + image + R"("}]}}}})"));
-    }
-    Task<Status> set(std::initializer_list<std::string_view> path, Value value) {
-        Value patch{json::Object()};
-        patch.set(path, std::move(value));
-        return change(std::move(patch));
-    }
-    Task<Status> paused_at(int step) {
-        CO_TRY(co_await until(fmt::format("Progressing/{}/StepPaused/InRolling", step)));
-        co_return co_await async::sleep_for(scope.context(), 5s);
-    }
-    Task<Doc> live() {
-        auto const seen = co_await client->get(scope.context(), kStatefulSets, kWeb);
-        co_return seen ? *seen : Doc();
+        co_return co_await create(deployment("v1", replicas), std::move(more), kArticle, 20s);
     }
     Task<std::int64_t> partition() {
         co_return (co_await live()).at({"spec", "updateStrategy", "rollingUpdate", "partition"}).as_int(-1);
@@ -60,22 +26,6 @@ struct Cluster : World {
                 result[meta::name(pod)] = meta::label(pod, apis::kRolloutBatchIdLabel);
         }
         co_return result;
-    }
-    Task<std::string> marks() {
-        std::string found;
-        auto const revisions = co_await client->list(scope.context(), kRevisions, {.ns = "default"});
-        std::vector<Doc> objects{co_await live()};
-        for (auto const& [index, revision] : (*revisions)["items"].elements()) objects.push_back(revision);
-        for (Doc const& object : objects) {
-            for (char const* map : {"annotations", "labels"}) {
-                for (auto const& [key, value] : object.at({"metadata", map}).members()) {
-                    if (key.find("rollouts.kruise.io/") != std::string_view::npos && key != apis::kWorkloadTypeLabel)
-                        found += meta::name(object) + ": " + std::string(key) + "; ";
-                }
-            }
-        }
-        Doc const batch_release = co_await get(apis::kBatchReleases);
-        co_return batch_release.exists() ? found + "BatchRelease" : found;
     }
 };
 
@@ -234,7 +184,7 @@ CO_TEST(StatefulSets, WaitUntilTheMemberMayReadThem) {
         {"apiGroups":["","events.k8s.io"],"resources":["pods","events"],"verbs":["*"]}])"));
     Value object = deployment("v1", 3);
     object["kind"] = "StatefulSet";
-    CO_ASSERT_OK(co_await cluster.client->create(ctx, kStatefulSets, object));
+    CO_ASSERT_OK(co_await cluster.client->create(ctx, cluster.resource, object));
     Value release = rollout(kArticle, kPartitionStyle);
     release.set({"spec", "workloadRef", "kind"}, "StatefulSet");
     CO_ASSERT_OK(co_await cluster.client->create(ctx, apis::kRollouts, release));

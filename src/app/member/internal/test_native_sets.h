@@ -1,0 +1,71 @@
+// Releases of StatefulSets and DaemonSets, end to end.
+#pragma once
+
+#include "app/member/internal/test_world.h"
+
+namespace aviary::member {
+
+inline meta::GroupVersionResource const kControllerRevisions{"apps", "v1", "controllerrevisions"};
+
+// A member with a set of this kind, named web, and a Rollout of it.
+struct NativeSetWorld : World {
+    NativeSetWorld(Context ctx, std::string kind)
+        : World(std::move(ctx)), kind(std::move(kind)), resource{"apps", "v1", to_lower(this->kind) + "s"} {}
+
+    std::string kind;
+    meta::GroupVersionResource resource;
+
+    // Pods of v1, ready, and a Healthy Rollout; `more` is what the spec has beside.
+    Task<Status> create(Value object, std::string more, std::string steps, Duration ready_within) {
+        object["kind"] = kind;
+        Value const extra = *json::parse_value(more);
+        for (auto const& [key, value] : extra.object()) object.set({"spec", key}, value);
+        CO_TRY(co_await client->create(scope.context(), resource, object));
+        CO_TRY(co_await async::sleep_for(scope.context(), ready_within));
+        Value release = rollout(steps, kPartitionStyle);
+        release.set({"spec", "workloadRef", "kind"}, kind);
+        CO_TRY(co_await client->create(scope.context(), apis::kRollouts, release));
+        co_return co_await until("Healthy/0//", true);
+    }
+    Task<Status> change(Value patch) {
+        CO_TRY(co_await client->patch(scope.context(), resource, kWeb, client::PatchType::kStrategicMerge,
+                                      std::move(patch)));
+        co_return Status{};
+    }
+    Task<Status> run(std::string image) {
+        co_return co_await change(*json::parse_value(
+            R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":")" + image + R"("}]}}}})"));
+    }
+    Task<Status> set(std::initializer_list<std::string_view> path, Value value) {
+        Value patch{json::Object()};
+        patch.set(path, std::move(value));
+        return change(std::move(patch));
+    }
+    Task<Status> paused_at(int step) {
+        CO_TRY(co_await until(fmt::format("Progressing/{}/StepPaused/InRolling", step)));
+        co_return co_await async::sleep_for(scope.context(), 5s);
+    }
+    Task<Doc> live() {
+        auto const seen = co_await client->get(scope.context(), resource, kWeb);
+        co_return seen ? *seen : Doc();
+    }
+    // What a release has left on the set and its revisions.
+    Task<std::string> marks() {
+        std::string found;
+        auto const revisions = co_await client->list(scope.context(), kControllerRevisions, {.ns = "default"});
+        std::vector<Doc> objects{co_await live()};
+        for (auto const& [index, revision] : (*revisions)["items"].elements()) objects.push_back(revision);
+        for (Doc const& object : objects) {
+            for (char const* map : {"annotations", "labels"}) {
+                for (auto const& [key, value] : object.at({"metadata", map}).members()) {
+                    if (key.find("rollouts.kruise.io/") != std::string_view::npos && key != apis::kWorkloadTypeLabel)
+                        found += meta::name(object) + ": " + std::string(key) + "; ";
+                }
+            }
+        }
+        Doc const batch_release = co_await get(apis::kBatchReleases);
+        co_return batch_release.exists() ? found + "BatchRelease" : found;
+    }
+};
+
+}   // namespace aviary::member
