@@ -253,7 +253,7 @@ Task<std::expected<Looked, int>> look_without_hub(Session const& session, std::s
     Flags const& flags = session.flags();
     looked.asked = {std::move(action), !chosen->empty(), flags.direct || !flags.members.empty(),
                     flags.step,        flags.to,         session.context().now()};
-    looked.rows = rows_of(view, *chosen, looked.asked, "there is no such Rollout in this cluster");
+    looked.rows = rows_of(view, *chosen, looked.asked, std::string(kNoRolloutThere));
     looked.rollout = release.rollout;
     looked.view = view;
     looked.chosen = *chosen;

@@ -24,6 +24,7 @@ Task<int> approve_without_hub(Session session, std::string rollout);
 
 // ---- what each verb without a hub does ----
 
+inline constexpr std::string_view kNoRolloutThere = "there is no such Rollout in this cluster";
 // What the chosen clusters have, and which of them the verb is for.
 struct Looked {
     std::vector<proxy::ClusterView> views;

@@ -147,16 +147,6 @@ Task<int> submit(Session session, std::string action, Value object, std::vector<
     co_return conclude(session, rows, action, meta::name(decision));
 }
 
-// undo --fast as the jump that it is. Of clusters at several steps, what is before the first.
-Task<Result<Flags>> faster(Session session, std::string rollout, Doc view, std::vector<std::string> chosen) {
-    CO_TRY_ASSIGN(Doc const object,
-                  co_await session.hub().get(session.context(), apis::kRollouts, {session.ns(), std::move(rollout)}));
-    Flags flags = session.flags();
-    flags.fast = false;
-    CO_TRY_ASSIGN(flags.to, fast_step(object, view, chosen));
-    co_return flags;
-}
-
 }   // namespace
 
 Task<int> decide(Session session, std::string action, std::string rollout) {
@@ -183,7 +173,8 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         co_return kRefused;
     }
     if (session.flags().fast) {
-        auto const jump = co_await faster(session, rollout, *view, *chosen);
+        auto const object = co_await session.hub().get(session.context(), apis::kRollouts, {session.ns(), rollout});
+        auto const jump = object ? as_jump(session.flags(), *object, *view, *chosen) : std::unexpected(object.error());
         if (!jump) {
             session.complain(jump.error());
             co_return kRefused;

@@ -176,8 +176,13 @@ Task<void> find_change(Context, Session const& session, DirectAsked asked, Part&
         }
         for (auto const& [index, each] : (*list)["items"].elements()) revisions.push_back(each);
     }
-    auto const who = co_await part.client.who_am_i(session.context());
-    asked.hold = hold_text(session, who ? (*who)["username"].string() : "somebody");
+    bool const holds = goes_back(asked.action)
+                           ? brought_by_hub(part.view.workload)
+                           : asked.action == apis::action::kPause && brought_by_hub(part.view.rollout);
+    if (holds) {
+        auto const who = co_await part.client.who_am_i(session.context());
+        asked.hold = hold_text(session, who ? (*who)["username"].string() : "somebody");
+    }
     part.change = direct_change(asked, part.view, revisions);
 }
 
@@ -214,17 +219,16 @@ Task<int> decide_without_hub(Session session, std::string action, std::string ro
     rollout = Session::object_name(rollout);
     auto looked = co_await look_without_hub(session, action, rollout);
     if (looked && session.flags().fast) {
-        auto const step = fast_step(looked->rollout, looked->view, looked->chosen);
-        if (!step) {
-            session.complain(step.error());
+        auto const jump = as_jump(session.flags(), looked->rollout, looked->view, looked->chosen);
+        if (!jump) {
+            session.complain(jump.error());
             co_return kRefused;
         }
-        Flags flags = session.flags();
-        flags.fast = false;
-        flags.to = *step;
-        session = session.with(std::move(flags));
+        session = session.with(*jump);
         action = apis::action::kJump;
-        looked = co_await look_without_hub(session, action, rollout);
+        looked->asked.action = action;
+        looked->asked.to = jump->to;
+        looked->rows = rows_of(looked->view, looked->chosen, looked->asked, std::string(kNoRolloutThere));
     }
     if (!looked) co_return looked.error();
     std::vector<Row>& rows = looked->rows;

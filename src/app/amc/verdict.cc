@@ -6,6 +6,13 @@
 
 namespace aviary::amc {
 
+Result<Flags> as_jump(Flags flags, json::Doc const& rollout, json::Doc const& view,
+                      std::vector<std::string> const& chosen) {
+    flags.to = TRY(fast_step(rollout, view, chosen));
+    flags.fast = false;
+    return flags;
+}
+
 void print_rows(Session const& session, std::vector<Row> const& rows) {
     cli::TableStyle style = session.style();
     style.gutter = 2;

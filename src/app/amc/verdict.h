@@ -1,4 +1,4 @@
-// How a verb that decides ends: the rows of its clusters, and the exit code.
+// What the verbs that decide share: undo --fast, the rows of its clusters, and the exit code.
 #pragma once
 
 #include <string>
@@ -9,6 +9,10 @@
 #include "app/amc/session.h"
 
 namespace aviary::amc {
+
+// undo --fast as the jump that it is.
+Result<Flags> as_jump(Flags flags, json::Doc const& rollout, json::Doc const& view,
+                      std::vector<std::string> const& chosen);
 
 void print_rows(Session const& session, std::vector<Row> const& rows);
 // Says what a person should know of the targets before it is carried out.
