@@ -3,13 +3,7 @@ set(demo_files ${CMAKE_SOURCE_DIR}/tools/demo)
 foreach(name namespace workload rollout)
   list(APPEND demo_files ${CMAKE_SOURCE_DIR}/test/acceptance/seed/${name}.yaml)
 endforeach()
-set(entries "")
-foreach(file ${demo_files})
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
-  file(READ ${file} text)
-  cmake_path(GET file FILENAME name)
-  string(APPEND entries "    {\"${name}\", R\"~demo~(${text})~demo~\"},\n")
-endforeach()
+embed_texts(entries ~demo~ FILENAME ${demo_files})
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/demo_files.cc @ONLY CONTENT [[#include "app/playground/internal/demo_files.h"
 
 namespace aviary::playground {

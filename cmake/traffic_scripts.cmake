@@ -1,12 +1,6 @@
 # traffic_scripts.cc: the Lua files of src/member/traffic/scripts as text in the program, by their names without the ending.
 file(GLOB traffic_scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/member/traffic/scripts/*.lua)
-set(entries "")
-foreach(file ${traffic_scripts})
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
-  file(READ ${file} text)
-  cmake_path(GET file STEM LAST_ONLY name)
-  string(APPEND entries "    {\"${name}\", R\"~lua~(${text})~lua~\"},\n")
-endforeach()
+embed_texts(entries ~lua~ STEM ${traffic_scripts})
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/traffic_scripts.cc @ONLY CONTENT [[#include "member/traffic/internal/built_in.h"
 
 namespace aviary::traffic {

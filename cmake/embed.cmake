@@ -1,0 +1,16 @@
+# embed_texts(ENTRIES DELIMITER NAMES FILE...): into ENTRIES the lines of a C++ table of these files, each {"name", R"text"}; NAMES is
+# the part of the path that names it (FILENAME, or STEM). A file that changes configures anew.
+function(embed_texts entries delimiter names)
+  set(lines "")
+  foreach(file ${ARGN})
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    file(READ ${file} text)
+    if(names STREQUAL STEM)
+      cmake_path(GET file STEM LAST_ONLY name)
+    else()
+      cmake_path(GET file FILENAME name)
+    endif()
+    string(APPEND lines "    {\"${name}\", R\"${delimiter}(${text})${delimiter}\"},\n")
+  endforeach()
+  set(${entries} "${lines}" PARENT_SCOPE)
+endfunction()
