@@ -2,6 +2,7 @@
 #pragma once
 
 #include "app/member/internal/test_world.h"
+#include "core/base/strings.h"
 
 namespace aviary::member {
 
