@@ -59,7 +59,8 @@ public:
     bool matches(control::AdmissionRequest const& request) const override {
         if (request.resource.resource == "rollouts") return true;
         bool const update = request.operation == control::Operation::kUpdate && request.subresource.empty();
-        return update && request.resource.resource == "deployments";
+        std::string const& resource = request.resource.resource;
+        return update && (resource == "deployments" || resource == "statefulsets");
     }
     Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
         if (!up()) co_return without(request);

@@ -28,11 +28,12 @@ constexpr Duration kShortly = 8s;   // an informer has this long to show a proce
 constexpr Duration kHeeded = 1s;    // what a process was shown so long ago, it has decided with
 
 meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
+meta::GroupVersionResource const kStatefulSets{"apps", "v1", "statefulsets"};
 meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
 meta::GroupVersionResource const kPods{"", "v1", "pods"};
 meta::GroupVersionResource const kLeases{"coordination.k8s.io", "v1", "leases"};
-meta::GroupVersionResource const kWatched[] = {kDeployments, kReplicaSets, kPods, apis::kRollouts,
-                                               apis::kBatchReleases};
+meta::GroupVersionResource const kWatched[] = {kDeployments, kStatefulSets,   kReplicaSets,
+                                               kPods,        apis::kRollouts, apis::kBatchReleases};
 
 std::uint64_t version_of(Doc const& object) {
     return static_cast<std::uint64_t>(parse_int(meta::resource_version(object)).value_or(0));
@@ -68,6 +69,9 @@ bool closing(Doc const& rollout) {
     std::string_view const reason = meta::condition(rollout, "Progressing")["reason"].as_string();
     return phase == "Progressing" && (reason == apis::reason::kFinalising || reason == apis::reason::kCancelling ||
                                       reason == apis::reason::kCompleted);
+}
+bool is_workload(std::string const& resource) {
+    return resource == kDeployments.group_resource() || resource == kStatefulSets.group_resource();
 }
 bool controls(Process const& process) { return process.name.starts_with("hub") || process.name.starts_with("member"); }
 
@@ -110,7 +114,8 @@ void Laws::server_started(Context const& ctx, std::function<client::Client(std::
             scope_->spawn(follow(scope_->context(), clients(cluster), cluster, resource));
     }
     scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, apis::kDecisions));
-    scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, kDeployments));
+    for (auto const& resource : {kDeployments, kStatefulSets})
+        scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, resource));
     scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, kLeases));
     scope_->spawn(judge(scope_->context()));
 }
@@ -216,14 +221,15 @@ void Laws::take(Change const& change) {
     }
     if (change.object.resource == apis::kRollouts.group_resource()) rollout_changed(cluster, before, change.after);
     if (change.object.resource == kReplicaSets.group_resource()) set_changed(cluster, before, change.after);
-    if (change.object.resource == kDeployments.group_resource() && change.object.name == "web") {
+    if (is_workload(change.object.resource) && change.object.name == "web") {
         Member& member = members_[cluster];
         bool const held = !meta::annotation(change.after, apis::kControlInfoAnnotation).empty();
         if (held != member.held) member.served = false;
         member.held = held;
     }
-    if (change.object.resource == kDeployments.group_resource()) tell_deployment(cluster, before, change.after);
-    if (change.object.resource == kPods.group_resource()) pod_changed(cluster, change.object.name, change.after);
+    if (is_workload(change.object.resource)) tell_workload(cluster, before, change.after);
+    if (change.object.resource == kPods.group_resource())
+        pod_changed(cluster, change.object.name, before, change.after);
 }
 
 // No step is passed that nobody approved, and no approval is taken back.
@@ -281,30 +287,50 @@ void Laws::set_changed(std::string const& cluster, Doc const& before, Doc const&
     if (verbose_ && status(before) != status(after)) say(fmt::format("  {}: {} has {}", cluster, image, status(after)));
     if (!before.exists() || before.at({"spec", "replicas"}).as_int() != size)
         say(fmt::format("  {}: {} pods of {} ({})", cluster, size, image, meta::label(after, "pod-template-hash")));
+    check_share(cluster, image, meta::label(after, "pod-template-hash"), size);
+}
+
+// Of a StatefulSet, each pod as it comes.
+void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
+    auto const of = [](Doc const& pod) { return pod.at({"spec", "containers"})[0]["image"].string(); };
+    auto const size = std::ranges::count_if(objects_, [&](auto const& each) {
+        return each.first.cluster == cluster && each.first.resource == kPods.group_resource() &&
+               !meta::is_deleting(each.second) && of(each.second) == of(after);
+    });
+    std::string const hash = meta::label(after, "controller-revision-hash");
+    say(fmt::format("  {}: {} comes as the {}th of {} ({})", cluster, meta::name(after), size, of(after), hash));
+    check_share(cluster, of(after), hash, size);
+}
+
+void Laws::check_share(std::string const& cluster, std::string const& image, std::string const& hash,
+                       std::int64_t size) {
+    Member& member = members_[cluster];
     if (member.trusted.empty()) member.trusted.insert(image);
     if (member.trusted.contains(image)) return;
-    auto const found = member.reached.find(meta::label(after, "pod-template-hash"));
+    auto const found = member.reached.find(hash);
     std::int64_t const step = found == member.reached.end() ? 0 : std::clamp<std::int64_t>(found->second, 0, kLastStep);
     if (size > kShares[step])
         violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));
     if (step == kLastStep && size == kShares[kLastStep]) member.trusted.insert(image);
 }
 
-void Laws::tell_deployment(std::string const& cluster, Doc const& before, Doc const& after) const {
-    auto const text = [](Doc const& deployment) {
-        return fmt::format("{} paused={} {} held={} control={} strategy={} stable={}", image_of(deployment),
-                           deployment.at({"spec", "paused"}).as_bool(),
-                           deployment.at({"spec", "strategy", "type"}).as_string(),
-                           meta::annotation(deployment, apis::kInProgressingAnnotation),
-                           !meta::annotation(deployment, apis::kControlInfoAnnotation).empty(),
-                           meta::annotation(deployment, apis::kDeploymentStrategyAnnotation),
-                           meta::label(deployment, apis::kStableRevisionLabel));
+void Laws::tell_workload(std::string const& cluster, Doc const& before, Doc const& after) const {
+    auto const text = [](Doc const& workload) {
+        return fmt::format("{} paused={} {} partition={} held={} control={} strategy={} stable={}", image_of(workload),
+                           workload.at({"spec", "paused"}).as_bool(),
+                           workload.at({"spec", "strategy", "type"}).as_string(),
+                           workload.at({"spec", "updateStrategy", "rollingUpdate", "partition"}).as_int(),
+                           meta::annotation(workload, apis::kInProgressingAnnotation),
+                           !meta::annotation(workload, apis::kControlInfoAnnotation).empty(),
+                           meta::annotation(workload, apis::kDeploymentStrategyAnnotation),
+                           meta::label(workload, apis::kStableRevisionLabel));
     };
-    if (verbose_ && text(before) != text(after)) say(fmt::format("  {}: Deployment {}", cluster, text(after)));
+    if (verbose_ && text(before) != text(after)) say(fmt::format("  {}: workload {}", cluster, text(after)));
 }
 
-void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc const& after) {
+void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc const& before, Doc const& after) {
     Member& member = members_[cluster];
+    if (!before.exists() && !meta::label(after, "controller-revision-hash").empty()) pod_of_set_came(cluster, after);
     if (after.exists() && !meta::is_deleting(after) && meta::condition_is_true(after, "Ready")) {
         member.ready[name] = after.at({"spec", "containers"})[0]["image"].string();
     } else {
@@ -390,7 +416,7 @@ std::optional<Laws::Object> Laws::object_of(std::string const& cluster, client::
 }
 
 void Laws::shown(std::string const& process, Object const& object, Doc const& content) {
-    if (object.resource == kDeployments.group_resource()) {
+    if (is_workload(object.resource)) {
         shown_[process][object].image = image_of(content);
     } else if (object.resource == apis::kRollouts.group_resource()) {
         Shown& known = shown_[process][object];
@@ -423,8 +449,8 @@ void Laws::sent(Process const& process, std::string const& cluster, client::Requ
     if (!controls(process) || request.method == "GET" || request.method == "DELETE") return;
     auto const object = object_of(cluster, request);
     if (!object || object->resource == "events") return;
-    if (process.name.starts_with("hub") && cluster != kHubCluster &&
-        object->resource == kDeployments.group_resource() && request.query_value("dryRun").empty())
+    if (process.name.starts_with("hub") && cluster != kHubCluster && is_workload(object->resource) &&
+        request.query_value("dryRun").empty())
         check_template(process, *object, request);
     // Two decisions may say the same in the same words: what they write is bound to what they saw.
     bool const bound = request.body.at({"metadata", "resourceVersion"}).exists() ||

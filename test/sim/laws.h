@@ -68,7 +68,7 @@ private:
         MonotonicTime at{};
     };
     struct Member {
-        std::map<std::string, std::int64_t> reached;   // pod-template-hash → the highest step
+        std::map<std::string, std::int64_t> reached;   // the hash in the labels of pods → the highest step
         std::set<std::string> trusted;                 // images that were released to the end, or were there first
         std::map<std::string, std::string> ready;      // pods that are: name → image
         bool beside = false;   // its Rollout has both versions side by side, and is not being ended: the old one stays
@@ -81,9 +81,9 @@ private:
         std::uint64_t version = 0;
         MonotonicTime at{};
     };
-    // What a process was shown of a Rollout or a Deployment.
+    // What a process was shown of a Rollout or a workload.
     struct Shown {
-        std::string image, selects;   // of a Deployment; the Deployment that a Rollout selects
+        std::string image, selects;   // of a workload; the workload that a Rollout selects
         bool closing = false;         // a Rollout that ends a release
         MonotonicTime since{};        // … from when on
     };
@@ -95,8 +95,11 @@ private:
     void take(Change const& change);
     void rollout_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void set_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
-    void tell_deployment(std::string const& cluster, json::Doc const& before, json::Doc const& after) const;
-    void pod_changed(std::string const& cluster, std::string const& name, json::Doc const& after);
+    void pod_of_set_came(std::string const& cluster, json::Doc const& after);
+    void check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size);
+    void tell_workload(std::string const& cluster, json::Doc const& before, json::Doc const& after) const;
+    void pod_changed(std::string const& cluster, std::string const& name, json::Doc const& before,
+                     json::Doc const& after);
     void check_serving(std::string const& cluster);
     void decision_changed(json::Doc const& after);
     void lease_changed(Change const& change);

@@ -6,6 +6,7 @@
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "core/async/event.h"
+#include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
 #include "hub/decision/evidence.h"
@@ -21,8 +22,8 @@ using json::Doc;
 using json::Value;
 
 meta::ObjectKey const kWeb{kNamespace, kName};
-meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
 meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
+meta::GroupVersionResource const kControllerRevisions{"apps", "v1", "controllerrevisions"};
 meta::GroupVersionResource const kNamespaces{"", "v1", "namespaces"};
 meta::GroupVersionResource const kPolicies{"policy.one.alibabacloud.com", "v1alpha1", "propagationpolicies"};
 meta::GroupVersionResource const kClusterPolicies{"policy.one.alibabacloud.com", "v1alpha1",
@@ -32,7 +33,7 @@ meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpo
 
 constexpr char kRollout[] =
     R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
-      "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"}}})";
+      "spec":{"workloadRef":{"apiVersion":"apps/v1","name":"web"}}})";
 // Not blueGreen: what docs/guide/limits.md says of two versions in quick succession would come up.
 constexpr char const* kStyles[] = {R"({"canary":{}})", R"({"canary":{"enableExtraWorkloadForCanary":true}})"};
 constexpr char kSteps[] = R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}])";
@@ -41,7 +42,11 @@ Value parse(std::string_view text) { return *json::parse_value(text); }
 
 }   // namespace
 
+meta::GroupVersionResource People::workloads() const { return {"apps", "v1", to_lower(kind_) + "s"}; }
+
 Task<Status> People::begin() {
+    if (ctx_.random().below(3) == 0) kind_ = "StatefulSet";
+    laws_.say("a " + kind_);
     client::Client const hub = fleet_.person(kHubCluster);
     CO_TRY(co_await hub.create(ctx_, kNamespaces,
                                parse(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}})")));
@@ -50,16 +55,19 @@ Task<Status> People::begin() {
         parse(
             R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"ClusterPropagationPolicy","metadata":{"name":"namespaces"},
       "spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"Namespace","name":"demo"}]}})")));
-    CO_TRY(co_await hub.create(
-        ctx_, kDeployments,
-        parse(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"demo"},
-      "spec":{"replicas":10,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"main","image":"v1"}]}}}})")));
+    Value workload = parse(R"({"apiVersion":"apps/v1","metadata":{"name":"web","namespace":"demo"},
+      "spec":{"replicas":10,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"main","image":"v1"}]}}}})");
+    workload["kind"] = kind_;
+    // An ordered one waits for a pod that fails until somebody deletes it.
+    if (sets()) workload.set({"spec", "podManagementPolicy"}, "Parallel");
+    CO_TRY(co_await hub.create(ctx_, workloads(), std::move(workload)));
     CO_TRY(co_await hub.create(ctx_, apis::kRollouts, rollout()));
     CO_TRY(co_await hub.create(
         ctx_, kPolicies,
         parse(
             R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy","metadata":{"name":"workloads","namespace":"demo"},
-      "spec":{"resourceSelectors":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web"}]}})")));
+      "spec":{"resourceSelectors":[{"apiVersion":"apps/v1","kind":")" +
+            kind_ + R"(","name":"web"}]}})")));
     CO_TRY(co_await hub.create(
         ctx_, kPolicies,
         parse(
@@ -69,12 +77,13 @@ Task<Status> People::begin() {
 }
 
 Value People::rollout() {
-    char const* const style = kStyles[ctx_.random().below(std::size(kStyles))];
+    char const* const style = sets() ? kStyles[0] : kStyles[ctx_.random().below(std::size(kStyles))];
     laws_.say(fmt::format("a Rollout with {}", style));
     Value strategy = parse(style);
     for (auto& [kind, each] : strategy.make_object()) each["steps"] = parse(kSteps);
     Value object = parse(kRollout);
     object.set({"spec", "strategy"}, std::move(strategy));
+    object.set({"spec", "workloadRef", "kind"}, kind_);
     return object;
 }
 
@@ -84,7 +93,8 @@ Task<Status> People::autoscale() {
             ctx_, kAutoscalers,
             parse(
                 R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"web","namespace":"demo"},
-          "spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"minReplicas":10,"maxReplicas":10}})")));
+          "spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":")" +
+                kind_ + R"(","name":"web"},"minReplicas":10,"maxReplicas":10}})")));
     }
     co_return Status{};
 }
@@ -132,7 +142,7 @@ Task<void> People::push() {
     laws_.say("release " + version_);
     client::Client const hub = fleet_.person(kHubCluster);
     while (true) {
-        auto const done = co_await hub.patch(ctx_, kDeployments, kWeb, client::PatchType::kStrategicMerge, patch);
+        auto const done = co_await hub.patch(ctx_, workloads(), kWeb, client::PatchType::kStrategicMerge, patch);
         if (done || !ctx_.check()) co_return;
         (void)co_await async::sleep_for(ctx_, 1s);
     }
@@ -232,7 +242,7 @@ Task<void> People::intervene(std::string action, bool everywhere) {
 Task<void> People::decide(std::string action, std::vector<apis::DecisionTarget> targets) {
     if (targets.empty()) co_return;
     client::Client const hub = fleet_.person(kHubCluster);
-    auto const workload = co_await hub.get(ctx_, kDeployments, kWeb);
+    auto const workload = co_await hub.get(ctx_, workloads(), kWeb);
     auto const rollout = co_await hub.get(ctx_, apis::kRollouts, kWeb);
     if (!workload || !rollout) co_return;
     apis::DecisionSpec spec;
@@ -290,7 +300,7 @@ Task<void> People::touch() {
     Value patch{json::Object()};
     patch.set({"metadata", "labels", "touched"}, fmt::format("t{}", ctx_.random().below(1000)));
     (void)co_await fleet_.person(kHubCluster)
-        .patch(ctx_, kDeployments, kWeb, client::PatchType::kMerge, std::move(patch));
+        .patch(ctx_, workloads(), kWeb, client::PatchType::kMerge, std::move(patch));
 }
 
 Task<void> People::tidy() {
@@ -329,8 +339,8 @@ Task<std::string> People::differs() {
     for (std::string const& cluster : fleet_.members()) {
         client::Client const member = fleet_.person(cluster);
         auto const rollout = co_await member.get(ctx_, apis::kRollouts, kWeb);
-        auto const workload = co_await member.get(ctx_, kDeployments, kWeb);
-        if (!rollout || !workload) co_return cluster + " has no Rollout or no Deployment";
+        auto const workload = co_await member.get(ctx_, workloads(), kWeb);
+        if (!rollout || !workload) co_return fmt::format("{} has no Rollout or no {}", cluster, kind_);
         Doc const status = (*rollout)["status"];
         if (status["phase"].as_string() != "Healthy") {
             co_return fmt::format("{} is {} at step {} in {}: {}", cluster, status["phase"].as_string(),
@@ -343,7 +353,7 @@ Task<std::string> People::differs() {
         // Its counts are those of the template before, for the moment between two writes.
         if (workload->at({"status", "observedGeneration"}).as_int() !=
             workload->at({"metadata", "generation"}).as_int())
-            co_return cluster + ": the Deployment has not been looked at since it was changed";
+            co_return cluster + ": the workload has not been looked at since it was changed";
         for (char const* count : {"replicas", "updatedReplicas", "readyReplicas"}) {
             if (workload->at({"status", count}).as_int() != kReplicas)
                 co_return fmt::format("{}: {} is {}", cluster, count, workload->at({"status", count}).as_int());
@@ -366,7 +376,7 @@ Task<std::string> People::leftovers() {
     for (std::string const& cluster : fleet_.members()) {
         client::Client const member = fleet_.person(cluster);
         std::vector<Doc> objects;
-        for (auto const& resource : {kDeployments, kReplicaSets}) {
+        for (auto const& resource : {workloads(), sets() ? kControllerRevisions : kReplicaSets}) {
             auto const list = co_await member.list(ctx_, resource, {.ns = kNamespace});
             if (!list) co_return list.error().message();
             for (auto const& [index, object] : (*list)["items"].elements()) objects.push_back(object);
@@ -380,12 +390,14 @@ Task<std::string> People::leftovers() {
                 }
             }
         }
-        if (objects.empty()) co_return cluster + " has no Deployment";
-        if (objects.front().at({"spec", "paused"}).as_bool()) found += cluster + ": the Deployment is paused; ";
-        if (objects.front().at({"spec", "strategy", "type"}).as_string() != "RollingUpdate")
-            found += cluster + ": the Deployment's strategy is not its own; ";
-        auto const workloads = co_await member.list(ctx_, kDeployments, {.ns = kNamespace});
-        if (!workloads || (*workloads)["items"].size() > 1) found += cluster + ": a second Deployment; ";
+        if (objects.empty()) co_return fmt::format("{} has no {}", cluster, kind_);
+        Doc const spec = objects.front()["spec"];
+        if (spec["paused"].as_bool()) found += cluster + ": the workload is paused; ";
+        if (spec[sets() ? "updateStrategy" : "strategy"]["type"].as_string() != "RollingUpdate" ||
+            spec.at({"updateStrategy", "rollingUpdate", "partition"}).as_int() != 0)
+            found += cluster + ": the workload's strategy is not its own; ";
+        auto const all = co_await member.list(ctx_, workloads(), {.ns = kNamespace});
+        if (!all || (*all)["items"].size() > 1) found += cluster + ": a second workload; ";
         auto const autoscaler = co_await member.get(ctx_, kAutoscalers, kWeb);
         if (!autoscaler || autoscaler->at({"spec", "scaleTargetRef", "name"}).as_string() != kName)
             found += cluster + ": the autoscaler is off; ";

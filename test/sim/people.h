@@ -52,7 +52,9 @@ private:
     Task<void> decide(std::string action, std::vector<apis::DecisionTarget> targets);
     Task<void> place(std::string affinity);
     Task<void> touch();
-    json::Value rollout();                                    // in one of the three styles
+    bool sets() const { return kind_ == "StatefulSet"; }
+    meta::GroupVersionResource workloads() const;
+    json::Value rollout();                                    // in one of the styles of its kind
     Task<std::vector<apis::DecisionTarget>> side_by_side();   // clusters in a blue-green release
     Task<void> take_back();                                   // what is released there
     Task<void> leave();
@@ -61,6 +63,7 @@ private:
     Context ctx_;
     Fleet& fleet_;
     Laws& laws_;
+    std::string kind_ = "Deployment";   // of the workload
     int versions_ = 1;
     std::string version_ = "v1";
     bool leaving_ = false;      // the Rollout was deleted, and may be there still
