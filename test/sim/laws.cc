@@ -70,6 +70,8 @@ bool closing(Doc const& rollout) {
     return phase == "Progressing" && (reason == apis::reason::kFinalising || reason == apis::reason::kCancelling ||
                                       reason == apis::reason::kCompleted);
 }
+// Of "web-57f9ccb744", a ControllerRevision, which a release that is quicker than it names by the hash alone.
+std::string own_hash(std::string const& revision) { return revision.substr(revision.rfind('-') + 1); }
 bool is_workload(std::string const& resource) {
     return resource == kDeployments.group_resource() || resource == kStatefulSets.group_resource();
 }
@@ -241,7 +243,7 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
     std::int64_t const step = step_of(after);
     if (phase_of(after) == "Progressing") {
         for (std::string const& hash : {revision, release_of(after)["podTemplateHash"].string()}) {
-            if (!hash.empty()) member.reached[hash] = std::max(member.reached[hash], step);
+            if (!hash.empty()) member.reached[own_hash(hash)] = std::max(member.reached[own_hash(hash)], step);
         }
     }
     if (verbose_ &&
@@ -277,7 +279,6 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
 // Pods of a version that is being released are never more than its step has.
 void Laws::set_changed(std::string const& cluster, Doc const& before, Doc const& after) {
     if (!after.exists()) return;
-    Member& member = members_[cluster];
     std::string const image = image_of(after);
     std::int64_t const size = after.at({"spec", "replicas"}).as_int();
     auto const status = [](Doc const& set) {
@@ -307,7 +308,7 @@ void Laws::check_share(std::string const& cluster, std::string const& image, std
     Member& member = members_[cluster];
     if (member.trusted.empty()) member.trusted.insert(image);
     if (member.trusted.contains(image)) return;
-    auto const found = member.reached.find(hash);
+    auto const found = member.reached.find(own_hash(hash));
     std::int64_t const step = found == member.reached.end() ? 0 : std::clamp<std::int64_t>(found->second, 0, kLastStep);
     if (size > kShares[step])
         violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));

@@ -68,7 +68,7 @@ private:
         MonotonicTime at{};
     };
     struct Member {
-        std::map<std::string, std::int64_t> reached;   // the hash in the labels of pods → the highest step
+        std::map<std::string, std::int64_t> reached;   // hash of a version → the highest step
         std::set<std::string> trusted;                 // images that were released to the end, or were there first
         std::map<std::string, std::string> ready;      // pods that are: name → image
         bool beside = false;   // its Rollout has both versions side by side, and is not being ended: the old one stays

@@ -181,15 +181,28 @@ std::string shown(Path const& path) {
     return text;
 }
 
-std::vector<std::string> owners_of(Doc const& live, Path const& path) {
-    std::vector<std::string> result;
+// The entries of managedFields that own it.
+std::vector<Doc> claims_on(Doc const& live, Path const& path) {
+    std::vector<Doc> result;
     for (auto const& [key, entry] : live.at({"metadata", "managedFields"}).elements()) {
         if (entry["subresource"].as_string() == "status") continue;
         Doc fields = entry["fieldsV1"];
         for (std::string const& element : path) fields = fields[element];
-        if (fields.exists()) result.push_back(entry["manager"].string());
+        if (fields.exists()) result.push_back(entry);
     }
     return result;
+}
+
+std::vector<std::string> owners_of(Doc const& live, Path const& path) {
+    std::vector<std::string> result;
+    for (Doc const& entry : claims_on(live, path)) result.push_back(entry["manager"].string());
+    return result;
+}
+
+Path path_of(std::vector<std::string_view> const& fields) {
+    Path elements;
+    for (std::string_view field : fields) elements.push_back("f:" + std::string(field));
+    return elements;
 }
 
 // Every value that the merge patch `changes` puts to a custom object's spec, labels or annotations is left out.
@@ -251,13 +264,13 @@ bool says(Value const& live, Value const& wanted) {
 }
 
 std::vector<std::string> owners(Doc const& live, std::vector<std::string_view> const& path) {
-    Path elements;
-    for (std::string_view part : path) elements.push_back("f:" + std::string(part));
-    return owners_of(live, elements);
+    return owners_of(live, path_of(path));
 }
 
 bool owned_by_other(Doc const& live, std::string_view manager, std::vector<std::string_view> const& path) {
-    return std::ranges::any_of(owners(live, path), [&](std::string const& owner) { return owner != manager; });
+    return std::ranges::any_of(claims_on(live, path_of(path)), [&](Doc const& entry) {
+        return entry["manager"].as_string() != manager || entry["operation"].as_string() == "Update";
+    });
 }
 
 std::optional<Lost> first_lost(Doc const& live, std::string_view manager, Value const& rendered) {

@@ -70,6 +70,7 @@ struct Lost {
 std::optional<Lost> first_lost(json::Doc const& live, std::string_view manager, json::Value const& rendered);
 // The managers that own the field, e.g. {"spec", "paused"}; through the scale sub-resource too.
 std::vector<std::string> owners(json::Doc const& live, std::vector<std::string_view> const& path);
+// Also by what an admission there has made of a write of this manager: that is an update under its name.
 bool owned_by_other(json::Doc const& live, std::string_view manager, std::vector<std::string_view> const& path);
 
 // metadata.managedFields without what others' updates still claim, beside this manager, of the fields that a release
