@@ -29,7 +29,7 @@ check 'release v2' push v2
 both 'pauses at step 1' state CLUSTER Progressing/1/StepPaused
 both 'has one pod of it' runs CLUSTER '9 v1 1 v2'
 check 'explain counts it' tells 0 '^beijing +1/3 +StepPaused +AwaitingApproval ' amc explain
-check 'the last ordinal is the first' prints 1 "^ +qwen-inference-9 .* 1 +qwen-inference-" amc describe -m beijing
+check 'the last ordinal is the first' prints 1 '^  qwen-inference-9 .* 1 +qwen-inference-' kubectl amc describe rollouts/$r -n demo -m beijing
 check 'approve beijing' tells 0 '^beijing +1/3 +approved ' amc approve -m beijing
 check 'beijing is at step 2' soon 30 state beijing Progressing/2/StepPaused
 check 'with five' soon 10 runs beijing '5 v1 5 v2'
