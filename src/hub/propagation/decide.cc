@@ -52,7 +52,7 @@ struct Deciding {
 
     bool ours() const { return seen.live.exists() && label(seen.live, kHubLabel) == seen.hub_id; }
     bool guarded() const { return seen.hub_rollout.exists() && meta::annotation(seen.source, kUnguarded) != "allow"; }
-    std::string stable() const { return label(seen.live, kStableLabel); }
+    std::string stable() const { return stable_template(seen.live); }
     Generation generation() const { return {seen.epoch, seen.content_version}; }
     // The hub has frozen it, and no release has taken it over.
     bool attempted() const {
@@ -87,7 +87,8 @@ struct Deciding {
         if (seen.preserve_on_deletion && only_frozen) return lift_freeze(State::kRemoving, {}, {});
         if (seen.preserve_on_deletion) {
             Value labels{json::Object()};
-            for (std::string_view key : {kHubLabel, kRenderLabel, kGenerationLabel, kTemplateLabel, kStableLabel}) {
+            for (std::string_view key :
+                 {kHubLabel, kRenderLabel, kGenerationLabel, kTemplateLabel, kStableLabel, kReplacedLabel}) {
                 if (!label(seen.live, key).empty()) labels[key] = nullptr;
             }
             Value patch{json::Object()};
@@ -140,10 +141,14 @@ struct Deciding {
         return result;
     }
 
-    Value rendered(std::optional<Value> pod_template, std::string const& stable) const {
+    Value rendered(std::optional<Value> pod_template, std::string const& stable, std::string const& replaced) const {
         Value result = render(input(std::move(pod_template)));
         if (!stable.empty()) result.set({"metadata", "labels", kStableLabel}, stable);
+        if (!replaced.empty()) result.set({"metadata", "labels", kReplacedLabel}, replaced);
         return result;
+    }
+    Value rendered(std::optional<Value> pod_template) const {
+        return rendered(std::move(pod_template), stable(), replaced_note(seen.live));
     }
 
     // What was observed is the precondition of everything that could let a template through.
@@ -282,7 +287,7 @@ struct Deciding {
         }
         Wanted wanted = choose(true);
         if (wanted.missing) return answer_missing(wanted.hash);
-        Value object = rendered(std::move(wanted.pod_template), {});
+        Value object = rendered(std::move(wanted.pod_template), {}, {});
         seal(object, generation());
         apply(std::move(object), "new here");
         return answer(State::kApplying);
@@ -365,7 +370,7 @@ struct Deciding {
         if (reason == "WebhookNotInForce") out.plan.requeue_at(*seen.not_before, "the webhook may be back");
         std::optional<Value> kept = ours() ? seen.revision(live_hash) : std::nullopt;
         if (!kept) return answer(State::kGuarded, std::move(reason), std::move(message));
-        Value object = rendered(std::move(kept), stable());
+        Value object = rendered(std::move(kept));
         object.set({"metadata", "labels", kTemplateLabel}, live_hash);
         return settle(std::move(object), State::kGuarded, std::move(reason), std::move(message));
     }
@@ -378,7 +383,7 @@ struct Deciding {
                           fmt::format("{}, and the hub does not keep the template {} to go back to: it stays frozen",
                                       kNotInForce, stable()));
         }
-        Value object = rendered(std::move(kept), stable());
+        Value object = rendered(std::move(kept));
         seal(object, generation());
         apply(std::move(object), "nothing holds the new template back");
         out.taken_back = true;
@@ -391,7 +396,8 @@ struct Deciding {
     }
 
     Decision send(Wanted wanted, std::string const& stable) {
-        Value object = rendered(std::move(wanted.pod_template), stable);
+        std::string const replaced = replaced_note(seen.live, seen.member_rollout);
+        Value object = rendered(std::move(wanted.pod_template), stable, replaced);
         seal(object, generation());
         apply(std::move(object), "a new template");
         return answer(State::kApplying);
@@ -415,13 +421,15 @@ struct Deciding {
             if (attempted() && !unwanted) return lift_freeze(State::kApplying, {}, {});
             if (wanted.missing) return answer_missing(wanted.hash);
             bool const changes = seen.hub_rollout.exists() && wanted.hash != has;
-            return settle(rendered(std::move(wanted.pod_template), changes ? has : stable()), State::kApplied, {}, {});
+            Value object =
+                changes ? rendered(std::move(wanted.pod_template), has, {}) : rendered(std::move(wanted.pod_template));
+            return settle(std::move(object), State::kApplied, {}, {});
         }
         // A new template is there, nothing holds it but the hub's own freeze.
         if (attempted() && !stable().empty() && stable() != has) return take_back();
         if (wanted.hash == has && !wanted.missing) {
             if (attempted()) return lift_freeze(State::kApplying, {}, {});
-            return settle(rendered(std::move(wanted.pod_template), stable()), State::kApplied, {}, {});
+            return settle(rendered(std::move(wanted.pod_template)), State::kApplied, {}, {});
         }
         std::string message;
         std::string reason = wanted.missing ? "RevisionMissing" : without_pods() ? std::string() : guard(message);
@@ -472,7 +480,7 @@ struct Deciding {
         }
         Wanted wanted = choose(false);
         if (wanted.missing) return answer_missing(wanted.hash);
-        auto const found = differences(rendered(std::move(wanted.pod_template), {}), seen.live, 1);
+        auto const found = differences(rendered(std::move(wanted.pod_template), {}, {}), seen.live, 1);
         if (found.empty()) return std::nullopt;
         return answer(State::kConflict, "Differs",
                       fmt::format("{}: it is taken over once they are the same", to_string(found.front())));
@@ -512,7 +520,7 @@ struct Deciding {
         if (there <= own && !seen.was_behind) return false;
         std::optional<Value> kept;
         if (seen.source.at({"spec", "template"}).exists()) kept = choose(false).pod_template;
-        Value object = rendered(std::move(kept), stable());
+        Value object = rendered(std::move(kept));
         return label(seen.live, kRenderLabel) != seal(object, own);
     }
 

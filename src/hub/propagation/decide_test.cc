@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "apis/rollouts/keys.h"
 #include "core/json/write.h"
 #include "hub/propagation/internal/fake_member.h"
+#include "hub/propagation/release_state.h"
 
 namespace aviary::propagation {
 namespace {
@@ -721,6 +723,56 @@ TEST(Release, ANewVersionInTheMiddleComesFromTheSameStableOne) {
     EXPECT_EQ(hub.run(), "a new template");
     EXPECT_EQ(hub.image(), "v3");
     EXPECT_EQ(label(hub, kStableLabel), v1);
+}
+
+// The hub's writes name the workload that was seen, not the Rollout: the release may be over there already.
+TEST(Release, AVersionThatWasCompletedAsTheNextOneCameIsTheStableOne) {
+    FakeHub hub = in_release();
+    auto const comes_from = [&](char const* revision, int generation) {
+        hub.member.edit("rollout", fmt::format(R"({{"metadata":{{"generation":{},"labels":{{"{}":"{}"}}}}}})",
+                                               generation, apis::kStableRevisionLabel, revision));
+    };
+    auto const observed = [&](int generation) {
+        hub.member_rollout.set({"status", "blueGreenStatus", "observedWorkloadGeneration"}, generation);
+    };
+    std::string const v1 = label(hub, kStableLabel), v2 = hub.hash();
+    comes_from("one", 2);
+    observed(2);
+    EXPECT_EQ(hub.run(), "");
+    hub.set_image("v3");
+    EXPECT_EQ(hub.run(), "a new template");
+    std::string const v3 = hub.hash();
+    EXPECT_EQ(label(hub, kStableLabel), v1);
+
+    FakeHub completed = hub;
+    completed.member.edit("rollout", R"({"metadata":{"labels":{"rollouts.kruise.io/stable-revision":"two"}}})");
+    EXPECT_EQ(stable_template(completed.member.live()), v2);
+    EXPECT_EQ(completed.run(), "changed on the hub");
+    EXPECT_EQ(label(completed, kStableLabel), v2);
+    EXPECT_EQ(label(completed, kReplacedLabel), "");
+    EXPECT_EQ(stable_template(completed.member.live()), v2);
+
+    // A fourth version: the third was never begun, …
+    FakeHub unseen = hub;
+    unseen.member.edit("rollout", R"({"metadata":{"generation":3}})");
+    unseen.set_image("v4");
+    EXPECT_EQ(unseen.run(), "a new template");
+    unseen.member.edit("rollout", R"({"metadata":{"labels":{"rollouts.kruise.io/stable-revision":"two"}}})");
+    EXPECT_EQ(stable_template(unseen.member.live()), v2);
+
+    // … or it was, from the first.
+    comes_from("one", 3);
+    observed(3);
+    hub.set_image("v4");
+    EXPECT_EQ(hub.run(), "a new template");
+    EXPECT_EQ(label(hub, kStableLabel), v1);
+    comes_from("three", 3);
+    EXPECT_EQ(stable_template(hub.member.live()), v3);
+
+    hub.member.finish_release();
+    hub.phase("Healthy");
+    EXPECT_EQ(hub.run(), "changed on the hub; the release's claims have ended");
+    EXPECT_EQ(label(hub, kReplacedLabel), "");
 }
 
 // What is held back in the middle of a release must not lose where the release came from: abort needs it.

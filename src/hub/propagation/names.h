@@ -18,6 +18,9 @@ inline constexpr std::string_view kGenerationLabel =
 inline constexpr std::string_view kTemplateLabel = "fleet.aviary.dev/template";   // hash of the applied pod template
 inline constexpr std::string_view kStableLabel =
     "fleet.aviary.dev/stable";   // the template before the release in progress
+// "<template>.<hash of the member's stable revision>": what a new version in the middle of a release replaced, and what
+// that release came from. Where the member says another stable revision, the one replaced had just been completed.
+inline constexpr std::string_view kReplacedLabel = "fleet.aviary.dev/replaced";
 
 // Annotations that users set on hub objects.
 inline constexpr std::string_view kOnDelete = "fleet.aviary.dev/on-delete";    // Rollback | Release | Hold

@@ -153,7 +153,7 @@ Plan Propagator::Impl::decide_keep(Key const& key) const {
             seen.all_known = seen.all_known && member->reachable() &&
                              member->serving(kind->resource) != clusters::Member::Serving::kUnknown;
             Doc const live = member->get(kind->resource, key.object);
-            for (std::string_view label : {kTemplateLabel, kStableLabel}) seen.used.insert(meta::label(live, label));
+            for (std::string const& hash : templates_named(live)) seen.used.insert(hash);
             if (frozen(live) && !releasing(live)) seen.frozen.push_back(live);
         }
         Plan const one = decide_revisions(seen);

@@ -1,7 +1,11 @@
 #include "hub/propagation/release_state.h"
 
-#include <algorithm>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
+#include "apis/rollouts/keys.h"
 #include "hub/placement/bindings.h"
 #include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
@@ -21,6 +25,31 @@ Doc progressing_condition(Doc const& rollout) {
         if (condition["type"].as_string() == "Progressing") return condition;
     }
     return {};
+}
+
+struct Replaced {
+    std::string hash, from;
+};
+
+Replaced replaced(Doc const& workload) {
+    std::string const says = label(workload, kReplacedLabel);
+    auto const dot = says.find('.');
+    if (dot == std::string::npos) return {};
+    return {says.substr(0, dot), says.substr(dot + 1)};
+}
+
+// What the member's controller says that its release comes from.
+std::string from_there(Doc const& workload) {
+    std::string const revision = label(workload, apis::kStableRevisionLabel);
+    return revision.empty() ? revision : short_hash(revision);
+}
+
+// Whether the member's Rollout has seen the template that this workload has.
+bool observed(Doc const& workload, Doc const& rollout) {
+    if (!rollout_progressing(rollout) || rollout_closing(rollout)) return false;
+    return std::ranges::any_of(std::array{"canaryStatus", "blueGreenStatus"}, [&](char const* style) {
+        return rollout.at({"status", style, "observedWorkloadGeneration"}).as_int() >= meta::generation(workload);
+    });
 }
 
 }   // namespace
@@ -54,12 +83,36 @@ bool rollout_closing(Doc const& rollout) {
     return reason == "Finalising" || reason == "Cancelling" || reason == "Completed";
 }
 
+std::string stable_template(Doc const& workload) {
+    Replaced note = replaced(workload);
+    std::string const from = from_there(workload);
+    bool const completed = releasing(workload) && !note.hash.empty() && !from.empty() && note.from != from;
+    return completed ? std::move(note.hash) : label(workload, kStableLabel);
+}
+
+std::vector<std::string> templates_named(Doc const& workload) {
+    return {label(workload, kTemplateLabel), label(workload, kStableLabel), replaced(workload).hash};
+}
+
+std::string replaced_note(Doc const& workload, Doc const& rollout) {
+    std::string const from = from_there(workload);
+    if (!releasing(workload) || from.empty()) return {};
+    // A template that the member has not looked at yet was not completed; the one before it may have been.
+    if (replaced(workload).from == from && !observed(workload, rollout)) return label(workload, kReplacedLabel);
+    return fmt::format("{}.{}", label(workload, kTemplateLabel), from);
+}
+
+std::string replaced_note(Doc const& workload) {
+    bool const same = releasing(workload) && replaced(workload).from == from_there(workload);
+    return same ? label(workload, kReplacedLabel) : std::string();
+}
+
 std::string stable_elsewhere(std::vector<Doc> const& others, std::string_view wanted, std::string recorded) {
     std::string old;
     bool settled = false;
     for (Doc const& other : others) {
         std::string const has = label(other, kTemplateLabel);
-        std::string const stable = label(other, kStableLabel);
+        std::string const stable = stable_template(other);
         if ((releasing(other) || frozen(other)) && !stable.empty() && stable != wanted) return stable;
         settled = settled || has == wanted;
         if (old.empty() && has != wanted) old = has;
@@ -71,7 +124,7 @@ std::string stable_elsewhere(std::vector<Doc> const& others, std::string_view wa
 std::string version_before(Doc const& workload, std::string_view hub_template) {
     std::string has = label(workload, kTemplateLabel);
     bool const held = releasing(workload) || frozen(workload);
-    return !held && has != hub_template ? has : label(workload, kStableLabel);
+    return !held && has != hub_template ? has : stable_template(workload);
 }
 
 bool is_done_first(std::string_view on_delete) { return on_delete == "Rollback" || on_delete == "Hold"; }
@@ -89,8 +142,7 @@ std::string stable_revision(std::vector<Doc> const& workloads, std::string_view 
     for (Doc const& workload : workloads) {
         std::string has = label(workload, kTemplateLabel);
         if (releasing(workload) || frozen(workload)) {
-            if (std::string from = label(workload, kStableLabel); left.empty() && from != wanted)
-                left = std::move(from);
+            if (std::string from = stable_template(workload); left.empty() && from != wanted) left = std::move(from);
             continue;
         }
         if (has == wanted) return has;

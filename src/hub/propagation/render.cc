@@ -86,8 +86,6 @@ void strip_allocated(Value& object, std::string_view kind) {
     if (kind == "ServiceAccount") object.erase("secrets");
 }
 
-std::string short_hash(std::string_view text) { return fmt::format("{:016x}", fnv1a_64(text)).substr(0, 12); }
-
 Doc apply_fields(Doc const& live, std::string_view manager) {
     for (auto const& [key, entry] : live.at({"metadata", "managedFields"}).elements()) {
         if (entry["manager"].as_string() == manager && entry["operation"].as_string() == "Apply" &&
@@ -242,8 +240,10 @@ void leave_routed(Value& object, Doc const& live) {
 // Those of another hub above, or of a copied object, say nothing here.
 bool is_own_label(std::string_view key) {
     return key == kHubLabel || key == kRenderLabel || key == kGenerationLabel || key == kTemplateLabel ||
-           key == kStableLabel;
+           key == kStableLabel || key == kReplacedLabel;
 }
+
+std::string short_hash(std::string_view text) { return fmt::format("{:016x}", fnv1a_64(text)).substr(0, 12); }
 
 std::string template_hash(Value const& pod_template) { return short_hash(json::write_canonical(pod_template)); }
 

@@ -88,7 +88,8 @@ struct Deciding {
         }
         bool const begun = releasing(cluster.workload);
         bool const is_frozen = frozen(cluster.workload) && !begun;
-        std::string revision(meta::label(cluster.workload, is_frozen ? kStableLabel : kTemplateLabel));
+        std::string revision =
+            is_frozen ? stable_template(cluster.workload) : meta::label(cluster.workload, kTemplateLabel);
         if (revision.empty()) revision = back(cluster, false);
         if (begun && revision == hub_template) return false;
         bound.revision = revision == hub_template ? std::string() : revision;

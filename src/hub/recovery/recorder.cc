@@ -96,8 +96,7 @@ struct Recorder::Impl {
             if (member->reachable() && !refused && (records == nullptr || !records->synced())) return std::nullopt;
             if (auto copy = read_record(record_in(*member, binding))) seen.copies.push_back(std::move(*copy));
             Doc const live = brought(*member, spec.resource);
-            for (std::string_view label : {propagation::kTemplateLabel, propagation::kStableLabel})
-                seen.used.insert(meta::label(live, label));
+            for (std::string const& hash : propagation::templates_named(live)) seen.used.insert(hash);
         }
         return seen;
     }
@@ -161,7 +160,7 @@ struct Recorder::Impl {
             return meta::label(change.before, label) != meta::label(change.after, label);
         };
         if (!turned(propagation::kTemplateLabel) && !turned(propagation::kStableLabel) &&
-            !turned(propagation::kHubLabel))
+            !turned(propagation::kReplacedLabel) && !turned(propagation::kHubLabel))
             return;
         mark(placement::binding_key(meta::kind_of(change.object()), meta::key_of(change.object())));
     }

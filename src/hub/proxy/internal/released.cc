@@ -125,7 +125,7 @@ ClusterView view_of(Propagator const& propagator, clusters::Member const& member
     view.hub_template = released.workload_template;
     view.hub_image = released.workload.at({"spec", "template", "spec", "containers"})[0]["image"].string();
     std::string const& ns = released.key.ns;
-    view.stable = version_named(propagator, ns, meta::label(view.workload, propagation::kStableLabel));
+    view.stable = version_named(propagator, ns, propagation::stable_template(view.workload));
     // A pin is against one template of the hub's.
     if (bound != nullptr && !bound->revision.empty() && bound->rejected == released.workload_template) {
         view.pinned = version_named(propagator, ns, bound->revision);
