@@ -34,8 +34,8 @@ meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpo
 constexpr char kRollout[] =
     R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
       "spec":{"workloadRef":{"apiVersion":"apps/v1","name":"web"}}})";
-// Not blueGreen: what docs/guide/limits.md says of two versions in quick succession would come up.
-constexpr char const* kStyles[] = {R"({"canary":{}})", R"({"canary":{"enableExtraWorkloadForCanary":true}})"};
+constexpr char const* kStyles[] = {R"({"canary":{}})", R"({"canary":{"enableExtraWorkloadForCanary":true}})",
+                                   R"({"blueGreen":{}})"};
 constexpr char kSteps[] = R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}])";
 
 Value parse(std::string_view text) { return *json::parse_value(text); }
