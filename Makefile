@@ -63,6 +63,7 @@ soak:
 	@cmake --preset dev >/dev/null
 	@cmake --build --preset dev -- -j$(JOBS) aviary-sim
 	@build/dev/bin/aviary-sim --seeds $(or $(SEEDS),20000)
+	@build/dev/bin/aviary-sim --without-hub --seeds $(or $(SEEDS),20000)
 
 guards:
 	@tools/guards

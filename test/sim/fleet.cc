@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "apis/crds.h"
 #include "app/hub/validation.h"
 #include "core/async/event.h"
@@ -20,6 +22,7 @@ constexpr char kHubUser[] = "system:aviary:hub";
 constexpr Duration kSync = 1ms;
 // Few, so that whoever was away longer than a moment has to list again.
 constexpr std::size_t kLogEvents = 150;
+constexpr int kNodes = 10;
 
 // The disk as one life of the server sees it: nothing that this life still does after its end gets there.
 class Disk final : public storage::Engine {
@@ -59,8 +62,8 @@ public:
     bool matches(control::AdmissionRequest const& request) const override {
         if (request.resource.resource == "rollouts") return true;
         bool const update = request.operation == control::Operation::kUpdate && request.subresource.empty();
-        std::string const& resource = request.resource.resource;
-        return update && (resource == "deployments" || resource == "statefulsets");
+        static constexpr std::string_view kHeld[] = {"deployments", "statefulsets", "daemonsets"};
+        return update && std::ranges::find(kHeld, request.resource.resource) != std::end(kHeld);
     }
     Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
         if (!up()) co_return without(request);
@@ -137,8 +140,8 @@ private:
     std::shared_ptr<control::Admission> decisions_;
 };
 
-Fleet::Fleet(Context const& ctx, Witness& witness)
-    : witness_(witness), scope_(ctx), engine_(std::make_shared<storage::MemoryEngine>(kSync)) {}
+Fleet::Fleet(Context const& ctx, Witness& witness, bool with_hub)
+    : witness_(witness), with_hub_(with_hub), scope_(ctx), engine_(std::make_shared<storage::MemoryEngine>(kSync)) {}
 
 std::shared_ptr<Process> Fleet::make_process(std::string name) {
     auto process = std::make_shared<Process>();
@@ -210,6 +213,7 @@ Task<void> Fleet::crash_server(Context ctx, Duration away) {
 void Fleet::start_kubernetes(std::string const& cluster) {
     simulator::Options options;
     options.pod_start = 200ms;
+    if (!with_hub_) options.nodes = kNodes;
     auto& kubernetes = kubernetes_[cluster];
     kubernetes = std::make_unique<simulator::Simulator>(
         client::Client(wire(cluster, "system:kube-controller-manager", make_process("kubernetes of " + cluster)),
@@ -296,7 +300,7 @@ std::vector<std::shared_ptr<Process>> Fleet::processes() const {
 }
 
 Task<Status> Fleet::start(Context ctx) {
-    hubs_.resize(2);
+    if (with_hub_) hubs_.resize(2);
     for (std::string const& cluster : members_) controllers_[cluster];
     CO_TRY(co_await start_server(ctx));
     for (std::string const& cluster : members_) {
@@ -304,6 +308,7 @@ Task<Status> Fleet::start(Context ctx) {
         start_kubernetes(cluster);
         start_member(cluster);
     }
+    if (!with_hub_) co_return Status{};
     client::Client const hub = person(kHubCluster);
     CO_TRY(co_await control::install_definitions(ctx, hub, apis::crds()));
     for (std::string const& cluster : members_) CO_TRY(co_await hub::register_cluster(ctx, hub, cluster, ""));

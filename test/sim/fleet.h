@@ -32,7 +32,8 @@ public:
 
 class Fleet {
 public:
-    Fleet(Context const& ctx, Witness& witness);
+    // Without a hub there are its members alone, with a node for each pod.
+    Fleet(Context const& ctx, Witness& witness, bool with_hub);
 
     // Members with their Kubernetes and controllers, then the hub; everything registered.
     Task<Status> start(Context ctx);
@@ -49,6 +50,7 @@ public:
     Task<void> crash_hub(Context ctx, std::size_t replica, Duration away);
     // A power cut: what was not synced is lost, every connection breaks.
     Task<void> crash_server(Context ctx, Duration away);
+    bool with_hub() const { return with_hub_; }
     bool server_up() const { return *server_ != nullptr; }
     std::size_t hubs() const { return hubs_.size(); }
     std::shared_ptr<ServerLife> server() const { return *server_; }
@@ -84,6 +86,7 @@ private:
     Task<void> end(Running<Controllers>& running);
 
     Witness& witness_;
+    bool with_hub_;
     async::Scope scope_;
     std::vector<std::string> members_{"beijing", "hangzhou", "shanghai"};
     std::shared_ptr<storage::MemoryEngine> engine_;

@@ -19,20 +19,20 @@ namespace {
 using namespace std::chrono_literals;
 using json::Doc;
 
-constexpr std::int64_t kShares[] = {0, 1, 5, 10};   // pods of the new version at each step, of ten
+constexpr std::int64_t kShares[] = {0, 10, 50, 100};   // percent of the pods, of the new version, at each step
 constexpr std::int64_t kLastStep = 3;
-constexpr int kServing = 8;   // ten less maxUnavailable
-constexpr int kAll = 10;
 constexpr Duration kExcuse = 5s;    // for a pod that the world takes away to be seen going
 constexpr Duration kShortly = 8s;   // an informer has this long to show a process its own write
+constexpr Duration kStale = 60s;    // what somebody still writes who saw another size
 constexpr Duration kHeeded = 1s;    // what a process was shown so long ago, it has decided with
 
 meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
 meta::GroupVersionResource const kStatefulSets{"apps", "v1", "statefulsets"};
+meta::GroupVersionResource const kDaemonSets{"apps", "v1", "daemonsets"};
 meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
 meta::GroupVersionResource const kPods{"", "v1", "pods"};
 meta::GroupVersionResource const kLeases{"coordination.k8s.io", "v1", "leases"};
-meta::GroupVersionResource const kWatched[] = {kDeployments, kStatefulSets,   kReplicaSets,
+meta::GroupVersionResource const kWatched[] = {kDeployments, kStatefulSets,   kDaemonSets,         kReplicaSets,
                                                kPods,        apis::kRollouts, apis::kBatchReleases};
 
 std::uint64_t version_of(Doc const& object) {
@@ -73,7 +73,8 @@ bool closing(Doc const& rollout) {
 // Of "web-57f9ccb744", a ControllerRevision, which a release that is quicker than it names by the hash alone.
 std::string own_hash(std::string const& revision) { return revision.substr(revision.rfind('-') + 1); }
 bool is_workload(std::string const& resource) {
-    return resource == kDeployments.group_resource() || resource == kStatefulSets.group_resource();
+    return resource == kDeployments.group_resource() || resource == kStatefulSets.group_resource() ||
+           resource == kDaemonSets.group_resource();
 }
 bool controls(Process const& process) { return process.name.starts_with("hub") || process.name.starts_with("member"); }
 
@@ -90,7 +91,11 @@ Pause pause_of(std::string const& cluster, Doc const& rollout) {
             release_of(rollout)["lastUpdateTime"].string()};
 }
 
-Laws::Laws(Context const& ctx, bool verbose) : ctx_(ctx), verbose_(verbose) {}
+Laws::Laws(Context const& ctx, bool with_hub, bool verbose) : ctx_(ctx), with_hub_(with_hub), verbose_(verbose) {}
+
+void Laws::jumping(std::string const& cluster, Doc const& rollout, std::int64_t to) {
+    jumps_.emplace(cluster, revision_of(rollout), to);
+}
 
 void Laws::say(std::string const& text) const {
     if (verbose_) fmt::print("{} {}\n", format_rfc3339_micro(ctx_.now()), text);
@@ -115,11 +120,12 @@ void Laws::server_started(Context const& ctx, std::function<client::Client(std::
         for (auto const& resource : kWatched)
             scope_->spawn(follow(scope_->context(), clients(cluster), cluster, resource));
     }
+    scope_->spawn(judge(scope_->context()));
+    if (!with_hub_) return;
     scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, apis::kDecisions));
     for (auto const& resource : {kDeployments, kStatefulSets})
         scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, resource));
     scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, kLeases));
-    scope_->spawn(judge(scope_->context()));
 }
 
 Task<void> Laws::server_ended() {
@@ -223,15 +229,30 @@ void Laws::take(Change const& change) {
     }
     if (change.object.resource == apis::kRollouts.group_resource()) rollout_changed(cluster, before, change.after);
     if (change.object.resource == kReplicaSets.group_resource()) set_changed(cluster, before, change.after);
-    if (is_workload(change.object.resource) && change.object.name == "web") {
-        Member& member = members_[cluster];
-        bool const held = !meta::annotation(change.after, apis::kControlInfoAnnotation).empty();
-        if (held != member.held) member.served = false;
-        member.held = held;
-    }
+    if (is_workload(change.object.resource) && change.object.name == "web") workload_changed(cluster, change.after);
     if (is_workload(change.object.resource)) tell_workload(cluster, before, change.after);
     if (change.object.resource == kPods.group_resource())
         pod_changed(cluster, change.object.name, before, change.after);
+}
+
+bool Laws::lately(MonotonicTime when) const { return when > MonotonicTime{} && ctx_.monotonic() - when <= kStale; }
+
+void Laws::workload_changed(std::string const& cluster, Doc const& after) {
+    Member& member = members_[cluster];
+    member.daemons = after["kind"].as_string() == "DaemonSet";
+    if (!after.at({"spec", "paused"}).as_bool()) member.rolled_at = ctx_.monotonic();
+    member.ordinals = after["kind"].as_string() == "StatefulSet";
+    bool const held = !meta::annotation(after, apis::kControlInfoAnnotation).empty();
+    std::int64_t const size =
+        after[member.daemons ? "status" : "spec"][member.daemons ? "desiredNumberScheduled" : "replicas"].as_int();
+    if (held != member.held || size != member.size) member.served = false;
+    if (size != member.size) {
+        member.most = std::max(size, lately(member.scaled_at) ? member.most : member.size);
+        member.scaled_at = ctx_.monotonic();
+    }
+    member.held = held;
+    member.size = size;
+    member.budget = after["kind"].as_string() == "Deployment" ? static_cast<int>(size / 4) : 1;
 }
 
 // No step is passed that nobody approved, and no approval is taken back.
@@ -252,7 +273,7 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
                         after.at({"status", "message"}).as_string()));
     bool const same = before.exists() && meta::uid(before) == meta::uid(after) && phase_of(before) == "Progressing" &&
                       phase_of(after) == "Progressing" && revision_of(before) == revision;
-    if (!same) return;
+    if (!same || jumps_.contains({cluster, revision, step})) return;
     std::int64_t const from = step_of(before);
     bool const was_ready = state_of(before) == "StepReady";
     if (was_ready && step == from && state_of(after) == "StepPaused")
@@ -288,7 +309,11 @@ void Laws::set_changed(std::string const& cluster, Doc const& before, Doc const&
     if (verbose_ && status(before) != status(after)) say(fmt::format("  {}: {} has {}", cluster, image, status(after)));
     if (!before.exists() || before.at({"spec", "replicas"}).as_int() != size)
         say(fmt::format("  {}: {} pods of {} ({})", cluster, size, image, meta::label(after, "pod-template-hash")));
-    check_share(cluster, image, meta::label(after, "pod-template-hash"), size);
+    bool const grows = !before.exists() || before.at({"spec", "replicas"}).as_int() < size;
+    // Scaled, the native controller gives each version a part of what is new.
+    Member const& member = members_[cluster];
+    bool const native = lately(member.rolled_at) && lately(member.scaled_at);
+    if (grows && !native) check_share(cluster, image, meta::label(after, "pod-template-hash"), size);
 }
 
 // Of a StatefulSet, each pod as it comes.
@@ -299,20 +324,24 @@ void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
                !meta::is_deleting(each.second) && of(each.second) == of(after);
     });
     std::string const hash = meta::label(after, "controller-revision-hash");
+    Member const& member = members_[cluster];
     say(fmt::format("  {}: {} comes as the {}th of {} ({})", cluster, meta::name(after), size, of(after), hash));
-    check_share(cluster, of(after), hash, size);
+    // The native controllers make these of the newest template: of a DaemonSet each pod that is missing, of a
+    // StatefulSet those above the size that it had.
+    bool const native = (member.daemons && lately(member.lost_at)) || (member.ordinals && lately(member.scaled_at));
+    if (!native) check_share(cluster, of(after), hash, size);
 }
 
 void Laws::check_share(std::string const& cluster, std::string const& image, std::string const& hash,
                        std::int64_t size) {
     Member& member = members_[cluster];
-    if (member.trusted.empty()) member.trusted.insert(image);
     if (member.trusted.contains(image)) return;
     auto const found = member.reached.find(own_hash(hash));
     std::int64_t const step = found == member.reached.end() ? 0 : std::clamp<std::int64_t>(found->second, 0, kLastStep);
-    if (size > kShares[step])
+    std::int64_t const all = lately(member.scaled_at) ? member.most : member.size;
+    if (size > (all * kShares[step] + 99) / 100)
         violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));
-    if (step == kLastStep && size == kShares[kLastStep]) member.trusted.insert(image);
+    if (step == kLastStep && size >= member.size) member.trusted.insert(image);
 }
 
 void Laws::tell_workload(std::string const& cluster, Doc const& before, Doc const& after) const {
@@ -347,9 +376,10 @@ void Laws::check_serving(std::string const& cluster) {
     Member& member = members_[cluster];
     auto const counts = [&](auto const& pod) { return !member.beside || member.trusted.contains(pod.second); };
     auto const ready = static_cast<int>(std::ranges::count_if(member.ready, counts));
-    int const floor = member.beside ? kAll : kServing;
+    auto const all = static_cast<int>(member.size);
+    int const floor = member.beside ? all : all - member.budget;
     bool const excused = ctx_.monotonic() - member.lost_at <= kExcuse;
-    if (ready >= kAll && !excused) member.lost = 0;
+    if (ready >= all && !excused) member.lost = 0;
     if (ready >= floor) member.served = true;
     if (member.held && member.served && ready < floor - member.lost)
         violate(fmt::format("{}: only {} pods serve{}", cluster, ready, member.beside ? " of the old version" : ""));

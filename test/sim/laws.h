@@ -31,12 +31,16 @@ Pause pause_of(std::string const& cluster, json::Doc const& rollout);
 
 class Laws final : public Witness {
 public:
-    Laws(Context const& ctx, bool verbose);
+    Laws(Context const& ctx, bool with_hub, bool verbose);
 
     // Somebody is about to approve this pause.
     void approving(Pause const& pause) { approved_.insert(pause); }
     // … in the member itself.
     void approving_in_member(Pause const& pause) { approving(pause), direct_.insert(pause); }
+    // Somebody is about to send the release that this Rollout has to another step.
+    void jumping(std::string const& cluster, json::Doc const& rollout, std::int64_t to);
+    // Nothing holds this version back there any more.
+    void trust(std::string const& cluster, std::string const& image) { members_[cluster].trusted.insert(image); }
     // A pod is about to be taken away by the world: availability has an excuse.
     void pod_lost(std::string const& cluster);
     // From now on until `counting_ends` nobody has a reason to write: the processes' writes are counted.
@@ -71,10 +75,17 @@ private:
         std::map<std::string, std::int64_t> reached;   // hash of a version → the highest step
         std::set<std::string> trusted;                 // images that were released to the end, or were there first
         std::map<std::string, std::string> ready;      // pods that are: name → image
-        bool beside = false;   // its Rollout has both versions side by side, and is not being ended: the old one stays
-        bool served = false;   // enough, since it is held
-        bool held = false;     // by a release
-        int lost = 0;          // pods that the world took away, until all are back
+        bool beside = false;    // its Rollout has both versions side by side, and is not being ended: the old one stays
+        bool served = false;    // enough, since it is held
+        bool held = false;      // by a release
+        bool daemons = false;   // its workload is a DaemonSet
+        MonotonicTime rolled_at{};   // when its own controller could last move its pods
+        bool ordinals = false;       // … a StatefulSet
+        int budget = 2;              // pods that its workload may lack
+        std::int64_t size = 0;       // pods that it wants
+        std::int64_t most = 0;       // … and wanted lately
+        MonotonicTime scaled_at{};   // when that changed
+        int lost = 0;                // pods that the world took away, until all are back
         MonotonicTime lost_at{};
     };
     struct Sent {
@@ -97,6 +108,8 @@ private:
     void set_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void pod_of_set_came(std::string const& cluster, json::Doc const& after);
     void check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size);
+    bool lately(MonotonicTime when) const;   // so that somebody may still act on what was before
+    void workload_changed(std::string const& cluster, json::Doc const& after);
     void tell_workload(std::string const& cluster, json::Doc const& before, json::Doc const& after) const;
     void pod_changed(std::string const& cluster, std::string const& name, json::Doc const& before,
                      json::Doc const& after);
@@ -109,7 +122,7 @@ private:
     static std::optional<Object> object_of(std::string const& cluster, client::Request const& request);
 
     Context ctx_;
-    bool verbose_;
+    bool with_hub_, verbose_;
     std::unique_ptr<async::Scope> scope_;   // of one life of the server
     std::map<std::tuple<MonotonicTime, std::string, std::uint64_t, Object>, Change>
         heard_;   // in the order of the server's revisions
@@ -120,7 +133,8 @@ private:
     std::map<Object, std::uint64_t> acknowledged_;   // what somebody was told is stored
     std::map<std::string, Member> members_;
     std::set<Pause> approved_, direct_, passed_;
-    std::map<std::string, std::map<std::string, Sent>> sent_;       // process → write → when it was acknowledged
+    std::set<std::tuple<std::string, std::string, std::int64_t>> jumps_;   // cluster, revision, step
+    std::map<std::string, std::map<std::string, Sent>> sent_;              // process → write → when it was acknowledged
     std::map<std::string, std::map<Object, std::uint64_t>> seen_;   // process → object → version that its watch showed
     std::map<std::string, std::map<Object, Shown>> shown_;          // process → object
     std::map<std::string, int> writes_;

@@ -1,8 +1,10 @@
-// Simulation: a hub and three members, people who decide at random, and a world that fails, in one process and virtual
-// time.
+// Simulation: a hub and three members, or three clusters without a hub, people who decide at random, and a world that
+// fails, in one process and virtual time.
 //   aviary-sim --seeds 1000 [--from N] [--jobs N]   each seed is a world of its own; every 50th runs twice, with equal
-//   digests aviary-sim --seed 42                            one seed, told in full … --until-failure ends at the first
-//   seed that fails
+//                                                   digests
+//   aviary-sim --without-hub --seeds 1000           … in which each cluster has a workload of its own kind and style
+//   aviary-sim --seed 42                            one seed, told in full
+//   … --until-failure                               ends at the first seed that fails
 // Ends in "N passed, N failed". What must hold is in laws.h; at the end, with the world mended, everything arrives
 // where people sent it, nothing of a release is left behind, and nobody writes any more.
 #include <fmt/format.h>
@@ -16,7 +18,9 @@
 #include "core/async/virtual_executor.h"
 #include "core/base/strings.h"
 #include "nemesis.h"
+#include "operators.h"
 #include "people.h"
+#include "users.h"
 
 namespace aviary::sim {
 namespace {
@@ -34,12 +38,12 @@ struct Outcome {
 
 class World {
 public:
-    World(Context const& ctx, bool verbose)
+    World(Context const& ctx, bool with_hub, bool verbose)
         : ctx_(ctx),
-          laws_(ctx, verbose),
-          fleet_(ctx, laws_),
-          people_(ctx, fleet_, laws_),
-          nemesis_(ctx, fleet_, people_, laws_) {}
+          laws_(ctx, with_hub, verbose),
+          fleet_(ctx, laws_, with_hub),
+          users_(make_users(with_hub)),
+          nemesis_(ctx, fleet_, *users_, laws_) {}
 
     Task<Outcome> run() {
         Status const started = co_await begin();
@@ -52,13 +56,17 @@ public:
     }
 
 private:
+    std::unique_ptr<Users> make_users(bool with_hub) {
+        if (with_hub) return std::make_unique<People>(ctx_, fleet_, laws_);
+        return std::make_unique<Operators>(ctx_, fleet_, laws_);
+    }
     bool holds() const { return laws_.violation().empty(); }
 
     Task<Status> begin() {
         CO_TRY(co_await fleet_.start(ctx_));
-        CO_TRY(co_await people_.begin());
+        CO_TRY(co_await users_->begin());
         CO_TRY(co_await settle(120s, false));
-        co_return co_await people_.autoscale();
+        co_return co_await users_->autoscale();
     }
 
     Task<void> storm() {
@@ -67,21 +75,22 @@ private:
         MonotonicTime const end = ctx_.monotonic() + kStorm;
         while (ctx_.monotonic() < end && holds()) {
             (void)co_await async::sleep_for(ctx_, Duration(static_cast<Duration::rep>(ctx_.random().unit() * 5e9)));
-            co_await people_.act();
+            co_await users_->act();
         }
         co_await scope.cancel_and_join();
         co_await nemesis_.mend(ctx_);
     }
 
     Task<void> end() {
-        co_await people_.tidy();
+        co_await users_->tidy();
         Status const settled = co_await settle(kPatience, true);
         if (!settled) co_return laws_.violate(settled.error().message());
         (void)co_await async::sleep_for(ctx_, 15s);
-        std::string const left = co_await people_.leftovers();
+        std::string const left = co_await users_->leftovers();
         if (!left.empty()) co_return laws_.violate("left behind: " + left);
         laws_.say("quiet");
         co_await expect_quiet("with nothing to do");
+        if (!fleet_.with_hub()) co_return;
         for (std::size_t replica = 0; replica < fleet_.hubs(); ++replica) co_await fleet_.crash_hub(ctx_, replica, 1s);
         co_await expect_quiet("after a restart of the hub");
     }
@@ -97,10 +106,10 @@ private:
         MonotonicTime const end = ctx_.monotonic() + limit;
         std::string difference;
         while (ctx_.monotonic() < end && holds()) {
-            difference = co_await people_.differs();
+            difference = co_await users_->differs();
             if (difference.empty()) co_return Status{};
             CO_TRY(co_await async::sleep_for(ctx_, 2s));
-            if (approve) co_await people_.go_on();
+            if (approve) co_await users_->go_on();
         }
         co_return fail(ErrorCode::kTimeout, "it does not arrive: " + difference);
     }
@@ -108,32 +117,32 @@ private:
     Context ctx_;
     Laws laws_;
     Fleet fleet_;
-    People people_;
+    std::unique_ptr<Users> users_;
     Nemesis nemesis_;
 };
 
-Task<Outcome> run_world(Context ctx, bool verbose) {
-    World world(ctx, verbose);
+Task<Outcome> run_world(Context ctx, bool with_hub, bool verbose) {
+    World world(ctx, with_hub, verbose);
     Outcome outcome = co_await world.run();
     co_return outcome;
 }
 
-Outcome run_seed(std::uint64_t seed, bool verbose) {
+Outcome run_seed(std::uint64_t seed, bool with_hub, bool verbose) {
     async::VirtualExecutor executor(seed);
-    return executor.run(run_world(Context(executor), verbose));
+    return executor.run(run_world(Context(executor), with_hub, verbose));
 }
 
 struct Flags {
     std::uint64_t first = 1, count = 100;
     std::uint64_t jobs = std::max(1U, std::thread::hardware_concurrency());
-    bool verbose = false, until_failure = false;
+    bool with_hub = true, verbose = false, until_failure = false;
 };
 
 // One seed and its verdict; a digest that differs between two runs is a failure too.
 bool judge(std::uint64_t seed, Flags const& flags) {
-    Outcome outcome = run_seed(seed, flags.verbose);
+    Outcome outcome = run_seed(seed, flags.with_hub, flags.verbose);
     if (outcome.violation.empty() && (seed % 50 == 0 || flags.verbose) &&
-        run_seed(seed, false).digest != outcome.digest)
+        run_seed(seed, flags.with_hub, false).digest != outcome.digest)
         outcome.violation = "a second run of the seed has another digest";
     if (!outcome.violation.empty()) fmt::print("seed {}: {}\n", seed, outcome.violation);
     std::fflush(stdout);
@@ -193,6 +202,10 @@ int main(int argc, char** argv) {
             flags.until_failure = true;
             continue;
         }
+        if (name == "--without-hub") {
+            flags.with_hub = false;
+            continue;
+        }
         auto const value = index + 1 < argc ? aviary::parse_int(argv[++index]) : std::nullopt;
         bool const good = value && *value > 0;
         if (good && name == "--seeds") {
@@ -206,7 +219,9 @@ int main(int argc, char** argv) {
             flags.count = flags.jobs = 1;
             flags.verbose = true;
         } else {
-            fmt::print(stderr, "usage: aviary-sim [--seeds N] [--from N] [--jobs N] [--seed N] [--until-failure]\n");
+            fmt::print(
+                stderr,
+                "usage: aviary-sim [--without-hub] [--seeds N] [--from N] [--jobs N] [--seed N] [--until-failure]\n");
             return 1;
         }
     }

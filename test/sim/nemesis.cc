@@ -4,7 +4,6 @@
 
 #include "core/async/event.h"
 #include "kube/meta/object.h"
-#include "people.h"
 
 namespace aviary::sim {
 
@@ -79,7 +78,7 @@ Task<void> Nemesis::strike(Context ctx) {
     } else if (what < 91) {
         co_await kill_pod();
     } else {
-        co_await spoil(ctx.random().below(2) == 0, people_.versions());
+        co_await spoil(ctx.random().below(2) == 0, users_.versions());
     }
 }
 

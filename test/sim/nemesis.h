@@ -4,14 +4,14 @@
 
 #include "fleet.h"
 #include "laws.h"
-#include "people.h"
+#include "users.h"
 
 namespace aviary::sim {
 
 class Nemesis {
 public:
-    Nemesis(Context const& ctx, Fleet& fleet, People const& people, Laws& laws)
-        : ctx_(ctx), fleet_(fleet), people_(people), laws_(laws) {}
+    Nemesis(Context const& ctx, Fleet& fleet, Users const& users, Laws& laws)
+        : ctx_(ctx), fleet_(fleet), users_(users), laws_(laws) {}
 
     // Until the context stops.
     Task<void> rage(Context ctx);
@@ -27,7 +27,7 @@ private:
 
     Context ctx_;
     Fleet& fleet_;
-    People const& people_;
+    Users const& users_;
     Laws& laws_;
 };
 

@@ -22,8 +22,6 @@ using json::Doc;
 using json::Value;
 
 meta::ObjectKey const kWeb{kNamespace, kName};
-meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
-meta::GroupVersionResource const kControllerRevisions{"apps", "v1", "controllerrevisions"};
 meta::GroupVersionResource const kNamespaces{"", "v1", "namespaces"};
 meta::GroupVersionResource const kPolicies{"policy.one.alibabacloud.com", "v1alpha1", "propagationpolicies"};
 meta::GroupVersionResource const kClusterPolicies{"policy.one.alibabacloud.com", "v1alpha1",
@@ -31,22 +29,14 @@ meta::GroupVersionResource const kClusterPolicies{"policy.one.alibabacloud.com",
 
 meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpodautoscalers"};
 
-constexpr char kRollout[] =
-    R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
-      "spec":{"workloadRef":{"apiVersion":"apps/v1","name":"web"}}})";
-constexpr char const* kStyles[] = {R"({"canary":{}})", R"({"canary":{"enableExtraWorkloadForCanary":true}})",
-                                   R"({"blueGreen":{}})"};
-constexpr char kSteps[] = R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}])";
-
 Value parse(std::string_view text) { return *json::parse_value(text); }
 
 }   // namespace
 
-meta::GroupVersionResource People::workloads() const { return {"apps", "v1", to_lower(kind_) + "s"}; }
-
 Task<Status> People::begin() {
-    if (ctx_.random().below(3) == 0) kind_ = "StatefulSet";
-    laws_.say("a " + kind_);
+    if (ctx_.random().below(3) == 0) kind_ = &workload_kind("StatefulSet");
+    laws_.say("a " + kind_->kind.kind);
+    for (std::string const& cluster : fleet_.members()) laws_.trust(cluster, "v1");
     client::Client const hub = fleet_.person(kHubCluster);
     CO_TRY(co_await hub.create(ctx_, kNamespaces,
                                parse(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}})")));
@@ -55,19 +45,14 @@ Task<Status> People::begin() {
         parse(
             R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"ClusterPropagationPolicy","metadata":{"name":"namespaces"},
       "spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"Namespace","name":"demo"}]}})")));
-    Value workload = parse(R"({"apiVersion":"apps/v1","metadata":{"name":"web","namespace":"demo"},
-      "spec":{"replicas":10,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"main","image":"v1"}]}}}})");
-    workload["kind"] = kind_;
-    // An ordered one waits for a pod that fails until somebody deletes it.
-    if (sets()) workload.set({"spec", "podManagementPolicy"}, "Parallel");
-    CO_TRY(co_await hub.create(ctx_, workloads(), std::move(workload)));
+    CO_TRY(co_await hub.create(ctx_, kind_->resource, make_workload(*kind_, "v1")));
     CO_TRY(co_await hub.create(ctx_, apis::kRollouts, rollout()));
     CO_TRY(co_await hub.create(
         ctx_, kPolicies,
         parse(
             R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy","metadata":{"name":"workloads","namespace":"demo"},
       "spec":{"resourceSelectors":[{"apiVersion":"apps/v1","kind":")" +
-            kind_ + R"(","name":"web"}]}})")));
+            kind_->kind.kind + R"(","name":"web"}]}})")));
     CO_TRY(co_await hub.create(
         ctx_, kPolicies,
         parse(
@@ -77,14 +62,10 @@ Task<Status> People::begin() {
 }
 
 Value People::rollout() {
-    char const* const style = sets() ? kStyles[0] : kStyles[ctx_.random().below(std::size(kStyles))];
+    auto const& styles = kind_->strategies;
+    char const* const style = styles.size() == 1 ? styles[0] : styles[ctx_.random().below(styles.size())];
     laws_.say(fmt::format("a Rollout with {}", style));
-    Value strategy = parse(style);
-    for (auto& [kind, each] : strategy.make_object()) each["steps"] = parse(kSteps);
-    Value object = parse(kRollout);
-    object.set({"spec", "strategy"}, std::move(strategy));
-    object.set({"spec", "workloadRef", "kind"}, kind_);
-    return object;
+    return make_rollout(*kind_, style);
 }
 
 Task<Status> People::autoscale() {
@@ -94,7 +75,7 @@ Task<Status> People::autoscale() {
             parse(
                 R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"web","namespace":"demo"},
           "spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":")" +
-                kind_ + R"(","name":"web"},"minReplicas":10,"maxReplicas":10}})")));
+                kind_->kind.kind + R"(","name":"web"},"minReplicas":10,"maxReplicas":10}})")));
     }
     co_return Status{};
 }
@@ -137,12 +118,11 @@ Task<void> People::act() {
 }
 
 Task<void> People::push() {
-    Value patch = parse(R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":""}]}}}})");
-    patch["spec"]["template"]["spec"]["containers"] = json::Array{json::Object{{"name", "main"}, {"image", version_}}};
     laws_.say("release " + version_);
     client::Client const hub = fleet_.person(kHubCluster);
     while (true) {
-        auto const done = co_await hub.patch(ctx_, workloads(), kWeb, client::PatchType::kStrategicMerge, patch);
+        auto const done =
+            co_await hub.patch(ctx_, kind_->resource, kWeb, client::PatchType::kStrategicMerge, with_image(version_));
         if (done || !ctx_.check()) co_return;
         (void)co_await async::sleep_for(ctx_, 1s);
     }
@@ -242,7 +222,7 @@ Task<void> People::intervene(std::string action, bool everywhere) {
 Task<void> People::decide(std::string action, std::vector<apis::DecisionTarget> targets) {
     if (targets.empty()) co_return;
     client::Client const hub = fleet_.person(kHubCluster);
-    auto const workload = co_await hub.get(ctx_, workloads(), kWeb);
+    auto const workload = co_await hub.get(ctx_, kind_->resource, kWeb);
     auto const rollout = co_await hub.get(ctx_, apis::kRollouts, kWeb);
     if (!workload || !rollout) co_return;
     apis::DecisionSpec spec;
@@ -300,7 +280,7 @@ Task<void> People::touch() {
     Value patch{json::Object()};
     patch.set({"metadata", "labels", "touched"}, fmt::format("t{}", ctx_.random().below(1000)));
     (void)co_await fleet_.person(kHubCluster)
-        .patch(ctx_, workloads(), kWeb, client::PatchType::kMerge, std::move(patch));
+        .patch(ctx_, kind_->resource, kWeb, client::PatchType::kMerge, std::move(patch));
 }
 
 Task<void> People::tidy() {
@@ -337,27 +317,8 @@ Task<void> People::go_on() {
 
 Task<std::string> People::differs() {
     for (std::string const& cluster : fleet_.members()) {
-        client::Client const member = fleet_.person(cluster);
-        auto const rollout = co_await member.get(ctx_, apis::kRollouts, kWeb);
-        auto const workload = co_await member.get(ctx_, workloads(), kWeb);
-        if (!rollout || !workload) co_return fmt::format("{} has no Rollout or no {}", cluster, kind_);
-        Doc const status = (*rollout)["status"];
-        if (status["phase"].as_string() != "Healthy") {
-            co_return fmt::format("{} is {} at step {} in {}: {}", cluster, status["phase"].as_string(),
-                                  apis::release_status(*rollout)["currentStepIndex"].as_int(),
-                                  apis::release_status(*rollout)["currentStepState"].as_string(),
-                                  status["message"].as_string());
-        }
-        std::string const image = workload->at({"spec", "template", "spec", "containers"})[0]["image"].string();
-        if (image != version_) co_return fmt::format("{} has {}, not {}", cluster, image, version_);
-        // Its counts are those of the template before, for the moment between two writes.
-        if (workload->at({"status", "observedGeneration"}).as_int() !=
-            workload->at({"metadata", "generation"}).as_int())
-            co_return cluster + ": the workload has not been looked at since it was changed";
-        for (char const* count : {"replicas", "updatedReplicas", "readyReplicas"}) {
-            if (workload->at({"status", count}).as_int() != kReplicas)
-                co_return fmt::format("{}: {} is {}", cluster, count, workload->at({"status", count}).as_int());
-        }
+        std::string const what = co_await differs_in(ctx_, fleet_.person(cluster), *kind_, version_, kReplicas);
+        if (!what.empty()) co_return cluster + ": " + what;
     }
     auto const decisions = co_await fleet_.person(kHubCluster).list(ctx_, apis::kDecisions, {.ns = kNamespace});
     if (!decisions) co_return decisions.error().message();
@@ -374,35 +335,8 @@ Task<std::string> People::differs() {
 Task<std::string> People::leftovers() {
     std::string found;
     for (std::string const& cluster : fleet_.members()) {
-        client::Client const member = fleet_.person(cluster);
-        std::vector<Doc> objects;
-        for (auto const& resource : {workloads(), sets() ? kControllerRevisions : kReplicaSets}) {
-            auto const list = co_await member.list(ctx_, resource, {.ns = kNamespace});
-            if (!list) co_return list.error().message();
-            for (auto const& [index, object] : (*list)["items"].elements()) objects.push_back(object);
-        }
-        for (Doc const& object : objects) {
-            for (char const* map : {"annotations", "labels"}) {
-                for (auto const& [key, value] : object.at({"metadata", map}).members()) {
-                    bool const release =
-                        key.find("rollouts.kruise.io/") != std::string_view::npos && key != apis::kWorkloadTypeLabel;
-                    if (release) found += fmt::format("{}: {} on {}; ", cluster, key, meta::name(object));
-                }
-            }
-        }
-        if (objects.empty()) co_return fmt::format("{} has no {}", cluster, kind_);
-        Doc const spec = objects.front()["spec"];
-        if (spec["paused"].as_bool()) found += cluster + ": the workload is paused; ";
-        if (spec[sets() ? "updateStrategy" : "strategy"]["type"].as_string() != "RollingUpdate" ||
-            spec.at({"updateStrategy", "rollingUpdate", "partition"}).as_int() != 0)
-            found += cluster + ": the workload's strategy is not its own; ";
-        auto const all = co_await member.list(ctx_, workloads(), {.ns = kNamespace});
-        if (!all || (*all)["items"].size() > 1) found += cluster + ": a second workload; ";
-        auto const autoscaler = co_await member.get(ctx_, kAutoscalers, kWeb);
-        if (!autoscaler || autoscaler->at({"spec", "scaleTargetRef", "name"}).as_string() != kName)
-            found += cluster + ": the autoscaler is off; ";
-        auto const batches = co_await member.list(ctx_, apis::kBatchReleases, {.ns = kNamespace});
-        if (!batches || (*batches)["items"].size() > 0) found += cluster + ": a BatchRelease; ";
+        std::string const left = co_await leftovers_in(ctx_, fleet_.person(cluster), *kind_);
+        if (!left.empty()) found += cluster + ": " + left;
     }
     co_return found;
 }
