@@ -35,6 +35,14 @@ struct ReactionOptions {
 };
 Status reaction(ReactionOptions const& options);
 
+// Releases Deployments of ten pods in one cluster at once, in three steps that nobody approves.
+struct ReleasesOptions {
+    client::ServerAccess access;
+    int rollouts = 100;
+    bool native = false;   // without Rollouts
+};
+Status releases(ReleasesOptions const& options);
+
 // Members in this process, whose agents dial a hub. When all are linked and available, statuses change at a steady
 // rate; then the hub is to be restarted, and what is counted goes on when all are linked again. Ends by SIGTERM.
 struct AgentsOptions {

@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
     aviary::perf::LoadOptions options;
     aviary::perf::ReactionOptions reaction;
     aviary::perf::AgentsOptions agents;
+    aviary::perf::ReleasesOptions releases;
     app.add_option("--kubeconfig", kubeconfig)->required();
     app.add_option("--context", context);
     app.add_option("--server", options.server, "The server's pid, to report its share of the processor");
@@ -30,6 +31,7 @@ int main(int argc, char** argv) {
     CLI::App* const watch = app.add_subcommand("watch", "How late events come to many watches");
     CLI::App* const approve = app.add_subcommand("reaction", "Decision created on the hub to the next pause");
     CLI::App* const link = app.add_subcommand("agents", "Members whose agents dial the hub, through its restart");
+    CLI::App* const many = app.add_subcommand("releases", "Many Rollouts of one cluster at once");
     for (CLI::App* command : {get, create, watch})
         command->add_option("--seconds", options.seconds)->capture_default_str();
     for (CLI::App* command : {get, create})
@@ -39,6 +41,8 @@ int main(int argc, char** argv) {
     watch->add_option("--rate", options.rate, "Writes a second")->capture_default_str();
     approve->add_option("--clusters", reaction.clusters, "Names, separated by commas")->required();
     approve->add_option("--approvals", reaction.approvals)->capture_default_str();
+    many->add_option("--rollouts", releases.rollouts)->capture_default_str();
+    many->add_flag("--native", releases.native, "Without Rollouts");
     link->add_option("--agents", agents.agents)->capture_default_str();
     link->add_option("--rate", agents.rate, "Changes of a status a second, in all")->capture_default_str();
     link->add_option("--seconds", agents.seconds, "Before the restart, and after")->capture_default_str();
@@ -54,6 +58,10 @@ int main(int argc, char** argv) {
     }
     auto access = aviary::client::load_kubeconfig(kubeconfig, context);
     if (!access) return done(std::unexpected(access.error()));
+    if (*many) {
+        releases.access = std::move(*access);
+        return done(aviary::perf::releases(releases));
+    }
     options.access = std::move(*access);
     if (*get) return done(aviary::perf::load_get(options));
     if (*create) return done(aviary::perf::load_create(options));
