@@ -88,6 +88,18 @@ check 'it is healthy' soon 30 state $c Healthy/3/Completed
 check 'with ten' runs $c 'v2=10'
 check 'nothing of the release is left on the Deployment' soon 5 clean $c
 
+# More of them than fit into one request of the usual size: they are converted a list at a time.
+many() {
+  local index
+  for ((index = 0; index < 60; ++index)); do
+    printf '{"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"many-%d","namespace":"many","annotations":{"note":"%0100000d"}},"spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"many-%d"},"strategy":{"canary":{"steps":[{"replicas":"10%%"}]}}}}\n' $index 7 $index
+  done
+}
+check 'a namespace for many Rollouts' in_ $c create namespace many
+check 'six megabytes of them' in_ $c -n many create -f <(many)
+check 'are listed in v1alpha1' prints 60 '^many-' in_ $c -n many get $older
+check 'and go' in_ $c delete namespace many
+
 before=$(bundle)
 check 'the authority is taken away' in_ $c -n aviary-system delete secret aviary-member-webhooks
 check 'the definition trusts another' soon 60 other_bundle "$before"
