@@ -160,18 +160,28 @@ Task<void> Operators::jump(Site const& site) {
     co_await change_rollout(site, std::move(patch), fmt::format("jump to step {}", to), "status");
 }
 
-// By hand or as an autoscaler: one that is switched off scales nothing.
-Task<void> Operators::scale(Site& site) {
+// By hand or by the autoscaler's bounds.
+Task<void> Operators::scale(Site const& site) {
     if (!site.kind->scales) co_return;
     auto const replicas = static_cast<std::int64_t>(4 + ctx_.random().below(12));
-    if (ctx_.random().below(2) == 0) {
-        auto const autoscaler = co_await fleet_.person(site.cluster).get(ctx_, kAutoscalers, kWeb);
-        if (!autoscaler || autoscaler->at({"spec", "scaleTargetRef", "name"}).as_string() != kName) co_return;
-    }
-    site.replicas = replicas;
+    if (ctx_.random().below(2) == 0) co_return co_await bound(site, replicas, replicas);
+    co_await resize(site, replicas);
+}
+
+Task<void> Operators::resize(Site const& site, std::int64_t replicas) {
     Value patch{json::Object()};
     patch.set({"spec", "replicas"}, replicas);
     co_await change_workload(site, std::move(patch), fmt::format("scale to {}", replicas));
+}
+
+Task<void> Operators::bound(Site const& site, std::int64_t least, std::int64_t most) {
+    Value patch{json::Object()};
+    patch.set({"spec", "minReplicas"}, least);
+    patch.set({"spec", "maxReplicas"}, most);
+    auto const done = co_await fleet_.person(site.cluster)
+                          .patch(ctx_, kAutoscalers, kWeb, client::PatchType::kMerge, std::move(patch));
+    laws_.say(fmt::format("{}: autoscale between {} and {}{}", site.cluster, least, most,
+                          done ? "" : ": " + done.error().message()));
 }
 
 Task<bool> Operators::let_through(Site& site) {
@@ -230,9 +240,8 @@ Task<void> Operators::tidy() {
         }
         if (site.unguarded) laws_.violate(site.cluster + ": the Rollout does not come back");
         if (site.kind->scales) {
-            Value patch{json::Object()};
-            patch.set({"spec", "replicas"}, site.replicas = kReplicas);
-            co_await change_workload(site, std::move(patch), "the size that it had");
+            co_await bound(site, 1, 20);
+            co_await resize(site, kReplicas);
         }
         // A further version would be refused in the middle of a blue-green release.
         for (int quiet = 0, count = 0; quiet < 5 && count < 300 && laws_.violation().empty(); ++count) {
@@ -250,7 +259,7 @@ Task<void> Operators::tidy() {
 Task<std::string> Operators::differs() {
     for (Site const& site : sites_) {
         std::string const what =
-            co_await differs_in(ctx_, fleet_.person(site.cluster), *site.kind, site.version, site.replicas);
+            co_await differs_in(ctx_, fleet_.person(site.cluster), *site.kind, site.version, kReplicas);
         if (!what.empty()) co_return site.cluster + ": " + what;
     }
     co_return std::string();

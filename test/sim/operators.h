@@ -30,7 +30,6 @@ private:
         std::string cluster;
         WorkloadKind const* kind = nullptr;
         std::string version = "v1";
-        std::int64_t replicas = kReplicas;
         bool unguarded = false;   // its Rollout is disabled, or gone: whatever comes is let through
     };
     Task<void> act_in(Site& site);
@@ -41,7 +40,9 @@ private:
     Task<void> take_back(Site& site);
     Task<void> approve(Site const& site);
     Task<void> jump(Site const& site);
-    Task<void> scale(Site& site);
+    Task<void> scale(Site const& site);
+    Task<void> resize(Site const& site, std::int64_t replicas);
+    Task<void> bound(Site const& site, std::int64_t least, std::int64_t most);
     Task<bool> let_through(Site& site);   // is about to; false: nobody can tell what
     Task<void> disable(Site& site);
     Task<void> remove(Site& site);

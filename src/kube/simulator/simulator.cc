@@ -15,6 +15,7 @@
 #include "kube/simulator/internal/deployment.h"
 #include "kube/simulator/internal/endpoint_slice.h"
 #include "kube/simulator/internal/kubelet.h"
+#include "kube/simulator/internal/pod_autoscaler.h"
 #include "kube/simulator/internal/replica_set.h"
 #include "kube/simulator/internal/resources.h"
 #include "kube/simulator/internal/scheduler.h"
@@ -123,6 +124,7 @@ struct Simulator::Impl {
           claims(named("statefulset-controller"), kClaims),
           pods(named("replicaset-controller"), kPods),
           nodes(named("kube-scheduler"), kNodes),
+          autoscalers(named("horizontal-pod-autoscaler"), kAutoscalers),
           services(named("endpointslice-controller"), kServices),
           slices(named("endpointslice-controller"), kEndpointSlices) {
         for (Informer* informer : {&replica_sets, &revisions, &pods})
@@ -130,8 +132,8 @@ struct Simulator::Impl {
     }
 
     std::vector<Informer*> informers() {
-        return {&deployments, &replica_sets, &stateful_sets, &daemon_sets, &revisions,
-                &claims,      &pods,         &nodes,         &services,    &slices};
+        return {&deployments, &replica_sets, &stateful_sets, &daemon_sets, &revisions, &claims,
+                &pods,        &nodes,        &autoscalers,   &services,    &slices};
     }
 
     client::Client named(std::string name) const { return client.named(std::move(name)); }
@@ -193,6 +195,36 @@ struct Simulator::Impl {
         for (auto const& [node_key, node] : nodes.objects()) view.nodes.push_back(node);
         return after(std::move(own_pods.writes),
                      after(std::move(own_revisions.writes), decide_daemon_set(view, failed_pods, now)));
+    }
+
+    // Changes are taken up at the next look.
+    Plan sync_autoscaler(Key const& key, Time now) {
+        Doc const object = autoscalers.get(key.object);
+        if (!object.exists()) {
+            autoscaled_at.erase(key);
+            return {};
+        }
+        Time& due = autoscaled_at.try_emplace(key, now + kAutoscalerPeriod).first->second;
+        Plan plan;
+        if (now >= due) {
+            due = now + kAutoscalerPeriod;
+            Doc const reference = object.at({"spec", "scaleTargetRef"});
+            meta::GroupVersionKind const kind = meta::kind_of(reference);
+            Informer const* const targets = scaled(kind);
+            plan = decide_pod_autoscaler(
+                object, targets == nullptr ? Doc() : targets->get({key.object.ns, reference["name"].string()}),
+                meta::resource_of(kind), now);
+        }
+        plan.requeue_at(due, "horizontal-pod-autoscaler-sync-period");
+        return plan;
+    }
+
+    // Those of a kind that has a size; null for others.
+    Informer const* scaled(meta::GroupVersionKind const& kind) const {
+        for (Informer const* each : {&deployments, &replica_sets, &stateful_sets}) {
+            if (each->resource() == meta::resource_of(kind)) return each;
+        }
+        return nullptr;
     }
 
     std::function<Doc(meta::GroupVersionResource const&, std::string const&)> finder(std::string ns) {
@@ -274,6 +306,10 @@ struct Simulator::Impl {
         collector->watch(
             pods, [](Doc const& pod) { return is_finished(pod) ? std::vector<Key>{Key{}} : std::vector<Key>(); });
 
+        autoscaler = controller("horizontal-pod-autoscaler",
+                                [this](Key const& key, Time now) { return sync_autoscaler(key, now); });
+        autoscaler->watch(autoscalers, own_key);
+
         endpoint_slice = controller("endpointslice-controller", [this](Key const& key, Time) {
             Doc const service = services.get(key.object);
             return decide_endpoint_slice(service, pods.list(key.object.ns),
@@ -337,13 +373,15 @@ struct Simulator::Impl {
 
     client::Client client;
     Options options;
-    Informer deployments, replica_sets, stateful_sets, daemon_sets, revisions, claims, pods, nodes, services, slices;
+    Informer deployments, replica_sets, stateful_sets, daemon_sets, revisions, claims, pods, nodes, autoscalers,
+        services, slices;
     NodeUsage usage;
     FailedPods failed_pods;
     std::map<std::string, Time> first_seen;   // by pod uid; what a kubelet remembers
     std::set<Key> unschedulable;
+    std::map<Key, Time> autoscaled_at;   // when each autoscaler is to be looked at next
     std::unique_ptr<control::Controller> deployment, replica_set, stateful_set, daemon_set, scheduler, kubelet,
-        collector, endpoint_slice;
+        collector, autoscaler, endpoint_slice;
 };
 
 Simulator::Simulator(client::Client client, Options options)
@@ -364,8 +402,9 @@ Task<void> Simulator::run(Context ctx) {
     co_await impl_->ensure_nodes(ctx);
     async::Scope scope(ctx);
     for (Informer* informer : impl_->informers()) scope.spawn(informer->run(scope.context()));
-    for (auto* controller : {&impl_->deployment, &impl_->replica_set, &impl_->stateful_set, &impl_->daemon_set,
-                             &impl_->scheduler, &impl_->kubelet, &impl_->collector, &impl_->endpoint_slice}) {
+    for (auto* controller :
+         {&impl_->deployment, &impl_->replica_set, &impl_->stateful_set, &impl_->daemon_set, &impl_->scheduler,
+          &impl_->kubelet, &impl_->collector, &impl_->autoscaler, &impl_->endpoint_slice}) {
         scope.spawn((*controller)->run(scope.context()));
     }
     co_await scope.join();

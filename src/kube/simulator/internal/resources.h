@@ -22,6 +22,7 @@ inline meta::GroupVersionResource const kControllerRevisions{"apps", "v1", "cont
 inline meta::GroupVersionResource const kClaims{"", "v1", "persistentvolumeclaims"};
 inline meta::GroupVersionResource const kPods{"", "v1", "pods"};
 inline meta::GroupVersionResource const kNodes{"", "v1", "nodes"};
+inline meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpodautoscalers"};
 inline meta::GroupVersionResource const kServices{"", "v1", "services"};
 inline meta::GroupVersionResource const kEndpointSlices{"discovery.k8s.io", "v1", "endpointslices"};
 
