@@ -4,22 +4,24 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "core/async/scope.h"
 #include "kube/client/informer.h"
 #include "kube/control/controller.h"
 #include "kube/meta/object.h"
-#include "kube/simulator/internal/claim.h"
 #include "kube/simulator/internal/daemon_set.h"
 #include "kube/simulator/internal/deployment.h"
 #include "kube/simulator/internal/endpoint_slice.h"
+#include "kube/simulator/internal/kruise_controllers.h"
 #include "kube/simulator/internal/kubelet.h"
 #include "kube/simulator/internal/pod_autoscaler.h"
 #include "kube/simulator/internal/replica_set.h"
 #include "kube/simulator/internal/resources.h"
 #include "kube/simulator/internal/scheduler.h"
 #include "kube/simulator/internal/stateful_set.h"
+#include "kube/simulator/internal/watching.h"
 
 namespace aviary::simulator {
 
@@ -29,55 +31,6 @@ using client::Informer;
 using control::Key;
 using control::Plan;
 using json::Doc;
-
-constexpr char kByController[] = "controller";
-
-// Objects that nobody controls are found by their namespace.
-std::string orphans_of(std::string const& ns) { return "orphans/" + ns; }
-
-std::vector<std::string> controller_uid(Doc const& object) {
-    auto const owner = meta::controller_of(object);
-    return {owner ? owner->uid : orphans_of(meta::ns(object))};
-}
-
-std::vector<Key> own_key(Doc const& object) { return {Key{"", meta::key_of(object)}}; }
-
-// The key of the object's controller, when that is of this kind.
-std::vector<Key> owner_key(Doc const& object, std::string_view kind) {
-    for (auto const& [key, owner] : object.at({"metadata", "ownerReferences"}).elements()) {
-        if (owner["controller"].as_bool() && owner["kind"].as_string() == kind)
-            return {Key{"", {meta::ns(object), owner["name"].string()}}};
-    }
-    return {};
-}
-
-// What `owner` controls in `informer` and what it may take on; `also` is what must hold beside its selector.
-Claim claimed(Doc const& owner, std::string const& kind, meta::GroupVersionResource const& resource,
-              Informer const& informer, std::function<bool(Doc const&)> const& also = {}) {
-    std::vector<Doc> candidates = informer.by_index(kByController, meta::uid(owner));
-    for (Doc& orphan : informer.by_index(kByController, orphans_of(meta::ns(owner))))
-        candidates.push_back(std::move(orphan));
-    return claim(owner, kind, resource, candidates, also);
-}
-
-Plan after(std::vector<control::Write> writes, Plan plan) {
-    plan.writes.insert(plan.writes.begin(), std::make_move_iterator(writes.begin()),
-                       std::make_move_iterator(writes.end()));
-    return plan;
-}
-
-// A reconciler of one of the simulator's decisions.
-class Decision final : public control::Reconciler {
-public:
-    using Function = std::function<Plan(Key const&, Time)>;
-    Decision(client::Client client, Function function) : client_(std::move(client)), function_(std::move(function)) {}
-    Plan decide(Key const& key, Time now) override { return function_(key, now); }
-    client::Client const& client_for(Key const&) override { return client_; }
-
-private:
-    client::Client client_;
-    Function function_;
-};
 
 json::Value node_object(int index, Options const& options, Time now) {
     std::string const stamp = format_rfc3339(now);
@@ -113,6 +66,12 @@ json::Value node_object(int index, Options const& options, Time now) {
 }   // namespace
 
 struct Simulator::Impl {
+    // What a kubelet remembers of a pod.
+    struct Seen {
+        Time since;
+        std::string images;
+    };
+
     Impl(client::Client client, Options options)
         : client(std::move(client)),
           options(options),
@@ -127,8 +86,10 @@ struct Simulator::Impl {
           autoscalers(named("horizontal-pod-autoscaler"), kAutoscalers),
           services(named("endpointslice-controller"), kServices),
           slices(named("endpointslice-controller"), kEndpointSlices) {
-        for (Informer* informer : {&replica_sets, &revisions, &pods})
-            informer->add_index(kByController, controller_uid);
+        for (Informer* informer : {&replica_sets, &revisions, &claims, &pods}) index_by_controller(*informer);
+        kruise.emplace(this->client, KruiseControllers::Shared{pods, revisions, claims, nodes, [this](std::string ns) {
+                                                                   return finder(std::move(ns));
+                                                               }});
     }
 
     std::vector<Informer*> informers() {
@@ -138,31 +99,18 @@ struct Simulator::Impl {
 
     client::Client named(std::string name) const { return client.named(std::move(name)); }
 
-    std::unique_ptr<control::Controller> controller(std::string name, Decision::Function function) {
-        control::ControllerOptions controller_options;
-        controller_options.name = name;
-        return std::make_unique<control::Controller>(controller_options,
-                                                     std::make_unique<Decision>(named(name), std::move(function)));
-    }
-
-    // The key of the object's controller; of one that nobody controls, those of who would take it on.
-    static std::vector<Key> takers(Doc const& object, std::string_view kind, Informer const& owners) {
-        if (meta::controller_of(object)) return owner_key(object, kind);
-        std::vector<Key> keys;
-        for (Doc const& owner : owners.list(meta::ns(object))) {
-            if (selects(owner, object)) keys.push_back(Key{"", meta::key_of(owner)});
-        }
-        return keys;
+    std::unique_ptr<control::Controller> controller(std::string const& name, DecideKey decide) const {
+        return make_controller(client, name, std::move(decide));
     }
 
     Plan sync_deployment(Key const& key, Time now) {
         Doc const object = deployments.get(key.object);
         if (!object.exists()) return {};
-        Claim claimed_sets = claimed(object, "Deployment", kReplicaSets, replica_sets);
+        Claim claimed_sets = claimed(object, kDeployment, kReplicaSets, replica_sets);
         std::vector<Doc> there;
         if (recreates(object)) {
             for (Doc const& set : claimed_sets.owned) {
-                for (Doc& pod : pods.by_index(kByController, meta::uid(set))) there.push_back(std::move(pod));
+                for (Doc& pod : controlled_by(set, pods)) there.push_back(std::move(pod));
             }
         }
         return after(std::move(claimed_sets.writes), decide_deployment(object, claimed_sets.owned, there, now));
@@ -171,7 +119,7 @@ struct Simulator::Impl {
     Plan sync_replica_set(Key const& key, Time now) {
         Doc const object = replica_sets.get(key.object);
         if (!object.exists()) return {};
-        Claim claimed_pods = claimed(object, "ReplicaSet", kPods, pods);
+        Claim claimed_pods = claimed(object, kReplicaSet, kPods, pods);
         return after(std::move(claimed_pods.writes), decide_replica_set(object, claimed_pods.owned, now));
     }
 
@@ -179,9 +127,9 @@ struct Simulator::Impl {
         Doc const object = stateful_sets.get(key.object);
         if (!object.exists()) return {};
         Claim own_pods =
-            claimed(object, "StatefulSet", kPods, pods, [&](Doc const& pod) { return is_member(object, pod); });
-        Claim own_revisions = claimed(object, "StatefulSet", kControllerRevisions, revisions);
-        StatefulSetView const view{object, own_pods.owned, own_revisions.owned, finder(key.object.ns)};
+            claimed(object, kStatefulSet, kPods, pods, [&](Doc const& pod) { return is_member(object, pod); });
+        Claim own_revisions = claimed(object, kStatefulSet, kControllerRevisions, revisions);
+        StatefulSetView const view{kStatefulSet, object, own_pods.owned, own_revisions.owned, finder(key.object.ns)};
         return after(std::move(own_pods.writes),
                      after(std::move(own_revisions.writes), decide_stateful_set(view, now)));
     }
@@ -189,9 +137,9 @@ struct Simulator::Impl {
     Plan sync_daemon_set(Key const& key, Time now) {
         Doc const object = daemon_sets.get(key.object);
         if (!object.exists()) return {};
-        Claim own_pods = claimed(object, "DaemonSet", kPods, pods);
-        Claim own_revisions = claimed(object, "DaemonSet", kControllerRevisions, revisions);
-        DaemonSetView view{object, own_pods.owned, own_revisions.owned, {}, finder(key.object.ns)};
+        Claim own_pods = claimed(object, kDaemonSet, kPods, pods);
+        Claim own_revisions = claimed(object, kDaemonSet, kControllerRevisions, revisions);
+        DaemonSetView view{kDaemonSet, object, own_pods.owned, own_revisions.owned, {}, finder(key.object.ns)};
         for (auto const& [node_key, node] : nodes.objects()) view.nodes.push_back(node);
         return after(std::move(own_pods.writes),
                      after(std::move(own_revisions.writes), decide_daemon_set(view, failed_pods, now)));
@@ -227,7 +175,7 @@ struct Simulator::Impl {
         return nullptr;
     }
 
-    std::function<Doc(meta::GroupVersionResource const&, std::string const&)> finder(std::string ns) {
+    Find finder(std::string ns) {
         return [this, ns = std::move(ns)](meta::GroupVersionResource const& resource, std::string const& name) {
             Informer& informer = resource == kPods ? pods : resource == kClaims ? claims : revisions;
             return informer.get({ns, name});
@@ -238,7 +186,7 @@ struct Simulator::Impl {
     std::vector<Key> recreating(Doc const& pod) {
         auto const owner = meta::controller_of(pod);
         if (!owner) return {};
-        std::vector<Key> keys = owner_key(replica_sets.get({meta::ns(pod), owner->name}), "Deployment");
+        std::vector<Key> keys = owner_key(replica_sets.get({meta::ns(pod), owner->name}), kDeployment);
         std::erase_if(keys, [this](Key const& key) { return !recreates(deployments.get(key.object)); });
         return keys;
     }
@@ -252,9 +200,8 @@ struct Simulator::Impl {
         daemon_set->watch(daemon_sets, own_key);
         for (Informer* informer : {&pods, &revisions}) {
             stateful_set->watch(*informer,
-                                [this](Doc const& object) { return takers(object, "StatefulSet", stateful_sets); });
-            daemon_set->watch(*informer,
-                              [this](Doc const& object) { return takers(object, "DaemonSet", daemon_sets); });
+                                [this](Doc const& object) { return takers(object, kStatefulSet, stateful_sets); });
+            daemon_set->watch(*informer, [this](Doc const& object) { return takers(object, kDaemonSet, daemon_sets); });
         }
         stateful_set->watch(claims, [](Doc const&) { return std::vector<Key>(); });
         daemon_set->watch(nodes, [this](Doc const&) {
@@ -268,14 +215,13 @@ struct Simulator::Impl {
         deployment =
             controller("deployment-controller", [this](Key const& key, Time now) { return sync_deployment(key, now); });
         deployment->watch(deployments, own_key);
-        deployment->watch(replica_sets,
-                          [this](Doc const& object) { return takers(object, "Deployment", deployments); });
+        deployment->watch(replica_sets, [this](Doc const& object) { return takers(object, kDeployment, deployments); });
         deployment->watch(pods, [this](Doc const& pod) { return recreating(pod); });
 
         replica_set = controller("replicaset-controller",
                                  [this](Key const& key, Time now) { return sync_replica_set(key, now); });
         replica_set->watch(replica_sets, own_key);
-        replica_set->watch(pods, [this](Doc const& object) { return takers(object, "ReplicaSet", replica_sets); });
+        replica_set->watch(pods, [this](Doc const& object) { return takers(object, kReplicaSet, replica_sets); });
 
         build_sets();
 
@@ -316,7 +262,7 @@ struct Simulator::Impl {
                                          slices.get({key.object.ns, endpoint_slice_name(key.object.name)}));
         });
         endpoint_slice->watch(services, own_key);
-        endpoint_slice->watch(slices, [](Doc const& slice) { return owner_key(slice, "Service"); });
+        endpoint_slice->watch(slices, [](Doc const& slice) { return owner_key(slice, kService); });
         endpoint_slice->watch(pods, [this](Doc const& pod) {
             std::vector<Key> keys;
             for (Doc const& service : services.list(meta::ns(pod))) keys.push_back(Key{"", meta::key_of(service)});
@@ -351,8 +297,13 @@ struct Simulator::Impl {
         Doc const pod = pods.get(key.object);
         if (!pod.exists() || !pod.at({"spec", "nodeName"}).exists()) return {};
         Time const started = parse_rfc3339(pod.at({"status", "startTime"}).as_string()).value_or(now);
-        Time const since = first_seen.try_emplace(meta::uid(pod), started).first->second;
-        return decide_pod(pod, nodes.get({"", pod.at({"spec", "nodeName"}).string()}), options.pod_start, since, now);
+        Doc const running = pod.at({"status", "containerStatuses"});
+        std::string images = images_of(pod.at({"spec", "containers"}));
+        Seen& seen = first_seen.try_emplace(meta::uid(pod), started, running.size() > 0 ? images_of(running) : images)
+                         .first->second;
+        if (seen.images != images) seen = {now, std::move(images)};
+        return decide_pod(pod, nodes.get({"", pod.at({"spec", "nodeName"}).string()}), options.pod_start, seen.since,
+                          now);
     }
 
     Task<void> ensure_nodes(Context ctx) {
@@ -375,9 +326,10 @@ struct Simulator::Impl {
     Options options;
     Informer deployments, replica_sets, stateful_sets, daemon_sets, revisions, claims, pods, nodes, autoscalers,
         services, slices;
+    std::optional<KruiseControllers> kruise;
     NodeUsage usage;
     FailedPods failed_pods;
-    std::map<std::string, Time> first_seen;   // by pod uid; what a kubelet remembers
+    std::map<std::string, Seen> first_seen;   // by pod uid
     std::set<Key> unschedulable;
     std::map<Key, Time> autoscaled_at;   // when each autoscaler is to be looked at next
     std::unique_ptr<control::Controller> deployment, replica_set, stateful_set, daemon_set, scheduler, kubelet,
@@ -395,7 +347,7 @@ bool Simulator::ready() const {
     for (Informer const* informer : impl_->informers()) {
         if (!informer->synced()) return false;
     }
-    return true;
+    return impl_->kruise->ready();
 }
 
 Task<void> Simulator::run(Context ctx) {
@@ -407,6 +359,7 @@ Task<void> Simulator::run(Context ctx) {
           &impl_->kubelet, &impl_->collector, &impl_->autoscaler, &impl_->endpoint_slice}) {
         scope.spawn((*controller)->run(scope.context()));
     }
+    scope.spawn(impl_->kruise->run(scope.context()));
     co_await scope.join();
 }
 

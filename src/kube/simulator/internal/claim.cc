@@ -30,7 +30,7 @@ bool selects(Doc const& owner, Doc const& object) {
     return selector && !selector->empty() && selector->matches(object);
 }
 
-Claim claim(Doc const& owner, std::string const& owner_kind, meta::GroupVersionResource const& resource,
+Claim claim(Doc const& owner, meta::GroupVersionKind const& owner_kind, meta::GroupVersionResource const& resource,
             std::vector<Doc> const& candidates, std::function<bool(Doc const&)> const& also) {
     Claim result;
     for (Doc const& object : candidates) {
@@ -50,7 +50,7 @@ Claim claim(Doc const& owner, std::string const& owner_kind, meta::GroupVersionR
         if (ours) {
             result.writes.push_back(owners_write(resource, object, std::move(owners), "its labels are others now"));
         } else {
-            owners.push_back(controller_reference(owner, "apps/v1", owner_kind));
+            owners.push_back(controller_reference(owner, owner_kind));
             result.writes.push_back(owners_write(resource, object, std::move(owners), "nobody controls it"));
             result.owned.push_back(object);
         }

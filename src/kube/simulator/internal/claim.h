@@ -17,8 +17,9 @@ struct Claim {
 
 // `candidates` are objects of the owner's namespace that it controls, or that nobody does. `also` is what must hold
 // beside the selector. Pure.
-Claim claim(json::Doc const& owner, std::string const& owner_kind, meta::GroupVersionResource const& resource,
-            std::vector<json::Doc> const& candidates, std::function<bool(json::Doc const&)> const& also = {});
+Claim claim(json::Doc const& owner, meta::GroupVersionKind const& owner_kind,
+            meta::GroupVersionResource const& resource, std::vector<json::Doc> const& candidates,
+            std::function<bool(json::Doc const&)> const& also = {});
 // Whether the owner would take the object on.
 bool selects(json::Doc const& owner, json::Doc const& object);
 

@@ -1,13 +1,13 @@
 // Decides one sync of one DaemonSet, as kube-controller-manager's daemonset controller does (apps/v1, Kubernetes 1.37).
 #pragma once
 
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "core/json/doc.h"
 #include "kube/control/plan.h"
+#include "kube/simulator/internal/revisions.h"
 
 namespace aviary::simulator {
 
@@ -26,12 +26,12 @@ private:
 };
 
 struct DaemonSetView {
+    meta::GroupVersionKind kind;
     json::Doc set;
     std::vector<json::Doc> pods;        // that it controls
     std::vector<json::Doc> revisions;   // that it controls
     std::vector<json::Doc> nodes;
-    // Any object of the set's namespace by resource and name, whoever controls it.
-    std::function<json::Doc(meta::GroupVersionResource const&, std::string const&)> find;
+    Find find;
 };
 
 // Pure but for what `failed` notes.

@@ -109,7 +109,7 @@ bool DaemonSetSync::settle_revisions() {
     }
     if (!taken.exists()) {
         plan.writes.push_back(creation(kControllerRevisions,
-                                       revision_object(set, "DaemonSet", name, meta::kRevisionHashLabel, hash, next),
+                                       revision_object(set, view.kind, name, meta::kRevisionHashLabel, hash, next),
                                        "new template"));
     }
     return true;
@@ -129,15 +129,14 @@ void DaemonSetSync::truncate_history() {
 }
 
 void DaemonSetSync::event(std::string type, std::string reason, std::string message) {
-    plan.events.push_back(
-        {reference_to(set, "apps/v1", "DaemonSet"), std::move(type), std::move(reason), std::move(message)});
+    plan.events.push_back({reference_to(set, view.kind), std::move(type), std::move(reason), std::move(message)});
 }
 
 void DaemonSetSync::create(std::string const& node) {
     std::uint64_t seed = 0;
     for (Doc const& pod : view.pods) seed += fnv1a_64(meta::uid(pod));
     std::string const name = pod_name(set, seed, created++);
-    Value pod = pod_from_template(pod_template, set, "DaemonSet");
+    Value pod = pod_from_template(pod_template, set, view.kind);
     pod.set({"metadata", "name"}, name);
     pod.set({"metadata", "labels", meta::kRevisionHashLabel}, hash);
     if (!template_generation.empty()) pod.set({"metadata", "labels", kGenerationLabel}, template_generation);

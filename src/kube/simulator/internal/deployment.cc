@@ -68,7 +68,7 @@ std::pair<std::int64_t, std::int64_t> Sync::surge_and_unavailable() const {
 
 void Sync::event(std::string type, std::string reason, std::string message) {
     plan.events.push_back(
-        {reference_to(deployment, "apps/v1", "Deployment"), std::move(type), std::move(reason), std::move(message)});
+        {reference_to(deployment, kDeployment), std::move(type), std::move(reason), std::move(message)});
 }
 
 void Sync::scale(ReplicaSet& set, std::int64_t to) {

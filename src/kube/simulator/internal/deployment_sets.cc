@@ -91,7 +91,7 @@ void Sync::create_new() {
     object.set({"metadata", "annotations", meta::kRevisionAnnotation}, std::to_string(revision));
     object.set({"metadata", "annotations", meta::kDesiredReplicasAnnotation}, std::to_string(replicas));
     object.set({"metadata", "annotations", meta::kMaxReplicasAnnotation}, std::to_string(replicas + surge));
-    object.set({"metadata", "ownerReferences"}, json::Array{controller_reference(deployment, "apps/v1", "Deployment")});
+    object.set({"metadata", "ownerReferences"}, json::Array{controller_reference(deployment, kDeployment)});
     object.set({"spec", "replicas"}, size);
     if (std::int64_t const seconds = deployment.at({"spec", "minReadySeconds"}).as_int(); seconds > 0) {
         object.set({"spec", "minReadySeconds"}, seconds);

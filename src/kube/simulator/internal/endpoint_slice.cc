@@ -89,7 +89,7 @@ Plan decide_endpoint_slice(Doc const& service, std::vector<Doc> const& pods, Doc
         write.body.set({"metadata", "labels"},
                        json::Object{{"kubernetes.io/service-name", meta::name(service)},
                                     {"endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io"}});
-        write.body.set({"metadata", "ownerReferences"}, json::Array{controller_reference(service, "v1", "Service")});
+        write.body.set({"metadata", "ownerReferences"}, json::Array{controller_reference(service, kService)});
         write.body["endpoints"] = std::move(endpoints);
         write.body["ports"] = std::move(ports);
         plan.writes.push_back(std::move(write));

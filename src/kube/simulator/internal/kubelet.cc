@@ -39,22 +39,41 @@ std::string told(Doc const& pod, Doc const& node, std::string_view key) {
     return images.empty() || has_image(pod, images) ? meta::annotation(node, key) : std::string();
 }
 
-Doc condition_of(Doc const& pod, std::string_view type) {
-    for (auto const& [key, condition] : pod.at({"status", "conditions"}).elements()) {
-        if (condition["type"].as_string() == type) return condition;
-    }
-    return {};
+// As a patch that merges: a reason and a message of before go.
+Value condition(Doc const& pod, std::string_view type, bool value, std::string_view reason, std::string_view message,
+                std::string const& stamp) {
+    Doc const before = meta::condition(pod, type);
+    std::string_view const text = value ? "True" : "False";
+    Value result{json::Object{{"type", type}, {"status", text}}};
+    result["lastTransitionTime"] = before["status"].as_string() == text ? before["lastTransitionTime"].string() : stamp;
+    result["reason"] = reason.empty() ? Value() : Value(reason);
+    result["message"] = message.empty() ? Value() : Value(message);
+    return result;
 }
 
-Value condition(Doc const& pod, std::string_view type, bool value, std::string_view reason, std::string message,
-                std::string const& stamp) {
-    Doc const before = condition_of(pod, type);
-    std::string_view const text = value ? "True" : "False";
-    Value result{json::Object{{"type", type}, {"status", text}, {"lastProbeTime", nullptr}}};
-    result["lastTransitionTime"] = before["status"].as_string() == text ? before["lastTransitionTime"].string() : stamp;
-    if (!reason.empty()) result["reason"] = reason;
-    if (!message.empty()) result["message"] = std::move(message);
-    return result;
+// Others may have conditions on the pod too: what is compared is the kubelet's alone.
+bool has_condition(Doc const& pod, Value const& wanted) {
+    Doc const before = meta::condition(pod, wanted["type"].as_string());
+    for (char const* field : {"status", "reason", "message"}) {
+        if (before[field].as_string() != wanted[field].as_string()) return false;
+    }
+    return true;
+}
+
+// Why a pod whose containers are ready is not: conditions that spec.readinessGates name are not True.
+std::string closed_gates(Doc const& pod) {
+    std::string reasons;
+    for (auto const& [key, gate] : pod.at({"spec", "readinessGates"}).elements()) {
+        std::string_view const type = gate["conditionType"].as_string();
+        Doc const condition = meta::condition(pod, type);
+        if (condition["status"].as_string() == "True") continue;
+        if (!reasons.empty()) reasons += ", ";
+        reasons += condition.exists()
+                       ? fmt::format("the status of pod readiness gate \"{}\" is not \"True\", but {}", type,
+                                     condition["status"].as_string())
+                       : fmt::format("corresponding condition of pod readiness gate \"{}\" does not exist.", type);
+    }
+    return reasons;
 }
 
 // What one look at the pod comes to.
@@ -83,19 +102,29 @@ std::string pod_ip(Doc const& pod) {
     return fmt::format("10.{}.{}.{}", 128 + (hash >> 16 & 63), hash >> 8 & 255, 1 + (hash & 255) % 254);
 }
 
-Value container_status(Doc const& pod, Doc const& container, Picture const& picture, std::string const& started) {
+// A container that waits for an image that the pod got in place is still the one before.
+Value container_status(Doc const& pod, Doc const& container, Picture const& picture, std::string const& stamp) {
     std::string const name = container["name"].string();
-    std::string const image = container["image"].string();
-    Value status{
-        json::Object{{"name", name}, {"ready", picture.ready}, {"restartCount", picture.restarts}, {"image", image}}};
+    Doc before;
+    for (auto const& [key, each] : pod.at({"status", "containerStatuses"}).elements()) {
+        if (each["name"].as_string() == name) before = each;
+    }
     bool const running = picture.waiting.empty() && !picture.failed;
+    bool const had_run = !before["imageID"].as_string().empty();
+    std::string const image = had_run && !running ? before["image"].string() : container["image"].string();
+    bool const replaced = had_run && image != before["image"].as_string();
+    std::int64_t const restarts =
+        picture.restarts > 0 ? picture.restarts : before["restartCount"].as_int() + (replaced ? 1 : 0);
+    std::string started = before.at({"state", "running", "startedAt"}).string();
+    if (started.empty() || replaced) started = stamp;
+    Value status{json::Object{{"name", name}, {"ready", picture.ready}, {"restartCount", restarts}, {"image", image}}};
     status["started"] = running;
-    status["imageID"] = running || picture.restarts > 0
+    status["imageID"] = running || restarts > 0 || had_run
                             ? Value(image + "@sha256:" + fmt::format("{:064x}", fnv1a_64(image)))
                             : Value("");
-    if (running || picture.restarts > 0)
-        status["containerID"] = fmt::format(
-            "containerd://{:064x}", fnv1a_64(meta::uid(pod) + name) + static_cast<std::uint64_t>(picture.restarts));
+    if (running || restarts > 0 || had_run)
+        status["containerID"] =
+            fmt::format("containerd://{:064x}", fnv1a_64(meta::uid(pod) + name) + static_cast<std::uint64_t>(restarts));
     Value const terminated =
         json::Object{{"exitCode", 1}, {"reason", "Error"}, {"startedAt", started}, {"finishedAt", started}};
     if (picture.failed) {
@@ -111,33 +140,32 @@ Value container_status(Doc const& pod, Doc const& container, Picture const& pict
     return status;
 }
 
+// Conditions are those that change.
 Value status_for(Doc const& pod, Doc const& node, Picture const& picture, Time since, Time now) {
     std::string const stamp = format_rfc3339(now);
-    std::string const unready = unready_containers(pod);
+    std::string const unready = picture.ready ? "" : unready_containers(pod);
     std::string_view const reason = picture.ready ? "" : "ContainersNotReady";
+    std::string const closed = picture.ready ? closed_gates(pod) : "";
     Value status{json::Object()};
     status["phase"] = picture.phase;
     json::Array conditions;
     conditions.push_back(condition(pod, "Initialized", true, "", "", stamp));
-    conditions.push_back(condition(pod, "Ready", picture.ready, reason, picture.ready ? "" : unready, stamp));
-    conditions.push_back(condition(pod, "ContainersReady", picture.ready, reason, picture.ready ? "" : unready, stamp));
+    conditions.push_back(closed.empty() ? condition(pod, "Ready", picture.ready, reason, unready, stamp)
+                                        : condition(pod, "Ready", false, "ReadinessGatesNotReady", closed, stamp));
+    conditions.push_back(condition(pod, "ContainersReady", picture.ready, reason, unready, stamp));
     conditions.push_back(condition(pod, "PodScheduled", true, "", "", stamp));
-    status["conditions"] = std::move(conditions);
+    std::erase_if(conditions, [&](Value const& each) { return has_condition(pod, each); });
+    if (!conditions.empty()) status["conditions"] = std::move(conditions);
     std::string const host = node.at({"status", "addresses"})[0]["address"].string();
     status["hostIP"] = host;
     if (picture.phase != "Pending") {
         status["podIP"] = pod_ip(pod);
         status["podIPs"] = json::Array{json::Object{{"ip", pod_ip(pod)}}};
     }
-    status["startTime"] = format_rfc3339(since);
-    std::string started = stamp;
-    if (auto const before = pod.at({"status", "containerStatuses"})[0].at({"state", "running", "startedAt"});
-        before.exists())
-        started = before.string();
+    status["startTime"] = pod.at({"status", "startTime"}).as_string(format_rfc3339(since));
     json::Array containers;
-    for (auto const& [key, container] : pod.at({"spec", "containers"}).elements()) {
-        containers.push_back(container_status(pod, container, picture, started));
-    }
+    for (auto const& [key, container] : pod.at({"spec", "containers"}).elements())
+        containers.push_back(container_status(pod, container, picture, stamp));
     status["containerStatuses"] = std::move(containers);
     return status;
 }
@@ -164,6 +192,7 @@ Picture crash_looping(Duration since_start, Plan& plan, Time started, std::strin
 
 Picture look(Doc const& pod, Doc const& node, Duration pod_start, Time since, Time now, Plan& plan) {
     Picture picture;
+    if (pod.at({"status", "phase"}).as_string() == "Running") picture.phase = "Running";
     std::string const behaviour = told(pod, node, kBehaviour);
     if (behaviour == "image-pull-error") {
         picture.waiting = "ImagePullBackOff";
@@ -203,6 +232,13 @@ Write removal(Doc const& pod, std::string why) {
 
 }   // namespace
 
+std::string images_of(Doc const& containers) {
+    std::string images;
+    for (auto const& [key, container] : containers.elements())
+        images += fmt::format("{}={} ", container["name"].as_string(), container["image"].as_string());
+    return images;
+}
+
 Plan decide_collection(std::vector<Doc> pods) {
     Plan plan;
     std::erase_if(pods, [](Doc const& pod) { return meta::is_deleting(pod) || !is_finished(pod); });
@@ -230,8 +266,9 @@ Plan decide_pod(Doc const& pod, Doc const& node, Duration pod_start, Time since,
     std::size_t const writes = plan.writes.size();
     write_status(plan, kPods, pod, status);
     if (plan.writes.size() == writes) return plan;
+    plan.writes.back().verb = Write::Verb::kStrategicMergePatch;
 
-    Value const self = reference_to(pod, "v1", "Pod");
+    Value const self = reference_to(pod, kPod);
     if (picture.waiting == "CrashLoopBackOff") {
         plan.events.push_back({self, "Warning", "BackOff", picture.message});
     } else if (picture.waiting == "ImagePullBackOff") {

@@ -1,6 +1,7 @@
 // Decides what the kubelet of a pod's node reports next: pulling, starting, ready, failing, gone.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "core/json/doc.h"
@@ -8,9 +9,13 @@
 
 namespace aviary::simulator {
 
-// `node` is the pod's node; `since` is when this kubelet first saw the pod, or its status.startTime after a restart.
+// `node` is the pod's node; `since` is when this kubelet first saw the pod with its images, or its status.startTime
+// after a restart.
 // Pure.
 control::Plan decide_pod(json::Doc const& pod, json::Doc const& node, Duration pod_start, Time since, Time now);
+
+// Which images the containers have: of a pod's spec, or of the statuses that say what runs.
+std::string images_of(json::Doc const& containers);
 
 // Pods that have ended are kept to be looked at, so many; the oldest go first (kube-controller-manager's
 // --terminated-pod-gc-threshold, smaller). Pure.

@@ -27,18 +27,12 @@ auto deletion_rank(Doc const& pod, std::map<std::string, std::int64_t> const& po
     std::string const node = pod.at({"spec", "nodeName"}).string();
     std::string_view const phase = pod.at({"status", "phase"}).as_string();
     int const phase_rank = phase == "Pending" ? 0 : phase == "Running" ? 2 : 1;
-    std::int64_t const cost =
-        parse_int(meta::annotation(pod, "controller.kubernetes.io/pod-deletion-cost")).value_or(0);
     auto const found = pods_on_node.find(node);
     std::int64_t const neighbours = found == pods_on_node.end() ? 0 : found->second;
-    std::int64_t restarts = 0;
-    for (auto const& [key, container] : pod.at({"status", "containerStatuses"}).elements()) {
-        restarts = std::max(restarts, container["restartCount"].as_int());
-    }
     Duration const ready_for = is_ready(pod) ? now - ready_since(pod) : Duration(0);
     auto const created = parse_rfc3339(pod.at({"metadata", "creationTimestamp"}).as_string()).value_or(Time());
-    return std::tuple(!node.empty(), phase_rank, is_ready(pod), cost, -neighbours, ready_for, -restarts,
-                      -created.time_since_epoch().count(), meta::name(pod));
+    return std::tuple(!node.empty(), phase_rank, is_ready(pod), deletion_cost(pod), -neighbours, ready_for,
+                      -most_restarts(pod), -created.time_since_epoch().count(), meta::name(pod));
 }
 
 Value status_of(Doc const& replica_set, std::vector<Doc> const& active, Time now, Plan& plan) {
@@ -83,10 +77,10 @@ Plan decide_replica_set(Doc const& replica_set, std::vector<Doc> const& pods, Ti
 
     std::int64_t const wanted = replica_set.at({"spec", "replicas"}).as_int(1);
     std::int64_t const difference = wanted - static_cast<std::int64_t>(active.size());
-    Value const self = reference_to(replica_set, "apps/v1", "ReplicaSet");
+    Value const self = reference_to(replica_set, kReplicaSet);
     for (std::int64_t index = 0; index < std::min(difference, kBurst); ++index) {
         std::string const name = pod_name(replica_set, seed, index);
-        Value pod = pod_from_template(replica_set.at({"spec", "template"}), replica_set, "ReplicaSet");
+        Value pod = pod_from_template(replica_set.at({"spec", "template"}), replica_set, kReplicaSet);
         pod.set({"metadata", "name"}, name);
         Write write = creation(kPods, std::move(pod), "too few pods");
         write.ignore_already_exists = true;

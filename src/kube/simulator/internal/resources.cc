@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/strings.h"
@@ -9,21 +10,17 @@
 
 namespace aviary::simulator {
 
-json::Value reference_to(json::Doc const& object, std::string api_version, std::string kind) {
-    return json::Object{{"apiVersion", std::move(api_version)},
-                        {"kind", std::move(kind)},
+json::Value reference_to(json::Doc const& object, meta::GroupVersionKind const& kind) {
+    return json::Object{{"apiVersion", kind.api_version()},
+                        {"kind", kind.kind},
                         {"namespace", meta::ns(object)},
                         {"name", meta::name(object)},
                         {"uid", meta::uid(object)}};
 }
 
-json::Value controller_reference(json::Doc const& owner, std::string api_version, std::string kind) {
-    return json::Object{{"apiVersion", std::move(api_version)},
-                        {"kind", std::move(kind)},
-                        {"name", meta::name(owner)},
-                        {"uid", meta::uid(owner)},
-                        {"controller", true},
-                        {"blockOwnerDeletion", true}};
+json::Value controller_reference(json::Doc const& owner, meta::GroupVersionKind const& kind) {
+    return json::Object{{"apiVersion", kind.api_version()}, {"kind", kind.kind},  {"name", meta::name(owner)},
+                        {"uid", meta::uid(owner)},          {"controller", true}, {"blockOwnerDeletion", true}};
 }
 
 Time ready_since(json::Doc const& pod) {
@@ -41,6 +38,17 @@ void await_availability(control::Plan& plan, json::Doc const& pod, std::chrono::
         plan.requeue_at(ready_since(pod) + min_ready, "spec.minReadySeconds");
 }
 
+std::int64_t deletion_cost(json::Doc const& pod) {
+    return parse_int(meta::annotation(pod, "controller.kubernetes.io/pod-deletion-cost")).value_or(0);
+}
+
+std::int64_t most_restarts(json::Doc const& pod) {
+    std::int64_t restarts = 0;
+    for (auto const& [key, container] : pod.at({"status", "containerStatuses"}).elements())
+        restarts = std::max(restarts, container["restartCount"].as_int());
+    return restarts;
+}
+
 std::string pod_name(json::Doc const& owner, std::uint64_t seed, std::int64_t index) {
     static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
     std::uint64_t hash = fnv1a_64(fmt::format("{}/{:x}/{}", meta::uid(owner), seed, index));
@@ -52,7 +60,8 @@ std::string pod_name(json::Doc const& owner, std::uint64_t seed, std::int64_t in
     return meta::name(owner) + "-" + suffix;
 }
 
-json::Value pod_from_template(json::Doc const& pod_template, json::Doc const& owner, std::string kind) {
+json::Value pod_from_template(json::Doc const& pod_template, json::Doc const& owner,
+                              meta::GroupVersionKind const& kind) {
     json::Value pod{json::Object{{"apiVersion", "v1"}, {"kind", "Pod"}}};
     for (char const* field : {"labels", "annotations", "finalizers"}) {
         if (json::Doc const given = pod_template.at({"metadata", field}); given.size() > 0)
@@ -60,7 +69,7 @@ json::Value pod_from_template(json::Doc const& pod_template, json::Doc const& ow
     }
     pod.set({"metadata", "generateName"}, meta::name(owner) + "-");
     pod.set({"metadata", "namespace"}, meta::ns(owner));
-    pod.set({"metadata", "ownerReferences"}, json::Array{controller_reference(owner, "apps/v1", std::move(kind))});
+    pod.set({"metadata", "ownerReferences"}, json::Array{controller_reference(owner, kind)});
     pod["spec"] = pod_template["spec"].thaw();
     return pod;
 }

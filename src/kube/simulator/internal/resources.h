@@ -26,10 +26,21 @@ inline meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horiz
 inline meta::GroupVersionResource const kServices{"", "v1", "services"};
 inline meta::GroupVersionResource const kEndpointSlices{"discovery.k8s.io", "v1", "endpointslices"};
 
+inline meta::GroupVersionResource const kCloneSets{"apps.kruise.io", "v1alpha1", "clonesets"};
+inline meta::GroupVersionResource const kDefinitions{"apiextensions.k8s.io", "v1", "customresourcedefinitions"};
+
+inline meta::GroupVersionKind const kDeployment{"apps", "v1", "Deployment"};
+inline meta::GroupVersionKind const kReplicaSet{"apps", "v1", "ReplicaSet"};
+inline meta::GroupVersionKind const kStatefulSet{"apps", "v1", "StatefulSet"};
+inline meta::GroupVersionKind const kDaemonSet{"apps", "v1", "DaemonSet"};
+inline meta::GroupVersionKind const kCloneSet{"apps.kruise.io", "v1alpha1", "CloneSet"};
+inline meta::GroupVersionKind const kPod{"", "v1", "Pod"};
+inline meta::GroupVersionKind const kService{"", "v1", "Service"};
+
 // ObjectReference for events.
-json::Value reference_to(json::Doc const& object, std::string api_version, std::string kind);
+json::Value reference_to(json::Doc const& object, meta::GroupVersionKind const& kind);
 // The owner reference of a controller.
-json::Value controller_reference(json::Doc const& owner, std::string api_version, std::string kind);
+json::Value controller_reference(json::Doc const& owner, meta::GroupVersionKind const& kind);
 
 // Pods as their controllers count them.
 using meta::is_active;
@@ -41,11 +52,16 @@ bool is_available(json::Doc const& pod, std::chrono::seconds min_ready, Time now
 // Looks again when the next ready pod becomes available.
 void await_availability(control::Plan& plan, json::Doc const& pod, std::chrono::seconds min_ready, Time now);
 
+// What says which pod goes first: controller.kubernetes.io/pod-deletion-cost, and restarts.
+std::int64_t deletion_cost(json::Doc const& pod);
+std::int64_t most_restarts(json::Doc const& pod);
+
 // The real controllers draw names of pods at random. Here they follow from the pods that are there (`seed`), so that
 // the same decision made twice (after a crash) asks for the same pods.
 std::string pod_name(json::Doc const& owner, std::uint64_t seed, std::int64_t index);
 // A pod of this template, controlled by `owner`; its name is the caller's to set.
-json::Value pod_from_template(json::Doc const& pod_template, json::Doc const& owner, std::string kind);
+json::Value pod_from_template(json::Doc const& pod_template, json::Doc const& owner,
+                              meta::GroupVersionKind const& kind);
 control::Write creation(meta::GroupVersionResource const& resource, json::Value object, std::string why);
 // Members that differ; with `drops`, those that have gone as well.
 void write_status(control::Plan& plan, meta::GroupVersionResource const& resource, json::Doc const& object,

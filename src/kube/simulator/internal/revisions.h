@@ -1,6 +1,8 @@
-// ControllerRevisions: how StatefulSets and DaemonSets remember the templates they have had.
+// ControllerRevisions: how workloads that have no ReplicaSets remember the templates they have had.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,8 +24,27 @@ std::vector<json::Doc> by_number(std::vector<json::Doc> revisions);
 
 // A revision of the owner's template, with the template's labels and the owner's annotations. The hash is put under
 // `hash_label`.
-json::Value revision_object(json::Doc const& owner, std::string kind, std::string name, std::string_view hash_label,
-                            std::string hash, std::int64_t number);
+json::Value revision_object(json::Doc const& owner, meta::GroupVersionKind const& kind, std::string name,
+                            std::string_view hash_label, std::string hash, std::int64_t number);
+// Any object of the owner's namespace by resource and name, whoever controls it.
+using Find = std::function<json::Doc(meta::GroupVersionResource const&, std::string const&)>;
+
+// What a set is going to, and what it was before that.
+struct ActiveRevisions {
+    std::string current;
+    std::string update;
+    json::Doc current_template;
+    std::int64_t collisions = 0;
+    std::vector<control::Write> writes;   // that make or renumber the one of the template
+};
+
+// `revisions` are those that the owner controls; its status names the current one. Nothing for an owner that is being
+// deleted and has no revision of its template.
+std::optional<ActiveRevisions> active_revisions(json::Doc const& owner, meta::GroupVersionKind const& kind,
+                                                std::vector<json::Doc> const& revisions, Find const& find);
+// Deletes the oldest that are not live, beyond spec.revisionHistoryLimit.
+void truncate_revisions(control::Plan& plan, json::Doc const& owner, std::vector<json::Doc> const& revisions,
+                        std::function<bool(json::Doc const&)> const& live);
 // Makes an earlier revision the newest one.
 control::Write renumbering(json::Doc const& revision, std::int64_t number);
 

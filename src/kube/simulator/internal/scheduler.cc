@@ -119,7 +119,7 @@ Plan decide_binding(Doc const& pod, std::vector<Doc> const& nodes, NodeUsage con
         }
     }
 
-    Value const self = reference_to(pod, "v1", "Pod");
+    Value const self = reference_to(pod, kPod);
     if (!chosen.empty()) {
         Write write;
         write.verb = Write::Verb::kCreate;

@@ -62,8 +62,7 @@ StatefulSetSync::Replica const* StatefulSetSync::first_unavailable() const {
 }
 
 void StatefulSetSync::event(std::string reason, std::string message) {
-    plan.events.push_back(
-        {reference_to(set, "apps/v1", "StatefulSet"), "Normal", std::move(reason), std::move(message)});
+    plan.events.push_back({reference_to(set, view.kind), "Normal", std::move(reason), std::move(message)});
 }
 
 void StatefulSetSync::remove(Replica const& replica, std::string why) {

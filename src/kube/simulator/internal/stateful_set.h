@@ -2,21 +2,21 @@
 // 1.37: maxUnavailable is honoured).
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "core/json/doc.h"
 #include "kube/control/plan.h"
+#include "kube/simulator/internal/revisions.h"
 
 namespace aviary::simulator {
 
 struct StatefulSetView {
+    meta::GroupVersionKind kind;
     json::Doc set;
     std::vector<json::Doc> pods;        // that it controls
     std::vector<json::Doc> revisions;   // that it controls
-    // Any object of the set's namespace by resource and name, whoever controls it.
-    std::function<json::Doc(meta::GroupVersionResource const&, std::string const&)> find;
+    Find find;
 };
 
 // Pure.

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "core/base/strings.h"
@@ -17,7 +18,6 @@ using json::Value;
 
 namespace {
 
-constexpr std::string_view kHashLabel = "controller.kubernetes.io/hash";
 constexpr std::string_view kPodNameLabel = "statefulset.kubernetes.io/pod-name";
 constexpr std::string_view kPodIndexLabel = "apps.kubernetes.io/pod-index";
 constexpr Duration kRetry = std::chrono::seconds(1);
@@ -31,51 +31,20 @@ bool has_stale_owner(Doc const& claim, std::string_view kind, std::string_view n
 }   // namespace
 
 void StatefulSetSync::settle_revisions() {
-    Value const data = revision_data(set.at({"spec", "template"}));
-    std::vector<Doc> const known = by_number(view.revisions);
-    std::int64_t const next = known.empty() ? 1 : revision_number(known.back()) + 1;
-    std::int64_t collisions = set.at({"status", "collisionCount"}).as_int();
-    auto const equal = std::ranges::find_if(known.rbegin(), known.rend(),
-                                            [&](Doc const& revision) { return has_data(revision, data); });
-    if (equal != known.rend()) {
-        update_revision = meta::name(*equal);
-        if (equal != known.rbegin()) plan.writes.push_back(renumbering(*equal, next));
-    } else if (!meta::is_deleting(set)) {
-        std::string hash;
-        Doc taken;
-        for (;; ++collisions) {
-            hash = meta::template_hash(set.at({"spec", "template"}), collisions);
-            update_revision = meta::name(set) + "-" + hash;
-            taken = view.find(kControllerRevisions, update_revision);
-            if (!taken.exists() || has_data(taken, data)) break;
-        }
-        if (!taken.exists()) {
-            plan.writes.push_back(
-                creation(kControllerRevisions,
-                         revision_object(set, "StatefulSet", update_revision, kHashLabel, std::move(hash), next),
-                         "new template"));
-        }
-    } else {
-        return;
-    }
-    status["collisionCount"] = collisions;
-    std::string const noted = set.at({"status", "currentRevision"}).string();
-    auto const current = std::ranges::find(known, noted, [](Doc const& revision) { return meta::name(revision); });
-    current_revision = current == known.end() ? update_revision : noted;
-    current_template = template_of(current == known.end() ? data : (*current)["data"].thaw());
+    std::optional<ActiveRevisions> found = active_revisions(set, view.kind, view.revisions, view.find);
+    if (!found) return;
+    std::ranges::move(found->writes, std::back_inserter(plan.writes));
+    status["collisionCount"] = found->collisions;
+    current_revision = std::move(found->current);
+    update_revision = std::move(found->update);
+    current_template = std::move(found->current_template);
 }
 
 void StatefulSetSync::truncate_history() {
     std::set<std::string> live{current_revision, update_revision};
     for (Doc const& pod : view.pods) live.insert(meta::label(pod, meta::kRevisionHashLabel));
-    std::vector<Doc> history = by_number(view.revisions);
-    std::erase_if(history, [&](Doc const& revision) { return live.contains(meta::name(revision)); });
-    std::int64_t surplus =
-        static_cast<std::int64_t>(history.size()) - set.at({"spec", "revisionHistoryLimit"}).as_int(10);
-    for (Doc const& revision : history) {
-        if (surplus-- <= 0) return;
-        plan.writes.push_back(control::deletion(kControllerRevisions, revision, "revision history"));
-    }
+    truncate_revisions(plan, set, view.revisions,
+                       [&](Doc const& revision) { return live.contains(meta::name(revision)); });
 }
 
 std::string StatefulSetSync::pod_name_of(std::int64_t ordinal) const {
@@ -93,7 +62,7 @@ Value StatefulSetSync::new_pod(std::int64_t ordinal) const {
                                   ? set.at({"status", "currentReplicas"}).as_int()
                                   : 0;
     bool const current = ordinal < start + kept;
-    Value pod = pod_from_template(current ? current_template : set.at({"spec", "template"}), set, "StatefulSet");
+    Value pod = pod_from_template(current ? current_template : set.at({"spec", "template"}), set, view.kind);
     std::string const name = pod_name_of(ordinal);
     pod.set({"metadata", "name"}, name);
     pod.set({"metadata", "labels", kPodNameLabel}, name);
@@ -168,7 +137,7 @@ void StatefulSetSync::settle_claim_owners(Replica const& replica) {
     std::string const name = pod_name_of(replica.ordinal);
     for (auto const& [key, claim_template] : set.at({"spec", "volumeClaimTemplates"}).elements()) {
         Doc const claim = view.find(kClaims, claim_name(claim_template, replica.ordinal));
-        if (!claim.exists() || has_stale_owner(claim, "StatefulSet", meta::name(set), meta::uid(set)) ||
+        if (!claim.exists() || has_stale_owner(claim, view.kind.kind, meta::name(set), meta::uid(set)) ||
             has_stale_owner(claim, "Pod", name, meta::uid(replica.doc))) {
             continue;
         }
@@ -179,8 +148,8 @@ void StatefulSetSync::settle_claim_owners(Replica const& replica) {
             others_control = others_control || owner.controller;
             owners.push_back(meta::to_value(owner));
         }
-        if (!others_control && with_set) owners.push_back(controller_reference(set, "apps/v1", "StatefulSet"));
-        if (!others_control && with_pod) owners.push_back(controller_reference(replica.doc, "v1", "Pod"));
+        if (!others_control && with_set) owners.push_back(controller_reference(set, view.kind));
+        if (!others_control && with_pod) owners.push_back(controller_reference(replica.doc, kPod));
         Value const wanted = std::move(owners);
         Value const before = claim.at({"metadata", "ownerReferences"}).thaw();
         if (before == wanted || (before.is_null() && wanted.size() == 0)) continue;
