@@ -206,12 +206,7 @@ bool CloneSetSync::refresh() {
         refresh_in_place(plan, pod, now);
         std::string const state = lifecycle_state(pod);
         if (state != kPreparingNormal && (state != kUpdating || !is_updated_in_place(pod))) continue;
-        control::Write write;
-        write.resource = kPods;
-        write.key = meta::key_of(pod);
-        set_lifecycle_state(write.body, kNormal, now);
-        write.why = "its life goes on";
-        plan.writes.push_back(std::move(write));
+        plan.writes.push_back(lifecycle_write(pod, kNormal, now));
         moved = true;
     }
     return moved;

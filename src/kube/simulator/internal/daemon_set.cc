@@ -43,8 +43,9 @@ Time FailedPods::replaced_at(std::string const& key, Time now) {
     return now;
 }
 
-DaemonSetSync::DaemonSetSync(DaemonSetView const& view, FailedPods& failed, Time now)
-    : view(view), failed(failed), now(now) {
+DaemonSetSync::DaemonSetSync(DaemonSetView const& view, FailedPods& failed, Time now,
+                             meta::GroupVersionResource resource)
+    : view(view), failed(failed), now(now), resource(std::move(resource)) {
     for (Doc const& node : view.nodes) nodes.emplace(meta::name(node), node);
     for (Doc const& pod : view.pods) {
         if (is_finished(pod) && meta::is_deleting(pod)) continue;
@@ -154,16 +155,25 @@ bool DaemonSetSync::manage() {
             if (!pod.at({"spec", "nodeName"}).exists()) surplus.push_back(pod);
         }
     }
+    missing = to_create(std::move(missing));
     for (std::string const& node : missing) create(node);
     for (Doc const& pod : surplus) remove(pod, "it should not run there");
     return !missing.empty() || !surplus.empty();
+}
+
+DaemonSetSync::PodsByNode DaemonSetSync::to_update() const {
+    PodsByNode result = pods_of;
+    for (auto const& [name, node] : nodes) {
+        if (place(node).runs) result.try_emplace(name);
+    }
+    return result;
 }
 
 void DaemonSetSync::update_by_removal(std::int64_t max_unavailable) {
     std::int64_t unavailable = 0;
     std::vector<Doc> replaceable;
     std::vector<Doc> candidates;
-    auto const look = [&](std::vector<Doc> const& pods) {
+    for (auto const& [name, pods] : to_update()) {
         Pair const pair = pair_on(pods);
         if (pair.crowded || pair.old.exists() == pair.updated.exists()) {
             ++unavailable;
@@ -175,16 +185,12 @@ void DaemonSetSync::update_by_removal(std::int64_t max_unavailable) {
         } else {
             candidates.push_back(pair.old);
         }
-    };
-    for (auto const& [name, pods] : pods_of) look(pods);
-    for (auto const& [name, node] : nodes) {
-        if (!pods_of.contains(name) && place(node).runs) look({});
     }
-    for (Doc const& pod : replaceable) remove(pod, "an update of a pod that serves nobody");
+    for (Doc const& pod : replaceable) replace(pod, "an update of a pod that serves nobody");
     std::int64_t budget = max_unavailable - unavailable;
     for (Doc const& pod : candidates) {
         if (budget-- <= 0) return;
-        remove(pod, "an update");
+        replace(pod, "an update");
     }
 }
 
@@ -194,7 +200,7 @@ void DaemonSetSync::update_by_surge(std::int64_t max_surge, std::int64_t desired
     std::vector<std::string> allowed;
     std::vector<std::string> candidates;
     std::vector<Doc> misplaced;
-    for (auto const& [name, pods] : pods_of) {
+    for (auto const& [name, pods] : to_update()) {
         Pair const pair = pair_on(pods);
         if (pair.crowded) {
             ++surging;
@@ -236,7 +242,8 @@ void DaemonSetSync::update_by_surge(std::int64_t max_surge, std::int64_t desired
     }
 }
 
-void DaemonSetSync::update() {
+void DaemonSetSync::update_pods() {
+    if (!rolling) return;
     std::int64_t const wanted = desired();
     std::int64_t unavailable = meta::scaled(strategy.at({"rollingUpdate", "maxUnavailable"}), wanted, true, "0");
     std::int64_t const surging = surge(wanted);
@@ -245,7 +252,7 @@ void DaemonSetSync::update() {
     update_by_surge(surging, wanted);
 }
 
-void DaemonSetSync::report() {
+void DaemonSetSync::count_status() {
     std::int64_t desired = 0;
     std::int64_t scheduled = 0;
     std::int64_t misscheduled = 0;
@@ -276,14 +283,19 @@ void DaemonSetSync::report() {
     if (updates > 0) status["updatedNumberScheduled"] = updates;
     if (serving > 0) status["numberAvailable"] = serving;
     if (desired > serving) status["numberUnavailable"] = desired - serving;
-    write_status(plan, kDaemonSets, set, status, {"updatedNumberScheduled", "numberAvailable", "numberUnavailable"});
+}
+
+void DaemonSetSync::report(bool /*managed*/) {
+    count_status();
+    write_status(plan, resource, set, status, {"updatedNumberScheduled", "numberAvailable", "numberUnavailable"});
 }
 
 Plan DaemonSetSync::run() {
     if (meta::is_deleting(set) || !settle_revisions()) return std::move(plan);
-    if (!manage() && rolling) update();
+    bool const managed = manage();
+    if (!managed) update_pods();
     truncate_history();
-    report();
+    report(managed);
     return std::move(plan);
 }
 

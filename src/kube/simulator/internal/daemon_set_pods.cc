@@ -104,7 +104,7 @@ bool DaemonSetSync::settle_revisions() {
     std::string const name = meta::name(set) + "-" + hash;
     Doc const taken = view.find(kControllerRevisions, name);
     if (taken.exists() && !has_data(taken, data)) {
-        write_status(plan, kDaemonSets, set, json::Object{{"collisionCount", collisions + 1}});
+        write_status(plan, resource, set, json::Object{{"collisionCount", collisions + 1}});
         return false;
     }
     if (!taken.exists()) {
@@ -145,6 +145,7 @@ void DaemonSetSync::create(std::string const& node) {
     Value const term = json::Object{{"matchFields", json::Array{field}}};
     pod.set({"spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"},
             json::Array{term});
+    adorn(pod);
     Write write = creation(kPods, std::move(pod), "a node has none");
     write.ignore_already_exists = true;
     plan.writes.push_back(std::move(write));

@@ -26,14 +26,19 @@ struct DaemonSetSync {
         bool crowded = false;
     };
 
-    DaemonSetSync(DaemonSetView const& view, FailedPods& failed, Time now);
+    using PodsByNode = std::map<std::string, std::vector<json::Doc>>;
+
+    DaemonSetSync(DaemonSetView const& view, FailedPods& failed, Time now,
+                  meta::GroupVersionResource resource = kDaemonSets);
+    virtual ~DaemonSetSync() = default;
     control::Plan run();
 
     DaemonSetView const& view;
     FailedPods& failed;
     Time now;
+    meta::GroupVersionResource resource;
     control::Plan plan;
-    std::map<std::string, std::vector<json::Doc>> pods_of;   // by node
+    PodsByNode pods_of;
     std::map<std::string, json::Doc> nodes;
     std::vector<json::Doc> tolerations;   // of the set's pods
     std::string hash;                     // of the template's revision
@@ -57,18 +62,25 @@ struct DaemonSetSync {
     std::int64_t surge(std::int64_t total) const;
     // True when pods were made or removed: the update waits until that is seen.
     bool manage();
+    // Of nodes that have none, which get one now.
+    virtual std::vector<std::string> to_create(std::vector<std::string> missing) const { return missing; }
     void manage_node(json::Doc const& node, std::vector<std::string>& missing, std::vector<json::Doc>& surplus);
     void prune_surged(std::vector<json::Doc> running, std::vector<json::Doc>& surplus) const;
     bool settle_ended(json::Doc const& node, json::Doc const& pod, std::vector<json::Doc>& surplus);
-    void update();
+    // What the update is about: nodes with pods, and those that should have one.
+    virtual PodsByNode to_update() const;
+    virtual void update_pods();
     void update_by_removal(std::int64_t max_unavailable);
     void update_by_surge(std::int64_t max_surge, std::int64_t desired);
-    void report();
+    virtual void replace(json::Doc const& pod, std::string why) { remove(pod, std::move(why)); }
+    virtual void report(bool managed);
+    void count_status();
 
     // daemon_set_pods.cc: revisions, and pods as they are made.
     bool settle_revisions();
     void keep_one(std::vector<json::Doc> const& equal);
     void truncate_history();
+    virtual void adorn(json::Value& /*pod*/) const {}
     void create(std::string const& node);
     void remove(json::Doc const& pod, std::string why);
     void event(std::string type, std::string reason, std::string message);

@@ -133,6 +133,12 @@ void set_lifecycle_state(Value& object, std::string_view state, Time now) {
     object.set({"metadata", "annotations", kLifecycleTimestamp}, format_rfc3339(now));
 }
 
+Write lifecycle_write(Doc const& pod, std::string_view state, Time now) {
+    Write write = pod_write(pod, "its life goes on");
+    set_lifecycle_state(write.body, state, now);
+    return write;
+}
+
 void add_readiness_gate(Value& pod) {
     Value& gates = pod["spec"]["readinessGates"];
     for (Value const& gate : gates.array()) {

@@ -21,6 +21,8 @@ std::string lifecycle_state(json::Doc const& pod);
 // Sets the state in `object`, which is a pod or a patch of one.
 void set_lifecycle_state(json::Value& object, std::string_view state, Time now);
 
+control::Write lifecycle_write(json::Doc const& pod, std::string_view state, Time now);
+
 void add_readiness_gate(json::Value& pod);
 // The gate is open, or there is none.
 bool passes_readiness_gate(json::Doc const& pod);

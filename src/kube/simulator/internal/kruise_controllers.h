@@ -8,6 +8,7 @@
 #include "core/async/event.h"
 #include "kube/client/informer.h"
 #include "kube/control/controller.h"
+#include "kube/simulator/internal/daemon_set.h"
 #include "kube/simulator/internal/resources.h"
 #include "kube/simulator/internal/revisions.h"
 
@@ -41,12 +42,17 @@ private:
     };
 
     control::Plan sync_clone_set(control::Key const& key, Time now) const;
+    control::Plan sync_stateful_set(control::Key const& key, Time now) const;
+    control::Plan sync_daemon_set(control::Key const& key, Time now);
     void see(json::Doc const& definition);
     static Task<void> run_kind(Context ctx, Kind& kind);
 
     Shared shared_;
     client::Informer definitions_;
     Kind clone_sets_;
+    Kind stateful_sets_;
+    Kind daemon_sets_;
+    FailedPods failed_pods_;
     std::vector<Kind*> kinds_;
 };
 

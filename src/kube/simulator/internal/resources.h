@@ -27,6 +27,8 @@ inline meta::GroupVersionResource const kServices{"", "v1", "services"};
 inline meta::GroupVersionResource const kEndpointSlices{"discovery.k8s.io", "v1", "endpointslices"};
 
 inline meta::GroupVersionResource const kCloneSets{"apps.kruise.io", "v1alpha1", "clonesets"};
+inline meta::GroupVersionResource const kAdvancedStatefulSets{"apps.kruise.io", "v1beta1", "statefulsets"};
+inline meta::GroupVersionResource const kAdvancedDaemonSets{"apps.kruise.io", "v1alpha1", "daemonsets"};
 inline meta::GroupVersionResource const kDefinitions{"apiextensions.k8s.io", "v1", "customresourcedefinitions"};
 
 inline meta::GroupVersionKind const kDeployment{"apps", "v1", "Deployment"};
@@ -34,6 +36,8 @@ inline meta::GroupVersionKind const kReplicaSet{"apps", "v1", "ReplicaSet"};
 inline meta::GroupVersionKind const kStatefulSet{"apps", "v1", "StatefulSet"};
 inline meta::GroupVersionKind const kDaemonSet{"apps", "v1", "DaemonSet"};
 inline meta::GroupVersionKind const kCloneSet{"apps.kruise.io", "v1alpha1", "CloneSet"};
+inline meta::GroupVersionKind const kAdvancedStatefulSet{"apps.kruise.io", "v1beta1", "StatefulSet"};
+inline meta::GroupVersionKind const kAdvancedDaemonSet{"apps.kruise.io", "v1alpha1", "DaemonSet"};
 inline meta::GroupVersionKind const kPod{"", "v1", "Pod"};
 inline meta::GroupVersionKind const kService{"", "v1", "Service"};
 

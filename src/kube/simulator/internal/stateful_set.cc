@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/strings.h"
 #include "kube/meta/int_or_percent.h"
@@ -14,11 +15,16 @@ namespace aviary::simulator {
 using control::Plan;
 using json::Doc;
 
-namespace {
-
 bool runs_ready(Doc const& pod) { return pod.at({"status", "phase"}).as_string() == "Running" && is_ready(pod); }
 
-}   // namespace
+std::vector<std::int64_t> ordinals_from(std::int64_t start, std::int64_t count,
+                                        std::vector<std::int64_t> const& reserved) {
+    std::vector<std::int64_t> ordinals;
+    for (std::int64_t ordinal = start; std::cmp_less(ordinals.size(), count); ++ordinal) {
+        if (std::ranges::find(reserved, ordinal) == reserved.end()) ordinals.push_back(ordinal);
+    }
+    return ordinals;
+}
 
 std::optional<std::int64_t> ordinal_of(Doc const& set, Doc const& pod) {
     std::string const name = meta::name(pod);
@@ -33,13 +39,21 @@ std::optional<std::int64_t> ordinal_of(Doc const& set, Doc const& pod) {
 
 bool is_member(Doc const& set, Doc const& pod) { return ordinal_of(set, pod).has_value(); }
 
-StatefulSetSync::StatefulSetSync(StatefulSetView const& view, Time now) : view(view), now(now) {
-    for (std::int64_t ordinal = start; ordinal < start + count; ++ordinal) replicas.push_back({ordinal, {}});
+StatefulSetSync::StatefulSetSync(StatefulSetView const& view, Time now)
+    : StatefulSetSync(view, now,
+                      {kStatefulSets, std::chrono::seconds(view.set.at({"spec", "minReadySeconds"}).as_int()),
+                       ordinals_from(view.set.at({"spec", "ordinals", "start"}).as_int(),
+                                     view.set.at({"spec", "replicas"}).as_int(1))}) {}
+
+StatefulSetSync::StatefulSetSync(StatefulSetView const& view, Time now, Terms given)
+    : view(view), now(now), terms(std::move(given)) {
+    for (std::int64_t const ordinal : terms.ordinals) replicas.push_back({ordinal, {}});
     for (Doc const& pod : view.pods) {
         auto const ordinal = ordinal_of(set, pod);
         if (!ordinal) continue;
-        if (*ordinal >= start && *ordinal < start + count) {
-            replicas[static_cast<std::size_t>(*ordinal - start)].doc = pod;
+        auto const replica = std::ranges::lower_bound(replicas, *ordinal, {}, &Replica::ordinal);
+        if (replica != replicas.end() && replica->ordinal == *ordinal) {
+            replica->doc = pod;
         } else {
             condemned.push_back({*ordinal, pod, false});
         }
@@ -47,8 +61,10 @@ StatefulSetSync::StatefulSetSync(StatefulSetView const& view, Time now) : view(v
     std::ranges::sort(condemned, std::ranges::greater(), &Replica::ordinal);
 }
 
+bool StatefulSetSync::available(Doc const& pod) const { return is_available(pod, terms.min_ready, now); }
+
 bool StatefulSetSync::unavailable(Replica const& replica) const {
-    return !replica.doc.exists() || meta::is_deleting(replica.doc) || !is_available(replica.doc, min_ready, now);
+    return !replica.doc.exists() || meta::is_deleting(replica.doc) || !available(replica.doc);
 }
 
 StatefulSetSync::Replica const* StatefulSetSync::first_unavailable() const {
@@ -82,6 +98,7 @@ bool StatefulSetSync::process(Replica const& replica) {
         return true;
     }
     if (pod.at({"status", "phase"}).as_string() == "Pending" && !make_claims(replica.ordinal)) return true;
+    if (!meta::is_deleting(pod)) refresh(pod);
     if (!parallel && unavailable(replica)) return true;
     settle_claim_owners(replica);
     keep_identity(replica);
@@ -90,7 +107,7 @@ bool StatefulSetSync::process(Replica const& replica) {
 
 bool StatefulSetSync::process_condemned(Replica const& replica, Replica const* first) {
     if (meta::is_deleting(replica.doc)) return true;
-    bool const serves = runs_ready(replica.doc) && is_available(replica.doc, min_ready, now);
+    bool const serves = runs_ready(replica.doc) && available(replica.doc);
     if (!parallel && !serves && &replica != first) return true;
     remove(replica, "scaled down");
     return true;
@@ -137,7 +154,7 @@ void StatefulSetSync::update_in_parallel(std::int64_t updates_from, std::int64_t
             Replica const& replica = replicas[static_cast<std::size_t>(index)];
             if (!replica.doc.exists() || meta::is_deleting(replica.doc)) continue;
             if (meta::label(replica.doc, meta::kRevisionHashLabel) == update_revision) continue;
-            if (is_available(replica.doc, min_ready, now) != serving || (serving && budget-- <= 0)) continue;
+            if (available(replica.doc) != serving || (serving && budget-- <= 0)) continue;
             remove(replica, "an update");
             status["currentReplicas"] = status["currentReplicas"].as_int() - 1;
         }
@@ -147,7 +164,7 @@ void StatefulSetSync::update_in_parallel(std::int64_t updates_from, std::int64_t
 void StatefulSetSync::count_status() {
     std::int64_t all = 0;
     std::int64_t ready = 0;
-    std::int64_t available = 0;
+    std::int64_t serving = 0;
     std::int64_t current = 0;
     std::int64_t updated = 0;
     for (auto const* list : {&replicas, &condemned}) {
@@ -156,8 +173,8 @@ void StatefulSetSync::count_status() {
             ++all;
             if (runs_ready(pod)) {
                 ++ready;
-                available += is_available(pod, min_ready, now) ? 1 : 0;
-                await_availability(plan, pod, min_ready, now);
+                serving += available(pod) ? 1 : 0;
+                await_availability(plan, pod, terms.min_ready, now);
             }
             if (meta::is_deleting(pod)) continue;
             std::string const revision = meta::label(pod, meta::kRevisionHashLabel);
@@ -167,17 +184,21 @@ void StatefulSetSync::count_status() {
     }
     status["replicas"] = all;
     status["readyReplicas"] = ready;
-    status["availableReplicas"] = available;
+    status["availableReplicas"] = serving;
     status["currentReplicas"] = current;
     status["updatedReplicas"] = updated;
 }
 
-void StatefulSetSync::complete_update() {
-    json::Value const& read = status;
+bool StatefulSetSync::is_complete() const {
     for (char const* field : {"updatedReplicas", "readyReplicas", "replicas"}) {
-        if (read[field].as_int() != count) return;
+        if (status[field].as_int() != count) return false;
     }
-    status["currentReplicas"] = read["updatedReplicas"].as_int();
+    return true;
+}
+
+void StatefulSetSync::complete_update() {
+    if (!is_complete()) return;
+    status["currentReplicas"] = std::as_const(status)["updatedReplicas"].as_int();
     status["currentRevision"] = update_revision;
 }
 
@@ -199,10 +220,14 @@ Plan StatefulSetSync::run() {
         plan.requeue_at(now + std::chrono::milliseconds(5), "a count that is refused");
         return std::move(plan);
     }
-    for (char const* field : {"readyReplicas", "currentReplicas", "updatedReplicas"}) {
-        if (std::as_const(status)[field].as_int() == 0) status.erase(field);
+    if (terms.resource == kStatefulSets) {
+        for (char const* field : {"readyReplicas", "currentReplicas", "updatedReplicas"}) {
+            if (std::as_const(status)[field].as_int() == 0) status.erase(field);
+        }
     }
-    write_status(plan, kStatefulSets, set, status, {"readyReplicas", "currentReplicas", "updatedReplicas"});
+    write_status(
+        plan, terms.resource, set, status,
+        {"readyReplicas", "currentReplicas", "updatedReplicas", "updatedReadyReplicas", "updatedAvailableReplicas"});
     truncate_history();
     return std::move(plan);
 }

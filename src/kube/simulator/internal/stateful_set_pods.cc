@@ -55,13 +55,17 @@ std::string StatefulSetSync::claim_name(Doc const& claim_template, std::int64_t 
     return fmt::format("{}-{}", meta::name(claim_template), pod_name_of(ordinal));
 }
 
-Value StatefulSetSync::new_pod(std::int64_t ordinal) const {
+bool StatefulSetSync::keeps_current(std::int64_t ordinal) const {
     Doc const rolling = strategy["rollingUpdate"];
     std::int64_t const kept = rolling.exists() ? rolling["partition"].as_int()
                               : strategy["type"].as_string() == "RollingUpdate"
                                   ? set.at({"status", "currentReplicas"}).as_int()
                                   : 0;
-    bool const current = ordinal < start + kept;
+    return !terms.ordinals.empty() && ordinal < terms.ordinals.front() + kept;
+}
+
+Value StatefulSetSync::new_pod(std::int64_t ordinal) const {
+    bool const current = keeps_current(ordinal);
     Value pod = pod_from_template(current ? current_template : set.at({"spec", "template"}), set, view.kind);
     std::string const name = pod_name_of(ordinal);
     pod.set({"metadata", "name"}, name);
@@ -69,6 +73,7 @@ Value StatefulSetSync::new_pod(std::int64_t ordinal) const {
     pod.set({"metadata", "labels", kPodIndexLabel}, std::to_string(ordinal));
     pod.set({"metadata", "labels", meta::kRevisionHashLabel}, current ? current_revision : update_revision);
     pod.set({"spec", "hostname"}, name);
+    adorn(pod);
     if (std::string const service = set.at({"spec", "serviceName"}).string(); !service.empty())
         pod.set({"spec", "subdomain"}, service);
     json::Array volumes;

@@ -24,11 +24,21 @@ struct StatefulSetSync {
         bool wanted = true;   // else scaled away
     };
 
+    // What differs between Kubernetes' StatefulSets and Kruise's.
+    struct Terms {
+        meta::GroupVersionResource resource;
+        std::chrono::seconds min_ready;
+        std::vector<std::int64_t> ordinals;   // of the pods that are wanted
+    };
+
     StatefulSetSync(StatefulSetView const& view, Time now);
+    StatefulSetSync(StatefulSetView const& view, Time now, Terms terms);
+    virtual ~StatefulSetSync() = default;
     control::Plan run();
 
     StatefulSetView const& view;
     Time now;
+    Terms terms;
     control::Plan plan;
     json::Value status{json::Object()};
     std::vector<Replica> replicas;    // by ordinal
@@ -40,11 +50,10 @@ struct StatefulSetSync {
     json::Doc const& set = view.set;
     json::Doc const strategy = set.at({"spec", "updateStrategy"});
     std::int64_t const count = set.at({"spec", "replicas"}).as_int(1);
-    std::int64_t const start = set.at({"spec", "ordinals", "start"}).as_int();
-    std::chrono::seconds const min_ready{set.at({"spec", "minReadySeconds"}).as_int()};
     bool const parallel = set.at({"spec", "podManagementPolicy"}).as_string() == "Parallel";
 
     // stateful_set.cc: what is done with the pods, in order.
+    virtual bool available(json::Doc const& pod) const;
     bool unavailable(Replica const& replica) const;
     Replica const* first_unavailable() const;
     void event(std::string reason, std::string message);
@@ -53,9 +62,12 @@ struct StatefulSetSync {
     bool process(Replica const& replica);
     bool process_condemned(Replica const& replica, Replica const* first);
     bool bring_about();
-    void update_pods();
+    // Notes on a pod what its update has come to.
+    virtual void refresh(json::Doc const& /*pod*/) {}
+    virtual void update_pods();
     void update_in_parallel(std::int64_t updates_from, std::int64_t budget);
-    void count_status();
+    virtual void count_status();
+    virtual bool is_complete() const;
     void complete_update();
 
     // stateful_set_pods.cc: revisions, and pods and claims as they are made.
@@ -63,6 +75,9 @@ struct StatefulSetSync {
     void truncate_history();
     // False when its name or a claim of it is taken: looked at again a second later.
     bool create(Replica const& replica);
+    // Whether a pod of this ordinal is made of the template of before.
+    virtual bool keeps_current(std::int64_t ordinal) const;
+    virtual void adorn(json::Value& /*pod*/) const {}
     json::Value new_pod(std::int64_t ordinal) const;
     std::string pod_name_of(std::int64_t ordinal) const;
     std::string claim_name(json::Doc const& claim_template, std::int64_t ordinal) const;
@@ -71,5 +86,10 @@ struct StatefulSetSync {
     void settle_claim_owners(Replica const& replica);
     void keep_identity(Replica const& replica);
 };
+
+// In the order of their ordinals: so many, from this one on, without those that are reserved.
+std::vector<std::int64_t> ordinals_from(std::int64_t start, std::int64_t count,
+                                        std::vector<std::int64_t> const& reserved = {});
+bool runs_ready(json::Doc const& pod);
 
 }   // namespace aviary::simulator
