@@ -41,11 +41,10 @@ public:
     void workload(Value const& reference) {
         auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
         std::string_view const kind = reference["kind"].as_string();
-        if (group == "apps" && (kind == "Deployment" || kind == "StatefulSet" || kind == "DaemonSet")) return;
-        bool const native = group == "apps" && kind == "ReplicaSet";
-        bool const kruise =
-            group == "apps.kruise.io" && (kind == "CloneSet" || kind == "StatefulSet" || kind == "DaemonSet");
-        if (native || kruise) {
+        bool const sets = kind == "StatefulSet" || kind == "DaemonSet";
+        if (group == "apps" && (kind == "Deployment" || sets)) return;
+        if (group == "apps.kruise.io" && kind == "CloneSet") return;
+        if ((group == "apps" && kind == "ReplicaSet") || (group == "apps.kruise.io" && sets)) {
             unsupported("spec.workloadRef", fmt::format("releasing a {}", kind));
         } else {
             invalid("spec.workloadRef", "WorkloadRef kind is not supported");
@@ -56,8 +55,8 @@ public:
     void style(Value const& rollout) {
         std::string_view const kind = rollout.at({"spec", "workloadRef", "kind"}).as_string();
         Value const& strategy = rollout.at({"spec", "strategy"});
-        if (kind != "StatefulSet" && kind != "DaemonSet") return;
-        if (strategy["blueGreen"].is_object())
+        if (kind == "Deployment") return;
+        if (strategy["blueGreen"].is_object() && kind != "CloneSet")
             unsupported("spec.strategy.blueGreen", fmt::format("a {} in blue-green style", kind));
         if (strategy.at({"canary", "enableExtraWorkloadForCanary"}).as_bool())
             unsupported("spec.strategy.canary.enableExtraWorkloadForCanary", fmt::format("a second {}", kind));

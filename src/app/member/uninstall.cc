@@ -21,10 +21,9 @@
 #include "member/traffic/gateway.h"
 #include "member/traffic/services.h"
 #include "member/traffic/traffic.h"
-#include "member/workload/daemon_set.h"
 #include "member/workload/deployment.h"
 #include "member/workload/json_patch.h"
-#include "member/workload/stateful_set.h"
+#include "member/workload/kinds.h"
 
 namespace aviary::member {
 
@@ -126,10 +125,16 @@ private:
         CO_TRY_ASSIGN(std::vector<Doc> const revisions,
                       co_await list(workload::kControllerRevisions, meta::ns(object)));
         CO_TRY_ASSIGN(std::vector<Doc> const pods, co_await list(workload::kPods, meta::ns(object)));
-        workload::NativeSetInputs inputs{object, controlled(object, revisions), controlled(object, pods)};
-        auto const observe_set =
-            resource == workload::kDaemonSets ? workload::observe_daemon_set : workload::observe_stateful_set;
-        co_return observe_set(std::move(inputs), ctx_.now());
+        workload::NativeSetInputs inputs{object, controlled(object, revisions), controlled(object, pods), resource};
+        workload::SetKind const* const kind = workload::find_set_resource(resource.group, resource.resource);
+        CO_TRY_ASSIGN(inputs.autoscalers, co_await scaling(meta::ns(object), kind->id_of(meta::key_of(object))));
+        co_return kind->observe(std::move(inputs), {}, ctx_.now());
+    }
+
+    Task<Result<std::vector<Doc>>> scaling(std::string ns, std::string workload) const {
+        CO_TRY_ASSIGN(std::vector<Doc> autoscalers, co_await list(workload::kAutoscalers, std::move(ns)));
+        std::erase_if(autoscalers, [&](Doc const& each) { return workload::scaled_workload(each) != workload; });
+        co_return autoscalers;
     }
 
     Task<Result<std::unique_ptr<workload::Workload>>> observe_deployment(Doc deployment) const {
@@ -146,9 +151,8 @@ private:
             if (meta::label(each, apis::kCanaryDeploymentLabel) == meta::name(deployment))
                 inputs.canaries.push_back(owned(each));
         }
-        CO_TRY_ASSIGN(inputs.autoscalers, co_await list(workload::kAutoscalers, meta::ns(deployment)));
-        std::erase_if(inputs.autoscalers,
-                      [&](Doc const& each) { return workload::scaled_deployment(each) != meta::name(deployment); });
+        CO_TRY_ASSIGN(inputs.autoscalers,
+                      co_await scaling(meta::ns(deployment), workload::deployment_id(meta::key_of(deployment))));
         co_return workload::observe_deployment(std::move(inputs), {}, ctx_.now());
     }
 
@@ -156,15 +160,25 @@ private:
     Task<Status> look() {
         CO_TRY_ASSIGN(rollouts_, co_await list(apis::kRollouts));
         CO_TRY_ASSIGN(batch_releases_, co_await list(apis::kBatchReleases));
-        for (Resource const& resource : {workload::kDeployments, workload::kStatefulSets, workload::kDaemonSets}) {
-            CO_TRY_ASSIGN(std::vector<Doc> const workloads, co_await list(resource));
-            for (Doc const& each : workloads) CO_TRY(co_await look_at(resource, each));
+        CO_TRY(co_await look_at_all(workload::kDeployments));
+        for (workload::SetKind const& kind : workload::set_kinds()) {
+            std::size_t const before = guarded_.size();
+            for (std::string const& version : kind.versions) {
+                CO_TRY(co_await look_at_all(kind.served_as(version)));
+                if (guarded_.size() > before) break;   // the same ones again
+            }
         }
         CO_TRY_ASSIGN(Doc const hub, co_await client_.find(ctx_, kBindings, {"", kHubBinding}));
         if (hub.exists() && !options_.keep_rollouts)
             say_(
                 "warning: a hub has this cluster in its fleet, and brings again what it places here: `aviary unjoin` "
                 "first");
+        co_return Status{};
+    }
+
+    Task<Status> look_at_all(Resource resource) {
+        CO_TRY_ASSIGN(std::vector<Doc> const workloads, co_await list(resource));
+        for (Doc const& each : workloads) CO_TRY(co_await look_at(resource, each));
         co_return Status{};
     }
 
@@ -334,16 +348,10 @@ private:
                 co_return std::unexpected(written.error().context(what));
         }
         say_(fmt::format("{}: has its own strategy back", what));
-        if (how() == Leaving::kHold && resource == workload::kStatefulSets) {
-            say_(fmt::format(
-                "  held by its partition: set spec.updateStrategy.rollingUpdate.partition of {} in {} to 0 to "
-                "let the rest of the new version through",
-                key.name, key.ns));
-        } else if (how() == Leaving::kHold && resource == workload::kDaemonSets) {
-            say_(fmt::format(
-                "  held as OnDelete: set spec.updateStrategy.type of {} in {} to RollingUpdate to let the rest of the "
-                "new version through",
-                key.name, key.ns));
+        workload::SetKind const* const kind = workload::find_set_resource(resource.group, resource.resource);
+        if (how() == Leaving::kHold && kind != nullptr) {
+            say_(fmt::format("  held: set {} of {} in {} to {} to let the rest of the new version through",
+                             kind->held_by, key.name, key.ns, kind->frees));
         } else if (how() == Leaving::kHold) {
             say_(fmt::format(
                 "  paused: kubectl -n {} rollout resume deployment/{} lets the rest of the new version through", key.ns,

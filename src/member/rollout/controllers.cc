@@ -25,18 +25,15 @@ using json::Doc;
 // A status that differs in counts alone is written at most this often.
 constexpr Duration kCountsInterval = std::chrono::seconds(2);
 
-constexpr std::string_view kDeployment = "Deployment";
-constexpr std::string_view kStatefulSet = "StatefulSet";
-constexpr std::string_view kDaemonSet = "DaemonSet";
-
-bool is_native(Doc const& reference, std::string_view kind) {
+bool is_deployment(Doc const& reference) {
     return meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps" &&
-           reference["kind"].as_string() == kind;
+           reference["kind"].as_string() == "Deployment";
 }
 
 std::vector<std::string> workload_of(Doc const& object) {
     Doc const reference = object.at({"spec", "workloadRef"});
-    return {meta::ns(object) + "/" + reference["kind"].string() + "/" + reference["name"].string()};
+    return {workload::workload_id({meta::ns(object), reference["name"].string()}, reference["apiVersion"].as_string(),
+                                  reference["kind"].as_string())};
 }
 
 // What is looked at for the Rollout's traffic.
@@ -50,12 +47,11 @@ std::vector<std::string> traffic_of(Doc const& rollout) {
     return names;
 }
 
-std::vector<Key> keys_of(client::Informer const& informer, std::string_view kind,
-                         std::optional<meta::ObjectKey> const& workload) {
+// `workload` is a workload_id(); empty: none.
+std::vector<Key> keys_of(client::Informer const& informer, std::string const& workload) {
     std::vector<Key> keys;
-    if (!workload) return keys;
-    for (Doc const& each : informer.by_index("workload", fmt::format("{}/{}/{}", workload->ns, kind, workload->name)))
-        keys.push_back({"", meta::key_of(each)});
+    if (workload.empty()) return keys;
+    for (Doc const& each : informer.by_index("workload", workload)) keys.push_back({"", meta::key_of(each)});
     return keys;
 }
 
@@ -63,38 +59,36 @@ std::vector<Key> own_key(Doc const& object) { return {{"", meta::key_of(object)}
 
 // Everything of a workload marks the objects of `informer` that point at it.
 void watch_workloads(Controller& controller, client::Informer& informer, workload::Sources& workloads) {
+    auto const all = [&controller, &informer] {
+        for (auto const& [key, object] : informer.objects()) controller.enqueue({"", key});
+    };
+    auto const owned = [&informer, &workloads](Doc const& object) {
+        return keys_of(informer, workloads.workload_of(object));
+    };
     controller.watch(workloads.deployments(), [&informer, &workloads](Doc const& object) {
-        return keys_of(informer, kDeployment, workloads.deployment_of(object));
+        return keys_of(informer, workload::deployment_id(workloads.deployment_of(object)));
     });
     controller.watch(workloads.replica_sets(), [&informer, &workloads](Doc const& object) {
-        return keys_of(informer, kDeployment, workloads.deployment_of_replica_set(object));
+        auto const deployment = workloads.deployment_of_replica_set(object);
+        return keys_of(informer, deployment ? workload::deployment_id(*deployment) : std::string());
     });
-    controller.watch_if_shown(workloads.autoscalers(), [&informer, &workloads](Doc const& object) {
-        return keys_of(informer, kDeployment, workloads.deployment_of_autoscaler(object));
+    controller.watch(workloads.pods(), owned);
+    controller.watch_if_shown(workloads.revisions(), owned);
+    controller.watch_if_shown(workloads.autoscalers(), [&informer](Doc const& object) {
+        return keys_of(informer, workload::scaled_workload(object));
     });
     // There may be none: nothing else tells who waits for them that they can be read.
-    for (client::Informer* each :
-         {&workloads.autoscalers(), &workloads.stateful_sets(), &workloads.daemon_sets(), &workloads.revisions()}) {
-        each->on_return([&controller, &informer] {
-            for (auto const& [key, object] : informer.objects()) controller.enqueue({"", key});
-        });
-    }
-    controller.watch(workloads.pods(), [&informer, &workloads](Doc const& object) {
-        auto const set = workloads.stateful_set_of(object);
-        if (set) return keys_of(informer, kStatefulSet, set);
-        if (auto const daemons = workloads.daemon_set_of(object)) return keys_of(informer, kDaemonSet, daemons);
-        return keys_of(informer, kDeployment, workloads.deployment_of_pod(object));
-    });
-    controller.watch_if_shown(workloads.stateful_sets(), [&informer](Doc const& object) {
-        return keys_of(informer, kStatefulSet, meta::key_of(object));
-    });
-    controller.watch_if_shown(workloads.daemon_sets(), [&informer](Doc const& object) {
-        return keys_of(informer, kDaemonSet, meta::key_of(object));
-    });
-    controller.watch_if_shown(workloads.revisions(), [&informer, &workloads](Doc const& object) {
-        auto const set = workloads.stateful_set_of(object);
-        if (set) return keys_of(informer, kStatefulSet, set);
-        return keys_of(informer, kDaemonSet, workloads.daemon_set_of(object));
+    for (client::Informer* each : {&workloads.autoscalers(), &workloads.revisions()}) each->on_return(all);
+    workloads.on_change(all);
+    workloads.each_set([&controller, &informer](client::Informer& sets, workload::SetKind const& kind) {
+        auto const of_set = [&informer, kind](Doc const& object) {
+            return keys_of(informer, kind.id_of(meta::key_of(object)));
+        };
+        if (kind.native) {
+            controller.watch_if_shown(sets, of_set);
+        } else {
+            controller.watch(sets, of_set);
+        }
     });
 }
 
@@ -126,19 +120,22 @@ private:
 };
 
 // What a Rollout or a BatchRelease waits for as long as its workload cannot be read: it may be there.
-std::optional<control::Wait> unread(Sources& sources, Doc const& owner) {
+std::optional<control::Wait> unread(workload::Sources::Reading const& reading, Doc const& owner) {
     Doc const reference = owner.at({"spec", "workloadRef"});
-    bool const daemons = is_native(reference, kDaemonSet);
-    if (!daemons && !is_native(reference, kStatefulSet)) return std::nullopt;
-    std::string const why = daemons ? sources.workloads.daemon_sets_unread() : sources.workloads.stateful_sets_unread();
-    if (why.empty()) return std::nullopt;
-    char const* const ends_when =
-        daemons ? "the member controller may list daemonsets and controllerrevisions, and delete pods"
-                : "the member controller may list statefulsets and controllerrevisions";
-    return control::Wait{
-        "WorkloadUnread",
-        fmt::format("{} {} cannot be read: {}", reference["kind"].as_string(), reference["name"].as_string(), why),
-        std::nullopt, ends_when, "cluster owner"};
+    std::string const name = fmt::format("{} {}", reference["kind"].as_string(), reference["name"].as_string());
+    if (!reading.known) {
+        return control::Wait{"WorkloadUnread",
+                             fmt::format("{}: whether the cluster has such workloads is being found out", name),
+                             std::nullopt,
+                             "it is",
+                             {}};
+    }
+    if (reading.unread.empty()) return std::nullopt;
+    std::string const resource = reading.kind->resource + (reading.kind->native ? "" : "." + reading.kind->group);
+    return control::Wait{"WorkloadUnread", fmt::format("{} cannot be read: {}", name, reading.unread), std::nullopt,
+                         fmt::format("the member controller may list {} and controllerrevisions{}", resource,
+                                     reading.kind->deletes_pods ? ", and delete pods" : ""),
+                         "cluster owner"};
 }
 
 struct Found {
@@ -146,19 +143,17 @@ struct Found {
     std::vector<control::Write> strays;             // then: what takes away what was made beside it
 };
 
-Found find_workload(Sources& sources, Doc const& owner, workload::Style style, Time now) {
+Found find_workload(Sources& sources, Doc const& owner, workload::SetKind const* kind, workload::Style style,
+                    Time now) {
     Doc const reference = owner.at({"spec", "workloadRef"});
-    std::string const name = reference["name"].string();
-    auto const found = [now](auto observe, workload::NativeSetInputs inputs) -> Found {
-        if (!inputs.set.exists() || meta::is_deleting(inputs.set)) return {};
-        return {observe(std::move(inputs), now), {}};
-    };
-    if (is_native(reference, kStatefulSet))
-        return found(workload::observe_stateful_set, sources.workloads.stateful_set({meta::ns(owner), name}));
-    if (is_native(reference, kDaemonSet))
-        return found(workload::observe_daemon_set, sources.workloads.daemon_set({meta::ns(owner), name}));
-    if (!is_native(reference, kDeployment)) return {};
-    workload::DeploymentInputs inputs = sources.workloads.deployment({meta::ns(owner), name});
+    if (kind != nullptr) {
+        workload::NativeSetInputs inputs = sources.workloads.set(reference, meta::ns(owner));
+        if (inputs.set.exists() && !meta::is_deleting(inputs.set))
+            return {kind->observe(std::move(inputs), style.name, now), {}};
+        return {nullptr, workload::tidy_set(inputs)};
+    }
+    if (!is_deployment(reference)) return {};
+    workload::DeploymentInputs inputs = sources.workloads.deployment({meta::ns(owner), reference["name"].string()});
     if (!inputs.deployment.exists() || meta::is_deleting(inputs.deployment))
         return {nullptr, workload::tidy_deployment(inputs)};
     return {workload::observe_deployment(std::move(inputs), std::move(style), now), {}};
@@ -175,13 +170,15 @@ public:
             counts_.note(key, {}, false, now);
             return {};
         }
-        if (auto wait = unread(sources_, seen.rollout))
+        Doc const reference = seen.rollout.at({"spec", "workloadRef"});
+        auto const kind = sources_.workloads.reading(reference);
+        if (auto wait = unread(kind, seen.rollout))
             return {.writes = {}, .events = {}, .waits = {*wait}, .requeue = {}};
         seen.batch_release = sources_.batch_releases.get(key.object);
-        Doc const reference = seen.rollout.at({"spec", "workloadRef"});
-        seen.kind_supported =
-            is_native(reference, kDeployment) || is_native(reference, kStatefulSet) || is_native(reference, kDaemonSet);
-        Found const found = find_workload(sources_, seen.rollout, workload::style_of_rollout(seen.rollout), now);
+        seen.kind_supported = kind.kind != nullptr || is_deployment(reference);
+        seen.kind_served = kind.served;
+        Found const found =
+            find_workload(sources_, seen.rollout, kind.kind, workload::style_of_rollout(seen.rollout), now);
         workload::Workload const* const workload = seen.workload = found.workload.get();
         seen.controlled_by_other = workload != nullptr && controlled_by_other(*workload, key.object.name);
         if (workload != nullptr && workload->facts().held_by != key.object.name) {
@@ -231,12 +228,13 @@ public:
             counts_.note(key, {}, false, now);
             return {};
         }
-        if (auto wait = unread(sources_, seen.batch_release))
+        auto const kind = sources_.workloads.reading(seen.batch_release.at({"spec", "workloadRef"}));
+        if (auto wait = unread(kind, seen.batch_release))
             return {.writes = {}, .events = {}, .waits = {*wait}, .requeue = {}};
         if (auto const owner = meta::controller_of(seen.batch_release))
             seen.rollout = sources_.rollouts.get({key.object.ns, owner->name});
-        Found found =
-            find_workload(sources_, seen.batch_release, workload::style_of_batch_release(seen.batch_release), now);
+        Found found = find_workload(sources_, seen.batch_release, kind.kind,
+                                    workload::style_of_batch_release(seen.batch_release), now);
         seen.workload = found.workload.get();
         seen.strays = std::move(found.strays);
         seen.counts_after = counts_.next(key, now);
@@ -283,8 +281,11 @@ Sources::Sources(client::Client const& client, std::string const& ns)
     rollouts.on_change([this](client::Change const& change) {
         if (auto const routing = apis::traffic_routing_of(change.after)) traffic.want(*routing);
     });
-    rollouts.add_index("workload", workload_of);
-    batch_releases.add_index("workload", workload_of);
+    for (client::Informer* each : {&rollouts, &batch_releases}) {
+        each->add_index("workload", workload_of);
+        each->on_change(
+            [this](client::Change const& change) { workloads.want(change.after.at({"spec", "workloadRef"})); });
+    }
 }
 
 void Sources::run(async::Scope& scope) {

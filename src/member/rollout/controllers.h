@@ -18,7 +18,7 @@ struct Sources {
     // `ns` is the controller's own namespace, where the scripts of traffic are.
     Sources(client::Client const& client, std::string const& ns);
 
-    client::Informer rollouts;         // index "workload": "namespace/kind/name" of workloadRef, "traffic": the same
+    client::Informer rollouts;         // index "workload": workload_id() of workloadRef, "traffic": the same
                                        // of what its trafficRoutings name
     client::Informer batch_releases;   // the same
     workload::Sources workloads;

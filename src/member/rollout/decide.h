@@ -18,6 +18,7 @@ struct RolloutSeen {
     json::Doc batch_release;                        // of the same name; absent when there is none
     workload::Workload const* workload = nullptr;   // null: not found
     bool kind_supported = true;
+    bool kind_served = true;            // by this cluster
     bool held_by_another = false;       // in-progressing names another Rollout, which exists
     bool controlled_by_other = false;   // the workload is held by a live BatchRelease of another name
     std::optional<Time> counts_after;   // a status that differs in counts alone is not written before

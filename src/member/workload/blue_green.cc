@@ -28,13 +28,7 @@ public:
 
     std::vector<control::Wait> obstacles() const override {
         std::vector<control::Wait> waits = DeploymentBase::obstacles();
-        if (!facts_.unread) return waits;
-        waits.insert(waits.begin(),
-                     {std::string(apis::kAutoscalersUnread),
-                      "HorizontalPodAutoscalers, which a blue-green release switches off meanwhile, cannot be read: " +
-                          inputs_.autoscalers_unread,
-                      std::nullopt, "the member may get, list, watch and patch horizontalpodautoscalers.autoscaling",
-                      "cluster owner"});
+        if (facts_.unread) waits.insert(waits.begin(), autoscalers_unread(inputs_.autoscalers_unread));
         return waits;
     }
 

@@ -29,10 +29,6 @@ constexpr Duration kOverdue = std::chrono::seconds(30);
 
 JsonPatch::Path type_path() { return {"spec", "updateStrategy", "type"}; }
 
-std::pair<std::string, std::string> age_of(Doc const& pod) {
-    return {pod.at({"metadata", "creationTimestamp"}).string(), meta::name(pod)};
-}
-
 std::optional<Time> overdue_from(Doc const& pod) {
     auto const gone = parse_rfc3339(pod.at({"metadata", "deletionTimestamp"}).as_string());
     return gone ? std::optional(*gone + kOverdue) : std::nullopt;

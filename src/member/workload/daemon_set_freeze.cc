@@ -45,7 +45,7 @@ void drop_leftovers(Value& object) {
 
 void begin(Value& object, FreezeInputs const& inputs) {
     drop_leftovers(object);
-    object.set({"metadata", "annotations", apis::kInProgressingAnnotation}, in_progressing(inputs.rollout, 0));
+    object.set({"metadata", "annotations", apis::kInProgressingAnnotation}, in_progressing(inputs.rollout));
     object.set({"metadata", "annotations", apis::kDaemonSetRevisionAnnotation},
                daemon_set_revisions({}, stable_revision(inputs)));
     hold(object, type_of(object));

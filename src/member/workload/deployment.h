@@ -35,8 +35,6 @@ Style style_of_batch_release(json::Doc const& batch_release);
 
 std::unique_ptr<Workload> observe_deployment(DeploymentInputs inputs, Style style, Time now);
 
-// The Deployment that a HorizontalPodAutoscaler scales, or would were it not switched off; empty: another kind.
-std::string scaled_deployment(json::Doc const& autoscaler);
 // Workload::tidy, also of a Deployment that is not there any more.
 std::vector<control::Write> tidy_deployment(DeploymentInputs const& inputs);
 

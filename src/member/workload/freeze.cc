@@ -15,7 +15,7 @@
 #include "member/workload/internal/original.h"
 #include "member/workload/internal/replica_sets.h"
 #include "member/workload/internal/strategy.h"
-#include "member/workload/stateful_set.h"
+#include "member/workload/kinds.h"
 
 namespace aviary::workload {
 
@@ -71,7 +71,7 @@ void begin(Value& object, FreezeInputs const& inputs, Doc const& after) {
     drop_leftovers(object);
     std::string const stable = stable_revision(inputs, after);
     if (!stable.empty()) object.set({"metadata", "labels", apis::kStableRevisionLabel}, stable);
-    object.set({"metadata", "annotations", apis::kInProgressingAnnotation}, in_progressing(inputs.rollout, 0));
+    object.set({"metadata", "annotations", apis::kInProgressingAnnotation}, in_progressing(inputs.rollout));
     object.set({"spec", "paused"}, true);
 }
 
@@ -126,19 +126,22 @@ bool is_of(control::AdmissionRequest const& request, meta::GroupVersionResource 
     return request.resource.group == resource.group && request.resource.resource == resource.resource;
 }
 
-// Empty: it is none that a release holds.
-std::string_view kind_of(control::AdmissionRequest const& request) {
-    if (is_of(request, kDeployments)) return "Deployment";
-    if (is_of(request, kStatefulSets)) return "StatefulSet";
-    if (is_of(request, kDaemonSets)) return "DaemonSet";
-    return {};
+SetKind const* set_of(control::AdmissionRequest const& request) {
+    return find_set_resource(request.resource.group, request.resource.resource);
+}
+
+// Whether it is of a kind that a release holds.
+bool releasable(control::AdmissionRequest const& request) {
+    return is_of(request, kDeployments) || set_of(request) != nullptr;
 }
 
 // Whether the Rollout holds back new versions of the workload in its namespace.
 bool holds(Doc const& rollout, control::AdmissionRequest const& request) {
     Doc const reference = rollout.at({"spec", "workloadRef"});
-    return meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps" &&
-           reference["kind"].as_string() == kind_of(request) && reference["name"].as_string() == request.key.name &&
+    SetKind const* const set = set_of(request);
+    std::string_view const kind = set != nullptr ? std::string_view(set->kind) : "Deployment";
+    return meta::parse_api_version(reference["apiVersion"].as_string()).first == request.resource.group &&
+           reference["kind"].as_string() == kind && reference["name"].as_string() == request.key.name &&
            in_force(rollout);
 }
 
@@ -179,7 +182,7 @@ Freeze::Freeze(client::Client client, client::Informer& rollouts, client::Inform
 
 bool Freeze::matches(control::AdmissionRequest const& request) const {
     if (request.operation != control::Operation::kUpdate || !request.subresource.empty()) return false;
-    if (kind_of(request).empty()) return false;
+    if (!releasable(request)) return false;
     bool const releasing = !meta::annotation(request.old_object, apis::kInProgressingAnnotation).empty() ||
                            !annotation_of(request.object, apis::kInProgressingAnnotation).empty();
     if (releasing) return true;
@@ -248,16 +251,11 @@ Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
     inputs.came_from = apis::release_status(rollout)["stableRevision"].string();
     inputs.replica_sets = replica_sets_.by_index("controller", meta::uid(request.old_object));
     inputs.from_controller = request.user.name == controller_user_;
-    if (is_of(request, kStatefulSets)) {
-        freeze_stateful_set(request.object, inputs);
-    } else if (is_of(request, kDaemonSets)) {
-        if (daemon_set_begins(request.object, inputs)) {
-            CO_TRY_ASSIGN(inputs.revisions, co_await revisions_of(ctx, request.old_object));
-        }
-        freeze_daemon_set(request.object, inputs);
-    } else {
-        freeze_deployment(request.object, inputs);
+    if (is_of(request, kDaemonSets) && daemon_set_begins(request.object, inputs)) {
+        CO_TRY_ASSIGN(inputs.revisions, co_await revisions_of(ctx, request.old_object));
     }
+    SetKind const* const set = set_of(request);
+    (set != nullptr ? set->freeze : freeze_deployment)(request.object, inputs);
     co_return Status{};
 }
 

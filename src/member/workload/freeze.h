@@ -1,6 +1,6 @@
-// The freeze: an admission function on Deployments, StatefulSets and DaemonSets. A new template of one that a Rollout
-// points at is stored paused, of a StatefulSet with a partition above every ordinal, of a DaemonSet as OnDelete, and
-// marked in-progressing, in the same write; while a release is on, nobody can lift that or take the marks away, and as
+// The freeze: an admission function on Deployments and sets. A new template of one that a Rollout points at is stored
+// paused, of a set with a partition that holds every pod, of a native DaemonSet as OnDelete, and marked in-progressing,
+// in the same write; while a release is on, nobody can lift that or take the marks away, and as
 // long as a Rollout points there the label by which API servers ask stays. It refuses nothing, and writes that change
 // neither a template nor a workload in progress do not wait for it.
 #pragma once
@@ -27,6 +27,7 @@ struct FreezeInputs {
 void freeze_deployment(json::Value& object, FreezeInputs const& inputs);
 void freeze_stateful_set(json::Value& object, FreezeInputs const& inputs);
 void freeze_daemon_set(json::Value& object, FreezeInputs const& inputs);
+void freeze_clone_set(json::Value& object, FreezeInputs const& inputs);
 // Whether that begins a release: then it looks at the revisions.
 bool daemon_set_begins(json::Value const& object, FreezeInputs const& inputs);
 

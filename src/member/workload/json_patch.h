@@ -29,12 +29,13 @@ public:
     // Nothing when it is not there.
     void remove(Path const& path);
 
+    // What was observed there.
+    json::Doc at(Path const& path) const;
     bool changes() const { return changes_; }
     json::Doc const& object() const { return object_; }
     json::Value take();
 
 private:
-    json::Doc at(Path const& path) const;
     json::Object& add(std::string_view operation, Path const& path);
 
     json::Doc object_;

@@ -1,22 +1,21 @@
 #include "member/workload/sources.h"
 
+#include <utility>
+
 #include "apis/rollouts/keys.h"
+#include "kube/client/discovery.h"
 #include "kube/meta/object.h"
-#include "member/workload/internal/autoscalers.h"
 
 namespace aviary::workload {
 
 namespace {
 
+// How often a cluster is asked for a kind that it does not have.
+constexpr Duration kAskAgain = std::chrono::seconds(10);
+
 std::vector<std::string> controller_uid(json::Doc const& object) {
     auto const owner = meta::controller_of(object);
     return owner ? std::vector<std::string>{owner->uid} : std::vector<std::string>();
-}
-
-std::optional<meta::ObjectKey> native_owner(json::Doc const& object, std::string_view kind) {
-    auto const owner = meta::controller_of(object);
-    bool const native = owner && owner->kind == kind && owner->api_version.starts_with("apps/");
-    return native ? std::optional(meta::ObjectKey{meta::ns(object), owner->name}) : std::nullopt;
 }
 
 // Empty: it can be read.
@@ -31,31 +30,35 @@ std::string unread(client::Informer const& informer) {
 }   // namespace
 
 Sources::Sources(client::Client const& client)
-    : deployments_(client, kDeployments),
+    : client_(client),
+      deployments_(client, kDeployments),
       replica_sets_(client, kReplicaSets),
       pods_(client, kPods),
       autoscalers_(client, kAutoscalers),
-      stateful_sets_(client, kStatefulSets),
-      daemon_sets_(client, kDaemonSets),
       revisions_(client, kControllerRevisions) {
     deployments_.add_index("canary", [](json::Doc const& object) {
         std::string const beside = meta::label(object, apis::kCanaryDeploymentLabel);
         return beside.empty() ? std::vector<std::string>() : std::vector{meta::ns(object) + "/" + beside};
     });
-    autoscalers_.add_index("deployment", [](json::Doc const& object) {
-        std::string const scaled = scaled_deployment(object);
-        return scaled.empty() ? std::vector<std::string>() : std::vector{meta::ns(object) + "/" + scaled};
+    autoscalers_.add_index("scaled", [](json::Doc const& object) {
+        std::string const scaled = scaled_workload(object);
+        return scaled.empty() ? std::vector<std::string>() : std::vector{scaled};
     });
     replica_sets_.add_index("controller", controller_uid);
     pods_.add_index("controller", controller_uid);
     revisions_.add_index("controller", controller_uid);
+    for (SetKind const& kind : set_kinds()) {
+        Set& set = sets_.emplace_back();
+        set.kind = kind;
+        if (kind.native) read(set, kind.served_as(kind.versions.front()));
+    }
 }
 
 DeploymentInputs Sources::deployment(meta::ObjectKey const& key) const {
     DeploymentInputs inputs = owned(deployments_.get(key));
     for (json::Doc& canary : deployments_.by_index("canary", key.ns + "/" + key.name))
         inputs.canaries.push_back(owned(std::move(canary)));
-    inputs.autoscalers = autoscalers_.by_index("deployment", key.ns + "/" + key.name);
+    inputs.autoscalers = autoscalers_.by_index("scaled", deployment_id(key));
     inputs.autoscalers_unread = unread(autoscalers_);
     return inputs;
 }
@@ -84,44 +87,135 @@ std::optional<meta::ObjectKey> Sources::deployment_of_replica_set(json::Doc cons
     return deployment.exists() ? deployment_of(deployment) : key;
 }
 
-std::optional<meta::ObjectKey> Sources::deployment_of_autoscaler(json::Doc const& autoscaler) const {
-    std::string const scaled = scaled_deployment(autoscaler);
-    if (scaled.empty()) return std::nullopt;
-    return meta::ObjectKey{meta::ns(autoscaler), scaled};
+std::string Sources::workload_of(json::Doc const& object) const {
+    auto const owner = meta::controller_of(object);
+    if (!owner) return {};
+    meta::ObjectKey const key{meta::ns(object), owner->name};
+    if (owner->kind != "ReplicaSet") return workload_id(key, owner->api_version, owner->kind);
+    auto const deployment = deployment_of_replica_set(replica_sets_.get(key));
+    return deployment ? deployment_id(*deployment) : std::string();
 }
 
-std::optional<meta::ObjectKey> Sources::deployment_of_pod(json::Doc const& pod) const {
-    auto const owner = meta::controller_of(pod);
-    if (!owner || owner->kind != "ReplicaSet") return std::nullopt;
-    return deployment_of_replica_set(replica_sets_.get({meta::ns(pod), owner->name}));
+void Sources::each_set(std::function<void(client::Informer&, SetKind const&)> each) {
+    for (Set& set : sets_) {
+        if (set.informer) each(*set.informer, set.kind);
+    }
+    each_set_.push_back(std::move(each));
 }
 
-NativeSetInputs Sources::native_set(client::Informer const& sets, meta::ObjectKey const& key) const {
+Sources::Set const* Sources::find(json::Doc const& reference) const {
+    auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
+    std::string_view const kind = reference["kind"].as_string();
+    for (Set const& set : sets_) {
+        if (set.kind.group == group && set.kind.kind == kind) return &set;
+    }
+    return nullptr;
+}
+
+Sources::Set* Sources::find(json::Doc const& reference) {
+    return const_cast<Set*>(std::as_const(*this).find(reference));
+}
+
+void Sources::want(json::Doc const& reference) {
+    Set* const set = find(reference);
+    if (set == nullptr || set->informer || set->wanted) return;
+    set->wanted = true;
+    wake_.set();
+}
+
+void Sources::read(Set& set, meta::GroupVersionResource const& resource) {
+    set.answered = true;
+    set.error.clear();
+    client::InformerOptions options;
+    if (!set.kind.native) options.last_backoff = kAskAgain;
+    set.informer.emplace(client_, resource, std::move(options));
+    set.informer->on_failure([this, &set](Error const&) {
+        if (!std::exchange(set.failed, true)) changed();
+    });
+    set.informer->on_return([this, &set] {
+        set.failed = false;
+        changed();
+    });
+}
+
+void Sources::changed() const {
+    for (auto const& each : changed_) each();
+}
+
+Task<void> Sources::look_for(Context ctx, Set& set) {
+    while (ctx.check()) {
+        std::string error;
+        for (std::string const& version : set.kind.versions) {
+            auto const found = co_await client::find_kind(ctx, client_, {set.kind.group, version, set.kind.kind});
+            if (!found) error = found.error().message();
+            if (!found || !*found || !(*found)->namespaced) continue;
+            read(set, (*found)->resource);
+            for (auto const& each : each_set_) each(*set.informer, set.kind);
+            async::Scope scope(ctx);
+            scope.spawn(set.informer->run(scope.context()));
+            if (co_await set.informer->wait_synced(scope.context())) changed();
+            co_await scope.join();
+            co_return;
+        }
+        bool const news = !std::exchange(set.answered, true) || set.error != error;
+        set.error = error;
+        if (news) changed();
+        (void)co_await async::sleep_for(ctx, kAskAgain);
+    }
+}
+
+Task<void> Sources::look_for_all(Context ctx) {
+    async::Scope scope(ctx);
+    while (co_await wake_.wait(scope.context())) {
+        wake_.reset();
+        for (Set& set : sets_) {
+            if (!set.wanted || std::exchange(set.asked, true)) continue;
+            scope.spawn(look_for(scope.context(), set));
+        }
+    }
+    co_await scope.join();
+}
+
+Sources::Reading Sources::reading(json::Doc const& reference) const {
+    Set const* const set = find(reference);
+    if (set == nullptr) return {};
+    Reading result{.kind = &set->kind};
+    if (!set->informer) {
+        result.known = set->answered;
+        result.served = false;
+        result.unread = set->error;
+        return result;
+    }
+    auto const& error = set->informer->last_error();
+    result.served = set->informer->synced() || !error || !error->is(ErrorCode::kNotFound);
+    if (result.served) result.unread = unread(*set->informer);
+    if (result.unread.empty()) result.unread = unread(revisions_);
+    return result;
+}
+
+NativeSetInputs Sources::set(json::Doc const& reference, std::string const& ns) const {
     NativeSetInputs inputs;
-    inputs.set = sets.get(key);
+    Set const* const set = find(reference);
+    meta::ObjectKey const key{ns, reference["name"].string()};
+    inputs.autoscalers = autoscalers_.by_index(
+        "scaled", workload_id(key, reference["apiVersion"].as_string(), reference["kind"].as_string()));
+    inputs.autoscalers_unread = unread(autoscalers_);
+    if (set == nullptr || !set->informer) return inputs;
+    inputs.resource = set->informer->resource();
+    inputs.set = set->informer->get(key);
     if (!inputs.set.exists()) return inputs;
     inputs.revisions = revisions_.by_index("controller", meta::uid(inputs.set));
     inputs.pods = pods_.by_index("controller", meta::uid(inputs.set));
     return inputs;
 }
 
-std::string Sources::native_sets_unread(client::Informer const& sets) const {
-    std::string const problem = unread(sets);
-    return problem.empty() ? unread(revisions_) : problem;
-}
-
-std::optional<meta::ObjectKey> Sources::stateful_set_of(json::Doc const& object) const {
-    return native_owner(object, "StatefulSet");
-}
-
-std::optional<meta::ObjectKey> Sources::daemon_set_of(json::Doc const& object) const {
-    return native_owner(object, "DaemonSet");
-}
-
 void Sources::run(async::Scope& scope) {
-    for (client::Informer* informer :
-         {&deployments_, &replica_sets_, &pods_, &autoscalers_, &stateful_sets_, &daemon_sets_, &revisions_})
+    for (client::Informer* informer : {&deployments_, &replica_sets_, &pods_, &autoscalers_, &revisions_})
         scope.spawn(informer->run(scope.context()));
+    for (Set& set : sets_) {
+        if (set.informer) scope.spawn(set.informer->run(scope.context()));
+    }
+    scope.spawn(look_for_all(scope.context()));
 }
 
 bool Sources::synced() const { return deployments_.synced() && replica_sets_.synced() && pods_.synced(); }

@@ -1,15 +1,20 @@
-// The informers that releases of workloads read, with the indexes that find what belongs to what. Lives on one loop.
+// The informers that releases of workloads read, with the indexes that find what belongs to what. Kinds that not every
+// cluster serves are looked for once a Rollout names one, and again now and then until they are there. Lives on one
+// loop.
 #pragma once
 
+#include <deque>
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "core/async/event.h"
 #include "core/async/scope.h"
 #include "kube/client/client.h"
 #include "kube/client/informer.h"
-#include "member/workload/daemon_set.h"
 #include "member/workload/deployment.h"
-#include "member/workload/stateful_set.h"
+#include "member/workload/kinds.h"
 
 namespace aviary::workload {
 
@@ -20,49 +25,71 @@ public:
     client::Informer& deployments() { return deployments_; }     // index "canary": "namespace/name" of the other one
     client::Informer& replica_sets() { return replica_sets_; }   // index "controller": by the owner's uid
     client::Informer& pods() { return pods_; }                   // index "controller": by the owner's uid
-    client::Informer& autoscalers() { return autoscalers_; }   // index "deployment": "namespace/name" of what it scales
+    client::Informer& autoscalers() { return autoscalers_; }     // index "scaled": scaled_workload()
+    client::Informer& revisions() { return revisions_; }         // index "controller": by the owner's uid
 
-    client::Informer& stateful_sets() { return stateful_sets_; }
-    client::Informer& daemon_sets() { return daemon_sets_; }
-    client::Informer& revisions() { return revisions_; }   // index "controller": by the owner's uid
+    // Calls `each` with the informer of each kind of sets: of those that are read already at once, of others before
+    // they begin.
+    void each_set(std::function<void(client::Informer&, SetKind const&)> each);
+    // Before run(): called when it is known of a kind whether it is there.
+    void on_change(std::function<void()> changed) { changed_.push_back(std::move(changed)); }
+
+    // From now on workloads of the kind that a workloadRef names are read.
+    void want(json::Doc const& reference);
 
     // The Deployment and all that it owns; the Deployment is absent when there is none.
     DeploymentInputs deployment(meta::ObjectKey const& key) const;
-    // The Deployment that another one made beside it, a ReplicaSet, or a Pod of one belongs to.
+    // The Deployment that another one made beside it, or a ReplicaSet, belongs to.
     meta::ObjectKey deployment_of(json::Doc const& deployment) const;
     std::optional<meta::ObjectKey> deployment_of_replica_set(json::Doc const& replica_set) const;
-    std::optional<meta::ObjectKey> deployment_of_autoscaler(json::Doc const& autoscaler) const;
-    std::optional<meta::ObjectKey> deployment_of_pod(json::Doc const& pod) const;
+    // What a pod or a ControllerRevision belongs to, by workload_id(). Empty: nothing.
+    std::string workload_of(json::Doc const& object) const;
 
-    // The StatefulSet and all that it owns; the set is absent when there is none.
-    NativeSetInputs stateful_set(meta::ObjectKey const& key) const { return native_set(stateful_sets_, key); }
-    // Why StatefulSets and their revisions cannot be read; empty: they can. What is there is not known then.
-    std::string stateful_sets_unread() const { return native_sets_unread(stateful_sets_); }
-    // The same of DaemonSets.
-    NativeSetInputs daemon_set(meta::ObjectKey const& key) const { return native_set(daemon_sets_, key); }
-    std::string daemon_sets_unread() const { return native_sets_unread(daemon_sets_); }
-
-    // The StatefulSet, or the DaemonSet, that a Pod or a ControllerRevision belongs to.
-    std::optional<meta::ObjectKey> stateful_set_of(json::Doc const& object) const;
-    std::optional<meta::ObjectKey> daemon_set_of(json::Doc const& object) const;
+    // What is known of a kind of sets.
+    struct Reading {
+        SetKind const* kind = nullptr;   // null: it is none
+        bool known = true;               // else it is still being found out
+        bool served = true;
+        std::string unread;   // why they and their revisions cannot be read; what is there is not known then
+    };
+    Reading reading(json::Doc const& reference) const;
+    // The set and all that it owns; the set is absent when there is none.
+    NativeSetInputs set(json::Doc const& reference, std::string const& ns) const;
 
     void run(async::Scope& scope);
-    // Whether all is there but autoscalers, StatefulSets, DaemonSets and their revisions: a role from an earlier
-    // version has no right to list them.
+    // Whether all is there but autoscalers, sets and their revisions: a role from an earlier version has no right to
+    // list them.
     bool synced() const;
 
 private:
+    struct Set {
+        SetKind kind;
+        std::optional<client::Informer> informer;   // absent: not known, or not there
+        bool wanted = false;
+        bool asked = false;      // somebody finds out
+        bool answered = false;   // what follows is known
+        bool failed = false;     // since it last was read
+        std::string error;       // discovery does not say
+    };
     DeploymentInputs owned(json::Doc deployment) const;
-    NativeSetInputs native_set(client::Informer const& sets, meta::ObjectKey const& key) const;
-    std::string native_sets_unread(client::Informer const& sets) const;
+    Set* find(json::Doc const& reference);
+    Set const* find(json::Doc const& reference) const;
+    void read(Set& set, meta::GroupVersionResource const& resource);
+    // Until the kind is served; then reads it.
+    Task<void> look_for(Context ctx, Set& set);
+    Task<void> look_for_all(Context ctx);
+    void changed() const;
 
+    client::Client client_;
     client::Informer deployments_;
     client::Informer replica_sets_;
     client::Informer pods_;
     client::Informer autoscalers_;
-    client::Informer stateful_sets_;
-    client::Informer daemon_sets_;
     client::Informer revisions_;
+    std::deque<Set> sets_;
+    async::Event wake_;
+    std::vector<std::function<void(client::Informer&, SetKind const&)>> each_set_;
+    std::vector<std::function<void()>> changed_;
 };
 
 }   // namespace aviary::workload

@@ -2,74 +2,46 @@
 
 #include <algorithm>
 
-#include "apis/rollouts/keys.h"
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
-#include "member/workload/internal/marks.h"
-#include "member/workload/internal/native_set_base.h"
+#include "member/workload/internal/partitioned_set.h"
 #include "member/workload/internal/pods.h"
 
 namespace aviary::workload {
 
 namespace {
 
-using control::Write;
 using json::Doc;
 using json::Value;
 
-constexpr std::string_view kMarks[] = {apis::kInProgressingAnnotation, apis::kControlInfoAnnotation};
-constexpr std::string_view kPartitionPath[] = {"spec", "updateStrategy", "rollingUpdate", "partition"};
-
-JsonPatch::Path partition_path() { return {std::begin(kPartitionPath), std::end(kPartitionPath)}; }
-
-class StatefulSet final : public NativeSetBase {
+// Native ones have none of the fields that Kruise's have beside theirs.
+class StatefulSet final : public PartitionedSet {
 public:
-    StatefulSet(NativeSetInputs inputs, Time now) : NativeSetBase(std::move(inputs), now, kMarks) {
-        observe();
+    StatefulSet(NativeSetInputs inputs, Time now) : PartitionedSet(std::move(inputs), now, stateful_set_fields()) {
+        observe(doc().at({"spec", "replicas"}).as_int(1));
         count();
     }
 
-    meta::GroupVersionResource const& resource() const override { return kStatefulSets; }
     std::string_view type_label() const override { return "statefulset"; }
-
-    std::vector<Write> hold(Doc const& batch_release, meta::IntOrPercent const& share) const override;
-    std::optional<Write> restore(Restore const& how) const override;
-    Result<std::vector<Write>> leave(Leaving how) const override;
     // Every pod that is not ready holds up the others, whatever its version.
     std::vector<control::Wait> obstacles() const override { return obstacles_of(inputs_.pods); }
 
 private:
+    Doc rolling_update() const { return doc().at({"spec", "updateStrategy", "rollingUpdate"}); }
+    Value partition_for(meta::IntOrPercent const& share) const override { return partition_at(share_of(share)); }
+    Duration min_ready() const override {
+        Doc const own = rolling_update()["minReadySeconds"];
+        return own.exists() ? std::chrono::seconds(own.as_int()) : PartitionedSet::min_ready();
+    }
     std::string label_of(Doc const& revision) const override { return meta::name(revision); }
     // The last ones are updated last.
     void sort(std::vector<Doc>& units) const override {
         std::ranges::sort(units, std::ranges::greater(), [this](Doc const& pod) { return index_of(pod); });
     }
     std::int64_t index_of(Doc const& pod) const;
-    std::int64_t partition_for(std::int64_t share) const;
-    void restore_partition(JsonPatch& patch) const;
-    void observe();
-    void count();
+    std::int64_t partition_at(std::int64_t share) const;
+    std::vector<std::int64_t> indexes() const;
 };
-
-void StatefulSet::observe() {
-    observe_common(doc().at({"spec", "replicas"}).as_int(1));
-    facts_.stable_revision = meta::label(doc(), apis::kStableRevisionLabel);
-    bool const labelled = !facts_.stable_revision.empty();
-    // Held by upstream's controller, which does not note it.
-    if (!facts_.held_by.empty() && !labelled) facts_.stable_revision = doc().at({"status", "currentRevision"}).string();
-    facts_.leftovers = !noted(apis::kControlInfoAnnotation).empty() || (labelled && facts_.held_by.empty());
-    if (facts_.unit_revision.empty() && observed())
-        facts_.unit_revision = doc().at({"status", "updateRevision"}).string();
-    compare_revisions();
-}
-
-void StatefulSet::count() {
-    auto const min_ready = std::chrono::seconds(doc().at({"spec", "minReadySeconds"}).as_int());
-    Present const present =
-        count_pods(facts_, inputs_.pods, [this](Doc const& pod) { return is_unit(pod); }, min_ready, now_);
-    bool const known = facts_.unit_revision == doc().at({"status", "updateRevision"}).as_string();
-    facts_.settled = observed() && known && present.pods == facts_.replicas && !present.going;
-}
 
 // Ordinals begin where the set says; partitions count from there.
 std::int64_t StatefulSet::index_of(Doc const& pod) const {
@@ -79,73 +51,54 @@ std::int64_t StatefulSet::index_of(Doc const& pod) const {
 }
 
 // Pods above it, and those below that are of the new version already, are no more than the share.
-std::int64_t StatefulSet::partition_for(std::int64_t share) const {
+std::int64_t StatefulSet::partition_at(std::int64_t share) const {
     if (share == 0) return apis::kFrozenPartition;
-    std::int64_t partition = facts_.replicas - share;
+    // Whichever go first, it is a number of pods then.
+    if (rolling_update()["unorderedUpdate"].exists()) return facts_.replicas - share;
+    std::vector<std::int64_t> const indexes = this->indexes();
     std::vector<Doc> const units = this->units();
-    for (; partition < facts_.replicas; ++partition) {
-        std::int64_t const below =
-            std::ranges::count_if(units, [&](Doc const& pod) { return index_of(pod) < partition; });
-        if (facts_.replicas - partition + below <= share) break;
+    std::int64_t kept = facts_.replicas - share;
+    for (; kept < facts_.replicas; ++kept) {
+        std::int64_t const first = indexes[static_cast<std::size_t>(kept)];
+        std::int64_t const below = std::ranges::count_if(units, [&](Doc const& pod) { return index_of(pod) < first; });
+        if (facts_.replicas - kept + below <= share) return first;
     }
-    return partition;
+    return indexes.empty() ? 0 : indexes.back() + 1;
 }
 
-std::vector<Write> StatefulSet::hold(Doc const& batch_release, meta::IntOrPercent const& share) const {
-    bool const held = facts_.controller_uid == meta::uid(batch_release);
-    JsonPatch patch(doc());
-    patch.test({"metadata", "generation"});
-    patch.set({"metadata", "annotations", apis::kControlInfoAnnotation}, control_info(batch_release));
-    patch.set(partition_path(), partition_for(share_of(share)));
-    std::vector<Write> writes;
-    if (auto hold = write_if_changed(std::move(patch), kStatefulSets, held ? "next step" : "take the workload over"))
-        writes.push_back(std::move(*hold));
-    return writes;
-}
-
-void StatefulSet::restore_partition(JsonPatch& patch) const {
-    std::int64_t const own = own_partition(noted(apis::kInProgressingAnnotation));
-    if (doc().at({"spec", "updateStrategy", "rollingUpdate", "partition"}).as_int() != own)
-        patch.set(partition_path(), own);
-}
-
-std::optional<Write> StatefulSet::restore(Restore const& how) const {
-    if (!concerned()) return std::nullopt;
-    JsonPatch patch(doc());
-    patch.test({"metadata", "generation"});
-    patch.remove({"metadata", "annotations", apis::kControlInfoAnnotation});
-    if (how.keep_frozen) {
-        patch.set(partition_path(), apis::kFrozenPartition);
-        if (!how.stable_revision.empty())
-            patch.set({"metadata", "labels", apis::kStableRevisionLabel}, how.stable_revision);
-    } else {
-        restore_partition(patch);
-        patch.remove({"metadata", "annotations", apis::kInProgressingAnnotation});
-        patch.remove({"metadata", "labels", apis::kStableRevisionLabel});
+// Of the pods that it is to have, in order: reserved ordinals are passed over.
+std::vector<std::int64_t> StatefulSet::indexes() const {
+    std::int64_t const start = doc().at({"spec", "ordinals", "start"}).as_int();
+    std::vector<std::pair<std::int64_t, std::int64_t>> reserved;
+    for (auto const& [key, each] : doc().at({"spec", "reserveOrdinals"}).elements()) {
+        std::string const text = each.string();
+        std::size_t const dash = text.find('-');
+        std::int64_t const first = parse_int(std::string_view(text).substr(0, dash)).value_or(each.as_int(-1));
+        std::int64_t const last =
+            dash == std::string::npos ? first : parse_int(std::string_view(text).substr(dash + 1)).value_or(first);
+        reserved.emplace_back(first - start, last - start);
     }
-    return write_if_changed(std::move(patch), kStatefulSets,
-                            how.keep_frozen ? "close the release before the next" : "restore the workload");
-}
-
-Result<std::vector<Write>> StatefulSet::leave(Leaving how) const {
-    std::vector<Write> writes;
-    if (!concerned()) return writes;
-    JsonPatch patch(doc());
-    patch.test({"metadata", "generation"});
-    patch.remove({"metadata", "annotations", apis::kControlInfoAnnotation});
-    // Held as it stands it keeps the release's partition.
-    if (how != Leaving::kHold || facts_.rolled_back) restore_partition(patch);
-    patch.remove({"metadata", "annotations", apis::kInProgressingAnnotation});
-    patch.remove({"metadata", "labels", apis::kStableRevisionLabel});
-    if (how == Leaving::kRollback && !facts_.rolled_back) {
-        patch.set({"spec", "template"}, TRY(stable_template()));
+    std::vector<std::int64_t> result;
+    for (std::int64_t index = 0; std::ssize(result) < facts_.replicas; ++index) {
+        auto const found = std::ranges::find_if(
+            reserved, [index](auto const& range) { return range.first <= index && index <= range.second; });
+        if (found == reserved.end()) {
+            result.push_back(index);
+        } else {
+            index = found->second;
+        }
     }
-    if (auto last = write_if_changed(std::move(patch), kStatefulSets, "give the workload back"))
-        writes.push_back(std::move(*last));
-    return writes;
+    return result;
 }
 
 }   // namespace
+
+PartitionFields const& stateful_set_fields() {
+    static PartitionFields const kFields{{"spec", "updateStrategy", "rollingUpdate", "partition"},
+                                         apis::kFrozenPartition,
+                                         {"spec", "updateStrategy", "rollingUpdate", "paused"}};
+    return kFields;
+}
 
 std::unique_ptr<Workload> observe_stateful_set(NativeSetInputs inputs, Time now) {
     return std::make_unique<StatefulSet>(std::move(inputs), now);

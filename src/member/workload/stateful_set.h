@@ -1,5 +1,6 @@
-// StatefulSets: held by their partition. The native controller rolls them, the highest ordinals first, as many at a
-// time as maxUnavailable says.
+// StatefulSets, native ones and Kruise's, and other kinds that have their fields: held by their partition. Their own
+// controller rolls them, the highest ordinals first unless they say otherwise, as many at a time as maxUnavailable
+// says.
 #pragma once
 
 #include <memory>

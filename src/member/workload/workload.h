@@ -96,6 +96,11 @@ public:
     meta::ObjectKey key() const;
 };
 
+// Names a workload whatever its kind and version: "demo/CloneSet.apps.kruise.io/web".
+std::string workload_id(meta::ObjectKey const& key, std::string_view api_version, std::string_view kind);
+std::string deployment_id(meta::ObjectKey const& key);
+// The same of what a HorizontalPodAutoscaler scales, or would were it not switched off; empty: nothing.
+std::string scaled_workload(json::Doc const& autoscaler);
 // The label by which pods of two versions of a workload are told apart; by the kind alone, as the workload may be gone.
 std::string_view revision_label(json::Doc const& workload_ref);
 

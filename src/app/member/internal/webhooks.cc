@@ -4,6 +4,7 @@
 
 #include "apis/rollouts/keys.h"
 #include "kube/webhook/handler.h"
+#include "member/workload/clone_set.h"
 
 namespace aviary::member {
 
@@ -38,6 +39,13 @@ std::vector<webhook::Rule> webhook_rules() {
     freeze.object_selector["matchExpressions"] =
         Array{Object{{"key", std::string(apis::kWorkloadTypeLabel)}, {"operator", "Exists"}}};
     freeze.condition = freeze_condition();
+    // A cluster that does not have Kruise's kinds never asks.
+    webhook::Rule kruise = freeze;
+    kruise.name = "freeze-kruise.rollouts.aviary.dev";
+    kruise.groups = {std::string(workload::kKruiseGroup)};
+    kruise.version = "v1alpha1";
+    kruise.other_versions = {"v1beta1"};
+    kruise.resources = {"clonesets"};
     webhook::Rule validate{"validate.rollouts.aviary.dev", webhook::kValidatePath,
                            {"rollouts.kruise.io"},         "v1beta1",
                            {"CREATE", "UPDATE"},           {"rollouts"}};
@@ -51,7 +59,7 @@ std::vector<webhook::Rule> webhook_rules() {
                           {"UPDATE"},
                           {"rollouts/status"}};
     approve.required = false;
-    return {freeze, validate, approve};
+    return {freeze, kruise, validate, approve};
 }
 
 }   // namespace aviary::member

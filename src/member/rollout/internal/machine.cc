@@ -147,10 +147,15 @@ bool Machine::workload_missing() {
     reset.observed_generation = status_.observed_generation;
     reset.phase = apis::phase::kInitial;
     reset.message = "Workload Not Found";
+    auto const& reference = rollout_.spec.workload_ref;
+    std::string const absent =
+        fmt::format("this cluster does not serve {} of {}", reference.kind, reference.api_version);
+    if (!seen_.kind_served) reset.message += ": " + absent;
     status_ = std::move(reset);
     if (seen_.batch_release.exists()) remove_batch_release();
-    auto const& reference = rollout_.spec.workload_ref;
-    if (seen_.kind_supported) {
+    if (!seen_.kind_served) {
+        wait("KindNotServed", absent, "its CustomResourceDefinition is installed", "cluster owner");
+    } else if (seen_.kind_supported) {
         wait("WorkloadNotFound", fmt::format("{} {} does not exist", reference.kind, reference.name), "it is created",
              "release owner");
     } else {

@@ -5,6 +5,7 @@
 #include "kube/meta/object.h"
 #include "member/workload/deployment.h"
 #include "member/workload/json_patch.h"
+#include "member/workload/native_set.h"
 
 namespace aviary::workload {
 
@@ -28,11 +29,19 @@ Write rename(Doc const& autoscaler, std::string name, std::string why) {
 
 }   // namespace
 
-std::string scaled_deployment(Doc const& autoscaler) {
+std::string scaled_workload(Doc const& autoscaler) {
     Doc const reference = autoscaler.at({"spec", "scaleTargetRef"});
-    bool const deployment = reference["kind"].as_string() == "Deployment" &&
-                            meta::parse_api_version(reference["apiVersion"].as_string()).first == "apps";
-    return deployment ? apis::scaled_name(autoscaler) : std::string();
+    std::string const name = apis::scaled_name(autoscaler);
+    if (name.empty()) return {};
+    return workload_id({meta::ns(autoscaler), name}, reference["apiVersion"].as_string(),
+                       reference["kind"].as_string());
+}
+
+control::Wait autoscalers_unread(std::string const& why) {
+    return {std::string(apis::kAutoscalersUnread),
+            "HorizontalPodAutoscalers, which a blue-green release switches off meanwhile, cannot be read: " + why,
+            std::nullopt, "the member may get, list, watch and patch horizontalpodautoscalers.autoscaling",
+            "cluster owner"};
 }
 
 std::optional<Write> switch_off(Doc const& autoscaler) {
@@ -42,9 +51,16 @@ std::optional<Write> switch_off(Doc const& autoscaler) {
 }
 
 std::optional<Write> switch_on(Doc const& autoscaler) {
-    std::string name = scaled_deployment(autoscaler);
-    if (meta::is_deleting(autoscaler) || name.empty() || !apis::switched_off(autoscaler)) return std::nullopt;
-    return rename(autoscaler, std::move(name), "the release is over");
+    if (meta::is_deleting(autoscaler) || !apis::switched_off(autoscaler)) return std::nullopt;
+    return rename(autoscaler, apis::scaled_name(autoscaler), "the release is over");
+}
+
+std::vector<Write> tidy_set(NativeSetInputs const& inputs) {
+    std::vector<Write> writes;
+    for (Doc const& each : inputs.autoscalers) {
+        if (auto on = switch_on(each)) writes.push_back(std::move(*on));
+    }
+    return writes;
 }
 
 }   // namespace aviary::workload

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "core/json/doc.h"
 #include "kube/control/plan.h"
@@ -13,5 +14,7 @@ namespace aviary::workload {
 // Absent when it is so already.
 std::optional<control::Write> switch_off(json::Doc const& autoscaler);
 std::optional<control::Write> switch_on(json::Doc const& autoscaler);
+// Waits for them to be read, which they cannot be.
+control::Wait autoscalers_unread(std::string const& why);
 
 }   // namespace aviary::workload

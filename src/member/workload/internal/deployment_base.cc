@@ -94,13 +94,8 @@ Result<std::vector<Write>> DeploymentBase::leave(Leaving how) const {
     if (facts_.held_by.empty() && !facts_.leftovers) return writes;
     // Put back by its owner it only waits to be let go.
     bool const holds = how == Leaving::kHold && !facts_.rolled_back;
-    if (holds && original_of(doc()) && facts_.updated > 0 && facts_.outdated > 0) {
-        return fail(
-            ErrorCode::kConflict,
-            fmt::format("{} is in a blue-green release, whose two versions have more pods than its own strategy "
-                        "allows: it cannot be held as it stands; take it back or let it through",
-                        key().to_string()));
-    }
+    if (holds && original_of(doc()) && facts_.updated > 0 && facts_.outdated > 0)
+        return std::unexpected(both_versions(key()));
     JsonPatch patch(doc());
     patch.test({"metadata", "generation"});
     for (std::string_view mark : kMarks) patch.remove({"metadata", "annotations", mark});

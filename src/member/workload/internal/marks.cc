@@ -1,10 +1,9 @@
 #include "member/workload/internal/marks.h"
 
-#include <algorithm>
-
 #include "apis/rollouts/keys.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
+#include "kube/meta/int_or_percent.h"
 #include "kube/meta/object.h"
 
 namespace aviary::workload {
@@ -31,14 +30,16 @@ std::string control_info(Doc const& batch_release) {
                                           {"blockOwnerDeletion", true}}));
 }
 
-std::int64_t own_partition(std::string const& in_progressing) {
+Value own_partition(std::string const& in_progressing) {
     auto const parsed = json::parse(in_progressing.empty() ? "{}" : in_progressing);
-    return parsed ? std::max<std::int64_t>(0, (*parsed)["partition"].as_int()) : 0;
+    auto const own = parsed ? meta::IntOrPercent::from((*parsed)["partition"]) : std::nullopt;
+    return own && own->value > 0 ? own->to_value() : Value(0);
 }
 
-std::string in_progressing(std::string const& rollout, std::int64_t own_partition) {
+std::string in_progressing(std::string const& rollout, Value own_partition) {
     Value note{json::Object{{"rolloutName", rollout}}};
-    if (own_partition > 0) note["partition"] = own_partition;
+    auto const own = meta::IntOrPercent::from(Doc::freeze(std::move(own_partition)));
+    if (own && own->value > 0) note["partition"] = own->to_value();
     return json::write(note);
 }
 

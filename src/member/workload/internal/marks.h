@@ -17,10 +17,10 @@ std::string field_of(std::string const& text, std::string_view field);
 // JSON of the owner reference that upstream notes on what a BatchRelease controls.
 std::string control_info(json::Doc const& batch_release);
 
-// The partition that a StatefulSet had before a release, which gets it back at the end: in the in-progressing
-// annotation, beside the name of the Rollout. 0: none, and nothing is noted.
-std::int64_t own_partition(std::string const& in_progressing);
-std::string in_progressing(std::string const& rollout, std::int64_t own_partition);
+// The partition that a set had before a release, a number or a percentage, which it gets back at the end: in the
+// in-progressing annotation, beside the name of the Rollout. 0: none, and nothing is noted.
+json::Value own_partition(std::string const& in_progressing);
+std::string in_progressing(std::string const& rollout, json::Value own_partition = {});
 
 // Without it an API server would not ask about the next write.
 void keep_label(json::Value& object, json::Doc const& old);

@@ -9,7 +9,6 @@
 #include "member/workload/counting.h"
 #include "member/workload/internal/marks.h"
 #include "member/workload/internal/pods.h"
-#include "member/workload/internal/revisions.h"
 
 namespace aviary::workload {
 
@@ -42,8 +41,7 @@ bool NativeSetBase::observed() const {
 }
 
 bool NativeSetBase::is_unit(Doc const& pod) const {
-    return is_active(pod) && !facts_.unit_revision.empty() &&
-           meta::label(pod, kRevisionHashLabel) == facts_.unit_revision;
+    return is_active(pod) && !facts_.unit_revision.empty() && meta::label(pod, label_key()) == facts_.unit_revision;
 }
 
 std::vector<Doc> NativeSetBase::units() const {

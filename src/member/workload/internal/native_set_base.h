@@ -1,4 +1,4 @@
-// What StatefulSets and DaemonSets have in common as workloads.
+// What sets have in common as workloads: StatefulSets, DaemonSets, CloneSets.
 #pragma once
 
 #include <optional>
@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "member/workload/internal/revisions.h"
 #include "member/workload/json_patch.h"
 #include "member/workload/native_set.h"
 #include "member/workload/workload.h"
@@ -22,7 +23,7 @@ public:
     }
     std::int64_t share_of(meta::IntOrPercent const& step) const final;
     std::optional<control::Write> let_go() const final;
-    std::vector<control::Write> tidy() const final { return {}; }
+    std::vector<control::Write> tidy() const override { return {}; }
     std::vector<control::Write> clean() const final;
     Labelling label(std::string_view rollout_id, std::vector<std::int64_t> const& increments) const final;
 
@@ -31,8 +32,9 @@ protected:
     NativeSetBase(NativeSetInputs inputs, Time now, std::span<std::string_view const> marks)
         : inputs_(std::move(inputs)), marks_(marks), now_(now) {}
 
-    // What pods of this revision are labelled with.
+    // What pods of this revision are labelled with, under this key.
     virtual std::string label_of(json::Doc const& revision) const = 0;
+    virtual std::string_view label_key() const { return kRevisionHashLabel; }
     // The one that is labelled last, with the latest batch, comes last.
     virtual void sort(std::vector<json::Doc>& units) const = 0;
 

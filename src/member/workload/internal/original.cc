@@ -1,5 +1,7 @@
 #include "member/workload/internal/original.h"
 
+#include <fmt/format.h>
+
 #include "apis/rollouts/keys.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
@@ -102,6 +104,13 @@ std::optional<Original> parse_original(std::string_view text) {
 
 std::optional<Original> original_of(Doc const& deployment) {
     return parse_original(meta::annotation(deployment, apis::kOriginalDeploymentStrategyAnnotation));
+}
+
+Error both_versions(meta::ObjectKey const& workload) {
+    return Error(ErrorCode::kConflict,
+                 fmt::format("{} is in a blue-green release, whose two versions have more pods than its own strategy "
+                             "allows: it cannot be held as it stands; take it back or let it through",
+                             workload.to_string()));
 }
 
 bool never_available(Doc const& deployment) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/error.h"
 #include "core/json/doc.h"
 #include "core/json/value.h"
 #include "member/workload/json_patch.h"
@@ -37,6 +38,8 @@ Original settings_of(json::Doc const& deployment);
 // Absent when there is no such annotation, or it cannot be read.
 std::optional<Original> parse_original(std::string_view text);
 std::optional<Original> original_of(json::Doc const& deployment);
+// Why one in the middle of a blue-green release cannot be held as it stands.
+Error both_versions(meta::ObjectKey const& workload);
 // Whether its settings are those of a blue-green release.
 bool never_available(json::Doc const& deployment);
 

@@ -22,6 +22,9 @@ constexpr Duration kLeaveTime = std::chrono::seconds(5);
 // A node takes a pod that has room within moments.
 constexpr Duration kTakeTime = std::chrono::seconds(2);
 
+// Of pods that Kruise's controllers change in their place.
+constexpr std::string_view kInPlace = "InPlaceUpdateReady";
+
 struct Obstacle {
     int rank;   // the worst first
     std::string reason;
@@ -77,6 +80,8 @@ Obstacle obstacle_of(Doc const& pod) {
             }
         }
     }
+    if (meta::condition(pod, kInPlace)["status"].as_string() == "False")
+        return {6, "PullingImage", "is changed in its place", "its containers run the new version", ""};
     if (pod.at({"status", "phase"}).as_string() == "Running") {
         if (was_ready(pod)) return {4, "NotReady", "running, and not ready any more", "it is ready", ""};
         return {5, "LoadingModel", "running, and its readiness probe does not pass yet", "it is ready", ""};
@@ -85,6 +90,14 @@ Obstacle obstacle_of(Doc const& pod) {
 }
 
 }   // namespace
+
+bool is_ready(Doc const& pod) {
+    return meta::is_ready(pod) && meta::condition(pod, kInPlace)["status"].as_string("True") == "True";
+}
+
+std::pair<std::string, std::string> age_of(Doc const& pod) {
+    return {pod.at({"metadata", "creationTimestamp"}).string(), meta::name(pod)};
+}
 
 std::optional<Time> starting_until(Doc const& pod, Time now) {
     auto const created = meta::created(pod);
@@ -109,7 +122,7 @@ std::optional<Time> available_from(Doc const& pod, Duration min_ready) {
 }
 
 Present count_pods(Facts& facts, std::vector<Doc> const& pods, std::function<bool(Doc const&)> const& is_unit,
-                   Duration min_ready, Time now) {
+                   Duration min_ready, Time now, std::string_view key) {
     Present present;
     auto const settles = [&facts](Time at) { facts.settles_at = std::min(at, facts.settles_at.value_or(at)); };
     for (Doc const& pod : pods) {
@@ -120,7 +133,7 @@ Present count_pods(Facts& facts, std::vector<Doc> const& pods, std::function<boo
         ++present.pods;
         if (!is_unit(pod)) {
             ++facts.outdated;
-            if (is_active(pod) && meta::label(pod, kRevisionHashLabel) == facts.stable_revision) ++facts.stable;
+            if (is_active(pod) && meta::label(pod, key) == facts.stable_revision) ++facts.stable;
             continue;
         }
         ++facts.updated;

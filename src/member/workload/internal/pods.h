@@ -5,6 +5,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/time.h"
@@ -16,7 +18,11 @@
 namespace aviary::workload {
 
 using meta::is_active;
-using meta::is_ready;
+// Ready, and not about to be changed in its place: until its containers are, it shows the old ones as ready.
+bool is_ready(json::Doc const& pod);
+
+// Orders pods: the newest come last.
+std::pair<std::string, std::string> age_of(json::Doc const& pod);
 
 // How long a pod that was told to go is still counted as there; absent when it is not any more, or was not told to go.
 std::optional<Time> counted_until(json::Doc const& pod, Time now);
@@ -28,9 +34,11 @@ struct Present {
     std::int64_t pods = 0;
     bool going = false;   // some were told to go
 };
-// Counts the pods in `facts`, as units or as outdated ones, and notes when that changes by itself.
+// Counts the pods in `facts`, as units or as outdated ones, and notes when that changes by itself. Their label `key`
+// tells revisions apart.
 Present count_pods(Facts& facts, std::vector<json::Doc> const& pods,
-                   std::function<bool(json::Doc const&)> const& is_unit, Duration min_ready, Time now);
+                   std::function<bool(json::Doc const&)> const& is_unit, Duration min_ready, Time now,
+                   std::string_view key = meta::kRevisionHashLabel);
 
 // Until when a new pod is left to its node, which writes its status: a write in between makes it try again. Absent once
 // it runs there, or has been given time enough.
