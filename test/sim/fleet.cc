@@ -10,6 +10,7 @@
 #include "core/base/check.h"
 #include "kube/control/definitions.h"
 #include "kube/meta/object.h"
+#include "kube/simulator/kruise.h"
 
 namespace aviary::sim {
 
@@ -62,7 +63,7 @@ public:
     bool matches(control::AdmissionRequest const& request) const override {
         if (request.resource.resource == "rollouts") return true;
         bool const update = request.operation == control::Operation::kUpdate && request.subresource.empty();
-        static constexpr std::string_view kHeld[] = {"deployments", "statefulsets", "daemonsets"};
+        static constexpr std::string_view kHeld[] = {"deployments", "statefulsets", "daemonsets", "clonesets"};
         return update && std::ranges::find(kHeld, request.resource.resource) != std::end(kHeld);
     }
     Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
@@ -305,6 +306,8 @@ Task<Status> Fleet::start(Context ctx) {
     CO_TRY(co_await start_server(ctx));
     for (std::string const& cluster : members_) {
         CO_TRY(co_await control::install_definitions(ctx, person(cluster), apis::member_crds()));
+        if (!with_hub_)
+            CO_TRY(co_await control::install_definitions(ctx, person(cluster), simulator::kruise_definitions()));
         start_kubernetes(cluster);
         start_member(cluster);
     }

@@ -29,11 +29,12 @@ constexpr Duration kHeeded = 1s;    // what a process was shown so long ago, it 
 meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
 meta::GroupVersionResource const kStatefulSets{"apps", "v1", "statefulsets"};
 meta::GroupVersionResource const kDaemonSets{"apps", "v1", "daemonsets"};
+meta::GroupVersionResource const kCloneSets{"apps.kruise.io", "v1alpha1", "clonesets"};
 meta::GroupVersionResource const kReplicaSets{"apps", "v1", "replicasets"};
 meta::GroupVersionResource const kPods{"", "v1", "pods"};
 meta::GroupVersionResource const kLeases{"coordination.k8s.io", "v1", "leases"};
-meta::GroupVersionResource const kWatched[] = {kDeployments, kStatefulSets,   kDaemonSets,         kReplicaSets,
-                                               kPods,        apis::kRollouts, apis::kBatchReleases};
+meta::GroupVersionResource const kWatched[] = {kDeployments, kStatefulSets, kDaemonSets,     kCloneSets,
+                                               kReplicaSets, kPods,         apis::kRollouts, apis::kBatchReleases};
 
 std::uint64_t version_of(Doc const& object) {
     return static_cast<std::uint64_t>(parse_int(meta::resource_version(object)).value_or(0));
@@ -74,7 +75,7 @@ bool closing(Doc const& rollout) {
 std::string own_hash(std::string const& revision) { return revision.substr(revision.rfind('-') + 1); }
 bool is_workload(std::string const& resource) {
     return resource == kDeployments.group_resource() || resource == kStatefulSets.group_resource() ||
-           resource == kDaemonSets.group_resource();
+           resource == kDaemonSets.group_resource() || resource == kCloneSets.group_resource();
 }
 bool controls(Process const& process) { return process.name.starts_with("hub") || process.name.starts_with("member"); }
 
@@ -241,7 +242,6 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
     Member& member = members_[cluster];
     member.daemons = after["kind"].as_string() == "DaemonSet";
     if (!after.at({"spec", "paused"}).as_bool()) member.rolled_at = ctx_.monotonic();
-    member.ordinals = after["kind"].as_string() == "StatefulSet";
     bool const held = !meta::annotation(after, apis::kControlInfoAnnotation).empty();
     std::int64_t const size =
         after[member.daemons ? "status" : "spec"][member.daemons ? "desiredNumberScheduled" : "replicas"].as_int();
@@ -326,9 +326,10 @@ void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
     std::string const hash = meta::label(after, "controller-revision-hash");
     Member const& member = members_[cluster];
     say(fmt::format("  {}: {} comes as the {}th of {} ({})", cluster, meta::name(after), size, of(after), hash));
-    // The native controllers make these of the newest template: of a DaemonSet each pod that is missing, of a
-    // StatefulSet those above the size that it had.
-    bool const native = (member.daemons && lately(member.lost_at)) || (member.ordinals && lately(member.scaled_at));
+    // Their controllers make these of the newest template: of a DaemonSet each pod that is missing; of a set that was
+    // scaled, those above the size that it had, or a part of them.
+    bool const scaled = lately(member.rolled_at) && lately(member.scaled_at);
+    bool const native = scaled || (member.daemons && lately(member.lost_at));
     if (!native) check_share(cluster, of(after), hash, size);
 }
 

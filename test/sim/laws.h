@@ -80,7 +80,6 @@ private:
         bool held = false;      // by a release
         bool daemons = false;   // its workload is a DaemonSet
         MonotonicTime rolled_at{};   // when its own controller could last move its pods
-        bool ordinals = false;       // … a StatefulSet
         int budget = 2;              // pods that its workload may lack
         std::int64_t size = 0;       // pods that it wants
         std::int64_t most = 0;       // … and wanted lately

@@ -28,6 +28,10 @@ constexpr char kSteps[] = R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":
 
 Value parse(std::string_view text) { return *json::parse_value(text); }
 
+bool unheld(Doc const& partition) {
+    return partition.is_string() ? partition.as_string() == "0%" : partition.as_int() == 0;
+}
+
 WorkloadKind native(char const* kind, char const* resource, char const* revisions, char const* spec,
                     std::vector<char const*> strategies, bool scales) {
     return {
@@ -44,6 +48,12 @@ std::vector<WorkloadKind> const& workload_kinds() {
         native("StatefulSet", "statefulsets", "controllerrevisions",
                R"({"replicas":10,"podManagementPolicy":"Parallel"})", {kPartition}, true),
         native("DaemonSet", "daemonsets", "controllerrevisions", "{}", {kPartition}, false),
+        {{"apps.kruise.io", "v1alpha1", "CloneSet"},
+         {"apps.kruise.io", "v1alpha1", "clonesets"},
+         {"apps", "v1", "controllerrevisions"},
+         R"({"replicas":10,"updateStrategy":{"type":"ReCreate","maxUnavailable":1}})",
+         {kPartition},
+         true},
     };
     return kinds;
 }
@@ -137,7 +147,9 @@ Task<std::string> leftovers_in(Context ctx, client::Client member, WorkloadKind 
     Doc const spec = (*workloads)["items"][0]["spec"];
     Doc const strategy = spec[spec["strategy"].exists() ? "strategy" : "updateStrategy"];
     if (spec["paused"].as_bool()) found += "the workload is paused; ";
-    if (strategy["type"].as_string() != "RollingUpdate" || strategy.at({"rollingUpdate", "partition"}).as_int() != 0)
+    std::string const own = parse(kind.spec).at({"updateStrategy", "type"}).string();
+    if (strategy["type"].as_string() != (own.empty() ? "RollingUpdate" : own) || strategy["paused"].as_bool() ||
+        !unheld(strategy.at({"rollingUpdate", "partition"})) || !unheld(strategy["partition"]))
         found += "the workload's strategy is not its own; ";
     auto const autoscaler = co_await member.get(ctx, kAutoscalers, kWeb);
     if (autoscaler && autoscaler->at({"spec", "scaleTargetRef", "name"}).as_string() != kName)
