@@ -5,6 +5,7 @@
 #include "core/crypto/certificate.h"
 #include "core/json/write.h"
 #include "hub/decision/internal/impl.h"
+#include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
 #include "kube/meta/object.h"
 
@@ -173,7 +174,7 @@ void Decider::Impl::follow_members() {
             if (object["kind"].as_string() == "Rollout") {
                 enqueue_open(meta::ns(object), meta::name(object), cluster);
                 member_rollout_changed(cluster, change);
-            } else if (object.at({"spec", "template"}).exists()) {
+            } else if (propagation::template_in(object).exists()) {
                 enqueue_open(meta::ns(object), "", cluster);
             }
         });

@@ -29,8 +29,12 @@ Value workload_status(Doc const& source, std::vector<Reported> const& reported, 
     for (Reported const& each : reported) {
         all_current = all_current && observed(each);
         for (char const* field :
-             {"replicas", "readyReplicas", "updatedReplicas", "availableReplicas", "unavailableReplicas"}) {
-            status[field] = status[field].as_int() + each.live.at({"status", field}).as_int();
+             {"replicas", "readyReplicas", "updatedReplicas", "availableReplicas", "unavailableReplicas",
+              "updatedReadyReplicas", "updatedAvailableReplicas", "expectedUpdatedReplicas"}) {
+            // What a kind does not count its definition may not have.
+            Doc const count = each.live.at({"status", field});
+            if (count.exists() || status.contains(field) || source.at({"status", field}).exists())
+                status[field] = status[field].as_int() + count.as_int();
         }
         available = available && meta::condition_is_true(each.live, "Available");
     }
@@ -139,7 +143,7 @@ bool says_nothing(Value const& value) {
 Value aggregate(Doc const& source, std::vector<Reported> const& reported, Time now) {
     std::string_view const kind = source["kind"].as_string();
     if (kind == "Rollout") return rollout_status(source, reported);
-    if (kind == "Deployment" || kind == "StatefulSet" || kind == "ReplicaSet")
+    if (kind == "Deployment" || kind == "StatefulSet" || kind == "ReplicaSet" || kind == "CloneSet")
         return workload_status(source, reported, now);
     return json::Object();
 }

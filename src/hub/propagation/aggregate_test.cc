@@ -58,6 +58,17 @@ TEST(Aggregate, StatefulSetsHaveNoConditionOfTheirs) {
     EXPECT_FALSE(status.contains("conditions"));
 }
 
+// A field that a definition does not have would be written again and again.
+TEST(Aggregate, OnlyWhatAKindCountsIsSaid) {
+    Doc const live = doc(R"({"kind":"CloneSet","metadata":{"generation":1},
+        "status":{"observedGeneration":1,"replicas":3,"updatedReadyReplicas":2}})");
+    Value const status = aggregated(R"({"kind":"CloneSet","metadata":{"generation":7},"status":{"readyReplicas":9}})",
+                                    {{"a", live, true}, {"b", live, true}});
+    EXPECT_EQ(status["updatedReadyReplicas"].as_int(), 4);
+    EXPECT_FALSE(status.contains("unavailableReplicas"));
+    EXPECT_TRUE(status.contains("readyReplicas") && status["readyReplicas"].as_int() == 0) << "said before";
+}
+
 TEST(Aggregate, ABlueGreenReleaseIsSaidUnderItsOwnName) {
     Doc const member = doc(
         R"({"kind":"Rollout","metadata":{"generation":1},"spec":{"strategy":{"blueGreen":{}}},"status":{"observedGeneration":1,

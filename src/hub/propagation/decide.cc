@@ -200,7 +200,7 @@ struct Deciding {
             out.plan.writes.push_back(write(Write::Verb::kMergePatch, std::move(*end), "taken over"));
             return;
         }
-        if (!seen.live.at({"spec", "template"}).exists()) return;
+        if (!template_in(seen.live).exists()) return;
         std::optional<Value> managed = without_claims_of_releases(seen.live, kManager);
         if (!managed) return;
         Value patch{json::Object()};
@@ -279,7 +279,7 @@ struct Deciding {
     }
 
     Decision create() {
-        if (!seen.source.at({"spec", "template"}).exists()) {
+        if (!template_in(seen.source).exists()) {
             Value object = render(input());
             seal(object, generation());
             apply(std::move(object), "new here");
@@ -504,7 +504,7 @@ struct Deciding {
             if (auto refused = not_ours()) return std::move(*refused);
         }
         if (behind()) return answer_behind();
-        if (seen.source.at({"spec", "template"}).exists()) return workload();
+        if (template_in(seen.source).exists()) return workload();
         bool const disables =
             seen.source.at({"spec", "disabled"}).as_bool() && !seen.live.at({"spec", "disabled"}).as_bool();
         if (seen.source["kind"].as_string() == "Rollout" && disables && release_here() && seen.on_delete != "Release")
@@ -519,7 +519,7 @@ struct Deciding {
         if (there.epoch != own.epoch) return there.epoch > own.epoch;
         if (there <= own && !seen.was_behind) return false;
         std::optional<Value> kept;
-        if (seen.source.at({"spec", "template"}).exists()) kept = choose(false).pod_template;
+        if (template_in(seen.source).exists()) kept = choose(false).pod_template;
         Value object = rendered(std::move(kept));
         return label(seen.live, kRenderLabel) != seal(object, own);
     }

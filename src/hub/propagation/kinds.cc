@@ -14,6 +14,9 @@ using json::Value;
 
 FieldPath const kPaused{"spec", "paused"};
 FieldPath const kPartition{"spec", "updateStrategy", "rollingUpdate", "partition"};
+FieldPath const kCloneSetPartition{"spec", "updateStrategy", "partition"};
+FieldPath const kTemplate{"spec", "template"};
+constexpr char kKruise[] = "apps.kruise.io";
 
 // Whether nothing is left of the object.
 bool erase(Value& object, std::span<std::string_view const> path) {
@@ -26,11 +29,13 @@ bool erase(Value& object, std::span<std::string_view const> path) {
 }   // namespace
 
 std::optional<Freezing> freezing(Doc const& workload) {
-    if (meta::parse_api_version(workload["apiVersion"].as_string()).first != "apps") return std::nullopt;
+    std::string const group = meta::parse_api_version(workload["apiVersion"].as_string()).first;
     std::string_view const kind = workload["kind"].as_string();
-    if (kind == "Deployment") return Freezing{kPaused, true};
+    if (group == "apps" && kind == "Deployment") return Freezing{kPaused, true};
+    if (group == kKruise && kind == "CloneSet") return Freezing{kCloneSetPartition, "100%"};
     bool const rolls = workload.at({"spec", "updateStrategy", "type"}).as_string("RollingUpdate") == "RollingUpdate";
-    if (kind == "StatefulSet" && rolls) return Freezing{kPartition, apis::kFrozenPartition};
+    if ((group == "apps" || group == kKruise) && kind == "StatefulSet" && rolls)
+        return Freezing{kPartition, apis::kFrozenPartition};
     return std::nullopt;
 }
 
@@ -40,6 +45,16 @@ std::vector<FieldPath> release_fields(std::string_view kind) {
     if (kind == "StatefulSet") return {kPartition};
     return {kPaused, {"spec", "updateStrategy"}, {"spec", "minReadySeconds"}};
 }
+
+Doc template_in(Doc const& object) { return value_at(object, kTemplate); }
+
+Value const& template_in(Value const& object) {
+    Value const* at = &object;
+    for (std::string_view name : kTemplate) at = &(*at)[name];
+    return *at;
+}
+
+void set_template(Value& object, Value pod_template) { set_at(object, kTemplate, std::move(pod_template)); }
 
 Doc value_at(Doc object, FieldPath const& path) {
     for (std::string_view name : path) object = object[name];

@@ -12,6 +12,11 @@ namespace aviary::propagation {
 
 using FieldPath = std::vector<std::string_view>;
 
+// Where the object says what its pods are like: versions of a workload differ in that. Null in one that is none.
+json::Doc template_in(json::Doc const& object);
+json::Value const& template_in(json::Value const& object);
+void set_template(json::Value& object, json::Value pod_template);
+
 // How pods of a new template are kept from coming: this field says this.
 struct Freezing {
     FieldPath field;

@@ -7,6 +7,7 @@
 #include "hub/propagation/guard_admission.h"
 #include "hub/propagation/internal/impl.h"
 #include "hub/propagation/internal/revisions.h"
+#include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
 #include "kube/meta/object.h"
 
@@ -142,7 +143,7 @@ Plan Propagator::Impl::decide_keep(Key const& key) const {
         if (kind->kind.kind != key.part) continue;
         RevisionsSeen seen;
         seen.workload = kind->informer->get(key.object);
-        if (!seen.workload.at({"spec", "template"}).exists()) continue;
+        if (!template_in(seen.workload).exists()) continue;
         for (Doc const& each : revisions.list(key.object.ns)) {
             auto const owner = meta::controller_of(each);
             if (owner && owner->uid == meta::uid(seen.workload)) seen.kept.push_back(each);
@@ -243,8 +244,8 @@ void Propagator::Impl::hub_object_changed(meta::GroupVersionKind const& kind, cl
         rollback->enqueue({"", key});
     }
     enqueue_binding(binding);
-    if (change.object().at({"spec", "template"}).exists()) enqueue_rollouts_of(kind, key);
-    if (change.after.at({"spec", "template"}).exists()) keep->enqueue({kind.kind, key});
+    if (template_in(change.object()).exists()) enqueue_rollouts_of(kind, key);
+    if (template_in(change.after).exists()) keep->enqueue({kind.kind, key});
 }
 
 void Propagator::Impl::binding_changed(client::Change const& change) {

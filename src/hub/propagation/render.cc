@@ -248,7 +248,7 @@ std::string short_hash(std::string_view text) { return fmt::format("{:016x}", fn
 std::string template_hash(Value const& pod_template) { return short_hash(json::write_canonical(pod_template)); }
 
 Value pod_template(Doc const& workload) {
-    Value result = workload.at({"spec", "template"}).thaw();
+    Value result = template_in(workload).thaw();
     if (Value* metadata = result.find("metadata")) metadata->erase("creationTimestamp");
     return result;
 }
@@ -345,15 +345,15 @@ Value travelling(Doc const& source) {
         if (key != "apiVersion" && key != "kind" && key != "metadata" && key != "status") object[key] = value.thaw();
     }
     strip_allocated(object, kind);
-    if (source.at({"spec", "template"}).exists()) object.set({"spec", "template"}, pod_template(source));
+    if (template_in(source).exists()) set_template(object, pod_template(source));
     return object;
 }
 
 Value render(RenderInput const& input) {
     std::string const kind = input.source["kind"].string();
     Value object = travelling(input.source);
-    bool const workload = input.source.at({"spec", "template"}).exists();
-    if (workload && input.pod_template) object.set({"spec", "template"}, *input.pod_template);
+    bool const workload = template_in(input.source).exists();
+    if (workload && input.pod_template) set_template(object, *input.pod_template);
     if (input.assignment.replicas) object.set({"spec", "replicas"}, *input.assignment.replicas);
     if (input.replicas_belong_to_member && input.live.exists()) leave_replicas(object, input.live);
     if (kind == "HorizontalPodAutoscaler") leave_switched_off(object, input.live);
@@ -367,7 +367,7 @@ Value render(RenderInput const& input) {
 
     object.set({"metadata", "labels", kHubLabel}, input.hub_id);
     if (workload) {
-        object.set({"metadata", "labels", kTemplateLabel}, template_hash(object.at({"spec", "template"})));
+        object.set({"metadata", "labels", kTemplateLabel}, template_hash(template_in(object)));
     }
     return object;
 }

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "hub/placement/bindings.h"
+#include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/propagator.h"
 #include "hub/propagation/render.h"
@@ -213,7 +214,7 @@ std::vector<Restored> decide_recovery(HubSide const& hub, Rebuilt const& rebuilt
             continue;
         }
         Restoring restoring{hub, record, binding->second, source->second, std::move(one)};
-        if (source->second.at({"spec", "template"}).exists()) restoring.restore_templates();
+        if (propagation::template_in(source->second).exists()) restoring.restore_templates();
         restoring.restore_pins();
         restoring.restore_decisions();
         if (restoring.out.lines.empty()) {

@@ -8,6 +8,7 @@
 #include "core/json/parse.h"
 #include "core/json/write.h"
 #include "hub/placement/bindings.h"
+#include "hub/propagation/kinds.h"
 #include "hub/propagation/propagator.h"
 #include "hub/propagation/render.h"
 #include "kube/meta/object.h"
@@ -151,7 +152,7 @@ Record record_of(RecordSeen const& seen, Time now) {
             wanted.insert(each.revision);
         }
     }
-    if (seen.source.at({"spec", "template"}).exists() && (seen.released || !record.pins.empty())) {
+    if (propagation::template_in(seen.source).exists() && (seen.released || !record.pins.empty())) {
         Value own = propagation::pod_template(seen.source);
         record.hub_template = propagation::template_hash(own);
         record.templates.emplace(record.hub_template, std::move(own));

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/async/scope.h"
+#include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/release_state.h"
 #include "hub/propagation/render.h"
@@ -148,7 +149,7 @@ struct Recorder::Impl {
     void hub_object_changed(meta::GroupVersionKind const& kind, client::Change const& change) {
         if (meta::differs_in_status_alone(change.before, change.after)) return;
         bool const rollout = kind == propagation::kRolloutKind;
-        if (!rollout && !change.object().at({"spec", "template"}).exists()) return;
+        if (!rollout && !propagation::template_in(change.object()).exists()) return;
         mark(placement::binding_key(kind, meta::key_of(change.object())));
         if (!rollout) return;
         auto const [workload_kind, workload] = propagation::workload_of(change.object());

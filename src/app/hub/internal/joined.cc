@@ -40,6 +40,7 @@ Array rules_to_bring() {
     return {role_rule({""}, {"namespaces"}, {"get", "list", "watch", "create", "update", "patch"}),
             role_rule({""}, {"services", "configmaps", "serviceaccounts", "persistentvolumeclaims"}, all),
             role_rule({"apps"}, {"deployments", "statefulsets", "daemonsets"}, all),
+            role_rule({"apps.kruise.io"}, {"clonesets", "statefulsets"}, all),
             role_rule({"autoscaling"}, {"horizontalpodautoscalers"}, all),
             role_rule({"rollouts.kruise.io"}, {"rollouts", "rollouts/status"}, all),
             role_rule({""}, {"pods", "nodes", "events"}, read),

@@ -24,6 +24,7 @@
 #include "kube/control/definitions.h"
 #include "kube/control/roles.h"
 #include "kube/meta/object.h"
+#include "kube/simulator/kruise.h"
 #include "kube/simulator/simulator.h"
 
 namespace aviary::hub {
@@ -91,6 +92,7 @@ struct Fleet {
                 client::Client(server->transport(cluster, kAdmin), "simulator"), options));
             scope.spawn(simulators.back()->run(ctx));
             CO_TRY(co_await control::install_roles(ctx, at(cluster), proxy::member_roles()));
+            CO_TRY(co_await install_kind(cluster));
             if (without_controller.contains(cluster)) continue;
             client::Client const client(server->transport(cluster, kMemberUser), "aviary-member");
             CO_TRY(co_await control::install_definitions(ctx, client, apis::member_crds()));
@@ -99,6 +101,7 @@ struct Fleet {
             scope.spawn(controllers.back()->run(ctx));
         }
         CO_TRY(co_await control::install_definitions(ctx, at("fleet"), apis::crds()));
+        CO_TRY(co_await install_kind("fleet"));
         for (std::string const& cluster : members) CO_TRY(co_await register_cluster(ctx, at("fleet"), cluster, ""));
         server->add_admission("fleet", decision::make_decision_admission(
                                            control::make_reviewer(server->authorizer("fleet")), kHubUser.name));
@@ -107,6 +110,11 @@ struct Fleet {
         scope.spawn(server->run_controllers(ctx));
         start_hub();
         co_return Status{};
+    }
+
+    Task<Status> install_kind(std::string cluster) {
+        if (!api_version.starts_with("apps.kruise.io/")) co_return Status{};
+        co_return co_await control::install_definitions(scope.context(), at(cluster), simulator::kruise_definitions());
     }
 
     void add_webhook(std::string const& cluster, member::Member& controller) {
@@ -134,7 +142,10 @@ struct Fleet {
         co_await scope.cancel_and_join();
     }
 
-    meta::GroupVersionResource workloads() const { return {"apps", "v1", to_lower(kind) + "s"}; }
+    meta::GroupVersionResource workloads() const {
+        auto const [group, version] = meta::parse_api_version(api_version);
+        return {group, version, to_lower(kind) + "s"};
+    }
     client::Client at(std::string const& cluster) { return client::Client(server->transport(cluster, kAdmin), "test"); }
 
     Task<Status> create(meta::GroupVersionResource resource, std::string text) {
@@ -164,19 +175,19 @@ struct Fleet {
             co_await create(kClusterPolicies,
                             R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"ClusterPropagationPolicy",
             "metadata":{"name":"demo"},"spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"Namespace","name":"demo"}]}})"));
-        CO_TRY(co_await create(workloads(), R"({"apiVersion":"apps/v1","kind":")" + kind +
+        CO_TRY(co_await create(workloads(), R"({"apiVersion":")" + api_version + R"(","kind":")" + kind +
                                                 R"(","metadata":{"name":"web","namespace":"demo"},
             "spec":{"replicas":10,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
             "spec":{"containers":[{"name":"main","image":"v1"}]}}}})"));
         CO_TRY(co_await create(
             apis::kRollouts,
             R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
-            "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":")" +
-                kind + R"(","name":"web"},"strategy":{"canary":{
+            "spec":{"workloadRef":{"apiVersion":")" +
+                api_version + R"(","kind":")" + kind + R"(","name":"web"},"strategy":{"canary":{
             "steps":[{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}]}}}})"));
         for (std::string const& each : {kind, std::string("Rollout")}) {
             bool const rollout = each == "Rollout";
-            std::string const version = rollout ? "rollouts.kruise.io/v1beta1" : "apps/v1";
+            std::string const version = rollout ? "rollouts.kruise.io/v1beta1" : api_version;
             CO_TRY(co_await create(
                 kPolicies,
                 fmt::format(
@@ -350,9 +361,9 @@ struct Fleet {
     };
 
     async::Scope scope;
-    std::string kind = "Deployment";   // of the workload
-    Ways ways;                         // to the members
-    decision::AuditSink audit;         // of each hub that is started
+    std::string kind = "Deployment", api_version = "apps/v1";   // of the workload
+    Ways ways;                                                  // to the members
+    decision::AuditSink audit;                                  // of each hub that is started
     propagation::Mode mode = propagation::Mode::kFull;
     std::string hub_id = "fleet";
     std::int64_t epoch = 1;

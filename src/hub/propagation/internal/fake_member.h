@@ -107,7 +107,8 @@ private:
     int uids_ = 0;
 };
 
-// A hub with Deployment or StatefulSet demo/web and, when told so, Rollout demo/web, both placed in the member.
+// A hub with Deployment, StatefulSet or CloneSet demo/web and, when told so, Rollout demo/web, both placed in the
+// member.
 class FakeHub {
 public:
     FakeMember member;
@@ -129,6 +130,10 @@ public:
     explicit FakeHub(bool with_rollout = true, std::string const& kind = "Deployment") : with_rollout_(with_rollout) {
         source["kind"] = kind;
         rollout.set({"spec", "workloadRef", "kind"}, kind);
+        if (kind == "CloneSet") {
+            for (json::Value* at : {&source, rollout.find("spec")->find("workloadRef")})
+                (*at)["apiVersion"] = "apps.kruise.io/v1alpha1";
+        }
         if (kind == "StatefulSet") {
             source["spec"].erase("strategy");
             source.set({"spec", "updateStrategy"},

@@ -2,6 +2,7 @@
 
 #include "apis/rollouts/rollout.h"
 #include "hub/propagation/internal/impl.h"
+#include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
 #include "kube/meta/object.h"
 
@@ -119,8 +120,7 @@ std::optional<Observed> Propagator::Impl::observe(control::Key const& key, apis:
     seen.live = member.get(known->resource, seen.key);
     seen.revision = [this, ns = spec.resource.ns](std::string_view hash) { return revision(ns, hash); };
     if (kind == kRolloutKind && !observe_rollout(seen, key, member)) return std::nullopt;
-    if (seen.source.at({"spec", "template"}).exists() && !observe_workload(seen, key, spec, member))
-        return std::nullopt;
+    if (template_in(seen.source).exists() && !observe_workload(seen, key, spec, member)) return std::nullopt;
     return seen;
 }
 

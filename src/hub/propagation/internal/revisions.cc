@@ -6,6 +6,7 @@
 
 #include "apis/fleet/fleet_binding.h"
 #include "hub/placement/bindings.h"
+#include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/propagator.h"
 #include "hub/propagation/render.h"
@@ -64,7 +65,7 @@ Write keep_revision(Doc const& workload, std::string const& hash, Value pod_temp
 
 Plan decide_revisions(RevisionsSeen const& seen) {
     Plan plan;
-    if (!seen.workload.at({"spec", "template"}).exists()) return plan;
+    if (!template_in(seen.workload).exists()) return plan;
     Value pod_template = propagation::pod_template(seen.workload);
     std::string const hash = template_hash(pod_template);
     std::set<std::string, std::less<>> used = seen.used;

@@ -4,6 +4,7 @@
 #include "hub/propagation/aggregate.h"
 #include "hub/propagation/binding_status.h"
 #include "hub/propagation/internal/impl.h"
+#include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/render.h"
 #include "kube/control/events.h"
@@ -57,7 +58,7 @@ void tell_of_refusals(Plan& plan, Doc const& source, Doc const& binding, std::ve
 }
 
 std::string stable_revision_of(Doc const& source, std::vector<Reported> const& reported, Doc const& binding) {
-    if (!source.at({"spec", "template"}).exists()) return {};
+    if (!template_in(source).exists()) return {};
     std::vector<Doc> workloads;
     for (Reported const& each : reported) workloads.push_back(each.live);
     return stable_revision(workloads, template_hash(pod_template(source)),
