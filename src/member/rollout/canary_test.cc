@@ -117,6 +117,27 @@ TEST(CanaryStyle, ANewerVersionBeginsAgainInADeploymentOfItsOwn) {
     expect_over(cluster, "Healthy/3/Completed v3=10");
 }
 
+// All of it is in the second Deployment until the workload has rolled: that is what the next one does not come from.
+TEST(CanaryStyle, ANewerVersionWhileTheReleaseEndsComesFromWhatTheWorkloadRuns) {
+    CanaryCluster cluster;
+    cluster.begin();
+    cluster.next();
+    cluster.approve();
+    auto const ending = [&] {
+        return meta::condition(cluster.get("rollouts"), "Progressing")["reason"].as_string() == "Finalising";
+    };
+    for (int round = 0; round < 100 && !ending(); ++round) {
+        for (auto const& plan : {cluster.decide_batch_release_now(), cluster.decide_rollout_now()}) cluster.apply(plan);
+        if (!ending()) cluster.settle();
+    }
+    ASSERT_TRUE(ending());
+    EXPECT_EQ(cluster.show(), "Progressing/3/Completed v1=10 v2=10");
+    cluster.begin("v3");
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v3=1");
+    cluster.begin("v1");
+    expect_over(cluster, "Healthy/1/StepPaused v1=10");
+}
+
 // As upstream's suite has it: more pods raise the canary's share, fewer do not shrink it.
 TEST(CanaryStyle, ScaledInTheMiddleTheShareGrowsAndNeverShrinks) {
     CanaryCluster cluster;

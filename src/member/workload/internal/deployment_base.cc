@@ -78,7 +78,9 @@ std::optional<Write> DeploymentBase::restore(Restore const& how) const {
             patch.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}, strategy->to_text());
         }
         patch.set({"spec", "paused"}, true);
-        if (!how.stable_revision.empty())
+        // In canary style its own pods are still of the version before.
+        ReplicaSet const* const stable = sets_.by_hash(how.stable_revision);
+        if (stable != nullptr && stable->wanted > 0)
             patch.set({"metadata", "labels", apis::kStableRevisionLabel}, how.stable_revision);
     } else {
         restore_settings(patch);
