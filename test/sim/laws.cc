@@ -124,7 +124,7 @@ void Laws::server_started(Context const& ctx, std::function<client::Client(std::
     scope_->spawn(judge(scope_->context()));
     if (!with_hub_) return;
     scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, apis::kDecisions));
-    for (auto const& resource : {kDeployments, kStatefulSets})
+    for (auto const& resource : {kDeployments, kStatefulSets, kCloneSets})
         scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, resource));
     scope_->spawn(follow(scope_->context(), clients(kHubCluster), kHubCluster, kLeases));
 }
@@ -313,7 +313,7 @@ void Laws::set_changed(std::string const& cluster, Doc const& before, Doc const&
     // Scaled, the native controller gives each version a part of what is new.
     Member const& member = members_[cluster];
     bool const native = lately(member.rolled_at) && lately(member.scaled_at);
-    if (grows && !native) check_share(cluster, image, meta::label(after, "pod-template-hash"), size);
+    check_share(cluster, image, meta::label(after, "pod-template-hash"), size, grows && !native);
 }
 
 // Of a StatefulSet, each pod as it comes.
@@ -330,17 +330,17 @@ void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
     // scaled, those above the size that it had, or a part of them.
     bool const scaled = lately(member.rolled_at) && lately(member.scaled_at);
     bool const native = scaled || (member.daemons && lately(member.lost_at));
-    if (!native) check_share(cluster, of(after), hash, size);
+    check_share(cluster, of(after), hash, size, !native);
 }
 
-void Laws::check_share(std::string const& cluster, std::string const& image, std::string const& hash,
-                       std::int64_t size) {
+void Laws::check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size,
+                       bool judged) {
     Member& member = members_[cluster];
     if (member.trusted.contains(image)) return;
     auto const found = member.reached.find(own_hash(hash));
     std::int64_t const step = found == member.reached.end() ? 0 : std::clamp<std::int64_t>(found->second, 0, kLastStep);
     std::int64_t const all = lately(member.scaled_at) ? member.most : member.size;
-    if (size > (all * kShares[step] + 99) / 100)
+    if (judged && size > (all * kShares[step] + 99) / 100)
         violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));
     if (step == kLastStep && size >= member.size) member.trusted.insert(image);
 }

@@ -106,7 +106,8 @@ private:
     void rollout_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void set_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void pod_of_set_came(std::string const& cluster, json::Doc const& after);
-    void check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size);
+    void check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size,
+                     bool judged);
     bool lately(MonotonicTime when) const;   // so that somebody may still act on what was before
     void workload_changed(std::string const& cluster, json::Doc const& after);
     void tell_workload(std::string const& cluster, json::Doc const& before, json::Doc const& after) const;

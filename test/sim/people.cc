@@ -34,7 +34,8 @@ Value parse(std::string_view text) { return *json::parse_value(text); }
 }   // namespace
 
 Task<Status> People::begin() {
-    if (ctx_.random().below(3) == 0) kind_ = &workload_kind("StatefulSet");
+    std::uint64_t const which = ctx_.random().below(6);
+    if (which < 3) kind_ = &workload_kind(which == 0 ? "CloneSet" : "StatefulSet");
     laws_.say("a " + kind_->kind.kind);
     for (std::string const& cluster : fleet_.members()) laws_.trust(cluster, "v1");
     client::Client const hub = fleet_.person(kHubCluster);
@@ -51,8 +52,8 @@ Task<Status> People::begin() {
         ctx_, kPolicies,
         parse(
             R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy","metadata":{"name":"workloads","namespace":"demo"},
-      "spec":{"resourceSelectors":[{"apiVersion":"apps/v1","kind":")" +
-            kind_->kind.kind + R"(","name":"web"}]}})")));
+      "spec":{"resourceSelectors":[{"apiVersion":")" +
+            kind_->resource.api_version() + R"(","kind":")" + kind_->kind.kind + R"(","name":"web"}]}})")));
     CO_TRY(co_await hub.create(
         ctx_, kPolicies,
         parse(
@@ -74,8 +75,9 @@ Task<Status> People::autoscale() {
             ctx_, kAutoscalers,
             parse(
                 R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"web","namespace":"demo"},
-          "spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":")" +
-                kind_->kind.kind + R"(","name":"web"},"minReplicas":10,"maxReplicas":10}})")));
+          "spec":{"scaleTargetRef":{"apiVersion":")" +
+                kind_->resource.api_version() + R"(","kind":")" + kind_->kind.kind +
+                R"(","name":"web"},"minReplicas":10,"maxReplicas":10}})")));
     }
     co_return Status{};
 }
@@ -122,7 +124,7 @@ Task<void> People::push() {
     client::Client const hub = fleet_.person(kHubCluster);
     while (true) {
         auto const done =
-            co_await hub.patch(ctx_, kind_->resource, kWeb, client::PatchType::kStrategicMerge, with_image(version_));
+            co_await hub.patch(ctx_, kind_->resource, kWeb, client::PatchType::kMerge, with_image(version_));
         if (done || !ctx_.check()) co_return;
         (void)co_await async::sleep_for(ctx_, 1s);
     }

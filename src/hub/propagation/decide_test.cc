@@ -1065,6 +1065,25 @@ TEST(Joining, WhatIsRecordedAsAtRest) {
         EXPECT_EQ(stable_revision(each.workloads, "v2", each.before), each.stable);
 }
 
+// ---- CloneSets ----
+
+TEST(CloneSets, KeepWhatTheirStrategySaysBesideThePartition) {
+    FakeHub hub(true, "CloneSet");
+    hub.edit([](Value& object) {
+        object.set({"spec", "updateStrategy"}, json::Object{{"type", "ReCreate"}, {"maxUnavailable", 1}});
+    });
+    EXPECT_EQ(hub.run(), "new here");
+    hub.set_image("v2");
+    EXPECT_EQ(hub.run(), "freeze; a new template");
+    hub.phase("Progressing", "InRolling");
+    hub.member.edit("rollout", R"({"spec":{"updateStrategy":{"partition":"90%"}}})");
+    hub.edit([](Value& object) { object.set({"metadata", "labels", "touched"}, "yes"); });
+    EXPECT_EQ(hub.run(), "changed on the hub");
+    Value const& strategy = hub.member.object.at({"spec", "updateStrategy"});
+    EXPECT_EQ(strategy["partition"].as_string(), "90%");
+    EXPECT_EQ(strategy["maxUnavailable"].as_int(), 1);
+}
+
 // ---- StatefulSets ----
 
 json::Value partition(FakeHub const& hub) {

@@ -43,7 +43,14 @@ std::vector<FieldPath> release_fields(std::string_view kind) {
     if (kind == "Deployment")
         return {kPaused, {"spec", "strategy"}, {"spec", "minReadySeconds"}, {"spec", "progressDeadlineSeconds"}};
     if (kind == "StatefulSet") return {kPartition};
-    return {kPaused, {"spec", "updateStrategy"}, {"spec", "minReadySeconds"}};
+    // One by one: what else the strategy says holds in the middle of a release, too.
+    return {kPaused,
+            kCloneSetPartition,
+            {"spec", "updateStrategy", "type"},
+            {"spec", "updateStrategy", "paused"},
+            {"spec", "updateStrategy", "maxSurge"},
+            {"spec", "updateStrategy", "maxUnavailable"},
+            {"spec", "minReadySeconds"}};
 }
 
 Doc template_in(Doc const& object) { return value_at(object, kTemplate); }
