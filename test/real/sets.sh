@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# The same stories of StatefulSets and DaemonSets in a real cluster and in a simulated one: what pods do, and what is reported, is alike: test/real/sets.sh [STORY…]
-# Needs on PATH: kubectl, python3; and test/real/build has been run. Ends in "N passed, N failed".
+# The same stories of StatefulSets, DaemonSets and Kruise's workloads in a real cluster and in a simulated one: what pods do, and what is reported, is alike: test/real/sets.sh [STORY…]
+# Needs on PATH: kubectl, python3; and test/real/build has been run; for Kruise's workloads `test/real/build kruise-controllers`, else they are left out. Ends in "N passed, N failed".
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
 c=cluster
 stories=("$@")
-[ $# -gt 0 ] || stories=(ordered broken parallel parallel-broken on-delete min-ready daemon daemon-surge daemon-on-delete daemon-broken)
+[ $# -gt 0 ] || {
+  stories=(ordered broken parallel parallel-broken on-delete min-ready daemon daemon-surge daemon-on-delete daemon-broken)
+  [ ! -x "$real/kruise-controllers" ] || stories+=(clone clone-surge clone-paused clone-broken clone-blue-green clone-in-place kruise-ordered kruise-parallel kruise-in-place kruise-daemon kruise-daemon-surge)
+}
 
 clean_up_common=$(declare -f clean_up)
 eval "${clean_up_common/clean_up/clean_up_cluster}"
@@ -37,5 +40,17 @@ need 'a fleet with a simulated cluster' aviary up --clusters a --without-rollout
 need 'the simulated cluster' kubectl --kubeconfig "$work/fleet/kubeconfig" config view --raw --minify --flatten --context a
 cp "$work/out" "$work/simulated"
 need 'it has four nodes too' nodes
+# Its own definitions there, all of them, or it looks for the others for long; ours here.
+kruise_in_both() {
+  local module
+  module=$(GOTOOLCHAIN=local go list -C "$root/test/real/kruise" -mod=readonly -m -f '{{.Dir}}' github.com/openkruise/kruise) &&
+  kubectl --kubeconfig "$work/$c/kubeconfig" create -f "$module/config/crd/bases" &&
+  kubectl --kubeconfig "$work/$c/kubeconfig" wait --for condition=established --timeout 20s crd --all &&
+  kubectl --kubeconfig "$work/simulated" create -f "$root/src/kube/simulator/definitions"
+}
+case " ${stories[*]}" in *' clone'*|*' kruise'*)
+  need "both have Kruise's kinds" kruise_in_both
+  run kruise "$real/kruise-controllers" --kubeconfig "$work/$c/kubeconfig"
+esac
 for story in "${stories[@]}"; do check "the story of $story" alike "$story"; done
 finished=1

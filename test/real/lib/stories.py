@@ -1,4 +1,4 @@
-"""Tells a story of StatefulSets or DaemonSets to one cluster and prints what its pods did, a line for each chapter: stories.py KUBECONFIG NAME
+"""Tells a story of StatefulSets, DaemonSets or Kruise's workloads to one cluster and prints what its pods did, a line for each chapter: stories.py KUBECONFIG NAME
 
 Two clusters that are told the same story behave alike when the lines are equal. Names that controllers draw at random, and hashes, are left out.
 """
@@ -21,15 +21,27 @@ def kubectl(*arguments, stdin=None):
     return subprocess.run(command, input=stdin, text=True, capture_output=True, check=True).stdout
 
 
+# Of Kruise's kinds: the resource, and the version.
+KRUISE = {
+    "CloneSet": ("clonesets.apps.kruise.io", "apps.kruise.io/v1alpha1"),
+    "Kruise StatefulSet": ("statefulsets.apps.kruise.io", "apps.kruise.io/v1beta1"),
+    "Kruise DaemonSet": ("daemonsets.apps.kruise.io", "apps.kruise.io/v1alpha1"),
+}
+
+
 def workload(kind, **spec):
     template = {
         "metadata": {"labels": {"app": "web"}, "annotations": {"simulator.aviary.dev/start": "1s"}},
         "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "main", "image": "example.com/web:v1"}]},
     }
     whole = {"selector": {"matchLabels": {"app": "web"}}, "template": template, **spec}
-    if kind == "StatefulSet":
+    if kind.endswith("StatefulSet"):
         whole["serviceName"] = "web"
-    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "web"}, "spec": whole}
+    if kind in KRUISE:
+        whole.setdefault("revisionHistoryLimit", 10)
+        template["spec"]["readinessGates"] = [{"conditionType": "InPlaceUpdateReady"}]
+    _, version = KRUISE.get(kind, ("", "apps/v1"))
+    return {"apiVersion": version, "kind": kind.split()[-1], "metadata": {"name": "web"}, "spec": whole}
 
 
 def image(version, **annotations):
@@ -46,6 +58,23 @@ def partition(number):
     return {"updateStrategy": {"rollingUpdate": {"partition": number}}}
 
 
+# What Kruise's webhooks would set is said: the real controllers run without them.
+def clones(replicas, **strategy):
+    return {"replicas": replicas, "updateStrategy": {"type": "ReCreate", "partition": 0, "maxUnavailable": 1, "maxSurge": 0, **strategy}}
+
+
+def kruise_rolling(**fields):
+    return {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 1, **fields}}}
+
+
+def strategy(**fields):
+    return {"updateStrategy": fields}
+
+
+def rolling(**fields):
+    return {"updateStrategy": {"rollingUpdate": fields}}
+
+
 # A chapter is a patch of the spec, or the names of pods to delete: of a DaemonSet how many.
 STORIES = {
     "ordered": ("StatefulSet", {"replicas": 4, "revisionHistoryLimit": 1}, [
@@ -60,6 +89,22 @@ STORIES = {
     "daemon": ("DaemonSet", {}, [image("v2"), image("v1"), {"updateStrategy": {"rollingUpdate": {"maxUnavailable": "50%"}}, **image("v3")}]),
     "daemon-surge": ("DaemonSet", {"updateStrategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}, [image("v2")]),
     "daemon-on-delete": ("DaemonSet", {"updateStrategy": {"type": "OnDelete"}, "revisionHistoryLimit": 1}, [image("v2"), 2, image("v1"), image("v3"), image("v4"), 4]),
+    "clone": ("CloneSet", {**clones(6, partition="100%"), "revisionHistoryLimit": 1}, [
+        image("v2"), strategy(partition="99%"), strategy(partition=3), {"replicas": 8}, strategy(partition="10%"), strategy(partition=0), image("v1"), {"replicas": 3}]),
+    "clone-surge": ("CloneSet", clones(4, maxSurge=2, maxUnavailable=0), [image("v2"), {**image("v3"), **strategy(partition=2)}, strategy(partition=None)]),
+    "clone-paused": ("CloneSet", clones(3, paused=True, maxSurge=1), [image("v2"), {"replicas": 4}, strategy(paused=False)]),
+    "clone-broken": ("CloneSet", clones(4, maxUnavailable="50%"), [BROKEN, {"template": {**image("v3")["template"], **WELL["template"]}}]),
+    "clone-blue-green": ("CloneSet", clones(3, partition="100%"), [
+        image("v2"), {"minReadySeconds": 2147483646, **strategy(partition=None, maxSurge="100%", maxUnavailable=0)}, {"minReadySeconds": 0, **strategy(maxSurge=0, maxUnavailable=1)}]),
+    "clone-in-place": ("CloneSet", clones(4, type="InPlaceIfPossible", partition=2), [image("v2"), strategy(partition=0), image("v3", note="third")]),
+    "kruise-ordered": ("Kruise StatefulSet", {"replicas": 4, **kruise_rolling(podUpdatePolicy="ReCreate")}, [
+        {**image("v2"), **rolling(partition=3)}, rolling(partition=2), ["web-0"], rolling(paused=True, partition=0), rolling(paused=False), {"reserveOrdinals": [1]}]),
+    "kruise-parallel": ("Kruise StatefulSet", {"replicas": 5, "podManagementPolicy": "Parallel", **kruise_rolling(maxUnavailable=3, partition=1)}, [
+        image("v2"), rolling(partition=0), {**image("v3"), **rolling(partition=2, unorderedUpdate={})}, {"replicas": 2}]),
+    "kruise-in-place": ("Kruise StatefulSet", {"replicas": 3, **kruise_rolling(podUpdatePolicy="InPlaceIfPossible", partition=1)}, [image("v2"), rolling(partition=0)]),
+    "kruise-daemon": ("Kruise DaemonSet", kruise_rolling(rollingUpdateType="Standard", partition=4), [
+        image("v2"), rolling(partition=3), rolling(partition=1, paused=True), rolling(paused=False), rolling(partition=0)]),
+    "kruise-daemon-surge": ("Kruise DaemonSet", kruise_rolling(rollingUpdateType="Standard", maxSurge=2, maxUnavailable=0, partition=2), [image("v2"), rolling(partition=0)]),
     "daemon-broken": ("DaemonSet", {}, [BROKEN, {"template": {**image("v3")["template"], **WELL["template"]}}]),
 }
 
@@ -120,7 +165,8 @@ class Watcher:
 
 
 kind, spec, chapters = STORIES[story_name]
-named = kind == "StatefulSet"
+resource, _ = KRUISE.get(kind, (kind, ""))
+named = kind.endswith("StatefulSet")
 in_order = named and spec.get("podManagementPolicy") != "Parallel"
 
 
@@ -129,10 +175,12 @@ def facts():
     numbers = {r["metadata"]["name"]: r["revision"] for r in revisions}
     by_label = dict(numbers)
     by_label.update({r["metadata"]["labels"].get("controller-revision-hash", ""): r["revision"] for r in revisions})
-    status = json.loads(kubectl("get", kind, "web", "-o", "json"))["status"]
+    status = json.loads(kubectl("get", resource, "web", "-o", "json"))["status"]
     for field in ("currentRevision", "updateRevision"):
         if field in status:
             status[field] = numbers.get(status[field])
+    if "daemonSetHash" in status:
+        status["daemonSetHash"] = by_label.get(status["daemonSetHash"])
     pods = sorted(
         (pod["metadata"]["name"] if named else "", version_of(pod), by_label.get(pod["metadata"]["labels"].get("controller-revision-hash")),
          pod["metadata"]["labels"].get("pod-template-generation", ""), pod["metadata"]["labels"].get("apps.kubernetes.io/pod-index", ""))
@@ -161,13 +209,13 @@ kubectl("apply", "-f", "-", stdin=json.dumps(workload(kind, **spec)))
 tell("made", *watcher.chapter())
 for number, chapter in enumerate(chapters, 1):
     if isinstance(chapter, dict):
-        kubectl("patch", kind, "web", "-p", json.dumps({"spec": chapter}))
+        kubectl("patch", resource, "web", *(["--type", "merge"] if kind in KRUISE else []), "-p", json.dumps({"spec": chapter}))
     else:
         old = json.loads(kubectl("get", "pods", "-l", "app=web", "-o", "json"))["items"]
         names = chapter if isinstance(chapter, list) else [pod["metadata"]["name"] for pod in sorted(old, key=version_of)][:chapter]
         kubectl("delete", "pod", "--wait=false", *names)
     tell(f"chapter {number}", *watcher.chapter())
-kubectl("delete", kind, "web")
+kubectl("delete", resource, "web")
 tokens, _, _ = watcher.chapter()
 left = json.loads(kubectl("get", "pods,controllerrevisions", "-o", "json"))["items"]
 print(f"deleted: {sum(token.startswith('-') for token in tokens)} pods gone, left {[o['metadata']['name'] for o in left if 'kube-root' not in o['metadata']['name']]}")
