@@ -10,7 +10,7 @@
 #include "core/base/check.h"
 #include "kube/control/definitions.h"
 #include "kube/meta/object.h"
-#include "kube/simulator/kruise.h"
+#include "kube/simulator/definitions.h"
 
 namespace aviary::sim {
 
@@ -306,14 +306,14 @@ Task<Status> Fleet::start(Context ctx) {
     CO_TRY(co_await start_server(ctx));
     for (std::string const& cluster : members_) {
         CO_TRY(co_await control::install_definitions(ctx, person(cluster), apis::member_crds()));
-        CO_TRY(co_await control::install_definitions(ctx, person(cluster), simulator::kruise_definitions()));
+        CO_TRY(co_await control::install_definitions(ctx, person(cluster), simulator::workload_definitions()));
         start_kubernetes(cluster);
         start_member(cluster);
     }
     if (!with_hub_) co_return Status{};
     client::Client const hub = person(kHubCluster);
     CO_TRY(co_await control::install_definitions(ctx, hub, apis::crds()));
-    CO_TRY(co_await control::install_definitions(ctx, hub, simulator::kruise_definitions()));
+    CO_TRY(co_await control::install_definitions(ctx, hub, simulator::workload_definitions()));
     for (std::string const& cluster : members_) CO_TRY(co_await hub::register_cluster(ctx, hub, cluster, ""));
     for (std::size_t replica = 0; replica < hubs_.size(); ++replica) start_hub(replica);
     co_return Status{};

@@ -2,8 +2,8 @@
 #include <set>
 
 #include "kube/control/definitions.h"
+#include "kube/simulator/definitions.h"
 #include "kube/simulator/internal/test_world.h"
-#include "kube/simulator/kruise.h"
 
 namespace aviary::simulator {
 namespace {
@@ -45,7 +45,7 @@ struct Cluster : World {
 
     Task<Status> begin(Value object, Duration wait) {
         CO_TRY(co_await start());
-        CO_TRY(co_await control::install_definitions(scope.context(), *client, kruise_definitions()));
+        CO_TRY(co_await control::install_definitions(scope.context(), *client, workload_definitions()));
         CO_TRY(co_await client->create(scope.context(), kCloneSets, std::move(object)));
         co_return co_await async::sleep_for(scope.context(), wait);
     }

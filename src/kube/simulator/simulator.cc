@@ -16,6 +16,7 @@
 #include "kube/simulator/internal/endpoint_slice.h"
 #include "kube/simulator/internal/kruise_controllers.h"
 #include "kube/simulator/internal/kubelet.h"
+#include "kube/simulator/internal/leader_worker_sets.h"
 #include "kube/simulator/internal/pod_autoscaler.h"
 #include "kube/simulator/internal/replica_set.h"
 #include "kube/simulator/internal/resources.h"
@@ -90,6 +91,8 @@ struct Simulator::Impl {
         kruise.emplace(this->client, KruiseControllers::Shared{pods, revisions, claims, nodes, [this](std::string ns) {
                                                                    return finder(std::move(ns));
                                                                }});
+        leader_worker_sets = std::make_unique<LeaderWorkerSets>(
+            this->client, LeaderWorkerSets::Shared{stateful_sets, revisions, pods, services});
     }
 
     std::vector<Informer*> informers() {
@@ -334,6 +337,7 @@ struct Simulator::Impl {
     std::map<Key, Time> autoscaled_at;   // when each autoscaler is to be looked at next
     std::unique_ptr<control::Controller> deployment, replica_set, stateful_set, daemon_set, scheduler, kubelet,
         collector, autoscaler, endpoint_slice;
+    std::unique_ptr<LeaderWorkerSets> leader_worker_sets;
 };
 
 Simulator::Simulator(client::Client client, Options options)
@@ -360,6 +364,7 @@ Task<void> Simulator::run(Context ctx) {
         scope.spawn((*controller)->run(scope.context()));
     }
     scope.spawn(impl_->kruise->run(scope.context()));
+    scope.spawn(impl_->leader_worker_sets->run(scope.context()));
     co_await scope.join();
 }
 

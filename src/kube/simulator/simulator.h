@@ -1,7 +1,8 @@
 // Simulator: stands in for kube-controller-manager, kube-scheduler and the kubelets of one cluster, through its API
 // alone. Deployments, ReplicaSets, StatefulSets, DaemonSets, Pods, HorizontalPodAutoscalers (without metrics), Services
-// → EndpointSlices behave as the real controllers make them; what it does not simulate (Jobs, volumes …) stays as it
-// was written. It knows nothing of releases. Lives on one loop.
+// → EndpointSlices behave as the real controllers make them; so do LeaderWorkerSets and Kruise's kinds, in a cluster
+// that has them. What it does not simulate (Jobs, volumes …) stays as it was written. It knows nothing of releases.
+// Lives on one loop.
 //
 // What a pod does is told by annotations on the pod or on its node (the pod's win):
 //   simulator.aviary.dev/start: "5s"                    ready that long after it was scheduled, instead of --pod-start

@@ -24,7 +24,7 @@
 #include "kube/control/definitions.h"
 #include "kube/control/roles.h"
 #include "kube/meta/object.h"
-#include "kube/simulator/kruise.h"
+#include "kube/simulator/definitions.h"
 #include "kube/simulator/simulator.h"
 
 namespace aviary::hub {
@@ -114,7 +114,7 @@ struct Fleet {
 
     Task<Status> install_kind(std::string cluster) {
         if (!api_version.starts_with("apps.kruise.io/")) co_return Status{};
-        co_return co_await control::install_definitions(scope.context(), at(cluster), simulator::kruise_definitions());
+        co_return co_await control::install_definitions(scope.context(), at(cluster), simulator::workload_definitions());
     }
 
     void add_webhook(std::string const& cluster, member::Member& controller) {

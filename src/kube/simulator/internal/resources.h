@@ -38,6 +38,7 @@ inline meta::GroupVersionKind const kDaemonSet{"apps", "v1", "DaemonSet"};
 inline meta::GroupVersionKind const kCloneSet{"apps.kruise.io", "v1alpha1", "CloneSet"};
 inline meta::GroupVersionKind const kAdvancedStatefulSet{"apps.kruise.io", "v1beta1", "StatefulSet"};
 inline meta::GroupVersionKind const kAdvancedDaemonSet{"apps.kruise.io", "v1alpha1", "DaemonSet"};
+inline meta::GroupVersionKind const kLeaderWorkerSet{"leaderworkerset.x-k8s.io", "v1", "LeaderWorkerSet"};
 inline meta::GroupVersionKind const kPod{"", "v1", "Pod"};
 inline meta::GroupVersionKind const kService{"", "v1", "Service"};
 

@@ -7,6 +7,7 @@
 
 #include "core/base/strings.h"
 #include "kube/meta/pods.h"
+#include "kube/simulator/internal/leader_worker_set.h"
 #include "kube/simulator/internal/revisions.h"
 #include "kube/simulator/internal/stateful_set_sync.h"
 
@@ -130,7 +131,9 @@ bool StatefulSetSync::create(Replica const& replica) {
         plan.requeue_at(now + kRetry, "a pod of that name that is another's");
         return false;
     }
-    plan.writes.push_back(creation(kPods, new_pod(replica.ordinal), "a pod of this ordinal is missing"));
+    Value pod = new_pod(replica.ordinal);
+    complete_group_pod(pod);
+    plan.writes.push_back(creation(kPods, std::move(pod), "a pod of this ordinal is missing"));
     event("SuccessfulCreate", fmt::format("Create Pod {} in StatefulSet {} successful", name, meta::name(set)));
     return true;
 }

@@ -1,4 +1,4 @@
-#include "kube/simulator/kruise.h"
+#include "kube/simulator/definitions.h"
 
 #include "core/base/check.h"
 #include "core/yaml/yaml.h"
@@ -6,7 +6,7 @@
 
 namespace aviary::simulator {
 
-std::vector<json::Value> kruise_definitions() {
+std::vector<json::Value> workload_definitions() {
     std::vector<json::Value> definitions;
     for (DefinitionText const& each : definition_texts()) {
         Result<json::Value> parsed = yaml::parse(each.text);
