@@ -25,8 +25,9 @@ using json::Value;
 constexpr std::size_t kMostKept = 200'000;
 
 struct Kept {
-    Array rules;     // as they were
-    Array applied;   // as they were made
+    Array rules;      // as they were
+    Array applied;    // as they were made
+    Value modifier;   // by which the canary's are told, where it has no Service of its own
 };
 
 Result<std::optional<Kept>> kept_of(Doc const& route) {
@@ -38,7 +39,7 @@ Result<std::optional<Kept>> kept_of(Doc const& route) {
                     fmt::format("annotation {} of the route was changed: put its rules back, and remove it",
                                 kOriginalRulesAnnotation));
     }
-    return Kept{(*kept)["rules"].array(), (*kept)["applied"].array()};
+    return Kept{(*kept)["rules"].array(), (*kept)["applied"].array(), (*kept)["modifier"]};
 }
 
 bool same_backend(Value const& left, Value const& right) {
@@ -188,10 +189,18 @@ std::string name_of(Doc const& route) {
 }   // namespace
 
 Result<Doc> routed_gateway(Doc const& live, Route const& route) {
-    Backends const backends(live, route.stable_service, route.canary_service);
     std::optional<Kept> const kept = TRY(kept_of(live));
-    Array const original = Original(live, backends, kept).rules();
+    Backends const before(live, route.stable_service, route.canary_service, kept ? kept->modifier : Value());
+    Array const original = Original(live, before, kept).rules();
+    bool const one_service = route.stable_service == route.canary_service;
+    Value const modifier = route.request_header_modifier.thaw();
+    Backends const backends(live, route.stable_service, route.canary_service, modifier);
     bool const leads = std::ranges::any_of(original, [&](Value const& rule) { return backends.any_stable(rule); });
+    if (!leads && one_service && modifier.size() == 0) {
+        return fail(ErrorCode::kInvalid,
+                    fmt::format("{} cannot tell versions apart that are both behind {}: give a requestHeaderModifier",
+                                name_of(live), route.stable_service));
+    }
     if (!leads) {
         return fail(ErrorCode::kInvalid,
                     fmt::format("{} has no rule with backend {}", name_of(live), route.stable_service));
@@ -215,7 +224,9 @@ Result<Doc> routed_gateway(Doc const& live, Route const& route) {
     bool const known = kept && kept->rules == original;
     if (known && covers(present, wanted)) return live;
     Value next = live.thaw();
-    std::string kept_text = json::write(Value(json::Object{{"rules", original}, {"applied", wanted}}));
+    Value keep{json::Object{{"rules", original}, {"applied", wanted}}};
+    if (one_service && modifier.size() > 0) keep["modifier"] = modifier;
+    std::string kept_text = json::write(keep);
     if (kept_text.size() > kMostKept) {
         return fail(ErrorCode::kInvalid,
                     fmt::format("{} is too large for its rules to be kept beside it: split it", name_of(live)));
@@ -226,9 +237,9 @@ Result<Doc> routed_gateway(Doc const& live, Route const& route) {
 }
 
 Result<Doc> restored_gateway(Doc const& live, std::string_view stable_service, std::string_view canary_service) {
-    Backends const backends(live, stable_service, canary_service);
     // One that somebody has spoilt must not keep a release from ending.
     std::optional<Kept> const kept = kept_of(live).value_or(std::nullopt);
+    Backends const backends(live, stable_service, canary_service, kept ? kept->modifier : Value());
     Value const present = live.at({"spec", "rules"}).thaw();
     bool const touched =
         !meta::annotation(live, kOriginalRulesAnnotation).empty() ||

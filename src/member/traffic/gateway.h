@@ -3,6 +3,9 @@
 // Backends may be InferencePools (inference.networking.k8s.io and inference.networking.x-k8s.io): the canary of pool
 // `web` is pool `web-canary`, which is the user's own, with its endpoint picker. Pure.
 //
+// Where one Service has both versions, what a request is told by on its way is the header that a step changes: a rule
+// for those that match, or a second backend of the same Service with the step's share.
+//
 // The rules as they were are kept in an annotation of the route, beside those that were made of them. What somebody
 // changes in the route meanwhile is a change of the original.
 #pragma once

@@ -101,7 +101,8 @@ TEST(GatewayWeights, AStepFollowsAnother) {
 TEST(GatewayWeights, WithoutACanaryServicePoolsAloneAreSplit) {
     Route step = weight(30);
     step.canary_service = "web";
-    EXPECT_EQ(after(http_route(kPlain), step), "HTTPRoute demo/web has no rule with backend web");
+    EXPECT_EQ(after(http_route(kPlain), step),
+              "HTTPRoute demo/web cannot tell versions apart that are both behind web: give a requestHeaderModifier");
     EXPECT_EQ(
         after(http_route(
                   R"([{"backendRefs":[{"group":"inference.networking.k8s.io","kind":"InferencePool","name":"web"}]}])"),
@@ -279,6 +280,44 @@ TEST(GatewayRestore, ASpoiltAnnotationIsNamedAndGoesInTheEnd) {
         "annotation rollouts.aviary.dev/original-rules of the route was changed: put its rules back, and remove it");
     EXPECT_EQ(rules_of(restored(live)), R"([{"backendRefs":[{"name":"web","port":80,"weight":1}]}])");
     EXPECT_FALSE(restored(live)["metadata"].contains("annotations"));
+}
+
+// Both versions behind one Service, as where a mesh chooses by a header.
+TEST(GatewayOneService, RequestsGetTheHeaderThatTellsThem) {
+    constexpr std::string_view kGray = R"({"set":[{"name":"x-color","value":"gray"}]})";
+    auto const one = [](std::optional<std::int64_t> percent, std::string_view matches, std::string_view modifier) {
+        return Route{"web", "web", percent, matches.empty() ? Doc() : doc(matches),
+                     modifier.empty() ? Doc() : doc(modifier)};
+    };
+    auto const back = [](Doc const& route) { return *restored_gateway(route, "web", "web"); };
+    Doc const before = http_route(
+        R"([{"backendRefs":[{"name":"web","port":80,"weight":3}],"timeouts":{"request":"5s"}},{"backendRefs":[{"name":"other"}]}])");
+    Doc const matched = routed(before, one(std::nullopt, kHeader, kGray));
+    EXPECT_EQ(
+        rules_of(matched),
+        R"([{"backendRefs":[{"name":"web","port":80,"weight":3}],"timeouts":{"request":"5s"},"matches":[{"path":{"type":"PathPrefix","value":"/"},"headers":[{"name":"user","value":"qa","type":"Exact"}]}],"filters":[{"type":"RequestHeaderModifier","requestHeaderModifier":{"set":[{"name":"x-color","value":"gray"}]}}]},{"backendRefs":[{"name":"web","port":80,"weight":3}],"timeouts":{"request":"5s"}},{"backendRefs":[{"name":"other"}]}])");
+    Doc const split = routed(before, one(20, "", kGray));
+    EXPECT_EQ(
+        json::write(split.at({"spec", "rules"})[0]["backendRefs"]),
+        R"([{"name":"web","port":80,"weight":80},{"name":"web","port":80,"weight":20,"filters":[{"type":"RequestHeaderModifier","requestHeaderModifier":{"set":[{"name":"x-color","value":"gray"}]}}]}])");
+    for (bool const by_weight : {false, true}) {
+        Doc const& each = by_weight ? split : matched;
+        EXPECT_EQ(json::write(back(each)), json::write(before));
+        Doc const edit = edited(each, R"({"name":"other"})", R"({"name":"another"})");
+        EXPECT_EQ(rules_of(back(edit)), rules_of(edited(before, R"({"name":"other"})", R"({"name":"another"})")));
+        // Of the rule itself, too.
+        Doc const slow =
+            edited(each, R"("5s"}},{"backendRefs":[{"name":"other)", R"("9s"}},{"backendRefs":[{"name":"other)");
+        EXPECT_EQ(rules_of(back(slow)), rules_of(edited(before, "5s", "9s")));
+        EXPECT_TRUE(routed(each, one(20, by_weight ? "" : kHeader, kGray)).same(each));
+    }
+    // From one to another, and to another header.
+    EXPECT_EQ(rules_of(routed(matched, one(20, "", kGray))), rules_of(split));
+    constexpr std::string_view kBlue = R"({"set":[{"name":"x-color","value":"blue"}]})";
+    EXPECT_EQ(rules_of(routed(split, one(20, "", kBlue))), rules_of(routed(before, one(20, "", kBlue))));
+    EXPECT_EQ(json::write(back(routed(split, one(std::nullopt, kHeader, kBlue)))), json::write(before));
+    EXPECT_EQ(after(before, one(20, "", "")),
+              "HTTPRoute demo/web cannot tell versions apart that are both behind web: give a requestHeaderModifier");
 }
 
 TEST(GrpcRoutes, AreSplitAndMatchHeaders) {

@@ -156,7 +156,8 @@ TEST(Traffic, WithoutACanaryServiceNoServiceIsTouched) {
     for (Outcome const& each : {demo.traffic().hold_stable(), demo.traffic().services(),
                                 demo.traffic().release_stable(), demo.traffic().remove_canary()})
         EXPECT_TRUE(each.in_force());
-    EXPECT_EQ(demo.traffic().route(20, {}, {}).trouble, "HTTPRoute demo/web has no rule with backend web");
+    EXPECT_EQ(demo.traffic().route(20, {}, {}).trouble,
+              "HTTPRoute demo/web cannot tell versions apart that are both behind web: give a requestHeaderModifier");
 }
 
 TEST(Traffic, AHeldServiceIsKnownEverywhereAfterTheGracePeriod) {

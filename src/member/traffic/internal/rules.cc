@@ -133,8 +133,8 @@ Status check_expressible(Array const& wanted, bool grpc) {
 
 }   // namespace
 
-Backends::Backends(Doc const& route, std::string_view stable, std::string_view canary)
-    : ns_(meta::ns(route)), stable_(stable), canary_(canary) {}
+Backends::Backends(Doc const& route, std::string_view stable, std::string_view canary, Value modifier)
+    : ns_(meta::ns(route)), stable_(stable), canary_(canary), modifier_(std::move(modifier)) {}
 
 Backends::Kind Backends::kind_of(Value const& backend) const {
     std::string_view const ns = backend["namespace"].as_string();
@@ -151,24 +151,41 @@ std::string Backends::canary_name_for(Kind kind) const {
     return kind == Kind::kPool && canary_ == stable_ ? canary_name(stable_) : canary_;
 }
 
+bool Backends::changes_headers(Value const& owner) const {
+    return modifier_.size() > 0 && std::ranges::any_of(owner["filters"].array(), [this](Value const& filter) {
+               Value with{json::Object{{"filters", json::Array{filter}}}};
+               add_modifier(with, Doc::freeze(modifier_));
+               return with["filters"] == Value(json::Array{filter});
+           });
+}
+
 bool Backends::is_stable(Value const& backend) const {
     Kind const kind = kind_of(backend);
-    return kind != Kind::kOther && backend["name"].as_string() == stable_ && canary_name_for(kind) != stable_;
+    bool const one = canary_name_for(kind) == stable_;
+    return kind != Kind::kOther && backend["name"].as_string() == stable_ &&
+           (!one || (modifier_.size() > 0 && !changes_headers(backend)));
 }
 
 bool Backends::is_canary(Value const& backend) const {
     Kind const kind = kind_of(backend);
     std::string const name = canary_name_for(kind);
-    return kind != Kind::kOther && backend["name"].as_string() == name && name != stable_;
+    return kind != Kind::kOther && backend["name"].as_string() == name && (name != stable_ || changes_headers(backend));
 }
 
 bool Backends::is_canary_service(Value const& backend) const {
     return is_canary(backend) && kind_of(backend) == Kind::kService;
 }
 
+bool Backends::is_marked(Value const& rule) const {
+    return canary_ == stable_ && changes_headers(rule) &&
+           std::ranges::any_of(rule["backendRefs"].array(), [this](Value const& each) {
+               return kind_of(each) == Kind::kService && each["name"].as_string() == stable_;
+           });
+}
+
 bool Backends::any_canary_service(Value const& rule) const {
-    return std::ranges::any_of(rule["backendRefs"].array(),
-                               [this](Value const& each) { return is_canary_service(each); });
+    return is_marked(rule) || std::ranges::any_of(rule["backendRefs"].array(),
+                                                  [this](Value const& each) { return is_canary_service(each); });
 }
 
 Value Backends::canary_beside(Value const& stable) const {
@@ -178,11 +195,13 @@ Value Backends::canary_beside(Value const& stable) const {
 }
 
 bool Backends::any_stable(Value const& rule) const {
-    return std::ranges::any_of(rule["backendRefs"].array(), [this](Value const& each) { return is_stable(each); });
+    return !is_marked(rule) &&
+           std::ranges::any_of(rule["backendRefs"].array(), [this](Value const& each) { return is_stable(each); });
 }
 
 bool Backends::any_canary(Value const& rule) const {
-    return std::ranges::any_of(rule["backendRefs"].array(), [this](Value const& each) { return is_canary(each); });
+    return is_marked(rule) ||
+           std::ranges::any_of(rule["backendRefs"].array(), [this](Value const& each) { return is_canary(each); });
 }
 
 Array split_weights(Array rules, Backends const& backends, std::int64_t weight, Doc const& header_modifier) {

@@ -11,10 +11,11 @@
 
 namespace aviary::traffic {
 
-// Which backends of a route are the stable one, and which the canary.
+// Which backends of a route are the stable one, and which the canary. Where both are one Service the canary's requests
+// are told by headers that are changed on the way: by `modifier`, in a rule or a backend.
 class Backends {
 public:
-    Backends(json::Doc const& route, std::string_view stable, std::string_view canary);
+    Backends(json::Doc const& route, std::string_view stable, std::string_view canary, json::Value modifier);
 
     bool is_stable(json::Value const& backend) const;
     bool is_canary(json::Value const& backend) const;
@@ -32,8 +33,12 @@ private:
     enum class Kind { kService, kPool, kOther };
     Kind kind_of(json::Value const& backend) const;
     std::string canary_name_for(Kind kind) const;
+    // Whether its filters change headers as the modifier says.
+    bool changes_headers(json::Value const& owner) const;
+    bool is_marked(json::Value const& rule) const;   // a whole rule for the canary of one Service
 
     std::string ns_, stable_, canary_;
+    json::Value modifier_;
 };
 
 // The stable backends' weights split: their own share alone, whatever else the rule leads to.
