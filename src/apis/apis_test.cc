@@ -206,8 +206,7 @@ TEST(RolloutValidation, NamesTheFieldsOfV1alpha1) {
     EXPECT_EQ(problems(validate_rollout(bare, {}, {})), Lines{"spec.objectRef.workloadRef: WorkloadRef is required"});
     json::Value named = older_rollout("partition", R"({"canary":{"steps":[{"replicas":1}]}})");
     named.set({"metadata", "annotations", kTrafficRoutingAnnotation}, "tr");
-    EXPECT_EQ(problems(validate_rollout(named, {}, {})),
-              Lines{"metadata.annotations[rollouts.kruise.io/trafficrouting]: traffic routing is not supported yet"});
+    EXPECT_EQ(problems(validate_rollout(named, {}, {})), Lines{});
 }
 
 TEST(RolloutValidation, WhatIsUnderWayStaysAsItIsInV1alpha1Too) {
@@ -365,11 +364,45 @@ TEST(RolloutValidation, KindsHaveTheStylesThatTheyCanBeReleasedIn) {
     }
 }
 
-TEST(RolloutValidation, ATrafficRoutingOfItsOwnIsRefused) {
-    json::Value object = rollout(R"({"canary":{"steps":[{"replicas":1}]}})");
+TEST(RolloutValidation, ASharedTrafficRoutingIsNamedByAnnotationOrField) {
+    json::Value object = rollout(R"({"canary":{"trafficRoutingRef":"mesh","steps":[{"replicas":1}]}})");
+    object.set({"metadata", "name"}, std::string(63, 'a'));
+    EXPECT_EQ(shared_routing_name(json::Doc::freeze(object)), "mesh");
     object.set({"metadata", "annotations", "rollouts.kruise.io/trafficrouting"}, "web");
+    EXPECT_EQ(shared_routing_name(json::Doc::freeze(object)), "web");
+    EXPECT_EQ(problems(validate_rollout(object, {}, {})), Lines{});
+    object.set({"metadata", "name"}, std::string(64, 'a'));
     EXPECT_EQ(problems(validate_rollout(object, {}, {})),
-              Lines{"metadata.annotations[rollouts.kruise.io/trafficrouting]: traffic routing is not supported yet"});
+              Lines{"metadata.name: must have at most 63 characters, as the Rollout names a TrafficRouting"});
+    EXPECT_EQ(shared_routing_name(json::Doc::freeze(rollout(R"({"blueGreen":{"trafficRoutingRef":"mesh"}})"))), "mesh");
+}
+
+TEST(TrafficRoutingValidation, NamesTheFieldThatIsWrong) {
+    auto const wrong = [](std::string_view spec, std::string_view old = "{}") {
+        json::Value object = value(R"({"metadata":{"name":"web"}})");
+        object["spec"] = value(spec);
+        return problems(validate_traffic_routing(object, json::Doc::freeze(value(old))));
+    };
+    constexpr std::string_view kGood =
+        R"({"objectRef":[{"service":"web","gateway":{"httpRouteName":"web"}}],"strategy":{"weight":20}})";
+    EXPECT_EQ(wrong(kGood), Lines{});
+    EXPECT_EQ(
+        wrong(R"({"objectRef":[],"strategy":{"weight":101,"matches":[{}]}})"),
+        (Lines{"spec.objectRef: one entry must be given: the first one counts",
+               "spec.strategy.weight: Invalid value: 101: must be from 0 to 100",
+               "spec.strategy.matches[0]: one of path, headers and queryParams must be given: nothing is matched"}));
+    EXPECT_EQ(wrong(R"({"objectRef":[{"gracePeriodSeconds":-1}],"strategy":{}})"),
+              (Lines{"spec.objectRef[0].service: TrafficRouting.Service cannot be empty",
+                     "spec.objectRef[0].gracePeriodSeconds: Invalid value: -1: must be from 0 to 3600",
+                     "spec.objectRef[0]: TrafficRoutings are not set"}));
+    for (auto const& [phase, problem] :
+         {std::pair("Healthy", ""), {"Progressing", "immutable"}, {"Finalizing", "immutable"}}) {
+        Lines const seen = wrong(
+            kGood,
+            fmt::format(R"({{"spec":{{"objectRef":[{{"service":"other"}}]}},"status":{{"phase":"{}"}}}})", phase));
+        EXPECT_EQ(seen.size(), std::string_view(problem).empty() ? 0U : 1U) << phase;
+        if (!seen.empty()) EXPECT_NE(seen.front().find(problem), std::string::npos) << seen.front();
+    }
 }
 
 TEST(RolloutValidation, SomeFieldsStayWhileAReleaseIsOn) {

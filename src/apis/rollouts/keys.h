@@ -2,6 +2,7 @@
 // them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -47,6 +48,10 @@ inline constexpr std::string_view kTrafficRoutingAnnotation = "rollouts.kruise.i
 inline constexpr std::string_view kRollingStyleAnnotation = "rollouts.kruise.io/rolling-style";   // of v1alpha1
 // The object in the version that it was converted from, where this one has no field for some of it.
 inline constexpr std::string_view kConversionAnnotation = "rollouts.aviary.dev/converted-from";
+// Of TrafficRoutings: their own, and one for each Rollout whose release holds it, before the Rollout's name.
+inline constexpr std::string_view kTrafficRoutingFinalizer = "rollouts.kruise.io/trafficrouting";
+inline constexpr std::string_view kHolderFinalizers = "progressing.rollouts.kruise.io/";
+inline constexpr std::size_t kLongestHolder = 63;   // what Kubernetes lets stand behind the slash
 inline constexpr std::string_view kRolloutFinalizer = "rollouts.kruise.io/rollout";
 inline constexpr std::string_view kBatchReleaseFinalizer = "rollouts.kruise.io/batch-release-finalizer";
 
@@ -60,7 +65,7 @@ inline constexpr std::string_view kProgressing = "Progressing";
 inline constexpr std::string_view kTerminating = "Terminating";
 inline constexpr std::string_view kDisabled = "Disabled";
 inline constexpr std::string_view kDisabling = "Disabling";
-// Of BatchReleases, beside Progressing.
+// Of BatchReleases, beside Progressing; Finalizing also of TrafficRoutings.
 inline constexpr std::string_view kPreparing = "Preparing";
 inline constexpr std::string_view kFinalizing = "Finalizing";
 inline constexpr std::string_view kCompleted = "Completed";

@@ -208,6 +208,14 @@ std::optional<TrafficRoutingRef> traffic_routing_of(json::Doc const& rollout) {
     return first.exists() && routing ? std::optional(*routing) : std::nullopt;
 }
 
+std::string shared_routing_name(json::Doc const& rollout) {
+    json::Doc const strategy = rollout.at({"spec", "strategy"});
+    json::Doc const ref =
+        (strategy["blueGreen"].is_object() ? strategy["blueGreen"] : strategy["canary"])["trafficRoutingRef"];
+    std::string name = meta::annotation(rollout, kTrafficRoutingAnnotation);
+    return name.empty() ? ref.string() : name;
+}
+
 std::optional<std::int64_t> parse_traffic(std::string_view text) {
     if (!text.ends_with('%')) return std::nullopt;
     auto const percent = parse_int(text.substr(0, text.size() - 1));

@@ -196,6 +196,8 @@ std::string revision_of_pod(json::Doc const& pod);
 bool is_of_revision(json::Doc const& pod, std::string_view revision);
 // The one of its strategy; absent: it has none, or none that can be read.
 std::optional<TrafficRoutingRef> traffic_routing_of(json::Doc const& rollout);
+// The TrafficRouting that its releases hold, by the annotation, else by trafficRoutingRef of its strategy; empty: none.
+std::string shared_routing_name(json::Doc const& rollout);
 // "20%"; absent when it is no whole percentage.
 std::optional<std::int64_t> parse_traffic(std::string_view text);
 // Whether its blue-green release waits for one of its two versions, because a third one came: nothing is to be

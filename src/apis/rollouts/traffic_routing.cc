@@ -2,6 +2,7 @@
 
 #include "apis/internal/definition.h"
 #include "apis/internal/fields_traffic.h"
+#include "apis/rollouts/keys.h"
 #include "core/json/fields.h"
 
 namespace aviary::json {
@@ -27,6 +28,15 @@ constexpr auto fields<TrafficRoutingStatus> =
 
 namespace aviary::apis {
 
+std::vector<std::string> holders_of(json::Doc const& traffic_routing) {
+    std::vector<std::string> names;
+    for (auto const& [index, each] : traffic_routing.at({"metadata", "finalizers"}).elements()) {
+        if (std::string_view name = each.as_string(); name.starts_with(kHolderFinalizers))
+            names.emplace_back(name.substr(kHolderFinalizers.size()));
+    }
+    return names;
+}
+
 Result<TrafficRouting> read_traffic_routing(json::Doc const& object) {
     TrafficRouting routing;
     routing.spec = TRY(json::read<TrafficRoutingSpec>(object["spec"], "spec"));
@@ -43,7 +53,7 @@ Definition traffic_routing_definition() {
     definition.version = kTrafficRoutings.version;
     definition.kind = "TrafficRouting";
     definition.plural = kTrafficRoutings.resource;
-    definition.description = "Traffic of services whose own workload is not released. Stored, not acted upon.";
+    definition.description = "How requests are led while a Rollout that names it has a release on.";
     definition.spec = json::schema_of<TrafficRoutingSpec>();
     definition.status = json::schema_of<TrafficRoutingStatus>();
     definition.columns = {{"STATUS", "string", ".status.phase"},

@@ -69,17 +69,19 @@ public:
                strategy["trafficRoutings"].size() > 0;
     }
 
-    void annotations(Value const& rollout) {
-        if (!rollout.at({"metadata", "annotations"})[kTrafficRoutingAnnotation].as_string().empty())
-            unsupported(fmt::format("metadata.annotations[{}]", kTrafficRoutingAnnotation), "traffic routing");
+    // Its name is to stand in a finalizer.
+    void shared_routing(Value const& rollout) {
+        if (shared_routing_name(Doc::freeze(rollout)).empty() ||
+            rollout.at({"metadata", "name"}).as_string().size() <= kLongestHolder)
+            return;
+        invalid("metadata.name",
+                fmt::format("must have at most {} characters, as the Rollout names a TrafficRouting", kLongestHolder));
     }
 
     // spec.strategy.canary or .blueGreen; `name` is upstream's word for it.
     void strategy(Value const& strategy, std::string_view field, std::string_view name) {
         std::string const path = fmt::format("spec.strategy.{}", field);
         routings(strategy, path + ".trafficRoutings");
-        if (!strategy["trafficRoutingRef"].as_string().empty())
-            unsupported(path + ".trafficRoutingRef", "traffic routing");
         json::Array const& steps = strategy["steps"].array();
         if (steps.empty())
             return required(path + ".steps", fmt::format("The number of {}.Steps cannot be empty", name));
@@ -101,9 +103,10 @@ public:
     void routings(Value const& strategy, std::string const& path) {
         json::Array const& list = strategy["trafficRoutings"].array();
         if (list.size() > 1) return invalid(path, "Rollout currently only support single TrafficRouting.");
-        if (list.empty()) return;
-        Value const& routing = list.front();
-        std::string const field = path + "[0]";
+        if (!list.empty()) routing(list.front(), path + "[0]");
+    }
+
+    void routing(Value const& routing, std::string const& field) {
         if (routing["service"].as_string().empty())
             required(field + ".service", "TrafficRouting.Service cannot be empty");
         std::int64_t const grace = routing["gracePeriodSeconds"].as_int();
@@ -273,7 +276,7 @@ std::vector<FieldCause> validate_rollout(Value const& rollout, Doc const& old, s
     if (rollout["apiVersion"].as_string() == kRolloutsOlder) return validate_older_rollout(rollout, old, others);
     Checker checker;
     Value const& strategy = rollout.at({"spec", "strategy"});
-    checker.annotations(rollout);
+    checker.shared_routing(rollout);
     checker.workload(rollout.at({"spec", "workloadRef"}));
     checker.style(rollout);
     bool const canary = strategy["canary"].is_object();
@@ -284,6 +287,24 @@ std::vector<FieldCause> validate_rollout(Value const& rollout, Doc const& old, s
     if (blue_green && !canary) checker.strategy(strategy["blueGreen"], "blueGreen", "BlueGreen");
     checker.conflicts(rollout, others);
     if (old.exists()) checker.immutable(rollout, old);
+    return std::move(checker.causes);
+}
+
+std::vector<FieldCause> validate_traffic_routing(Value const& object, Doc const& old) {
+    Checker checker;
+    json::Array const& list = object.at({"spec", "objectRef"}).array();
+    Value const& strategy = object.at({"spec", "strategy"});
+    std::int64_t const weight = strategy["weight"].as_int();
+    if (list.empty()) checker.required("spec.objectRef", "one entry must be given: the first one counts");
+    if (!list.empty()) checker.routing(list.front(), "spec.objectRef[0]");
+    if (weight < 0 || weight > 100)
+        checker.invalid("spec.strategy.weight", fmt::format("Invalid value: {}: must be from 0 to 100", weight));
+    for (std::size_t index = 0; index < strategy["matches"].size(); ++index)
+        checker.match(strategy["matches"][index], fmt::format("spec.strategy.matches[{}]", index));
+    std::string_view const phase = old.at({"status", "phase"}).as_string();
+    bool const routed = phase == phase::kProgressing || phase == phase::kFinalizing || phase == phase::kTerminating;
+    if (routed && !(Doc::freeze(object.at({"spec", "objectRef"})) == Doc::freeze(old.at({"spec", "objectRef"}).thaw())))
+        checker.invalid("spec.objectRef", "it is immutable while a release is on: what it names is to be put back");
     return std::move(checker.causes);
 }
 

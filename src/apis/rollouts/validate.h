@@ -16,6 +16,9 @@ namespace aviary::apis {
 std::vector<FieldCause> validate_rollout(json::Value const& rollout, json::Doc const& old,
                                          std::vector<json::Doc> const& others);
 
+// Of a TrafficRouting; `old` as above.
+std::vector<FieldCause> validate_traffic_routing(json::Value const& object, json::Doc const& old);
+
 // The refusal that carries the causes, in the API server's words; ok when there are none.
 Status refuse(std::vector<FieldCause> causes, std::string const& group, std::string const& kind,
               std::string const& name);

@@ -21,6 +21,7 @@ using Admissions = std::vector<std::shared_ptr<control::Admission>>;
 
 Admissions admissions_over(client::Client const& client, rollout::Sources& sources, std::string user) {
     return {std::make_shared<rollout::Validation>(&sources.rollouts), std::make_shared<rollout::Approvals>(user),
+            std::make_shared<rollout::TrafficRoutingValidation>(),
             std::make_shared<workload::Freeze>(client, sources.rollouts, sources.workloads.replica_sets(),
                                                std::move(user))};
 }
@@ -56,12 +57,14 @@ struct Member::Impl {
         : sources(client, ns),
           rollouts(rollout::make_rollout_controller(client, sources)),
           batch_releases(rollout::make_batch_release_controller(client, sources)),
+          traffic_routings(rollout::make_traffic_routing_controller(client, sources)),
           roller(rollout::make_roller(client, sources)),
           admissions(admissions_over(client, sources, std::move(user))) {}
 
     rollout::Sources sources;
     std::unique_ptr<control::Controller> rollouts;
     std::unique_ptr<control::Controller> batch_releases;
+    std::unique_ptr<control::Controller> traffic_routings;
     std::unique_ptr<control::Controller> roller;
     Admissions admissions;
 };
@@ -77,6 +80,7 @@ Task<void> Member::run(Context ctx) {
     impl_->sources.run(scope);
     scope.spawn(impl_->rollouts->run(scope.context()));
     scope.spawn(impl_->batch_releases->run(scope.context()));
+    scope.spawn(impl_->traffic_routings->run(scope.context()));
     scope.spawn(impl_->roller->run(scope.context()));
     co_await scope.join();
 }

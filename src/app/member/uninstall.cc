@@ -12,6 +12,7 @@
 #include "apis/rollouts/batch_release.h"
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
+#include "apis/rollouts/traffic_routing.h"
 #include "core/async/event.h"
 #include "kube/client/discovery.h"
 #include "kube/client/http_transport.h"
@@ -160,6 +161,7 @@ private:
     Task<Status> look() {
         CO_TRY_ASSIGN(rollouts_, co_await list(apis::kRollouts));
         CO_TRY_ASSIGN(batch_releases_, co_await list(apis::kBatchReleases));
+        CO_TRY_ASSIGN(traffic_routings_, co_await list(apis::kTrafficRoutings));
         CO_TRY(co_await look_at_all(workload::kDeployments));
         for (workload::SetKind const& kind : workload::set_kinds()) {
             std::size_t const before = guarded_.size();
@@ -257,6 +259,7 @@ private:
 
     Task<Status> free_all() {
         for (Doc const& each : rollouts_) CO_TRY(co_await free_traffic(each));
+        for (Doc const& each : traffic_routings_) CO_TRY(co_await free_traffic_routing(each));
         for (auto const& each : releasing_) {
             if (!options_.dry_run) CO_TRY(co_await free(each->resource(), each->key(), name_of(*each)));
         }
@@ -275,25 +278,66 @@ private:
 
     // Requests go to the Service as before, and it to all pods, before anything else moves.
     Task<Status> free_traffic(Doc rollout) {
-        auto const routing = apis::traffic_routing_of(rollout);
+        auto routing = apis::traffic_routing_of(rollout);
         if (!routing || options_.dry_run) co_return Status{};
-        std::string const ns = meta::ns(rollout);
+        traffic::Setup setup = setup_of(rollout, std::move(*routing));
+        setup.revision_key = workload::revision_label(rollout.at({"spec", "workloadRef"}));
+        setup.stable_revision = apis::release_status(rollout)["stableRevision"].string();
+        co_return co_await put_back(std::move(setup), "rollout " + meta::key_of(rollout).to_string());
+    }
+
+    // Nobody would ever take their finalizers.
+    Task<Status> free_traffic_routing(Doc object) {
+        std::string const what = "trafficrouting " + meta::key_of(object).to_string();
+        if (options_.dry_run) co_return Status{};
+        auto routing = apis::read_traffic_routing(object);
+        if (routing && !routing->spec.object_ref.empty()) {
+            traffic::Setup setup = setup_of(object, std::move(routing->spec.object_ref.front()));
+            setup.generates = false;
+            CO_TRY(co_await put_back(std::move(setup), what));
+        }
+        Value left{json::Array()};
+        for (auto const& [index, each] : object.at({"metadata", "finalizers"}).elements()) {
+            std::string_view const text = each.as_string();
+            if (text != apis::kTrafficRoutingFinalizer && !text.starts_with(apis::kHolderFinalizers))
+                left.push_back(text);
+        }
+        if (left == object.at({"metadata", "finalizers"}).thaw()) co_return Status{};
+        std::vector<Write> writes(2);
+        for (Write& each : writes) {
+            each.resource = apis::kTrafficRoutings;
+            each.key = meta::key_of(object);
+        }
+        writes[0].subresource = "status";
+        writes[0].body["status"] = Value();
+        writes[1].body.set({"metadata", "finalizers"}, std::move(left));
+        Status const done = co_await perform_all(ctx_, std::move(writes));
+        if (!done && !done.error().is(ErrorCode::kNotFound)) co_return std::unexpected(done.error().context(what));
+        say_(what + ": has lost its finalizers");
+        co_return Status{};
+    }
+
+    static traffic::Setup setup_of(Doc const& owner, apis::TrafficRoutingRef routing) {
+        traffic::Setup setup;
+        setup.routing = std::move(routing);
+        setup.owner = meta::key_of(owner);
+        setup.reference["uid"] = meta::uid(owner);
+        return setup;
+    }
+
+    Task<Status> put_back(traffic::Setup setup, std::string what) {
+        apis::TrafficRoutingRef const& routing = setup.routing;
+        std::string const ns = setup.owner.ns;
         bool wrote = false;
         Duration grace{};
         while (true) {
             traffic::Seen seen;
-            CO_TRY_ASSIGN(seen.stable, co_await client_.find(ctx_, traffic::kServices, {ns, routing->service}));
-            CO_TRY_ASSIGN(seen.canary, co_await client_.find(ctx_, traffic::kServices,
-                                                             {ns, traffic::canary_name(routing->service)}));
-            seen.targets = traffic::targets_of(*routing, ns);
+            CO_TRY_ASSIGN(seen.stable, co_await client_.find(ctx_, traffic::kServices, {ns, routing.service}));
+            CO_TRY_ASSIGN(seen.canary,
+                          co_await client_.find(ctx_, traffic::kServices, {ns, traffic::canary_name(routing.service)}));
+            seen.targets = traffic::targets_of(routing, ns);
             for (traffic::Target& each : seen.targets) CO_TRY(co_await read(each));
-            traffic::Setup setup;
-            setup.routing = *routing;
-            setup.owner = meta::key_of(rollout);
-            setup.reference["uid"] = meta::uid(rollout);
-            setup.revision_key = workload::revision_label(rollout.at({"spec", "workloadRef"}));
-            setup.stable_revision = apis::release_status(rollout)["stableRevision"].string();
-            traffic::Traffic const traffic(std::move(setup), seen, ctx_.now());
+            traffic::Traffic const traffic(setup, seen, ctx_.now());
             grace = traffic.grace();
             traffic::Outcome outcome = traffic.restore_routes();
             if (outcome.writes.empty()) outcome = traffic.release_stable();
@@ -301,13 +345,11 @@ private:
             if (outcome.writes.empty()) break;
             Status const written = co_await perform_all(ctx_, std::move(outcome.writes));
             if (!written && !written.error().is(ErrorCode::kConflict))
-                co_return std::unexpected(
-                    written.error().context("traffic of rollout " + meta::key_of(rollout).to_string()));
+                co_return std::unexpected(written.error().context("traffic of " + what));
             wrote = true;
         }
         if (!wrote) co_return Status{};
-        say_(fmt::format("rollout {}: all requests go to Service {} as before", meta::key_of(rollout).to_string(),
-                         routing->service));
+        say_(fmt::format("{}: all requests go to Service {} as before", what, routing.service));
         co_return co_await async::sleep_for(ctx_, grace);
     }
 
@@ -454,7 +496,7 @@ private:
     client::Client client_;
     UninstallOptions options_;
     std::function<void(std::string const&)> say_;
-    std::vector<Doc> rollouts_, batch_releases_;
+    std::vector<Doc> rollouts_, batch_releases_, traffic_routings_;
     std::vector<std::pair<Resource, meta::ObjectKey>> guarded_;
     std::vector<std::unique_ptr<workload::Workload>> releasing_;
 };

@@ -6,6 +6,7 @@
 
 #include "apis/rollouts/batch_release.h"
 #include "apis/rollouts/keys.h"
+#include "apis/rollouts/traffic_routing.h"
 #include "core/base/lasts.h"
 #include "core/json/parse.h"
 #include "kube/meta/object.h"
@@ -36,23 +37,66 @@ std::vector<std::string> workload_of(Doc const& object) {
                                   reference["kind"].as_string())};
 }
 
-// What is looked at for the Rollout's traffic.
-std::vector<std::string> traffic_of(Doc const& rollout) {
-    auto const routing = apis::traffic_routing_of(rollout);
+// What is looked at for the traffic of an object of that namespace.
+std::vector<std::string> names_of(std::optional<apis::TrafficRoutingRef> const& routing, std::string const& ns) {
     if (!routing) return {};
-    std::string const ns = meta::ns(rollout);
     std::vector<std::string> names{ns + "/Service./" + routing->service,
                                    ns + "/Service./" + traffic::canary_name(routing->service)};
     for (traffic::Target const& each : traffic::targets_of(*routing, ns)) names.push_back(ns + "/" + each.label());
     return names;
 }
 
+std::vector<std::string> traffic_of(Doc const& rollout) {
+    return names_of(apis::traffic_routing_of(rollout), meta::ns(rollout));
+}
+
+// The entry of a TrafficRouting that counts.
+std::optional<apis::TrafficRoutingRef> first_entry(Doc const& routing) {
+    auto const read = apis::read_traffic_routing(routing);
+    return read && !read->spec.object_ref.empty() ? std::optional(read->spec.object_ref.front()) : std::nullopt;
+}
+
+// Of a Rollout, the TrafficRouting that it names.
+std::vector<Key> shared_routing_of(Doc const& rollout) {
+    std::string const name = apis::shared_routing_name(rollout);
+    if (name.empty()) return {};
+    return {{"", {meta::ns(rollout), name}}};
+}
+
+std::vector<Key> keys_by(client::Informer const& informer, std::string const& index, std::string const& value) {
+    std::vector<Key> keys;
+    for (Doc const& each : informer.by_index(index, value)) keys.push_back({"", meta::key_of(each)});
+    return keys;
+}
+
+// What a plan waits for as long as an informer of traffic is not read.
+Plan reading() {
+    Plan plan;
+    plan.waits.push_back(
+        {"TrafficRouting", "Services, routes and scripts are being read", std::nullopt, "they are", {}});
+    return plan;
+}
+
+// Changes of what is routed mark those objects of `informer` that name it, in the index "traffic"; `entry` is what they
+// say of it.
+void watch_traffic(Controller& controller, client::Informer& informer, traffic::Sources& traffic,
+                   std::optional<apis::TrafficRoutingRef> (*entry)(Doc const&)) {
+    traffic.on_start([&controller, &informer](client::Informer& routed, std::string const& kind) {
+        std::string const label = kind + "." + routed.resource().group;
+        controller.watch(routed, [&informer, label](Doc const& object) {
+            return keys_by(informer, "traffic", meta::ns(object) + "/" + label + "/" + meta::name(object));
+        });
+    });
+    traffic.on_change([&controller, &informer, entry] {
+        for (auto const& [key, each] : informer.objects()) {
+            if (entry(each)) controller.enqueue({"", key});
+        }
+    });
+}
+
 // `workload` is a workload_id(); empty: none.
 std::vector<Key> keys_of(client::Informer const& informer, std::string const& workload) {
-    std::vector<Key> keys;
-    if (workload.empty()) return keys;
-    for (Doc const& each : informer.by_index("workload", workload)) keys.push_back({"", meta::key_of(each)});
-    return keys;
+    return workload.empty() ? std::vector<Key>() : keys_by(informer, "workload", workload);
 }
 
 std::vector<Key> own_key(Doc const& object) { return {{"", meta::key_of(object)}}; }
@@ -190,6 +234,8 @@ public:
             if (!known) return reading();
             seen.traffic = std::move(*known);
         }
+        std::string const shared = apis::shared_routing_name(seen.rollout);
+        if (!shared.empty()) seen.shared_routing = sources_.traffic_routings.get({key.object.ns, shared});
         Plan plan = decide_rollout(seen, now);
         counts_.note(key, plan, true, now);
         return plan;
@@ -197,13 +243,6 @@ public:
     client::Client const& client_for(Key const&) override { return client_; }
 
 private:
-    static Plan reading() {
-        Plan plan;
-        plan.waits.push_back(
-            {"TrafficRouting", "Services, routes and scripts are being read", std::nullopt, "they are", {}});
-        return plan;
-    }
-
     bool controlled_by_other(workload::Workload const& workload, std::string const& name) const {
         if (workload.facts().controller_uid.empty()) return false;
         auto const info = json::parse(meta::annotation(workload.object(), apis::kControlInfoAnnotation));
@@ -250,6 +289,40 @@ private:
     CountsTimes counts_;
 };
 
+class TrafficRoutingReconciler final : public control::Reconciler {
+public:
+    TrafficRoutingReconciler(client::Client client, Sources& sources) : client_(std::move(client)), sources_(sources) {}
+
+    Plan decide(Key const& key, Time now) override {
+        TrafficRoutingSeen seen;
+        seen.traffic_routing = sources_.traffic_routings.get(key.object);
+        if (!seen.traffic_routing.exists()) {
+            rests_since_.erase(key);
+            return {};
+        }
+        for (std::string& name : apis::holders_of(seen.traffic_routing)) {
+            Doc const holder = sources_.rollouts.get({key.object.ns, name});
+            bool const holds = holder.exists() && apis::shared_routing_name(holder) == key.object.name;
+            if (!holds) seen.strays.push_back(std::move(name));
+        }
+        if (auto const routing = first_entry(seen.traffic_routing)) {
+            auto known = sources_.traffic.see(*routing, key.object.ns);
+            if (!known) return reading();
+            seen.traffic = std::move(*known);
+        }
+        seen.rests_since = rests_since_[key];
+        TrafficRoutingDecision decision = decide_traffic_routing(seen, now);
+        rests_since_[key] = decision.rests_since;
+        return std::move(decision.plan);
+    }
+    client::Client const& client_for(Key const&) override { return client_; }
+
+private:
+    client::Client client_;
+    Sources& sources_;
+    std::map<Key, std::optional<Time>> rests_since_;
+};
+
 class Roller final : public control::Reconciler {
 public:
     Roller(client::Client client, Sources& sources) : client_(std::move(client)), sources_(sources) {}
@@ -275,11 +348,22 @@ private:
 Sources::Sources(client::Client const& client, std::string const& ns)
     : rollouts(client, apis::kRollouts),
       batch_releases(client, apis::kBatchReleases),
+      traffic_routings(client, apis::kTrafficRoutings),
       workloads(client),
       traffic(client, ns) {
     rollouts.add_index("traffic", traffic_of);
     rollouts.on_change([this](client::Change const& change) {
         if (auto const routing = apis::traffic_routing_of(change.after)) traffic.want(*routing);
+    });
+    traffic_routings.add_index("traffic",
+                               [](Doc const& routing) { return names_of(first_entry(routing), meta::ns(routing)); });
+    traffic_routings.on_change([this](client::Change const& change) {
+        if (auto const routing = first_entry(change.after)) traffic.want(*routing);
+    });
+    rollouts.add_index("routing", [](Doc const& rollout) {
+        std::vector<std::string> names;
+        for (Key const& each : shared_routing_of(rollout)) names.push_back(each.object.to_string());
+        return names;
     });
     for (client::Informer* each : {&rollouts, &batch_releases}) {
         each->add_index("workload", workload_of);
@@ -291,11 +375,14 @@ Sources::Sources(client::Client const& client, std::string const& ns)
 void Sources::run(async::Scope& scope) {
     scope.spawn(rollouts.run(scope.context()));
     scope.spawn(batch_releases.run(scope.context()));
+    scope.spawn(traffic_routings.run(scope.context()));
     workloads.run(scope);
     scope.spawn(traffic.run(scope.context()));
 }
 
-bool Sources::synced() const { return rollouts.synced() && batch_releases.synced() && workloads.synced(); }
+bool Sources::synced() const {
+    return rollouts.synced() && batch_releases.synced() && traffic_routings.synced() && workloads.synced();
+}
 
 std::unique_ptr<Controller> make_rollout_controller(client::Client client, Sources& sources) {
     auto controller = std::make_unique<Controller>(control::ControllerOptions{.name = "rollout"},
@@ -303,21 +390,10 @@ std::unique_ptr<Controller> make_rollout_controller(client::Client client, Sourc
     controller->watch(sources.rollouts, own_key);
     controller->watch(sources.batch_releases, own_key);
     watch_workloads(*controller, sources.rollouts, sources.workloads);
-    Controller* const rollouts = controller.get();
-    sources.traffic.on_start([rollouts, &sources](client::Informer& informer, std::string const& kind) {
-        std::string const label = kind + "." + informer.resource().group;
-        rollouts->watch(informer, [&sources, label](Doc const& object) {
-            std::vector<Key> keys;
-            std::string const name = meta::ns(object) + "/" + label + "/" + meta::name(object);
-            for (Doc const& each : sources.rollouts.by_index("traffic", name)) keys.push_back({"", meta::key_of(each)});
-            return keys;
-        });
+    controller->watch(sources.traffic_routings, [&sources](Doc const& object) {
+        return keys_by(sources.rollouts, "routing", meta::key_of(object).to_string());
     });
-    sources.traffic.on_change([rollouts, &sources] {
-        for (auto const& [key, each] : sources.rollouts.objects()) {
-            if (apis::traffic_routing_of(each)) rollouts->enqueue({"", key});
-        }
-    });
+    watch_traffic(*controller, sources.rollouts, sources.traffic, apis::traffic_routing_of);
     return controller;
 }
 
@@ -328,6 +404,16 @@ std::unique_ptr<Controller> make_batch_release_controller(client::Client client,
     controller->watch(sources.batch_releases, own_key);
     controller->watch(sources.rollouts, own_key);   // theirs have their names
     watch_workloads(*controller, sources.batch_releases, sources.workloads);
+    return controller;
+}
+
+std::unique_ptr<Controller> make_traffic_routing_controller(client::Client client, Sources& sources) {
+    auto controller =
+        std::make_unique<Controller>(control::ControllerOptions{.name = "trafficrouting"},
+                                     std::make_unique<TrafficRoutingReconciler>(std::move(client), sources));
+    controller->watch(sources.traffic_routings, own_key);
+    controller->watch(sources.rollouts, shared_routing_of);
+    watch_traffic(*controller, sources.traffic_routings, sources.traffic, first_entry);
     return controller;
 }
 

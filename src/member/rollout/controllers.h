@@ -1,5 +1,5 @@
-// The controllers of one member cluster: Rollouts, BatchReleases, and the roller of the Deployments these hold. All on
-// one loop.
+// The controllers of one member cluster: Rollouts, BatchReleases, TrafficRoutings, and the roller of the Deployments
+// these hold. All on one loop.
 #pragma once
 
 #include <memory>
@@ -18,11 +18,13 @@ struct Sources {
     // `ns` is the controller's own namespace, where the scripts of traffic are.
     Sources(client::Client const& client, std::string const& ns);
 
-    client::Informer rollouts;         // index "workload": workload_id() of workloadRef, "traffic": the same
-                                       // of what its trafficRoutings name
-    client::Informer batch_releases;   // the same
+    client::Informer rollouts;           // index "workload": workload_id() of workloadRef, "traffic": the same
+                                         // of what its trafficRoutings name, "routing": "namespace/name" of the
+                                         // TrafficRouting that it names
+    client::Informer batch_releases;     // index "workload"
+    client::Informer traffic_routings;   // index "traffic"
     workload::Sources workloads;
-    traffic::Sources traffic;   // of what their trafficRoutings name; nothing is waited for
+    traffic::Sources traffic;   // of what is routed; nothing is waited for
 
     void run(async::Scope& scope);
     bool synced() const;
@@ -31,6 +33,7 @@ struct Sources {
 // Each is to be run with Controller::run; they read from `sources`, which must outlive them.
 std::unique_ptr<control::Controller> make_rollout_controller(client::Client client, Sources& sources);
 std::unique_ptr<control::Controller> make_batch_release_controller(client::Client client, Sources& sources);
+std::unique_ptr<control::Controller> make_traffic_routing_controller(client::Client client, Sources& sources);
 std::unique_ptr<control::Controller> make_roller(client::Client client, Sources& sources);
 
 }   // namespace aviary::rollout

@@ -1,9 +1,10 @@
-// What is to be done about one Rollout, and about one BatchRelease, at this moment. Pure: the same things seen, the
-// same plan. Transitions that wait for nobody are run through at once; a status is written when somebody else is waited
-// for, tests what was observed of the fields that people write too, and holds only what changed.
+// What is to be done about one Rollout, one BatchRelease, and one TrafficRouting, at this moment. Pure: the same things
+// seen, the same plan. Transitions that wait for nobody are run through at once; a status is written when somebody else
+// is waited for, tests what was observed of the fields that people write too, and holds only what changed.
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/json/doc.h"
@@ -23,6 +24,7 @@ struct RolloutSeen {
     bool controlled_by_other = false;   // the workload is held by a live BatchRelease of another name
     std::optional<Time> counts_after;   // a status that differs in counts alone is not written before
     traffic::Seen traffic;              // what its trafficRoutings name
+    json::Doc shared_routing;           // the TrafficRouting that it names; absent: there is none
 };
 control::Plan decide_rollout(RolloutSeen const& seen, Time now);
 
@@ -34,5 +36,18 @@ struct BatchReleaseSeen {
     std::optional<Time> counts_after;
 };
 control::Plan decide_batch_release(BatchReleaseSeen const& seen, Time now);
+
+struct TrafficRoutingSeen {
+    json::Doc traffic_routing;
+    std::vector<std::string> strays;   // holders that are gone, or name another one
+    traffic::Seen traffic;             // what its first objectRef names
+    std::optional<Time> rests_since;   // as the last decision answered; absent after a restart
+};
+struct TrafficRoutingDecision {
+    control::Plan plan;
+    // Since when what it names is as its phase wants it.
+    std::optional<Time> rests_since;
+};
+TrafficRoutingDecision decide_traffic_routing(TrafficRoutingSeen const& seen, Time now);
 
 }   // namespace aviary::rollout

@@ -4,6 +4,7 @@
 
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
+#include "apis/rollouts/traffic_routing.h"
 #include "apis/rollouts/validate.h"
 #include "kube/meta/object.h"
 
@@ -37,6 +38,21 @@ Task<Status> Validation::validate(Context, control::AdmissionRequest const& requ
     if (rollouts_ != nullptr && rollouts_->synced()) others = rollouts_->list(request.key.ns);
     co_return apis::refuse(apis::validate_rollout(request.object, request.old_object, others), apis::kRollouts.group,
                            "Rollout", request.key.name);
+}
+
+bool TrafficRoutingValidation::matches(control::AdmissionRequest const& request) const {
+    return request.operation != control::Operation::kDelete && request.subresource.empty() &&
+           request.resource.group == apis::kTrafficRoutings.group &&
+           request.resource.resource == apis::kTrafficRoutings.resource;
+}
+
+Task<Status> TrafficRoutingValidation::validate(Context, control::AdmissionRequest const& request) {
+    // Finalizers come and go whatever the spec is.
+    bool const same =
+        request.old_object.exists() && request.old_object["spec"] == json::Doc::freeze(request.object["spec"]);
+    if (same) co_return Status{};
+    co_return apis::refuse(apis::validate_traffic_routing(request.object, request.old_object),
+                           apis::kTrafficRoutings.group, "TrafficRouting", request.key.name);
 }
 
 bool Approvals::matches(control::AdmissionRequest const& request) const {

@@ -1,5 +1,5 @@
-// Validation of Rollouts as admission functions: what the schema cannot say, by JSON path; and that an approval is of a
-// step that asks for one.
+// Validation of Rollouts and TrafficRoutings as admission functions: what the schema cannot say, by JSON path; and that
+// an approval is of a step that asks for one.
 #pragma once
 
 #include <string>
@@ -21,6 +21,13 @@ public:
 
 private:
     client::Informer const* rollouts_;
+};
+
+class TrafficRoutingValidation final : public control::Admission {
+public:
+    std::string_view name() const override { return "traffic-routing-validation"; }
+    bool matches(control::AdmissionRequest const& request) const override;
+    Task<Status> validate(Context ctx, control::AdmissionRequest const& request) override;
 };
 
 // Of two approvals made at the same time the second finds the next step at work: it is refused, not counted for that.

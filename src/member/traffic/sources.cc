@@ -55,16 +55,18 @@ Sources::Sources(client::Client const& client, std::string const& ns)
     http_.informer.on_failure([this](Error const& error) {
         if (error.is(ErrorCode::kNotFound)) want(http_beta_);
     });
-    scripts_.informer.on_change([this](client::Change const&) {
-        if (changed_) changed_();
-    });
+    scripts_.informer.on_change([this](client::Change const&) { tell_changed(); });
+}
+
+void Sources::tell_changed() const {
+    for (auto const& changed : changed_) changed();
 }
 
 Sources::Source& Sources::add(meta::GroupVersionResource const& resource, std::string kind,
                               client::InformerOptions options) {
     Source& added = sources_.emplace_back(client_, resource, std::move(kind), std::move(options));
     added.informer.on_failure([this, &added](Error const&) {
-        if (!std::exchange(added.failed, true) && changed_) changed_();
+        if (!std::exchange(added.failed, true)) tell_changed();
     });
     return added;
 }
@@ -94,7 +96,7 @@ void Sources::want(apis::TrafficRoutingRef const& routing) {
 Task<void> Sources::begin(Context ctx, Source& source) {
     async::Scope scope(ctx);
     scope.spawn(source.informer.run(scope.context()));
-    if (co_await source.informer.wait_synced(scope.context()) && changed_) changed_();
+    if (co_await source.informer.wait_synced(scope.context())) tell_changed();
     co_await scope.join();
 }
 
@@ -110,7 +112,7 @@ Task<void> Sources::find(Context ctx, Custom& custom) {
             want(*custom.source);
             co_return;
         }
-        if (news && changed_) changed_();
+        if (news) tell_changed();
         (void)co_await async::sleep_for(ctx, kAskAgain);
     }
 }
@@ -122,7 +124,9 @@ Task<void> Sources::run(Context ctx) {
         for (Source& each : sources_) {
             if (!each.wanted || std::exchange(each.begun, true)) continue;
             // What is told of the scripts is told of everything that is routed by one.
-            if (started_ && &each != &scripts_) started_(each.informer, each.kind);
+            for (auto const& started : started_) {
+                if (&each != &scripts_) started(each.informer, each.kind);
+            }
             scope.spawn(begin(scope.context(), each));
         }
         for (auto& [kind, each] : customs_) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "apis/rollouts/rollout.h"
 #include "core/async/event.h"
@@ -23,12 +24,12 @@ public:
     // `ns` is the controller's own namespace, where the ConfigMap of scripts is.
     Sources(client::Client const& client, std::string const& ns);
 
-    // Before run(). `started` is called with each informer before it begins, and with the kind of its objects;
-    // `changed` when it is known of a kind whether it is there.
+    // Before run(), by each that decides of what is read here. `started` is called with each informer before it begins,
+    // and with the kind of its objects; `changed` when it is known of a kind whether it is there.
     void on_start(std::function<void(client::Informer&, std::string const& kind)> started) {
-        started_ = std::move(started);
+        started_.push_back(std::move(started));
     }
-    void on_change(std::function<void()> changed) { changed_ = std::move(changed); }
+    void on_change(std::function<void()> changed) { changed_.push_back(std::move(changed)); }
 
     // From now on what this entry names is read.
     void want(apis::TrafficRoutingRef const& routing);
@@ -57,6 +58,7 @@ private:
         Source* source = nullptr;   // null: it is not served, or
         std::string error;          // discovery does not say
     };
+    void tell_changed() const;
     Source& add(meta::GroupVersionResource const& resource, std::string kind, client::InformerOptions options = {});
     void want(Source& source);
     void want(apis::CustomNetworkRef const& reference);
@@ -81,8 +83,8 @@ private:
     Source& scripts_;
     mutable ScriptRunner runner_;   // what it remembers is nobody's state
     async::Event wake_;
-    std::function<void(client::Informer&, std::string const&)> started_;
-    std::function<void()> changed_;
+    std::vector<std::function<void(client::Informer&, std::string const&)>> started_;
+    std::vector<std::function<void()>> changed_;
 };
 
 }   // namespace aviary::traffic

@@ -277,10 +277,12 @@ struct World {
             std::string const& resource = request.resource.resource;
             bool const workload = resource == "deployments" || resource == "statefulsets" || resource == "daemonsets";
             bool const changes = workload && request.subresource.empty();
-            return world_.guarded && (approves || changes) && request.operation == control::Operation::kUpdate;
+            bool const routing = resource == "trafficroutings" && request.subresource.empty();
+            return world_.guarded && (approves || changes || routing) &&
+                   request.operation == control::Operation::kUpdate;
         }
         Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
-            if (request.subresource == "status") co_return Status{};
+            if (request.subresource == "status" || request.resource.resource == "trafficroutings") co_return Status{};
             if (!world_.member) co_return fail(ErrorCode::kUnavailable, "no member controller");
             auto const admissions = world_.member->admissions();
             for (auto const& each : admissions) {

@@ -59,7 +59,11 @@ std::vector<webhook::Rule> webhook_rules() {
                           {"UPDATE"},
                           {"rollouts/status"}};
     approve.required = false;
-    return {freeze, kruise, validate, approve};
+    // What slips by while the controller is down is looked at by it afterwards.
+    webhook::Rule routing{"routing.rollouts.aviary.dev", webhook::kValidatePath, {"rollouts.kruise.io"}, "v1alpha1",
+                          {"CREATE", "UPDATE"},          {"trafficroutings"}};
+    routing.required = false;
+    return {freeze, kruise, validate, approve, routing};
 }
 
 }   // namespace aviary::member

@@ -126,13 +126,13 @@ public:
         Doc const rollout = get("rollouts");
         auto const workload = observe(workload::style_of_rollout(rollout));
         RolloutSeen seen{.rollout = rollout, .batch_release = get("batchreleases"), .workload = workload.get()};
-        seen.traffic = seen_traffic();
+        seen.traffic = seen_traffic(apis::traffic_routing_of(rollout));
+        seen.shared_routing = named("trafficroutings", apis::shared_routing_name(rollout));
         return decide_rollout(seen, now);
     }
-    // As what the Rollout names is stored; a kind that there is no map of is not served.
-    traffic::Seen seen_traffic() const {
+    // As what is named is stored; a kind that there is no map of is not served.
+    traffic::Seen seen_traffic(std::optional<apis::TrafficRoutingRef> const& routing) const {
         traffic::Seen seen;
-        auto const routing = apis::traffic_routing_of(get("rollouts"));
         if (!routing) return seen;
         seen.unreadable = services_unread;
         if (!services_unread.empty()) return seen;

@@ -46,6 +46,7 @@ bool Machine::finalise(Closing why) {
 bool Machine::finish(std::string_view step, Closing why) {
     if (step == apis::finalising::kResumeWorkload) return resume_workload(why);
     if (step == apis::finalising::kReleaseWorkloadControl) return release_workload(why);
+    if (step == apis::finalising::kRouteTrafficToStable && !leave_shared_routing()) return false;
     return finish_traffic(step);
 }
 

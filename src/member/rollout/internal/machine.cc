@@ -53,6 +53,7 @@ Plan Machine::run() {
         for (int count = 0; count < kMostTransitions && transition(); ++count) {
         }
         open_service();
+        keep_shared_routing();
     }
     persist();
     if (unsupported.empty() && status_.phase == apis::phase::kProgressing) drive_batch_release();
@@ -143,6 +144,7 @@ bool Machine::disabled() {
 
 bool Machine::workload_missing() {
     if (!abandon_traffic()) return false;
+    write(shared_routing_left());
     apis::RolloutStatus reset;
     reset.observed_generation = status_.observed_generation;
     reset.phase = apis::phase::kInitial;
@@ -226,6 +228,7 @@ bool Machine::initializing() {
         wait("Initializing", "the BatchRelease of an earlier release is being removed", "it is gone");
         return false;
     }
+    if (!facts().rolled_back && !take_shared_routing()) return false;
     status_.canary_status.reset();
     status_.blue_green_status.reset();
     CanaryStatus& fresh = release();

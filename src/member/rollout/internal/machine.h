@@ -64,6 +64,14 @@ private:
     void open_service();                              // as soon as there are none
 
     // finalise.cc: true when nothing of the release is left to be undone.
+    // shared_routing.cc: true when it is held, or not any more; also where none is named.
+    bool take_shared_routing();
+    bool leave_shared_routing();
+    void keep_shared_routing();                                  // while the release is on
+    std::optional<control::Write> shared_routing_left() const;   // absent: it is not held
+    bool may_take(json::Doc const& routing) const;
+    std::string holder() const;
+
     bool finalise(Closing why);
     bool finish(std::string_view step, Closing why);
     bool resume_workload(Closing why);
