@@ -295,5 +295,55 @@ TEST(Routing, WhatWasNarrowedIsOpenedAlsoWithoutACanaryService) {
     cluster.expect_restored();
 }
 
+// As where the right to write routes was taken away.
+TEST(Routing, AWriteThatFailsAgainAndAgainChangesNoStatus) {
+    for (bool const back : {true, false}) {
+        RoutedCluster cluster(canary(kExtra),
+                              R"([{"replicas":"20%","traffic":"20%"},{"replicas":"50%","traffic":"50%"}])");
+        if (back) cluster.begin();
+        cluster.release(back ? "v1" : "v2");
+        int rewritten = 0;
+        for (int count = 0; count < 60; ++count) {
+            control::Plan plan = cluster.decide_rollout_now();
+            bool const fails = std::ranges::any_of(plan.writes, [](control::Write const& write) {
+                return write.resource.resource == "services" || write.resource.resource == "httproutes";
+            });
+            std::erase_if(plan.writes, [](control::Write const& write) {
+                return write.resource.resource == "services" || write.resource.resource == "httproutes";
+            });
+            if (fails && count > 30) rewritten += static_cast<int>(plan.writes.size());
+            cluster.apply(plan);
+            cluster.apply(cluster.decide_batch_release_now());
+            cluster.settle();
+            cluster.now += 1s;
+        }
+        EXPECT_EQ(rewritten, 0) << cluster.show();
+        // The wait is counted from when it is done.
+        Time const mended = cluster.now;
+        cluster.run();
+        ASSERT_TRUE(cluster.decide_rollout_now().requeue) << cluster.show();
+        EXPECT_EQ(cluster.decide_rollout_now().requeue->at, mended + 3s);
+        cluster.settle_all();
+        if (back) cluster.expect_restored();
+        if (!back) EXPECT_TRUE(cluster.paused()) << cluster.show();
+    }
+}
+
+TEST(Routing, AJumpOutOfAGracePeriodLeavesNoFinalisingStep) {
+    RoutedCluster cluster(
+        canary(kExtra, "100"),
+        R"([{"replicas":"20%","traffic":"20%"},{"replicas":"40%"},{"replicas":"50%","traffic":"50%"}])");
+    cluster.begin();
+    ASSERT_TRUE(cluster.paused());
+    cluster.approve();
+    cluster.run();   // the stable Service is put back, which takes its time to be known
+    auto const step = [&] { return cluster.get("rollouts").at({"status", "canaryStatus", "finalisingStep"}).string(); };
+    ASSERT_EQ(step(), "RestoreStableService");
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":1}}})", true);
+    cluster.run();
+    EXPECT_EQ(step(), "");
+    EXPECT_TRUE(cluster.show().starts_with("Progressing/1/")) << cluster.show();
+}
+
 }   // namespace
 }   // namespace aviary::rollout

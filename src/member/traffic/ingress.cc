@@ -6,6 +6,7 @@
 
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
+#include "kube/meta/pods.h"
 #include "member/traffic/internal/copied.h"
 
 namespace aviary::traffic {
@@ -56,6 +57,7 @@ Value annotations_before(Value const& stable, Value const& canary) {
         for (std::string_view key : split(keys, ',')) before.erase(key);
         before.erase(kCopiedAnnotations);
     }
+    before.erase(kRoutedStep);
     for (auto const& [key, value] : stable.at({"metadata", "annotations"}).object())
         if (is_copied(key)) before[key] = value;
     return before;
@@ -68,14 +70,25 @@ std::string copied_keys(Value const& stable) {
     return join(std::vector<std::string>(keys.begin(), keys.end()), ",");
 }
 
-Result<Value> annotations_of(Value before, Route const& route, IngressClass const& ingress_class) {
-    Value input{Object{{"annotations", std::move(before)},
-                       {"weight", route.weight ? std::to_string(*route.weight) : "-1"},
+// What a step asks of the script.
+Value asked(Route const& route, IngressClass const& ingress_class) {
+    Value input{Object{{"weight", route.weight ? std::to_string(*route.weight) : "-1"},
                        {"canaryService", route.canary_service},
                        {"classType", ingress_class.type}}};
     if (route.matches.size() > 0) input["matches"] = route.matches.thaw();
     if (route.request_header_modifier.is_object())
         input["requestHeaderModifier"] = route.request_header_modifier.thaw();
+    return input;
+}
+
+std::string step_of(Route const& route, IngressClass const& ingress_class) {
+    return meta::template_hash(
+        json::Doc::freeze(Object{{"asked", asked(route, ingress_class)}, {"script", ingress_class.script.text}}));
+}
+
+Result<Value> annotations_of(Value before, Route const& route, IngressClass const& ingress_class) {
+    Value input = asked(route, ingress_class);
+    input["annotations"] = std::move(before);
     json::Doc const found = TRY(run_script(ingress_class.runner, ingress_class.script, json::Doc::freeze(input)));
     if (!found.is_object() && !found.is_null())
         return fail(ErrorCode::kInvalid,
@@ -106,13 +119,17 @@ Result<json::Doc> as_it_should_be(json::Doc const& stable, json::Doc const& cana
                                   IngressClass const& ingress_class, Value const& owner) {
     Value const from = stable.thaw();
     Value result = TRY(begun(stable, canary, owner));
-    Value annotations = TRY(annotations_of(annotations_before(from, result), route, ingress_class));
-    annotations[kCopiedAnnotations] = copied_keys(from);
-    Value& metadata = result["metadata"];
-    metadata["annotations"] = std::move(annotations);
-    metadata.erase("labels");
-    for (auto const& [key, value] : from.at({"metadata", "labels"}).object())
-        if (is_copied(key)) metadata["labels"][key] = value;
+    std::string const step = step_of(route, ingress_class);
+    if (!canary.exists() || meta::annotation(canary, kRoutedStep) != step) {
+        Value annotations = TRY(annotations_of(annotations_before(from, result), route, ingress_class));
+        annotations[kCopiedAnnotations] = copied_keys(from);
+        annotations[kRoutedStep] = step;
+        Value& metadata = result["metadata"];
+        metadata["annotations"] = std::move(annotations);
+        metadata.erase("labels");
+        for (auto const& [key, value] : from.at({"metadata", "labels"}).object())
+            if (is_copied(key)) metadata["labels"][key] = value;
+    }
     result["spec"] = TRY(spec_of(from["spec"], route));
     json::Doc const made = json::Doc::freeze(result);
     return made == canary ? canary : made;

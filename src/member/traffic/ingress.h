@@ -21,6 +21,10 @@ inline meta::GroupVersionResource const kIngresses{"networking.k8s.io", "v1", "i
 // have written stays.
 inline constexpr std::string_view kCopiedAnnotations = "rollouts.aviary.dev/copied-annotations";
 
+// What its labels and annotations were made for. As long as that is the same they are left alone: some controllers
+// write one for each Ingress, or answer one with another.
+inline constexpr std::string_view kRoutedStep = "rollouts.aviary.dev/routed-step";
+
 struct IngressClass {
     std::string type;   // "nginx" …: what the script is told as obj.classType
     lua::Script script;
@@ -32,7 +36,8 @@ std::string canary_ingress_name(std::string_view stable);
 
 // The canary Ingress as it should be now: equal to `canary` (absent: there is none yet) where nothing is to change,
 // absent where none is needed yet. `owner` is its controller reference; a reference to another controller is
-// AlreadyExists. What changes in the stable Ingress during the release is followed.
+// AlreadyExists. What changes in the stable Ingress during the release is followed, labels and annotations with the
+// next step.
 //
 // Only rules' paths whose backend is the stable Service are taken. Resource backends, rules without http and the
 // default backend are left to the stable Ingress: no class can divide a default backend. Invalid where no path is left,

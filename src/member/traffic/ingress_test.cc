@@ -49,14 +49,18 @@ std::string annotations(Asked const& asked, json::Doc const& existing = {}) {
     Value result = made->at({"metadata", "annotations"}).thaw();
     EXPECT_TRUE(result.erase("a"));
     EXPECT_TRUE(result.erase(kCopiedAnnotations));
+    EXPECT_TRUE(result.erase(kRoutedStep));
     return json::write_canonical(result);
 }
 
 TEST(Ingress, IsACopyThatLeadsToTheCanaryService) {
     auto const made = canary({.weight = 20});
     ASSERT_TRUE(made) << made.error().message();
+    Value shown = made->thaw();
+    EXPECT_TRUE(shown.at({"metadata", "annotations"}).contains(kRoutedStep));
+    shown["metadata"]["annotations"].erase(kRoutedStep);
     EXPECT_EQ(
-        json::write_canonical(made->thaw()),
+        json::write_canonical(shown),
         R"({"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"annotations":{"a":"b",)"
         R"("nginx.ingress.kubernetes.io/canary":"true","nginx.ingress.kubernetes.io/canary-weight":"20",)"
         R"("rollouts.aviary.dev/copied-annotations":"a"},"labels":{"app":"web"},"name":"web-canary",)"
@@ -135,14 +139,34 @@ TEST(Ingress, FollowsTheStableOneAndLeavesWhatOthersWrite) {
     Value stable = *json::parse_value(kStable);
     stable.set({"metadata", "annotations"}, json::Object{{"c", "d"}});
     stable["spec"].erase("tls");
-    auto const made = canary({.weight = 20}, seen, json::write(stable));
+    auto const now = canary({.weight = 20}, seen, json::write(stable));
+    ASSERT_TRUE(now);
+    EXPECT_FALSE(now->at({"spec", "tls"}).exists());
+    EXPECT_EQ(meta::annotation(*now, "a"), "b");   // with the next step
+    auto const made = canary({.weight = 30}, *now, json::write(stable));
     ASSERT_TRUE(made);
+    Value shown = made->at({"metadata", "annotations"}).thaw();
+    shown.erase(kRoutedStep);
     EXPECT_EQ(
-        json::write_canonical(made->at({"metadata", "annotations"}).thaw()),
-        R"({"c":"d","nginx.ingress.kubernetes.io/canary":"true","nginx.ingress.kubernetes.io/canary-weight":"20",)"
+        json::write_canonical(shown),
+        R"({"c":"d","nginx.ingress.kubernetes.io/canary":"true","nginx.ingress.kubernetes.io/canary-weight":"30",)"
         R"("others":"1","rollouts.aviary.dev/copied-annotations":"c"})");
-    EXPECT_FALSE(made->at({"spec", "tls"}).exists());
     EXPECT_EQ(meta::resource_version(*made), "7");
+}
+
+// As one that notes in each Ingress what it has made for it.
+TEST(Ingress, IsNotArguedAboutWithAControllerThatAnnotatesEach) {
+    Value stable = *json::parse_value(kStable);
+    stable.set({"metadata", "annotations", "controller/status"}, "of web");
+    Value written = canary({.weight = 20}, {}, json::write(stable))->thaw();
+    EXPECT_EQ(written.at({"metadata", "annotations"})["controller/status"].as_string(), "of web");
+    written.set({"metadata", "annotations", "controller/status"}, "of web-canary");
+    json::Doc const seen = json::Doc::freeze(written);
+    EXPECT_TRUE(canary({.weight = 20}, seen, json::write(stable))->same(seen));
+    stable.set({"metadata", "annotations", "controller/status"}, "of web, again");
+    EXPECT_TRUE(canary({.weight = 20}, seen, json::write(stable))->same(seen));
+    // Another script is another step.
+    EXPECT_FALSE(canary({.weight = 20, .own_script = "return obj.annotations"}, seen, json::write(stable))->same(seen));
 }
 
 TEST(Ingress, IsRefusedWhereNothingLeadsToTheService) {

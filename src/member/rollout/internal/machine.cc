@@ -398,6 +398,7 @@ std::string Machine::rollout_id() const {
 
 void Machine::enter(std::string_view state) {
     release().current_step_state = state;
+    release().finalising_step.clear();
     release().last_update_time = format_rfc3339(now_);
 }
 

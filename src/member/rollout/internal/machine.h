@@ -57,13 +57,13 @@ private:
     bool has_trouble(traffic::Outcome const& outcome);
     void write_traffic(traffic::Outcome outcome, std::string_view doing);
     bool grace_over(Time until, std::string_view doing);
+    Time seen_since();
     bool abandon_traffic();
     apis::TrafficRoutingRef const* routing() const;   // null: requests are nobody's concern
     traffic::Traffic traffic() const;                 // where there is a routing
     bool lacks_stable_pods() const;                   // partition style: there are none, or the step leaves none
     void open_service();                              // as soon as there are none
 
-    // finalise.cc: true when nothing of the release is left to be undone.
     // shared_routing.cc: true when it is held, or not any more; also where none is named.
     bool take_shared_routing();
     bool leave_shared_routing();
@@ -72,6 +72,7 @@ private:
     bool may_take(json::Doc const& routing) const;
     std::string holder() const;
 
+    // finalise.cc: true when nothing of the release is left to be undone.
     bool finalise(Closing why);
     bool finish(std::string_view step, Closing why);
     bool resume_workload(Closing why);

@@ -1,5 +1,6 @@
-// Traffic in the steps of a release and at its end: what is asked of traffic::Traffic when, and the grace periods. A
-// change is dated in the status, in a write before its own, so that a wait begins anew rather than too early.
+// Traffic in the steps of a release and at its end: what is asked of traffic::Traffic when, and the grace periods.
+// While a change is being written the status has no date; it gets one when the change is seen. So a wait begins anew
+// rather than too early, and a write that fails again and again changes no status.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -106,9 +107,7 @@ bool Machine::prepare_services() {
     traffic::Traffic const traffic = this->traffic();
     if (lacks_stable_pods()) {
         std::string_view const step = apis::finalising::kRestoreStableService;
-        if (!undo(step, traffic.release_stable(), "the stable Service leads to all pods")) return false;
-        release().finalising_step.clear();
-        return true;
+        return undo(step, traffic.release_stable(), "the stable Service leads to all pods");
     }
     Outcome held = traffic.hold_stable();
     if (has_trouble(held)) return false;
@@ -131,7 +130,7 @@ bool Machine::route_traffic() {
     Outcome services = traffic.services();
     if (has_trouble(services)) return false;
     if (!services.writes.empty()) {
-        current.last_update_time = format_rfc3339(now_);
+        current.last_update_time.clear();
         write_traffic(std::move(services), "the canary Service leads to the new version");
         return false;
     }
@@ -140,8 +139,7 @@ bool Machine::route_traffic() {
                                    asked["requestHeaderModifier"]);
     if (has_trouble(routes)) return false;
     if (routes.writes.empty()) return true;
-    Time const until = parse_rfc3339(current.last_update_time).value_or(now_) + traffic.grace();
-    if (!grace_over(until, "new pods and Services")) return false;
+    if (!grace_over(seen_since() + traffic.grace(), "new pods and Services")) return false;
     write_traffic(std::move(routes), "the step's share of the requests goes to the new version");
     return false;
 }
@@ -151,13 +149,21 @@ bool Machine::undo(std::string_view step, Outcome outcome, std::string_view doin
     if (has_trouble(outcome)) return false;
     if (!outcome.writes.empty()) {
         release().finalising_step = step;
-        release().last_update_time = format_rfc3339(now_);
+        release().last_update_time.clear();
         write_traffic(std::move(outcome), doing);
         return false;
     }
     bool const here = noted() != nullptr && noted()->finalising_step == step;
-    if (!here || step == apis::finalising::kRemoveCanaryService) return true;
-    return grace_over(parse_rfc3339(noted()->last_update_time).value_or(now_) + traffic().grace(), doing);
+    if (!here) return true;
+    Time const since = seen_since();
+    return step == apis::finalising::kRemoveCanaryService || grace_over(since + traffic().grace(), doing);
+}
+
+// When the change that was written last was seen to be there.
+Time Machine::seen_since() {
+    std::string& date = release().last_update_time;
+    if (date.empty()) date = format_rfc3339(now_);
+    return parse_rfc3339(date).value_or(now_);
 }
 
 bool Machine::finish_traffic(std::string_view step) {
