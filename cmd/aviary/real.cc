@@ -85,7 +85,19 @@ void add_member(CLI::App& app, Commands& commands) {
         add_command(app, "member", "Run the rollout controllers and webhooks of a real cluster",
                     "aviary member --kubeconfig cluster.yaml --webhook-url https://10.0.0.5:9443");
     add_cluster_flags(*command, *options);
-    commands.push_back({command, [options] { return member::run(*options); }});
+    auto const features = std::make_shared<rollout::Features>();
+    command
+        ->add_option_function<std::string>(
+            "--feature-gates",
+            [features](std::string const& given) {
+                auto const parsed = rollout::parse_features(given);
+                if (!parsed) throw CLI::ValidationError("--feature-gates", parsed.error().message());
+                *features = *parsed;
+            },
+            "RolloutHistory=true keeps a RolloutHistory of each release")
+        ->envname("AVIARY_FEATURE_GATES")
+        ->option_text("NAME=BOOL,…");
+    commands.push_back({command, [options, features] { return member::run(*options, *features); }});
 }
 
 void add_recover(CLI::App& hub_command, Commands& commands) {

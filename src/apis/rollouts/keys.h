@@ -38,6 +38,7 @@ inline constexpr std::string_view kSwitchedOffSuffix = "-DisableByRollout";
 
 // On pods; the id also stands on workloads, as a label or an annotation.
 inline constexpr std::string_view kRolloutIdLabel = "rollouts.kruise.io/rollout-id";
+inline constexpr std::string_view kRolloutNameLabel = "rollouts.kruise.io/rollout-name";   // of RolloutHistories
 inline constexpr std::string_view kRolloutBatchIdLabel = "rollouts.kruise.io/rollout-batch-id";
 inline constexpr std::string_view kNoNeedUpdateLabel = "rollouts.kruise.io/no-need-update";
 

@@ -1,4 +1,5 @@
-// RolloutHistory rollouts.kruise.io/v1alpha1: a release as it was. Stored, not acted upon: no controller writes one.
+// RolloutHistory rollouts.kruise.io/v1alpha1: a release as it was. Written where the feature
+// gate of its name is on.
 #pragma once
 
 #include <cstdint>

@@ -53,11 +53,12 @@ bool Guards::ready() const {
 }
 
 struct Member::Impl {
-    Impl(client::Client const& client, std::string user, std::string const& ns)
-        : sources(client, ns),
+    Impl(client::Client const& client, std::string user, std::string const& ns, rollout::Features features)
+        : sources(client, ns, features),
           rollouts(rollout::make_rollout_controller(client, sources)),
           batch_releases(rollout::make_batch_release_controller(client, sources)),
           traffic_routings(rollout::make_traffic_routing_controller(client, sources)),
+          histories(features.rollout_history ? rollout::make_history_controller(client, sources) : nullptr),
           roller(rollout::make_roller(client, sources)),
           admissions(admissions_over(client, sources, std::move(user))) {}
 
@@ -65,12 +66,13 @@ struct Member::Impl {
     std::unique_ptr<control::Controller> rollouts;
     std::unique_ptr<control::Controller> batch_releases;
     std::unique_ptr<control::Controller> traffic_routings;
+    std::unique_ptr<control::Controller> histories;   // null: they are not kept
     std::unique_ptr<control::Controller> roller;
     Admissions admissions;
 };
 
-Member::Member(client::Client client, std::string user, std::string const& ns)
-    : impl_(std::make_unique<Impl>(client, std::move(user), ns)) {}
+Member::Member(client::Client client, std::string user, std::string const& ns, rollout::Features features)
+    : impl_(std::make_unique<Impl>(client, std::move(user), ns, features)) {}
 Member::~Member() = default;
 
 Admissions const& Member::admissions() const { return impl_->admissions; }
@@ -81,6 +83,7 @@ Task<void> Member::run(Context ctx) {
     scope.spawn(impl_->rollouts->run(scope.context()));
     scope.spawn(impl_->batch_releases->run(scope.context()));
     scope.spawn(impl_->traffic_routings->run(scope.context()));
+    if (impl_->histories != nullptr) scope.spawn(impl_->histories->run(scope.context()));
     scope.spawn(impl_->roller->run(scope.context()));
     co_await scope.join();
 }

@@ -12,6 +12,7 @@
 #include "kube/control/admission.h"
 #include "kube/control/plan.h"
 #include "kube/meta/gvk.h"
+#include "member/rollout/features.h"
 
 namespace aviary::member {
 
@@ -36,7 +37,7 @@ private:
 class Member {
 public:
     // `user` is whom `client` authenticates as, `ns` the namespace that the controller has for its own.
-    Member(client::Client client, std::string user, std::string const& ns);
+    Member(client::Client client, std::string user, std::string const& ns, rollout::Features features = {});
     ~Member();
 
     // As those of Guards, over the copies that the controllers read: for a simulated member's API server.

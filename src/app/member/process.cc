@@ -35,18 +35,19 @@ Task<void> say_who_leads(Context ctx, client::Client client, std::string ns) {
 // Each term has controllers of its own, and all their writes are fenced by the lease.
 // `leading` points at the Member of a term.
 Task<void> lead(Context ctx, process::Cluster const& cluster, client::Lease& lease, process::Webhooks& webhooks,
-                Member const*& leading) {
-    co_await client::run_as_leader(ctx, lease, [&cluster, &lease, &webhooks, &leading](Context term) -> Task<void> {
-        client::Client const client = client::fenced(cluster.client, lease.fence(process::kFenceMargin));
-        Member member(client, cluster.user, cluster.options.ns);
-        async::Scope scope(term);
-        scope.spawn(webhooks.lead(scope.context(), client));
-        scope.spawn(say_who_leads(scope.context(), client, cluster.options.ns));
-        leading = &member;
-        co_await member.run(term);
-        leading = nullptr;
-        co_await scope.cancel_and_join();
-    });
+                rollout::Features features, Member const*& leading) {
+    co_await client::run_as_leader(
+        ctx, lease, [&cluster, &lease, &webhooks, features, &leading](Context term) -> Task<void> {
+            client::Client const client = client::fenced(cluster.client, lease.fence(process::kFenceMargin));
+            Member member(client, cluster.user, cluster.options.ns, features);
+            async::Scope scope(term);
+            scope.spawn(webhooks.lead(scope.context(), client));
+            scope.spawn(say_who_leads(scope.context(), client, cluster.options.ns));
+            leading = &member;
+            co_await member.run(term);
+            leading = nullptr;
+            co_await scope.cancel_and_join();
+        });
 }
 
 // Those of releases are told by the replica that leads, alone.
@@ -54,7 +55,7 @@ Task<std::vector<observe::Gauges>> gauges(Context ctx, Member const* member) {
     co_return member == nullptr ? std::vector<observe::Gauges>() : member->gauges(ctx.now());
 }
 
-Task<Status> serve(Context ctx, async::AsioExecutor& executor, process::Options options) {
+Task<Status> serve(Context ctx, async::AsioExecutor& executor, process::Options options, rollout::Features features) {
     Context const starting = ctx.with_timeout(process::kStartAtMost);
     CO_TRY_ASSIGN(process::Cluster const cluster, co_await process::connect(starting, executor, options));
     CO_TRY(co_await control::install_definitions(starting, cluster.client, apis::member_crds(),
@@ -78,13 +79,17 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, process::Options 
         return lease->problem().empty() ? "" : "nobody can lead: " + lease->problem();
     };
     work.always.emplace_back([&guards](Context each) { return guards.run(each); });
-    work.lead = [&](Context term) { return lead(term, cluster, *lease, *webhooks, leading); };
+    work.lead = [&](Context term) { return lead(term, cluster, *lease, *webhooks, features, leading); };
     work.gauges = [&leading](Context each) { return gauges(std::move(each), leading); };
     co_return co_await process::serve(ctx, executor, cluster, *webhooks, std::move(work));
 }
 
 }   // namespace
 
-int run(process::Options options) { return process::run(serve, std::move(options)); }
+int run(process::Options options, rollout::Features features) {
+    return process::run([options = std::move(options), features](Context ctx, async::AsioExecutor& executor) {
+        return serve(std::move(ctx), executor, options, features);
+    });
+}
 
 }   // namespace aviary::member

@@ -2,10 +2,11 @@
 #pragma once
 
 #include "app/process/process.h"
+#include "member/rollout/features.h"
 
 namespace aviary::member {
 
 // Until SIGINT or SIGTERM; the exit code.
-int run(process::Options options);
+int run(process::Options options, rollout::Features features);
 
 }   // namespace aviary::member

@@ -6,6 +6,7 @@
 
 #include "apis/rollouts/batch_release.h"
 #include "apis/rollouts/keys.h"
+#include "apis/rollouts/rollout_history.h"
 #include "apis/rollouts/traffic_routing.h"
 #include "core/base/lasts.h"
 #include "core/json/parse.h"
@@ -345,10 +346,12 @@ private:
 
 }   // namespace
 
-Sources::Sources(client::Client const& client, std::string const& ns)
+Sources::Sources(client::Client const& client, std::string const& ns, Features features)
     : rollouts(client, apis::kRollouts),
       batch_releases(client, apis::kBatchReleases),
       traffic_routings(client, apis::kTrafficRoutings),
+      histories(client, apis::kRolloutHistories),
+      features(features),
       workloads(client),
       traffic(client, ns) {
     rollouts.add_index("traffic", traffic_of);
@@ -365,6 +368,9 @@ Sources::Sources(client::Client const& client, std::string const& ns)
         for (Key const& each : shared_routing_of(rollout)) names.push_back(each.object.to_string());
         return names;
     });
+    histories.add_index("rollout", [](Doc const& history) {
+        return std::vector<std::string>{meta::ns(history) + "/" + history.at({"spec", "rollout", "name"}).string()};
+    });
     for (client::Informer* each : {&rollouts, &batch_releases}) {
         each->add_index("workload", workload_of);
         each->on_change(
@@ -376,6 +382,7 @@ void Sources::run(async::Scope& scope) {
     scope.spawn(rollouts.run(scope.context()));
     scope.spawn(batch_releases.run(scope.context()));
     scope.spawn(traffic_routings.run(scope.context()));
+    if (features.rollout_history) scope.spawn(histories.run(scope.context()));
     workloads.run(scope);
     scope.spawn(traffic.run(scope.context()));
 }

@@ -37,6 +37,16 @@ struct BatchReleaseSeen {
 };
 control::Plan decide_batch_release(BatchReleaseSeen const& seen, Time now);
 
+// What is noted of releases, in objects that nothing is decided by.
+struct HistorySeen {
+    json::Doc rollout;
+    json::Doc workload;                 // absent: there is none
+    std::vector<json::Doc> pods;        // of its namespace
+    std::vector<json::Doc> histories;   // of this Rollout
+    traffic::Seen traffic;
+};
+control::Plan decide_history(HistorySeen const& seen);
+
 struct TrafficRoutingSeen {
     json::Doc traffic_routing;
     std::vector<std::string> strays;   // holders that are gone, or name another one

@@ -127,7 +127,7 @@ struct World {
     }
 
     void start_member() {
-        member.emplace(client::Client(reach(controller), "aviary-member"), controller.name, kOwnNamespace);
+        member.emplace(client::Client(reach(controller), "aviary-member"), controller.name, kOwnNamespace, features);
         member_scope = std::make_unique<async::Scope>(scope.context());
         member_scope->spawn(member->run(member_scope->context()));
     }
@@ -308,6 +308,7 @@ struct World {
     int nodes = 2;
     bool guarded = true;                          // writes are put before the member's admission functions
     control::UserInfo controller = kController;   // whom the member authenticates as
+    rollout::Features features;
     meta::ObjectKey workload = kWeb, rollout_key = kWeb;
     std::shared_ptr<storage::MemoryEngine> engine = std::make_shared<storage::MemoryEngine>();
     std::unique_ptr<apiserver::ApiServer> server;

@@ -1,0 +1,175 @@
+// The RolloutHistory of each release of a Rollout: made when the release begins, its steps' pods noted at each pause,
+// completed at its end.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "apis/rollouts/keys.h"
+#include "apis/rollouts/rollout.h"
+#include "apis/rollouts/rollout_history.h"
+#include "core/base/strings.h"
+#include "kube/meta/names.h"
+#include "kube/meta/object.h"
+#include "kube/meta/pods.h"
+#include "member/rollout/decide.h"
+
+namespace aviary::rollout {
+
+namespace {
+
+using control::Write;
+using json::Doc;
+using json::Value;
+
+// Of one Rollout; older ones go.
+constexpr std::size_t kMostHistories = 10;
+constexpr std::string_view kCompleted = "completed";
+constexpr std::size_t kLongestName = 253;
+constexpr std::size_t kHashLength = 6;
+
+bool is_completed(Doc const& history) { return history.at({"status", "phase"}).as_string() == kCompleted; }
+
+apis::HistoryObject of(Doc const& object) { return {meta::name(object), object["spec"].thaw()}; }
+
+class Historian {
+public:
+    explicit Historian(HistorySeen const& seen)
+        : seen_(seen), rollout_(seen.rollout), status_(apis::release_status(seen.rollout)) {}
+
+    control::Plan run() {
+        bool const progressing = rollout_.at({"status", "phase"}).as_string() == apis::phase::kProgressing;
+        std::string const id = status_["observedRolloutID"].string();
+        bool const begun = progressing && !id.empty() && !status_["currentStepState"].as_string().empty();
+        bool known = false;
+        for (Doc const& each : seen_.histories) {
+            bool const current = each.at({"spec", "rollout", "rolloutID"}).as_string() == id;
+            known |= current;
+            if (is_completed(each) || (progressing && !(current && at_rest()))) continue;
+            update(each, id, !progressing);
+        }
+        if (begun && !known) {
+            begin(id);
+            prune();
+        }
+        return std::move(plan_);
+    }
+
+private:
+    // The pods of the step are all there.
+    bool at_rest() const {
+        std::string_view const state = status_["currentStepState"].as_string();
+        return state == apis::step::kPaused || state == apis::step::kReady || state == apis::step::kCompleted;
+    }
+
+    void begin(std::string const& id) {
+        // The same for the same release: made twice there is still one.
+        std::string hash = meta::template_hash(Doc::freeze(json::Object{{"uid", meta::uid(rollout_)}, {"id", id}}));
+        if (hash.size() > kHashLength) hash = hash.substr(hash.size() - kHashLength);
+        std::string const name = meta::name(rollout_);
+        Write create;
+        create.verb = Write::Verb::kCreate;
+        create.resource = apis::kRolloutHistories;
+        create.key = {meta::ns(rollout_), fmt::format("{}-{}", name.substr(0, kLongestName - kHashLength - 1), hash)};
+        create.ignore_already_exists = true;
+        create.why = "a release has begun";
+        Value& object = create.body;
+        object["apiVersion"] = apis::kRolloutHistories.api_version();
+        object["kind"] = "RolloutHistory";
+        object.set({"metadata", "name"}, create.key.name);
+        object.set({"metadata", "namespace"}, create.key.ns);
+        for (auto const& [label, text] : {std::pair(apis::kRolloutIdLabel, id), {apis::kRolloutNameLabel, name}}) {
+            if (!meta::label_value_problem(text)) object.set({"metadata", "labels", label}, text);
+        }
+        object.set({"metadata", "ownerReferences"},
+                   json::Array{json::Object{{"apiVersion", apis::kRollouts.api_version()},
+                                            {"kind", "Rollout"},
+                                            {"name", name},
+                                            {"uid", meta::uid(rollout_)}}});
+        object["spec"] = apis::write_rollout_history_spec(spec(id));
+        plan_.writes.push_back(std::move(create));
+    }
+
+    apis::RolloutHistorySpec spec(std::string const& id) const {
+        apis::RolloutHistorySpec spec;
+        spec.rollout = apis::HistoryRollout{id, meta::name(rollout_), rollout_["spec"].thaw()};
+        Doc const reference = rollout_.at({"spec", "workloadRef"});
+        spec.workload = apis::HistoryWorkload{reference["apiVersion"].string(), reference["kind"].string(),
+                                              reference["name"].string(), seen_.workload["spec"].thaw()};
+        if (seen_.traffic.stable.exists()) spec.service = of(seen_.traffic.stable);
+        for (traffic::Target const& each : seen_.traffic.targets) {
+            if (!each.live.exists()) continue;
+            if (!spec.traffic_routing) spec.traffic_routing.emplace();
+            if (each.provider == traffic::Provider::kIngress) spec.traffic_routing->ingress = of(each.live);
+            if (each.kind == "HTTPRoute") spec.traffic_routing->http_route = of(each.live);
+        }
+        return spec;
+    }
+
+    // Steps that are noted stay: in canary style their pods go with the release.
+    void update(Doc const& history, std::string const& id, bool completes) {
+        std::map<std::int64_t, Value> steps;
+        for (auto const& [index, each] : history.at({"status", "canarySteps"}).elements())
+            steps[each["canaryStepIndex"].as_int()] = each.thaw();
+        bool const current = history.at({"spec", "rollout", "rolloutID"}).as_string() == id;
+        if (current) {
+            for (auto const& [step, pods] : pods_by_step(id))
+                steps[step] = json::Object{{"canaryStepIndex", step}, {"pods", pods}};
+        }
+        Write write;
+        write.resource = apis::kRolloutHistories;
+        write.key = meta::key_of(history);
+        write.subresource = "status";
+        write.why = "what a release has done";
+        Value list{json::Array()};
+        for (auto& [step, each] : steps) list.push_back(std::move(each));
+        bool const same = list == history.at({"status", "canarySteps"}).thaw() ||
+                          (list.size() == 0 && history.at({"status", "canarySteps"}).size() == 0);
+        if (same && !completes) return;
+        write.body.set({"status", "canarySteps"}, std::move(list));
+        if (completes) write.body.set({"status", "phase"}, kCompleted);
+        plan_.writes.push_back(std::move(write));
+    }
+
+    std::map<std::int64_t, json::Array> pods_by_step(std::string const& id) const {
+        std::map<std::string, std::pair<std::int64_t, Doc>> sorted;
+        for (Doc const& pod : seen_.pods) {
+            auto const step = parse_int(meta::label(pod, apis::kRolloutBatchIdLabel));
+            if (step && meta::label(pod, apis::kRolloutIdLabel) == id) sorted[meta::name(pod)] = {*step, pod};
+        }
+        std::map<std::int64_t, json::Array> steps;
+        for (auto const& [name, each] : sorted) {
+            Doc const& pod = each.second;
+            steps[each.first].push_back(json::Object{{"name", name},
+                                                     {"ip", pod.at({"status", "podIP"}).string()},
+                                                     {"nodeName", pod.at({"spec", "nodeName"}).string()}});
+        }
+        return steps;
+    }
+
+    void prune() {
+        std::vector<Doc> old;
+        for (Doc const& each : seen_.histories) {
+            if (is_completed(each)) old.push_back(each);
+        }
+        std::ranges::sort(old, {}, [](Doc const& each) {
+            return each.at({"metadata", "creationTimestamp"}).string() + meta::name(each);
+        });
+        for (std::size_t index = 0; index + kMostHistories <= old.size(); ++index)
+            plan_.writes.push_back(control::deletion(apis::kRolloutHistories, old[index], "older than the newest ten"));
+    }
+
+    HistorySeen const& seen_;
+    Doc const& rollout_;
+    Doc status_;
+    control::Plan plan_;
+};
+
+}   // namespace
+
+control::Plan decide_history(HistorySeen const& seen) {
+    if (!seen.rollout.exists() || meta::is_deleting(seen.rollout)) return {};
+    return Historian(seen).run();
+}
+
+}   // namespace aviary::rollout
