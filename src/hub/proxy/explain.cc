@@ -214,15 +214,15 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
     }
     Doc const condition = meta::condition(view.rollout, "Progressing");
     std::string_view const reason = condition["reason"].as_string();
-    if (reason == "Initializing") {
-        row["state"] = "BeforeStepUpgrade";
-        set_wait(row, "Applying", condition["message"].string(), "the release begins there", "");
-    } else if (apis::new_version_refused(view.rollout)) {
+    if (reason == "Initializing") row["state"] = "BeforeStepUpgrade";
+    if (apis::new_version_refused(view.rollout)) {
         row["state"] = "NewVersionRefused";
         set_wait(row, "NewVersionRefused", view.rollout.at({"status", "message"}).string(),
                  "the stable version, or the one being released, is put back", since);
     } else if (apis::not_routed(view.rollout)) {
         set_wait(row, "TrafficNotRouted", view.rollout.at({"status", "message"}).string(), "it is put right", since);
+    } else if (reason == "Initializing") {
+        set_wait(row, "Applying", condition["message"].string(), "the release begins there", "");
     } else if (row["state"].as_string() == "StepTrafficRouting") {
         set_wait(row, "TrafficRouting", view.rollout.at({"status", "message"}).string(),
                  "the step's requests go to the new version", since);

@@ -100,6 +100,8 @@ TEST(ExplainCluster, EveryWaitHasANameAnEndAndSomebody) {
              "StepPaused Soaking | 2026-11-23T13:52:07Z | -"},
             {R"({"status":{"conditions":[{"type":"Progressing","reason":"Initializing"}]}})",
              "BeforeStepUpgrade Applying | the release begins there | -"},
+            {R"({"status":{"message":"traffic is not routed: no","conditions":[{"type":"Progressing","reason":"Initializing"}]}})",
+             "BeforeStepUpgrade TrafficNotRouted | it is put right | release owner"},
             {R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})",
              "StepReady Approved | the rollout controller there goes on | cluster owner"},
             {R"({"status":{"conditions":[{"type":"Progressing","reason":"Finalising"}],"canaryStatus":{"currentStepState":"Completed"}}})",

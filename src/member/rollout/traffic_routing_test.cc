@@ -289,5 +289,37 @@ TEST(SharedRouting, WhatCannotBeRoutedIsSaidOnceAndMended) {
     EXPECT_EQ(cluster.message(), "TrafficRouting is Healthy");
 }
 
+// Upstream's case of a VirtualService and a DestinationRule: the subset is made, and led to.
+TEST(SharedRouting, AMeshLeadsToTheSubset) {
+    SharedCluster cluster;
+    cluster.create("virtualservices", "mesh", *json::parse_value(R"({"apiVersion":"networking.istio.io/v1beta1",
+        "kind":"VirtualService","spec":{"hosts":["*"],"http":[{"route":[{"destination":{"host":"mesh"}}]}]}})"));
+    cluster.create("destinationrules", "mesh", *json::parse_value(R"({"apiVersion":"networking.istio.io/v1beta1",
+        "kind":"DestinationRule","spec":{"host":"mesh","subsets":[{"name":"base","labels":{"app":"mesh"}}]}})"));
+    auto const specs = [&] {
+        return json::write(cluster.named("virtualservices", "mesh")["spec"]) +
+               json::write(cluster.named("destinationrules", "mesh")["spec"]);
+    };
+    std::string const before = specs();
+    cluster.edit("trafficroutings", R"({"spec":{"objectRef":[{"service":"mesh","customNetworkRefs":[
+        {"apiVersion":"networking.istio.io/v1beta1","kind":"VirtualService","name":"mesh"},
+        {"apiVersion":"networking.istio.io/v1beta1","kind":"DestinationRule","name":"mesh"}]}]}})");
+    cluster.settle_all();
+    EXPECT_EQ(cluster.shown(), "Healthy");
+    cluster.begin();
+    EXPECT_EQ(cluster.shown(), "Progressing web") << cluster.message();
+    Doc const rules = cluster.named("virtualservices", "mesh").at({"spec", "http"});
+    ASSERT_EQ(rules.size(), 2U) << json::write(rules);
+    EXPECT_EQ(json::write(rules[0].at({"match"})[0].at({"headers", "user"})), R"({"exact":"qa"})");
+    EXPECT_EQ(json::write(rules[0]["route"][0]["destination"]), R"({"host":"mesh","subset":"canary"})");
+    Doc const subsets = cluster.named("destinationrules", "mesh").at({"spec", "subsets"});
+    ASSERT_EQ(subsets.size(), 2U);
+    EXPECT_EQ(subsets[1]["name"].as_string(), "canary");
+    cluster.release("v1");
+    cluster.settle_all();
+    EXPECT_EQ(cluster.shown(), "Healthy");
+    EXPECT_EQ(specs(), before);
+}
+
 }   // namespace
 }   // namespace aviary::rollout
