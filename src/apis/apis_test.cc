@@ -338,10 +338,7 @@ TEST(RolloutValidation, KindsHaveTheStylesThatTheyCanBeReleasedIn) {
          "DaemonSet",
          R"({"blueGreen":{"steps":[{"replicas":1}]}})",
          {"spec.strategy.blueGreen: a DaemonSet in blue-green style is not supported yet"}},
-        {"apps.kruise.io/v1alpha1",
-         "DaemonSet",
-         kPartition,
-         {"spec.workloadRef: releasing a DaemonSet is not supported yet"}},
+        {"apps.kruise.io/v1alpha1", "DaemonSet", kPartition, {}},
         {"apps.kruise.io/v1alpha1", "CloneSet", kPartition, {}},
         {"apps.kruise.io/v1alpha1", "CloneSet", R"({"blueGreen":{"steps":[{"replicas":1}]}})", {}},
         {"apps.kruise.io/v1alpha1",
@@ -350,10 +347,7 @@ TEST(RolloutValidation, KindsHaveTheStylesThatTheyCanBeReleasedIn) {
          {"spec.strategy.canary.enableExtraWorkloadForCanary: a second CloneSet is not supported yet"}},
         {"apps.kruise.io/v1alpha1", "SidecarSet", kPartition, {"spec.workloadRef: WorkloadRef kind is not supported"}},
         {"apps/v1", "ReplicaSet", kPartition, {"spec.workloadRef: releasing a ReplicaSet is not supported yet"}},
-        {"apps.kruise.io/v1beta1",
-         "StatefulSet",
-         kPartition,
-         {"spec.workloadRef: releasing a StatefulSet is not supported yet"}},
+        {"apps.kruise.io/v1beta1", "StatefulSet", kPartition, {}},
         {"apps/v1", "Job", kPartition, {"spec.workloadRef: WorkloadRef kind is not supported"}},
     };
     for (Case const& each : cases) {

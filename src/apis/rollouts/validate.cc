@@ -43,8 +43,8 @@ public:
         std::string_view const kind = reference["kind"].as_string();
         bool const sets = kind == "StatefulSet" || kind == "DaemonSet";
         if (group == "apps" && (kind == "Deployment" || sets)) return;
-        if (group == "apps.kruise.io" && kind == "CloneSet") return;
-        if ((group == "apps" && kind == "ReplicaSet") || (group == "apps.kruise.io" && sets)) {
+        if (group == "apps.kruise.io" && (kind == "CloneSet" || sets)) return;
+        if (group == "apps" && kind == "ReplicaSet") {
             unsupported("spec.workloadRef", fmt::format("releasing a {}", kind));
         } else {
             invalid("spec.workloadRef", "WorkloadRef kind is not supported");

@@ -95,6 +95,16 @@ private:
 std::vector<control::Wait> BlueGreen::obstacles() const {
     std::vector<control::Wait> waits = CloneSet::obstacles();
     if (facts_.unread) waits.insert(waits.begin(), autoscalers_unread(inputs_.autoscalers_unread));
+    // It counts on as many old ones to go as there are new ones, and none goes.
+    if (surge() > facts_.updated && facts_.updated > 0 && facts_.updated * 2 >= facts_.replicas) {
+        waits.insert(
+            waits.begin(),
+            {"Unsupported",
+             fmt::format("Kruise's controller makes no more pods beside the old ones once half of them have the "
+                         "new version: {} of {} have it",
+                         facts_.updated, facts_.replicas),
+             std::nullopt, "no step asks for more, or the first one asks for all", "release owner"});
+    }
     if (!recreates()) {
         waits.insert(waits.begin(),
                      {"Unsupported",

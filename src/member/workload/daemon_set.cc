@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <tuple>
 
 #include "core/base/strings.h"
@@ -32,22 +31,6 @@ JsonPatch::Path type_path() { return {"spec", "updateStrategy", "type"}; }
 std::optional<Time> overdue_from(Doc const& pod) {
     auto const gone = parse_rfc3339(pod.at({"metadata", "deletionTimestamp"}).as_string());
     return gone ? std::optional(*gone + kOverdue) : std::nullopt;
-}
-
-// The version, as pods are labelled with it, that most active pods have, the newest of equals. Empty: there is none.
-std::string prevailing_revision(NativeSetInputs const& inputs) {
-    std::map<std::string, std::int64_t> counts;
-    for (Doc const& pod : inputs.pods) {
-        if (is_active(pod)) ++counts[meta::label(pod, meta::kRevisionHashLabel)];
-    }
-    std::tuple<std::int64_t, std::int64_t, std::string> best;
-    for (Doc const& revision : inputs.revisions) {
-        std::string const hash = meta::label(revision, meta::kRevisionHashLabel);
-        auto const found = counts.find(hash);
-        if (hash.empty() || found == counts.end()) continue;
-        best = std::max(best, std::tuple(found->second, revision["revision"].as_int(), hash));
-    }
-    return std::get<2>(best);
 }
 
 class DaemonSet final : public NativeSetBase {

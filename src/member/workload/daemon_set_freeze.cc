@@ -15,14 +15,6 @@ using json::Value;
 
 std::string_view type_of(Value const& object) { return object.at({"spec", "updateStrategy", "type"}).as_string(); }
 
-// Whether most pods ran the old template, by the DaemonSet's own account: copies of pods may lag behind.
-bool prevails(Doc const& set) {
-    Doc const status = set["status"];
-    std::int64_t const pods = status["currentNumberScheduled"].as_int();
-    return pods > 0 && status["updatedNumberScheduled"].as_int() * 2 >= pods &&
-           status["observedGeneration"].as_int() >= meta::generation(set);
-}
-
 // What most pods ran; while a release is taken back, what that goes back to, however many run it yet. Empty: pods tell.
 std::string stable_revision(FreezeInputs const& inputs) {
     Doc const before = inputs.old.at({"spec", "template"});

@@ -28,6 +28,7 @@ void freeze_deployment(json::Value& object, FreezeInputs const& inputs);
 void freeze_stateful_set(json::Value& object, FreezeInputs const& inputs);
 void freeze_daemon_set(json::Value& object, FreezeInputs const& inputs);
 void freeze_clone_set(json::Value& object, FreezeInputs const& inputs);
+void freeze_advanced_daemon_set(json::Value& object, FreezeInputs const& inputs);
 // Whether that begins a release: then it looks at the revisions.
 bool daemon_set_begins(json::Value const& object, FreezeInputs const& inputs);
 

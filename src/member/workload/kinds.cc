@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "member/workload/advanced_daemon_set.h"
 #include "member/workload/clone_set.h"
 #include "member/workload/daemon_set.h"
 #include "member/workload/stateful_set.h"
@@ -18,6 +19,10 @@ Observed a_stateful_set(NativeSetInputs inputs, std::string_view, Time now) {
 
 Observed a_daemon_set(NativeSetInputs inputs, std::string_view, Time now) {
     return observe_daemon_set(std::move(inputs), now);
+}
+
+Observed an_advanced_daemon_set(NativeSetInputs inputs, std::string_view, Time now) {
+    return observe_advanced_daemon_set(std::move(inputs), now);
 }
 
 std::vector<SetKind> all_kinds() {
@@ -47,7 +52,23 @@ std::vector<SetKind> all_kinds() {
              .held_by = "spec.updateStrategy.partition",
              .frees = "0",
              .observe = observe_clone_set,
-             .freeze = freeze_clone_set}};
+             .freeze = freeze_clone_set},
+            {.group = std::string(kKruiseGroup),
+             .kind = "StatefulSet",
+             .resource = "statefulsets",
+             .versions = {"v1beta1", "v1alpha1"},
+             .held_by = "spec.updateStrategy.rollingUpdate.partition",
+             .frees = "0",
+             .observe = a_stateful_set,
+             .freeze = freeze_stateful_set},
+            {.group = std::string(kKruiseGroup),
+             .kind = "DaemonSet",
+             .resource = "daemonsets",
+             .versions = {"v1alpha1", "v1beta1"},
+             .held_by = "spec.updateStrategy.rollingUpdate.partition",
+             .frees = "0",
+             .observe = an_advanced_daemon_set,
+             .freeze = freeze_advanced_daemon_set}};
 }
 
 }   // namespace

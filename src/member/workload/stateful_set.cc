@@ -43,14 +43,15 @@ private:
     std::vector<std::int64_t> indexes() const;
 };
 
-// Ordinals begin where the set says; partitions count from there.
+// Ordinals begin where the set says.
 std::int64_t StatefulSet::index_of(Doc const& pod) const {
     std::string const name = meta::name(pod);
     std::int64_t const ordinal = parse_int(std::string_view(name).substr(name.rfind('-') + 1)).value_or(0);
     return ordinal - doc().at({"spec", "ordinals", "start"}).as_int();
 }
 
-// Pods above it, and those below that are of the new version already, are no more than the share.
+// It counts pods from the first one on: those after it, and those before that are of the new version already, are no
+// more than the share.
 std::int64_t StatefulSet::partition_at(std::int64_t share) const {
     if (share == 0) return apis::kFrozenPartition;
     // Whichever go first, it is a number of pods then.
@@ -61,9 +62,9 @@ std::int64_t StatefulSet::partition_at(std::int64_t share) const {
     for (; kept < facts_.replicas; ++kept) {
         std::int64_t const first = indexes[static_cast<std::size_t>(kept)];
         std::int64_t const below = std::ranges::count_if(units, [&](Doc const& pod) { return index_of(pod) < first; });
-        if (facts_.replicas - kept + below <= share) return first;
+        if (facts_.replicas - kept + below <= share) break;
     }
-    return indexes.empty() ? 0 : indexes.back() + 1;
+    return kept;
 }
 
 // Of the pods that it is to have, in order: reserved ordinals are passed over.

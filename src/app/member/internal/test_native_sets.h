@@ -1,8 +1,10 @@
-// Releases of StatefulSets and DaemonSets, end to end.
+// Releases of sets, end to end.
 #pragma once
 
 #include "app/member/internal/test_world.h"
 #include "core/base/strings.h"
+#include "kube/control/definitions.h"
+#include "kube/simulator/kruise.h"
 
 namespace aviary::member {
 
@@ -12,25 +14,39 @@ inline meta::GroupVersionResource const kControllerRevisions{"apps", "v1", "cont
 struct NativeSetWorld : World {
     NativeSetWorld(Context ctx, std::string kind)
         : World(std::move(ctx)), kind(std::move(kind)), resource{"apps", "v1", to_lower(this->kind) + "s"} {}
+    // One of Kruise's.
+    NativeSetWorld(Context ctx, std::string kind, std::string version)
+        : World(std::move(ctx)),
+          kind(std::move(kind)),
+          resource{"apps.kruise.io", std::move(version), to_lower(this->kind) + "s"},
+          patch_type(client::PatchType::kMerge) {}
 
     std::string kind;
     meta::GroupVersionResource resource;
+    client::PatchType patch_type = client::PatchType::kStrategicMerge;
+
+    // What the cluster has of Kruise's kinds.
+    Task<Status> serve_kruise() {
+        return control::install_definitions(scope.context(), *client, simulator::kruise_definitions());
+    }
 
     // Pods of v1, ready, and a Healthy Rollout; `more` is what the spec has beside.
-    Task<Status> create(Value object, std::string more, std::string steps, Duration ready_within) {
+    Task<Status> create(Value object, std::string more, std::string steps, Duration ready_within,
+                        std::string style = kPartitionStyle) {
+        object["apiVersion"] = resource.api_version();
         object["kind"] = kind;
         Value const extra = *json::parse_value(more);
         for (auto const& [key, value] : extra.object()) object.set({"spec", key}, value);
         CO_TRY(co_await client->create(scope.context(), resource, object));
         CO_TRY(co_await async::sleep_for(scope.context(), ready_within));
-        Value release = rollout(steps, kPartitionStyle);
+        Value release = rollout(steps, style);
+        release.set({"spec", "workloadRef", "apiVersion"}, resource.api_version());
         release.set({"spec", "workloadRef", "kind"}, kind);
         CO_TRY(co_await client->create(scope.context(), apis::kRollouts, release));
         co_return co_await until("Healthy/0//", true);
     }
     Task<Status> change(Value patch) {
-        CO_TRY(co_await client->patch(scope.context(), resource, kWeb, client::PatchType::kStrategicMerge,
-                                      std::move(patch)));
+        CO_TRY(co_await client->patch(scope.context(), resource, kWeb, patch_type, std::move(patch)));
         co_return Status{};
     }
     Task<Status> run(std::string image) {

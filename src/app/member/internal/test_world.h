@@ -275,7 +275,8 @@ struct World {
         bool matches(control::AdmissionRequest const& request) const override {
             bool const approves = request.resource.resource == "rollouts" && request.subresource == "status";
             std::string const& resource = request.resource.resource;
-            bool const workload = resource == "deployments" || resource == "statefulsets" || resource == "daemonsets";
+            bool const workload = resource == "deployments" || resource == "statefulsets" || resource == "daemonsets" ||
+                                  resource == "clonesets";
             bool const changes = workload && request.subresource.empty();
             bool const routing = resource == "trafficroutings" && request.subresource.empty();
             return world_.guarded && (approves || changes || routing) &&

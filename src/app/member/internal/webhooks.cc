@@ -45,7 +45,7 @@ std::vector<webhook::Rule> webhook_rules() {
     kruise.groups = {std::string(workload::kKruiseGroup)};
     kruise.version = "v1alpha1";
     kruise.other_versions = {"v1beta1"};
-    kruise.resources = {"clonesets"};
+    kruise.resources = {"clonesets", "statefulsets", "daemonsets"};
     webhook::Rule validate{"validate.rollouts.aviary.dev", webhook::kValidatePath,
                            {"rollouts.kruise.io"},         "v1beta1",
                            {"CREATE", "UPDATE"},           {"rollouts"}};

@@ -33,6 +33,9 @@ void PartitionedSet::count() {
 void PartitionedSet::take(JsonPatch& patch, Doc const& batch_release) const {
     patch.test({"metadata", "generation"});
     patch.set({"metadata", "annotations", apis::kControlInfoAnnotation}, control_info(batch_release));
+    // It is not found again by its status once every pod has the new version.
+    if (!facts_.held_by.empty() && !facts_.stable_revision.empty())
+        patch.set({"metadata", "labels", apis::kStableRevisionLabel}, facts_.stable_revision);
     if (!fields_.paused.empty() && patch.at(fields_.paused).as_bool()) patch.set(fields_.paused, false);
 }
 

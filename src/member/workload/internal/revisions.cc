@@ -1,8 +1,11 @@
 #include "member/workload/internal/revisions.h"
 
+#include <algorithm>
+#include <map>
+#include <tuple>
+
 #include "kube/meta/object.h"
 #include "kube/meta/pods.h"
-#include "member/workload/native_set.h"
 
 namespace aviary::workload {
 
@@ -23,6 +26,28 @@ Doc revision_with(Doc const& pod_template, std::vector<Doc> const& revisions) {
         if (meta::same_template(Doc::freeze(template_of(revision)), pod_template)) newest = revision;
     }
     return newest;
+}
+
+std::string prevailing_revision(NativeSetInputs const& inputs) {
+    std::map<std::string, std::int64_t> counts;
+    for (Doc const& pod : inputs.pods) {
+        if (meta::is_active(pod)) ++counts[meta::label(pod, kRevisionHashLabel)];
+    }
+    std::tuple<std::int64_t, std::int64_t, std::string> best;
+    for (Doc const& revision : inputs.revisions) {
+        std::string const hash = meta::label(revision, kRevisionHashLabel);
+        auto const found = counts.find(hash);
+        if (hash.empty() || found == counts.end()) continue;
+        best = std::max(best, std::tuple(found->second, revision["revision"].as_int(), hash));
+    }
+    return std::get<2>(best);
+}
+
+bool prevails(Doc const& daemon_set) {
+    Doc const status = daemon_set["status"];
+    std::int64_t const pods = status["currentNumberScheduled"].as_int();
+    return pods > 0 && status["updatedNumberScheduled"].as_int() * 2 >= pods &&
+           status["observedGeneration"].as_int() >= meta::generation(daemon_set);
 }
 
 std::vector<Write> clean_revisions(std::vector<Doc> const& revisions, std::span<std::string_view const> annotations) {

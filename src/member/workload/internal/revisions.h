@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "core/json/value.h"
 #include "kube/control/plan.h"
 #include "kube/meta/pods.h"
+#include "member/workload/native_set.h"
 
 namespace aviary::workload {
 
@@ -18,6 +20,11 @@ using meta::kRevisionHashLabel;
 json::Value template_of(json::Doc const& revision);
 // The newest one with this template; absent: there is none.
 json::Doc revision_with(json::Doc const& pod_template, std::vector<json::Doc> const& revisions);
+// Of a DaemonSet: the version, as pods are labelled with it, that most active pods have, the newest of equals. Empty:
+// there is none.
+std::string prevailing_revision(NativeSetInputs const& inputs);
+// Whether most pods of a DaemonSet run its template, by its own account: copies of pods may lag behind.
+bool prevails(json::Doc const& daemon_set);
 // Takes these annotations away: the native controller copies a set's to the revisions that it makes.
 std::vector<control::Write> clean_revisions(std::vector<json::Doc> const& revisions,
                                             std::span<std::string_view const> annotations);

@@ -1,0 +1,313 @@
+// Releases of CloneSets, end to end.
+#include "app/member/internal/test_native_sets.h"
+#include "app/member/uninstall.h"
+
+namespace aviary::member {
+namespace {
+
+using Batches = std::map<std::string, int>;
+
+constexpr char const* kInPlace = R"({"updateStrategy":{"type":"InPlaceIfPossible"}})";
+constexpr char const* kBlueGreen = R"({"blueGreen":{}})";
+
+struct Cluster : NativeSetWorld {
+    explicit Cluster(Context ctx) : NativeSetWorld(std::move(ctx), "CloneSet", "v1alpha1") {}
+
+    // Ten pods of v1, ready, and a Healthy Rollout. `more` is what the spec has beside.
+    Task<Status> begin(std::string more = "{}", std::string style = kPartitionStyle, std::string steps = kArticle) {
+        CO_TRY(co_await start());
+        CO_TRY(co_await serve_kruise());
+        co_return co_await create(deployment("v1", 10), std::move(more), std::move(steps), 10s, std::move(style));
+    }
+    Task<Status> completed(int step, std::string state = "Completed") {
+        CO_TRY(co_await until(fmt::format("Healthy/{}/{}/Completed", step, state)));
+        co_return co_await async::sleep_for(scope.context(), 10s);
+    }
+    Task<Value> strategy(std::string_view field) {
+        co_return (co_await live()).at({"spec", "updateStrategy", field}).thaw();
+    }
+    // How many pods of this image each batch has.
+    Task<Batches> batches(std::string image) {
+        Batches result;
+        auto const list = co_await client->list(scope.context(), kPods, {.ns = "default"});
+        for (auto const& [index, pod] : (*list)["items"].elements()) {
+            if (pod.at({"spec", "containers"})[0]["image"].as_string() == image)
+                ++result[meta::label(pod, apis::kRolloutBatchIdLabel)];
+        }
+        co_return result;
+    }
+};
+
+CO_TEST(CloneSets, AreReleasedInSteps) {
+    for (std::string const& more :
+         {std::string(R"({"updateStrategy":{"maxSurge":2,"partition":0}})"), std::string(kInPlace)}) {
+        Cluster cluster(ctx);
+        CO_ASSERT_OK(co_await cluster.begin(more));
+        for (std::string const& next : {std::string("v2"), std::string("v3")}) {
+            std::string const last = next == "v2" ? "v1" : "v2";
+            CO_ASSERT_OK(co_await cluster.run(next));
+            CO_ASSERT_OK(co_await cluster.paused_at(1));
+            EXPECT_EQ(co_await cluster.images(), (Images{{last, 9}, {next, 1}}));
+            EXPECT_EQ(co_await cluster.batches(next), (Batches{{"1", 1}}));
+            EXPECT_EQ((co_await cluster.strategy("partition")).as_string(), "90%");
+            CO_ASSERT_OK(co_await cluster.approve());
+            CO_ASSERT_OK(co_await cluster.paused_at(2));
+            co_await cluster.stop_member();   // a controller that comes anew goes on
+            cluster.start_member();
+            CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+            EXPECT_EQ(co_await cluster.images(), (Images{{last, 5}, {next, 5}}));
+            EXPECT_EQ(co_await cluster.batches(next), (Batches{{"1", 1}, {"2", 4}}));
+            CO_ASSERT_OK(co_await cluster.approve());
+            CO_ASSERT_OK(co_await cluster.completed(3));
+            EXPECT_EQ(co_await cluster.images(), (Images{{next, 10}}));
+            EXPECT_EQ(co_await cluster.batches(next), (Batches{{"1", 1}, {"2", 4}, {"3", 5}}));
+            EXPECT_EQ((co_await cluster.strategy("partition")), Value(0));
+            EXPECT_EQ(co_await cluster.marks(), "");
+        }
+        co_await cluster.stop();
+    }
+}
+
+CO_TEST(CloneSets, GoBackAtOnceWhenTheStableVersionIsPutBack) {
+    for (char const* more : {"{}", kInPlace}) {
+        for (int const step : {1, 2}) {
+            Cluster cluster(ctx);
+            CO_ASSERT_OK(co_await cluster.begin(more));
+            CO_ASSERT_OK(co_await cluster.run("v2"));
+            CO_ASSERT_OK(co_await cluster.paused_at(1));
+            if (step == 2) {
+                CO_ASSERT_OK(co_await cluster.approve());
+                CO_ASSERT_OK(co_await cluster.paused_at(2));
+            }
+            CO_ASSERT_OK(co_await cluster.run("v1"));
+            CO_ASSERT_OK(co_await cluster.completed(step, "StepPaused"));
+            EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}}));
+            EXPECT_EQ(co_await cluster.marks(), "");
+            co_await cluster.stop();
+        }
+    }
+}
+
+CO_TEST(CloneSets, AThirdVersionBeginsAtTheFirstStepAndStillKnowsTheFirstOne) {
+    Cluster cluster(ctx);
+    CO_ASSERT_OK(co_await cluster.begin());
+    CO_ASSERT_OK(co_await cluster.run("v2"));
+    CO_ASSERT_OK(co_await cluster.paused_at(1));
+    Doc const status = (co_await cluster.get(apis::kRollouts)).at({"status", "canaryStatus"});
+    std::string const first = status["stableRevision"].string();
+    EXPECT_FALSE(first.empty());
+    EXPECT_NE(first, status["podTemplateHash"].string());
+    EXPECT_EQ(first.find('-'), std::string::npos) << "as pods are labelled";
+    CO_ASSERT_OK(co_await cluster.run("v3"));
+    CO_ASSERT_OK(co_await cluster.paused_at(1));
+    EXPECT_EQ((co_await cluster.images())["v3"], 1);
+    EXPECT_EQ((co_await cluster.get(apis::kRollouts)).at({"status", "canaryStatus", "stableRevision"}).string(), first);
+    CO_ASSERT_OK(co_await cluster.approve());
+    CO_ASSERT_OK(co_await cluster.paused_at(2));
+    EXPECT_EQ((co_await cluster.images())["v3"], 5);
+    CO_ASSERT_OK(co_await cluster.run("v1"));
+    CO_ASSERT_OK(co_await cluster.completed(2, "StepPaused"));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}}));
+    EXPECT_EQ(co_await cluster.marks(), "");
+    co_await cluster.stop();
+}
+
+CO_TEST(CloneSets, KeepTheShareWhenScaled) {
+    Cluster cluster(ctx);
+    CO_ASSERT_OK(co_await cluster.begin());
+    CO_ASSERT_OK(co_await cluster.run("v2"));
+    CO_ASSERT_OK(co_await cluster.paused_at(1));
+    CO_ASSERT_OK(co_await cluster.set({"spec", "replicas"}, 20));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 18}, {"v2", 2}}));
+    EXPECT_EQ(co_await cluster.state(), "Progressing/1/StepPaused/InRolling");
+    CO_ASSERT_OK(co_await cluster.approve());
+    CO_ASSERT_OK(co_await cluster.paused_at(2));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}, {"v2", 10}}));
+    CO_ASSERT_OK(co_await cluster.set({"spec", "replicas"}, 4));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 2}, {"v2", 2}}));
+    CO_ASSERT_OK(co_await cluster.approve());
+    CO_ASSERT_OK(co_await cluster.completed(3));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v2", 4}}));
+    EXPECT_EQ(co_await cluster.marks(), "");
+    co_await cluster.stop();
+}
+
+CO_TEST(CloneSets, NobodyLiftsThePartitionAndTheirOwnComesBack) {
+    Cluster cluster(ctx);
+    CO_ASSERT_OK(co_await cluster.begin(R"({"updateStrategy":{"partition":"30%"}})"));
+    CO_ASSERT_OK(co_await cluster.run("v2"));
+    CO_ASSERT_OK(co_await cluster.paused_at(1));
+    CO_ASSERT_OK(
+        co_await cluster.set({"spec", "updateStrategy"}, *json::parse_value(R"({"partition":2,"paused":true})")));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 9}, {"v2", 1}}));
+    CO_ASSERT_OK(co_await cluster.approve());
+    CO_ASSERT_OK(co_await cluster.paused_at(2));
+    CO_ASSERT_OK(co_await cluster.approve());
+    CO_ASSERT_OK(co_await cluster.completed(3));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v2", 10}}));
+    EXPECT_EQ((co_await cluster.strategy("partition")), Value(2)) << "as was asked for";
+    EXPECT_EQ(co_await cluster.marks(), "");
+    co_await cluster.stop();
+}
+
+CO_TEST(CloneSets, AreGivenBackWhenTheirRolloutGoesOrIsDisabled) {
+    for (bool const disabled : {false, true}) {
+        Cluster cluster(ctx);
+        CO_ASSERT_OK(co_await cluster.begin());
+        CO_ASSERT_OK(co_await cluster.run("v2"));
+        CO_ASSERT_OK(co_await cluster.paused_at(1));
+        if (disabled) {
+            CO_ASSERT_OK(co_await cluster.client->patch(ctx, apis::kRollouts, kWeb, client::PatchType::kMerge,
+                                                        *json::parse_value(R"({"spec":{"disabled":true}})")));
+        } else {
+            CO_ASSERT_OK(co_await cluster.client->remove(ctx, apis::kRollouts, kWeb));
+        }
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+        EXPECT_EQ(co_await cluster.images(), (Images{{"v2", 10}}));
+        EXPECT_EQ((co_await cluster.strategy("partition")), Value(0));
+        EXPECT_EQ(co_await cluster.marks(), "");
+        co_await cluster.stop();
+    }
+}
+
+CO_TEST(CloneSets, AreLeftAsIsAsked) {
+    for (auto const& [how, partition, images] :
+         {std::tuple(workload::Leaving::kHold, Value("90%"), Images{{"v1", 9}, {"v2", 1}}),
+          std::tuple(workload::Leaving::kRollback, Value(0), Images{{"v1", 10}}),
+          std::tuple(workload::Leaving::kRelease, Value(0), Images{{"v2", 10}})}) {
+        Cluster cluster(ctx);
+        CO_ASSERT_OK(co_await cluster.begin());
+        CO_ASSERT_OK(co_await cluster.run("v2"));
+        CO_ASSERT_OK(co_await cluster.paused_at(1));
+        co_await cluster.stop_member();
+        UninstallOptions options;
+        options.releases = how;
+        std::string said;
+        cluster.guarded = false;
+        CO_ASSERT_OK(co_await uninstall(ctx, *cluster.client, options,
+                                        [&said](std::string const& line) { said += line + "\n"; }));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+        EXPECT_EQ(co_await cluster.images(), images) << said;
+        EXPECT_EQ(co_await cluster.strategy("partition"), partition) << said;
+        EXPECT_EQ(co_await cluster.marks(), "") << said;
+        co_await cluster.scope.cancel_and_join();
+    }
+}
+
+CO_TEST(CloneSets, AreReleasedSideBySide) {
+    for (bool const back : {false, true}) {
+        Cluster cluster(ctx);
+        CO_ASSERT_OK(co_await cluster.begin(R"({"updateStrategy":{"maxUnavailable":2},"minReadySeconds":1})",
+                                            kBlueGreen, R"([{"replicas":"10%"},{"replicas":"50%"}])"));
+        CO_ASSERT_OK(co_await cluster.run("v2"));
+        CO_ASSERT_OK(co_await cluster.paused_at(1));
+        EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}, {"v2", 1}}));
+        CO_ASSERT_OK(co_await cluster.approve());
+        CO_ASSERT_OK(co_await cluster.paused_at(2));
+        EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}, {"v2", 5}}));
+        if (back) {
+            CO_ASSERT_OK(co_await cluster.run("v1"));
+            CO_ASSERT_OK(co_await cluster.completed(2, "StepPaused"));
+        } else {
+            CO_ASSERT_OK(co_await cluster.approve());
+            CO_ASSERT_OK(co_await cluster.completed(2));
+        }
+        EXPECT_EQ(co_await cluster.images(), (Images{{back ? "v1" : "v2", 10}}));
+        EXPECT_EQ(co_await cluster.strategy("maxUnavailable"), Value(2));
+        EXPECT_EQ((co_await cluster.live()).at({"spec", "minReadySeconds"}).as_int(), 1);
+        EXPECT_EQ(co_await cluster.marks(), "");
+        co_await cluster.stop();
+    }
+}
+
+// Kruise's controller counts on old pods to go: with half of the new version there it makes no more beside them.
+CO_TEST(CloneSets, SideBySideHaveAllAtOnceOrHalfInSteps) {
+    Cluster cluster(ctx);
+    CO_ASSERT_OK(co_await cluster.begin("{}", kBlueGreen, R"([{"replicas":"100%"}])"));
+    CO_ASSERT_OK(co_await cluster.run("v2"));
+    CO_ASSERT_OK(co_await cluster.paused_at(1));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}, {"v2", 10}}));
+    CO_ASSERT_OK(co_await cluster.approve());
+    CO_ASSERT_OK(co_await cluster.completed(1));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v2", 10}}));
+    co_await cluster.stop();
+
+    Cluster stepped(ctx);
+    CO_ASSERT_OK(co_await stepped.begin("{}", kBlueGreen, R"([{"replicas":"50%"},{"replicas":"100%"}])"));
+    CO_ASSERT_OK(co_await stepped.run("v2"));
+    CO_ASSERT_OK(co_await stepped.paused_at(1));
+    CO_ASSERT_OK(co_await stepped.approve());
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    EXPECT_EQ(co_await stepped.images(), (Images{{"v1", 10}, {"v2", 5}}));
+    Doc const batches = co_await stepped.get(apis::kBatchReleases);
+    EXPECT_NE(batches.at({"status", "message"}).string().find("5 of 10"), std::string::npos)
+        << batches.at({"status", "message"}).string();
+    CO_ASSERT_OK(co_await stepped.run("v1"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    EXPECT_EQ(co_await stepped.images(), (Images{{"v1", 10}}));
+    EXPECT_EQ(co_await stepped.marks(), "");
+    co_await stepped.stop();
+}
+
+CO_TEST(CloneSets, SideBySideRefuseAThirdVersion) {
+    Cluster cluster(ctx);
+    CO_ASSERT_OK(co_await cluster.begin("{}", kBlueGreen));
+    CO_ASSERT_OK(co_await cluster.run("v2"));
+    CO_ASSERT_OK(co_await cluster.paused_at(1));
+    CO_ASSERT_OK(co_await cluster.run("v3"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    EXPECT_EQ((co_await cluster.images())["v1"], 10);
+    EXPECT_EQ((co_await cluster.images())["v3"], 0);
+    EXPECT_EQ((co_await cluster.get(apis::kRollouts)).at({"status", "message"}).string(), apis::kNewVersionRefused);
+    CO_ASSERT_OK(co_await cluster.run("v2"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}, {"v2", 1}}));
+    CO_ASSERT_OK(co_await cluster.approve());
+    CO_ASSERT_OK(co_await cluster.paused_at(2));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}, {"v2", 5}}));
+    CO_ASSERT_OK(co_await cluster.run("v1"));
+    CO_ASSERT_OK(co_await cluster.completed(2, "StepPaused"));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}}));
+    EXPECT_EQ(co_await cluster.marks(), "");
+    co_await cluster.stop();
+}
+
+// A cluster is not asked for the kind before a Rollout names it, and again until it has it.
+CO_TEST(CloneSets, ComeWhenTheClusterHasThem) {
+    Cluster cluster(ctx);
+    CO_ASSERT_OK(co_await cluster.start());
+    Value release = rollout(kArticle);
+    release.set({"spec", "workloadRef", "apiVersion"}, "apps.kruise.io/v1alpha1");
+    release.set({"spec", "workloadRef", "kind"}, "CloneSet");
+    CO_ASSERT_OK(co_await cluster.client->create(ctx, apis::kRollouts, release));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+    EXPECT_EQ((co_await cluster.get(apis::kRollouts)).at({"status", "message"}).string(),
+              "Workload Not Found: this cluster does not serve CloneSet of apps.kruise.io/v1alpha1");
+    auto const waits = cluster.member->waits(kWeb);
+    CO_ASSERT_TRUE(!waits.empty());
+    EXPECT_EQ(waits.front().reason, "KindNotServed");
+    CO_ASSERT_OK(co_await cluster.serve_kruise());
+    Value set = deployment("v1", 10);
+    set["apiVersion"] = "apps.kruise.io/v1alpha1";
+    set["kind"] = "CloneSet";
+    CO_ASSERT_OK(co_await cluster.client->create(ctx, cluster.resource, set));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    CO_ASSERT_OK(co_await cluster.until("Healthy/0//", true));
+    CO_ASSERT_OK(co_await cluster.run("v2"));
+    CO_ASSERT_OK(co_await cluster.paused_at(1));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 9}, {"v2", 1}}));
+    // Without its definition there is no workload any more.
+    for (Value const& definition : simulator::kruise_definitions()) {
+        CO_ASSERT_OK(co_await cluster.client->remove(ctx, kCrds, {"", definition.at({"metadata", "name"}).string()}));
+    }
+    CO_ASSERT_OK(co_await cluster.client->remove(ctx, apis::kRollouts, kWeb));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    EXPECT_FALSE((co_await cluster.get(apis::kRollouts)).exists());
+    co_await cluster.stop();
+}
+
+}   // namespace
+}   // namespace aviary::member

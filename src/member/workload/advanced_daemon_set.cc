@@ -1,0 +1,63 @@
+#include "member/workload/advanced_daemon_set.h"
+
+#include <algorithm>
+
+#include "kube/meta/object.h"
+#include "member/workload/freeze.h"
+#include "member/workload/internal/partitioned_set.h"
+#include "member/workload/internal/pods.h"
+#include "member/workload/internal/revisions.h"
+
+namespace aviary::workload {
+
+namespace {
+
+using json::Doc;
+using json::Value;
+
+class AdvancedDaemonSet final : public PartitionedSet {
+public:
+    AdvancedDaemonSet(NativeSetInputs inputs, Time now)
+        : PartitionedSet(std::move(inputs), now, stateful_set_fields()) {
+        observe(doc().at({"status", "desiredNumberScheduled"}).as_int());
+        count();
+        // One that drains for long keeps its node, and is not waited for.
+        std::int64_t const on_nodes = std::ranges::count_if(
+            inputs_.pods, [](Doc const& pod) { return is_active(pod) || meta::is_deleting(pod); });
+        facts_.settled = observed() && !facts_.unit_revision.empty() && on_nodes >= facts_.replicas && !present_.going;
+    }
+
+    std::string_view type_label() const override { return "daemonset"; }
+    std::vector<control::Wait> obstacles() const override { return obstacles_of(units()); }
+
+private:
+    // So many pods keep their version; those of the new one count, wherever they are.
+    Value partition_for(meta::IntOrPercent const& share) const override {
+        std::int64_t const wanted = share_of(share);
+        return wanted == 0 ? apis::kFrozenPartition : facts_.replicas - wanted;
+    }
+    std::string label_of(Doc const& revision) const override { return meta::label(revision, kRevisionHashLabel); }
+    // Its status does not tell what it came from.
+    std::string current_revision() const override { return prevailing_revision(inputs_); }
+    std::string newest_revision() const override { return doc().at({"status", "daemonSetHash"}).string(); }
+    // The newest ones come last.
+    void sort(std::vector<Doc>& units) const override { std::ranges::sort(units, {}, age_of); }
+};
+
+}   // namespace
+
+void freeze_advanced_daemon_set(Value& object, FreezeInputs const& inputs) {
+    Doc const status = inputs.old["status"];
+    std::string replaced = status["daemonSetHash"].string();
+    bool const known = prevails(inputs.old) || replaced == inputs.came_from;
+    freeze_partition(object, inputs,
+                     {.fields = stateful_set_fields(),
+                      .stable = known ? std::move(replaced) : std::string(),
+                      .runs = status["currentNumberScheduled"].as_int() > 0});
+}
+
+std::unique_ptr<Workload> observe_advanced_daemon_set(NativeSetInputs inputs, Time now) {
+    return std::make_unique<AdvancedDaemonSet>(std::move(inputs), now);
+}
+
+}   // namespace aviary::workload
