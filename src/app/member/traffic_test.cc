@@ -4,8 +4,6 @@
 namespace aviary::member {
 namespace {
 
-meta::GroupVersionResource const kServices{"", "v1", "services"};
-
 constexpr char const* kSteps = R"([{"replicas":"20%","traffic":"20%"},{"replicas":"50%","traffic":"50%"}])";
 std::string style(std::string const& strategy) {
     return R"({")" + strategy +

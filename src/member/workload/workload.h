@@ -46,6 +46,7 @@ struct Facts {
 struct Restore {
     bool keep_frozen = false;      // a newer template came: drop the old release's control, stay held and in progress …
     std::string stable_revision;   // … from this revision on; empty: as it was
+    bool unmarked = false;         // free it, too, where another controller has taken the marks off and no more
 };
 
 // What becomes of a release that nobody is there to lead any more.
@@ -71,6 +72,9 @@ public:
     virtual Facts const& facts() const = 0;
     // Whether the revision, as some status noted it, is the workload's template's.
     virtual bool is_current(std::string_view revision) const = 0;
+    // Whether anything here says which version the revision is. Not of what another controller has hashed in its own
+    // way and put on no object yet.
+    virtual bool is_known(std::string_view revision) const { return !revision.empty(); }
     virtual std::int64_t share_of(meta::IntOrPercent const& step) const = 0;
 
     // Puts the workload under the BatchRelease's control at this share; raises it when it is. In order, and safe to

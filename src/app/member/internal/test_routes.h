@@ -1,10 +1,11 @@
-// For tests: a cluster with HTTPRoutes of the Gateway API.
+// For tests: Services and HTTPRoutes in a simulated cluster.
 #pragma once
 
 #include "app/member/internal/test_world.h"
 
 namespace aviary::member {
 
+inline meta::GroupVersionResource const kServices{"", "v1", "services"};
 inline meta::GroupVersionResource const kRoutes{"gateway.networking.k8s.io", "v1", "httproutes"};
 
 // As Gateway API's own, as far as a route needs it.

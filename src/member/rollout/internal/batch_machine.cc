@@ -161,7 +161,8 @@ private:
             status_.observed_workload_replicas = facts().replicas;
         }
         if (!seen_.workload->is_current(status_.update_revision)) {
-            if (owned()) {
+            // With a hash of another controller's its Rollout has been adopted by now.
+            if (owned() && seen_.workload->is_known(status_.update_revision)) {
                 status_.message = "the workload has another version than the one being released";
                 return false;
             }
@@ -293,7 +294,8 @@ private:
         bool const known = seen_.workload->is_current(status_.stable_revision) ||
                            (success && seen_.workload->is_current(status_.update_revision));
         workload::Restore how;
-        how.keep_frozen = owned() && !known;
+        // Upstream's end begins with taking in-progressing off: what it had frozen nobody would free any more.
+        how.keep_frozen = owned() && !known && !facts().held_by.empty();
         if (how.keep_frozen && success) how.stable_revision = status_.update_revision;
         return seen_.workload->restore(how);
     }

@@ -98,6 +98,15 @@ bool Machine::release_workload(Closing why) {
 
 Time Machine::patience() { return parse_rfc3339(release().last_update_time).value_or(now_) + kPatience; }
 
+// Upstream takes in-progressing off first, and its BatchRelease frees the workload: without one it stays frozen, and
+// nothing on it says so.
+bool Machine::begun_elsewhere() const {
+    if (noted() == nullptr || !facts().held_by.empty() || facts().leftovers || seen_.controlled_by_other) return false;
+    std::string const& step = noted()->finalising_step;
+    auto const* const progress = apis::find_condition(before_.conditions, apis::condition::kProgressing);
+    return !step.empty() && step != apis::finalising::kEnd && progress != nullptr && progress->status == "True";
+}
+
 bool Machine::free_workload(Closing why) {
     bool const regardless = why == Closing::kDisabled || why == Closing::kDeleting;
     bool const current = noted() != nullptr && seen_.workload->is_current(noted()->canary_revision);
@@ -113,6 +122,13 @@ bool Machine::free_workload(Closing why) {
         write(seen_.workload->restore({.keep_frozen = true, .stable_revision = {}}));
         wait("Finalising", "the release is closed before the next one", "its marks are gone");
         return false;
+    }
+    if (begun_elsewhere()) {
+        if (std::optional<Write> freed = seen_.workload->restore({.stable_revision = {}, .unmarked = true})) {
+            write(std::move(freed));
+            wait("Finalising", "the workload is getting its own strategy back", "it has it");
+            return false;
+        }
     }
     if (why != Closing::kRollback || !current || (facts().outdated == 0 && facts().settled)) return true;
     Time const until = patience();

@@ -137,6 +137,7 @@ bool Machine::disabled() {
         return true;
     }
     if (!finalise(Closing::kDisabled)) return false;
+    if (noted() != nullptr) release().finalising_step = apis::finalising::kEnd;
     status_.phase = apis::phase::kDisabled;
     status_.message = "Rollout is disabled";
     return true;
@@ -276,11 +277,24 @@ bool Machine::in_rolling() {
         reason("True", apis::reason::kInRolling, "Rollout is in Progressing");
         return true;
     }
-    if (!release().canary_revision.empty() && !current) return new_version();
+    if (!release().canary_revision.empty() && !current) {
+        if (!is_adopted()) return new_version();
+        release().canary_revision = facts().update_revision;
+    }
     release().observed_rollout_id = rollout_id();
     release().observed_workload_generation = facts().generation;
     if (release().rollout_hash != apis::plan_hash(seen_.rollout)) return plan_changed();
     return step();
+}
+
+// A release that another controller has begun, under a hash that only it can compute: what has pods beside the stable
+// version is the workload's template; or nothing has yet, and then nothing was approved.
+bool Machine::is_adopted() const {
+    if (seen_.workload->is_known(noted()->canary_revision) || facts().outdated != facts().stable) return false;
+    std::string const& state = noted()->current_step_state;
+    bool const begins = noted()->current_step_index <= 1 &&
+                        (state.empty() || state == apis::step::kBeforeUpgrade || state == apis::step::kUpgrade);
+    return begins || facts().updated > 0;
 }
 
 bool Machine::new_version() {

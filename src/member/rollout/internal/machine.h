@@ -30,6 +30,7 @@ private:
     bool progressing();
     bool initializing();
     bool in_rolling();
+    bool is_adopted() const;
     bool new_version();
     bool closing(Closing why);
     void terminate();
@@ -78,6 +79,7 @@ private:
     bool resume_workload(Closing why);
     bool release_workload(Closing why);
     bool free_workload(Closing why);
+    bool begun_elsewhere() const;
     void remove_batch_release();
     Time patience();   // when a release that is over waits no longer
 

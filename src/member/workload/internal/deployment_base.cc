@@ -50,6 +50,20 @@ bool DeploymentBase::is_current(std::string_view revision) const {
                                [&](Doc const& pod) { return meta::label(pod, meta::kRevisionHashLabel) == revision; });
 }
 
+bool DeploymentBase::is_known(std::string_view revision) const {
+    auto const names = [revision](DeploymentInputs const& inputs) {
+        return std::ranges::any_of(inputs.replica_sets,
+                                   [revision](Doc const& set) {
+                                       return meta::label(set, meta::kTemplateHashLabel) == revision ||
+                                              template_hash(set.at({"spec", "template"})) == revision;
+                                   }) ||
+               std::ranges::any_of(inputs.pods, [revision](Doc const& pod) {
+                   return meta::label(pod, meta::kRevisionHashLabel) == revision;
+               });
+    };
+    return is_current(revision) || names(inputs_) || std::ranges::any_of(inputs_.canaries, names);
+}
+
 std::int64_t DeploymentBase::share_of(meta::IntOrPercent const& step) const {
     return deployment_share_of(step, facts_.replicas);
 }
@@ -62,7 +76,7 @@ std::optional<Write> DeploymentBase::let_go() const {
 }
 
 std::optional<Write> DeploymentBase::restore(Restore const& how) const {
-    if (facts_.held_by.empty() && !facts_.leftovers) return std::nullopt;
+    if (facts_.held_by.empty() && !facts_.leftovers && !how.unmarked) return std::nullopt;
     JsonPatch patch(doc());
     patch.test({"metadata", "generation"});
     for (std::string_view mark : kMarks) {
@@ -123,6 +137,10 @@ std::vector<Write> DeploymentBase::clean() const {
     std::vector<Write> writes;
     if (facts_.leftovers || !facts_.held_by.empty()) return writes;   // the native controller would copy them again
     writes = tidy();
+    JsonPatch patch(doc());
+    patch.test({"metadata", "generation"});
+    patch.remove({"metadata", "labels", apis::kStableRevisionLabel});   // upstream leaves it in canary style
+    if (auto rest = write(std::move(patch), "nothing of the release is left")) writes.push_back(std::move(*rest));
     for (ReplicaSet const& set : sets_.all) {
         Value annotations{json::Object()};
         for (std::string_view mark : kMarks) {

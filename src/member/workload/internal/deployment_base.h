@@ -24,6 +24,7 @@ public:
     Facts const& facts() const override { return facts_; }
 
     bool is_current(std::string_view revision) const override;
+    bool is_known(std::string_view revision) const override;
     std::int64_t share_of(meta::IntOrPercent const& step) const override;
     std::optional<control::Write> let_go() const override;
     std::optional<control::Write> restore(Restore const& how) const override;

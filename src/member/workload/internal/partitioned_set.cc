@@ -63,7 +63,8 @@ void PartitionedSet::restore_partition(JsonPatch& patch) const {
 }
 
 std::optional<Write> PartitionedSet::restore(Restore const& how) const {
-    if (!concerned()) return std::nullopt;
+    bool const frozen = JsonPatch(doc()).at(fields_.partition).thaw() == fields_.frozen;
+    if (!concerned() && !(how.unmarked && frozen)) return std::nullopt;
     JsonPatch patch(doc());
     patch.test({"metadata", "generation"});
     restore_settings(patch);

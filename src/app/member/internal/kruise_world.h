@@ -1,0 +1,457 @@
+// For tests: a cluster in which Kruise Rollouts' manager 0.6 leads a release up to some moment, and is taken away. What
+// it writes is made by hand, in its order; pods are made by the native controllers. Then the member takes over.
+#pragma once
+
+#include <functional>
+
+#include "apis/rollouts/hash.h"
+#include "app/member/internal/kruise_workloads.h"
+#include "app/member/internal/test_routes.h"
+
+namespace aviary::member {
+
+// Where a release is within a step, in order. What is between two looks of its controllers is a moment, too.
+enum class Point {
+    kInitializing,   // frozen by the webhook; the Rollout is Progressing for this reason
+    kBefore,         // BeforeStepUpgrade
+    kUpgrade,        // StepUpgrade, the BatchRelease not written yet
+    kAsked,          // the BatchRelease has the step's cursor, and nobody has looked
+    kHeld,           // the workload is under its control, batch Upgrading
+    kMoved,          // at the step's share; pods are starting
+    kVerifying,      // they are ready
+    kReadyBatch,     // batch Ready
+    kRouting,        // StepTrafficRouting, nothing written
+    kServices,       // the canary Service is there
+    kRouted,         // and the routes lead to it
+    kAnalysis,       // StepMetricsAnalysis
+    kPaused,         // StepPaused
+    kApproved,       // StepReady
+    kCompleted       // of the last step alone
+};
+
+enum class Why { kSuccess, kRollback, kDisabled, kDeleted };
+enum class Progress {   // of one step of the end
+    kBegun,
+    kHalf,      // asked of the BatchRelease
+    kResumed,   // the workload has its own strategy back, and rolls
+    kDone
+};
+
+// In the order of the sequence.
+inline std::vector<std::string> finalising_steps(bool blue_green, Why why) {
+    std::string const to_new = "FinalisingStepRouteTrafficToNew", to_stable = "FinalisingStepRouteTrafficToStable";
+    std::string const service = "RestoreStableService", canary = "RemoveCanaryService";
+    std::string const resume = "ResumeWorkload", control = "ReleaseWorkloadControl";
+    if (blue_green && why == Why::kSuccess) return {to_new, service, resume, to_stable, canary, control};
+    if (blue_green && why == Why::kRollback) return {to_stable, resume, service, canary, control};
+    if (why == Why::kRollback) return {to_stable, resume, control, service, canary};
+    return {service, to_stable, canary, resume, control};
+}
+
+struct KruiseWorld : World {
+    using Make = std::function<std::unique_ptr<LedWorkload>(World&)>;
+    static constexpr int kShares[] = {0, 2, 5, 10};
+    static constexpr char const* kPercents[] = {"", "20%", "50%", "100%"};
+    static constexpr int kLast = 3;
+
+    KruiseWorld(Context ctx, Make const& make, bool routed) : World(std::move(ctx)), led(make(*this)), routed(routed) {}
+
+    // Ten pods of v1, and a Healthy Rollout.
+    Task<Status> begin() {
+        CO_TRY(co_await start());
+        co_await stop_member();
+        guarded = false;
+        Context const ctx = scope.context();
+        if (routed) {
+            CO_TRY(co_await client->create(ctx, kCrds, routes_definition("v1")));
+            Value const service = *json::parse_value(
+                R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"default"},
+                "spec":{"selector":{"app":"web"},"ports":[{"name":"http","port":80,"targetPort":8080}]}})");
+            CO_TRY(co_await client->create(ctx, kServices, service));
+            CO_TRY(co_await async::sleep_for(ctx, 1s));
+            Value const route = *json::parse_value(
+                R"({"apiVersion":"gateway.networking.k8s.io/v1","kind":"HTTPRoute","metadata":{"name":"web","namespace":"default"},
+                "spec":{"rules":[{"backendRefs":[{"name":"web","port":80,"kind":"Service"}]}]}})");
+            CO_TRY(co_await client->create(ctx, kRoutes, route));
+        }
+        CO_TRY(co_await led->create());
+        Value label{json::Object()};
+        label.set({"metadata", "labels", apis::kWorkloadTypeLabel}, to_lower(led->kind));
+        CO_TRY(co_await led->merge(std::move(label)));
+        CO_TRY(co_await client->create(ctx, apis::kRollouts, own_rollout()));
+        Value hash{json::Object()};
+        hash.set({"metadata", "annotations", apis::kRolloutHashAnnotation},
+                 apis::plan_hash(co_await get(apis::kRollouts)));
+        CO_TRY(co_await led->merge_into(apis::kRollouts, "web", std::move(hash)));
+        stable = canary = co_await led->pod_hash("v1");
+        phase = "Healthy";
+        step_state = "Completed";
+        step = kLast;
+        co_return Status{};
+    }
+
+    // From Healthy to this point of this step, through those before it.
+    Task<Status> lead(int to, Point point) {
+        CO_TRY(co_await led->freeze("v2"));
+        CO_TRY(co_await async::sleep_for(scope.context(), 2s));
+        stable = co_await led->stable_revision();
+        canary = co_await led->canary_revision("v2");
+        pod_hash.clear();
+        phase = "Progressing";
+        reason = "InRolling";
+        for (step = 1; step <= to; ++step) {
+            Point const last = step < to ? Point::kApproved : point;
+            for (int each = 0; each <= static_cast<int>(last); ++each) CO_TRY(co_await pass(static_cast<Point>(each)));
+        }
+        step = to;
+        co_return Status{};
+    }
+
+    // The end, up to this step of it.
+    Task<Status> close(Why why, std::string last, Progress progress) {
+        closing = why;
+        if (why == Why::kSuccess) reason = "Finalising";
+        if (why == Why::kRollback) {
+            reason = "Cancelling";
+            CO_TRY(co_await led->put("v1"));
+            CO_TRY(co_await async::sleep_for(scope.context(), 2s));
+            canary = co_await led->canary_revision("v1");
+        }
+        if (why == Why::kDisabled) {
+            CO_TRY(
+                co_await led->merge_into(apis::kRollouts, "web", *json::parse_value(R"({"spec":{"disabled":true}})")));
+            phase = "Disabling";
+        }
+        if (why == Why::kDeleted) {
+            CO_TRY(co_await client->remove(scope.context(), apis::kRollouts, rollout_key));
+            phase = "Terminating";
+        }
+        if (last.empty()) co_return Status{};   // only said to be so
+        Value free{json::Object()};
+        free.set({"metadata", "annotations", apis::kInProgressingAnnotation}, nullptr);
+        CO_TRY(co_await led->merge(std::move(free)));
+        for (std::string const& each : finalising_steps(led->style() == "BlueGreen", why)) {
+            finalising = each;
+            CO_TRY(co_await close_step(each, each == last ? progress : Progress::kDone));
+            if (each == last) co_return Status{};
+        }
+        finalising = "END";
+        if (why == Why::kSuccess || why == Why::kRollback) reason = "Completed";
+        co_return Status{};
+    }
+
+    // Writes what the statuses say at this moment; then it is the member's.
+    Task<Status> hand_over() {
+        generation = generation == 0 ? meta::generation(co_await led->live()) : generation;
+        CO_TRY(co_await write_batch_status());
+        CO_TRY(co_await client->patch(scope.context(), apis::kRollouts, rollout_key, client::PatchType::kMerge,
+                                      co_await rollout_status(), {.subresource = "status"}));
+        guarded = true;
+        start_member();
+        co_return Status{};
+    }
+
+    // What is left of a release, anywhere.
+    Task<std::string> remains() {
+        std::string found = co_await led->left();
+        std::vector<Doc> objects{co_await led->live()};
+        for (auto const& resource : {kReplicaSets, kControllerRevisions}) {
+            auto const list = co_await client->list(scope.context(), resource, {.ns = "default"});
+            for (auto const& [index, each] : (*list)["items"].elements()) objects.push_back(each);
+        }
+        for (Doc const& object : objects) {
+            for (char const* map : {"annotations", "labels"}) {
+                for (auto const& [key, value] : object.at({"metadata", map}).members()) {
+                    bool const mark = key.find("rollouts.kruise.io/") != std::string_view::npos;
+                    if (mark && key != apis::kWorkloadTypeLabel)
+                        found += meta::name(object) + ": " + std::string(key) + "; ";
+                }
+            }
+        }
+        Doc const spec = objects.front()["spec"];
+        if (spec["paused"].as_bool()) found += "paused; ";
+        if (led->kind == "Deployment" && spec.at({"strategy", "type"}).as_string() != "RollingUpdate")
+            found += "strategy; ";
+        if ((co_await get(apis::kBatchReleases)).exists()) found += "BatchRelease; ";
+        if (!routed) co_return found;
+        if ((co_await led->get(kServices, "web-canary")).exists()) found += "web-canary; ";
+        std::string const selector = json::write((co_await led->get(kServices, "web")).at({"spec", "selector"}));
+        if (selector != R"({"app":"web"})") found += "selector " + selector + "; ";
+        Doc const rules = (co_await led->get(kRoutes, "web")).at({"spec", "rules"});
+        if (rules.size() != 1 || rules[0]["backendRefs"].size() != 1) found += "rules " + json::write(rules) + "; ";
+        co_return found;
+    }
+
+    std::unique_ptr<LedWorkload> led;
+    bool routed;
+    // Of the Rollout's status.
+    std::string phase, reason, step_state, finalising, stable, canary, pod_hash;
+    int step = 1;
+    std::int64_t generation = 0;   // of the workload, when the Rollout last saw it at rest; 0: as it is
+    std::optional<Why> closing;
+    // Of the BatchRelease's.
+    std::string batch_phase, batch_state;
+    int batch = 0;
+    bool batch_seen = false;   // it has seen its spec
+
+private:
+    bool blue_green() const { return led->style() == "BlueGreen"; }
+    std::string part() const { return blue_green() ? "blueGreenStatus" : "canaryStatus"; }
+    bool routes_at(int index) const { return routed && (index < kLast || led->fully_routed()); }
+
+    Value own_rollout() const {
+        Value steps{json::Array()};
+        for (int index = 1; index <= kLast; ++index) {
+            Value one{json::Object{{"replicas", kPercents[index]}, {"pause", json::Object()}}};
+            if (routes_at(index)) one["traffic"] = kPercents[index];
+            steps.push_back(std::move(one));
+        }
+        Value object = rollout(json::write(steps), json::write(led->strategy()));
+        object.set({"spec", "workloadRef", "kind"}, led->kind);
+        object.set({"metadata", "finalizers"}, json::Array{apis::kRolloutFinalizer});
+        std::string_view const strategy = blue_green() ? "blueGreen" : "canary";
+        if (routed) {
+            object.set(
+                {"spec", "strategy", strategy, "trafficRoutings"},
+                *json::parse_value(R"([{"service":"web","gracePeriodSeconds":1,"gateway":{"httpRouteName":"web"}}])"));
+        }
+        return object;
+    }
+
+    Task<Status> pass(Point point) {
+        switch (point) {
+            case Point::kInitializing:
+                if (step == 1) reason = "Initializing";
+                step_state = "BeforeStepUpgrade";
+                co_return Status{};
+            case Point::kBefore:
+                reason = "InRolling";
+                if (step == 1 && routes_at(step)) CO_TRY(co_await select("web", stable));
+                if (!routes_at(step)) co_return co_await clear_routes();
+                co_return Status{};
+            case Point::kUpgrade: step_state = "StepUpgrade"; co_return Status{};
+            case Point::kAsked: generation = meta::generation(co_await led->live()); co_return co_await ask();
+            case Point::kHeld: co_return co_await hold();
+            case Point::kMoved: co_return co_await led->move(kShares[step], kPercents[step]);
+            case Point::kVerifying:
+                CO_TRY(co_await async::sleep_for(scope.context(), 20s));
+                CO_TRY(co_await led->finish(kShares[step]));
+                CO_TRY(co_await async::sleep_for(scope.context(), 2s));
+                batch_state = "Verifying";
+                co_return co_await led->label(step);
+            case Point::kReadyBatch: batch_state = "Ready"; co_return Status{};
+            case Point::kRouting:
+                generation = 0;
+                pod_hash = co_await led->pod_hash("v2");
+                step_state = "StepTrafficRouting";
+                co_return Status{};
+            case Point::kServices:
+                if (routes_at(step)) CO_TRY(co_await make_canary_service());
+                co_return Status{};
+            case Point::kRouted:
+                if (routes_at(step)) CO_TRY(co_await route(kShares[step] * 10));
+                co_return Status{};
+            case Point::kAnalysis: step_state = "StepMetricsAnalysis"; co_return Status{};
+            case Point::kPaused: step_state = "StepPaused"; co_return Status{};
+            case Point::kApproved: step_state = "StepReady"; co_return Status{};
+            case Point::kCompleted: step_state = "Completed"; co_return Status{};
+        }
+        co_return Status{};
+    }
+
+    Task<Status> ask() {
+        batch_seen = false;
+        Value patch{json::Object()};
+        patch.set({"spec", "releasePlan", "batchPartition"}, step - 1);
+        if (step > 1) co_return co_await led->merge_into(apis::kBatchReleases, "web", std::move(patch));
+        Value object{json::Object{{"apiVersion", "rollouts.kruise.io/v1beta1"}, {"kind", "BatchRelease"}}};
+        object.set({"metadata", "name"}, "web");
+        object.set({"metadata", "namespace"}, "default");
+        object.set({"metadata", "finalizers"}, json::Array{apis::kBatchReleaseFinalizer});
+        object.set({"metadata", "ownerReferences"},
+                   json::Array{json::Object{{"apiVersion", "rollouts.kruise.io/v1beta1"},
+                                            {"kind", "Rollout"},
+                                            {"name", "web"},
+                                            {"uid", meta::uid(co_await get(apis::kRollouts))},
+                                            {"controller", true},
+                                            {"blockOwnerDeletion", true}}});
+        object.set({"spec", "workloadRef"},
+                   json::Object{{"apiVersion", "apps/v1"}, {"kind", led->kind}, {"name", "web"}});
+        Value batches{json::Array()};
+        for (int index = 1; index <= kLast; ++index)
+            batches.push_back(json::Object{{"canaryReplicas", kPercents[index]}});
+        object.set({"spec", "releasePlan"}, json::Object{{"batches", std::move(batches)},
+                                                         {"batchPartition", 0},
+                                                         {"rolloutID", canary},
+                                                         {"rollingStyle", led->style()},
+                                                         {"enableExtraWorkloadForCanary", led->style() == "Canary"}});
+        CO_TRY(co_await client->create(scope.context(), apis::kBatchReleases, std::move(object)));
+        co_return Status{};
+    }
+
+    Task<Status> hold() {
+        if (step == 1) CO_TRY(co_await led->take(co_await get(apis::kBatchReleases)));
+        batch_phase = "Progressing";
+        batch_state = "Upgrading";
+        batch = step - 1;
+        batch_seen = true;
+        co_return Status{};
+    }
+
+    Task<Status> close_step(std::string which, Progress progress) {
+        if (which == "ResumeWorkload") co_return co_await resume(progress);
+        if (which == "ReleaseWorkloadControl") co_return co_await give_up(progress);
+        if (!routed || progress == Progress::kBegun) co_return Status{};
+        if (which == "FinalisingStepRouteTrafficToNew") co_return co_await route(100);
+        if (which == "FinalisingStepRouteTrafficToStable") co_return co_await route(-1);
+        if (which == "RestoreStableService") co_return co_await select("web", "");
+        co_return co_await remove_canary_service();
+    }
+
+    Task<Status> resume(Progress progress) {
+        if (progress == Progress::kBegun || !(co_await get(apis::kBatchReleases)).exists()) co_return Status{};
+        Value patch{json::Object()};
+        patch.set({"spec", "releasePlan", "batchPartition"}, nullptr);
+        patch.set({"spec", "releasePlan", "finalizingPolicy"}, closing == Why::kSuccess ? "WaitResume" : "Immediate");
+        CO_TRY(co_await led->merge_into(apis::kBatchReleases, "web", std::move(patch)));
+        if (progress == Progress::kHalf) co_return Status{};
+        batch_phase = "Finalizing";
+        CO_TRY(co_await led->finalize());
+        if (progress == Progress::kResumed) co_return Status{};
+        CO_TRY(co_await async::sleep_for(scope.context(), 60s));
+        batch_phase = "Completed";
+        co_return co_await led->release();
+    }
+
+    Task<Status> give_up(Progress progress) {
+        if (progress == Progress::kBegun || !(co_await get(apis::kBatchReleases)).exists()) co_return Status{};
+        if (progress == Progress::kHalf) CO_TRY(co_await write_batch_status());
+        CO_TRY(co_await client->remove(scope.context(), apis::kBatchReleases, rollout_key));
+        if (progress == Progress::kHalf) co_return Status{};
+        Value patch{json::Object()};
+        patch.set({"metadata", "finalizers"}, nullptr);
+        CO_TRY(co_await led->merge_into(apis::kBatchReleases, "web", std::move(patch)));
+        co_return co_await async::sleep_for(scope.context(), 5s);
+    }
+
+    // The Service's selector gets the revision, or loses it.
+    Task<Status> select(std::string service, std::string revision) {
+        Value patch{json::Object()};
+        patch.set({"spec", "selector", led->revision_key()}, revision.empty() ? Value(nullptr) : Value(revision));
+        co_return co_await led->merge_into(kServices, std::move(service), std::move(patch));
+    }
+    Task<Status> make_canary_service() {
+        if ((co_await led->get(kServices, "web-canary")).exists()) co_return Status{};
+        Doc const stable_service = co_await led->get(kServices, "web");
+        Value object{json::Object{{"apiVersion", "v1"}, {"kind", "Service"}}};
+        object.set({"metadata", "name"}, "web-canary");
+        object.set({"metadata", "namespace"}, "default");
+        object.set({"metadata", "ownerReferences"},
+                   json::Array{json::Object{{"apiVersion", "rollouts.kruise.io/v1beta1"},
+                                            {"kind", "Rollout"},
+                                            {"name", "web"},
+                                            {"uid", meta::uid(co_await get(apis::kRollouts))},
+                                            {"controller", true},
+                                            {"blockOwnerDeletion", true}}});
+        object.set({"spec", "ports"}, stable_service.at({"spec", "ports"}).thaw());
+        object.set({"spec", "selector"}, json::Object{{"app", "web"}, {led->revision_key(), pod_hash}});
+        CO_TRY(co_await client->create(scope.context(), kServices, std::move(object)));
+        co_return Status{};
+    }
+    Task<Status> remove_canary_service() {
+        if ((co_await led->get(kServices, "web-canary")).exists())
+            CO_TRY(co_await client->remove(scope.context(), kServices, {"default", "web-canary"}));
+        co_return Status{};
+    }
+    // The share of the canary; less than 0: none, and no trace.
+    Task<Status> route(int share) {
+        Value refs = json::Array{json::Object{{"name", "web"}, {"port", 80}, {"kind", "Service"}, {"weight", 1}}};
+        if (share >= 0) {
+            refs.make_array().front()["weight"] = 100 - share;
+            refs.push_back(json::Object{{"name", "web-canary"}, {"port", 80}, {"kind", "Service"}, {"weight", share}});
+        }
+        Value patch{json::Object()};
+        patch.set({"spec", "rules"}, json::Array{json::Object{{"backendRefs", std::move(refs)}}});
+        co_return co_await led->merge_into(kRoutes, "web", std::move(patch));
+    }
+    Task<Status> clear_routes() {
+        if (!routed) co_return Status{};
+        CO_TRY(co_await select("web", ""));
+        CO_TRY(co_await route(-1));
+        co_return co_await remove_canary_service();
+    }
+
+    Task<Status> write_batch_status() {
+        Doc const object = co_await get(apis::kBatchReleases);
+        if (!object.exists() || batch_phase.empty()) co_return Status{};
+        Value status{json::Object{{"phase", batch_phase},
+                                  {"stableRevision", stable},
+                                  {"updateRevision", closing == Why::kRollback ? kruise_of_release : canary},
+                                  {"observedRolloutID", meta_id(object)},
+                                  {"observedWorkloadReplicas", kReplicas}}};
+        status["canaryStatus"] = json::Object{{"batchState", batch_state},
+                                              {"currentBatch", batch},
+                                              {"updatedReplicas", kShares[batch + 1]},
+                                              {"updatedReadyReplicas", kShares[batch + 1]}};
+        if (batch_seen) {
+            status["observedReleasePlanHash"] = apis::release_plan_hash(object);
+            status["observedGeneration"] = meta::generation(object);
+        }
+        Value patch{json::Object()};
+        patch["status"] = std::move(status);
+        CO_TRY(co_await client->patch(scope.context(), apis::kBatchReleases, rollout_key, client::PatchType::kMerge,
+                                      std::move(patch), {.subresource = "status"}));
+        co_return Status{};
+    }
+    static std::string meta_id(Doc const& batch_release) {
+        return batch_release.at({"spec", "releasePlan", "rolloutID"}).string();
+    }
+
+    Task<Value> rollout_status() {
+        std::string const now = format_rfc3339(scope.context().now());
+        Doc const object = co_await get(apis::kRollouts);
+        bool const over = phase == "Healthy" || reason == "Completed";
+        Value status{json::Object{{"observedGeneration", meta::generation(object)},
+                                  {"phase", phase},
+                                  {"message", "as Kruise has it"},
+                                  {"currentStepIndex", step},
+                                  {"currentStepState", step_state}}};
+        Value own{json::Object{{"observedWorkloadGeneration", generation},
+                               {"observedRolloutID", canary},
+                               {"rolloutHash", meta::annotation(object, apis::kRolloutHashAnnotation)},
+                               {"stableRevision", stable},
+                               {"podTemplateHash", pod_hash},
+                               {"currentStepIndex", step},
+                               {"nextStepIndex", step == kLast ? -1 : step + 1},
+                               {"finalisingStep", finalising},
+                               {"currentStepState", step_state},
+                               {"lastUpdateTime", now}}};
+        std::string const updated = blue_green() ? "updated" : "canary";
+        own[updated + "Revision"] = canary;
+        own[updated + "Replicas"] = batch_phase.empty() ? 0 : kShares[batch + 1];
+        own[updated + "ReadyReplicas"] = batch_phase.empty() ? 0 : kShares[batch + 1];
+        status[part()] = std::move(own);
+        Value conditions{json::Array()};
+        auto const add = [&](char const* type, char const* value, std::string why) {
+            conditions.push_back(json::Object{{"type", type},
+                                              {"status", value},
+                                              {"reason", why},
+                                              {"message", "Rollout is in Progressing"},
+                                              {"lastUpdateTime", now},
+                                              {"lastTransitionTime", now}});
+        };
+        if (!reason.empty()) add("Progressing", over ? "False" : "True", reason);
+        if (over && !reason.empty()) add("Succeeded", closing == Why::kRollback ? "False" : "True", "");
+        if (phase == "Terminating")
+            add("Terminating", finalising == "END" ? "False" : "True",
+                finalising == "END" ? "Completed" : "InTerminating");
+        status["conditions"] = std::move(conditions);
+        Value patch{json::Object()};
+        patch["status"] = std::move(status);
+        co_return patch;
+    }
+
+    std::string kruise_of_release = kruise_hash("v2");
+};
+
+}   // namespace aviary::member
