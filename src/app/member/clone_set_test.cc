@@ -300,7 +300,7 @@ CO_TEST(CloneSets, ComeWhenTheClusterHasThem) {
     CO_ASSERT_OK(co_await cluster.paused_at(1));
     EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 9}, {"v2", 1}}));
     // Without its definition there is no workload any more.
-    for (Value const& definition : simulator::kruise_definitions()) {
+    for (Value const& definition : simulator::workload_definitions()) {
         CO_ASSERT_OK(co_await cluster.client->remove(ctx, kCrds, {"", definition.at({"metadata", "name"}).string()}));
     }
     CO_ASSERT_OK(co_await cluster.client->remove(ctx, apis::kRollouts, kWeb));

@@ -4,7 +4,7 @@
 #include "app/member/internal/test_world.h"
 #include "core/base/strings.h"
 #include "kube/control/definitions.h"
-#include "kube/simulator/kruise.h"
+#include "kube/simulator/definitions.h"
 
 namespace aviary::member {
 
@@ -27,7 +27,7 @@ struct NativeSetWorld : World {
 
     // What the cluster has of Kruise's kinds.
     Task<Status> serve_kruise() {
-        return control::install_definitions(scope.context(), *client, simulator::kruise_definitions());
+        return control::install_definitions(scope.context(), *client, simulator::workload_definitions());
     }
 
     // Pods of v1, ready, and a Healthy Rollout; `more` is what the spec has beside.

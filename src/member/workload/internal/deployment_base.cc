@@ -51,6 +51,7 @@ bool DeploymentBase::is_current(std::string_view revision) const {
 }
 
 bool DeploymentBase::is_known(std::string_view revision) const {
+    if (revision.empty()) return false;   // which unlabelled pods have
     auto const names = [revision](DeploymentInputs const& inputs) {
         return std::ranges::any_of(inputs.replica_sets,
                                    [revision](Doc const& set) {
