@@ -399,6 +399,51 @@ TEST(TrafficRoutingValidation, NamesTheFieldThatIsWrong) {
     }
 }
 
+TEST(RolloutValidation, WhatAnnotationsAskOfStepsHasToBeReadable) {
+    constexpr char const* kDeadline = "rollouts.aviary.dev/progress-deadline-seconds";
+    constexpr char const* kAction = "rollouts.aviary.dev/on-deadline";
+    constexpr char const* kHealthy = "rollouts.aviary.dev/healthy-seconds";
+    struct Case {
+        char const *annotation, *value, *problem;   // empty: none
+    };
+    constexpr char const* kSeconds = "must be a number of seconds from 1 to 2147483647";
+    constexpr char const* kLists =
+        "must be a number of seconds from 0 to 2147483647, or one for each of the 2 steps, as 0,60,300";
+    constexpr char const* kActions = "must be Pause, Rollback or Report";
+    Case const cases[] = {
+        {kDeadline, "1800", ""},
+        {kDeadline, "2147483647", ""},
+        {kDeadline, "0", kSeconds},
+        {kDeadline, "-5", kSeconds},
+        {kDeadline, "30m", kSeconds},
+        {kDeadline, "2147483648", kSeconds},
+        {kDeadline, "", ""},
+        {kAction, "Pause", ""},
+        {kAction, "Rollback", ""},
+        {kAction, "Report", ""},
+        {kAction, "rollback", kActions},
+        {kAction, "Abort", kActions},
+        {kHealthy, "0", ""},
+        {kHealthy, "60", ""},
+        {kHealthy, "0,60", ""},
+        {kHealthy, " 0 , 60 ", ""},
+        {kHealthy, "0,60,300", kLists},
+        {kHealthy, "0,", kLists},
+        {kHealthy, "60s", kLists},
+        {kHealthy, "-1", kLists},
+        {kHealthy, "99999999999", kLists},
+    };
+    for (Case const& each : cases) {
+        json::Value object = rollout(R"({"canary":{"steps":[{"replicas":1},{"replicas":2}]}})");
+        object.set({"metadata", "annotations", each.annotation}, each.value);
+        Lines expected;
+        if (*each.problem != 0)
+            expected.push_back(std::string("metadata.annotations[") + each.annotation + "]: Invalid value: \"" +
+                               each.value + "\": " + each.problem);
+        EXPECT_EQ(problems(validate_rollout(object, {}, {})), expected) << each.value;
+    }
+}
+
 TEST(RolloutValidation, SomeFieldsStayWhileAReleaseIsOn) {
     std::string_view const two = R"({"canary":{"steps":[{"replicas":"10%"},{"replicas":"100%"}]}})";
     json::Value old = rollout(two);

@@ -53,6 +53,10 @@ inline constexpr std::string_view kConversionAnnotation = "rollouts.aviary.dev/c
 inline constexpr std::string_view kTrafficRoutingFinalizer = "rollouts.kruise.io/trafficrouting";
 inline constexpr std::string_view kHolderFinalizers = "progressing.rollouts.kruise.io/";
 inline constexpr std::size_t kLongestHolder = 63;   // what Kubernetes lets stand behind the slash
+// What a Rollout asks of its steps beside its fields (step_limits.h).
+inline constexpr std::string_view kProgressDeadlineAnnotation = "rollouts.aviary.dev/progress-deadline-seconds";
+inline constexpr std::string_view kOnDeadlineAnnotation = "rollouts.aviary.dev/on-deadline";
+inline constexpr std::string_view kHealthySecondsAnnotation = "rollouts.aviary.dev/healthy-seconds";
 inline constexpr std::string_view kRolloutFinalizer = "rollouts.kruise.io/rollout";
 inline constexpr std::string_view kBatchReleaseFinalizer = "rollouts.kruise.io/batch-release-finalizer";
 
@@ -76,6 +80,7 @@ namespace condition {
 inline constexpr std::string_view kProgressing = "Progressing";
 inline constexpr std::string_view kSucceeded = "Succeeded";
 inline constexpr std::string_view kTerminating = "Terminating";
+inline constexpr std::string_view kStalled = "Stalled";   // not upstream's, as the next reason
 }   // namespace condition
 
 // Of the conditions Progressing and Terminating.
@@ -87,6 +92,7 @@ inline constexpr std::string_view kCompleted = "Completed";
 inline constexpr std::string_view kCancelling = "Cancelling";
 inline constexpr std::string_view kPaused = "Paused";
 inline constexpr std::string_view kInTerminating = "InTerminating";
+inline constexpr std::string_view kDeadlineExceeded = "ProgressDeadlineExceeded";
 }   // namespace reason
 
 namespace step {
@@ -108,6 +114,13 @@ inline constexpr std::string_view kResumeWorkload = "ResumeWorkload";
 inline constexpr std::string_view kReleaseWorkloadControl = "ReleaseWorkloadControl";
 inline constexpr std::string_view kEnd = "END";
 }   // namespace finalising
+
+// What becomes of a step that makes no progress within its time.
+namespace on_deadline {
+inline constexpr std::string_view kPause = "Pause";         // it stays until somebody acts; the default
+inline constexpr std::string_view kRollback = "Rollback";   // the stable version comes back
+inline constexpr std::string_view kReport = "Report";       // it is said, and the step goes on when it can
+}   // namespace on_deadline
 
 namespace batch {
 inline constexpr std::string_view kUpgrading = "Upgrading";

@@ -195,6 +195,12 @@ bool not_routed(json::Doc const& rollout) {
     return rollout.at({"status", "message"}).as_string().starts_with(kNotRouted);
 }
 
+std::string holding_healthy_until(json::Doc const& rollout) {
+    std::string const message = rollout.at({"status", "message"}).string();
+    std::size_t const found = message.find(kHoldingHealthy);
+    return found == std::string::npos ? std::string() : message.substr(found + kHoldingHealthy.size());
+}
+
 json::Doc release_steps(json::Doc const& rollout) {
     json::Doc const strategy = rollout.at({"spec", "strategy"});
     return (strategy["blueGreen"].is_object() ? strategy["blueGreen"] : strategy["canary"])["steps"];

@@ -217,6 +217,11 @@ bool switched_off(json::Doc const& autoscaler);
 inline constexpr std::string_view kNotRouted = "traffic is not routed: ";
 bool not_routed(json::Doc const& rollout);
 
+// What its message says while the pods of a step are to stay ready for a while; and until when that is, empty when it
+// is not so.
+inline constexpr std::string_view kHoldingHealthy = ", and its pods have to stay ready until ";
+std::string holding_healthy_until(json::Doc const& rollout);
+
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type);
 
 }   // namespace aviary::apis

@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "apis/internal/validate_older.h"
 #include "apis/rollouts/conversion.h"
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
+#include "apis/rollouts/step_limits.h"
 #include "core/base/strings.h"
 #include "kube/meta/int_or_percent.h"
 #include "kube/meta/object.h"
@@ -76,6 +79,11 @@ public:
             return;
         invalid("metadata.name",
                 fmt::format("must have at most {} characters, as the Rollout names a TrafficRouting", kLongestHolder));
+    }
+
+    void annotations(Value const& rollout) {
+        StepLimits limits = read_step_limits(Doc::freeze(rollout));
+        std::ranges::move(limits.problems, std::back_inserter(causes));
     }
 
     // spec.strategy.canary or .blueGreen; `name` is upstream's word for it.
@@ -276,6 +284,7 @@ std::vector<FieldCause> validate_rollout(Value const& rollout, Doc const& old, s
     if (rollout["apiVersion"].as_string() == kRolloutsOlder) return validate_older_rollout(rollout, old, others);
     Checker checker;
     Value const& strategy = rollout.at({"spec", "strategy"});
+    checker.annotations(rollout);
     checker.shared_routing(rollout);
     checker.workload(rollout.at({"spec", "workloadRef"}));
     checker.style(rollout);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "apis/fleet/decision.h"
+#include "apis/fleet/hold.h"
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "app/amc/approve.h"
@@ -28,9 +29,6 @@ namespace {
 
 using json::Doc;
 using json::Value;
-
-// A hub that is back by then finds that a person has gone on with it.
-constexpr Duration kHeldFor = std::chrono::hours(24);
 
 bool brought_by_hub(Doc const& object) { return !meta::label(object, propagation::kHubLabel).empty(); }
 
@@ -155,14 +153,6 @@ struct Part {
 
 bool goes_back(std::string_view action) { return action == apis::action::kUndo || action == apis::action::kAbort; }
 
-// Semicolons end the parts of a hold.
-std::string hold_text(Session const& session, std::string who) {
-    std::string why = session.flags().reason.empty() ? "changed without the hub" : session.flags().reason;
-    std::ranges::replace(who, ';', ',');
-    std::ranges::replace(why, ';', ',');
-    return fmt::format("{};{};{}", format_rfc3339(session.context().now() + kHeldFor), who, why);
-}
-
 // What is to be written there.
 Task<void> find_change(Context, Session const& session, DirectAsked asked, Part& part) {
     std::vector<Doc> revisions;
@@ -181,7 +171,9 @@ Task<void> find_change(Context, Session const& session, DirectAsked asked, Part&
                            : asked.action == apis::action::kPause && brought_by_hub(part.view.rollout);
     if (holds) {
         auto const who = co_await part.client.who_am_i(session.context());
-        asked.hold = hold_text(session, who ? (*who)["username"].string() : "somebody");
+        std::string const why = session.flags().reason.empty() ? "changed without the hub" : session.flags().reason;
+        asked.hold = apis::hold_text(session.context().now() + apis::kHoldLasts,
+                                     who ? (*who)["username"].string() : "somebody", why);
     }
     part.change = direct_change(asked, part.view, revisions);
 }

@@ -3,6 +3,8 @@
 
 #include <string_view>
 
+#include "apis/fleet/hold.h"
+
 namespace aviary::propagation {
 
 // Field managers in members.
@@ -10,7 +12,7 @@ inline constexpr std::string_view kManager = "aviary-hub";
 inline constexpr std::string_view kFreezeManager = "aviary-freeze";
 
 // Labels on every propagated object (labels, because an annotation would raise a Deployment's generation).
-inline constexpr std::string_view kHubLabel = "fleet.aviary.dev/hub";         // which hub; "" in members: not ours
+using apis::kHubLabel;
 inline constexpr std::string_view kRenderLabel = "fleet.aviary.dev/render";   // hash of what was applied
 inline constexpr std::string_view kGenerationLabel =
     "fleet.aviary.dev/generation";   // <epoch>.<resource version on the hub>, see render.h
@@ -25,8 +27,8 @@ inline constexpr std::string_view kReplacedLabel = "fleet.aviary.dev/replaced";
 // Annotations that users set on hub objects.
 inline constexpr std::string_view kOnDelete = "fleet.aviary.dev/on-delete";    // Rollback | Release | Hold
 inline constexpr std::string_view kUnguarded = "fleet.aviary.dev/unguarded";   // allow
-inline constexpr std::string_view kHold = "fleet.aviary.dev/hold";     // "<until>;<who>;<why>", also on member objects
-inline constexpr std::string_view kAdopt = "fleet.aviary.dev/adopt";   // kubectl | karmada: see adopt.h
+using apis::kHold;                                                             // also on member objects
+inline constexpr std::string_view kAdopt = "fleet.aviary.dev/adopt";           // kubectl | karmada: see adopt.h
 inline constexpr std::string_view kRetainReplicas = "fleet.aviary.dev/retain-replicas";                     // label
 inline constexpr std::string_view kKarmadaRetainReplicas = "resourcetemplate.karmada.io/retain-replicas";   // label
 

@@ -1,0 +1,20 @@
+// What says in a member that a hub has brought an object, and that it is to leave it alone for a while.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/base/time.h"
+
+namespace aviary::apis {
+
+inline constexpr std::string_view kHubLabel = "fleet.aviary.dev/hub";   // which hub; "" in members: none of ours
+inline constexpr std::string_view kHold = "fleet.aviary.dev/hold";      // annotation, hold_text()
+
+// How long what was changed in a member is kept from the hub: until then people have gone on with it there.
+inline constexpr Duration kHoldLasts = std::chrono::hours(24);
+
+// "<until>;<who>;<why>"
+std::string hold_text(Time until, std::string who, std::string why);
+
+}   // namespace aviary::apis
