@@ -12,6 +12,7 @@
 #include "member/workload/internal/marks.h"
 #include "member/workload/internal/native_set_base.h"
 #include "member/workload/internal/pods.h"
+#include "member/workload/internal/taking_back.h"
 
 namespace aviary::workload {
 
@@ -45,6 +46,7 @@ public:
 
     std::vector<Write> hold(Doc const& batch_release, meta::IntOrPercent const& share) const override;
     std::optional<Write> restore(Restore const& how) const override;
+    Result<Write> take_back(std::string_view hold) const override;
     Result<std::vector<Write>> leave(Leaving how) const override;
     std::vector<control::Wait> obstacles() const override;
 
@@ -205,6 +207,10 @@ std::optional<Write> DaemonSet::restore(Restore const& how) const {
     }
     return write_if_changed(std::move(patch), kDaemonSets,
                             how.keep_frozen ? "close the release before the next" : "restore the workload");
+}
+
+Result<Write> DaemonSet::take_back(std::string_view hold) const {
+    return as_write(taking_back(doc(), TRY(stable_template()), hold), kDaemonSets, kTakeBack);
 }
 
 Result<std::vector<Write>> DaemonSet::leave(Leaving how) const {

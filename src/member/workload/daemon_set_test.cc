@@ -351,6 +351,15 @@ TEST(DaemonSetHold, ATemplateIsPutBackOnlyWhereItsRevisionIsThere) {
     auto const writes = observe_daemon_set(inputs, kNow)->leave(Leaving::kRollback);
     ASSERT_FALSE(writes);
     EXPECT_NE(writes.error().message().find("no ControllerRevision"), std::string::npos);
+    EXPECT_FALSE(observe_daemon_set(inputs, kNow)->take_back(""));
+    NativeSetInputs const both{Doc::freeze(held("v2", 2)), {revision("v1", 1), revision("v2", 2)}, {}};
+    auto const back = observe_daemon_set(both, kNow)->take_back("2026-11-24T14:00:00Z;who;why");
+    ASSERT_TRUE(back);
+    Value const taken = applied(held("v2", 2), {*back});
+    EXPECT_EQ(type_of(taken), "OnDelete");
+    EXPECT_EQ(taken.at({"spec", "template"}), pod_template("v1"));
+    EXPECT_EQ(taken.at({"metadata", "annotations"})["fleet.aviary.dev/hold"].as_string(),
+              "2026-11-24T14:00:00Z;who;why");
 }
 
 TEST(DaemonSetObstacles, APodThatDoesNotGoIsNamed) {

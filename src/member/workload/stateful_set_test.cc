@@ -198,6 +198,13 @@ TEST(StatefulSetHold, GivesItsOwnPartitionBack) {
         EXPECT_EQ(partition_of(left), partition);
         EXPECT_EQ(left.at({"spec", "template"}), pod_template(image));
     }
+
+    auto const back = workload->take_back("");
+    ASSERT_TRUE(back);
+    Value const taken = applied(object, {*back});
+    EXPECT_EQ(partition_of(taken), apis::kFrozenPartition);
+    EXPECT_EQ(taken.at({"spec", "template"}), pod_template("v1"));
+    EXPECT_EQ(taken.at({"metadata", "annotations"}), object.at({"metadata", "annotations"}));
 }
 
 // Whichever pods have the new version already: those that a partition lets be updated and they are no more than the

@@ -84,6 +84,10 @@ public:
     virtual std::optional<control::Write> let_go() const = 0;
     // Ends the release: the workload's own strategy is back, every mark is gone. Absent when there is nothing to do.
     virtual std::optional<control::Write> restore(Restore const& how) const = 0;
+    // Takes the release back as its owner would: the stable template is put in, and the release's controller sees to
+    // the rest. What is not empty of `hold` says so to the hub (apis/fleet/hold.h). An Error where there is no version
+    // to go back to.
+    virtual Result<control::Write> take_back(std::string_view hold) const = 0;
     // Ends control for good, in the middle of a release too: in order, and safe to break off after each. Nothing of a
     // workload without marks. An Error where there is no version to go back to.
     virtual Result<std::vector<control::Write>> leave(Leaving how) const = 0;

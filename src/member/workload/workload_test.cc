@@ -317,6 +317,37 @@ Left leave(Value object, Leaving how, std::vector<Value> const& sets) {
     return left;
 }
 
+// Nothing else changes: the release's own controller does the rest.
+TEST(TakingBack, PutsTheStableTemplateInAndTellsTheHub) {
+    Value const object = half_released();
+    auto const observed = [&object](std::vector<Value> const& sets) {
+        DeploymentInputs inputs{
+            .deployment = doc(object), .replica_sets = {}, .pods = {}, .canaries = {}, .autoscalers = {}};
+        for (Value const& each : sets) inputs.replica_sets.push_back(doc(each));
+        return observe_deployment(std::move(inputs), {}, Time{});
+    };
+    auto const workload = observed({replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2)});
+    for (std::string const hold : {"", "2026-11-24T14:00:00Z;who;why"}) {
+        auto const back = workload->take_back(hold);
+        ASSERT_TRUE(back);
+        Value next = object;
+        ASSERT_TRUE(json::apply_json_patch(next, back->body));
+        EXPECT_EQ(next.at({"spec", "template", "spec", "containers"})[0]["image"].string(), "v1");
+        EXPECT_TRUE(next.at({"spec", "template", "metadata", "labels"})["pod-template-hash"].is_null());
+        EXPECT_TRUE(next.at({"spec", "paused"}).as_bool());
+        EXPECT_EQ(next.at({"spec", "strategy"}), object.at({"spec", "strategy"}));
+        EXPECT_EQ(next.at({"metadata", "annotations"})["fleet.aviary.dev/hold"].as_string(), hold);
+        EXPECT_EQ(next.at({"metadata", "labels"}), object.at({"metadata", "labels"}));
+        // Another version came meanwhile.
+        Value newer = object;
+        newer.set({"metadata", "generation"}, object.at({"metadata", "generation"}).as_int() + 1);
+        EXPECT_FALSE(json::apply_json_patch(newer, back->body));
+    }
+    auto const lost = observed({replica_set("v2", 5, 5, 2)})->take_back("");
+    ASSERT_FALSE(lost);
+    EXPECT_TRUE(lost.error().message().contains("no ReplicaSet of the version before")) << lost.error().message();
+}
+
 TEST(Leaving, GivesTheStrategyBackAndTakesEveryMark) {
     std::vector<Value> const sets{replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2)};
     for (Leaving how : {Leaving::kHold, Leaving::kRollback, Leaving::kRelease}) {

@@ -11,6 +11,7 @@
 #include "member/workload/internal/original.h"
 #include "member/workload/internal/pods.h"
 #include "member/workload/internal/strategy.h"
+#include "member/workload/internal/taking_back.h"
 
 namespace aviary::workload {
 
@@ -104,6 +105,13 @@ std::optional<Write> DeploymentBase::restore(Restore const& how) const {
         patch.remove({"spec", "paused"});
     }
     return write(std::move(patch), how.keep_frozen ? "close the release before the next" : "restore the workload");
+}
+
+Result<Write> DeploymentBase::take_back(std::string_view hold) const {
+    JsonPatch patch = taking_back(doc(), TRY(stable_template()), hold);
+    // As the freeze does with any other template.
+    patch.set({"spec", "paused"}, true);
+    return as_write(std::move(patch), kDeployments, kTakeBack);
 }
 
 Result<std::vector<Write>> DeploymentBase::leave(Leaving how) const {

@@ -28,6 +28,7 @@ public:
     std::int64_t share_of(meta::IntOrPercent const& step) const override;
     std::optional<control::Write> let_go() const override;
     std::optional<control::Write> restore(Restore const& how) const override;
+    Result<control::Write> take_back(std::string_view hold) const override;
     Result<std::vector<control::Write>> leave(Leaving how) const override;
     std::vector<control::Write> tidy() const override;
     std::vector<control::Write> clean() const override;

@@ -4,6 +4,7 @@
 
 #include "kube/meta/object.h"
 #include "member/workload/internal/marks.h"
+#include "member/workload/internal/taking_back.h"
 
 namespace aviary::workload {
 
@@ -80,6 +81,13 @@ std::optional<Write> PartitionedSet::restore(Restore const& how) const {
     }
     return write_if_changed(std::move(patch), resource(),
                             how.keep_frozen ? "close the release before the next" : "restore the workload");
+}
+
+Result<Write> PartitionedSet::take_back(std::string_view hold) const {
+    JsonPatch patch = taking_back(doc(), TRY(stable_template()), hold);
+    // As the freeze does with any other template.
+    patch.set(fields_.partition, fields_.frozen);
+    return as_write(std::move(patch), resource(), kTakeBack);
 }
 
 Result<std::vector<Write>> PartitionedSet::leave(Leaving how) const {

@@ -12,6 +12,7 @@ public:
     meta::GroupVersionResource const& resource() const final { return inputs_.resource; }
     std::vector<control::Write> hold(json::Doc const& batch_release, meta::IntOrPercent const& share) const override;
     std::optional<control::Write> restore(Restore const& how) const final;
+    Result<control::Write> take_back(std::string_view hold) const override;
     Result<std::vector<control::Write>> leave(Leaving how) const override;
 
 protected:

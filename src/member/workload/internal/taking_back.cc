@@ -1,0 +1,19 @@
+#include "member/workload/internal/taking_back.h"
+
+#include <string>
+
+#include "apis/fleet/hold.h"
+
+namespace aviary::workload {
+
+JsonPatch taking_back(json::Doc const& workload, json::Value stable_template, std::string_view hold) {
+    JsonPatch patch(workload);
+    // Another version may have come meanwhile.
+    patch.test({"metadata", "uid"});
+    patch.test({"metadata", "generation"});
+    patch.set({"spec", "template"}, std::move(stable_template));
+    if (!hold.empty()) patch.set({"metadata", "annotations", apis::kHold}, std::string(hold));
+    return patch;
+}
+
+}   // namespace aviary::workload
