@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "apis/rollouts/traffic_routing.h"
@@ -11,6 +13,11 @@
 namespace aviary::rollout {
 
 namespace {
+
+// The annotations that are looked at beside the spec.
+constexpr std::string_view kSaying[] = {apis::kTrafficRoutingAnnotation, apis::kRollingStyleAnnotation,
+                                        apis::kProgressDeadlineAnnotation, apis::kOnDeadlineAnnotation,
+                                        apis::kHealthySecondsAnnotation};
 
 bool is_rollout(control::AdmissionRequest const& request) {
     return request.operation != control::Operation::kDelete && request.resource.group == apis::kRollouts.group &&
@@ -32,7 +39,7 @@ Task<Status> Validation::validate(Context, control::AdmissionRequest const& requ
     };
     bool const same = request.old_object.exists() &&
                       request.old_object["spec"] == json::Doc::freeze(request.object["spec"]) &&
-                      kept(apis::kTrafficRoutingAnnotation) && kept(apis::kRollingStyleAnnotation);
+                      std::ranges::all_of(kSaying, kept);
     if (leaving || same) co_return Status{};
     std::vector<json::Doc> others;
     if (rollouts_ != nullptr && rollouts_->synced()) others = rollouts_->list(request.key.ns);

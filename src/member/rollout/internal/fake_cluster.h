@@ -122,12 +122,13 @@ public:
         return result;
     }
 
-    control::Plan decide_rollout_now() const {
+    control::Plan decide_rollout_now(std::optional<Time> counts_after = {}) const {
         Doc const rollout = get("rollouts");
         auto const workload = observe(workload::style_of_rollout(rollout));
         RolloutSeen seen{.rollout = rollout, .batch_release = get("batchreleases"), .workload = workload.get()};
         seen.traffic = seen_traffic(apis::traffic_routing_of(rollout));
         seen.shared_routing = named("trafficroutings", apis::shared_routing_name(rollout));
+        seen.counts_after = counts_after;
         return decide_rollout(seen, now);
     }
     // As what is named is stored; a kind that there is no map of is not served.
@@ -233,7 +234,8 @@ public:
 
     std::map<std::string, std::map<std::string, Value>> objects;
     Time now = Time(std::chrono::seconds(1'790'000'000));
-    bool pods_start = true;   // new pods become ready
+    bool pods_start = true;                // new pods become ready …
+    std::int64_t most_ready = 1'000'000;   // … so many of them
     std::string problem;
     std::string autoscalers_unread;   // why they cannot be read; empty: they can
     std::string services_unread;      // likewise
@@ -346,7 +348,8 @@ private:
             create("pods", fmt::format("{}-pod{:03}", name, ++pod_count_), std::move(pod));
         }
         bool const stuck = !pods_start && image_of(Doc::freeze(set)) != "v1";
-        std::int64_t const ready = stuck ? 0 : wanted;
+        bool const old = image_of(Doc::freeze(set)) == "v1";
+        std::int64_t const ready = stuck ? 0 : std::min(wanted, old ? wanted : most_ready);
         set["status"] = json::Object{{"replicas", wanted},
                                      {"readyReplicas", ready},
                                      {"availableReplicas", ready},

@@ -34,6 +34,7 @@ Plan Machine::run() {
         return std::move(plan_);
     }
     rollout_ = std::move(*rollout);
+    limits_ = apis::read_step_limits(object);
     if (seen_.batch_release.exists()) {
         auto batch_release = apis::read_batch_release(seen_.batch_release);
         if (batch_release) batch_release_ = std::move(*batch_release);
@@ -275,6 +276,7 @@ bool Machine::in_rolling() {
     }
     if (was_paused) {
         reason("True", apis::reason::kInRolling, "Rollout is in Progressing");
+        if (limits_.progress_deadline) note_progress();   // no time has run meanwhile
         return true;
     }
     if (!release().canary_revision.empty() && !current) {
@@ -331,6 +333,7 @@ bool Machine::closing(Closing why) {
                      now_);
     status_.message = success ? "Rollout progressing has been completed" : "Rollout progressing has been canceled";
     change_condition(status_, apis::condition::kSucceeded, success ? "True" : "False", "", "", now_);
+    if (!success) note_failure();
     release().finalising_step = apis::finalising::kEnd;
     return true;
 }
@@ -366,10 +369,16 @@ bool Machine::only_counts_differ() const {
     if (levelled.canary_status && before_.canary_status) level(*levelled.canary_status, *before_.canary_status);
     if (levelled.blue_green_status && before_.blue_green_status)
         level(*levelled.blue_green_status, *before_.blue_green_status);
+    // When there was progress is noted with them.
+    for (apis::RolloutCondition& each : levelled.conditions) {
+        auto const* const old = apis::find_condition(before_.conditions, each.type);
+        if (old != nullptr) each.last_update_time = old->last_update_time;
+    }
     return levelled == before_;
 }
 
 void Machine::persist() {
+    if (status_.phase != apis::phase::kProgressing) drop_condition(status_, apis::condition::kStalled);
     if (CanaryStatus const* const current = noted()) {
         // Of an earlier strategy, when it was edited.
         if (blue_green()) {
@@ -400,9 +409,9 @@ CanaryStatus& Machine::release() {
     return status_.canary_status ? *status_.canary_status : status_.canary_status.emplace();
 }
 
-CanaryStatus const* Machine::noted() const {
-    if (blue_green()) return status_.blue_green_status ? &*status_.blue_green_status : nullptr;
-    return status_.canary_status ? &*status_.canary_status : nullptr;
+CanaryStatus const* Machine::noted_in(apis::RolloutStatus const& status) const {
+    if (blue_green()) return status.blue_green_status ? &*status.blue_green_status : nullptr;
+    return status.canary_status ? &*status.canary_status : nullptr;
 }
 
 // The user's own id of the release, or the revision.
@@ -411,6 +420,7 @@ std::string Machine::rollout_id() const {
 }
 
 void Machine::enter(std::string_view state) {
+    drop_condition(status_, apis::condition::kStalled);
     release().current_step_state = state;
     release().finalising_step.clear();
     release().last_update_time = format_rfc3339(now_);

@@ -7,6 +7,7 @@
 
 #include "apis/rollouts/batch_release.h"
 #include "apis/rollouts/rollout.h"
+#include "apis/rollouts/step_limits.h"
 #include "member/rollout/decide.h"
 
 namespace aviary::rollout {
@@ -49,6 +50,16 @@ private:
     json::Value wanted_spec() const;
     std::string batch_release_hash() const;
 
+    // deadline.cc: what annotations ask of a step's upgrade (apis/rollouts/step_limits.h).
+    bool in_time(bool upgraded);   // false: the step stays, whatever its pods do
+    bool progressed() const;
+    void note_progress();
+    Time progress_since() const;
+    void stall();
+    void take_back();
+    void note_failure();   // of a release that was taken back for it
+    bool holds_healthy();
+
     // routing.cc: true when what is asked is in force, and has had its grace period.
     bool prepare_services();
     bool route_traffic();
@@ -85,7 +96,8 @@ private:
 
     // The part of the status that the strategy has; begun when it is not there.
     apis::CanaryStatus& release();
-    apis::CanaryStatus const* noted() const;   // null when it is not there
+    apis::CanaryStatus const* noted() const { return noted_in(status_); }   // null when it is not there
+    apis::CanaryStatus const* noted_in(apis::RolloutStatus const& status) const;
     bool blue_green() const { return rollout_.spec.strategy.blue_green.has_value(); }
     std::vector<apis::CanaryStep> const& steps() const {
         return blue_green() ? rollout_.spec.strategy.blue_green->steps : rollout_.spec.strategy.canary->steps;
@@ -109,6 +121,7 @@ private:
     RolloutSeen const& seen_;
     Time now_;
     apis::Rollout rollout_;
+    apis::StepLimits limits_;
     std::optional<apis::BatchRelease> batch_release_;
     apis::RolloutStatus before_;
     apis::RolloutStatus status_;

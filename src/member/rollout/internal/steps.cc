@@ -35,15 +35,16 @@ bool Machine::step() {
     if (state == apis::step::kUpgrade) {
         status_.message = fmt::format("Rollout is in step({}/{}), and upgrade workload to new version",
                                       current.current_step_index, step_count());
-        if (!upgraded()) {
+        bool const done = upgraded();
+        if (!done) {
             for (control::Wait const& each : seen_.workload->obstacles()) plan_.waits.push_back(each);
             if (plan_.waits.empty())
                 wait("NotReady",
                      fmt::format("{} of {} pods are ready on the new version", facts().updated_ready,
                                  share_of_step(current.current_step_index)),
                      "they are ready");
-            return false;
         }
+        if (!in_time(done) || !done || holds_healthy()) return false;
         event("Progressing",
               fmt::format("upgrade step({}) canary pods with new versions done", current.current_step_index));
         current.pod_template_hash = facts().unit_revision;
@@ -169,6 +170,8 @@ void Machine::follow_batch_release() {
         fmt::format("BatchRelease is at state {}, rollout-id {}, step {}", batch.canary_status.batch_state,
                     batch.observed_rollout_id, batch.canary_status.current_batch + 1);
     if (!batch.message.empty()) message += ", " + batch.message;
+    for (FieldCause const& each : limits_.problems)
+        message += fmt::format(", {} is ignored: {}", each.field, each.message);
     release().message = std::move(message);
 }
 
