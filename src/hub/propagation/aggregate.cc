@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "core/json/patch.h"
@@ -68,6 +69,30 @@ Value release_status(Doc const& rollout) {
     return read ? apis::write_rollout_status(read->status)[apis::release_status_name(rollout)] : Value();
 }
 
+// Where a step has run out of its time, for tools that read conditions; null: nowhere.
+Value stalled_conditions(std::vector<Reported> const& present) {
+    std::vector<std::string> clusters;
+    apis::RolloutCondition said;
+    for (Reported const& each : present) {
+        auto const read = apis::read_rollout(each.live);
+        if (!read) continue;
+        auto const* const stalled = apis::find_condition(read->status.conditions, apis::condition::kStalled);
+        if (stalled == nullptr || stalled->status != "True") continue;
+        if (clusters.empty()) said = *stalled;
+        clusters.push_back(each.cluster);
+    }
+    if (clusters.empty()) return nullptr;
+    std::string const more = clusters.size() > 1 ? fmt::format(" (and {} more clusters)", clusters.size() - 1) : "";
+    Value condition{json::Object{{"type", apis::condition::kStalled}, {"status", "True"}}};
+    condition["reason"] = shortened(said.reason, kMaxMessage);
+    condition["message"] = shortened(fmt::format("{}{}: {}", clusters.front(), more, said.message), kMaxMessage);
+    for (auto const& [field, time] : {std::pair("lastUpdateTime", said.last_update_time),
+                                      std::pair("lastTransitionTime", said.last_transition_time)}) {
+        if (parse_rfc3339(time)) condition[field] = time;
+    }
+    return json::Array{std::move(condition)};
+}
+
 Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
     Value status{json::Object()};
     std::vector<Reported> present;
@@ -92,6 +117,7 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
         status["currentStepState"] = "";
         status["canaryStatus"] = nullptr;
         status["blueGreenStatus"] = nullptr;
+        status["conditions"] = nullptr;
         return status;
     }
     auto const behind = std::ranges::min_element(present, {}, [](Reported const& each) { return progress(each.live); });
@@ -127,6 +153,7 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
     if (!missing.empty()) message += fmt::format("; not in {} yet", join(missing, ", "));
     if (!silent.empty()) message += "; " + silent;
     status["message"] = std::move(message);
+    status["conditions"] = stalled_conditions(present);
     status["observedGeneration"] =
         all_current ? meta::generation(source) : source.at({"status", "observedGeneration"}).as_int();
     return status;

@@ -47,6 +47,35 @@ TEST(Aggregate, WorkloadsAreAddedUp) {
     EXPECT_EQ(status["availableReplicas"].as_int(), 0);
 }
 
+TEST(Aggregate, AStepThatIsStalledSomewhereIsToldWithItsCluster) {
+    auto const stalled = [](char const* message, char const* status = "True") {
+        Value object = rollout("Progressing", 1, "StepUpgrade").thaw();
+        object.set({"status", "conditions"},
+                   json::Array{json::Object{{"type", "Progressing"}, {"status", "True"}, {"reason", "InRolling"}},
+                               json::Object{{"type", "Stalled"},
+                                            {"status", status},
+                                            {"reason", "ProgressDeadlineExceeded"},
+                                            {"message", message},
+                                            {"lastTransitionTime", "2026-11-23T14:00:00Z"}}});
+        return Doc::freeze(object);
+    };
+    Doc const well = rollout("Healthy", 3, "Completed");
+    Value const one = aggregated(kRollout, {{"a", well, true}, {"b", stalled("late"), true}})["conditions"];
+    ASSERT_EQ(one.size(), 1U);
+    Value const& said = one.element(0);
+    EXPECT_EQ(said["type"].as_string(), "Stalled");
+    EXPECT_EQ(said["status"].as_string(), "True");
+    EXPECT_EQ(said["reason"].as_string(), "ProgressDeadlineExceeded");
+    EXPECT_EQ(said["message"].as_string(), "b: late");
+    EXPECT_EQ(said["lastTransitionTime"].as_string(), "2026-11-23T14:00:00Z");
+    Value const two = aggregated(kRollout, {{"a", stalled("first"), true}, {"b", stalled("late"), true}})["conditions"];
+    EXPECT_EQ(two.element(0)["message"].as_string(), "a (and 1 more clusters): first");
+    // What was said goes with it.
+    EXPECT_TRUE(aggregated(kRollout, {{"a", well, true}})["conditions"].is_null());
+    EXPECT_TRUE(aggregated(kRollout, {{"a", stalled("over", "False"), true}})["conditions"].is_null());
+    EXPECT_TRUE(aggregated(kRollout, {})["conditions"].is_null());
+}
+
 TEST(Aggregate, StatefulSetsHaveNoConditionOfTheirs) {
     Doc const live = doc(R"({"kind":"StatefulSet","metadata":{"generation":1},
         "status":{"observedGeneration":1,"replicas":3,"readyReplicas":2,"availableReplicas":2}})");

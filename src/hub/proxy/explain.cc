@@ -24,7 +24,8 @@ std::string image_of(Doc const& pod_template) { return pod_template.at({"spec", 
 
 std::string who(std::string_view reason) {
     if (reason == "AwaitingApproval" || reason == "Paused") return "approver";
-    if (reason == "NewVersionRefused" || reason == "TrafficNotRouted") return "release owner";
+    if (reason == "NewVersionRefused" || reason == "TrafficNotRouted" || reason == "ProgressDeadlineExceeded")
+        return "release owner";
     if (reason == "InsufficientGPU" || reason == "Unschedulable" || reason == "PullingImage") return "cluster owner";
     if (reason == "CrashLooping" || reason == "PodFailed" || reason == "ImagePullFailed" || reason == "LoadingModel" ||
         reason == "NotReady" || reason == "TakenBack")
@@ -152,6 +153,17 @@ void explain_upgrade(Value& row, ClusterView const& view, std::string const& sin
         return;
     }
     Canary const canary = canary_of(view, row["step"].as_int());
+    if (Doc const stalled = meta::condition(view.rollout, "Stalled"); stalled["status"].as_string() == "True") {
+        set_wait(row, stalled["reason"].string(), view.rollout.at({"status", "message"}).string(),
+                 "it gets more time, or is taken back", stalled["lastTransitionTime"].string());
+        add_causes(row, view, canary);
+        return;
+    }
+    std::string const until = apis::holding_healthy_until(view.rollout);
+    if (!until.empty() && canary.troubles.empty()) {
+        set_wait(row, "HoldingHealthy", view.rollout.at({"status", "message"}).string(), until, since);
+        return;
+    }
     std::string const ready = fmt::format("{}/{} pods ready", canary.up, canary.wanted);
     if (canary.troubles.empty()) {
         // Controllers that look every few seconds have not seen it yet.
@@ -393,11 +405,11 @@ Value explain(Release const& release, std::vector<ClusterView> const& views) {
         std::string_view const reason = row["reason"].as_string();
         bool const guarded = row["state"].as_string() == "Guarded" && reason != "ReleaseClosing";
         person = person || reason == "AwaitingApproval" || reason == "TrafficNotRouted" || reason == "Paused" ||
-                 needs_person(reason) || guarded || reason == "ApplyFailed";
+                 reason == "ProgressDeadlineExceeded" || needs_person(reason) || guarded || reason == "ApplyFailed";
         moving = moving || reason == "PullingImage" || reason == "LoadingModel" || reason == "NotReady" ||
                  reason == "Approved" || reason == "Verifying" || reason == "Finalising" || reason == "Cancelling" ||
-                 reason == "Soaking" || reason == "TrafficRouting" || reason == "Applying" ||
-                 reason == "ReleaseClosing";
+                 reason == "Soaking" || reason == "HoldingHealthy" || reason == "TrafficRouting" ||
+                 reason == "Applying" || reason == "ReleaseClosing";
         rows.push_back(std::move(row));
     }
     answer["from"] = from_of(rows);

@@ -215,6 +215,29 @@ TEST(ExplainCluster, WhatThePodsOfAStepWaitFor) {
     }
 }
 
+// The member's word comes before what its pods look like, and the pods are the causes.
+TEST(ExplainCluster, AStepThatHasPassedItsDeadlineSaysSo) {
+    ClusterView late = view(
+        R"({"status":{"message":"step 2/3 has made no progress; it stays","conditions":[{"type":"Stalled","status":"True",
+        "reason":"ProgressDeadlineExceeded","lastTransitionTime":"2026-11-23T14:00:00Z"}],"canaryStatus":{"currentStepState":"StepUpgrade"}}})");
+    late.pods = {pod("2", waiting("CrashLoopBackOff"))};
+    EXPECT_EQ(shown(late),
+              "StepUpgrade ProgressDeadlineExceeded | it gets more time, or is taken back | release owner");
+    Value const row = explain_cluster(late);
+    EXPECT_EQ(row["since"].as_string(), "2026-11-23T14:00:00Z");
+    EXPECT_EQ(row["message"].as_string(), "step 2/3 has made no progress; it stays");
+    EXPECT_EQ(json::write(row["causes"]), R"(["1 of 1 v2 pods CrashLooping: main restarted 4 times: oh"])");
+}
+
+TEST(ExplainCluster, PodsThatHaveToStayReadyAreNoTrouble) {
+    ClusterView holding = view(
+        R"({"status":{"message":"Rollout is in step(2/3), and its pods have to stay ready until 2026-11-23T14:00:00Z",
+        "canaryStatus":{"currentStepState":"StepUpgrade"}}})");
+    EXPECT_EQ(shown(holding), "StepUpgrade HoldingHealthy | 2026-11-23T14:00:00Z | -");
+    holding.pods = {pod("2", waiting("CrashLoopBackOff"))};   // not seen there yet
+    EXPECT_EQ(shown(holding), "StepUpgrade CrashLooping | 1 pod stops crashing | service owner");
+}
+
 // Pods that were ready when the step ended may crash while somebody makes up their mind.
 TEST(ExplainCluster, AWaitForAPersonNamesPodsThatAreNotReady) {
     for (char const* change :
@@ -466,6 +489,12 @@ TEST(Explain, StuckMeansThatNothingMovesWithoutAPerson) {
     crashing.pods = {pod("2", waiting("CrashLoopBackOff"))};
     ClusterView no_image = upgrading;
     no_image.pods = {pod("2", waiting("ErrImagePull"))};
+    ClusterView const late = view(
+        R"({"status":{"conditions":[{"type":"Stalled","status":"True","reason":"ProgressDeadlineExceeded"}],
+        "canaryStatus":{"currentStepState":"StepUpgrade"}}})");
+    ClusterView const holding = view(
+        R"({"status":{"message":"Rollout is in step(2/3), and its pods have to stay ready until 2026-11-23T14:00:00Z",
+        "canaryStatus":{"currentStepState":"StepUpgrade"}}})");
     ClusterView guarded = view();
     guarded.workload_standing = propagation::Standing{State::kGuarded, "RolloutMissing", "m", kSince};
     ClusterView closing = guarded;
@@ -481,6 +510,8 @@ TEST(Explain, StuckMeansThatNothingMovesWithoutAPerson) {
                                               {{approval, upgrading}, false},
                                               {{crashing, healthy}, true},
                                               {{no_image, healthy}, true},
+                                              {{late, healthy}, true},
+                                              {{late, holding}, false},
                                               {{guarded, healthy}, true},
                                               {{closing, approval}, false},
                                               {{healthy}, false},
