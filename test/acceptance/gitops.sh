@@ -92,6 +92,9 @@ check 'an older generation' of '^Progressing ' Rollout "{$generation,\"status\":
 check 'a pause that ends by itself' of '^Progressing ' Rollout "{$generation,\"status\":{\"phase\":\"Progressing\",\"observedGeneration\":2,\"canaryStatus\":{\"currentStepIndex\":1,\"currentStepState\":\"StepPaused\"}}}"
 check 'one that a person ends' of '^Suspended ' Rollout "{$generation,\"status\":{\"phase\":\"Progressing\",\"observedGeneration\":2,\"canaryStatus\":{\"currentStepIndex\":2,\"currentStepState\":\"StepPaused\"}}}"
 check 'a disabled one' of '^Suspended spec.disabled' Rollout "{$generation,\"status\":{\"phase\":\"Disabled\",\"observedGeneration\":2}}"
+check 'a step that has passed its deadline' of '^Degraded step 1/3 has' Rollout "{$generation,\"status\":{\"phase\":\"Progressing\",\"observedGeneration\":2,\"conditions\":[{\"type\":\"Progressing\",\"status\":\"True\"},{\"type\":\"Stalled\",\"status\":\"True\",\"message\":\"step 1/3 has made no progress\"}]}}"
+check 'a release that was taken back for that' of '^Degraded step 1/3 has' Rollout "{$generation,\"status\":{\"phase\":\"Healthy\",\"observedGeneration\":2,\"conditions\":[{\"type\":\"Succeeded\",\"status\":\"False\",\"reason\":\"ProgressDeadlineExceeded\",\"message\":\"step 1/3 has made no progress\"}]}}"
+check 'one that a person has taken back' of '^Healthy ' Rollout "{$generation,\"status\":{\"phase\":\"Healthy\",\"observedGeneration\":2,\"message\":\"\",\"conditions\":[{\"type\":\"Succeeded\",\"status\":\"False\"}]}}"
 check 'a Decision that nobody has looked at' of '^Progressing' Decision '{}'
 check 'a Decision that expired' of '^Degraded Expired: oslo Expired' Decision '{"status":{"outcome":"Expired","clusters":[{"cluster":"oslo","outcome":"Expired"}]}}'
 check 'a BatchRelease with pods that crash' of '^Degraded CrashLooping' BatchRelease '{"status":{"phase":"Progressing","message":"CrashLooping: pod web-1"}}'

@@ -1,7 +1,15 @@
--- Rollout of rollouts.kruise.io, on a hub or in a member: suspended while it waits for a person.
+-- Rollout of rollouts.kruise.io, on a hub or in a member: suspended while it waits for a person,
+-- degraded when a step has run out of its time, or the release was taken back for that.
 local status = obj.status or {}
 if status.phase == nil or (status.observedGeneration or 0) < (obj.metadata.generation or 0) then
   return {status = "Progressing", message = status.message or "not looked at yet"}
+end
+for _, condition in ipairs(status.conditions or {}) do
+  local stalled = condition.type == "Stalled" and condition.status == "True"
+  local failed = condition.type == "Succeeded" and condition.status == "False" and condition.reason == "ProgressDeadlineExceeded"
+  if stalled or failed then
+    return {status = "Degraded", message = condition.message or condition.reason}
+  end
 end
 if status.phase == "Healthy" then
   return {status = "Healthy", message = status.message or ""}
