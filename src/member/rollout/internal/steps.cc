@@ -134,8 +134,10 @@ bool Machine::plan_changed() {
     if (batch_release_ && batch_release_->spec.release_plan.batch_partition &&
         !batch_release_->spec.release_plan.batches.empty()) {
         auto const& batches = batch_release_->spec.release_plan.batches;
-        auto const at =
-            std::clamp<std::int64_t>(*batch_release_->spec.release_plan.batch_partition, 0, std::ssize(batches) - 1);
+        // After a jump back its cursor may be further than the step.
+        std::int64_t const cursor =
+            std::min(*batch_release_->spec.release_plan.batch_partition, current.current_step_index - 1);
+        auto const at = std::clamp<std::int64_t>(cursor, 0, std::ssize(batches) - 1);
         std::int64_t const reached = seen_.workload->share_of(batches[static_cast<std::size_t>(at)].canary_replicas);
         std::vector<std::int64_t> order{current.current_step_index};
         for (std::int64_t index = 1; index <= step_count(); ++index) {

@@ -1,0 +1,256 @@
+// What a release says, as tools of others read it: messages of the status and of conditions, events, and the steps of
+// its end.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "member/rollout/internal/routed_cluster.h"
+
+namespace aviary::rollout {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr char const* kThree = R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}])";
+constexpr char const* kPlain = R"({"canary":{}})";
+
+// A cluster that notes whatever is said, after each write.
+struct Told : RoutedCluster {
+    explicit Told(std::string const& style, std::string const& steps = kThree) : RoutedCluster(style, steps) {
+        listen();
+    }
+
+    void listen() {
+        Doc const status = get("rollouts")["status"];
+        if (status["message"].exists()) messages.insert(status["message"].string());
+        for (auto const& [key, each] : status["conditions"].elements()) {
+            messages.insert(fmt::format("{}={}/{}: {}", each["type"].as_string(), each["status"].as_string(),
+                                        each["reason"].as_string(), each["message"].as_string()));
+        }
+        std::string const step = status.at({status_part(), "finalisingStep"}).string();
+        if (!step.empty() && (steps.empty() || steps.back() != step)) steps.push_back(step);
+    }
+    void go_on() {
+        for (int round = 0; round < 200; ++round) {
+            bool quiet = true;
+            for (auto const& plan : {decide_rollout_now(), decide_batch_release_now(), decide_roll_now()}) {
+                for (auto const& each : plan.events)
+                    events.insert(fmt::format("{} {}: {}", each.type, each.reason, each.message));
+                for (control::Write const& write : plan.writes) {
+                    quiet = false;
+                    control::Plan one;
+                    one.writes.push_back(write);
+                    if (!apply(one)) break;
+                    listen();
+                }
+                settle();
+            }
+            if (!quiet) continue;
+            auto const plan = decide_rollout_now();
+            bool const grace = !plan.waits.empty() && plan.waits.front().reason == "TrafficRouting" && plan.requeue;
+            if (!grace) return;
+            now = plan.requeue->at;
+        }
+    }
+    void begin_with(std::string const& image = "v2") {
+        release(image);
+        go_on();
+    }
+    void approve_it() {
+        approve();
+        go_on();
+    }
+    std::set<std::string> messages, events;
+    std::vector<std::string> steps;
+};
+
+struct Case {
+    char const* name;
+    std::string style, steps;
+    std::function<void(Told&)> story;
+    std::vector<std::string> messages, events;
+};
+
+void approve_all(Told& told) {
+    while (told.paused()) told.approve_it();
+}
+
+TEST(KruiseMessages, AreWordForWordAsToolsReadThem) {
+    std::vector<Case> const cases{
+        {"completed",
+         kPlain,
+         kThree,
+         [](Told& told) {
+             told.begin_with();
+             approve_all(told);
+         },
+         {"workload deployment is completed", "Progressing=True/InRolling: Rollout is in Progressing",
+          "Rollout is in step(1/3), and upgrade workload to new version",
+          "Rollout is in step(1/3), and you need manually confirm to enter the next step",
+          "Progressing=True/Finalising: Rollout has been completed and some closing work is being done",
+          "Progressing=False/Completed: Rollout progressing has been completed", "Succeeded=True/: "},
+         {"Normal Progressing: upgrade step(1) canary pods with new versions done",
+          "Normal Progressing: upgrade step(3) canary pods with new versions done"}},
+        {"for a time",
+         kPlain,
+         R"([{"replicas":"10%","pause":{"duration":30}},{"replicas":"100%"}])",
+         [](Told& told) { told.begin_with(); },
+         {"Rollout is in step(1/2), and wait duration(30 seconds) to enter the next step"},
+         {}},
+        {"taken back",
+         kPlain,
+         kThree,
+         [](Told& told) {
+             told.begin_with();
+             told.begin_with("v1");
+         },
+         {"Progressing=True/Cancelling: The workload has been rolled back and the rollout process will be canceled",
+          "Progressing=False/Completed: Rollout progressing has been canceled", "Succeeded=False/: "},
+         {"Normal Progressing: workload has been rollback, then rollout is canceled"}},
+        {"a third version",
+         kPlain,
+         kThree,
+         [](Told& told) {
+             told.begin_with();
+             told.begin_with("v3");
+         },
+         {"Rollout is in step(1/3), and you need manually confirm to enter the next step"},
+         {"Normal Progressing: workload continuous publishing canaryRevision, then restart publishing"}},
+        {"refused",
+         R"({"blueGreen":{}})",
+         kThree,
+         [](Told& told) {
+             told.begin_with();
+             told.begin_with("v3");
+         },
+         {"new version releasing detected in the progress of blue-green release, please rollback first"},
+         {}},
+        {"paused",
+         kPlain,
+         kThree,
+         [](Told& told) {
+             told.begin_with();
+             told.edit_rollout(R"({"spec":{"strategy":{"paused":true}}})");
+             told.go_on();
+         },
+         {"Progressing=True/Paused: Rollout has been paused, you can resume it by kube-cli"},
+         {}},
+        {"disabled and enabled",
+         kPlain,
+         kThree,
+         [](Told& told) {
+             told.begin_with();
+             told.edit_rollout(R"({"spec":{"disabled":true}})");
+             told.go_on();
+             told.edit_rollout(R"({"spec":{"disabled":false}})");
+             told.go_on();
+         },
+         {"Disabling rollout, release resources", "Rollout is disabled", "rollout is healthy"},
+         {}},
+        {"deleted",
+         kPlain,
+         kThree,
+         [](Told& told) {
+             told.begin_with();
+             told.remove("rollouts", "web");
+             told.go_on();
+         },
+         {"Terminating=True/InTerminating: Rollout is in terminating",
+          "Terminating=False/Completed: Rollout is in terminating"},
+         {}},
+        {"not routed",
+         canary(kExtra),
+         R"([{"replicas":"10%","traffic":"5%"},{"replicas":"100%"}])",
+         [](Told& told) {
+             told.objects["httproutes"].clear();
+             told.begin_with();
+         },
+         {"traffic is not routed: HTTPRoute demo/web does not exist: create it"},
+         {"Warning TrafficNotRouted: traffic is not routed: HTTPRoute demo/web does not exist: create it"}},
+        {"without its workload",
+         kPlain,
+         kThree,
+         [](Told& told) {
+             told.remove("deployments", "web");
+             told.go_on();
+         },
+         {"Workload Not Found"},
+         {}},
+    };
+    for (Case const& each : cases) {
+        Told told(each.style, each.steps);
+        each.story(told);
+        for (std::string const& message : each.messages)
+            EXPECT_TRUE(told.messages.contains(message)) << each.name << ": " << message << "\n"
+                                                         << testing::PrintToString(told.messages);
+        for (std::string const& event : each.events)
+            EXPECT_TRUE(told.events.contains(event)) << each.name << ": " << event << "\n"
+                                                     << testing::PrintToString(told.events);
+    }
+}
+
+TEST(KruiseMessages, ABatchReleaseIsFollowedInWords) {
+    Told told(kPlain);
+    told.begin_with();
+    Doc const status = told.get("rollouts").at({"status", "canaryStatus"});
+    EXPECT_EQ(status["message"].string(), fmt::format("BatchRelease is at state Ready, rollout-id {}, step 1",
+                                                      status["observedRolloutID"].string()));
+}
+
+// Requests leave the pods before these are moved on the way back, and pods come first on the way to the new version.
+TEST(KruiseMessages, TheStepsOfAnEndAreInUpstreamsOrder) {
+    std::string const steps = R"([{"replicas":"10%","traffic":"5%"},{"replicas":"50%","traffic":"50%"}])";
+    std::vector<std::string> const forward{"RestoreStableService", "FinalisingStepRouteTrafficToStable",
+                                           "RemoveCanaryService", "ResumeWorkload", "ReleaseWorkloadControl"};
+    std::vector<std::string> const back{"FinalisingStepRouteTrafficToStable",
+                                        "ResumeWorkload",
+                                        "ReleaseWorkloadControl",
+                                        "RestoreStableService",
+                                        "RemoveCanaryService",
+                                        "END"};
+    std::vector<std::string> const to_new{"FinalisingStepRouteTrafficToNew",
+                                          "RestoreStableService",
+                                          "ResumeWorkload",
+                                          "FinalisingStepRouteTrafficToStable",
+                                          "RemoveCanaryService",
+                                          "ReleaseWorkloadControl",
+                                          "END"};
+    std::vector<std::string> const from_new{"FinalisingStepRouteTrafficToStable",
+                                            "ResumeWorkload",
+                                            "RestoreStableService",
+                                            "RemoveCanaryService",
+                                            "ReleaseWorkloadControl",
+                                            "END"};
+    auto const ends = [&steps](std::string const& style, std::function<void(Told&)> const& how) {
+        Told told(style, steps);
+        told.begin_with();
+        told.steps.clear();
+        how(told);
+        return told.steps;
+    };
+    auto const all = [](Told& told) { approve_all(told); };
+    auto const undo = [](Told& told) { told.begin_with("v1"); };
+    auto const disable = [](Told& told) {
+        told.edit_rollout(R"({"spec":{"disabled":true}})");
+        told.go_on();
+    };
+    auto const remove = [](Told& told) {
+        told.remove("rollouts", "web");
+        told.go_on();
+    };
+    std::vector<std::string> completed = forward;
+    completed.emplace_back("END");
+    for (std::string const& style : {canary(kPartition), canary(kExtra)}) {
+        EXPECT_EQ(ends(style, all), completed) << style;
+        EXPECT_EQ(ends(style, disable), forward) << style;
+        EXPECT_EQ(ends(style, remove), forward) << style;
+        EXPECT_EQ(ends(style, undo), back) << style;
+    }
+    EXPECT_EQ(ends(blue_green(), all), to_new);
+    EXPECT_EQ(ends(blue_green(), undo), from_new);
+    EXPECT_EQ(ends(blue_green(), disable), forward);
+    EXPECT_EQ(ends(blue_green(), remove), forward);
+}
+
+}   // namespace
+}   // namespace aviary::rollout

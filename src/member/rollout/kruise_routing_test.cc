@@ -1,0 +1,29 @@
+// What Kruise Rollouts gets stuck in: blue-green style without a canary Service, with traffic in its first step.
+#include <gtest/gtest.h>
+
+#include "member/rollout/internal/routed_cluster.h"
+
+namespace aviary::rollout {
+namespace {
+
+TEST(KruiseRouting, BlueGreenGoesOnWithoutACanaryService) {
+    RoutedCluster cluster(
+        R"({"blueGreen":{"disableGenerateCanaryService":true,"trafficRoutings":[{"service":"web","gracePeriodSeconds":3,
+        "customNetworkRefs":[{"apiVersion":"networking.istio.io/v1beta1","kind":"VirtualService","name":"web"}]}]}})",
+        R"([{"replicas":"50%","traffic":"20%"},{"replicas":"100%","traffic":"60%"}])", false);
+    cluster.create("virtualservices", "web",
+                   *json::parse_value(
+                       R"({"kind":"VirtualService","spec":{"http":[{"route":[{"destination":{"host":"web"}}]}]}})"));
+    cluster.keep();
+    cluster.begin();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=5");
+    EXPECT_EQ(cluster.look(), "v1=10 v2=5 open mesh=80/20");
+    cluster.next();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=10 open mesh=40/60");
+    cluster.next();
+    EXPECT_EQ(cluster.show(), "Healthy/2/Completed v2=10");
+    cluster.expect_restored();
+}
+
+}   // namespace
+}   // namespace aviary::rollout
