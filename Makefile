@@ -45,6 +45,7 @@ format-check:
 lint:
 	@tools/layers
 	@tools/wording
+	@tools/compat-links
 	@tools/tidy
 
 test-sanitizers:
