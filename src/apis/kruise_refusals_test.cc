@@ -82,14 +82,15 @@ TEST(KruiseRefusals, OfAWorkloadThatAnotherRolloutHas) {
 
 TEST(KruiseRefusals, OfKindsThatAreNotReleased) {
     for (auto const& [reference, problem] : std::initializer_list<std::pair<char const*, char const*>>{
-             {R"("apps.kruise.io/v1alpha1","kind":"CloneSet")", "releasing a CloneSet is not supported yet"},
-             {R"("apps.kruise.io/v1alpha1","kind":"StatefulSet")", "releasing a StatefulSet is not supported yet"},
-             {R"("apps.kruise.io/v1beta1","kind":"StatefulSet")", "releasing a StatefulSet is not supported yet"},
-             {R"("apps.kruise.io/v1alpha1","kind":"DaemonSet")", "releasing a DaemonSet is not supported yet"},
              {R"("apps/v1","kind":"ReplicaSet")", "releasing a ReplicaSet is not supported yet"},
              {R"("example.org/v1","kind":"GameSet")", "WorkloadRef kind is not supported"},
          })
         EXPECT_EQ(problems(rollout(kOne, reference)), Lines{std::string("spec.workloadRef: ") + problem});
+    for (char const* reference :
+         {R"("apps.kruise.io/v1alpha1","kind":"CloneSet")", R"("apps.kruise.io/v1alpha1","kind":"StatefulSet")",
+          R"("apps.kruise.io/v1beta1","kind":"StatefulSet")", R"("apps.kruise.io/v1alpha1","kind":"DaemonSet")",
+          R"("leaderworkerset.x-k8s.io/v1","kind":"LeaderWorkerSet")"})
+        EXPECT_EQ(problems(rollout(kOne, reference)), Lines{}) << reference;
 }
 
 }   // namespace

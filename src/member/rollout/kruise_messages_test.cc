@@ -242,13 +242,13 @@ TEST(KruiseMessages, TheStepsOfAnEndAreInUpstreamsOrder) {
     completed.emplace_back("END");
     for (std::string const& style : {canary(kPartition), canary(kExtra)}) {
         EXPECT_EQ(ends(style, all), completed) << style;
-        EXPECT_EQ(ends(style, disable), forward) << style;
+        EXPECT_EQ(ends(style, disable), completed) << style;
         EXPECT_EQ(ends(style, remove), forward) << style;
         EXPECT_EQ(ends(style, undo), back) << style;
     }
     EXPECT_EQ(ends(blue_green(), all), to_new);
     EXPECT_EQ(ends(blue_green(), undo), from_new);
-    EXPECT_EQ(ends(blue_green(), disable), forward);
+    EXPECT_EQ(ends(blue_green(), disable), completed);
     EXPECT_EQ(ends(blue_green(), remove), forward);
 }
 
