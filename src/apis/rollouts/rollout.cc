@@ -5,6 +5,7 @@
 #include "apis/internal/fields_traffic.h"
 #include "apis/rollouts/keys.h"
 #include "core/base/strings.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/object.h"
 #include "kube/meta/pods.h"
 
@@ -160,6 +161,8 @@ std::string release_revision(json::Doc const& rollout) {
 }
 
 std::string revision_of_pod(json::Doc const& pod) {
+    std::string const group = meta::label(pod, meta::kGroupRevisionLabel);
+    if (!group.empty()) return group;
     std::string const hash = meta::label(pod, meta::kTemplateHashLabel);
     return hash.empty() ? meta::label(pod, meta::kRevisionHashLabel) : hash;
 }

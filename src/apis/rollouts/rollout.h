@@ -190,8 +190,8 @@ json::Doc release_status(json::Doc const& rollout);
 std::string_view release_revision_name(json::Doc const& rollout);
 std::string release_revision(json::Doc const& rollout);
 json::Doc release_steps(json::Doc const& rollout);   // of its strategy
-// The label that tells the versions of pods apart: a Deployment's; else that of ControllerRevisions. And whether that
-// is the one that the status of a Rollout names, which some controllers shorten to its end.
+// The label that tells the versions of pods apart: a LeaderWorkerSet's, a Deployment's, or that of ControllerRevisions.
+// And whether that is the one that the status of a Rollout names, which some controllers shorten to its end.
 std::string revision_of_pod(json::Doc const& pod);
 bool is_of_revision(json::Doc const& pod, std::string_view revision);
 // The one of its strategy; absent: it has none, or none that can be read.

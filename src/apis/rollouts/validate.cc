@@ -47,6 +47,7 @@ public:
         bool const sets = kind == "StatefulSet" || kind == "DaemonSet";
         if (group == "apps" && (kind == "Deployment" || sets)) return;
         if (group == "apps.kruise.io" && (kind == "CloneSet" || sets)) return;
+        if (group == "leaderworkerset.x-k8s.io" && kind == "LeaderWorkerSet") return;
         if (group == "apps" && kind == "ReplicaSet") {
             unsupported("spec.workloadRef", fmt::format("releasing a {}", kind));
         } else {

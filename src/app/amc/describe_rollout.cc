@@ -11,6 +11,7 @@
 #include "core/base/strings.h"
 #include "core/cli/table.h"
 #include "core/json/write.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/int_or_percent.h"
 #include "kube/meta/object.h"
 
@@ -73,7 +74,7 @@ std::string replicas(Doc const& workload, Doc const& status) {
 
 std::string images(Doc const& workload) {
     std::vector<std::string> texts;
-    for (auto const& [index, container] : workload.at({"spec", "template", "spec", "containers"}).elements())
+    for (auto const& [index, container] : meta::pod_template_of(workload).at({"spec", "containers"}).elements())
         texts.push_back(fmt::format("{}={}", container["name"].as_string(), container["image"].as_string()));
     return or_dash(join(texts, ", "));
 }

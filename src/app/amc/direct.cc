@@ -20,6 +20,7 @@
 #include "hub/decision/carry_out.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/release_state.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/object.h"
 #include "kube/meta/pods.h"
 
@@ -32,10 +33,15 @@ using json::Value;
 
 bool brought_by_hub(Doc const& object) { return !meta::label(object, propagation::kHubLabel).empty(); }
 
-// The template of a ReplicaSet or of a ControllerRevision, as its workload had it.
-Value template_of(Doc const& revision) {
+// Of spec: what versions of this workload differ in.
+std::string_view template_field(Doc const& workload) {
+    return meta::is_leader_worker_set(workload) ? meta::kGroupTemplate : "template";
+}
+
+// That of a ReplicaSet or of a ControllerRevision, as its workload had it.
+Value template_of(Doc const& revision, std::string_view field) {
     Doc const data = revision["data"];
-    Value pod_template = (data.exists() ? data.at({"spec", "template"}) : revision.at({"spec", "template"})).thaw();
+    Value pod_template = (data.exists() ? data : revision).at({"spec", field}).thaw();
     pod_template.erase("$patch");
     if (pod_template.at({"metadata", "labels"}).is_object())
         pod_template["metadata"]["labels"].erase(meta::kTemplateHashLabel);
@@ -52,16 +58,22 @@ Doc earlier(Doc const& workload, std::vector<Doc> const& revisions) {
     std::string const stable = propagation::releasing(workload)
                                    ? std::string(meta::label(workload, apis::kStableRevisionLabel))
                                    : std::string();
-    Value const now = workload.at({"spec", "template"}).thaw();
+    std::string_view const field = template_field(workload);
+    Value const now = workload.at({"spec", field}).thaw();
     Doc found;
     for (Doc const& each : revisions) {
         auto const owned = meta::owners(each);
         if (std::ranges::none_of(owned, [&](auto const& owner) { return owner.uid == meta::uid(workload); })) continue;
         // As pods are labelled: by a ReplicaSet's hash, a StatefulSet's revision's name, a DaemonSet's one's hash.
         bool const named = meta::label(each, meta::kTemplateHashLabel) == stable || meta::name(each) == stable ||
-                           meta::label(each, meta::kRevisionHashLabel) == stable;
+                           meta::label(each, meta::kRevisionHashLabel) == stable ||
+                           meta::label(each, meta::kGroupRevisionLabel) == stable;
         if (!stable.empty() && named) return each;
-        if (template_of(each) == now) continue;
+        bool const groups = field == meta::kGroupTemplate;
+        if (groups ? meta::groups_of(each.at({"data", "spec"})) == meta::groups_of(workload["spec"])
+                   : template_of(each, field) == now) {
+            continue;
+        }
         if (!found.exists() || number_of(each) > number_of(found)) found = each;
     }
     return found;
@@ -69,6 +81,7 @@ Doc earlier(Doc const& workload, std::vector<Doc> const& revisions) {
 
 Result<meta::GroupVersionResource> workload_resource(Doc const& workload) {
     std::string const kind = workload["kind"].string();
+    if (meta::is_leader_worker_set(workload)) return meta::kLeaderWorkerSets;
     for (char const* known : {"Deployment", "StatefulSet", "DaemonSet"}) {
         if (kind == known && workload["apiVersion"].as_string() == "apps/v1")
             return meta::resource_of(meta::kind_of(workload));
@@ -93,19 +106,26 @@ Result<DirectChange> go_back(DirectAsked const& asked, Doc const& workload, std:
     meta::GroupVersionResource const resource = TRY(workload_resource(workload));
     Doc const revision = earlier(workload, revisions);
     if (!revision.exists()) return fail(ErrorCode::kNotFound, "there is no earlier version to go back to");
-    Value const back = template_of(revision);
+    std::string const field(template_field(workload));
+    Value const back = template_of(revision, field);
+    Doc const pods = field == "template" ? Doc::freeze(back) : Doc::freeze(back)["workerTemplate"];
     DirectChange change{resource,
                         meta::key_of(workload),
                         "",
                         client::PatchType::kJson,
                         Value(json::Array()),
-                        fmt::format("going back to {}", proxy::version_of(Doc::freeze(back)))};
+                        fmt::format("going back to {}", proxy::version_of(pods))};
     auto const add = [&](char const* verb, std::string path, Value value) {
         change.patch.push_back(json::Object{{"op", verb}, {"path", std::move(path)}, {"value", std::move(value)}});
     };
     add("test", "/metadata/uid", meta::uid(workload));
     add("test", "/metadata/generation", meta::generation(workload));
-    add("replace", "/spec/template", back);
+    add("replace", "/spec/" + field, back);
+    if (field != "template") {
+        Value network = revision.at({"data", "spec", meta::kGroupNetwork}).thaw();
+        network.erase("$patch");
+        if (network.is_object()) add("add", fmt::format("/spec/{}", meta::kGroupNetwork), std::move(network));
+    }
     if (brought_by_hub(workload)) {
         // That one alone: the others are written beside this, and no generation tells.
         std::string const annotations = "/metadata/annotations";

@@ -11,6 +11,7 @@
 #include "core/async/scope.h"
 #include "core/base/strings.h"
 #include "hub/propagation/release_state.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/object.h"
 
 namespace aviary::amc {
@@ -38,6 +39,36 @@ Value changed(Doc const& containers, Images const& images, std::vector<bool>& fo
     return list;
 }
 
+Value template_patch(Doc const& workload, Images const& images, std::vector<bool>& found) {
+    Value patch{json::Object()};
+    for (char const* field : {"containers", "initContainers"}) {
+        Value list = changed(workload.at({"spec", "template", "spec", field}), images, found);
+        if (list.size() > 0) patch.set({"spec", "template", "spec", field}, std::move(list));
+    }
+    return patch;
+}
+
+// Of a LeaderWorkerSet: lists of custom objects are replaced as a whole, so the patch is for what was seen.
+Value group_patch(Doc const& workload, Images const& images, std::vector<bool>& found) {
+    Value patch{json::Object()};
+    for (char const* role : {"leaderTemplate", "workerTemplate"}) {
+        Doc const spec = workload.at({"spec", meta::kGroupTemplate, role, "spec"});
+        for (char const* field : {"containers", "initContainers"}) {
+            Value const news = changed(spec[field], images, found);
+            if (news.size() == 0) continue;
+            Value list = spec[field].thaw();
+            for (Value& container : list.make_array()) {
+                for (Value const& each : news.array()) {
+                    if (std::as_const(container)["name"] == each["name"]) container["image"] = each["image"];
+                }
+            }
+            patch.set({"spec", meta::kGroupTemplate, role, "spec", field}, std::move(list));
+        }
+    }
+    if (patch.size() > 0) patch.set({"metadata", "resourceVersion"}, meta::resource_version(workload));
+    return patch;
+}
+
 }   // namespace
 
 Result<Images> parse_images(std::vector<std::string> const& words) {
@@ -53,13 +84,10 @@ Result<Images> parse_images(std::vector<std::string> const& words) {
 }
 
 Result<Value> image_patch(Doc const& workload, Images const& images) {
-    Doc const spec = workload.at({"spec", "template", "spec"});
     std::vector<bool> found(images.size(), false);
-    Value patch{json::Object()};
-    for (char const* field : {"containers", "initContainers"}) {
-        Value list = changed(spec[field], images, found);
-        if (list.size() > 0) patch.set({"spec", "template", "spec", field}, std::move(list));
-    }
+    bool const groups = meta::is_leader_worker_set(workload);
+    Value patch = groups ? group_patch(workload, images, found) : template_patch(workload, images, found);
+    Doc const spec = meta::pod_template_of(workload)["spec"];
     for (std::size_t index = 0; index < images.size(); ++index) {
         if (found[index]) continue;
         std::vector<std::string> names;
@@ -98,8 +126,9 @@ Task<Result<std::string>> change_images(Session const& session, Target& target, 
     if (patch.is_null()) co_return std::string("it has that image already");
     client::WriteOptions options;
     options.dry_run = session.flags().dry_run == "server";
-    CO_TRY(co_await target.client.patch(session.context(), where.first, where.second,
-                                        client::PatchType::kStrategicMerge, std::move(patch), options));
+    auto const type =
+        meta::is_leader_worker_set(workload) ? client::PatchType::kMerge : client::PatchType::kStrategicMerge;
+    CO_TRY(co_await target.client.patch(session.context(), where.first, where.second, type, std::move(patch), options));
     co_return fmt::format("image of {}/{} set", to_lower(workload["kind"].as_string()), where.second.name);
 }
 

@@ -12,7 +12,8 @@ namespace aviary::amc {
 
 // "main=registry/model:v2", "*=…" for every container; an Error says which is malformed.
 Result<std::vector<std::pair<std::string, std::string>>> parse_images(std::vector<std::string> const& words);
-// The strategic merge patch for this workload; an Error where it has no such container. Null when it has these images.
+// The strategic merge patch for this workload, of a LeaderWorkerSet the merge patch; an Error where it has no such
+// container. Null when it has these images.
 Result<json::Value> image_patch(json::Doc const& workload,
                                 std::vector<std::pair<std::string, std::string>> const& images);
 

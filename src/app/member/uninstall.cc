@@ -25,6 +25,7 @@
 #include "member/workload/deployment.h"
 #include "member/workload/json_patch.h"
 #include "member/workload/kinds.h"
+#include "member/workload/leader_worker_set.h"
 
 namespace aviary::member {
 
@@ -75,8 +76,9 @@ std::string name_of(workload::Workload const& workload) {
 std::string describe(workload::Workload const& workload) {
     workload::Facts const& facts = workload.facts();
     std::string const of = facts.held_by.empty() ? "" : " of rollout " + facts.held_by;
-    return fmt::format("{} is in the middle of a release{}: {} of {} pods have the new version", name_of(workload), of,
-                       facts.updated, facts.replicas);
+    char const* const units = workload.resource() == workload::kLeaderWorkerSets ? "groups" : "pods";
+    return fmt::format("{} is in the middle of a release{}: {} of {} {} have the new version", name_of(workload), of,
+                       facts.updated, facts.replicas, units);
 }
 
 class Uninstall {
@@ -128,6 +130,12 @@ private:
         CO_TRY_ASSIGN(std::vector<Doc> const pods, co_await list(workload::kPods, meta::ns(object)));
         workload::NativeSetInputs inputs{object, controlled(object, revisions), controlled(object, pods), resource};
         workload::SetKind const* const kind = workload::find_set_resource(resource.group, resource.resource);
+        if (kind->groups) {
+            inputs.pods = pods;
+            std::erase_if(inputs.pods, [&](Doc const& pod) {
+                return meta::label(pod, workload::kGroupSetLabel) != meta::name(object);
+            });
+        }
         CO_TRY_ASSIGN(inputs.autoscalers, co_await scaling(meta::ns(object), kind->id_of(meta::key_of(object))));
         co_return kind->observe(std::move(inputs), {}, ctx_.now());
     }

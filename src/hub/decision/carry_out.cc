@@ -6,6 +6,7 @@
 #include "hub/decision/evidence.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/propagator.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/int_or_percent.h"
 #include "kube/meta/object.h"
 
@@ -283,7 +284,8 @@ std::string step_text(Doc const& rollout, std::int64_t step, Doc const& workload
     if (!share) return fmt::format("step {}", step);
     if (!workload.exists()) return share->to_string();
     std::int64_t const replicas = workload.at({"spec", "replicas"}).as_int();
-    return fmt::format("{} ({} of {} pods)", share->to_string(), pods_at(rollout, step, replicas), replicas);
+    char const* const units = meta::is_leader_worker_set(workload) ? "groups" : "pods";
+    return fmt::format("{} ({} of {} {})", share->to_string(), pods_at(rollout, step, replicas), replicas, units);
 }
 
 bool approvable(Doc const& rollout) {

@@ -7,8 +7,8 @@
 #include "hub/decision/decider.h"
 #include "hub/propagation/release_state.h"
 #include "kube/client/client.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/object.h"
-#include "kube/meta/selector.h"
 
 namespace aviary::proxy {
 
@@ -37,11 +37,11 @@ Task<void> read_workload(Get get, ClusterView& view) {
         co_return;
     }
     view.workload = workload->body;
-    auto const selector = meta::LabelSelector::from_object(view.workload.at({"spec", "selector"}));
+    auto const selector = meta::pod_selector_of(view.workload);
     if (!selector || selector->empty()) co_return;
     client::Request list;
     list.path = client::resource_path({"", "v1", "pods"}, ns);
-    list.query.emplace_back("labelSelector", selector->to_string());
+    list.query.emplace_back("labelSelector", *selector);
     auto const pods = co_await get(std::move(list));
     if (!pods) {
         view.pods_unread = pods.error().message();
@@ -63,7 +63,7 @@ Release release_among(std::vector<ClusterView>& views) {
     release.attached = true;
     std::set<std::string> versions, digests;
     for (ClusterView const* view : concerned) {
-        versions.insert(version_of(view->workload.at({"spec", "template"})));
+        versions.insert(version_of(meta::pod_template_of(view->workload)));
         digests.insert(decision::release_digest(view->workload, view->rollout));
     }
     if (!concerned.empty()) {

@@ -10,6 +10,7 @@
 #include "hub/propagation/names.h"
 #include "hub/propagation/render.h"
 #include "hub/proxy/internal/trouble.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/int_or_percent.h"
 #include "kube/meta/object.h"
 
@@ -39,7 +40,7 @@ bool progressing(ClusterView const& view) { return view.rollout.at({"status", "p
 
 // The pods of the version that the workload's template says: by the hash that the release goes by, or by their image.
 std::vector<Doc> new_pods(ClusterView const& view) {
-    std::string const image = image_of(view.workload.at({"spec", "template"}));
+    std::string const image = image_of(meta::pod_template_of(view.workload));
     std::string_view const hash = apis::release_status(view.rollout)["podTemplateHash"].as_string();
     bool const by_hash = progressing(view) && !propagation::rollout_closing(view.rollout) && !hash.empty();
     std::vector<Doc> result;
@@ -130,7 +131,7 @@ Canary canary_of(ClusterView const& view, std::int64_t step) {
 }
 
 void add_causes(Value& row, ClusterView const& view, Canary const& canary) {
-    std::string const version = version_of(view.workload.at({"spec", "template"}));
+    std::string const version = version_of(meta::pod_template_of(view.workload));
     for (Trouble const& trouble : canary.troubles) row["causes"].push_back(trouble.text(version, canary.pods.size()));
 }
 
@@ -184,7 +185,7 @@ std::int64_t on_hub_version(ClusterView const& view) {
     take_failed(pods);
     std::int64_t const there = static_cast<std::int64_t>(pods.size());
     if (has_hub_version(view)) return there;
-    if (image_of(view.workload.at({"spec", "template"})) != view.hub_image) {
+    if (image_of(meta::pod_template_of(view.workload)) != view.hub_image) {
         return std::ranges::count_if(view.pods, [&](Doc const& pod) {
             bool const alive = !failed(pod) && !meta::is_deleting(pod);
             return alive && pod.at({"spec", "containers"})[0]["image"].as_string() == view.hub_image;
@@ -286,7 +287,7 @@ void describe(Value& row, ClusterView const& view) {
     row["causes"] = json::Array();
     row["updated"] = on_hub_version(view);
     row["current"] = view.workload.exists() && has_hub_version(view) && view.pinned.empty();
-    if (view.workload.exists()) row["version"] = version_of(view.workload.at({"spec", "template"}));
+    if (view.workload.exists()) row["version"] = version_of(meta::pod_template_of(view.workload));
     if (!view.stable.empty()) row["stable"] = view.stable;
     if (!view.pinned.empty()) row["pinned"] = view.pinned;
     if (!view.pinned.empty()) row["rejected"] = view.rejected;
@@ -389,7 +390,7 @@ Value explain(Release const& release, std::vector<ClusterView> const& views) {
     Value answer{json::Object{
         {"name", meta::name(release.rollout)}, {"namespace", meta::ns(release.rollout)}, {"digest", digest}}};
     answer["release"] = digest.size() > 13 ? digest.substr(7, 6) : digest;
-    answer["to"] = release.to.empty() ? version_of(release.workload.at({"spec", "template"})) : release.to;
+    answer["to"] = release.to.empty() ? version_of(meta::pod_template_of(release.workload)) : release.to;
     std::int64_t on_new = 0;
     std::int64_t total = 0;
     std::int64_t up = 0;

@@ -7,8 +7,8 @@
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "core/json/write.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/object.h"
-#include "kube/meta/selector.h"
 #include "member/workload/daemon_set.h"
 #include "member/workload/deployment.h"
 #include "member/workload/internal/marks.h"
@@ -16,6 +16,7 @@
 #include "member/workload/internal/replica_sets.h"
 #include "member/workload/internal/strategy.h"
 #include "member/workload/kinds.h"
+#include "member/workload/leader_worker_set.h"
 
 namespace aviary::workload {
 
@@ -109,6 +110,7 @@ void keep_frozen(Value& object, Doc const& old) {
 
 bool revision_changes(Doc const& before, Doc const& after) {
     if (!same_template(before.at({"spec", "template"}), after.at({"spec", "template"}))) return true;
+    if (!same_groups(before, after)) return true;
     std::string const id = meta::annotation(after, apis::kRolloutIdLabel);
     return !id.empty() && id != meta::annotation(before, apis::kRolloutIdLabel);
 }
@@ -211,10 +213,9 @@ Task<Result<Doc>> Freeze::rollout_for(Context ctx, control::AdmissionRequest con
 }
 
 Task<Result<std::vector<Doc>>> Freeze::revisions_of(Context ctx, Doc workload) const {
-    CO_TRY_ASSIGN(meta::LabelSelector const selector,
-                  meta::LabelSelector::from_object(workload.at({"spec", "selector"})));
+    CO_TRY_ASSIGN(std::string const selector, meta::pod_selector_of(workload));
     auto const live = co_await client_.list(ctx.with_timeout(kLookWithin), kControllerRevisions,
-                                            {.ns = meta::ns(workload), .label_selector = selector.to_string()});
+                                            {.ns = meta::ns(workload), .label_selector = selector});
     if (!live) {
         co_return fail(
             ErrorCode::kUnavailable,
@@ -251,7 +252,10 @@ Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
     inputs.came_from = apis::release_status(rollout)["stableRevision"].string();
     inputs.replica_sets = replica_sets_.by_index("controller", meta::uid(request.old_object));
     inputs.from_controller = request.user.name == controller_user_;
-    if (is_of(request, kDaemonSets) && daemon_set_begins(request.object, inputs)) {
+    bool const looks_at_revisions =
+        (is_of(request, kDaemonSets) && daemon_set_begins(request.object, inputs)) ||
+        (is_of(request, kLeaderWorkerSets) && leader_worker_set_begins(request.object, inputs));
+    if (looks_at_revisions) {
         CO_TRY_ASSIGN(inputs.revisions, co_await revisions_of(ctx, request.old_object));
     }
     SetKind const* const set = set_of(request);

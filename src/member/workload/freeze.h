@@ -1,8 +1,8 @@
 // The freeze: an admission function on Deployments and sets. A new template of one that a Rollout points at is stored
-// paused, of a set with a partition that holds every pod, of a native DaemonSet as OnDelete, and marked in-progressing,
-// in the same write; while a release is on, nobody can lift that or take the marks away, and as
-// long as a Rollout points there the label by which API servers ask stays. It refuses nothing, and writes that change
-// neither a template nor a workload in progress do not wait for it.
+// paused, of a set with a partition that holds every pod or group, of a native DaemonSet as OnDelete, and marked
+// in-progressing, in the same write; while a release is on, nobody can lift that or take the marks away, and as long as
+// a Rollout points there the label by which API servers ask stays. It refuses nothing, and writes that change neither a
+// template nor a workload in progress do not wait for it.
 #pragma once
 
 #include <string>
@@ -22,15 +22,17 @@ struct FreezeInputs {
     std::string came_from;                 // the revision its last release came from; empty: none
     std::vector<json::Doc> replica_sets;   // those that a Deployment controls
     bool from_controller = false;          // the writer is the release's own controller: it may take marks away
-    std::vector<json::Doc> revisions;      // those that a DaemonSet controls
+    std::vector<json::Doc> revisions;      // those that a DaemonSet or a LeaderWorkerSet controls
 };
 void freeze_deployment(json::Value& object, FreezeInputs const& inputs);
 void freeze_stateful_set(json::Value& object, FreezeInputs const& inputs);
 void freeze_daemon_set(json::Value& object, FreezeInputs const& inputs);
 void freeze_clone_set(json::Value& object, FreezeInputs const& inputs);
 void freeze_advanced_daemon_set(json::Value& object, FreezeInputs const& inputs);
+void freeze_leader_worker_set(json::Value& object, FreezeInputs const& inputs);
 // Whether that begins a release: then it looks at the revisions.
 bool daemon_set_begins(json::Value const& object, FreezeInputs const& inputs);
+bool leader_worker_set_begins(json::Value const& object, FreezeInputs const& inputs);
 
 // Whether the write asks for another version: another template, or another rollout-id.
 bool revision_changes(json::Doc const& before, json::Doc const& after);
@@ -41,7 +43,7 @@ bool in_force(json::Doc const& rollout);
 class Freeze final : public control::Admission {
 public:
     // `controller_user` is whom the member's controllers authenticate as. The ReplicaSets have the index "controller"
-    // by uid. The client is asked where the copies may lag behind, and for the revisions of DaemonSets.
+    // by uid. The client is asked where the copies may lag behind, and for revisions that are looked at.
     Freeze(client::Client client, client::Informer& rollouts, client::Informer& replica_sets,
            std::string controller_user);
 

@@ -5,6 +5,7 @@
 #include "member/workload/advanced_daemon_set.h"
 #include "member/workload/clone_set.h"
 #include "member/workload/daemon_set.h"
+#include "member/workload/leader_worker_set.h"
 #include "member/workload/stateful_set.h"
 
 namespace aviary::workload {
@@ -23,6 +24,10 @@ Observed a_daemon_set(NativeSetInputs inputs, std::string_view, Time now) {
 
 Observed an_advanced_daemon_set(NativeSetInputs inputs, std::string_view, Time now) {
     return observe_advanced_daemon_set(std::move(inputs), now);
+}
+
+Observed a_leader_worker_set(NativeSetInputs inputs, std::string_view, Time now) {
+    return observe_leader_worker_set(std::move(inputs), now);
 }
 
 std::vector<SetKind> all_kinds() {
@@ -68,7 +73,16 @@ std::vector<SetKind> all_kinds() {
              .held_by = "spec.updateStrategy.rollingUpdate.partition",
              .frees = "0",
              .observe = an_advanced_daemon_set,
-             .freeze = freeze_advanced_daemon_set}};
+             .freeze = freeze_advanced_daemon_set},
+            {.group = kLeaderWorkerSets.group,
+             .kind = std::string(kLeaderWorkerSet),
+             .resource = kLeaderWorkerSets.resource,
+             .versions = {kLeaderWorkerSets.version},
+             .groups = true,
+             .held_by = "spec.rolloutStrategy.rollingUpdateConfiguration.partition",
+             .frees = "0",
+             .observe = a_leader_worker_set,
+             .freeze = freeze_leader_worker_set}};
 }
 
 }   // namespace

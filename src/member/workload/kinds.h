@@ -21,6 +21,7 @@ struct SetKind {
     std::vector<std::string> versions;   // the first of them that the cluster serves is read
     bool native = false;                 // every cluster serves it
     bool deletes_pods = false;           // a release does
+    bool groups = false;                 // its pods are found by their label: others control them
     std::string held_by, frees;          // a field that holds one that is left in the middle, and what frees it
     std::unique_ptr<Workload> (*observe)(NativeSetInputs inputs, std::string_view style, Time now) = nullptr;
     void (*freeze)(json::Value& object, FreezeInputs const& inputs) = nullptr;

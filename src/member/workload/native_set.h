@@ -15,7 +15,7 @@ inline meta::GroupVersionResource const kControllerRevisions{"apps", "v1", "cont
 struct NativeSetInputs {
     json::Doc set;
     std::vector<json::Doc> revisions;   // those it controls
-    std::vector<json::Doc> pods;        // those it controls
+    std::vector<json::Doc> pods;        // those it controls; of a set of groups those that carry its name
     // As the cluster serves it; said of kinds that come in several versions.
     meta::GroupVersionResource resource{};
     std::vector<json::Doc> autoscalers{};   // those that scale it, also those that a release has switched off

@@ -1,4 +1,5 @@
 #include "member/workload/sources.h"
+#include "member/workload/leader_worker_set.h"
 
 #include <utility>
 
@@ -12,6 +13,7 @@ namespace {
 
 // How often a cluster is asked for a kind that it does not have.
 constexpr Duration kAskAgain = std::chrono::seconds(10);
+constexpr char kByGroups[] = "groups";
 
 std::vector<std::string> controller_uid(json::Doc const& object) {
     auto const owner = meta::controller_of(object);
@@ -46,6 +48,10 @@ Sources::Sources(client::Client const& client)
     });
     replica_sets_.add_index("controller", controller_uid);
     pods_.add_index("controller", controller_uid);
+    pods_.add_index(kByGroups, [](json::Doc const& pod) {
+        std::string const set = meta::label(pod, kGroupSetLabel);
+        return set.empty() ? std::vector<std::string>() : std::vector{meta::ns(pod) + "/" + set};
+    });
     revisions_.add_index("controller", controller_uid);
     for (SetKind const& kind : set_kinds()) {
         Set& set = sets_.emplace_back();
@@ -88,6 +94,8 @@ std::optional<meta::ObjectKey> Sources::deployment_of_replica_set(json::Doc cons
 }
 
 std::string Sources::workload_of(json::Doc const& object) const {
+    if (std::string const groups = meta::label(object, kGroupSetLabel); !groups.empty())
+        return workload_id({meta::ns(object), groups}, kLeaderWorkerSets.api_version(), kLeaderWorkerSet);
     auto const owner = meta::controller_of(object);
     if (!owner) return {};
     meta::ObjectKey const key{meta::ns(object), owner->name};
@@ -205,7 +213,8 @@ NativeSetInputs Sources::set(json::Doc const& reference, std::string const& ns) 
     inputs.set = set->informer->get(key);
     if (!inputs.set.exists()) return inputs;
     inputs.revisions = revisions_.by_index("controller", meta::uid(inputs.set));
-    inputs.pods = pods_.by_index("controller", meta::uid(inputs.set));
+    inputs.pods = set->kind.groups ? pods_.by_index(kByGroups, key.ns + "/" + key.name)
+                                   : pods_.by_index("controller", meta::uid(inputs.set));
     return inputs;
 }
 

@@ -6,6 +6,7 @@
 #include "kube/meta/pods.h"
 #include "member/workload/clone_set.h"
 #include "member/workload/internal/revisions.h"
+#include "member/workload/leader_worker_set.h"
 
 namespace aviary::workload {
 
@@ -18,6 +19,7 @@ std::string workload_id(meta::ObjectKey const& key, std::string_view api_version
 std::string deployment_id(meta::ObjectKey const& key) { return workload_id(key, "apps/v1", "Deployment"); }
 
 std::string_view revision_label(json::Doc const& workload_ref) {
+    if (is_leader_worker_set(workload_ref)) return kGroupRevisionLabel;
     std::string const group = meta::parse_api_version(workload_ref["apiVersion"].as_string()).first;
     std::string_view const kind = workload_ref["kind"].as_string();
     bool const hashed = (group == "apps" && kind == "Deployment") || (group == kKruiseGroup && kind == "CloneSet");

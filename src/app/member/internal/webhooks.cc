@@ -5,6 +5,7 @@
 #include "apis/rollouts/keys.h"
 #include "kube/webhook/handler.h"
 #include "member/workload/clone_set.h"
+#include "member/workload/leader_worker_set.h"
 
 namespace aviary::member {
 
@@ -15,15 +16,25 @@ using json::Object;
 
 // A write that changes neither a template nor a workload in progress, nor takes away the label by which we are asked,
 // waits for nobody.
-std::string freeze_condition() {
+std::string marks_condition() {
     auto const annotated = [](char const* object, std::string_view key) {
         return fmt::format("(has({0}.metadata.annotations) && '{1}' in {0}.metadata.annotations)", object, key);
     };
     return fmt::format(
-        "object.spec.template != oldObject.spec.template || {} || {} || {} || "
+        "{} || {} || {} || "
         "!(has(object.metadata.labels) && '{}' in object.metadata.labels)",
         annotated("object", apis::kInProgressingAnnotation), annotated("oldObject", apis::kInProgressingAnnotation),
         annotated("object", apis::kRolloutIdLabel), apis::kWorkloadTypeLabel);
+}
+
+std::string freeze_condition() { return "object.spec.template != oldObject.spec.template || " + marks_condition(); }
+
+// Of LeaderWorkerSets: what a revision of theirs is.
+std::string freeze_groups_condition() {
+    return "object.spec.leaderWorkerTemplate != oldObject.spec.leaderWorkerTemplate || "
+           "has(object.spec.networkConfig) != has(oldObject.spec.networkConfig) || "
+           "(has(object.spec.networkConfig) && object.spec.networkConfig != oldObject.spec.networkConfig) || " +
+           marks_condition();
 }
 
 }   // namespace
@@ -46,6 +57,11 @@ std::vector<webhook::Rule> webhook_rules() {
     kruise.version = "v1alpha1";
     kruise.other_versions = {"v1beta1"};
     kruise.resources = {"clonesets", "statefulsets", "daemonsets"};
+    webhook::Rule groups = freeze;
+    groups.name = "freeze-groups.rollouts.aviary.dev";
+    groups.groups = {workload::kLeaderWorkerSets.group};
+    groups.resources = {workload::kLeaderWorkerSets.resource};
+    groups.condition = freeze_groups_condition();
     webhook::Rule validate{"validate.rollouts.aviary.dev", webhook::kValidatePath,
                            {"rollouts.kruise.io"},         "v1beta1",
                            {"CREATE", "UPDATE"},           {"rollouts"}};
@@ -63,7 +79,7 @@ std::vector<webhook::Rule> webhook_rules() {
     webhook::Rule routing{"routing.rollouts.aviary.dev", webhook::kValidatePath, {"rollouts.kruise.io"}, "v1alpha1",
                           {"CREATE", "UPDATE"},          {"trafficroutings"}};
     routing.required = false;
-    return {freeze, kruise, validate, approve, routing};
+    return {freeze, kruise, groups, validate, approve, routing};
 }
 
 }   // namespace aviary::member

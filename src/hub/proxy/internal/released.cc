@@ -8,8 +8,8 @@
 #include "core/base/strings.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/render.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/object.h"
-#include "kube/meta/selector.h"
 
 namespace aviary::proxy {
 
@@ -123,7 +123,7 @@ ClusterView view_of(Propagator const& propagator, clusters::Member const& member
     if (released.kind != nullptr) view.workload = member.get(released.kind->resource, released.workload_key);
     view.workload_standing = propagator.standing(released.workload_binding, member.name());
     view.hub_template = released.workload_template;
-    view.hub_image = released.workload.at({"spec", "template", "spec", "containers"})[0]["image"].string();
+    view.hub_image = meta::pod_template_of(released.workload).at({"spec", "containers"})[0]["image"].string();
     std::string const& ns = released.key.ns;
     view.stable = version_named(propagator, ns, propagation::stable_template(view.workload));
     // A pin is against one template of the hub's.
@@ -147,11 +147,11 @@ ClusterView attached_view_of(clusters::Member const& member, meta::ObjectKey con
 
 Task<void> read_pods(Context ctx, clusters::Member& member, ClusterView& view) {
     if (!view.workload.exists() || !member.reachable()) co_return;
-    auto const selector = meta::LabelSelector::from_object(view.workload.at({"spec", "selector"}));
+    auto const selector = meta::pod_selector_of(view.workload);
     if (!selector || selector->empty()) co_return;
     client::ListOptions options;
     options.ns = meta::ns(view.workload);
-    options.label_selector = selector->to_string();
+    options.label_selector = *selector;
     auto const list = co_await member.client().list(ctx, kPods, options);
     if (!list) co_return;
     for (auto const& [key, pod] : (*list)["items"].elements()) view.pods.push_back(pod);

@@ -50,14 +50,15 @@ bool recreate(GroupPodView const& view, Plan& plan) {
     if (!meta::annotation(view.set, kAfterStartAnnotation).empty() && !complete(view)) return false;
     if (!view.leader.exists()) return false;
     // One of another revision is a leader that is new already.
-    if (meta::label(view.leader, group_label::kRevision) != meta::label(view.pod, group_label::kRevision)) return false;
+    if (meta::label(view.leader, meta::kGroupRevisionLabel) != meta::label(view.pod, meta::kGroupRevisionLabel))
+        return false;
     if (meta::is_deleting(view.leader)) return true;
     control::Write write = control::deletion(kPods, view.leader, "a pod of its group went");
     write.delete_options.propagation_policy = "Foreground";
     plan.writes.push_back(std::move(write));
     note(plan, view.set, "RecreateGroupOnPodRestart",
          fmt::format("Worker pod {} failed, deleted leader pod {} to recreate group {}", meta::name(view.pod),
-                     meta::name(view.leader), meta::label(view.leader, group_label::kGroupIndex)));
+                     meta::name(view.leader), meta::label(view.leader, meta::kGroupIndexLabel)));
     return true;
 }
 
@@ -67,15 +68,15 @@ Plan decide_group_pod(GroupPodView const& view, Time now) {
     Plan plan;
     Doc const& pod = view.pod;
     if (!pod.exists() || !view.set.exists() || recreate(view, plan)) return plan;
-    if (meta::label(pod, group_label::kWorkerIndex) != "0") return plan;
+    if (meta::label(pod, meta::kWorkerIndexLabel) != "0") return plan;
     std::string const name = meta::name(pod);
     if (!shared_domain(view.set) && !view.service.exists()) {
         plan.writes.push_back(creation(
-            kServices, headless_service(view.set, pod, name, meta::label(pod, group_label::kGroupIndex)), "its name"));
+            kServices, headless_service(view.set, pod, name, meta::label(pod, meta::kGroupIndexLabel)), "its name"));
     }
     if (meta::is_deleting(pod) || group_size(view.set) == 1) return plan;
     if (view.set.at({"spec", "startupPolicy"}).as_string() == "LeaderReady" && !is_ready(pod)) return plan;
-    Doc const revision = group_revision(view.revisions, meta::label(pod, group_label::kRevision));
+    Doc const revision = group_revision(view.revisions, meta::label(pod, meta::kGroupRevisionLabel));
     if (!revision.exists()) {
         plan.requeue_at(now + std::chrono::seconds(1), "the leader's revision");
         return plan;
@@ -109,23 +110,23 @@ void complete_group_pod(Value& pod) {
     Value const& seen = pod;
     auto const label = [&](std::string_view key) { return seen.at({"metadata", "labels", key}).string(); };
     auto const annotation = [&](std::string_view key) { return seen.at({"metadata", "annotations", key}).string(); };
-    std::string const set = label(group_label::kSetName);
+    std::string const set = label(meta::kGroupSetLabel);
     if (set.empty() || annotation(kSizeAnnotation).empty()) return;
     std::string const name = seen.at({"metadata", "name"}).string();
     std::string const ns = seen.at({"metadata", "namespace"}).string();
-    if (label(group_label::kWorkerIndex) == "0") {
-        if (label(group_label::kGroupIndex).empty())
-            pod.set({"metadata", "labels", group_label::kGroupIndex}, ordinal_of_name(name));
+    if (label(meta::kWorkerIndexLabel) == "0") {
+        if (label(meta::kGroupIndexLabel).empty())
+            pod.set({"metadata", "labels", meta::kGroupIndexLabel}, ordinal_of_name(name));
         if (annotation(kSubdomainAnnotation) == "UniquePerReplica") pod.set({"spec", "subdomain"}, name);
-        if (label(group_label::kGroupKey).empty())
-            pod.set({"metadata", "labels", group_label::kGroupKey}, fmt::format("{:016x}", fnv1a_64(ns + "/" + name)));
+        if (label(meta::kGroupKeyLabel).empty())
+            pod.set({"metadata", "labels", meta::kGroupKeyLabel}, fmt::format("{:016x}", fnv1a_64(ns + "/" + name)));
     } else {
-        pod.set({"metadata", "labels", group_label::kWorkerIndex}, ordinal_of_name(name));
+        pod.set({"metadata", "labels", meta::kWorkerIndexLabel}, ordinal_of_name(name));
     }
-    json::Object const variables{{"LWS_LEADER_ADDRESS", fmt::format("{}-{}.{}.{}", set, label(group_label::kGroupIndex),
+    json::Object const variables{{"LWS_LEADER_ADDRESS", fmt::format("{}-{}.{}.{}", set, label(meta::kGroupIndexLabel),
                                                                     seen.at({"spec", "subdomain"}).as_string(), ns)},
                                  {"LWS_GROUP_SIZE", annotation(kSizeAnnotation)},
-                                 {"LWS_WORKER_INDEX", label(group_label::kWorkerIndex)}};
+                                 {"LWS_WORKER_INDEX", label(meta::kWorkerIndexLabel)}};
     for (char const* list : {"initContainers", "containers"}) {
         if (Value* containers = pod["spec"].find(list)) give_environment(*containers, variables);
     }

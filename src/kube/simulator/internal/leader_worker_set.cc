@@ -21,7 +21,7 @@ using json::Value;
 
 namespace {
 
-bool is_leader(Doc const& pod) { return meta::label(pod, group_label::kWorkerIndex) == "0"; }
+bool is_leader(Doc const& pod) { return meta::label(pod, meta::kWorkerIndexLabel) == "0"; }
 
 bool runs_ready(Doc const& pod) { return pod.at({"status", "phase"}).as_string() == "Running" && is_ready(pod); }
 
@@ -89,7 +89,7 @@ private:
     // The StatefulSet says which one it has; another template is the next.
     void settle_revision() {
         Value const data = group_revision_data(set_);
-        std::string const had = meta::label(view_.leaders, group_label::kRevision);
+        std::string const had = meta::label(view_.leaders, meta::kGroupRevisionLabel);
         Doc const held = group_revision(view_.revisions, had);
         if (held.exists() && has_data(held, data)) {
             revision_ = had;
@@ -98,7 +98,7 @@ private:
         updated_ = held.exists();
         std::vector<Doc> const known = by_number(view_.revisions);
         if (!known.empty() && has_data(known.back(), data)) {
-            revision_ = meta::label(known.back(), group_label::kRevision);
+            revision_ = meta::label(known.back(), meta::kGroupRevisionLabel);
             return;
         }
         std::int64_t const number = known.empty() ? 1 : revision_number(known.back()) + 1;
@@ -118,7 +118,7 @@ private:
             if (group_index(workers) == index) group.workers = workers;
         }
         if (!group.leader.exists() || (!alone_ && !group.workers.exists())) return group;
-        auto const has = [this](Doc const& each) { return meta::label(each, group_label::kRevision) == revision_; };
+        auto const has = [this](Doc const& each) { return meta::label(each, meta::kGroupRevisionLabel) == revision_; };
         group.updated = has(group.leader) && (alone_ || has(group.workers));
         group.ready = runs_ready(group.leader) && (alone_ || all_there(group.workers));
         return group;
@@ -200,7 +200,7 @@ private:
             return live.at(path) == wanted.at(path);
         };
         return same({"spec", "replicas"}) && same({"spec", "updateStrategy"}) &&
-               same({"metadata", "labels", group_label::kRevision}) &&
+               same({"metadata", "labels", meta::kGroupRevisionLabel}) &&
                same({"metadata", "annotations", kReplicasAnnotation});
     }
 
@@ -237,13 +237,13 @@ private:
         status["readyReplicas"] = seen.ready;
         status["updatedReplicas"] = seen.updated;
         status["hpaPodSelector"] =
-            fmt::format("{}={},{}=0", group_label::kSetName, meta::name(set_), group_label::kWorkerIndex);
+            fmt::format("{}={},{}=0", meta::kGroupSetLabel, meta::name(set_), meta::kWorkerIndexLabel);
         status["conditions"] = conditions(seen);
-        write_status(plan_, kLeaderWorkerSets, set_, status);
+        write_status(plan_, meta::kLeaderWorkerSets, set_, status);
         bool const over = rolling_["partition"].as_int() == 0 && seen.held_done == replicas_;
         if (!over) return;
         for (Doc const& each : view_.revisions) {
-            if (meta::label(each, group_label::kRevision) != revision_)
+            if (meta::label(each, meta::kGroupRevisionLabel) != revision_)
                 plan_.writes.push_back(control::deletion(kControllerRevisions, each, "all groups are past it"));
         }
     }

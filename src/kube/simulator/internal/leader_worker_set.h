@@ -9,19 +9,9 @@
 #include "core/json/doc.h"
 #include "core/json/value.h"
 #include "kube/control/plan.h"
+#include "kube/meta/groups.h"
 
 namespace aviary::simulator {
-
-inline meta::GroupVersionResource const kLeaderWorkerSets{"leaderworkerset.x-k8s.io", "v1", "leaderworkersets"};
-
-// On pods, StatefulSets and ControllerRevisions.
-namespace group_label {
-inline constexpr std::string_view kSetName = "leaderworkerset.sigs.k8s.io/name";
-inline constexpr std::string_view kGroupIndex = "leaderworkerset.sigs.k8s.io/group-index";
-inline constexpr std::string_view kWorkerIndex = "leaderworkerset.sigs.k8s.io/worker-index";
-inline constexpr std::string_view kGroupKey = "leaderworkerset.sigs.k8s.io/group-key";
-inline constexpr std::string_view kRevision = "leaderworkerset.sigs.k8s.io/template-revision-hash";
-}   // namespace group_label
 
 struct LeaderWorkerSetView {
     json::Doc set;

@@ -41,7 +41,7 @@ void put(Value& pod_template, char const* map, json::Object const& entries) {
 std::int64_t group_size(Doc const& set) { return set.at({"spec", "leaderWorkerTemplate", "size"}).as_int(1); }
 
 std::int64_t group_index(Doc const& object) {
-    return parse_int(meta::label(object, group_label::kGroupIndex)).value_or(-1);
+    return parse_int(meta::label(object, meta::kGroupIndexLabel)).value_or(-1);
 }
 
 bool shared_domain(Doc const& set) {
@@ -63,7 +63,7 @@ Value group_revision_object(Doc const& set, Value data, std::string hash, std::i
     object["metadata"] =
         json::Object{{"name", fmt::format("{}-{}-{}", meta::name(set), hash, number)}, {"namespace", meta::ns(set)}};
     object["metadata"]["labels"] =
-        json::Object{{group_label::kSetName, meta::name(set)}, {group_label::kRevision, std::move(hash)}};
+        json::Object{{meta::kGroupSetLabel, meta::name(set)}, {meta::kGroupRevisionLabel, std::move(hash)}};
     object["metadata"]["ownerReferences"] = json::Array{controller_reference(set, kLeaderWorkerSet)};
     object["data"] = std::move(data);
     object["revision"] = number;
@@ -73,7 +73,7 @@ Value group_revision_object(Doc const& set, Value data, std::string hash, std::i
 Doc group_revision(std::vector<Doc> const& revisions, std::string_view hash) {
     Doc newest;
     for (Doc const& each : revisions) {
-        if (hash.empty() || meta::label(each, group_label::kRevision) != hash) continue;
+        if (hash.empty() || meta::label(each, meta::kGroupRevisionLabel) != hash) continue;
         if (!newest.exists() || each["revision"].as_int() > newest["revision"].as_int()) newest = each;
     }
     return newest;
@@ -84,12 +84,12 @@ Value leaders_object(Doc const& set, std::string const& revision, std::int64_t p
     Doc const given = set.at({"spec", "leaderWorkerTemplate"});
     Value pod_template = given[given["leaderTemplate"].exists() ? "leaderTemplate" : "workerTemplate"].thaw();
     put(pod_template, "labels",
-        {{group_label::kWorkerIndex, "0"}, {group_label::kSetName, name}, {group_label::kRevision, revision}});
+        {{meta::kWorkerIndexLabel, "0"}, {meta::kGroupSetLabel, name}, {meta::kGroupRevisionLabel, revision}});
     put(pod_template, "annotations", {{kSizeAnnotation, std::to_string(group_size(set))}});
     if (!shared_domain(set)) put(pod_template, "annotations", {{kSubdomainAnnotation, "UniquePerReplica"}});
     Value object = stateful_set(set, name, std::move(pod_template),
-                                json::Object{{group_label::kSetName, name}, {group_label::kRevision, revision}},
-                                json::Object{{group_label::kSetName, name}, {group_label::kWorkerIndex, "0"}});
+                                json::Object{{meta::kGroupSetLabel, name}, {meta::kGroupRevisionLabel, revision}},
+                                json::Object{{meta::kGroupSetLabel, name}, {meta::kWorkerIndexLabel, "0"}});
     object["metadata"]["annotations"] =
         json::Object{{kReplicasAnnotation, std::to_string(set.at({"spec", "replicas"}).as_int(1))}};
     object["metadata"]["ownerReferences"] = json::Array{controller_reference(set, kLeaderWorkerSet)};
@@ -107,10 +107,10 @@ Value workers_object(Doc const& set, Doc const& leader, Doc const& revision) {
     std::string const name = meta::name(leader);
     Value pod_template = revision.at({"data", "spec", "leaderWorkerTemplate", "workerTemplate"}).thaw();
     json::Object selector;
-    for (std::string_view key : {group_label::kGroupIndex, group_label::kSetName, group_label::kGroupKey})
+    for (std::string_view key : {meta::kGroupIndexLabel, meta::kGroupSetLabel, meta::kGroupKeyLabel})
         selector[key] = meta::label(leader, key);
     json::Object labels = selector;
-    labels[group_label::kRevision] = meta::label(leader, group_label::kRevision);
+    labels[meta::kGroupRevisionLabel] = meta::label(leader, meta::kGroupRevisionLabel);
     put(pod_template, "labels", labels);
     put(pod_template, "annotations",
         {{kSizeAnnotation, std::to_string(group_size(set))}, {kLeaderNameAnnotation, name}});
@@ -127,12 +127,12 @@ Value headless_service(Doc const& set, Doc const& owner, std::string name, std::
     bool const whole = group.empty();
     Value object{json::Object{{"apiVersion", "v1"}, {"kind", "Service"}}};
     object["metadata"] = json::Object{{"name", std::move(name)}, {"namespace", meta::ns(set)}};
-    object["metadata"]["labels"] = json::Object{{group_label::kSetName, meta::name(set)}};
+    object["metadata"]["labels"] = json::Object{{meta::kGroupSetLabel, meta::name(set)}};
     object["metadata"]["ownerReferences"] =
         json::Array{whole ? controller_reference(owner, kLeaderWorkerSet) : controller_reference(owner, kPod)};
     object["spec"] = json::Object{{"clusterIP", "None"}, {"publishNotReadyAddresses", true}};
-    object["spec"]["selector"] = json::Object{{group_label::kSetName, meta::name(set)}};
-    if (!whole) object["spec"]["selector"][group_label::kGroupIndex] = std::move(group);
+    object["spec"]["selector"] = json::Object{{meta::kGroupSetLabel, meta::name(set)}};
+    if (!whole) object["spec"]["selector"][meta::kGroupIndexLabel] = std::move(group);
     return object;
 }
 

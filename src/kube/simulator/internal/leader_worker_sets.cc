@@ -24,7 +24,7 @@ client::InformerOptions patient() {
     return options;
 }
 
-std::string set_name(Doc const& object) { return meta::label(object, group_label::kSetName); }
+std::string set_name(Doc const& object) { return meta::label(object, meta::kGroupSetLabel); }
 
 std::vector<std::string> by_set(Doc const& object) {
     std::string const name = set_name(object);
@@ -48,8 +48,8 @@ std::vector<Key> owner_of(Doc const& object, std::string_view kind) {
 LeaderWorkerSets::LeaderWorkerSets(client::Client const& client, Shared shared)
     : client_(client.named("lws")),
       shared_(shared),
-      definition_(client_, kDefinitions, client::only({"", "leaderworkersets." + kLeaderWorkerSets.group})),
-      sets_(client_, kLeaderWorkerSets, patient()) {
+      definition_(client_, kDefinitions, client::only({"", "leaderworkersets." + meta::kLeaderWorkerSets.group})),
+      sets_(client_, meta::kLeaderWorkerSets, patient()) {
     definition_.on_change([this](client::Change const& change) {
         if (change.after.exists()) served_.set();
     });
@@ -108,7 +108,7 @@ Plan LeaderWorkerSets::sync_pod(Key const& key, Time now) const {
     view.revisions = controlled_by(view.set, shared_.revisions);
     for (Doc& pod : shared_.pods.by_index(kBySet, ns + "/" + name)) {
         if (group_index(pod) != group_index(view.pod)) continue;
-        if (meta::label(pod, group_label::kWorkerIndex) == "0") view.leader = pod;
+        if (meta::label(pod, meta::kWorkerIndexLabel) == "0") view.leader = pod;
         view.group.push_back(std::move(pod));
     }
     if (view.leader.exists()) view.workers = shared_.stateful_sets.get(meta::key_of(view.leader));

@@ -6,13 +6,18 @@
 
 namespace aviary::workload {
 
-JsonPatch taking_back(json::Doc const& workload, json::Value stable_template, std::string_view hold) {
+JsonPatch taking_back(json::Doc const& workload, std::string_view hold) {
     JsonPatch patch(workload);
     // Another version may have come meanwhile.
     patch.test({"metadata", "uid"});
     patch.test({"metadata", "generation"});
-    patch.set({"spec", "template"}, std::move(stable_template));
     if (!hold.empty()) patch.set({"metadata", "annotations", apis::kHold}, std::string(hold));
+    return patch;
+}
+
+JsonPatch taking_back(json::Doc const& workload, json::Value stable_template, std::string_view hold) {
+    JsonPatch patch = taking_back(workload, hold);
+    patch.set({"spec", "template"}, std::move(stable_template));
     return patch;
 }
 
