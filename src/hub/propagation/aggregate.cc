@@ -170,7 +170,8 @@ bool says_nothing(Value const& value) {
 Value aggregate(Doc const& source, std::vector<Reported> const& reported, Time now) {
     std::string_view const kind = source["kind"].as_string();
     if (kind == "Rollout") return rollout_status(source, reported);
-    if (kind == "Deployment" || kind == "StatefulSet" || kind == "ReplicaSet" || kind == "CloneSet")
+    if (kind == "Deployment" || kind == "StatefulSet" || kind == "ReplicaSet" || kind == "CloneSet" ||
+        kind == "LeaderWorkerSet")
         return workload_status(source, reported, now);
     return json::Object();
 }

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "apis/rollouts/keys.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/gvk.h"
 
 namespace aviary::propagation {
@@ -16,6 +17,8 @@ FieldPath const kPaused{"spec", "paused"};
 FieldPath const kPartition{"spec", "updateStrategy", "rollingUpdate", "partition"};
 FieldPath const kCloneSetPartition{"spec", "updateStrategy", "partition"};
 FieldPath const kTemplate{"spec", "template"};
+FieldPath const kGroups{"spec", meta::kGroupTemplate};
+FieldPath const kGroupPartition{"spec", "rolloutStrategy", "rollingUpdateConfiguration", "partition"};
 constexpr char kKruise[] = "apps.kruise.io";
 
 // Whether nothing is left of the object.
@@ -29,6 +32,7 @@ bool erase(Value& object, std::span<std::string_view const> path) {
 }   // namespace
 
 std::optional<Freezing> freezing(Doc const& workload) {
+    if (meta::is_leader_worker_set(workload)) return Freezing{kGroupPartition, apis::kFrozenPartition};
     std::string const group = meta::parse_api_version(workload["apiVersion"].as_string()).first;
     std::string_view const kind = workload["kind"].as_string();
     if (group == "apps" && kind == "Deployment") return Freezing{kPaused, true};
@@ -43,6 +47,7 @@ std::vector<FieldPath> release_fields(std::string_view kind) {
     if (kind == "Deployment")
         return {kPaused, {"spec", "strategy"}, {"spec", "minReadySeconds"}, {"spec", "progressDeadlineSeconds"}};
     if (kind == "StatefulSet") return {kPartition};
+    if (kind == meta::kLeaderWorkerSet) return {kGroupPartition};
     // One by one: what else the strategy says holds in the middle of a release, too.
     return {kPaused,
             kCloneSetPartition,
@@ -53,15 +58,21 @@ std::vector<FieldPath> release_fields(std::string_view kind) {
             {"spec", "minReadySeconds"}};
 }
 
-Doc template_in(Doc const& object) { return value_at(object, kTemplate); }
+Doc template_in(Doc const& object) {
+    return value_at(object, meta::is_leader_worker_set(object) ? kGroups : kTemplate);
+}
 
 Value const& template_in(Value const& object) {
+    bool const groups = object["kind"].as_string() == meta::kLeaderWorkerSet;
     Value const* at = &object;
-    for (std::string_view name : kTemplate) at = &(*at)[name];
+    for (std::string_view name : groups ? kGroups : kTemplate) at = &(*at)[name];
     return *at;
 }
 
-void set_template(Value& object, Value pod_template) { set_at(object, kTemplate, std::move(pod_template)); }
+void set_template(Value& object, Value pod_template) {
+    bool const groups = object["kind"].as_string() == meta::kLeaderWorkerSet;
+    set_at(object, groups ? kGroups : kTemplate, std::move(pod_template));
+}
 
 Doc value_at(Doc object, FieldPath const& path) {
     for (std::string_view name : path) object = object[name];

@@ -249,7 +249,10 @@ std::string template_hash(Value const& pod_template) { return short_hash(json::w
 
 Value pod_template(Doc const& workload) {
     Value result = template_in(workload).thaw();
-    if (Value* metadata = result.find("metadata")) metadata->erase("creationTimestamp");
+    for (Value* each : {&result, result.find("leaderTemplate"), result.find("workerTemplate")}) {
+        if (each == nullptr) continue;
+        if (Value* metadata = each->find("metadata")) metadata->erase("creationTimestamp");
+    }
     return result;
 }
 

@@ -31,6 +31,7 @@ Array rules_to_approve() {
     return {role_rule({"rollouts.kruise.io"}, {"rollouts"}, {"get", "list", "watch"}),
             role_rule({"rollouts.kruise.io"}, {"rollouts/status"}, {"patch"}),
             role_rule({"apps", "apps.kruise.io"}, {"deployments", "statefulsets", "daemonsets", "clonesets"}, {"get"}),
+            role_rule({"leaderworkerset.x-k8s.io"}, {"leaderworkersets"}, {"get"}),
             role_rule({""}, {"pods"}, {"list"})};
 }
 
@@ -41,6 +42,7 @@ Array rules_to_bring() {
             role_rule({""}, {"services", "configmaps", "serviceaccounts", "persistentvolumeclaims"}, all),
             role_rule({"apps"}, {"deployments", "statefulsets", "daemonsets"}, all),
             role_rule({"apps.kruise.io"}, {"clonesets", "statefulsets"}, all),
+            role_rule({"leaderworkerset.x-k8s.io"}, {"leaderworkersets"}, all),
             role_rule({"autoscaling"}, {"horizontalpodautoscalers"}, all),
             role_rule({"rollouts.kruise.io"}, {"rollouts", "rollouts/status"}, all),
             role_rule({""}, {"pods", "nodes", "events"}, read),

@@ -14,6 +14,7 @@
 #include "hub/propagation/decide.h"
 #include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/object.h"
 #include "kube/patch/apply.h"
 
@@ -88,8 +89,7 @@ private:
     patch::Manager manager(std::string const& name) const { return {name, "apps/v1", "", now}; }
 
     void admit(json::Doc const& before, json::Value& next) const {
-        bool const changed =
-            before.exists() && !(json::Doc::freeze(next).at({"spec", "template"}) == before.at({"spec", "template"}));
+        bool const changed = before.exists() && !(template_in(json::Doc::freeze(next)) == template_in(before));
         if (!webhook || !changed || next.at({"spec", "replicas"}).as_int() == 0) return;
         next.set({"metadata", "annotations", kInProgressing}, R"({"rolloutName":"web"})");
         if (auto const freeze = freezing(before)) set_at(next, freeze->field, freeze->says);
@@ -107,8 +107,8 @@ private:
     int uids_ = 0;
 };
 
-// A hub with Deployment, StatefulSet or CloneSet demo/web and, when told so, Rollout demo/web, both placed in the
-// member.
+// A hub with Deployment, StatefulSet, CloneSet or LeaderWorkerSet demo/web and, when told so, Rollout demo/web, both
+// placed in the member.
 class FakeHub {
 public:
     FakeMember member;
@@ -134,6 +134,15 @@ public:
             for (json::Value* at : {&source, rollout.find("spec")->find("workloadRef")})
                 (*at)["apiVersion"] = "apps.kruise.io/v1alpha1";
         }
+        if (kind == "LeaderWorkerSet") {
+            for (json::Value* at : {&source, rollout.find("spec")->find("workloadRef")})
+                (*at)["apiVersion"] = meta::kLeaderWorkerSets.api_version();
+            json::Value groups{json::Object()};
+            groups["workerTemplate"] = source.at({"spec", "template"});
+            source["spec"].erase("template");
+            source["spec"].erase("strategy");
+            set_template(source, std::move(groups));
+        }
         if (kind == "StatefulSet") {
             source["spec"].erase("strategy");
             source.set({"spec", "updateStrategy"},
@@ -148,7 +157,12 @@ public:
     // A new version of the hub's object; its template is kept.
     void set_image(std::string const& image) {
         json::Array containers{json::Object{{"name", "main"}, {"image", image}}};
-        edit([&](json::Value& object) { object.set({"spec", "template", "spec", "containers"}, containers); });
+        edit([&](json::Value& object) {
+            json::Value pod_template = template_in(object);
+            json::Value& pods = pod_template.contains("workerTemplate") ? pod_template["workerTemplate"] : pod_template;
+            pods.set({"spec", "containers"}, containers);
+            set_template(object, std::move(pod_template));
+        });
     }
     void edit(std::function<void(json::Value&)> const& change_object) {
         change_object(source);
@@ -222,7 +236,7 @@ public:
         return std::string(to_string(last.state)) + (last.reason.empty() ? "" : "/" + last.reason);
     }
     std::string image() const {
-        return member.object.at({"spec", "template", "spec", "containers"})[0]["image"].string();
+        return meta::pod_template_of(member.live()).at({"spec", "containers"})[0]["image"].string();
     }
     // No pod of a new template comes.
     bool held() const { return member.held(); }
