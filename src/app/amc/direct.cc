@@ -67,6 +67,7 @@ Doc earlier(Doc const& workload, std::vector<Doc> const& revisions) {
         // As pods are labelled: by a ReplicaSet's hash, a StatefulSet's revision's name, a DaemonSet's one's hash.
         bool const named = meta::label(each, meta::kTemplateHashLabel) == stable || meta::name(each) == stable ||
                            meta::label(each, meta::kRevisionHashLabel) == stable ||
+                           meta::name(each) == fmt::format("{}-{}", meta::name(workload), stable) ||
                            meta::label(each, meta::kGroupRevisionLabel) == stable;
         if (!stable.empty() && named) return each;
         bool const groups = field == meta::kGroupTemplate;
@@ -82,10 +83,11 @@ Doc earlier(Doc const& workload, std::vector<Doc> const& revisions) {
 Result<meta::GroupVersionResource> workload_resource(Doc const& workload) {
     std::string const kind = workload["kind"].string();
     if (meta::is_leader_worker_set(workload)) return meta::kLeaderWorkerSets;
-    for (char const* known : {"Deployment", "StatefulSet", "DaemonSet"}) {
-        if (kind == known && workload["apiVersion"].as_string() == "apps/v1")
-            return meta::resource_of(meta::kind_of(workload));
-    }
+    std::string const group = meta::kind_of(workload).group;
+    bool const set = kind == "StatefulSet" || kind == "DaemonSet";
+    bool const known = (group == "apps" && (kind == "Deployment" || set)) ||
+                       (group == "apps.kruise.io" && (kind == "CloneSet" || set));
+    if (known) return meta::resource_of(meta::kind_of(workload));
     return fail(ErrorCode::kUnsupported, fmt::format("its {} keeps no earlier versions that can be put back", kind));
 }
 

@@ -26,11 +26,17 @@ TEST(KruiseWebhooks, AskAboutTheWorkloadsOfRolloutsAlone) {
         EXPECT_EQ(json::write_canonical(json::Value(rule.object_selector)),
                   R"({"matchExpressions":[{"key":"rollouts.kruise.io/workload-type","operator":"Exists"}]})")
             << rule.name;
-        EXPECT_TRUE(rule.condition.contains("spec.template != oldObject.spec.template")) << rule.name;
+        bool const groups = rule.resources.front() == "leaderworkersets";
+        EXPECT_TRUE(rule.condition.starts_with(
+            groups ? "object.spec.leaderWorkerTemplate != oldObject.spec.leaderWorkerTemplate || "
+                   : "object.spec.template != oldObject.spec.template || "))
+            << rule.name;
         EXPECT_TRUE(rule.required) << rule.name;
         for (std::string const& each : rule.resources) resources.insert(rule.groups.front() + "/" + each);
     }
-    for (char const* each : {"apps/deployments", "apps/statefulsets", "apps/daemonsets"})
+    for (char const* each :
+         {"apps/deployments", "apps/statefulsets", "apps/daemonsets", "apps.kruise.io/clonesets",
+          "apps.kruise.io/statefulsets", "apps.kruise.io/daemonsets", "leaderworkerset.x-k8s.io/leaderworkersets"})
         EXPECT_TRUE(resources.contains(each)) << each;
 }
 
@@ -41,6 +47,9 @@ TEST(KruiseWebhooks, ValidateRolloutsOfBothVersions) {
     }
     EXPECT_TRUE(
         asked.contains("/validate CREATE,UPDATE rollouts.kruise.io rollouts version=v1beta1,v1alpha1 required=true"))
+        << testing::PrintToString(asked);
+    EXPECT_TRUE(
+        asked.contains("/validate CREATE,UPDATE rollouts.kruise.io trafficroutings version=v1alpha1, required=false"))
         << testing::PrintToString(asked);
     // An approval in an emergency does not wait for a controller that is down.
     EXPECT_TRUE(asked.contains("/validate UPDATE rollouts.kruise.io rollouts/status version=v1beta1, required=false"))

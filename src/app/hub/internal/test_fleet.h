@@ -113,8 +113,9 @@ struct Fleet {
     }
 
     Task<Status> install_kind(std::string cluster) {
-        if (!api_version.starts_with("apps.kruise.io/")) co_return Status{};
-        co_return co_await control::install_definitions(scope.context(), at(cluster), simulator::workload_definitions());
+        if (api_version == "apps/v1") co_return Status{};
+        co_return co_await control::install_definitions(scope.context(), at(cluster),
+                                                        simulator::workload_definitions());
     }
 
     void add_webhook(std::string const& cluster, member::Member& controller) {
@@ -175,10 +176,16 @@ struct Fleet {
             co_await create(kClusterPolicies,
                             R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"ClusterPropagationPolicy",
             "metadata":{"name":"demo"},"spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"Namespace","name":"demo"}]}})"));
-        CO_TRY(co_await create(workloads(), R"({"apiVersion":")" + api_version + R"(","kind":")" + kind +
-                                                R"(","metadata":{"name":"web","namespace":"demo"},
+        if (kind == "LeaderWorkerSet") {
+            CO_TRY(co_await create(workloads(), R"({"apiVersion":"leaderworkerset.x-k8s.io/v1","kind":"LeaderWorkerSet",
+            "metadata":{"name":"web","namespace":"demo"},"spec":{"replicas":10,"leaderWorkerTemplate":{"size":1,
+            "workerTemplate":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"main","image":"v1"}]}}}}})"));
+        } else {
+            CO_TRY(co_await create(workloads(), R"({"apiVersion":")" + api_version + R"(","kind":")" + kind +
+                                                    R"(","metadata":{"name":"web","namespace":"demo"},
             "spec":{"replicas":10,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
             "spec":{"containers":[{"name":"main","image":"v1"}]}}}})"));
+        }
         CO_TRY(co_await create(
             apis::kRollouts,
             R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
@@ -246,9 +253,10 @@ struct Fleet {
     }
 
     Task<Status> release(std::string image) {
-        co_return co_await patch(
-            "fleet", workloads(),
-            R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":")" + image + R"("}]}}}})");
+        std::string pods = R"({"spec":{"containers":[{"name":"main","image":")" + image + R"("}]}})";
+        if (kind == "LeaderWorkerSet") pods = R"({"workerTemplate":)" + pods + "}";
+        char const* const field = kind == "LeaderWorkerSet" ? "leaderWorkerTemplate" : "template";
+        co_return co_await patch("fleet", workloads(), fmt::format(R"({{"spec":{{"{}":{}}}}})", field, pods));
     }
 
     // v2 in its first step in each of these clusters, where it waits for an approval.
