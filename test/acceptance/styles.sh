@@ -21,6 +21,7 @@ both() { local what=$1 c; shift; for c in beijing shanghai; do check "$c $what" 
 style() {
   kubectl -n demo patch rollout $r --type=json -p "[{\"op\":\"replace\",\"path\":\"/spec/strategy\",\"value\":$1}]"
 }
+heard() { [ "$(kubectl -n demo get rollout $r -o 'jsonpath={.status.phase}')" = Healthy ]; }
 taken() { for c in beijing shanghai; do [ "$(in_ $c get rollout $r -o 'jsonpath={.spec.strategy.blueGreen.steps[0].replicas}{.spec.strategy.canary.enableExtraWorkloadForCanary}')" = "$1" ] || return 1; done; }
 
 # An autoscaler, brought to both clusters by the hub.
@@ -59,6 +60,8 @@ for way in canary blueGreen; do
   else
     style="{\"blueGreen\":{$steps}}" as=10%
   fi
+  # Its status there is written twice a second at most, and says whether the style may change.
+  check 'the hub has heard of it' soon 10 heard
   check "$way style" style "$style"
   check 'both clusters have it' soon 20 taken $as
 

@@ -117,6 +117,17 @@ TEST(CanaryStyle, ANewerVersionBeginsAgainInADeploymentOfItsOwn) {
     expect_over(cluster, "Healthy/3/Completed v3=10");
 }
 
+// The one in between had begun, and had no ReplicaSet by which its revision could be told from another controller's.
+TEST(CanaryStyle, OfThreeVersionsInQuickSuccessionTheNewestIsReleased) {
+    CanaryCluster cluster;
+    cluster.begin();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=1");
+    cluster.edit_rollout(
+        R"({"status":{"canaryStatus":{"canaryRevision":"5d41402abc","currentStepState":"StepUpgrade"}}})", true);
+    cluster.begin("v4");
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v4=1");
+}
+
 // All of it is in the second Deployment until the workload has rolled: that is what the next one does not come from.
 TEST(CanaryStyle, ANewerVersionWhileTheReleaseEndsComesFromWhatTheWorkloadRuns) {
     CanaryCluster cluster;

@@ -293,6 +293,8 @@ bool Machine::in_rolling() {
 // version is the workload's template; or nothing has yet, and then nothing was approved.
 bool Machine::is_adopted() const {
     if (seen_.workload->is_known(noted()->canary_revision) || facts().outdated != facts().stable) return false;
+    // Ours has no ReplicaSet yet where it began a moment ago, after another one, and a newer one comes.
+    if (batch_release_ && seen_.workload->is_known(batch_release_->status.update_revision)) return false;
     std::string const& state = noted()->current_step_state;
     bool const begins = noted()->current_step_index <= 1 &&
                         (state.empty() || state == apis::step::kBeforeUpgrade || state == apis::step::kUpgrade);
