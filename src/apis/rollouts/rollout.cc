@@ -72,14 +72,16 @@ constexpr auto fields<CanaryStrategy> = object(
           "What the second Deployment's pods have beside the workload's own metadata."),
     field("enableExtraWorkloadForCanary", &CanaryStrategy::enable_extra_workload_for_canary,
           "The new version's pods are in a second Deployment until the end."),
-    field("trafficRoutingRef", &CanaryStrategy::traffic_routing_ref, "The TrafficRouting that this release shares with others."),
+    field("trafficRoutingRef", &CanaryStrategy::traffic_routing_ref,
+          "The TrafficRouting that this release shares with others."),
     field("disableGenerateCanaryService", &CanaryStrategy::disable_generate_canary_service, ""));
 template <>
 constexpr auto fields<BlueGreenStrategy> = object(
     "The new version in pods above spec.replicas.", field("steps", &BlueGreenStrategy::steps, "", {.max_items = 50}),
     field("trafficRoutings", &BlueGreenStrategy::traffic_routings, "One at most."),
     field("failureThreshold", &BlueGreenStrategy::failure_threshold, "Pods of a batch that may be unready."),
-    field("trafficRoutingRef", &BlueGreenStrategy::traffic_routing_ref, "The TrafficRouting that this release shares with others."),
+    field("trafficRoutingRef", &BlueGreenStrategy::traffic_routing_ref,
+          "The TrafficRouting that this release shares with others."),
     field("disableGenerateCanaryService", &BlueGreenStrategy::disable_generate_canary_service, ""));
 template <>
 constexpr auto fields<RolloutStrategy> =
