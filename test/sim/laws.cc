@@ -117,6 +117,7 @@ void Laws::pod_lost(std::string const& cluster) {
 
 void Laws::server_started(Context const& ctx, std::function<client::Client(std::string const&)> const& clients) {
     scope_ = std::make_unique<async::Scope>(ctx.without_stop());
+    restarted_at_ = ctx_.monotonic();
     for (char const* cluster : {"beijing", "hangzhou", "shanghai"}) {
         for (auto const& resource : kWatched)
             scope_->spawn(follow(scope_->context(), clients(cluster), cluster, resource));
@@ -238,10 +239,19 @@ void Laws::take(Change const& change) {
 
 bool Laws::lately(MonotonicTime when) const { return when > MonotonicTime{} && ctx_.monotonic() - when <= kStale; }
 
+// Its own controller may give each version a part of what is more, or take one from each.
+bool Laws::scaled_natively(Member const& member) const {
+    return (member.rolls || lately(member.rolled_at)) && lately(member.scaled_at);
+}
+
 void Laws::workload_changed(std::string const& cluster, Doc const& after) {
     Member& member = members_[cluster];
+    if (image_of(after) != member.image) member.changed_at = ctx_.monotonic();
+    member.image = image_of(after);
+    member.set = after["kind"].as_string() != "Deployment";
     member.daemons = after["kind"].as_string() == "DaemonSet";
-    if (!after.at({"spec", "paused"}).as_bool()) member.rolled_at = ctx_.monotonic();
+    if (member.rolls) member.rolled_at = ctx_.monotonic();                             // until now
+    member.rolls = after.at({"spec", "strategy", "type"}).as_string() != "Recreate";   // paused or not
     bool const held = !meta::annotation(after, apis::kControlInfoAnnotation).empty();
     std::int64_t const size =
         after[member.daemons ? "status" : "spec"][member.daemons ? "desiredNumberScheduled" : "replicas"].as_int();
@@ -312,7 +322,7 @@ void Laws::set_changed(std::string const& cluster, Doc const& before, Doc const&
     bool const grows = !before.exists() || before.at({"spec", "replicas"}).as_int() < size;
     // Scaled, the native controller gives each version a part of what is new.
     Member const& member = members_[cluster];
-    bool const native = lately(member.rolled_at) && lately(member.scaled_at);
+    bool const native = scaled_natively(member);
     check_share(cluster, image, meta::label(after, "pod-template-hash"), size, grows && !native);
 }
 
@@ -328,7 +338,7 @@ void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
     say(fmt::format("  {}: {} comes as the {}th of {} ({})", cluster, meta::name(after), size, of(after), hash));
     // Their controllers make these of the newest template: of a DaemonSet each pod that is missing; of a set that was
     // scaled, those above the size that it had, or a part of them.
-    bool const scaled = lately(member.rolled_at) && lately(member.scaled_at);
+    bool const scaled = scaled_natively(member);
     bool const native = scaled || (member.daemons && lately(member.lost_at));
     check_share(cluster, of(after), hash, size, !native);
 }
@@ -340,7 +350,9 @@ void Laws::check_share(std::string const& cluster, std::string const& image, std
     auto const found = member.reached.find(own_hash(hash));
     std::int64_t const step = found == member.reached.end() ? 0 : std::clamp<std::int64_t>(found->second, 0, kLastStep);
     std::int64_t const all = lately(member.scaled_at) ? member.most : member.size;
-    if (judged && size > (all * kShares[step] + 99) / 100)
+    // Of a DaemonSet, what was told to go for the version before comes back in this one.
+    bool const replaces = member.daemons && ctx_.monotonic() - member.changed_at <= kExcuse;
+    if (judged && size > (all * kShares[step] + 99) / 100 + (replaces ? member.budget : 0))
         violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));
     if (step == kLastStep && size >= member.size) member.trusted.insert(image);
 }
@@ -378,12 +390,15 @@ void Laws::check_serving(std::string const& cluster) {
     auto const counts = [&](auto const& pod) { return !member.beside || member.trusted.contains(pod.second); };
     auto const ready = static_cast<int>(std::ranges::count_if(member.ready, counts));
     auto const all = static_cast<int>(member.size);
-    int const floor = member.beside ? all : all - member.budget;
+    int const floor = member.beside && !scaled_natively(member) ? all : all - member.budget;
     bool const excused = ctx_.monotonic() - member.lost_at <= kExcuse;
     if (ready >= all && !excused) member.lost = 0;
     if (ready >= floor) member.served = true;
-    if (member.held && member.served && ready < floor - member.lost)
-        violate(fmt::format("{}: only {} pods serve{}", cluster, ready, member.beside ? " of the old version" : ""));
+    // Sets are rolled by their own controllers, whose copies are old for a while when the server comes back.
+    bool const old = member.set && ctx_.monotonic() - restarted_at_ <= kShortly;
+    if (member.held && member.served && !old && ready < floor - member.lost)
+        violate(fmt::format("{}: only {} of {} pods serve{}", cluster, ready, all,
+                            member.beside ? ", of the old version" : ""));
 }
 
 void Laws::lease_changed(Change const& change) {

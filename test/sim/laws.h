@@ -75,16 +75,20 @@ private:
         std::map<std::string, std::int64_t> reached;   // hash of a version → the highest step
         std::set<std::string> trusted;                 // images that were released to the end, or were there first
         std::map<std::string, std::string> ready;      // pods that are: name → image
-        bool beside = false;    // its Rollout has both versions side by side, and is not being ended: the old one stays
-        bool served = false;    // enough, since it is held
-        bool held = false;      // by a release
-        bool daemons = false;   // its workload is a DaemonSet
-        MonotonicTime rolled_at{};   // when its own controller could last move its pods
-        int budget = 2;              // pods that its workload may lack
-        std::int64_t size = 0;       // pods that it wants
-        std::int64_t most = 0;       // … and wanted lately
-        MonotonicTime scaled_at{};   // when that changed
-        int lost = 0;                // pods that the world took away, until all are back
+        bool beside = false;   // its Rollout has both versions side by side, and is not being ended: the old one stays
+        bool served = false;   // enough, since it is held
+        bool held = false;     // by a release
+        std::string image;     // of its workload
+        MonotonicTime changed_at{};   // when that changed
+        bool set = false;             // it is no Deployment
+        bool daemons = false;         // its workload is a DaemonSet
+        bool rolls = false;           // its own controller scales each version
+        MonotonicTime rolled_at{};    // … and last might
+        int budget = 2;               // pods that its workload may lack
+        std::int64_t size = 0;        // pods that it wants
+        std::int64_t most = 0;        // … and wanted lately
+        MonotonicTime scaled_at{};    // when that changed
+        int lost = 0;                 // pods that the world took away, until all are back
         MonotonicTime lost_at{};
     };
     struct Sent {
@@ -109,6 +113,7 @@ private:
     void check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size,
                      bool judged);
     bool lately(MonotonicTime when) const;   // so that somebody may still act on what was before
+    bool scaled_natively(Member const& member) const;
     void workload_changed(std::string const& cluster, json::Doc const& after);
     void tell_workload(std::string const& cluster, json::Doc const& before, json::Doc const& after) const;
     void pod_changed(std::string const& cluster, std::string const& name, json::Doc const& before,
@@ -131,6 +136,7 @@ private:
     std::map<Object, json::Doc> objects_;
     std::map<Object, std::uint64_t> deleted_;
     std::map<Object, std::uint64_t> acknowledged_;   // what somebody was told is stored
+    MonotonicTime restarted_at_{};                   // of the server
     std::map<std::string, Member> members_;
     std::set<Pause> approved_, direct_, passed_;
     std::set<std::tuple<std::string, std::string, std::int64_t>> jumps_;   // cluster, revision, step
