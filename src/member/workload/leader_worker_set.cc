@@ -10,6 +10,7 @@
 #include "kube/meta/object.h"
 #include "member/workload/counting.h"
 #include "member/workload/internal/marks.h"
+#include "member/workload/internal/partition.h"
 #include "member/workload/internal/pods.h"
 #include "member/workload/internal/taking_back.h"
 #include "member/workload/json_patch.h"
@@ -296,6 +297,12 @@ Labelling LeaderWorkerSet::label(std::string_view rollout_id, std::vector<std::i
 }
 
 }   // namespace
+
+PartitionFields const& leader_worker_set_fields() {
+    static PartitionFields const kFields{
+        {"spec", "rolloutStrategy", "rollingUpdateConfiguration", "partition"}, apis::kFrozenPartition, {}};
+    return kFields;
+}
 
 Doc group_revision(Doc const& set, std::vector<Doc> const& revisions) {
     Value const wanted = meta::groups_of(set["spec"]);

@@ -20,6 +20,7 @@ struct PartitionFields {
 
 PartitionFields const& stateful_set_fields();
 PartitionFields const& clone_set_fields();
+PartitionFields const& leader_worker_set_fields();
 
 inline constexpr std::string_view kPartitionAnnotations[] = {apis::kInProgressingAnnotation,
                                                              apis::kControlInfoAnnotation};
