@@ -21,6 +21,12 @@ FieldPath const kGroups{"spec", meta::kGroupTemplate};
 FieldPath const kGroupPartition{"spec", "rolloutStrategy", "rollingUpdateConfiguration", "partition"};
 constexpr char kKruise[] = "apps.kruise.io";
 
+FieldPath const& template_path(std::string_view api_version, std::string_view kind) {
+    bool const groups =
+        kind == meta::kLeaderWorkerSet && meta::parse_api_version(api_version).first == meta::kLeaderWorkerSets.group;
+    return groups ? kGroups : kTemplate;
+}
+
 // Whether nothing is left of the object.
 bool erase(Value& object, std::span<std::string_view const> path) {
     Value* const child = object.find(path.front());
@@ -59,19 +65,19 @@ std::vector<FieldPath> release_fields(std::string_view kind) {
 }
 
 Doc template_in(Doc const& object) {
-    return value_at(object, meta::is_leader_worker_set(object) ? kGroups : kTemplate);
+    return value_at(object, template_path(object["apiVersion"].as_string(), object["kind"].as_string()));
 }
 
 Value const& template_in(Value const& object) {
-    bool const groups = object["kind"].as_string() == meta::kLeaderWorkerSet;
     Value const* at = &object;
-    for (std::string_view name : groups ? kGroups : kTemplate) at = &(*at)[name];
+    for (std::string_view name : template_path(object["apiVersion"].as_string(), object["kind"].as_string()))
+        at = &(*at)[name];
     return *at;
 }
 
 void set_template(Value& object, Value pod_template) {
-    bool const groups = object["kind"].as_string() == meta::kLeaderWorkerSet;
-    set_at(object, groups ? kGroups : kTemplate, std::move(pod_template));
+    Value const& seen = object;
+    set_at(object, template_path(seen["apiVersion"].as_string(), seen["kind"].as_string()), std::move(pod_template));
 }
 
 Doc value_at(Doc object, FieldPath const& path) {
