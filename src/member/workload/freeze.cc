@@ -9,7 +9,6 @@
 #include "core/json/write.h"
 #include "kube/meta/groups.h"
 #include "kube/meta/object.h"
-#include "member/workload/daemon_set.h"
 #include "member/workload/deployment.h"
 #include "member/workload/internal/marks.h"
 #include "member/workload/internal/original.h"
@@ -252,13 +251,10 @@ Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
     inputs.came_from = apis::release_status(rollout)["stableRevision"].string();
     inputs.replica_sets = replica_sets_.by_index("controller", meta::uid(request.old_object));
     inputs.from_controller = request.user.name == controller_user_;
-    bool const looks_at_revisions =
-        (is_of(request, kDaemonSets) && daemon_set_begins(request.object, inputs)) ||
-        (is_of(request, kLeaderWorkerSets) && leader_worker_set_begins(request.object, inputs));
-    if (looks_at_revisions) {
+    SetKind const* const set = set_of(request);
+    if (set != nullptr && set->begins != nullptr && set->begins(request.object, inputs)) {
         CO_TRY_ASSIGN(inputs.revisions, co_await revisions_of(ctx, request.old_object));
     }
-    SetKind const* const set = set_of(request);
     (set != nullptr ? set->freeze : freeze_deployment)(request.object, inputs);
     co_return Status{};
 }

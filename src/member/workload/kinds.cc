@@ -49,7 +49,8 @@ std::vector<SetKind> all_kinds() {
              .held_by = "spec.updateStrategy.type",
              .frees = "RollingUpdate",
              .observe = a_daemon_set,
-             .freeze = freeze_daemon_set},
+             .freeze = freeze_daemon_set,
+             .begins = daemon_set_begins},
             {.group = std::string(kKruiseGroup),
              .kind = "CloneSet",
              .resource = "clonesets",
@@ -57,7 +58,8 @@ std::vector<SetKind> all_kinds() {
              .held_by = "spec.updateStrategy.partition",
              .frees = "0",
              .observe = observe_clone_set,
-             .freeze = freeze_clone_set},
+             .freeze = freeze_clone_set,
+             .revision_label = meta::kTemplateHashLabel},
             {.group = std::string(kKruiseGroup),
              .kind = "StatefulSet",
              .resource = "statefulsets",
@@ -82,7 +84,9 @@ std::vector<SetKind> all_kinds() {
              .held_by = "spec.rolloutStrategy.rollingUpdateConfiguration.partition",
              .frees = "0",
              .observe = a_leader_worker_set,
-             .freeze = freeze_leader_worker_set}};
+             .freeze = freeze_leader_worker_set,
+             .begins = leader_worker_set_begins,
+             .revision_label = kGroupRevisionLabel}};
 }
 
 }   // namespace

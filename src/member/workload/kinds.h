@@ -9,6 +9,7 @@
 
 #include "core/json/value.h"
 #include "kube/meta/gvk.h"
+#include "kube/meta/pods.h"
 #include "member/workload/freeze.h"
 #include "member/workload/native_set.h"
 #include "member/workload/workload.h"
@@ -25,6 +26,9 @@ struct SetKind {
     std::string held_by, frees;          // a field that holds one that is left in the middle, and what frees it
     std::unique_ptr<Workload> (*observe)(NativeSetInputs inputs, std::string_view style, Time now) = nullptr;
     void (*freeze)(json::Value& object, FreezeInputs const& inputs) = nullptr;
+    // Whether the write begins a release, for which `freeze` is to have the revisions. Null: it never looks at them.
+    bool (*begins)(json::Value const& object, FreezeInputs const& inputs) = nullptr;
+    std::string_view revision_label = meta::kRevisionHashLabel;   // of pods: tells two versions apart
 
     std::string id_of(meta::ObjectKey const& key) const { return workload_id(key, group + "/", kind); }
     meta::GroupVersionResource served_as(std::string const& version) const { return {group, version, resource}; }

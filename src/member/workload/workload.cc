@@ -4,9 +4,7 @@
 
 #include "kube/meta/object.h"
 #include "kube/meta/pods.h"
-#include "member/workload/clone_set.h"
-#include "member/workload/internal/revisions.h"
-#include "member/workload/leader_worker_set.h"
+#include "member/workload/kinds.h"
 
 namespace aviary::workload {
 
@@ -19,11 +17,11 @@ std::string workload_id(meta::ObjectKey const& key, std::string_view api_version
 std::string deployment_id(meta::ObjectKey const& key) { return workload_id(key, "apps/v1", "Deployment"); }
 
 std::string_view revision_label(json::Doc const& workload_ref) {
-    if (is_leader_worker_set(workload_ref)) return kGroupRevisionLabel;
     std::string const group = meta::parse_api_version(workload_ref["apiVersion"].as_string()).first;
     std::string_view const kind = workload_ref["kind"].as_string();
-    bool const hashed = (group == "apps" && kind == "Deployment") || (group == kKruiseGroup && kind == "CloneSet");
-    return hashed ? meta::kTemplateHashLabel : kRevisionHashLabel;
+    if (group == "apps" && kind == "Deployment") return meta::kTemplateHashLabel;
+    SetKind const* const set = find_set_kind(group, kind);
+    return set == nullptr ? meta::kRevisionHashLabel : set->revision_label;
 }
 
 }   // namespace aviary::workload
