@@ -5,6 +5,16 @@ work=$(mktemp -d)
 pass=0 fail=0 finished=0
 r=qwen-inference-rollout image=registry.example.com/inference/vllm-qwen
 
+# port: one of 127.0.0.1 that nothing listens at and that this script was not given before, below those that the system gives itself
+port() {
+  local each
+  while :; do
+    each=$((20000 + RANDOM % 12000))
+    mkdir "$work/port-$each" 2>/dev/null || continue
+    (exec 3<>"/dev/tcp/127.0.0.1/$each") 2>/dev/null || break
+  done
+  echo $each
+}
 # check WHAT COMMAND…: it succeeds.
 check() { local what=$1; shift; if "$@" >"$work/out" 2>&1; then pass=$((pass + 1)); echo "ok    $what"; else fail=$((fail + 1)); echo "FAIL  $what"; tail -n 15 "$work/out" | sed 's/^/      | /'; fi; }
 # need WHAT COMMAND…: a check without which the rest makes no sense.

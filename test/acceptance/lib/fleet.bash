@@ -2,7 +2,7 @@
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$here/../lib/checks.bash"
 seed=$here/seed
-port=${PORT:-$((20000 + RANDOM % 12000))}
+port=${PORT:-$(port)}
 
 clean_up() { aviary down --data-dir "$work/data" >/dev/null 2>&1; }
 # in_ CLUSTER ARGUMENT…: kubectl there

@@ -20,7 +20,6 @@ clean_up() {
   fi
 }
 
-port() { echo $((20000 + RANDOM % 12000)); }
 # in_ CLUSTER ARGUMENT…: kubectl there
 in_() { local cluster=$1; shift; kubectl --kubeconfig "$work/$cluster/kubeconfig" -n demo "$@"; }
 cluster() { clusters+=("$1"); "$real/fixture" up --bin "$real" --dir "$work/$1" "${@:2}"; }
