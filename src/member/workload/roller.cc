@@ -57,9 +57,10 @@ public:
             create();
         } else {
             grow();
+            early_ = sizes_;
             shrink();
-            // What shrinks makes room for more: then it goes first, and all that is to start does so at once.
-            room_first_ = grow();
+            // What shrinks makes room for more: nobody waits for a second look.
+            grow();
         }
         write_sizes();
         return std::move(plan_);
@@ -98,20 +99,17 @@ private:
         return sum;
     }
 
-    bool grow_one(ReplicaSet const* set) {
+    void grow_one(ReplicaSet const* set) {
         // One that is still shrinking reports pods that are about to go: they would be counted on.
-        if (set == nullptr || set->actual > set->wanted) return false;
+        if (set == nullptr || set->actual > set->wanted) return;
         std::int64_t& size = sizes_[set->name()];
         std::int64_t const room = replicas_ + budget_.surge - total();
-        std::int64_t const more = std::min(room, target(*set) - size);
-        if (more > 0) size += more;
-        return more > 0;
+        size += std::max<std::int64_t>(0, std::min(room, target(*set) - size));
     }
 
-    // Whether there was room for any.
-    bool grow() {
-        bool const current = grow_one(sets_.current);
-        return grow_one(stable_) || current;
+    void grow() {
+        grow_one(sets_.current);
+        grow_one(stable_);
     }
 
     // Sets that have too many pods: versions in between first, the oldest of them first; then the stable one; then the
@@ -222,15 +220,6 @@ private:
                             {"uid", meta::uid(deployment_)}, {"controller", true},   {"blockOwnerDeletion", true}};
     }
 
-    // What an old copy shows may have changed: nothing goes that would not have gone for what is there.
-    void check(ReplicaSet const& set) {
-        if (set.wanted == 0) return;
-        JsonPatch patch(set.doc);
-        patch.test({"spec", "replicas"});
-        patch.test({"status", "availableReplicas"});
-        unchanged_.push_back(write_of(set, patch, "what serves"));
-    }
-
     Write write_of(ReplicaSet const& set, JsonPatch& patch, std::string why) const {
         Write write;
         write.verb = Write::Verb::kJsonPatch;
@@ -246,13 +235,19 @@ private:
             auto const size = sizes_.find(set.name());
             return size != sizes_.end() && size->second < set.wanted;
         });
+        std::vector<Write> unchanged, growing, shrinking, rest;
         for (ReplicaSet const& set : sets_.all) {
             auto const size = sizes_.find(set.name());
             if (size == sizes_.end()) continue;
+            // Where others shrink, it has grown as far as there was room before they do.
+            auto const early = early_.find(set.name());
+            std::int64_t const first =
+                size->second > set.wanted && early != early_.end() ? early->second : size->second;
             JsonPatch patch(set.doc);
             patch.test({"spec", "replicas"});
-            if (shrinks && size->second <= set.wanted) patch.test({"status", "availableReplicas"});
-            patch.set({"spec", "replicas"}, size->second);
+            // What an old copy shows may have changed: nothing goes that would not have gone for what is there.
+            if (shrinks) patch.test({"status", "availableReplicas"});
+            patch.set({"spec", "replicas"}, first);
             // Also of a set that stays as it is: the native controller takes an old number for a scaling that never
             // ends.
             if (size->second > 0 || size->second != set.wanted) {
@@ -260,21 +255,23 @@ private:
                 patch.set({"metadata", "annotations", kMaximum}, std::to_string(replicas_ + budget_.surge));
             }
             if (!patch.changes()) {
-                if (shrinks) check(set);
-                continue;
+                if (shrinks && set.wanted > 0) unchanged.push_back(write_of(set, patch, "what serves"));
+            } else {
+                std::vector<Write>& kind = first > set.wanted ? growing : first < set.wanted ? shrinking : unchanged;
+                kind.push_back(write_of(set, patch, fmt::format("scale from {} to {}", set.wanted, first)));
             }
-            // Written last, it is counted on before.
-            if (room_first_ && size->second > set.wanted) check(set);
-            std::vector<Write>& kind = size->second > set.wanted   ? growing_
-                                       : size->second < set.wanted ? shrinking_
-                                                                   : unchanged_;
-            kind.push_back(write_of(set, patch, fmt::format("scale from {} to {}", set.wanted, size->second)));
+            if (first == size->second) continue;
+            Value grown = set.doc.thaw();
+            grown.set({"spec", "replicas"}, first);
+            JsonPatch more(Doc::freeze(grown));
+            more.test({"spec", "replicas"});
+            more.set({"spec", "replicas"}, size->second);
+            rest.push_back(write_of(set, more, fmt::format("scale from {} to {}", first, size->second)));
         }
         // Growing first, where there is room: what serves goes only after.
         std::vector<Write> others = std::move(plan_.writes);
         plan_.writes.clear();
-        for (std::vector<Write>* const kind :
-             {&unchanged_, room_first_ ? &shrinking_ : &growing_, &others, room_first_ ? &growing_ : &shrinking_}) {
+        for (std::vector<Write>* const kind : {&unchanged, &growing, &others, &shrinking, &rest}) {
             for (Write& write : *kind) plan_.writes.push_back(std::move(write));
         }
     }
@@ -287,8 +284,7 @@ private:
     std::int64_t limit_;
     Budget budget_;
     std::map<std::string, std::int64_t> sizes_;   // as they are to be written
-    bool room_first_ = false;                     // what shrinks is written before what grows
-    std::vector<Write> unchanged_, growing_, shrinking_;
+    std::map<std::string, std::int64_t> early_;   // as they can be before any shrinks
     Plan plan_;
 };
 

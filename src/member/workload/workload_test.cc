@@ -3,6 +3,7 @@
 #include <rapidcheck.h>
 
 #include "apis/rollouts/keys.h"
+#include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
 #include "core/json/write.h"
@@ -455,9 +456,9 @@ TEST(Roller, MovesWithinSurgeAndAvailability) {
     // Three are starting: two of ten may be missing, so two old ones may go. They make room for the last two.
     EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 10, 10, 1), replica_set("v2", 3, 0, 2)}}),
               "web-v1=8 web-v2=5 ");
-    // With room for some all the same: nobody waits for a second look.
+    // With room for some these begin at once; nobody waits for a second look.
     EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 1, 2)}}),
-              "web-v1=7 web-v2=5 ");
+              "web-v2=4 web-v1=7 web-v2=5 ");
     // Where there is room for all, nothing that serves goes before they are wanted.
     EXPECT_EQ(rolled({.partition = "30%", .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 1, 2)}}),
               "web-v2=3 web-v1=7 ");
@@ -470,6 +471,32 @@ TEST(Roller, MovesWithinSurgeAndAvailability) {
               "web-v1=0 ");
 }
 
+TEST(Partition, IsSettledOnceTheOldPodsHaveGone) {
+    auto const settled = [](int old_pods, std::int64_t old_status, int new_pods, std::int64_t new_status) {
+        DeploymentInputs inputs{doc(deployment("v2")), {}, {}};
+        auto const add = [&inputs](std::string const& image, int pods, std::int64_t status, int age) {
+            Value set = replica_set(image, 5, 5, age);
+            set["status"]["replicas"] = status;
+            inputs.replica_sets.push_back(doc(set));
+            for (int index = 0; index < pods; ++index) {
+                Value pod = value(R"({"metadata":{"namespace":"demo"}})");
+                pod.set({"metadata", "name"}, fmt::format("{}-{}", image, index));
+                pod.set(
+                    {"metadata", "ownerReferences"},
+                    json::Array{json::Object{{"kind", "ReplicaSet"}, {"uid", "uid-" + image}, {"controller", true}}});
+                inputs.pods.push_back(doc(pod));
+            }
+        };
+        add("v1", old_pods, old_status, 1);
+        add("v2", new_pods, new_status, 2);
+        return observe_deployment(std::move(inputs), {}, Time{})->facts().settled;
+    };
+    EXPECT_TRUE(settled(5, 5, 5, 5));
+    EXPECT_TRUE(settled(5, 7, 5, 5)) << "their ReplicaSet has yet to say so";
+    EXPECT_FALSE(settled(7, 5, 5, 5));
+    EXPECT_FALSE(settled(5, 5, 5, 4)) << "what is new is counted by its ReplicaSet";
+}
+
 // Its count of available pods holds some that are about to go.
 TEST(Roller, DoesNotGrowWhatIsStillShrinking) {
     Value shrinking = replica_set("v1", 3, 5, 1);
@@ -480,7 +507,7 @@ TEST(Roller, DoesNotGrowWhatIsStillShrinking) {
     EXPECT_EQ(rolled({.partition = "10%",
                       .sets = {replica_set("v1", 3, 3, 1), replica_set("v2", 5, 5, 2), replica_set("v3", 1, 1, 3)}},
                      "v3"),
-              "web-v2=4 web-v1=8 ");
+              "web-v1=7 web-v2=4 web-v1=8 ");
 }
 
 // The native controller compares them with the Deployment's replicas, and takes a difference for a scaling.
@@ -530,7 +557,7 @@ TEST(Roller, ReplacesVersionsInBetweenByTheStableOne) {
     EXPECT_EQ(rolled({.partition = "10%",
                       .sets = {replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2), replica_set("v3", 1, 1, 3)}},
                      "v3"),
-              "web-v2=2 web-v1=9 ");
+              "web-v1=7 web-v2=2 web-v1=9 ");
     EXPECT_EQ(rolled({.partition = "10%",
                       .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 0, 2), replica_set("v3", 1, 1, 3)}},
                      "v3"),
@@ -586,16 +613,16 @@ TEST(RollerLaw, EndsAtTheShareAndKeepsEnoughAvailable) {
                         replica_set(fmt::format("v{}", index + 1), sizes[index], ready[index], index + 1));
             }
             std::string const plan = rolled(roll, "v3");
-            if (plan.starts_with("create ")) sizes[2] = std::stoll(plan.substr(7));
-            for (int index = 0; index < 3; ++index) {
-                auto const place = plan.find(fmt::format("web-v{}=", index + 1));
-                if (place != std::string::npos) sizes[index] = std::stoll(plan.substr(place + 7));
-                ready[index] = std::min(ready[index], sizes[index]);
+            for (std::string_view const each : split(plan, ' ')) {
+                if (each.empty()) continue;
+                if (each.starts_with("web-v")) sizes[each[5] - '1'] = *parse_int(each.substr(7));
+                if (plan.starts_with("create ") && each != "create") sizes[2] = *parse_int(each);
+                for (int index = 0; index < 3; ++index) ready[index] = std::min(ready[index], sizes[index]);
+                RC_ASSERT(sizes[2] <= limit);
+                RC_ASSERT(ready[0] + ready[1] + ready[2] >= minimum);
+                RC_ASSERT(sizes[0] + sizes[1] + sizes[2] <=
+                          std::max(replicas + std::max<std::int64_t>(surge, 1), replicas));
             }
-            RC_ASSERT(sizes[2] <= limit);
-            RC_ASSERT(ready[0] + ready[1] + ready[2] >= minimum);
-            RC_ASSERT(sizes[0] + sizes[1] + sizes[2] <=
-                      std::max(replicas + std::max<std::int64_t>(surge, 1), replicas));
             bool quiet = plan.empty();
             int const lucky = *rc::gen::inRange(0, 3);   // one set's next pod becomes ready
             for (int index = 0; index < 3; ++index) {

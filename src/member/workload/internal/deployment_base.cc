@@ -216,7 +216,9 @@ void DeploymentBase::count() {
     facts_.settled = sets_.wanted() == facts_.replicas;
     for (ReplicaSet const& set : sets_.all) {
         std::int64_t const there = pods[meta::uid(set.doc)];
-        if (!is_settled(set, there)) facts_.settled = false;
+        // Old pods that have gone are gone, whether or not the status says so yet.
+        bool const settled = &set == sets_.current ? is_settled(set, there) : there == set.wanted;
+        if (!settled) facts_.settled = false;
         if (&set == sets_.current) continue;
         facts_.outdated += std::max(there, set.actual);
         if (set.hash() == facts_.stable_revision) facts_.stable += set.actual;
