@@ -127,6 +127,33 @@ TEST(BatchRelease, SaysThatABatchHasBegunWhenItTakesLonger) {
 }
 
 // Steps of one pod each in a workload of two: the cursor goes from batch to batch though no pod moves.
+// Both see the same pods: the pause does not wait for the BatchRelease's word to be stored and read back.
+TEST(Rollout, PausesWhenItsBatchIsReadyAlsoBeforeThatIsStored) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.pods_start = false;
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepUpgrade v1=9 v2=1");
+    cluster.pods_start = true;
+    cluster.settle();
+    control::Plan const batch = cluster.decide_batch_release_now();
+    ASSERT_EQ(batch.writes.size(), 1U);
+    EXPECT_EQ(batch.writes.front().subresource, "status");
+    cluster.apply(cluster.decide_rollout_now());
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    EXPECT_EQ(cluster.get("batchreleases").at({"status", "canaryStatus", "batchState"}).as_string(), "Upgrading");
+    cluster.run();
+    EXPECT_EQ(cluster.get("batchreleases").at({"status", "canaryStatus", "batchState"}).as_string(), "Ready");
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    // A batch that has yet to begin is not ready.
+    cluster.approve();
+    cluster.apply(cluster.decide_rollout_now());
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepUpgrade v1=9 v2=1");
+    cluster.apply(cluster.decide_rollout_now());
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepUpgrade v1=9 v2=1");
+}
+
 TEST(BatchRelease, GoesThroughBatchesThatAreReadyAlready) {
     FakeCluster cluster(kArticle, 2);
     cluster.run();

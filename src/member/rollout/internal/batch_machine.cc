@@ -9,7 +9,7 @@
 #include "apis/rollouts/keys.h"
 #include "kube/control/events.h"
 #include "kube/meta/object.h"
-#include "member/rollout/decide.h"
+#include "member/rollout/internal/batch_machine.h"
 #include "member/rollout/internal/status_write.h"
 #include "member/workload/json_patch.h"
 
@@ -27,6 +27,9 @@ constexpr Duration kBeginTime = std::chrono::seconds(2);
 class BatchMachine {
 public:
     BatchMachine(BatchReleaseSeen const& seen, Time now) : seen_(seen), now_(now) {}
+
+    // After run() and its plan.
+    apis::BatchReleaseStatus take_status() { return std::move(status_); }
 
     Plan run() {
         if (!seen_.batch_release.exists()) return {};
@@ -352,5 +355,12 @@ private:
 }   // namespace
 
 control::Plan decide_batch_release(BatchReleaseSeen const& seen, Time now) { return BatchMachine(seen, now).run(); }
+
+std::optional<apis::BatchReleaseStatus> status_to_come(BatchReleaseSeen const& seen, Time now) {
+    BatchMachine machine(seen, now);
+    Plan const plan = machine.run();
+    if (plan.writes.size() != 1 || plan.writes.front().subresource != "status") return std::nullopt;
+    return machine.take_status();
+}
 
 }   // namespace aviary::rollout

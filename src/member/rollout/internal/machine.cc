@@ -6,8 +6,10 @@
 #include "apis/rollouts/keys.h"
 #include "kube/control/events.h"
 #include "kube/meta/object.h"
+#include "member/rollout/internal/batch_machine.h"
 #include "member/rollout/internal/conditions.h"
 #include "member/rollout/internal/status_write.h"
+#include "member/workload/deployment.h"
 #include "member/workload/json_patch.h"
 
 namespace aviary::rollout {
@@ -40,6 +42,7 @@ Plan Machine::run() {
         if (batch_release) batch_release_ = std::move(*batch_release);
     }
     before_ = status_ = rollout_.status;
+    look_ahead();
     if (meta::is_deleting(object)) {
         terminate();
         return std::move(plan_);
@@ -60,6 +63,19 @@ Plan Machine::run() {
     if (unsupported.empty() && status_.phase == apis::phase::kProgressing) drive_batch_release();
     for (Write& each : after_status_) plan_.writes.push_back(std::move(each));
     return std::move(plan_);
+}
+
+// A batch that is ready, and is about to say so.
+void Machine::look_ahead() {
+    bool const upgrading = batch_release_ && noted() != nullptr && seen_.workload != nullptr &&
+                           noted()->current_step_state == apis::step::kUpgrade &&
+                           batch_release_->status.canary_status.batch_state == apis::batch::kUpgrading;
+    if (!upgrading) return;
+    std::string_view const style = workload::style_of_batch_release(seen_.batch_release).name;
+    if (style != workload::style_of_rollout(seen_.rollout).name) return;
+    auto status = status_to_come(
+        {.batch_release = seen_.batch_release, .rollout = seen_.rollout, .workload = seen_.workload}, now_);
+    if (status && status->canary_status.batch_state == apis::batch::kReady) batch_release_->status = std::move(*status);
 }
 
 std::string Machine::unsupported() const {

@@ -110,6 +110,7 @@ private:
     std::int64_t share_of_step(std::int64_t index) const;
     std::string rollout_id() const;
     workload::Facts const& facts() const { return seen_.workload->facts(); }
+    void look_ahead();                 // at what the BatchRelease is about to say
     std::string unsupported() const;   // what of it is; empty: nothing
     bool held() const;
     void enter(std::string_view state);
