@@ -1,6 +1,10 @@
 // Releases that Kruise Rollouts' manager 0.6 has left at any moment are finished by the member: of each kind of
-// workload and style, at each state. A kind is a line in kinds(); a moment is a line in rolling() or ends().
+// workload and style, at each state. A kind is a line in kinds(); a moment is a line in rolling() or each_end(). One
+// cluster is led through the moments, and every story has a copy of it as it is then.
+#include <set>
+
 #include "app/member/internal/kruise_world.h"
+#include "kube/client/informer.h"
 
 namespace aviary::member {
 namespace {
@@ -8,6 +12,11 @@ namespace {
 struct Kind {
     std::string name;
     KruiseWorld::Make make;
+    bool side_by_side = false;   // blue-green
+    bool taken_back = true;      // of others Kruise makes a release of the version before
+    bool with_requests = true;   // to others Kruise leads none: it waits at step 1 for a stable revision
+    // Taken back without requests: the webhook's partition stays, and Kruise waits for pods that it holds back.
+    bool hangs = false;
 };
 
 template <typename T>
@@ -16,11 +25,11 @@ KruiseWorld::Make led() {
 }
 
 std::vector<Kind> kinds() {
-    return {{"Deployment partition", led<LedPartition>()},
-            {"Deployment canary", led<LedCanary>()},
-            {"Deployment blue-green", led<LedBlueGreen>()},
-            {"StatefulSet", led<LedStatefulSet>()},
-            {"DaemonSet", led<LedDaemonSet>()}};
+    return {{.name = "Deployment partition", .make = led<LedPartition>()},
+            {.name = "Deployment canary", .make = led<LedCanary>()},
+            {.name = "Deployment blue-green", .make = led<LedBlueGreen>(), .side_by_side = true},
+            {.name = "StatefulSet", .make = led<LedStatefulSet>()},
+            {.name = "DaemonSet", .make = led<LedDaemonSet>(), .taken_back = false}};
 }
 
 struct Moment {
@@ -38,6 +47,13 @@ std::vector<Moment> rolling() {
     return moments;
 }
 
+// Whether Kruise gets there.
+bool is_reached(Kind const& kind, bool routed, Moment const& moment) {
+    bool const routing = moment.point >= Point::kServices && moment.point <= Point::kRouted;
+    if (!routed) return !routing;
+    return kind.with_requests || (moment.step == 1 && moment.point <= Point::kRouting);
+}
+
 std::string show(Moment const& moment) {
     static constexpr char const* kNames[] = {"Initializing", "before",    "upgrade",     "asked",    "held",
                                              "moved",        "verifying", "ready batch", "routing",  "services",
@@ -49,6 +65,8 @@ std::string show(Moment const& moment) {
 struct HandOver {
     Context ctx;
     KruiseWorld world;
+    std::optional<client::Informer> pods;
+    std::set<meta::ObjectKey> ready;
     std::int64_t least = kReplicas;
     std::string approved;      // "2 3 "
     std::string ends = "v2";   // the version that every pod has in the end
@@ -57,20 +75,23 @@ struct HandOver {
 
     Task<Status> take_over() {
         CO_TRY(co_await world.hand_over());
-        world.scope.spawn(watch_ready());
-        co_return Status{};
+        co_return co_await watch_ready();
     }
 
-    Task<void> watch_ready() {
-        Context const inner = world.scope.context();
-        while (co_await async::sleep_for(inner, 100ms)) {
-            auto const list = co_await world.client->list(inner, kPods, {.ns = "default"});
-            if (!list) continue;
-            std::int64_t ready = 0;
-            for (auto const& [index, pod] : (*list)["items"].elements())
-                ready += meta::condition_is_true(pod, "Ready") && !meta::is_deleting(pod) ? 1 : 0;
-            least = std::min(least, ready);
-        }
+    // From now on, at each change of a pod.
+    Task<Status> watch_ready() {
+        pods.emplace(*world.client, kPods, client::InformerOptions{.ns = "default"});
+        pods->on_change([this](client::Change const& change) {
+            Doc const& pod = change.after;
+            if (pod.exists() && meta::condition_is_true(pod, "Ready") && !meta::is_deleting(pod)) {
+                ready.insert(meta::key_of(pod));
+            } else {
+                ready.erase(meta::key_of(change.object()));
+            }
+            if (pods->synced()) least = std::min(least, std::ssize(ready));
+        });
+        world.scope.spawn(pods->run(world.scope.context()));
+        co_return co_await pods->wait_synced(ctx);
     }
 
     // The last step passes by itself where all pods have the new version then.
@@ -84,7 +105,7 @@ struct HandOver {
     }
 
     Images expected(int step) const {
-        int const share = KruiseWorld::kShares[step];
+        int const share = world.share(step);
         bool const beside = world.led->style() != "Partition";
         Images images{{"v2", share}};
         if (beside || share < kReplicas) images["v1"] = beside ? kReplicas : kReplicas - share;
@@ -135,18 +156,45 @@ struct HandOver {
 
 using Story = std::function<Task<Status>(HandOver&)>;
 
-Task<void> play(Context ctx, Kind const& kind, bool routed, std::string title, Story const& story) {
-    SCOPED_TRACE(kind.name + (routed ? " with requests, " : ", ") + title);
-    HandOver it(ctx, kind, routed);
-    Status done = co_await it.world.begin();
+Task<void> play(Context ctx, Kind const& kind, KruiseWorld const& led, std::string title, Story const& story) {
+    SCOPED_TRACE(title);
+    HandOver it(ctx, kind, led.routed);
+    Status done = co_await it.world.begin_as(led);
     if (done) done = co_await story(it);
     if (done) done = co_await it.over();
     EXPECT_TRUE(done) << done.error().message();
     co_await it.world.stop();
 }
 
+using Leader = std::function<Task<Status>(Kind const&, KruiseWorld&)>;
+
+// Of each kind, without and with requests, one that is at rest.
+Task<void> each_kind(Context ctx, Leader const& leader) {
+    for (Kind const& kind : kinds()) {
+        for (bool const routed : {false, true}) {
+            SCOPED_TRACE(kind.name + (routed ? " with requests" : ""));
+            KruiseWorld led(ctx, kind.make, routed);
+            Status done = co_await led.begin();
+            if (done) done = co_await leader(kind, led);
+            EXPECT_TRUE(done) << done.error().message();
+            co_await led.scope.cancel_and_join();
+        }
+    }
+}
+
+using StoryOfMoment = std::function<Task<Status>(HandOver&, Moment)>;
+
+Task<Status> at_each(Context ctx, Kind const& kind, KruiseWorld& led, std::vector<Moment> moments,
+                     StoryOfMoment story) {
+    for (Moment const& moment : moments) {
+        if (!is_reached(kind, led.routed, moment)) continue;
+        CO_TRY(co_await led.lead(moment.step, moment.point));
+        co_await play(ctx, kind, led, show(moment), [&](HandOver& it) { return story(it, moment); });
+    }
+    co_return Status{};
+}
+
 Task<Status> goes_on(HandOver& it, Moment moment) {
-    CO_TRY(co_await it.world.lead(moment.step, moment.point));
     CO_TRY(co_await it.take_over());
     CO_TRY(co_await it.drive());
     EXPECT_EQ(it.approved, it.pauses_from(moment));
@@ -154,21 +202,11 @@ Task<Status> goes_on(HandOver& it, Moment moment) {
 }
 
 CO_TEST(HandOver, AReleaseGoesOnWhereKruiseHasLeftIt) {
-    for (Kind const& kind : kinds()) {
-        for (bool const routed : {false, true}) {
-            for (Moment const& moment : rolling()) {
-                bool const routing = moment.point >= Point::kServices && moment.point <= Point::kRouted;
-                if (routing && !routed) continue;
-                co_await play(ctx, kind, routed, show(moment), [&](HandOver& it) { return goes_on(it, moment); });
-            }
-        }
-    }
+    co_await each_kind(ctx,
+                       [&](Kind const& kind, KruiseWorld& led) { return at_each(ctx, kind, led, rolling(), goes_on); });
 }
 
-Task<Status> is_ended(HandOver& it, Why why, std::string step, Progress progress) {
-    bool const success = why == Why::kSuccess;
-    CO_TRY(co_await it.world.lead(success ? 3 : 2, success ? Point::kCompleted : Point::kPaused));
-    CO_TRY(co_await it.world.close(why, step, progress));
+Task<Status> is_ended(HandOver& it, Why why) {
     CO_TRY(co_await it.take_over());
     CO_TRY(co_await it.drive(why == Why::kDisabled ? "Disabled" : why == Why::kDeleted ? "" : "Healthy"));
     EXPECT_EQ(it.approved, "");
@@ -177,55 +215,66 @@ Task<Status> is_ended(HandOver& it, Why why, std::string step, Progress progress
 }
 
 // Each step of the end: only said to be so, half done, done and not said. "" is before the first, "END" after the last.
-Task<void> each_end(Context ctx, Why why) {
-    for (Kind const& kind : kinds()) {
-        // Of DaemonSets Kruise takes nothing back: that is a release of its own.
-        if (kind.name == "DaemonSet" && why == Why::kRollback) continue;
-        std::vector<std::string> steps = finalising_steps(kind.name == "Deployment blue-green", why);
-        steps.insert(steps.begin(), "");
-        steps.push_back("END");
-        for (std::string const& step : steps) {
-            bool const has_halves = step == "ResumeWorkload" || step == "ReleaseWorkloadControl";
-            for (Progress const progress : {Progress::kBegun, Progress::kHalf, Progress::kResumed, Progress::kDone}) {
-                if (progress == Progress::kHalf && !has_halves) continue;
-                if (progress == Progress::kResumed && step != "ResumeWorkload") continue;
-                if (progress == Progress::kDone && (step.empty() || step == "END")) continue;
-                for (bool const routed : {false, true}) {
-                    co_await play(ctx, kind, routed, fmt::format("end '{}' {}", step, static_cast<int>(progress)),
-                                  [&](HandOver& it) { return is_ended(it, why, step, progress); });
-                }
+Task<Status> each_end(Context ctx, Kind const& kind, KruiseWorld& led, Why why) {
+    Moment const from =
+        why == Why::kSuccess ? Moment{KruiseWorld::kLast, Point::kCompleted} : Moment{2, Point::kPaused};
+    if (!is_reached(kind, led.routed, from) || (why == Why::kRollback && !kind.taken_back)) co_return Status{};
+    CO_TRY(co_await led.lead(from.step, from.point));
+    CO_TRY(co_await led.end(why));
+    Story const story = [why](HandOver& it) { return is_ended(it, why); };
+    co_await play(ctx, kind, led, "end", story);
+    std::vector<std::string> steps = finalising_steps(kind.side_by_side, why);
+    steps.push_back("END");
+    for (std::string const& step : steps) {
+        bool const has_halves = step == "ResumeWorkload" || step == "ReleaseWorkloadControl";
+        for (Progress const progress : {Progress::kBegun, Progress::kHalf, Progress::kResumed, Progress::kDone}) {
+            if (progress == Progress::kHalf && !has_halves) continue;
+            if (progress == Progress::kResumed && step != "ResumeWorkload") continue;
+            if (progress == Progress::kDone && step == "END") continue;
+            CO_TRY(co_await led.close(step, progress));
+            if (led.hangs) {
+                EXPECT_TRUE(kind.hangs && why == Why::kRollback && !led.routed);
+                co_return Status{};
             }
+            co_await play(ctx, kind, led, fmt::format("end '{}' {}", step, static_cast<int>(progress)), story);
         }
     }
+    co_return Status{};
+}
+
+Task<void> each_end_of_each_kind(Context ctx, Why why) {
+    co_await each_kind(ctx, [&](Kind const& kind, KruiseWorld& led) { return each_end(ctx, kind, led, why); });
+}
+
+CO_TEST(HandOver, ACompletedReleaseIsClosedFromAnyStepOfTheEnd) { co_await each_end_of_each_kind(ctx, Why::kSuccess); }
+CO_TEST(HandOver, ACancelledReleaseIsClosedFromAnyStepOfTheEnd) { co_await each_end_of_each_kind(ctx, Why::kRollback); }
+CO_TEST(HandOver, ADisabledRolloutGivesItsWorkloadBackFromAnyStepOfTheEnd) {
+    co_await each_end_of_each_kind(ctx, Why::kDisabled);
+}
+CO_TEST(HandOver, ADeletedRolloutGivesItsWorkloadBackFromAnyStepOfTheEnd) {
+    co_await each_end_of_each_kind(ctx, Why::kDeleted);
 }
 
 // Before there was a BatchRelease, which alone frees a workload there.
-Task<Status> is_ended_early(HandOver& it, Why why, Point point) {
-    CO_TRY(co_await it.world.lead(1, point));
-    CO_TRY(co_await it.world.close(why, "ResumeWorkload", Progress::kDone));
-    CO_TRY(co_await it.take_over());
-    CO_TRY(co_await it.drive(why == Why::kDisabled ? "Disabled" : why == Why::kDeleted ? "" : "Healthy"));
-    if (why == Why::kRollback) it.ends = "v1";
+Task<Status> is_ended_early(HandOver& it, Why why) {
+    CO_TRY(co_await it.world.end(why));
+    CO_TRY(co_await it.world.close("ResumeWorkload", Progress::kDone));
+    co_return co_await is_ended(it, why);
+}
+
+Task<Status> each_early_end(Context ctx, Kind const& kind, KruiseWorld& led) {
+    for (Why const why : {Why::kDisabled, Why::kDeleted, Why::kRollback}) {
+        if (why == Why::kRollback && !kind.taken_back) continue;
+        CO_TRY(co_await led.lead(1, why == Why::kRollback ? Point::kBefore : Point::kInitializing));
+        co_await play(ctx, kind, led, fmt::format("end {}", static_cast<int>(why)),
+                      [why](HandOver& it) { return is_ended_early(it, why); });
+    }
     co_return Status{};
 }
 
 CO_TEST(HandOver, AReleaseThatHasNotBegunIsClosed) {
-    for (Kind const& kind : kinds()) {
-        for (Why const why : {Why::kRollback, Why::kDisabled, Why::kDeleted}) {
-            if (kind.name == "DaemonSet" && why == Why::kRollback) continue;
-            for (bool const routed : {false, true}) {
-                co_await play(ctx, kind, routed, fmt::format("end {}", static_cast<int>(why)), [&](HandOver& it) {
-                    return is_ended_early(it, why, why == Why::kRollback ? Point::kBefore : Point::kInitializing);
-                });
-            }
-        }
-    }
+    co_await each_kind(ctx, [&](Kind const& kind, KruiseWorld& led) { return each_early_end(ctx, kind, led); });
 }
-
-CO_TEST(HandOver, ACompletedReleaseIsClosedFromAnyStepOfTheEnd) { co_await each_end(ctx, Why::kSuccess); }
-CO_TEST(HandOver, ACancelledReleaseIsClosedFromAnyStepOfTheEnd) { co_await each_end(ctx, Why::kRollback); }
-CO_TEST(HandOver, ADisabledRolloutGivesItsWorkloadBackFromAnyStepOfTheEnd) { co_await each_end(ctx, Why::kDisabled); }
-CO_TEST(HandOver, ADeletedRolloutGivesItsWorkloadBackFromAnyStepOfTheEnd) { co_await each_end(ctx, Why::kDeleted); }
 
 // Before a release, and after one.
 Task<Status> goes_on_from_rest(HandOver& it, std::string phase) {
@@ -241,14 +290,14 @@ Task<Status> goes_on_from_rest(HandOver& it, std::string phase) {
     co_return Status{};
 }
 
+Task<Status> at_rest(Context ctx, Kind const& kind, KruiseWorld& led) {
+    for (std::string const& phase : {std::string("Initial"), std::string("Healthy")})
+        co_await play(ctx, kind, led, phase, [&](HandOver& it) { return goes_on_from_rest(it, phase); });
+    co_return Status{};
+}
+
 CO_TEST(HandOver, ARolloutAtRestReleasesTheNextVersion) {
-    for (Kind const& kind : kinds()) {
-        for (std::string const& phase : {std::string("Initial"), std::string("Healthy")}) {
-            for (bool const routed : {false, true}) {
-                co_await play(ctx, kind, routed, phase, [&](HandOver& it) { return goes_on_from_rest(it, phase); });
-            }
-        }
-    }
+    co_await each_kind(ctx, [&](Kind const& kind, KruiseWorld& led) { return at_rest(ctx, kind, led); });
 }
 
 Task<Status> set_paused(KruiseWorld& world, Value paused) {
@@ -258,7 +307,6 @@ Task<Status> set_paused(KruiseWorld& world, Value paused) {
 }
 
 Task<Status> is_resumed(HandOver& it, Moment moment) {
-    CO_TRY(co_await it.world.lead(moment.step, moment.point));
     CO_TRY(co_await set_paused(it.world, true));
     it.world.reason = "Paused";
     std::string const state = fmt::format("Progressing/{}/{}/Paused", moment.step, it.world.step_state);
@@ -273,21 +321,15 @@ Task<Status> is_resumed(HandOver& it, Moment moment) {
 }
 
 CO_TEST(HandOver, APausedRolloutWaitsToBeResumed) {
-    for (Kind const& kind : kinds()) {
-        for (Moment const& moment : {Moment{1, Point::kPaused}, Moment{2, Point::kHeld}, Moment{2, Point::kApproved}}) {
-            for (bool const routed : {false, true}) {
-                co_await play(ctx, kind, routed, "Paused at " + show(moment),
-                              [&](HandOver& it) { return is_resumed(it, moment); });
-            }
-        }
-    }
+    std::vector<Moment> const moments{{1, Point::kPaused}, {2, Point::kHeld}, {2, Point::kApproved}};
+    co_await each_kind(
+        ctx, [&](Kind const& kind, KruiseWorld& led) { return at_each(ctx, kind, led, moments, is_resumed); });
 }
 
 // What people do once the member is there.
 enum class Turn { kTakeBack, kDelete };
 
-Task<Status> turns(HandOver& it, Moment moment, Turn turn) {
-    CO_TRY(co_await it.world.lead(moment.step, moment.point));
+Task<Status> turns(HandOver& it, Turn turn) {
     CO_TRY(co_await it.take_over());
     CO_TRY(co_await async::sleep_for(it.ctx, 1s));
     if (turn == Turn::kTakeBack) {
@@ -303,24 +345,26 @@ Task<Status> turns(HandOver& it, Moment moment, Turn turn) {
     co_return Status{};
 }
 
-Task<void> turns_at_each_moment(Context ctx, Turn turn) {
-    for (Kind const& kind : kinds()) {
-        for (Moment const& moment : rolling()) {
-            for (bool const routed : {false, true}) {
-                bool const thorough = moment.point == Point::kPaused || moment.point == Point::kMoved;
-                if (routed && !thorough) continue;
-                // What is approved is over before anybody turns: the last step, unless it waits for an approval.
-                bool const waits = kind.name == "Deployment blue-green" && moment.point < Point::kApproved;
-                bool const turns_late = moment.step == 3 || (moment.step == 2 && moment.point == Point::kApproved);
-                if (turn == Turn::kTakeBack && turns_late && !waits) continue;
-                co_await play(ctx, kind, routed, show(moment), [&](HandOver& it) { return turns(it, moment, turn); });
-            }
-        }
-    }
+Task<Status> turns_at_each_moment(Context ctx, Kind const& kind, KruiseWorld& led, Turn turn) {
+    std::vector<Moment> moments = rolling();
+    std::erase_if(moments, [&](Moment const& moment) {
+        bool const thorough = moment.point == Point::kPaused || moment.point == Point::kMoved;
+        // What is approved is over before anybody turns: the last step, unless it waits for an approval.
+        bool const waits = kind.side_by_side && moment.point < Point::kApproved;
+        bool const turns_late = moment.step == 3 || (moment.step == 2 && moment.point == Point::kApproved);
+        return (led.routed && !thorough) || (turn == Turn::kTakeBack && turns_late && !waits);
+    });
+    return at_each(ctx, kind, led, std::move(moments), [turn](HandOver& it, Moment) { return turns(it, turn); });
 }
 
-CO_TEST(HandOver, TheOldVersionPutBackEndsTheRelease) { co_await turns_at_each_moment(ctx, Turn::kTakeBack); }
-CO_TEST(HandOver, ARolloutThatIsDeletedLeavesNothing) { co_await turns_at_each_moment(ctx, Turn::kDelete); }
+CO_TEST(HandOver, TheOldVersionPutBackEndsTheRelease) {
+    co_await each_kind(
+        ctx, [&](Kind const& kind, KruiseWorld& led) { return turns_at_each_moment(ctx, kind, led, Turn::kTakeBack); });
+}
+CO_TEST(HandOver, ARolloutThatIsDeletedLeavesNothing) {
+    co_await each_kind(
+        ctx, [&](Kind const& kind, KruiseWorld& led) { return turns_at_each_moment(ctx, kind, led, Turn::kDelete); });
+}
 
 }   // namespace
 }   // namespace aviary::member

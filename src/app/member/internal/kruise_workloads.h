@@ -1,10 +1,11 @@
 // For tests: workloads as Kruise Rollouts' manager 0.6 leads them through a release. Each function writes what one of
 // its webhooks or controllers writes at that moment, over the native controllers of a simulated cluster. A kind is one
-// struct, and a line in hand_over_test.cc.
+// struct, here or in kruise_sets.h, and a line in hand_over_test.cc.
 #pragma once
 
 #include <fmt/format.h>
 
+#include <array>
 #include <memory>
 
 #include "app/member/internal/test_native_sets.h"
@@ -33,8 +34,10 @@ inline Value pod_template_of(std::string const& image) {
 
 class LedWorkload {
 public:
-    LedWorkload(World& world, std::string kind)
-        : world(world), kind(std::move(kind)), resource{"apps", "v1", to_lower(this->kind) + "s"} {}
+    LedWorkload(World& world, std::string kind, std::string group = "apps", std::string version = "v1")
+        : world(world),
+          kind(std::move(kind)),
+          resource{std::move(group), std::move(version), to_lower(this->kind) + "s"} {}
     virtual ~LedWorkload() = default;
 
     // Of the Rollout: {"canary":{…}} without steps.
@@ -43,6 +46,8 @@ public:
     virtual std::string revision_key() const { return "controller-revision-hash"; }
     virtual std::int64_t least_ready() const { return kReplicas - 1; }   // by its own strategy
     virtual bool fully_routed() const { return false; }   // requests also at the last step: both versions are whole
+    // How many pods of ten have the new version at each step.
+    virtual std::array<int, 3> shares() const { return {2, 5, kReplicas}; }
 
     virtual Task<Status> create() { return create_from(deployment("v1", kReplicas)); }
     // The webhook: the template changes, and the workload is held and marked in the same write.
@@ -55,6 +60,7 @@ public:
     virtual Task<Status> finish(int /*pods*/) { return nothing(); }
     virtual Task<Status> label(int step) { return label_pods(step, "v2"); }
     virtual Task<Status> finalize() = 0;
+    virtual Task<bool> resumed() { co_return true; }       // what that waits for
     virtual Task<Status> release() { return nothing(); }   // what goes beside the BatchRelease
 
     // As a Rollout's status names them.
@@ -77,6 +83,12 @@ public:
         co_return Status{};
     }
     Task<Status> create_from(Value object) {
+        std::vector<Value> definitions = simulator::workload_definitions();
+        std::erase_if(definitions, [this](Value const& each) {
+            return each.at({"metadata", "name"}).string() != resource.group_resource();
+        });
+        CO_TRY(co_await control::install_definitions(ctx(), *world.client, std::move(definitions)));
+        object["apiVersion"] = resource.api_version();
         object["kind"] = kind;
         CO_TRY(co_await world.client->create(ctx(), resource, std::move(object)));
         co_return co_await async::sleep_for(ctx(), 20s);
@@ -96,11 +108,34 @@ public:
     World& world;
     std::string kind;
     meta::GroupVersionResource resource;
+    bool routed = false;   // its Rollout has trafficRoutings
 
 protected:
     static Task<Status> nothing() { co_return Status{}; }
     static void mark_in_progress(Value& patch) {
         patch.set({"metadata", "annotations", apis::kInProgressingAnnotation}, R"({"rolloutName":"web"})");
+    }
+    static void drop(Value& patch, std::initializer_list<std::string_view> annotations) {
+        for (std::string_view mark : annotations) patch.set({"metadata", "annotations", mark}, nullptr);
+    }
+    // What scales it: in blue-green style it is switched off meanwhile.
+    Task<Status> make_autoscaler() {
+        Value autoscaler = *json::parse_value(
+            R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"web","namespace":"default"},
+            "spec":{"maxReplicas":20}})");
+        autoscaler.set({"spec", "scaleTargetRef"},
+                       json::Object{{"apiVersion", resource.api_version()}, {"kind", kind}, {"name", "web"}});
+        CO_TRY(co_await world.client->create(ctx(), kAutoscalers, std::move(autoscaler)));
+        co_return Status{};
+    }
+    Task<Status> autoscale(std::string name) {
+        Value patch{json::Object()};
+        patch.set({"spec", "scaleTargetRef", "name"}, name);
+        co_return co_await merge_into(kAutoscalers, "web", std::move(patch));
+    }
+    Task<std::string> not_scaled() {
+        Doc const scaled = (co_await get(kAutoscalers, "web")).at({"spec", "scaleTargetRef", "name"});
+        co_return scaled.as_string() == "web" ? "" : "the autoscaler scales " + scaled.string() + "; ";
     }
     // Every pod of the new version that has no batch yet gets this one.
     Task<Status> label_pods(int step, std::string image, bool with_hash = false) {
@@ -150,9 +185,6 @@ protected:
     }
     Task<std::string> set_hash(std::string image) {
         co_return meta::label(co_await set_of(image), meta::kTemplateHashLabel);
-    }
-    static void drop(Value& patch, std::initializer_list<std::string_view> annotations) {
-        for (std::string_view mark : annotations) patch.set({"metadata", "annotations", mark}, nullptr);
     }
 };
 
@@ -304,10 +336,7 @@ public:
     bool fully_routed() const override { return true; }
 
     Task<Status> create() override {
-        Value const autoscaler = *json::parse_value(
-            R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"web","namespace":"default"},
-            "spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"maxReplicas":20}})");
-        CO_TRY(co_await world.client->create(ctx(), kAutoscalers, autoscaler));
+        CO_TRY(co_await make_autoscaler());
         co_return co_await LedDeployment::create();
     }
     Task<Status> take(Doc batch_release) override {
@@ -346,145 +375,11 @@ public:
     }
     Task<Status> release() override { return autoscale("web"); }   // once its pods are ready
     Task<std::string> left() override {
-        Doc const scaled = (co_await get(kAutoscalers, "web")).at({"spec", "scaleTargetRef", "name"});
-        std::string found = scaled.as_string() == "web" ? "" : "the autoscaler scales " + scaled.string() + "; ";
+        std::string found = co_await not_scaled();
         Doc const spec = (co_await live())["spec"];
         if (spec["minReadySeconds"].as_int() != 0) found += "minReadySeconds; ";
         if (spec["progressDeadlineSeconds"].as_int() != 600) found += "progressDeadlineSeconds; ";
         co_return found;
-    }
-
-private:
-    Task<Status> autoscale(std::string name) {
-        Value patch{json::Object()};
-        patch.set({"spec", "scaleTargetRef", "name"}, name);
-        co_return co_await merge_into(kAutoscalers, "web", std::move(patch));
-    }
-};
-
-class LedStatefulSet final : public LedWorkload {
-public:
-    explicit LedStatefulSet(World& world) : LedWorkload(world, "StatefulSet") {}
-
-    Task<Status> freeze(std::string image) override {
-        Value patch = pod_template_of(image);
-        mark_in_progress(patch);
-        patch.set(kPartition, 32767);
-        co_return co_await merge(std::move(patch));
-    }
-    Task<Status> take(Doc batch_release) override {
-        Value patch{json::Object()};
-        patch.set({"metadata", "annotations", apis::kControlInfoAnnotation}, control_info_of(batch_release));
-        patch.set(kPartition, 32767);
-        co_return co_await merge(std::move(patch));
-    }
-    Task<Status> move(int pods, std::string) override {
-        Value patch{json::Object()};
-        patch.set(kPartition, kReplicas - pods);
-        co_return co_await merge(std::move(patch));
-    }
-    Task<Status> finalize() override {
-        Value patch{json::Object()};
-        patch.set({"metadata", "annotations", apis::kControlInfoAnnotation}, nullptr);
-        patch.set(kPartition, nullptr);
-        co_return co_await merge(std::move(patch));
-    }
-    Task<std::string> stable_revision() override {
-        co_return (co_await live()).at({"status", "currentRevision"}).string();
-    }
-    Task<std::string> canary_revision(std::string) override {
-        co_return (co_await live()).at({"status", "updateRevision"}).string();
-    }
-    Task<std::string> pod_hash(std::string image) override { return canary_revision(image); }
-    Task<std::string> left() override {
-        Doc const update = (co_await live()).at({"spec", "updateStrategy"});
-        bool const own =
-            update["type"].as_string() == "RollingUpdate" && update.at({"rollingUpdate", "partition"}).as_int() == 0;
-        co_return own ? "" : "updateStrategy " + json::write(update);
-    }
-
-private:
-    static constexpr std::initializer_list<std::string_view> kPartition = {"spec", "updateStrategy", "rollingUpdate",
-                                                                           "partition"};
-};
-
-class LedDaemonSet final : public LedWorkload {
-public:
-    explicit LedDaemonSet(World& world) : LedWorkload(world, "DaemonSet") { world.nodes = kReplicas; }
-
-    Task<Status> create() override {
-        Value object = deployment("v1", kReplicas);
-        object["spec"].erase("replicas");
-        co_return co_await create_from(std::move(object));
-    }
-    Task<Status> freeze(std::string image) override {
-        Value patch = pod_template_of(image);
-        mark_in_progress(patch);
-        patch.set({"metadata", "annotations", apis::kDaemonSetStrategyAnnotation}, "RollingUpdate");
-        patch.set({"spec", "updateStrategy"}, json::Object{{"type", "OnDelete"}, {"rollingUpdate", nullptr}});
-        CO_TRY(co_await merge(std::move(patch)));
-        CO_TRY(co_await async::sleep_for(ctx(), 1s));
-        co_return co_await note_revisions();
-    }
-    Task<Status> put(std::string image) override {
-        CO_TRY(co_await merge(pod_template_of(image)));
-        CO_TRY(co_await async::sleep_for(ctx(), 1s));
-        co_return co_await note_revisions();
-    }
-    Task<Status> take(Doc batch_release) override {
-        Value patch{json::Object()};
-        patch.set({"metadata", "annotations", apis::kControlInfoAnnotation}, control_info_of(batch_release));
-        co_return co_await merge(std::move(patch));
-    }
-    Task<Status> move(int wanted, std::string) override {
-        Value patch{json::Object()};
-        std::string const revision = co_await canary_revision("v2");
-        patch.set({"metadata", "annotations", apis::kDaemonSetControlAnnotation},
-                  fmt::format(R"({{"partition":"{}","batch-revision":"{}"}})", kReplicas - wanted, revision));
-        CO_TRY(co_await merge(std::move(patch)));
-        // One at a time, as maxUnavailable says.
-        for (int count = std::ssize(co_await pods("v2")); count < wanted; ++count) {
-            std::vector<Doc> const old = co_await pods("v1");
-            if (old.empty()) break;
-            CO_TRY(co_await world.client->remove(ctx(), kPods, meta::key_of(old.back())));
-            if (count + 1 < wanted) CO_TRY(co_await async::sleep_for(ctx(), 3s));
-        }
-        co_return Status{};
-    }
-    Task<Status> finalize() override {
-        Value patch{json::Object()};
-        for (std::string_view mark : {apis::kControlInfoAnnotation, apis::kDaemonSetControlAnnotation,
-                                      apis::kDaemonSetStrategyAnnotation, apis::kDaemonSetRevisionAnnotation})
-            patch.set({"metadata", "annotations", mark}, nullptr);
-        patch.set({"spec", "updateStrategy", "type"}, "RollingUpdate");
-        co_return co_await merge(std::move(patch));
-    }
-    Task<std::string> stable_revision() override { return hash_of(1); }
-    Task<std::string> canary_revision(std::string) override { return hash_of(0); }
-    Task<std::string> pod_hash(std::string) override { return hash_of(0); }
-    Task<std::string> left() override {
-        Doc const type = (co_await live()).at({"spec", "updateStrategy", "type"});
-        co_return type.as_string() == "RollingUpdate" ? "" : "updateStrategy " + type.string();
-    }
-
-private:
-    Task<Status> note_revisions() {
-        Value patch{json::Object()};
-        std::string const canary = co_await hash_of(0);
-        std::string const stable = co_await hash_of(1);
-        patch.set({"metadata", "annotations", apis::kDaemonSetRevisionAnnotation},
-                  fmt::format(R"({{"canary-revision":"{}","stable-revision":"{}"}})", canary, stable));
-        co_return co_await merge(std::move(patch));
-    }
-    // Of the ControllerRevision with the highest number, or of the one before.
-    Task<std::string> hash_of(std::size_t age) {
-        auto const list = co_await world.client->list(ctx(), kControllerRevisions, {.ns = "default"});
-        std::map<std::int64_t, std::string, std::greater<>> hashes;
-        if (list) {
-            for (auto const& [index, each] : (*list)["items"].elements())
-                hashes[each["revision"].as_int()] = meta::label(each, "controller-revision-hash");
-        }
-        co_return age < hashes.size() ? std::next(hashes.begin(), static_cast<std::ptrdiff_t>(age))->second : "";
     }
 };
 

@@ -2,10 +2,11 @@
 // it writes is made by hand, in its order; pods are made by the native controllers. Then the member takes over.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 
 #include "apis/rollouts/hash.h"
-#include "app/member/internal/kruise_workloads.h"
+#include "app/member/internal/kruise_sets.h"
 #include "app/member/internal/test_routes.h"
 
 namespace aviary::member {
@@ -48,19 +49,39 @@ inline std::vector<std::string> finalising_steps(bool blue_green, Why why) {
     return {service, to_stable, canary, resume, control};
 }
 
-struct KruiseWorld : World {
+// What Kruise's controllers have in their statuses.
+struct KruiseSays {
+    // Of the Rollout.
+    std::string phase, reason, step_state, finalising, stable, canary, pod_hash;
+    std::string released;   // the revision of v2
+    int step = 1;
+    std::int64_t generation = 0;   // of the workload, when the Rollout last saw it at rest; 0: as it is
+    std::optional<Why> closing;
+    // Of the BatchRelease.
+    std::string batch_phase, batch_state;
+    int batch = 0;
+    bool batch_seen = false;   // it has seen its spec
+    // How far it is: the last point of this step, or part of this step of the end; -1: before the first.
+    int passed = -1;
+    int closed = -1;
+    bool hangs = false;   // it waits for what never comes
+};
+
+struct KruiseWorld : World, KruiseSays {
     using Make = std::function<std::unique_ptr<LedWorkload>(World&)>;
-    static constexpr int kShares[] = {0, 2, 5, 10};
-    static constexpr char const* kPercents[] = {"", "20%", "50%", "100%"};
     static constexpr int kLast = 3;
 
-    KruiseWorld(Context ctx, Make const& make, bool routed) : World(std::move(ctx)), led(make(*this)), routed(routed) {}
+    KruiseWorld(Context ctx, Make const& make, bool routed) : World(std::move(ctx)), led(make(*this)), routed(routed) {
+        led->routed = routed;
+    }
+
+    int share(int step) const { return led->shares()[static_cast<std::size_t>(step - 1)]; }
+    std::string percent(int step) const { return fmt::format("{}%", share(step) * 100 / kReplicas); }
 
     // Ten pods of v1, and a Healthy Rollout.
     Task<Status> begin() {
-        CO_TRY(co_await start());
-        co_await stop_member();
         guarded = false;
+        CO_TRY(co_await start_cluster(apis::member_crds()));
         Context const ctx = scope.context();
         if (routed) {
             CO_TRY(co_await client->create(ctx, kCrds, routes_definition("v1")));
@@ -83,32 +104,46 @@ struct KruiseWorld : World {
         hash.set({"metadata", "annotations", apis::kRolloutHashAnnotation},
                  apis::plan_hash(co_await get(apis::kRollouts)));
         CO_TRY(co_await led->merge_into(apis::kRollouts, "web", std::move(hash)));
-        stable = canary = co_await led->pod_hash("v1");
+        stable = co_await led->stable_revision();
+        canary = co_await led->canary_revision("v1");
         phase = "Healthy";
         step_state = "Completed";
         step = kLast;
         co_return Status{};
     }
 
-    // From Healthy to this point of this step, through those before it.
+    // As another one is at this moment; what is done to one is not seen by the other.
+    Task<Status> begin_as(KruiseWorld const& other) {
+        guarded = false;
+        static_cast<KruiseSays&>(*this) = other;
+        CO_TRY(co_await copy(other));
+        co_return co_await start_cluster({});
+    }
+
+    // On to this point of this step, through those before it; from Healthy, or from where it is.
     Task<Status> lead(int to, Point point) {
-        CO_TRY(co_await led->freeze("v2"));
-        CO_TRY(co_await async::sleep_for(scope.context(), 2s));
-        stable = co_await led->stable_revision();
-        canary = co_await led->canary_revision("v2");
-        pod_hash.clear();
-        phase = "Progressing";
-        reason = "InRolling";
-        for (step = 1; step <= to; ++step) {
-            Point const last = step < to ? Point::kApproved : point;
-            for (int each = 0; each <= static_cast<int>(last); ++each) CO_TRY(co_await pass(static_cast<Point>(each)));
+        if (phase == "Healthy") {
+            CO_TRY(co_await led->freeze("v2"));
+            CO_TRY(co_await async::sleep_for(scope.context(), 2s));
+            stable = co_await led->stable_revision();
+            canary = released = co_await led->canary_revision("v2");
+            pod_hash.clear();
+            phase = "Progressing";
+            reason = "InRolling";
+            step = 1;
         }
-        step = to;
+        while (step < to || passed < static_cast<int>(point)) {
+            if (step < to && passed == static_cast<int>(Point::kApproved)) {
+                ++step;
+                passed = -1;
+            }
+            CO_TRY(co_await pass(static_cast<Point>(++passed)));
+        }
         co_return Status{};
     }
 
-    // The end, up to this step of it.
-    Task<Status> close(Why why, std::string last, Progress progress) {
+    // The end begins: it is only said to be so.
+    Task<Status> end(Why why) {
         closing = why;
         if (why == Why::kSuccess) reason = "Finalising";
         if (why == Why::kRollback) {
@@ -126,17 +161,28 @@ struct KruiseWorld : World {
             CO_TRY(co_await client->remove(scope.context(), apis::kRollouts, rollout_key));
             phase = "Terminating";
         }
-        if (last.empty()) co_return Status{};   // only said to be so
-        Value free{json::Object()};
-        free.set({"metadata", "annotations", apis::kInProgressingAnnotation}, nullptr);
-        CO_TRY(co_await led->merge(std::move(free)));
-        for (std::string const& each : finalising_steps(led->style() == "BlueGreen", why)) {
-            finalising = each;
-            CO_TRY(co_await close_step(each, each == last ? progress : Progress::kDone));
-            if (each == last) co_return Status{};
+        co_return Status{};
+    }
+
+    // On to this part of this step of it; "END" is after the last.
+    Task<Status> close(std::string const& last, Progress progress) {
+        if (finalising.empty()) {
+            Value free{json::Object()};
+            free.set({"metadata", "annotations", apis::kInProgressingAnnotation}, nullptr);
+            CO_TRY(co_await led->merge(std::move(free)));
+        }
+        std::vector<std::string> const steps = finalising_steps(led->style() == "BlueGreen", *closing);
+        auto const reached = std::ranges::find(steps, finalising);
+        for (auto each = reached == steps.end() ? steps.begin() : reached; each != steps.end(); ++each) {
+            if (*each != finalising) closed = -1;
+            finalising = *each;
+            Progress const to = *each == last ? progress : Progress::kDone;
+            while (closed < static_cast<int>(to))
+                CO_TRY(co_await close_part(finalising, static_cast<Progress>(++closed)));
+            if (*each == last) co_return Status{};
         }
         finalising = "END";
-        if (why == Why::kSuccess || why == Why::kRollback) reason = "Completed";
+        if (closing == Why::kSuccess || closing == Why::kRollback) reason = "Completed";
         co_return Status{};
     }
 
@@ -184,30 +230,24 @@ struct KruiseWorld : World {
 
     std::unique_ptr<LedWorkload> led;
     bool routed;
-    // Of the Rollout's status.
-    std::string phase, reason, step_state, finalising, stable, canary, pod_hash;
-    int step = 1;
-    std::int64_t generation = 0;   // of the workload, when the Rollout last saw it at rest; 0: as it is
-    std::optional<Why> closing;
-    // Of the BatchRelease's.
-    std::string batch_phase, batch_state;
-    int batch = 0;
-    bool batch_seen = false;   // it has seen its spec
 
 private:
     bool blue_green() const { return led->style() == "BlueGreen"; }
     std::string part() const { return blue_green() ? "blueGreenStatus" : "canaryStatus"; }
     bool routes_at(int index) const { return routed && (index < kLast || led->fully_routed()); }
 
+    Value workload_ref() const {
+        return json::Object{{"apiVersion", led->resource.api_version()}, {"kind", led->kind}, {"name", "web"}};
+    }
     Value own_rollout() const {
         Value steps{json::Array()};
         for (int index = 1; index <= kLast; ++index) {
-            Value one{json::Object{{"replicas", kPercents[index]}, {"pause", json::Object()}}};
-            if (routes_at(index)) one["traffic"] = kPercents[index];
+            Value one{json::Object{{"replicas", percent(index)}, {"pause", json::Object()}}};
+            if (routes_at(index)) one["traffic"] = percent(index);
             steps.push_back(std::move(one));
         }
         Value object = rollout(json::write(steps), json::write(led->strategy()));
-        object.set({"spec", "workloadRef", "kind"}, led->kind);
+        object.set({"spec", "workloadRef"}, workload_ref());
         object.set({"metadata", "finalizers"}, json::Array{apis::kRolloutFinalizer});
         std::string_view const strategy = blue_green() ? "blueGreen" : "canary";
         if (routed) {
@@ -232,10 +272,10 @@ private:
             case Point::kUpgrade: step_state = "StepUpgrade"; co_return Status{};
             case Point::kAsked: generation = meta::generation(co_await led->live()); co_return co_await ask();
             case Point::kHeld: co_return co_await hold();
-            case Point::kMoved: co_return co_await led->move(kShares[step], kPercents[step]);
+            case Point::kMoved: co_return co_await led->move(share(step), percent(step));
             case Point::kVerifying:
                 CO_TRY(co_await async::sleep_for(scope.context(), 20s));
-                CO_TRY(co_await led->finish(kShares[step]));
+                CO_TRY(co_await led->finish(share(step)));
                 CO_TRY(co_await async::sleep_for(scope.context(), 2s));
                 batch_state = "Verifying";
                 co_return co_await led->label(step);
@@ -249,7 +289,7 @@ private:
                 if (routes_at(step)) CO_TRY(co_await make_canary_service());
                 co_return Status{};
             case Point::kRouted:
-                if (routes_at(step)) CO_TRY(co_await route(kShares[step] * 10));
+                if (routes_at(step)) CO_TRY(co_await route(share(step) * 10));
                 co_return Status{};
             case Point::kAnalysis: step_state = "StepMetricsAnalysis"; co_return Status{};
             case Point::kPaused: step_state = "StepPaused"; co_return Status{};
@@ -275,11 +315,10 @@ private:
                                             {"uid", meta::uid(co_await get(apis::kRollouts))},
                                             {"controller", true},
                                             {"blockOwnerDeletion", true}}});
-        object.set({"spec", "workloadRef"},
-                   json::Object{{"apiVersion", "apps/v1"}, {"kind", led->kind}, {"name", "web"}});
+        object.set({"spec", "workloadRef"}, workload_ref());
         Value batches{json::Array()};
         for (int index = 1; index <= kLast; ++index)
-            batches.push_back(json::Object{{"canaryReplicas", kPercents[index]}});
+            batches.push_back(json::Object{{"canaryReplicas", percent(index)}});
         object.set({"spec", "releasePlan"}, json::Object{{"batches", std::move(batches)},
                                                          {"batchPartition", 0},
                                                          {"rolloutID", canary},
@@ -298,36 +337,43 @@ private:
         co_return Status{};
     }
 
-    Task<Status> close_step(std::string which, Progress progress) {
-        if (which == "ResumeWorkload") co_return co_await resume(progress);
-        if (which == "ReleaseWorkloadControl") co_return co_await give_up(progress);
-        if (!routed || progress == Progress::kBegun) co_return Status{};
+    Task<Status> close_part(std::string which, Progress part) {
+        if (which == "ResumeWorkload") co_return co_await resume(part);
+        if (which == "ReleaseWorkloadControl") co_return co_await give_up(part);
+        if (!routed || part != Progress::kDone) co_return Status{};
         if (which == "FinalisingStepRouteTrafficToNew") co_return co_await route(100);
         if (which == "FinalisingStepRouteTrafficToStable") co_return co_await route(-1);
         if (which == "RestoreStableService") co_return co_await select("web", "");
         co_return co_await remove_canary_service();
     }
 
-    Task<Status> resume(Progress progress) {
-        if (progress == Progress::kBegun || !(co_await get(apis::kBatchReleases)).exists()) co_return Status{};
-        Value patch{json::Object()};
-        patch.set({"spec", "releasePlan", "batchPartition"}, nullptr);
-        patch.set({"spec", "releasePlan", "finalizingPolicy"}, closing == Why::kSuccess ? "WaitResume" : "Immediate");
-        CO_TRY(co_await led->merge_into(apis::kBatchReleases, "web", std::move(patch)));
-        if (progress == Progress::kHalf) co_return Status{};
-        batch_phase = "Finalizing";
-        CO_TRY(co_await led->finalize());
-        if (progress == Progress::kResumed) co_return Status{};
+    Task<Status> resume(Progress part) {
+        if (part == Progress::kBegun || !(co_await get(apis::kBatchReleases)).exists()) co_return Status{};
+        if (part == Progress::kHalf) {
+            Value patch{json::Object()};
+            patch.set({"spec", "releasePlan", "batchPartition"}, nullptr);
+            patch.set({"spec", "releasePlan", "finalizingPolicy"},
+                      closing == Why::kSuccess ? "WaitResume" : "Immediate");
+            co_return co_await led->merge_into(apis::kBatchReleases, "web", std::move(patch));
+        }
+        if (part == Progress::kResumed) {
+            batch_phase = "Finalizing";
+            co_return co_await led->finalize();
+        }
         CO_TRY(co_await async::sleep_for(scope.context(), 60s));
+        hangs = !co_await led->resumed();
+        if (hangs) co_return Status{};
         batch_phase = "Completed";
         co_return co_await led->release();
     }
 
-    Task<Status> give_up(Progress progress) {
-        if (progress == Progress::kBegun || !(co_await get(apis::kBatchReleases)).exists()) co_return Status{};
-        if (progress == Progress::kHalf) CO_TRY(co_await write_batch_status());
-        CO_TRY(co_await client->remove(scope.context(), apis::kBatchReleases, rollout_key));
-        if (progress == Progress::kHalf) co_return Status{};
+    Task<Status> give_up(Progress part) {
+        if (!(co_await get(apis::kBatchReleases)).exists()) co_return Status{};
+        if (part == Progress::kHalf) {
+            CO_TRY(co_await write_batch_status());
+            co_return co_await client->remove(scope.context(), apis::kBatchReleases, rollout_key);
+        }
+        if (part != Progress::kDone) co_return Status{};
         Value patch{json::Object()};
         patch.set({"metadata", "finalizers"}, nullptr);
         CO_TRY(co_await led->merge_into(apis::kBatchReleases, "web", std::move(patch)));
@@ -386,13 +432,13 @@ private:
         if (!object.exists() || batch_phase.empty()) co_return Status{};
         Value status{json::Object{{"phase", batch_phase},
                                   {"stableRevision", stable},
-                                  {"updateRevision", closing == Why::kRollback ? kruise_of_release : canary},
+                                  {"updateRevision", closing == Why::kRollback ? released : canary},
                                   {"observedRolloutID", meta_id(object)},
                                   {"observedWorkloadReplicas", kReplicas}}};
         status["canaryStatus"] = json::Object{{"batchState", batch_state},
                                               {"currentBatch", batch},
-                                              {"updatedReplicas", kShares[batch + 1]},
-                                              {"updatedReadyReplicas", kShares[batch + 1]}};
+                                              {"updatedReplicas", share(batch + 1)},
+                                              {"updatedReadyReplicas", share(batch + 1)}};
         if (batch_seen) {
             status["observedReleasePlanHash"] = apis::release_plan_hash(object);
             status["observedGeneration"] = meta::generation(object);
@@ -428,8 +474,8 @@ private:
                                {"lastUpdateTime", now}}};
         std::string const updated = blue_green() ? "updated" : "canary";
         own[updated + "Revision"] = canary;
-        own[updated + "Replicas"] = batch_phase.empty() ? 0 : kShares[batch + 1];
-        own[updated + "ReadyReplicas"] = batch_phase.empty() ? 0 : kShares[batch + 1];
+        own[updated + "Replicas"] = batch_phase.empty() ? 0 : share(batch + 1);
+        own[updated + "ReadyReplicas"] = batch_phase.empty() ? 0 : share(batch + 1);
         status[part()] = std::move(own);
         Value conditions{json::Array()};
         auto const add = [&](char const* type, char const* value, std::string why) {
@@ -450,8 +496,6 @@ private:
         patch["status"] = std::move(status);
         co_return patch;
     }
-
-    std::string kruise_of_release = kruise_hash("v2");
 };
 
 }   // namespace aviary::member

@@ -110,9 +110,16 @@ struct World {
     }
 
     Task<Status> start(Duration pod_start = 500ms) {
+        CO_TRY(co_await start_cluster(apis::member_crds(), pod_start));
+        start_member();
+        co_return Status{};
+    }
+
+    // With these definitions beside those that are there.
+    Task<Status> start_cluster(std::vector<Value> definitions, Duration pod_start = 500ms) {
         CO_TRY_ASSIGN(server, co_await apiserver::ApiServer::open(scope.context(), engine, {}));
         client.emplace(server->transport("fleet", kAdmin), "test");
-        for (Value const& crd : apis::member_crds()) {
+        for (Value const& crd : definitions) {
             CO_TRY(co_await client->create(scope.context(), kCrds, crd));
         }
         simulator::Options options;
@@ -122,7 +129,6 @@ struct World {
         server->add_admission("fleet", std::make_shared<Gate>(*this));
         scope.spawn(server->run_controllers(scope.context()));
         scope.spawn(simulator->run(scope.context()));
-        start_member();
         co_return Status{};
     }
 
@@ -136,8 +142,18 @@ struct World {
         member.reset();
     }
     Task<void> stop() {
-        co_await stop_member();
+        if (member_scope) co_await stop_member();
         co_await scope.cancel_and_join();
+    }
+
+    // Before start_cluster(): a cluster of its own that has what the other one has at this moment.
+    Task<Status> copy(World const& other) {
+        storage::WriteBatch all;
+        CO_TRY(other.engine->scan("", "\xff", [&all](std::string_view key, std::string_view value) {
+            all.put(std::string(key), std::string(value));
+            return true;
+        }));
+        co_return co_await engine->commit(scope.context(), std::move(all));
     }
 
     // Before start(): these objects are there as they are, with uids, generations and status.
