@@ -29,7 +29,14 @@ std::vector<Kind> kinds() {
             {.name = "Deployment canary", .make = led<LedCanary>()},
             {.name = "Deployment blue-green", .make = led<LedBlueGreen>(), .side_by_side = true},
             {.name = "StatefulSet", .make = led<LedStatefulSet>()},
-            {.name = "DaemonSet", .make = led<LedDaemonSet>(), .taken_back = false}};
+            {.name = "DaemonSet", .make = led<LedDaemonSet>(), .taken_back = false},
+            {.name = "CloneSet", .make = led<LedCloneSet>()},
+            {.name = "CloneSet blue-green", .make = led<LedCloneSetBlueGreen>(), .side_by_side = true, .hangs = true},
+            {.name = "Advanced StatefulSet", .make = led<LedAdvancedStatefulSet>()},
+            {.name = "Advanced DaemonSet",
+             .make = led<LedAdvancedDaemonSet>(),
+             .taken_back = false,
+             .with_requests = false}};
 }
 
 struct Moment {

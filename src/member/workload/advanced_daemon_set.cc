@@ -38,7 +38,7 @@ private:
     }
     std::string label_of(Doc const& revision) const override { return meta::label(revision, kRevisionHashLabel); }
     // Its status does not tell what it came from.
-    std::string current_revision() const override { return prevailing_revision(inputs_); }
+    std::string current_revision() const override { return replaced_revision(inputs_); }
     std::string newest_revision() const override { return doc().at({"status", "daemonSetHash"}).string(); }
     // The newest ones come last.
     void sort(std::vector<Doc>& units) const override { std::ranges::sort(units, {}, age_of); }

@@ -299,6 +299,8 @@ bool Machine::in_rolling() {
         if (!is_adopted()) return new_version();
         release().canary_revision = facts().update_revision;
     }
+    // Upstream does not know it of every kind, and begins without.
+    if (release().stable_revision.empty()) release().stable_revision = facts().stable_revision;
     release().observed_rollout_id = rollout_id();
     release().observed_workload_generation = facts().generation;
     if (release().rollout_hash != apis::plan_hash(seen_.rollout)) return plan_changed();
