@@ -119,6 +119,36 @@ struct HandOver {
         return images;
     }
 
+    // Which pods get requests of each Service, and how many of a hundred go to the new version; -1: the route knows
+    // none.
+    Task<std::string> requests() {
+        std::string text;
+        for (char const* service : {"web", "web-canary"}) {
+            Doc const selector = (co_await world.led->get(kServices, service)).at({"spec", "selector"});
+            for (std::string const& image : {std::string("v1"), std::string("v2")}) {
+                std::vector<Doc> const all = co_await world.led->pods(image);
+                auto const count = std::ranges::count_if(all, [&selector](Doc const& pod) {
+                    auto const wanted = selector.members();
+                    return std::ranges::all_of(wanted, [&pod](auto const& label) {
+                        return meta::label(pod, label.first) == label.second.as_string();
+                    });
+                });
+                if (selector.exists() && count > 0) text += fmt::format("{} {}: {}; ", service, image, count);
+            }
+        }
+        std::int64_t weight = -1;
+        Doc const rule = (co_await world.led->get(kRoutes, "web")).at({"spec", "rules"})[0];
+        for (auto const& [index, ref] : rule["backendRefs"].elements()) {
+            if (ref["name"].as_string() == "web-canary") weight = ref["weight"].as_int();
+        }
+        co_return text + std::to_string(weight);
+    }
+    std::string expected_requests(int step) const {
+        Images const images = expected(step);
+        return fmt::format("web v1: {}; web-canary v2: {}; {}", images.at("v1"), images.at("v2"),
+                           world.share(step) * 100 / kReplicas);
+    }
+
     // Approves each pause, once nothing moves any more, until the Rollout is in this phase; empty: until it is gone.
     Task<Status> drive(std::string phase = "Healthy") {
         for (int count = 0; count < 600; ++count) {
@@ -133,6 +163,10 @@ struct HandOver {
                 EXPECT_EQ(later, state) << "nobody has approved";
                 Images const images = co_await world.images();
                 EXPECT_EQ(images, expected(step)) << state;
+                if (world.routed) {
+                    std::string const led = co_await requests();
+                    EXPECT_EQ(led, expected_requests(step)) << state;
+                }
                 approved += std::to_string(step) + " ";
                 CO_TRY(co_await world.approve());
             }

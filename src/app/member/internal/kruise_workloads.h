@@ -72,6 +72,9 @@ public:
     }
 
     Context ctx() const { return world.scope.context(); }
+    Value reference() const {
+        return json::Object{{"apiVersion", resource.api_version()}, {"kind", kind}, {"name", "web"}};
+    }
     Task<Doc> live() { return get(resource, "web"); }
     Task<Doc> get(meta::GroupVersionResource of, std::string name) {
         auto const found = co_await world.client->find(ctx(), of, {"default", name});
@@ -123,8 +126,7 @@ protected:
         Value autoscaler = *json::parse_value(
             R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"web","namespace":"default"},
             "spec":{"maxReplicas":20}})");
-        autoscaler.set({"spec", "scaleTargetRef"},
-                       json::Object{{"apiVersion", resource.api_version()}, {"kind", kind}, {"name", "web"}});
+        autoscaler.set({"spec", "scaleTargetRef"}, reference());
         CO_TRY(co_await world.client->create(ctx(), kAutoscalers, std::move(autoscaler)));
         co_return Status{};
     }

@@ -236,9 +236,6 @@ private:
     std::string part() const { return blue_green() ? "blueGreenStatus" : "canaryStatus"; }
     bool routes_at(int index) const { return routed && (index < kLast || led->fully_routed()); }
 
-    Value workload_ref() const {
-        return json::Object{{"apiVersion", led->resource.api_version()}, {"kind", led->kind}, {"name", "web"}};
-    }
     Value own_rollout() const {
         Value steps{json::Array()};
         for (int index = 1; index <= kLast; ++index) {
@@ -247,7 +244,7 @@ private:
             steps.push_back(std::move(one));
         }
         Value object = rollout(json::write(steps), json::write(led->strategy()));
-        object.set({"spec", "workloadRef"}, workload_ref());
+        object.set({"spec", "workloadRef"}, led->reference());
         object.set({"metadata", "finalizers"}, json::Array{apis::kRolloutFinalizer});
         std::string_view const strategy = blue_green() ? "blueGreen" : "canary";
         if (routed) {
@@ -315,7 +312,7 @@ private:
                                             {"uid", meta::uid(co_await get(apis::kRollouts))},
                                             {"controller", true},
                                             {"blockOwnerDeletion", true}}});
-        object.set({"spec", "workloadRef"}, workload_ref());
+        object.set({"spec", "workloadRef"}, led->reference());
         Value batches{json::Array()};
         for (int index = 1; index <= kLast; ++index)
             batches.push_back(json::Object{{"canaryReplicas", percent(index)}});
