@@ -122,7 +122,9 @@ private:
             if (!is_settled(set, pods[meta::uid(set.doc)])) facts_.settled = false;
             if (&set != sets_.current) old += set.wanted;
         }
-        if (old != facts_.replicas) facts_.settled = false;
+        // With another rollout-id alone there are no old ones.
+        bool const alone = facts_.stable_revision.empty() && old == 0 && sets_.current != nullptr;
+        if ((alone ? sets_.current->wanted : old) != facts_.replicas) facts_.settled = false;
     }
 };
 

@@ -79,8 +79,9 @@ public:
         bool const begun = original_of(doc()).has_value();
         facts_.restarts = facts_.controller_uid.empty() && !begun;
         facts_.unread = !inputs_.autoscalers_unread.empty();
-        // Old pods are as many as it is to have, and the new ones beside them.
-        if (begun) facts_.settled = observed() && !present_.going && present_.pods == facts_.replicas + surge();
+        // Old pods are as many as it is to have, and the new ones beside them; without old ones there is no surge.
+        std::int64_t const beside = facts_.outdated > 0 ? surge() : 0;
+        if (begun) facts_.settled = observed() && !present_.going && present_.pods == facts_.replicas + beside;
     }
 
     std::vector<Write> hold(Doc const& batch_release, meta::IntOrPercent const& share) const override;

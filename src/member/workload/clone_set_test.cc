@@ -110,6 +110,18 @@ TEST(CloneSetFreeze, ANewTemplateIsStoredWithAPartitionOfAll) {
               R"({"rolloutName":"web","partition":"20%"})");
 }
 
+// Nothing to go back to, before another template comes.
+TEST(CloneSetFreeze, ANewRolloutIdAloneStartsAReleaseThatCameFromNowhere) {
+    Value next = clone_set("v1", 5);
+    next.set({"metadata", "annotations", apis::kRolloutIdLabel}, "2");
+    Value held = frozen(clone_set("v1", 5), next);
+    EXPECT_EQ(update(held, "partition").as_string(), "100%");
+    EXPECT_TRUE(held.at({"metadata", "labels"})[apis::kStableRevisionLabel].is_null());
+    next = held;
+    next.set({"spec", "template"}, pod_template("v2"));
+    EXPECT_EQ(frozen(held, next).at({"metadata", "labels", apis::kStableRevisionLabel}).as_string(), "v1");
+}
+
 TEST(CloneSetFreeze, OtherWritesPass) {
     Value const old = clone_set("v1", 5);
     Value next = old;
@@ -166,6 +178,20 @@ TEST(CloneSetFacts, PodsAreToldApartByTheShortRevision) {
     EXPECT_FALSE(facts.rolled_back);
     EXPECT_TRUE(workload->is_current("v2"));
     EXPECT_TRUE(observe(in_release(clone_set("v1", 5, 3)), pods(3, 2))->facts().rolled_back);
+}
+
+// Not noted, the stable version is what the status says, and it was put back where pods of another one are left.
+TEST(CloneSetFacts, TheTemplateThatAllPodsHaveIsReleasedAgain) {
+    Value object = in_release(clone_set("v1", 5, "100%"));
+    EXPECT_TRUE(observe(object, pods(5, 0))->facts().rolled_back);
+    object["metadata"]["labels"].erase(apis::kStableRevisionLabel);
+    auto const again = observe(object, pods(5, 0));
+    EXPECT_FALSE(again->facts().rolled_back);
+    EXPECT_EQ(again->facts().stable_revision, "v1");
+    Value const held = applied(object, again->hold(kBatchRelease, IntOrPercent{20, true}));
+    EXPECT_EQ(update(held, "partition").as_string(), "80%");
+    EXPECT_TRUE(held.at({"metadata", "labels"})[apis::kStableRevisionLabel].is_null());
+    EXPECT_TRUE(observe(object, pods(3, 2))->facts().rolled_back);
 }
 
 // It has the new revision's label before its containers are changed.

@@ -60,6 +60,7 @@ private:
         return from && *from <= now_;
     }
     std::string own_type() const;
+    std::string noted_stable() const { return field_of(noted(apis::kDaemonSetRevisionAnnotation), "stable-revision"); }
     std::string stable_revision() const;
     std::vector<Doc> outdated() const;
     std::int64_t missing(std::int64_t share) const;
@@ -78,12 +79,11 @@ void DaemonSet::observe() {
         std::ranges::any_of(kDaemonSetMarks, [this](std::string_view mark) { return !noted(mark).empty(); });
     facts_.leftovers = !facts_.controller_uid.empty() || (marked && facts_.held_by.empty());
     facts_.stable_revision = stable_revision();
-    compare_revisions();
 }
 
 // What the release began from; where nobody has noted it yet, what most pods have.
 std::string DaemonSet::stable_revision() const {
-    std::string noted_one = field_of(noted(apis::kDaemonSetRevisionAnnotation), "stable-revision");
+    std::string noted_one = noted_stable();
     if (!noted_one.empty() || facts_.held_by.empty()) return noted_one;
     return prevailing_revision(inputs_);
 }
@@ -91,6 +91,7 @@ std::string DaemonSet::stable_revision() const {
 void DaemonSet::count() {
     Present const present =
         count_pods(facts_, inputs_.pods, [this](Doc const& pod) { return is_unit(pod); }, min_ready_, now_);
+    compare_revisions(!noted_stable().empty());
     std::int64_t on_nodes = 0;   // one that drains for long keeps its node, and is not waited for
     for (Doc const& pod : inputs_.pods) {
         on_nodes += is_active(pod) || meta::is_deleting(pod) ? 1 : 0;
@@ -163,8 +164,9 @@ std::vector<Write> DaemonSet::hold(Doc const& batch_release, meta::IntOrPercent 
         patch.set({"metadata", "annotations", apis::kDaemonSetStrategyAnnotation},
                   facts_.held_by.empty() ? type() : std::string(kRollingUpdate));
     if (!facts_.unit_revision.empty()) {
+        bool const another = facts_.stable_revision != facts_.unit_revision;
         patch.set({"metadata", "annotations", apis::kDaemonSetRevisionAnnotation},
-                  daemon_set_revisions(facts_.unit_revision, facts_.stable_revision));
+                  daemon_set_revisions(facts_.unit_revision, another ? facts_.stable_revision : noted_stable()));
         patch.set({"metadata", "annotations", apis::kDaemonSetControlAnnotation},
                   json::write(Value(json::Object{{"partition", std::to_string(facts_.replicas - wanted)},
                                                  {"batch-revision", facts_.unit_revision}})));

@@ -35,31 +35,40 @@ void drop_leftovers(Value& object) {
     drop_marks(object, kDaemonSetMarks, {});
 }
 
+bool runs(Doc const& set) { return set.at({"status", "currentNumberScheduled"}).as_int() > 0; }
+
+void note_stable(Value& object, FreezeInputs const& inputs) {
+    object.set({"metadata", "annotations", apis::kDaemonSetRevisionAnnotation},
+               daemon_set_revisions({}, stable_revision(inputs)));
+}
+
 void begin(Value& object, FreezeInputs const& inputs) {
     drop_leftovers(object);
     object.set({"metadata", "annotations", apis::kInProgressingAnnotation}, in_progressing(inputs.rollout));
-    object.set({"metadata", "annotations", apis::kDaemonSetRevisionAnnotation},
-               daemon_set_revisions({}, stable_revision(inputs)));
+    if (daemon_set_notes_stable(object, inputs)) note_stable(object, inputs);
     hold(object, type_of(object));
 }
 
 }   // namespace
 
-bool daemon_set_begins(Value const& object, FreezeInputs const& inputs) {
-    bool const progressing = !meta::annotation(inputs.old, apis::kInProgressingAnnotation).empty() ||
-                             !annotation_of(object, apis::kInProgressingAnnotation).empty();
-    bool const runs = inputs.old.at({"status", "currentNumberScheduled"}).as_int() > 0;
-    return !progressing && !inputs.from_controller && runs && revision_changes(inputs.old, Doc::freeze(object));
+// Where only the rollout-id is another there is no version to go back to.
+bool daemon_set_notes_stable(Value const& object, FreezeInputs const& inputs) {
+    bool const begun = !meta::annotation(inputs.old, apis::kInProgressingAnnotation).empty();
+    std::string const mark = meta::annotation(inputs.old, apis::kDaemonSetRevisionAnnotation);
+    bool const noted = begun && !field_of(mark, "stable-revision").empty();
+    return !inputs.from_controller && !noted && runs(inputs.old) && template_changes(inputs.old, Doc::freeze(object));
 }
 
 void freeze_daemon_set(Value& object, FreezeInputs const& inputs) {
     if (inputs.from_controller) return;
     keep_label(object, inputs.old);
-    if (daemon_set_begins(object, inputs)) return begin(object, inputs);
-    if (!meta::annotation(inputs.old, apis::kInProgressingAnnotation).empty())
-        keep_marks(object, inputs.old, kDaemonSetMarks, {});
-    // The type that is asked for is what the workload gets at the end.
+    bool const was_progressing = !meta::annotation(inputs.old, apis::kInProgressingAnnotation).empty();
+    if (was_progressing) keep_marks(object, inputs.old, kDaemonSetMarks, {});
     bool const progressing = !annotation_of(object, apis::kInProgressingAnnotation).empty();
+    if (!progressing && runs(inputs.old) && revision_changes(inputs.old, Doc::freeze(object)))
+        return begin(object, inputs);
+    if (was_progressing && daemon_set_notes_stable(object, inputs)) note_stable(object, inputs);
+    // The type that is asked for is what the workload gets at the end.
     if (progressing && type_of(object) != kOnDelete) hold(object, type_of(object));
 }
 

@@ -148,6 +148,21 @@ TEST(DaemonSetFreeze, ANewTemplateIsStoredAsOnDelete) {
     }
 }
 
+TEST(DaemonSetFreeze, ANewRolloutIdAloneStartsAReleaseThatCameFromNowhere) {
+    Value const old = daemon_set("v1", 5);
+    Value next = old;
+    next.set({"metadata", "annotations", apis::kRolloutIdLabel}, "2");
+    Value const after = frozen(old, next);
+    EXPECT_EQ(type_of(after), "OnDelete");
+    EXPECT_EQ(mark(after, apis::kDaemonSetRevisionAnnotation), "");
+    auto const again = observe(after, {{.name = "a"}, {.name = "b"}});
+    EXPECT_FALSE(again->facts().rolled_back);
+    Value const taken = applied(after, {again->hold(kBatchRelease, IntOrPercent::count(1)).front()});
+    EXPECT_EQ(mark(taken, apis::kDaemonSetRevisionAnnotation), daemon_set_revisions("h1", ""));
+    EXPECT_EQ(mark(frozen(taken, with_template(taken, "v2")), apis::kDaemonSetRevisionAnnotation),
+              daemon_set_revisions("", "h1"));
+}
+
 TEST(DaemonSetFreeze, OtherWritesPass) {
     Value const old = daemon_set("v1", 5);
     Value next = old;

@@ -75,6 +75,14 @@ void begin(Value& object, FreezeInputs const& inputs, Doc const& after) {
     object.set({"spec", "paused"}, true);
 }
 
+// Begun by another rollout-id alone, a release has no version to go back to before another template comes.
+void note_stable(Value& object, FreezeInputs const& inputs, Doc const& after) {
+    bool const noted = !meta::label(inputs.old, apis::kStableRevisionLabel).empty();
+    if (noted || !prevails(inputs.old) || !template_changes(inputs.old, after)) return;
+    std::string const stable = revision_running(inputs.old.at({"spec", "template"}), inputs.replica_sets);
+    if (!stable.empty()) object.set({"metadata", "labels", apis::kStableRevisionLabel}, stable);
+}
+
 void keep_partition(Value& object, Strategy strategy, bool new_revision) {
     object.set({"spec", "paused"}, true);
     Value const update = object.at({"spec", "strategy", "rollingUpdate"});
@@ -107,9 +115,13 @@ void keep_frozen(Value& object, Doc const& old) {
 
 }   // namespace
 
+bool template_changes(Doc const& before, Doc const& after) {
+    return !same_template(before.at({"spec", "template"}), after.at({"spec", "template"})) ||
+           !same_groups(before, after);
+}
+
 bool revision_changes(Doc const& before, Doc const& after) {
-    if (!same_template(before.at({"spec", "template"}), after.at({"spec", "template"}))) return true;
-    if (!same_groups(before, after)) return true;
+    if (template_changes(before, after)) return true;
     std::string const id = meta::annotation(after, apis::kRolloutIdLabel);
     return !id.empty() && id != meta::annotation(before, apis::kRolloutIdLabel);
 }
@@ -162,6 +174,7 @@ void freeze_deployment(Value& object, FreezeInputs const& inputs) {
         if (new_revision && running && after.at({"spec", "replicas"}).as_int(1) != 0) begin(object, inputs, after);
         return;
     }
+    if (!inputs.from_controller) note_stable(object, inputs, after);
     std::optional<Strategy> strategy = strategy_of(after);
     std::optional<Original> original = original_of(after);
     if (original && inputs.from_controller) return;
@@ -252,7 +265,7 @@ Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
     inputs.replica_sets = replica_sets_.by_index("controller", meta::uid(request.old_object));
     inputs.from_controller = request.user.name == controller_user_;
     SetKind const* const set = set_of(request);
-    if (set != nullptr && set->begins != nullptr && set->begins(request.object, inputs)) {
+    if (set != nullptr && set->notes_stable != nullptr && set->notes_stable(request.object, inputs)) {
         CO_TRY_ASSIGN(inputs.revisions, co_await revisions_of(ctx, request.old_object));
     }
     (set != nullptr ? set->freeze : freeze_deployment)(request.object, inputs);

@@ -30,11 +30,13 @@ void freeze_daemon_set(json::Value& object, FreezeInputs const& inputs);
 void freeze_clone_set(json::Value& object, FreezeInputs const& inputs);
 void freeze_advanced_daemon_set(json::Value& object, FreezeInputs const& inputs);
 void freeze_leader_worker_set(json::Value& object, FreezeInputs const& inputs);
-// Whether that begins a release: then it looks at the revisions.
-bool daemon_set_begins(json::Value const& object, FreezeInputs const& inputs);
-bool leader_worker_set_begins(json::Value const& object, FreezeInputs const& inputs);
+// Whether that notes what a release began from: then it looks at the revisions.
+bool daemon_set_notes_stable(json::Value const& object, FreezeInputs const& inputs);
+bool leader_worker_set_notes_stable(json::Value const& object, FreezeInputs const& inputs);
 
-// Whether the write asks for another version: another template, or another rollout-id.
+// Whether the write has another template, of pods or of groups.
+bool template_changes(json::Doc const& before, json::Doc const& after);
+// Whether it asks for another version: another template, or another rollout-id.
 bool revision_changes(json::Doc const& before, json::Doc const& after);
 
 // Whether the Rollout holds new versions of its workload back.

@@ -50,7 +50,7 @@ std::vector<SetKind> all_kinds() {
              .frees = "RollingUpdate",
              .observe = a_daemon_set,
              .freeze = freeze_daemon_set,
-             .begins = daemon_set_begins},
+             .notes_stable = daemon_set_notes_stable},
             {.group = std::string(kKruiseGroup),
              .kind = "CloneSet",
              .resource = "clonesets",
@@ -85,7 +85,7 @@ std::vector<SetKind> all_kinds() {
              .frees = "0",
              .observe = a_leader_worker_set,
              .freeze = freeze_leader_worker_set,
-             .begins = leader_worker_set_begins,
+             .notes_stable = leader_worker_set_notes_stable,
              .revision_label = kGroupRevisionLabel}};
 }
 

@@ -26,8 +26,8 @@ struct SetKind {
     std::string held_by, frees;          // a field that holds one that is left in the middle, and what frees it
     std::unique_ptr<Workload> (*observe)(NativeSetInputs inputs, std::string_view style, Time now) = nullptr;
     void (*freeze)(json::Value& object, FreezeInputs const& inputs) = nullptr;
-    // Whether the write begins a release, for which `freeze` is to have the revisions. Null: it never looks at them.
-    bool (*begins)(json::Value const& object, FreezeInputs const& inputs) = nullptr;
+    // Whether `freeze` notes what the write's release began from, and is to have the revisions. Null: never.
+    bool (*notes_stable)(json::Value const& object, FreezeInputs const& inputs) = nullptr;
     std::string_view revision_label = meta::kRevisionHashLabel;   // of pods: tells two versions apart
 
     std::string id_of(meta::ObjectKey const& key) const { return workload_id(key, group + "/", kind); }

@@ -15,12 +15,10 @@ bool runs(Doc const& set) { return set.at({"status", "replicas"}).as_int() > 0; 
 
 }   // namespace
 
-bool leader_worker_set_begins(Value const& object, FreezeInputs const& inputs) {
+bool leader_worker_set_notes_stable(Value const& object, FreezeInputs const& inputs) {
     Doc const after = Doc::freeze(object);
-    bool const releasing = !meta::annotation(inputs.old, apis::kInProgressingAnnotation).empty() ||
-                           !meta::annotation(after, apis::kInProgressingAnnotation).empty();
-    return !inputs.from_controller && !releasing && runs(inputs.old) && after.at({"spec", "replicas"}).as_int(1) != 0 &&
-           revision_changes(inputs.old, after);
+    return !inputs.from_controller && meta::label(inputs.old, apis::kStableRevisionLabel).empty() && runs(inputs.old) &&
+           after.at({"spec", "replicas"}).as_int(1) != 0 && template_changes(inputs.old, after);
 }
 
 void freeze_leader_worker_set(Value& object, FreezeInputs const& inputs) {

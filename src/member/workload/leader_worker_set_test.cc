@@ -124,6 +124,22 @@ TEST(LeaderWorkerSetFreeze, NewGroupsAreStoredWithAPartitionAboveEveryOrdinal) {
     }
 }
 
+TEST(LeaderWorkerSetFreeze, ANewRolloutIdAloneStartsAReleaseThatCameFromNowhere) {
+    Value const old = set_of("v1", 5);
+    Value next = old;
+    next.set({"metadata", "annotations", apis::kRolloutIdLabel}, "2");
+    Value const held = frozen(old, next);
+    EXPECT_EQ(partition_of(held), apis::kFrozenPartition);
+    EXPECT_TRUE(held.at({"metadata", "labels"})[apis::kStableRevisionLabel].is_null());
+    EXPECT_FALSE(observe(held, group(0, "v1"))->facts().rolled_back);
+    next = held;
+    next.set({"spec", "leaderWorkerTemplate"}, groups_template("v2"));
+    FreezeInputs inputs;
+    inputs.old = Doc::freeze(held);
+    EXPECT_TRUE(leader_worker_set_notes_stable(next, inputs));
+    EXPECT_EQ(frozen(held, next).at({"metadata", "labels", apis::kStableRevisionLabel}).as_string(), "v1");
+}
+
 TEST(LeaderWorkerSetFreeze, OtherWritesPass) {
     Value const old = set_of("v1", 5);
     Value next = old;

@@ -92,6 +92,21 @@ TEST(StatefulSetFreeze, ANewTemplateIsStoredWithAPartitionAboveEveryOrdinal) {
               R"({"rolloutName":"web","partition":2})");
 }
 
+TEST(StatefulSetFreeze, ANewRolloutIdAloneStartsAReleaseThatCameFromNowhere) {
+    Value old = stateful_set("v1", 5);
+    Value next = old;
+    next.set({"metadata", "annotations", apis::kRolloutIdLabel}, "2");
+    Value held = frozen(old, next);
+    EXPECT_EQ(partition_of(held), apis::kFrozenPartition);
+    EXPECT_TRUE(held.at({"metadata", "labels"})[apis::kStableRevisionLabel].is_null());
+    auto const pods = std::vector{pod(0, "v1"), pod(1, "v1")};
+    auto const again = observe_stateful_set({Doc::freeze(held), {revision("v1", 1)}, pods}, kNow);
+    EXPECT_FALSE(again->facts().rolled_back);
+    next = held;
+    next.set({"spec", "template"}, pod_template("v2"));
+    EXPECT_EQ(frozen(held, next).at({"metadata", "labels", apis::kStableRevisionLabel}).as_string(), "web-v1");
+}
+
 TEST(StatefulSetFreeze, OtherWritesPass) {
     Value const old = stateful_set("v1", 5);
     Value next = old;

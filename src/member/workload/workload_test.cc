@@ -224,6 +224,24 @@ TEST(Freeze, ANewRolloutIdAloneStartsARelease) {
     EXPECT_EQ(admit(next, next), next);
 }
 
+TEST(Freeze, ATemplateAfterANewRolloutIdNotesWhatAllPodsHad) {
+    Value old = deployment("v1");
+    old.set({"metadata", "annotations", apis::kInProgressingAnnotation}, R"({"rolloutName":"rollout"})");
+    old.set({"metadata", "generation"}, 4);
+    old["status"] = json::Object{{"observedGeneration", 4}, {"replicas", 10}, {"updatedReplicas", 10}};
+    auto const stable = [&old](std::string const& next) {
+        Value object = old;
+        object.set({"spec", "template"}, deployment(next).at({"spec", "template"}));
+        freeze_deployment(object, {doc(old), "rollout", {}, {doc(replica_set("v1", 10, 10, 1))}, false});
+        return object.at({"metadata", "labels"})[apis::kStableRevisionLabel].string();
+    };
+    EXPECT_EQ(stable("v2"), "hv1");
+    EXPECT_EQ(stable("v1"), "");
+    // Hardly a pod runs it: it is not where the release began.
+    old.set({"status", "updatedReplicas"}, 1);
+    EXPECT_EQ(stable("v2"), "");
+}
+
 TEST(Freeze, NobodyLiftsItButTheController) {
     Value const held = [] {
         Value object = deployment("v2");

@@ -67,10 +67,11 @@ void NativeSetBase::observe_common(std::int64_t replicas) {
                                                facts_.replicas, false, "1"));
 }
 
-void NativeSetBase::compare_revisions() {
+void NativeSetBase::compare_revisions(bool noted) {
     facts_.update_revision = facts_.unit_revision.empty() ? own_hash_ : facts_.unit_revision;
-    facts_.rolled_back =
-        !facts_.held_by.empty() && !facts_.unit_revision.empty() && facts_.stable_revision == facts_.unit_revision;
+    bool const same = !facts_.unit_revision.empty() && facts_.stable_revision == facts_.unit_revision;
+    // Not noted, as with another rollout-id alone, or by upstream's controllers: by its rule.
+    facts_.rolled_back = !facts_.held_by.empty() && same && (noted || facts_.outdated > 0);
 }
 
 Result<json::Value> NativeSetBase::stable_template() const {

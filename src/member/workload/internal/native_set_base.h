@@ -47,8 +47,8 @@ protected:
     bool concerned() const { return !facts_.held_by.empty() || facts_.leftovers; }
     // What is the same of both kinds: replicas has to be known.
     void observe_common(std::int64_t replicas);
-    // The revision of the template is known; and so is the stable one, where there is one.
-    void compare_revisions();
+    // Once the pods are counted, and the stable revision is known, where there is one; whether it is noted there.
+    void compare_revisions(bool noted);
     // The template of the stable version, to go back to.
     Result<json::Value> stable_template() const;
 

@@ -28,7 +28,7 @@ inline constexpr std::string_view kPartitionAnnotations[] = {apis::kInProgressin
 // The freeze of such a kind.
 struct PartitionFreeze {
     PartitionFields const& fields;
-    std::string stable;   // the version that a release begins from; empty: pods will tell
+    std::string stable;   // the version that another template replaces; empty: pods will tell
     bool runs = true;     // there are pods of it
     bool grows = true;    // its partition counts pods that a set which grows is to have yet
     std::span<std::string_view const> annotations = kPartitionAnnotations;

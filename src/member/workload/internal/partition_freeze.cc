@@ -34,10 +34,16 @@ Value own(Value partition, PartitionFields const& fields) {
 
 bool rolls(Doc const& object) { return object.at({"spec", "updateStrategy", "type"}).as_string() != "OnDelete"; }
 
+// Where only the rollout-id is another there is no version to go back to.
+void note_stable(Value& object, Doc const& old, PartitionFreeze const& kind) {
+    if (!kind.stable.empty() && template_changes(old, Doc::freeze(object)))
+        object.set({"metadata", "labels", apis::kStableRevisionLabel}, kind.stable);
+}
+
 void begin(Value& object, FreezeInputs const& inputs, PartitionFreeze const& kind) {
     Value const partition = value_at(Doc::freeze(object), kind.fields.partition);
     drop_marks(object, kind.annotations, kLabels);
-    if (!kind.stable.empty()) object.set({"metadata", "labels", apis::kStableRevisionLabel}, kind.stable);
+    note_stable(object, inputs.old, kind);
     object.set({"metadata", "annotations", apis::kInProgressingAnnotation},
                in_progressing(inputs.rollout, own(partition, kind.fields)));
     set_at(object, kind.fields.partition, kind.fields.frozen);
@@ -55,6 +61,7 @@ Value grown(Value partition, Doc const& before, Doc const& after) {
 // end.
 void keep_frozen(Value& object, Doc const& old, PartitionFreeze const& kind, bool new_revision) {
     PartitionFields const& fields = kind.fields;
+    if (meta::label(old, apis::kStableRevisionLabel).empty()) note_stable(object, old, kind);
     Doc const asks = Doc::freeze(object);
     if (!rolls(asks)) object.set({"spec", "updateStrategy"}, old.at({"spec", "updateStrategy"}).thaw());
     Value const had = value_at(old, fields.partition);

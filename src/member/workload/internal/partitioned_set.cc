@@ -21,12 +21,12 @@ void PartitionedSet::observe(std::int64_t replicas) {
     bool const marked = std::ranges::any_of(marks_, [this](std::string_view mark) { return !noted(mark).empty(); });
     facts_.leftovers = !noted(apis::kControlInfoAnnotation).empty() || ((labelled || marked) && facts_.held_by.empty());
     if (facts_.unit_revision.empty() && observed()) facts_.unit_revision = newest_revision();
-    compare_revisions();
 }
 
 void PartitionedSet::count() {
     present_ = count_pods(
         facts_, inputs_.pods, [this](Doc const& pod) { return is_unit(pod); }, min_ready(), now_, label_key());
+    compare_revisions(!meta::label(doc(), apis::kStableRevisionLabel).empty());
     bool const known = facts_.unit_revision == newest_revision();
     facts_.settled = observed() && known && present_.pods == facts_.replicas && !present_.going;
 }
@@ -35,7 +35,8 @@ void PartitionedSet::take(JsonPatch& patch, Doc const& batch_release) const {
     patch.test({"metadata", "generation"});
     patch.set({"metadata", "annotations", apis::kControlInfoAnnotation}, control_info(batch_release));
     // It is not found again by its status once every pod has the new version.
-    if (!facts_.held_by.empty() && !facts_.stable_revision.empty())
+    bool const another = !facts_.stable_revision.empty() && facts_.stable_revision != facts_.unit_revision;
+    if (!facts_.held_by.empty() && another)
         patch.set({"metadata", "labels", apis::kStableRevisionLabel}, facts_.stable_revision);
     if (!fields_.paused.empty() && patch.at(fields_.paused).as_bool()) patch.set(fields_.paused, false);
 }

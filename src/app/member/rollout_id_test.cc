@@ -1,0 +1,184 @@
+// Releases that another rollout-id begins while the template stays as it is, of every kind.
+#include <set>
+
+#include "app/member/internal/test_native_sets.h"
+
+namespace aviary::member {
+namespace {
+
+using Batches = std::map<std::string, int>;
+
+struct Kind {
+    char const* kind;
+    meta::GroupVersionResource resource;
+    char const* more = "{}";   // what the spec has beside
+};
+
+std::vector<Kind> const kKinds{{"Deployment", {"apps", "v1", "deployments"}},
+                               {"StatefulSet", {"apps", "v1", "statefulsets"}},
+                               {"DaemonSet", {"apps", "v1", "daemonsets"}},
+                               {"CloneSet", {"apps.kruise.io", "v1alpha1", "clonesets"}},
+                               {"StatefulSet", {"apps.kruise.io", "v1beta1", "statefulsets"}},
+                               {"DaemonSet", {"apps.kruise.io", "v1alpha1", "daemonsets"}},
+                               {"LeaderWorkerSet", {"leaderworkerset.x-k8s.io", "v1", "leaderworkersets"}}};
+
+struct Cluster : NativeSetWorld {
+    Cluster(Context ctx, Kind const& each) : NativeSetWorld(std::move(ctx), each.kind), more(each.more) {
+        resource = each.resource;
+        patch_type = client::PatchType::kMerge;
+        nodes = 10;
+    }
+
+    // Ten pods of v1, ready, and a Healthy Rollout.
+    Task<Status> begin(std::string style = kPartitionStyle, std::string steps = kArticle) {
+        CO_TRY(co_await start());
+        CO_TRY(co_await serve_kruise());
+        Value object = deployment("v1", 10);
+        if (groups()) {
+            Value pods = object.at({"spec", "template"});
+            object["spec"] = json::Object{{"replicas", 10}};
+            object.set({"spec", "leaderWorkerTemplate"}, json::Object{{"size", 1}, {"workerTemplate", pods}});
+            object.set({"spec", "rolloutStrategy"}, json::Object{{"type", "RollingUpdate"}});
+        }
+        if (kind == "DaemonSet") object["spec"].erase("replicas");
+        CO_TRY(co_await create(std::move(object), more, std::move(steps), 30s, std::move(style)));
+        co_return co_await async::sleep_for(scope.context(), 5s);
+    }
+    bool groups() const { return kind == "LeaderWorkerSet"; }
+    // The annotation begins a release; the label is its id.
+    Task<Status> ask_for(std::string id) {
+        Value patch{json::Object()};
+        for (char const* map : {"labels", "annotations"}) patch.set({"metadata", map, apis::kRolloutIdLabel}, id);
+        co_return co_await change(std::move(patch));
+    }
+    Task<Status> put(std::string image) {
+        if (!groups()) co_return co_await run(std::move(image));
+        co_return co_await set({"spec", "leaderWorkerTemplate", "workerTemplate", "spec", "containers"},
+                               json::Array{json::Object{{"name", "main"}, {"image", std::move(image)}}});
+    }
+    // How many pods each batch of this release has.
+    Task<Batches> batches(std::string id) {
+        Batches result;
+        auto const list = co_await client->list(scope.context(), kPods, {.ns = "default"});
+        for (auto const& [index, pod] : (*list)["items"].elements()) {
+            if (meta::label(pod, apis::kRolloutIdLabel) == id) ++result[meta::label(pod, apis::kRolloutBatchIdLabel)];
+        }
+        co_return result;
+    }
+    Task<std::set<std::string>> pods() {
+        std::set<std::string> uids;
+        auto const list = co_await client->list(scope.context(), kPods, {.ns = "default"});
+        for (auto const& [index, pod] : (*list)["items"].elements()) uids.insert(meta::uid(pod));
+        co_return uids;
+    }
+    // But for the id, which is the user's.
+    Task<std::string> left() {
+        std::string const all = co_await marks();
+        std::string found;
+        for (std::string_view each : split(all, ';')) {
+            if (each.find(apis::kRolloutIdLabel) == std::string_view::npos) found += each;
+        }
+        co_return std::string(trim(found));
+    }
+
+    std::string more;
+};
+
+CO_TEST(RolloutIds, BeginAReleaseOfTheSameTemplateInSteps) {
+    for (Kind const& each : kKinds) {
+        SCOPED_TRACE(each.resource.api_version() + " " + each.kind);
+        Cluster cluster(ctx, each);
+        CO_ASSERT_OK(co_await cluster.begin());
+        std::set<std::string> const pods = co_await cluster.pods();
+        for (std::string const& id : {std::string("7"), std::string("8")}) {
+            CO_ASSERT_OK(co_await cluster.ask_for(id));
+            CO_ASSERT_OK(co_await cluster.paused_at(1));
+            EXPECT_EQ(co_await cluster.batches(id), (Batches{{"1", 1}}));
+            CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+            EXPECT_EQ(co_await cluster.state(), "Progressing/1/StepPaused/InRolling");
+            CO_ASSERT_OK(co_await cluster.approve());
+            CO_ASSERT_OK(co_await cluster.paused_at(2));
+            EXPECT_EQ(co_await cluster.batches(id), (Batches{{"1", 1}, {"2", 4}}));
+            co_await cluster.stop_member();   // a controller that comes anew goes on
+            cluster.start_member();
+            CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+            CO_ASSERT_OK(co_await cluster.approve());
+            CO_ASSERT_OK(co_await cluster.until("Healthy/3/Completed/Completed"));
+            CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+            EXPECT_EQ(co_await cluster.batches(id), (Batches{{"1", 1}, {"2", 4}, {"3", 5}}));
+            EXPECT_EQ(co_await cluster.left(), "");
+        }
+        EXPECT_EQ(co_await cluster.pods(), pods) << "no pod was replaced";
+        co_await cluster.stop();
+    }
+}
+
+// What came in the middle is released from the version that all pods had, and goes back to it at once.
+CO_TEST(RolloutIds, ATemplateInTheMiddleBeginsAtTheFirstStepAndGoesBackAtOnce) {
+    for (Kind const& each : kKinds) {
+        SCOPED_TRACE(each.resource.api_version() + " " + each.kind);
+        Cluster cluster(ctx, each);
+        CO_ASSERT_OK(co_await cluster.begin());
+        CO_ASSERT_OK(co_await cluster.ask_for("7"));
+        CO_ASSERT_OK(co_await cluster.paused_at(1));
+        CO_ASSERT_OK(co_await cluster.approve());
+        CO_ASSERT_OK(co_await cluster.paused_at(2));
+        CO_ASSERT_OK(co_await cluster.put("v2"));
+        CO_ASSERT_OK(co_await cluster.paused_at(1));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+        EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 9}, {"v2", 1}}));
+        Doc const status = (co_await cluster.get(apis::kRollouts)).at({"status", "canaryStatus"});
+        EXPECT_NE(status["stableRevision"].string(), "");
+        EXPECT_NE(status["stableRevision"].string(), status["podTemplateHash"].string());
+        CO_ASSERT_OK(co_await cluster.put("v1"));
+        CO_ASSERT_OK(co_await cluster.until("Healthy/1/StepPaused/Completed"));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+        EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}}));
+        EXPECT_EQ(co_await cluster.left(), "");
+        co_await cluster.stop();
+    }
+}
+
+// Kruise's suite begins one so: the label, and in-progressing by hand.
+CO_TEST(RolloutIds, OfAWorkloadThatIsMarkedByHandHaveTheirStepsToo) {
+    for (Kind const& each : kKinds) {
+        SCOPED_TRACE(each.resource.api_version() + " " + each.kind);
+        Cluster cluster(ctx, each);
+        CO_ASSERT_OK(co_await cluster.begin());
+        CO_ASSERT_OK(co_await cluster.change(*json::parse_value(
+            R"({"metadata":{"labels":{"rollouts.kruise.io/rollout-id":"7"},
+            "annotations":{"rollouts.kruise.io/in-progressing":"{\"rolloutName\":\"web\"}"}}})")));
+        CO_ASSERT_OK(co_await cluster.paused_at(1));
+        EXPECT_EQ(co_await cluster.batches("7"), (Batches{{"1", 1}}));
+        CO_ASSERT_OK(co_await cluster.approve());
+        CO_ASSERT_OK(co_await cluster.paused_at(2));
+        CO_ASSERT_OK(co_await cluster.approve());
+        CO_ASSERT_OK(co_await cluster.until("Healthy/3/Completed/Completed"));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+        EXPECT_EQ(co_await cluster.left(), "");
+        co_await cluster.stop();
+    }
+}
+
+CO_TEST(RolloutIds, SideBySideMakeNoPod) {
+    for (Kind const& each : {kKinds[0], kKinds[3]}) {
+        SCOPED_TRACE(each.resource.api_version() + " " + each.kind);
+        Cluster cluster(ctx, each);
+        CO_ASSERT_OK(co_await cluster.begin(R"({"blueGreen":{}})", R"([{"replicas":"20%"},{"replicas":"50%"}])"));
+        CO_ASSERT_OK(co_await cluster.ask_for("7"));
+        CO_ASSERT_OK(co_await cluster.paused_at(1));
+        EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}}));
+        CO_ASSERT_OK(co_await cluster.approve());
+        CO_ASSERT_OK(co_await cluster.paused_at(2));
+        EXPECT_EQ(co_await cluster.batches("7"), (Batches{{"1", 2}, {"2", 3}}));
+        CO_ASSERT_OK(co_await cluster.approve());
+        CO_ASSERT_OK(co_await cluster.until("Healthy/2/Completed/Completed"));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+        EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}}));
+        EXPECT_EQ(co_await cluster.left(), "");
+        co_await cluster.stop();
+    }
+}
+
+}   // namespace
+}   // namespace aviary::member
