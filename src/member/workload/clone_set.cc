@@ -26,6 +26,7 @@ public:
         : PartitionedSet(std::move(inputs), now, clone_set_fields(), kCloneSetMarks) {
         observe(doc().at({"spec", "replicas"}).as_int(1));
         count();
+        facts_.in_batches = true;
         facts_.max_unavailable = std::max<std::int64_t>(
             1, meta::scaled(Doc::freeze(settings().max_unavailable), facts_.replicas, false, "20%"));
     }
@@ -77,6 +78,7 @@ class BlueGreen final : public CloneSet {
 public:
     BlueGreen(NativeSetInputs inputs, Time now) : CloneSet(std::move(inputs), now) {
         bool const begun = original_of(doc()).has_value();
+        facts_.in_batches = false;
         facts_.restarts = facts_.controller_uid.empty() && !begun;
         facts_.unread = !inputs_.autoscalers_unread.empty();
         // Old pods are as many as it is to have, and the new ones beside them; without old ones there is no surge.

@@ -20,6 +20,7 @@ public:
     StatefulSet(NativeSetInputs inputs, Time now) : PartitionedSet(std::move(inputs), now, stateful_set_fields()) {
         observe(doc().at({"spec", "replicas"}).as_int(1));
         count();
+        facts_.in_batches = true;
     }
 
     std::string_view type_label() const override { return "statefulset"; }

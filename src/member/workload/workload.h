@@ -34,6 +34,7 @@ struct Facts {
     bool settled = false;               // nothing is being scaled or replaced at this moment
     std::optional<Time> settles_at;     // when waiting for a unit to go ends
     bool rolled_back = false;           // in a release, and the template is the stable one
+    bool in_batches = false;            // may go back batch by batch, where its Rollout asks for that
     std::string rollout_id;             // the user's own id of the release; empty: none
     std::string held_by;                // the Rollout named by in-progressing
     std::string controller_uid;         // of the BatchRelease that holds it
@@ -98,6 +99,9 @@ public:
     virtual std::vector<control::Write> clean() const = 0;
     // Labels units of the current template; increments[i] units belong to batch i.
     virtual Labelling label(std::string_view rollout_id, std::vector<std::int64_t> const& increments) const = 0;
+    // Labels units of the current template as those that a rollback in batches leaves as they are, but for what the
+    // release with this id has labelled as its own. Of what cannot go back in batches there are none.
+    virtual Labelling spare(std::string_view /*rollout_id*/) const { return {}; }
     // What keeps units of the current template from being ready.
     virtual std::vector<control::Wait> obstacles() const = 0;
 

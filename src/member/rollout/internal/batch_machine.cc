@@ -10,6 +10,7 @@
 #include "kube/control/events.h"
 #include "kube/meta/object.h"
 #include "member/rollout/internal/batch_machine.h"
+#include "member/rollout/internal/rollback.h"
 #include "member/rollout/internal/status_write.h"
 #include "member/workload/json_patch.h"
 
@@ -23,6 +24,7 @@ using json::Value;
 
 constexpr int kMostTransitions = 300;
 constexpr Duration kBeginTime = std::chrono::seconds(2);
+constexpr char kAnotherVersion[] = "the workload has another version than the one being released";
 
 class BatchMachine {
 public:
@@ -121,14 +123,38 @@ private:
         if (batch_count() == 0) return false;
         // Its Rollout begins again, or goes back; until then nothing of the new version appears.
         if (owned() && !released()) {
-            status_.message = "the workload has another version than the one being released";
+            status_.message = kAnotherVersion;
             return false;
         }
         if (status_.phase != apis::phase::kProgressing) {
+            if (goes_back()) return turn_back(true);
             begin();
             return true;
         }
         return progressing();
+    }
+
+    // In batches, that is: else its Rollout would have cancelled the release.
+    bool goes_back() const { return owned() && facts().rolled_back && facts().in_batches; }
+
+    // Begins with the way back, in batches. How many units have the stable version is on record before any other gets
+    // it. With a BatchRelease that is made anew the release may have moved some already: it is one too few rather than
+    // one too many.
+    bool turn_back(bool anew) {
+        // Its plan may be that of the version before, with steps that nobody has approved for this one.
+        bool const ahead = *plan().batch_partition >= apis::release_status(seen_.rollout)["currentStepIndex"].as_int();
+        if (ahead || !facts().settled) {
+            status_.message = kAnotherVersion;
+            if (facts().settles_at) plan_.requeue_at(*facts().settles_at, "pods that are going");
+            explain();
+            return false;
+        }
+        workload::Labelling spared = seen_.workload->spare(plan().rollout_id);
+        begin();
+        bool const moved = anew && *plan().batch_partition > 0;
+        batch().no_need_update_replicas = moved ? 0 : anew ? spared.labelled : facts().updated;
+        for (Write& each : spared.writes) plan_.writes.push_back(std::move(each));
+        return false;
     }
 
     void begin() {
@@ -165,8 +191,9 @@ private:
         }
         if (!seen_.workload->is_current(status_.update_revision)) {
             // With a hash of another controller's its Rollout has been adopted by now.
+            if (goes_back()) return turn_back(false);
             if (owned() && seen_.workload->is_known(status_.update_revision)) {
-                status_.message = "the workload has another version than the one being released";
+                status_.message = kAnotherVersion;
                 return false;
             }
             status_.update_revision = facts().update_revision;
@@ -177,14 +204,18 @@ private:
     // Brings the current batch about; true when the next one may follow.
     bool upgrade() {
         std::int64_t const current = batch().current_batch;
-        auto const& wanted = plan().batches[static_cast<std::size_t>(current)].canary_replicas;
+        meta::IntOrPercent const& step = plan().batches[static_cast<std::size_t>(current)].canary_replicas;
+        auto const spared = batch().no_need_update_replicas;
+        meta::IntOrPercent const wanted = spared ? rollback_share(step, facts().replicas, *spared) : step;
         std::vector<Write> hold = seen_.workload->hold(seen_.batch_release, wanted);
         bool const moved = !hold.empty();
         for (Write& each : hold) plan_.writes.push_back(std::move(each));   // first: pods wait for it
-        std::int64_t const labelled = label(current);
+        // Those that the rollback moves are labelled first.
+        bool const there = !spared || facts().updated >= seen_.workload->share_of(wanted);
+        std::int64_t const labelled = there ? label(current) : 0;
         batch().updated_replicas = facts().updated;
         batch().updated_ready_replicas = facts().updated_ready;
-        if (moved || !ready(wanted, labelled)) {
+        if (moved || !ready(wanted, step, labelled)) {
             batch().batch_state = apis::batch::kUpgrading;
             batch().batch_ready_time.clear();
             explain();
@@ -220,7 +251,8 @@ private:
         return labelling.labelled;
     }
 
-    bool ready(meta::IntOrPercent const& wanted, std::int64_t labelled) {
+    // `step`: what of the batches carries their labels; the same, but on the way back.
+    bool ready(meta::IntOrPercent const& wanted, meta::IntOrPercent const& step, std::int64_t labelled) {
         std::int64_t const desired = seen_.workload->share_of(wanted);
         std::int64_t const tolerated =
             plan().failure_threshold ? plan().failure_threshold->scaled(facts().updated, true) : 0;
@@ -229,7 +261,8 @@ private:
         // belongs.
         bool const settled = tolerated > 0 || facts().settled;
         return facts().updated >= desired && facts().updated_ready + tolerated >= desired &&
-               (desired == 0 || facts().updated_ready > 0) && (labelled < 0 || labelled >= desired) && settled;
+               (desired == 0 || facts().updated_ready > 0) &&
+               (labelled < 0 || labelled >= seen_.workload->share_of(step)) && settled;
     }
 
     // An Event of the Rollout, or of a BatchRelease that was made by hand.

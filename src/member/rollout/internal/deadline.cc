@@ -89,11 +89,13 @@ void Machine::stall() {
                                                     std::string(apis::reason::kDeadlineExceeded), std::move(message)));
     }
     auto const& said = *apis::find_condition(status_.conditions, apis::condition::kStalled);
-    status_.message = fmt::format("{}; {}", said.message, remedy(limits_.on_deadline, step));
+    // Of what goes back already, in batches, there is no version to put back.
+    status_.message = fmt::format("{}; {}", said.message,
+                                  remedy(facts().rolled_back ? std::string_view() : limits_.on_deadline, step));
     plan_.waits.insert(plan_.waits.begin(), {std::string(apis::reason::kDeadlineExceeded), status_.message,
                                              parse_rfc3339(said.last_transition_time),
                                              "it gets more time, or is taken back", "release owner"});
-    if (limits_.on_deadline == apis::on_deadline::kRollback) take_back();
+    if (limits_.on_deadline == apis::on_deadline::kRollback && !facts().rolled_back) take_back();
 }
 
 void Machine::take_back() {

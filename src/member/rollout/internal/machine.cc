@@ -8,6 +8,7 @@
 #include "kube/meta/object.h"
 #include "member/rollout/internal/batch_machine.h"
 #include "member/rollout/internal/conditions.h"
+#include "member/rollout/internal/rollback.h"
 #include "member/rollout/internal/status_write.h"
 #include "member/workload/deployment.h"
 #include "member/workload/json_patch.h"
@@ -246,7 +247,9 @@ bool Machine::initializing() {
         wait("Initializing", "the BatchRelease of an earlier release is being removed", "it is gone");
         return false;
     }
-    if (!facts().rolled_back && !take_shared_routing()) return false;
+    // The old version was put back before anything happened; or where there is anything, it goes as is asked.
+    bool const cancelled = facts().rolled_back && !(goes_back_in_batches() && facts().outdated > 0);
+    if (!cancelled && !take_shared_routing()) return false;
     status_.canary_status.reset();
     status_.blue_green_status.reset();
     CanaryStatus& fresh = release();
@@ -259,7 +262,7 @@ bool Machine::initializing() {
     fresh.current_step_index = 1;
     fresh.next_step_index = next_of(1);
     enter(apis::step::kBeforeUpgrade);
-    if (facts().rolled_back) {   // the old version was put back before anything happened
+    if (cancelled) {
         reason("True", apis::reason::kCancelling,
                "The workload has been rolled back and the rollout process will be canceled");
     } else {
@@ -274,7 +277,8 @@ bool Machine::in_rolling() {
         return true;
     }
     bool const current = seen_.workload->is_current(release().canary_revision);
-    if (facts().rolled_back && !current) {
+    bool const back = facts().rolled_back && !current;
+    if (back && !goes_back_in_batches()) {
         event("Progressing", "workload has been rollback, then rollout is canceled");
         release().canary_revision = facts().update_revision;
         release().last_update_time = format_rfc3339(now_);
@@ -295,6 +299,7 @@ bool Machine::in_rolling() {
         if (limits_.progress_deadline) note_progress();   // no time has run meanwhile
         return true;
     }
+    if (back) return turn_back();
     if (!release().canary_revision.empty() && !current) {
         if (!is_adopted()) return new_version();
         release().canary_revision = facts().update_revision;
@@ -305,6 +310,27 @@ bool Machine::in_rolling() {
     release().observed_workload_generation = facts().generation;
     if (release().rollout_hash != apis::plan_hash(seen_.rollout)) return plan_changed();
     return step();
+}
+
+// What a deadline has put back is whole again at once: nobody is there to approve it.
+bool Machine::goes_back_in_batches() const {
+    bool const overdue = apis::find_condition(status_.conditions, apis::condition::kStalled) != nullptr &&
+                         limits_.on_deadline == apis::on_deadline::kRollback;
+    return facts().rolled_back && facts().in_batches && asks_for_batches(seen_.rollout) && routing() == nullptr &&
+           !blue_green() && !overdue;
+}
+
+// From the first step on, with the stable version as the one that is released.
+bool Machine::turn_back() {
+    event("Progressing", "workload has been rollback, and goes back in batches");
+    CanaryStatus& current = release();
+    current.canary_revision = facts().update_revision;
+    current.pod_template_hash = facts().unit_revision;
+    current.rollout_hash = apis::plan_hash(seen_.rollout);
+    current.current_step_index = 1;
+    current.next_step_index = next_of(1);
+    enter(apis::step::kBeforeUpgrade);
+    return true;
 }
 
 // A release that another controller has begun, under a hash that only it can compute: what has pods beside the stable
@@ -436,7 +462,8 @@ CanaryStatus const* Machine::noted_in(apis::RolloutStatus const& status) const {
 
 // The user's own id of the release, or the revision.
 std::string Machine::rollout_id() const {
-    return facts().rollout_id.empty() ? noted()->canary_revision : facts().rollout_id;
+    if (!facts().rollout_id.empty()) return facts().rollout_id;
+    return facts().rolled_back ? rollback_id(noted()->canary_revision) : noted()->canary_revision;
 }
 
 void Machine::enter(std::string_view state) {

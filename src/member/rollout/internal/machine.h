@@ -32,6 +32,8 @@ private:
     bool initializing();
     bool in_rolling();
     bool is_adopted() const;
+    bool goes_back_in_batches() const;
+    bool turn_back();   // begins that
     bool new_version();
     bool closing(Closing why);
     void terminate();
@@ -108,6 +110,7 @@ private:
     std::int64_t step_count() const { return std::ssize(steps()); }
     std::int64_t next_of(std::int64_t index) const { return index < step_count() ? index + 1 : -1; }
     std::int64_t share_of_step(std::int64_t index) const;
+    std::int64_t share_of(meta::IntOrPercent const& step) const;
     std::string rollout_id() const;
     workload::Facts const& facts() const { return seen_.workload->facts(); }
     void look_ahead();                 // at what the BatchRelease is about to say

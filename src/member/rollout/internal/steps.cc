@@ -7,7 +7,9 @@
 #include "apis/rollouts/keys.h"
 #include "kube/meta/object.h"
 #include "member/rollout/internal/machine.h"
+#include "member/rollout/internal/rollback.h"
 #include "member/workload/deployment.h"
+#include "member/workload/json_patch.h"
 
 namespace aviary::rollout {
 
@@ -17,7 +19,13 @@ using json::Value;
 
 std::int64_t Machine::share_of_step(std::int64_t index) const {
     auto const& replicas = steps()[static_cast<std::size_t>(index - 1)].replicas;
-    return replicas ? seen_.workload->share_of(*replicas) : 0;
+    return replicas ? share_of(*replicas) : 0;
+}
+
+std::int64_t Machine::share_of(meta::IntOrPercent const& step) const {
+    auto const spared =
+        batch_release_ ? batch_release_->status.canary_status.no_need_update_replicas : std::optional<std::int64_t>();
+    return seen_.workload->share_of(spared ? rollback_share(step, facts().replicas, *spared) : step);
 }
 
 bool Machine::step() {
@@ -138,7 +146,7 @@ bool Machine::plan_changed() {
         std::int64_t const cursor =
             std::min(*batch_release_->spec.release_plan.batch_partition, current.current_step_index - 1);
         auto const at = std::clamp<std::int64_t>(cursor, 0, std::ssize(batches) - 1);
-        std::int64_t const reached = seen_.workload->share_of(batches[static_cast<std::size_t>(at)].canary_replicas);
+        std::int64_t const reached = share_of(batches[static_cast<std::size_t>(at)].canary_replicas);
         std::vector<std::int64_t> order{current.current_step_index};
         for (std::int64_t index = 1; index <= step_count(); ++index) {
             if (index != current.current_step_index) order.push_back(index);
@@ -219,6 +227,7 @@ void Machine::drive_batch_release() {
     if (!rolling) return;
     Value spec = wanted_spec();
     meta::ObjectKey const key = meta::key_of(seen_.rollout);
+    std::string const in_batch = meta::annotation(seen_.rollout, apis::kRollbackInBatchAnnotation);
     if (!seen_.batch_release.exists()) {
         Value object{json::Object{{"apiVersion", apis::kBatchReleases.api_version()}, {"kind", "BatchRelease"}}};
         object.set({"metadata", "ownerReferences"},
@@ -229,10 +238,7 @@ void Machine::drive_batch_release() {
                                             {"controller", true},
                                             {"blockOwnerDeletion", true}}});
         object.set({"metadata", "finalizers"}, json::Array{apis::kBatchReleaseFinalizer});
-        if (std::string const in_batch = meta::annotation(seen_.rollout, apis::kRollbackInBatchAnnotation);
-            !in_batch.empty()) {
-            object.set({"metadata", "annotations", apis::kRollbackInBatchAnnotation}, in_batch);
-        }
+        if (!in_batch.empty()) object.set({"metadata", "annotations", apis::kRollbackInBatchAnnotation}, in_batch);
         object["spec"] = std::move(spec);
         Write create;
         create.verb = Write::Verb::kCreate;
@@ -243,18 +249,12 @@ void Machine::drive_batch_release() {
         write(std::move(create));
         return;
     }
-    if (meta::is_deleting(seen_.batch_release) || !batch_release_ ||
-        apis::write_batch_release_spec(batch_release_->spec) == spec)
-        return;
-    Write advance;
-    advance.verb = Write::Verb::kJsonPatch;
-    advance.resource = apis::kBatchReleases;
-    advance.key = key;
-    advance.body =
-        json::Array{json::Object{{"op", "test"}, {"path", "/metadata/uid"}, {"value", meta::uid(seen_.batch_release)}},
-                    json::Object{{"op", "replace"}, {"path", "/spec"}, {"value", std::move(spec)}}};
-    advance.why = "next step";
-    write(std::move(advance));
+    if (meta::is_deleting(seen_.batch_release) || !batch_release_) return;
+    workload::JsonPatch patch(seen_.batch_release);
+    patch.test({"metadata", "uid"});
+    if (!in_batch.empty()) patch.set({"metadata", "annotations", apis::kRollbackInBatchAnnotation}, in_batch);
+    if (apis::write_batch_release_spec(batch_release_->spec) != spec) patch.set({"spec"}, std::move(spec));
+    write(workload::write_if_changed(std::move(patch), apis::kBatchReleases, "next step"));
 }
 
 }   // namespace aviary::rollout

@@ -34,6 +34,10 @@ Labelling NativeSetBase::label(std::string_view rollout_id, std::vector<std::int
     return label_units(units(), rollout_id, increments, now_);
 }
 
+Labelling NativeSetBase::spare(std::string_view rollout_id) const {
+    return facts_.in_batches ? spare_units(units(), rollout_id, now_) : Labelling();
+}
+
 std::string NativeSetBase::noted(std::string_view mark) const { return meta::annotation(doc(), mark); }
 
 bool NativeSetBase::observed() const {

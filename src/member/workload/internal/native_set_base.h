@@ -26,6 +26,7 @@ public:
     std::vector<control::Write> tidy() const override { return {}; }
     std::vector<control::Write> clean() const final;
     Labelling label(std::string_view rollout_id, std::vector<std::int64_t> const& increments) const final;
+    Labelling spare(std::string_view rollout_id) const final;
 
 protected:
     // `marks`: the annotations that a release puts on a workload of this kind, and its controller on revisions.

@@ -36,7 +36,7 @@ void PartitionedSet::take(JsonPatch& patch, Doc const& batch_release) const {
     patch.set({"metadata", "annotations", apis::kControlInfoAnnotation}, control_info(batch_release));
     // It is not found again by its status once every pod has the new version.
     bool const another = !facts_.stable_revision.empty() && facts_.stable_revision != facts_.unit_revision;
-    if (!facts_.held_by.empty() && another)
+    if (!facts_.held_by.empty() && (another || facts_.rolled_back))
         patch.set({"metadata", "labels", apis::kStableRevisionLabel}, facts_.stable_revision);
     if (!fields_.paused.empty() && patch.at(fields_.paused).as_bool()) patch.set(fields_.paused, false);
 }
@@ -97,8 +97,9 @@ Result<std::vector<Write>> PartitionedSet::leave(Leaving how) const {
     JsonPatch patch(doc());
     patch.test({"metadata", "generation"});
     restore_settings(patch);
-    // Held as it stands it keeps the release's partition.
-    if (how != Leaving::kHold || facts_.rolled_back) restore_partition(patch);
+    // Held as it stands it keeps the release's partition, also one that goes back in batches.
+    bool const at_once = facts_.rolled_back && patch.at(fields_.partition).thaw() == fields_.frozen;
+    if (how != Leaving::kHold || at_once) restore_partition(patch);
     drop_marks(patch);
     patch.remove({"metadata", "labels", apis::kStableRevisionLabel});
     if (how == Leaving::kRollback && !facts_.rolled_back) {

@@ -149,16 +149,35 @@ Present count_pods(Facts& facts, std::vector<Doc> const& pods, std::function<boo
     return present;
 }
 
+Labelling spare_units(std::vector<Doc> const& units, std::string_view rollout_id, Time now) {
+    Labelling result;
+    for (Doc const& pod : units) {
+        bool const spared = meta::label(pod, apis::kNoNeedUpdateLabel) == rollout_id;
+        if (!spared && meta::label(pod, apis::kRolloutIdLabel) == rollout_id) continue;
+        ++result.labelled;
+        if (spared || starting_until(pod, now)) continue;
+        Write write;
+        write.resource = {"", "v1", "pods"};
+        write.key = meta::key_of(pod);
+        write.body.set({"metadata", "labels", apis::kNoNeedUpdateLabel}, rollout_id);
+        write.why = "the pod has the version that the rollback goes to";
+        write.alongside = true;
+        result.writes.push_back(std::move(write));
+    }
+    return result;
+}
+
 Labelling label_units(std::vector<Doc> const& units, std::string_view rollout_id,
                       std::vector<std::int64_t> const& increments, Time now) {
     std::vector<std::int64_t> missing = increments;
-    std::vector<Doc> unlabelled;
+    std::vector<Doc> unlabelled, spared;
     Labelling result;
     for (Doc const& pod : units) {
         if (meta::label(pod, apis::kRolloutIdLabel) != rollout_id) {
             std::optional<Time> const until = starting_until(pod, now);
             if (!until) {
-                unlabelled.push_back(pod);
+                bool const kept = meta::label(pod, apis::kNoNeedUpdateLabel) == rollout_id;
+                (kept ? spared : unlabelled).push_back(pod);
             } else if (!result.more_at || *until < *result.more_at) {
                 result.more_at = until;
             }
@@ -168,6 +187,7 @@ Labelling label_units(std::vector<Doc> const& units, std::string_view rollout_id
         std::int64_t const batch = parse_int(meta::label(pod, apis::kRolloutBatchIdLabel)).value_or(0);
         if (batch >= 1 && batch <= std::ssize(missing)) --missing[static_cast<std::size_t>(batch - 1)];
     }
+    if (!result.more_at) unlabelled.insert(unlabelled.begin(), spared.begin(), spared.end());
     for (std::size_t batch = missing.size(); batch > 0; --batch) {
         for (; missing[batch - 1] > 0 && !unlabelled.empty(); --missing[batch - 1]) {
             Write write;

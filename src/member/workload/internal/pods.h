@@ -44,7 +44,9 @@ Present count_pods(Facts& facts, std::vector<json::Doc> const& pods,
 // it runs there, or has been given time enough.
 std::optional<Time> starting_until(json::Doc const& pod, Time now);
 
-// Workload::label over these pods, which are the units of the current template.
+// Workload::spare and Workload::label over these pods, which are the units of the current template. Units that are
+// spared have what is left of the batches once no other is starting.
+Labelling spare_units(std::vector<json::Doc> const& units, std::string_view rollout_id, Time now);
 Labelling label_units(std::vector<json::Doc> const& units, std::string_view rollout_id,
                       std::vector<std::int64_t> const& increments, Time now);
 
