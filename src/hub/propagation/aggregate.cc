@@ -31,7 +31,7 @@ Value workload_status(Doc const& source, std::vector<Reported> const& reported, 
         all_current = all_current && observed(each);
         for (char const* field :
              {"replicas", "readyReplicas", "updatedReplicas", "availableReplicas", "unavailableReplicas",
-              "updatedReadyReplicas", "updatedAvailableReplicas", "expectedUpdatedReplicas"}) {
+              "currentReplicas", "updatedReadyReplicas", "updatedAvailableReplicas", "expectedUpdatedReplicas"}) {
             // What a kind does not count its definition may not have.
             Doc const count = each.live.at({"status", field});
             if (count.exists() || status.contains(field) || source.at({"status", field}).exists())

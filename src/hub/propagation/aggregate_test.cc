@@ -87,6 +87,19 @@ TEST(Aggregate, StatefulSetsHaveNoConditionOfTheirs) {
     EXPECT_FALSE(status.contains("conditions"));
 }
 
+// Without a count that the definition requires the status would be refused, again and again.
+TEST(Aggregate, KruisesStatefulSetsHaveEveryCountThatTheirDefinitionRequires) {
+    Doc const live = doc(R"({"apiVersion":"apps.kruise.io/v1beta1","kind":"StatefulSet","metadata":{"generation":1},
+        "status":{"observedGeneration":1,"replicas":3,"readyReplicas":3,"availableReplicas":3,"updatedReplicas":1,
+        "currentReplicas":2}})");
+    Value const status =
+        aggregated(R"({"apiVersion":"apps.kruise.io/v1beta1","kind":"StatefulSet","metadata":{"generation":7}})",
+                   {{"a", live, true}, {"b", live, true}});
+    EXPECT_EQ(status["currentReplicas"].as_int(), 4);
+    for (char const* field : {"replicas", "readyReplicas", "availableReplicas", "updatedReplicas"})
+        EXPECT_TRUE(status.contains(field)) << field;
+}
+
 // A field that a definition does not have would be written again and again.
 TEST(Aggregate, OnlyWhatAKindCountsIsSaid) {
     Doc const live = doc(R"({"kind":"CloneSet","metadata":{"generation":1},
