@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kube/simulator/definitions.h"
+#include "kube/simulator/internal/leader_worker_set.h"
 #include "kube/simulator/internal/test_world.h"
 
 namespace aviary::simulator {
@@ -218,6 +219,33 @@ CO_TEST(LeaderWorkerSet, GroupIsMadeAnewWhenOneOfItsWorkersGoesIfItsPolicySaysSo
         EXPECT_EQ((co_await cluster.status())["readyReplicas"].as_int(), 2);
         co_await cluster.scope.cancel_and_join();
     }
+}
+
+// What is left of the group before goes while the next leader is there already: else one takes the other along forever.
+TEST(LeaderWorkerSet, WorkerOfALeaderBeforeDoesNotTakeTheNextOneAlong) {
+    auto const object = [](std::string const& kind, std::string const& name, std::string const& uid,
+                           std::string const& owner_kind, std::string const& owner) {
+        Value made{json::Object{{"kind", kind}}};
+        made["metadata"] = json::Object{{"name", name}, {"namespace", "default"}, {"uid", uid}};
+        made["metadata"]["ownerReferences"] = json::Array{json::Object{
+            {"apiVersion", "v1"}, {"kind", owner_kind}, {"name", "x"}, {"uid", owner}, {"controller", true}}};
+        return made;
+    };
+    Value worker = object("Pod", "web-0-1", "w1", "StatefulSet", "s1");
+    worker["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";
+    GroupPodView view;
+    view.pod = Doc::freeze(worker);
+    view.set = Doc::freeze(set_of(1, 2));
+    view.group = {view.pod};
+    view.leader = Doc::freeze(object("Pod", "web-0", "l2", "StatefulSet", "s0"));
+    auto const takes_along = [&view] { return !decide_group_pod(view, Time()).writes.empty(); };
+    EXPECT_FALSE(takes_along()) << "the StatefulSet of the leader before is gone";
+    view.workers = Doc::freeze(object("StatefulSet", "web-0", "s1", "Pod", "l1"));
+    EXPECT_FALSE(takes_along()) << "… or is there still";
+    view.workers = Doc::freeze(object("StatefulSet", "web-0", "s2", "Pod", "l2"));
+    EXPECT_FALSE(takes_along()) << "… or there is the next";
+    view.workers = Doc::freeze(object("StatefulSet", "web-0", "s1", "Pod", "l2"));
+    EXPECT_TRUE(takes_along()) << "its own";
 }
 
 CO_TEST(LeaderWorkerSet, WorkersWaitForTheLeaderWhenTheStartupPolicySaysSo) {

@@ -42,13 +42,22 @@ void note(Plan& plan, Doc const& set, std::string reason, std::string message) {
     plan.events.push_back({reference_to(set, kLeaderWorkerSet), "Normal", std::move(reason), std::move(message)});
 }
 
+// Of this leader's own group. Pods go at once here: what is left of a leader before it may be going still when the next
+// one is there, and would take that along, and so on.
+bool is_own(GroupPodView const& view) {
+    if (meta::name(view.pod) == meta::name(view.leader)) return true;
+    auto const made_by = meta::controller_of(view.pod);
+    auto const led_by = meta::controller_of(view.workers);
+    return made_by && led_by && made_by->uid == meta::uid(view.workers) && led_by->uid == meta::uid(view.leader);
+}
+
 // The leader goes, and its workers before it. True when it does.
 bool recreate(GroupPodView const& view, Plan& plan) {
     Doc const given = view.set.at({"spec", "leaderWorkerTemplate", "restartPolicy"});
     if (given.as_string("RecreateGroupOnPodRestart") != "RecreateGroupOnPodRestart") return false;
     if (!restarted(view.pod) && !meta::is_deleting(view.pod)) return false;
     if (!meta::annotation(view.set, kAfterStartAnnotation).empty() && !complete(view)) return false;
-    if (!view.leader.exists()) return false;
+    if (!view.leader.exists() || !is_own(view)) return false;
     // One of another revision is a leader that is new already.
     if (meta::label(view.leader, meta::kGroupRevisionLabel) != meta::label(view.pod, meta::kGroupRevisionLabel))
         return false;
