@@ -6,8 +6,11 @@
 #include "apis/rollouts/rollout.h"
 #include "core/async/event.h"
 #include "core/json/parse.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/object.h"
 #include "kube/meta/pods.h"
+#include "reading.h"
+#include "routing.h"
 
 namespace aviary::sim {
 
@@ -23,26 +26,35 @@ meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpo
 
 Value parse(std::string_view text) { return *json::parse_value(text); }
 
-std::string_view phase_of(Doc const& rollout) { return rollout.at({"status", "phase"}).as_string(); }
-bool blue_green(Doc const& rollout) { return rollout.at({"spec", "strategy", "blueGreen"}).is_object(); }
+// A kind for each of its styles.
+WorkloadKind const* some_kind(Random& random) {
+    std::vector<WorkloadKind const*> choice;
+    for (WorkloadKind const& kind : workload_kinds()) choice.insert(choice.end(), kind.styles.size(), &kind);
+    return choice[random.below(choice.size())];
+}
 
 }   // namespace
 
 Value Operators::rollout(Site const& site) {
-    auto const& strategies = site.kind->strategies;
-    char const* const strategy = strategies[ctx_.random().below(strategies.size())];
-    laws_.say(fmt::format("{}: a Rollout of a {} with {}", site.cluster, site.kind->kind.kind, strategy));
-    return make_rollout(*site.kind, strategy);
+    Style const& style = site.kind->styles[ctx_.random().below(site.kind->styles.size())];
+    laws_.say(fmt::format("{}: a Rollout of a {} ({}) with {} {}", site.cluster, site.kind->kind.kind,
+                          site.kind->kind.api_version(), style.strategy, style.steps));
+    Value made = make_rollout(*site.kind, style);
+    return site.routed ? with_routing(std::move(made)) : made;
 }
 
 Task<Status> Operators::begin() {
     for (std::string const& cluster : fleet_.members()) {
-        Site site{.cluster = cluster, .kind = &workload_kinds()[ctx_.random().below(workload_kinds().size())]};
+        Site site{.cluster = cluster, .kind = some_kind(ctx_.random()), .routed = ctx_.random().below(3) == 0};
         client::Client const member = fleet_.person(cluster);
         laws_.trust(cluster, site.version);
         CO_TRY(co_await member.create(ctx_, kNamespaces,
                                       parse(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}})")));
         CO_TRY(co_await member.create(ctx_, site.kind->resource, make_workload(*site.kind, site.version)));
+        if (site.routed) {
+            CO_TRY(co_await member.create(ctx_, kServices, make_service()));
+            CO_TRY(co_await member.create(ctx_, kRoutes, make_route()));
+        }
         CO_TRY(co_await member.create(ctx_, apis::kRollouts, rollout(site)));
         sites_.push_back(std::move(site));
     }
@@ -113,7 +125,8 @@ Task<bool> Operators::change_rollout(Site const& site, Value patch, std::string 
 Task<void> Operators::release(Site& site, std::string version) {
     if (site.unguarded) laws_.trust(site.cluster, version);
     site.version = version;
-    while (!co_await change_workload(site, with_image(version), "release " + version) && tidying_ && ctx_.check())
+    while (!co_await change_workload(site, with_image(*site.kind, version), "release " + version) && tidying_ &&
+           ctx_.check())
         (void)co_await async::sleep_for(ctx_, 1s);
 }
 
@@ -124,8 +137,10 @@ Task<std::string> Operators::stable_version(Site const& site) {
     if (!there || !revisions || phase_of(*there) != "Progressing") co_return std::string();
     std::string_view const stable = apis::release_status(*there)["stableRevision"].as_string();
     for (auto const& [index, each] : (*revisions)["items"].elements()) {
-        bool const named = meta::name(each) == stable || meta::label(each, meta::kTemplateHashLabel) == stable ||
-                           meta::label(each, meta::kRevisionHashLabel) == stable;
+        bool const named = meta::name(each) == stable || own_hash(meta::name(each)) == stable ||
+                           meta::label(each, meta::kTemplateHashLabel) == stable ||
+                           meta::label(each, meta::kRevisionHashLabel) == stable ||
+                           meta::label(each, meta::kGroupRevisionLabel) == stable;
         if (named && !stable.empty()) co_return image_of(each["data"].exists() ? each["data"] : each);
     }
     co_return std::string();
@@ -268,7 +283,8 @@ Task<std::string> Operators::differs() {
 Task<std::string> Operators::leftovers() {
     std::string found;
     for (Site const& site : sites_) {
-        std::string const left = co_await leftovers_in(ctx_, fleet_.person(site.cluster), *site.kind);
+        std::string left = co_await leftovers_in(ctx_, fleet_.person(site.cluster), *site.kind);
+        if (site.routed) left += co_await routing_left(ctx_, fleet_.person(site.cluster));
         if (!left.empty()) found += site.cluster + ": " + left;
     }
     co_return found;
