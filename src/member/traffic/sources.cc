@@ -13,17 +13,12 @@ namespace aviary::traffic {
 
 namespace {
 
-// How often a cluster is asked for a kind that it does not have.
+// How often a cluster is asked for a kind of custom objects that it does not have.
 constexpr Duration kAskAgain = std::chrono::seconds(10);
 // Of custom objects: whoever may write a Rollout may name one.
 constexpr std::size_t kMostKinds = 64;
 
 meta::GroupVersionResource const kConfigMaps{"", "v1", "configmaps"};
-
-client::InformerOptions patient(client::InformerOptions options) {
-    options.last_backoff = kAskAgain;
-    return options;
-}
 
 bool has_scripts(apis::TrafficRoutingRef const& routing) {
     return routing.ingress.has_value() || !routing.custom_network_refs.empty();
@@ -38,7 +33,7 @@ meta::GroupVersionKind kind_of(std::string const& api_version, std::string const
 
 Sources::Source::Source(client::Client const& client, meta::GroupVersionResource const& resource, std::string kind,
                         client::InformerOptions options)
-    : kind(std::move(kind)), informer(client, resource, patient(std::move(options))) {}
+    : kind(std::move(kind)), informer(client, resource, std::move(options)) {}
 
 bool Sources::Source::missing() const {
     return !informer.synced() && informer.last_error() && informer.last_error()->is(ErrorCode::kNotFound);

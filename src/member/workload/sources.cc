@@ -134,9 +134,7 @@ void Sources::want(json::Doc const& reference) {
 void Sources::read(Set& set, meta::GroupVersionResource const& resource) {
     set.answered = true;
     set.error.clear();
-    client::InformerOptions options;
-    if (!set.kind.native) options.last_backoff = kAskAgain;
-    set.informer.emplace(client_, resource, std::move(options));
+    set.informer.emplace(client_, resource);
     set.informer->on_failure([this, &set](Error const&) {
         if (!std::exchange(set.failed, true)) changed();
     });
