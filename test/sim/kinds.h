@@ -12,7 +12,6 @@ namespace aviary::sim {
 
 inline constexpr char kNamespace[] = "demo";
 inline constexpr char kName[] = "web";
-inline constexpr std::int64_t kReplicas = 10;
 
 // Of a Rollout: three steps, of which each waits.
 struct Style {
@@ -27,7 +26,8 @@ struct WorkloadKind {
     char const* spec;                       // beside selector and template
     std::vector<Style> styles;
     bool scales = true;
-    int pods = 1;   // of each of its replicas
+    std::int64_t pods = 1;   // of each of its replicas
+    std::int64_t replicas = 10;
 
     bool daemons() const { return !scales; }
     bool groups() const { return pods > 1; }

@@ -6,9 +6,7 @@
 #include "apis/rollouts/rollout.h"
 #include "core/async/event.h"
 #include "core/json/parse.h"
-#include "kube/meta/groups.h"
 #include "kube/meta/object.h"
-#include "kube/meta/pods.h"
 #include "reading.h"
 #include "routing.h"
 
@@ -135,15 +133,7 @@ Task<std::string> Operators::stable_version(Site const& site) {
     auto const there = co_await member.get(ctx_, apis::kRollouts, kWeb);
     auto const revisions = co_await member.list(ctx_, site.kind->revisions, {.ns = kNamespace});
     if (!there || !revisions || phase_of(*there) != "Progressing") co_return std::string();
-    std::string_view const stable = apis::release_status(*there)["stableRevision"].as_string();
-    for (auto const& [index, each] : (*revisions)["items"].elements()) {
-        bool const named = meta::name(each) == stable || own_hash(meta::name(each)) == stable ||
-                           meta::label(each, meta::kTemplateHashLabel) == stable ||
-                           meta::label(each, meta::kRevisionHashLabel) == stable ||
-                           meta::label(each, meta::kGroupRevisionLabel) == stable;
-        if (named && !stable.empty()) co_return image_of(each["data"].exists() ? each["data"] : each);
-    }
-    co_return std::string();
+    co_return version_of_revision(*revisions, apis::release_status(*there)["stableRevision"].as_string());
 }
 
 Task<void> Operators::take_back(Site& site) {
@@ -178,7 +168,7 @@ Task<void> Operators::jump(Site const& site) {
 // By hand or by the autoscaler's bounds.
 Task<void> Operators::scale(Site const& site) {
     if (!site.kind->scales) co_return;
-    auto const replicas = static_cast<std::int64_t>(4 + ctx_.random().below(12));
+    std::int64_t const replicas = (4 + static_cast<std::int64_t>(ctx_.random().below(12))) / site.kind->pods;
     if (ctx_.random().below(2) == 0) co_return co_await bound(site, replicas, replicas);
     co_await resize(site, replicas);
 }
@@ -256,7 +246,7 @@ Task<void> Operators::tidy() {
         if (site.unguarded) laws_.violate(site.cluster + ": the Rollout does not come back");
         if (site.kind->scales) {
             co_await bound(site, 1, 20);
-            co_await resize(site, kReplicas);
+            co_await resize(site, site.kind->replicas);
         }
         // A further version would be refused in the middle of a blue-green release.
         for (int quiet = 0, count = 0; quiet < 5 && count < 300 && laws_.violation().empty(); ++count) {
@@ -273,8 +263,7 @@ Task<void> Operators::tidy() {
 
 Task<std::string> Operators::differs() {
     for (Site const& site : sites_) {
-        std::string const what =
-            co_await differs_in(ctx_, fleet_.person(site.cluster), *site.kind, site.version, kReplicas);
+        std::string const what = co_await differs_in(ctx_, fleet_.person(site.cluster), *site.kind, site.version);
         if (!what.empty()) co_return site.cluster + ": " + what;
     }
     co_return std::string();

@@ -3,7 +3,9 @@
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/object.h"
+#include "kube/meta/pods.h"
 
 namespace aviary::sim {
 
@@ -56,6 +58,16 @@ bool closing(Doc const& rollout) {
 std::int64_t percent_of(Doc const& text) {
     std::string_view const digits = text.as_string();
     return parse_int(digits.substr(0, digits.find('%'))).value_or(0);
+}
+
+std::string version_of_revision(Doc const& revisions, std::string_view name) {
+    for (auto const& [index, each] : revisions["items"].elements()) {
+        bool named = meta::name(each) == name || own_hash(meta::name(each)) == name;
+        for (std::string_view label : {meta::kTemplateHashLabel, meta::kRevisionHashLabel, meta::kGroupRevisionLabel})
+            named = named || meta::label(each, label) == name;
+        if (named && !name.empty()) return image_of(each["data"].exists() ? each["data"] : each);
+    }
+    return {};
 }
 
 std::string own_hash(std::string const& revision) { return revision.substr(revision.rfind('-') + 1); }

@@ -29,6 +29,9 @@ bool closing(json::Doc const& rollout);
 // Of "40%"; 0 where nothing is said.
 std::int64_t percent_of(json::Doc const& text);
 
+// The image of the one that is named so of a list of ReplicaSets or ControllerRevisions; empty: it is not there.
+std::string version_of_revision(json::Doc const& revisions, std::string_view name);
+
 // Of "web-57f9ccb744", a ControllerRevision, which a release that is quicker than it names by the hash alone.
 std::string own_hash(std::string const& revision);
 

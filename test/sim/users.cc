@@ -47,8 +47,7 @@ Doc strategy_of(Doc const& spec) {
 
 }   // namespace
 
-Task<std::string> differs_in(Context ctx, client::Client member, WorkloadKind const& kind, std::string image,
-                             std::int64_t replicas) {
+Task<std::string> differs_in(Context ctx, client::Client member, WorkloadKind const& kind, std::string image) {
     auto const rollout = co_await member.get(ctx, apis::kRollouts, kWeb);
     auto const workload = co_await member.get(ctx, kind.resource, kWeb);
     if (!rollout || !workload) co_return fmt::format("no Rollout or no {}", kind.kind.kind);
@@ -62,7 +61,7 @@ Task<std::string> differs_in(Context ctx, client::Client member, WorkloadKind co
     if (image_of(*workload) != image) co_return fmt::format("has {}, not {}", image_of(*workload), image);
     // Its counts are those of the template before, for the moment between two writes; of groups nothing says so.
     if (kind.groups()) {
-        std::string const what = co_await pods_differ(ctx, member, image, replicas * kind.pods);
+        std::string const what = co_await pods_differ(ctx, member, image, kind.replicas * kind.pods);
         if (!what.empty()) co_return what;
     } else if (workload->at({"status", "observedGeneration"}).as_int() !=
                workload->at({"metadata", "generation"}).as_int()) {
@@ -73,7 +72,7 @@ Task<std::string> differs_in(Context ctx, client::Client member, WorkloadKind co
                        : std::vector{"replicas", "updatedReplicas", "readyReplicas"};
     for (char const* count : counts) {
         std::int64_t const there = workload->at({"status", count}).as_int();
-        if (there != replicas) co_return fmt::format("{} is {}, not {}", count, there, replicas);
+        if (there != kind.replicas) co_return fmt::format("{} is {}, not {}", count, there, kind.replicas);
     }
     co_return std::string();
 }

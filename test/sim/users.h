@@ -10,8 +10,7 @@
 namespace aviary::sim {
 
 // In one cluster: empty when it runs this version, healthy; else what differs.
-Task<std::string> differs_in(Context ctx, client::Client member, WorkloadKind const& kind, std::string image,
-                             std::int64_t replicas);
+Task<std::string> differs_in(Context ctx, client::Client member, WorkloadKind const& kind, std::string image);
 // … what a release has left behind on any object.
 Task<std::string> leftovers_in(Context ctx, client::Client member, WorkloadKind const& kind);
 
