@@ -118,6 +118,7 @@ private:
         std::vector<std::int64_t> traffic;            // percent of the requests, for the new version, at each step
         std::map<std::string, Answered> answered;     // by Service
         bool begun = false;                           // some pod was ready
+        bool routed = false;                          // a route leads to its workload
     };
     struct Sent {
         std::uint64_t version = 0;

@@ -66,7 +66,8 @@ void Laws::routing_changed(std::string const& cluster) {
     for (auto const& [name, weight] : weights) all += weight;
     auto const found = weights.find(kShopCanary);
     std::int64_t const weight = found == weights.end() ? 0 : found->second;
-    Member const& member = members_[cluster];
+    Member& member = members_[cluster];
+    member.routed = route.exists();
     std::string const version = version_behind(canary);
     if (verbose_) say(fmt::format("  {}: {} of {} requests go to {}", cluster, weight, all, version));
     if (weight > 0) {
@@ -96,6 +97,7 @@ bool Laws::gone_natively(Member const& member) const {
 // now, or was deleted).
 void Laws::check_answered(std::string const& cluster, Doc const& gone) {
     Member& member = members_[cluster];
+    if (!member.routed) return;
     std::map<std::string, std::int64_t> const weights = weights_of(stored(cluster, kRoutes, kShop));
     std::erase_if(member.answered, [&](auto const& each) {
         auto const weight = weights.find(each.first);
