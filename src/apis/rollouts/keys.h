@@ -57,6 +57,8 @@ inline constexpr std::size_t kLongestHolder = 63;   // what Kubernetes lets stan
 inline constexpr std::string_view kProgressDeadlineAnnotation = "rollouts.aviary.dev/progress-deadline-seconds";
 inline constexpr std::string_view kOnDeadlineAnnotation = "rollouts.aviary.dev/on-deadline";
 inline constexpr std::string_view kHealthySecondsAnnotation = "rollouts.aviary.dev/healthy-seconds";
+// Rollouts of one namespace that have the same one move from step to step together.
+inline constexpr std::string_view kGroupAnnotation = "rollouts.aviary.dev/group";
 inline constexpr std::string_view kRolloutFinalizer = "rollouts.kruise.io/rollout";
 inline constexpr std::string_view kBatchReleaseFinalizer = "rollouts.kruise.io/batch-release-finalizer";
 

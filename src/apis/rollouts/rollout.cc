@@ -206,6 +206,10 @@ std::string holding_healthy_until(json::Doc const& rollout) {
     return found == std::string::npos ? std::string() : message.substr(found + kHoldingHealthy.size());
 }
 
+bool waits_for_group(json::Doc const& rollout) {
+    return rollout.at({"status", "message"}).as_string().find(kWaitsForGroup) != std::string_view::npos;
+}
+
 json::Doc release_steps(json::Doc const& rollout) {
     json::Doc const strategy = rollout.at({"spec", "strategy"});
     return (strategy["blueGreen"].is_object() ? strategy["blueGreen"] : strategy["canary"])["steps"];

@@ -222,6 +222,10 @@ bool not_routed(json::Doc const& rollout);
 inline constexpr std::string_view kHoldingHealthy = ", and its pods have to stay ready until ";
 std::string holding_healthy_until(json::Doc const& rollout);
 
+// What its message says while a step waits for others of its group; and whether that is so.
+inline constexpr std::string_view kWaitsForGroup = ", and waits for others of its group: ";
+bool waits_for_group(json::Doc const& rollout);
+
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type);
 
 }   // namespace aviary::apis

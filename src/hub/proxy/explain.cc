@@ -25,7 +25,8 @@ std::string image_of(Doc const& pod_template) { return pod_template.at({"spec", 
 
 std::string who(std::string_view reason) {
     if (reason == "AwaitingApproval" || reason == "Paused") return "approver";
-    if (reason == "NewVersionRefused" || reason == "TrafficNotRouted" || reason == "ProgressDeadlineExceeded")
+    if (reason == "NewVersionRefused" || reason == "TrafficNotRouted" || reason == "ProgressDeadlineExceeded" ||
+        reason == "WaitingForGroup")
         return "release owner";
     if (reason == "InsufficientGPU" || reason == "Unschedulable" || reason == "PullingImage") return "cluster owner";
     if (reason == "CrashLooping" || reason == "PodFailed" || reason == "ImagePullFailed" || reason == "LoadingModel" ||
@@ -234,6 +235,9 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
                  "the stable version, or the one being released, is put back", since);
     } else if (apis::not_routed(view.rollout)) {
         set_wait(row, "TrafficNotRouted", view.rollout.at({"status", "message"}).string(), "it is put right", since);
+    } else if (apis::waits_for_group(view.rollout)) {
+        set_wait(row, "WaitingForGroup", view.rollout.at({"status", "message"}).string(),
+                 "the others have come to this step", since);
     } else if (reason == "Initializing") {
         set_wait(row, "Applying", condition["message"].string(), "the release begins there", "");
     } else if (row["state"].as_string() == "StepTrafficRouting") {

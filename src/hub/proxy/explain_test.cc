@@ -229,6 +229,17 @@ TEST(ExplainCluster, AStepThatHasPassedItsDeadlineSaysSo) {
     EXPECT_EQ(json::write(row["causes"]), R"(["1 of 1 v2 pods CrashLooping: main restarted 4 times: oh"])");
 }
 
+TEST(ExplainCluster, SaysWhichOfItsGroupAStepWaitsFor) {
+    for (char const* const state : {"BeforeStepUpgrade", "StepUpgrade"}) {
+        ClusterView const waits = view(fmt::format(
+            R"({{"status":{{"message":"Rollout is in step(2/3), and waits for others of its group: decode is about to begin",
+            "canaryStatus":{{"currentStepState":"{}"}}}}}})",
+            state));
+        EXPECT_EQ(shown(waits),
+                  fmt::format("{} WaitingForGroup | the others have come to this step | release owner", state));
+    }
+}
+
 TEST(ExplainCluster, PodsThatHaveToStayReadyAreNoTrouble) {
     ClusterView holding = view(
         R"({"status":{"message":"Rollout is in step(2/3), and its pods have to stay ready until 2026-11-23T14:00:00Z",

@@ -64,6 +64,12 @@ std::vector<Key> shared_routing_of(Doc const& rollout) {
     return {{"", {meta::ns(rollout), name}}};
 }
 
+// The name of its group, in its namespace; empty: it has none.
+std::string group_of(Doc const& rollout) {
+    std::string const group = meta::annotation(rollout, apis::kGroupAnnotation);
+    return group.empty() ? group : meta::ns(rollout) + "/" + group;
+}
+
 std::vector<Key> keys_by(client::Informer const& informer, std::string const& index, std::string const& value) {
     std::vector<Key> keys;
     for (Doc const& each : informer.by_index(index, value)) keys.push_back({"", meta::key_of(each)});
@@ -237,6 +243,7 @@ public:
         }
         std::string const shared = apis::shared_routing_name(seen.rollout);
         if (!shared.empty()) seen.shared_routing = sources_.traffic_routings.get({key.object.ns, shared});
+        seen.group = companions(seen.rollout);
         Plan plan = decide_rollout(seen, now);
         counts_.note(key, plan, true, now);
         return plan;
@@ -244,6 +251,18 @@ public:
     client::Client const& client_for(Key const&) override { return client_; }
 
 private:
+    std::vector<Companion> companions(Doc const& rollout) const {
+        std::vector<Companion> others;
+        std::string const group = group_of(rollout);
+        if (group.empty()) return others;
+        for (Doc const& each : sources_.rollouts.by_index("group", group)) {
+            bool const in_force = !each.at({"spec", "disabled"}).as_bool() && !meta::is_deleting(each);
+            if (in_force && meta::name(each) != meta::name(rollout))
+                others.push_back({each, sources_.batch_releases.get(meta::key_of(each))});
+        }
+        return others;
+    }
+
     bool controlled_by_other(workload::Workload const& workload, std::string const& name) const {
         if (workload.facts().controller_uid.empty()) return false;
         auto const info = json::parse(meta::annotation(workload.object(), apis::kControlInfoAnnotation));
@@ -368,6 +387,10 @@ Sources::Sources(client::Client const& client, std::string const& ns, Features f
         for (Key const& each : shared_routing_of(rollout)) names.push_back(each.object.to_string());
         return names;
     });
+    rollouts.add_index("group", [](Doc const& rollout) {
+        std::string group = group_of(rollout);
+        return group.empty() ? std::vector<std::string>() : std::vector{std::move(group)};
+    });
     histories.add_index("rollout", [](Doc const& history) {
         return std::vector<std::string>{meta::ns(history) + "/" + history.at({"spec", "rollout", "name"}).string()};
     });
@@ -396,6 +419,14 @@ std::unique_ptr<Controller> make_rollout_controller(client::Client client, Sourc
                                                    std::make_unique<RolloutReconciler>(std::move(client), sources));
     controller->watch(sources.rollouts, own_key);
     controller->watch(sources.batch_releases, own_key);
+    auto const companions_of = [&sources](Doc const& rollout) {
+        std::string const group = group_of(rollout);
+        return group.empty() ? std::vector<Key>() : keys_by(sources.rollouts, "group", group);
+    };
+    controller->watch(sources.rollouts, companions_of);
+    controller->watch(sources.batch_releases, [&sources, companions_of](Doc const& object) {
+        return companions_of(sources.rollouts.get(meta::key_of(object)));
+    });
     watch_workloads(*controller, sources.rollouts, sources.workloads);
     controller->watch(sources.traffic_routings, [&sources](Doc const& object) {
         return keys_by(sources.rollouts, "routing", meta::key_of(object).to_string());

@@ -14,6 +14,12 @@
 
 namespace aviary::rollout {
 
+// Another Rollout of the same group, with its BatchRelease.
+struct Companion {
+    json::Doc rollout;
+    json::Doc batch_release;   // absent when there is none
+};
+
 struct RolloutSeen {
     json::Doc rollout;
     json::Doc batch_release;                        // of the same name; absent when there is none
@@ -25,6 +31,7 @@ struct RolloutSeen {
     std::optional<Time> counts_after;   // a status that differs in counts alone is not written before
     traffic::Seen traffic;              // what its trafficRoutings name
     json::Doc shared_routing;           // the TrafficRouting that it names; absent: there is none
+    std::vector<Companion> group;       // those that are in force
 };
 control::Plan decide_rollout(RolloutSeen const& seen, Time now);
 

@@ -129,6 +129,7 @@ public:
         seen.traffic = seen_traffic(apis::traffic_routing_of(rollout));
         seen.shared_routing = named("trafficroutings", apis::shared_routing_name(rollout));
         seen.counts_after = counts_after;
+        seen.group = group;
         return decide_rollout(seen, now);
     }
     // As what is named is stored; a kind that there is no map of is not served.
@@ -237,6 +238,7 @@ public:
     bool pods_start = true;                // new pods become ready …
     std::int64_t most_ready = 1'000'000;   // … so many of them
     std::string problem;
+    std::vector<Companion> group;     // of the Rollout
     std::string autoscalers_unread;   // why they cannot be read; empty: they can
     std::string services_unread;      // likewise
 

@@ -86,6 +86,11 @@ private:
     bool may_take(json::Doc const& routing) const;
     std::string holder() const;
 
+    // group.cc: true when every other Rollout of the group has come to the current step; or has its pods ready, too.
+    bool group_has_come();
+    bool group_is_ready();
+    bool group_follows(bool ready);
+
     // finalise.cc: true when nothing of the release is left to be undone.
     bool finalise(Closing why);
     bool finish(std::string_view step, Closing why);

@@ -36,7 +36,7 @@ bool Machine::step() {
     if (!current_step().routes() && !clear_traffic()) return false;
     std::string const state = current.current_step_state;
     if (state == apis::step::kBeforeUpgrade || state.empty()) {
-        if (!prepare_services()) return false;
+        if (!group_has_come() || !prepare_services()) return false;
         enter(apis::step::kUpgrade);
         return true;
     }
@@ -52,7 +52,7 @@ bool Machine::step() {
                                  share_of_step(current.current_step_index)),
                      "they are ready");
         }
-        if (!in_time(done) || !done || holds_healthy()) return false;
+        if (!in_time(done) || !done || holds_healthy() || !group_is_ready()) return false;
         event("Progressing",
               fmt::format("upgrade step({}) canary pods with new versions done", current.current_step_index));
         current.pod_template_hash = facts().unit_revision;

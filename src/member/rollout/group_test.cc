@@ -1,0 +1,126 @@
+// Rollouts that move from step to step together: what one of them does, by what is seen of the other.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "apis/rollouts/hash.h"
+#include "member/rollout/internal/fake_cluster.h"
+
+namespace aviary::rollout {
+namespace {
+
+using json::Doc;
+using json::Value;
+
+constexpr char kSteps[] = R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}])";
+
+// "Progressing/InRolling/2/StepUpgrade/Ready 2": its phase, why, step, state, and its BatchRelease's, if it has one.
+Companion other(std::string const& text, std::string const& succeeded = "") {
+    std::vector<std::string_view> const parts = split(text, '/');
+    Value rollout = *json::parse_value(R"({"metadata":{"name":"decode","namespace":"demo"}})");
+    rollout.set({"spec", "strategy", "canary", "steps"}, *json::parse_value(kSteps));
+    rollout.set({"status", "phase"}, std::string(parts[0]));
+    Value conditions{json::Array()};
+    conditions.push_back(json::Object{{"type", "Progressing"}, {"status", "True"}, {"reason", std::string(parts[1])}});
+    if (!succeeded.empty()) conditions.push_back(json::Object{{"type", "Succeeded"}, {"status", succeeded}});
+    rollout.set({"status", "conditions"}, std::move(conditions));
+    rollout.set({"status", "canaryStatus", "currentStepIndex"}, *parse_int(parts[2]));
+    rollout.set({"status", "canaryStatus", "currentStepState"}, std::string(parts[3]));
+    Companion result{Doc::freeze(rollout), {}};
+    if (parts.size() < 5) return result;
+    std::vector<std::string_view> const batch = split(parts[4], ' ');
+    Value release = *json::parse_value(
+        R"({"metadata":{"name":"decode"},"spec":{"releasePlan":{"batchPartition":0}},"status":{"phase":"Progressing"}})");
+    release.set({"status", "canaryStatus", "batchState"}, std::string(batch[0]));
+    release.set({"status", "canaryStatus", "currentBatch"}, *parse_int(batch[1]) - 1);
+    release.set({"status", "observedReleasePlanHash"}, apis::release_plan_hash(Doc::freeze(release)));
+    result.batch_release = Doc::freeze(release);
+    return result;
+}
+
+constexpr char kWaits[] = ", and waits for others of its group: decode ";
+
+TEST(Group, AStepBeginsOnceTheOthersHaveComeToIt) {
+    struct Case {
+        std::string of, succeeded, why;   // why: what it waits for; empty: it goes on
+    };
+    for (Case const& each : std::initializer_list<Case>{
+             {"Healthy/Completed/3/Completed", "True", "has no release: give it its new version, too"},
+             {"Healthy/Completed/3/Completed", "", "has no release: give it its new version, too"},
+             {"Progressing/Initializing/3/Completed", "", "is about to begin"},
+             {"Progressing/Cancelling/1/StepPaused", "", "is being taken back: take this one back, too"},
+             {"Progressing/InRolling/1/BeforeStepUpgrade", "", ""},
+             {"Progressing/Paused/1/StepUpgrade", "", ""},
+             {"Progressing/InRolling/2/StepPaused", "", ""},
+             {"Progressing/Finalising/3/Completed", "", ""}}) {
+        FakeCluster cluster(kSteps);
+        cluster.run();
+        cluster.pods_start = false;
+        cluster.group = {other(each.of, each.succeeded)};
+        cluster.release("v2");
+        cluster.run();
+        std::string const state = each.why.empty() ? "StepUpgrade v1=9 v2=1" : "BeforeStepUpgrade v1=10";
+        EXPECT_EQ(cluster.show(), "Progressing/1/" + state) << each.of;
+        if (each.why.empty()) continue;
+        EXPECT_EQ(cluster.message(), "Rollout is in step(1/3)" + (kWaits + each.why)) << each.of;
+        cluster.group = {other("Progressing/InRolling/1/BeforeStepUpgrade")};
+        cluster.run();
+        EXPECT_EQ(cluster.show(), "Progressing/1/StepUpgrade v1=9 v2=1") << each.of;
+    }
+}
+
+TEST(Group, AStepsRequestsComeOnceTheOthersHaveItsPodsReady) {
+    struct Case {
+        std::string of, succeeded, why;
+    };
+    for (Case const& each : std::initializer_list<Case>{
+             {"Progressing/InRolling/1/BeforeStepUpgrade/Ready 1", "", "has yet to get its pods of step(1/3) ready"},
+             {"Progressing/InRolling/1/StepUpgrade", "", "has yet to get its pods of step(1/3) ready"},
+             {"Progressing/InRolling/1/StepUpgrade/Upgrading 1", "", "has yet to get its pods of step(1/3) ready"},
+             {"Progressing/InRolling/1/StepUpgrade/Ready 1", "", ""},
+             {"Progressing/InRolling/1/StepPaused/Ready 1", "", ""},
+             {"Progressing/InRolling/2/BeforeStepUpgrade/Ready 1", "", ""},
+             {"Healthy/Completed/3/Completed", "True", ""},
+             {"Healthy/Completed/1/StepPaused", "False", "has been taken back: take this one back, too"}}) {
+        FakeCluster cluster(kSteps);
+        cluster.run();
+        cluster.release("v2");
+        cluster.group = {other("Progressing/InRolling/1/BeforeStepUpgrade")};
+        cluster.run();
+        EXPECT_EQ(cluster.show(), "Progressing/1/StepUpgrade v1=9 v2=1");
+        cluster.group = {other(each.of, each.succeeded)};
+        cluster.run();
+        EXPECT_EQ(cluster.show(),
+                  each.why.empty() ? "Progressing/1/StepPaused v1=9 v2=1" : "Progressing/1/StepUpgrade v1=9 v2=1")
+            << each.of;
+        if (each.why.empty()) continue;
+        EXPECT_EQ(cluster.message(), "Rollout is in step(1/3)" + (kWaits + each.why)) << each.of;
+        EXPECT_EQ(cluster.decide_rollout_now().waits.back().reason, "WaitingForGroup");
+    }
+}
+
+// Approved alone it stays where it is; and one that has fewer steps is waited for at its last one.
+TEST(Group, LaterStepsWaitAsTheFirstOneDoes) {
+    FakeCluster cluster(kSteps);
+    cluster.run();
+    cluster.group = {other("Progressing/InRolling/1/StepPaused/Ready 1")};
+    cluster.release("v2");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    cluster.approve();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/2/BeforeStepUpgrade v1=9 v2=1");
+    EXPECT_EQ(cluster.message(), std::string("Rollout is in step(2/3)") + kWaits + "is in step(1/3), StepPaused");
+    Value fewer = cluster.group[0].rollout.thaw();
+    fewer.set({"spec", "strategy", "canary", "steps"}, json::Array{json::Object{{"replicas", "100%"}}});
+    cluster.group[0].rollout = Doc::freeze(fewer);
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=5 v2=5");
+    // Taken back, it waits for nobody.
+    cluster.group = {other("Progressing/InRolling/2/StepUpgrade/Upgrading 2")};
+    cluster.release("v1");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Healthy/2/StepPaused v1=10");
+}
+
+}   // namespace
+}   // namespace aviary::rollout

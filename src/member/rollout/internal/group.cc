@@ -1,0 +1,76 @@
+// Rollouts that are one release, such as those of prefill and decode: what one version sends the other has to
+// understand. A step begins for all or for none, and requests go to the new version once all have pods of it that are
+// ready.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apis/rollouts/batch_release.h"
+#include "apis/rollouts/hash.h"
+#include "apis/rollouts/keys.h"
+#include "kube/meta/object.h"
+#include "member/rollout/internal/machine.h"
+
+namespace aviary::rollout {
+
+using json::Doc;
+
+namespace {
+
+bool batch_is_ready(Doc const& batch_release, std::int64_t step) {
+    Doc const status = batch_release["status"];
+    return batch_release.exists() && !meta::is_deleting(batch_release) &&
+           status["phase"].as_string() == apis::phase::kProgressing &&
+           status["observedReleasePlanHash"].as_string() == apis::release_plan_hash(batch_release) &&
+           status.at({"canaryStatus", "batchState"}).as_string() == apis::batch::kReady &&
+           status.at({"canaryStatus", "currentBatch"}).as_int() + 1 >= step;
+}
+
+// Why it has not come to that step, or is not ready there; empty: it has, and is. `begun`: it was in this release
+// before.
+std::string behind(Companion const& other, std::int64_t step, bool ready, bool begun) {
+    Doc const status = other.rollout["status"];
+    std::string_view const phase = status["phase"].as_string();
+    std::string const why = meta::condition(other.rollout, apis::condition::kProgressing)["reason"].string();
+    auto const steps = static_cast<std::int64_t>(apis::release_steps(other.rollout).size());
+    Doc const release = apis::release_status(other.rollout);
+    std::int64_t const there = release["currentStepIndex"].as_int();
+    std::string_view const state = release["currentStepState"].as_string();
+    std::int64_t const due = std::min(step, steps);
+    if (phase != apis::phase::kProgressing) {
+        bool const done = phase == apis::phase::kHealthy &&
+                          meta::condition(other.rollout, apis::condition::kSucceeded)["status"].as_string() == "True";
+        if (begun && done) return "";
+        return begun ? "has been taken back: take this one back, too" : "has no release: give it its new version, too";
+    }
+    if (why == apis::reason::kCancelling) return "is being taken back: take this one back, too";
+    if (why == apis::reason::kFinalising || why == apis::reason::kCompleted) return "";
+    if (why == apis::reason::kInitializing) return "is about to begin";
+    if (there < due) return fmt::format("is in step({}/{}), {}", there, steps, state);
+    if (!ready || there > due) return "";
+    bool const waits = state == apis::step::kBeforeUpgrade || state == apis::step::kUpgrade || state.empty();
+    if (!waits || (state == apis::step::kUpgrade && batch_is_ready(other.batch_release, due))) return "";
+    return fmt::format("has yet to get its pods of step({}/{}) ready", due, steps);
+}
+
+}   // namespace
+
+bool Machine::group_follows(bool ready) {
+    std::int64_t const step = noted()->current_step_index;
+    std::string others;
+    for (Companion const& each : seen_.group) {
+        std::string const why = behind(each, step, ready, ready || step > 1);
+        if (why.empty()) continue;
+        if (!others.empty()) others += "; ";
+        others += fmt::format("{} {}", meta::name(each.rollout), why);
+    }
+    if (others.empty()) return true;
+    status_.message = fmt::format("Rollout is in step({}/{}){}{}", step, step_count(), apis::kWaitsForGroup, others);
+    wait("WaitingForGroup", status_.message, "they have come to this step", "release owner");
+    return false;
+}
+
+bool Machine::group_has_come() { return group_follows(false); }
+bool Machine::group_is_ready() { return group_follows(true); }
+
+}   // namespace aviary::rollout
