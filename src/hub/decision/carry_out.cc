@@ -209,6 +209,11 @@ struct Deciding {
             out.rejected = seen.hub_template;
             return std::move(out);
         }
+        if (there && released && propagation::stable_template(seen.workload) != revision) {
+            return settle(apis::outcome::kApplied,
+                          "the other version was complete here: going back is a release of its own, whose steps are to "
+                          "be approved");
+        }
         if (there)
             return settle(apis::outcome::kApplied,
                           released ? "going back to the stable version" : "on the stable version");

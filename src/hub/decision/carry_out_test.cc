@@ -444,6 +444,19 @@ TEST(GoBack, IsAppliedWhenTheTemplateIsThere) {
     EXPECT_EQ(shown(carry_out(one, kNow)), "Applied");
 }
 
+TEST(GoBack, SaysThatTheWayBackIsAReleaseWhoseStepsWait) {
+    Seen one = seen(apis::action::kUndo);
+    one.pinned = "v1";
+    one.workload = workload("v1", "v2", true);
+    Outcome const outcome = carry_out(one, kNow);
+    EXPECT_EQ(shown(outcome), "Applied");
+    EXPECT_EQ(
+        outcome.message,
+        "the other version was complete here: going back is a release of its own, whose steps are to be approved");
+    one.workload = workload("v1", "v1", true);
+    EXPECT_EQ(carry_out(one, kNow).message, "going back to the stable version");
+}
+
 TEST(GoBack, AHubThatWentBackItselfNeedsNoPin) {
     Seen one = seen(apis::action::kUndo);
     one.hub_template = "v1";

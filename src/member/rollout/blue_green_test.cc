@@ -121,6 +121,31 @@ TEST(BlueGreenStyle, AVersionThatComesAtTheEndIsReleasedFromTheOneBefore) {
     expect_over(cluster, "Healthy/1/StepPaused v2=10");
 }
 
+// Put back when the release has ended and its old pods are still there, all of them available: the native controller
+// takes the new ones away at once, and there is nothing left to stand beside.
+TEST(BlueGreenStyle, PutBackAtTheEndItsStepsGoOnWithoutAPodOfTheOtherVersion) {
+    BlueGreenCluster cluster;
+    cluster.begin();
+    cluster.next();
+    cluster.approve();
+    cluster.apply(cluster.decide_rollout_now());
+    cluster.release("v3");
+    for (int count = 0; count < 20 && cluster.get("rollouts").at({"status", "phase"}).as_string() != "Healthy";
+         ++count) {
+        cluster.apply(cluster.decide_rollout_now());
+        cluster.apply(cluster.decide_batch_release_now());
+    }
+    ASSERT_EQ(cluster.show(), "Healthy/2/Completed v1=10 v2=10");
+    cluster.release("v1");
+    cluster.end_saturated();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10");
+    cluster.next();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=10");
+    cluster.next();
+    expect_over(cluster, "Healthy/2/Completed v1=10");
+}
+
 TEST(BlueGreenStyle, ScaledInTheMiddleBothSidesFollow) {
     BlueGreenCluster cluster;
     cluster.begin();

@@ -122,8 +122,9 @@ private:
             if (!is_settled(set, pods[meta::uid(set.doc)])) facts_.settled = false;
             if (&set != sets_.current) old += set.wanted;
         }
-        // With another rollout-id alone there are no old ones.
-        bool const alone = facts_.stable_revision.empty() && old == 0 && sets_.current != nullptr;
+        // There are no old ones with another rollout-id alone; nor where the version that was put back had all its pods
+        // available still: then the native controller took the others away, paused or not.
+        bool const alone = old == 0 && sets_.current != nullptr;
         if ((alone ? sets_.current->wanted : old) != facts_.replicas) facts_.settled = false;
     }
 };

@@ -184,6 +184,15 @@ public:
         problem = "does not come to rest";
     }
 
+    // As the native controller does with every other version, paused or not, once a template's own pods are available.
+    void end_saturated() {
+        std::string const image = image_of(get("deployments"));
+        for (auto& [name, set] : objects["replicasets"]) {
+            if (image_of(Doc::freeze(set)) != image) set.set({"spec", "replicas"}, 0);
+        }
+        settle();
+    }
+
     // "Progressing/1/StepPaused v1=9 v2=1"
     std::string show() const {
         Doc const status = get("rollouts")["status"];
@@ -307,6 +316,9 @@ private:
         auto sets = sets_of(deployment);
         if (std::ranges::count_if(sets, [&](Value const* set) { return size(set) > 0; }) <= 1)
             scale_lone_set(deployment, replicas);
+        bool const alone = std::ranges::all_of(
+            sets, [&](Value const* set) { return (image_of(Doc::freeze(*set)) == image ? replicas : 0) == size(set); });
+        if (alone) return;
         Value* old = nullptr;
         for (Value* set : sets) {
             bool const current = image_of(Doc::freeze(*set)) == image;

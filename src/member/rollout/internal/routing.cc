@@ -58,7 +58,8 @@ traffic::Traffic Machine::traffic() const {
 }
 
 bool Machine::lacks_stable_pods() const {
-    bool const partition = !blue_green() && !rollout_.spec.strategy.canary->enable_extra_workload_for_canary;
+    if (blue_green()) return !facts().stable_revision.empty() && facts().stable == 0;
+    bool const partition = !rollout_.spec.strategy.canary->enable_extra_workload_for_canary;
     return partition && (facts().stable == 0 || share_of_step(noted()->current_step_index) >= facts().replicas);
 }
 
