@@ -222,26 +222,12 @@ Task<std::vector<apis::DecisionTarget>> People::side_by_side() {
     co_return targets;
 }
 
-Task<std::string> People::stable_version(std::string cluster) {
-    client::Client const member = fleet_.person(cluster);
-    auto const rollout = co_await member.get(ctx_, apis::kRollouts, kWeb);
-    auto const revisions = co_await member.list(ctx_, kind_->revisions, {.ns = kNamespace});
-    if (!rollout || !revisions) co_return std::string();
-    co_return version_of_revision(*revisions, release_of(*rollout)["stableRevision"].as_string());
-}
-
 // A further version would be refused there. What was undone after its end is itself a release, and goes on.
 Task<void> People::take_back() {
     for (int quiet = 0, count = 0; quiet < 5 && count < 300; ++count) {
         std::vector<apis::DecisionTarget> targets = co_await side_by_side();
         quiet = targets.empty() ? quiet + 1 : 0;
-        if (count % 50 == 49 && !targets.empty()) {
-            // To go back to a version that is itself released there by now changes nothing: what it comes from is put
-            // back by hand.
-            std::string const stable = co_await stable_version(targets.front().cluster);
-            if (!stable.empty()) version_ = stable;
-            co_await push();
-        } else if (count % 10 == 0) {
+        if (count % 10 == 0) {
             co_await decide("Undo", std::move(targets));
         } else {
             co_await go_on();

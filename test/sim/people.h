@@ -43,7 +43,6 @@ private:
     json::Value rollout();                                    // in one of the styles of its kind
     Task<std::vector<apis::DecisionTarget>> side_by_side();   // clusters in a blue-green release
     Task<void> take_back();                                   // what is released there
-    Task<std::string> stable_version(std::string cluster);    // that a release there comes from; empty: it is not known
     Task<void> leave();
     Task<void> come_back();
 
