@@ -17,6 +17,8 @@ namespace {
 using json::Doc;
 using json::Value;
 
+constexpr Duration kCatchesUp = std::chrono::milliseconds(500);   // a copy, once the member is back
+
 struct Deciding {
     Seen const& seen;
     Time now;
@@ -253,6 +255,16 @@ struct Deciding {
         return settle(apis::outcome::kRefused, fmt::format("{} is not supported yet", action));
     }
 
+    // It may have taken effect, and what is known of the member is older than that.
+    bool in_doubt() const { return seen.sent && !(seen.reachable && seen.current); }
+    Outcome doubtful(std::optional<Time> expires = {}) {
+        out = {};
+        if (expires) out.plan.requeue_at(*expires, "spec.expiresAt");
+        if (seen.reachable) out.plan.requeue_at(now + kCatchesUp, "what is known of the cluster is not current");
+        return settle(apis::outcome::kUnreachable,
+                      "sent, and unreachable since: on return it is seen whether it applies");
+    }
+
     Outcome run() {
         auto const expires = parse_rfc3339(seen.spec.expires_at);
         bool const expired = expires && *expires <= now;
@@ -260,6 +272,7 @@ struct Deciding {
         if (expired) {
             // What has taken effect has, whoever noticed.
             if (done.outcome == apis::outcome::kApplied) return done;
+            if (in_doubt()) return doubtful();
             out = {};
             return settle(apis::outcome::kExpired, "not carried out in time");
         }
@@ -267,6 +280,7 @@ struct Deciding {
         if (expires) done.plan.requeue_at(*expires, "spec.expiresAt");
         bool const on_the_hub = !done.pin.empty() || done.pause;
         if (seen.reachable || on_the_hub) return done;
+        if (in_doubt()) return doubtful(expires);
         done.outcome = apis::outcome::kWaiting;
         done.message =
             fmt::format("unreachable; applies on return{}", expires ? " until " + format_rfc3339(*expires) : "");

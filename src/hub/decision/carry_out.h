@@ -15,9 +15,10 @@ struct Seen {
     apis::DecisionSpec spec;
     apis::DecisionTarget target;
     bool reachable = true;
-    json::Doc rollout;    // the member's; what is known of it when the member is away
-    json::Doc workload;   // … and the workload that it points at
-    bool sent = false;    // this process has sent the approval, or the jump, before
+    json::Doc rollout;     // the member's; what is known of it when the member is away
+    json::Doc workload;    // … and the workload that it points at
+    bool sent = false;     // the approval, or the jump, was sent before
+    bool current = true;   // what is known of the Rollout is kept up by a watch
 
     // What the hub has: the bindings of the workload (undo, abort) or the Rollout (pause, resume).
     bool bound = true;                                 // the binding names this cluster
@@ -40,6 +41,8 @@ struct Outcome {
     std::optional<bool> pause;   // … or to set `paused`
 };
 
+// What was sent to a member that went away before it showed the effect is Unreachable, also when its time is over: it
+// is not sent again then, and what became of it is found out when the member is back.
 Outcome carry_out(Seen const& seen, Time now);
 
 // Whether a member's Rollout is in a pause that can be approved now; and that pause, as an approval names it.

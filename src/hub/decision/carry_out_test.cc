@@ -274,6 +274,40 @@ TEST(Expired, EndsTheAttemptAndNotTheEffect) {
     EXPECT_EQ(shown(carry_out(never, late)), "send");
 }
 
+// What was sent may have taken effect: that it was not carried out in time is said when the member shows it.
+TEST(Unreachable, IsWhatWasSentUntilTheMemberIsBack) {
+    std::string const ready = canary(R"("currentStepState":"StepReady")");
+    for (std::string_view action : {apis::action::kApprove, apis::action::kJump}) {
+        for (std::string const& known : {std::string("{}"), ready}) {
+            Seen away = seen(action, known);
+            away.spec.to_step = 3;
+            away.sent = true;
+            away.reachable = false;
+            Outcome outcome = carry_out(away, kNow);
+            EXPECT_EQ(shown(outcome), "Unreachable") << action << known;
+            ASSERT_TRUE(outcome.plan.requeue) << action << known;
+            EXPECT_EQ(outcome.plan.requeue->at, kNow + 1h);
+            outcome = carry_out(away, kNow + 1h);
+            EXPECT_EQ(shown(outcome), "Unreachable") << action << known;
+            EXPECT_FALSE(outcome.plan.requeue) << "its return is seen";
+        }
+    }
+    Seen back = seen(apis::action::kApprove);
+    back.sent = true;
+    back.current = false;
+    EXPECT_EQ(shown(carry_out(back, kNow)), "send") << "the patch tests what is there";
+    Outcome const behind = carry_out(back, kNow + 1h);
+    EXPECT_EQ(shown(behind), "Unreachable") << "what is known is from before it went away";
+    ASSERT_TRUE(behind.plan.requeue);
+    EXPECT_LE(behind.plan.requeue->at, kNow + 1h + 1s);
+    back.current = true;
+    EXPECT_EQ(shown(carry_out(back, kNow + 1h)), "Expired");
+    back.rollout = Doc::freeze(rollout(canary(R"("currentStepIndex":2,"currentStepState":"StepUpgrade")")));
+    Outcome const done = carry_out(back, kNow + 1h);
+    EXPECT_EQ(shown(done), "Applied");
+    EXPECT_EQ(done.message, "moving to 50% (5 of 10 pods)");
+}
+
 TEST(Unsupported, ActionsAreRefused) {
     for (std::string_view action : {apis::action::kReject, apis::action::kRetry}) {
         Outcome const outcome = carry_out(seen(action), kNow);

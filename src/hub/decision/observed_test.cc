@@ -196,6 +196,7 @@ TEST(AsksFor, TheVeryPause) {
     for (auto const& [outcome, asks] :
          std::vector<std::pair<std::string_view, bool>>{{apis::outcome::kApplied, true},
                                                         {apis::outcome::kWaiting, true},
+                                                        {apis::outcome::kUnreachable, true},
                                                         {apis::outcome::kStale, false},
                                                         {apis::outcome::kRefused, false},
                                                         {apis::outcome::kExpired, false}}) {

@@ -64,7 +64,11 @@ std::optional<Seen> Decider::Impl::observe(Key const& key, apis::Decision const&
         seen.workload = member->get(subject.known->resource, subject.workload_key);
     }
     Progress const& mine = progress[key.object];
-    seen.sent = mine.sent.contains(target.cluster);
+    // A cluster that is not the hub's any more is not waited for.
+    seen.sent = member != nullptr && (mine.sent.contains(target.cluster) ||
+                                      recorded(decision, target.cluster) == apis::outcome::kUnreachable);
+    client::Informer const* const copy = member == nullptr ? nullptr : member->informer(propagation::kRollouts);
+    seen.current = copy != nullptr && !copy->last_error();
     seen.begun = mine.begun.contains(target.cluster);
     // A Rollout that is gone from the hub, and still holds a version back in members, supersedes nothing.
     seen.superseded = subject.rollout.exists() && decision.spec.release &&
