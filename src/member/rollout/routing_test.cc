@@ -345,5 +345,24 @@ TEST(Routing, AJumpOutOfAGracePeriodLeavesNoFinalisingStep) {
     EXPECT_TRUE(cluster.show().starts_with("Progressing/1/")) << cluster.show();
 }
 
+// Put back when its own pods are all there: those of the other version go at once, and no Service may keep to them.
+TEST(Routing, ABlueGreenReleaseWithoutPodsOfTheOtherVersionKeepsTheServiceOpen) {
+    RoutedCluster cluster(blue_green("0"));
+    cluster.begin();
+    cluster.next();
+    cluster.next();
+    cluster.next();
+    ASSERT_EQ(cluster.look(), "v2=10 open 7");
+    cluster.release("v1");
+    for (auto& [name, set] : cluster.objects["replicasets"])
+        set.set({"spec", "replicas"}, name.ends_with("v1") ? 10 : 0);
+    cluster.settle();
+    cluster.settle_all();
+    EXPECT_EQ(cluster.look(), "v1=10 open 7");
+    for (std::string const& each : cluster.history) {
+        if (!each.contains("v2=")) EXPECT_TRUE(each.contains("open")) << each;
+    }
+}
+
 }   // namespace
 }   // namespace aviary::rollout
