@@ -283,14 +283,9 @@ Labelling LeaderWorkerSet::label(std::string_view rollout_id, std::vector<std::i
                 result.more_at = std::min(*until, result.more_at.value_or(*until));
                 continue;
             }
-            Write write;
-            write.resource = {"", "v1", "pods"};
-            write.key = meta::key_of(worker);
-            write.body.set({"metadata", "labels", apis::kRolloutIdLabel}, rollout_id);
-            write.body.set({"metadata", "labels", apis::kRolloutBatchIdLabel}, batch->second);
-            write.why = "label the worker with its group's batch";
-            write.alongside = true;
-            result.writes.push_back(std::move(write));
+            result.writes.push_back(
+                label_pod(worker, {{apis::kRolloutIdLabel, rollout_id}, {apis::kRolloutBatchIdLabel, batch->second}},
+                          "label the worker with its group's batch"));
         }
     }
     return result;

@@ -206,7 +206,7 @@ private:
         std::int64_t const current = batch().current_batch;
         meta::IntOrPercent const& step = plan().batches[static_cast<std::size_t>(current)].canary_replicas;
         auto const spared = batch().no_need_update_replicas;
-        meta::IntOrPercent const wanted = spared ? rollback_share(step, facts().replicas, *spared) : step;
+        meta::IntOrPercent const wanted = rollback_share(step, facts().replicas, spared);
         std::vector<Write> hold = seen_.workload->hold(seen_.batch_release, wanted);
         bool const moved = !hold.empty();
         for (Write& each : hold) plan_.writes.push_back(std::move(each));   // first: pods wait for it

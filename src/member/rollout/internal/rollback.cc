@@ -19,8 +19,10 @@ bool asks_for_batches(json::Doc const& object) {
     return meta::annotation(object, apis::kRollbackInBatchAnnotation) == "true";
 }
 
-meta::IntOrPercent rollback_share(meta::IntOrPercent const& step, std::int64_t replicas, std::int64_t spared) {
-    std::int64_t const kept = std::clamp<std::int64_t>(spared, 0, std::max<std::int64_t>(replicas, 0));
+meta::IntOrPercent rollback_share(meta::IntOrPercent const& step, std::int64_t replicas,
+                                  std::optional<std::int64_t> spared) {
+    if (!spared) return step;
+    std::int64_t const kept = std::clamp<std::int64_t>(*spared, 0, std::max<std::int64_t>(replicas, 0));
     return meta::IntOrPercent::count(kept + workload::share_of(step, replicas - kept));
 }
 

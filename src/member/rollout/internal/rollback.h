@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,8 +15,10 @@ namespace aviary::rollout {
 // Whether the annotation of a Rollout or a BatchRelease asks for it.
 bool asks_for_batches(json::Doc const& object);
 
-// How many units are to have the stable version at this step, when so many are spared: had it at the beginning.
-meta::IntOrPercent rollback_share(meta::IntOrPercent const& step, std::int64_t replicas, std::int64_t spared);
+// What the step asks for, of all units, when so many are spared: had the stable version when the rollback began. Of a
+// release none are named, and it is the step itself.
+meta::IntOrPercent rollback_share(meta::IntOrPercent const& step, std::int64_t replicas,
+                                  std::optional<std::int64_t> spared);
 
 // Upstream's id of a rollback to this revision, as pods can be labelled with it.
 std::string rollback_id(std::string_view revision);

@@ -25,7 +25,7 @@ std::int64_t Machine::share_of_step(std::int64_t index) const {
 std::int64_t Machine::share_of(meta::IntOrPercent const& step) const {
     auto const spared =
         batch_release_ ? batch_release_->status.canary_status.no_need_update_replicas : std::optional<std::int64_t>();
-    return seen_.workload->share_of(spared ? rollback_share(step, facts().replicas, *spared) : step);
+    return seen_.workload->share_of(rollback_share(step, facts().replicas, spared));
 }
 
 bool Machine::step() {

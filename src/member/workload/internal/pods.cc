@@ -149,6 +149,17 @@ Present count_pods(Facts& facts, std::vector<Doc> const& pods, std::function<boo
     return present;
 }
 
+Write label_pod(Doc const& pod, std::initializer_list<std::pair<std::string_view, std::string_view>> labels,
+                std::string why) {
+    Write write;
+    write.resource = {"", "v1", "pods"};
+    write.key = meta::key_of(pod);
+    for (auto const& [key, value] : labels) write.body.set({"metadata", "labels", key}, value);
+    write.why = std::move(why);
+    write.alongside = true;
+    return write;
+}
+
 Labelling spare_units(std::vector<Doc> const& units, std::string_view rollout_id, Time now) {
     Labelling result;
     for (Doc const& pod : units) {
@@ -156,13 +167,8 @@ Labelling spare_units(std::vector<Doc> const& units, std::string_view rollout_id
         if (!spared && meta::label(pod, apis::kRolloutIdLabel) == rollout_id) continue;
         ++result.labelled;
         if (spared || starting_until(pod, now)) continue;
-        Write write;
-        write.resource = {"", "v1", "pods"};
-        write.key = meta::key_of(pod);
-        write.body.set({"metadata", "labels", apis::kNoNeedUpdateLabel}, rollout_id);
-        write.why = "the pod has the version that the rollback goes to";
-        write.alongside = true;
-        result.writes.push_back(std::move(write));
+        result.writes.push_back(label_pod(pod, {{apis::kNoNeedUpdateLabel, rollout_id}},
+                                          "the pod has the version that the rollback goes to"));
     }
     return result;
 }
@@ -190,14 +196,10 @@ Labelling label_units(std::vector<Doc> const& units, std::string_view rollout_id
     if (!result.more_at) unlabelled.insert(unlabelled.begin(), spared.begin(), spared.end());
     for (std::size_t batch = missing.size(); batch > 0; --batch) {
         for (; missing[batch - 1] > 0 && !unlabelled.empty(); --missing[batch - 1]) {
-            Write write;
-            write.resource = {"", "v1", "pods"};
-            write.key = meta::key_of(unlabelled.back());
-            write.body.set({"metadata", "labels", apis::kRolloutIdLabel}, rollout_id);
-            write.body.set({"metadata", "labels", apis::kRolloutBatchIdLabel}, std::to_string(batch));
-            write.why = "label the pod with its batch";
-            write.alongside = true;
-            result.writes.push_back(std::move(write));
+            result.writes.push_back(
+                label_pod(unlabelled.back(),
+                          {{apis::kRolloutIdLabel, rollout_id}, {apis::kRolloutBatchIdLabel, std::to_string(batch)}},
+                          "label the pod with its batch"));
             unlabelled.pop_back();
             ++result.labelled;
         }

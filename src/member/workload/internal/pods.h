@@ -44,6 +44,10 @@ Present count_pods(Facts& facts, std::vector<json::Doc> const& pods,
 // it runs there, or has been given time enough.
 std::optional<Time> starting_until(json::Doc const& pod, Time now);
 
+// One that may go alongside others.
+control::Write label_pod(json::Doc const& pod,
+                         std::initializer_list<std::pair<std::string_view, std::string_view>> labels, std::string why);
+
 // Workload::spare and Workload::label over these pods, which are the units of the current template. Units that are
 // spared have what is left of the batches once no other is starting.
 Labelling spare_units(std::vector<json::Doc> const& units, std::string_view rollout_id, Time now);
