@@ -1,6 +1,5 @@
 // Releases of the StatefulSets and DaemonSets of Kruise, end to end.
 #include "app/member/internal/test_native_sets.h"
-#include "app/member/uninstall.h"
 
 namespace aviary::member {
 namespace {
@@ -124,16 +123,11 @@ CO_TEST(AdvancedSets, AreLeftAsIsAsked) {
             CO_ASSERT_OK(co_await cluster.begin(each.more));
             CO_ASSERT_OK(co_await cluster.run("v2"));
             CO_ASSERT_OK(co_await cluster.step(1));
-            co_await cluster.stop_member();
-            UninstallOptions options;
-            options.releases = how;
-            std::string said;
-            cluster.guarded = false;
-            CO_ASSERT_OK(co_await uninstall(ctx, *cluster.client, options,
-                                            [&said](std::string const& line) { said += line + "\n"; }));
+            auto const said = co_await cluster.leave({.releases = how});
+            CO_ASSERT_OK(said);
             CO_ASSERT_OK(co_await async::sleep_for(ctx, 90s));
-            EXPECT_EQ(co_await cluster.images(), images) << said;
-            EXPECT_EQ(co_await cluster.marks(), "") << said;
+            EXPECT_EQ(co_await cluster.images(), images) << *said;
+            EXPECT_EQ(co_await cluster.marks(), "") << *said;
             co_await cluster.scope.cancel_and_join();
         }
     }

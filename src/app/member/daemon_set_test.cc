@@ -1,6 +1,5 @@
 // Releases of DaemonSets, end to end.
 #include "app/member/internal/test_native_sets.h"
-#include "app/member/uninstall.h"
 
 namespace aviary::member {
 namespace {
@@ -253,17 +252,12 @@ CO_TEST(DaemonSets, AreLeftAsIsAsked) {
         CO_ASSERT_OK(co_await cluster.begin());
         CO_ASSERT_OK(co_await cluster.run("v2"));
         CO_ASSERT_OK(co_await cluster.paused_at(1));
-        co_await cluster.stop_member();
-        UninstallOptions options;
-        options.releases = how;
-        std::string said;
-        cluster.guarded = false;
-        CO_ASSERT_OK(co_await uninstall(ctx, *cluster.client, options,
-                                        [&said](std::string const& line) { said += line + "\n"; }));
+        auto const said = co_await cluster.leave({.releases = how});
+        CO_ASSERT_OK(said);
         CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
-        EXPECT_EQ(co_await cluster.images(), images) << said;
-        EXPECT_EQ(co_await cluster.type(), type) << said;
-        EXPECT_EQ(co_await cluster.marks(), "") << said;
+        EXPECT_EQ(co_await cluster.images(), images) << *said;
+        EXPECT_EQ(co_await cluster.type(), type) << *said;
+        EXPECT_EQ(co_await cluster.marks(), "") << *said;
         co_await cluster.scope.cancel_and_join();
     }
 }

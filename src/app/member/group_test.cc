@@ -13,24 +13,11 @@ struct Pair : World {
     Task<Status> begin() {
         CO_TRY(co_await start());
         for (meta::ObjectKey const& key : {kPrefill, kDecode}) {
-            Value made = deployment("v1", 10);
-            made.set({"metadata", "name"}, key.name);
-            made.set({"spec", "selector", "matchLabels", "app"}, key.name);
-            made.set({"spec", "template", "metadata", "labels", "app"}, key.name);
-            CO_TRY(co_await client->create(scope.context(), kDeployments, made));
-            CO_TRY(co_await async::sleep_for(scope.context(), 5s));
-            Value release = rollout(R"([{"replicas":"20%"},{"replicas":"50%"},{"replicas":"100%"}])", kPartitionStyle);
-            release.set({"metadata", "name"}, key.name);
-            release.set({"metadata", "annotations", apis::kGroupAnnotation}, "qwen");
-            release.set({"spec", "workloadRef", "name"}, key.name);
-            CO_TRY(co_await client->create(scope.context(), apis::kRollouts, release));
-            of(key);
-            CO_TRY(co_await until("Healthy/0//", true));
+            CO_TRY(co_await set_up_beside(key, R"([{"replicas":"20%"},{"replicas":"50%"},{"replicas":"100%"}])",
+                                          kPartitionStyle, apis::kGroupAnnotation, "qwen"));
         }
         co_return Status{};
     }
-    // Whose release the World's functions are about.
-    void of(meta::ObjectKey const& key) { workload = rollout_key = key; }
     Task<Status> both(std::string state) {
         for (meta::ObjectKey const& key : {kPrefill, kDecode}) {
             of(key);

@@ -1,6 +1,5 @@
 // Releases of LeaderWorkerSets, end to end.
 #include "app/member/internal/test_native_sets.h"
-#include "app/member/uninstall.h"
 #include "kube/simulator/definitions.h"
 
 namespace aviary::member {
@@ -250,18 +249,12 @@ CO_TEST(LeaderWorkerSets, AreFreedWhenTheMemberIsUninstalled) {
         CO_ASSERT_OK(co_await cluster.begin());
         CO_ASSERT_OK(co_await cluster.run("v2"));
         CO_ASSERT_OK(co_await cluster.paused_at(1));
-        co_await cluster.stop_member();
-        cluster.guarded = false;
-        std::string said;
-        UninstallOptions options;
-        options.releases = how;
-        options.delete_rollouts = true;
-        CO_ASSERT_OK(co_await uninstall(ctx, *cluster.client, options,
-                                        [&said](std::string const& line) { said += line + "\n"; }));
-        EXPECT_NE(said.find("leaderworkerset default/web is in the middle of a release of rollout web: "
-                            "1 of 10 groups have the new version"),
+        auto const said = co_await cluster.leave({.releases = how, .delete_rollouts = true});
+        CO_ASSERT_OK(said);
+        EXPECT_NE(said->find("leaderworkerset default/web is in the middle of a release of rollout web: "
+                             "1 of 10 groups have the new version"),
                   std::string::npos)
-            << said;
+            << *said;
         CO_ASSERT_OK(co_await async::sleep_for(ctx, 120s));
         EXPECT_EQ(co_await cluster.images(), images);
         EXPECT_EQ(co_await cluster.marks(), "");

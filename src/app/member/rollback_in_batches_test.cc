@@ -1,21 +1,12 @@
 // Rollbacks in batches, end to end: of the kinds that go back so, and of the others.
 #include "app/member/internal/test_native_sets.h"
-#include "app/member/uninstall.h"
 
 namespace aviary::member {
 namespace {
 
-using Batches = std::map<std::string, int>;
-
-struct Kind {
-    char const* kind;
-    meta::GroupVersionResource resource;
-    char const* more = "{}";   // what the spec has beside
-};
-
 constexpr char const* kParallel = R"({"podManagementPolicy":"Parallel"})";
 
-std::vector<Kind> const kInBatches{
+std::vector<SetStory> const kInBatches{
     {"CloneSet", {"apps.kruise.io", "v1alpha1", "clonesets"}},
     {"CloneSet", {"apps.kruise.io", "v1alpha1", "clonesets"}, R"({"updateStrategy":{"type":"InPlaceIfPossible"}})"},
     {"CloneSet", {"apps.kruise.io", "v1alpha1", "clonesets"}, R"({"updateStrategy":{"maxSurge":2}})"},
@@ -27,16 +18,12 @@ std::vector<Kind> const kInBatches{
     {"StatefulSet",
      {"apps.kruise.io", "v1beta1", "statefulsets"},
      R"({"podManagementPolicy":"Parallel","updateStrategy":{"rollingUpdate":{"maxUnavailable":4,"unorderedUpdate":{"priorityStrategy":{}}}}})"}};
-std::vector<Kind> const kAtOnce{{"Deployment", {"apps", "v1", "deployments"}},
-                                {"DaemonSet", {"apps", "v1", "daemonsets"}},
-                                {"DaemonSet", {"apps.kruise.io", "v1alpha1", "daemonsets"}}};
+std::vector<SetStory> const kAtOnce{{"Deployment", {"apps", "v1", "deployments"}},
+                                    {"DaemonSet", {"apps", "v1", "daemonsets"}},
+                                    {"DaemonSet", {"apps.kruise.io", "v1alpha1", "daemonsets"}}};
 
-struct Cluster : NativeSetWorld {
-    Cluster(Context ctx, Kind const& each) : NativeSetWorld(std::move(ctx), each.kind), more(each.more) {
-        resource = each.resource;
-        patch_type = client::PatchType::kMerge;
-        nodes = 10;
-    }
+struct Cluster : SetStoryWorld {
+    using SetStoryWorld::SetStoryWorld;
 
     // Ten pods of v1, ready, and a Healthy Rollout that goes back in batches; then v2, paused at its second step.
     Task<Status> begin() {
@@ -64,13 +51,7 @@ struct Cluster : NativeSetWorld {
     }
     // How many pods each batch of the rollback has.
     Task<Batches> batches() {
-        Batches result;
-        auto const list = co_await client->list(scope.context(), kPods, {.ns = "default"});
-        for (auto const& [index, pod] : (*list)["items"].elements()) {
-            if (meta::label(pod, apis::kRolloutIdLabel).starts_with("rollback-"))
-                ++result[meta::label(pod, apis::kRolloutBatchIdLabel)];
-        }
-        co_return result;
+        return batches_of([](std::string const& id) { return id.starts_with("rollback-"); });
     }
     Task<int> spared() {
         int count = 0;
@@ -79,12 +60,10 @@ struct Cluster : NativeSetWorld {
             count += meta::label(pod, apis::kNoNeedUpdateLabel).empty() ? 0 : 1;
         co_return count;
     }
-
-    std::string more;
 };
 
 CO_TEST(RollbacksInBatches, GoThroughTheStepsAndWaitForApprovals) {
-    for (Kind const& each : kInBatches) {
+    for (SetStory const& each : kInBatches) {
         SCOPED_TRACE(each.resource.api_version() + " " + each.kind + each.more);
         Cluster cluster(ctx, each);
         CO_ASSERT_OK(co_await cluster.begin());
@@ -120,7 +99,7 @@ CO_TEST(RollbacksInBatches, GoThroughTheStepsAndWaitForApprovals) {
 
 // Pods that never become ready go back by the same steps. An ordered set does not get past one by itself.
 CO_TEST(RollbacksInBatches, TakeBrokenPodsBackToo) {
-    for (Kind const& each : {kInBatches[0], kInBatches[2], kInBatches[4]}) {
+    for (SetStory const& each : {kInBatches[0], kInBatches[2], kInBatches[4]}) {
         SCOPED_TRACE(each.resource.api_version() + " " + each.kind + each.more);
         Cluster cluster(ctx, each);
         CO_ASSERT_OK(co_await cluster.begin());
@@ -147,7 +126,7 @@ CO_TEST(RollbacksInBatches, TakeBrokenPodsBackToo) {
 }
 
 CO_TEST(RollbacksInBatches, AVersionInTheMiddleBeginsAtTheFirstStep) {
-    for (Kind const& each : {kInBatches[0], kInBatches[3]}) {
+    for (SetStory const& each : {kInBatches[0], kInBatches[3]}) {
         SCOPED_TRACE(each.resource.api_version() + " " + each.kind);
         Cluster cluster(ctx, each);
         CO_ASSERT_OK(co_await cluster.begin());
@@ -166,7 +145,7 @@ CO_TEST(RollbacksInBatches, AVersionInTheMiddleBeginsAtTheFirstStep) {
 }
 
 CO_TEST(RollbacksInBatches, KeepTheirShareWhenScaled) {
-    for (Kind const& each : {kInBatches[0], kInBatches[4]}) {
+    for (SetStory const& each : {kInBatches[0], kInBatches[4]}) {
         SCOPED_TRACE(each.resource.api_version() + " " + each.kind);
         Cluster cluster(ctx, each);
         CO_ASSERT_OK(co_await cluster.begin());
@@ -186,9 +165,9 @@ CO_TEST(RollbacksInBatches, KeepTheirShareWhenScaled) {
 }
 
 CO_TEST(RollbacksInBatches, AreAtOnceOfOtherKindsAndWithTraffic) {
-    std::vector<Kind> kinds = kAtOnce;
+    std::vector<SetStory> kinds = kAtOnce;
     kinds.push_back(kInBatches[0]);
-    for (Kind const& each : kinds) {
+    for (SetStory const& each : kinds) {
         SCOPED_TRACE(each.resource.api_version() + " " + each.kind);
         Cluster cluster(ctx, each);
         CO_ASSERT_OK(co_await cluster.begin());
@@ -233,16 +212,11 @@ CO_TEST(RollbacksInBatches, AreLeftAsIsAsked) {
         CO_ASSERT_OK(co_await cluster.begin());
         CO_ASSERT_OK(co_await cluster.run("v1"));
         CO_ASSERT_OK(co_await cluster.step(1));
-        co_await cluster.stop_member();
-        UninstallOptions options;
-        options.releases = how;
-        std::string said;
-        cluster.guarded = false;
-        CO_ASSERT_OK(co_await uninstall(ctx, *cluster.client, options,
-                                        [&said](std::string const& line) { said += line + "\n"; }));
+        auto const said = co_await cluster.leave({.releases = how});
+        CO_ASSERT_OK(said);
         CO_ASSERT_OK(co_await async::sleep_for(ctx, 90s));
-        EXPECT_EQ(co_await cluster.images(), images) << said;
-        EXPECT_EQ(co_await cluster.marks(), "") << said;
+        EXPECT_EQ(co_await cluster.images(), images) << *said;
+        EXPECT_EQ(co_await cluster.marks(), "") << *said;
         co_await cluster.scope.cancel_and_join();
     }
 }

@@ -6,28 +6,16 @@
 namespace aviary::member {
 namespace {
 
-using Batches = std::map<std::string, int>;
+std::vector<SetStory> const kKinds{{"Deployment", {"apps", "v1", "deployments"}},
+                                   {"StatefulSet", {"apps", "v1", "statefulsets"}},
+                                   {"DaemonSet", {"apps", "v1", "daemonsets"}},
+                                   {"CloneSet", {"apps.kruise.io", "v1alpha1", "clonesets"}},
+                                   {"StatefulSet", {"apps.kruise.io", "v1beta1", "statefulsets"}},
+                                   {"DaemonSet", {"apps.kruise.io", "v1alpha1", "daemonsets"}},
+                                   {"LeaderWorkerSet", {"leaderworkerset.x-k8s.io", "v1", "leaderworkersets"}}};
 
-struct Kind {
-    char const* kind;
-    meta::GroupVersionResource resource;
-    char const* more = "{}";   // what the spec has beside
-};
-
-std::vector<Kind> const kKinds{{"Deployment", {"apps", "v1", "deployments"}},
-                               {"StatefulSet", {"apps", "v1", "statefulsets"}},
-                               {"DaemonSet", {"apps", "v1", "daemonsets"}},
-                               {"CloneSet", {"apps.kruise.io", "v1alpha1", "clonesets"}},
-                               {"StatefulSet", {"apps.kruise.io", "v1beta1", "statefulsets"}},
-                               {"DaemonSet", {"apps.kruise.io", "v1alpha1", "daemonsets"}},
-                               {"LeaderWorkerSet", {"leaderworkerset.x-k8s.io", "v1", "leaderworkersets"}}};
-
-struct Cluster : NativeSetWorld {
-    Cluster(Context ctx, Kind const& each) : NativeSetWorld(std::move(ctx), each.kind), more(each.more) {
-        resource = each.resource;
-        patch_type = client::PatchType::kMerge;
-        nodes = 10;
-    }
+struct Cluster : SetStoryWorld {
+    using SetStoryWorld::SetStoryWorld;
 
     // Ten pods of v1, ready, and a Healthy Rollout.
     Task<Status> begin(std::string style = kPartitionStyle, std::string steps = kArticle) {
@@ -58,12 +46,7 @@ struct Cluster : NativeSetWorld {
     }
     // How many pods each batch of this release has.
     Task<Batches> batches(std::string id) {
-        Batches result;
-        auto const list = co_await client->list(scope.context(), kPods, {.ns = "default"});
-        for (auto const& [index, pod] : (*list)["items"].elements()) {
-            if (meta::label(pod, apis::kRolloutIdLabel) == id) ++result[meta::label(pod, apis::kRolloutBatchIdLabel)];
-        }
-        co_return result;
+        return batches_of([id](std::string const& each) { return each == id; });
     }
     Task<std::set<std::string>> pods() {
         std::set<std::string> uids;
@@ -80,12 +63,10 @@ struct Cluster : NativeSetWorld {
         }
         co_return std::string(trim(found));
     }
-
-    std::string more;
 };
 
 CO_TEST(RolloutIds, BeginAReleaseOfTheSameTemplateInSteps) {
-    for (Kind const& each : kKinds) {
+    for (SetStory const& each : kKinds) {
         SCOPED_TRACE(each.resource.api_version() + " " + each.kind);
         Cluster cluster(ctx, each);
         CO_ASSERT_OK(co_await cluster.begin());
@@ -115,7 +96,7 @@ CO_TEST(RolloutIds, BeginAReleaseOfTheSameTemplateInSteps) {
 
 // What came in the middle is released from the version that all pods had, and goes back to it at once.
 CO_TEST(RolloutIds, ATemplateInTheMiddleBeginsAtTheFirstStepAndGoesBackAtOnce) {
-    for (Kind const& each : kKinds) {
+    for (SetStory const& each : kKinds) {
         SCOPED_TRACE(each.resource.api_version() + " " + each.kind);
         Cluster cluster(ctx, each);
         CO_ASSERT_OK(co_await cluster.begin());
@@ -141,7 +122,7 @@ CO_TEST(RolloutIds, ATemplateInTheMiddleBeginsAtTheFirstStepAndGoesBackAtOnce) {
 
 // Kruise's suite begins one so: the label, and in-progressing by hand.
 CO_TEST(RolloutIds, OfAWorkloadThatIsMarkedByHandHaveTheirStepsToo) {
-    for (Kind const& each : kKinds) {
+    for (SetStory const& each : kKinds) {
         SCOPED_TRACE(each.resource.api_version() + " " + each.kind);
         Cluster cluster(ctx, each);
         CO_ASSERT_OK(co_await cluster.begin());
@@ -161,7 +142,7 @@ CO_TEST(RolloutIds, OfAWorkloadThatIsMarkedByHandHaveTheirStepsToo) {
 }
 
 CO_TEST(RolloutIds, SideBySideMakeNoPod) {
-    for (Kind const& each : {kKinds[0], kKinds[3]}) {
+    for (SetStory const& each : {kKinds[0], kKinds[3]}) {
         SCOPED_TRACE(each.resource.api_version() + " " + each.kind);
         Cluster cluster(ctx, each);
         CO_ASSERT_OK(co_await cluster.begin(R"({"blueGreen":{}})", R"([{"replicas":"20%"},{"replicas":"50%"}])"));

@@ -27,19 +27,7 @@ struct SharedWorld : World {
         CO_TRY(co_await bring_route());
         if (with_routing) CO_TRY(co_await bring_routing());
         for (meta::ObjectKey const& key : {kWeb, kApi}) {
-            Value workload = deployment("v1", 10);
-            workload.set({"metadata", "name"}, key.name);
-            workload.set({"spec", "selector", "matchLabels", "app"}, key.name);
-            workload.set({"spec", "template", "metadata", "labels", "app"}, key.name);
-            CO_TRY(co_await client->create(scope.context(), kDeployments, workload));
-            CO_TRY(co_await async::sleep_for(scope.context(), 5s));
-            Value release = rollout(kSteps, kStyle);
-            release.set({"metadata", "name"}, key.name);
-            release.set({"metadata", "annotations", apis::kTrafficRoutingAnnotation}, "mesh");
-            release.set({"spec", "workloadRef", "name"}, key.name);
-            CO_TRY(co_await client->create(scope.context(), apis::kRollouts, release));
-            of(key);
-            CO_TRY(co_await until("Healthy/0//", true));
+            CO_TRY(co_await set_up_beside(key, kSteps, kStyle, apis::kTrafficRoutingAnnotation, "mesh"));
         }
         original = co_await rules();
         co_return Status{};
@@ -57,8 +45,6 @@ struct SharedWorld : World {
         CO_TRY(co_await client->create(scope.context(), apis::kTrafficRoutings, *json::parse_value(kRouting)));
         co_return Status{};
     }
-    // Whose release the World's functions are about.
-    void of(meta::ObjectKey const& key) { workload = rollout_key = key; }
     // The route's rules, and what is noted beside them.
     Task<std::string> rules() {
         auto const found = co_await client->get(scope.context(), kRoutes, kMesh);

@@ -10,10 +10,10 @@ namespace aviary::member {
 inline constexpr std::initializer_list<std::string_view> kRollingPartition = {"spec", "updateStrategy", "rollingUpdate",
                                                                               "partition"};
 
-class LedStatefulSet : public LedWorkload {
+// Held and moved by a partition, the number of pods that keep their version.
+class LedByPartition : public LedWorkload {
 public:
-    explicit LedStatefulSet(World& world, std::string group = "apps", std::string version = "v1")
-        : LedWorkload(world, "StatefulSet", std::move(group), std::move(version)) {}
+    using LedWorkload::LedWorkload;
 
     Task<Status> freeze(std::string image) override {
         Value patch = pod_template_of(image);
@@ -22,16 +22,24 @@ public:
         co_return co_await merge(std::move(patch));
     }
     Task<Status> put(std::string image) override { return freeze(std::move(image)); }
+    Task<Status> move(int pods, std::string) override {
+        Value patch{json::Object()};
+        patch.set(kRollingPartition, kReplicas - pods);
+        co_return co_await merge(std::move(patch));
+    }
+    Task<std::string> pod_hash(std::string image) override { return canary_revision(std::move(image)); }
+};
+
+class LedStatefulSet : public LedByPartition {
+public:
+    explicit LedStatefulSet(World& world, std::string group = "apps", std::string version = "v1")
+        : LedByPartition(world, "StatefulSet", std::move(group), std::move(version)) {}
+
     Task<Status> take(Doc batch_release) override {
         Value patch{json::Object()};
         patch.set({"metadata", "annotations", apis::kControlInfoAnnotation}, control_info_of(batch_release));
         patch.set(kRollingPartition, 32767);
         patch.set({"spec", "updateStrategy", "rollingUpdate", "paused"}, false);   // those of apps/v1 have none
-        co_return co_await merge(std::move(patch));
-    }
-    Task<Status> move(int pods, std::string) override {
-        Value patch{json::Object()};
-        patch.set(kRollingPartition, kReplicas - pods);
         co_return co_await merge(std::move(patch));
     }
     Task<Status> finalize() override {
@@ -46,7 +54,6 @@ public:
     Task<std::string> canary_revision(std::string) override {
         co_return (co_await live()).at({"status", "updateRevision"}).string();
     }
-    Task<std::string> pod_hash(std::string image) override { return canary_revision(image); }
     Task<std::string> left() override {
         Doc const update = (co_await live()).at({"spec", "updateStrategy"});
         bool const own =
@@ -154,9 +161,9 @@ private:
 };
 
 // Kruise's own: its partition is a number of pods, and its status does not tell the version before.
-class LedAdvancedDaemonSet final : public LedWorkload {
+class LedAdvancedDaemonSet final : public LedByPartition {
 public:
-    explicit LedAdvancedDaemonSet(World& world) : LedWorkload(world, "DaemonSet", "apps.kruise.io", "v1alpha1") {
+    explicit LedAdvancedDaemonSet(World& world) : LedByPartition(world, "DaemonSet", "apps.kruise.io", "v1alpha1") {
         world.nodes = kReplicas;
     }
 
@@ -171,23 +178,11 @@ public:
         object.set({"spec", "updateStrategy", "rollingUpdate", "maxUnavailable"}, 2);
         co_return co_await create_from(std::move(object));
     }
-    Task<Status> freeze(std::string image) override {
-        Value patch = pod_template_of(image);
-        mark_in_progress(patch);
-        patch.set(kRollingPartition, 32767);
-        co_return co_await merge(std::move(patch));
-    }
-    Task<Status> put(std::string image) override { return freeze(std::move(image)); }
     Task<Status> take(Doc batch_release) override {
         Value patch{json::Object()};
         patch.set({"metadata", "annotations", apis::kControlInfoAnnotation}, control_info_of(batch_release));
         patch.set({"spec", "updateStrategy", "rollingUpdate"},
                   json::Object{{"paused", false}, {"partition", kReplicas}});
-        co_return co_await merge(std::move(patch));
-    }
-    Task<Status> move(int pods, std::string) override {
-        Value patch{json::Object()};
-        patch.set(kRollingPartition, kReplicas - pods);
         co_return co_await merge(std::move(patch));
     }
     Task<Status> finalize() override {
@@ -200,7 +195,6 @@ public:
     Task<std::string> canary_revision(std::string) override {
         co_return (co_await live()).at({"status", "daemonSetHash"}).string();
     }
-    Task<std::string> pod_hash(std::string image) override { return canary_revision(std::move(image)); }
     Task<std::string> left() override {
         Doc const update = (co_await live()).at({"spec", "updateStrategy", "rollingUpdate"});
         bool const own = update["partition"].as_int() == 0 && !update["paused"].as_bool();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "app/member/internal/test_world.h"
+#include "app/member/uninstall.h"
 #include "core/base/strings.h"
 #include "kube/control/definitions.h"
 #include "kube/simulator/definitions.h"
@@ -66,6 +67,15 @@ struct NativeSetWorld : World {
         auto const seen = co_await client->get(scope.context(), resource, kWeb);
         co_return seen ? *seen : Doc();
     }
+    // The member goes, and leaves its releases so: what that says.
+    Task<Result<std::string>> leave(UninstallOptions options) {
+        co_await stop_member();
+        guarded = false;
+        std::string said;
+        CO_TRY(co_await uninstall(scope.context(), *client, options,
+                                  [&said](std::string const& line) { said += line + "\n"; }));
+        co_return said;
+    }
     // What a release has left on the set and its revisions.
     Task<std::string> marks() {
         std::string found;
@@ -83,6 +93,35 @@ struct NativeSetWorld : World {
         Doc const batch_release = co_await get(apis::kBatchReleases);
         co_return batch_release.exists() ? found + "BatchRelease" : found;
     }
+};
+
+// What one story is played of.
+struct SetStory {
+    char const* kind;
+    meta::GroupVersionResource resource;
+    char const* more = "{}";   // what the spec has beside
+};
+using Batches = std::map<std::string, int>;
+
+// A cluster with a node for each of ten pods, for any of them.
+struct SetStoryWorld : NativeSetWorld {
+    SetStoryWorld(Context ctx, SetStory const& story) : NativeSetWorld(std::move(ctx), story.kind), more(story.more) {
+        resource = story.resource;
+        patch_type = client::PatchType::kMerge;
+        nodes = 10;
+    }
+
+    // How many pods each batch has, of the releases whose id is meant.
+    Task<Batches> batches_of(std::function<bool(std::string const& id)> meant) {
+        Batches result;
+        auto const list = co_await client->list(scope.context(), kPods, {.ns = "default"});
+        for (auto const& [index, pod] : (*list)["items"].elements()) {
+            if (meant(meta::label(pod, apis::kRolloutIdLabel))) ++result[meta::label(pod, apis::kRolloutBatchIdLabel)];
+        }
+        co_return result;
+    }
+
+    std::string more;
 };
 
 }   // namespace aviary::member

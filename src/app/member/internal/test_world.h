@@ -183,6 +183,26 @@ struct World {
         co_return co_await until("Healthy/0//", true);
     }
 
+    // The same beside it, of another name and with this annotation; what the World's functions are about from now on.
+    Task<Status> set_up_beside(meta::ObjectKey key, std::string steps, std::string style, std::string_view annotation,
+                               std::string value) {
+        Value made = deployment("v1", 10);
+        made.set({"metadata", "name"}, key.name);
+        made.set({"spec", "selector", "matchLabels", "app"}, key.name);
+        made.set({"spec", "template", "metadata", "labels", "app"}, key.name);
+        CO_TRY(co_await client->create(scope.context(), kDeployments, made));
+        CO_TRY(co_await async::sleep_for(scope.context(), 5s));
+        Value release = rollout(steps, style);
+        release.set({"metadata", "name"}, key.name);
+        release.set({"metadata", "annotations", annotation}, std::move(value));
+        release.set({"spec", "workloadRef", "name"}, key.name);
+        CO_TRY(co_await client->create(scope.context(), apis::kRollouts, release));
+        of(key);
+        co_return co_await until("Healthy/0//", true);
+    }
+    // Whose release the World's functions are about.
+    void of(meta::ObjectKey const& key) { workload = rollout_key = key; }
+
     Task<Images> images() {
         Images counts;
         auto const list = co_await client->list(scope.context(), kPods, {.ns = workload.ns});
