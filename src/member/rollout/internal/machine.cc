@@ -72,8 +72,9 @@ void Machine::look_ahead() {
                            noted()->current_step_state == apis::step::kUpgrade &&
                            batch_release_->status.canary_status.batch_state == apis::batch::kUpgrading;
     if (!upgrading) return;
-    std::string_view const style = workload::style_of_batch_release(seen_.batch_release).name;
-    if (style != workload::style_of_rollout(seen_.rollout).name) return;
+    bool const style_holds =
+        workload::style_of_batch_release(seen_.batch_release).name == workload::style_of_rollout(seen_.rollout).name;
+    if (!style_holds) return;
     auto status = status_to_come(
         {.batch_release = seen_.batch_release, .rollout = seen_.rollout, .workload = seen_.workload}, now_);
     if (status && status->canary_status.batch_state == apis::batch::kReady) batch_release_->status = std::move(*status);
