@@ -126,7 +126,6 @@ TEST(BatchRelease, SaysThatABatchHasBegunWhenItTakesLonger) {
     EXPECT_TRUE(says_so());
 }
 
-// Steps of one pod each in a workload of two: the cursor goes from batch to batch though no pod moves.
 // Both see the same pods: the pause does not wait for the BatchRelease's word to be stored and read back.
 TEST(Rollout, PausesWhenItsBatchIsReadyAlsoBeforeThatIsStored) {
     FakeCluster cluster(kArticle);
@@ -152,8 +151,23 @@ TEST(Rollout, PausesWhenItsBatchIsReadyAlsoBeforeThatIsStored) {
     EXPECT_EQ(cluster.show(), "Progressing/2/StepUpgrade v1=9 v2=1");
     cluster.apply(cluster.decide_rollout_now());
     EXPECT_EQ(cluster.show(), "Progressing/2/StepUpgrade v1=9 v2=1");
+    // One that is ready within moments was never said to have begun: what is stored is the batch before.
+    ASSERT_TRUE(cluster.apply(cluster.decide_batch_release_now()));
+    for (int round = 0; round < 9 && cluster.show() != "Progressing/2/StepUpgrade v1=5 v2=5"; ++round) {
+        cluster.apply(cluster.decide_roll_now());
+        cluster.settle();
+    }
+    control::Plan const end = cluster.decide_batch_release_now();
+    ASSERT_EQ(end.writes.back().subresource, "status");
+    cluster.apply(end, end.writes.size() - 1);   // the labels
+    Doc const stored = cluster.get("batchreleases")["status"];
+    ASSERT_EQ(stored.at({"canaryStatus", "currentBatch"}).as_int(), 0);
+    ASSERT_EQ(stored.at({"canaryStatus", "batchState"}).as_string(), "Ready");
+    cluster.apply(cluster.decide_rollout_now());
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=5 v2=5");
 }
 
+// Steps of one pod each in a workload of two: the cursor goes from batch to batch though no pod moves.
 TEST(BatchRelease, GoesThroughBatchesThatAreReadyAlready) {
     FakeCluster cluster(kArticle, 2);
     cluster.run();

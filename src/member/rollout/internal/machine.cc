@@ -69,9 +69,13 @@ Plan Machine::run() {
 // A batch that is ready, and is about to say so.
 void Machine::look_ahead() {
     bool const upgrading = batch_release_ && noted() != nullptr && seen_.workload != nullptr &&
-                           noted()->current_step_state == apis::step::kUpgrade &&
-                           batch_release_->status.canary_status.batch_state == apis::batch::kUpgrading;
+                           noted()->current_step_state == apis::step::kUpgrade;
     if (!upgrading) return;
+    // A batch that has only begun is not written: what is there says still that the one before is ready.
+    apis::BatchReleaseStatus const& said = batch_release_->status;
+    bool const ready = said.canary_status.batch_state == apis::batch::kReady &&
+                       said.observed_release_plan_hash == batch_release_hash();
+    if (ready) return;
     bool const style_holds =
         workload::style_of_batch_release(seen_.batch_release).name == workload::style_of_rollout(seen_.rollout).name;
     if (!style_holds) return;
