@@ -66,7 +66,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, process::Options 
                                 .registered = {}};
     parts.registered = [&cluster](std::string const& authorities) {
         std::vector<json::Value> wanted =
-            webhook::configurations(cluster.options.name, webhook_rules(), cluster.address, authorities);
+            webhook::configurations(cluster.options.name, webhook_rules(cluster.user), cluster.address, authorities);
         std::ranges::move(process::converted_definitions(cluster.address, authorities), std::back_inserter(wanted));
         return wanted;
     };

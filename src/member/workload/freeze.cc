@@ -197,6 +197,10 @@ Freeze::Freeze(client::Client client, client::Informer& rollouts, client::Inform
 bool Freeze::matches(control::AdmissionRequest const& request) const {
     if (request.operation != control::Operation::kUpdate || !request.subresource.empty()) return false;
     if (!releasable(request)) return false;
+    // What its controllers write of a release is what holds it back.
+    if (request.user.name == controller_user_) {
+        return template_changes(request.old_object, Doc::freeze(request.object));
+    }
     bool const releasing = !meta::annotation(request.old_object, apis::kInProgressingAnnotation).empty() ||
                            !annotation_of(request.object, apis::kInProgressingAnnotation).empty();
     if (releasing) return true;

@@ -14,32 +14,44 @@ namespace {
 using json::Array;
 using json::Object;
 
+std::string by_others(std::string const& controller_user) {
+    std::string quoted;
+    for (char const each : controller_user) {
+        if (each == '\\' || each == '\'') quoted += '\\';
+        quoted += each;
+    }
+    return fmt::format("request.userInfo.username != '{}'", quoted);
+}
+
 // A write that changes neither a template nor a workload in progress, nor takes away the label by which we are asked,
 // waits for nobody.
-std::string marks_condition() {
+std::string marks_condition(std::string const& controller_user) {
     auto const annotated = [](char const* object, std::string_view key) {
         return fmt::format("(has({0}.metadata.annotations) && '{1}' in {0}.metadata.annotations)", object, key);
     };
     return fmt::format(
-        "{} || {} || {} || "
-        "!(has(object.metadata.labels) && '{}' in object.metadata.labels)",
-        annotated("object", apis::kInProgressingAnnotation), annotated("oldObject", apis::kInProgressingAnnotation),
-        annotated("object", apis::kRolloutIdLabel), apis::kWorkloadTypeLabel);
+        "({} && ({} || {} || {} || "
+        "!(has(object.metadata.labels) && '{}' in object.metadata.labels)))",
+        by_others(controller_user), annotated("object", apis::kInProgressingAnnotation),
+        annotated("oldObject", apis::kInProgressingAnnotation), annotated("object", apis::kRolloutIdLabel),
+        apis::kWorkloadTypeLabel);
 }
 
-std::string freeze_condition() { return "object.spec.template != oldObject.spec.template || " + marks_condition(); }
+std::string freeze_condition(std::string const& controller_user) {
+    return "object.spec.template != oldObject.spec.template || " + marks_condition(controller_user);
+}
 
 // Of LeaderWorkerSets: what a revision of theirs is.
-std::string freeze_groups_condition() {
+std::string freeze_groups_condition(std::string const& controller_user) {
     return "object.spec.leaderWorkerTemplate != oldObject.spec.leaderWorkerTemplate || "
            "has(object.spec.networkConfig) != has(oldObject.spec.networkConfig) || "
            "(has(object.spec.networkConfig) && object.spec.networkConfig != oldObject.spec.networkConfig) || " +
-           marks_condition();
+           marks_condition(controller_user);
 }
 
 }   // namespace
 
-std::vector<webhook::Rule> webhook_rules() {
+std::vector<webhook::Rule> webhook_rules(std::string const& controller_user) {
     // Those that a Rollout points at carry the label: no other workload waits for this webhook.
     webhook::Rule freeze{"freeze.rollouts.aviary.dev",
                          webhook::kMutatePath,
@@ -49,7 +61,7 @@ std::vector<webhook::Rule> webhook_rules() {
                          {"deployments", "statefulsets", "daemonsets"}};
     freeze.object_selector["matchExpressions"] =
         Array{Object{{"key", std::string(apis::kWorkloadTypeLabel)}, {"operator", "Exists"}}};
-    freeze.condition = freeze_condition();
+    freeze.condition = freeze_condition(controller_user);
     // A cluster that does not have Kruise's kinds never asks.
     webhook::Rule kruise = freeze;
     kruise.name = "freeze-kruise.rollouts.aviary.dev";
@@ -61,7 +73,7 @@ std::vector<webhook::Rule> webhook_rules() {
     groups.name = "freeze-groups.rollouts.aviary.dev";
     groups.groups = {workload::kLeaderWorkerSets.group};
     groups.resources = {workload::kLeaderWorkerSets.resource};
-    groups.condition = freeze_groups_condition();
+    groups.condition = freeze_groups_condition(controller_user);
     webhook::Rule validate{"validate.rollouts.aviary.dev", webhook::kValidatePath,
                            {"rollouts.kruise.io"},         "v1beta1",
                            {"CREATE", "UPDATE"},           {"rollouts"}};
@@ -75,6 +87,7 @@ std::vector<webhook::Rule> webhook_rules() {
                           {"UPDATE"},
                           {"rollouts/status"}};
     approve.required = false;
+    approve.condition = by_others(controller_user);
     // What slips by while the controller is down is looked at by it afterwards.
     webhook::Rule routing{"routing.rollouts.aviary.dev", webhook::kValidatePath, {"rollouts.kruise.io"}, "v1alpha1",
                           {"CREATE", "UPDATE"},          {"trafficroutings"}};
