@@ -12,6 +12,7 @@
 #include "core/json/parse.h"
 #include "kube/meta/object.h"
 #include "member/rollout/decide.h"
+#include "member/rollout/internal/batch_machine.h"
 #include "member/traffic/services.h"
 #include "member/workload/roller.h"
 
@@ -276,6 +277,18 @@ private:
     CountsTimes counts_;
 };
 
+// What else a BatchRelease goes by, put into `seen`; the workload lives as long as what is returned.
+std::unique_ptr<workload::Workload> look_at(Sources& sources, BatchReleaseSeen& seen, workload::SetKind const* kind,
+                                            Time now) {
+    if (auto const owner = meta::controller_of(seen.batch_release))
+        seen.rollout = sources.rollouts.get({meta::ns(seen.batch_release), owner->name});
+    Found found =
+        find_workload(sources, seen.batch_release, kind, workload::style_of_batch_release(seen.batch_release), now);
+    seen.workload = found.workload.get();
+    seen.strays = std::move(found.strays);
+    return std::move(found.workload);
+}
+
 class BatchReleaseReconciler final : public control::Reconciler {
 public:
     BatchReleaseReconciler(client::Client client, Sources& sources) : client_(std::move(client)), sources_(sources) {}
@@ -290,12 +303,7 @@ public:
         auto const kind = sources_.workloads.reading(seen.batch_release.at({"spec", "workloadRef"}));
         if (auto wait = unread(kind, seen.batch_release))
             return {.writes = {}, .events = {}, .waits = {*wait}, .requeue = {}};
-        if (auto const owner = meta::controller_of(seen.batch_release))
-            seen.rollout = sources_.rollouts.get({key.object.ns, owner->name});
-        Found found = find_workload(sources_, seen.batch_release, kind.kind,
-                                    workload::style_of_batch_release(seen.batch_release), now);
-        seen.workload = found.workload.get();
-        seen.strays = std::move(found.strays);
+        auto const workload = look_at(sources_, seen, kind.kind, now);
         seen.counts_after = counts_.next(key, now);
         Plan plan = decide_batch_release(seen, now);
         counts_.note(key, plan, true, now);
@@ -347,18 +355,29 @@ class Roller final : public control::Reconciler {
 public:
     Roller(client::Client client, Sources& sources) : client_(std::move(client)), sources_(sources) {}
 
-    Plan decide(Key const& key, Time) override {
+    Plan decide(Key const& key, Time now) override {
         workload::DeploymentInputs const inputs = sources_.workloads.deployment(key.object);
         if (!inputs.deployment.exists()) return {};
         std::string const text = meta::annotation(inputs.deployment, apis::kControlInfoAnnotation);
         if (text.empty()) return {};
         auto const info = json::parse(text);
         if (!info) return {};
-        return workload::decide_roll(inputs, sources_.batch_releases.get({key.object.ns, (*info)["name"].string()}));
+        Doc const holder = sources_.batch_releases.get({key.object.ns, (*info)["name"].string()});
+        return workload::decide_roll(inputs, holder, deployment_to_come(key, holder, now));
     }
     client::Client const& client_for(Key const&) override { return client_; }
 
 private:
+    Doc deployment_to_come(Key const& key, Doc const& holder, Time now) const {
+        Doc const reference = holder.at({"spec", "workloadRef"});
+        if (!is_deployment(reference) || reference["name"].as_string() != key.object.name) return {};
+        if (unread(sources_.workloads.reading(reference), holder)) return {};
+        BatchReleaseSeen seen;
+        seen.batch_release = holder;
+        auto const workload = look_at(sources_, seen, nullptr, now);
+        return rollout::deployment_to_come(seen, now).value_or(Doc());
+    }
+
     client::Client client_;
     Sources& sources_;
 };

@@ -25,6 +25,7 @@ using json::Value;
 constexpr std::string_view kRevision = meta::kRevisionAnnotation;
 constexpr std::string_view kDesired = meta::kDesiredReplicasAnnotation;
 constexpr std::string_view kMaximum = meta::kMaxReplicasAnnotation;
+constexpr char kServes[] = "what serves";
 
 // Annotations that a ReplicaSet does not take over from its Deployment.
 bool stays_behind(std::string_view key) {
@@ -220,6 +221,29 @@ private:
                             {"uid", meta::uid(deployment_)}, {"controller", true},   {"blockOwnerDeletion", true}};
     }
 
+    // `tested`: only as long as so many of the set's pods are available as we have seen. Absent: there is nothing to
+    // write, and nothing to test.
+    std::optional<Write> scale(ReplicaSet const& set, std::int64_t size, bool tested) const {
+        JsonPatch patch(set.doc);
+        patch.test({"spec", "replicas"});
+        if (tested) patch.test({"status", "availableReplicas"});
+        patch.set({"spec", "replicas"}, size);
+        // Also of a set that stays as it is: the native controller takes an old number for a scaling that never ends.
+        if (size > 0 || size != set.wanted) {
+            patch.set({"metadata", "annotations", kDesired}, std::to_string(replicas_));
+            patch.set({"metadata", "annotations", kMaximum}, std::to_string(replicas_ + budget_.surge));
+        }
+        if (!patch.changes() && !tested) return std::nullopt;
+        return write_of(set, patch, patch.changes() ? fmt::format("scale from {} to {}", set.wanted, size) : kServes);
+    }
+
+    Write test_of(ReplicaSet const& set) const {
+        JsonPatch patch(set.doc);
+        patch.test({"spec", "replicas"});
+        patch.test({"status", "availableReplicas"});
+        return write_of(set, patch, kServes);
+    }
+
     Write write_of(ReplicaSet const& set, JsonPatch& patch, std::string why) const {
         Write write;
         write.verb = Write::Verb::kJsonPatch;
@@ -230,50 +254,37 @@ private:
         return write;
     }
 
+    // What an old copy shows may have changed: nothing goes that would not have gone for what is there. So before pods
+    // go, what serves in the other sets is tested. Pods of a step start together: where some wait for room, all do.
     void write_sizes() {
-        bool const shrinks = std::ranges::any_of(sets_.all, [&](ReplicaSet const& set) {
-            auto const size = sizes_.find(set.name());
-            return size != sizes_.end() && size->second < set.wanted;
-        });
-        std::vector<Write> unchanged, growing, shrinking, rest;
+        std::vector<ReplicaSet const*> same, growing, shrinking;
+        bool waits_for_room = false;
         for (ReplicaSet const& set : sets_.all) {
             auto const size = sizes_.find(set.name());
             if (size == sizes_.end()) continue;
-            // Where others shrink, it has grown as far as there was room before they do.
+            bool const grows = size->second > set.wanted;
+            (grows ? growing : size->second < set.wanted ? shrinking : same).push_back(&set);
             auto const early = early_.find(set.name());
-            std::int64_t const first =
-                size->second > set.wanted && early != early_.end() ? early->second : size->second;
-            JsonPatch patch(set.doc);
-            patch.test({"spec", "replicas"});
-            // What an old copy shows may have changed: nothing goes that would not have gone for what is there.
-            if (shrinks) patch.test({"status", "availableReplicas"});
-            patch.set({"spec", "replicas"}, first);
-            // Also of a set that stays as it is: the native controller takes an old number for a scaling that never
-            // ends.
-            if (size->second > 0 || size->second != set.wanted) {
-                patch.set({"metadata", "annotations", kDesired}, std::to_string(replicas_));
-                patch.set({"metadata", "annotations", kMaximum}, std::to_string(replicas_ + budget_.surge));
-            }
-            if (!patch.changes()) {
-                if (shrinks && set.wanted > 0) unchanged.push_back(write_of(set, patch, "what serves"));
-            } else {
-                std::vector<Write>& kind = first > set.wanted ? growing : first < set.wanted ? shrinking : unchanged;
-                kind.push_back(write_of(set, patch, fmt::format("scale from {} to {}", set.wanted, first)));
-            }
-            if (first == size->second) continue;
-            Value grown = set.doc.thaw();
-            grown.set({"spec", "replicas"}, first);
-            JsonPatch more(Doc::freeze(grown));
-            more.test({"spec", "replicas"});
-            more.set({"spec", "replicas"}, size->second);
-            rest.push_back(write_of(set, more, fmt::format("scale from {} to {}", first, size->second)));
+            if (grows && early != early_.end() && early->second < size->second) waits_for_room = true;
         }
-        // Growing first, where there is room: what serves goes only after.
         std::vector<Write> others = std::move(plan_.writes);
         plan_.writes.clear();
-        for (std::vector<Write>* const kind : {&unchanged, &growing, &others, &shrinking, &rest}) {
-            for (Write& write : *kind) plan_.writes.push_back(std::move(write));
+        auto const add = [&](std::vector<ReplicaSet const*> const& sets, bool tested) {
+            for (ReplicaSet const* set : sets) {
+                bool const serves = tested && !shrinking.empty() && set->wanted > 0;
+                if (auto write = scale(*set, sizes_.at(set->name()), serves)) plan_.writes.push_back(std::move(*write));
+            }
+        };
+        add(same, true);
+        if (!waits_for_room) add(growing, true);
+        if (waits_for_room) {
+            for (ReplicaSet const* set : growing) {
+                if (set->wanted > 0) plan_.writes.push_back(test_of(*set));
+            }
         }
+        std::ranges::move(others, std::back_inserter(plan_.writes));
+        add(shrinking, true);
+        if (waits_for_room) add(growing, false);
     }
 
     Doc const& deployment_;
@@ -288,18 +299,26 @@ private:
     Plan plan_;
 };
 
-}   // namespace
-
-control::Plan decide_roll(DeploymentInputs const& inputs, Doc const& holder) {
-    Doc const& deployment = inputs.deployment;
-    if (!deployment.exists() || meta::is_deleting(deployment) || !holder.exists()) return {};
+// How far it may be rolled by `holder`; absent: it is not held, or by somebody else.
+std::optional<Strategy> held_by(Doc const& deployment, Doc const& holder) {
     bool const ours = deployment.at({"spec", "paused"}).as_bool() &&
                       deployment.at({"spec", "strategy", "type"}).as_string() == "Recreate";
     std::optional<Strategy> strategy = strategy_of(deployment);
-    if (!ours || !strategy || strategy->style == "Canary") return {};
+    if (!ours || !strategy || strategy->style == "Canary") return std::nullopt;
     auto const control = json::parse(meta::annotation(deployment, apis::kControlInfoAnnotation));
-    if (!control || (*control)["uid"].as_string() != meta::uid(holder)) return {};
-    return Roll(inputs, std::move(*strategy)).run();
+    if (!control || (*control)["uid"].as_string() != meta::uid(holder)) return std::nullopt;
+    return strategy;
+}
+
+}   // namespace
+
+control::Plan decide_roll(DeploymentInputs const& inputs, Doc const& holder, Doc const& next) {
+    Doc const& deployment = inputs.deployment;
+    if (!deployment.exists() || meta::is_deleting(deployment) || !holder.exists()) return {};
+    std::optional<Strategy> strategy = held_by(deployment, holder);
+    if (!strategy) return {};
+    std::optional<Strategy> after = next.exists() && !strategy->paused ? held_by(next, holder) : std::nullopt;
+    return Roll(inputs, after && !after->paused ? std::move(*after) : std::move(*strategy)).run();
 }
 
 }   // namespace aviary::workload

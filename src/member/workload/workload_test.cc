@@ -438,7 +438,7 @@ struct Roll {
     std::vector<Value> sets;
 };
 
-std::string rolled(Roll const& roll, std::string const& image = "v2") {
+Value rolling(Roll const& roll, std::string const& image = "v2") {
     Value object = deployment(image);
     object.set({"spec", "replicas"}, roll.replicas);
     object.set({"spec", "paused"}, true);
@@ -449,11 +449,18 @@ std::string rolled(Roll const& roll, std::string const& image = "v2") {
     object.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}, json::write(strategy));
     object.set({"metadata", "annotations", apis::kControlInfoAnnotation}, R"({"uid":"b1"})");
     object.set({"metadata", "labels", apis::kStableRevisionLabel}, "hv1");
-    DeploymentInputs inputs{doc(object), {}, {}};
+    return object;
+}
+
+control::Plan plan_of(Roll const& roll, std::string const& image = "v2", Doc const& next = {}) {
+    DeploymentInputs inputs{doc(rolling(roll, image)), {}, {}};
     for (Value const& set : roll.sets) inputs.replica_sets.push_back(doc(set));
+    return decide_roll(inputs, doc(value(R"({"metadata":{"name":"web","uid":"b1"}})")), next);
+}
+
+std::string rolled(Roll const& roll, std::string const& image = "v2", Doc const& next = {}) {
     std::string text;
-    for (control::Write const& write :
-         decide_roll(inputs, doc(value(R"({"metadata":{"name":"web","uid":"b1"}})"))).writes) {
+    for (control::Write const& write : plan_of(roll, image, next).writes) {
         if (write.verb == control::Write::Verb::kCreate) {
             text += fmt::format("create {} ", write.body.at({"spec", "replicas"}).as_int());
         } else if (write.verb == control::Write::Verb::kDelete) {
@@ -474,9 +481,9 @@ TEST(Roller, MovesWithinSurgeAndAvailability) {
     // Three are starting: two of ten may be missing, so two old ones may go. They make room for the last two.
     EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 10, 10, 1), replica_set("v2", 3, 0, 2)}}),
               "web-v1=8 web-v2=5 ");
-    // With room for some these begin at once; nobody waits for a second look.
+    // With room for some all wait for what makes room, and start together.
     EXPECT_EQ(rolled({.partition = "50%", .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 1, 2)}}),
-              "web-v2=4 web-v1=7 web-v2=5 ");
+              "web-v1=7 web-v2=5 ");
     // Where there is room for all, nothing that serves goes before they are wanted.
     EXPECT_EQ(rolled({.partition = "30%", .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 1, 2)}}),
               "web-v2=3 web-v1=7 ");
@@ -487,6 +494,47 @@ TEST(Roller, MovesWithinSurgeAndAvailability) {
               "web-v1=5 ");
     EXPECT_EQ(rolled({.partition = "100%", .sets = {replica_set("v1", 1, 1, 1), replica_set("v2", 10, 10, 2)}}),
               "web-v1=0 ");
+}
+
+// Of each write "web-v1 tests 9 of 9".
+std::string tests(control::Plan const& plan) {
+    std::string text;
+    for (control::Write const& write : plan.writes) {
+        text += write.key.name;
+        for (Value const& operation : write.body.array()) {
+            if (operation["op"].as_string() == "test")
+                text += fmt::format(" {}", json::write(operation["value"]));
+            else if (operation["path"].as_string() == "/spec/replicas")
+                text += fmt::format("->{}", operation["value"].as_int());
+        }
+        text += "; ";
+    }
+    return text;
+}
+
+TEST(Roller, TestsWhatServesBeforePodsGo) {
+    Roll roll{.partition = "30%", .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 1, 2)}};
+    EXPECT_EQ(tests(plan_of(roll)), "web-v2 1 1->3; web-v1 9 9->7; ");
+    roll.partition = "50%";
+    EXPECT_EQ(tests(plan_of(roll)), "web-v2 1 1; web-v1 9 9->7; web-v2 1->5; ");
+    // An empty set serves nobody; of what only grows nothing is counted on.
+    roll.sets.push_back(replica_set("v0", 0, 0, 0));
+    EXPECT_EQ(tests(plan_of(roll)), "web-v2 1 1; web-v1 9 9->7; web-v2 1->5; ");
+    roll = {.partition = "30%", .sets = {replica_set("v1", 7, 7, 1), replica_set("v2", 1, 1, 2)}};
+    EXPECT_EQ(tests(plan_of(roll)), "web-v1 7; web-v2 1->3; ");
+}
+
+TEST(Roller, GoesByWhatIsAboutToBeWrittenOfAWorkloadThatIsHeld) {
+    std::vector<Value> const sets{replica_set("v1", 9, 9, 1), replica_set("v2", 1, 1, 2)};
+    Roll const now{.partition = "10%", .sets = sets};
+    Doc const next = doc(rolling({.partition = "30%", .sets = {}}));
+    EXPECT_EQ(rolled(now), "");
+    EXPECT_EQ(rolled(now, "v2", next), "web-v2=3 web-v1=7 ");
+    // A template that waits for its first step goes by what is stored alone, and what is let go by nothing to come.
+    Roll const waiting{.partition = "10%", .paused = true, .sets = sets};
+    EXPECT_EQ(rolled(waiting, "v3", doc(rolling({.partition = "30%", .sets = {}}, "v3"))), "");
+    EXPECT_EQ(rolled(now, "v2", doc(rolling({.partition = "30%", .paused = true, .sets = {}}))), "");
+    EXPECT_EQ(rolled(now, "v2", doc(deployment("v2"))), "");
 }
 
 TEST(Partition, IsSettledOnceTheOldPodsHaveGone) {
@@ -525,7 +573,7 @@ TEST(Roller, DoesNotGrowWhatIsStillShrinking) {
     EXPECT_EQ(rolled({.partition = "10%",
                       .sets = {replica_set("v1", 3, 3, 1), replica_set("v2", 5, 5, 2), replica_set("v3", 1, 1, 3)}},
                      "v3"),
-              "web-v1=7 web-v2=4 web-v1=8 ");
+              "web-v2=4 web-v1=8 ");
 }
 
 // The native controller compares them with the Deployment's replicas, and takes a difference for a scaling.
@@ -575,7 +623,7 @@ TEST(Roller, ReplacesVersionsInBetweenByTheStableOne) {
     EXPECT_EQ(rolled({.partition = "10%",
                       .sets = {replica_set("v1", 5, 5, 1), replica_set("v2", 5, 5, 2), replica_set("v3", 1, 1, 3)}},
                      "v3"),
-              "web-v1=7 web-v2=2 web-v1=9 ");
+              "web-v2=2 web-v1=9 ");
     EXPECT_EQ(rolled({.partition = "10%",
                       .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 0, 2), replica_set("v3", 1, 1, 3)}},
                      "v3"),

@@ -7,11 +7,13 @@
 #include "apis/rollouts/batch_release.h"
 #include "apis/rollouts/hash.h"
 #include "apis/rollouts/keys.h"
+#include "core/json/patch.h"
 #include "kube/control/events.h"
 #include "kube/meta/object.h"
 #include "member/rollout/internal/batch_machine.h"
 #include "member/rollout/internal/rollback.h"
 #include "member/rollout/internal/status_write.h"
+#include "member/workload/deployment.h"
 #include "member/workload/json_patch.h"
 
 namespace aviary::rollout {
@@ -394,6 +396,15 @@ std::optional<apis::BatchReleaseStatus> status_to_come(BatchReleaseSeen const& s
     Plan const plan = machine.run();
     if (plan.writes.size() != 1 || plan.writes.front().subresource != "status") return std::nullopt;
     return machine.take_status();
+}
+
+std::optional<json::Doc> deployment_to_come(BatchReleaseSeen const& seen, Time now) {
+    for (Write const& write : BatchMachine(seen, now).run().writes) {
+        if (write.resource != workload::kDeployments || write.verb != Write::Verb::kJsonPatch) continue;
+        Value next = seen.workload->object().thaw();
+        return json::apply_json_patch(next, write.body) ? std::optional(json::Doc::freeze(next)) : std::nullopt;
+    }
+    return std::nullopt;
 }
 
 }   // namespace aviary::rollout
