@@ -2,15 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "apis/crds.h"
 #include "app/hub/validation.h"
 #include "core/async/event.h"
 #include "core/base/check.h"
+#include "kinds.h"
 #include "kube/control/definitions.h"
 #include "kube/meta/object.h"
 #include "kube/simulator/definitions.h"
+#include "routing.h"
 
 namespace aviary::sim {
 
@@ -63,8 +63,7 @@ public:
     bool matches(control::AdmissionRequest const& request) const override {
         if (request.resource.resource == "rollouts") return true;
         bool const update = request.operation == control::Operation::kUpdate && request.subresource.empty();
-        static constexpr std::string_view kHeld[] = {"deployments", "statefulsets", "daemonsets", "clonesets"};
-        return update && std::ranges::find(kHeld, request.resource.resource) != std::end(kHeld);
+        return update && is_workload(request.resource.group_resource());
     }
     Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
         if (!up()) co_return without(request);
@@ -94,8 +93,9 @@ private:
     bool up() const { return running_.controllers && !running_.process->dead && !running_.away; }
     static Status without(control::AdmissionRequest const& request) {
         bool const labelled = !meta::label(request.old_object, "rollouts.kruise.io/workload-type").empty();
-        bool const changes =
-            !(request.object.at({"spec", "template"}) == request.old_object.at({"spec", "template"}).thaw());
+        bool changes = false;
+        for (char const* pods : {"template", "leaderWorkerTemplate"})
+            changes = changes || request.object.at({"spec", pods}) != request.old_object.at({"spec", pods}).thaw();
         if (labelled && changes) return fail(ErrorCode::kInternal, "failed calling webhook: connection refused");
         return {};
     }
@@ -307,6 +307,7 @@ Task<Status> Fleet::start(Context ctx) {
     for (std::string const& cluster : members_) {
         CO_TRY(co_await control::install_definitions(ctx, person(cluster), apis::member_crds()));
         CO_TRY(co_await control::install_definitions(ctx, person(cluster), simulator::workload_definitions()));
+        CO_TRY(co_await control::install_definitions(ctx, person(cluster), {routes_definition()}));
         start_kubernetes(cluster);
         start_member(cluster);
     }
@@ -314,6 +315,7 @@ Task<Status> Fleet::start(Context ctx) {
     client::Client const hub = person(kHubCluster);
     CO_TRY(co_await control::install_definitions(ctx, hub, apis::crds()));
     CO_TRY(co_await control::install_definitions(ctx, hub, simulator::workload_definitions()));
+    CO_TRY(co_await control::install_definitions(ctx, hub, {routes_definition()}));
     for (std::string const& cluster : members_) CO_TRY(co_await hub::register_cluster(ctx, hub, cluster, ""));
     for (std::size_t replica = 0; replica < hubs_.size(); ++replica) start_hub(replica);
     co_return Status{};

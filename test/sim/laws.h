@@ -26,6 +26,15 @@ struct Pause {
     auto operator<=>(Pause const&) const = default;
     std::string text() const;
 };
+// An informer has this long to show a process its own write.
+inline constexpr Duration kShortly = std::chrono::seconds(8);
+
+inline meta::GroupVersionResource const kPods{"", "v1", "pods"};
+
+std::uint64_t version_of(json::Doc const& object);
+// What comes and goes as one: a pod, or its group.
+std::string unit_of(json::Doc const& pod);
+
 // The pause that the Rollout is in; a step of 0 when it is in none.
 Pause pause_of(std::string const& cluster, json::Doc const& rollout);
 
@@ -42,7 +51,7 @@ public:
     // Nothing holds this version back there any more.
     void trust(std::string const& cluster, std::string const& image) { members_[cluster].trusted.insert(image); }
     // A pod is about to be taken away by the world: availability has an excuse.
-    void pod_lost(std::string const& cluster);
+    void pod_lost(std::string const& cluster, json::Doc const& pod);
     // From now on until `counting_ends` nobody has a reason to write: the processes' writes are counted.
     void counting_begins() { writes_.clear(), counting_ = true; }
     std::map<std::string, int> counting_ends() { return counting_ = false, std::exchange(writes_, {}); }
@@ -71,10 +80,24 @@ private:
         std::uint64_t version = 0;
         MonotonicTime at{};
     };
+    // A pod that counts as serving.
+    struct ReadyPod {
+        std::string image, group;
+        bool ready = false;   // so that requests can be led to it
+    };
+    // A Service that requests are led to.
+    struct Answered {
+        std::string behind;   // its selector
+        bool answers = false;
+    };
     struct Member {
-        std::map<std::string, std::int64_t> reached;   // hash of a version → the highest step
-        std::set<std::string> trusted;                 // images that were released to the end, or were there first
-        std::map<std::string, std::string> ready;      // pods that are: name → image
+        // Hash of a version, or its image → the highest step; past the last, one more.
+        std::map<std::string, std::int64_t> reached;
+        std::vector<std::int64_t> shares;               // percent of the pods, of the new version, at each step
+        std::set<std::string> trusted;                  // images that were released to the end, or were there first
+        std::map<std::string, ReadyPod> ready;          // by name
+        std::map<std::string, std::string> own_names;   // hash that a release names a version of groups by → image
+        std::map<std::string, std::int64_t> beyond;     // image → pods that native controllers have made past its share
         bool beside = false;   // its Rollout has both versions side by side, and is not being ended: the old one stays
         bool served = false;   // enough, since it is held
         bool held = false;     // by a release
@@ -85,11 +108,17 @@ private:
         bool rolls = false;           // its own controller scales each version
         MonotonicTime rolled_at{};    // … and last might
         int budget = 2;               // pods that its workload may lack
-        std::int64_t size = 0;        // pods that it wants
+        std::int64_t group = 1;       // pods that come and go together
+        std::int64_t size = 0;        // pods, or groups, that it wants
         std::int64_t most = 0;        // … and wanted lately
         MonotonicTime scaled_at{};    // when that changed
         int lost = 0;                 // pods that the world took away, until all are back
         MonotonicTime lost_at{};
+        std::map<std::string, MonotonicTime> taken;   // pods, or groups, that it took, and when
+        std::vector<std::int64_t> traffic;            // percent of the requests, for the new version, at each step
+        std::map<std::string, Answered> answered;     // by Service
+        bool begun = false;                           // some pod was ready
+        bool routed = false;                          // a route leads to its workload
     };
     struct Sent {
         std::uint64_t version = 0;
@@ -118,7 +147,14 @@ private:
     void tell_workload(std::string const& cluster, json::Doc const& before, json::Doc const& after) const;
     void pod_changed(std::string const& cluster, std::string const& name, json::Doc const& before,
                      json::Doc const& after);
+    static int serving(Member const& member);
     void check_serving(std::string const& cluster);
+    json::Doc stored(std::string const& cluster, meta::GroupVersionResource const& resource,
+                     std::string const& name) const;
+    void routing_changed(std::string const& cluster);
+    void check_answered(std::string const& cluster, json::Doc const& gone);
+    bool gone_natively(Member const& member) const;
+    bool was_taken(Member const& member, json::Doc const& pod) const;
     void decision_changed(json::Doc const& after);
     void lease_changed(Change const& change);
     void shown(std::string const& process, Object const& object, json::Doc const& content);

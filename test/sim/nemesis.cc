@@ -11,7 +11,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-meta::GroupVersionResource const kPods{"", "v1", "pods"};
 meta::GroupVersionResource const kNodes{"", "v1", "nodes"};
 
 Duration up_to(Context const& ctx, Duration most) {
@@ -87,10 +86,10 @@ Task<void> Nemesis::kill_pod() {
     client::Client const member = fleet_.person(cluster);
     auto const pods = co_await member.list(ctx_, kPods, {.ns = kNamespace});
     if (!pods || (*pods)["items"].size() == 0) co_return;
-    laws_.pod_lost(cluster);
-    laws_.say("a pod of " + cluster + " is taken away");
-    (void)co_await member.remove(ctx_, kPods,
-                                 meta::key_of((*pods)["items"][ctx_.random().below((*pods)["items"].size())]));
+    json::Doc const pod = (*pods)["items"][ctx_.random().below((*pods)["items"].size())];
+    laws_.pod_lost(cluster, pod);
+    laws_.say(cluster + ": " + meta::name(pod) + " is taken away");
+    (void)co_await member.remove(ctx_, kPods, meta::key_of(pod));
 }
 
 // Pods of a version to come never become ready in one member, until that is mended.

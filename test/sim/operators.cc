@@ -7,7 +7,8 @@
 #include "core/async/event.h"
 #include "core/json/parse.h"
 #include "kube/meta/object.h"
-#include "kube/meta/pods.h"
+#include "reading.h"
+#include "routing.h"
 
 namespace aviary::sim {
 
@@ -23,26 +24,35 @@ meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpo
 
 Value parse(std::string_view text) { return *json::parse_value(text); }
 
-std::string_view phase_of(Doc const& rollout) { return rollout.at({"status", "phase"}).as_string(); }
-bool blue_green(Doc const& rollout) { return rollout.at({"spec", "strategy", "blueGreen"}).is_object(); }
+// A kind for each of its styles.
+WorkloadKind const* some_kind(Random& random) {
+    std::vector<WorkloadKind const*> choice;
+    for (WorkloadKind const& kind : workload_kinds()) choice.insert(choice.end(), kind.styles.size(), &kind);
+    return choice[random.below(choice.size())];
+}
 
 }   // namespace
 
 Value Operators::rollout(Site const& site) {
-    auto const& strategies = site.kind->strategies;
-    char const* const strategy = strategies[ctx_.random().below(strategies.size())];
-    laws_.say(fmt::format("{}: a Rollout of a {} with {}", site.cluster, site.kind->kind.kind, strategy));
-    return make_rollout(*site.kind, strategy);
+    Style const& style = site.kind->styles[ctx_.random().below(site.kind->styles.size())];
+    laws_.say(fmt::format("{}: a Rollout of a {} ({}) with {} {}", site.cluster, site.kind->kind.kind,
+                          site.kind->kind.api_version(), style.strategy, style.steps));
+    Value made = make_rollout(*site.kind, style);
+    return site.routed ? with_routing(std::move(made)) : made;
 }
 
 Task<Status> Operators::begin() {
     for (std::string const& cluster : fleet_.members()) {
-        Site site{.cluster = cluster, .kind = &workload_kinds()[ctx_.random().below(workload_kinds().size())]};
+        Site site{.cluster = cluster, .kind = some_kind(ctx_.random()), .routed = ctx_.random().below(3) == 0};
         client::Client const member = fleet_.person(cluster);
         laws_.trust(cluster, site.version);
         CO_TRY(co_await member.create(ctx_, kNamespaces,
                                       parse(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}})")));
         CO_TRY(co_await member.create(ctx_, site.kind->resource, make_workload(*site.kind, site.version)));
+        if (site.routed) {
+            CO_TRY(co_await member.create(ctx_, kServices, make_service()));
+            CO_TRY(co_await member.create(ctx_, kRoutes, make_route()));
+        }
         CO_TRY(co_await member.create(ctx_, apis::kRollouts, rollout(site)));
         sites_.push_back(std::move(site));
     }
@@ -113,7 +123,8 @@ Task<bool> Operators::change_rollout(Site const& site, Value patch, std::string 
 Task<void> Operators::release(Site& site, std::string version) {
     if (site.unguarded) laws_.trust(site.cluster, version);
     site.version = version;
-    while (!co_await change_workload(site, with_image(version), "release " + version) && tidying_ && ctx_.check())
+    while (!co_await change_workload(site, with_image(*site.kind, version), "release " + version) && tidying_ &&
+           ctx_.check())
         (void)co_await async::sleep_for(ctx_, 1s);
 }
 
@@ -122,13 +133,7 @@ Task<std::string> Operators::stable_version(Site const& site) {
     auto const there = co_await member.get(ctx_, apis::kRollouts, kWeb);
     auto const revisions = co_await member.list(ctx_, site.kind->revisions, {.ns = kNamespace});
     if (!there || !revisions || phase_of(*there) != "Progressing") co_return std::string();
-    std::string_view const stable = apis::release_status(*there)["stableRevision"].as_string();
-    for (auto const& [index, each] : (*revisions)["items"].elements()) {
-        bool const named = meta::name(each) == stable || meta::label(each, meta::kTemplateHashLabel) == stable ||
-                           meta::label(each, meta::kRevisionHashLabel) == stable;
-        if (named && !stable.empty()) co_return image_of(each["data"].exists() ? each["data"] : each);
-    }
-    co_return std::string();
+    co_return version_of_revision(*revisions, apis::release_status(*there)["stableRevision"].as_string());
 }
 
 Task<void> Operators::take_back(Site& site) {
@@ -163,7 +168,7 @@ Task<void> Operators::jump(Site const& site) {
 // By hand or by the autoscaler's bounds.
 Task<void> Operators::scale(Site const& site) {
     if (!site.kind->scales) co_return;
-    auto const replicas = static_cast<std::int64_t>(4 + ctx_.random().below(12));
+    std::int64_t const replicas = (4 + static_cast<std::int64_t>(ctx_.random().below(12))) / site.kind->pods;
     if (ctx_.random().below(2) == 0) co_return co_await bound(site, replicas, replicas);
     co_await resize(site, replicas);
 }
@@ -241,7 +246,7 @@ Task<void> Operators::tidy() {
         if (site.unguarded) laws_.violate(site.cluster + ": the Rollout does not come back");
         if (site.kind->scales) {
             co_await bound(site, 1, 20);
-            co_await resize(site, kReplicas);
+            co_await resize(site, site.kind->replicas);
         }
         // A further version would be refused in the middle of a blue-green release.
         for (int quiet = 0, count = 0; quiet < 5 && count < 300 && laws_.violation().empty(); ++count) {
@@ -258,8 +263,7 @@ Task<void> Operators::tidy() {
 
 Task<std::string> Operators::differs() {
     for (Site const& site : sites_) {
-        std::string const what =
-            co_await differs_in(ctx_, fleet_.person(site.cluster), *site.kind, site.version, kReplicas);
+        std::string const what = co_await differs_in(ctx_, fleet_.person(site.cluster), *site.kind, site.version);
         if (!what.empty()) co_return site.cluster + ": " + what;
     }
     co_return std::string();
@@ -268,7 +272,8 @@ Task<std::string> Operators::differs() {
 Task<std::string> Operators::leftovers() {
     std::string found;
     for (Site const& site : sites_) {
-        std::string const left = co_await leftovers_in(ctx_, fleet_.person(site.cluster), *site.kind);
+        std::string left = co_await leftovers_in(ctx_, fleet_.person(site.cluster), *site.kind);
+        if (site.routed) left += co_await routing_left(ctx_, fleet_.person(site.cluster));
         if (!left.empty()) found += site.cluster + ": " + left;
     }
     co_return found;

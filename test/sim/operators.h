@@ -29,6 +29,7 @@ private:
     struct Site {
         std::string cluster;
         WorkloadKind const* kind = nullptr;
+        bool routed = false;   // a Service and an HTTPRoute lead to it
         std::string version = "v1";
         bool unguarded = false;   // its Rollout is disabled, or gone: whatever comes is let through
     };

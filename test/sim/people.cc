@@ -12,6 +12,8 @@
 #include "hub/decision/evidence.h"
 #include "hub/propagation/names.h"
 #include "kube/meta/object.h"
+#include "reading.h"
+#include "routing.h"
 
 namespace aviary::sim {
 
@@ -31,12 +33,22 @@ meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpo
 
 Value parse(std::string_view text) { return *json::parse_value(text); }
 
+// Of those that a hub delivers new templates of; half of the time a Deployment.
+WorkloadKind const* some_kind(Random& random) {
+    std::vector<WorkloadKind const*> choice;
+    for (WorkloadKind const& kind : workload_kinds()) {
+        if (!kind.daemons()) choice.push_back(&kind);
+    }
+    std::uint64_t const which = random.below(2 * (choice.size() - 1));
+    return choice[which < choice.size() ? which : 0];
+}
+
 }   // namespace
 
 Task<Status> People::begin() {
-    std::uint64_t const which = ctx_.random().below(6);
-    if (which < 3) kind_ = &workload_kind(which == 0 ? "CloneSet" : "StatefulSet");
-    laws_.say("a " + kind_->kind.kind);
+    kind_ = some_kind(ctx_.random());
+    routed_ = ctx_.random().below(3) == 0;
+    laws_.say(fmt::format("a {} ({})", kind_->kind.kind, kind_->kind.api_version()));
     for (std::string const& cluster : fleet_.members()) laws_.trust(cluster, "v1");
     client::Client const hub = fleet_.person(kHubCluster);
     CO_TRY(co_await hub.create(ctx_, kNamespaces,
@@ -47,6 +59,16 @@ Task<Status> People::begin() {
             R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"ClusterPropagationPolicy","metadata":{"name":"namespaces"},
       "spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"Namespace","name":"demo"}]}})")));
     CO_TRY(co_await hub.create(ctx_, kind_->resource, make_workload(*kind_, "v1")));
+    if (routed_) {
+        CO_TRY(co_await hub.create(ctx_, kServices, make_service()));
+        CO_TRY(co_await hub.create(ctx_, kRoutes, make_route()));
+        CO_TRY(co_await hub.create(
+            ctx_, kPolicies,
+            parse(
+                R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy","metadata":{"name":"routing","namespace":"demo"},
+          "spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"Service","name":"shop"},
+          {"apiVersion":"gateway.networking.k8s.io/v1","kind":"HTTPRoute","name":"shop"}]}})")));
+    }
     CO_TRY(co_await hub.create(ctx_, apis::kRollouts, rollout()));
     CO_TRY(co_await hub.create(
         ctx_, kPolicies,
@@ -63,22 +85,23 @@ Task<Status> People::begin() {
 }
 
 Value People::rollout() {
-    auto const& styles = kind_->strategies;
-    char const* const style = styles.size() == 1 ? styles[0] : styles[ctx_.random().below(styles.size())];
-    laws_.say(fmt::format("a Rollout with {}", style));
-    return make_rollout(*kind_, style);
+    auto const& styles = kind_->styles;
+    Style const& style = styles.size() == 1 ? styles[0] : styles[ctx_.random().below(styles.size())];
+    laws_.say(fmt::format("a Rollout with {} {}", style.strategy, style.steps));
+    Value made = make_rollout(*kind_, style);
+    return routed_ ? with_routing(std::move(made)) : made;
 }
 
 Task<Status> People::autoscale() {
-    for (std::string const& cluster : fleet_.members()) {
-        CO_TRY(co_await fleet_.person(cluster).create(
-            ctx_, kAutoscalers,
-            parse(
-                R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"web","namespace":"demo"},
-          "spec":{"scaleTargetRef":{"apiVersion":")" +
-                kind_->resource.api_version() + R"(","kind":")" + kind_->kind.kind +
-                R"(","name":"web"},"minReplicas":10,"maxReplicas":10}})")));
-    }
+    Value autoscaler = parse(
+        R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"web","namespace":"demo"},
+            "spec":{"scaleTargetRef":{"name":"web"}}})");
+    autoscaler.set({"spec", "scaleTargetRef", "apiVersion"}, kind_->resource.api_version());
+    autoscaler.set({"spec", "scaleTargetRef", "kind"}, kind_->kind.kind);
+    autoscaler.set({"spec", "minReplicas"}, kind_->replicas);
+    autoscaler.set({"spec", "maxReplicas"}, kind_->replicas);
+    for (std::string const& cluster : fleet_.members())
+        CO_TRY(co_await fleet_.person(cluster).create(ctx_, kAutoscalers, autoscaler));
     co_return Status{};
 }
 
@@ -124,7 +147,7 @@ Task<void> People::push() {
     client::Client const hub = fleet_.person(kHubCluster);
     while (true) {
         auto const done =
-            co_await hub.patch(ctx_, kind_->resource, kWeb, client::PatchType::kMerge, with_image(version_));
+            co_await hub.patch(ctx_, kind_->resource, kWeb, client::PatchType::kMerge, with_image(*kind_, version_));
         if (done || !ctx_.check()) co_return;
         (void)co_await async::sleep_for(ctx_, 1s);
     }
@@ -319,7 +342,7 @@ Task<void> People::go_on() {
 
 Task<std::string> People::differs() {
     for (std::string const& cluster : fleet_.members()) {
-        std::string const what = co_await differs_in(ctx_, fleet_.person(cluster), *kind_, version_, kReplicas);
+        std::string const what = co_await differs_in(ctx_, fleet_.person(cluster), *kind_, version_);
         if (!what.empty()) co_return cluster + ": " + what;
     }
     auto const decisions = co_await fleet_.person(kHubCluster).list(ctx_, apis::kDecisions, {.ns = kNamespace});
@@ -337,7 +360,8 @@ Task<std::string> People::differs() {
 Task<std::string> People::leftovers() {
     std::string found;
     for (std::string const& cluster : fleet_.members()) {
-        std::string const left = co_await leftovers_in(ctx_, fleet_.person(cluster), *kind_);
+        std::string left = co_await leftovers_in(ctx_, fleet_.person(cluster), *kind_);
+        if (routed_) left += co_await routing_left(ctx_, fleet_.person(cluster));
         if (!left.empty()) found += cluster + ": " + left;
     }
     co_return found;

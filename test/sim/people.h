@@ -49,7 +49,8 @@ private:
     Context ctx_;
     Fleet& fleet_;
     Laws& laws_;
-    WorkloadKind const* kind_ = &workload_kind("Deployment");
+    WorkloadKind const* kind_ = nullptr;
+    bool routed_ = false;   // a Service and an HTTPRoute lead to it
     int versions_ = 1;
     std::string version_ = "v1";
     bool leaving_ = false;      // the Rollout was deleted, and may be there still

@@ -2,14 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "apis/rollouts/batch_release.h"
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
-#include "core/base/check.h"
 #include "core/json/parse.h"
 #include "kube/meta/object.h"
+#include "reading.h"
 
 namespace aviary::sim {
 
@@ -19,12 +17,8 @@ using json::Doc;
 using json::Value;
 
 meta::ObjectKey const kWeb{kNamespace, kName};
+meta::GroupVersionResource const kPods{"", "v1", "pods"};
 meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpodautoscalers"};
-
-constexpr char kPartition[] = R"({"canary":{}})";
-constexpr char kCanary[] = R"({"canary":{"enableExtraWorkloadForCanary":true}})";
-constexpr char kBlueGreen[] = R"({"blueGreen":{}})";
-constexpr char kSteps[] = R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}])";
 
 Value parse(std::string_view text) { return *json::parse_value(text); }
 
@@ -32,75 +26,28 @@ bool unheld(Doc const& partition) {
     return partition.is_string() ? partition.as_string() == "0%" : partition.as_int() == 0;
 }
 
-WorkloadKind native(char const* kind, char const* resource, char const* revisions, char const* spec,
-                    std::vector<char const*> strategies, bool scales) {
-    return {
-        {"apps", "v1", kind}, {"apps", "v1", resource}, {"apps", "v1", revisions}, spec, std::move(strategies), scales};
+Task<std::string> pods_differ(Context ctx, client::Client member, std::string image, std::int64_t count) {
+    auto const pods = co_await member.list(ctx, kPods, {.ns = kNamespace});
+    if (!pods) co_return "the pods cannot be listed";
+    auto const there = static_cast<std::int64_t>((*pods)["items"].size());
+    if (there != count) co_return fmt::format("{} pods, not {}", there, count);
+    for (auto const& [index, pod] : (*pods)["items"].elements()) {
+        if (image_of_pod(pod) != image) co_return fmt::format("{} has {}", meta::name(pod), image_of_pod(pod));
+    }
+    co_return std::string();
+}
+
+// The part of a workload's spec that says how it is rolled.
+Doc strategy_of(Doc const& spec) {
+    for (char const* name : {"strategy", "updateStrategy", "rolloutStrategy"}) {
+        if (spec[name].exists()) return spec[name];
+    }
+    return {};
 }
 
 }   // namespace
 
-std::vector<WorkloadKind> const& workload_kinds() {
-    static std::vector<WorkloadKind> const kinds{
-        native("Deployment", "deployments", "replicasets", R"({"replicas":10})", {kPartition, kCanary, kBlueGreen},
-               true),
-        // An ordered one waits for a pod that fails until somebody deletes it.
-        native("StatefulSet", "statefulsets", "controllerrevisions",
-               R"({"replicas":10,"podManagementPolicy":"Parallel"})", {kPartition}, true),
-        native("DaemonSet", "daemonsets", "controllerrevisions", "{}", {kPartition}, false),
-        {{"apps.kruise.io", "v1alpha1", "CloneSet"},
-         {"apps.kruise.io", "v1alpha1", "clonesets"},
-         {"apps", "v1", "controllerrevisions"},
-         R"({"replicas":10,"updateStrategy":{"type":"ReCreate","maxUnavailable":1}})",
-         {kPartition},
-         true},
-    };
-    return kinds;
-}
-
-WorkloadKind const& workload_kind(std::string_view kind) {
-    auto const found = std::ranges::find_if(workload_kinds(), [&](auto const& each) { return each.kind.kind == kind; });
-    AVIARY_CHECK(found != workload_kinds().end());
-    return *found;
-}
-
-Value make_workload(WorkloadKind const& kind, std::string const& image) {
-    Value object = with_image(image);
-    object["apiVersion"] = kind.resource.api_version();
-    object["kind"] = kind.kind.kind;
-    object["metadata"] = json::Object{{"name", kName}, {"namespace", kNamespace}};
-    object.set({"spec", "selector"}, parse(R"({"matchLabels":{"app":"web"}})"));
-    object.set({"spec", "template", "metadata"}, parse(R"({"labels":{"app":"web"}})"));
-    Value const more = parse(kind.spec);
-    for (auto const& [key, value] : more.object()) object.set({"spec", key}, value);
-    return object;
-}
-
-Value make_rollout(WorkloadKind const& kind, char const* strategy) {
-    Value object = parse(
-        R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
-            "spec":{"workloadRef":{"name":"web"}}})");
-    object.set({"spec", "workloadRef", "apiVersion"}, kind.resource.api_version());
-    object.set({"spec", "workloadRef", "kind"}, kind.kind.kind);
-    Value with_steps = parse(strategy);
-    for (auto& [style, each] : with_steps.make_object()) each["steps"] = parse(kSteps);
-    object.set({"spec", "strategy"}, std::move(with_steps));
-    return object;
-}
-
-Value with_image(std::string const& image) {
-    Value patch{json::Object()};
-    patch.set({"spec", "template", "spec", "containers"},
-              json::Array{json::Object{{"name", "main"}, {"image", image}}});
-    return patch;
-}
-
-std::string image_of(Doc const& workload) {
-    return workload.at({"spec", "template", "spec", "containers"})[0]["image"].string();
-}
-
-Task<std::string> differs_in(Context ctx, client::Client member, WorkloadKind const& kind, std::string image,
-                             std::int64_t replicas) {
+Task<std::string> differs_in(Context ctx, client::Client member, WorkloadKind const& kind, std::string image) {
     auto const rollout = co_await member.get(ctx, apis::kRollouts, kWeb);
     auto const workload = co_await member.get(ctx, kind.resource, kWeb);
     if (!rollout || !workload) co_return fmt::format("no Rollout or no {}", kind.kind.kind);
@@ -112,16 +59,20 @@ Task<std::string> differs_in(Context ctx, client::Client member, WorkloadKind co
                               status["message"].as_string());
     }
     if (image_of(*workload) != image) co_return fmt::format("has {}, not {}", image_of(*workload), image);
-    // Its counts are those of the template before, for the moment between two writes.
-    if (workload->at({"status", "observedGeneration"}).as_int() != workload->at({"metadata", "generation"}).as_int())
+    // Its counts are those of the template before, for the moment between two writes; of groups nothing says so.
+    if (kind.groups()) {
+        std::string const what = co_await pods_differ(ctx, member, image, kind.replicas * kind.pods);
+        if (!what.empty()) co_return what;
+    } else if (workload->at({"status", "observedGeneration"}).as_int() !=
+               workload->at({"metadata", "generation"}).as_int()) {
         co_return "the workload has not been looked at since it was changed";
-    bool const daemons = kind.kind.kind == "DaemonSet";
+    }
     std::vector<char const*> const counts =
-        daemons ? std::vector{"currentNumberScheduled", "updatedNumberScheduled", "numberReady"}
-                : std::vector{"replicas", "updatedReplicas", "readyReplicas"};
+        kind.daemons() ? std::vector{"currentNumberScheduled", "updatedNumberScheduled", "numberReady"}
+                       : std::vector{"replicas", "updatedReplicas", "readyReplicas"};
     for (char const* count : counts) {
         std::int64_t const there = workload->at({"status", count}).as_int();
-        if (there != replicas) co_return fmt::format("{} is {}, not {}", count, there, replicas);
+        if (there != kind.replicas) co_return fmt::format("{} is {}, not {}", count, there, kind.replicas);
     }
     co_return std::string();
 }
@@ -145,11 +96,12 @@ Task<std::string> leftovers_in(Context ctx, client::Client member, WorkloadKind 
     if ((*workloads)["items"].size() != 1)
         co_return found + fmt::format("{} workloads; ", (*workloads)["items"].size());
     Doc const spec = (*workloads)["items"][0]["spec"];
-    Doc const strategy = spec[spec["strategy"].exists() ? "strategy" : "updateStrategy"];
+    Doc const strategy = strategy_of(spec);
     if (spec["paused"].as_bool()) found += "the workload is paused; ";
     std::string const own = parse(kind.spec).at({"updateStrategy", "type"}).string();
     if (strategy["type"].as_string() != (own.empty() ? "RollingUpdate" : own) || strategy["paused"].as_bool() ||
-        !unheld(strategy.at({"rollingUpdate", "partition"})) || !unheld(strategy["partition"]))
+        strategy.at({"rollingUpdate", "paused"}).as_bool() || !unheld(strategy.at({"rollingUpdate", "partition"})) ||
+        !unheld(strategy.at({"rollingUpdateConfiguration", "partition"})) || !unheld(strategy["partition"]))
         found += "the workload's strategy is not its own; ";
     auto const autoscaler = co_await member.get(ctx, kAutoscalers, kWeb);
     if (autoscaler && autoscaler->at({"spec", "scaleTargetRef", "name"}).as_string() != kName)

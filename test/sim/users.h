@@ -1,41 +1,16 @@
-// The users of a simulation: what World asks of them, and the kinds of workload that they release.
+// The users of a simulation: what World asks of them.
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "core/async/task.h"
+#include "kinds.h"
 #include "kube/client/client.h"
-#include "kube/meta/gvk.h"
 
 namespace aviary::sim {
 
-inline constexpr char kNamespace[] = "demo";
-inline constexpr char kName[] = "web";
-inline constexpr std::int64_t kReplicas = 10;
-
-// A kind of workload, as its owner writes it.
-struct WorkloadKind {
-    meta::GroupVersionKind kind;
-    meta::GroupVersionResource resource;
-    meta::GroupVersionResource revisions;   // what its controller keeps of each version
-    char const* spec;                       // beside selector and template
-    std::vector<char const*> strategies;    // those of a Rollout of it, without steps
-    bool scales = true;
-};
-std::vector<WorkloadKind> const& workload_kinds();
-WorkloadKind const& workload_kind(std::string_view kind);
-
-// Its first version, and a Rollout of it in this strategy: three steps, of which each waits.
-json::Value make_workload(WorkloadKind const& kind, std::string const& image);
-json::Value make_rollout(WorkloadKind const& kind, char const* strategy);
-// The merge patch that gives it another version.
-json::Value with_image(std::string const& image);
-std::string image_of(json::Doc const& workload);
-
 // In one cluster: empty when it runs this version, healthy; else what differs.
-Task<std::string> differs_in(Context ctx, client::Client member, WorkloadKind const& kind, std::string image,
-                             std::int64_t replicas);
+Task<std::string> differs_in(Context ctx, client::Client member, WorkloadKind const& kind, std::string image);
 // … what a release has left behind on any object.
 Task<std::string> leftovers_in(Context ctx, client::Client member, WorkloadKind const& kind);
 

@@ -1,0 +1,120 @@
+#include "kinds.h"
+
+#include <set>
+
+#include "core/json/parse.h"
+
+namespace aviary::sim {
+
+namespace {
+
+using json::Value;
+
+constexpr Style kPartition{R"({"canary":{}})"};
+constexpr Style kCanary{R"({"canary":{"enableExtraWorkloadForCanary":true}})"};
+constexpr Style kBlueGreen{R"({"blueGreen":{}})"};
+// Kruise's controller makes pods beside the old ones in steps up to half of them, or all at once.
+constexpr Style kBlueGreenToHalf{R"({"blueGreen":{}})",
+                                 R"([{"replicas":"10%"},{"replicas":"30%"},{"replicas":"50%"}])"};
+constexpr Style kBlueGreenAtOnce{R"({"blueGreen":{}})",
+                                 R"([{"replicas":"100%"},{"replicas":"100%"},{"replicas":"100%"}])"};
+
+meta::GroupVersionResource const kControllerRevisions{"apps", "v1", "controllerrevisions"};
+
+Value parse(std::string_view text) { return *json::parse_value(text); }
+
+WorkloadKind native(char const* kind, char const* resource, char const* revisions, char const* spec,
+                    std::vector<Style> styles, bool scales) {
+    return {{"apps", "v1", kind}, {"apps", "v1", resource}, {"apps", "v1", revisions}, spec, std::move(styles), scales};
+}
+
+}   // namespace
+
+std::vector<WorkloadKind> const& workload_kinds() {
+    static std::vector<WorkloadKind> const kinds{
+        native("Deployment", "deployments", "replicasets", R"({"replicas":10})", {kPartition, kCanary, kBlueGreen},
+               true),
+        // An ordered one waits for a pod that fails until somebody deletes it.
+        native("StatefulSet", "statefulsets", "controllerrevisions",
+               R"({"replicas":10,"podManagementPolicy":"Parallel"})", {kPartition}, true),
+        native("DaemonSet", "daemonsets", "controllerrevisions", "{}", {kPartition}, false),
+        {{"apps.kruise.io", "v1alpha1", "CloneSet"},
+         {"apps.kruise.io", "v1alpha1", "clonesets"},
+         kControllerRevisions,
+         R"({"replicas":10,"updateStrategy":{"type":"ReCreate","maxUnavailable":1}})",
+         {kPartition, kBlueGreenToHalf, kBlueGreenAtOnce},
+         true},
+        {{"leaderworkerset.x-k8s.io", "v1", "LeaderWorkerSet"},
+         {"leaderworkerset.x-k8s.io", "v1", "leaderworkersets"},
+         kControllerRevisions,
+         R"({"replicas":5,"leaderWorkerTemplate":{"size":2}})",
+         {kPartition},
+         true,
+         2,
+         5},
+        {{"apps.kruise.io", "v1beta1", "StatefulSet"},
+         {"apps.kruise.io", "v1beta1", "statefulsets"},
+         kControllerRevisions,
+         R"({"replicas":10,"serviceName":"web","podManagementPolicy":"Parallel"})",
+         {kPartition},
+         true},
+        {{"apps.kruise.io", "v1alpha1", "DaemonSet"},
+         {"apps.kruise.io", "v1alpha1", "daemonsets"},
+         kControllerRevisions,
+         "{}",
+         {kPartition},
+         false},
+    };
+    return kinds;
+}
+
+bool is_workload(std::string const& group_resource) {
+    static std::set<std::string> const kAll = [] {
+        std::set<std::string> all;
+        for (WorkloadKind const& each : workload_kinds()) all.insert(each.resource.group_resource());
+        return all;
+    }();
+    return kAll.contains(group_resource);
+}
+
+Value make_workload(WorkloadKind const& kind, std::string const& image) {
+    Value object{json::Object{{"apiVersion", kind.resource.api_version()}, {"kind", kind.kind.kind}}};
+    object["metadata"] = json::Object{{"name", kName}, {"namespace", kNamespace}};
+    object["spec"] = parse(kind.spec);
+    Value pods = with_image(kind, image);
+    if (kind.groups()) {
+        Value& template_of = pods["spec"]["leaderWorkerTemplate"]["workerTemplate"];
+        template_of["metadata"] = parse(R"({"labels":{"app":"web"}})");
+        object.set({"spec", "leaderWorkerTemplate", "workerTemplate"}, std::move(template_of));
+        return object;
+    }
+    object.set({"spec", "selector"}, parse(R"({"matchLabels":{"app":"web"}})"));
+    object.set({"spec", "template"}, std::move(pods["spec"]["template"]));
+    object.set({"spec", "template", "metadata"}, parse(R"({"labels":{"app":"web"}})"));
+    return object;
+}
+
+Value make_rollout(WorkloadKind const& kind, Style const& style) {
+    Value object = parse(
+        R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web","namespace":"demo"},
+            "spec":{"workloadRef":{"name":"web"}}})");
+    object.set({"spec", "workloadRef", "apiVersion"}, kind.resource.api_version());
+    object.set({"spec", "workloadRef", "kind"}, kind.kind.kind);
+    Value with_steps = parse(style.strategy);
+    for (auto& [name, each] : with_steps.make_object()) each["steps"] = parse(style.steps);
+    object.set({"spec", "strategy"}, std::move(with_steps));
+    return object;
+}
+
+Value with_image(WorkloadKind const& kind, std::string const& image) {
+    Value patch{json::Object()};
+    json::Array containers{json::Object{{"name", "main"}, {"image", image}}};
+    if (kind.groups()) {
+        patch.set({"spec", "leaderWorkerTemplate", "workerTemplate", "spec", "containers"}, std::move(containers));
+    } else {
+        patch.set({"spec", "template", "spec", "containers"}, std::move(containers));
+    }
+    return patch;
+}
+
+}   // namespace aviary::sim

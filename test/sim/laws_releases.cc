@@ -1,0 +1,237 @@
+// What laws see of a release: its steps, its pods, and who serves meanwhile.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apis/rollouts/keys.h"
+#include "apis/rollouts/rollout.h"
+#include "kinds.h"
+#include "kube/meta/groups.h"
+#include "kube/meta/object.h"
+#include "kube/meta/pods.h"
+#include "laws.h"
+#include "reading.h"
+
+namespace aviary::sim {
+
+namespace {
+
+using namespace std::chrono_literals;
+using json::Doc;
+
+constexpr Duration kExcuse = 5s;   // for a pod that the world takes away to be seen going
+
+// Of a group, its first pod; every other pod.
+bool leads(Doc const& pod) {
+    std::string const index = meta::label(pod, meta::kWorkerIndexLabel);
+    return index.empty() || index == "0";
+}
+
+}   // namespace
+
+// Its own controller may give each version a part of what is more, or take one from each.
+bool Laws::scaled_natively(Member const& member) const {
+    return (member.rolls || lately(member.rolled_at)) && lately(member.scaled_at);
+}
+
+void Laws::workload_changed(std::string const& cluster, Doc const& after) {
+    Member& member = members_[cluster];
+    if (image_of(after) != member.image) member.changed_at = ctx_.monotonic();
+    member.image = image_of(after);
+    member.set = after["kind"].as_string() != "Deployment";
+    member.daemons = after["kind"].as_string() == "DaemonSet";
+    member.group = after.at({"spec", "leaderWorkerTemplate", "size"}).as_int(1);
+    // Whose controller chooses a hash of its own: a release that is quicker names the version by what is in it.
+    if (member.group > 1)
+        member.own_names[meta::template_hash(Doc::freeze(meta::groups_of(after["spec"])))] = member.image;
+    if (member.rolls) member.rolled_at = ctx_.monotonic();                             // until now
+    member.rolls = after.at({"spec", "strategy", "type"}).as_string() != "Recreate";   // paused or not
+    bool const held = !meta::annotation(after, apis::kControlInfoAnnotation).empty();
+    std::int64_t const size =
+        after[member.daemons ? "status" : "spec"][member.daemons ? "desiredNumberScheduled" : "replicas"].as_int();
+    if (held != member.held || size != member.size) member.served = false;
+    if (size != member.size) {
+        member.most = std::max(size, lately(member.scaled_at) ? member.most : member.size);
+        member.scaled_at = ctx_.monotonic();
+    }
+    member.held = held;
+    member.size = size;
+    member.budget = after["kind"].as_string() == "Deployment" ? static_cast<int>(size / 4) : 1;
+}
+
+// No step is passed that nobody approved, and no approval is taken back.
+void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc const& after) {
+    Member& member = members_[cluster];
+    member.beside = side_by_side(after);
+    if (!after.exists()) return;
+    member.shares.clear();
+    member.traffic.clear();
+    for (auto const& [index, each] : steps_of(after).elements()) {
+        member.shares.push_back(percent_of(each["replicas"]));
+        member.traffic.push_back(percent_of(each["traffic"]));
+    }
+    std::string const revision = revision_of(after);
+    std::int64_t const step = step_of(after);
+    bool const passed_last =
+        step == std::ssize(member.shares) && (state_of(after) == "StepReady" || state_of(after) == "Completed");
+    if (phase_of(after) == "Progressing") {
+        for (std::string const& hash : {revision, release_of(after)["podTemplateHash"].string()}) {
+            if (hash.empty()) continue;
+            auto const named = member.own_names.find(hash);
+            for (std::string const& version :
+                 {own_hash(hash), named == member.own_names.end() ? own_hash(hash) : named->second}) {
+                std::int64_t& reached = member.reached[version];
+                reached = std::max(reached, step + (passed_last ? 1 : 0));
+            }
+        }
+    }
+    if (verbose_ &&
+        (phase_of(before) != phase_of(after) || state_of(before) != state_of(after) || step_of(before) != step))
+        say(fmt::format("  {}: {} {}/{} {} {}", cluster, phase_of(after), step, state_of(after), revision,
+                        after.at({"status", "message"}).as_string()));
+    bool const same = before.exists() && meta::uid(before) == meta::uid(after) && phase_of(before) == "Progressing" &&
+                      phase_of(after) == "Progressing" && revision_of(before) == revision;
+    if (!same || jumps_.contains({cluster, revision, step})) return;
+    std::int64_t const from = step_of(before);
+    bool const was_ready = state_of(before) == "StepReady";
+    if (was_ready && step == from && state_of(after) == "StepPaused")
+        violate(fmt::format("{}: the approval of step {} was taken back", cluster, step));
+    bool const left =
+        step > from || (step == from && (state_of(after) == "StepReady" || state_of(after) == "Completed"));
+    if (!left || was_ready) {
+        if (was_ready && step > from + 1) violate(fmt::format("{}: from step {} to step {}", cluster, from, step));
+        return;
+    }
+    if (step == from && state_of(before) == state_of(after)) return;
+    if (from == std::ssize(member.shares) && !blue_green(after)) return;   // all pods: passes by itself
+    Pause const pause = pause_of(cluster, before);
+    if (pause.step == 0) {
+        violate(fmt::format("{}: step {} was left from {} without a pause", cluster, from, state_of(before)));
+    } else if (!approved_.contains(pause)) {
+        violate(fmt::format("{}: {} was passed and nobody approved it", cluster, pause.text()));
+    } else if (step > from + 1) {
+        violate(fmt::format("{}: from step {} to step {}", cluster, from, step));
+    }
+    passed_.insert(pause);
+}
+
+// Pods of a version that is being released are never more than its step has.
+void Laws::set_changed(std::string const& cluster, Doc const& before, Doc const& after) {
+    if (!after.exists()) return;
+    std::string const image = image_of(after);
+    std::int64_t const size = after.at({"spec", "replicas"}).as_int();
+    auto const status = [](Doc const& set) {
+        return fmt::format("{} ready, {} available", set.at({"status", "readyReplicas"}).as_int(),
+                           set.at({"status", "availableReplicas"}).as_int());
+    };
+    if (verbose_ && status(before) != status(after)) say(fmt::format("  {}: {} has {}", cluster, image, status(after)));
+    if (!before.exists() || before.at({"spec", "replicas"}).as_int() != size)
+        say(fmt::format("  {}: {} pods of {} ({})", cluster, size, image, meta::label(after, "pod-template-hash")));
+    bool const grows = !before.exists() || before.at({"spec", "replicas"}).as_int() < size;
+    // Scaled, the native controller gives each version a part of what is new.
+    Member const& member = members_[cluster];
+    bool const native = scaled_natively(member);
+    check_share(cluster, image, meta::label(after, "pod-template-hash"), size, grows && !native);
+}
+
+// Of a set, each pod as it comes; of groups, each leader.
+void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
+    if (!leads(after)) return;
+    std::string const image = image_of_pod(after);
+    auto const size = std::ranges::count_if(objects_, [&](auto const& each) {
+        return each.first.cluster == cluster && each.first.resource == "pods" && leads(each.second) &&
+               !meta::is_deleting(each.second) && image_of_pod(each.second) == image;
+    });
+    std::string const group_revision = meta::label(after, meta::kGroupRevisionLabel);
+    std::string const hash = group_revision.empty() ? meta::label(after, meta::kRevisionHashLabel) : group_revision;
+    Member const& member = members_[cluster];
+    say(fmt::format("  {}: {} comes as the {}th of {} ({})", cluster, meta::name(after), size, image, hash));
+    // Their controllers make these of the newest template: of a DaemonSet each pod that is missing; of a set that was
+    // scaled, those above the size that it had, or a part of them.
+    bool const scaled = scaled_natively(member);
+    // Of a CloneSet in blue-green style a pod that was lost comes back in it, too.
+    bool const replaced = (member.daemons || member.beside) && lately(member.lost_at);
+    bool const native = scaled || replaced;
+    check_share(cluster, image, hash, size, !native);
+}
+
+void Laws::check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size,
+                       bool judged) {
+    Member& member = members_[cluster];
+    if (member.trusted.contains(image)) return;
+    auto const found = member.reached.find(own_hash(hash));
+    std::int64_t const last = std::ssize(member.shares);
+    std::int64_t step = found == member.reached.end() ? 0 : found->second;
+    if (auto const named = member.reached.find(image); named != member.reached.end())
+        step = std::max(step, named->second);
+    std::int64_t const share = step <= 0 ? 0 : step > last ? 100 : member.shares[static_cast<std::size_t>(step - 1)];
+    std::int64_t const all = lately(member.scaled_at) ? member.most : member.size;
+    // Of a DaemonSet, what was told to go for the version before comes back in this one.
+    bool const replaces = member.daemons && ctx_.monotonic() - member.changed_at <= kExcuse;
+    std::int64_t const most = (all * share + 99) / 100;
+    std::int64_t& beyond = member.beyond[image];   // they stay when the step moves on
+    if (!judged) beyond = std::max(beyond, size - most);
+    if (judged && size > most + std::max<std::int64_t>(beyond, replaces ? member.budget : 0))
+        violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));
+    if (step >= last && share == 100 && size >= member.size) member.trusted.insert(image);
+}
+
+void Laws::tell_workload(std::string const& cluster, Doc const& before, Doc const& after) const {
+    auto const text = [](Doc const& workload) {
+        return fmt::format("{} paused={} {} partition={} held={} control={} strategy={} stable={}", image_of(workload),
+                           workload.at({"spec", "paused"}).as_bool(),
+                           workload.at({"spec", "strategy", "type"}).as_string(),
+                           workload.at({"spec", "updateStrategy", "rollingUpdate", "partition"}).as_int(),
+                           meta::annotation(workload, apis::kInProgressingAnnotation),
+                           !meta::annotation(workload, apis::kControlInfoAnnotation).empty(),
+                           meta::annotation(workload, apis::kDeploymentStrategyAnnotation),
+                           meta::label(workload, apis::kStableRevisionLabel));
+    };
+    if (verbose_ && text(before) != text(after)) say(fmt::format("  {}: workload {}", cluster, text(after)));
+}
+
+void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc const& before, Doc const& after) {
+    Member& member = members_[cluster];
+    if (!before.exists() && !meta::label(after, meta::kRevisionHashLabel).empty()) pod_of_set_came(cluster, after);
+    // The controller of groups takes one for ready once its leader is and its workers are there.
+    bool const ready = meta::condition_is_true(after, "Ready");
+    if (after.exists() && !meta::is_deleting(after) && (ready || !leads(after))) {
+        member.ready[name] = {image_of_pod(after), meta::label(after, meta::kGroupIndexLabel), ready};
+        member.begun = true;
+    } else {
+        member.ready.erase(name);
+    }
+    check_serving(cluster);
+    check_answered(cluster, after.exists() ? after : before);
+}
+
+// Pods that are ready, of the old version where that has to stay; groups of which every pod is.
+int Laws::serving(Member const& member) {
+    int ready = 0;
+    std::map<std::string, std::int64_t> groups;
+    for (auto const& [name, pod] : member.ready) {
+        if (member.beside && !member.trusted.contains(pod.image)) continue;
+        if (member.group == 1 || ++groups[pod.group] == member.group) ++ready;
+    }
+    return ready;
+}
+
+// Enough pods serve while the release moves them; all of the old version, where the new one is beside it. The native
+// controller, which moves them else, reads of its ReplicaSets what may be old, and can take too many away for a moment;
+// a release that follows begins with what it finds.
+void Laws::check_serving(std::string const& cluster) {
+    Member& member = members_[cluster];
+    int const ready = serving(member);
+    auto const all = static_cast<int>(member.size);
+    int const floor = member.beside && !scaled_natively(member) ? all : all - member.budget;
+    bool const excused = ctx_.monotonic() - member.lost_at <= kExcuse;
+    if (ready >= all && !excused) member.lost = 0;
+    if (ready >= floor) member.served = true;
+    // Sets are rolled by their own controllers, whose copies are old for a while when the server comes back.
+    bool const old = member.set && ctx_.monotonic() - restarted_at_ <= kShortly;
+    if (member.held && member.served && !old && ready < floor - member.lost)
+        violate(fmt::format("{}: only {} of {} pods serve{}", cluster, ready, all,
+                            member.beside ? ", of the old version" : ""));
+}
+
+}   // namespace aviary::sim

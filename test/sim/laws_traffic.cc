@@ -1,0 +1,125 @@
+// What laws see of traffic: how much the new version gets, and whether there is somebody who answers.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/json/write.h"
+#include "kinds.h"
+#include "kube/meta/groups.h"
+#include "kube/meta/object.h"
+#include "kube/meta/pods.h"
+#include "laws.h"
+#include "reading.h"
+#include "routing.h"
+
+namespace aviary::sim {
+
+namespace {
+
+using json::Doc;
+
+// Of a Service that is narrowed to one version, which one; empty: it is not.
+std::string version_behind(Doc const& service) {
+    for (std::string_view key : {meta::kGroupRevisionLabel, meta::kTemplateHashLabel, meta::kRevisionHashLabel}) {
+        std::string const hash = service.at({"spec", "selector"})[key].string();
+        if (!hash.empty()) return own_hash(hash);
+    }
+    return {};
+}
+
+bool selects(Doc const& service, Doc const& pod) {
+    for (auto const& [key, value] : service.at({"spec", "selector"}).members()) {
+        if (meta::label(pod, key) != value.as_string()) return false;
+    }
+    return true;
+}
+
+// Of what a route leads anywhere.
+std::map<std::string, std::int64_t> weights_of(Doc const& route) {
+    std::map<std::string, std::int64_t> weights;
+    for (auto const& [at, rule] : route.at({"spec", "rules"}).elements()) {
+        for (auto const& [index, backend] : rule["backendRefs"].elements())
+            weights[backend["name"].string()] += backend["weight"].as_int(1);
+    }
+    return weights;
+}
+
+}   // namespace
+
+std::string unit_of(Doc const& pod) {
+    std::string const group = meta::label(pod, meta::kGroupIndexLabel);
+    return group.empty() ? meta::name(pod) : "group " + group;
+}
+
+bool Laws::was_taken(Member const& member, Doc const& pod) const {
+    auto const found = member.taken.find(unit_of(pod));
+    return found != member.taken.end() && lately(found->second);
+}
+
+// A Service or a route was changed. The new version has no more of the requests than the step asks for that it has come
+// to: of the version that the canary Service leads to then.
+void Laws::routing_changed(std::string const& cluster) {
+    Doc const route = stored(cluster, kRoutes, kShop);
+    Doc const canary = stored(cluster, kServices, kShopCanary);
+    std::map<std::string, std::int64_t> const weights = weights_of(route);
+    std::int64_t all = 0;
+    for (auto const& [name, weight] : weights) all += weight;
+    auto const found = weights.find(kShopCanary);
+    std::int64_t const weight = found == weights.end() ? 0 : found->second;
+    Member& member = members_[cluster];
+    member.routed = route.exists();
+    std::string const version = version_behind(canary);
+    if (verbose_) say(fmt::format("  {}: {} of {} requests go to {}", cluster, weight, all, version));
+    if (weight > 0) {
+        auto const reached = member.reached.find(version);
+        std::int64_t const step = reached == member.reached.end() ? 0 : reached->second;
+        std::int64_t const last = std::ssize(member.traffic);
+        std::int64_t asked = step > last ? 100 : 0;
+        for (std::int64_t each = 0; each < std::min(step, last); ++each)
+            asked = std::max(asked, member.traffic[static_cast<std::size_t>(each)]);
+        if (weight * 100 > all * asked)
+            violate(fmt::format("{}: {} of {} requests go to {}, and its release has come to step {}", cluster, weight,
+                                all, version, step));
+    }
+    check_answered(cluster, {});
+}
+
+// Whose size was changed loses the pods that its own controller chooses. A Deployment in blue-green style that is put
+// back to the version whose pods are all there loses those of the other at once: the native controller scales them
+// down, paused or not.
+bool Laws::gone_natively(Member const& member) const {
+    bool const put_back = !member.set && (member.rolls || lately(member.rolled_at)) &&
+                          member.trusted.contains(member.image) && lately(member.changed_at);
+    return lately(member.scaled_at) || put_back;
+}
+
+// Requests are not led where nobody answers, unless the world took away who did (`gone`: the pod that was changed just
+// now, or was deleted).
+void Laws::check_answered(std::string const& cluster, Doc const& gone) {
+    Member& member = members_[cluster];
+    if (!member.routed) return;
+    std::map<std::string, std::int64_t> const weights = weights_of(stored(cluster, kRoutes, kShop));
+    std::erase_if(member.answered, [&](auto const& each) {
+        auto const weight = weights.find(each.first);
+        return weight == weights.end() || weight->second == 0;
+    });
+    for (auto const& [name, weight] : weights) {
+        if (weight == 0) continue;
+        Doc const service = stored(cluster, kServices, name);
+        std::string const behind = json::write(service.at({"spec", "selector"}));
+        bool const answers = service.exists() && std::ranges::any_of(member.ready, [&](auto const& pod) {
+                                 return pod.second.ready && selects(service, stored(cluster, kPods, pod.first));
+                             });
+        auto const [state, fresh] = member.answered.try_emplace(name);
+        bool const led_anew = fresh || state->second.behind != behind;
+        bool const had = !led_anew && state->second.answers;
+        state->second = {behind, answers};
+        if (answers || !member.begun) continue;
+        bool const taken = lately(member.lost_at) && (led_anew || !gone.exists() || was_taken(member, gone));
+        if (!taken && !gone_natively(member) && (led_anew || had))
+            violate(
+                fmt::format("{}: requests are led to Service {}, and no pod of {} is ready", cluster, name, behind));
+    }
+}
+
+}   // namespace aviary::sim

@@ -1,0 +1,38 @@
+// What stored objects say, as the laws and the users of a simulation read it: apart from the code under test.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/json/doc.h"
+
+namespace aviary::sim {
+
+// The image of a workload's pods, also of what a ControllerRevision keeps of one; empty: it has none.
+std::string image_of(json::Doc const& workload);
+std::string image_of_pod(json::Doc const& pod);
+
+// Of a Rollout:
+std::string_view phase_of(json::Doc const& rollout);
+bool blue_green(json::Doc const& rollout);
+json::Doc release_of(json::Doc const& rollout);   // the part of the status that is its style's
+std::string_view state_of(json::Doc const& rollout);
+std::int64_t step_of(json::Doc const& rollout);
+std::string revision_of(json::Doc const& rollout);
+json::Doc steps_of(json::Doc const& rollout);
+// In the middle of a release in a style that has both versions side by side.
+bool side_by_side(json::Doc const& rollout);
+// A release of it is being ended: until that is done a new template would find nothing that holds it.
+bool closing(json::Doc const& rollout);
+
+// Of "40%"; 0 where nothing is said.
+std::int64_t percent_of(json::Doc const& text);
+
+// The image of the one that is named so of a list of ReplicaSets or ControllerRevisions; empty: it is not there.
+std::string version_of_revision(json::Doc const& revisions, std::string_view name);
+
+// Of "web-57f9ccb744", a ControllerRevision, which a release that is quicker than it names by the hash alone.
+std::string own_hash(std::string const& revision);
+
+}   // namespace aviary::sim
