@@ -334,6 +334,10 @@ public:
         test("currentStepIndex", *target.step);
         test(apis::release_revision_name(rollout), target.revision);
     }
+    // For what JSON Patch cannot ask: that there is no date.
+    void test_object(Doc const& rollout) {
+        add("test", "/metadata/resourceVersion", rollout.at({"metadata", "resourceVersion"}).string());
+    }
     void test(std::string_view field, Value value) { add("test", part_ + std::string(field), std::move(value)); }
     Value set(std::string_view field, Value value) && {
         add("add", part_ + std::string(field), std::move(value));
@@ -355,7 +359,11 @@ Value approval_patch(Doc const& rollout, apis::DecisionTarget const& target) {
     StatusPatch patch(rollout, target);
     patch.test("currentStepState", "StepPaused");
     Doc const paused_since = apis::release_status(rollout)["lastUpdateTime"];
-    if (paused_since.exists()) patch.test("lastUpdateTime", paused_since.string());
+    if (paused_since.exists()) {
+        patch.test("lastUpdateTime", paused_since.string());
+    } else {
+        patch.test_object(rollout);
+    }
     return std::move(patch).set("currentStepState", "StepReady");
 }
 

@@ -128,8 +128,16 @@ TEST(Approve, WithoutASinglePauseSaidItIsRefused) {
     Seen no_time = seen(apis::action::kApprove);   // a controller that does not stamp
     no_time.target.paused_since.clear();
     EXPECT_EQ(shown(carry_out(no_time, kNow)), "Refused") << "this one does";
-    no_time.rollout = Doc::freeze(rollout(canary(R"("lastUpdateTime":null)")));
-    EXPECT_EQ(shown(carry_out(no_time, kNow)), "send");
+    Value object = rollout(canary(R"("lastUpdateTime":null)"));
+    object.set({"metadata", "resourceVersion"}, "7");
+    no_time.rollout = Doc::freeze(object);
+    Outcome const outcome = carry_out(no_time, kNow);
+    ASSERT_EQ(shown(outcome), "send");
+    Value same = object;
+    EXPECT_TRUE(json::apply_json_patch(same, outcome.plan.writes.front().body));
+    object.set({"metadata", "resourceVersion"}, "8");
+    object.set({"status", "canaryStatus", "lastUpdateTime"}, "2026-11-23T13:59:00Z");
+    EXPECT_FALSE(json::apply_json_patch(object, outcome.plan.writes.front().body)) << "another pause";
 }
 
 TEST(Approve, ItsPatchTestsEverythingThatWasSeen) {

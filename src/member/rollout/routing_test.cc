@@ -42,6 +42,19 @@ TEST(Routing, OnTheWayBackRequestsLeaveBeforePodsDo) {
     }
 }
 
+TEST(Routing, WhatANewerVersionTakesBackIsNotApprovedMeanwhileAndIsRoutedAgainForTheOneBefore) {
+    RoutedCluster cluster(canary(kPartition));
+    cluster.begin();
+    ASSERT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    cluster.release("v3");
+    ASSERT_TRUE(cluster.apply(cluster.decide_rollout_now()));
+    EXPECT_EQ(cluster.show(), "Progressing/1/BeforeStepUpgrade v1=9 v2=1");
+    EXPECT_EQ(cluster.look(), "v1=9 v2=1 pinned canary 7");
+    cluster.begin("v2");
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    EXPECT_EQ(cluster.look(), "v1=9 v2=1 pinned canary 95/5");
+}
+
 TEST(Routing, ANewerVersionBeginsAgainWithAllRequestsAtTheStableOne) {
     for (std::string const& style : {canary(kPartition), canary(kExtra)}) {
         RoutedCluster cluster(style);

@@ -360,6 +360,8 @@ bool Machine::new_version() {
              "release owner");
         return false;
     }
+    // The pause of the version before is over: nobody is to approve it, and what was routed for it goes.
+    if (release().current_step_state == apis::step::kPaused) enter(apis::step::kBeforeUpgrade);
     // The stable Service keeps to its version: the next one gets nothing early.
     if (!finish_traffic(apis::finalising::kRouteTrafficToStable)) return false;
     if (seen_.batch_release.exists()) {
