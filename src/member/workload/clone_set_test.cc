@@ -110,6 +110,17 @@ TEST(CloneSetFreeze, ANewTemplateIsStoredWithAPartitionOfAll) {
               R"({"rolloutName":"web","partition":"20%"})");
 }
 
+TEST(CloneSetFreeze, ThePartitionOfAReleaseThatHoldsItIsNotItsOwn) {
+    Value old = clone_set("v1", 5, "20%");
+    old.set({"metadata", "annotations", apis::kControlInfoAnnotation}, R"({"name":"web","uid":"br"})");
+    Value next = old;
+    next.set({"spec", "template"}, pod_template("v2"));
+    Value const held = frozen(old, next);
+    EXPECT_EQ(update(held, "partition").as_string(), "100%");
+    EXPECT_EQ(held.at({"metadata", "annotations", apis::kInProgressingAnnotation}).as_string(),
+              R"({"rolloutName":"web"})");
+}
+
 // Nothing to go back to, before another template comes.
 TEST(CloneSetFreeze, ANewRolloutIdAloneStartsAReleaseThatCameFromNowhere) {
     Value next = clone_set("v1", 5);

@@ -41,7 +41,10 @@ void note_stable(Value& object, Doc const& old, PartitionFreeze const& kind) {
 }
 
 void begin(Value& object, FreezeInputs const& inputs, PartitionFreeze const& kind) {
-    Value const partition = value_at(Doc::freeze(object), kind.fields.partition);
+    // Taken over without having been frozen, as after a release that was disabled and enabled again, it has the
+    // partition of that release.
+    bool const taken = !meta::annotation(inputs.old, apis::kControlInfoAnnotation).empty();
+    Value const partition = taken ? Value() : value_at(Doc::freeze(object), kind.fields.partition);
     drop_marks(object, kind.annotations, kLabels);
     note_stable(object, inputs.old, kind);
     object.set({"metadata", "annotations", apis::kInProgressingAnnotation},
