@@ -52,17 +52,23 @@ std::int64_t StatefulSet::index_of(Doc const& pod) const {
 }
 
 // It counts pods from the first one on: those after it, and those before that are of the new version already, are no
-// more than the share.
+// more than the share. On the way back one that is gone for a moment is among these: it comes with the stable version.
 std::int64_t StatefulSet::partition_at(std::int64_t share) const {
     if (share == 0) return apis::kFrozenPartition;
     // Whichever go first, it is a number of pods then.
     if (rolling_update()["unorderedUpdate"].exists()) return facts_.replicas - share;
     std::vector<std::int64_t> const indexes = this->indexes();
     std::vector<Doc> const units = this->units();
+    auto const is_outdated = [this](Doc const& pod) { return is_active(pod) && !is_unit(pod); };
     std::int64_t kept = facts_.replicas - share;
     for (; kept < facts_.replicas; ++kept) {
         std::int64_t const first = indexes[static_cast<std::size_t>(kept)];
-        std::int64_t const below = std::ranges::count_if(units, [&](Doc const& pod) { return index_of(pod) < first; });
+        auto const before = [&](Doc const& pod) { return index_of(pod) < first; };
+        std::int64_t const below =
+            facts_.rolled_back
+                ? kept - std::ranges::count_if(inputs_.pods,
+                                               [&](Doc const& pod) { return is_outdated(pod) && before(pod); })
+                : std::ranges::count_if(units, before);
         if (facts_.replicas - kept + below <= share) break;
     }
     return kept;

@@ -224,6 +224,28 @@ TEST(StatefulSetHold, GivesItsOwnPartitionBack) {
 
 // Whichever pods have the new version already: those that a partition lets be updated and they are no more than the
 // share, as long as they are not more without it.
+// A pod that is gone for a moment comes back with the stable version, wherever it is.
+TEST(StatefulSetHold, APodThatIsGoneForAMomentBringsNoOtherBackEarly) {
+    Value object = stateful_set("v1", 10, 9);
+    object.set({"metadata", "annotations", apis::kInProgressingAnnotation}, R"({"rolloutName":"web"})");
+    object.set({"metadata", "labels", apis::kStableRevisionLabel}, "web-v1");
+    std::vector<Doc> pods;
+    for (std::int64_t ordinal = 0; ordinal < 10; ++ordinal)
+        if (ordinal != 2) pods.push_back(pod(ordinal, ordinal < 5 || ordinal == 9 ? "v1" : "v2"));
+    auto const held = [&] {
+        auto const workload =
+            observe_stateful_set({Doc::freeze(object), {revision("v1", 1), revision("v2", 2)}, pods}, kNow);
+        EXPECT_TRUE(workload->facts().rolled_back);
+        return partition_of(applied(object, workload->hold(kBatchRelease, IntOrPercent::count(6))));
+    };
+    EXPECT_EQ(held(), 9) << "five that had it, and one that was put back";
+    pods.push_back(pod(2, "v1"));
+    EXPECT_EQ(held(), 9);
+    // One that has come back with it before its turn counts, too.
+    std::erase_if(pods, [](Doc const& each) { return meta::name(each) == "web-6"; });
+    EXPECT_EQ(held(), 10);
+}
+
 TEST(StatefulSetLaw, NoMorePodsThanTheShareAreUpdated) {
     bool const held = rc::check([] {
         std::int64_t const replicas = *rc::gen::inRange<std::int64_t>(0, 12);
