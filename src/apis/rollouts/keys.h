@@ -82,7 +82,9 @@ namespace condition {
 inline constexpr std::string_view kProgressing = "Progressing";
 inline constexpr std::string_view kSucceeded = "Succeeded";
 inline constexpr std::string_view kTerminating = "Terminating";
-inline constexpr std::string_view kStalled = "Stalled";   // not upstream's, as the next reason
+// Not upstream's:
+inline constexpr std::string_view kStalled = "Stalled";         // reason kDeadlineExceeded
+inline constexpr std::string_view kRolledBack = "RolledBack";   // reason kInBatches; also while that goes on
 }   // namespace condition
 
 // Of the conditions Progressing and Terminating.
@@ -95,6 +97,7 @@ inline constexpr std::string_view kCancelling = "Cancelling";
 inline constexpr std::string_view kPaused = "Paused";
 inline constexpr std::string_view kInTerminating = "InTerminating";
 inline constexpr std::string_view kDeadlineExceeded = "ProgressDeadlineExceeded";
+inline constexpr std::string_view kInBatches = "InBatches";
 }   // namespace reason
 
 namespace step {

@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "apis/rollouts/hash.h"
-#include "member/rollout/internal/fake_cluster.h"
+#include "member/rollout/internal/routed_cluster.h"
 
 namespace aviary::rollout {
 namespace {
@@ -34,6 +36,17 @@ Companion other(std::string const& text, std::string const& succeeded = "") {
     release.set({"status", "canaryStatus", "currentBatch"}, *parse_int(batch[1]) - 1);
     release.set({"status", "observedReleasePlanHash"}, apis::release_plan_hash(Doc::freeze(release)));
     result.batch_release = Doc::freeze(release);
+    return result;
+}
+
+// As it says of itself once it goes back in batches, to the end and beyond.
+Companion gone_back(std::string const& text, std::string const& succeeded = "") {
+    Companion result = other(text, succeeded);
+    Value rollout = result.rollout.thaw();
+    Value conditions = rollout.at({"status", "conditions"});
+    conditions.push_back(json::Object{{"type", "RolledBack"}, {"status", "True"}});
+    rollout.set({"status", "conditions"}, std::move(conditions));
+    result.rollout = Doc::freeze(rollout);
     return result;
 }
 
@@ -120,6 +133,40 @@ TEST(Group, LaterStepsWaitAsTheFirstOneDoes) {
     cluster.release("v1");
     cluster.run();
     EXPECT_EQ(cluster.show(), "Healthy/2/StepPaused v1=10");
+}
+
+// The step has begun, and waits for its Service.
+TEST(Group, IsNotNamedOnceItHasCome) {
+    RoutedCluster cluster(canary(kPartition, "10"));
+    cluster.group = {other("Progressing/Initializing/1/Completed")};
+    cluster.release("v2");
+    cluster.run();
+    EXPECT_EQ(cluster.look(), "v1=10 open 7");
+    EXPECT_TRUE(apis::waits_for_group(cluster.get("rollouts")));
+    cluster.group = {other("Progressing/InRolling/1/BeforeStepUpgrade")};
+    cluster.run();
+    EXPECT_EQ(cluster.look(), "v1=10 pinned 7");
+    EXPECT_EQ(cluster.message(), "Rollout is in step(1/3)");
+}
+
+// What goes back in batches comes to the same steps, with the other version.
+TEST(Group, ARollbackInBatchesIsNotFollowed) {
+    for (auto const& [of, succeeded, why] : std::initializer_list<std::array<char const*, 3>>{
+             {"Progressing/InRolling/2/StepPaused/Ready 2", "", "is being taken back: take this one back, too"},
+             {"Progressing/Paused/3/StepUpgrade/Ready 3", "", "is being taken back: take this one back, too"},
+             {"Progressing/Finalising/3/Completed", "", "is being taken back: take this one back, too"},
+             {"Healthy/Completed/3/Completed", "True", "has been taken back: take this one back, too"}}) {
+        FakeCluster cluster(kSteps);
+        cluster.run();
+        cluster.group = {other("Progressing/InRolling/1/StepPaused/Ready 1")};
+        cluster.release("v2");
+        cluster.run();
+        cluster.approve();
+        cluster.group = {gone_back(of, succeeded)};
+        cluster.run();
+        EXPECT_EQ(cluster.show(), "Progressing/2/BeforeStepUpgrade v1=9 v2=1") << of;
+        EXPECT_EQ(cluster.message(), std::string("Rollout is in step(2/3)") + kWaits + why) << of;
+    }
 }
 
 }   // namespace

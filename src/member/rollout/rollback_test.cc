@@ -61,6 +61,7 @@ struct SetCluster : FakeCluster {
     control::Plan rollout_plan() const {
         auto const workload = observe_clone_set(seen(), workload::style_of_rollout(get("rollouts")).name, now);
         RolloutSeen seen{.rollout = get("rollouts"), .batch_release = get("batchreleases"), .workload = workload.get()};
+        seen.group = group;
         return decide_rollout(seen, now);
     }
     control::Plan batch_plan() const {
@@ -210,6 +211,52 @@ TEST(RollbackInBatches, IsAtOnceWhereItIsNotAskedForOrUpstreamHasNone) {
     auto const workload =
         workload::observe_clone_set(side_by_side.seen(), apis::batch::kBlueGreenStyle, side_by_side.now);
     EXPECT_FALSE(workload->facts().in_batches);
+}
+
+// It is on record for others of its group, whose revisions tell no more; until the next release.
+TEST(RollbackInBatches, IsOnRecordToTheEndAndBeyond) {
+    SetCluster cluster(kSteps);
+    auto const back = [&] { return meta::condition_is_true(cluster.get("rollouts"), apis::condition::kRolledBack); };
+    cluster.put("v2");
+    cluster.go_on();
+    EXPECT_FALSE(back());
+    cluster.approve_and_go_on();
+    cluster.put("v1");
+    for (char const* seen :
+         {"Progressing/1/StepPaused v1=6 v2=4", "Progressing/2/StepPaused v1=8 v2=2", "Healthy/3/Completed v1=10"}) {
+        cluster.go_on();
+        EXPECT_EQ(cluster.show(), seen);
+        EXPECT_TRUE(back()) << seen;
+        cluster.approve();
+    }
+    cluster.put("v2");
+    cluster.go_on();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    EXPECT_FALSE(back());
+    cluster.put("v1");
+    cluster.go_on();
+    EXPECT_TRUE(back());
+    cluster.put("v3");
+    cluster.go_on();
+    EXPECT_FALSE(back()) << cluster.show();
+}
+
+// One that was taken back whole never comes to its steps.
+TEST(RollbackInBatches, WaitsForNobodyOfItsGroup) {
+    SetCluster cluster(kSteps);
+    cluster.put("v2");
+    cluster.go_on();
+    cluster.approve_and_go_on();
+    cluster.group = {{*json::parse(R"({"metadata":{"name":"decode","namespace":"demo"},"status":{"phase":"Healthy",
+        "conditions":[{"type":"Progressing","status":"False","reason":"Completed"},
+        {"type":"Succeeded","status":"False"}]}})"),
+                      {}}};
+    cluster.put("v1");
+    cluster.go_on();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=6 v2=4") << cluster.message();
+    cluster.approve_and_go_on();
+    cluster.approve_and_go_on();
+    EXPECT_EQ(cluster.show(), "Healthy/3/Completed v1=10") << cluster.message();
 }
 
 // Before a pod has the new version there is nothing to go back.

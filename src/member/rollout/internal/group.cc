@@ -37,15 +37,16 @@ std::string behind(Companion const& other, std::int64_t step, bool ready, bool b
     std::int64_t const there = release["currentStepIndex"].as_int();
     std::string_view const state = release["currentStepState"].as_string();
     std::int64_t const due = std::min(step, steps);
+    bool const back = meta::condition_is_true(other.rollout, apis::condition::kRolledBack);
     if (phase != apis::phase::kProgressing) {
-        bool const done = phase == apis::phase::kHealthy &&
-                          meta::condition(other.rollout, apis::condition::kSucceeded)["status"].as_string() == "True";
+        bool const done = phase == apis::phase::kHealthy && !back &&
+                          meta::condition_is_true(other.rollout, apis::condition::kSucceeded);
         if (begun && done) return "";
         return begun ? "has been taken back: take this one back, too" : "has no release: give it its new version, too";
     }
-    if (why == apis::reason::kCancelling) return "is being taken back: take this one back, too";
-    if (why == apis::reason::kFinalising || why == apis::reason::kCompleted) return "";
     if (why == apis::reason::kInitializing) return "is about to begin";
+    if (why == apis::reason::kCancelling || back) return "is being taken back: take this one back, too";
+    if (why == apis::reason::kFinalising || why == apis::reason::kCompleted) return "";
     if (there < due) return fmt::format("is in step({}/{}), {}", there, steps, state);
     if (!ready || there > due) return "";
     bool const waits = state == apis::step::kBeforeUpgrade || state == apis::step::kUpgrade || state.empty();
@@ -59,13 +60,18 @@ bool Machine::group_follows(bool ready) {
     std::int64_t const step = noted()->current_step_index;
     std::string others;
     for (Companion const& each : seen_.group) {
+        if (facts().rolled_back) break;   // in batches: what is taken back waits for nobody
         std::string const why = behind(each, step, ready, ready || step > 1);
         if (why.empty()) continue;
         if (!others.empty()) others += "; ";
         others += fmt::format("{} {}", meta::name(each.rollout), why);
     }
-    if (others.empty()) return true;
-    status_.message = fmt::format("Rollout is in step({}/{}){}{}", step, step_count(), apis::kWaitsForGroup, others);
+    std::string const place = fmt::format("Rollout is in step({}/{})", step, step_count());
+    if (others.empty()) {
+        if (status_.message.contains(apis::kWaitsForGroup)) status_.message = place;
+        return true;
+    }
+    status_.message = place + std::string(apis::kWaitsForGroup) + others;
     wait("WaitingForGroup", status_.message, "they have come to this step", "release owner");
     return false;
 }

@@ -255,6 +255,7 @@ bool Machine::initializing() {
     // The old version was put back before anything happened; or where there is anything, it goes as is asked.
     bool const cancelled = facts().rolled_back && !(goes_back_in_batches() && facts().outdated > 0);
     if (!cancelled && !take_shared_routing()) return false;
+    note_way(facts().rolled_back && !cancelled);
     status_.canary_status.reset();
     status_.blue_green_status.reset();
     CanaryStatus& fresh = release();
@@ -315,27 +316,6 @@ bool Machine::in_rolling() {
     release().observed_workload_generation = facts().generation;
     if (release().rollout_hash != apis::plan_hash(seen_.rollout)) return plan_changed();
     return step();
-}
-
-// What a deadline has put back is whole again at once: nobody is there to approve it.
-bool Machine::goes_back_in_batches() const {
-    bool const overdue = apis::find_condition(status_.conditions, apis::condition::kStalled) != nullptr &&
-                         limits_.on_deadline == apis::on_deadline::kRollback;
-    return facts().rolled_back && facts().in_batches && asks_for_batches(seen_.rollout) && routing() == nullptr &&
-           !blue_green() && !overdue;
-}
-
-// From the first step on, with the stable version as the one that is released.
-bool Machine::turn_back() {
-    event("Progressing", "workload has been rollback, and goes back in batches");
-    CanaryStatus& current = release();
-    current.canary_revision = facts().update_revision;
-    current.pod_template_hash = facts().unit_revision;
-    current.rollout_hash = apis::plan_hash(seen_.rollout);
-    current.current_step_index = 1;
-    current.next_step_index = next_of(1);
-    enter(apis::step::kBeforeUpgrade);
-    return true;
 }
 
 // A release that another controller has begun, under a hash that only it can compute: what has pods beside the stable

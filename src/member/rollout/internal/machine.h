@@ -33,7 +33,8 @@ private:
     bool in_rolling();
     bool is_adopted() const;
     bool goes_back_in_batches() const;
-    bool turn_back();   // begins that
+    bool turn_back();           // begins that
+    void note_way(bool back);   // whether that is so, in the status: it stays when the way is over
     bool new_version();
     bool closing(Closing why);
     void terminate();
