@@ -335,6 +335,22 @@ TEST(RollbackInBatches, WaitsForItsOwnPlan) {
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=6 v2=4");
 }
 
+// At the first step the plan of the version before asks for no more; its id is another, and would be on the pods.
+TEST(RollbackInBatches, WaitsForItsOwnId) {
+    SetCluster cluster(kSteps);
+    cluster.put("v2");
+    cluster.go_on();
+    cluster.put("v1");
+    cluster.controller();
+    cluster.apply(cluster.rollout_plan(), 1);
+    ASSERT_EQ(cluster.show(), "Progressing/1/StepUpgrade v1=9 v2=1");
+    cluster.apply(cluster.batch_plan());
+    cluster.go_on();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10");
+    EXPECT_EQ(cluster.spared(), 9);
+    EXPECT_EQ(cluster.labelled(apis::kNoNeedUpdateLabel, "rollback-v1"), 9);
+}
+
 TEST(RollbackInBatches, OfADeadlineIsAtOnce) {
     SetCluster cluster(kSteps);
     cluster.edit_rollout(

@@ -143,9 +143,12 @@ private:
     // it. With a BatchRelease that is made anew the release may have moved some already: it is one too few rather than
     // one too many.
     bool turn_back(bool anew) {
-        // Its plan may be that of the version before, with steps that nobody has approved for this one.
-        bool const ahead = *plan().batch_partition >= apis::release_status(seen_.rollout)["currentStepIndex"].as_int();
-        if (ahead || !facts().settled) {
+        // Its plan may be that of the version before, with an id for its labels, and steps that nobody has approved for
+        // this one.
+        json::Doc const release = apis::release_status(seen_.rollout);
+        bool const own = plan().rollout_id == release["observedRolloutID"].as_string() &&
+                         *plan().batch_partition < release["currentStepIndex"].as_int();
+        if (!own || !facts().settled) {
             status_.message = kAnotherVersion;
             if (facts().settles_at) plan_.requeue_at(*facts().settles_at, "pods that are going");
             explain();
