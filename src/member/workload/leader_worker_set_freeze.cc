@@ -17,8 +17,10 @@ bool runs(Doc const& set) { return set.at({"status", "replicas"}).as_int() > 0; 
 
 bool leader_worker_set_notes_stable(Value const& object, FreezeInputs const& inputs) {
     Doc const after = Doc::freeze(object);
-    return !inputs.from_controller && meta::label(inputs.old, apis::kStableRevisionLabel).empty() && runs(inputs.old) &&
-           after.at({"spec", "replicas"}).as_int(1) != 0 && template_changes(inputs.old, after);
+    bool const begun = !meta::annotation(inputs.old, apis::kInProgressingAnnotation).empty();
+    bool const noted = begun && !meta::label(inputs.old, apis::kStableRevisionLabel).empty();
+    return !inputs.from_controller && !noted && runs(inputs.old) && after.at({"spec", "replicas"}).as_int(1) != 0 &&
+           template_changes(inputs.old, after);
 }
 
 void freeze_leader_worker_set(Value& object, FreezeInputs const& inputs) {

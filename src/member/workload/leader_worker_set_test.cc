@@ -140,6 +140,21 @@ TEST(LeaderWorkerSetFreeze, ANewRolloutIdAloneStartsAReleaseThatCameFromNowhere)
     EXPECT_EQ(frozen(held, next).at({"metadata", "labels", apis::kStableRevisionLabel}).as_string(), "v1");
 }
 
+// One that is not in a release has it from an earlier one, or from whoever copied it.
+TEST(LeaderWorkerSetFreeze, ALabelThatWasLeftBehindIsNotWhatTheReleaseCameFrom) {
+    Value old = set_of("v1", 5);
+    old.set({"metadata", "labels", apis::kStableRevisionLabel}, "v0");
+    Value next = old;
+    next.set({"spec", "leaderWorkerTemplate"}, groups_template("v2"));
+    FreezeInputs inputs;
+    inputs.old = Doc::freeze(old);
+    EXPECT_TRUE(leader_worker_set_notes_stable(next, inputs)) << "else it would have none, and never go back";
+    EXPECT_EQ(frozen(old, next).at({"metadata", "labels", apis::kStableRevisionLabel}).as_string(), "v1");
+    old.set({"metadata", "annotations", apis::kInProgressingAnnotation}, R"({"rolloutName":"web"})");
+    inputs.old = Doc::freeze(old);
+    EXPECT_FALSE(leader_worker_set_notes_stable(next, inputs));
+}
+
 TEST(LeaderWorkerSetFreeze, OtherWritesPass) {
     Value const old = set_of("v1", 5);
     Value next = old;
