@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apis/rollouts/keys.h"
 #include "kube/meta/object.h"
 #include "member/workload/freeze.h"
 #include "member/workload/internal/partitioned_set.h"
@@ -38,11 +39,26 @@ private:
     }
     std::string label_of(Doc const& revision) const override { return meta::label(revision, kRevisionHashLabel); }
     // Its status does not tell what it came from.
-    std::string current_revision() const override { return replaced_revision(inputs_); }
+    std::string current_revision() const override {
+        bool const nowhere = doc().at({"metadata", "labels", apis::kStableRevisionLabel}).exists();
+        return replaced_revision(inputs_, !nowhere);
+    }
     std::string newest_revision() const override { return doc().at({"status", "daemonSetHash"}).string(); }
     // The newest ones come last.
     void sort(std::vector<Doc>& units) const override { std::ranges::sort(units, {}, age_of); }
 };
+
+// An empty label: with another rollout-id alone it came from nowhere. Without one it is a release of another
+// controller, which notes none.
+void note_nowhere(Value& object, FreezeInputs const& inputs) {
+    Doc const after = Doc::freeze(object);
+    bool const begun = !meta::annotation(inputs.old, apis::kInProgressingAnnotation).empty();
+    bool const nowhere = begun ? inputs.old.at({"metadata", "labels", apis::kStableRevisionLabel}).exists()
+                               : !template_changes(inputs.old, after);
+    bool const noted = after.at({"metadata", "labels", apis::kStableRevisionLabel}).exists();
+    if (nowhere && !noted && !meta::annotation(after, apis::kInProgressingAnnotation).empty())
+        object.set({"metadata", "labels", apis::kStableRevisionLabel}, "");
+}
 
 }   // namespace
 
@@ -54,6 +70,7 @@ void freeze_advanced_daemon_set(Value& object, FreezeInputs const& inputs) {
                      {.fields = stateful_set_fields(),
                       .stable = known ? std::move(replaced) : std::string(),
                       .runs = status["currentNumberScheduled"].as_int() > 0});
+    if (!inputs.from_controller) note_nowhere(object, inputs);
 }
 
 std::unique_ptr<Workload> observe_advanced_daemon_set(NativeSetInputs inputs, Time now) {

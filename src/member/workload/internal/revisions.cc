@@ -43,12 +43,12 @@ std::string prevailing_revision(NativeSetInputs const& inputs) {
     return std::get<2>(best);
 }
 
-std::string replaced_revision(NativeSetInputs inputs) {
+std::string replaced_revision(NativeSetInputs inputs, bool without_pods) {
     Doc const own = revision_with(inputs.set.at({"spec", "template"}), inputs.revisions);
     std::erase_if(inputs.revisions,
                   [&](Doc const& each) { return own.exists() && meta::name(each) == meta::name(own); });
     std::string found = prevailing_revision(inputs);
-    if (!found.empty() || !own.exists() || inputs.revisions.empty()) return found;
+    if (!found.empty() || !without_pods || !own.exists() || inputs.revisions.empty()) return found;
     return meta::label(
         std::ranges::max(inputs.revisions, {}, [](Doc const& each) { return each["revision"].as_int(); }),
         kRevisionHashLabel);

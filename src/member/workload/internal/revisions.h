@@ -23,9 +23,9 @@ json::Doc revision_with(json::Doc const& pod_template, std::vector<json::Doc> co
 // Of a DaemonSet: the version, as pods are labelled with it, that most active pods have, the newest of equals. Empty:
 // there is none.
 std::string prevailing_revision(NativeSetInputs const& inputs);
-// The one that the template's replaces: that of most of the other pods, and where all have the template's the newest
-// beside it.
-std::string replaced_revision(NativeSetInputs inputs);
+// The one that the template's replaces: that of most of the other pods. Where all have the template's, the newest
+// beside it, if one without pods may be meant; else empty.
+std::string replaced_revision(NativeSetInputs inputs, bool without_pods);
 // Whether most pods of a DaemonSet run its template, by its own account: copies of pods may lag behind.
 bool prevails(json::Doc const& daemon_set);
 // Takes these annotations away: the native controller copies a set's to the revisions that it makes.

@@ -1,0 +1,102 @@
+#include "member/workload/advanced_daemon_set.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "apis/rollouts/keys.h"
+#include "core/json/parse.h"
+#include "core/json/patch.h"
+#include "kube/meta/object.h"
+#include "member/workload/freeze.h"
+
+namespace aviary::workload {
+namespace {
+
+using json::Doc;
+using json::Value;
+
+Time const kNow = *parse_rfc3339("2026-01-01T01:00:00Z");
+
+Value with_template(Value object, std::string const& image) {
+    object.set({"spec", "template", "spec", "containers"},
+               json::Array{json::Object{{"name", "main"}, {"image", image}}});
+    object.set({"status", "daemonSetHash"}, image);
+    return object;
+}
+
+// All of its pods have its template.
+Value daemon_set(std::string const& image) {
+    return with_template(*json::parse_value(R"({"metadata":{"name":"web","namespace":"demo","uid":"set","generation":3},
+            "spec":{"updateStrategy":{"type":"RollingUpdate","rollingUpdate":{"partition":0}}},
+            "status":{"observedGeneration":3,"desiredNumberScheduled":2,"currentNumberScheduled":2,"updatedNumberScheduled":2}})"),
+                         image);
+}
+
+Doc revision(std::string const& image, std::int64_t number) {
+    Value object{json::Object{{"revision", number}}};
+    object.set({"metadata", "name"}, "web-" + image);
+    object.set({"metadata", "labels", "controller-revision-hash"}, image);
+    object.set({"data"}, with_template(Value{json::Object()}, image));
+    return Doc::freeze(object);
+}
+
+std::unique_ptr<Workload> observe(Value const& object, std::string const& pods_have) {
+    NativeSetInputs inputs{Doc::freeze(object), {revision("v0", 1), revision("v1", 2), revision("v2", 3)}, {}};
+    for (char const* name : {"a", "b"}) {
+        Value pod = *json::parse_value(R"({"status":{"phase":"Running","startTime":"2026-01-01T00:00:00Z",
+            "conditions":[{"type":"Ready","status":"True","lastTransitionTime":"2026-01-01T00:00:00Z"}]}})");
+        pod.set({"metadata", "name"}, name);
+        pod.set({"metadata", "labels", "controller-revision-hash"}, pods_have);
+        inputs.pods.push_back(Doc::freeze(pod));
+    }
+    return observe_advanced_daemon_set(std::move(inputs), kNow);
+}
+
+Value frozen(Value const& old, Value next) {
+    FreezeInputs inputs;
+    inputs.old = Doc::freeze(old);
+    inputs.rollout = "web";
+    freeze_advanced_daemon_set(next, inputs);
+    return next;
+}
+
+Value held(Value object, std::string const& pods_have) {
+    Doc const release = *json::parse(R"({"metadata":{"name":"web","namespace":"demo","uid":"br"}})");
+    for (control::Write const& write : observe(object, pods_have)->hold(release, meta::IntOrPercent{50, true}))
+        EXPECT_TRUE(json::apply_json_patch(object, write.body));
+    return object;
+}
+
+std::string stable_label(Value const& object) { return meta::label(Doc::freeze(object), apis::kStableRevisionLabel); }
+
+// Whatever ran once, before the release.
+TEST(AdvancedDaemonSet, AReleaseThatANewRolloutIdAloneBeganCameFromNoOlderVersion) {
+    Value const old = daemon_set("v1");
+    Value next = old;
+    next.set({"metadata", "annotations", apis::kRolloutIdLabel}, "2");
+    Value const object = held(frozen(old, next), "v1");
+    EXPECT_EQ(stable_label(object), "");
+    auto const workload = observe(object, "v1");
+    EXPECT_FALSE(workload->facts().rolled_back);
+    EXPECT_EQ(workload->facts().stable_revision, "");
+    EXPECT_FALSE(workload->take_back("")) << "to what?";
+    Value const newer = held(frozen(object, with_template(object, "v2")), "v1");
+    EXPECT_EQ(stable_label(newer), "v1");
+    EXPECT_TRUE(observe(frozen(newer, with_template(newer, "v1")), "v1")->facts().rolled_back);
+    auto const end = workload->restore({});
+    ASSERT_TRUE(end);
+    Value restored = object;
+    EXPECT_TRUE(json::apply_json_patch(restored, end->body));
+    EXPECT_FALSE(restored.at({"metadata", "labels"}).contains(apis::kStableRevisionLabel));
+}
+
+// Of one that Kruise's manager began nobody has noted it.
+TEST(AdvancedDaemonSet, AReleaseOfAnotherControllerCameFromTheVersionBefore) {
+    Value object = daemon_set("v2");
+    object.set({"metadata", "annotations", apis::kInProgressingAnnotation}, R"({"rolloutName":"web"})");
+    EXPECT_EQ(stable_label(held(object, "v1")), "v1");
+    EXPECT_EQ(stable_label(held(object, "v2")), "v1") << "also where all pods have the new one";
+}
+
+}   // namespace
+}   // namespace aviary::workload
