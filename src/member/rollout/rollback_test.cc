@@ -351,6 +351,36 @@ TEST(RollbackInBatches, WaitsForItsOwnId) {
     EXPECT_EQ(cluster.labelled(apis::kNoNeedUpdateLabel, "rollback-v1"), 9);
 }
 
+// Such as where a quota is used up: what has the stable version by then is spared.
+TEST(RollbackInBatches, DoesNotWaitForPodsThatNeverCome) {
+    SetCluster cluster(kSteps);
+    cluster.put("v2");
+    cluster.go_on();
+    cluster.approve_and_go_on();
+    cluster.put("v1");
+    cluster.controller();
+    for (auto const& [name, pod] : std::map(cluster.objects["pods"])) {
+        if (Doc::freeze(pod).at({"spec", "image"}).string() != "v1") continue;
+        cluster.objects["pods"].erase(name);
+        break;
+    }
+    auto const decide = [&] {
+        for (int round = 0; round < 10; ++round) {
+            cluster.apply(cluster.rollout_plan());
+            cluster.apply(cluster.batch_plan());
+        }
+    };
+    decide();
+    EXPECT_EQ(cluster.spared(), -1);
+    auto const next = cluster.batch_plan().requeue;
+    ASSERT_TRUE(next);
+    cluster.now = next->at;
+    decide();
+    EXPECT_EQ(cluster.spared(), 4);
+    cluster.go_on();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=5 v2=5");
+}
+
 TEST(RollbackInBatches, OfADeadlineIsAtOnce) {
     SetCluster cluster(kSteps);
     cluster.edit_rollout(

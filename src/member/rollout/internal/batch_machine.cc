@@ -26,6 +26,7 @@ using json::Value;
 
 constexpr int kMostTransitions = 300;
 constexpr Duration kBeginTime = std::chrono::seconds(2);
+constexpr Duration kSettleTime = std::chrono::seconds(60);
 constexpr char kAnotherVersion[] = "the workload has another version than the one being released";
 
 class BatchMachine {
@@ -148,9 +149,13 @@ private:
         json::Doc const release = apis::release_status(seen_.rollout);
         bool const own = plan().rollout_id == release["observedRolloutID"].as_string() &&
                          *plan().batch_partition < release["currentStepIndex"].as_int();
-        if (!own || !facts().settled) {
+        // Some may never come while the version before is there. Those are not spared, then.
+        Time const until = parse_rfc3339(release["lastUpdateTime"].as_string()).value_or(now_) + kSettleTime;
+        bool const settles = !facts().settled && now_ < until;
+        if (!own || settles) {
             status_.message = kAnotherVersion;
             if (facts().settles_at) plan_.requeue_at(*facts().settles_at, "pods that are going");
+            if (own) plan_.requeue_at(until, "pods that are coming");
             explain();
             return false;
         }
