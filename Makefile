@@ -44,6 +44,7 @@ format-check:
 
 lint:
 	@tools/layers
+	@tools/guards --check
 	@tools/wording
 	@tools/compat-links
 	@tools/tidy
