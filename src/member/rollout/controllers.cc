@@ -363,6 +363,7 @@ public:
         auto const info = json::parse(text);
         if (!info) return {};
         Doc const holder = sources_.batch_releases.get({key.object.ns, (*info)["name"].string()});
+        if (!workload::rolls(inputs.deployment, holder)) return {};
         return workload::decide_roll(inputs, holder, deployment_to_come(key, holder, now));
     }
     client::Client const& client_for(Key const&) override { return client_; }

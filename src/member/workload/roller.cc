@@ -58,10 +58,9 @@ public:
             create();
         } else {
             grow();
-            early_ = sizes_;
             shrink();
             // What shrinks makes room for more: nobody waits for a second look.
-            grow();
+            waits_for_room_ = grow();
         }
         write_sizes();
         return std::move(plan_);
@@ -100,17 +99,19 @@ private:
         return sum;
     }
 
-    void grow_one(ReplicaSet const* set) {
-        // One that is still shrinking reports pods that are about to go: they would be counted on.
-        if (set == nullptr || set->actual > set->wanted) return;
-        std::int64_t& size = sizes_[set->name()];
-        std::int64_t const room = replicas_ + budget_.surge - total();
-        size += std::max<std::int64_t>(0, std::min(room, target(*set) - size));
-    }
-
-    void grow() {
-        grow_one(sets_.current);
-        grow_one(stable_);
+    // As far as there is room; whether there was any.
+    bool grow() {
+        bool grown = false;
+        for (ReplicaSet const* set : {sets_.current, stable_}) {
+            // One that is still shrinking reports pods that are about to go: they would be counted on.
+            if (set == nullptr || set->actual > set->wanted) continue;
+            std::int64_t& size = sizes_[set->name()];
+            std::int64_t const room = replicas_ + budget_.surge - total();
+            std::int64_t const more = std::max<std::int64_t>(0, std::min(room, target(*set) - size));
+            size += more;
+            grown = grown || more > 0;
+        }
+        return grown;
     }
 
     // Sets that have too many pods: versions in between first, the oldest of them first; then the stable one; then the
@@ -224,9 +225,7 @@ private:
     // `tested`: only as long as so many of the set's pods are available as we have seen. Absent: there is nothing to
     // write, and nothing to test.
     std::optional<Write> scale(ReplicaSet const& set, std::int64_t size, bool tested) const {
-        JsonPatch patch(set.doc);
-        patch.test({"spec", "replicas"});
-        if (tested) patch.test({"status", "availableReplicas"});
+        JsonPatch patch = as_seen(set, tested);
         patch.set({"spec", "replicas"}, size);
         // Also of a set that stays as it is: the native controller takes an old number for a scaling that never ends.
         if (size > 0 || size != set.wanted) {
@@ -238,10 +237,15 @@ private:
     }
 
     Write test_of(ReplicaSet const& set) const {
+        JsonPatch patch = as_seen(set, true);
+        return write_of(set, patch, kServes);
+    }
+
+    static JsonPatch as_seen(ReplicaSet const& set, bool tested) {
         JsonPatch patch(set.doc);
         patch.test({"spec", "replicas"});
-        patch.test({"status", "availableReplicas"});
-        return write_of(set, patch, kServes);
+        if (tested) patch.test({"status", "availableReplicas"});
+        return patch;
     }
 
     Write write_of(ReplicaSet const& set, JsonPatch& patch, std::string why) const {
@@ -258,14 +262,10 @@ private:
     // go, what serves in the other sets is tested. Pods of a step start together: where some wait for room, all do.
     void write_sizes() {
         std::vector<ReplicaSet const*> same, growing, shrinking;
-        bool waits_for_room = false;
         for (ReplicaSet const& set : sets_.all) {
             auto const size = sizes_.find(set.name());
             if (size == sizes_.end()) continue;
-            bool const grows = size->second > set.wanted;
-            (grows ? growing : size->second < set.wanted ? shrinking : same).push_back(&set);
-            auto const early = early_.find(set.name());
-            if (grows && early != early_.end() && early->second < size->second) waits_for_room = true;
+            (size->second > set.wanted ? growing : size->second < set.wanted ? shrinking : same).push_back(&set);
         }
         std::vector<Write> others = std::move(plan_.writes);
         plan_.writes.clear();
@@ -276,15 +276,16 @@ private:
             }
         };
         add(same, true);
-        if (!waits_for_room) add(growing, true);
-        if (waits_for_room) {
+        if (!waits_for_room_) {
+            add(growing, true);
+        } else {
             for (ReplicaSet const* set : growing) {
                 if (set->wanted > 0) plan_.writes.push_back(test_of(*set));
             }
         }
         std::ranges::move(others, std::back_inserter(plan_.writes));
         add(shrinking, true);
-        if (waits_for_room) add(growing, false);
+        if (waits_for_room_) add(growing, false);
     }
 
     Doc const& deployment_;
@@ -295,7 +296,7 @@ private:
     std::int64_t limit_;
     Budget budget_;
     std::map<std::string, std::int64_t> sizes_;   // as they are to be written
-    std::map<std::string, std::int64_t> early_;   // as they can be before any shrinks
+    bool waits_for_room_ = false;                 // some grow only where others shrink
     Plan plan_;
 };
 
@@ -312,11 +313,14 @@ std::optional<Strategy> held_by(Doc const& deployment, Doc const& holder) {
 
 }   // namespace
 
+bool rolls(Doc const& deployment, Doc const& holder) {
+    return deployment.exists() && !meta::is_deleting(deployment) && holder.exists() &&
+           held_by(deployment, holder).has_value();
+}
+
 control::Plan decide_roll(DeploymentInputs const& inputs, Doc const& holder, Doc const& next) {
-    Doc const& deployment = inputs.deployment;
-    if (!deployment.exists() || meta::is_deleting(deployment) || !holder.exists()) return {};
-    std::optional<Strategy> strategy = held_by(deployment, holder);
-    if (!strategy) return {};
+    if (!rolls(inputs.deployment, holder)) return {};
+    std::optional<Strategy> strategy = held_by(inputs.deployment, holder);
     std::optional<Strategy> after = next.exists() && !strategy->paused ? held_by(next, holder) : std::nullopt;
     return Roll(inputs, after && !after->paused ? std::move(*after) : std::move(*strategy)).run();
 }

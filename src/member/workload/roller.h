@@ -10,7 +10,10 @@
 
 namespace aviary::workload {
 
-// `holder` is the BatchRelease of the Deployment's name as listed; its uid must be the one that the Deployment names.
+// Whether it moves pods of the Deployment at all. `holder` is the BatchRelease of the Deployment's name as listed; its
+// uid must be the one that the Deployment names.
+bool rolls(json::Doc const& deployment, json::Doc const& holder);
+
 // `next` is what is about to be written of the Deployment, and nothing when that is not known: pods of the next step do
 // not wait for it to be stored. What has yet to be taken over, or has a newer template, is decided by what is stored.
 control::Plan decide_roll(DeploymentInputs const& inputs, json::Doc const& holder, json::Doc const& next = {});
