@@ -135,6 +135,12 @@ struct SetCluster : FakeCluster {
         approve();
         go_on();
     }
+    // A new version, up to its second step.
+    void release_half() {
+        put("v2");
+        go_on();
+        approve_and_go_on();
+    }
     Doc release() const { return get("rollouts").at({"status", "canaryStatus"}); }
     std::int64_t spared() const {
         return get("batchreleases").at({"status", "canaryStatus", "noNeedUpdateReplicas"}).as_int(-1);
@@ -167,9 +173,7 @@ TEST(RollbackId, CanBeALabel) {
 
 TEST(RollbackInBatches, GoesThroughTheStepsWithTheStableVersion) {
     SetCluster cluster(kSteps);
-    cluster.put("v2");
-    cluster.go_on();
-    cluster.approve_and_go_on();
+    cluster.release_half();
     EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=5 v2=5");
     std::string const batch_release = meta::uid(cluster.get("batchreleases"));
     cluster.put("v1");
@@ -244,9 +248,7 @@ TEST(RollbackInBatches, IsOnRecordToTheEndAndBeyond) {
 // One that was taken back whole never comes to its steps.
 TEST(RollbackInBatches, WaitsForNobodyOfItsGroup) {
     SetCluster cluster(kSteps);
-    cluster.put("v2");
-    cluster.go_on();
-    cluster.approve_and_go_on();
+    cluster.release_half();
     cluster.group = {{*json::parse(R"({"metadata":{"name":"decode","namespace":"demo"},"status":{"phase":"Healthy",
         "conditions":[{"type":"Progressing","status":"False","reason":"Completed"},
         {"type":"Succeeded","status":"False"}]}})"),
@@ -270,9 +272,7 @@ TEST(RollbackInBatches, OfNothingEndsAtOnce) {
 
 TEST(RollbackInBatches, WaitsWhileTheRolloutIsPaused) {
     SetCluster cluster(kSteps);
-    cluster.put("v2");
-    cluster.go_on();
-    cluster.approve_and_go_on();
+    cluster.release_half();
     cluster.edit_rollout(R"({"spec":{"strategy":{"paused":true}}})");
     cluster.put("v1");
     cluster.go_on();
@@ -284,9 +284,7 @@ TEST(RollbackInBatches, WaitsWhileTheRolloutIsPaused) {
 
 TEST(RollbackInBatches, ANewVersionInTheMiddleBeginsAnew) {
     SetCluster cluster(kSteps);
-    cluster.put("v2");
-    cluster.go_on();
-    cluster.approve_and_go_on();
+    cluster.release_half();
     cluster.put("v1");
     cluster.go_on();
     cluster.put("v2");
@@ -302,9 +300,7 @@ TEST(RollbackInBatches, ANewVersionInTheMiddleBeginsAnew) {
 // One that is made anew in the middle does not know what was moved.
 TEST(RollbackInBatches, ABatchReleaseThatWasDeletedByHandMovesNothingEarly) {
     SetCluster cluster(kSteps);
-    cluster.put("v2");
-    cluster.go_on();
-    cluster.approve_and_go_on();
+    cluster.release_half();
     cluster.put("v1");
     cluster.go_on();
     for (char const* seen : {"Progressing/2/StepPaused v1=6 v2=4", "Healthy/3/Completed v1=10"}) {
@@ -318,9 +314,7 @@ TEST(RollbackInBatches, ABatchReleaseThatWasDeletedByHandMovesNothingEarly) {
 // step.
 TEST(RollbackInBatches, WaitsForItsOwnPlan) {
     SetCluster cluster(kSteps);
-    cluster.put("v2");
-    cluster.go_on();
-    cluster.approve_and_go_on();
+    cluster.release_half();
     cluster.put("v1");
     cluster.controller();
     cluster.apply(cluster.rollout_plan(), 1);
@@ -354,9 +348,7 @@ TEST(RollbackInBatches, WaitsForItsOwnId) {
 // Such as where a quota is used up: what has the stable version by then is spared.
 TEST(RollbackInBatches, DoesNotWaitForPodsThatNeverCome) {
     SetCluster cluster(kSteps);
-    cluster.put("v2");
-    cluster.go_on();
-    cluster.approve_and_go_on();
+    cluster.release_half();
     cluster.put("v1");
     cluster.controller();
     for (auto const& [name, pod] : std::map(cluster.objects["pods"])) {

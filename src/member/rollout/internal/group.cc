@@ -54,18 +54,23 @@ std::string behind(Companion const& other, std::int64_t step, bool ready, bool b
     return fmt::format("has yet to get its pods of step({}/{}) ready", due, steps);
 }
 
-}   // namespace
-
-bool Machine::group_follows(bool ready) {
-    std::int64_t const step = noted()->current_step_index;
+std::string those_behind(std::vector<Companion> const& group, std::int64_t step, bool ready) {
     std::string others;
-    for (Companion const& each : seen_.group) {
-        if (facts().rolled_back) break;   // in batches: what is taken back waits for nobody
+    for (Companion const& each : group) {
         std::string const why = behind(each, step, ready, ready || step > 1);
         if (why.empty()) continue;
         if (!others.empty()) others += "; ";
         others += fmt::format("{} {}", meta::name(each.rollout), why);
     }
+    return others;
+}
+
+}   // namespace
+
+bool Machine::group_follows(bool ready) {
+    std::int64_t const step = noted()->current_step_index;
+    // Going back in batches it waits for nobody.
+    std::string const others = facts().rolled_back ? std::string() : those_behind(seen_.group, step, ready);
     std::string const place = fmt::format("Rollout is in step({}/{})", step, step_count());
     if (others.empty()) {
         if (status_.message.contains(apis::kWaitsForGroup)) status_.message = place;
