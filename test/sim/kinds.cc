@@ -21,14 +21,14 @@ constexpr Style kBlueGreenAtOnce{R"({"blueGreen":{}})",
 
 meta::GroupVersionResource const kControllerRevisions{"apps", "v1", "controllerrevisions"};
 
-Value parse(std::string_view text) { return *json::parse_value(text); }
-
 WorkloadKind native(char const* kind, char const* resource, char const* revisions, char const* spec,
                     std::vector<Style> styles, bool scales) {
     return {{"apps", "v1", kind}, {"apps", "v1", resource}, {"apps", "v1", revisions}, spec, std::move(styles), scales};
 }
 
 }   // namespace
+
+Value parse(std::string_view text) { return *json::parse_value(text); }
 
 std::vector<WorkloadKind> const& workload_kinds() {
     static std::vector<WorkloadKind> const kinds{

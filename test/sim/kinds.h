@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/json/doc.h"
@@ -12,6 +13,10 @@ namespace aviary::sim {
 
 inline constexpr char kNamespace[] = "demo";
 inline constexpr char kName[] = "web";
+inline meta::GroupVersionResource const kPods{"", "v1", "pods"};
+
+// Of text that is well-formed.
+json::Value parse(std::string_view text);
 
 // Of a Rollout: three steps, of which each waits.
 struct Style {

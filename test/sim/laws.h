@@ -13,6 +13,7 @@
 #include "core/async/scope.h"
 #include "core/json/doc.h"
 #include "fleet.h"
+#include "kinds.h"
 #include "kube/client/client.h"
 #include "kube/meta/gvk.h"
 
@@ -28,8 +29,6 @@ struct Pause {
 };
 // An informer has this long to show a process its own write.
 inline constexpr Duration kShortly = std::chrono::seconds(8);
-
-inline meta::GroupVersionResource const kPods{"", "v1", "pods"};
 
 std::uint64_t version_of(json::Doc const& object);
 // What comes and goes as one: a pod, or its group.

@@ -5,7 +5,6 @@
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "core/async/event.h"
-#include "core/json/parse.h"
 #include "kube/meta/object.h"
 #include "reading.h"
 #include "routing.h"
@@ -21,8 +20,6 @@ using json::Value;
 meta::ObjectKey const kWeb{kNamespace, kName};
 meta::GroupVersionResource const kNamespaces{"", "v1", "namespaces"};
 meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpodautoscalers"};
-
-Value parse(std::string_view text) { return *json::parse_value(text); }
 
 // A kind for each of its styles.
 WorkloadKind const* some_kind(Random& random) {

@@ -7,7 +7,6 @@
 #include "apis/rollouts/rollout.h"
 #include "core/async/event.h"
 #include "core/base/strings.h"
-#include "core/json/parse.h"
 #include "core/json/write.h"
 #include "hub/decision/evidence.h"
 #include "hub/propagation/names.h"
@@ -30,8 +29,6 @@ meta::GroupVersionResource const kClusterPolicies{"policy.one.alibabacloud.com",
                                                   "clusterpropagationpolicies"};
 
 meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpodautoscalers"};
-
-Value parse(std::string_view text) { return *json::parse_value(text); }
 
 // Of those that a hub delivers new templates of; half of the time a Deployment.
 WorkloadKind const* some_kind(Random& random) {

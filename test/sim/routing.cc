@@ -2,20 +2,13 @@
 
 #include <fmt/format.h>
 
-#include "core/json/parse.h"
 #include "core/json/write.h"
 #include "kinds.h"
 #include "kube/meta/object.h"
 
 namespace aviary::sim {
 
-namespace {
-
 using json::Value;
-
-Value parse(std::string_view text) { return *json::parse_value(text); }
-
-}   // namespace
 
 Value routes_definition() {
     return parse(R"({"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",

@@ -5,7 +5,6 @@
 #include "apis/rollouts/batch_release.h"
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
-#include "core/json/parse.h"
 #include "kube/meta/object.h"
 #include "reading.h"
 
@@ -17,10 +16,7 @@ using json::Doc;
 using json::Value;
 
 meta::ObjectKey const kWeb{kNamespace, kName};
-meta::GroupVersionResource const kPods{"", "v1", "pods"};
 meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpodautoscalers"};
-
-Value parse(std::string_view text) { return *json::parse_value(text); }
 
 bool unheld(Doc const& partition) {
     return partition.is_string() ? partition.as_string() == "0%" : partition.as_int() == 0;
