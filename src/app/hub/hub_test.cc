@@ -58,6 +58,34 @@ CO_TEST(Hub, AReleaseIsApprovedByDecisions) {
     STOP_FLEET();
 }
 
+// A leader is gone between sending an approval and writing that down, and the member is away when its time ends.
+CO_TEST(Hub, WhatTheLeaderBeforeSentIsNotSaidToHaveExpired) {
+    for (bool const sent : {true, false}) {
+        Fleet fleet(ctx);
+        CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+        fleet.ways.cut = {sent ? "" : "beijing"};
+        CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, "first", 60s));
+        CO_ASSERT_OK(
+            co_await fleet.until("beijing", "state", sent ? "Progressing/2/StepPaused" : "Progressing/1/StepPaused"));
+        std::string text = co_await fleet.outcome("first");
+        if (sent) EXPECT_EQ(text, "");
+        co_await fleet.stop_hub();
+        fleet.ways.cut = {"beijing"};
+        fleet.start_hub();
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 120s));
+        text = co_await fleet.outcome("first");
+        EXPECT_EQ(text, "Pending beijing Unreachable") << sent;
+        fleet.ways.cut = {};
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+        text = co_await fleet.outcome("first");
+        EXPECT_EQ(text, sent ? "Applied beijing Applied" : "Expired beijing Expired");
+        text = co_await fleet.show("beijing", "state");
+        EXPECT_EQ(text, sent ? "Progressing/2/StepPaused" : "Progressing/1/StepPaused");
+        STOP_FLEET();
+    }
+}
+
 CO_TEST(Hub, AnUndoStaysUntilTheHubHasAnotherVersion) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));

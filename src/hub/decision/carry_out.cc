@@ -75,7 +75,7 @@ struct Deciding {
         LeftStep left;
         left.target = seen.target;
         add_word(left, seen.rollout);
-        if (!left.word) return " (somebody else was faster)";
+        if (!left.word) return seen.inherited ? "" : " (somebody else was faster)";
         std::string const who = left.word->by.empty() ? "somebody" : left.word->by;
         std::string const why = left.word->reason.empty() ? "" : ": " + left.word->reason;
         return fmt::format(" (somebody else was faster: the member says by {} at {}{})", who, left.word->at, why);
@@ -256,13 +256,19 @@ struct Deciding {
     }
 
     // It may have taken effect, and what is known of the member is older than that.
-    bool in_doubt() const { return seen.sent && !(seen.reachable && seen.current); }
+    bool in_doubt(bool sent) const { return sent && !(seen.reachable && seen.current); }
+    // Of a leader before, this one knows only what is on record: a leader may be gone between the two.
+    bool perhaps_sent() const {
+        bool const to_member = seen.spec.action == apis::action::kApprove || seen.spec.action == apis::action::kJump;
+        return seen.sent || (seen.inherited && to_member);
+    }
     Outcome doubtful(std::optional<Time> expires = {}) {
         out = {};
         if (expires) out.plan.requeue_at(*expires, "spec.expiresAt");
         if (seen.reachable) out.plan.requeue_at(now + kCatchesUp, "what is known of the cluster is not current");
         return settle(apis::outcome::kUnreachable,
-                      "sent, and unreachable since: on return it is seen whether it applies");
+                      fmt::format("{}sent, and unreachable since: on return it is seen whether it applies",
+                                  seen.sent ? "" : "perhaps "));
     }
 
     Outcome run() {
@@ -272,7 +278,7 @@ struct Deciding {
         if (expired) {
             // What has taken effect has, whoever noticed.
             if (done.outcome == apis::outcome::kApplied) return done;
-            if (in_doubt()) return doubtful();
+            if (in_doubt(perhaps_sent())) return doubtful();
             out = {};
             return settle(apis::outcome::kExpired, "not carried out in time");
         }
@@ -280,7 +286,7 @@ struct Deciding {
         if (expires) done.plan.requeue_at(*expires, "spec.expiresAt");
         bool const on_the_hub = !done.pin.empty() || done.pause;
         if (seen.reachable || on_the_hub) return done;
-        if (in_doubt()) return doubtful(expires);
+        if (in_doubt(seen.sent)) return doubtful(expires);
         done.outcome = apis::outcome::kWaiting;
         done.message =
             fmt::format("unreachable; applies on return{}", expires ? " until " + format_rfc3339(*expires) : "");

@@ -15,10 +15,11 @@ struct Seen {
     apis::DecisionSpec spec;
     apis::DecisionTarget target;
     bool reachable = true;
-    json::Doc rollout;     // the member's; what is known of it when the member is away
-    json::Doc workload;    // … and the workload that it points at
-    bool sent = false;     // the approval, or the jump, was sent before
-    bool current = true;   // what is known of the Rollout is kept up by a watch
+    json::Doc rollout;        // the member's; what is known of it when the member is away
+    json::Doc workload;       // … and the workload that it points at
+    bool sent = false;        // the approval, or the jump, was sent before
+    bool inherited = false;   // it is older than this leader's term: the leader before may have sent it
+    bool current = true;      // what is known of the Rollout is kept up by a watch
 
     // What the hub has: the bindings of the workload (undo, abort) or the Rollout (pause, resume).
     bool bound = true;                                 // the binding names this cluster

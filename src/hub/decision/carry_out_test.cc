@@ -316,6 +316,30 @@ TEST(Unreachable, IsWhatWasSentUntilTheMemberIsBack) {
     EXPECT_EQ(done.message, "moving to 50% (5 of 10 pods)");
 }
 
+// What a leader sent before it was gone is not on record: until its time is over nothing is said of it.
+TEST(Unreachable, IsWhatALeaderBeforeMayHaveSent) {
+    for (std::string_view action : {apis::action::kApprove, apis::action::kJump}) {
+        Seen away = seen(action);
+        away.spec.to_step = 3;
+        away.inherited = true;
+        away.reachable = false;
+        EXPECT_EQ(shown(carry_out(away, kNow)), "Waiting") << action;
+        Outcome const late = carry_out(away, kNow + 1h);
+        EXPECT_EQ(shown(late), "Unreachable") << action;
+        EXPECT_TRUE(late.message.starts_with("perhaps sent")) << late.message;
+        away.reachable = true;
+        EXPECT_EQ(shown(carry_out(away, kNow + 1h)), "Expired") << action;
+    }
+    Seen undo = seen(apis::action::kUndo);
+    undo.inherited = true;
+    undo.reachable = false;
+    EXPECT_EQ(shown(carry_out(undo, kNow + 1h)), "Expired") << "it is written on the hub";
+    Seen moved = seen(apis::action::kApprove, canary(R"("currentStepIndex":2)"));
+    EXPECT_EQ(carry_out(moved, kNow).message, "moving to 50% (5 of 10 pods) (somebody else was faster)");
+    moved.inherited = true;
+    EXPECT_EQ(carry_out(moved, kNow).message, "moving to 50% (5 of 10 pods)") << "or this one was";
+}
+
 TEST(Unsupported, ActionsAreRefused) {
     for (std::string_view action : {apis::action::kReject, apis::action::kRetry}) {
         Outcome const outcome = carry_out(seen(action), kNow);

@@ -145,6 +145,8 @@ void Decider::Impl::follow_decisions() {
         meta::ObjectKey const key = meta::key_of(object);
         if (change.after.exists() && !apis::settled(change.after.at({"status", "outcome"}).as_string())) {
             open.insert(key);
+            // The first list is what the leaders before have left.
+            if (!decisions.synced()) progress[key].inherited = true;
         } else {
             open.erase(key);
         }

@@ -22,6 +22,7 @@ namespace aviary::decision {
 struct Progress {
     std::map<std::string, Outcome> outcomes;    // by cluster
     std::set<std::string> sent;                 // approvals this process has sent
+    bool inherited = false;                     // it was open before this process led
     std::set<std::string> begun;                // clusters whose binding was once as this Decision wants it
     std::map<std::string, std::int64_t> seen;   // the binding's generation when the outcome was found
 };

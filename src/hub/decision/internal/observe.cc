@@ -67,6 +67,7 @@ std::optional<Seen> Decider::Impl::observe(Key const& key, apis::Decision const&
     // A cluster that is not the hub's any more is not waited for.
     seen.sent = member != nullptr && (mine.sent.contains(target.cluster) ||
                                       recorded(decision, target.cluster) == apis::outcome::kUnreachable);
+    seen.inherited = member != nullptr && mine.inherited;
     client::Informer const* const copy = member == nullptr ? nullptr : member->informer(propagation::kRollouts);
     seen.current = copy != nullptr && !copy->last_error();
     seen.begun = mine.begun.contains(target.cluster);
