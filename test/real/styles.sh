@@ -16,6 +16,10 @@ seconds() { local got; got=$(in_ $c get deployments -l rollouts.kruise.io/canary
 scaled() { [ "$(in_ $c get hpa qwen -o 'jsonpath={.spec.scaleTargetRef.name}')" = "$1" ]; }
 setting() { [ "$(in_ $c get deployment qwen-inference -o "jsonpath={.spec.$1}")" = "$2" ]; }
 member() { run member aviary member --kubeconfig "$work/$c-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health"; }
+pods_of() { in_ $c get pods -l app=qwen-inference -o json | python3 -c 'import json, sys
+for pod in json.load(sys.stdin)["items"]:
+    if pod["spec"]["containers"][0]["image"].endswith(":" + sys.argv[1]): print(pod["metadata"]["uid"])' "$1" | sort; }
+still_there() { [ -s "$work/tested" ] && ! comm -23 "$work/tested" <(pods_of v3) | grep .; }
 # No fewer pods than that were ready at any moment.
 never_under() {
   touch "$work/enough"; wait $sampling
@@ -47,9 +51,11 @@ check 'a newer version' release $c v3
 check 'begins again' soon 20 runs $c 'v1=10 v3=5'
 check 'at step 1' soon 20 at Progressing/1/StepPaused
 check 'in one second Deployment' seconds 1
+pods_of v3 >"$work/tested"
 check 'approve step 1' approve
 check 'it is healthy' soon 40 at Healthy/2/Completed
 check 'with ten of v3 alone' soon 10 runs $c 'v3=10'
+check 'among them those that were tested' still_there
 check 'the second Deployment is gone' seconds 0
 check 'nothing of the release is left on the Deployment' soon 5 clean $c
 check 'release v4' release $c v4

@@ -1,6 +1,10 @@
 // Canary style: the new version's pods are in a second Deployment until the end.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
+#include <set>
+
 #include "apis/rollouts/hash.h"
 #include "member/rollout/internal/fake_cluster.h"
 
@@ -13,7 +17,10 @@ constexpr char const* kSteps = R"([{"replicas":"10%"},{"replicas":"50%"},{"repli
 constexpr char const* kStyle = R"({"canary":{"enableExtraWorkloadForCanary":true}})";
 
 struct CanaryCluster : FakeCluster {
-    explicit CanaryCluster(std::string const& style = kStyle) : FakeCluster(kSteps, 10, style) { run(); }
+    explicit CanaryCluster(std::string const& style = kStyle, std::string const& steps = kSteps)
+        : FakeCluster(steps, 10, style) {
+        run();
+    }
 
     // The Deployments beside the workload.
     std::vector<Doc> seconds() const {
@@ -31,7 +38,36 @@ struct CanaryCluster : FakeCluster {
         approve();
         run();
     }
+    // Pods of a version, by name.
+    std::set<std::string> pods(std::string const& image) const {
+        std::set<std::string> names;
+        for (Doc const& pod : list("pods")) {
+            if (pod.at({"spec", "image"}).as_string() == image) names.insert(meta::name(pod));
+        }
+        return names;
+    }
+    // Until it rests, one write of each plan at a time.
+    void run_in_small_steps(std::function<void()> const& between) {
+        for (int round = 0; round < 300; ++round) {
+            bool quiet = true;
+            for (auto const& plan : {decide_rollout_now(), decide_batch_release_now()}) {
+                if (plan.writes.empty()) continue;
+                quiet = false;
+                apply(plan, 1);
+                settle();
+                between();
+            }
+            if (quiet) return;
+        }
+    }
 };
+
+constexpr char const* kPatchedStyle =
+    R"({"canary":{"enableExtraWorkloadForCanary":true,"patchPodTemplateMetadata":{"labels":{"track":"canary"},"annotations":{"a/b":"1"}}}})";
+
+bool includes(std::set<std::string> const& all, std::set<std::string> const& some) {
+    return std::ranges::includes(all, some);
+}
 
 void expect_over(CanaryCluster const& cluster, std::string const& show) {
     EXPECT_EQ(cluster.show(), show);
@@ -75,8 +111,110 @@ TEST(CanaryStyle, ThePodsOfTheSecondDeploymentAreLabelledWithTheirBatch) {
     EXPECT_EQ(batches, (std::map<std::string, int>{{"v1/", 10}, {"v2/1", 1}, {"v2/2", 4}}));
 }
 
-TEST(CanaryStyle, ItsPodsGoOnlyWhenTheWorkloadHasTheNewVersion) {
+// What was tested is what stays: nothing is loaded twice, and nobody is without the stable version meanwhile.
+TEST(CanaryStyle, AtTheEndTheWorkloadTakesItsPodsOver) {
+    for (bool const all : {false, true}) {
+        CanaryCluster cluster(kStyle, all ? kSteps : R"([{"replicas":"10%"},{"replicas":"50%"}])");
+        cluster.begin();
+        cluster.next();
+        cluster.approve();
+        while (all && cluster.pods("v2").size() < 10) {
+            cluster.apply(cluster.decide_rollout_now());
+            cluster.apply(cluster.decide_batch_release_now());
+            cluster.settle();
+        }
+        std::set<std::string> const tested = cluster.pods("v2");
+        cluster.run_in_small_steps([&] {
+            EXPECT_TRUE(includes(cluster.pods("v2"), tested)) << cluster.show();
+            EXPECT_GE(cluster.pods("v1").size() + cluster.pods("v2").size(), 10U) << cluster.show();
+        });
+        EXPECT_TRUE(includes(cluster.pods("v2"), tested));
+        expect_over(cluster, fmt::format("Healthy/{}/Completed v2=10", all ? 3 : 2));
+        EXPECT_EQ(cluster.list("replicasets").size(), 2U) << "one for each version";
+    }
+}
+
+// The native controller is as late as it likes.
+TEST(CanaryStyle, ItsPodsAreNobodysUntilTheWorkloadHasThem) {
     CanaryCluster cluster;
+    cluster.begin();
+    cluster.next();
+    std::set<std::string> const tested = cluster.pods("v2");
+    cluster.adopts = false;
+    cluster.next();
+    EXPECT_EQ(cluster.show(), "Progressing/3/Completed v1=10 v2=10");
+    EXPECT_TRUE(cluster.seconds().empty());
+    EXPECT_TRUE(cluster.get("deployments").at({"spec", "paused"}).as_bool()) << "it would make pods of its own";
+    cluster.adopts = true;
+    cluster.settle();
+    cluster.run();
+    EXPECT_TRUE(includes(cluster.pods("v2"), tested));
+    expect_over(cluster, "Healthy/3/Completed v2=10");
+}
+
+TEST(CanaryStyle, ASetThatIsGoneBeforeTheWorkloadHasItIsMadeAnew) {
+    CanaryCluster cluster;
+    cluster.begin();
+    cluster.next();
+    cluster.adopts = false;
+    cluster.next();
+    for (Doc const& set : cluster.list("replicasets")) {
+        if (!meta::controller_of(set)) cluster.remove("replicasets", meta::name(set));
+    }
+    cluster.adopts = true;
+    cluster.settle();
+    cluster.run();
+    expect_over(cluster, "Healthy/3/Completed v2=10");
+}
+
+// Whatever has been written by then, another version holds as ever, and nothing is lost.
+TEST(CanaryStyle, AnotherVersionWhileItTakesThemOverBeginsAsEver) {
+    for (char const* image : {"v3", "v1"}) {
+        for (int writes = 0; writes < 12; ++writes) {
+            CanaryCluster cluster;
+            cluster.begin();
+            cluster.next();
+            cluster.approve();
+            int left = writes;
+            for (int round = 0; round < 100 && left >= 0; ++round) {
+                for (auto const& plan : {cluster.decide_rollout_now(), cluster.decide_batch_release_now()}) {
+                    bool const ends =
+                        !cluster.get("batchreleases").at({"spec", "releasePlan", "batchPartition"}).exists();
+                    if (ends && left-- <= 0) break;
+                    cluster.apply(plan, 1);
+                    cluster.settle();
+                }
+            }
+            bool const over = !cluster.get("deployments").at({"spec", "paused"}).as_bool();
+            cluster.begin(image);
+            std::string const shown = cluster.show();
+            if (std::string_view(image) == "v1") {
+                EXPECT_TRUE(shown.ends_with(over ? " v1=1 v2=10" : " v1=10")) << writes << shown;
+                continue;
+            }
+            EXPECT_TRUE(shown.starts_with("Progressing/1/StepPaused ") && shown.ends_with(" v3=1")) << writes << shown;
+            cluster.next();
+            cluster.next();
+            expect_over(cluster, "Healthy/3/Completed v3=10");
+        }
+    }
+}
+
+// Of two sets with one template the native controller keeps the older, which has no pods.
+TEST(CanaryStyle, AVersionThatWasThereBeforeKeepsTheNewPods) {
+    CanaryCluster cluster;
+    for (char const* image : {"v2", "v1"}) {
+        cluster.begin(image);
+        cluster.next();
+        std::set<std::string> const tested = cluster.pods(image);
+        cluster.next();
+        EXPECT_TRUE(includes(cluster.pods(image), tested)) << image;
+        expect_over(cluster, fmt::format("Healthy/3/Completed {}=10", image));
+    }
+}
+
+TEST(CanaryStyle, PodsThatAreNoneOfTheWorkloadsGoOnlyWhenItHasTheNewVersion) {
+    CanaryCluster cluster(kPatchedStyle);
     cluster.begin();
     cluster.next();
     cluster.approve();
@@ -265,8 +403,7 @@ TEST(CanaryStyle, ABatchReleaseMadeByHandMovesAndEnds) {
 
 // What the second Deployment's pods have beside makes it no other version.
 TEST(CanaryStyle, ThePatchOfThePodTemplateIsTheSecondDeploymentsAlone) {
-    CanaryCluster cluster(
-        R"({"canary":{"enableExtraWorkloadForCanary":true,"patchPodTemplateMetadata":{"labels":{"track":"canary"},"annotations":{"a/b":"1"}}}})");
+    CanaryCluster cluster(kPatchedStyle);
     cluster.begin();
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=1");
     Doc const pod_template = cluster.seconds().front().at({"spec", "template", "metadata"});
@@ -308,7 +445,14 @@ TEST(CanaryStyle, AReleaseThatKruisesControllerBeganGoesOn) {
     EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=10 v2=5");
     ASSERT_EQ(cluster.seconds().size(), 1U);
     EXPECT_EQ(meta::name(cluster.seconds().front()), "web-x7k2p");
+    std::set<std::string> const tested = cluster.pods("v2");
+    cluster.adopts = false;
     cluster.next();
+    EXPECT_EQ(cluster.show(), "Progressing/3/Completed v1=10 v2=10");
+    cluster.adopts = true;
+    cluster.settle();
+    cluster.run();
+    EXPECT_TRUE(includes(cluster.pods("v2"), tested));
     expect_over(cluster, "Healthy/3/Completed v2=10");
 }
 

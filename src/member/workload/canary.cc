@@ -1,5 +1,7 @@
 // Canary style: the Deployment keeps its pods, paused, and a second Deployment beside it has the new version's. At the
-// end the Deployment goes on to the new version by its own strategy; then the second one goes.
+// end the Deployment takes over the second one's ReplicaSet and goes on to the new version by its own strategy, from
+// the pods that are there: none is loaded twice. Where their templates differ it makes pods of its own, as upstream
+// always does; then the second one goes.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,6 +12,7 @@
 #include "kube/meta/object.h"
 #include "member/workload/counting.h"
 #include "member/workload/internal/deployment_base.h"
+#include "member/workload/internal/strategy.h"
 
 namespace aviary::workload {
 
@@ -27,7 +30,13 @@ public:
         : DeploymentBase(std::move(inputs), now), patch_(std::move(patch)) {
         if (facts_.controller_uid.empty()) return;
         canary_ = newest(facts_.controller_uid);
-        count_canary();
+        if (canary_ != nullptr || !taking_over()) {
+            count_canary();
+        } else if (on_its_way()) {
+            canary_sets_.emplace(doc(), std::vector{promoted()});
+            facts_.unit_revision = facts_.update_revision = canary_sets_->current->hash();
+            facts_.settled = false;
+        }
     }
 
     std::int64_t share_of(meta::IntOrPercent const& step) const override {
@@ -57,10 +66,25 @@ public:
         return writes;
     }
 
+    std::optional<Write> restore(Restore const& how) const override {
+        if (how.keep_frozen) return DeploymentBase::restore(how);
+        if (ReplicaSet const* const set = promotable()) return promote(*set);
+        if (taken_over()) {
+            if (std::optional<Write> sized = note_size()) return sized;
+        }
+        if (!on_its_way()) return DeploymentBase::restore(how);
+        bool const kept = std::ranges::any_of(inputs_.canaries, [this](DeploymentInputs const& each) {
+            return controlled_by(promoted(), each.deployment) && !meta::is_deleting(each.deployment);
+        });
+        if (kept) return DeploymentBase::restore(how);
+        return std::nullopt;   // the native controller takes what nobody controls
+    }
+
 protected:
     std::vector<Doc> units() const override {
-        if (facts_.controller_uid.empty()) return DeploymentBase::units();
-        return canary_ == nullptr ? std::vector<Doc>() : pods_of(canary_sets_->current, canary_->pods);
+        if (facts_.controller_uid.empty() || taken_over()) return DeploymentBase::units();
+        if (!canary_sets_) return {};
+        return pods_of(canary_sets_->current, canary_ != nullptr ? canary_->pods : inputs_.promoted.pods);
     }
 
 private:
@@ -99,6 +123,71 @@ private:
             if (found == nullptr || age(each.deployment) > age(found->deployment)) found = &each;
         }
         return found;
+    }
+
+    static bool controlled_by(Doc const& object, Doc const& owner) {
+        auto const controller = meta::controller_of(object);
+        return controller && controller->uid == meta::uid(owner);
+    }
+
+    Doc const& promoted() const { return inputs_.promoted.replica_set; }
+
+    // Whether what is to be taken over is there, and still what the Deployment is to have.
+    bool taking_over() const {
+        return promoted().exists() && !meta::is_deleting(promoted()) &&
+               same_template(promoted().at({"spec", "template"}), doc().at({"spec", "template"}));
+    }
+
+    // The second Deployment has given it up, or is about to, and the Deployment does not have it yet.
+    bool on_its_way() const { return canary_ == nullptr && taking_over() && !controlled_by(promoted(), doc()); }
+
+    bool taken_over() const { return canary_ == nullptr && taking_over() && controlled_by(promoted(), doc()); }
+
+    // It was made for fewer pods in all. The native controller would take the difference for a change of the workload's
+    // size, bring all versions to maxSurge in proportion, and take the old ones away by counts from before that.
+    std::optional<Write> note_size() const {
+        std::string const size = std::to_string(facts_.replicas);
+        if (meta::annotation(promoted(), meta::kDesiredReplicasAnnotation) == size) return std::nullopt;
+        JsonPatch patch(promoted());
+        patch.test({"metadata", "ownerReferences"});
+        patch.set({"metadata", "annotations", meta::kDesiredReplicasAnnotation}, size);
+        return as_write(std::move(patch), kReplicaSets, "the size of the Deployment");
+    }
+
+    // The second Deployment's ReplicaSet where its pods are as the Deployment's own would be. Absent too while the
+    // Deployment has pods of this template itself: of two sets with one template the native controller keeps the
+    // older.
+    ReplicaSet const* promotable() const {
+        if (canary_ == nullptr || !canary_sets_ || !paused() || facts_.replicas == 0) return nullptr;
+        if (!same_template(canary_->deployment.at({"spec", "template"}), doc().at({"spec", "template"})))
+            return nullptr;
+        if (sets_.current != nullptr && (sets_.current->wanted > 0 || sets_.current->actual > 0)) return nullptr;
+        ReplicaSet const* const set = canary_sets_->current;
+        return set != nullptr && set->wanted > 0 ? set : nullptr;
+    }
+
+    // The next of the writes by which it is taken over; each is safe to break off after.
+    Write promote(ReplicaSet const& set) const {
+        if (sets_.current != nullptr)
+            return control::deletion(kReplicaSets, sets_.current->doc, "the set that is taken over stands for it");
+        // Of a paused Deployment that rolls the native controller scales two versions in proportion; of one that
+        // recreates it leaves them as they are.
+        std::optional<Strategy> strategy = recreate() ? strategy_of(doc()) : std::nullopt;
+        if (!strategy) {
+            strategy.emplace();
+            strategy->rolling_update = doc().at({"spec", "strategy", "rollingUpdate"}).thaw();
+            if (recreate()) strategy->original_type = "Recreate";
+        }
+        strategy->style = apis::batch::kCanaryStyle;
+        strategy->promotes = set.name();
+        JsonPatch patch(doc());
+        patch.test({"metadata", "generation"});
+        patch.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}, strategy->to_text());
+        if (!recreate()) patch.set({"spec", "strategy"}, json::Object{{"type", "Recreate"}});
+        if (auto noted = write(std::move(patch), "take over " + set.name())) return std::move(*noted);
+        Write release = control::deletion(kDeployments, canary_->deployment, "leave its ReplicaSet to the Deployment");
+        release.delete_options.propagation_policy = "Orphan";
+        return release;
     }
 
     // What is being released is in the second Deployment.

@@ -5,6 +5,7 @@
 #include "member/workload/internal/autoscalers.h"
 #include "member/workload/internal/deployment_base.h"
 #include "member/workload/internal/original.h"
+#include "member/workload/internal/strategy.h"
 #include "member/workload/json_patch.h"
 
 namespace aviary::workload {
@@ -51,6 +52,11 @@ std::unique_ptr<Workload> observe_deployment(DeploymentInputs inputs, Style styl
     if (style.name == apis::batch::kCanaryStyle) return make_canary(std::move(inputs), std::move(style.patch), now);
     if (style.name == apis::batch::kBlueGreenStyle) return make_blue_green(std::move(inputs), now);
     return make_partition(std::move(inputs), now);
+}
+
+std::string promoted_set(Doc const& deployment) {
+    std::optional<Strategy> const strategy = strategy_of(deployment);
+    return strategy && strategy->style == apis::batch::kCanaryStyle ? strategy->promotes : std::string();
 }
 
 std::vector<Write> tidy_deployment(DeploymentInputs const& inputs) {

@@ -42,6 +42,10 @@ Sources::Sources(client::Client const& client)
         std::string const beside = meta::label(object, apis::kCanaryDeploymentLabel);
         return beside.empty() ? std::vector<std::string>() : std::vector{meta::ns(object) + "/" + beside};
     });
+    deployments_.add_index("promotes", [](json::Doc const& object) {
+        std::string const set = promoted_set(object);
+        return set.empty() ? std::vector<std::string>() : std::vector{meta::ns(object) + "/" + set};
+    });
     autoscalers_.add_index("scaled", [](json::Doc const& object) {
         std::string const scaled = scaled_workload(object);
         return scaled.empty() ? std::vector<std::string>() : std::vector{scaled};
@@ -64,6 +68,10 @@ DeploymentInputs Sources::deployment(meta::ObjectKey const& key) const {
     DeploymentInputs inputs = owned(deployments_.get(key));
     for (json::Doc& canary : deployments_.by_index("canary", key.ns + "/" + key.name))
         inputs.canaries.push_back(owned(std::move(canary)));
+    if (std::string const set = promoted_set(inputs.deployment); !set.empty()) {
+        inputs.promoted.replica_set = replica_sets_.get({key.ns, set});
+        inputs.promoted.pods = pods_.by_index("controller", meta::uid(inputs.promoted.replica_set));
+    }
     inputs.autoscalers = autoscalers_.by_index("scaled", deployment_id(key));
     inputs.autoscalers_unread = unread(autoscalers_);
     return inputs;
@@ -86,6 +94,9 @@ meta::ObjectKey Sources::deployment_of(json::Doc const& deployment) const {
 }
 
 std::optional<meta::ObjectKey> Sources::deployment_of_replica_set(json::Doc const& replica_set) const {
+    // For a moment nobody controls one that is being taken over.
+    auto const taking = deployments_.by_index("promotes", meta::ns(replica_set) + "/" + meta::name(replica_set));
+    if (!taking.empty()) return meta::key_of(taking.front());
     auto const owner = meta::controller_of(replica_set);
     if (!owner || owner->kind != "Deployment") return std::nullopt;
     meta::ObjectKey const key{meta::ns(replica_set), owner->name};

@@ -75,8 +75,11 @@ public:
     void approve() {
         edit_rollout(fmt::format(R"({{"status":{{"{}":{{"currentStepState":"StepReady"}}}}}})", status_part()), true);
     }
-    void remove(std::string const& resource, std::string const& name) {
+    void remove(std::string const& resource, std::string const& name, bool orphan = false) {
         Value& object = objects[resource][name];
+        if (orphan) {
+            for (Value* set : sets_of(Doc::freeze(object))) set->set({"metadata", "ownerReferences"}, json::Array());
+        }
         if (object.at({"metadata", "finalizers"}).size() == 0) {
             objects[resource].erase(name);
         } else if (object.at({"metadata", "deletionTimestamp"}).is_null()) {
@@ -116,6 +119,12 @@ public:
         workload::DeploymentInputs result = owned(get("deployments"));
         for (Doc const& each : list("deployments")) {
             if (meta::label(each, apis::kCanaryDeploymentLabel) == "web") result.canaries.push_back(owned(each));
+        }
+        if (std::string const set = workload::promoted_set(result.deployment); !set.empty()) {
+            result.promoted.replica_set = named("replicasets", set);
+            for (Doc const& pod : list("pods")) {
+                if (controlled_by(pod, result.promoted.replica_set)) result.promoted.pods.push_back(pod);
+            }
         }
         result.autoscalers_unread = autoscalers_unread;
         if (autoscalers_unread.empty()) result.autoscalers = list("horizontalpodautoscalers");
@@ -225,7 +234,9 @@ public:
     // rolled.
     void settle() {
         collect();
+        adopt();
         for (Doc const& deployment : list("deployments")) {
+            if (meta::is_deleting(deployment)) continue;
             std::int64_t const replicas = deployment.at({"spec", "replicas"}).as_int();
             std::string const image = image_of(deployment);
             bool const paused = deployment.at({"spec", "paused"}).as_bool();
@@ -244,6 +255,7 @@ public:
 
     std::map<std::string, std::map<std::string, Value>> objects;
     Time now = Time(std::chrono::seconds(1'790'000'000));
+    bool adopts = true;                    // the Deployment takes ReplicaSets that nobody controls
     bool pods_start = true;                // new pods become ready …
     std::int64_t most_ready = 1'000'000;   // … so many of them
     std::string problem;
@@ -261,9 +273,9 @@ private:
         result.deployment = deployment;
         if (!deployment.exists()) return result;
         for (Doc const& set : list("replicasets")) {
-            if (meta::controller_of(set)->uid != meta::uid(deployment)) continue;
+            if (!controlled_by(set, deployment)) continue;
             for (Doc const& pod : list("pods")) {
-                if (meta::controller_of(pod)->uid == meta::uid(set)) result.pods.push_back(pod);
+                if (controlled_by(pod, set)) result.pods.push_back(pod);
             }
             result.replica_sets.push_back(set);
         }
@@ -277,9 +289,24 @@ private:
     std::vector<Value*> sets_of(Doc const& deployment) {
         std::vector<Value*> result;
         for (auto& [name, set] : objects["replicasets"]) {
-            if (meta::controller_of(Doc::freeze(set))->uid == meta::uid(deployment)) result.push_back(&set);
+            if (controlled_by(Doc::freeze(set), deployment)) result.push_back(&set);
         }
         return result;
+    }
+
+    static bool controlled_by(Doc const& object, Doc const& owner) {
+        auto const controller = meta::controller_of(object);
+        return controller && controller->uid == meta::uid(owner);
+    }
+
+    // A ReplicaSet that nobody controls is the Deployment's.
+    void adopt() {
+        Doc const deployment = get("deployments");
+        if (!deployment.exists() || !adopts) return;
+        for (auto& [name, set] : objects["replicasets"]) {
+            if (!meta::controller_of(Doc::freeze(set)))
+                set.set({"metadata", "ownerReferences"}, json::Array{meta::controller_reference(deployment)});
+        }
     }
 
     // What a Deployment or a ReplicaSet leaves behind goes.
@@ -288,7 +315,8 @@ private:
             std::set<std::string> alive;
             for (Doc const& each : list(owners)) alive.insert(meta::uid(each));
             std::erase_if(objects[resource], [&](auto const& entry) {
-                return !alive.contains(meta::controller_of(Doc::freeze(entry.second))->uid);
+                auto const owner = meta::controller_of(Doc::freeze(entry.second));
+                return owner && !alive.contains(owner->uid);
             });
         }
     }
@@ -392,7 +420,7 @@ private:
         }
         if (!exists) return write.ignore_not_found;
         if (write.verb == control::Write::Verb::kDelete) {
-            remove(resource, write.key.name);
+            remove(resource, write.key.name, write.delete_options.propagation_policy == "Orphan");
             return true;
         }
         Value next = objects[resource][write.key.name];

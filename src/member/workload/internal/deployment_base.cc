@@ -91,6 +91,7 @@ std::optional<Write> DeploymentBase::restore(Restore const& how) const {
         // not.
         if (std::optional<Strategy> strategy = strategy_of(doc())) {
             strategy->paused = true;
+            strategy->promotes.clear();
             patch.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}, strategy->to_text());
         }
         patch.set({"spec", "paused"}, true);

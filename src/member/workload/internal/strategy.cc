@@ -15,6 +15,7 @@ std::string Strategy::to_text() const {
     value["paused"] = paused;
     value["partition"] = partition.to_value();
     if (!original_type.empty()) value["originalType"] = original_type;
+    if (!promotes.empty()) value["promotes"] = promotes;
     return json::write(value);
 }
 
@@ -29,6 +30,7 @@ std::optional<Strategy> parse_strategy(std::string_view text) {
     result.paused = doc["paused"].as_bool();
     result.partition = meta::IntOrPercent::from(doc["partition"]).value_or(meta::IntOrPercent());
     result.original_type = doc["originalType"].string();
+    result.promotes = doc["promotes"].string();
     return result;
 }
 

@@ -16,6 +16,7 @@ struct Strategy {
     bool paused = false;          // a new template came in the middle of a release
     meta::IntOrPercent partition;
     std::string original_type;   // ours: what spec.strategy.type was, when not RollingUpdate
+    std::string promotes;        // ours: the ReplicaSet that the Deployment is to take over (canary.cc)
 
     std::string to_text() const;
 };
