@@ -143,6 +143,8 @@ private:
     bool lately(MonotonicTime when) const;   // so that somebody may still act on what was before
     bool scaled_natively(Member const& member) const;
     void workload_changed(std::string const& cluster, json::Doc const& after);
+    // Of what has this hash.
+    void trust_version(std::string const& cluster, std::string const& version);
     void tell_workload(std::string const& cluster, json::Doc const& before, json::Doc const& after) const;
     void pod_changed(std::string const& cluster, std::string const& name, json::Doc const& before,
                      json::Doc const& after);

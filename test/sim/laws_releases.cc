@@ -85,6 +85,8 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
             }
         }
     }
+    // Where earlier steps had all pods none comes with the last one.
+    if (passed_last && member.shares.back() == 100) trust_version(cluster, own_hash(revision));
     if (verbose_ &&
         (phase_of(before) != phase_of(after) || state_of(before) != state_of(after) || step_of(before) != step))
         say(fmt::format("  {}: {} {}/{} {} {}", cluster, phase_of(after), step, state_of(after), revision,
@@ -174,6 +176,17 @@ void Laws::check_share(std::string const& cluster, std::string const& image, std
     if (judged && size > most + std::max<std::int64_t>(beyond, replaces ? member.budget : 0))
         violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));
     if (step >= last && share == 100 && size >= member.size) member.trusted.insert(image);
+}
+
+void Laws::trust_version(std::string const& cluster, std::string const& version) {
+    for (auto const& [where, pod] : objects_) {
+        if (where.cluster != cluster || where.resource != "pods") continue;
+        for (std::string_view label :
+             {std::string_view("pod-template-hash"), std::string_view(meta::kRevisionHashLabel)}) {
+            if (!version.empty() && own_hash(meta::label(pod, label)) == version)
+                members_[cluster].trusted.insert(image_of_pod(pod));
+        }
+    }
 }
 
 void Laws::tell_workload(std::string const& cluster, Doc const& before, Doc const& after) const {
