@@ -9,6 +9,7 @@
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
 #include "member/workload/counting.h"
+#include "member/workload/internal/catching_up.h"
 #include "member/workload/internal/marks.h"
 #include "member/workload/internal/partition.h"
 #include "member/workload/internal/pods.h"
@@ -57,6 +58,7 @@ public:
     std::optional<Write> let_go() const override;
     std::optional<Write> restore(Restore const& how) const override;
     Result<Write> take_back(std::string_view hold) const override;
+    std::optional<Write> catch_up(std::string_view rollout, std::string_view before) const override;
     Result<std::vector<Write>> leave(Leaving how) const override;
     std::vector<Write> tidy() const override { return {}; }
     // Their controller copies no annotation to what it makes.
@@ -85,6 +87,8 @@ private:
     void count_new(Group const& group);
     std::int64_t partition_for(std::int64_t share) const;
     void restore_partition(JsonPatch& patch) const;
+    // The spec's parts that a version stands for, of the one whose pods have this label; null: there is none.
+    Value groups_with(std::string_view label) const;
     Status put_back(JsonPatch& patch) const;
 
     NativeSetInputs inputs_;
@@ -214,22 +218,44 @@ std::optional<Write> LeaderWorkerSet::restore(Restore const& how) const {
                             how.keep_frozen ? "close the release before the next" : "restore the workload");
 }
 
-Status LeaderWorkerSet::put_back(JsonPatch& patch) const {
-    auto const stable = std::ranges::find_if(inputs_.revisions, [this](Doc const& revision) {
-        return !facts_.stable_revision.empty() && meta::label(revision, kGroupRevisionLabel) == facts_.stable_revision;
+Value LeaderWorkerSet::groups_with(std::string_view label) const {
+    auto const found = std::ranges::find_if(inputs_.revisions, [&](Doc const& revision) {
+        return !label.empty() && meta::label(revision, kGroupRevisionLabel) == label;
     });
-    if (stable == inputs_.revisions.end()) {
+    if (found == inputs_.revisions.end()) return {};
+    Value parts{json::Object()};
+    for (std::string_view field : {meta::kGroupTemplate, meta::kGroupNetwork}) {
+        Value kept = found->at({"data", "spec", field}).thaw();
+        if (!kept.is_object()) continue;
+        kept.erase("$patch");
+        parts[field] = std::move(kept);
+    }
+    return parts;
+}
+
+Status LeaderWorkerSet::put_back(JsonPatch& patch) const {
+    Value const stable = groups_with(facts_.stable_revision);
+    if (stable.is_null()) {
         return fail(ErrorCode::kNotFound,
                     fmt::format("{} has no ControllerRevision of the version before: it cannot go back by itself",
                                 key().to_string()));
     }
-    for (std::string_view field : {meta::kGroupTemplate, meta::kGroupNetwork}) {
-        Value kept = stable->at({"data", "spec", field}).thaw();
-        if (!kept.is_object()) continue;
-        kept.erase("$patch");
-        patch.set({"spec", field}, std::move(kept));
-    }
+    for (auto const& [field, kept] : stable.object()) patch.set({"spec", field}, kept);
     return {};
+}
+
+std::optional<Write> LeaderWorkerSet::catch_up(std::string_view rollout, std::string_view before) const {
+    Value const groups = groups_with(before);
+    if (groups.is_null()) return std::nullopt;
+    Value old = doc().thaw();
+    for (auto const& [field, kept] : groups.object()) old.set({"spec", field}, kept);
+    return caught_up(*this,
+                     {.old = Doc::freeze(old),
+                      .rollout = std::string(rollout),
+                      .came_from = std::string(before),
+                      .replica_sets = {},
+                      .revisions = inputs_.revisions},
+                     freeze_leader_worker_set);
 }
 
 Result<Write> LeaderWorkerSet::take_back(std::string_view hold) const {

@@ -89,6 +89,9 @@ public:
     // the rest. What is not empty of `hold` says so to the hub (apis/fleet/hold.h). An Error where there is no version
     // to go back to.
     virtual Result<control::Write> take_back(std::string_view hold) const = 0;
+    // Holds back a version that came past the freeze, as that would have, for this Rollout; what units of it are there
+    // stay. Absent where it cannot be held, or no unit of the version `before` is known here.
+    virtual std::optional<control::Write> catch_up(std::string_view rollout, std::string_view before) const = 0;
     // Ends control for good, in the middle of a release too: in order, and safe to break off after each. Nothing of a
     // workload without marks. An Error where there is no version to go back to.
     virtual Result<std::vector<control::Write>> leave(Leaving how) const = 0;

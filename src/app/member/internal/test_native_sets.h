@@ -121,7 +121,38 @@ struct SetStoryWorld : NativeSetWorld {
         co_return result;
     }
 
+    // Ten pods of v1, ready, and a Healthy Rollout.
+    Task<Status> begin_of_ten(std::string style = kPartitionStyle, std::string steps = kArticle) {
+        CO_TRY(co_await start());
+        CO_TRY(co_await serve_kruise());
+        Value object = deployment("v1", 10);
+        if (groups()) {
+            Value pods = object.at({"spec", "template"});
+            object["spec"] = json::Object{{"replicas", 10}};
+            object.set({"spec", "leaderWorkerTemplate"}, json::Object{{"size", 1}, {"workerTemplate", pods}});
+            object.set({"spec", "rolloutStrategy"}, json::Object{{"type", "RollingUpdate"}});
+        }
+        if (kind == "DaemonSet") object["spec"].erase("replicas");
+        CO_TRY(co_await create(std::move(object), more, std::move(steps), 30s, std::move(style)));
+        co_return co_await async::sleep_for(scope.context(), 5s);
+    }
+    bool groups() const { return kind == "LeaderWorkerSet"; }
+    Task<Status> put(std::string image) {
+        if (!groups()) co_return co_await run(std::move(image));
+        co_return co_await set({"spec", "leaderWorkerTemplate", "workerTemplate", "spec", "containers"},
+                               json::Array{json::Object{{"name", "main"}, {"image", std::move(image)}}});
+    }
     std::string more;
 };
+
+inline std::vector<SetStory> every_kind() {
+    return {{"Deployment", {"apps", "v1", "deployments"}},
+            {"StatefulSet", {"apps", "v1", "statefulsets"}},
+            {"DaemonSet", {"apps", "v1", "daemonsets"}},
+            {"CloneSet", {"apps.kruise.io", "v1alpha1", "clonesets"}},
+            {"StatefulSet", {"apps.kruise.io", "v1beta1", "statefulsets"}},
+            {"DaemonSet", {"apps.kruise.io", "v1alpha1", "daemonsets"}},
+            {"LeaderWorkerSet", {"leaderworkerset.x-k8s.io", "v1", "leaderworkersets"}}};
+}
 
 }   // namespace aviary::member

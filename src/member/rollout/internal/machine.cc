@@ -130,6 +130,13 @@ bool Machine::transition() {
     if (status_.phase == apis::phase::kDisabled) {
         status_.phase = apis::phase::kHealthy;
         status_.message = "rollout is healthy";
+        // What came meanwhile was to be released without it.
+        bool const others =
+            seen_.workload != nullptr && noted() != nullptr && !seen_.workload->is_current(release().canary_revision);
+        if (others && !held()) {
+            release().canary_revision = facts().update_revision;
+            release().pod_template_hash = facts().unit_revision;
+        }
         return true;
     }
     if (status_.phase.empty()) {
@@ -206,6 +213,7 @@ bool Machine::healthy() {
     bool const current = seen_.workload->is_current(release().canary_revision);
     if (current) release().observed_rollout_id = rollout_id();
     if (current) release().observed_workload_generation = facts().generation;
+    if (!current && catch_up()) return false;
     bool const ours = seen_.batch_release.exists() && meta::controller_of(seen_.batch_release).has_value();
     if (ours) remove_batch_release();
     bool const stray =
@@ -213,6 +221,36 @@ bool Machine::healthy() {
     if (stray) write(seen_.workload->restore({}));
     for (Write& each : seen_.workload->clean()) after_status_.push_back(std::move(each));
     return false;
+}
+
+// A version that came while nobody asked the webhook, as between two controllers: what has it keeps it, and the rest is
+// held as the webhook would have held it. Upstream lets it pass.
+bool Machine::catch_up() {
+    bool const rests = before_.phase == apis::phase::kHealthy && facts().held_by.empty() && !facts().leftovers &&
+                       !seen_.batch_release.exists() && !seen_.controlled_by_other && !meta::is_deleting(seen_.rollout);
+    // Nothing moves of one that somebody else holds, as a hub that finds out whether the webhook is in force.
+    if (!rests || facts().replicas == 0 || facts().updated == 0 || facts().outdated == 0) return false;
+    // canary_revision may be a hash of another controller's own. What pods are labelled with is of the version that was
+    // released last, also where that was taken back.
+    Doc const succeeded = meta::condition(seen_.rollout, apis::condition::kSucceeded);
+    bool const taken_back = succeeded["status"].as_string() == "False";
+    std::string const& label = release().pod_template_hash;
+    std::string const& before = taken_back || label.empty() ? release().canary_revision : label;
+    auto held = seen_.workload->catch_up(meta::name(seen_.rollout), before);
+    if (!held) return false;
+    // Side by side there are all old ones, or it is none.
+    bool const side_by_side = rollout_.spec.strategy.blue_green.has_value();
+    char const* const what = side_by_side ? "it goes on by the workload's own strategy" : "it is held from here";
+    plan_.events.push_back(
+        control::event_about(seen_.rollout, control::kWarning, "WebhookMissed",
+                             fmt::format("a new version came past the webhook, {} of {} have it by now: {}",
+                                         facts().updated, facts().replicas, what)));
+    if (side_by_side) {
+        describe_finished();
+        return false;
+    }
+    write(std::move(*held));
+    return true;
 }
 
 // So that whoever asks whether the release of this version is complete gets an answer without one.

@@ -39,6 +39,7 @@ private:
     bool closing(Closing why);
     void terminate();
     void describe_finished();
+    bool catch_up();
     void persist();
     bool only_counts_differ() const;
 

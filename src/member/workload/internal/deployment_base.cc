@@ -8,6 +8,7 @@
 #include "apis/rollouts/keys.h"
 #include "kube/meta/object.h"
 #include "member/workload/counting.h"
+#include "member/workload/internal/catching_up.h"
 #include "member/workload/internal/original.h"
 #include "member/workload/internal/pods.h"
 #include "member/workload/internal/strategy.h"
@@ -113,6 +114,23 @@ Result<Write> DeploymentBase::take_back(std::string_view hold) const {
     // As the freeze does with any other template.
     patch.set({"spec", "paused"}, true);
     return as_write(std::move(patch), kDeployments, kTakeBack);
+}
+
+std::optional<Write> DeploymentBase::catch_up(std::string_view rollout, std::string_view before) const {
+    auto const found = std::ranges::find_if(sets_.all, [&](ReplicaSet const& set) {
+        bool const named = set.hash() == before || template_hash(Doc::freeze(template_of(set))) == before;
+        return &set != sets_.current && named && set.wanted > 0;
+    });
+    if (before.empty() || found == sets_.all.end()) return std::nullopt;
+    Value old = doc().thaw();
+    old.set({"spec", "template"}, template_of(*found));
+    return caught_up(*this,
+                     {.old = Doc::freeze(old),
+                      .rollout = std::string(rollout),
+                      .came_from = found->hash(),
+                      .replica_sets = inputs_.replica_sets,
+                      .revisions = {}},
+                     freeze_deployment);
 }
 
 Result<std::vector<Write>> DeploymentBase::leave(Leaving how) const {
@@ -294,7 +312,11 @@ Result<Value> DeploymentBase::stable_template() const {
             ErrorCode::kNotFound,
             fmt::format("{} has no ReplicaSet of the version before: it cannot go back by itself", key().to_string()));
     }
-    Value result = stable->doc.at({"spec", "template"}).thaw();
+    return template_of(*stable);
+}
+
+Value DeploymentBase::template_of(ReplicaSet const& set) {
+    Value result = set.doc.at({"spec", "template"}).thaw();
     if (Value* labels = result["metadata"].find("labels")) labels->erase(meta::kTemplateHashLabel);
     return result;
 }

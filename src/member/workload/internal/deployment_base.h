@@ -29,6 +29,7 @@ public:
     std::optional<control::Write> let_go() const override;
     std::optional<control::Write> restore(Restore const& how) const override;
     Result<control::Write> take_back(std::string_view hold) const override;
+    std::optional<control::Write> catch_up(std::string_view rollout, std::string_view before) const override;
     Result<std::vector<control::Write>> leave(Leaving how) const override;
     std::vector<control::Write> tidy() const override;
     std::vector<control::Write> clean() const override;
@@ -65,6 +66,8 @@ private:
     json::Value rolling_update() const;
     std::optional<control::Write> fill_surge() const;
     Result<json::Value> stable_template() const;
+    // A ReplicaSet's, as its Deployment has it.
+    static json::Value template_of(ReplicaSet const& set);
 };
 
 std::unique_ptr<Workload> make_partition(DeploymentInputs inputs, Time now);

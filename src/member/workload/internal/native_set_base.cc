@@ -7,8 +7,10 @@
 #include "apis/rollouts/keys.h"
 #include "kube/meta/object.h"
 #include "member/workload/counting.h"
+#include "member/workload/internal/catching_up.h"
 #include "member/workload/internal/marks.h"
 #include "member/workload/internal/pods.h"
+#include "member/workload/kinds.h"
 
 namespace aviary::workload {
 
@@ -78,11 +80,31 @@ void NativeSetBase::compare_revisions(bool noted) {
     facts_.rolled_back = !facts_.held_by.empty() && same && (noted || facts_.outdated > 0);
 }
 
+json::Value NativeSetBase::template_with(std::string_view label) const {
+    auto const found = std::ranges::find_if(
+        inputs_.revisions, [&](Doc const& revision) { return !label.empty() && label_of(revision) == label; });
+    return found == inputs_.revisions.end() ? json::Value() : template_of(*found);
+}
+
+std::optional<control::Write> NativeSetBase::catch_up(std::string_view rollout, std::string_view before) const {
+    json::Value pods = template_with(before);
+    auto const [group, version] = meta::parse_api_version(doc()["apiVersion"].as_string());
+    SetKind const* const kind = find_set_kind(group, doc()["kind"].as_string());
+    if (pods.is_null() || kind == nullptr) return std::nullopt;
+    json::Value old = doc().thaw();
+    old.set({"spec", "template"}, std::move(pods));
+    return caught_up(*this,
+                     {.old = Doc::freeze(old),
+                      .rollout = std::string(rollout),
+                      .came_from = std::string(before),
+                      .replica_sets = {},
+                      .revisions = inputs_.revisions},
+                     kind->freeze);
+}
+
 Result<json::Value> NativeSetBase::stable_template() const {
-    auto const stable = std::ranges::find_if(inputs_.revisions, [this](Doc const& revision) {
-        return !facts_.stable_revision.empty() && label_of(revision) == facts_.stable_revision;
-    });
-    if (stable != inputs_.revisions.end()) return template_of(*stable);
+    json::Value stable = template_with(facts_.stable_revision);
+    if (!stable.is_null()) return stable;
     return fail(ErrorCode::kNotFound,
                 fmt::format("{} has no ControllerRevision of the version before: it cannot go back by itself",
                             key().to_string()));

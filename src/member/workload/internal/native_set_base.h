@@ -23,6 +23,7 @@ public:
     }
     std::int64_t share_of(meta::IntOrPercent const& step) const final;
     std::optional<control::Write> let_go() const final;
+    std::optional<control::Write> catch_up(std::string_view rollout, std::string_view before) const final;
     std::vector<control::Write> tidy() const override { return {}; }
     std::vector<control::Write> clean() const final;
     Labelling label(std::string_view rollout_id, std::vector<std::int64_t> const& increments) const final;
@@ -50,6 +51,8 @@ protected:
     void observe_common(std::int64_t replicas);
     // Once the pods are counted, and the stable revision is known, where there is one; whether it is noted there.
     void compare_revisions(bool noted);
+    // Of the version whose pods have this label; null: there is none.
+    json::Value template_with(std::string_view label) const;
     // The template of the stable version, to go back to.
     Result<json::Value> stable_template() const;
 
