@@ -198,6 +198,42 @@ TEST(Routing, JumpedBackRequestsMoveThoughPodsAreNotReady) {
     EXPECT_TRUE(cluster.look().ends_with("95/5")) << cluster.look();
 }
 
+TEST(Routing, JumpedBackNoRequestsAreLedToPodsThatNeverServed) {
+    RoutedCluster cluster(canary(kExtra));
+    cluster.pods_start = false;
+    cluster.begin();
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":3}}})", true);
+    cluster.settle_all();
+    EXPECT_EQ(cluster.show(), "Progressing/3/StepUpgrade v1=10 v2=10");
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":1}}})", true);
+    cluster.settle_all();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepUpgrade v1=10 v2=10");
+    EXPECT_FALSE(cluster.look().contains("/5")) << cluster.look();
+    cluster.pods_start = true;
+    cluster.settle();
+    cluster.settle_all();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=10");
+    EXPECT_TRUE(cluster.look().ends_with("95/5")) << cluster.look();
+}
+
+// What the step before the jump has asked for goes on: soon there is no old pod.
+TEST(Routing, JumpedBackWhileTheLastOldPodsGoRequestsReachPods) {
+    RoutedCluster cluster(canary(kPartition));
+    cluster.begin();
+    cluster.next();
+    cluster.pods_start = false;
+    cluster.next();
+    ASSERT_TRUE(cluster.show().starts_with("Progressing/3/StepUpgrade v1=")) << cluster.show();
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":2}}})", true);
+    cluster.settle_all();
+    EXPECT_TRUE(cluster.look().contains("v1=") && cluster.look().contains(" open")) << cluster.look();
+    cluster.pods_start = true;
+    cluster.settle();
+    cluster.settle_all();
+    EXPECT_TRUE(cluster.look().starts_with("v2=10 open")) << cluster.look();
+    for (std::string const& each : cluster.history) EXPECT_FALSE(each.starts_with("v2=10 pinned")) << each;
+}
+
 TEST(Routing, ABlueGreenReleaseEndsWithAllRequestsAtTheNewVersion) {
     RoutedCluster cluster(blue_green());
     cluster.begin();

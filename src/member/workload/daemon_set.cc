@@ -98,6 +98,8 @@ void DaemonSet::count() {
         auto const overdue = overdue_from(pod);
         if (overdue && *overdue > now_) facts_.settles_at = std::min(*overdue, facts_.settles_at.value_or(*overdue));
     }
+    auto const kept = parse_int(field_of(noted(apis::kDaemonSetControlAnnotation), "partition"));
+    facts_.asked = kept ? std::max<std::int64_t>(0, facts_.replicas - *kept) : 0;
     facts_.settled = observed() && !facts_.unit_revision.empty() && on_nodes >= facts_.replicas && !present.going;
 }
 

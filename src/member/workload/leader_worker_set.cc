@@ -141,6 +141,7 @@ void LeaderWorkerSet::count_new(Group const& group) {
 
 // Groups of a surge are above spec.replicas: they come and go beside those that are counted.
 void LeaderWorkerSet::count() {
+    facts_.asked = std::max<std::int64_t>(0, facts_.replicas - partition());
     std::int64_t present = 0;
     bool going = false;
     for (auto const& [index, group] : groups_) {

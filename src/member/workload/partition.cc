@@ -16,7 +16,11 @@ using json::Value;
 
 class Partition final : public DeploymentBase {
 public:
-    using DeploymentBase::DeploymentBase;
+    Partition(DeploymentInputs inputs, Time now) : DeploymentBase(std::move(inputs), now) {
+        std::optional<Strategy> const strategy = strategy_of(doc());
+        if (strategy && strategy->style == apis::batch::kPartitionStyle && !strategy->paused && recreate())
+            facts_.asked = share_of(strategy->partition);
+    }
 
     std::vector<Write> hold(Doc const& batch_release, meta::IntOrPercent const& share) const override {
         std::string const uid = meta::uid(batch_release);

@@ -76,9 +76,10 @@ private:
     Time seen_since();
     bool abandon_traffic();
     apis::TrafficRoutingRef const* routing() const;   // null: requests are nobody's concern
-    traffic::Traffic traffic() const;                 // where there is a routing
-    bool lacks_stable_pods() const;                   // partition style: there are none, or the step leaves none
-    void open_service();                              // as soon as there are none
+    bool generates_canary_service() const;
+    traffic::Traffic traffic() const;   // where there is a routing
+    bool lacks_stable_pods() const;     // partition style: there are none, or the step leaves none
+    void open_service();                // as soon as there are none
 
     // shared_routing.cc: true when it is held, or not any more; also where none is named.
     bool take_shared_routing();

@@ -32,6 +32,12 @@ apis::TrafficRoutingRef const* Machine::routing() const {
     return list.empty() ? nullptr : &list.front();
 }
 
+bool Machine::generates_canary_service() const {
+    auto const& strategy = rollout_.spec.strategy;
+    return !(blue_green() ? strategy.blue_green->disable_generate_canary_service
+                          : strategy.canary->disable_generate_canary_service);
+}
+
 traffic::Traffic Machine::traffic() const {
     auto const& strategy = rollout_.spec.strategy;
     traffic::Setup setup;
@@ -43,8 +49,7 @@ traffic::Traffic Machine::traffic() const {
                                    {"uid", meta::uid(seen_.rollout)},
                                    {"controller", true},
                                    {"blockOwnerDeletion", true}};
-    setup.generates = !(blue_green() ? strategy.blue_green->disable_generate_canary_service
-                                     : strategy.canary->disable_generate_canary_service);
+    setup.generates = generates_canary_service();
     setup.revision_key = workload::revision_label(seen_.rollout.at({"spec", "workloadRef"}));
     if (CanaryStatus const* const current = noted()) {
         setup.stable_revision = current->stable_revision;
@@ -60,7 +65,9 @@ traffic::Traffic Machine::traffic() const {
 bool Machine::lacks_stable_pods() const {
     if (blue_green()) return !facts().stable_revision.empty() && facts().stable == 0;
     bool const partition = !rollout_.spec.strategy.canary->enable_extra_workload_for_canary;
-    return partition && (facts().stable == 0 || share_of_step(noted()->current_step_index) >= facts().replicas);
+    // After a jump back as many go as were to go before.
+    std::int64_t const asked = std::max(facts().asked, share_of_step(noted()->current_step_index));
+    return partition && (facts().stable == 0 || asked >= facts().replicas);
 }
 
 // The last stable pod may also go in the middle of a step, when the workload is made smaller.

@@ -128,7 +128,10 @@ bool Machine::jump() {
     bool const back = routing() != nullptr && target < current.current_step_index;
     current.current_step_index = target;
     current.next_step_index = next_of(target);
-    bool const there = back && facts().updated >= share_of_step(target);
+    // Where none have been led there yet, pods are waited for as in any step.
+    bool const led = seen_.traffic.canary.exists() || !generates_canary_service();
+    bool const answers = !current_step().routes() || facts().updated_ready > 0 || led;
+    bool const there = back && facts().updated >= share_of_step(target) && answers;
     enter(there ? apis::step::kTrafficRouting : apis::step::kBeforeUpgrade);
     return true;
 }

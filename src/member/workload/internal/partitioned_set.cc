@@ -26,6 +26,8 @@ void PartitionedSet::observe(std::int64_t replicas) {
 void PartitionedSet::count() {
     present_ = count_pods(
         facts_, inputs_.pods, [this](Doc const& pod) { return is_unit(pod); }, min_ready(), now_, label_key());
+    auto const kept = meta::IntOrPercent::from(JsonPatch(doc()).at(fields_.partition));
+    facts_.asked = std::max<std::int64_t>(0, facts_.replicas - (kept ? kept->scaled(facts_.replicas, true) : 0));
     compare_revisions(!meta::label(doc(), apis::kStableRevisionLabel).empty());
     bool const known = facts_.unit_revision == newest_revision();
     facts_.settled = observed() && known && present_.pods == facts_.replicas && !present_.going;
