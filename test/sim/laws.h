@@ -101,17 +101,18 @@ private:
         bool served = false;   // enough, since it is held
         bool held = false;     // by a release
         std::string image;     // of its workload
-        MonotonicTime changed_at{};   // when that changed
-        bool set = false;             // it is no Deployment
-        bool daemons = false;         // its workload is a DaemonSet
-        bool rolls = false;           // its own controller scales each version
-        MonotonicTime rolled_at{};    // … and last might
-        int budget = 2;               // pods that its workload may lack
-        std::int64_t group = 1;       // pods that come and go together
-        std::int64_t size = 0;        // pods, or groups, that it wants
-        std::int64_t most = 0;        // … and wanted lately
-        MonotonicTime scaled_at{};    // when that changed
-        int lost = 0;                 // pods that the world took away, until all are back
+        MonotonicTime changed_at{};    // when that changed
+        bool set = false;              // it is no Deployment
+        bool daemons = false;          // its workload is a DaemonSet
+        bool kruise_daemons = false;   // … of Kruise
+        bool rolls = false;            // its own controller scales each version
+        MonotonicTime rolled_at{};     // … and last might
+        int budget = 2;                // pods that its workload may lack
+        std::int64_t group = 1;        // pods that come and go together
+        std::int64_t size = 0;         // pods, or groups, that it wants
+        std::int64_t most = 0;         // … and wanted lately
+        MonotonicTime scaled_at{};     // when that changed
+        int lost = 0;                  // pods that the world took away, until all are back
         MonotonicTime lost_at{};
         std::map<std::string, MonotonicTime> taken;   // pods, or groups, that it took, and when
         std::vector<std::int64_t> traffic;            // percent of the requests, for the new version, at each step
@@ -149,6 +150,7 @@ private:
     void pod_changed(std::string const& cluster, std::string const& name, json::Doc const& before,
                      json::Doc const& after);
     static int serving(Member const& member);
+    int broken_before(std::string const& cluster) const;
     void check_serving(std::string const& cluster);
     json::Doc stored(std::string const& cluster, meta::GroupVersionResource const& resource,
                      std::string const& name) const;

@@ -40,6 +40,7 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
     member.image = image_of(after);
     member.set = after["kind"].as_string() != "Deployment";
     member.daemons = after["kind"].as_string() == "DaemonSet";
+    member.kruise_daemons = member.daemons && after["apiVersion"].as_string() != "apps/v1";
     member.group = after.at({"spec", "leaderWorkerTemplate", "size"}).as_int(1);
     // Whose controller chooses a hash of its own: a release that is quicker names the version by what is in it.
     if (member.group > 1)
@@ -229,6 +230,15 @@ int Laws::serving(Member const& member) {
     return ready;
 }
 
+// Pods of versions before that do not serve, and are not being replaced.
+int Laws::broken_before(std::string const& cluster) const {
+    Member const& member = members_.at(cluster);
+    return static_cast<int>(std::ranges::count_if(objects_, [&](auto const& each) {
+        return each.first.cluster == cluster && each.first.resource == "pods" && !meta::is_deleting(each.second) &&
+               !meta::condition_is_true(each.second, "Ready") && image_of_pod(each.second) != member.image;
+    }));
+}
+
 // Enough pods serve while the release moves them; all of the old version, where the new one is beside it. The native
 // controller, which moves them else, reads of its ReplicaSets what may be old, and can take too many away for a moment;
 // a release that follows begins with what it finds.
@@ -239,10 +249,12 @@ void Laws::check_serving(std::string const& cluster) {
     int const floor = member.beside && !scaled_natively(member) ? all : all - member.budget;
     bool const excused = ctx_.monotonic() - member.lost_at <= kExcuse;
     if (ready >= all && !excused) member.lost = 0;
-    if (ready >= floor) member.served = true;
+    if (ready >= (member.beside ? all : floor)) member.served = true;
     // Sets are rolled by their own controllers, whose copies are old for a while when the server comes back.
     bool const old = member.set && ctx_.monotonic() - restarted_at_ <= kShortly;
-    if (member.held && member.served && !old && ready < floor - member.lost)
+    // Kruise's controller of DaemonSets counts what does not serve on the nodes alone that it is updating.
+    int const broken = member.kruise_daemons && ready < floor ? broken_before(cluster) : 0;
+    if (member.held && member.served && !old && ready < floor - member.lost - broken)
         violate(fmt::format("{}: only {} of {} pods serve{}", cluster, ready, all,
                             member.beside ? ", of the old version" : ""));
 }
