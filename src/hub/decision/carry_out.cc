@@ -260,7 +260,7 @@ struct Deciding {
     // Of a leader before, this one knows only what is on record: a leader may be gone between the two.
     bool perhaps_sent() const {
         bool const to_member = seen.spec.action == apis::action::kApprove || seen.spec.action == apis::action::kJump;
-        return seen.sent || (seen.inherited && to_member);
+        return seen.sent || seen.doubted || (seen.inherited && to_member);
     }
     Outcome doubtful(std::optional<Time> expires = {}) {
         out = {};
@@ -286,7 +286,7 @@ struct Deciding {
         if (expires) done.plan.requeue_at(*expires, "spec.expiresAt");
         bool const on_the_hub = !done.pin.empty() || done.pause;
         if (seen.reachable || on_the_hub) return done;
-        if (in_doubt(seen.sent)) return doubtful(expires);
+        if (in_doubt(seen.sent || seen.doubted)) return doubtful(expires);
         done.outcome = apis::outcome::kWaiting;
         done.message =
             fmt::format("unreachable; applies on return{}", expires ? " until " + format_rfc3339(*expires) : "");

@@ -18,6 +18,7 @@ struct Seen {
     json::Doc rollout;        // the member's; what is known of it when the member is away
     json::Doc workload;       // … and the workload that it points at
     bool sent = false;        // the approval, or the jump, was sent before
+    bool doubted = false;     // the record says so: by this leader or by one before
     bool inherited = false;   // it is older than this leader's term: the leader before may have sent it
     bool current = true;      // what is known of the Rollout is kept up by a watch
 

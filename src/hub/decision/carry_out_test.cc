@@ -327,6 +327,11 @@ TEST(Unreachable, IsWhatALeaderBeforeMayHaveSent) {
         Outcome const late = carry_out(away, kNow + 1h);
         EXPECT_EQ(shown(late), "Unreachable") << action;
         EXPECT_TRUE(late.message.starts_with("perhaps sent")) << late.message;
+        away.doubted = true;
+        Outcome const again = carry_out(away, kNow + 1h);
+        EXPECT_EQ(shown(again), "Unreachable") << action;
+        EXPECT_EQ(again.message, late.message) << "that it is on record makes it no surer";
+        EXPECT_EQ(shown(carry_out(away, kNow)), "Unreachable") << action;
         away.reachable = true;
         EXPECT_EQ(shown(carry_out(away, kNow + 1h)), "Expired") << action;
     }

@@ -65,8 +65,8 @@ std::optional<Seen> Decider::Impl::observe(Key const& key, apis::Decision const&
     }
     Progress const& mine = progress[key.object];
     // A cluster that is not the hub's any more is not waited for.
-    seen.sent = member != nullptr && (mine.sent.contains(target.cluster) ||
-                                      recorded(decision, target.cluster) == apis::outcome::kUnreachable);
+    seen.sent = member != nullptr && mine.sent.contains(target.cluster);
+    seen.doubted = member != nullptr && recorded(decision, target.cluster) == apis::outcome::kUnreachable;
     seen.inherited = member != nullptr && mine.inherited;
     client::Informer const* const copy = member == nullptr ? nullptr : member->informer(propagation::kRollouts);
     seen.current = copy != nullptr && !copy->last_error();
