@@ -200,6 +200,132 @@ TEST(CanaryStyle, AnotherVersionWhileItTakesThemOverBeginsAsEver) {
     }
 }
 
+struct TakenOver : CanaryCluster {
+    // v2 is released, the workload has its ReplicaSet, and is not freed yet.
+    explicit TakenOver(std::string const& steps = kSteps) : CanaryCluster(kStyle, steps) {
+        salt = "native";
+        begin();
+        next();
+        approve();
+        for (int round = 0; round < 100 && !has("v2"); ++round) {
+            for (auto const& plan : {decide_rollout_now(), decide_batch_release_now()}) {
+                if (!has("v2")) apply(plan, 1);
+                settle();
+            }
+        }
+        EXPECT_TRUE(has("v2") && get("deployments").at({"spec", "paused"}).as_bool());
+    }
+    // Whether the workload controls a set of this version with pods.
+    bool has(std::string const& image) const { return !set_of(image).empty(); }
+    std::string set_of(std::string const& image) const {
+        for (Doc const& set : inputs().replica_sets) {
+            bool const its = set.at({"spec", "template", "spec", "containers"})[0]["image"].as_string() == image;
+            if (its && set.at({"spec", "replicas"}).as_int() > 0) return meta::label(set, "pod-template-hash");
+        }
+        return {};
+    }
+    std::string type() const { return get("deployments").at({"spec", "strategy", "type"}).string(); }
+};
+
+TEST(CanaryStyle, OnceTheyAreTakenOverTheNextVersionComesFromThem) {
+    TakenOver cluster;
+    cluster.end_saturated();
+    EXPECT_EQ(cluster.type(), "Recreate");
+    cluster.begin("v3");
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v2=10 v3=1");
+    EXPECT_EQ(meta::label(cluster.get("deployments"), apis::kStableRevisionLabel), cluster.set_of("v2"));
+    EXPECT_EQ(cluster.type(), "RollingUpdate") << "as any that waits: it is scaled by the native controller";
+    cluster.edit(R"({"spec":{"replicas":20}})");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v2=20 v3=2");
+    cluster.begin("v2");
+    expect_over(cluster, "Healthy/1/StepPaused v2=20");
+}
+
+TEST(CanaryStyle, OnceSomeAreTakenOverTheNextVersionComesFromTheLargerOne) {
+    TakenOver cluster(R"([{"replicas":"10%"},{"replicas":"50%"}])");
+    std::string const stable = cluster.set_of("v1");
+    cluster.begin("v3");
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=5 v3=1");
+    EXPECT_EQ(meta::label(cluster.get("deployments"), apis::kStableRevisionLabel), stable);
+    EXPECT_EQ(cluster.type(), "RollingUpdate");
+    cluster.begin("v1");
+    expect_over(cluster, "Healthy/1/StepPaused v1=10");
+}
+
+TEST(CanaryStyle, EachVersionThatTheWorkloadHasSaysItsSizeBeforeItIsFreed) {
+    for (std::string const& end : {std::string("approved"), std::string("disabled"), std::string("scaled")}) {
+        TakenOver cluster(R"([{"replicas":"10%"},{"replicas":"50%"}])");
+        for (auto& [name, set] : cluster.objects["replicasets"])
+            set.set({"metadata", "annotations", "deployment.kubernetes.io/desired-replicas"},
+                    name == "web-native-v1" ? "10" : "5");
+        std::int64_t const replicas = end == "scaled" ? 20 : 10;
+        if (end == "scaled") cluster.edit(R"({"spec":{"replicas":20}})");
+        if (end == "disabled") cluster.edit_rollout(R"({"spec":{"disabled":true}})");
+        cluster.run_in_small_steps([&] {
+            if (cluster.get("deployments").at({"spec", "paused"}).as_bool()) return;
+            for (Doc const& set : cluster.inputs().replica_sets)
+                EXPECT_EQ(meta::annotation(set, "deployment.kubernetes.io/desired-replicas"), std::to_string(replicas))
+                    << end;
+        });
+        EXPECT_TRUE(cluster.show().ends_with(fmt::format(" v2={}", replicas))) << cluster.show();
+        EXPECT_FALSE(cluster.get("deployments").at({"spec", "paused"}).as_bool());
+    }
+}
+
+TEST(CanaryStyle, AStrategyThatIsAskedForMeanwhileIsWhatTheWorkloadGets) {
+    CanaryCluster cluster;
+    cluster.begin();
+    cluster.next();
+    cluster.adopts = false;
+    cluster.next();
+    cluster.edit(R"({"spec":{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":1}}}})");
+    EXPECT_EQ(cluster.get("deployments").at({"spec", "strategy", "type"}).as_string(), "Recreate");
+    cluster.adopts = true;
+    cluster.settle();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Healthy/3/Completed v2=10");
+    EXPECT_EQ(json::write(cluster.get("deployments").at({"spec", "strategy"})),
+              R"({"type":"RollingUpdate","rollingUpdate":{"maxSurge":1}})");
+}
+
+TEST(CanaryStyle, AWorkloadThatRecreatesItsPodsKeepsThoseThatWereTested) {
+    CanaryCluster cluster;
+    cluster.edit(R"({"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}})");
+    cluster.begin();
+    cluster.next();
+    std::set<std::string> const tested = cluster.pods("v2");
+    cluster.next();
+    EXPECT_EQ(cluster.show(), "Healthy/3/Completed v2=10");
+    EXPECT_TRUE(includes(cluster.pods("v2"), tested));
+    EXPECT_EQ(json::write(cluster.get("deployments").at({"spec", "strategy"})), R"({"type":"Recreate"})");
+    EXPECT_EQ(cluster.marks(), "");
+}
+
+TEST(CanaryStyle, WhereAnotherDeploymentTakesThemTheWorkloadMakesItsOwn) {
+    CanaryCluster cluster;
+    cluster.begin();
+    cluster.next();
+    cluster.adopts = false;
+    cluster.next();
+    for (auto& [name, set] : cluster.objects["replicasets"]) {
+        if (meta::controller_of(Doc::freeze(set))) continue;
+        json::Value other{json::Object{{"apiVersion", "apps/v1"}, {"kind", "Deployment"}}};
+        other.set({"metadata", "name"}, "other");
+        other.set({"metadata", "namespace"}, "demo");
+        other.set({"spec", "paused"}, true);
+        other.set({"spec", "template"}, set.at({"spec", "template"}));
+        cluster.create("deployments", "other", other);
+        set.set({"metadata", "ownerReferences"},
+                json::Array{meta::controller_reference(cluster.named("deployments", "other"))});
+        break;
+    }
+    cluster.run();
+    EXPECT_TRUE(cluster.show().starts_with("Healthy/3/Completed v2=")) << cluster.show();
+    EXPECT_FALSE(cluster.get("deployments").at({"spec", "paused"}).as_bool());
+    EXPECT_EQ(cluster.marks(), "");
+}
+
 // Of two sets with one template the native controller keeps the older, which has no pods.
 TEST(CanaryStyle, AVersionThatWasThereBeforeKeepsTheNewPods) {
     CanaryCluster cluster;

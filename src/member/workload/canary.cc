@@ -67,17 +67,31 @@ public:
     }
 
     std::optional<Write> restore(Restore const& how) const override {
-        if (how.keep_frozen) return DeploymentBase::restore(how);
-        if (ReplicaSet const* const set = promotable()) return promote(*set);
-        if (taken_over()) {
-            if (std::optional<Write> sized = note_size()) return sized;
+        if (how.keep_frozen) {
+            Restore mine = how;
+            mine.stable_revision = prevailing(how.stable_revision);
+            return DeploymentBase::restore(mine);
         }
-        if (!on_its_way()) return DeploymentBase::restore(how);
-        bool const kept = std::ranges::any_of(inputs_.canaries, [this](DeploymentInputs const& each) {
-            return controlled_by(promoted(), each.deployment) && !meta::is_deleting(each.deployment);
-        });
-        if (kept) return DeploymentBase::restore(how);
-        return std::nullopt;   // the native controller takes what nobody controls
+        if (ReplicaSet const* const set = promotable()) return promote(*set);
+        if (comes()) return std::nullopt;   // the native controller takes what nobody controls
+        for (Write& sized : note_sizes()) return std::move(sized);
+        return DeploymentBase::restore(how);
+    }
+
+    Result<std::vector<Write>> leave(Leaving how) const override {
+        std::vector<Write> last = TRY(DeploymentBase::leave(how));
+        std::vector<Write> writes = last.empty() ? std::vector<Write>() : note_sizes();
+        std::ranges::move(last, std::back_inserter(writes));
+        return writes;
+    }
+
+    std::vector<control::Wait> obstacles() const override {
+        std::vector<control::Wait> waits = DeploymentBase::obstacles();
+        if (comes()) {
+            waits.push_back({"NotTakenOver", "no Deployment has ReplicaSet " + meta::name(promoted()) + " yet",
+                             std::nullopt, "the native controller takes it over", "cluster owner"});
+        }
+        return waits;
     }
 
 protected:
@@ -143,15 +157,45 @@ private:
 
     bool taken_over() const { return canary_ == nullptr && taking_over() && controlled_by(promoted(), doc()); }
 
-    // It was made for fewer pods in all. The native controller would take the difference for a change of the workload's
-    // size, bring all versions to maxSurge in proportion, and take the old ones away by counts from before that.
-    std::optional<Write> note_size() const {
+    // Nobody's, or still its second Deployment's, which is going or gone. Another Deployment may have been faster.
+    bool comes() const {
+        if (!on_its_way()) return false;
+        auto const controller = meta::controller_of(promoted());
+        return !controller ||
+               (meta::name(promoted()).starts_with(controller->name + "-") &&
+                std::ranges::none_of(inputs_.canaries, [&](DeploymentInputs const& each) {
+                    return meta::uid(each.deployment) == controller->uid && !meta::is_deleting(each.deployment);
+                }));
+    }
+
+    // Where the Deployment has two versions, each is to say its size: the one that was taken over was made for fewer.
+    // The native controller would take the difference for a change of that size, bring all versions to maxSurge in
+    // proportion, and take old ones away by counts from before that; one that recreates would never get on.
+    std::vector<Write> note_sizes() const {
+        std::vector<Write> writes;
+        auto const active = [](ReplicaSet const& set) { return set.wanted > 0; };
+        if (std::ranges::count_if(sets_.all, active) < 2) return writes;
         std::string const size = std::to_string(facts_.replicas);
-        if (meta::annotation(promoted(), meta::kDesiredReplicasAnnotation) == size) return std::nullopt;
-        JsonPatch patch(promoted());
-        patch.test({"metadata", "ownerReferences"});
-        patch.set({"metadata", "annotations", meta::kDesiredReplicasAnnotation}, size);
-        return as_write(std::move(patch), kReplicaSets, "the size of the Deployment");
+        for (ReplicaSet const& set : sets_.all) {
+            std::string const noted = meta::annotation(set.doc, meta::kDesiredReplicasAnnotation);
+            if (!active(set) || noted.empty() || noted == size) continue;
+            JsonPatch patch(set.doc);
+            patch.test({"metadata", "ownerReferences"});
+            patch.set({"metadata", "annotations", meta::kDesiredReplicasAnnotation}, size);
+            writes.push_back(as_write(std::move(patch), kReplicaSets, "the size of the Deployment"));
+        }
+        return writes;
+    }
+
+    // The version that was released, by what its pods are labelled with, once it has more of the Deployment's own pods
+    // than the stable one; else empty.
+    std::string prevailing(std::string const& released) const {
+        ReplicaSet const* const stable = sets_.by_hash(facts_.stable_revision);
+        for (ReplicaSet const& set : sets_.all) {
+            bool const named = !released.empty() && (set.hash() == released || own_hash(set) == released);
+            if (named && set.wanted > (stable == nullptr ? 0 : stable->wanted)) return set.hash();
+        }
+        return {};
     }
 
     // The second Deployment's ReplicaSet where its pods are as the Deployment's own would be. Absent too while the
@@ -161,8 +205,11 @@ private:
         if (canary_ == nullptr || !canary_sets_ || !paused() || facts_.replicas == 0) return nullptr;
         if (!same_template(canary_->deployment.at({"spec", "template"}), doc().at({"spec", "template"})))
             return nullptr;
-        if (sets_.current != nullptr && (sets_.current->wanted > 0 || sets_.current->actual > 0)) return nullptr;
         ReplicaSet const* const set = canary_sets_->current;
+        // An empty one goes; under another name for this template it is what the release is known by.
+        bool const stays = sets_.current != nullptr && (sets_.current->wanted > 0 || sets_.current->actual > 0 ||
+                                                        (set != nullptr && sets_.current->hash() != set->hash()));
+        if (stays) return nullptr;
         return set != nullptr && set->wanted > 0 ? set : nullptr;
     }
 

@@ -180,7 +180,7 @@ void freeze_deployment(Value& object, FreezeInputs const& inputs) {
     if (original && inputs.from_controller) return;
     if (original) {
         keep_blue_green(object, inputs.old, std::move(*original), new_revision);
-    } else if (strategy && strategy->style == apis::batch::kPartitionStyle) {
+    } else if (strategy && (strategy->style == apis::batch::kPartitionStyle || !strategy->promotes.empty())) {
         keep_partition(object, std::move(*strategy), new_revision);
     } else {
         keep_frozen(object, inputs.old);

@@ -297,7 +297,11 @@ private:
 
     bool finalizing() {
         if (seen_.workload != nullptr && facts().controller_uid == meta::uid(seen_.batch_release)) {
-            if (std::optional<Write> back = give_back()) plan_.writes.push_back(std::move(*back));
+            if (std::optional<Write> back = give_back()) {
+                plan_.writes.push_back(std::move(*back));
+            } else {
+                for (control::Wait& each : seen_.workload->obstacles()) plan_.waits.push_back(std::move(each));
+            }
             return false;
         }
         bool const waits = seen_.workload != nullptr && !plan().batch_partition &&

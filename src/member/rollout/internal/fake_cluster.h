@@ -255,6 +255,7 @@ public:
 
     std::map<std::string, std::map<std::string, Value>> objects;
     Time now = Time(std::chrono::seconds(1'790'000'000));
+    std::string salt;                      // before the native controller's hashes of templates: they are none of ours
     bool adopts = true;                    // the Deployment takes ReplicaSets that nobody controls
     bool pods_start = true;                // new pods become ready …
     std::int64_t most_ready = 1'000'000;   // … so many of them
@@ -326,7 +327,8 @@ private:
             if (image_of(Doc::freeze(*set)) == image) return;
         }
         Value set{json::Object()};
-        set.set({"metadata", "labels", "pod-template-hash"}, meta::template_hash(deployment.at({"spec", "template"})));
+        set.set({"metadata", "labels", "pod-template-hash"},
+                salt + meta::template_hash(deployment.at({"spec", "template"})));
         set.set({"metadata", "ownerReferences"}, json::Array{meta::controller_reference(deployment)});
         set.set({"spec", "template"}, deployment.at({"spec", "template"}).thaw());
         set.set({"spec", "replicas"}, 0);

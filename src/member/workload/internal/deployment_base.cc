@@ -88,15 +88,19 @@ std::optional<Write> DeploymentBase::restore(Restore const& how) const {
     }
     patch.remove({"metadata", "labels", apis::kAdvancedDeploymentLabel});
     if (how.keep_frozen) {
-        // Not its own strategy: of a Deployment that rolls the native controller scales every version, paused or
-        // not.
-        if (std::optional<Strategy> strategy = strategy_of(doc())) {
+        std::optional<Strategy> strategy = strategy_of(doc());
+        if (strategy && strategy->style == apis::batch::kCanaryStyle) {
+            // It waits in this style as any Deployment does: what it has of two versions is scaled with it.
+            restore_settings(patch);
+            patch.remove({"metadata", "annotations", apis::kDeploymentStrategyAnnotation});
+        } else if (strategy) {
+            // Not its own strategy: of a Deployment that rolls the native controller scales every version, paused or
+            // not.
             strategy->paused = true;
-            strategy->promotes.clear();
             patch.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}, strategy->to_text());
         }
         patch.set({"spec", "paused"}, true);
-        // In canary style its own pods are still of the version before.
+        // In canary style its own pods may still be of the version before.
         ReplicaSet const* const stable = sets_.by_hash(how.stable_revision);
         if (stable != nullptr && stable->wanted > 0)
             patch.set({"metadata", "labels", apis::kStableRevisionLabel}, how.stable_revision);
@@ -118,7 +122,7 @@ Result<Write> DeploymentBase::take_back(std::string_view hold) const {
 
 std::optional<Write> DeploymentBase::catch_up(std::string_view rollout, std::string_view before) const {
     auto const found = std::ranges::find_if(sets_.all, [&](ReplicaSet const& set) {
-        bool const named = set.hash() == before || template_hash(Doc::freeze(template_of(set))) == before;
+        bool const named = set.hash() == before || own_hash(set) == before;
         return &set != sets_.current && named && set.wanted > 0;
     });
     if (before.empty() || found == sets_.all.end()) return std::nullopt;

@@ -45,6 +45,9 @@ protected:
     json::Doc const& doc() const { return inputs_.deployment; }
     bool paused() const { return doc().at({"spec", "paused"}).as_bool(); }
     bool recreate() const { return doc().at({"spec", "strategy", "type"}).as_string() == "Recreate"; }
+    // A ReplicaSet's template as its Deployment has it, and our hash of that.
+    static json::Value template_of(ReplicaSet const& set);
+    static std::string own_hash(ReplicaSet const& set) { return template_hash(json::Doc::freeze(template_of(set))); }
     bool held_by(json::Doc const& batch_release) const;
     // Notes pods that were told to go; how many each ReplicaSet has, by uid. Those count.
     std::map<std::string, std::int64_t, std::less<>> count_pods(std::vector<json::Doc> const& pods);
@@ -66,8 +69,6 @@ private:
     json::Value rolling_update() const;
     std::optional<control::Write> fill_surge() const;
     Result<json::Value> stable_template() const;
-    // A ReplicaSet's, as its Deployment has it.
-    static json::Value template_of(ReplicaSet const& set);
 };
 
 std::unique_ptr<Workload> make_partition(DeploymentInputs inputs, Time now);
