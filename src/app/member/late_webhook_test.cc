@@ -88,6 +88,26 @@ CO_TEST(LateWebhook, HoldsWhatHasASecondDeployment) {
     co_await cluster.stop();
 }
 
+// It is the way back, which no release holds; a release that ends may see it late, and free the workload for it.
+CO_TEST(LateWebhook, LetsTheVersionBeforeComeBack) {
+    for (SetStory const& each : every_kind()) {
+        SCOPED_TRACE(each.resource.api_version() + " " + each.kind);
+        Cluster cluster(ctx, each);
+        CO_ASSERT_OK(co_await cluster.begin_of_ten(kPartitionStyle, R"([{"replicas":"50%"},{"replicas":"100%"}])"));
+        CO_ASSERT_OK(co_await cluster.put("v2"));
+        CO_ASSERT_OK(co_await cluster.paused_at(1));
+        CO_ASSERT_OK(co_await cluster.approve());
+        CO_ASSERT_OK(co_await cluster.until("Healthy/2/Completed/Completed"));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+        CO_ASSERT_OK(co_await cluster.put_unseen("v1", 600ms));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+        EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}}));
+        EXPECT_EQ(co_await cluster.warnings(), 0);
+        EXPECT_TRUE((co_await cluster.state()).starts_with("Healthy/"));
+        co_await cluster.stop();
+    }
+}
+
 // Two whole versions side by side are not to be had any more.
 CO_TEST(LateWebhook, LetsABlueGreenReleaseGoAndSaysSo) {
     Cluster cluster(ctx, every_kind().front());

@@ -230,6 +230,8 @@ bool Machine::catch_up() {
                        !seen_.batch_release.exists() && !seen_.controlled_by_other && !meta::is_deleting(seen_.rollout);
     // Nothing moves of one that somebody else holds, as a hub that finds out whether the webhook is in force.
     if (!rests || facts().replicas == 0 || facts().updated == 0 || facts().outdated == 0) return false;
+    // Back to what the last release came from it goes at once: that may have been put back while the release ended.
+    if (seen_.workload->is_current(release().stable_revision)) return false;
     // canary_revision may be a hash of another controller's own. What pods are labelled with is of the version that was
     // released last, also where that was taken back.
     Doc const succeeded = meta::condition(seen_.rollout, apis::condition::kSucceeded);
