@@ -255,12 +255,12 @@ struct Deciding {
         return settle(apis::outcome::kRefused, fmt::format("{} is not supported yet", action));
     }
 
-    // It may have taken effect, and what is known of the member is older than that.
-    bool in_doubt(bool sent) const { return sent && !(seen.reachable && seen.current); }
-    // Of a leader before, this one knows only what is on record: a leader may be gone between the two.
-    bool perhaps_sent() const {
+    // It may have taken effect, and what is known of the member is older than that. Of a leader before, this one knows
+    // only what is on record, and a leader may be gone between the two: that counts once its time is over.
+    bool in_doubt(bool expired) const {
         bool const to_member = seen.spec.action == apis::action::kApprove || seen.spec.action == apis::action::kJump;
-        return seen.sent || seen.doubted || (seen.inherited && to_member);
+        bool const perhaps = seen.sent || seen.doubted || (expired && seen.inherited && to_member);
+        return perhaps && !(seen.reachable && seen.current);
     }
     Outcome doubtful(std::optional<Time> expires = {}) {
         out = {};
@@ -278,7 +278,7 @@ struct Deciding {
         if (expired) {
             // What has taken effect has, whoever noticed.
             if (done.outcome == apis::outcome::kApplied) return done;
-            if (in_doubt(perhaps_sent())) return doubtful();
+            if (in_doubt(expired)) return doubtful();
             out = {};
             return settle(apis::outcome::kExpired, "not carried out in time");
         }
@@ -286,7 +286,7 @@ struct Deciding {
         if (expires) done.plan.requeue_at(*expires, "spec.expiresAt");
         bool const on_the_hub = !done.pin.empty() || done.pause;
         if (seen.reachable || on_the_hub) return done;
-        if (in_doubt(seen.sent || seen.doubted)) return doubtful(expires);
+        if (in_doubt(expired)) return doubtful(expires);
         done.outcome = apis::outcome::kWaiting;
         done.message =
             fmt::format("unreachable; applies on return{}", expires ? " until " + format_rfc3339(*expires) : "");
