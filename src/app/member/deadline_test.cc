@@ -33,16 +33,6 @@ Task<std::string> stalled(World& world) {
     co_return found["reason"].string();
 }
 
-// How often something was said in Events of this reason.
-Task<std::int64_t> said(World& world, std::string reason) {
-    auto const list = co_await world.client->list(world.scope.context(), {"", "v1", "events"}, {.ns = "default"});
-    std::int64_t count = 0;
-    for (auto const& [index, each] : (*list)["items"].elements()) {
-        if (each["reason"].as_string() == reason) count += each["count"].as_int(1);
-    }
-    co_return count;
-}
-
 CO_TEST(Deadlines, AStepWithoutImageStaysUntilSomebodyActs) {
     World world(ctx);
     CO_ASSERT_OK(co_await world.set_up());
@@ -62,7 +52,7 @@ CO_TEST(Deadlines, AStepWithoutImageStaysUntilSomebodyActs) {
     world.start_member();
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 600s));
     EXPECT_EQ(co_await world.state(), "Progressing/1/StepUpgrade/InRolling");
-    EXPECT_EQ(co_await said(world, "ProgressDeadlineExceeded"), 1);
+    EXPECT_EQ(co_await world.said("ProgressDeadlineExceeded"), 1);
     std::string const written = meta::resource_version(co_await world.get(apis::kRollouts));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 600s));
     EXPECT_EQ(meta::resource_version(co_await world.get(apis::kRollouts)), written);
@@ -85,7 +75,7 @@ CO_TEST(Deadlines, RollbackPutsTheStableVersionBackInEveryStyle) {
         EXPECT_EQ(co_await world.leftovers(), "") << style;
         Doc const succeeded = meta::condition(co_await world.get(apis::kRollouts), "Succeeded");
         EXPECT_EQ(succeeded["status"].string() + "/" + succeeded["reason"].string(), "False/ProgressDeadlineExceeded");
-        EXPECT_EQ(co_await said(world, "ProgressDeadlineExceeded"), 1) << style;
+        EXPECT_EQ(co_await world.said("ProgressDeadlineExceeded"), 1) << style;
         co_await world.stop();
     }
 }

@@ -17,12 +17,29 @@ struct Cluster : SetStoryWorld {
         start_member();
         co_return Status{};
     }
-    Task<std::int64_t> warnings() {
-        auto const list = co_await client->list(scope.context(), {"", "v1", "events"}, {.ns = "default"});
-        std::int64_t count = 0;
-        for (auto const& [index, event] : (*list)["items"].elements())
-            count += event["reason"].as_string() == "WebhookMissed" ? 1 : 0;
-        co_return count;
+    Task<std::int64_t> warnings() { return said("WebhookMissed"); }
+    // The new version waits at its first step, so many have the old one, and nothing moves.
+    Task<Status> waits(int least) {
+        CO_TRY(co_await paused_at(1));
+        Images const held = co_await images();
+        EXPECT_GE(held.contains("v1") ? held.at("v1") : 0, least) << "held before all had it";
+        CO_TRY(co_await async::sleep_for(scope.context(), 60s));
+        EXPECT_EQ(co_await images(), held);
+        EXPECT_EQ(co_await state(), "Progressing/1/StepPaused/InRolling");
+        EXPECT_EQ(co_await warnings(), 1);
+        co_return Status{};
+    }
+    // All have this version after so long, and nothing of a release is left.
+    Task<Status> ends_with(std::string image, Duration after) {
+        CO_TRY(co_await async::sleep_for(scope.context(), after));
+        EXPECT_EQ(co_await images(), (Images{{image, 10}}));
+        EXPECT_EQ(co_await marks(), "");
+        co_return Status{};
+    }
+    Task<Status> goes_back() {
+        CO_TRY(co_await put("v1"));
+        CO_TRY(co_await until("Healthy/0//", true));
+        co_return co_await ends_with("v1", 20s);
     }
 };
 
@@ -32,13 +49,7 @@ CO_TEST(LateWebhook, WhatWasNotHeldIsHeldFromHere) {
         Cluster cluster(ctx, each);
         CO_ASSERT_OK(co_await cluster.begin_of_ten());
         CO_ASSERT_OK(co_await cluster.put_unseen("v2", 600ms));
-        CO_ASSERT_OK(co_await cluster.paused_at(1));
-        Images const held = co_await cluster.images();
-        EXPECT_GT(held.contains("v1") ? held.at("v1") : 0, 0) << "held before all had it";
-        CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
-        EXPECT_EQ(co_await cluster.images(), held);
-        EXPECT_EQ(co_await cluster.state(), "Progressing/1/StepPaused/InRolling");
-        EXPECT_EQ(co_await cluster.warnings(), 1);
+        CO_ASSERT_OK(co_await cluster.waits(1));
         Doc const status = (co_await cluster.get(apis::kRollouts)).at({"status", "canaryStatus"});
         EXPECT_NE(status["stableRevision"].string(), "");
         EXPECT_NE(status["stableRevision"].string(), status["podTemplateHash"].string());
@@ -47,9 +58,7 @@ CO_TEST(LateWebhook, WhatWasNotHeldIsHeldFromHere) {
             if (step == 1) CO_ASSERT_OK(co_await cluster.paused_at(2));
         }
         CO_ASSERT_OK(co_await cluster.until("Healthy/3/Completed/Completed"));
-        CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
-        EXPECT_EQ(co_await cluster.images(), (Images{{"v2", 10}}));
-        EXPECT_EQ(co_await cluster.marks(), "");
+        CO_ASSERT_OK(co_await cluster.ends_with("v2", 10s));
         co_await cluster.stop();
     }
 }
@@ -61,11 +70,7 @@ CO_TEST(LateWebhook, AndGoesBackAtOnceWhenTheVersionBeforeIsPutBack) {
         CO_ASSERT_OK(co_await cluster.begin_of_ten());
         CO_ASSERT_OK(co_await cluster.put_unseen("v2", 600ms));
         CO_ASSERT_OK(co_await cluster.paused_at(1));
-        CO_ASSERT_OK(co_await cluster.put("v1"));
-        CO_ASSERT_OK(co_await cluster.until("Healthy/0//", true));
-        CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
-        EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}}));
-        EXPECT_EQ(co_await cluster.marks(), "");
+        CO_ASSERT_OK(co_await cluster.goes_back());
         co_await cluster.stop();
     }
 }
@@ -74,17 +79,8 @@ CO_TEST(LateWebhook, HoldsWhatHasASecondDeployment) {
     Cluster cluster(ctx, every_kind().front());
     CO_ASSERT_OK(co_await cluster.begin_of_ten(R"({"canary":{"enableExtraWorkloadForCanary":true}})"));
     CO_ASSERT_OK(co_await cluster.put_unseen("v2", 100ms));
-    CO_ASSERT_OK(co_await cluster.paused_at(1));
-    Images const held = co_await cluster.images();
-    EXPECT_GE(held.contains("v1") ? held.at("v1") : 0, 5);
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
-    EXPECT_EQ(co_await cluster.images(), held);
-    EXPECT_EQ(co_await cluster.warnings(), 1);
-    CO_ASSERT_OK(co_await cluster.put("v1"));
-    CO_ASSERT_OK(co_await cluster.until("Healthy/0//", true));
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
-    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}}));
-    EXPECT_EQ(co_await cluster.marks(), "");
+    CO_ASSERT_OK(co_await cluster.waits(5));
+    CO_ASSERT_OK(co_await cluster.goes_back());
     co_await cluster.stop();
 }
 

@@ -264,6 +264,16 @@ struct World {
                                                 json::write(batches["status"]) + "\n" + json::write(live));
     }
 
+    // How often something was said in Events of this reason.
+    Task<std::int64_t> said(std::string reason) {
+        auto const list = co_await client->list(scope.context(), {"", "v1", "events"}, {.ns = "default"});
+        std::int64_t count = 0;
+        for (auto const& [index, each] : (*list)["items"].elements()) {
+            if (each["reason"].as_string() == reason) count += each["count"].as_int(1);
+        }
+        co_return count;
+    }
+
     // Nothing of a release is left on the Deployment and its ReplicaSets.
     Task<std::string> leftovers() {
         std::string found;
