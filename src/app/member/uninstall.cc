@@ -117,8 +117,7 @@ private:
     static std::vector<Doc> controlled(Doc const& owner, std::vector<Doc> const& objects) {
         std::vector<Doc> result;
         for (Doc const& each : objects) {
-            auto const controller = meta::controller_of(each);
-            if (controller && controller->uid == meta::uid(owner)) result.push_back(each);
+            if (meta::is_controlled_by(each, owner)) result.push_back(each);
         }
         return result;
     }

@@ -145,8 +145,7 @@ Plan Propagator::Impl::decide_keep(Key const& key) const {
         seen.workload = kind->informer->get(key.object);
         if (!template_in(seen.workload).exists()) continue;
         for (Doc const& each : revisions.list(key.object.ns)) {
-            auto const owner = meta::controller_of(each);
-            if (owner && owner->uid == meta::uid(seen.workload)) seen.kept.push_back(each);
+            if (meta::is_controlled_by(each, seen.workload)) seen.kept.push_back(each);
         }
         seen.binding = bindings.get(placement::binding_key(kind->kind, key.object));
         seen.used.insert(seen.binding.at({"status", "stableRevision"}).string());

@@ -63,8 +63,7 @@ struct Restoring {
     std::set<std::string> kept() const {
         std::set<std::string> hashes;
         for (Doc const& each : hub.revisions) {
-            auto const owner = meta::controller_of(each);
-            if (owner && owner->uid == meta::uid(source)) hashes.insert(meta::label(each, propagation::kTemplateLabel));
+            if (meta::is_controlled_by(each, source)) hashes.insert(meta::label(each, propagation::kTemplateLabel));
         }
         return hashes;
     }

@@ -86,6 +86,11 @@ std::optional<OwnerReference> controller_of(json::Doc const& object) {
     return std::nullopt;
 }
 
+bool is_controlled_by(json::Doc const& object, json::Doc const& owner) {
+    auto const controller = controller_of(object);
+    return controller && controller->uid == uid(owner);
+}
+
 json::Value to_value(OwnerReference const& owner) {
     json::Value value{json::Object{
         {"apiVersion", owner.api_version}, {"kind", owner.kind}, {"name", owner.name}, {"uid", owner.uid}}};

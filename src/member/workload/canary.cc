@@ -12,7 +12,6 @@
 #include "kube/meta/object.h"
 #include "member/workload/counting.h"
 #include "member/workload/internal/deployment_base.h"
-#include "member/workload/internal/strategy.h"
 
 namespace aviary::workload {
 
@@ -28,11 +27,12 @@ class Canary final : public DeploymentBase {
 public:
     Canary(DeploymentInputs inputs, Value patch, Time now)
         : DeploymentBase(std::move(inputs), now), patch_(std::move(patch)) {
+        if (!facts_.controller_uid.empty()) canary_ = newest(facts_.controller_uid);
+        take_over_ = how_far();
         if (facts_.controller_uid.empty()) return;
-        canary_ = newest(facts_.controller_uid);
-        if (canary_ != nullptr || !taking_over()) {
+        if (take_over_ == TakeOver::kNone) {
             count_canary();
-        } else if (on_its_way()) {
+        } else if (take_over_ == TakeOver::kOnItsWay) {
             canary_sets_.emplace(doc(), std::vector{promoted()});
             facts_.unit_revision = facts_.update_revision = canary_sets_->current->hash();
             facts_.settled = false;
@@ -96,12 +96,18 @@ public:
 
 protected:
     std::vector<Doc> units() const override {
-        if (facts_.controller_uid.empty() || taken_over()) return DeploymentBase::units();
+        if (facts_.controller_uid.empty() || take_over_ == TakeOver::kDone) return DeploymentBase::units();
         if (!canary_sets_) return {};
         return pods_of(canary_sets_->current, canary_ != nullptr ? canary_->pods : inputs_.promoted.pods);
     }
 
 private:
+    enum class TakeOver {
+        kNone,       // nothing is taken over, or the second Deployment has it still
+        kOnItsWay,   // the second Deployment has given it up, or is about to, and the Deployment does not have it yet
+        kDone,
+    };
+
     // The template as the second Deployment has it.
     Value patched_template() const {
         Value result = doc().at({"spec", "template"}).thaw();
@@ -139,27 +145,19 @@ private:
         return found;
     }
 
-    static bool controlled_by(Doc const& object, Doc const& owner) {
-        auto const controller = meta::controller_of(object);
-        return controller && controller->uid == meta::uid(owner);
-    }
-
     Doc const& promoted() const { return inputs_.promoted.replica_set; }
 
-    // Whether what is to be taken over is there, and still what the Deployment is to have.
-    bool taking_over() const {
-        return promoted().exists() && !meta::is_deleting(promoted()) &&
-               same_template(promoted().at({"spec", "template"}), doc().at({"spec", "template"}));
+    // Of what is to be taken over, as long as the Deployment is to have that version.
+    TakeOver how_far() const {
+        bool const there = canary_ == nullptr && promoted().exists() && !meta::is_deleting(promoted()) &&
+                           same_template(promoted().at({"spec", "template"}), doc().at({"spec", "template"}));
+        if (!there) return TakeOver::kNone;
+        return meta::is_controlled_by(promoted(), doc()) ? TakeOver::kDone : TakeOver::kOnItsWay;
     }
-
-    // The second Deployment has given it up, or is about to, and the Deployment does not have it yet.
-    bool on_its_way() const { return canary_ == nullptr && taking_over() && !controlled_by(promoted(), doc()); }
-
-    bool taken_over() const { return canary_ == nullptr && taking_over() && controlled_by(promoted(), doc()); }
 
     // Nobody's, or still its second Deployment's, which is going or gone. Another Deployment may have been faster.
     bool comes() const {
-        if (!on_its_way()) return false;
+        if (take_over_ != TakeOver::kOnItsWay) return false;
         auto const controller = meta::controller_of(promoted());
         return !controller ||
                (meta::name(promoted()).starts_with(controller->name + "-") &&
@@ -219,17 +217,12 @@ private:
             return control::deletion(kReplicaSets, sets_.current->doc, "the set that is taken over stands for it");
         // Of a paused Deployment that rolls the native controller scales two versions in proportion; of one that
         // recreates it leaves them as they are.
-        std::optional<Strategy> strategy = recreate() ? strategy_of(doc()) : std::nullopt;
-        if (!strategy) {
-            strategy.emplace();
-            strategy->rolling_update = doc().at({"spec", "strategy", "rollingUpdate"}).thaw();
-            if (recreate()) strategy->original_type = "Recreate";
-        }
-        strategy->style = apis::batch::kCanaryStyle;
-        strategy->promotes = set.name();
+        Strategy strategy = own_settings();
+        strategy.style = apis::batch::kCanaryStyle;
+        strategy.promotes = set.name();
         JsonPatch patch(doc());
         patch.test({"metadata", "generation"});
-        patch.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}, strategy->to_text());
+        patch.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation}, strategy.to_text());
         if (!recreate()) patch.set({"spec", "strategy"}, json::Object{{"type", "Recreate"}});
         if (auto noted = write(std::move(patch), "take over " + set.name())) return std::move(*noted);
         Write release = control::deletion(kDeployments, canary_->deployment, "leave its ReplicaSet to the Deployment");
@@ -315,7 +308,8 @@ private:
 
     Value patch_;
     DeploymentInputs const* canary_ = nullptr;
-    std::optional<ReplicaSets> canary_sets_;
+    std::optional<ReplicaSets> canary_sets_;   // the second Deployment's, or what is on its way from it
+    TakeOver take_over_ = TakeOver::kNone;
 };
 
 }   // namespace

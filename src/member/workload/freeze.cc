@@ -241,8 +241,7 @@ Task<Result<std::vector<Doc>>> Freeze::revisions_of(Context ctx, Doc workload) c
     }
     std::vector<Doc> revisions;
     for (auto const& [index, each] : (*live)["items"].elements()) {
-        auto const owner = meta::controller_of(each);
-        if (owner && owner->uid == meta::uid(workload)) revisions.push_back(each);
+        if (meta::is_controlled_by(each, workload)) revisions.push_back(each);
     }
     co_return revisions;
 }

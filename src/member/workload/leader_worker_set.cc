@@ -246,17 +246,7 @@ Status LeaderWorkerSet::put_back(JsonPatch& patch) const {
 }
 
 std::optional<Write> LeaderWorkerSet::catch_up(std::string_view rollout, std::string_view before) const {
-    Value const groups = groups_with(before);
-    if (groups.is_null()) return std::nullopt;
-    Value old = doc().thaw();
-    for (auto const& [field, kept] : groups.object()) old.set({"spec", field}, kept);
-    return caught_up(*this,
-                     {.old = Doc::freeze(old),
-                      .rollout = std::string(rollout),
-                      .came_from = std::string(before),
-                      .replica_sets = {},
-                      .revisions = inputs_.revisions},
-                     freeze_leader_worker_set);
+    return caught_up(*this, groups_with(before), freeze_inputs(inputs_, rollout, before), freeze_leader_worker_set);
 }
 
 Result<Write> LeaderWorkerSet::take_back(std::string_view hold) const {

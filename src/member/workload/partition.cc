@@ -32,7 +32,7 @@ public:
             if (strategy->partition == share || !raises) return {};
             strategy->partition = share;
         } else {
-            strategy = taken(std::move(strategy), share);
+            strategy = taken(strategy, share);
         }
         JsonPatch patch(doc());
         patch.test({"metadata", "generation"});
@@ -52,19 +52,12 @@ public:
 private:
     // The strategy annotation of a Deployment that comes under control; an earlier one knows what the user's strategy
     // was.
-    Strategy taken(std::optional<Strategy> earlier, meta::IntOrPercent const& share) const {
-        Strategy result;
+    Strategy taken(std::optional<Strategy> const& earlier, meta::IntOrPercent const& share) const {
+        Strategy result = own_settings();
         result.partition = share;
-        if (earlier && recreate()) {
-            // A holder that went away in mid-release: pods that its share was approved for stay.
-            if (!earlier->paused && share_of(earlier->partition) > share_of(share))
-                result.partition = earlier->partition;
-            result.rolling_update = std::move(earlier->rolling_update);
-            result.original_type = std::move(earlier->original_type);
-        } else {
-            result.rolling_update = doc().at({"spec", "strategy", "rollingUpdate"}).thaw();
-            if (recreate()) result.original_type = "Recreate";
-        }
+        // A holder that went away in mid-release: pods that its share was approved for stay.
+        if (earlier && recreate() && !earlier->paused && share_of(earlier->partition) > share_of(share))
+            result.partition = earlier->partition;
         return result;
     }
 

@@ -302,6 +302,7 @@ private:
 
 // How far it may be rolled by `holder`; absent: it is not held, or by somebody else.
 std::optional<Strategy> held_by(Doc const& deployment, Doc const& holder) {
+    if (!deployment.exists() || meta::is_deleting(deployment) || !holder.exists()) return std::nullopt;
     bool const ours = deployment.at({"spec", "paused"}).as_bool() &&
                       deployment.at({"spec", "strategy", "type"}).as_string() == "Recreate";
     std::optional<Strategy> strategy = strategy_of(deployment);
@@ -313,15 +314,12 @@ std::optional<Strategy> held_by(Doc const& deployment, Doc const& holder) {
 
 }   // namespace
 
-bool rolls(Doc const& deployment, Doc const& holder) {
-    return deployment.exists() && !meta::is_deleting(deployment) && holder.exists() &&
-           held_by(deployment, holder).has_value();
-}
+bool rolls(Doc const& deployment, Doc const& holder) { return held_by(deployment, holder).has_value(); }
 
 control::Plan decide_roll(DeploymentInputs const& inputs, Doc const& holder, Doc const& next) {
-    if (!rolls(inputs.deployment, holder)) return {};
     std::optional<Strategy> strategy = held_by(inputs.deployment, holder);
-    std::optional<Strategy> after = next.exists() && !strategy->paused ? held_by(next, holder) : std::nullopt;
+    if (!strategy) return {};
+    std::optional<Strategy> after = strategy->paused ? std::nullopt : held_by(next, holder);
     return Roll(inputs, after && !after->paused ? std::move(*after) : std::move(*strategy)).run();
 }
 

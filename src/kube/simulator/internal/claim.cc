@@ -34,9 +34,8 @@ Claim claim(Doc const& owner, meta::GroupVersionKind const& owner_kind, meta::Gr
             std::vector<Doc> const& candidates, std::function<bool(Doc const&)> const& also) {
     Claim result;
     for (Doc const& object : candidates) {
-        auto const controller = meta::controller_of(object);
-        bool const ours = controller && controller->uid == meta::uid(owner);
-        if (controller && !ours) continue;
+        bool const ours = meta::is_controlled_by(object, owner);
+        if (!ours && meta::controller_of(object)) continue;
         bool const selected = selects(owner, object) && (!also || also(object));
         if (ours && (selected || meta::is_deleting(owner))) {
             result.owned.push_back(object);

@@ -207,8 +207,7 @@ bool Sync::roll_old() {
 bool Sync::old_pods_run() const {
     if (sum(old, &ReplicaSet::actual) > 0) return true;
     return std::ranges::any_of(pods, [this](Doc const& pod) {
-        auto const owner = meta::controller_of(pod);
-        bool const current = owner && fresh != nullptr && owner->uid == meta::uid(fresh->doc);
+        bool const current = fresh != nullptr && meta::is_controlled_by(pod, fresh->doc);
         return !current && !is_finished(pod);
     });
 }

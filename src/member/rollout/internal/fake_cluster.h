@@ -123,7 +123,7 @@ public:
         if (std::string const set = workload::promoted_set(result.deployment); !set.empty()) {
             result.promoted.replica_set = named("replicasets", set);
             for (Doc const& pod : list("pods")) {
-                if (controlled_by(pod, result.promoted.replica_set)) result.promoted.pods.push_back(pod);
+                if (meta::is_controlled_by(pod, result.promoted.replica_set)) result.promoted.pods.push_back(pod);
             }
         }
         result.autoscalers_unread = autoscalers_unread;
@@ -274,9 +274,9 @@ private:
         result.deployment = deployment;
         if (!deployment.exists()) return result;
         for (Doc const& set : list("replicasets")) {
-            if (!controlled_by(set, deployment)) continue;
+            if (!meta::is_controlled_by(set, deployment)) continue;
             for (Doc const& pod : list("pods")) {
-                if (controlled_by(pod, set)) result.pods.push_back(pod);
+                if (meta::is_controlled_by(pod, set)) result.pods.push_back(pod);
             }
             result.replica_sets.push_back(set);
         }
@@ -290,14 +290,9 @@ private:
     std::vector<Value*> sets_of(Doc const& deployment) {
         std::vector<Value*> result;
         for (auto& [name, set] : objects["replicasets"]) {
-            if (controlled_by(Doc::freeze(set), deployment)) result.push_back(&set);
+            if (meta::is_controlled_by(Doc::freeze(set), deployment)) result.push_back(&set);
         }
         return result;
-    }
-
-    static bool controlled_by(Doc const& object, Doc const& owner) {
-        auto const controller = meta::controller_of(object);
-        return controller && controller->uid == meta::uid(owner);
     }
 
     // A ReplicaSet that nobody controls is the Deployment's.

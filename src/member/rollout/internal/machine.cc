@@ -227,7 +227,7 @@ bool Machine::healthy() {
 // held as the webhook would have held it. Upstream lets it pass.
 bool Machine::catch_up() {
     bool const rests = before_.phase == apis::phase::kHealthy && facts().held_by.empty() && !facts().leftovers &&
-                       !seen_.batch_release.exists() && !seen_.controlled_by_other && !meta::is_deleting(seen_.rollout);
+                       !seen_.batch_release.exists() && !seen_.controlled_by_other;
     // Nothing moves of one that somebody else holds, as a hub that finds out whether the webhook is in force.
     if (!rests || facts().replicas == 0 || facts().updated == 0 || facts().outdated == 0) return false;
     // Back to what the last release came from it goes at once: that may have been put back while the release ended.

@@ -5,8 +5,20 @@
 
 namespace aviary::workload {
 
-std::optional<control::Write> caught_up(Workload const& workload, FreezeInputs const& inputs,
+FreezeInputs freeze_inputs(NativeSetInputs const& inputs, std::string_view rollout, std::string_view came_from) {
+    FreezeInputs result;
+    result.rollout = rollout;
+    result.came_from = came_from;
+    result.revisions = inputs.revisions;
+    return result;
+}
+
+std::optional<control::Write> caught_up(Workload const& workload, json::Value const& before, FreezeInputs inputs,
                                         void (*freeze)(json::Value& object, FreezeInputs const& inputs)) {
+    if (!before.is_object()) return std::nullopt;
+    json::Value old = workload.object().thaw();
+    for (auto const& [field, value] : before.object()) old.set({"spec", field}, value);
+    inputs.old = json::Doc::freeze(old);
     control::Write write;
     write.verb = control::Write::Verb::kUpdate;   // of what was seen: its resourceVersion is in it
     write.resource = workload.resource();

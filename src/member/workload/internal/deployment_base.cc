@@ -11,7 +11,6 @@
 #include "member/workload/internal/catching_up.h"
 #include "member/workload/internal/original.h"
 #include "member/workload/internal/pods.h"
-#include "member/workload/internal/strategy.h"
 #include "member/workload/internal/taking_back.h"
 
 namespace aviary::workload {
@@ -126,15 +125,11 @@ std::optional<Write> DeploymentBase::catch_up(std::string_view rollout, std::str
         return &set != sets_.current && named && set.wanted > 0;
     });
     if (before.empty() || found == sets_.all.end()) return std::nullopt;
-    Value old = doc().thaw();
-    old.set({"spec", "template"}, template_of(*found));
-    return caught_up(*this,
-                     {.old = Doc::freeze(old),
-                      .rollout = std::string(rollout),
-                      .came_from = found->hash(),
-                      .replica_sets = inputs_.replica_sets,
-                      .revisions = {}},
-                     freeze_deployment);
+    FreezeInputs inputs;
+    inputs.rollout = rollout;
+    inputs.came_from = found->hash();
+    inputs.replica_sets = inputs_.replica_sets;
+    return caught_up(*this, json::Object{{"template", template_of(*found)}}, std::move(inputs), freeze_deployment);
 }
 
 Result<std::vector<Write>> DeploymentBase::leave(Leaving how) const {
@@ -255,10 +250,8 @@ void DeploymentBase::count() {
 std::vector<Doc> DeploymentBase::pods_of(ReplicaSet const* set, std::vector<Doc> const& pods) {
     std::vector<Doc> result;
     if (set == nullptr) return result;
-    std::string const uid = meta::uid(set->doc);
     for (Doc const& pod : pods) {
-        auto const owner = meta::controller_of(pod);
-        if (owner && owner->uid == uid && is_active(pod)) result.push_back(pod);
+        if (is_active(pod) && meta::is_controlled_by(pod, set->doc)) result.push_back(pod);
     }
     std::ranges::sort(result, {}, [](Doc const& pod) { return meta::name(pod); });
     return result;
@@ -271,8 +264,20 @@ bool DeploymentBase::held_by(Doc const& batch_release) const {
 // The user's own, also while a release has put something else in its place.
 Value DeploymentBase::rolling_update() const {
     if (auto const original = original_of(doc())) return original->rolling_update();
-    std::optional<Strategy> const strategy = strategy_of(doc());
-    return strategy && recreate() ? strategy->rolling_update : doc().at({"spec", "strategy", "rollingUpdate"}).thaw();
+    return own_settings().rolling_update;
+}
+
+Strategy DeploymentBase::own_settings() const {
+    Strategy own;
+    std::optional<Strategy> noted = strategy_of(doc());
+    if (noted && recreate()) {
+        own.rolling_update = std::move(noted->rolling_update);
+        own.original_type = std::move(noted->original_type);
+    } else {
+        own.rolling_update = doc().at({"spec", "strategy", "rollingUpdate"}).thaw();
+        if (recreate()) own.original_type = "Recreate";
+    }
+    return own;
 }
 
 void DeploymentBase::restore_settings(JsonPatch& patch) const {

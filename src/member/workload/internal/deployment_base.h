@@ -10,6 +10,7 @@
 #include "member/workload/deployment.h"
 #include "member/workload/internal/marks.h"
 #include "member/workload/internal/replica_sets.h"
+#include "member/workload/internal/strategy.h"
 #include "member/workload/json_patch.h"
 
 namespace aviary::workload {
@@ -45,6 +46,8 @@ protected:
     json::Doc const& doc() const { return inputs_.deployment; }
     bool paused() const { return doc().at({"spec", "paused"}).as_bool(); }
     bool recreate() const { return doc().at({"spec", "strategy", "type"}).as_string() == "Recreate"; }
+    // The user's own strategy, also while the Deployment is held with Recreate in its place.
+    Strategy own_settings() const;
     // A ReplicaSet's template as its Deployment has it, and our hash of that.
     static json::Value template_of(ReplicaSet const& set);
     static std::string own_hash(ReplicaSet const& set) { return template_hash(json::Doc::freeze(template_of(set))); }

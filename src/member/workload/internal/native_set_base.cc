@@ -91,14 +91,7 @@ std::optional<control::Write> NativeSetBase::catch_up(std::string_view rollout, 
     auto const [group, version] = meta::parse_api_version(doc()["apiVersion"].as_string());
     SetKind const* const kind = find_set_kind(group, doc()["kind"].as_string());
     if (pods.is_null() || kind == nullptr) return std::nullopt;
-    json::Value old = doc().thaw();
-    old.set({"spec", "template"}, std::move(pods));
-    return caught_up(*this,
-                     {.old = Doc::freeze(old),
-                      .rollout = std::string(rollout),
-                      .came_from = std::string(before),
-                      .replica_sets = {},
-                      .revisions = inputs_.revisions},
+    return caught_up(*this, json::Object{{"template", std::move(pods)}}, freeze_inputs(inputs_, rollout, before),
                      kind->freeze);
 }
 
