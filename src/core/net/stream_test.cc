@@ -57,18 +57,18 @@ public:
 
     Context context() { return Context(executor).with_timeout(kLimit); }
 
-    Task<void> accept(Status& shaken) {
-        auto accepted = co_await listener->accept(context());
+    Task<void> accept(Context ctx, Status& shaken) {
+        auto accepted = co_await listener->accept(ctx);
         if (!accepted) co_return;
         server = std::move(*accepted);
-        shaken = co_await server->handshake(context());
+        shaken = co_await server->handshake(ctx);
     }
 
     // Both ends, ready; what went wrong at either.
     Task<Status> meet(std::string host = "127.0.0.1") {
         async::Scope scope(context());
         Status shaken;
-        scope.spawn(accept(shaken));
+        scope.spawn(accept(scope.context(), shaken));
         auto made = co_await connect(context(), executor, host, listener->port(), client_tls);
         if (made) client = std::move(*made);
         if (!made) scope.cancel();
@@ -361,7 +361,7 @@ TEST(TlsStreams, RefuseWhatIsNotTls) {
     world.run([&]() -> Task<void> {
         async::Scope scope(world.context());
         Status shaken;
-        scope.spawn(world.accept(shaken));
+        scope.spawn(world.accept(scope.context(), shaken));
         auto made = co_await connect(world.context(), world.executor, "127.0.0.1", world.listener->port());
         EXPECT_TRUE(made);
         Status const sent = co_await (*made)->write(world.context(), "GET / HTTP/1.1\r\n\r\n");
