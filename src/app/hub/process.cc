@@ -261,7 +261,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
                                 .registered = {}};
     asked.registered = [&cluster, &own, mode, allowed](std::string const& authorities) {
         std::vector<Value> wanted =
-            webhook::configurations(own.name, webhook_rules(mode, allowed), cluster.address, authorities);
+            webhook::configurations(own.name, webhook_rules(cluster.user, mode, allowed), cluster.address, authorities);
         wanted.push_back(api_service(own, authorities));
         std::ranges::move(process::converted_definitions(cluster.address, authorities), std::back_inserter(wanted));
         return wanted;

@@ -163,5 +163,16 @@ CO_TEST(Serving, WhatIsNotBelowTheRootIsNotThere) {
     co_await world.scope.cancel_and_join();
 }
 
+// People's writes of a record are refused; the hub's own wait for nobody.
+TEST(HubWebhooks, AreNotAskedAboutWhatTheHubRecords) {
+    int records = 0;
+    for (webhook::Rule const& rule : webhook_rules("alice's hub")) {
+        bool const record = rule.resources.front() == "decisions/status";
+        records += record ? 1 : 0;
+        EXPECT_EQ(rule.condition, record ? "request.userInfo.username != 'alice\\'s hub'" : "") << rule.name;
+    }
+    EXPECT_EQ(records, 1);
+}
+
 }   // namespace
 }   // namespace aviary::hub

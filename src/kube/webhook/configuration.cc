@@ -91,6 +91,15 @@ std::vector<std::string> hosts(Address const& address) {
     return where ? std::vector<std::string>{where->host} : std::vector<std::string>{};
 }
 
+std::string by_others(std::string const& user) {
+    std::string quoted;
+    for (char const each : user) {
+        if (each == '\\' || each == '\'') quoted += '\\';
+        quoted += each;
+    }
+    return fmt::format("request.userInfo.username != '{}'", quoted);
+}
+
 std::vector<Value> configurations(std::string const& name, std::vector<Rule> const& rules, Address const& address,
                                   std::string const& authorities_pem) {
     std::vector<Value> result;

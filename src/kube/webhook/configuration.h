@@ -41,6 +41,9 @@ struct Rule {
     std::string condition = {};                     // CEL: what is asked about at all; empty: everything
 };
 
+// A condition: not about what this user writes.
+std::string by_others(std::string const& user);
+
 // A MutatingWebhookConfiguration of the rules at kMutatePath and a ValidatingWebhookConfiguration of those at
 // kValidatePath, with every field that the server would default. Certificates are under one of the authorities.
 std::vector<json::Value> configurations(std::string const& name, std::vector<Rule> const& rules, Address const& address,

@@ -139,7 +139,8 @@ void add_set_rules(std::string_view path, std::vector<webhook::Rule>& rules) {
 
 }   // namespace
 
-std::vector<webhook::Rule> webhook_rules(propagation::Mode mode, placement::Allowed allowed) {
+std::vector<webhook::Rule> webhook_rules(std::string const& hub_user, propagation::Mode mode,
+                                         placement::Allowed allowed) {
     std::vector<std::string> const policies{"policy.one.alibabacloud.com", "policy.karmada.io"};
     std::vector<webhook::Rule> rules;
     for (std::string_view path : {webhook::kMutatePath, webhook::kValidatePath}) {
@@ -151,8 +152,13 @@ std::vector<webhook::Rule> webhook_rules(propagation::Mode mode, placement::Allo
                          {apis::kDecisions.group},
                          apis::kDecisions.version,
                          mutates ? written : touched,
-                         mutates ? std::vector<std::string>{"decisions"}
-                                 : std::vector<std::string>{"decisions", "decisions/status"}});
+                         {"decisions"}});
+        if (!mutates) {
+            webhook::Rule record{"decisionstatus.fleet.aviary.dev", path,       {apis::kDecisions.group},
+                                 apis::kDecisions.version,          {"UPDATE"}, {"decisions/status"}};
+            record.condition = webhook::by_others(hub_user);
+            rules.push_back(std::move(record));
+        }
         if (mode == propagation::Mode::kAttached) continue;   // what stands on the hub goes nowhere
         webhook::Rule rollouts{"rollouts.fleet.aviary.dev", path,
                                {apis::kRollouts.group},     apis::kRollouts.version,

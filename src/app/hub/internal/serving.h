@@ -31,8 +31,8 @@ private:
     std::shared_ptr<Impl> impl_;
 };
 
-// Which writes the hub is asked about.
-std::vector<webhook::Rule> webhook_rules(propagation::Mode mode = propagation::Mode::kFull,
+// Which writes the hub is asked about; not about what it records itself, as `hub_user`.
+std::vector<webhook::Rule> webhook_rules(std::string const& hub_user, propagation::Mode mode = propagation::Mode::kFull,
                                          placement::Allowed allowed = placement::Allowed::kEverywhere);
 
 }   // namespace aviary::hub

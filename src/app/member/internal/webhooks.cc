@@ -14,15 +14,6 @@ namespace {
 using json::Array;
 using json::Object;
 
-std::string by_others(std::string const& controller_user) {
-    std::string quoted;
-    for (char const each : controller_user) {
-        if (each == '\\' || each == '\'') quoted += '\\';
-        quoted += each;
-    }
-    return fmt::format("request.userInfo.username != '{}'", quoted);
-}
-
 // A write that changes neither a template nor a workload in progress, nor takes away the label by which we are asked,
 // waits for nobody.
 std::string marks_condition(std::string const& controller_user) {
@@ -32,7 +23,7 @@ std::string marks_condition(std::string const& controller_user) {
     return fmt::format(
         "({} && ({} || {} || {} || "
         "!(has(object.metadata.labels) && '{}' in object.metadata.labels)))",
-        by_others(controller_user), annotated("object", apis::kInProgressingAnnotation),
+        webhook::by_others(controller_user), annotated("object", apis::kInProgressingAnnotation),
         annotated("oldObject", apis::kInProgressingAnnotation), annotated("object", apis::kRolloutIdLabel),
         apis::kWorkloadTypeLabel);
 }
@@ -87,7 +78,7 @@ std::vector<webhook::Rule> webhook_rules(std::string const& controller_user) {
                           {"UPDATE"},
                           {"rollouts/status"}};
     approve.required = false;
-    approve.condition = by_others(controller_user);
+    approve.condition = webhook::by_others(controller_user);
     // What slips by while the controller is down is looked at by it afterwards.
     webhook::Rule routing{"routing.rollouts.aviary.dev", webhook::kValidatePath, {"rollouts.kruise.io"}, "v1alpha1",
                           {"CREATE", "UPDATE"},          {"trafficroutings"}};
