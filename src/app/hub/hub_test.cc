@@ -400,6 +400,30 @@ CO_TEST(Hub, ARolloutThatIsGoneFromTheHubStaysWhereItHoldsAVersionBack) {
     STOP_FLEET();
 }
 
+// What clusters answer within a moment of each other is one record; what takes longer is not waited for.
+CO_TEST(Hub, RecordsWhatIsFoundOutOfClustersTogether) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    std::uint64_t written = fleet.hub_writes()["fleet patch decisions/status"];
+    int step = 1;
+    for (auto const& [behind, records] : std::vector<std::pair<Duration, std::uint64_t>>{{100ms, 1}, {1s, 2}}) {
+        for (char const* cluster : {"beijing", "oslo"})
+            CO_ASSERT_OK(co_await fleet.until(cluster, "state", fmt::format("Progressing/{}/StepPaused", step)));
+        fleet.ways.slow = {{"oslo", behind}};
+        std::string const name = fmt::format("a{}", step++);
+        CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing", "oslo"}, name));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+        std::string const outcome = co_await fleet.outcome(name);
+        EXPECT_EQ(outcome, "Applied beijing Applied oslo Applied");
+        std::uint64_t const now = fleet.hub_writes()["fleet patch decisions/status"];
+        EXPECT_EQ(now - std::exchange(written, now), records);
+        fleet.ways.slow = {};
+    }
+    STOP_FLEET();
+}
+
 // Into each member: the freeze, the template, the fields that the release steers by left out and taken back, and what
 // it still claims of them. Status of workload, Rollout and their bindings at most twice a second.
 CO_TEST(Hub, AReleaseTakesFewWrites) {

@@ -25,6 +25,7 @@ struct Progress {
     bool inherited = false;                     // it was open before this process led
     std::set<std::string> begun;                // clusters whose binding was once as this Decision wants it
     std::map<std::string, std::int64_t> seen;   // the binding's generation when the outcome was found
+    std::optional<Time> news;                   // since when some of it is not on record
 };
 
 // What a Decision is about, as the hub has it.

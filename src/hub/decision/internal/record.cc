@@ -21,6 +21,8 @@ using json::Doc;
 
 constexpr Duration kKeepFinished = std::chrono::hours(24 * 30);   // evidence.cc counts on it
 constexpr Duration kSoon = std::chrono::seconds(2);
+// What is found out of some clusters is put on record with that of the others, if these follow within a moment.
+constexpr Duration kTogether = std::chrono::milliseconds(250);
 // A member that says every moment that something else was approved does not fill the hub's store.
 constexpr Duration kCounted = std::chrono::hours(1);
 constexpr std::size_t kMostRecords = 60;         // of one Rollout in one cluster, in that time
@@ -127,14 +129,22 @@ Plan Decider::Impl::decide_hub(Key const& key, Time now) {
         return expire_record(object, now);
     }
     if (is_record(decision->spec)) return finish_record(object, *decision, now);
-    Progress const& mine = progress[key.object];
+    Progress& mine = progress[key.object];
     bind(plan, key, *decision, mine);
     apis::DecisionStatus const status = status_of(*decision, mine, now);
-    if (status == decision->status) return plan;
+    if (status == decision->status) {
+        mine.news.reset();
+        return plan;
+    }
     // That it is pending is news only after a moment: most are carried out by then.
     Time const made = meta::created(object).value_or(now);
     if (status.outcome == apis::outcome::kPending && status.clusters.empty() && lasts(made, kSoon, now)) {
         plan.requeue_at(made + kSoon, "the decision is pending");
+        return plan;
+    }
+    if (!mine.news) mine.news = now;
+    if (status.outcome == apis::outcome::kPending && lasts(*mine.news, kTogether, now)) {
+        plan.requeue_at(*mine.news + kTogether, "the decision is carried out in more clusters");
         return plan;
     }
     plan.writes.push_back(write_status(key.object, status));
