@@ -152,6 +152,7 @@ Present count_pods(Facts& facts, std::vector<Doc> const& pods, std::function<boo
 Write label_pod(Doc const& pod, std::initializer_list<std::pair<std::string_view, std::string_view>> labels,
                 std::string why) {
     Write write;
+    write.verb = Write::Verb::kStrategicMergePatch;   // which costs a server less than a merge patch
     write.resource = {"", "v1", "pods"};
     write.key = meta::key_of(pod);
     for (auto const& [key, value] : labels) write.body.set({"metadata", "labels", key}, value);
