@@ -9,6 +9,19 @@
 
 namespace aviary::workload {
 
+namespace {
+
+// Where a release comes from. A CloneSet's own account has the version before until the last pod of it has gone, also
+// when the release of the next one is over.
+std::string stable_revision(FreezeInputs const& inputs) {
+    json::Doc const status = inputs.old["status"];
+    std::string updated(short_revision(status["updateRevision"].as_string()));
+    if (!updated.empty() && updated == inputs.brought) return updated;
+    return std::string(short_revision(status["currentRevision"].as_string()));
+}
+
+}   // namespace
+
 void freeze_clone_set(json::Value& object, FreezeInputs const& inputs) {
     if (inputs.from_controller) return;
     json::Doc const status = inputs.old["status"];
@@ -21,7 +34,7 @@ void freeze_clone_set(json::Value& object, FreezeInputs const& inputs) {
     bool const side_by_side = original && progressing;
     freeze_partition(object, inputs,
                      {.fields = clone_set_fields(),
-                      .stable = std::string(short_revision(status["currentRevision"].as_string())),
+                      .stable = stable_revision(inputs),
                       .runs = status["replicas"].as_int() > 0,
                       .grows = !side_by_side,
                       .annotations = kCloneSetMarks});

@@ -121,6 +121,23 @@ TEST(CloneSetFreeze, ThePartitionOfAReleaseThatHoldsItIsNotItsOwn) {
               R"({"rolloutName":"web"})");
 }
 
+// The CloneSet says what it ran before until the last pod of that has gone: a release that is over is what counts.
+TEST(CloneSetFreeze, TheVersionOfAReleaseThatIsOverIsTheStableOne) {
+    Value old = clone_set("v2", 5);
+    old.set({"status", "currentRevision"}, "web-v1");
+    old.set({"status", "updateRevision"}, "web-v2");
+    Value next = old;
+    next.set({"spec", "template"}, pod_template("v3"));
+    auto const stable = [&](std::string brought) {
+        Value object = next;
+        freeze_clone_set(object, {.old = Doc::freeze(old), .rollout = "web", .brought = std::move(brought)});
+        return object.at({"metadata", "labels", apis::kStableRevisionLabel}).string();
+    };
+    EXPECT_EQ(stable("v2"), "v2");
+    EXPECT_EQ(stable("v1"), "v1") << "v2 came some other way";
+    EXPECT_EQ(stable(""), "v1") << "the release of v2 is not over";
+}
+
 // Nothing to go back to, before another template comes.
 TEST(CloneSetFreeze, ANewRolloutIdAloneStartsAReleaseThatCameFromNowhere) {
     Value next = clone_set("v1", 5);

@@ -64,7 +64,15 @@ std::string stable_revision(FreezeInputs const& inputs, Doc const& after) {
     bool const another = !same_template(before, after.at({"spec", "template"}));
     std::string const replaced = revision_running(before, inputs.replica_sets);
     if (another && !replaced.empty() && (prevails(inputs.old) || replaced == inputs.came_from)) return replaced;
-    return stable_revision_for(after.at({"spec", "template"}), inputs.replica_sets, another);
+    std::string largest = stable_revision_for(after.at({"spec", "template"}), inputs.replica_sets, another);
+    // A blue-green release that has just ended leaves as many pods of the version before.
+    auto const pods = [&inputs](std::string const& revision) -> std::int64_t {
+        for (Doc const& set : inputs.replica_sets) {
+            if (meta::label(set, meta::kTemplateHashLabel) == revision) return set.at({"spec", "replicas"}).as_int(1);
+        }
+        return 0;
+    };
+    return another && !replaced.empty() && pods(replaced) >= pods(largest) ? replaced : largest;
 }
 
 void begin(Value& object, FreezeInputs const& inputs, Doc const& after) {
@@ -264,7 +272,10 @@ Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
     CO_TRY_ASSIGN(Doc const rollout, co_await rollout_for(ctx, request));
     if (!rollout.exists()) co_return Status{};
     inputs.rollout = meta::name(rollout);
-    inputs.came_from = apis::release_status(rollout)["stableRevision"].string();
+    Doc const release = apis::release_status(rollout);
+    inputs.came_from = release["stableRevision"].string();
+    if (rollout.at({"status", "currentStepState"}).as_string() == apis::step::kCompleted)
+        inputs.brought = release["podTemplateHash"].string();
     inputs.replica_sets = replica_sets_.by_index("controller", meta::uid(request.old_object));
     inputs.from_controller = request.user.name == controller_user_;
     SetKind const* const set = set_of(request);

@@ -23,6 +23,7 @@ struct FreezeInputs {
     std::vector<json::Doc> replica_sets;   // those that a Deployment controls
     bool from_controller = false;          // the writer is the release's own controller: it may take marks away
     std::vector<json::Doc> revisions;      // those that a DaemonSet or a LeaderWorkerSet controls
+    std::string brought;                   // the pods' revision of its last release, once that has come to its end
 };
 void freeze_deployment(json::Value& object, FreezeInputs const& inputs);
 void freeze_stateful_set(json::Value& object, FreezeInputs const& inputs);

@@ -161,6 +161,8 @@ TEST(Freeze, TheVersionThatMostPodsRunIsTheStableOneAlsoWhenItIsTheNewTemplate) 
     came_from = "hv1";
     // Of equals the other one: a release is what was asked for.
     EXPECT_EQ(stable(old, "v1", {doc(replica_set("v1", 5, 5, 1)), doc(replica_set("v2", 5, 0, 2))}), "hv2");
+    // … and not the one before, which a blue-green release leaves as many pods of at its end.
+    EXPECT_EQ(stable(old, "v3", {doc(replica_set("v1", 10, 10, 1)), doc(replica_set("v2", 10, 10, 2))}), "hv2");
     // The Deployment says that most run what it has: a copy that shows else is old.
     old["status"] = json::Object{{"observedGeneration", 4}, {"replicas", 10}, {"updatedReplicas", 10}};
     EXPECT_EQ(stable(old, "v1", {doc(replica_set("v1", 10, 10, 1)), doc(replica_set("v2", 5, 0, 2))}), "hv2");
