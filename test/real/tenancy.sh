@@ -135,6 +135,7 @@ for each in "${members[@]}"; do
   check 'and nobody else' nobody_else "$each"
 done
 check 'it has been nobody else' only_fixed beijing
+check 'what the hub records nobody else writes' tells 1 'decisions are written once and carried out by the hub' in_ hub patch "$(in_ hub get decisions -o name | head -n 1)" --subresource status --type merge -p '{"status":{"outcome":"Failed"}}'
 check 'its token is refused as anybody else' tells 1 'cannot impersonate resource "users"' raw beijing alice
 check 'and as an administrator' tells 1 'cannot impersonate resource "users"' raw beijing aviary:admin
 
