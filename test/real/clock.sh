@@ -3,7 +3,7 @@
 # The clocks are those of the hub, the members' controllers and agents, and of who types (lib/clock.c); the API servers' stay as they are.
 # Nothing is lost, nothing passes that nobody approved, each thing is named, and mends itself or by one command.
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
-#   CLOCK="hour gone" …    only these of: hour gone authority token files agent_away
+#   CLOCK="hour gone" …    only these of: hour gone authority token files agent_away      RUNS=20 …   so often; the bar is 20
 . "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/outage.bash"
 members=(beijing shanghai) version=1
@@ -222,8 +222,10 @@ agent_away() {
 }
 
 begin
-for part in ${CLOCK:-hour gone authority token files agent_away}; do
-  echo "-- $part"
-  "$part"
+for round in $(seq "${RUNS:-1}"); do
+  for part in ${CLOCK:-hour gone authority token files agent_away}; do
+    echo "-- $part, $round"
+    "$part"
+  done
 done
 finished=1
