@@ -147,6 +147,7 @@ Plan Decider::Impl::decide_hub(Key const& key, Time now) {
         plan.requeue_at(*mine.news + kTogether, "the decision is carried out in more clusters");
         return plan;
     }
+    mine.news.reset();
     plan.writes.push_back(write_status(key.object, status));
     if (apis::settled(status.outcome)) {
         Doc const rollout =
