@@ -64,15 +64,7 @@ std::string stable_revision(FreezeInputs const& inputs, Doc const& after) {
     bool const another = !same_template(before, after.at({"spec", "template"}));
     std::string const replaced = revision_running(before, inputs.replica_sets);
     if (another && !replaced.empty() && (prevails(inputs.old) || replaced == inputs.came_from)) return replaced;
-    std::string largest = stable_revision_for(after.at({"spec", "template"}), inputs.replica_sets, another);
-    // A blue-green release that has just ended leaves as many pods of the version before.
-    auto const pods = [&inputs](std::string const& revision) -> std::int64_t {
-        for (Doc const& set : inputs.replica_sets) {
-            if (meta::label(set, meta::kTemplateHashLabel) == revision) return set.at({"spec", "replicas"}).as_int(1);
-        }
-        return 0;
-    };
-    return another && !replaced.empty() && pods(replaced) >= pods(largest) ? replaced : largest;
+    return stable_revision_for(after.at({"spec", "template"}), inputs.replica_sets, another, replaced);
 }
 
 void begin(Value& object, FreezeInputs const& inputs, Doc const& after) {

@@ -81,20 +81,22 @@ std::string revision_running(Doc const& pod_template, std::vector<Doc> const& re
     return {};
 }
 
-std::string stable_revision_for(Doc const& pod_template, std::vector<Doc> const& replica_sets, bool or_same) {
+std::string stable_revision_for(Doc const& pod_template, std::vector<Doc> const& replica_sets, bool or_same,
+                                std::string const& replaced) {
     auto const same = [&](Doc const& set) { return same_template(set.at({"spec", "template"}), pod_template); };
     std::vector<Doc> sorted;
     for (Doc const& set : replica_sets) {
         if (set.at({"spec", "replicas"}).as_int(1) > 0 && !meta::is_deleting(set)) sorted.push_back(set);
     }
     std::ranges::sort(sorted, {}, [&](Doc const& set) {
-        return std::tuple(-set.at({"spec", "replicas"}).as_int(1), same(set), revision_of(set),
+        return std::tuple(-set.at({"spec", "replicas"}).as_int(1), same(set),
+                          meta::label(set, meta::kTemplateHashLabel) != replaced, revision_of(set),
                           set.at({"metadata", "creationTimestamp"}).string(), meta::name(set));
     });
     for (Doc const& set : sorted) {
         if (or_same || !same(set)) return meta::label(set, meta::kTemplateHashLabel);
     }
-    return {};
+    return or_same ? replaced : std::string();
 }
 
 }   // namespace aviary::workload

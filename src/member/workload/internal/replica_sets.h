@@ -48,10 +48,11 @@ struct ReplicaSets {
 
 // The hash of the ReplicaSet with this template; empty when there is none.
 std::string revision_running(json::Doc const& pod_template, std::vector<json::Doc> const& replica_sets);
-// The hash of the largest ReplicaSet that has replicas, the oldest of equals; empty when there is none. One with this
-// template counts only `or_same`, and comes after its equals.
-std::string stable_revision_for(json::Doc const& pod_template, std::vector<json::Doc> const& replica_sets,
-                                bool or_same);
+// The hash of the largest ReplicaSet that has replicas. One with this template counts only `or_same`, and comes after
+// its equals. `replaced`, the hash of the template before, comes first among them: a blue-green release that has just
+// ended leaves as many pods of an older one. Then the oldest. When none has replicas it is `replaced`, if `or_same`.
+std::string stable_revision_for(json::Doc const& pod_template, std::vector<json::Doc> const& replica_sets, bool or_same,
+                                std::string const& replaced);
 std::int64_t revision_of(json::Doc const& replica_set);
 
 }   // namespace aviary::workload
