@@ -222,10 +222,5 @@ agent_away() {
 }
 
 begin
-for round in $(seq "${RUNS:-1}"); do
-  for part in ${CLOCK:-hour gone authority token files agent_away}; do
-    echo "-- $part, $round"
-    "$part"
-  done
-done
+rounds ${CLOCK:-hour gone authority token files agent_away}
 finished=1

@@ -147,10 +147,5 @@ expired() {
 }
 
 begin
-for round in $(seq "${RUNS:-1}"); do
-  for outage in ${OUTAGES:-webhook credentials other_hub two_hubs two_members away expired}; do
-    echo "-- $outage, $round"
-    "$outage"
-  done
-done
+rounds ${OUTAGES:-webhook credentials other_hub two_hubs two_members away expired}
 finished=1

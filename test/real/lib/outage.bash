@@ -37,6 +37,14 @@ begin() {
   need 'both are healthy' soon 30 both healthy
 }
 
+# rounds PART…: each of them, RUNS times over
+rounds() {
+  local round part
+  for round in $(seq "${RUNS:-1}"); do
+    for part; do echo "-- $part, $round"; "$part"; done
+  done
+}
+
 stop_beijing() { local each; die beijing; for each in kwok kube-scheduler kube-controller-manager kube-apiserver etcd; do "$real/fixture" kill --dir "$work/beijing" --part $each || return 1; done; }
 start_beijing() {
   local each
