@@ -126,6 +126,35 @@ TEST(BatchRelease, SaysThatABatchHasBegunWhenItTakesLonger) {
     EXPECT_TRUE(says_so());
 }
 
+// What its Rollout ends is no other version, and on the way to the end there is nothing to say.
+TEST(BatchRelease, OfAReleaseThatEndsSaysOnlyThatItIsCompleted) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.approve();
+    cluster.run();
+    cluster.approve();
+    std::string said;
+    for (int round = 0; round < 50 && cluster.get("rollouts").at({"status", "phase"}).as_string() != "Healthy";
+         ++round) {
+        cluster.apply(cluster.decide_rollout_now(), 1);
+        control::Plan const plan = cluster.decide_batch_release_now();
+        bool const writes_status = std::ranges::any_of(plan.writes, [](control::Write const& write) {
+            return write.resource.resource == "batchreleases" && write.subresource == "status";
+        });
+        cluster.apply(plan);
+        cluster.apply(cluster.decide_roll_now());
+        cluster.settle();
+        Doc const status = cluster.get("batchreleases")["status"];
+        EXPECT_EQ(status["message"].as_string(), "");
+        if (writes_status && condition(cluster, "Progressing").starts_with("True/Finalising"))
+            said += status["phase"].string() + " ";
+    }
+    EXPECT_EQ(cluster.show(), "Healthy/3/Completed v2=10");
+    EXPECT_EQ(said, "Completed ");
+}
+
 // Both see the same pods: the pause does not wait for the BatchRelease's word to be stored and read back.
 TEST(Rollout, PausesWhenItsBatchIsReadyAlsoBeforeThatIsStored) {
     FakeCluster cluster(kArticle);

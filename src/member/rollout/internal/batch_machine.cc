@@ -72,11 +72,11 @@ private:
     bool owned() const { return meta::controller_of(seen_.batch_release).has_value(); }
 
     // Whether what the workload has now is what its Rollout releases: the steps that were approved are that version's.
-    bool released() const {
+    bool released() const { return seen_.workload->is_current(apis::release_revision(seen_.rollout)); }
+    bool rolling() const {
         std::string const why = meta::condition(seen_.rollout, apis::condition::kProgressing)["reason"].string();
-        bool const rolling = seen_.rollout.at({"status", "phase"}).as_string() == apis::phase::kProgressing &&
-                             (why == apis::reason::kInRolling || why == apis::reason::kPaused);
-        return rolling && seen_.workload->is_current(apis::release_revision(seen_.rollout));
+        return seen_.rollout.at({"status", "phase"}).as_string() == apis::phase::kProgressing &&
+               (why == apis::reason::kInRolling || why == apis::reason::kPaused);
     }
 
     bool supported() const {
@@ -124,9 +124,10 @@ private:
             return false;
         }
         if (batch_count() == 0) return false;
-        // Its Rollout begins again, or goes back; until then nothing of the new version appears.
-        if (owned() && !released()) {
-            status_.message = kAnotherVersion;
+        // Its Rollout begins again, goes back, or ends the release; until then nothing of the new version appears.
+        if (owned() && (!rolling() || !released())) {
+            status_.observed_generation = before_.observed_generation;   // nothing comes of it
+            if (!released()) status_.message = kAnotherVersion;
             return false;
         }
         if (status_.phase != apis::phase::kProgressing) {
@@ -299,6 +300,7 @@ private:
         if (seen_.workload != nullptr && facts().controller_uid == meta::uid(seen_.batch_release)) {
             if (std::optional<Write> back = give_back()) {
                 plan_.writes.push_back(std::move(*back));
+                gives_back_ = true;
             } else {
                 for (control::Wait& each : seen_.workload->obstacles()) plan_.waits.push_back(std::move(each));
             }
@@ -357,6 +359,14 @@ private:
         return levelled == before_;
     }
 
+    // The end follows, and says as much.
+    bool only_giving_back() const {
+        apis::BatchReleaseStatus levelled = status_;
+        levelled.observed_generation = before_.observed_generation;
+        levelled.message = before_.message;
+        return gives_back_ && levelled == before_;
+    }
+
     // Until when a batch that has only begun is not worth a write: its Rollout says so, and most are ready soon.
     std::optional<Time> begun_until() const {
         apis::BatchReleaseStatus levelled = status_;
@@ -375,7 +385,7 @@ private:
 
     void persist() {
         bool const goes = deleting_ && status_.phase == apis::phase::kCompleted;
-        if (status_ == before_ || goes) return;
+        if (status_ == before_ || goes || only_giving_back()) return;
         if (only_counts_differ() && seen_.counts_after && now_ < *seen_.counts_after) {
             plan_.requeue_at(*seen_.counts_after, "counts in the status");
             return;
@@ -395,7 +405,8 @@ private:
     apis::BatchReleaseStatus before_;
     apis::BatchReleaseStatus status_;
     bool deleting_ = false;
-    bool labelling_ = false;   // pods are being labelled in this plan
+    bool labelling_ = false;    // pods are being labelled in this plan
+    bool gives_back_ = false;   // the workload, in this plan
     Plan plan_;
 };
 
