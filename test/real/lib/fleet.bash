@@ -56,21 +56,20 @@ counts() {
   for each in "$@"; do grep -qE -- "$each" <<<"$text" || { grep -E '^(aviary|rest)_' <<<"$text" | head -n 40; echo "no line like $each"; return 1; }; done
 }
 dialled() { answers "${linked[$1]}"; }
-# start_fleet MEMBER_ARGUMENT…: the hub and all of $members, joined by credentials, or with LINK=1 by their agents
+# joined NAME MEMBER_ARGUMENT…: a cluster that joins by credentials, or with LINK=1 by its agent
+joined() {
+  start_member "$@"
+  if [ -z "${LINK:-}" ]; then need "$1 joins" join "$1"; return; fi
+  need "$1 joins by an agent" join_by_agent "$1"
+  need 'its manifest is applied' in_ "$1" -n aviary-system apply -f "$work/$1-agent.yaml"
+  need 'its agent starts' agent "$1"
+  need 'it is linked' soon 40 dialled "$1"
+}
+# start_fleet MEMBER_ARGUMENT…: the hub and all of $members, joined
 start_fleet() {
   local each
   start_hub
-  for each in "${members[@]}"; do
-    start_member "$each" "$@"
-    if [ -n "${LINK:-}" ]; then
-      need "$each joins by an agent" join_by_agent "$each"
-      need 'its manifest is applied' in_ "$each" -n aviary-system apply -f "$work/$each-agent.yaml"
-      need 'its agent starts' agent "$each"
-      need 'it is linked' soon 40 dialled "$each"
-    else
-      need "$each joins" join "$each"
-    fi
-  done
+  for each in "${members[@]}"; do joined "$each" "$@"; done
   need 'the clusters are available' soon 40 both available
 }
 # contexts FILE: a kubeconfig with a context of its name for each member, and `fleet` for the hub, which is the current one
