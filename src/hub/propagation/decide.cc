@@ -87,8 +87,8 @@ struct Deciding {
         if (seen.preserve_on_deletion && only_frozen) return lift_freeze(State::kRemoving, {}, {});
         if (seen.preserve_on_deletion) {
             Value labels{json::Object()};
-            for (std::string_view key :
-                 {kHubLabel, kRenderLabel, kGenerationLabel, kTemplateLabel, kStableLabel, kReplacedLabel}) {
+            for (std::string_view key : {kHubLabel, kRenderLabel, kGenerationLabel, kTemplateLabel, kStableLabel,
+                                         kReplacedLabel, kReplacedAtLabel}) {
                 if (!label(seen.live, key).empty()) labels[key] = nullptr;
             }
             Value patch{json::Object()};
@@ -141,10 +141,11 @@ struct Deciding {
         return result;
     }
 
-    Value rendered(std::optional<Value> pod_template, std::string const& stable, std::string const& replaced) const {
+    Value rendered(std::optional<Value> pod_template, std::string const& stable, ReplacedNote const& note) const {
         Value result = render(input(std::move(pod_template)));
         if (!stable.empty()) result.set({"metadata", "labels", kStableLabel}, stable);
-        if (!replaced.empty()) result.set({"metadata", "labels", kReplacedLabel}, replaced);
+        if (!note.replaced.empty()) result.set({"metadata", "labels", kReplacedLabel}, note.replaced);
+        if (!note.at.empty()) result.set({"metadata", "labels", kReplacedAtLabel}, note.at);
         return result;
     }
     Value rendered(std::optional<Value> pod_template) const {
@@ -396,8 +397,7 @@ struct Deciding {
     }
 
     Decision send(Wanted wanted, std::string const& stable) {
-        std::string const replaced = replaced_note(seen.live, seen.member_rollout);
-        Value object = rendered(std::move(wanted.pod_template), stable, replaced);
+        Value object = rendered(std::move(wanted.pod_template), stable, replaced_note(seen.live, seen.member_rollout));
         seal(object, generation());
         apply(std::move(object), "a new template");
         return answer(State::kApplying);

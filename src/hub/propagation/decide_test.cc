@@ -766,13 +766,24 @@ TEST(Release, AVersionThatWasCompletedAsTheNextOneCameIsTheStableOne) {
     hub.set_image("v4");
     EXPECT_EQ(hub.run(), "a new template");
     EXPECT_EQ(label(hub, kStableLabel), v1);
+    FakeHub begun = hub;
     comes_from("three", 3);
     EXPECT_EQ(stable_template(hub.member.live()), v3);
+    EXPECT_EQ(label(hub, kReplacedAtLabel), "4");
+
+    // Its release has changed the workload further, as that of a StatefulSet its partition.
+    std::string const v4 = begun.hash();
+    begun.member.edit("rollout", R"({"metadata":{"generation":7}})");
+    begun.member_rollout.set({"status", "blueGreenStatus", "observedWorkloadGeneration"}, 4);
+    begun.set_image("v5");
+    EXPECT_EQ(begun.run(), "a new template");
+    begun.member.edit("rollout", R"({"metadata":{"labels":{"rollouts.kruise.io/stable-revision":"four"}}})");
+    EXPECT_EQ(stable_template(begun.member.live()), v4);
 
     hub.member.finish_release();
     hub.phase("Healthy");
     EXPECT_EQ(hub.run(), "changed on the hub; the release's claims have ended");
-    EXPECT_EQ(label(hub, kReplacedLabel), "");
+    EXPECT_EQ(label(hub, kReplacedLabel) + label(hub, kReplacedAtLabel), "");
 }
 
 // What is held back in the middle of a release must not lose where the release came from: abort needs it.

@@ -23,6 +23,8 @@ inline constexpr std::string_view kStableLabel =
 // "<template>.<hash of the member's stable revision>": what a new version in the middle of a release replaced, and what
 // that release came from. Where the member says another stable revision, the one replaced had just been completed.
 inline constexpr std::string_view kReplacedLabel = "fleet.aviary.dev/replaced";
+// The workload's generation with which the one came that replaced it. A member that has observed this has looked at it.
+inline constexpr std::string_view kReplacedAtLabel = "fleet.aviary.dev/replaced-at";
 
 // Annotations that users set on hub objects.
 inline constexpr std::string_view kOnDelete = "fleet.aviary.dev/on-delete";    // Rollback | Release | Hold

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "apis/rollouts/keys.h"
+#include "core/base/strings.h"
 #include "hub/placement/bindings.h"
 #include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
@@ -47,8 +48,10 @@ std::string from_there(Doc const& workload) {
 // Whether the member's Rollout has seen the template that this workload has.
 bool observed(Doc const& workload, Doc const& rollout) {
     if (!rollout_progressing(rollout) || rollout_closing(rollout)) return false;
+    // The release itself may have raised the generation since, and a controller need not say that it has seen that.
+    std::int64_t const came = parse_int(label(workload, kReplacedAtLabel)).value_or(meta::generation(workload));
     return std::ranges::any_of(std::array{"canaryStatus", "blueGreenStatus"}, [&](char const* style) {
-        return rollout.at({"status", style, "observedWorkloadGeneration"}).as_int() >= meta::generation(workload);
+        return rollout.at({"status", style, "observedWorkloadGeneration"}).as_int() >= came;
     });
 }
 
@@ -94,17 +97,18 @@ std::vector<std::string> templates_named(Doc const& workload) {
     return {label(workload, kTemplateLabel), label(workload, kStableLabel), replaced(workload).hash};
 }
 
-std::string replaced_note(Doc const& workload, Doc const& rollout) {
+ReplacedNote replaced_note(Doc const& workload, Doc const& rollout) {
     std::string const from = from_there(workload);
     if (!releasing(workload) || from.empty()) return {};
+    std::string const at = std::to_string(meta::generation(workload) + 1);
     // A template that the member has not looked at yet was not completed; the one before it may have been.
-    if (replaced(workload).from == from && !observed(workload, rollout)) return label(workload, kReplacedLabel);
-    return fmt::format("{}.{}", label(workload, kTemplateLabel), from);
+    if (replaced(workload).from == from && !observed(workload, rollout)) return {label(workload, kReplacedLabel), at};
+    return {fmt::format("{}.{}", label(workload, kTemplateLabel), from), at};
 }
 
-std::string replaced_note(Doc const& workload) {
+ReplacedNote replaced_note(Doc const& workload) {
     bool const same = releasing(workload) && replaced(workload).from == from_there(workload);
-    return same ? label(workload, kReplacedLabel) : std::string();
+    return same ? ReplacedNote{label(workload, kReplacedLabel), label(workload, kReplacedAtLabel)} : ReplacedNote();
 }
 
 std::string stable_elsewhere(std::vector<Doc> const& others, std::string_view wanted, std::string recorded) {

@@ -27,11 +27,15 @@ bool rollout_closing(json::Doc const& rollout);
 std::string stable_template(json::Doc const& workload);
 // The templates, by their hashes, that the labels of a member's workload name; some may be empty.
 std::vector<std::string> templates_named(json::Doc const& workload);
-// What kReplacedLabel says once another template replaces the one that this workload has. Empty: no release, or its
-// controller notes no stable revision.
-std::string replaced_note(json::Doc const& workload, json::Doc const& rollout);
-// What it goes on to say while nothing is replaced.
-std::string replaced_note(json::Doc const& workload);
+// What kReplacedLabel and kReplacedAtLabel say.
+struct ReplacedNote {
+    std::string replaced, at;
+};
+// Once another template replaces the one that this workload has. Empty: no release, or its controller notes no stable
+// revision.
+ReplacedNote replaced_note(json::Doc const& workload, json::Doc const& rollout);
+// While nothing is replaced.
+ReplacedNote replaced_note(json::Doc const& workload);
 
 // The template, by its hash, that a cluster without pods begins with while others, whose workloads these are, do not
 // have the `wanted` one yet: what they come from, or, where they do not tell, what was `recorded` as at rest before.
