@@ -253,6 +253,33 @@ TEST(Routing, ABlueGreenReleaseEndsWithAllRequestsAtTheNewVersion) {
     routed.expect_restored();
 }
 
+// The last approval, and the old version put back before the workload is let go.
+TEST(Routing, PutBackAtTheEndRequestsLeaveBeforePodsDo) {
+    for (int looks = 1; looks < 12; ++looks) {
+        RoutedCluster cluster(blue_green(),
+                              R"([{"replicas":"50%","traffic":"0%"},{"replicas":"100%","traffic":"100%"}])");
+        cluster.begin();
+        cluster.next();
+        ASSERT_EQ(cluster.look(), "v1=10 v2=10 pinned canary 0/100");
+        cluster.approve();
+        for (int look = 0; look < looks; ++look) {
+            auto const plan = look % 2 == 0 ? cluster.decide_rollout_now() : cluster.decide_batch_release_now();
+            cluster.apply(plan, 1);
+            if (plan.requeue && plan.writes.empty()) cluster.now = plan.requeue->at;
+        }
+        bool const held = !meta::annotation(cluster.get("deployments"), apis::kControlInfoAnnotation).empty();
+        cluster.history.clear();
+        cluster.release("v1");
+        cluster.settle_all();
+        if (!held) continue;
+        for (std::string const& each : cluster.history)
+            if (!each.contains("v2=")) EXPECT_FALSE(each.contains("0/100")) << looks << " " << each;
+        EXPECT_EQ(cluster.show(), "Healthy/2/Completed v1=10") << looks;
+        EXPECT_EQ(cluster.message(), "Rollout progressing has been canceled") << looks;
+        cluster.expect_restored();
+    }
+}
+
 TEST(Routing, WhatIsMissingIsSaidAndWaitedFor) {
     RoutedCluster cluster(canary(kExtra), kSteps, false);
     cluster.begin();

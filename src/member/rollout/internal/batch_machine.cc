@@ -298,6 +298,7 @@ private:
 
     bool finalizing() {
         if (seen_.workload != nullptr && facts().controller_uid == meta::uid(seen_.batch_release)) {
+            if (put_back_at_the_end()) return false;
             if (std::optional<Write> back = give_back()) {
                 plan_.writes.push_back(std::move(*back));
                 gives_back_ = true;
@@ -318,6 +319,13 @@ private:
         if (tidying()) return false;
         status_.phase = apis::phase::kCompleted;
         return deleting_;
+    }
+
+    // Its Rollout cancels the release, and asks for the workload in another way.
+    bool put_back_at_the_end() const {
+        bool const success = plan().finalizing_policy == apis::batch::kWaitResume && !plan().batch_partition;
+        return success && owned() && !deleting_ && facts().rolled_back &&
+               !seen_.workload->is_current(status_.update_revision);
     }
 
     // Whether something is left of what the release has made beside the workload.

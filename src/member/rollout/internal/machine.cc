@@ -275,7 +275,7 @@ bool Machine::progressing() {
     std::string const why = reason_of(status_, apis::condition::kProgressing);
     if (why == apis::reason::kInitializing) return initializing();
     if (why == apis::reason::kInRolling || why == apis::reason::kPaused) return in_rolling();
-    if (why == apis::reason::kFinalising) return closing(Closing::kSuccess);
+    if (why == apis::reason::kFinalising) return put_back_at_the_end() ? cancel() : closing(Closing::kSuccess);
     if (why == apis::reason::kCancelling) {
         // On record before the workload is freed: free, and nothing said of it, the stable version would be taken for a
         // release of its own.
@@ -324,14 +324,7 @@ bool Machine::in_rolling() {
     }
     bool const current = seen_.workload->is_current(release().canary_revision);
     bool const back = facts().rolled_back && !current;
-    if (back && !goes_back_in_batches()) {
-        event("Progressing", "workload has been rollback, then rollout is canceled");
-        release().canary_revision = facts().update_revision;
-        release().last_update_time = format_rfc3339(now_);
-        reason("True", apis::reason::kCancelling,
-               "The workload has been rolled back and the rollout process will be canceled");
-        return true;
-    }
+    if (back && !goes_back_in_batches()) return cancel();
     bool const was_paused = reason_of(status_, apis::condition::kProgressing) == apis::reason::kPaused;
     if (rollout_.spec.strategy.paused) {
         if (!was_paused)
@@ -356,6 +349,22 @@ bool Machine::in_rolling() {
     release().observed_workload_generation = facts().generation;
     if (release().rollout_hash != apis::plan_hash(seen_.rollout)) return plan_changed();
     return step();
+}
+
+bool Machine::cancel() {
+    event("Progressing", "workload has been rollback, then rollout is canceled");
+    release().canary_revision = facts().update_revision;
+    release().last_update_time = format_rfc3339(now_);
+    reason("True", apis::reason::kCancelling,
+           "The workload has been rolled back and the rollout process will be canceled");
+    return true;
+}
+
+// Requests may all be led to the new version by now, and its pods go once the workload is free: they leave it first.
+bool Machine::put_back_at_the_end() const {
+    bool const held = seen_.workload != nullptr && seen_.batch_release.exists() &&
+                      facts().controller_uid == meta::uid(seen_.batch_release);
+    return held && noted() != nullptr && facts().rolled_back && !seen_.workload->is_current(noted()->canary_revision);
 }
 
 // A release that another controller has begun, under a hash that only it can compute: what has pods beside the stable

@@ -31,6 +31,8 @@ private:
     bool progressing();
     bool initializing();
     bool in_rolling();
+    bool cancel();   // begins to
+    bool put_back_at_the_end() const;
     bool is_adopted() const;
     bool goes_back_in_batches() const;
     bool turn_back();           // begins that
