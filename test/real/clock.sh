@@ -219,6 +219,9 @@ agent_away() {
   check 'all clocks are right again' clock 0 hub me shanghai-agent
   check 'the link stands' dialled shanghai
   check 'it ends' finish_release
+  die shanghai-agent
+  check 'shanghai is reached by the hub again' aviary join shanghai --replace --kubeconfig "$work/shanghai/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
+  check 'and available' soon 20 available shanghai
 }
 
 begin
