@@ -45,9 +45,10 @@ answers() { python3 -c "import urllib.request; urllib.request.urlopen('http://12
 # What runs in a cluster, without what is ending: "v1=9 v2=1".
 pods() {
   in_ "$1" get pods -o json | python3 -c '
-import collections, json, sys
+import collections, json, re, sys
+by_number = lambda item: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", item[0])]
 images = [pod["spec"]["containers"][0]["image"] for pod in json.load(sys.stdin)["items"] if "deletionTimestamp" not in pod["metadata"]]
-print(" ".join(f"{version}={count}" for version, count in sorted(collections.Counter(image.split(":")[1] for image in images).items())))'
+print(" ".join(f"{version}={count}" for version, count in sorted(collections.Counter(image.split(":")[1] for image in images).items(), key=by_number)))'
 }
 runs() { local got; got=$(pods "$1"); [ "$got" = "$2" ] || { echo "pods: $got, not $2"; return 1; }; }
 # state CLUSTER PHASE/STEP/STATE
