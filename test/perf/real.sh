@@ -69,7 +69,7 @@ echo "        a release's writes of ReplicaSets: $(each "$(field set_writes "$(h
 
 if [ -z "${MEMBERS:-}" ]; then
   members+=(hangzhou)
-  joined hangzhou --audit --nodes 4
+  add_member hangzhou --audit --nodes 4
   need 'it is available' soon 40 available hangzhou
   need 'a kubeconfig of all' contexts "$work/fleet.kubeconfig"
 fi

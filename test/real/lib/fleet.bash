@@ -56,8 +56,8 @@ counts() {
   for each in "$@"; do grep -qE -- "$each" <<<"$text" || { grep -E '^(aviary|rest)_' <<<"$text" | head -n 40; echo "no line like $each"; return 1; }; done
 }
 dialled() { answers "${linked[$1]}"; }
-# joined NAME MEMBER_ARGUMENT…: a cluster that joins by credentials, or with LINK=1 by its agent
-joined() {
+# add_member NAME MEMBER_ARGUMENT…: a cluster that joins by credentials, or with LINK=1 by its agent
+add_member() {
   start_member "$@"
   if [ -z "${LINK:-}" ]; then need "$1 joins" join "$1"; return; fi
   need "$1 joins by an agent" join_by_agent "$1"
@@ -69,7 +69,7 @@ joined() {
 start_fleet() {
   local each
   start_hub
-  for each in "${members[@]}"; do joined "$each" "$@"; done
+  for each in "${members[@]}"; do add_member "$each" "$@"; done
   need 'the clusters are available' soon 40 both available
 }
 # contexts FILE: a kubeconfig with a context of its name for each member, and `fleet` for the hub, which is the current one
