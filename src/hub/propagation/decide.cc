@@ -87,8 +87,7 @@ struct Deciding {
         if (seen.preserve_on_deletion && only_frozen) return lift_freeze(State::kRemoving, {}, {});
         if (seen.preserve_on_deletion) {
             Value labels{json::Object()};
-            for (std::string_view key : {kHubLabel, kRenderLabel, kGenerationLabel, kTemplateLabel, kStableLabel,
-                                         kReplacedLabel, kReplacedAtLabel}) {
+            for (std::string_view key : kOwnLabels) {
                 if (!label(seen.live, key).empty()) labels[key] = nullptr;
             }
             Value patch{json::Object()};

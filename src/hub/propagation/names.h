@@ -1,6 +1,7 @@
 // The labels, annotations and field managers by which the hub marks what it propagates. Part of the API.
 #pragma once
 
+#include <array>
 #include <string_view>
 
 #include "apis/fleet/hold.h"
@@ -25,6 +26,9 @@ inline constexpr std::string_view kStableLabel =
 inline constexpr std::string_view kReplacedLabel = "fleet.aviary.dev/replaced";
 // The workload's generation with which the one came that replaced it. A member that has observed this has looked at it.
 inline constexpr std::string_view kReplacedAtLabel = "fleet.aviary.dev/replaced-at";
+// All of them.
+inline constexpr std::array kOwnLabels{kHubLabel,    kRenderLabel,   kGenerationLabel, kTemplateLabel,
+                                       kStableLabel, kReplacedLabel, kReplacedAtLabel};
 
 // Annotations that users set on hub objects.
 inline constexpr std::string_view kOnDelete = "fleet.aviary.dev/on-delete";    // Rollback | Release | Hold

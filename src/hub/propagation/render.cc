@@ -238,10 +238,7 @@ void leave_routed(Value& object, Doc const& live) {
 }   // namespace
 
 // Those of another hub above, or of a copied object, say nothing here.
-bool is_own_label(std::string_view key) {
-    return key == kHubLabel || key == kRenderLabel || key == kGenerationLabel || key == kTemplateLabel ||
-           key == kStableLabel || key == kReplacedLabel || key == kReplacedAtLabel;
-}
+bool is_own_label(std::string_view key) { return std::ranges::find(kOwnLabels, key) != kOwnLabels.end(); }
 
 std::string short_hash(std::string_view text) { return fmt::format("{:016x}", fnv1a_64(text)).substr(0, 12); }
 
