@@ -301,7 +301,7 @@ private:
             if (put_back_at_the_end()) return false;
             if (std::optional<Write> back = give_back()) {
                 plan_.writes.push_back(std::move(*back));
-                gives_back_ = true;
+                status_ = before_;   // the end follows, and says as much
             } else {
                 for (control::Wait& each : seen_.workload->obstacles()) plan_.waits.push_back(std::move(each));
             }
@@ -367,14 +367,6 @@ private:
         return levelled == before_;
     }
 
-    // The end follows, and says as much.
-    bool only_giving_back() const {
-        apis::BatchReleaseStatus levelled = status_;
-        levelled.observed_generation = before_.observed_generation;
-        levelled.message = before_.message;
-        return gives_back_ && levelled == before_;
-    }
-
     // Until when a batch that has only begun is not worth a write: its Rollout says so, and most are ready soon.
     std::optional<Time> begun_until() const {
         apis::BatchReleaseStatus levelled = status_;
@@ -393,7 +385,7 @@ private:
 
     void persist() {
         bool const goes = deleting_ && status_.phase == apis::phase::kCompleted;
-        if (status_ == before_ || goes || only_giving_back()) return;
+        if (status_ == before_ || goes) return;
         if (only_counts_differ() && seen_.counts_after && now_ < *seen_.counts_after) {
             plan_.requeue_at(*seen_.counts_after, "counts in the status");
             return;
@@ -413,8 +405,7 @@ private:
     apis::BatchReleaseStatus before_;
     apis::BatchReleaseStatus status_;
     bool deleting_ = false;
-    bool labelling_ = false;    // pods are being labelled in this plan
-    bool gives_back_ = false;   // the workload, in this plan
+    bool labelling_ = false;   // pods are being labelled in this plan
     Plan plan_;
 };
 
