@@ -220,7 +220,7 @@ agent_away() {
   check 'the link stands' dialled shanghai
   check 'it ends' finish_release
   die shanghai-agent
-  check 'shanghai is reached by the hub again' aviary join shanghai --replace --kubeconfig "$work/shanghai/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
+  check 'shanghai is reached by the hub again' join shanghai --replace
   check 'and available' soon 20 available shanghai
 }
 

@@ -38,7 +38,7 @@ start_member() {
 controller() {
   run "$1" "${program[$1]:-aviary}" member --kubeconfig "$work/$1-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:${asked[$1]}" --webhook-port "${asked[$1]}" --health-port "${controllers[$1]}"
 }
-join() { aviary join "$1" --kubeconfig "$work/$1/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"; }
+join() { aviary join "$1" --kubeconfig "$work/$1/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig" "${@:2}"; }
 join_by_agent() { aviary join "$1" --agent --hub-kubeconfig "$work/hub/kubeconfig" "${@:2}" >"$work/$1-agent.yaml"; }
 # The pods of these clusters run nothing, so the agent is run here, as the manifest's account.
 agent() {
