@@ -8,7 +8,7 @@ namespace aviary::json {
 
 template <>
 struct Codec<meta::IntOrPercent> {
-    static Result<meta::IntOrPercent> read(Doc const& doc, std::string const& path) {
+    static Result<meta::IntOrPercent> read(Doc const& doc, FieldPath const& path) {
         auto const value = meta::IntOrPercent::from(doc);
         if (!value) return detail::wrong_type(path, "an integer or a percentage", doc);
         return *value;

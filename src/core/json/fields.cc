@@ -13,16 +13,14 @@ std::unexpected<Error> invalid(std::string const& path, std::string_view reason,
 
 }   // namespace
 
-std::unexpected<Error> wrong_type(std::string const& path, std::string_view wanted, Doc const& found) {
-    return invalid(path, "FieldValueTypeInvalid",
+std::unexpected<Error> wrong_type(FieldPath const& path, std::string_view wanted, Doc const& found) {
+    return invalid(path.text(), "FieldValueTypeInvalid",
                    fmt::format("Invalid value: must be {}, not {}", wanted, to_string(found.type())));
 }
 
-std::unexpected<Error> out_of_range(std::string const& path, std::int64_t found) {
-    return invalid(path, "FieldValueInvalid", fmt::format("Invalid value: {}: is out of range", found));
+std::unexpected<Error> out_of_range(FieldPath const& path, std::int64_t found) {
+    return invalid(path.text(), "FieldValueInvalid", fmt::format("Invalid value: {}: is out of range", found));
 }
-
-std::string element_path(std::string const& path, std::size_t index) { return fmt::format("{}[{}]", path, index); }
 
 void add_options(Value& schema, FieldOptions const& options) {
     if (options.minimum) schema["minimum"] = *options.minimum;

@@ -22,6 +22,7 @@
 
 #include "core/base/result.h"
 #include "core/json/doc.h"
+#include "core/json/field_path.h"
 #include "core/json/parse.h"
 #include "core/json/value.h"
 
@@ -80,14 +81,8 @@ struct Codec;
 namespace detail {
 
 // Invalid: "spec.steps[1].replicas: Invalid value: must be an integer, not string".
-std::unexpected<Error> wrong_type(std::string const& path, std::string_view wanted, Doc const& found);
-std::unexpected<Error> out_of_range(std::string const& path, std::int64_t found);
-
-inline std::string member_path(std::string const& path, std::string_view name) {
-    return path.empty() ? std::string(name) : path + "." + std::string(name);
-}
-
-std::string element_path(std::string const& path, std::size_t index);
+std::unexpected<Error> wrong_type(FieldPath const& path, std::string_view wanted, Doc const& found);
+std::unexpected<Error> out_of_range(FieldPath const& path, std::int64_t found);
 
 void add_options(Value& schema, FieldOptions const& options);
 
@@ -95,7 +90,7 @@ void add_options(Value& schema, FieldOptions const& options);
 
 template <>
 struct Codec<bool> {
-    static Result<bool> read(Doc const& doc, std::string const& path) {
+    static Result<bool> read(Doc const& doc, FieldPath const& path) {
         if (!doc.is_bool()) return detail::wrong_type(path, "a boolean", doc);
         return doc.as_bool();
     }
@@ -107,7 +102,7 @@ struct Codec<bool> {
 template <std::integral T>
     requires(!std::is_same_v<T, bool>)
 struct Codec<T> {
-    static Result<T> read(Doc const& doc, std::string const& path) {
+    static Result<T> read(Doc const& doc, FieldPath const& path) {
         if (!doc.is_int()) return detail::wrong_type(path, "an integer", doc);
         if (!std::in_range<T>(doc.as_int())) return detail::out_of_range(path, doc.as_int());
         return static_cast<T>(doc.as_int());
@@ -119,7 +114,7 @@ struct Codec<T> {
 
 template <>
 struct Codec<double> {
-    static Result<double> read(Doc const& doc, std::string const& path) {
+    static Result<double> read(Doc const& doc, FieldPath const& path) {
         if (!doc.is_number()) return detail::wrong_type(path, "a number", doc);
         return doc.as_double();
     }
@@ -130,7 +125,7 @@ struct Codec<double> {
 
 template <>
 struct Codec<std::string> {
-    static Result<std::string> read(Doc const& doc, std::string const& path) {
+    static Result<std::string> read(Doc const& doc, FieldPath const& path) {
         if (!doc.is_string()) return detail::wrong_type(path, "a string", doc);
         return doc.string();
     }
@@ -142,7 +137,7 @@ struct Codec<std::string> {
 // Anything: kept as it is.
 template <>
 struct Codec<Value> {
-    static Result<Value> read(Doc const& doc, std::string const&) { return doc.thaw(); }
+    static Result<Value> read(Doc const& doc, FieldPath const&) { return doc.thaw(); }
     static Value write(Value const& value) { return value; }
     static bool empty(Value const& value) { return value.is_null(); }
     static Value schema() { return Object{{"type", "object"}, {"x-kubernetes-preserve-unknown-fields", true}}; }
@@ -150,7 +145,7 @@ struct Codec<Value> {
 
 template <class T>
 struct Codec<std::optional<T>> {
-    static Result<std::optional<T>> read(Doc const& doc, std::string const& path) {
+    static Result<std::optional<T>> read(Doc const& doc, FieldPath const& path) {
         if (doc.is_null()) return std::optional<T>();
         return std::optional<T>(TRY(Codec<T>::read(doc, path)));
     }
@@ -161,12 +156,12 @@ struct Codec<std::optional<T>> {
 
 template <class T>
 struct Codec<std::vector<T>> {
-    static Result<std::vector<T>> read(Doc const& doc, std::string const& path) {
+    static Result<std::vector<T>> read(Doc const& doc, FieldPath const& path) {
         std::vector<T> result;
         if (doc.is_null()) return result;
         if (!doc.is_array()) return detail::wrong_type(path, "a list", doc);
         for (auto const& [key, element] : doc.elements())
-            result.push_back(TRY(Codec<T>::read(element, detail::element_path(path, result.size()))));
+            result.push_back(TRY(Codec<T>::read(element, path.element(result.size()))));
         return result;
     }
     static Value write(std::vector<T> const& value) {
@@ -180,12 +175,12 @@ struct Codec<std::vector<T>> {
 
 template <class T>
 struct Codec<std::map<std::string, T>> {
-    static Result<std::map<std::string, T>> read(Doc const& doc, std::string const& path) {
+    static Result<std::map<std::string, T>> read(Doc const& doc, FieldPath const& path) {
         std::map<std::string, T> result;
         if (doc.is_null()) return result;
         if (!doc.is_object()) return detail::wrong_type(path, "an object", doc);
         for (auto const& [key, value] : doc.members())
-            result.emplace(key, TRY(Codec<T>::read(value, detail::member_path(path, key))));
+            result.emplace(key, TRY(Codec<T>::read(value, path.member(key))));
         return result;
     }
     static Value write(std::map<std::string, T> const& value) {
@@ -199,7 +194,7 @@ struct Codec<std::map<std::string, T>> {
 
 template <HasFields T>
 struct Codec<T> {
-    static Result<T> read(Doc const& doc, std::string const& path) {
+    static Result<T> read(Doc const& doc, FieldPath const& path) {
         T result{};
         if (doc.is_null()) return result;
         if (!doc.is_object()) return detail::wrong_type(path, "an object", doc);
@@ -209,7 +204,7 @@ struct Codec<T> {
             if (problem) return;
             Doc const value = doc[each.name];
             if (value.is_null()) return;
-            auto read = Codec<Member>::read(value, detail::member_path(path, each.name));
+            auto read = Codec<Member>::read(value, path.member(each.name));
             if (read) {
                 result.*(each.member) = std::move(*read);
             } else {
@@ -221,16 +216,18 @@ struct Codec<T> {
         return result;
     }
     static Value write(T const& value) {
-        Value object{Object()};
+        Object object;
         auto const one = [&](auto const& each) {
             using Member = std::remove_cvref_t<decltype(value.*(each.member))>;
-            auto const& own = value.*(each.member);
-            if (each.options.always || !Codec<Member>::empty(own)) object[each.name] = Codec<Member>::write(own);
+            if (is_written(value, each))
+                object.append(std::string(each.name), Codec<Member>::write(value.*(each.member)));
         };
         std::apply([&](auto const&... each) { (one(each), ...); }, fields<T>.list);
         return object;
     }
-    static bool empty(T const& value) { return write(value).size() == 0; }
+    static bool empty(T const& value) {
+        return std::apply([&](auto const&... each) { return !(is_written(value, each) || ...); }, fields<T>.list);
+    }
     static Value schema() {
         Value result{Object{{"type", "object"}, {"description", fields<T>.doc}}};
         auto const one = [&](auto const& each) {
@@ -244,11 +241,17 @@ struct Codec<T> {
         std::apply([&](auto const&... each) { (one(each), ...); }, fields<T>.list);
         return result;
     }
+
+private:
+    static bool is_written(T const& value, auto const& field) {
+        using Member = std::remove_cvref_t<decltype(value.*(field.member))>;
+        return field.options.always || !Codec<Member>::empty(value.*(field.member));
+    }
 };
 
 template <class T>
-Result<T> read(Doc const& doc, std::string const& path = {}) {
-    return Codec<T>::read(doc, path);
+Result<T> read(Doc const& doc, std::string_view path = {}) {
+    return Codec<T>::read(doc, FieldPath{.name = path});
 }
 
 // A struct's JSON; empty fields are left out unless they are always written.

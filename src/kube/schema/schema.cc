@@ -117,7 +117,7 @@ void Schema::Compiler::fill_rules(Node& node, json::Doc const& schema, std::stri
 
 std::vector<FieldCause> Schema::validate(json::Value const& object, std::string_view at) const {
     std::vector<FieldCause> causes;
-    internal::validate(*root_, object, internal::Path{.name = at}, causes);
+    internal::validate(*root_, object, json::FieldPath{.name = at}, causes);
     return causes;
 }
 
@@ -129,7 +129,7 @@ std::vector<std::string> Schema::prune(json::Value& object) const {
 
 std::vector<std::string> Schema::unknown_fields(json::Value const& object) const {
     std::vector<std::string> found;
-    internal::find_unknown(*root_, object, internal::Path(), found);
+    internal::find_unknown(*root_, object, json::FieldPath(), found);
     return found;
 }
 

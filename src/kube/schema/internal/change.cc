@@ -4,6 +4,7 @@ namespace aviary::schema::internal {
 
 namespace {
 
+using json::FieldPath;
 using json::Value;
 
 // apiVersion, kind and metadata, which every object has whatever its schema says.
@@ -38,14 +39,14 @@ void remove_unknown(Node const& node, Value& value, bool root) {
 
 }   // namespace
 
-void find_unknown(Node const& node, Value const& value, Path const& path, std::vector<std::string>& found) {
+void find_unknown(Node const& node, Value const& value, FieldPath const& path, std::vector<std::string>& found) {
     if (value.is_array() && node.items != nullptr) {
         for (std::size_t index = 0; index < value.size(); ++index)
             find_unknown(*node.items, value[index], path.element(index), found);
     }
     bool const root = path.parent == nullptr;
     for (auto const& [name, child] : value.object()) {
-        Path const place = path.member(name);
+        FieldPath const place = path.member(name);
         if (is_unknown(node, root, name)) {
             found.push_back(place.text());
         } else if (Node const* property = below(node, root, name)) {
@@ -55,7 +56,7 @@ void find_unknown(Node const& node, Value const& value, Path const& path, std::v
 }
 
 void prune(Node const& node, Value& value, std::vector<std::string>& found) {
-    find_unknown(node, value, Path(), found);
+    find_unknown(node, value, FieldPath(), found);
     if (!found.empty()) remove_unknown(node, value, true);
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/json/field_path.h"
 #include "core/json/value.h"
 
 namespace aviary::schema::internal {
@@ -54,20 +55,10 @@ struct Arena {
     std::map<std::string, Node const*, std::less<>> by_reference;
 };
 
-// Where a walk is; its text is made only when there is something to say.
-struct Path {
-    Path const* parent = nullptr;
-    std::string_view name = {};
-    std::size_t index = 0;
-
-    Path member(std::string_view name) const { return {this, name, 0}; }
-    Path element(std::size_t index) const { return {this, {}, index}; }
-    std::string text() const;
-};
-
-void validate(Node const& node, json::Value const& value, Path const& path, std::vector<FieldCause>& causes);
+void validate(Node const& node, json::Value const& value, json::FieldPath const& path, std::vector<FieldCause>& causes);
 // Fields that are not in the schema; `prune` also removes them.
-void find_unknown(Node const& node, json::Value const& value, Path const& path, std::vector<std::string>& found);
+void find_unknown(Node const& node, json::Value const& value, json::FieldPath const& path,
+                  std::vector<std::string>& found);
 void prune(Node const& node, json::Value& value, std::vector<std::string>& found);
 void apply_defaults(Node const& node, json::Value& value);
 

@@ -13,6 +13,7 @@ namespace aviary::schema::internal {
 
 namespace {
 
+using json::FieldPath;
 using json::Value;
 
 constexpr std::size_t kMaxCauses = 100;
@@ -28,18 +29,18 @@ std::string shown(Value const& value) {
     return text.substr(0, end) + "...";
 }
 
-FieldCause invalid(Path const& path, Value const& value, std::string_view detail) {
+FieldCause invalid(FieldPath const& path, Value const& value, std::string_view detail) {
     return {"FieldValueInvalid", path.text(), fmt::format("Invalid value: {}: {}", shown(value), detail)};
 }
 
-FieldCause wrong_type(Path const& path, Value const& value, std::string_view type) {
+FieldCause wrong_type(FieldPath const& path, Value const& value, std::string_view type) {
     std::string const where = path.text();
     std::string_view const found = json::to_string(value.type());
     return {"FieldValueTypeInvalid", where,
             fmt::format("Invalid value: \"{}\": {} in body must be of type {}: \"{}\"", found, where, type, found)};
 }
 
-FieldCause too_many(Path const& path, std::int64_t size, std::int64_t most) {
+FieldCause too_many(FieldPath const& path, std::int64_t size, std::int64_t most) {
     return {"FieldValueTooMany", path.text(), fmt::format("Too many: {}: must have at most {} items", size, most)};
 }
 
@@ -58,7 +59,7 @@ std::int64_t characters(std::string_view text) {
     return std::ranges::count_if(text, [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; });
 }
 
-void check_string(Node const& node, Value const& value, Path const& path, std::vector<FieldCause>& causes) {
+void check_string(Node const& node, Value const& value, FieldPath const& path, std::vector<FieldCause>& causes) {
     std::string_view const text = value.as_string();
     if (node.max_length && characters(text) > *node.max_length) {
         causes.push_back({"FieldValueTooLong", path.text(),
@@ -87,7 +88,7 @@ bool in_range(std::string_view format, Value const& value) {
     return number >= std::numeric_limits<std::int32_t>::min() && number <= std::numeric_limits<std::int32_t>::max();
 }
 
-void check_number(Node const& node, Value const& value, Path const& path, std::vector<FieldCause>& causes) {
+void check_number(Node const& node, Value const& value, FieldPath const& path, std::vector<FieldCause>& causes) {
     double const number = value.as_double();
     if (node.type == "integer" && !in_range(node.format, value)) {
         std::string const format = node.format.empty() ? "(default format)" : "with format " + node.format;
@@ -122,7 +123,7 @@ Value key_of(Node const& node, Value const& element) {
     return keys;
 }
 
-void check_list(Node const& node, Value const& value, Path const& path, std::vector<FieldCause>& causes) {
+void check_list(Node const& node, Value const& value, FieldPath const& path, std::vector<FieldCause>& causes) {
     auto const size = static_cast<std::int64_t>(value.size());
     if (node.max_items && size > *node.max_items) causes.push_back(too_many(path, size, *node.max_items));
     if (node.min_items && size < *node.min_items) {
@@ -132,7 +133,7 @@ void check_list(Node const& node, Value const& value, Path const& path, std::vec
     bool const unique = node.list_type == "map" || node.list_type == "set";
     std::set<std::string> seen;
     for (std::size_t index = 0; index < value.size() && causes.size() < kMaxCauses; ++index) {
-        Path const place = path.element(index);
+        FieldPath const place = path.element(index);
         if (node.items != nullptr) validate(*node.items, value[index], place, causes);
         if (!unique) continue;
         Value const key = key_of(node, value[index]);
@@ -141,7 +142,7 @@ void check_list(Node const& node, Value const& value, Path const& path, std::vec
     }
 }
 
-void check_object(Node const& node, Value const& value, Path const& path, std::vector<FieldCause>& causes) {
+void check_object(Node const& node, Value const& value, FieldPath const& path, std::vector<FieldCause>& causes) {
     for (std::string const& name : node.required) {
         if (!value.contains(name)) causes.push_back({"FieldValueRequired", path.member(name).text(), "Required value"});
     }
@@ -165,13 +166,13 @@ void check_object(Node const& node, Value const& value, Path const& path, std::v
     }
 }
 
-bool fits(Node const& node, Value const& value, Path const& path) {
+bool fits(Node const& node, Value const& value, FieldPath const& path) {
     std::vector<FieldCause> causes;
     validate(node, value, path, causes);
     return causes.empty();
 }
 
-void check_combinations(Node const& node, Value const& value, Path const& path, std::vector<FieldCause>& causes) {
+void check_combinations(Node const& node, Value const& value, FieldPath const& path, std::vector<FieldCause>& causes) {
     auto const fit = [&](Node const* each) { return fits(*each, value, path); };
     auto const refuse = [&](std::string_view what) {
         std::string const where = path.text();
@@ -191,16 +192,7 @@ void check_combinations(Node const& node, Value const& value, Path const& path, 
 
 }   // namespace
 
-std::string Path::text() const {
-    if (parent == nullptr) return std::string(name);
-    std::string text = parent->text();
-    if (name.data() == nullptr) return text + fmt::format("[{}]", index);
-    if (!text.empty()) text += '.';
-    text += name;
-    return text;
-}
-
-void validate(Node const& node, Value const& value, Path const& path, std::vector<FieldCause>& causes) {
+void validate(Node const& node, Value const& value, FieldPath const& path, std::vector<FieldCause>& causes) {
     if (causes.size() >= kMaxCauses) return;
     if (value.is_null() && node.nullable) return;
     if (node.int_or_string && !type_matches("integer", value) && !value.is_string()) {
