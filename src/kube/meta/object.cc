@@ -87,8 +87,10 @@ std::optional<OwnerReference> controller_of(json::Doc const& object) {
 }
 
 bool is_controlled_by(json::Doc const& object, json::Doc const& owner) {
-    auto const controller = controller_of(object);
-    return controller && controller->uid == uid(owner);
+    for (auto const& [key, each] : metadata(object, "ownerReferences").elements()) {
+        if (each["controller"].as_bool()) return each["uid"].as_string() == metadata(owner, "uid").as_string();
+    }
+    return false;
 }
 
 json::Value to_value(OwnerReference const& owner) {
