@@ -97,7 +97,19 @@ void add_member(CLI::App& app, Commands& commands) {
             "RolloutHistory=true keeps a RolloutHistory of each release")
         ->envname("AVIARY_FEATURE_GATES")
         ->option_text("NAME=BOOL,…");
-    commands.push_back({command, [options, features] { return member::run(*options, *features); }});
+    auto const known_kinds = std::make_shared<bool>(true);
+    command
+        ->add_option(
+            "--filter-workload-type", *known_kinds,
+            "false: custom kinds are released too, whose objects have the label rollouts.kruise.io/workload-type: "
+            "statefulset")
+        ->envname("AVIARY_FILTER_WORKLOAD_TYPE")
+        ->option_text("BOOL")
+        ->default_str("true");
+    commands.push_back({command, [options, features, known_kinds] {
+                            features->labelled_kinds = !*known_kinds;
+                            return member::run(*options, *features);
+                        }});
 }
 
 void add_recover(CLI::App& hub_command, Commands& commands) {

@@ -358,6 +358,23 @@ TEST(RolloutValidation, KindsHaveTheStylesThatTheyCanBeReleasedIn) {
     }
 }
 
+TEST(RolloutValidation, CustomKindsArePassedWhereTheyAreAskedFor) {
+    for (auto const& [version, kind, passes] : std::initializer_list<std::tuple<char const*, char const*, bool>>{
+             {"example.org/v1", "GameSet", true},
+             {"apps.kruise.io/v1alpha1", "SidecarSet", false},
+             {"leaderworkerset.x-k8s.io/v1", "Other", false},
+             {"batch/v1", "Job", false},
+             {"v1", "Pod", false}}) {
+        json::Value object = rollout(R"({"canary":{"steps":[{"replicas":1}]}})");
+        object.set({"spec", "workloadRef", "apiVersion"}, version);
+        object.set({"spec", "workloadRef", "kind"}, kind);
+        Lines const refused{"spec.workloadRef: WorkloadRef kind is not supported"};
+        EXPECT_EQ(problems(validate_rollout(object, {}, {})), refused) << kind;
+        EXPECT_EQ(problems(validate_rollout(object, {}, {}, WorkloadKinds::kLabelled)), passes ? Lines{} : refused)
+            << kind;
+    }
+}
+
 TEST(RolloutValidation, ASharedTrafficRoutingIsNamedByAnnotationOrField) {
     json::Value object = rollout(R"({"canary":{"trafficRoutingRef":"mesh","steps":[{"replicas":1}]}})");
     object.set({"metadata", "name"}, std::string(63, 'a'));

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "apis/rollouts/validate.h"
 #include "core/base/error.h"
 #include "core/json/doc.h"
 #include "core/json/value.h"
@@ -10,6 +11,6 @@
 namespace aviary::apis {
 
 std::vector<FieldCause> validate_older_rollout(json::Value const& rollout, json::Doc const& old,
-                                               std::vector<json::Doc> const& others);
+                                               std::vector<json::Doc> const& others, WorkloadKinds kinds);
 
 }   // namespace aviary::apis

@@ -24,6 +24,7 @@ using json::Value;
 
 // Upstream's --partition-percent-limit: pods that are not there any more cannot have their share of the requests.
 constexpr std::int64_t kPartitionPercentLimit = 50;
+constexpr std::string_view kKruiseApps = "apps.kruise.io", kLeaderWorkerSets = "leaderworkerset.x-k8s.io";
 constexpr std::size_t kLongestIngress = 246;   // a name has 253
 constexpr std::size_t kMostCustomObjects = 16;
 
@@ -41,13 +42,14 @@ public:
         causes.push_back({"FieldValueNotSupported", std::move(field), fmt::format("{} is not supported yet", what)});
     }
 
-    void workload(Value const& reference) {
+    void workload(Value const& reference, WorkloadKinds kinds) {
+        if (kinds == WorkloadKinds::kLabelled && is_custom_kind(reference["apiVersion"].as_string())) return;
         auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
         std::string_view const kind = reference["kind"].as_string();
         bool const sets = kind == "StatefulSet" || kind == "DaemonSet";
         if (group == "apps" && (kind == "Deployment" || sets)) return;
-        if (group == "apps.kruise.io" && (kind == "CloneSet" || sets)) return;
-        if (group == "leaderworkerset.x-k8s.io" && kind == "LeaderWorkerSet") return;
+        if (group == kKruiseApps && (kind == "CloneSet" || sets)) return;
+        if (group == kLeaderWorkerSets && kind == "LeaderWorkerSet") return;
         if (group == "apps" && kind == "ReplicaSet") {
             unsupported("spec.workloadRef", fmt::format("releasing a {}", kind));
         } else {
@@ -281,13 +283,20 @@ public:
 
 }   // namespace
 
-std::vector<FieldCause> validate_rollout(Value const& rollout, Doc const& old, std::vector<Doc> const& others) {
-    if (rollout["apiVersion"].as_string() == kRolloutsOlder) return validate_older_rollout(rollout, old, others);
+bool is_custom_kind(std::string_view api_version) {
+    std::string const group = meta::parse_api_version(api_version).first;
+    // Those of Kubernetes itself have no dot, or are of no workloads.
+    return group.contains('.') && group != kKruiseApps && group != kLeaderWorkerSets;
+}
+
+std::vector<FieldCause> validate_rollout(Value const& rollout, Doc const& old, std::vector<Doc> const& others,
+                                         WorkloadKinds kinds) {
+    if (rollout["apiVersion"].as_string() == kRolloutsOlder) return validate_older_rollout(rollout, old, others, kinds);
     Checker checker;
     Value const& strategy = rollout.at({"spec", "strategy"});
     checker.annotations(rollout);
     checker.shared_routing(rollout);
-    checker.workload(rollout.at({"spec", "workloadRef"}));
+    checker.workload(rollout.at({"spec", "workloadRef"}), kinds);
     checker.style(rollout);
     bool const canary = strategy["canary"].is_object();
     bool const blue_green = strategy["blueGreen"].is_object();

@@ -104,7 +104,8 @@ std::optional<FieldCause> renamed(FieldCause cause, Value const& rollout) {
 
 }   // namespace
 
-std::vector<FieldCause> validate_older_rollout(Value const& rollout, Doc const& old, std::vector<Doc> const& others) {
+std::vector<FieldCause> validate_older_rollout(Value const& rollout, Doc const& old, std::vector<Doc> const& others,
+                                               WorkloadKinds kinds) {
     Checker checker(rollout);
     checker.run();
     auto const stored = convert(Doc::freeze(rollout), kRolloutsStored);
@@ -120,7 +121,8 @@ std::vector<FieldCause> validate_older_rollout(Value const& rollout, Doc const& 
         return std::move(checker.causes);
     }
     std::vector<FieldCause> causes = checker.causes;
-    for (FieldCause& cause : validate_rollout(*stored, before->is_null() ? Doc() : Doc::freeze(*before), others)) {
+    Doc const frozen = before->is_null() ? Doc() : Doc::freeze(*before);
+    for (FieldCause& cause : validate_rollout(*stored, frozen, others, kinds)) {
         auto mine = renamed(std::move(cause), rollout);
         bool const twice = mine && std::ranges::any_of(causes, [&](FieldCause const& each) {
                                return each.field == mine->field && each.message == mine->message;

@@ -34,8 +34,10 @@ public:
         placement::Sources::Kind const* const rollouts = sources_.find(propagation::kRolloutKind);
         std::vector<json::Doc> const others =
             rollouts == nullptr ? std::vector<json::Doc>() : rollouts->informer->list(request.key.ns);
-        co_return apis::refuse(apis::validate_rollout(request.object, request.old_object, others),
-                               request.resource.group, request.kind, request.key.name);
+        // Whether they release custom kinds is the members' to say.
+        co_return apis::refuse(
+            apis::validate_rollout(request.object, request.old_object, others, apis::WorkloadKinds::kLabelled),
+            request.resource.group, request.kind, request.key.name);
     }
 
 private:

@@ -50,6 +50,20 @@ TEST(KruiseWebhooks, DoNotAskAboutWhatTheControllersWriteOfARelease) {
     EXPECT_EQ(about_others, 4) << "freeze of three groups, approvals";
 }
 
+TEST(KruiseWebhooks, AskAboutCustomKindsByTheirLabelAlone) {
+    std::vector<webhook::Rule> const rules = webhook_rules(kUser, {.labelled_kinds = true});
+    ASSERT_EQ(rules.size(), webhook_rules(kUser).size() + 1);
+    webhook::Rule const& rule = rules.back();
+    EXPECT_EQ(told(rule), "/mutate UPDATE * * version=*, required=true");
+    EXPECT_EQ(json::write_canonical(json::Value(rule.object_selector)),
+              R"({"matchLabels":{"rollouts.kruise.io/workload-type":"statefulset"}})");
+    // What another rule asks about is not asked about twice.
+    EXPECT_TRUE(
+        rule.condition.starts_with("request.resource.group.contains('.') && !(request.resource.group in "
+                                   "['apps.kruise.io', 'leaderworkerset.x-k8s.io']) && "))
+        << rule.condition;
+}
+
 TEST(KruiseWebhooks, ValidateRolloutsOfBothVersions) {
     std::set<std::string> asked;
     for (webhook::Rule const& rule : webhook_rules(kUser)) {

@@ -20,23 +20,26 @@ constexpr std::size_t kMostSeries = 20'000;   // of one name
 using Admissions = std::vector<std::shared_ptr<control::Admission>>;
 
 Admissions admissions_over(client::Client const& client, rollout::Sources& sources, std::string user) {
-    return {std::make_shared<rollout::Validation>(&sources.rollouts), std::make_shared<rollout::Approvals>(user),
+    bool const labelled = sources.features.labelled_kinds;
+    apis::WorkloadKinds const kinds = labelled ? apis::WorkloadKinds::kLabelled : apis::WorkloadKinds::kKnown;
+    return {std::make_shared<rollout::Validation>(&sources.rollouts, kinds), std::make_shared<rollout::Approvals>(user),
             std::make_shared<rollout::TrafficRoutingValidation>(),
             std::make_shared<workload::Freeze>(client, sources.rollouts, sources.workloads.replica_sets(),
-                                               std::move(user))};
+                                               std::move(user), labelled)};
 }
 
 }   // namespace
 
 struct Guards::Impl {
-    Impl(client::Client const& client, std::string user)
-        : sources(client, {}), admissions(admissions_over(client, sources, std::move(user))) {}
+    Impl(client::Client const& client, std::string user, rollout::Features features)
+        : sources(client, {}, features), admissions(admissions_over(client, sources, std::move(user))) {}
 
     rollout::Sources sources;
     Admissions admissions;
 };
 
-Guards::Guards(client::Client client, std::string user) : impl_(std::make_unique<Impl>(client, std::move(user))) {}
+Guards::Guards(client::Client client, std::string user, rollout::Features features)
+    : impl_(std::make_unique<Impl>(client, std::move(user), features)) {}
 Guards::~Guards() = default;
 
 Admissions const& Guards::admissions() const { return impl_->admissions; }

@@ -21,7 +21,7 @@ class Guards {
 public:
     // `user` is whom the member's controllers authenticate as: their writes may take a release's marks away, and steps
     // on.
-    Guards(client::Client client, std::string user);
+    Guards(client::Client client, std::string user, rollout::Features features = {});
     ~Guards();
 
     // To be put behind the cluster's webhooks; not to be called once the Guards are gone.

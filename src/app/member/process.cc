@@ -61,12 +61,12 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, process::Options 
     CO_TRY(co_await control::install_definitions(starting, cluster.client, apis::member_crds(),
                                                  control::Existing::kLeave));
     CO_TRY_ASSIGN(std::unique_ptr<client::Lease> const lease, process::lease(ctx, cluster));
-    Guards guards(cluster.client, cluster.user);
+    Guards guards(cluster.client, cluster.user, features);
     process::WebhookParts parts{.handler = webhook::make_handler(guards.admissions(), process::converter()),
                                 .registered = {}};
-    parts.registered = [&cluster](std::string const& authorities) {
-        std::vector<json::Value> wanted =
-            webhook::configurations(cluster.options.name, webhook_rules(cluster.user), cluster.address, authorities);
+    parts.registered = [&cluster, features](std::string const& authorities) {
+        std::vector<json::Value> wanted = webhook::configurations(
+            cluster.options.name, webhook_rules(cluster.user, features), cluster.address, authorities);
         std::ranges::move(process::converted_definitions(cluster.address, authorities), std::back_inserter(wanted));
         return wanted;
     };

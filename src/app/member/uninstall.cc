@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "apis/rollouts/traffic_routing.h"
+#include "apis/rollouts/validate.h"
 #include "core/async/event.h"
 #include "kube/client/discovery.h"
 #include "kube/client/http_transport.h"
@@ -22,10 +25,12 @@
 #include "member/traffic/gateway.h"
 #include "member/traffic/services.h"
 #include "member/traffic/traffic.h"
+#include "member/workload/clone_set.h"
 #include "member/workload/deployment.h"
 #include "member/workload/json_patch.h"
 #include "member/workload/kinds.h"
 #include "member/workload/leader_worker_set.h"
+#include "member/workload/stateful_set.h"
 
 namespace aviary::member {
 
@@ -50,6 +55,9 @@ Resource const kLocal[] = {{"", "v1", "services"},
                            {"rbac.authorization.k8s.io", "v1", "rolebindings"},
                            {"rbac.authorization.k8s.io", "v1", "roles"},
                            {"", "v1", "serviceaccounts"}};
+// Through these a custom kind's controller may have its pods made.
+Resource const kBetween[] = {
+    workload::kReplicaSets, workload::kStatefulSets, {std::string(workload::kKruiseGroup), "v1beta1", "statefulsets"}};
 Resource const kRoles{"rbac.authorization.k8s.io", "v1", "clusterroles"};
 constexpr char kHubBinding[] = "aviary:hub";   // made by `aviary join`
 
@@ -128,15 +136,32 @@ private:
                       co_await list(workload::kControllerRevisions, meta::ns(object)));
         CO_TRY_ASSIGN(std::vector<Doc> const pods, co_await list(workload::kPods, meta::ns(object)));
         workload::NativeSetInputs inputs{object, controlled(object, revisions), controlled(object, pods), resource};
-        workload::SetKind const* const kind = workload::find_set_resource(resource.group, resource.resource);
-        if (kind->groups) {
+        workload::SetKind const& kind = set_of(resource);
+        std::string id = kind.id_of(meta::key_of(object));
+        if (kind.labelled) {
+            id = workload::workload_id(meta::key_of(object), object["apiVersion"].as_string(),
+                                       object["kind"].as_string());
+            for (Resource const& each : kBetween) {
+                CO_TRY_ASSIGN(std::vector<Doc> const sets, co_await list(each, meta::ns(object)));
+                for (Doc const& made : controlled(object, sets)) {
+                    std::ranges::move(controlled(made, revisions), std::back_inserter(inputs.revisions));
+                    std::ranges::move(controlled(made, pods), std::back_inserter(inputs.pods));
+                }
+            }
+        }
+        if (kind.groups) {
             inputs.pods = pods;
             std::erase_if(inputs.pods, [&](Doc const& pod) {
                 return meta::label(pod, workload::kGroupSetLabel) != meta::name(object);
             });
         }
-        CO_TRY_ASSIGN(inputs.autoscalers, co_await scaling(meta::ns(object), kind->id_of(meta::key_of(object))));
-        co_return kind->observe(std::move(inputs), {}, ctx_.now());
+        CO_TRY_ASSIGN(inputs.autoscalers, co_await scaling(meta::ns(object), std::move(id)));
+        co_return kind.observe(std::move(inputs), {}, ctx_.now());
+    }
+
+    static workload::SetKind const& set_of(Resource const& resource) {
+        workload::SetKind const* const known = workload::find_set_resource(resource.group, resource.resource);
+        return known == nullptr ? workload::labelled_kind() : *known;
     }
 
     Task<Result<std::vector<Doc>>> scaling(std::string ns, std::string workload) const {
@@ -176,6 +201,17 @@ private:
                 CO_TRY(co_await look_at_all(kind.served_as(version)));
                 if (guarded_.size() > before) break;   // the same ones again
             }
+        }
+        std::set<meta::GroupVersionKind> custom;
+        for (auto const* releases : {&rollouts_, &batch_releases_}) {
+            for (Doc const& each : *releases) {
+                Doc const reference = each.at({"spec", "workloadRef"});
+                if (apis::is_custom_kind(reference["apiVersion"].as_string())) custom.insert(meta::kind_of(reference));
+            }
+        }
+        for (meta::GroupVersionKind const& each : custom) {
+            CO_TRY_ASSIGN(auto const served, co_await client::find_kind(ctx_, client_, each));
+            if (served) CO_TRY(co_await look_at_all(served->resource));
         }
         CO_TRY_ASSIGN(Doc const hub, co_await client_.find(ctx_, kBindings, {"", kHubBinding}));
         if (hub.exists() && !options_.keep_rollouts)
@@ -397,10 +433,10 @@ private:
                 co_return std::unexpected(written.error().context(what));
         }
         say_(fmt::format("{}: has its own strategy back", what));
-        workload::SetKind const* const kind = workload::find_set_resource(resource.group, resource.resource);
-        if (how() == Leaving::kHold && kind != nullptr) {
+        bool const set = resource != workload::kDeployments;
+        if (how() == Leaving::kHold && set) {
             say_(fmt::format("  held: set {} of {} in {} to {} to let the rest of the new version through",
-                             kind->held_by, key.name, key.ns, kind->frees));
+                             set_of(resource).held_by, key.name, key.ns, set_of(resource).frees));
         } else if (how() == Leaving::kHold) {
             say_(fmt::format(
                 "  paused: kubectl -n {} rollout resume deployment/{} lets the rest of the new version through", key.ns,

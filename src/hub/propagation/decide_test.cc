@@ -40,7 +40,7 @@ class EachKind : public testing::TestWithParam<std::string> {
 protected:
     FakeHub at_rest(bool with_rollout = true) { return propagation::at_rest(with_rollout, GetParam()); }
 };
-std::string const kKinds[] = {"Deployment", "StatefulSet", "CloneSet", "LeaderWorkerSet"};
+std::string const kKinds[] = {"Deployment", "StatefulSet", "CloneSet", "LeaderWorkerSet", "GameSet"};
 class Guard : public EachKind {};
 class Freeze : public EachKind {};
 class TakeBack : public EachKind {};

@@ -3,8 +3,10 @@
 #include <span>
 
 #include "apis/rollouts/keys.h"
+#include "apis/rollouts/validate.h"
 #include "kube/meta/groups.h"
 #include "kube/meta/gvk.h"
+#include "kube/meta/object.h"
 
 namespace aviary::propagation {
 
@@ -44,9 +46,10 @@ std::optional<Freezing> freezing(Doc const& workload) {
     if (group == "apps" && kind == "Deployment") return Freezing{kPaused, true};
     if (group == kKruise && kind == "CloneSet") return Freezing{kCloneSetPartition, "100%"};
     bool const rolls = workload.at({"spec", "updateStrategy", "type"}).as_string("RollingUpdate") == "RollingUpdate";
-    if ((group == "apps" || group == kKruise) && kind == "StatefulSet" && rolls)
-        return Freezing{kPartition, apis::kFrozenPartition};
-    return std::nullopt;
+    bool const like_one = apis::is_custom_kind(workload["apiVersion"].as_string()) &&
+                          meta::label(workload, apis::kWorkloadTypeLabel) == "statefulset";
+    bool const known = (group == "apps" || group == kKruise) && kind == "StatefulSet";
+    return (known || like_one) && rolls ? std::optional(Freezing{kPartition, apis::kFrozenPartition}) : std::nullopt;
 }
 
 std::vector<FieldPath> release_fields(std::string_view kind) {
@@ -56,6 +59,7 @@ std::vector<FieldPath> release_fields(std::string_view kind) {
     if (kind == meta::kLeaderWorkerSet) return {kGroupPartition};
     // One by one: what else the strategy says holds in the middle of a release, too.
     return {kPaused,
+            kPartition,
             kCloneSetPartition,
             {"spec", "updateStrategy", "type"},
             {"spec", "updateStrategy", "paused"},

@@ -77,12 +77,12 @@ std::vector<Key> keys_by(client::Informer const& informer, std::string const& in
     return keys;
 }
 
+// A plan that does nothing but wait.
+Plan waiting(control::Wait wait) { return {.writes = {}, .events = {}, .waits = {std::move(wait)}, .requeue = {}}; }
+
 // What a plan waits for as long as an informer of traffic is not read.
 Plan reading() {
-    Plan plan;
-    plan.waits.push_back(
-        {"TrafficRouting", "Services, routes and scripts are being read", std::nullopt, "they are", {}});
-    return plan;
+    return waiting({"TrafficRouting", "Services, routes and scripts are being read", std::nullopt, "they are", {}});
 }
 
 // Changes of what is routed mark those objects of `informer` that name it, in the index "traffic"; `entry` is what they
@@ -190,9 +190,22 @@ std::optional<control::Wait> unread(workload::Sources::Reading const& reading, D
                          "cluster owner"};
 }
 
+// What both wait for while nobody can say which version a workload's template is: of a custom kind its controller does.
+std::optional<control::Wait> unobserved(workload::SetKind const* kind, workload::Workload const* workload,
+                                        Doc const& owner) {
+    bool const custom = kind != nullptr && kind->labelled && workload != nullptr;
+    if (!custom || !workload->facts().unit_revision.empty() || meta::is_deleting(owner)) return std::nullopt;
+    return control::Wait{
+        "WorkloadUnread",
+        fmt::format("{} {}: its controller has not said which version it has", kind->kind, workload->key().name),
+        std::nullopt, "its status.observedGeneration is its generation, and status.updateRevision is there",
+        "the controller of its kind"};
+}
+
 struct Found {
     std::unique_ptr<workload::Workload> workload;   // null: there is none
     std::vector<control::Write> strays;             // then: what takes away what was made beside it
+    bool unlabelled = false;                        // one is there that cannot be released as it is
 };
 
 Found find_workload(Sources& sources, Doc const& owner, workload::SetKind const* kind, workload::Style style,
@@ -200,15 +213,17 @@ Found find_workload(Sources& sources, Doc const& owner, workload::SetKind const*
     Doc const reference = owner.at({"spec", "workloadRef"});
     if (kind != nullptr) {
         workload::NativeSetInputs inputs = sources.workloads.set(reference, meta::ns(owner));
+        if (kind->labelled && inputs.set.exists() && !workload::is_like_stateful_set(inputs.set))
+            return {nullptr, {}, true};
         if (inputs.set.exists() && !meta::is_deleting(inputs.set))
-            return {kind->observe(std::move(inputs), style.name, now), {}};
-        return {nullptr, workload::tidy_set(inputs)};
+            return {kind->observe(std::move(inputs), style.name, now), {}, false};
+        return {nullptr, workload::tidy_set(inputs), false};
     }
     if (!is_deployment(reference)) return {};
     workload::DeploymentInputs inputs = sources.workloads.deployment({meta::ns(owner), reference["name"].string()});
     if (!inputs.deployment.exists() || meta::is_deleting(inputs.deployment))
-        return {nullptr, workload::tidy_deployment(inputs)};
-    return {workload::observe_deployment(std::move(inputs), std::move(style), now), {}};
+        return {nullptr, workload::tidy_deployment(inputs), false};
+    return {workload::observe_deployment(std::move(inputs), std::move(style), now), {}, false};
 }
 
 class RolloutReconciler final : public control::Reconciler {
@@ -224,14 +239,15 @@ public:
         }
         Doc const reference = seen.rollout.at({"spec", "workloadRef"});
         auto const kind = sources_.workloads.reading(reference);
-        if (auto wait = unread(kind, seen.rollout))
-            return {.writes = {}, .events = {}, .waits = {*wait}, .requeue = {}};
+        if (auto wait = unread(kind, seen.rollout)) return waiting(std::move(*wait));
         seen.batch_release = sources_.batch_releases.get(key.object);
         seen.kind_supported = kind.kind != nullptr || is_deployment(reference);
         seen.kind_served = kind.served;
         Found const found =
             find_workload(sources_, seen.rollout, kind.kind, workload::style_of_rollout(seen.rollout), now);
         workload::Workload const* const workload = seen.workload = found.workload.get();
+        if (auto wait = unobserved(kind.kind, workload, seen.rollout)) return waiting(std::move(*wait));
+        seen.unlabelled = found.unlabelled;
         seen.controlled_by_other = workload != nullptr && controlled_by_other(*workload, key.object.name);
         if (workload != nullptr && workload->facts().held_by != key.object.name) {
             seen.held_by_another = sources_.rollouts.get({key.object.ns, workload->facts().held_by}).exists();
@@ -301,9 +317,9 @@ public:
             return {};
         }
         auto const kind = sources_.workloads.reading(seen.batch_release.at({"spec", "workloadRef"}));
-        if (auto wait = unread(kind, seen.batch_release))
-            return {.writes = {}, .events = {}, .waits = {*wait}, .requeue = {}};
+        if (auto wait = unread(kind, seen.batch_release)) return waiting(std::move(*wait));
         auto const workload = look_at(sources_, seen, kind.kind, now);
+        if (auto wait = unobserved(kind.kind, seen.workload, seen.batch_release)) return waiting(std::move(*wait));
         seen.counts_after = counts_.next(key, now);
         Plan plan = decide_batch_release(seen, now);
         counts_.note(key, plan, true, now);
@@ -391,7 +407,7 @@ Sources::Sources(client::Client const& client, std::string const& ns, Features f
       traffic_routings(client, apis::kTrafficRoutings),
       histories(client, apis::kRolloutHistories),
       features(features),
-      workloads(client),
+      workloads(client, features.labelled_kinds),
       traffic(client, ns) {
     rollouts.add_index("traffic", traffic_of);
     rollouts.on_change([this](client::Change const& change) {

@@ -26,6 +26,7 @@ struct RolloutSeen {
     workload::Workload const* workload = nullptr;   // null: not found
     bool kind_supported = true;
     bool kind_served = true;            // by this cluster
+    bool unlabelled = false;            // it is there, of a kind whose objects have to say what they are like
     bool held_by_another = false;       // in-progressing names another Rollout, which exists
     bool controlled_by_other = false;   // the workload is held by a live BatchRelease of another name
     std::optional<Time> counts_after;   // a status that differs in counts alone is not written before

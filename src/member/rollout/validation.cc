@@ -7,7 +7,6 @@
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "apis/rollouts/traffic_routing.h"
-#include "apis/rollouts/validate.h"
 #include "kube/meta/object.h"
 
 namespace aviary::rollout {
@@ -43,8 +42,8 @@ Task<Status> Validation::validate(Context, control::AdmissionRequest const& requ
     if (leaving || same) co_return Status{};
     std::vector<json::Doc> others;
     if (rollouts_ != nullptr && rollouts_->synced()) others = rollouts_->list(request.key.ns);
-    co_return apis::refuse(apis::validate_rollout(request.object, request.old_object, others), apis::kRollouts.group,
-                           "Rollout", request.key.name);
+    co_return apis::refuse(apis::validate_rollout(request.object, request.old_object, others, kinds_),
+                           apis::kRollouts.group, "Rollout", request.key.name);
 }
 
 bool TrafficRoutingValidation::matches(control::AdmissionRequest const& request) const {

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "apis/rollouts/validate.h"
 #include "kube/client/informer.h"
 #include "kube/control/admission.h"
 
@@ -13,7 +14,9 @@ namespace aviary::rollout {
 class Validation final : public control::Admission {
 public:
     // The informer of Rollouts tells of others that point at the same workload; null: that is not checked.
-    explicit Validation(client::Informer const* rollouts = nullptr) : rollouts_(rollouts) {}
+    explicit Validation(client::Informer const* rollouts = nullptr,
+                        apis::WorkloadKinds kinds = apis::WorkloadKinds::kKnown)
+        : rollouts_(rollouts), kinds_(kinds) {}
 
     std::string_view name() const override { return "rollout-validation"; }
     bool matches(control::AdmissionRequest const& request) const override;
@@ -21,6 +24,7 @@ public:
 
 private:
     client::Informer const* rollouts_;
+    apis::WorkloadKinds kinds_;
 };
 
 class TrafficRoutingValidation final : public control::Admission {

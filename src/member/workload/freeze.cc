@@ -139,22 +139,11 @@ bool is_of(control::AdmissionRequest const& request, meta::GroupVersionResource 
     return request.resource.group == resource.group && request.resource.resource == resource.resource;
 }
 
-SetKind const* set_of(control::AdmissionRequest const& request) {
-    return find_set_resource(request.resource.group, request.resource.resource);
-}
-
-// Whether it is of a kind that a release holds.
-bool releasable(control::AdmissionRequest const& request) {
-    return is_of(request, kDeployments) || set_of(request) != nullptr;
-}
-
 // Whether the Rollout holds back new versions of the workload in its namespace.
 bool holds(Doc const& rollout, control::AdmissionRequest const& request) {
     Doc const reference = rollout.at({"spec", "workloadRef"});
-    SetKind const* const set = set_of(request);
-    std::string_view const kind = set != nullptr ? std::string_view(set->kind) : "Deployment";
     return meta::parse_api_version(reference["apiVersion"].as_string()).first == request.resource.group &&
-           reference["kind"].as_string() == kind && reference["name"].as_string() == request.key.name &&
+           reference["kind"].as_string() == request.kind && reference["name"].as_string() == request.key.name &&
            in_force(rollout);
 }
 
@@ -188,15 +177,23 @@ void freeze_deployment(Value& object, FreezeInputs const& inputs) {
 }
 
 Freeze::Freeze(client::Client client, client::Informer& rollouts, client::Informer& replica_sets,
-               std::string controller_user)
+               std::string controller_user, bool labelled_kinds)
     : client_(std::move(client)),
       rollouts_(rollouts),
       replica_sets_(replica_sets),
-      controller_user_(std::move(controller_user)) {}
+      controller_user_(std::move(controller_user)),
+      labelled_kinds_(labelled_kinds) {}
+
+SetKind const* Freeze::set_of(control::AdmissionRequest const& request) const {
+    SetKind const* const known = find_set_resource(request.resource.group, request.resource.resource);
+    bool const labelled = labelled_kinds_ && known == nullptr && !is_of(request, kDeployments) &&
+                          is_like_stateful_set(request.old_object);
+    return labelled ? &labelled_kind() : known;
+}
 
 bool Freeze::matches(control::AdmissionRequest const& request) const {
     if (request.operation != control::Operation::kUpdate || !request.subresource.empty()) return false;
-    if (!releasable(request)) return false;
+    if (!is_of(request, kDeployments) && set_of(request) == nullptr) return false;
     // What its controllers write of a release is what holds it back.
     if (request.user.name == controller_user_) {
         return template_changes(request.old_object, Doc::freeze(request.object));

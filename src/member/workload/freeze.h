@@ -16,6 +16,8 @@
 
 namespace aviary::workload {
 
+struct SetKind;
+
 struct FreezeInputs {
     json::Doc old;
     std::string rollout;                   // the name of the Rollout that points at the workload
@@ -46,15 +48,18 @@ bool in_force(json::Doc const& rollout);
 class Freeze final : public control::Admission {
 public:
     // `controller_user` is whom the member's controllers authenticate as. The ReplicaSets have the index "controller"
-    // by uid. The client is asked where the copies may lag behind, and for revisions that are looked at.
+    // by uid. The client is asked where the copies may lag behind, and for revisions that are looked at. With
+    // `labelled_kinds` also workloads of kinds that nobody here knows are held, as they say by their label.
     Freeze(client::Client client, client::Informer& rollouts, client::Informer& replica_sets,
-           std::string controller_user);
+           std::string controller_user, bool labelled_kinds = false);
 
     std::string_view name() const override { return "rollout-freeze"; }
     bool matches(control::AdmissionRequest const& request) const override;
     Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override;
 
 private:
+    // Null: a Deployment, or of a kind that no release holds.
+    SetKind const* set_of(control::AdmissionRequest const& request) const;
     // The first Rollout of the namespace that points at the workload and is in force; absent: there is none.
     Task<Result<json::Doc>> rollout_for(Context ctx, control::AdmissionRequest const& request) const;
 
@@ -64,6 +69,7 @@ private:
     client::Informer& rollouts_;
     client::Informer& replica_sets_;
     std::string controller_user_;
+    bool labelled_kinds_;
 };
 
 }   // namespace aviary::workload

@@ -23,7 +23,8 @@ struct SetKind {
     bool native = false;                 // every cluster serves it
     bool deletes_pods = false;           // a release does
     bool groups = false;                 // its pods are found by their label: others control them
-    std::string held_by, frees;          // a field that holds one that is left in the middle, and what frees it
+    bool labelled = false;        // one of it is released while it says by its label that it is like a StatefulSet
+    std::string held_by, frees;   // a field that holds one that is left in the middle, and what frees it
     std::unique_ptr<Workload> (*observe)(NativeSetInputs inputs, std::string_view style, Time now) = nullptr;
     void (*freeze)(json::Value& object, FreezeInputs const& inputs) = nullptr;
     // Whether `freeze` notes what the write's release began from, and is to have the revisions. Null: never.
@@ -38,5 +39,10 @@ std::span<SetKind const> set_kinds();
 // Null: it is none of them.
 SetKind const* find_set_kind(std::string_view group, std::string_view kind);
 SetKind const* find_set_resource(std::string_view group, std::string_view resource);
+
+// Whether the object says that it is like a StatefulSet, as those of kinds that nobody here knows have to.
+bool is_like_stateful_set(json::Doc const& object);
+// Such a kind, whichever it is: its group, kind and versions are left to whoever knows them.
+SetKind const& labelled_kind();
 
 }   // namespace aviary::workload

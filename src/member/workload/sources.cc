@@ -1,9 +1,12 @@
 #include "member/workload/sources.h"
 #include "member/workload/leader_worker_set.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "apis/rollouts/keys.h"
+#include "apis/rollouts/validate.h"
 #include "kube/client/discovery.h"
 #include "kube/meta/object.h"
 
@@ -14,6 +17,7 @@ namespace {
 // How often a cluster is asked for a kind that it does not have.
 constexpr Duration kAskAgain = std::chrono::seconds(10);
 constexpr char kByGroups[] = "groups";
+constexpr std::ptrdiff_t kMostLabelledKinds = 16;
 
 std::vector<std::string> controller_uid(json::Doc const& object) {
     auto const owner = meta::controller_of(object);
@@ -31,13 +35,14 @@ std::string unread(client::Informer const& informer) {
 
 }   // namespace
 
-Sources::Sources(client::Client const& client)
+Sources::Sources(client::Client const& client, bool labelled_kinds)
     : client_(client),
       deployments_(client, kDeployments),
       replica_sets_(client, kReplicaSets),
       pods_(client, kPods),
       autoscalers_(client, kAutoscalers),
-      revisions_(client, kControllerRevisions) {
+      revisions_(client, kControllerRevisions),
+      labelled_kinds_(labelled_kinds) {
     deployments_.add_index("canary", [](json::Doc const& object) {
         std::string const beside = meta::label(object, apis::kCanaryDeploymentLabel);
         return beside.empty() ? std::vector<std::string>() : std::vector{meta::ns(object) + "/" + beside};
@@ -110,9 +115,20 @@ std::string Sources::workload_of(json::Doc const& object) const {
     auto const owner = meta::controller_of(object);
     if (!owner) return {};
     meta::ObjectKey const key{meta::ns(object), owner->name};
-    if (owner->kind != "ReplicaSet") return workload_id(key, owner->api_version, owner->kind);
-    auto const deployment = deployment_of_replica_set(replica_sets_.get(key));
-    return deployment ? deployment_id(*deployment) : std::string();
+    bool const replica_set = owner->kind == "ReplicaSet";
+    if (replica_set) {
+        auto const deployment = deployment_of_replica_set(replica_sets_.get(key));
+        if (deployment || !labelled_kinds_) return deployment ? deployment_id(*deployment) : std::string();
+    }
+    if (labelled_kinds_) {
+        Set const* const set = find(owner->api_version, owner->kind);
+        client::Informer const* const informer = replica_set                       ? &replica_sets_
+                                                 : set != nullptr && set->informer ? &*set->informer
+                                                                                   : nullptr;
+        auto const above = informer == nullptr ? std::nullopt : meta::controller_of(informer->get(key));
+        if (above) return workload_id({key.ns, above->name}, above->api_version, above->kind);
+    }
+    return workload_id(key, owner->api_version, owner->kind);
 }
 
 void Sources::each_set(std::function<void(client::Informer&, SetKind const&)> each) {
@@ -123,8 +139,11 @@ void Sources::each_set(std::function<void(client::Informer&, SetKind const&)> ea
 }
 
 Sources::Set const* Sources::find(json::Doc const& reference) const {
-    auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
-    std::string_view const kind = reference["kind"].as_string();
+    return find(reference["apiVersion"].as_string(), reference["kind"].as_string());
+}
+
+Sources::Set const* Sources::find(std::string_view api_version, std::string_view kind) const {
+    auto const [group, version] = meta::parse_api_version(api_version);
     for (Set const& set : sets_) {
         if (set.kind.group == group && set.kind.kind == kind) return &set;
     }
@@ -136,16 +155,37 @@ Sources::Set* Sources::find(json::Doc const& reference) {
 }
 
 void Sources::want(json::Doc const& reference) {
-    Set* const set = find(reference);
+    Set* set = find(reference);
+    if (set == nullptr) set = add_labelled(reference);
     if (set == nullptr || set->informer || set->wanted) return;
     set->wanted = true;
     wake_.set();
 }
 
+Sources::Set* Sources::add_labelled(json::Doc const& reference) {
+    std::string const kind = reference["kind"].string();
+    bool const custom = apis::is_custom_kind(reference["apiVersion"].as_string()) && !kind.empty();
+    auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
+    auto const there = std::ranges::count_if(sets_, [](Set const& set) { return set.kind.labelled; });
+    if (!labelled_kinds_ || !custom || there >= kMostLabelledKinds) return nullptr;
+    // Its controller may have its pods made by one of these.
+    for (Set& each : sets_) {
+        if (!each.informer) each.wanted = true;
+    }
+    Set& set = sets_.emplace_back();
+    set.kind = labelled_kind();
+    set.kind.group = group;
+    set.kind.kind = kind;
+    set.kind.versions = {version};
+    return &set;
+}
+
 void Sources::read(Set& set, meta::GroupVersionResource const& resource) {
     set.answered = true;
     set.error.clear();
+    set.kind.resource = resource.resource;
     set.informer.emplace(client_, resource);
+    if (labelled_kinds_) set.informer->add_index("controller", controller_uid);
     set.informer->on_failure([this, &set](Error const&) {
         if (!std::exchange(set.failed, true)) changed();
     });
@@ -221,10 +261,23 @@ NativeSetInputs Sources::set(json::Doc const& reference, std::string const& ns) 
     inputs.resource = set->informer->resource();
     inputs.set = set->informer->get(key);
     if (!inputs.set.exists()) return inputs;
-    inputs.revisions = revisions_.by_index("controller", meta::uid(inputs.set));
-    inputs.pods = set->kind.groups ? pods_.by_index(kByGroups, key.ns + "/" + key.name)
-                                   : pods_.by_index("controller", meta::uid(inputs.set));
+    inputs.revisions = controlled(revisions_, inputs.set);
+    inputs.pods = set->kind.groups ? pods_.by_index(kByGroups, key.ns + "/" + key.name) : controlled(pods_, inputs.set);
     return inputs;
+}
+
+std::vector<json::Doc> Sources::controlled(client::Informer const& informer, json::Doc const& set) const {
+    std::vector<json::Doc> found = informer.by_index("controller", meta::uid(set));
+    if (!labelled_kinds_) return found;
+    std::vector<client::Informer const*> between{&replica_sets_};
+    for (Set const& each : sets_) {
+        if (each.informer && !each.kind.labelled) between.push_back(&*each.informer);
+    }
+    for (client::Informer const* const each : between) {
+        for (json::Doc const& made : each->by_index("controller", meta::uid(set)))
+            std::ranges::move(informer.by_index("controller", meta::uid(made)), std::back_inserter(found));
+    }
+    return found;
 }
 
 void Sources::run(async::Scope& scope) {

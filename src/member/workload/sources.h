@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/async/event.h"
@@ -20,7 +21,8 @@ namespace aviary::workload {
 
 class Sources {
 public:
-    explicit Sources(client::Client const& client);
+    // With `labelled_kinds` those that nobody here knows are read, too, once a Rollout names them.
+    explicit Sources(client::Client const& client, bool labelled_kinds = false);
 
     client::Informer& deployments() { return deployments_; }     // index "canary": "namespace/name" of the other one
     client::Informer& replica_sets() { return replica_sets_; }   // index "controller": by the owner's uid
@@ -72,8 +74,13 @@ private:
         std::string error;       // discovery does not say
     };
     DeploymentInputs owned(json::Doc deployment) const;
+    // Null: there are enough of them.
+    Set* add_labelled(json::Doc const& reference);
+    // What the object, or one of a known kind that its controller has made for it, controls.
+    std::vector<json::Doc> controlled(client::Informer const& informer, json::Doc const& set) const;
     Set* find(json::Doc const& reference);
     Set const* find(json::Doc const& reference) const;
+    Set const* find(std::string_view api_version, std::string_view kind) const;
     void read(Set& set, meta::GroupVersionResource const& resource);
     // Until the kind is served; then reads it.
     Task<void> look_for(Context ctx, Set& set);
@@ -86,6 +93,7 @@ private:
     client::Informer pods_;
     client::Informer autoscalers_;
     client::Informer revisions_;
+    bool labelled_kinds_;
     std::deque<Set> sets_;
     async::Event wake_;
     std::vector<std::function<void(client::Informer&, SetKind const&)>> each_set_;

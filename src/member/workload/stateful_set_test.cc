@@ -126,6 +126,31 @@ TEST(StatefulSetFreeze, OtherWritesPass) {
     EXPECT_EQ(frozen(on_delete, changed), changed);
 }
 
+// Of kinds that are like StatefulSets.
+TEST(StatefulSets, PodsMayHaveAHashAloneAndNamesWithoutOrdinals) {
+    auto const named = [](char const* suffix, std::string const& hash) {
+        Value object = pod(0, hash).thaw();
+        object.set({"metadata", "name"}, fmt::format("web-{}", suffix));
+        object.set({"metadata", "labels"}, json::Object{{"pod-template-hash", hash}});
+        return Doc::freeze(object);
+    };
+    Value set = stateful_set("v2", 5, 4);
+    set.set({"metadata", "annotations", apis::kInProgressingAnnotation}, R"({"rolloutName":"web"})");
+    set.set({"metadata", "labels", apis::kStableRevisionLabel}, "web-v1");
+    std::vector<Doc> const pods{named("x7k2p", "v1"), named("b4d9f", "v2"), named("c5h8j", "v1"), named("m2n6q", "v1"),
+                                named("t9w3z", "v1")};
+    auto const seen = observe_stateful_set({Doc::freeze(set), {}, pods}, kNow);
+    EXPECT_EQ(seen->facts().stable_revision, "v1");
+    EXPECT_EQ(seen->facts().unit_revision, "v2");
+    EXPECT_EQ(seen->facts().updated, 1);
+    EXPECT_EQ(seen->facts().outdated, 4);
+    EXPECT_EQ(seen->facts().stable, 4);
+    // Whichever go first.
+    EXPECT_EQ(partition_of(applied(set, seen->hold(kBatchRelease, IntOrPercent(2)))), 3);
+    set.set({"status", "updateRevision"}, "web-v1");   // put back
+    EXPECT_TRUE(observe_stateful_set({Doc::freeze(set), {}, pods}, kNow)->facts().rolled_back);
+}
+
 TEST(StatefulSetFreeze, NobodyLiftsItButTheController) {
     Value old = stateful_set("v2", 5, 4);
     old.set({"metadata", "annotations", apis::kInProgressingAnnotation}, R"({"rolloutName":"web"})");

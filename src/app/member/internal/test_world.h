@@ -322,7 +322,7 @@ struct World {
             bool const approves = request.resource.resource == "rollouts" && request.subresource == "status";
             std::string const& resource = request.resource.resource;
             bool const workload = resource == "deployments" || resource == "statefulsets" || resource == "daemonsets" ||
-                                  resource == "clonesets" || resource == "leaderworkersets";
+                                  resource == "clonesets" || resource == "leaderworkersets" || resource == "gamesets";
             bool const changes = workload && request.subresource.empty();
             bool const routing = resource == "trafficroutings" && request.subresource.empty();
             return world_.guarded && (approves || changes || routing) &&

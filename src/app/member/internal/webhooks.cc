@@ -6,6 +6,7 @@
 #include "kube/webhook/handler.h"
 #include "member/workload/clone_set.h"
 #include "member/workload/leader_worker_set.h"
+#include "member/workload/stateful_set.h"
 
 namespace aviary::member {
 
@@ -40,9 +41,22 @@ std::string freeze_groups_condition(std::string const& controller_user) {
            marks_condition(controller_user);
 }
 
+// Of custom kinds, which say what they are like: whatever is served, so none of it waits for us without that label.
+webhook::Rule freeze_labelled(std::string const& controller_user) {
+    webhook::Rule rule{"freeze-labelled.rollouts.aviary.dev", webhook::kMutatePath, {"*"}, "*", {"UPDATE"}, {"*"}};
+    rule.object_selector["matchLabels"] =
+        Object{{std::string(apis::kWorkloadTypeLabel), std::string(workload::kStatefulSetType)}};
+    // The others have webhooks of their own; pods have a copy of the label where their template has it.
+    rule.condition = fmt::format(
+        "request.resource.group.contains('.') && !(request.resource.group in ['{}', '{}']) && "
+        "has(object.spec) && has(oldObject.spec) && has(object.spec.template) && has(oldObject.spec.template) && ({})",
+        workload::kKruiseGroup, workload::kLeaderWorkerSets.group, freeze_condition(controller_user));
+    return rule;
+}
+
 }   // namespace
 
-std::vector<webhook::Rule> webhook_rules(std::string const& controller_user) {
+std::vector<webhook::Rule> webhook_rules(std::string const& controller_user, rollout::Features features) {
     // Those that a Rollout points at carry the label: no other workload waits for this webhook.
     webhook::Rule freeze{"freeze.rollouts.aviary.dev",
                          webhook::kMutatePath,
@@ -83,7 +97,9 @@ std::vector<webhook::Rule> webhook_rules(std::string const& controller_user) {
     webhook::Rule routing{"routing.rollouts.aviary.dev", webhook::kValidatePath, {"rollouts.kruise.io"}, "v1alpha1",
                           {"CREATE", "UPDATE"},          {"trafficroutings"}};
     routing.required = false;
-    return {freeze, kruise, groups, validate, approve, routing};
+    std::vector<webhook::Rule> rules{freeze, kruise, groups, validate, approve, routing};
+    if (features.labelled_kinds) rules.push_back(freeze_labelled(controller_user));
+    return rules;
 }
 
 }   // namespace aviary::member

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "apis/rollouts/keys.h"
 #include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
@@ -107,8 +108,8 @@ private:
     int uids_ = 0;
 };
 
-// A hub with Deployment, StatefulSet, CloneSet or LeaderWorkerSet demo/web and, when told so, Rollout demo/web, both
-// placed in the member.
+// A hub with Deployment, StatefulSet, CloneSet, LeaderWorkerSet or GameSet (which says that it is like a StatefulSet)
+// demo/web and, when told so, Rollout demo/web, both placed in the member.
 class FakeHub {
 public:
     FakeMember member;
@@ -143,7 +144,12 @@ public:
             source["spec"].erase("strategy");
             set_template(source, std::move(groups));
         }
-        if (kind == "StatefulSet") {
+        if (kind == "GameSet") {
+            for (json::Value* at : {&source, rollout.find("spec")->find("workloadRef")})
+                (*at)["apiVersion"] = "example.org/v1";
+            source.set({"metadata", "labels", apis::kWorkloadTypeLabel}, "statefulset");
+        }
+        if (kind == "StatefulSet" || kind == "GameSet") {
             source["spec"].erase("strategy");
             source.set({"spec", "updateStrategy"},
                        *json::parse_value(R"({"type":"RollingUpdate","rollingUpdate":{"partition":0}})"));

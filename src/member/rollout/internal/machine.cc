@@ -12,6 +12,7 @@
 #include "member/rollout/internal/status_write.h"
 #include "member/workload/deployment.h"
 #include "member/workload/json_patch.h"
+#include "member/workload/stateful_set.h"
 
 namespace aviary::rollout {
 
@@ -188,6 +189,11 @@ bool Machine::workload_missing() {
     if (seen_.batch_release.exists()) remove_batch_release();
     if (!seen_.kind_served) {
         wait("KindNotServed", absent, "its CustomResourceDefinition is installed", "cluster owner");
+    } else if (seen_.unlabelled) {
+        wait("Unsupported",
+             fmt::format("{} {} does not say that it is like a StatefulSet", reference.kind, reference.name),
+             fmt::format("it has the label {}: {}", apis::kWorkloadTypeLabel, workload::kStatefulSetType),
+             "release owner");
     } else if (seen_.kind_supported) {
         wait("WorkloadNotFound", fmt::format("{} {} does not exist", reference.kind, reference.name), "it is created",
              "release owner");

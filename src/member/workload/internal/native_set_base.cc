@@ -89,10 +89,10 @@ json::Value NativeSetBase::template_with(std::string_view label) const {
 std::optional<control::Write> NativeSetBase::catch_up(std::string_view rollout, std::string_view before) const {
     json::Value pods = template_with(before);
     auto const [group, version] = meta::parse_api_version(doc()["apiVersion"].as_string());
-    SetKind const* const kind = find_set_kind(group, doc()["kind"].as_string());
-    if (pods.is_null() || kind == nullptr) return std::nullopt;
+    SetKind const* const known = find_set_kind(group, doc()["kind"].as_string());
+    if (pods.is_null()) return std::nullopt;
     return caught_up(*this, json::Object{{"template", std::move(pods)}}, freeze_inputs(inputs_, rollout, before),
-                     kind->freeze);
+                     (known == nullptr ? labelled_kind() : *known).freeze);
 }
 
 Result<json::Value> NativeSetBase::stable_template() const {
