@@ -65,8 +65,9 @@ gone() {
   rollout approve -M --wait=false >"$work/out" 2>&1
   check 'shanghai goes on' soon 20 state shanghai Progressing/2/StepPaused
   check 'the approval of beijing waits' soon 10 outcome 'Pending .*Waiting'
+  waiting=$(decided | sed -n 's/ Pending .*Waiting.*//p')
   check 'an hour later' clock $((hour + 60)) hub me
-  check 'it has expired, and says so' soon 75 outcome ' Expired '
+  check 'it has expired, and says so' soon 75 outcome "^$waiting Expired "
   check 'explain names what is away' explained '^beijing .*ClusterUnreachable'
   check 'beijing starts' start_beijing
   check 'it is available' soon 40 available beijing

@@ -138,7 +138,7 @@ expired() {
   check 'it is not available' soon 60 available beijing False
   rollout approve -m beijing --dry-run=client -o yaml | sed -E "s/expiresAt: .*/expiresAt: \"$(date -u -d '+10 seconds' +%Y-%m-%dT%H:%M:%SZ)\"/" >"$work/decision.yaml"
   check 'an approval that holds for ten seconds' in_ hub apply -f "$work/decision.yaml"
-  check 'it expires' soon 30 outcome ' Expired '
+  check 'it expires' soon 30 outcome "^$(in_ hub create --dry-run=client -o 'jsonpath={.metadata.name}' -f "$work/decision.yaml") Expired "
   check 'beijing starts' start_beijing
   check 'it is available' soon 40 available beijing
   sleep 3
