@@ -72,6 +72,23 @@ TEST(Edge, ADisabledRolloutFreesWhatWasFrozenBesideIt) {
     EXPECT_EQ(cluster.marks(), "");
 }
 
+TEST(Edge, EnabledWhileItIsBeingDisabledItHoldsTheNextVersion) {
+    for (int writes = 1; writes <= 6; ++writes) {
+        FakeCluster cluster(kArticle);
+        cluster.run();
+        cluster.release("v2");
+        cluster.run();
+        cluster.edit_rollout(R"({"spec":{"disabled":true}})");
+        for (int count = 0; count < writes; ++count) {
+            if (!cluster.apply(cluster.decide_rollout_now(), 1)) cluster.apply(cluster.decide_batch_release_now(), 1);
+        }
+        cluster.edit_rollout(R"({"spec":{"disabled":false}})");
+        cluster.release("v3");
+        cluster.run();
+        EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v3=1") << writes;
+    }
+}
+
 TEST(Edge, ADeletedRolloutFreesWhatWasFrozenMeanwhile) {
     FakeCluster cluster(kArticle);
     cluster.run();

@@ -108,7 +108,8 @@ bool Machine::begun_elsewhere() const {
 }
 
 bool Machine::free_workload(Closing why) {
-    bool const regardless = why == Closing::kDisabled || why == Closing::kDeleting;
+    // Enabled again before that has come to its end, a newer template waits for its own release.
+    bool const regardless = why == Closing::kDeleting || (why == Closing::kDisabled && rollout_.spec.disabled);
     bool const current = noted() != nullptr && seen_.workload->is_current(noted()->canary_revision);
     bool const marked = held() || (facts().leftovers && !seen_.controlled_by_other && facts().held_by.empty());
     if (marked && (regardless || current)) {
