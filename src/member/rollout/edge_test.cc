@@ -89,6 +89,25 @@ TEST(Edge, EnabledWhileItIsBeingDisabledItHoldsTheNextVersion) {
     }
 }
 
+TEST(Edge, ThatItIsEnabledAgainMayBeSeenAfterTheNextVersion) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.edit_rollout(R"({"spec":{"disabled":true}})");
+    cluster.apply(cluster.decide_rollout_now());
+    while (cluster.get("batchreleases").exists()) {
+        cluster.apply(cluster.decide_rollout_now());
+        cluster.apply(cluster.decide_batch_release_now());
+    }
+    cluster.release("v3");
+    control::Plan const late = cluster.decide_rollout_now();   // from a copy of the Rollout that is older
+    cluster.edit_rollout(R"({"spec":{"disabled":false}})");
+    cluster.apply(late);
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v3=1");
+}
+
 TEST(Edge, ADeletedRolloutFreesWhatWasFrozenMeanwhile) {
     FakeCluster cluster(kArticle);
     cluster.run();

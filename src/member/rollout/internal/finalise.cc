@@ -4,6 +4,7 @@
 #include "kube/meta/object.h"
 #include "member/rollout/internal/conditions.h"
 #include "member/rollout/internal/machine.h"
+#include "member/workload/json_patch.h"
 
 namespace aviary::rollout {
 
@@ -113,6 +114,8 @@ bool Machine::free_workload(Closing why) {
     bool const current = noted() != nullptr && seen_.workload->is_current(noted()->canary_revision);
     bool const marked = held() || (facts().leftovers && !seen_.controlled_by_other && facts().held_by.empty());
     if (marked && (regardless || current)) {
+        // The copy of the Rollout may be older than that of a workload whose newer template came once it was enabled.
+        if (why == Closing::kDisabled && !current) write(still_disabled());
         // Before the status says so: a release that is over and a workload that is held would be taken for the next
         // one.
         write(seen_.workload->restore({}));
@@ -138,6 +141,15 @@ bool Machine::free_workload(Closing why) {
     wait("RollingBack", "pods of the old version are coming back", "all are");
     plan_.requeue_at(facts().settles_at.value_or(until), "pods come back");
     return false;
+}
+
+// Changes nothing; the plan ends there where it does not hold any more.
+Write Machine::still_disabled() const {
+    workload::JsonPatch patch(seen_.rollout);
+    patch.test({"spec", "disabled"});
+    Write test = workload::as_write(std::move(patch), apis::kRollouts, "the Rollout is still disabled");
+    test.subresource = "status";
+    return test;
 }
 
 void Machine::remove_batch_release() {

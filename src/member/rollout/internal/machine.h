@@ -103,6 +103,7 @@ private:
     bool release_workload(Closing why);
     bool free_workload(Closing why);
     bool begun_elsewhere() const;
+    control::Write still_disabled() const;
     void remove_batch_release();
     Time patience();   // when a release that is over waits no longer
 
