@@ -40,6 +40,7 @@ CO_TEST(Guards, ANewVersionIsHeldBackWhereTheCopyHasNoRolloutYet) {
     control::AdmissionRequest request;
     request.operation = control::Operation::kUpdate;
     request.resource = kDeployments;
+    request.kind = "Deployment";
     request.key = kWeb;
     Value old = deployment("v1", 10);
     old.set({"metadata", "labels", apis::kWorkloadTypeLabel}, "deployment");
