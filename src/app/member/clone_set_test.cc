@@ -111,6 +111,30 @@ CO_TEST(CloneSets, AThirdVersionBeginsAtTheFirstStepAndStillKnowsTheFirstOne) {
     co_await cluster.stop();
 }
 
+// Such a Rollout calls the template that it finds Completed; most pods do not have it.
+CO_TEST(CloneSets, ARolloutThatComesWhileABrokenVersionRollsKnowsTheOneBefore) {
+    Cluster cluster(ctx);
+    CO_ASSERT_OK(co_await cluster.begin());
+    std::string const first = (co_await cluster.live()).at({"status", "currentRevision"}).string();
+    CO_ASSERT_OK(co_await cluster.client->remove(ctx, apis::kRollouts, kWeb));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    CO_ASSERT_OK(co_await cluster.set({"spec", "template", "metadata", "annotations", "simulator.aviary.dev/behaviour"},
+                                      "never-ready"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    Value release = rollout(kArticle);
+    release.set({"spec", "workloadRef", "apiVersion"}, cluster.resource.api_version());
+    release.set({"spec", "workloadRef", "kind"}, cluster.kind);
+    CO_ASSERT_OK(co_await cluster.client->create(ctx, apis::kRollouts, release));
+    CO_ASSERT_OK(co_await cluster.until("Healthy/0//", true));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    CO_ASSERT_OK(co_await cluster.run("v3"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    std::string const stable =
+        (co_await cluster.get(apis::kRollouts)).at({"status", "canaryStatus", "stableRevision"}).string();
+    EXPECT_TRUE(first.ends_with("-" + stable)) << first << " and " << stable;
+    co_await cluster.stop();
+}
+
 CO_TEST(CloneSets, KeepTheShareWhenScaled) {
     Cluster cluster(ctx);
     CO_ASSERT_OK(co_await cluster.begin());

@@ -263,7 +263,9 @@ Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
     inputs.rollout = meta::name(rollout);
     Doc const release = apis::release_status(rollout);
     inputs.came_from = release["stableRevision"].string();
-    if (rollout.at({"status", "currentStepState"}).as_string() == apis::step::kCompleted)
+    // A Rollout that has only come says Completed of the template that it finds, whatever runs.
+    bool const ended = release["finalisingStep"].as_string() == apis::finalising::kEnd;
+    if (ended && rollout.at({"status", "currentStepState"}).as_string() == apis::step::kCompleted)
         inputs.brought = release["podTemplateHash"].string();
     inputs.replica_sets = replica_sets_.by_index("controller", meta::uid(request.old_object));
     inputs.from_controller = request.user.name == controller_user_;
