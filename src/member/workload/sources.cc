@@ -261,20 +261,22 @@ NativeSetInputs Sources::set(json::Doc const& reference, std::string const& ns) 
     inputs.resource = set->informer->resource();
     inputs.set = set->informer->get(key);
     if (!inputs.set.exists()) return inputs;
-    inputs.revisions = controlled(revisions_, inputs.set);
-    inputs.pods = set->kind.groups ? pods_.by_index(kByGroups, key.ns + "/" + key.name) : controlled(pods_, inputs.set);
+    inputs.revisions = controlled(revisions_, inputs.set, set->kind.labelled);
+    inputs.pods = set->kind.groups ? pods_.by_index(kByGroups, key.ns + "/" + key.name)
+                                   : controlled(pods_, inputs.set, set->kind.labelled);
     return inputs;
 }
 
-std::vector<json::Doc> Sources::controlled(client::Informer const& informer, json::Doc const& set) const {
-    std::vector<json::Doc> found = informer.by_index("controller", meta::uid(set));
-    if (!labelled_kinds_) return found;
+std::vector<json::Doc> Sources::controlled(client::Informer const& informer, json::Doc const& object,
+                                           bool labelled) const {
+    std::vector<json::Doc> found = informer.by_index("controller", meta::uid(object));
+    if (!labelled) return found;
     std::vector<client::Informer const*> between{&replica_sets_};
     for (Set const& each : sets_) {
         if (each.informer && !each.kind.labelled) between.push_back(&*each.informer);
     }
     for (client::Informer const* const each : between) {
-        for (json::Doc const& made : each->by_index("controller", meta::uid(set)))
+        for (json::Doc const& made : each->by_index("controller", meta::uid(object)))
             std::ranges::move(informer.by_index("controller", meta::uid(made)), std::back_inserter(found));
     }
     return found;

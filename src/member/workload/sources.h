@@ -76,8 +76,8 @@ private:
     DeploymentInputs owned(json::Doc deployment) const;
     // Null: there are enough of them.
     Set* add_labelled(json::Doc const& reference);
-    // What the object, or one of a known kind that its controller has made for it, controls.
-    std::vector<json::Doc> controlled(client::Informer const& informer, json::Doc const& set) const;
+    // What the object controls; of a labelled kind also what one of a known kind does that its controller has made.
+    std::vector<json::Doc> controlled(client::Informer const& informer, json::Doc const& object, bool labelled) const;
     Set* find(json::Doc const& reference);
     Set const* find(json::Doc const& reference) const;
     Set const* find(std::string_view api_version, std::string_view kind) const;
