@@ -12,6 +12,7 @@
 #include "apis/rollouts/rollout.h"
 #include "apis/rollouts/step_limits.h"
 #include "core/base/strings.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/int_or_percent.h"
 #include "kube/meta/object.h"
 
@@ -24,7 +25,7 @@ using json::Value;
 
 // Upstream's --partition-percent-limit: pods that are not there any more cannot have their share of the requests.
 constexpr std::int64_t kPartitionPercentLimit = 50;
-constexpr std::string_view kKruiseApps = "apps.kruise.io", kLeaderWorkerSets = "leaderworkerset.x-k8s.io";
+constexpr std::string_view kKruiseApps = "apps.kruise.io";
 constexpr std::size_t kLongestIngress = 246;   // a name has 253
 constexpr std::size_t kMostCustomObjects = 16;
 
@@ -49,7 +50,7 @@ public:
         bool const sets = kind == "StatefulSet" || kind == "DaemonSet";
         if (group == "apps" && (kind == "Deployment" || sets)) return;
         if (group == kKruiseApps && (kind == "CloneSet" || sets)) return;
-        if (group == kLeaderWorkerSets && kind == "LeaderWorkerSet") return;
+        if (group == meta::kLeaderWorkerSets.group && kind == meta::kLeaderWorkerSet) return;
         if (group == "apps" && kind == "ReplicaSet") {
             unsupported("spec.workloadRef", fmt::format("releasing a {}", kind));
         } else {
@@ -286,8 +287,10 @@ public:
 bool is_custom_kind(std::string_view api_version) {
     std::string const group = meta::parse_api_version(api_version).first;
     // Those of Kubernetes itself have no dot, or are of no workloads.
-    return group.contains('.') && group != kKruiseApps && group != kLeaderWorkerSets;
+    return group.contains('.') && group != kKruiseApps && group != meta::kLeaderWorkerSets.group;
 }
+
+bool is_like_stateful_set(Doc const& object) { return meta::label(object, kWorkloadTypeLabel) == kStatefulSetType; }
 
 std::vector<FieldCause> validate_rollout(Value const& rollout, Doc const& old, std::vector<Doc> const& others,
                                          WorkloadKinds kinds) {

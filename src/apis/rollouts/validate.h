@@ -17,6 +17,9 @@ enum class WorkloadKinds { kKnown, kLabelled };
 
 // Whether the kind may be one of these: its group is neither Kubernetes' own nor one whose kinds are known.
 bool is_custom_kind(std::string_view api_version);
+// What those objects have in kWorkloadTypeLabel, and whether this one does.
+inline constexpr std::string_view kStatefulSetType = "statefulset";
+bool is_like_stateful_set(json::Doc const& object);
 
 // What is wrong, by JSON path ("spec.strategy.canary.steps[1].replicas"). The Rollout may
 // be of either version, and so may `old`, which is absent for creations; `others` are the other Rollouts of the

@@ -6,7 +6,6 @@
 #include "apis/rollouts/validate.h"
 #include "kube/meta/groups.h"
 #include "kube/meta/gvk.h"
-#include "kube/meta/object.h"
 
 namespace aviary::propagation {
 
@@ -46,8 +45,8 @@ std::optional<Freezing> freezing(Doc const& workload) {
     if (group == "apps" && kind == "Deployment") return Freezing{kPaused, true};
     if (group == kKruise && kind == "CloneSet") return Freezing{kCloneSetPartition, "100%"};
     bool const rolls = workload.at({"spec", "updateStrategy", "type"}).as_string("RollingUpdate") == "RollingUpdate";
-    bool const like_one = apis::is_custom_kind(workload["apiVersion"].as_string()) &&
-                          meta::label(workload, apis::kWorkloadTypeLabel) == "statefulset";
+    bool const like_one =
+        apis::is_custom_kind(workload["apiVersion"].as_string()) && apis::is_like_stateful_set(workload);
     bool const known = (group == "apps" || group == kKruise) && kind == "StatefulSet";
     return (known || like_one) && rolls ? std::optional(Freezing{kPartition, apis::kFrozenPartition}) : std::nullopt;
 }

@@ -8,6 +8,7 @@
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout_history.h"
 #include "apis/rollouts/traffic_routing.h"
+#include "apis/rollouts/validate.h"
 #include "core/base/lasts.h"
 #include "core/json/parse.h"
 #include "kube/meta/object.h"
@@ -213,7 +214,7 @@ Found find_workload(Sources& sources, Doc const& owner, workload::SetKind const*
     Doc const reference = owner.at({"spec", "workloadRef"});
     if (kind != nullptr) {
         workload::NativeSetInputs inputs = sources.workloads.set(reference, meta::ns(owner));
-        if (kind->labelled && inputs.set.exists() && !workload::is_like_stateful_set(inputs.set))
+        if (kind->labelled && inputs.set.exists() && !apis::is_like_stateful_set(inputs.set))
             return {nullptr, {}, true};
         if (inputs.set.exists() && !meta::is_deleting(inputs.set))
             return {kind->observe(std::move(inputs), style.name, now), {}, false};

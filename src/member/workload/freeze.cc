@@ -6,6 +6,7 @@
 
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
+#include "apis/rollouts/validate.h"
 #include "core/json/write.h"
 #include "kube/meta/groups.h"
 #include "kube/meta/object.h"
@@ -187,7 +188,7 @@ Freeze::Freeze(client::Client client, client::Informer& rollouts, client::Inform
 SetKind const* Freeze::set_of(control::AdmissionRequest const& request) const {
     SetKind const* const known = find_set_resource(request.resource.group, request.resource.resource);
     bool const labelled = labelled_kinds_ && known == nullptr && !is_of(request, kDeployments) &&
-                          is_like_stateful_set(request.old_object);
+                          apis::is_like_stateful_set(request.old_object);
     return labelled ? &labelled_kind() : known;
 }
 

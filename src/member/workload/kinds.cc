@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "apis/rollouts/keys.h"
-#include "kube/meta/object.h"
 #include "member/workload/advanced_daemon_set.h"
 #include "member/workload/clone_set.h"
 #include "member/workload/daemon_set.h"
@@ -110,10 +108,6 @@ SetKind const* find_set_resource(std::string_view group, std::string_view resour
         if (each.group == group && each.resource == resource) return &each;
     }
     return nullptr;
-}
-
-bool is_like_stateful_set(json::Doc const& object) {
-    return meta::label(object, apis::kWorkloadTypeLabel) == kStatefulSetType;
 }
 
 SetKind const& labelled_kind() {

@@ -40,9 +40,7 @@ std::span<SetKind const> set_kinds();
 SetKind const* find_set_kind(std::string_view group, std::string_view kind);
 SetKind const* find_set_resource(std::string_view group, std::string_view resource);
 
-// Whether the object says that it is like a StatefulSet, as those of kinds that nobody here knows have to.
-bool is_like_stateful_set(json::Doc const& object);
-// Such a kind, whichever it is: its group, kind and versions are left to whoever knows them.
+// A kind that nobody here knows, whichever it is: its group, kind and versions are left to whoever knows them.
 SetKind const& labelled_kind();
 
 }   // namespace aviary::workload

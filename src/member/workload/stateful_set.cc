@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apis/rollouts/validate.h"
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
 #include "member/workload/internal/partitioned_set.h"
@@ -39,7 +40,7 @@ public:
         facts_.in_batches = true;
     }
 
-    std::string_view type_label() const override { return kStatefulSetType; }
+    std::string_view type_label() const override { return apis::kStatefulSetType; }
     // Every pod that is not ready holds up the others, whatever its version.
     std::vector<control::Wait> obstacles() const override { return obstacles_of(inputs_.pods); }
 

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <memory>
-#include <string_view>
 
 #include "member/workload/native_set.h"
 #include "member/workload/workload.h"
@@ -12,7 +11,6 @@
 namespace aviary::workload {
 
 inline meta::GroupVersionResource const kStatefulSets{"apps", "v1", "statefulsets"};
-inline constexpr std::string_view kStatefulSetType = "statefulset";   // in apis::kWorkloadTypeLabel
 
 std::unique_ptr<Workload> observe_stateful_set(NativeSetInputs inputs, Time now);
 

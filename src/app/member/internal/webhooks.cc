@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include "apis/rollouts/keys.h"
+#include "apis/rollouts/validate.h"
 #include "kube/webhook/handler.h"
 #include "member/workload/clone_set.h"
 #include "member/workload/leader_worker_set.h"
-#include "member/workload/stateful_set.h"
 
 namespace aviary::member {
 
@@ -45,7 +45,7 @@ std::string freeze_groups_condition(std::string const& controller_user) {
 webhook::Rule freeze_labelled(std::string const& controller_user) {
     webhook::Rule rule{"freeze-labelled.rollouts.aviary.dev", webhook::kMutatePath, {"*"}, "*", {"UPDATE"}, {"*"}};
     rule.object_selector["matchLabels"] =
-        Object{{std::string(apis::kWorkloadTypeLabel), std::string(workload::kStatefulSetType)}};
+        Object{{std::string(apis::kWorkloadTypeLabel), std::string(apis::kStatefulSetType)}};
     // The others have webhooks of their own; pods have a copy of the label where their template has it.
     rule.condition = fmt::format(
         "request.resource.group.contains('.') && !(request.resource.group in ['{}', '{}']) && "

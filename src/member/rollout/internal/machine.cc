@@ -4,6 +4,7 @@
 
 #include "apis/rollouts/hash.h"
 #include "apis/rollouts/keys.h"
+#include "apis/rollouts/validate.h"
 #include "kube/control/events.h"
 #include "kube/meta/object.h"
 #include "member/rollout/internal/batch_machine.h"
@@ -12,7 +13,6 @@
 #include "member/rollout/internal/status_write.h"
 #include "member/workload/deployment.h"
 #include "member/workload/json_patch.h"
-#include "member/workload/stateful_set.h"
 
 namespace aviary::rollout {
 
@@ -192,8 +192,7 @@ bool Machine::workload_missing() {
     } else if (seen_.unlabelled) {
         wait("Unsupported",
              fmt::format("{} {} does not say that it is like a StatefulSet", reference.kind, reference.name),
-             fmt::format("it has the label {}: {}", apis::kWorkloadTypeLabel, workload::kStatefulSetType),
-             "release owner");
+             fmt::format("it has the label {}: {}", apis::kWorkloadTypeLabel, apis::kStatefulSetType), "release owner");
     } else if (seen_.kind_supported) {
         wait("WorkloadNotFound", fmt::format("{} {} does not exist", reference.kind, reference.name), "it is created",
              "release owner");
