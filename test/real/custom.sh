@@ -2,11 +2,8 @@
 # Releases of a custom kind that is like a StatefulSet in one real cluster, beside a stand-in for its controller (lib/gamesets.py), by a
 # service account that may what config/deploy and the guide say: test/real/custom.sh
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
-. "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
-webhook=$(port) health=$(port)
-c=cluster
+. "$(dirname "${BASH_SOURCE[0]}")/lib/member.bash"
 
-approve() { in_ $c patch rollout $r --subresource=status --type=merge -p '{"status":{"canaryStatus":{"currentStepState":"StepReady"}}}'; }
 release() { in_ $c patch gameset qwen-inference --type=json -p "[{\"op\":\"replace\",\"path\":\"/spec/template/spec/containers/0/image\",\"value\":\"$image:$1\"}]"; }
 partition() { local got; got=$(in_ $c get gameset qwen-inference -o 'jsonpath={.spec.updateStrategy.rollingUpdate.partition}'); [ "$got" = "$1" ] || { echo "partition $got, not $1"; return 1; }; }
 ready() { [ "$(in_ $c get gameset qwen-inference -o 'jsonpath={.status.readyReplicas}')" = 10 ]; }
@@ -16,7 +13,6 @@ clean() {
   left=$(in_ $c get gameset,statefulset,controllerrevisions -o json | grep -E 'rollouts.kruise.io/|batchrelease' | grep -v workload-type)
   [ -z "$left" ] || { echo "$left"; return 1; }
 }
-member() { run member aviary member --kubeconfig "$work/$c-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health" "$@"; }
 custom() { sed '/^---/,$d; s/^kind: Deployment/kind: GameSet/; s|apiVersion: apps/v1|apiVersion: example.org/v1|' "$seed/workload.yaml"; }
 rollout() { sed '/^---/,$d; s/kind: Deployment/kind: GameSet/; s|apiVersion: apps/v1|apiVersion: example.org/v1|' "$seed/rollout.yaml"; }
 definition() { cat <<'END'

@@ -2,11 +2,8 @@
 # Releases of a DaemonSet in one real cluster, beside the native controller, by a service account that may what config/deploy says:
 # test/real/daemon.sh
 # Needs on PATH: kubectl, python3; and test/real/build has been run. Ends in "N passed, N failed".
-. "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
-webhook=$(port) health=$(port)
-c=cluster
+. "$(dirname "${BASH_SOURCE[0]}")/lib/member.bash"
 
-approve() { in_ $c patch rollout $r --subresource=status --type=merge -p '{"status":{"canaryStatus":{"currentStepState":"StepReady"}}}'; }
 release() { in_ $c set image daemonset/qwen-inference "vllm=$image:$1"; }
 strategy() { local got; got=$(in_ $c get daemonset qwen-inference -o 'jsonpath={.spec.updateStrategy.type}'); [ "$got" = "$1" ] || { echo "type $got, not $1"; return 1; }; }
 ready() { [ "$(in_ $c get daemonset qwen-inference -o 'jsonpath={.status.numberReady}')" = "$1" ]; }
@@ -31,7 +28,6 @@ least() {
   done
 }
 never_below() { local got; got=$(cat "$work/least"); [ "$got" -ge "$1" ] || { echo "only $got pods were ready"; return 1; }; }
-member() { run member aviary member --kubeconfig "$work/$c-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health"; }
 manifest() { sed '/^---/,$d; s/^kind: Deployment/kind: DaemonSet/; s/^  replicas: 10/  updateStrategy: {rollingUpdate: {maxUnavailable: 2}}/' "$seed/workload.yaml"; }
 node() {
   in_ $c get node "$(in_ $c get nodes -o 'jsonpath={.items[0].metadata.name}')" -o json | python3 -c '

@@ -3,13 +3,11 @@
 # (attach: Replacing Kruise's manager). The manager is a stand-in (kubernetes/kruise-stand-in). Ends in "N passed, N failed".
 # Needs on PATH: kubectl; and test/real/build has been run.
 #   STATES="1/StepUpgrade 2/StepPaused" …    only at these
-. "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
-webhook=$(port) health=$(port) kruise=$(port) version=1 end=v1
-c=cluster
+. "$(dirname "${BASH_SOURCE[0]}")/lib/member.bash"
+kruise=$(port) version=1 end=v1
 
 manager() { run kruise "$real/kruise-stand-in" --kubeconfig "$work/$c/kubeconfig" --webhook-port "$kruise" --stale 0; }
 installed() { in_ $c get mutatingwebhookconfiguration kruise-rollout-mutating-webhook-configuration -o name; }
-member() { run member aviary member --kubeconfig "$work/$c-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health"; }
 without() { in_ $c delete mutatingwebhookconfiguration,validatingwebhookconfiguration "$@" --ignore-not-found; }
 # Where it stands: STEP/STATE while it moves on, then the reason why it does not any more.
 stands() { in_ $c get rollout $r -o json | python3 -c '
@@ -20,7 +18,6 @@ step = status.get("canaryStatus", {})
 phase = status.get("phase", "")
 where = "%s/%s" % (step.get("currentStepIndex"), step.get("currentStepState"))
 print("Healthy" if phase == "Healthy" else where if reason == "InRolling" else reason)'; }
-approve() { in_ $c patch rollout $r --subresource=status --type=merge -p '{"status":{"canaryStatus":{"currentStepState":"StepReady"}}}'; }
 # reaches WHERE SECONDS: approves each step before that
 reaches() {
   local got end=$((SECONDS + $2))

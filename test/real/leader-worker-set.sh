@@ -2,12 +2,10 @@
 # Releases of a LeaderWorkerSet in one real cluster, beside the kind's own controllers and webhooks, by a service account that may what
 # config/deploy says. Ends in "N passed, N failed".
 # Needs on PATH: kubectl; and test/real/build has been run, also for lws-controllers, else it is left out.
-. "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
+. "$(dirname "${BASH_SOURCE[0]}")/lib/member.bash"
 if [ ! -x "$real/lws-controllers" ]; then echo 'left out: test/real/build lws-controllers has not been run'; finished=1; exit; fi
-webhook=$(port) health=$(port) lws=$(port)
-c=cluster
+lws=$(port)
 
-approve() { in_ $c patch rollout $r --subresource=status --type=merge -p '{"status":{"canaryStatus":{"currentStepState":"StepReady"}}}'; }
 release() { in_ $c patch leaderworkerset qwen-inference --type=json -p "[{\"op\":\"replace\",\"path\":\"/spec/leaderWorkerTemplate/workerTemplate/spec/containers/0/image\",\"value\":\"$image:$1\"}]"; }
 partition() { local got; got=$(in_ $c get leaderworkerset qwen-inference -o 'jsonpath={.spec.rolloutStrategy.rollingUpdateConfiguration.partition}'); [ "${got:-0}" = "$1" ] || { echo "partition $got, not $1"; return 1; }; }
 ready() { [ "$(in_ $c get leaderworkerset qwen-inference -o 'jsonpath={.status.readyReplicas}')" = "$1" ]; }
@@ -23,7 +21,6 @@ clean() {
   left=$(in_ $c get leaderworkerset,statefulset,controllerrevisions -o json | grep -E 'rollouts.kruise.io/|batchrelease' | grep -v workload-type)
   [ -z "$left" ] || { echo "$left"; return 1; }
 }
-member() { run member aviary member --kubeconfig "$work/$c-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health"; }
 workload() { cat <<END
 apiVersion: leaderworkerset.x-k8s.io/v1
 kind: LeaderWorkerSet

@@ -1,14 +1,10 @@
 #!/usr/bin/env bash
 # Releases in one real cluster by `aviary member`, beside the native Deployment controller: test/real/member.sh
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
-. "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
-webhook=$(port) health=$(port)
-c=cluster
+. "$(dirname "${BASH_SOURCE[0]}")/lib/member.bash"
 
-approve() { in_ $c patch rollout $r --subresource=status --type=merge -p '{"status":{"canaryStatus":{"currentStepState":"StepReady"}}}'; }
 paused() { [ "$(in_ $c get deployment qwen-inference -o 'jsonpath={.spec.paused}')" = true ]; }
 labelled() { [ -n "$(in_ $c get deployment qwen-inference -o 'jsonpath={.metadata.labels.rollouts\.kruise\.io/workload-type}')" ]; }
-member() { run member aviary member --kubeconfig "$work/$c-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health"; }
 
 need 'a real cluster' cluster $c
 need 'an identity of its own' identity $c aviary-member

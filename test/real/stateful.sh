@@ -2,11 +2,8 @@
 # Releases of a StatefulSet in one real cluster, beside the native controller, by a service account that may what config/deploy says:
 # test/real/stateful.sh
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
-. "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
-webhook=$(port) health=$(port)
-c=cluster
+. "$(dirname "${BASH_SOURCE[0]}")/lib/member.bash"
 
-approve() { in_ $c patch rollout $r --subresource=status --type=merge -p '{"status":{"canaryStatus":{"currentStepState":"StepReady"}}}'; }
 release() { in_ $c set image statefulset/qwen-inference "vllm=$image:$1"; }
 partition() { local got; got=$(in_ $c get statefulset qwen-inference -o 'jsonpath={.spec.updateStrategy.rollingUpdate.partition}'); [ "$got" = "$1" ] || { echo "partition $got, not $1"; return 1; }; }
 ready() { [ "$(in_ $c get statefulset qwen-inference -o 'jsonpath={.status.readyReplicas}')" = 10 ]; }
@@ -21,7 +18,6 @@ clean() {
   left=$(in_ $c get statefulset,controllerrevisions -o json | grep -E 'rollouts.kruise.io/|batchrelease' | grep -v workload-type)
   [ -z "$left" ] || { echo "$left"; return 1; }
 }
-member() { run member aviary member --kubeconfig "$work/$c-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health"; }
 manifest() { sed '/^---/,$d; s/^kind: Deployment/kind: StatefulSet/' "$seed/workload.yaml"; }
 
 need 'a real cluster' cluster $c

@@ -2,9 +2,7 @@
 # Releases in canary and in blue-green style in one real cluster, beside the native Deployment controller and garbage collector, by a
 # service account that may what config/deploy says: test/real/styles.sh
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
-. "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
-webhook=$(port) health=$(port)
-c=cluster
+. "$(dirname "${BASH_SOURCE[0]}")/lib/member.bash"
 halves='"steps":[{"replicas":"50%"},{"replicas":"100%"}]'
 
 # at PHASE/STEP/STATE
@@ -15,7 +13,6 @@ approve() { in_ $c patch rollout $r --subresource=status --type=merge -p "{\"sta
 seconds() { local got; got=$(in_ $c get deployments -l rollouts.kruise.io/canary-deployment=qwen-inference -o name | wc -l); [ "$got" = "$1" ] || { echo "$got beside the workload, not $1"; return 1; }; }
 scaled() { [ "$(in_ $c get hpa qwen -o 'jsonpath={.spec.scaleTargetRef.name}')" = "$1" ]; }
 setting() { [ "$(in_ $c get deployment qwen-inference -o "jsonpath={.spec.$1}")" = "$2" ]; }
-member() { run member aviary member --kubeconfig "$work/$c-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health"; }
 pods_of() { in_ $c get pods -l app=qwen-inference -o json | python3 -c 'import json, sys
 for pod in json.load(sys.stdin)["items"]:
     if pod["spec"]["containers"][0]["image"].endswith(":" + sys.argv[1]): print(pod["metadata"]["uid"])' "$1" | sort; }
