@@ -14,4 +14,9 @@ std::int64_t deployment_share_of(meta::IntOrPercent const& step, std::int64_t re
     return replicas > 1 && partial ? std::min(share, replicas - 1) : share;
 }
 
+bool most_updated(json::Doc const& status, std::string_view units, std::string_view updated) {
+    std::int64_t const there = status[units].as_int();
+    return there > 0 && status[updated].as_int() * 2 >= there;
+}
+
 }   // namespace aviary::workload

@@ -85,7 +85,7 @@ void DaemonSet::observe() {
 std::string DaemonSet::stable_revision() const {
     std::string noted_one = noted_stable();
     if (!noted_one.empty() || facts_.held_by.empty()) return noted_one;
-    return prevailing_revision(inputs_);
+    return prevailing_revision(inputs_.pods, inputs_.revisions);
 }
 
 void DaemonSet::count() {

@@ -10,6 +10,7 @@
 #include "core/json/write.h"
 #include "kube/meta/groups.h"
 #include "kube/meta/object.h"
+#include "member/workload/counting.h"
 #include "member/workload/deployment.h"
 #include "member/workload/internal/marks.h"
 #include "member/workload/internal/original.h"
@@ -52,8 +53,7 @@ void drop_leftovers(Value& object) {
 // Whether most pods ran the old template, by the Deployment's own account: copies of ReplicaSets may lag behind.
 bool prevails(Doc const& deployment) {
     Doc const status = deployment["status"];
-    std::int64_t const replicas = status["replicas"].as_int();
-    return replicas > 0 && status["updatedReplicas"].as_int() * 2 >= replicas &&
+    return most_updated(status, "replicas", "updatedReplicas") &&
            status["observedGeneration"].as_int() >= meta::generation(deployment);
 }
 

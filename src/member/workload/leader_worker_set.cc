@@ -13,6 +13,7 @@
 #include "member/workload/internal/marks.h"
 #include "member/workload/internal/partition.h"
 #include "member/workload/internal/pods.h"
+#include "member/workload/internal/revisions.h"
 #include "member/workload/internal/taking_back.h"
 #include "member/workload/json_patch.h"
 
@@ -38,9 +39,10 @@ bool is_made_by(Doc const& pod, std::string_view stateful_set) {
 class LeaderWorkerSet final : public Workload {
 public:
     LeaderWorkerSet(NativeSetInputs inputs, Time now) : inputs_(std::move(inputs)), now_(now) {
-        observe();
         gather();
+        observe();
         count();
+        compare_revisions();
     }
 
     Doc const& object() const override { return inputs_.set; }
@@ -82,6 +84,8 @@ private:
         return !facts_.unit_revision.empty() && meta::label(pod, kGroupRevisionLabel) == facts_.unit_revision;
     }
     void observe();
+    std::string stable_revision() const;
+    void compare_revisions();
     void gather();
     void count();
     void count_new(Group const& group);
@@ -105,15 +109,31 @@ void LeaderWorkerSet::observe() {
     facts_.held_by = field_of(noted(apis::kInProgressingAnnotation), "rolloutName");
     facts_.controller_uid = field_of(noted(apis::kControlInfoAnnotation), "uid");
     facts_.rollout_id = meta::label(doc(), apis::kRolloutIdLabel);
-    facts_.stable_revision = meta::label(doc(), apis::kStableRevisionLabel);
-    facts_.leftovers =
-        !noted(apis::kControlInfoAnnotation).empty() || (!facts_.stable_revision.empty() && facts_.held_by.empty());
+    bool const labelled = !meta::label(doc(), apis::kStableRevisionLabel).empty();
+    facts_.leftovers = !noted(apis::kControlInfoAnnotation).empty() || (labelled && facts_.held_by.empty());
     facts_.unit_revision = meta::label(group_revision(doc(), inputs_.revisions), kGroupRevisionLabel);
+    facts_.stable_revision = stable_revision();
     facts_.update_revision = facts_.unit_revision.empty() ? own_hash_ : facts_.unit_revision;
-    facts_.rolled_back =
-        !facts_.held_by.empty() && !facts_.unit_revision.empty() && facts_.stable_revision == facts_.unit_revision;
     facts_.max_unavailable =
         std::max<std::int64_t>(1, meta::scaled(rolling()["maxUnavailable"], facts_.replicas, false, "1"));
+}
+
+// What the release began from; where nobody has noted it yet, what most groups have.
+std::string LeaderWorkerSet::stable_revision() const {
+    std::string noted_one = meta::label(doc(), apis::kStableRevisionLabel);
+    if (!noted_one.empty() || facts_.held_by.empty()) return noted_one;
+    std::vector<Doc> leaders;
+    for (auto const& [index, group] : groups_) leaders.push_back(group.leader);
+    return prevailing_revision(leaders, inputs_.revisions, kGroupRevisionLabel);
+}
+
+// Without a note, as with another rollout-id alone, one whose groups all have its version came from nowhere.
+void LeaderWorkerSet::compare_revisions() {
+    if (facts_.held_by.empty() || facts_.unit_revision.empty() || facts_.stable_revision != facts_.unit_revision)
+        return;
+    bool const noted = !meta::label(doc(), apis::kStableRevisionLabel).empty();
+    facts_.rolled_back = noted || facts_.outdated > 0;
+    if (!facts_.rolled_back) facts_.stable_revision.clear();
 }
 
 void LeaderWorkerSet::gather() {
@@ -181,6 +201,9 @@ std::vector<Write> LeaderWorkerSet::hold(Doc const& batch_release, meta::IntOrPe
     JsonPatch patch(doc());
     patch.test({"metadata", "generation"});
     patch.set({"metadata", "annotations", apis::kControlInfoAnnotation}, control_info(batch_release));
+    // It is not found again by its groups once all have the new version.
+    if (!facts_.held_by.empty() && !facts_.stable_revision.empty())
+        patch.set({"metadata", "labels", apis::kStableRevisionLabel}, facts_.stable_revision);
     patch.set(partition_path(), partition_for(share_of(share)));
     std::vector<Write> writes;
     if (auto hold =

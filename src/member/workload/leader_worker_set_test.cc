@@ -36,6 +36,7 @@ Value set_of(std::string const& image, std::int64_t replicas, std::int64_t parti
         "spec":{"networkConfig":{"subdomainPolicy":"Shared"},"rolloutStrategy":{"type":"RollingUpdate"}}})");
     object.set({"spec", "replicas"}, replicas);
     object.set({"status", "replicas"}, replicas);
+    object.set({"status", "updatedReplicas"}, replicas);
     object.set({"spec", "leaderWorkerTemplate"}, groups_template(image));
     object.set({"spec", "rolloutStrategy", "rollingUpdateConfiguration", "partition"}, partition);
     return object;
@@ -138,6 +139,41 @@ TEST(LeaderWorkerSetFreeze, ANewRolloutIdAloneStartsAReleaseThatCameFromNowhere)
     inputs.old = Doc::freeze(held);
     EXPECT_TRUE(leader_worker_set_notes_stable(next, inputs));
     EXPECT_EQ(frozen(held, next).at({"metadata", "labels", apis::kStableRevisionLabel}).as_string(), "v1");
+}
+
+// A broken version that stands still on its way, as where the Rollout was disabled when it came.
+TEST(LeaderWorkerSetFreeze, AVersionThatFewGroupsHaveIsNotWhatTheReleaseCameFrom) {
+    Value old = set_of("v2", 3);
+    old.set({"status", "updatedReplicas"}, 1);
+    Value next = old;
+    next.set({"spec", "leaderWorkerTemplate"}, groups_template("v3"));
+    Value held = frozen(old, next);
+    EXPECT_TRUE(held.at({"metadata", "labels"})[apis::kStableRevisionLabel].is_null());
+    std::vector<Doc> pods = group(0, "v1");
+    add(pods, group(1, "v1"));
+    add(pods, group(2, "v2"));
+    EXPECT_EQ(observe(held, pods)->facts().stable_revision, "v1");
+    held = applied(held, observe(held, pods)->hold(kBatchRelease, IntOrPercent::count(1)));
+    EXPECT_EQ(held.at({"metadata", "labels", apis::kStableRevisionLabel}).as_string(), "v1");
+    // While it is taken back, what that goes back to is, however many have it yet.
+    FreezeInputs inputs{.old = Doc::freeze(old), .rollout = "web", .came_from = "v2", .revisions = {revision("v2", 2)}};
+    freeze_leader_worker_set(next, inputs);
+    EXPECT_EQ(next.at({"metadata", "labels", apis::kStableRevisionLabel}).as_string(), "v2");
+}
+
+// The stable version is put back while the broken one was coming: nothing has to be done in batches.
+TEST(LeaderWorkerSetFreeze, WhatMostGroupsStillHaveIsGoneBackTo) {
+    Value old = set_of("v2", 3);
+    old.set({"status", "updatedReplicas"}, 1);
+    Value next = old;
+    next.set({"spec", "leaderWorkerTemplate"}, groups_template("v1"));
+    Value const held = frozen(old, next);
+    std::vector<Doc> pods = group(0, "v1");
+    add(pods, group(1, "v1"));
+    add(pods, group(2, "v2"));
+    Facts const facts = observe(held, pods)->facts();
+    EXPECT_EQ(facts.stable_revision, "v1");
+    EXPECT_TRUE(facts.rolled_back);
 }
 
 // One that is not in a release has it from an earlier one, or from whoever copied it.

@@ -6,6 +6,7 @@
 
 #include "kube/meta/object.h"
 #include "kube/meta/pods.h"
+#include "member/workload/counting.h"
 
 namespace aviary::workload {
 
@@ -28,14 +29,15 @@ Doc revision_with(Doc const& pod_template, std::vector<Doc> const& revisions) {
     return newest;
 }
 
-std::string prevailing_revision(NativeSetInputs const& inputs) {
+std::string prevailing_revision(std::vector<Doc> const& pods, std::vector<Doc> const& revisions,
+                                std::string_view label_key) {
     std::map<std::string, std::int64_t> counts;
-    for (Doc const& pod : inputs.pods) {
-        if (meta::is_active(pod)) ++counts[meta::label(pod, kRevisionHashLabel)];
+    for (Doc const& pod : pods) {
+        if (meta::is_active(pod)) ++counts[meta::label(pod, label_key)];
     }
     std::tuple<std::int64_t, std::int64_t, std::string> best;
-    for (Doc const& revision : inputs.revisions) {
-        std::string const hash = meta::label(revision, kRevisionHashLabel);
+    for (Doc const& revision : revisions) {
+        std::string const hash = meta::label(revision, label_key);
         auto const found = counts.find(hash);
         if (hash.empty() || found == counts.end()) continue;
         best = std::max(best, std::tuple(found->second, revision["revision"].as_int(), hash));
@@ -47,7 +49,7 @@ std::string replaced_revision(NativeSetInputs inputs, bool without_pods) {
     Doc const own = revision_with(inputs.set.at({"spec", "template"}), inputs.revisions);
     std::erase_if(inputs.revisions,
                   [&](Doc const& each) { return own.exists() && meta::name(each) == meta::name(own); });
-    std::string found = prevailing_revision(inputs);
+    std::string found = prevailing_revision(inputs.pods, inputs.revisions);
     if (!found.empty() || !without_pods || !own.exists() || inputs.revisions.empty()) return found;
     return meta::label(
         std::ranges::max(inputs.revisions, {}, [](Doc const& each) { return each["revision"].as_int(); }),
@@ -56,8 +58,7 @@ std::string replaced_revision(NativeSetInputs inputs, bool without_pods) {
 
 bool prevails(Doc const& daemon_set) {
     Doc const status = daemon_set["status"];
-    std::int64_t const pods = status["currentNumberScheduled"].as_int();
-    return pods > 0 && status["updatedNumberScheduled"].as_int() * 2 >= pods &&
+    return most_updated(status, "currentNumberScheduled", "updatedNumberScheduled") &&
            status["observedGeneration"].as_int() >= meta::generation(daemon_set);
 }
 

@@ -20,9 +20,10 @@ using meta::kRevisionHashLabel;
 json::Value template_of(json::Doc const& revision);
 // The newest one with this template; absent: there is none.
 json::Doc revision_with(json::Doc const& pod_template, std::vector<json::Doc> const& revisions);
-// Of a DaemonSet: the version, as pods are labelled with it, that most active pods have, the newest of equals. Empty:
-// there is none.
-std::string prevailing_revision(NativeSetInputs const& inputs);
+// The version, as pods and revisions are labelled with it under this key, that most of these pods have, as far as they
+// are active, the newest of equals. Empty: there is none.
+std::string prevailing_revision(std::vector<json::Doc> const& pods, std::vector<json::Doc> const& revisions,
+                                std::string_view label_key = kRevisionHashLabel);
 // The one that the template's replaces: that of most of the other pods. Where all have the template's, the newest
 // beside it, if one without pods may be meant; else empty.
 std::string replaced_revision(NativeSetInputs inputs, bool without_pods);
