@@ -107,10 +107,10 @@ private:
         bool kruise_daemons = false;   // … of Kruise
         bool rolls = false;            // its own controller scales each version
         MonotonicTime rolled_at{};     // … and last might
-        int budget = 2;                // pods that its workload may lack
         std::int64_t group = 1;        // pods that come and go together
         std::int64_t size = 0;         // pods, or groups, that it wants
         std::int64_t most = 0;         // … and wanted lately
+        std::int64_t least = 0;        // … as somebody may still see it
         MonotonicTime scaled_at{};     // when that changed
         int lost = 0;                  // pods that the world took away, until all are back
         MonotonicTime lost_at{};
@@ -143,6 +143,7 @@ private:
                      bool judged);
     bool lately(MonotonicTime when) const;   // so that somebody may still act on what was before
     bool scaled_natively(Member const& member) const;
+    static int budget_of(Member const& member, std::int64_t size);   // how many may be missing
     void workload_changed(std::string const& cluster, json::Doc const& after);
     // Of what has this hash.
     void trust_version(std::string const& cluster, std::string const& version);

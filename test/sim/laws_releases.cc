@@ -34,6 +34,8 @@ bool Laws::scaled_natively(Member const& member) const {
     return (member.rolls || lately(member.rolled_at)) && lately(member.scaled_at);
 }
 
+int Laws::budget_of(Member const& member, std::int64_t size) { return member.set ? 1 : static_cast<int>(size / 4); }
+
 void Laws::workload_changed(std::string const& cluster, Doc const& after) {
     Member& member = members_[cluster];
     if (image_of(after) != member.image) member.changed_at = ctx_.monotonic();
@@ -53,11 +55,11 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
     if (held != member.held || size != member.size) member.served = false;
     if (size != member.size) {
         member.most = std::max(size, lately(member.scaled_at) ? member.most : member.size);
+        member.least = std::min(size, lately(member.scaled_at) ? member.least : member.size);
         member.scaled_at = ctx_.monotonic();
     }
     member.held = held;
     member.size = size;
-    member.budget = after["kind"].as_string() == "Deployment" ? static_cast<int>(size / 4) : 1;
 }
 
 // No step is passed that nobody approved, and no approval is taken back.
@@ -174,7 +176,8 @@ void Laws::check_share(std::string const& cluster, std::string const& image, std
     std::int64_t const most = (all * share + 99) / 100;
     std::int64_t& beyond = member.beyond[image];   // they stay when the step moves on
     if (!judged) beyond = std::max(beyond, size - most);
-    if (judged && size > most + std::max<std::int64_t>(beyond, replaces ? member.budget : 0))
+    std::int64_t const replaced = replaces ? budget_of(member, member.size) : 0;
+    if (judged && size > most + std::max(beyond, replaced))
         violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));
     if (step >= last && share == 100 && size >= member.size) member.trusted.insert(image);
 }
@@ -246,15 +249,20 @@ void Laws::check_serving(std::string const& cluster) {
     Member& member = members_[cluster];
     int const ready = serving(member);
     auto const all = static_cast<int>(member.size);
-    int const floor = member.beside && !scaled_natively(member) ? all : all - member.budget;
+    auto const floor_of = [&](std::int64_t size) {
+        bool const whole = member.beside && !scaled_natively(member);
+        return static_cast<int>(size) - (whole ? 0 : budget_of(member, size));
+    };
+    int const floor = floor_of(member.size);
+    int const seen = floor_of(lately(member.scaled_at) ? member.least : member.size);
     bool const excused = ctx_.monotonic() - member.lost_at <= kExcuse;
     if (ready >= all && !excused) member.lost = 0;
     if (ready >= (member.beside ? all : floor)) member.served = true;
     // Sets are rolled by their own controllers, whose copies are old for a while when the server comes back.
     bool const old = member.set && ctx_.monotonic() - restarted_at_ <= kShortly;
     // Kruise's controller of DaemonSets counts what does not serve on the nodes alone that it is updating.
-    int const broken = member.kruise_daemons && ready < floor ? broken_before(cluster) : 0;
-    if (member.held && member.served && !old && ready < floor - member.lost - broken)
+    int const broken = member.kruise_daemons && ready < seen ? broken_before(cluster) : 0;
+    if (member.held && member.served && !old && ready < seen - member.lost - broken)
         violate(fmt::format("{}: only {} of {} pods serve{}", cluster, ready, all,
                             member.beside ? ", of the old version" : ""));
 }
