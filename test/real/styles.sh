@@ -17,6 +17,17 @@ pods_of() { in_ $c get pods -l app=qwen-inference -o json | python3 -c 'import j
 for pod in json.load(sys.stdin)["items"]:
     if pod["spec"]["containers"][0]["image"].endswith(":" + sys.argv[1]): print(pod["metadata"]["uid"])' "$1" | sort; }
 still_there() { [ -s "$work/tested" ] && ! comm -23 "$work/tested" <(pods_of v3) | grep .; }
+sample() {
+  rm -f "$work/enough"
+  python3 "$root/test/real/lib/available.py" "$work/$c/kubeconfig" "$work/enough" >"$work/samples" 2>"$work/sampler.log" &
+  sampling=$!
+}
+# kept VERSION PODS: no fewer of it were there at any moment
+kept() {
+  touch "$work/enough"; wait $sampling
+  awk -v wanted="$1=" -v floor="$2" '{ count = 0; for (i = 2; i <= NF; ++i) if (index($i, wanted) == 1) count = substr($i, length(wanted) + 1) }
+    NR == 1 || count + 0 < least { least = count + 0 } END { print NR " samples, at least " least " pods"; exit NR == 0 || least < floor }' "$work/samples"
+}
 # No fewer pods than that were ready at any moment.
 never_under() {
   touch "$work/enough"; wait $sampling
@@ -33,8 +44,7 @@ check 'ten pods are ready' soon 30 ready $c
 check 'an autoscaler' in_ $c create -f - <<<'{"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"qwen"},"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"qwen-inference"},"minReplicas":10,"maxReplicas":10}}'
 check 'the Rollout' in_ $c apply -f <(sed '/^---/,$d' "$seed/rollout.yaml")
 check 'it is healthy' soon 20 healthy $c
-python3 "$root/test/real/lib/available.py" "$work/$c/kubeconfig" "$work/enough" >"$work/samples" 2>"$work/sampler.log" &
-sampling=$!
+sample
 
 check 'canary style' style "{\"canary\":{\"enableExtraWorkloadForCanary\":true,$halves}}" canaryStatus
 check 'release v2' release $c v2
@@ -92,4 +102,29 @@ check 'and it is healthy' soon 20 healthy $c
 check 'the autoscaler is on' soon 10 scaled qwen-inference
 # The workload goes on by its own strategy at each end: 25 % of ten.
 check 'never fewer pods than its own strategy allows' never_under 8
+
+# What the native controller leaves to each version when it is scaled is what the release wants.
+check 'no autoscaler' in_ $c delete hpa qwen
+check 'blue-green style with a small step' style '{"blueGreen":{"steps":[{"replicas":"10%"},{"replicas":"100%"}]}}' blueGreenStatus
+check 'release v8' release $c v8
+check 'it pauses at step 1' soon 20 at Progressing/1/StepPaused
+check 'with one beside ten' runs $c 'v5=10 v8=1'
+die member
+sample
+check 'without a controller it is scaled down' in_ $c scale deployment qwen-inference --replicas=4
+sleep 3
+check 'the old version has as many as are wanted' soon 10 runs $c 'v5=4 v8=1'
+check 'and never had fewer' kept v5 4
+member
+check 'with a controller, too' soon 30 answers "$health"
+check 'they are scaled up' in_ $c scale deployment qwen-inference --replicas=13
+check 'both follow' soon 20 runs $c 'v5=13 v8=2'
+check 'and down' in_ $c scale deployment qwen-inference --replicas=10
+check 'the old version has all of its own' soon 20 runs $c 'v5=10 v8=1'
+check 'approve step 1' approve
+check 'it pauses at step 2' soon 20 at Progressing/2/StepPaused
+check 'with ten beside ten' runs $c 'v5=10 v8=10'
+check 'approve step 2' soon 10 approve
+check 'it is healthy' soon 40 at Healthy/2/Completed
+check 'with ten of v8 alone' soon 10 runs $c 'v8=10'
 finished=1

@@ -6,6 +6,7 @@ namespace {
 
 constexpr char const* kCanaryStyle = R"({"canary":{"enableExtraWorkloadForCanary":true}})";
 constexpr char const* kBlueGreenStyle = R"({"blueGreen":{}})";
+constexpr char const* kTenth = R"([{"replicas":"10%"},{"replicas":"100%"}])";
 constexpr char const* kHalves = R"([{"replicas":"50%"},{"replicas":"100%"}])";
 meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpodautoscalers"};
 
@@ -169,6 +170,35 @@ CO_TEST(Styles, ABlueGreenReleaseIsScaledRefusesAThirdVersionAndGoesBack) {
     std::string const name = co_await scaled(world);
     EXPECT_EQ(name, "web");
     EXPECT_EQ(least, 10);
+    co_await world.stop();
+}
+
+// As kubectl scale does it, which no webhook is asked about.
+Task<Status> scale(World& world, std::int64_t replicas) {
+    Value patch{json::Object()};
+    patch.set({"spec", "replicas"}, replicas);
+    CO_TRY(co_await world.client->patch(world.scope.context(), kDeployments, kWeb, client::PatchType::kMerge, patch,
+                                        {.subresource = "scale"}));
+    co_return Status{};
+}
+
+// The native controller shares a surge out by what each ReplicaSet noted when it was scaled last: here before the
+// release.
+CO_TEST(Styles, ABlueGreenReleaseGivesTheOldVersionBackWhatScalingTookFromIt) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.set_up(kTenth, 10, kBlueGreenStyle));
+    CO_ASSERT_OK(co_await scale(world, 13));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    CO_ASSERT_OK(co_await world.release("v2"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+    Images counts = co_await world.images();
+    EXPECT_EQ(counts, (Images{{"v1", 13}, {"v2", 2}}));
+    CO_ASSERT_OK(co_await scale(world, 10));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    counts = co_await world.images();
+    EXPECT_EQ(counts, (Images{{"v1", 10}, {"v2", 1}}));
+    CO_ASSERT_OK(co_await world.approve());
+    CO_ASSERT_OK(co_await world.until("Progressing/2/StepPaused/InRolling"));
     co_await world.stop();
 }
 

@@ -2,6 +2,7 @@
 // as many above spec.replicas as maxSurge says, and takes no old one away. The end gives the settings back: old pods go
 // by the workload's own strategy. What scales the workload is switched off meanwhile.
 #include <algorithm>
+#include <iterator>
 
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
@@ -50,6 +51,7 @@ public:
         bool const raises = !held || !held_by(batch_release) || !surge || share_of(*surge) < share_of(share);
         // Paused for a version that has been put back again: it stays so while its pods are there.
         bool const lacks = paused() && (sets_.current == nullptr || sets_.current->wanted < share_of(share));
+        if (!raises) std::ranges::move(balance(share_of(share)), std::back_inserter(writes));
         JsonPatch patch(doc());
         patch.test({"metadata", "generation"});
         if (!held_by(batch_release))
@@ -81,6 +83,24 @@ public:
     }
 
 private:
+    // When the workload is scaled, the native controller gives each version a part of what all may have, by what their
+    // sets noted when they were scaled last, and the rest to the largest. What the old version lacks then is what the
+    // new one has beyond the step's share: it would never get it back, and the step never end. The old one grows first:
+    // with as many in all as before, or more, the native controller moves none.
+    std::vector<Write> balance(std::int64_t share) const {
+        std::vector<Write> writes;
+        ReplicaSet const* const stable = sets_.by_hash(facts_.stable_revision);
+        // One without pods lacks nothing: the version that was put back had all of its own.
+        if (stable == nullptr || sets_.current == nullptr || stable == sets_.current || stable->wanted == 0)
+            return writes;
+        std::int64_t const old = sets_.wanted() - sets_.current->wanted;
+        std::int64_t const moved = std::min(facts_.replicas - old, sets_.current->wanted - share);
+        if (moved <= 0) return writes;
+        writes.push_back(resize(*stable, stable->wanted + moved, "fewer than the workload is to have"));
+        writes.push_back(resize(*sets_.current, sets_.current->wanted - moved, "more than the step's share"));
+        return writes;
+    }
+
     // A newer template came before the workload had its own settings back: then both versions of the release that is
     // over have their pods. Those of the one that it did not end with go, once the others serve.
     std::vector<Write> end_earlier() const {
@@ -90,10 +110,7 @@ private:
             return writes;
         for (ReplicaSet const& set : sets_.all) {
             if (&set == stable || &set == sets_.current || set.wanted == 0) continue;
-            JsonPatch patch(set.doc);
-            patch.test({"spec", "replicas"});
-            patch.set({"spec", "replicas"}, 0);
-            writes.push_back(of_set(set, std::move(patch), "a version of the release before"));
+            writes.push_back(resize(set, 0, "a version of the release before"));
         }
         if (writes.empty()) return writes;
         JsonPatch serves(stable->doc);
@@ -101,6 +118,13 @@ private:
         serves.test({"status", "readyReplicas"});
         writes.insert(writes.begin(), of_set(*stable, std::move(serves), "what serves"));
         return writes;
+    }
+
+    static Write resize(ReplicaSet const& set, std::int64_t replicas, std::string why) {
+        JsonPatch patch(set.doc);
+        patch.test({"spec", "replicas"});
+        patch.set({"spec", "replicas"}, replicas);
+        return of_set(set, std::move(patch), std::move(why));
     }
 
     static Write of_set(ReplicaSet const& set, JsonPatch patch, std::string why) {
