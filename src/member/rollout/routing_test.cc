@@ -421,6 +421,27 @@ TEST(Routing, AJumpOutOfAGracePeriodLeavesNoFinalisingStep) {
     EXPECT_TRUE(cluster.show().starts_with("Progressing/1/")) << cluster.show();
 }
 
+// As where the Rollout was disabled, the workload let go, and the Rollout enabled again before it said so.
+TEST(Routing, NoServiceKeepsToAVersionThatIsGone) {
+    for (std::string const& style : kStyles) {
+        RoutedCluster cluster(style);
+        cluster.edit_rollout(R"({"spec":{"strategy":{"paused":true}}})");
+        cluster.begin();
+        ASSERT_EQ(cluster.look(), "v1=10 open 7") << style;
+        Value& workload = cluster.objects["deployments"]["web"];
+        workload["metadata"].erase("annotations");
+        workload["metadata"]["labels"].erase(apis::kStableRevisionLabel);
+        workload["spec"].erase("paused");
+        cluster.settle();
+        ASSERT_EQ(cluster.look(), "v2=10 open 7") << style;
+        cluster.edit_rollout(R"({"spec":{"strategy":{"paused":false}}})");
+        cluster.settle_all();
+        for (std::string const& each : cluster.history) {
+            if (!each.contains("v1=")) EXPECT_TRUE(each.contains("open")) << each << style;
+        }
+    }
+}
+
 // Put back when its own pods are all there: those of the other version go at once, and no Service may keep to them.
 TEST(Routing, ABlueGreenReleaseWithoutPodsOfTheOtherVersionKeepsTheServiceOpen) {
     RoutedCluster cluster(blue_green("0"));

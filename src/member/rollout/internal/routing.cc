@@ -63,11 +63,12 @@ traffic::Traffic Machine::traffic() const {
 }
 
 bool Machine::lacks_stable_pods() const {
-    if (blue_green()) return !facts().stable_revision.empty() && facts().stable == 0;
-    bool const partition = !rollout_.spec.strategy.canary->enable_extra_workload_for_canary;
+    // Where both versions stand side by side; with another rollout-id alone it came from nowhere.
+    if (blue_green() || rollout_.spec.strategy.canary->enable_extra_workload_for_canary)
+        return !noted()->stable_revision.empty() && facts().stable == 0;
     // After a jump back as many go as were to go before.
     std::int64_t const asked = std::max(facts().asked, share_of_step(noted()->current_step_index));
-    return partition && (facts().stable == 0 || asked >= facts().replicas);
+    return facts().stable == 0 || asked >= facts().replicas;
 }
 
 // The last stable pod may also go in the middle of a step, when the workload is made smaller.
