@@ -73,7 +73,7 @@ private:
             if (strategy_.paused) return stable_ == nullptr ? replicas_ : std::min(set.wanted, replicas_);
             return stable_ == nullptr ? replicas_ : limit_;
         }
-        if (&set != stable_) return strategy_.paused ? std::min(set.wanted, replicas_ - kept_current()) : 0;
+        if (&set != stable_) return strategy_.paused ? std::min(set.wanted, room_between()) : 0;
         return std::max<std::int64_t>(0, replicas_ - kept_current() - kept_between());
     }
 
@@ -90,7 +90,12 @@ private:
         for (ReplicaSet const& set : sets_.all) {
             if (&set != sets_.current && &set != stable_) total += set.wanted;
         }
-        return std::min(total, replicas_ - kept_current());
+        return std::min(total, room_between());
+    }
+    // They leave a pod of the stable version, which has some: one that is alone is scaled by the native controller.
+    std::int64_t room_between() const {
+        std::int64_t const stable = stable_ != nullptr && stable_->wanted > 0 ? 1 : 0;
+        return std::max<std::int64_t>(0, replicas_ - kept_current() - stable);
     }
 
     std::int64_t total() const {

@@ -632,6 +632,13 @@ TEST(Roller, ReplacesVersionsInBetweenByTheStableOne) {
               "web-v2=0 ");
 }
 
+// One in between that were alone would get every pod that the workload is scaled up by.
+TEST(Roller, LeavesAPodOfTheStableVersionBesideOnesInBetween) {
+    std::vector<Value> const sets{replica_set("v1", 7, 7, 1), replica_set("v2", 5, 5, 2)};
+    EXPECT_EQ(rolled({.partition = "50%", .replicas = 5, .paused = true, .sets = sets}, "v3"), "web-v1=1 web-v2=4 ");
+    EXPECT_EQ(rolled({.partition = "50%", .replicas = 1, .paused = true, .sets = sets}, "v3"), "web-v1=1 web-v2=0 ");
+}
+
 TEST(Roller, LetsNothingComeBackFromZeroInTheNewVersion) {
     EXPECT_EQ(
         rolled({.partition = "10%", .replicas = 0, .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 1, 2)}}),
