@@ -88,6 +88,7 @@ private:
     struct Answered {
         std::string behind;   // its selector
         bool answers = false;
+        MonotonicTime excused_at{};   // led by what was there a moment before
     };
     struct Member {
         // Hash of a version, or its image → the highest step; past the last, one more.
@@ -117,6 +118,8 @@ private:
         std::map<std::string, MonotonicTime> taken;   // pods, or groups, that it took, and when
         std::vector<std::int64_t> traffic;            // percent of the requests, for the new version, at each step
         std::map<std::string, Answered> answered;     // by Service
+        std::map<std::string, MonotonicTime> ended;   // version → when a ready pod of it went last
+        bool ends = false;                            // its Rollout is being deleted or disabled, or is not there
         bool begun = false;                           // some pod was ready
         bool routed = false;                          // a route leads to its workload
     };
@@ -158,6 +161,9 @@ private:
     void routing_changed(std::string const& cluster);
     void check_answered(std::string const& cluster, json::Doc const& gone);
     bool gone_natively(Member const& member) const;
+    void ready_pod_went(Member& member, json::Doc const& pod) const;
+    // Whether a pod of what it is narrowed to went so lately that who leads requests there may not have seen it.
+    bool just_gone(Member const& member, json::Doc const& service) const;
     bool was_taken(Member const& member, json::Doc const& pod) const;
     void decision_changed(json::Doc const& after);
     void lease_changed(Change const& change);

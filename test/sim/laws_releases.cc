@@ -66,6 +66,8 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
 void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc const& after) {
     Member& member = members_[cluster];
     member.beside = side_by_side(after);
+    member.ends = !after.exists() || meta::is_deleting(after) || phase_of(after) == "Terminating" ||
+                  phase_of(after) == "Disabling" || phase_of(after) == "Disabled";
     if (!after.exists()) return;
     member.shares.clear();
     member.traffic.clear();
@@ -215,8 +217,8 @@ void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc 
     if (after.exists() && !meta::is_deleting(after) && (ready || !leads(after))) {
         member.ready[name] = {image_of_pod(after), meta::label(after, meta::kGroupIndexLabel), ready};
         member.begun = true;
-    } else {
-        member.ready.erase(name);
+    } else if (member.ready.erase(name) > 0) {
+        ready_pod_went(member, before);
     }
     check_serving(cluster);
     check_answered(cluster, after.exists() ? after : before);

@@ -16,11 +16,17 @@ namespace aviary::sim {
 
 namespace {
 
+using namespace std::chrono_literals;
 using json::Doc;
+
+constexpr Duration kUnseen = 5s;   // what just happened, by who reads through a slow network
+
+constexpr std::string_view kVersionLabels[] = {meta::kGroupRevisionLabel, meta::kTemplateHashLabel,
+                                               meta::kRevisionHashLabel};
 
 // Of a Service that is narrowed to one version, which one; empty: it is not.
 std::string version_behind(Doc const& service) {
-    for (std::string_view key : {meta::kGroupRevisionLabel, meta::kTemplateHashLabel, meta::kRevisionHashLabel}) {
+    for (std::string_view key : kVersionLabels) {
         std::string const hash = service.at({"spec", "selector"})[key].string();
         if (!hash.empty()) return own_hash(hash);
     }
@@ -45,6 +51,13 @@ std::map<std::string, std::int64_t> weights_of(Doc const& route) {
 }
 
 }   // namespace
+
+void Laws::ready_pod_went(Member& member, Doc const& pod) const {
+    for (std::string_view label : kVersionLabels) {
+        std::string const hash = meta::label(pod, label);
+        if (!hash.empty()) member.ended[own_hash(hash)] = ctx_.monotonic();
+    }
+}
 
 std::string unit_of(Doc const& pod) {
     std::string const group = meta::label(pod, meta::kGroupIndexLabel);
@@ -86,11 +99,16 @@ void Laws::routing_changed(std::string const& cluster) {
 
 // Whose size was changed loses the pods that its own controller chooses. A Deployment in blue-green style that is put
 // back to the version whose pods are all there loses those of the other at once: the native controller scales them
-// down, paused or not.
+// down, paused or not. And where a Rollout ends nothing holds a newer version back any more.
 bool Laws::gone_natively(Member const& member) const {
     bool const put_back = !member.set && (member.rolls || lately(member.rolled_at)) &&
                           member.trusted.contains(member.image) && lately(member.changed_at);
-    return lately(member.scaled_at) || put_back;
+    return lately(member.scaled_at) || put_back || (member.ends && lately(member.changed_at));
+}
+
+bool Laws::just_gone(Member const& member, Doc const& service) const {
+    auto const found = member.ended.find(version_behind(service));
+    return found != member.ended.end() && ctx_.monotonic() - found->second <= kUnseen;
 }
 
 // Requests are not led where nobody answers, unless the world took away who did (`gone`: the pod that was changed just
@@ -113,12 +131,18 @@ void Laws::check_answered(std::string const& cluster, Doc const& gone) {
         auto const [state, fresh] = member.answered.try_emplace(name);
         bool const led_anew = fresh || state->second.behind != behind;
         bool const had = !led_anew && state->second.answers;
-        state->second = {behind, answers};
+        MonotonicTime const excused = led_anew ? MonotonicTime{} : state->second.excused_at;
+        bool const overdue = excused > MonotonicTime{} && ctx_.monotonic() - excused > kUnseen;
+        state->second = {behind, answers, answers || overdue ? MonotonicTime{} : excused};
         if (answers || !member.begun) continue;
         bool const taken = lately(member.lost_at) && (led_anew || !gone.exists() || was_taken(member, gone));
-        if (!taken && !gone_natively(member) && (led_anew || had))
+        if (taken || gone_natively(member)) continue;
+        if (led_anew && just_gone(member, service)) {
+            state->second.excused_at = ctx_.monotonic();
+        } else if (led_anew || had || overdue) {
             violate(
                 fmt::format("{}: requests are led to Service {}, and no pod of {} is ready", cluster, name, behind));
+        }
     }
 }
 
