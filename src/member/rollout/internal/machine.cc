@@ -27,6 +27,8 @@ namespace {
 // More transitions than any release has between two waits; a loop ends here, and is resumed with the next change.
 constexpr int kMostTransitions = 300;
 
+constexpr char kBeingCancelled[] = "The workload has been rolled back and the rollout process will be canceled";
+
 }   // namespace
 
 Plan Machine::run() {
@@ -314,8 +316,7 @@ bool Machine::initializing() {
     fresh.next_step_index = next_of(1);
     enter(apis::step::kBeforeUpgrade);
     if (cancelled) {
-        reason("True", apis::reason::kCancelling,
-               "The workload has been rolled back and the rollout process will be canceled");
+        reason("True", apis::reason::kCancelling, kBeingCancelled);
     } else {
         reason("True", apis::reason::kInRolling, "Rollout is in Progressing");
     }
@@ -360,8 +361,7 @@ bool Machine::cancel() {
     event("Progressing", "workload has been rollback, then rollout is canceled");
     release().canary_revision = facts().update_revision;
     release().last_update_time = format_rfc3339(now_);
-    reason("True", apis::reason::kCancelling,
-           "The workload has been rolled back and the rollout process will be canceled");
+    reason("True", apis::reason::kCancelling, kBeingCancelled);
     return true;
 }
 
@@ -415,10 +415,10 @@ bool Machine::new_version() {
 bool Machine::closing(Closing why) {
     if (!finalise(why)) return false;
     bool const success = why == Closing::kSuccess;
-    change_condition(status_, apis::condition::kProgressing, "False", apis::reason::kCompleted,
-                     success ? "Rollout progressing has been completed" : "Rollout progressing has been canceled",
-                     now_);
-    status_.message = success ? "Rollout progressing has been completed" : "Rollout progressing has been canceled";
+    std::string const over =
+        success ? "Rollout progressing has been completed" : "Rollout progressing has been canceled";
+    change_condition(status_, apis::condition::kProgressing, "False", apis::reason::kCompleted, over, now_);
+    status_.message = over;
     change_condition(status_, apis::condition::kSucceeded, success ? "True" : "False", "", "", now_);
     if (!success) note_failure();
     release().finalising_step = apis::finalising::kEnd;
