@@ -221,14 +221,19 @@ void Fleet::start_kubernetes(std::string const& cluster) {
                        "kubernetes"),
         options);
     scope_.spawn(kubernetes->run(scope_.context()));
+    auto& game_sets = game_sets_[cluster];
+    game_sets = std::make_unique<member::GameSetController>(
+        client::Client(wire(cluster, "gameset-manager", make_process("gameset-manager of " + cluster)), "gamesets"));
+    scope_.spawn(game_sets->run(scope_.context()));
 }
 
 void Fleet::start_member(std::string const& cluster) {
     MemberProcess& running = controllers_[cluster];
     running.process = make_process("member of " + cluster);
     running.scope = std::make_unique<async::Scope>(scope_.context());
-    running.controllers = std::make_unique<member::Member>(
-        client::Client(wire(cluster, kMemberUser, running.process), "aviary-member"), kMemberUser, "aviary-system");
+    running.controllers =
+        std::make_unique<member::Member>(client::Client(wire(cluster, kMemberUser, running.process), "aviary-member"),
+                                         kMemberUser, "aviary-system", rollout::Features{.labelled_kinds = true});
     running.away = false;
     running.scope->spawn(running.controllers->run(running.scope->context()));
 }
@@ -307,7 +312,8 @@ Task<Status> Fleet::start(Context ctx) {
     for (std::string const& cluster : members_) {
         CO_TRY(co_await control::install_definitions(ctx, person(cluster), apis::member_crds()));
         CO_TRY(co_await control::install_definitions(ctx, person(cluster), simulator::workload_definitions()));
-        CO_TRY(co_await control::install_definitions(ctx, person(cluster), {routes_definition()}));
+        CO_TRY(co_await control::install_definitions(ctx, person(cluster),
+                                                     {routes_definition(), member::game_set_definition()}));
         start_kubernetes(cluster);
         start_member(cluster);
     }
@@ -315,7 +321,7 @@ Task<Status> Fleet::start(Context ctx) {
     client::Client const hub = person(kHubCluster);
     CO_TRY(co_await control::install_definitions(ctx, hub, apis::crds()));
     CO_TRY(co_await control::install_definitions(ctx, hub, simulator::workload_definitions()));
-    CO_TRY(co_await control::install_definitions(ctx, hub, {routes_definition()}));
+    CO_TRY(co_await control::install_definitions(ctx, hub, {routes_definition(), member::game_set_definition()}));
     for (std::string const& cluster : members_) CO_TRY(co_await hub::register_cluster(ctx, hub, cluster, ""));
     for (std::size_t replica = 0; replica < hubs_.size(); ++replica) start_hub(replica);
     co_return Status{};

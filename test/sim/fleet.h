@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/hub/hub.h"
+#include "app/member/internal/test_game_sets.h"
 #include "app/member/member.h"
 #include "core/storage/engine.h"
 #include "kube/apiserver/server.h"
@@ -97,6 +98,7 @@ private:
     };
     Serving serving_;
     std::map<std::string, std::unique_ptr<simulator::Simulator>> kubernetes_;
+    std::map<std::string, std::unique_ptr<member::GameSetController>> game_sets_;
     std::map<std::string, MemberProcess> controllers_;
     std::vector<HubProcess> hubs_;
     std::vector<std::string> dying_;

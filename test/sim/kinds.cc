@@ -2,6 +2,9 @@
 
 #include <set>
 
+#include "apis/rollouts/keys.h"
+#include "apis/rollouts/validate.h"
+#include "app/member/internal/test_game_sets.h"
 #include "core/json/parse.h"
 
 namespace aviary::sim {
@@ -64,6 +67,14 @@ std::vector<WorkloadKind> const& workload_kinds() {
          "{}",
          {kPartition},
          false},
+        // Of a kind that says by its label what it is like; its pods are made by a StatefulSet.
+        {{"example.org", "v1", "GameSet"},
+         member::kGameSets,
+         kControllerRevisions,
+         R"({"replicas":10,"serviceName":"web","podManagementPolicy":"Parallel",
+             "updateStrategy":{"type":"RollingUpdate","rollingUpdate":{"partition":0}}})",
+         {kPartition},
+         true},
     };
     return kinds;
 }
@@ -80,6 +91,7 @@ bool is_workload(std::string const& group_resource) {
 Value make_workload(WorkloadKind const& kind, std::string const& image) {
     Value object{json::Object{{"apiVersion", kind.resource.api_version()}, {"kind", kind.kind.kind}}};
     object["metadata"] = json::Object{{"name", kName}, {"namespace", kNamespace}};
+    if (kind.custom()) object.set({"metadata", "labels", apis::kWorkloadTypeLabel}, apis::kStatefulSetType);
     object["spec"] = parse(kind.spec);
     Value pods = with_image(kind, image);
     if (kind.groups()) {

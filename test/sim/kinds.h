@@ -36,6 +36,7 @@ struct WorkloadKind {
 
     bool daemons() const { return !scales; }
     bool groups() const { return pods > 1; }
+    bool custom() const { return resource.group == "example.org"; }
 };
 std::vector<WorkloadKind> const& workload_kinds();
 // "statefulsets.apps.kruise.io" and the others.
