@@ -71,7 +71,8 @@ void Sync::event(std::string type, std::string reason, std::string message) {
         {reference_to(deployment, kDeployment), std::move(type), std::move(reason), std::move(message)});
 }
 
-void Sync::scale(ReplicaSet& set, std::int64_t to) {
+void Sync::scale(ReplicaSet& set, std::int64_t to, bool notes_too) {
+    if (!notes_too && set.replicas == to) return;
     auto const [surge, unavailable] = surge_and_unavailable();
     std::string const desired = std::to_string(replicas);
     std::string const maximum = std::to_string(replicas + surge);
@@ -151,22 +152,24 @@ void Sync::scale_in_proportion(std::vector<ReplicaSet*> active) {
     std::int64_t added = 0;
     for (ReplicaSet const* set : active) {
         std::int64_t share = 0;
-        if (to_add != 0 && replicas > 0) {
-            std::int64_t const last_maximum =
-                parse_int(meta::annotation(set->doc, meta::kMaxReplicasAnnotation)).value_or(replicas);
-            double const proposed = static_cast<double>(set->replicas) * static_cast<double>(allowed) /
-                                    static_cast<double>(std::max<std::int64_t>(last_maximum, 1));
-            share = static_cast<std::int64_t>(std::floor(proposed + 0.5)) - set->replicas;
-            std::int64_t const left = to_add - added;
-            share = to_add > 0 ? std::clamp<std::int64_t>(share, 0, left) : std::clamp<std::int64_t>(share, left, 0);
-        } else if (replicas == 0) {
-            share = -set->replicas;
-        }
+        std::int64_t const left = to_add - added;
+        if (to_add != 0 && left != 0)
+            share = to_add > 0 ? std::min(fraction(*set, allowed), left) : std::max(fraction(*set, allowed), left);
         sizes.push_back(set->replicas + share);
         added += share;
     }
     if (to_add != 0 && !active.empty()) sizes.front() = std::max<std::int64_t>(0, sizes.front() + to_add - added);
-    for (std::size_t index = 0; index < active.size(); ++index) scale(*active[index], sizes[index]);
+    for (std::size_t index = 0; index < active.size(); ++index) scale(*active[index], sizes[index], true);
+}
+
+// What a set gains or loses so that it keeps its part of the whole, which it has noted when it was scaled last.
+std::int64_t Sync::fraction(ReplicaSet const& set, std::int64_t allowed) const {
+    if (replicas == 0) return -set.replicas;
+    std::int64_t before = parse_int(meta::annotation(set.doc, meta::kMaxReplicasAnnotation)).value_or(0);
+    if (before == 0) before = deployment.at({"status", "replicas"}).as_int();
+    if (before == 0) return 0;
+    double const size = static_cast<double>(set.replicas * allowed) / static_cast<double>(before);
+    return static_cast<std::int64_t>(std::floor(size + 0.5)) - set.replicas;
 }
 
 bool Sync::roll_new() {
@@ -183,17 +186,22 @@ bool Sync::roll_old() {
     std::int64_t const new_unavailable = fresh->replicas - fresh->available;
     std::int64_t const may_remove = sum(all(), &ReplicaSet::replicas) - minimum - new_unavailable;
     if (may_remove <= 0) return false;
+    std::vector<ReplicaSet*> active = old;
+    std::erase_if(active, [](ReplicaSet const* set) { return set->replicas == 0; });
     bool changed = false;
     std::int64_t cleaned = 0;
-    for (ReplicaSet* set : old) {   // unhealthy pods first: they serve nobody
+    for (ReplicaSet* set : active) {   // unhealthy pods first: they serve nobody
+        if (cleaned >= may_remove) break;
         std::int64_t const count = std::min(may_remove - cleaned, set->replicas - set->available);
-        if (set->replicas == 0 || count <= 0) continue;
+        // One that still counts pods which it was told to take away is an error, and nothing more is done.
+        if (count < 0) return false;
+        if (count == 0) continue;
         scale(*set, set->replicas - count);
         cleaned += count;
         changed = true;
     }
-    std::int64_t left = sum(all(), &ReplicaSet::available) - minimum;
-    for (ReplicaSet* set : old) {
+    std::int64_t left = sum(active, &ReplicaSet::available) + fresh->available - minimum;
+    for (ReplicaSet* set : active) {
         if (left <= 0) break;
         std::int64_t const count = std::min(set->replicas, left);
         if (count <= 0) continue;

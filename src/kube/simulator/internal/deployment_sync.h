@@ -59,13 +59,15 @@ struct Sync {
     std::pair<std::int64_t, std::int64_t> surge_and_unavailable() const;
     std::int64_t max_unavailable() const { return replicas == 0 ? 0 : surge_and_unavailable().second; }
     void event(std::string type, std::string reason, std::string message);
-    void scale(ReplicaSet& set, std::int64_t to);
+    // To a set that has this size already it notes how large the whole is only with `notes_too` (scaleReplicaSet).
+    void scale(ReplicaSet& set, std::int64_t to, bool notes_too = false);
     // How large the new ReplicaSet may be now (NewRSNewReplicas).
     std::int64_t new_size(std::int64_t current) const;
     bool scaling_event() const;
     // Scaling without rolling: for paused Deployments and changes of spec.replicas (sync and scale).
     void scale_only();
     void scale_in_proportion(std::vector<ReplicaSet*> active);
+    std::int64_t fraction(ReplicaSet const& set, std::int64_t allowed) const;   // getReplicaSetFraction
     bool roll_new();
     bool roll_old();
     // Pods that were told to go run until they are gone.
