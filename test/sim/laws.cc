@@ -66,6 +66,7 @@ void Laws::pod_lost(std::string const& cluster, Doc const& pod) {
 }
 
 bool Laws::lately(MonotonicTime when) const { return when > MonotonicTime{} && ctx_.monotonic() - when <= kStale; }
+bool Laws::just(MonotonicTime when) const { return when > MonotonicTime{} && ctx_.monotonic() - when <= kShortly; }
 
 // ---- objects ----
 

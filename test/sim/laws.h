@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -118,8 +119,8 @@ private:
         std::map<std::string, MonotonicTime> taken;   // pods, or groups, that it took, and when
         std::vector<std::int64_t> traffic;            // percent of the requests, for the new version, at each step
         std::map<std::string, Answered> answered;     // by Service
-        std::map<std::string, MonotonicTime> ended;   // version → when a ready pod of it went last
-        bool ends = false;                            // its Rollout is being deleted or disabled, or is not there
+        std::map<std::string, MonotonicTime> ended;   // version → when the last ready pod of it went
+        std::optional<MonotonicTime> ends_since;      // its Rollout is being deleted or disabled, or is not there
         bool begun = false;                           // some pod was ready
         bool routed = false;                          // a route leads to its workload
     };
@@ -145,6 +146,7 @@ private:
     void check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size,
                      bool judged);
     bool lately(MonotonicTime when) const;   // so that somebody may still act on what was before
+    bool just(MonotonicTime when) const;     // … who is shown what there is
     bool scaled_natively(Member const& member) const;
     static int budget_of(Member const& member, std::int64_t size);   // how many may be missing
     void workload_changed(std::string const& cluster, json::Doc const& after);

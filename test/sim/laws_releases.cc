@@ -54,8 +54,9 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
         after[member.daemons ? "status" : "spec"][member.daemons ? "desiredNumberScheduled" : "replicas"].as_int();
     if (held != member.held || size != member.size) member.served = false;
     if (size != member.size) {
+        bool const first = member.size == 0;
         member.most = std::max(size, lately(member.scaled_at) ? member.most : member.size);
-        member.least = std::min(size, lately(member.scaled_at) ? member.least : member.size);
+        member.least = first ? size : std::min(size, just(member.scaled_at) ? member.least : member.size);
         member.scaled_at = ctx_.monotonic();
     }
     member.held = held;
@@ -66,8 +67,10 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
 void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc const& after) {
     Member& member = members_[cluster];
     member.beside = side_by_side(after);
-    member.ends = !after.exists() || meta::is_deleting(after) || phase_of(after) == "Terminating" ||
-                  phase_of(after) == "Disabling" || phase_of(after) == "Disabled";
+    bool const ends = !after.exists() || meta::is_deleting(after) || phase_of(after) == "Terminating" ||
+                      phase_of(after) == "Disabling" || phase_of(after) == "Disabled";
+    if (!ends) member.ends_since.reset();
+    if (ends && !member.ends_since) member.ends_since = ctx_.monotonic();
     if (!after.exists()) return;
     member.shares.clear();
     member.traffic.clear();
@@ -256,7 +259,7 @@ void Laws::check_serving(std::string const& cluster) {
         return static_cast<int>(size) - (whole ? 0 : budget_of(member, size));
     };
     int const floor = floor_of(member.size);
-    int const seen = floor_of(lately(member.scaled_at) ? member.least : member.size);
+    int const seen = floor_of(just(member.scaled_at) ? member.least : member.size);
     bool const excused = ctx_.monotonic() - member.lost_at <= kExcuse;
     if (ready >= all && !excused) member.lost = 0;
     if (ready >= (member.beside ? all : floor)) member.served = true;

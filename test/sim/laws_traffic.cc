@@ -53,6 +53,10 @@ std::map<std::string, std::int64_t> weights_of(Doc const& route) {
 }   // namespace
 
 void Laws::ready_pod_went(Member& member, Doc const& pod) const {
+    bool const others = std::ranges::any_of(member.ready, [image = image_of_pod(pod)](auto const& each) {
+        return each.second.ready && each.second.image == image;
+    });
+    if (others) return;
     for (std::string_view label : kVersionLabels) {
         std::string const hash = meta::label(pod, label);
         if (!hash.empty()) member.ended[own_hash(hash)] = ctx_.monotonic();
@@ -103,7 +107,8 @@ void Laws::routing_changed(std::string const& cluster) {
 bool Laws::gone_natively(Member const& member) const {
     bool const put_back = !member.set && (member.rolls || lately(member.rolled_at)) &&
                           member.trusted.contains(member.image) && lately(member.changed_at);
-    return lately(member.scaled_at) || put_back || (member.ends && lately(member.changed_at));
+    bool const let_go = member.ends_since && member.changed_at >= *member.ends_since && lately(member.changed_at);
+    return lately(member.scaled_at) || put_back || let_go;
 }
 
 bool Laws::just_gone(Member const& member, Doc const& service) const {
@@ -131,9 +136,9 @@ void Laws::check_answered(std::string const& cluster, Doc const& gone) {
         auto const [state, fresh] = member.answered.try_emplace(name);
         bool const led_anew = fresh || state->second.behind != behind;
         bool const had = !led_anew && state->second.answers;
-        MonotonicTime const excused = led_anew ? MonotonicTime{} : state->second.excused_at;
+        MonotonicTime const excused = led_anew || answers ? MonotonicTime{} : state->second.excused_at;
         bool const overdue = excused > MonotonicTime{} && ctx_.monotonic() - excused > kUnseen;
-        state->second = {behind, answers, answers || overdue ? MonotonicTime{} : excused};
+        state->second = {behind, answers, excused};
         if (answers || !member.begun) continue;
         bool const taken = lately(member.lost_at) && (led_anew || !gone.exists() || was_taken(member, gone));
         if (taken || gone_natively(member)) continue;
