@@ -127,12 +127,16 @@ std::string LeaderWorkerSet::stable_revision() const {
     return prevailing_revision(leaders, inputs_.revisions, kGroupRevisionLabel);
 }
 
-// Without a note, as with another rollout-id alone, one whose groups all have its version came from nowhere.
+// Without a note, as with another rollout-id alone, one whose groups all have its version, also those that are going,
+// came from nowhere.
 void LeaderWorkerSet::compare_revisions() {
     if (facts_.held_by.empty() || facts_.unit_revision.empty() || facts_.stable_revision != facts_.unit_revision)
         return;
     bool const noted = !meta::label(doc(), apis::kStableRevisionLabel).empty();
-    facts_.rolled_back = noted || facts_.outdated > 0;
+    facts_.rolled_back = noted || std::ranges::any_of(groups_, [this](auto const& each) {
+                             return each.first < facts_.replicas &&
+                                    meta::label(each.second.leader, kGroupRevisionLabel) != facts_.unit_revision;
+                         });
     if (!facts_.rolled_back) facts_.stable_revision.clear();
 }
 

@@ -133,6 +133,16 @@ TEST(LeaderWorkerSetFreeze, ANewRolloutIdAloneStartsAReleaseThatCameFromNowhere)
     EXPECT_EQ(partition_of(held), apis::kFrozenPartition);
     EXPECT_TRUE(held.at({"metadata", "labels"})[apis::kStableRevisionLabel].is_null());
     EXPECT_FALSE(observe(held, group(0, "v1"))->facts().rolled_back);
+    // Also while one of its groups is made anew.
+    std::vector<Doc> pods = group(0, "v1");
+    Value going = pods.front().thaw();
+    going.set({"metadata", "deletionTimestamp"}, "2026-01-01T01:00:29Z");
+    pods.front() = Doc::freeze(going);
+    add(pods, group(1, "v1"));
+    Facts const facts = observe(held, pods)->facts();
+    EXPECT_EQ(facts.outdated, 1);
+    EXPECT_FALSE(facts.rolled_back);
+    EXPECT_EQ(facts.stable_revision, "");
     next = held;
     next.set({"spec", "leaderWorkerTemplate"}, groups_template("v2"));
     FreezeInputs inputs;
