@@ -421,6 +421,22 @@ TEST(Routing, AJumpOutOfAGracePeriodLeavesNoFinalisingStep) {
     EXPECT_TRUE(cluster.show().starts_with("Progressing/1/")) << cluster.show();
 }
 
+// Open, the Service would also lead to the pods of the new version, and nobody narrows it again in the middle of a
+// step.
+TEST(Routing, ScaledToNothingAndBackTheNewVersionHasNoMoreThanItsShare) {
+    for (std::string const& style : {canary(kExtra), blue_green()}) {
+        RoutedCluster cluster(style);
+        cluster.begin();
+        std::string const paused = cluster.look();
+        ASSERT_TRUE(paused.ends_with("pinned canary 95/5")) << paused << style;
+        for (char const* replicas : {"0", "10"}) {
+            cluster.edit(fmt::format(R"({{"spec":{{"replicas":{}}}}})", replicas));
+            cluster.settle_all();
+        }
+        EXPECT_EQ(cluster.look(), paused) << style;
+    }
+}
+
 // As where the Rollout was disabled, the workload let go, and the Rollout enabled again before it said so.
 TEST(Routing, NoServiceKeepsToAVersionThatIsGone) {
     for (std::string const& style : kStyles) {

@@ -60,7 +60,7 @@ Plan Machine::run() {
     } else {
         for (int count = 0; count < kMostTransitions && transition(); ++count) {
         }
-        open_service();
+        follow_stable_pods();
         keep_shared_routing();
     }
     persist();

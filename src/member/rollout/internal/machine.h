@@ -81,7 +81,7 @@ private:
     bool generates_canary_service() const;
     traffic::Traffic traffic() const;   // where there is a routing
     bool lacks_stable_pods() const;     // partition style: there are none, or the step leaves none
-    void open_service();                // as soon as there are none
+    void follow_stable_pods();          // with the stable Service, in the middle of a step
 
     // shared_routing.cc: true when it is held, or not any more; also where none is named.
     bool take_shared_routing();

@@ -63,22 +63,27 @@ traffic::Traffic Machine::traffic() const {
 }
 
 bool Machine::lacks_stable_pods() const {
-    // Where both versions stand side by side; with another rollout-id alone it came from nowhere.
+    // Side by side, what has no pods at all gets those of the stable version first again; with another rollout-id alone
+    // it came from nowhere. What it came from is asked of the status: the workload's label goes with the marks.
     if (blue_green() || rollout_.spec.strategy.canary->enable_extra_workload_for_canary)
-        return !noted()->stable_revision.empty() && facts().stable == 0;
+        return !noted()->stable_revision.empty() && facts().stable == 0 && facts().replicas > 0;
     // After a jump back as many go as were to go before.
     std::int64_t const asked = std::max(facts().asked, share_of_step(noted()->current_step_index));
     return facts().stable == 0 || asked >= facts().replicas;
 }
 
-// The last stable pod may also go in the middle of a step, when the workload is made smaller.
-void Machine::open_service() {
+// The last stable pod may also go in the middle of a step, when the workload is made smaller. Once all are back the
+// Service leads to them again.
+void Machine::follow_stable_pods() {
     bool const rolling = status_.phase == apis::phase::kProgressing && seen_.workload != nullptr &&
                          reason_of(status_, apis::condition::kProgressing) == apis::reason::kInRolling;
     if (!rolling || noted() == nullptr || routing() == nullptr) return;
     bool const prepares = noted()->current_step_state == apis::step::kBeforeUpgrade;   // which waits for it to be known
-    if (prepares || !current_step().routes() || !lacks_stable_pods()) return;
-    for (Write& each : traffic().release_stable().writes) plan_.writes.push_back(std::move(each));
+    if (prepares || !current_step().routes()) return;
+    bool const opens = lacks_stable_pods();
+    if (!opens && !facts().settled) return;
+    Outcome outcome = opens ? traffic().release_stable() : traffic().hold_stable();
+    for (Write& each : outcome.writes) plan_.writes.push_back(std::move(each));
 }
 
 bool Machine::has_trouble(Outcome const& outcome) {
