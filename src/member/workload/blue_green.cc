@@ -96,8 +96,8 @@ private:
         std::int64_t const old = sets_.wanted() - sets_.current->wanted;
         std::int64_t const moved = std::min(facts_.replicas - old, sets_.current->wanted - share);
         if (moved <= 0) return writes;
-        writes.push_back(resize(*stable, stable->wanted + moved, "fewer than the workload is to have"));
-        writes.push_back(resize(*sets_.current, sets_.current->wanted - moved, "more than the step's share"));
+        writes.push_back(resize_set(*stable, stable->wanted + moved, "fewer than the workload is to have"));
+        writes.push_back(resize_set(*sets_.current, sets_.current->wanted - moved, "more than the step's share"));
         return writes;
     }
 
@@ -110,31 +110,14 @@ private:
             return writes;
         for (ReplicaSet const& set : sets_.all) {
             if (&set == stable || &set == sets_.current || set.wanted == 0) continue;
-            writes.push_back(resize(set, 0, "a version of the release before"));
+            writes.push_back(resize_set(set, 0, "a version of the release before"));
         }
         if (writes.empty()) return writes;
         JsonPatch serves(stable->doc);
         serves.test({"spec", "replicas"});
         serves.test({"status", "readyReplicas"});
-        writes.insert(writes.begin(), of_set(*stable, std::move(serves), "what serves"));
+        writes.insert(writes.begin(), write_set(*stable, std::move(serves), "what serves"));
         return writes;
-    }
-
-    static Write resize(ReplicaSet const& set, std::int64_t replicas, std::string why) {
-        JsonPatch patch(set.doc);
-        patch.test({"spec", "replicas"});
-        patch.set({"spec", "replicas"}, replicas);
-        return of_set(set, std::move(patch), std::move(why));
-    }
-
-    static Write of_set(ReplicaSet const& set, JsonPatch patch, std::string why) {
-        Write result;
-        result.verb = Write::Verb::kJsonPatch;
-        result.resource = kReplicaSets;
-        result.key = meta::key_of(set.doc);
-        result.body = patch.take();
-        result.why = std::move(why);
-        return result;
     }
 
     // Old pods are as many as the workload is to have, and the new ones beside them as many as their set says.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <ranges>
 
 #include "apis/rollouts/keys.h"
 #include "core/json/parse.h"
@@ -73,7 +74,7 @@ private:
             if (strategy_.paused) return stable_ == nullptr ? replicas_ : std::min(set.wanted, replicas_);
             return stable_ == nullptr ? replicas_ : limit_;
         }
-        if (&set != stable_) return strategy_.paused ? std::min(set.wanted, room_between()) : 0;
+        if (&set != stable_) return strategy_.paused ? kept_of(set) : 0;
         return std::max<std::int64_t>(0, replicas_ - kept_current() - kept_between());
     }
 
@@ -91,6 +92,15 @@ private:
             if (&set != sets_.current && &set != stable_) total += set.wanted;
         }
         return std::min(total, room_between());
+    }
+    // Of one of them: the newest stay first.
+    std::int64_t kept_of(ReplicaSet const& between) const {
+        std::int64_t room = room_between();
+        for (ReplicaSet const& set : std::views::reverse(sets_.all)) {
+            if (&set == &between) break;
+            if (&set != sets_.current && &set != stable_) room -= set.wanted;
+        }
+        return std::clamp<std::int64_t>(room, 0, between.wanted);
     }
     // They leave a pod of the stable version, which has some: one that is alone is scaled by the native controller.
     std::int64_t room_between() const {

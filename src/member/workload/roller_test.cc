@@ -224,6 +224,8 @@ TEST(Roller, LeavesAPodOfTheStableVersionBesideOnesInBetween) {
     std::vector<Value> const sets{replica_set("v1", 7, 7, 1), replica_set("v2", 5, 5, 2)};
     EXPECT_EQ(rolled({.partition = "50%", .replicas = 5, .paused = true, .sets = sets}, "v3"), "web-v1=1 web-v2=4 ");
     EXPECT_EQ(rolled({.partition = "50%", .replicas = 1, .paused = true, .sets = sets}, "v3"), "web-v1=1 web-v2=0 ");
+    std::vector<Value> const two{replica_set("v1", 6, 6, 1), replica_set("v2", 3, 3, 2), replica_set("v3", 3, 3, 3)};
+    EXPECT_EQ(rolled({.partition = "50%", .replicas = 5, .paused = true, .sets = two}, "v4"), "web-v1=1 web-v2=1 ");
 }
 
 TEST(Roller, LetsNothingComeBackFromZeroInTheNewVersion) {

@@ -300,15 +300,23 @@ std::optional<Write> DeploymentBase::fill_surge() const {
     if (stable == nullptr || !active(*stable) || std::ranges::count_if(sets_.all, active) < 2) return std::nullopt;
     std::int64_t const missing = facts_.replicas + budget_of(rolling_update(), facts_.replicas).surge - sets_.wanted();
     if (missing <= 0) return std::nullopt;
-    JsonPatch patch(stable->doc);
+    return resize_set(*stable, stable->wanted + missing, "pods within maxSurge, of the stable version");
+}
+
+Write DeploymentBase::resize_set(ReplicaSet const& set, std::int64_t replicas, std::string why) {
+    JsonPatch patch(set.doc);
     patch.test({"spec", "replicas"});
-    patch.set({"spec", "replicas"}, stable->wanted + missing);
+    patch.set({"spec", "replicas"}, replicas);
+    return write_set(set, std::move(patch), std::move(why));
+}
+
+Write DeploymentBase::write_set(ReplicaSet const& set, JsonPatch patch, std::string why) {
     Write result;
     result.verb = Write::Verb::kJsonPatch;
     result.resource = kReplicaSets;
-    result.key = meta::key_of(stable->doc);
+    result.key = meta::key_of(set.doc);
     result.body = patch.take();
-    result.why = "pods within maxSurge, of the stable version";
+    result.why = std::move(why);
     return result;
 }
 

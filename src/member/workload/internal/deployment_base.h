@@ -58,6 +58,9 @@ protected:
     // Of a workload scaled to nothing in a release: so that it comes back in the stable version.
     std::vector<control::Write> at_zero() const;
     std::optional<control::Write> write(JsonPatch patch, std::string why) const;
+    static control::Write write_set(ReplicaSet const& set, JsonPatch patch, std::string why);
+    // As long as it has the size that was seen.
+    static control::Write resize_set(ReplicaSet const& set, std::int64_t replicas, std::string why);
 
     DeploymentInputs inputs_;
     ReplicaSets sets_;
