@@ -185,9 +185,13 @@ struct Deciding {
         return std::move(out);
     }
 
-    // Where this cluster is to go.
+    // Where this cluster is to go. Where it releases the rejected version, to what that comes from: less may have been
+    // known when it was pinned, and a version completed since.
     std::string back() const {
-        return !seen.pinned.empty() ? seen.pinned : propagation::version_before(seen.workload, seen.hub_template);
+        std::string before = propagation::version_before(seen.workload, seen.hub_template);
+        bool const releases = propagation::releasing(seen.workload) &&
+                              meta::label(seen.workload, propagation::kTemplateLabel) == seen.hub_template;
+        return seen.pinned.empty() || (releases && !before.empty()) ? before : seen.pinned;
     }
 
     Outcome go_back() {
@@ -202,11 +206,12 @@ struct Deciding {
         if (abort && seen.pinned.empty() && !released && has == seen.hub_template)
             return settle(apis::outcome::kRefused, "no release is in progress here");
         bool const there = has == revision;
-        if (seen.pinned.empty() && revision != seen.hub_template) {
+        if (seen.pinned != revision && revision != seen.hub_template) {
             if (!seen.kept(revision))
                 return settle(apis::outcome::kRefused,
                               fmt::format("the hub does not keep the earlier version ({}): release it anew", revision));
-            if (seen.begun) return settle(apis::outcome::kStale, "the hub has another version by now");
+            if (seen.pinned.empty() && seen.begun)
+                return settle(apis::outcome::kStale, "the hub has another version by now");
             out.pin = revision;
             out.rejected = seen.hub_template;
             return std::move(out);

@@ -528,6 +528,16 @@ TEST(GoBack, SaysThatTheWayBackIsAReleaseWhoseStepsWait) {
     EXPECT_EQ(carry_out(one, kNow).message, "going back to the stable version");
 }
 
+// What was known of the cluster was old: v1 was complete there, and v2 had begun.
+TEST(GoBack, IsPinnedAgainWhereTheReleaseComesFromALaterVersion) {
+    Seen one = seen(apis::action::kAbort);
+    one.pinned = "v0";
+    one.begun = true;
+    EXPECT_EQ(shown(carry_out(one, kNow)), "pin v1 against v2");
+    one.pinned = "v1";
+    EXPECT_EQ(shown(carry_out(one, kNow)), "-");
+}
+
 TEST(GoBack, AHubThatWentBackItselfNeedsNoPin) {
     Seen one = seen(apis::action::kUndo);
     one.hub_template = "v1";

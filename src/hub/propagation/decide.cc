@@ -411,6 +411,14 @@ struct Deciding {
         return same ? wanted.hash : template_hash(there);
     }
 
+    // The rejected version releases here, and comes from another one than this cluster is pinned to: it was pinned
+    // before that was known.
+    bool pinned_elsewhere(std::string const& has) const {
+        std::string const& pinned = seen.assignment.revision;
+        return !pinned.empty() && has == seen.assignment.rejected && has == template_hash(pod_template(seen.source)) &&
+               !stable().empty() && stable() != pinned;
+    }
+
     Decision workload() {
         Wanted wanted = choose(without_pods());
         std::string const has = live_hash(wanted);
@@ -435,6 +443,12 @@ struct Deciding {
         if (wanted.missing) message = answer_missing(wanted.hash).message;
         bool const in_release = releasing(seen.live);
         bool const goes_back = in_release && wanted.hash == stable() && !wanted.missing;
+        if (in_release && pinned_elsewhere(has)) {
+            return keep_old(has, "PinOutdated",
+                            fmt::format("this cluster was to go back to {}, and its release comes from {} by now: the "
+                                        "decision looks again; where none is open, undo it again",
+                                        wanted.hash, stable()));
+        }
         // Back goes through whatever holds, also a Rollout that is to leave: it stays as long as it releases.
         bool const holds = reason != "RolloutNotPlaced" || rollout_progressing(seen.member_rollout);
         bool const refused = !reason.empty() && !(goes_back && holds && reason != "ReleaseClosing");

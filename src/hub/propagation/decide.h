@@ -75,7 +75,7 @@ struct Decision {
     State state = State::kApplied;
     // RolloutNotPlaced | RolloutMissing | RolloutDisabled | ControllerAbsent | ControllerTooOld | WebhookNotInForce |
     // ReleaseClosing | RevisionMissing | KindNotSupported | OtherHub | AlreadyExists | Differs | Drift |
-    // ReleaseInProgress | RollingBack | RolloutLeaving …
+    // ReleaseInProgress | RollingBack | RolloutLeaving | PinOutdated …
     std::string reason;
     std::string message;
     bool put_right = false;    // the plan puts drift right

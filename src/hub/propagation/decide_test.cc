@@ -847,6 +847,19 @@ TEST(Pin, HoldsAsLongAsTheHubHasTheRejectedTemplate) {
     EXPECT_EQ(hub.image(), "v3");
 }
 
+// It was pinned by what was known of a member that had gone on: what it would get is no way back there.
+TEST(Pin, IsNotFollowedWhereTheRejectedReleaseComesFromAnotherVersion) {
+    FakeHub hub = in_release();
+    hub.assignment.revision = "v0";
+    hub.assignment.rejected = hub.hash();
+    EXPECT_EQ(hub.run(), "");
+    EXPECT_EQ(hub.image(), "v2");
+    EXPECT_EQ(hub.state(), "Guarded/PinOutdated");
+    hub.assignment.revision = label(hub, kStableLabel);
+    hub.run();
+    EXPECT_EQ(hub.image(), "v1");
+}
+
 // The rejected version must not come back because the hub has lost, or not yet read, what to go back to.
 TEST(Pin, WithoutItsTemplateLetsNothingThrough) {
     FakeHub hub = at_rest();

@@ -40,9 +40,10 @@ std::optional<Time> since_before(Doc const& binding, std::string const& cluster,
 }
 
 // What the release guard says (decide.h).
-constexpr std::string_view kGuardReasons[] = {
-    "RolloutNotPlaced", "RolloutMissing", "RolloutDisabled",   "RolloutLeaving",  "ControllerAbsent",
-    "ControllerTooOld", "ReleaseClosing", "WebhookNotInForce", "RevisionMissing", "KindNotSupported"};
+constexpr std::string_view kGuardReasons[] = {"RolloutNotPlaced", "RolloutMissing",    "RolloutDisabled",
+                                              "RolloutLeaving",   "ControllerAbsent",  "ControllerTooOld",
+                                              "ReleaseClosing",   "WebhookNotInForce", "RevisionMissing",
+                                              "KindNotSupported", "PinOutdated"};
 
 observe::Counter refusals(Context const& ctx, std::string reason) {
     return ctx.metrics().counter("aviary_guard_refused_total",
