@@ -104,6 +104,7 @@ private:
         bool held = false;     // by a release
         std::string image;     // of its workload
         MonotonicTime changed_at{};    // when that changed
+        MonotonicTime put_back_at{};   // … to one that was released to the end
         bool set = false;              // it is no Deployment
         bool daemons = false;          // its workload is a DaemonSet
         bool kruise_daemons = false;   // … of Kruise

@@ -38,7 +38,10 @@ int Laws::budget_of(Member const& member, std::int64_t size) { return member.set
 
 void Laws::workload_changed(std::string const& cluster, Doc const& after) {
     Member& member = members_[cluster];
-    if (image_of(after) != member.image) member.changed_at = ctx_.monotonic();
+    if (image_of(after) != member.image) {
+        member.changed_at = ctx_.monotonic();
+        if (member.trusted.contains(image_of(after))) member.put_back_at = member.changed_at;
+    }
     member.image = image_of(after);
     member.set = after["kind"].as_string() != "Deployment";
     member.daemons = after["kind"].as_string() == "DaemonSet";

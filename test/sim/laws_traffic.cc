@@ -102,11 +102,11 @@ void Laws::routing_changed(std::string const& cluster) {
 }
 
 // Whose size was changed loses the pods that its own controller chooses. A Deployment in blue-green style that is put
-// back to the version whose pods are all there loses those of the other at once: the native controller scales them
-// down, paused or not. And where a Rollout ends nothing holds a newer version back any more.
+// back to the version whose pods are all there loses those of the other at once, also where a newer one follows: the
+// native controller scales them down, paused or not. And where a Rollout ends nothing holds a newer version back any
+// more.
 bool Laws::gone_natively(Member const& member) const {
-    bool const put_back = !member.set && (member.rolls || lately(member.rolled_at)) &&
-                          member.trusted.contains(member.image) && lately(member.changed_at);
+    bool const put_back = !member.set && (member.rolls || lately(member.rolled_at)) && lately(member.put_back_at);
     bool const let_go = member.ends_since && member.changed_at >= *member.ends_since && lately(member.changed_at);
     return lately(member.scaled_at) || put_back || let_go;
 }
