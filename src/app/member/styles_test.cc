@@ -202,6 +202,35 @@ CO_TEST(Styles, ABlueGreenReleaseGivesTheOldVersionBackWhatScalingTookFromIt) {
     co_await world.stop();
 }
 
+// What it had noted may be more than all pods: then the native controller takes from both, and cuts the new version to
+// the workload's size.
+CO_TEST(Styles, ABlueGreenReleaseGivesTheOldVersionWhatIsLeftFree) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.set_up(kTenth, 10, kBlueGreenStyle));
+    Value const surge = *json::parse_value(R"({"spec":{"strategy":{"rollingUpdate":{"maxSurge":8}}}})");
+    CO_ASSERT_OK(co_await world.client->patch(ctx, kDeployments, kWeb, client::PatchType::kMerge, surge));
+    CO_ASSERT_OK(co_await scale(world, 6));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    CO_ASSERT_OK(co_await world.release("v2"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+    CO_ASSERT_OK(co_await world.approve());
+    CO_ASSERT_OK(co_await world.until("Progressing/2/StepPaused/InRolling"));
+    Images counts = co_await world.images();
+    EXPECT_EQ(counts, (Images{{"v1", 6}, {"v2", 6}}));
+    co_await world.stop_member();   // which would else look between two rounds of the native controller
+    CO_ASSERT_OK(co_await scale(world, 4));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    counts = co_await world.images();
+    EXPECT_EQ(counts, (Images{{"v1", 3}, {"v2", 4}}));
+    world.start_member();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    counts = co_await world.images();
+    EXPECT_EQ(counts, (Images{{"v1", 4}, {"v2", 4}}));
+    CO_ASSERT_OK(co_await world.approve());
+    CO_ASSERT_OK(co_await world.until("Healthy/2/Completed/Completed"));
+    co_await world.stop();
+}
+
 // Rights of a member as an earlier version had them, and those that blue-green style needs beside.
 Task<Status> allow(World& world, std::string name, std::string rules) {
     std::string const group = "rbac.authorization.k8s.io";

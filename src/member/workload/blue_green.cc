@@ -51,7 +51,7 @@ public:
         bool const raises = !held || !held_by(batch_release) || !surge || share_of(*surge) < share_of(share);
         // Paused for a version that has been put back again: it stays so while its pods are there.
         bool const lacks = paused() && (sets_.current == nullptr || sets_.current->wanted < share_of(share));
-        if (!raises) std::ranges::move(balance(share_of(share)), std::back_inserter(writes));
+        if (!raises) std::ranges::move(balance(share_of(share), share_of(*surge)), std::back_inserter(writes));
         JsonPatch patch(doc());
         patch.test({"metadata", "generation"});
         if (!held_by(batch_release))
@@ -87,17 +87,22 @@ private:
     // sets noted when they were scaled last, and the rest to the largest. What the old version lacks then is what the
     // new one has beyond the step's share: it would never get it back, and the step never end. The old one grows first:
     // with as many in all as before, or more, the native controller moves none.
-    std::vector<Write> balance(std::int64_t share) const {
+    std::vector<Write> balance(std::int64_t share, std::int64_t surge) const {
         std::vector<Write> writes;
         ReplicaSet const* const stable = sets_.by_hash(facts_.stable_revision);
         // One without pods lacks nothing: the version that was put back had all of its own.
         if (stable == nullptr || sets_.current == nullptr || stable == sets_.current || stable->wanted == 0)
             return writes;
         std::int64_t const old = sets_.wanted() - sets_.current->wanted;
-        std::int64_t const moved = std::min(facts_.replicas - old, sets_.current->wanted - share);
-        if (moved <= 0) return writes;
-        writes.push_back(resize_set(*stable, stable->wanted + moved, "fewer than the workload is to have"));
-        writes.push_back(resize_set(*sets_.current, sets_.current->wanted - moved, "more than the step's share"));
+        std::int64_t const beyond = std::max<std::int64_t>(0, sets_.current->wanted - share);
+        // Left free where the native controller took from the new version what was beyond the workload's size.
+        std::int64_t const room = std::max<std::int64_t>(0, facts_.replicas + surge - sets_.wanted());
+        std::int64_t const grown = std::min(facts_.replicas - old, beyond + room);
+        if (grown <= 0) return writes;
+        writes.push_back(resize_set(*stable, stable->wanted + grown, "fewer than the workload is to have"));
+        if (grown <= room) return writes;
+        writes.push_back(
+            resize_set(*sets_.current, sets_.current->wanted - (grown - room), "more than the step's share"));
         return writes;
     }
 
