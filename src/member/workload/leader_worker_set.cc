@@ -180,8 +180,11 @@ void LeaderWorkerSet::count() {
             continue;
         }
         ++facts_.outdated;
-        if (is_active(group.leader) && meta::label(group.leader, kGroupRevisionLabel) == facts_.stable_revision)
-            ++facts_.stable;
+        if (!is_active(group.leader) || meta::label(group.leader, kGroupRevisionLabel) != facts_.stable_revision)
+            continue;
+        ++facts_.stable;
+        bool const ready = is_ready(group.leader) && std::ranges::all_of(group.workers, is_ready);
+        facts_.stable_ready += ready ? 1 : 0;
     }
     std::int64_t const whole = facts_.updated + facts_.outdated;
     facts_.settled = !facts_.unit_revision.empty() && !going && present == facts_.replicas && whole == present;

@@ -72,8 +72,8 @@ bool Machine::lacks_stable_pods() const {
     return facts().stable == 0 || asked >= facts().replicas;
 }
 
-// The last stable pod may also go in the middle of a step, when the workload is made smaller. Once all are back the
-// Service leads to them again.
+// The last stable pod may also go in the middle of a step, when the workload is made smaller. Once all are back, and
+// ready, the Service leads to them again.
 void Machine::follow_stable_pods() {
     bool const rolling = status_.phase == apis::phase::kProgressing && seen_.workload != nullptr &&
                          reason_of(status_, apis::condition::kProgressing) == apis::reason::kInRolling;
@@ -81,7 +81,9 @@ void Machine::follow_stable_pods() {
     bool const prepares = noted()->current_step_state == apis::step::kBeforeUpgrade;   // which waits for it to be known
     if (prepares || !current_step().routes()) return;
     bool const opens = lacks_stable_pods();
-    if (!opens && !facts().settled) return;
+    bool const serve = facts().settled && facts().stable > 0 && facts().stable_ready == facts().stable;
+    bool const routes = noted()->current_step_state == apis::step::kTrafficRouting;   // which narrows it by itself
+    if (!opens && (!serve || routes)) return;
     Outcome outcome = opens ? traffic().release_stable() : traffic().hold_stable();
     for (Write& each : outcome.writes) plan_.writes.push_back(std::move(each));
 }

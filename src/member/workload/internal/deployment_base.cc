@@ -239,7 +239,9 @@ void DeploymentBase::count() {
         if (!settled) facts_.settled = false;
         if (&set == sets_.current) continue;
         facts_.outdated += std::max(there, set.actual);
-        if (set.hash() == facts_.stable_revision) facts_.stable += set.actual;
+        if (set.hash() != facts_.stable_revision) continue;
+        facts_.stable += set.actual;
+        facts_.stable_ready += std::min(set.ready, set.wanted);
     }
     if (sets_.current == nullptr) return;
     facts_.updated = sets_.current->actual;

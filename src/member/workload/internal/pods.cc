@@ -133,7 +133,9 @@ Present count_pods(Facts& facts, std::vector<Doc> const& pods, std::function<boo
         ++present.pods;
         if (!is_unit(pod)) {
             ++facts.outdated;
-            if (is_active(pod) && meta::label(pod, key) == facts.stable_revision) ++facts.stable;
+            if (!is_active(pod) || meta::label(pod, key) != facts.stable_revision) continue;
+            ++facts.stable;
+            facts.stable_ready += is_ready(pod) ? 1 : 0;
             continue;
         }
         ++facts.updated;
