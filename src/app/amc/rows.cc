@@ -170,7 +170,9 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
         row.message = view["error"].string();
         return row;
     }
-    if (back && view["pinned"].exists()) return look_at_taken_back(view, std::move(row));
+    // Where it was pinned by what was known before, it is asked for again.
+    bool const outdated = view["reason"].as_string() == "PinOutdated";
+    if (back && view["pinned"].exists() && !outdated) return look_at_taken_back(view, std::move(row));
     if (action == apis::action::kUndo || action == apis::action::kPause || action == apis::action::kResume) {
         row.target = true;
         return row;

@@ -249,10 +249,12 @@ struct Deciding {
         Wanted wanted;
         std::string const hub = template_hash(pod_template(seen.source));
         wanted.hash = hub;
-        if (seen.assignment.rejected == hub) {
-            wanted.hash = seen.assignment.revision.empty() ? there(hub) : seen.assignment.revision;
-        } else if (taken_back()) {
+        bool const rejected = seen.assignment.rejected == hub;
+        bool const stays = rejected && seen.assignment.revision.empty();
+        if (taken_back() && !stays) {
             wanted.hash = stable();
+        } else if (rejected) {
+            wanted.hash = seen.assignment.revision.empty() ? there(hub) : seen.assignment.revision;
         } else if (begins && guarded() && !seen.stable_elsewhere.empty()) {
             wanted.hash = seen.stable_elsewhere;
         }
@@ -422,6 +424,12 @@ struct Deciding {
     Decision workload() {
         Wanted wanted = choose(without_pods());
         std::string const has = live_hash(wanted);
+        if (releasing(seen.live) && wanted.hash != stable() && pinned_elsewhere(has)) {
+            return keep_old(has, "PinOutdated",
+                            fmt::format("this cluster was to go back to {}, and its release comes from {} by now: the "
+                                        "decision looks again; where none is open, undo it again",
+                                        wanted.hash, stable()));
+        }
         if (!guarded()) {
             // A new template that is not wanted any more is replaced under the freeze.
             bool const unwanted = stable() != has && wanted.hash != has;
@@ -443,12 +451,6 @@ struct Deciding {
         if (wanted.missing) message = answer_missing(wanted.hash).message;
         bool const in_release = releasing(seen.live);
         bool const goes_back = in_release && wanted.hash == stable() && !wanted.missing;
-        if (in_release && pinned_elsewhere(has)) {
-            return keep_old(has, "PinOutdated",
-                            fmt::format("this cluster was to go back to {}, and its release comes from {} by now: the "
-                                        "decision looks again; where none is open, undo it again",
-                                        wanted.hash, stable()));
-        }
         // Back goes through whatever holds, also a Rollout that is to leave: it stays as long as it releases.
         bool const holds = reason != "RolloutNotPlaced" || rollout_progressing(seen.member_rollout);
         bool const refused = !reason.empty() && !(goes_back && holds && reason != "ReleaseClosing");

@@ -78,6 +78,8 @@ End end_of_guard(std::string_view reason) {
     if (reason == "WebhookNotInForce") return {"the webhook there is mended", "cluster owner"};
     if (reason == "RevisionMissing") return {"another version is released", "service owner"};
     if (reason == "KindNotSupported") return {"it is annotated unguarded", "service owner"};
+    if (reason == "PinOutdated")
+        return {"the open decision has looked again, or it is undone once more", "release owner"};
     return {"the guard lets it through", "cluster owner"};
 }
 
