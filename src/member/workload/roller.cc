@@ -89,16 +89,17 @@ private:
         if (!strategy_.paused) return 0;
         std::int64_t total = 0;
         for (ReplicaSet const& set : sets_.all) {
-            if (&set != sets_.current && &set != stable_) total += set.wanted;
+            if (is_between(set)) total += kept_of(set);
         }
-        return std::min(total, room_between());
+        return total;
     }
+    bool is_between(ReplicaSet const& set) const { return &set != sets_.current && &set != stable_; }
     // Of one of them: the newest stay first.
     std::int64_t kept_of(ReplicaSet const& between) const {
         std::int64_t room = room_between();
         for (ReplicaSet const& set : std::views::reverse(sets_.all)) {
             if (&set == &between) break;
-            if (&set != sets_.current && &set != stable_) room -= set.wanted;
+            if (is_between(set)) room -= set.wanted;
         }
         return std::clamp<std::int64_t>(room, 0, between.wanted);
     }
@@ -134,7 +135,7 @@ private:
     std::vector<ReplicaSet const*> surplus_sets() const {
         std::vector<ReplicaSet const*> result;
         for (ReplicaSet const& set : sets_.all) {
-            if (&set != stable_ && &set != sets_.current) result.push_back(&set);
+            if (is_between(set)) result.push_back(&set);
         }
         if (stable_ != nullptr) result.push_back(stable_);
         if (sets_.current != nullptr) result.push_back(sets_.current);
