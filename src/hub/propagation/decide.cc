@@ -250,11 +250,12 @@ struct Deciding {
         std::string const hub = template_hash(pod_template(seen.source));
         wanted.hash = hub;
         bool const rejected = seen.assignment.rejected == hub;
-        bool const stays = rejected && seen.assignment.revision.empty();
-        if (taken_back() && !stays) {
+        if (rejected && seen.assignment.revision.empty()) {
+            wanted.hash = there(hub);
+        } else if (taken_back()) {
             wanted.hash = stable();
         } else if (rejected) {
-            wanted.hash = seen.assignment.revision.empty() ? there(hub) : seen.assignment.revision;
+            wanted.hash = seen.assignment.revision;
         } else if (begins && guarded() && !seen.stable_elsewhere.empty()) {
             wanted.hash = seen.stable_elsewhere;
         }
