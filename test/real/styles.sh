@@ -22,15 +22,16 @@ sample() {
   python3 "$root/test/real/lib/available.py" "$work/$c/kubeconfig" "$work/enough" >"$work/samples" 2>"$work/sampler.log" &
   sampling=$!
 }
+enough() { touch "$work/enough"; wait $sampling; }
 # kept VERSION PODS: no fewer of it were there at any moment
 kept() {
-  touch "$work/enough"; wait $sampling
+  enough
   awk -v wanted="$1=" -v floor="$2" '{ count = 0; for (i = 2; i <= NF; ++i) if (index($i, wanted) == 1) count = substr($i, length(wanted) + 1) }
     NR == 1 || count + 0 < least { least = count + 0 } END { print NR " samples, at least " least " pods"; exit NR == 0 || least < floor }' "$work/samples"
 }
 # No fewer pods than that were ready at any moment.
 never_under() {
-  touch "$work/enough"; wait $sampling
+  enough
   awk -v floor="$1" 'NR == 1 || $1 < least { least = $1 } END { print NR " samples, at least " least " ready"; exit NR == 0 || least < floor }' "$work/samples"
 }
 

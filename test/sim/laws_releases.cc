@@ -70,8 +70,7 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
 void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc const& after) {
     Member& member = members_[cluster];
     member.beside = side_by_side(after);
-    bool const ends = !after.exists() || meta::is_deleting(after) || phase_of(after) == "Terminating" ||
-                      phase_of(after) == "Disabling" || phase_of(after) == "Disabled";
+    bool const ends = !after.exists() || leaving(after) || phase_of(after) == "Disabled";
     if (!ends) member.ends_since.reset();
     if (ends && !member.ends_since) member.ends_since = ctx_.monotonic();
     if (!after.exists()) return;

@@ -47,9 +47,14 @@ bool side_by_side(Doc const& rollout) {
                        rollout.at({"spec", "strategy", "canary", "enableExtraWorkloadForCanary"}).as_bool());
 }
 
-bool closing(Doc const& rollout) {
+bool leaving(Doc const& rollout) {
     std::string_view const phase = phase_of(rollout);
-    if (phase == "Terminating" || phase == "Disabling" || meta::is_deleting(rollout)) return true;
+    return phase == "Terminating" || phase == "Disabling" || meta::is_deleting(rollout);
+}
+
+bool closing(Doc const& rollout) {
+    if (leaving(rollout)) return true;
+    std::string_view const phase = phase_of(rollout);
     std::string_view const reason = meta::condition(rollout, "Progressing")["reason"].as_string();
     return phase == "Progressing" && (reason == apis::reason::kFinalising || reason == apis::reason::kCancelling ||
                                       reason == apis::reason::kCompleted);

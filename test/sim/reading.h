@@ -25,6 +25,8 @@ json::Doc steps_of(json::Doc const& rollout);
 bool side_by_side(json::Doc const& rollout);
 // A release of it is being ended: until that is done a new template would find nothing that holds it.
 bool closing(json::Doc const& rollout);
+// … as it is being deleted or disabled.
+bool leaving(json::Doc const& rollout);
 
 // Of "40%"; 0 where nothing is said.
 std::int64_t percent_of(json::Doc const& text);
