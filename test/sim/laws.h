@@ -114,6 +114,7 @@ private:
         std::int64_t size = 0;         // pods, or groups, that it wants
         std::int64_t most = 0;         // … and wanted lately
         std::int64_t least = 0;        // … as somebody may still see it
+        bool fell = false;             // so few serve as that asks for, since somebody did
         MonotonicTime scaled_at{};     // when that changed
         int lost = 0;                  // pods that the world took away, until all are back
         MonotonicTime lost_at{};

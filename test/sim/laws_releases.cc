@@ -261,7 +261,9 @@ void Laws::check_serving(std::string const& cluster) {
         return static_cast<int>(size) - (whole ? 0 : budget_of(member, size));
     };
     int const floor = floor_of(member.size);
-    int const seen = floor_of(just(member.scaled_at) ? member.least : member.size);
+    // Who acted on a smaller size, and died then, has not given back what it took.
+    member.fell = ready < floor && (member.fell || just(member.scaled_at));
+    int const seen = floor_of(member.fell ? member.least : member.size);
     bool const excused = ctx_.monotonic() - member.lost_at <= kExcuse;
     if (ready >= all && !excused) member.lost = 0;
     if (ready >= (member.beside ? all : floor)) member.served = true;

@@ -1,5 +1,5 @@
 // Releases in the styles that have both versions side by side, end to end.
-#include "app/member/internal/test_world.h"
+#include "app/member/internal/test_story.h"
 
 namespace aviary::member {
 namespace {
@@ -229,6 +229,22 @@ CO_TEST(Styles, ABlueGreenReleaseGivesTheOldVersionWhatIsLeftFree) {
     CO_ASSERT_OK(co_await world.approve());
     CO_ASSERT_OK(co_await world.until("Healthy/2/Completed/Completed"));
     co_await world.stop();
+}
+
+// A version that was being rolled out without a release when this one came: what of it does not serve is in nobody's
+// way.
+CO_TEST(Styles, ABlueGreenReleaseGivesTheOldVersionThePlacesOfPodsInBetweenThatDoNotServe) {
+    Story story(ctx, {.steps = kHalves, .strategy = kBlueGreenStyle});
+    CO_ASSERT_OK(co_await story.begin());
+    CO_ASSERT_OK(co_await story.play({{R"(rollout {"spec":{"disabled":true}})", "Disabled/2/Completed v1=5"},
+                                      {"break v2", "Disabled/2/Completed v1=4 v2=3"},
+                                      {R"(rollout {"spec":{"disabled":false}})", "Healthy/2/Completed v1=4 v2=3"},
+                                      {"release v3", "Progressing/1/StepPaused v1=5 v3=3"},
+                                      {"scale 3", "Progressing/1/StepPaused v1=3 v3=2"},
+                                      {"approve", "Progressing/2/StepPaused v1=3 v3=3"},
+                                      {"approve", "Healthy/2/Completed v3=3"}}));
+    EXPECT_EQ(co_await story.leftovers(), "");
+    co_await story.stop();
 }
 
 // Rights of a member as an earlier version had them, and those that blue-green style needs beside.

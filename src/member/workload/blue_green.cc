@@ -44,6 +44,10 @@ public:
             std::vector<Write> earlier = end_earlier();
             if (!earlier.empty()) return earlier;
         }
+        if (!original && paused()) {
+            std::vector<Write> way = make_way();
+            if (!way.empty()) return way;
+        }
         bool const held = original && never_available(doc());
         std::optional<meta::IntOrPercent> const surge =
             meta::IntOrPercent::from(doc().at({"spec", "strategy", "rollingUpdate", "maxSurge"}));
@@ -103,6 +107,25 @@ private:
         if (grown <= room) return writes;
         writes.push_back(
             resize_set(*sets_.current, sets_.current->wanted - (grown - room), "more than the step's share"));
+        return writes;
+    }
+
+    // Versions in between were being rolled out natively when the release came. What of them does not serve would count
+    // as old pods to its end, and take its part when the workload is made smaller: the stable version gets their
+    // places. While the workload is paused, and as many are wanted as before, the native controller moves none.
+    std::vector<Write> make_way() const {
+        std::vector<Write> writes;
+        ReplicaSet const* const stable = sets_.by_hash(facts_.stable_revision);
+        if (stable == nullptr || stable == sets_.current || stable->wanted == 0) return writes;
+        std::int64_t old = sets_.wanted();
+        for (ReplicaSet const& set : sets_.all) {
+            std::int64_t const serve = std::min(set.ready, set.wanted);
+            if (&set == stable || &set == sets_.current || !set.observed || serve == set.wanted) continue;
+            writes.push_back(resize_set(set, serve, "a version in between does not serve"));
+            old -= set.wanted - serve;
+        }
+        if (!writes.empty() && old < facts_.replicas)
+            writes.push_back(resize_set(*stable, stable->wanted + facts_.replicas - old, "in their places"));
         return writes;
     }
 
