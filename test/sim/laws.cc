@@ -63,6 +63,7 @@ void Laws::pod_lost(std::string const& cluster, Doc const& pod) {
     ++member.lost;
     member.lost_at = ctx_.monotonic();
     member.taken[unit_of(pod)] = member.lost_at;
+    for (std::string const& hash : hashes_in(pod.at({"metadata", "labels"}))) member.lost_of[hash] = member.lost_at;
 }
 
 bool Laws::lately(MonotonicTime when) const { return when > MonotonicTime{} && ctx_.monotonic() - when <= kStale; }

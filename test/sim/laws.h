@@ -118,13 +118,14 @@ private:
         MonotonicTime scaled_at{};     // when that changed
         int lost = 0;                  // pods that the world took away, until all are back
         MonotonicTime lost_at{};
-        std::map<std::string, MonotonicTime> taken;   // pods, or groups, that it took, and when
-        std::vector<std::int64_t> traffic;            // percent of the requests, for the new version, at each step
-        std::map<std::string, Answered> answered;     // by Service
-        std::map<std::string, MonotonicTime> ended;   // version → when the last ready pod of it went
-        std::optional<MonotonicTime> ends_since;      // its Rollout is being deleted or disabled, or is not there
-        bool begun = false;                           // some pod was ready
-        bool routed = false;                          // a route leads to its workload
+        std::map<std::string, MonotonicTime> taken;     // pods, or groups, that it took, and when
+        std::map<std::string, MonotonicTime> lost_of;   // version → when it last took a pod of it
+        std::vector<std::int64_t> traffic;              // percent of the requests, for the new version, at each step
+        std::map<std::string, Answered> answered;       // by Service
+        std::map<std::string, MonotonicTime> ended;     // version → when the last ready pod of it went
+        std::optional<MonotonicTime> ends_since;        // its Rollout is being deleted or disabled, or is not there
+        bool begun = false;                             // some pod was ready
+        bool routed = false;                            // a route leads to its workload
     };
     struct Sent {
         std::uint64_t version = 0;
@@ -164,11 +165,12 @@ private:
                      std::string const& name) const;
     void routing_changed(std::string const& cluster);
     void check_answered(std::string const& cluster, json::Doc const& gone);
-    bool gone_natively(Member const& member) const;
+    bool gone_natively(std::string const& cluster, json::Doc const& service) const;
     void ready_pod_went(Member& member, json::Doc const& pod) const;
     // Whether a pod of what it is narrowed to went so lately that who leads requests there may not have seen it.
     bool just_gone(Member const& member, json::Doc const& service) const;
     bool was_taken(Member const& member, json::Doc const& pod) const;
+    bool lost_of(Member const& member, json::Doc const& service) const;
     void decision_changed(json::Doc const& after);
     void lease_changed(Change const& change);
     void shown(std::string const& process, Object const& object, json::Doc const& content);

@@ -21,16 +21,10 @@ using json::Doc;
 
 constexpr Duration kUnseen = 5s;   // what just happened, by who reads through a slow network
 
-constexpr std::string_view kVersionLabels[] = {meta::kGroupRevisionLabel, meta::kTemplateHashLabel,
-                                               meta::kRevisionHashLabel};
-
 // Of a Service that is narrowed to one version, which one; empty: it is not.
 std::string version_behind(Doc const& service) {
-    for (std::string_view key : kVersionLabels) {
-        std::string const hash = service.at({"spec", "selector"})[key].string();
-        if (!hash.empty()) return own_hash(hash);
-    }
-    return {};
+    std::vector<std::string> const hashes = hashes_in(service.at({"spec", "selector"}));
+    return hashes.empty() ? std::string() : hashes.front();
 }
 
 bool selects(Doc const& service, Doc const& pod) {
@@ -57,10 +51,7 @@ void Laws::ready_pod_went(Member& member, Doc const& pod) const {
         return each.second.ready && each.second.image == image;
     });
     if (others) return;
-    for (std::string_view label : kVersionLabels) {
-        std::string const hash = meta::label(pod, label);
-        if (!hash.empty()) member.ended[own_hash(hash)] = ctx_.monotonic();
-    }
+    for (std::string const& hash : hashes_in(pod.at({"metadata", "labels"}))) member.ended[hash] = ctx_.monotonic();
 }
 
 std::string unit_of(Doc const& pod) {
@@ -71,6 +62,14 @@ std::string unit_of(Doc const& pod) {
 bool Laws::was_taken(Member const& member, Doc const& pod) const {
     auto const found = member.taken.find(unit_of(pod));
     return found != member.taken.end() && lately(found->second);
+}
+
+// … of what the Service leads to.
+bool Laws::lost_of(Member const& member, Doc const& service) const {
+    std::string const version = version_behind(service);
+    if (version.empty()) return lately(member.lost_at);
+    auto const found = member.lost_of.find(version);
+    return found != member.lost_of.end() && lately(found->second);
 }
 
 // A Service or a route was changed. The new version has no more of the requests than the step asks for that it has come
@@ -105,8 +104,14 @@ void Laws::routing_changed(std::string const& cluster) {
 // back to the version whose pods are all there loses those of the other at once, also where a newer one follows: the
 // native controller scales them down, paused or not. And where a Rollout ends nothing holds a newer version back any
 // more.
-bool Laws::gone_natively(Member const& member) const {
-    bool const put_back = !member.set && (member.rolls || lately(member.rolled_at)) && lately(member.put_back_at);
+bool Laws::gone_natively(std::string const& cluster, Doc const& service) const {
+    Member const& member = members_.at(cluster);
+    bool const left = std::ranges::none_of(objects_, [&](auto const& each) {
+        return each.first.cluster == cluster && each.first.resource == "replicasets.apps" &&
+               image_of(each.second) == member.image && own_hash(meta::name(each.second)) == version_behind(service);
+    });
+    bool const put_back =
+        left && !member.set && (member.rolls || lately(member.rolled_at)) && lately(member.put_back_at);
     bool const let_go = member.ends_since && member.changed_at >= *member.ends_since && lately(member.changed_at);
     return lately(member.scaled_at) || put_back || let_go;
 }
@@ -140,8 +145,10 @@ void Laws::check_answered(std::string const& cluster, Doc const& gone) {
         bool const overdue = excused > MonotonicTime{} && ctx_.monotonic() - excused > kUnseen;
         state->second = {behind, answers, excused};
         if (answers || !member.begun) continue;
-        bool const taken = lately(member.lost_at) && (led_anew || !gone.exists() || was_taken(member, gone));
-        if (taken || gone_natively(member)) continue;
+        bool const taken = led_anew        ? lost_of(member, service)
+                           : gone.exists() ? was_taken(member, gone)
+                                           : lately(member.lost_at);
+        if (taken || gone_natively(cluster, service)) continue;
         if (led_anew && just_gone(member, service)) {
             state->second.excused_at = ctx_.monotonic();
         } else if (led_anew || had || overdue) {

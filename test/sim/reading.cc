@@ -77,4 +77,13 @@ std::string version_of_revision(Doc const& revisions, std::string_view name) {
 
 std::string own_hash(std::string const& revision) { return revision.substr(revision.rfind('-') + 1); }
 
+std::vector<std::string> hashes_in(Doc const& labels) {
+    std::vector<std::string> hashes;
+    for (std::string_view key : {meta::kGroupRevisionLabel, meta::kTemplateHashLabel, meta::kRevisionHashLabel}) {
+        std::string const hash = labels[key].string();
+        if (!hash.empty()) hashes.push_back(own_hash(hash));
+    }
+    return hashes;
+}
+
 }   // namespace aviary::sim

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/json/doc.h"
 
@@ -36,5 +37,7 @@ std::string version_of_revision(json::Doc const& revisions, std::string_view nam
 
 // Of "web-57f9ccb744", a ControllerRevision, which a release that is quicker than it names by the hash alone.
 std::string own_hash(std::string const& revision);
+// … of the version that a pod's labels, or a Service's selector, name.
+std::vector<std::string> hashes_in(json::Doc const& labels);
 
 }   // namespace aviary::sim
