@@ -36,6 +36,11 @@ struct Doc::Node {
         } container;
     };
     Node() : integer(0) {}
+
+    bool is_container() const {
+        static_assert(Type::kArray < Type::kObject && Type::kString < Type::kArray);
+        return type >= static_cast<unsigned>(Type::kArray);
+    }
 };
 
 // Aligned for the nodes that follow it.
@@ -98,9 +103,7 @@ std::string_view Doc::text(std::uint32_t offset, std::uint32_t length) const {
 
 std::uint32_t Doc::next(std::uint32_t index) const {
     Node const& node = block_->nodes()[index];
-    bool const container =
-        node.type == static_cast<unsigned>(Type::kArray) || node.type == static_cast<unsigned>(Type::kObject);
-    return container ? node.container.next : index + 1;
+    return node.is_container() ? node.container.next : index + 1;
 }
 
 Type Doc::type() const { return block_ == nullptr ? Type::kNull : static_cast<Type>(node().type); }
@@ -162,12 +165,14 @@ std::uint32_t Doc::member_at(std::uint32_t object, std::string_view key) const {
     }
     Node const* const nodes = block_->nodes();
     char const* const texts = block_->text();
-    for (std::uint32_t child = object + 1; child < container.next; child = next(child)) {
-        Node const& each = nodes[child];
-        if (each.key_length != key.size()) continue;
-        char const* const own = texts + each.key_offset;
+    Node const* const end = nodes + container.next;
+    for (Node const* child = nodes + object + 1; child < end;
+         child = child->is_container() ? nodes + child->container.next : child + 1) {
+        if (child->key_length != key.size()) continue;
+        char const* const own = texts + child->key_offset;
         // Most keys differ in their first letter: no call for those.
-        if (key.empty() || (*own == key.front() && std::memcmp(own, key.data(), key.size()) == 0)) return child;
+        if (key.empty() || (*own == key.front() && std::memcmp(own, key.data(), key.size()) == 0))
+            return static_cast<std::uint32_t>(child - nodes);
     }
     return kNowhere;
 }

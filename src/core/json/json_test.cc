@@ -1,5 +1,8 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
+
+#include <map>
 
 #include "core/json/parse.h"
 #include "core/json/patch.h"
@@ -16,6 +19,28 @@ TEST(Doc, RoundTripIsByteEqual) {
     EXPECT_EQ(write(doc), kPod);
     EXPECT_EQ(write(doc.thaw()), kPod);
     EXPECT_EQ(write(Doc::freeze(doc.thaw())), kPod);
+}
+
+// Wherever it stands in texts of any length: letters are looked at eight at once.
+TEST(Write, EscapesALetterAndNoOther) {
+    std::map<char, std::string> const escapes{
+        {'"', "\\\""}, {'\\', "\\\\"}, {'\n', "\\n"}, {'\r', "\\r"}, {'\t', "\\t"}};
+    for (int code = 0; code < 256; ++code) {
+        char const letter = static_cast<char>(code);
+        auto const found = escapes.find(letter);
+        std::string const written = found != escapes.end() ? found->second
+                                    : code < 0x20          ? fmt::format("\\u{:04x}", code)
+                                                           : std::string(1, letter);
+        for (std::size_t before = 0; before < 18; ++before) {
+            for (std::size_t after = 0; after < 18; ++after) {
+                std::string const left(before, 'a');
+                std::string const right(after, 'z');
+                std::string out = "x";
+                append_string(out, left + letter + right + letter);
+                ASSERT_EQ(out, "x\"" + left + written + right + written + "\"") << code;
+            }
+        }
+    }
 }
 
 TEST(Doc, FindsMembersAndKeepsTheBlockAlive) {

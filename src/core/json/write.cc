@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <vector>
 
 namespace aviary::json {
@@ -17,6 +20,46 @@ void append_number(std::string& out, double number) {
         return;
     }
     fmt::format_to(std::back_inserter(out), "{}", number);
+}
+
+// Whether one of the eight is to be escaped: below 0x20, a quote or a backslash.
+bool any_special(std::uint64_t letters) {
+    constexpr std::uint64_t kEach = 0x0101010101010101U;
+    constexpr std::uint64_t kHigh = 0x80 * kEach;
+    auto const any_below = [](std::uint64_t each, std::uint64_t bound) {
+        return (each - bound * kEach) & ~each & kHigh;
+    };
+    return (any_below(letters, 0x20) | any_below(letters ^ ('"' * kEach), 1) |
+            any_below(letters ^ ('\\' * kEach), 1)) != 0;
+}
+
+constexpr std::array<bool, 256> kSpecial = [] {
+    std::array<bool, 256> special{};
+    std::fill_n(special.begin(), 0x20, true);
+    special['"'] = special['\\'] = true;
+    return special;
+}();
+
+// How many letters at the beginning stand for themselves.
+std::size_t plain_letters(std::string_view text) {
+    std::size_t index = 0;
+    for (std::uint64_t letters = 0; index + sizeof letters <= text.size(); index += sizeof letters) {
+        std::memcpy(&letters, text.data() + index, sizeof letters);
+        if (any_special(letters)) break;
+    }
+    while (index < text.size() && !kSpecial[static_cast<unsigned char>(text[index])]) ++index;
+    return index;
+}
+
+void append_escaped(std::string& out, char letter) {
+    switch (letter) {
+        case '"': out += "\\\""; break;
+        case '\\': out += "\\\\"; break;
+        case '\n': out += "\\n"; break;
+        case '\r': out += "\\r"; break;
+        case '\t': out += "\\t"; break;
+        default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(letter));
+    }
 }
 
 void append_pretty(std::string& out, Value const& value, int indent, int depth) {
@@ -82,22 +125,12 @@ void append_canonical(std::string& out, Value const& value) {
 
 void append_string(std::string& out, std::string_view text) {
     out += '"';
-    std::size_t plain = 0;
-    for (std::size_t index = 0; index < text.size(); ++index) {
-        unsigned char const letter = static_cast<unsigned char>(text[index]);
-        if (letter >= 0x20 && letter != '"' && letter != '\\') continue;
-        out += text.substr(plain, index - plain);
-        plain = index + 1;
-        switch (letter) {
-            case '"': out += "\\\""; break;
-            case '\\': out += "\\\\"; break;
-            case '\n': out += "\\n"; break;
-            case '\r': out += "\\r"; break;
-            case '\t': out += "\\t"; break;
-            default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", letter);
-        }
+    for (std::size_t plain = plain_letters(text);; plain = plain_letters(text)) {
+        out += text.substr(0, plain);
+        if (plain == text.size()) break;
+        append_escaped(out, text[plain]);
+        text.remove_prefix(plain + 1);
     }
-    out += text.substr(plain);
     out += '"';
 }
 

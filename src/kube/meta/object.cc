@@ -10,6 +10,13 @@ namespace {
 
 json::Doc metadata(json::Doc const& object, std::string_view field) { return object.at({"metadata", field}); }
 
+json::Doc controller(json::Doc const& object) {
+    for (auto const& [key, owner] : metadata(object, "ownerReferences").elements()) {
+        if (owner["controller"].as_bool()) return owner;
+    }
+    return {};
+}
+
 OwnerReference read_owner(json::Doc const& owner) {
     return {owner["apiVersion"].string(), owner["kind"].string(),        owner["name"].string(),
             owner["uid"].string(),        owner["controller"].as_bool(), owner["blockOwnerDeletion"].as_bool()};
@@ -80,17 +87,15 @@ std::vector<OwnerReference> owners(json::Doc const& object) {
 }
 
 std::optional<OwnerReference> controller_of(json::Doc const& object) {
-    for (auto const& [key, owner] : metadata(object, "ownerReferences").elements()) {
-        if (owner["controller"].as_bool()) return read_owner(owner);
-    }
-    return std::nullopt;
+    json::Doc const owner = controller(object);
+    return owner.exists() ? std::optional(read_owner(owner)) : std::nullopt;
 }
 
+std::string controller_uid(json::Doc const& object) { return controller(object)["uid"].string(); }
+
 bool is_controlled_by(json::Doc const& object, json::Doc const& owner) {
-    for (auto const& [key, each] : metadata(object, "ownerReferences").elements()) {
-        if (each["controller"].as_bool()) return each["uid"].as_string() == metadata(owner, "uid").as_string();
-    }
-    return false;
+    json::Doc const found = controller(object);
+    return found.exists() && found["uid"].as_string() == metadata(owner, "uid").as_string();
 }
 
 json::Value to_value(OwnerReference const& owner) {

@@ -41,6 +41,8 @@ struct OwnerReference {
 std::vector<OwnerReference> owners(json::Doc const& object);
 // The one with controller: true.
 std::optional<OwnerReference> controller_of(json::Doc const& object);
+// … its uid; empty: there is none.
+std::string controller_uid(json::Doc const& object);
 bool is_controlled_by(json::Doc const& object, json::Doc const& owner);
 json::Value to_value(OwnerReference const& owner);
 // A controller's reference to `owner`.

@@ -19,9 +19,9 @@ constexpr Duration kAskAgain = std::chrono::seconds(10);
 constexpr char kByGroups[] = "groups";
 constexpr std::ptrdiff_t kMostLabelledKinds = 16;
 
-std::vector<std::string> controller_uid(json::Doc const& object) {
-    auto const owner = meta::controller_of(object);
-    return owner ? std::vector<std::string>{owner->uid} : std::vector<std::string>();
+std::vector<std::string> by_controller(json::Doc const& object) {
+    std::string const uid = meta::controller_uid(object);
+    return uid.empty() ? std::vector<std::string>() : std::vector{uid};
 }
 
 // Empty: it can be read.
@@ -55,13 +55,13 @@ Sources::Sources(client::Client const& client, bool labelled_kinds)
         std::string const scaled = scaled_workload(object);
         return scaled.empty() ? std::vector<std::string>() : std::vector{scaled};
     });
-    replica_sets_.add_index("controller", controller_uid);
-    pods_.add_index("controller", controller_uid);
+    replica_sets_.add_index("controller", by_controller);
+    pods_.add_index("controller", by_controller);
     pods_.add_index(kByGroups, [](json::Doc const& pod) {
         std::string const set = meta::label(pod, kGroupSetLabel);
         return set.empty() ? std::vector<std::string>() : std::vector{meta::ns(pod) + "/" + set};
     });
-    revisions_.add_index("controller", controller_uid);
+    revisions_.add_index("controller", by_controller);
     for (SetKind const& kind : set_kinds()) {
         Set& set = sets_.emplace_back();
         set.kind = kind;
@@ -185,7 +185,7 @@ void Sources::read(Set& set, meta::GroupVersionResource const& resource) {
     set.error.clear();
     set.kind.resource = resource.resource;
     set.informer.emplace(client_, resource);
-    if (labelled_kinds_) set.informer->add_index("controller", controller_uid);
+    if (labelled_kinds_) set.informer->add_index("controller", by_controller);
     set.informer->on_failure([this, &set](Error const&) {
         if (!std::exchange(set.failed, true)) changed();
     });

@@ -35,7 +35,7 @@ Claim claim(Doc const& owner, meta::GroupVersionKind const& owner_kind, meta::Gr
     Claim result;
     for (Doc const& object : candidates) {
         bool const ours = meta::is_controlled_by(object, owner);
-        if (!ours && meta::controller_of(object)) continue;
+        if (!ours && !meta::controller_uid(object).empty()) continue;
         bool const selected = selects(owner, object) && (!also || also(object));
         if (ours && (selected || meta::is_deleting(owner))) {
             result.owned.push_back(object);

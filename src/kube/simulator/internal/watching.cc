@@ -60,8 +60,8 @@ std::vector<Key> takers(Doc const& object, meta::GroupVersionKind const& kind, I
 
 void index_by_controller(Informer& informer) {
     informer.add_index(kByController, [](Doc const& object) {
-        auto const owner = meta::controller_of(object);
-        return std::vector{owner ? owner->uid : orphans_of(meta::ns(object))};
+        std::string const owner = meta::controller_uid(object);
+        return std::vector{owner.empty() ? orphans_of(meta::ns(object)) : owner};
     });
 }
 

@@ -216,11 +216,11 @@ void DeploymentBase::observe_template() {
 std::map<std::string, std::int64_t, std::less<>> DeploymentBase::count_pods(std::vector<Doc> const& pods) {
     std::map<std::string, std::int64_t, std::less<>> counts;
     for (Doc const& pod : pods) {
-        auto const owner = meta::controller_of(pod);
-        if (!owner) continue;
+        std::string const owner = meta::controller_uid(pod);
+        if (owner.empty()) continue;
         std::optional<Time> const until = counted_until(pod, now_);
         if (until && (!facts_.settles_at || *until < *facts_.settles_at)) facts_.settles_at = until;
-        if (is_active(pod) || until) ++counts[owner->uid];
+        if (is_active(pod) || until) ++counts[owner];
     }
     return counts;
 }
