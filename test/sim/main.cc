@@ -158,6 +158,8 @@ bool judge(std::uint64_t seed, Flags const& flags) {
     std::_Exit(0);
 }
 
+constexpr std::uint64_t kTold = 1000;   // after so many seeds it says how far it is
+
 int run(Flags const& flags) {
     int ends[2];
     if (::pipe(ends) != 0) return 1;
@@ -175,6 +177,10 @@ int run(Flags const& flags) {
     std::uint64_t failed = 0;
     for (char verdict = 0; ::read(ends[0], &verdict, 1) == 1;) {
         ++(verdict == 'p' ? passed : failed);
+        if (std::uint64_t const done = passed + failed; done % kTold == 0 && done < flags.count) {
+            fmt::print("{} of {} seeds, {} failed\n", done, flags.count, failed);
+            std::fflush(stdout);
+        }
         if (verdict == 'f' && flags.until_failure) break;
     }
     for (pid_t const worker : workers) {
