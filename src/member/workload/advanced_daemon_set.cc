@@ -46,6 +46,11 @@ private:
     std::string newest_revision() const override { return doc().at({"status", "daemonSetHash"}).string(); }
     // The newest ones come last.
     void sort(std::vector<Doc>& units) const override { std::ranges::sort(units, {}, age_of); }
+    // By the name of their node, from the last on.
+    void sort_old(std::vector<Doc>& pods) const override {
+        std::ranges::sort(pods, std::ranges::greater(),
+                          [](Doc const& pod) { return pod.at({"spec", "nodeName"}).string(); });
+    }
 };
 
 // An empty label: with another rollout-id alone it came from nowhere. Without one it is a release of another

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "apis/rollouts/keys.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
@@ -40,15 +42,18 @@ Doc revision(std::string const& image, std::int64_t number) {
     return Doc::freeze(object);
 }
 
+Value pod(std::string const& node, std::string const& image) {
+    Value object = *json::parse_value(R"({"status":{"phase":"Running","startTime":"2026-01-01T00:00:00Z",
+        "conditions":[{"type":"Ready","status":"True","lastTransitionTime":"2026-01-01T00:00:00Z"}]}})");
+    object.set({"metadata", "name"}, "web-" + node);
+    object.set({"metadata", "labels", "controller-revision-hash"}, image);
+    object.set({"spec", "nodeName"}, node);
+    return object;
+}
+
 std::unique_ptr<Workload> observe(Value const& object, std::string const& pods_have) {
     NativeSetInputs inputs{Doc::freeze(object), {revision("v0", 1), revision("v1", 2), revision("v2", 3)}, {}};
-    for (char const* name : {"a", "b"}) {
-        Value pod = *json::parse_value(R"({"status":{"phase":"Running","startTime":"2026-01-01T00:00:00Z",
-            "conditions":[{"type":"Ready","status":"True","lastTransitionTime":"2026-01-01T00:00:00Z"}]}})");
-        pod.set({"metadata", "name"}, name);
-        pod.set({"metadata", "labels", "controller-revision-hash"}, pods_have);
-        inputs.pods.push_back(Doc::freeze(pod));
-    }
+    for (char const* node : {"a", "b"}) inputs.pods.push_back(Doc::freeze(pod(node, pods_have)));
     return observe_advanced_daemon_set(std::move(inputs), kNow);
 }
 
@@ -68,6 +73,23 @@ Value held(Value object, std::string const& pods_have) {
 }
 
 std::string stable_label(Value const& object) { return meta::label(Doc::freeze(object), apis::kStableRevisionLabel); }
+
+// Kruise's controller goes by the names of nodes, from the last on, whatever the version.
+TEST(AdvancedDaemonSet, TellsHowManyOfTheStableVersionAStepLeaves) {
+    Value set = daemon_set("v2");
+    set.set({"status", "desiredNumberScheduled"}, 4);
+    set.set({"metadata", "annotations", apis::kInProgressingAnnotation}, R"({"rolloutName":"web"})");
+    set.set({"metadata", "labels", apis::kStableRevisionLabel}, "v1");
+    NativeSetInputs inputs{Doc::freeze(set), {revision("v0", 1), revision("v1", 2), revision("v2", 3)}, {}};
+    for (auto const& [node, image] :
+         std::map<std::string, std::string>{{"a", "v0"}, {"b", "v1"}, {"c", "v0"}, {"d", "v1"}})
+        inputs.pods.push_back(Doc::freeze(pod(node, image)));
+    auto const workload = observe_advanced_daemon_set(std::move(inputs), kNow);
+    EXPECT_EQ(workload->stable_left(0), 2);
+    EXPECT_EQ(workload->stable_left(1), 1);
+    EXPECT_EQ(workload->stable_left(2), 1);
+    EXPECT_EQ(workload->stable_left(3), 0);
+}
 
 // Whatever ran once, before the release.
 TEST(AdvancedDaemonSet, AReleaseThatANewRolloutIdAloneBeganCameFromNoOlderVersion) {

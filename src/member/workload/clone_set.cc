@@ -51,6 +51,17 @@ private:
     }
     std::string newest_revision() const final { return std::string(short_revision(PartitionedSet::newest_revision())); }
     void sort(std::vector<Doc>& units) const final { std::ranges::sort(units, {}, age_of); }
+    // What has served for the shortest time first.
+    void sort_old(std::vector<Doc>& pods) const final {
+        std::ranges::sort(pods, [](Doc const& left, Doc const& right) {
+            bool const serves = is_ready(left);
+            if (serves != is_ready(right)) return !serves;
+            auto const since = [](Doc const& pod) {
+                return meta::condition(pod, "Ready")["lastTransitionTime"].string();
+            };
+            return std::pair(since(left), age_of(left)) > std::pair(since(right), age_of(right));
+        });
+    }
     void restore_settings(JsonPatch& patch) const final;
 };
 

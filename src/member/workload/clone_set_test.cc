@@ -208,6 +208,30 @@ TEST(CloneSetFacts, PodsAreToldApartByTheShortRevision) {
     EXPECT_TRUE(observe(in_release(clone_set("v1", 5, 3)), pods(3, 2))->facts().rolled_back);
 }
 
+// The CloneSet's controller takes what has served for the shortest time first, whatever its version.
+TEST(CloneSetFacts, TellsHowManyOfTheStableVersionAStepLeaves) {
+    auto const at = [](std::int64_t number, std::string const& image, int minute, bool ready = true) {
+        Value object = pod(number, image);
+        object.set({"status", "conditions"},
+                   json::Array{json::Object{{"type", "Ready"},
+                                            {"status", ready ? "True" : "False"},
+                                            {"lastTransitionTime", fmt::format("2026-01-01T00:{:02}:00Z", minute)}}});
+        return Doc::freeze(object);
+    };
+    Value const set = in_release(clone_set("v3", 5, 5));
+    auto const natural = observe(set, {at(0, "v1", 1), at(1, "v1", 2), at(2, "v2", 3), at(3, "v2", 4), at(4, "v2", 5)});
+    EXPECT_EQ(natural->stable_left(3), 2);
+    EXPECT_EQ(natural->stable_left(4), 1);
+    auto const replaced =
+        observe(set, {at(0, "v1", 8), at(1, "v1", 9), at(2, "v2", 3), at(3, "v2", 4), at(4, "v2", 5)});
+    EXPECT_EQ(replaced->stable_left(1), 1);
+    EXPECT_EQ(replaced->stable_left(2), 0);
+    auto const broken =
+        observe(set, {at(0, "v1", 8), at(1, "v1", 9), at(2, "v2", 3, false), at(3, "v2", 4, false), at(4, "v3", 5)});
+    EXPECT_EQ(broken->stable_left(3), 2);
+    EXPECT_EQ(broken->stable_left(4), 1);
+}
+
 // Not noted, the stable version is what the status says, and it was put back where pods of another one are left.
 TEST(CloneSetFacts, TheTemplateThatAllPodsHaveIsReleasedAgain) {
     Value object = in_release(clone_set("v1", 5, "100%"));

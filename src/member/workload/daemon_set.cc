@@ -109,10 +109,11 @@ std::vector<Doc> DaemonSet::outdated() const {
     for (Doc const& pod : inputs_.pods) {
         if (is_active(pod) && !is_unit(pod)) result.push_back(pod);
     }
-    auto const rank = [](Doc const& pod) {
+    auto const rank = [this](Doc const& pod) {
         bool const pending =
             !pod.at({"spec", "nodeName"}).exists() || pod.at({"status", "phase"}).as_string() == "Pending";
-        return std::tuple(!pending, is_ready(pod), parse_int(meta::annotation(pod, kDeletionCost)).value_or(0));
+        bool const stable = meta::label(pod, meta::kRevisionHashLabel) == facts_.stable_revision;
+        return std::tuple(!pending, is_ready(pod), stable, parse_int(meta::annotation(pod, kDeletionCost)).value_or(0));
     };
     std::ranges::sort(result, [&rank](Doc const& left, Doc const& right) {
         auto const first = rank(left);

@@ -273,12 +273,15 @@ TEST(DaemonSetHold, PodsGoInOrderAndWithinMaxUnavailable) {
     Pod const cheap{.name = "cheap", .cost = "-5"}, dear{.name = "dear", .cost = "10", .minute = 9};
     Pod const broken{.name = "broken", .ready = false}, pending{.name = "pending", .ready = false, .placed = false};
     Pod const fresh{.name = "fresh", .image = "v2"}, starting{.name = "starting", .image = "v2", .ready = false};
+    Pod const between{.name = "between", .image = "v0", .cost = "20", .minute = 0};
     Pod const going{.name = "going", .gone = "2026-01-01T01:00:20Z"};
     Pod const lost{.name = "lost", .gone = "2026-01-01T00:30:00Z"};
     for (Case const& each : std::initializer_list<Case>{
              {"newer ones first", {old, newer}, 1, 1, {"newer"}},
              {"cheaper ones before newer ones", {old, newer, cheap, dear}, 1, 1, {"cheap"}},
              {"dear ones last", {dear, newer, old}, 3, 3, {"newer", "old", "dear"}},
+             {"versions in between before the stable one", {cheap, between, newer}, 1, 1, {"between"}},
+             {"but not before what does not serve", {between, broken}, 1, 1, {"broken"}},
              {"pending, then not ready", {old, broken, pending}, 2, 1, {"pending", "broken"}},
              {"those that serve nobody are free, and count", {old, newer, broken}, 3, 1, {"broken"}},
              {"as many as maxUnavailable says", {old, newer, cheap, dear}, 4, 2, {"cheap", "newer"}},

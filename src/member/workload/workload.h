@@ -79,6 +79,9 @@ public:
     // way and put on no object yet.
     virtual bool is_known(std::string_view revision) const { return !revision.empty(); }
     virtual std::int64_t share_of(meta::IntOrPercent const& step) const = 0;
+    // How many units of the stable version are left once `share` units are of the workload's template, in partition
+    // style. Those of versions in between go first, unless another controller chooses which ones do.
+    virtual std::int64_t stable_left(std::int64_t /*share*/) const { return facts().stable; }
 
     // Puts the workload under the BatchRelease's control at this share; raises it when it is. In order, and safe to
     // break off after each; empty when nothing changes.

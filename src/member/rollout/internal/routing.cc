@@ -69,7 +69,7 @@ bool Machine::lacks_stable_pods() const {
         return !noted()->stable_revision.empty() && facts().stable == 0 && facts().replicas > 0;
     // After a jump back as many go as were to go before.
     std::int64_t const asked = std::max(facts().asked, share_of_step(noted()->current_step_index));
-    return facts().stable == 0 || asked >= facts().replicas;
+    return asked >= facts().replicas || seen_.workload->stable_left(asked) == 0;
 }
 
 // The last stable pod may also go in the middle of a step, when the workload is made smaller. Once all are back, and

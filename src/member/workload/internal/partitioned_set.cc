@@ -33,6 +33,17 @@ void PartitionedSet::count() {
     facts_.settled = observed() && known && present_.pods == facts_.replicas && !present_.going;
 }
 
+std::int64_t PartitionedSet::stable_left(std::int64_t share) const {
+    std::vector<Doc> old;
+    for (Doc const& pod : inputs_.pods) {
+        if (is_active(pod) && !is_unit(pod)) old.push_back(pod);
+    }
+    sort_old(old);
+    auto const gone = std::clamp<std::int64_t>(share - facts_.updated, 0, std::ssize(old));
+    return std::count_if(old.begin() + gone, old.end(),
+                         [this](Doc const& pod) { return meta::label(pod, label_key()) == facts_.stable_revision; });
+}
+
 void PartitionedSet::take(JsonPatch& patch, Doc const& batch_release) const {
     patch.test({"metadata", "generation"});
     patch.set({"metadata", "annotations", apis::kControlInfoAnnotation}, control_info(batch_release));

@@ -11,6 +11,7 @@ class PartitionedSet : public NativeSetBase {
 public:
     meta::GroupVersionResource const& resource() const final { return inputs_.resource; }
     std::vector<control::Write> hold(json::Doc const& batch_release, meta::IntOrPercent const& share) const override;
+    std::int64_t stable_left(std::int64_t share) const final;
     std::optional<control::Write> restore(Restore const& how) const final;
     Result<control::Write> take_back(std::string_view hold) const override;
     Result<std::vector<control::Write>> leave(Leaving how) const override;
@@ -26,6 +27,8 @@ protected:
     virtual std::string current_revision() const { return doc().at({"status", "currentRevision"}).string(); }
     virtual std::string newest_revision() const { return doc().at({"status", "updateRevision"}).string(); }
     virtual Duration min_ready() const { return std::chrono::seconds(doc().at({"spec", "minReadySeconds"}).as_int()); }
+    // In the order in which its controller replaces them.
+    virtual void sort_old(std::vector<json::Doc>& pods) const { sort(pods); }
     // What a release has changed beside the partition is as it was.
     virtual void restore_settings(JsonPatch&) const {}
 
