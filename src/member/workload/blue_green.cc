@@ -46,7 +46,8 @@ public:
         }
         if (!original && paused()) {
             std::vector<Write> way = make_way();
-            if (!way.empty()) return way;
+            std::ranges::move(way, std::back_inserter(writes));
+            if (!way.empty()) return writes;
         }
         bool const held = original && never_available(doc());
         std::optional<meta::IntOrPercent> const surge =
@@ -110,22 +111,25 @@ private:
         return writes;
     }
 
-    // Versions in between were being rolled out natively when the release came. What of them does not serve would count
-    // as old pods to its end, and take its part when the workload is made smaller: the stable version gets their
-    // places. While the workload is paused, and as many are wanted as before, the native controller moves none.
+    // Of versions in between, which were being rolled out natively when the release came, no pod serves: they would
+    // count as old ones to its end, and take their part when the workload is made smaller. The stable version, which
+    // serves, gets their places; with pods of that one alone the native controller does no other, paused.
     std::vector<Write> make_way() const {
-        std::vector<Write> writes;
         ReplicaSet const* const stable = sets_.by_hash(facts_.stable_revision);
-        if (stable == nullptr || stable == sets_.current || stable->wanted == 0) return writes;
-        std::int64_t old = sets_.wanted();
+        if (stable == nullptr || stable == sets_.current || stable->wanted == 0 || stable->ready < stable->wanted)
+            return {};
+        std::vector<Write> writes;
         for (ReplicaSet const& set : sets_.all) {
-            std::int64_t const serve = std::min(set.ready, set.wanted);
-            if (&set == stable || &set == sets_.current || !set.observed || serve == set.wanted) continue;
-            writes.push_back(resize_set(set, serve, "a version in between does not serve"));
-            old -= set.wanted - serve;
+            if (&set == stable || &set == sets_.current || set.wanted == 0) continue;
+            if (set.ready > 0 || !set.observed) return {};
+            JsonPatch patch(set.doc);
+            patch.test({"spec", "replicas"});
+            patch.test({"status"});
+            patch.set({"spec", "replicas"}, 0);
+            writes.push_back(write_set(set, std::move(patch), "a version in between does not serve"));
         }
-        if (!writes.empty() && old < facts_.replicas)
-            writes.push_back(resize_set(*stable, stable->wanted + facts_.replicas - old, "in their places"));
+        if (!writes.empty() && stable->wanted < facts_.replicas)
+            writes.push_back(resize_set(*stable, facts_.replicas, "in their places"));
         return writes;
     }
 
