@@ -105,6 +105,7 @@ private:
         std::string image;     // of its workload
         MonotonicTime changed_at{};    // when that changed
         MonotonicTime put_back_at{};   // … to one that was released to the end
+        std::string put_back;          // … which
         bool set = false;              // it is no Deployment
         bool daemons = false;          // its workload is a DaemonSet
         bool kruise_daemons = false;   // … of Kruise
@@ -114,7 +115,7 @@ private:
         std::int64_t size = 0;         // pods, or groups, that it wants
         std::int64_t most = 0;         // … and wanted lately
         std::int64_t least = 0;        // … as somebody may still see it
-        bool fell = false;             // so few serve as that asks for, since somebody did
+        int fewest = 0;                // that served while somebody might
         MonotonicTime scaled_at{};     // when that changed
         int lost = 0;                  // pods that the world took away, until all are back
         MonotonicTime lost_at{};
@@ -150,6 +151,7 @@ private:
                      bool judged);
     bool lately(MonotonicTime when) const;   // so that somebody may still act on what was before
     bool just(MonotonicTime when) const;     // … who is shown what there is
+    bool reads_anew() const { return ctx_.monotonic() - restarted_at_ <= kShortly; }   // everybody, from the server
     bool scaled_natively(Member const& member) const;
     static int budget_of(Member const& member, std::int64_t size);   // how many may be missing
     void workload_changed(std::string const& cluster, json::Doc const& after);

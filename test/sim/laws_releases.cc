@@ -40,7 +40,10 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
     Member& member = members_[cluster];
     if (image_of(after) != member.image) {
         member.changed_at = ctx_.monotonic();
-        if (member.trusted.contains(image_of(after))) member.put_back_at = member.changed_at;
+        if (member.trusted.contains(image_of(after))) {
+            member.put_back_at = member.changed_at;
+            member.put_back = image_of(after);
+        }
     }
     member.image = image_of(after);
     member.set = after["kind"].as_string() != "Deployment";
@@ -61,6 +64,7 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
         member.most = std::max(size, lately(member.scaled_at) ? member.most : member.size);
         member.least = first ? size : std::min(size, just(member.scaled_at) ? member.least : member.size);
         member.scaled_at = ctx_.monotonic();
+        member.fewest = static_cast<int>(size);
     }
     member.held = held;
     member.size = size;
@@ -163,7 +167,8 @@ void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
     bool const scaled = scaled_natively(member);
     // Of a CloneSet in blue-green style a pod that was lost comes back in it, too.
     bool const replaced = (member.daemons || member.beside) && lately(member.lost_at);
-    bool const native = scaled || replaced;
+    // Who does not hear that a pod was made makes it again, and ends one of both when it sees them.
+    bool const native = scaled || replaced || reads_anew();
     check_share(cluster, image, hash, size, !native);
 }
 
@@ -261,14 +266,18 @@ void Laws::check_serving(std::string const& cluster) {
         return static_cast<int>(size) - (whole ? 0 : budget_of(member, size));
     };
     int const floor = floor_of(member.size);
+    bool const scaled = just(member.scaled_at);
+    if (scaled) member.fewest = std::min(member.fewest, ready);
+    if (!scaled && ready >= floor) member.fewest = all;
     // Who acted on a smaller size, and died then, has not given back what it took.
-    member.fell = ready < floor && (member.fell || just(member.scaled_at));
-    int const seen = floor_of(member.fell ? member.least : member.size);
+    int const seen = scaled                     ? floor_of(member.least)
+                     : lately(member.scaled_at) ? std::min(floor, member.fewest)
+                                                : floor;
     bool const excused = ctx_.monotonic() - member.lost_at <= kExcuse;
     if (ready >= all && !excused) member.lost = 0;
     if (ready >= (member.beside ? all : floor)) member.served = true;
     // Sets are rolled by their own controllers, whose copies are old for a while when the server comes back.
-    bool const old = member.set && ctx_.monotonic() - restarted_at_ <= kShortly;
+    bool const old = member.set && reads_anew();
     // Kruise's controller of DaemonSets counts what does not serve on the nodes alone that it is updating.
     int const broken = member.kruise_daemons && ready < seen ? broken_before(cluster) : 0;
     if (member.held && member.served && !old && ready < seen - member.lost - broken)

@@ -108,7 +108,7 @@ bool Laws::gone_natively(std::string const& cluster, Doc const& service) const {
     Member const& member = members_.at(cluster);
     bool const left = std::ranges::none_of(objects_, [&](auto const& each) {
         return each.first.cluster == cluster && each.first.resource == "replicasets.apps" &&
-               image_of(each.second) == member.image && own_hash(meta::name(each.second)) == version_behind(service);
+               image_of(each.second) == member.put_back && own_hash(meta::name(each.second)) == version_behind(service);
     });
     bool const put_back =
         left && !member.set && (member.rolls || lately(member.rolled_at)) && lately(member.put_back_at);
