@@ -223,6 +223,13 @@ std::optional<TrafficRoutingRef> traffic_routing_of(json::Doc const& rollout) {
     return first.exists() && routing ? std::optional(*routing) : std::nullopt;
 }
 
+bool has_extra_workload(json::Doc const& rollout) {
+    json::Doc const spec = rollout["spec"];
+    return spec.at({"workloadRef", "kind"}).as_string() == "Deployment" &&
+           !spec.at({"strategy", "blueGreen"}).is_object() &&
+           spec.at({"strategy", "canary", "enableExtraWorkloadForCanary"}).as_bool();
+}
+
 std::string shared_routing_name(json::Doc const& rollout) {
     json::Doc const strategy = rollout.at({"spec", "strategy"});
     json::Doc const ref =

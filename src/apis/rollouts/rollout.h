@@ -190,6 +190,9 @@ json::Doc release_status(json::Doc const& rollout);
 std::string_view release_revision_name(json::Doc const& rollout);
 std::string release_revision(json::Doc const& rollout);
 json::Doc release_steps(json::Doc const& rollout);   // of its strategy
+// Whether its releases have a second workload: of Deployments alone. Others are released in partition style, whatever
+// their Rollout says; v1alpha1 says so of each whose rolling-style is not "partition".
+bool has_extra_workload(json::Doc const& rollout);
 // The label that tells the versions of pods apart: a LeaderWorkerSet's, a Deployment's, or that of ControllerRevisions.
 // And whether that is the one that the status of a Rollout names, which some controllers shorten to its end.
 std::string revision_of_pod(json::Doc const& pod);

@@ -65,8 +65,6 @@ public:
         if (kind == "Deployment") return;
         if (strategy["blueGreen"].is_object() && kind != "CloneSet")
             unsupported("spec.strategy.blueGreen", fmt::format("a {} in blue-green style", kind));
-        if (strategy.at({"canary", "enableExtraWorkloadForCanary"}).as_bool())
-            unsupported("spec.strategy.canary.enableExtraWorkloadForCanary", fmt::format("a second {}", kind));
     }
 
     // Whether requests are led to pods that are all the workload's own. Without trafficRoutings a share of requests is

@@ -28,7 +28,7 @@ std::string or_dash(std::string_view text) { return std::string(text.empty() ? "
 std::string style_of(Doc const& rollout) {
     Doc const strategy = rollout.at({"spec", "strategy"});
     if (strategy["blueGreen"].is_object()) return "BlueGreen";
-    return strategy.at({"canary", "enableExtraWorkloadForCanary"}).as_bool() ? "Canary" : "Partition";
+    return apis::has_extra_workload(rollout) ? "Canary" : "Partition";
 }
 
 std::string pause_of(Doc const& step) {

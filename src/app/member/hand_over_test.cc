@@ -31,6 +31,7 @@ std::vector<Kind> kinds() {
             {.name = "StatefulSet", .make = led<LedStatefulSet>()},
             {.name = "DaemonSet", .make = led<LedDaemonSet>(), .taken_back = false},
             {.name = "CloneSet", .make = led<LedCloneSet>()},
+            {.name = "CloneSet of a v1alpha1 Rollout", .make = led<LedOlderCloneSet>()},
             {.name = "CloneSet blue-green", .make = led<LedCloneSetBlueGreen>(), .side_by_side = true, .hangs = true},
             {.name = "Advanced StatefulSet", .make = led<LedAdvancedStatefulSet>()},
             {.name = "Advanced DaemonSet",
@@ -113,7 +114,7 @@ struct HandOver {
 
     Images expected(int step) const {
         int const share = world.share(step);
-        bool const beside = world.led->style() != "Partition";
+        bool const beside = world.led->side_by_side();
         Images images{{"v2", share}};
         if (beside || share < kReplicas) images["v1"] = beside ? kReplicas : kReplicas - share;
         return images;

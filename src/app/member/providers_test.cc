@@ -138,6 +138,11 @@ struct ProvidersWorld : World {
         Doc const object = co_await get(apis::kRollouts);
         co_return object.at({"status", "message"}).string();
     }
+    // What the condition of the requests says; empty: there is none.
+    Task<std::string> unrouted() {
+        Doc const found = meta::condition(co_await get(apis::kRollouts), "TrafficRouted");
+        co_return found["status"].as_string() == "True" ? "True" : found["message"].string();
+    }
     Task<void> expect_restored() {
         for (auto const& [resource, original] : originals) {
             std::string const now = co_await stored(resource, "web");
@@ -223,6 +228,8 @@ CO_TEST(Providers, AScriptThatFailsOrLoopsIsNamedAndABetterOneGoesOn) {
     EXPECT_EQ(message,
               "traffic is not routed: Ingress default/web: lua.traffic.routing.ingress.nginx:2: stopped: it took more "
               "than 20000000 instructions");
+    std::string unrouted = co_await world.unrouted();
+    EXPECT_EQ("traffic is not routed: " + unrouted, message);
     auto const waits = world.member->waits(kWeb);
     CO_ASSERT_TRUE(!waits.empty());
     EXPECT_EQ(waits.front().reason, "TrafficNotRouted");
@@ -235,9 +242,13 @@ CO_TEST(Providers, AScriptThatFailsOrLoopsIsNamedAndABetterOneGoesOn) {
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
     message = co_await world.message();
     EXPECT_TRUE(message.contains("nginx:1: attempt to index field 'a'")) << message;
+    unrouted = co_await world.unrouted();
+    EXPECT_EQ("traffic is not routed: " + unrouted, message);
     CO_ASSERT_OK(co_await world.script("lua.traffic.routing.ingress.nginx",
                                        "obj.annotations.mine = obj.weight\nreturn obj.annotations"));
     CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+    unrouted = co_await world.unrouted();
+    EXPECT_EQ(unrouted, "");
     auto const made = co_await world.client->find(ctx, kIngresses, {"default", "web-canary"});
     CO_ASSERT_OK(made);
     EXPECT_EQ(meta::annotation(*made, "mine"), "20");

@@ -268,6 +268,18 @@ private:
     }
 };
 
+// Whose Rollout was written in v1alpha1 without a rolling-style: it says Canary, and is released in partition style.
+class LedOlderCloneSet final : public LedCloneSet {
+public:
+    using LedCloneSet::LedCloneSet;
+
+    Value strategy() const override {
+        return *json::parse_value(R"({"canary":{"enableExtraWorkloadForCanary":true}})");
+    }
+    std::string style() const override { return "Canary"; }
+    bool side_by_side() const override { return false; }
+};
+
 // As Deployments are, but the workload is not paused. Kruise's CloneSets make no pod above half of them by steps.
 class LedCloneSetBlueGreen final : public LedCloneSet {
 public:

@@ -43,6 +43,7 @@ public:
     // Of the Rollout: {"canary":{…}} without steps.
     virtual Value strategy() const { return *json::parse_value(kPartitionStyle); }
     virtual std::string style() const { return "Partition"; }
+    virtual bool side_by_side() const { return style() != "Partition"; }
     virtual std::string revision_key() const { return "controller-revision-hash"; }
     virtual std::int64_t least_ready() const { return kReplicas - 1; }   // by its own strategy
     virtual bool fully_routed() const { return false; }   // requests also at the last step: both versions are whole

@@ -9,6 +9,10 @@
 
 namespace aviary::rollout {
 
+// Not upstream's: False while what a step asks of the requests cannot be written, with who says so and why: of a Lua
+// script its name and line. Else it is not there.
+inline constexpr std::string_view kTrafficRouted = "TrafficRouted";
+
 // Afresh: both timestamps are now.
 void begin_condition(apis::RolloutStatus& status, std::string_view type, std::string_view value,
                      std::string_view reason, std::string_view message, Time now);

@@ -214,6 +214,7 @@ bool Machine::healthy() {
                         "Rollout is in Progressing", now_);
         status_.message = "Rollout is in Progressing";
         drop_condition(status_, apis::condition::kSucceeded);
+        drop_condition(status_, kTrafficRouted);
         return true;
     }
     if (noted() == nullptr) describe_finished();

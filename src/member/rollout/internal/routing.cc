@@ -56,8 +56,7 @@ traffic::Traffic Machine::traffic() const {
         setup.canary_revision = current->pod_template_hash;
     }
     if (seen_.workload != nullptr && !facts().unit_revision.empty()) setup.canary_revision = facts().unit_revision;
-    bool const extra = !blue_green() && strategy.canary->enable_extra_workload_for_canary;
-    if (extra && strategy.canary->patch_pod_template_metadata)
+    if (apis::has_extra_workload(seen_.rollout) && strategy.canary->patch_pod_template_metadata)
         setup.pod_labels = strategy.canary->patch_pod_template_metadata->labels;
     return {std::move(setup), seen_.traffic, now_};
 }
@@ -65,7 +64,7 @@ traffic::Traffic Machine::traffic() const {
 bool Machine::lacks_stable_pods() const {
     // Side by side, what has no pods at all gets those of the stable version first again; with another rollout-id alone
     // it came from nowhere. What it came from is asked of the status: the workload's label goes with the marks.
-    if (blue_green() || rollout_.spec.strategy.canary->enable_extra_workload_for_canary)
+    if (blue_green() || apis::has_extra_workload(seen_.rollout))
         return !noted()->stable_revision.empty() && facts().stable == 0 && facts().replicas > 0;
     // After a jump back as many go as were to go before.
     std::int64_t const asked = std::max(facts().asked, share_of_step(noted()->current_step_index));
@@ -90,11 +89,13 @@ void Machine::follow_stable_pods() {
 
 bool Machine::has_trouble(Outcome const& outcome) {
     if (outcome.trouble.empty()) {
+        drop_condition(status_, kTrafficRouted);
         auto const* const progress = apis::find_condition(status_.conditions, apis::condition::kProgressing);
         if (status_.message.starts_with(apis::kNotRouted)) status_.message = progress ? progress->message : "";
         return false;
     }
     status_.message = fmt::format("{}{}", apis::kNotRouted, outcome.trouble);
+    change_condition(status_, kTrafficRouted, "False", kTroubled, outcome.trouble, now_);
     if (before_.message != status_.message) {
         plan_.events.push_back(
             control::event_about(seen_.rollout, control::kWarning, std::string(kTroubled), status_.message));
