@@ -38,15 +38,37 @@ std::string ahead(Doc const& rollout, std::int64_t from, Doc const& workload) {
     return "moving to " + decision::step_text(rollout, from + 1, workload);
 }
 
-// What becomes of the pause that was approved: it is as it was, it is left, or the controller has not taken it up.
-enum class After { kPaused, kStored, kLeft };
-After after(Doc const& rollout, apis::DecisionTarget const& target) {
-    if (decision::approvable(rollout) && decision::pause_of(target.cluster, rollout) == target) return After::kPaused;
-    bool const there = meta::uid(rollout) == target.rollout_uid && step_of_rollout(rollout) == *target.step &&
-                       apis::release_revision(rollout) == target.revision;
-    return there && apis::release_status(rollout)["currentStepState"].as_string() == "StepReady" ? After::kStored
-                                                                                                 : After::kLeft;
+// Whether it is still the step, of the release, that was looked at.
+bool at_target(Doc const& rollout, apis::DecisionTarget const& target) {
+    return meta::uid(rollout) == target.rollout_uid && step_of_rollout(rollout) == *target.step &&
+           apis::release_revision(rollout) == target.revision;
 }
+
+// What becomes of a status that was written: it is as it was looked at, what was written is there and the controller
+// has not taken it up, the step is left, or somebody has changed it.
+enum class After { kAsBefore, kStored, kLeft, kChanged };
+
+After after_approval(Doc const& rollout, apis::DecisionTarget const& target) {
+    if (decision::approvable(rollout) && decision::pause_of(target.cluster, rollout) == target) return After::kAsBefore;
+    bool const ready = apis::release_status(rollout)["currentStepState"].as_string() == "StepReady";
+    return at_target(rollout, target) && ready ? After::kStored : After::kLeft;
+}
+
+After after_jump(Doc const& rollout, Doc const& before, std::int64_t to) {
+    apis::DecisionTarget const target = decision::pause_of("", before);
+    bool const releasing =
+        rollout.at({"status", "phase"}).as_string() == "Progressing" && !propagation::rollout_closing(rollout);
+    if (!at_target(rollout, target) || !releasing) return After::kLeft;
+    Doc const now = apis::release_status(rollout);
+    if (now["nextStepIndex"].as_int() == to) return After::kStored;
+    bool const resumable = !rollout.at({"spec", "strategy", "paused"}).as_bool();
+    bool const as_seen = to < *target.step || now["lastUpdateTime"].as_string() == target.paused_since;
+    bool const same = now["nextStepIndex"].as_int() == apis::release_status(before)["nextStepIndex"].as_int();
+    return resumable && as_seen && same ? After::kAsBefore : After::kChanged;
+}
+
+// The next step is no jump.
+bool approves(Doc const& rollout, std::int64_t to) { return to == step_of_rollout(rollout) + 1; }
 
 // One cluster's part of an approval.
 struct Part {
@@ -117,19 +139,21 @@ Task<void> take_back_word(Session const& session, client::Client const& client, 
     }
 }
 
-// Until the cluster has moved on. A controller that writes status from an older copy may undo the approval: it is sent
-// again, as the hub does.
-Task<Status> wait_left(Session const& session, Part const& part) {
+// Until the cluster has moved on. A controller that writes status from an older copy may undo what was written: it is
+// sent again, as the hub does.
+Task<Status> wait_left(Session const& session, client::Client const& client, Doc before, std::int64_t to) {
     Context const ctx = Context(session.context().executor()).with_timeout(session.timeout());
-    meta::ObjectKey const key = meta::key_of(part.rollout);
+    apis::DecisionTarget const target = decision::pause_of("", before);
+    bool const approval = approves(before, to);
+    meta::ObjectKey const key = meta::key_of(before);
     while (true) {
-        auto const rollout = co_await part.client.get(session.context(), apis::kRollouts, key);
+        auto const rollout = co_await client.get(session.context(), apis::kRollouts, key);
         if (rollout) {
-            After const now = after(*rollout, part.target);
+            After const now = approval ? after_approval(*rollout, target) : after_jump(*rollout, before, to);
             if (now == After::kLeft) co_return Status{};
-            if (now == After::kPaused) {
-                Status const again =
-                    co_await send(session, part.client, key, decision::approval_patch(*rollout, part.target));
+            if (now == After::kChanged) co_return fail(ErrorCode::kConflict, std::string(kMovedOn));
+            if (now == After::kAsBefore) {
+                Status const again = co_await send(session, client, key, step_patch(*rollout, to));
                 if (!again && !overtaken(again.error())) co_return again;
             }
         } else if (!rollout.error().is(ErrorCode::kUnavailable) && !rollout.error().is(ErrorCode::kTimeout)) {
@@ -151,7 +175,7 @@ Task<Status> keep_and_send(Session const& session, Part const& part) {
                    "find this approval on return\n",
                    part.row.cluster, cli::one_line(kept.error().message()));
     meta::ObjectKey const key = meta::key_of(part.rollout);
-    Status done = co_await send(session, part.client, key, decision::approval_patch(part.rollout, part.target));
+    Status done = co_await send(session, part.client, key, step_patch(part.rollout, *part.target.step + 1));
     bool const dry = session.flags().dry_run == "server";
     if (!done && kept && !dry && refused(done.error())) co_await take_back_word(session, part.client, key, approval);
     co_return done;
@@ -165,7 +189,7 @@ Task<void> approve_one(Context, Session const& session, Part& part) {
     if (!done) {
         bool const stale = overtaken(done.error());
         row.result = stale ? "stale" : "failed";
-        row.message = stale                   ? "the cluster has moved on since it was looked at"
+        row.message = stale                   ? std::string(kMovedOn)
                       : refused(done.error()) ? done.error().message()
                                               : "it may be stored or not: " + done.error().message();
         co_return;
@@ -173,12 +197,7 @@ Task<void> approve_one(Context, Session const& session, Part& part) {
     row.result = past(apis::action::kApprove);
     row.message = ahead(part.rollout, *part.target.step, part.workload);
     if (dry || !session.flags().wait) co_return;
-    done = co_await wait_left(session, part);
-    if (done) co_return;
-    part.late = done.error().is(ErrorCode::kTimeout);
-    row.message = part.late ? fmt::format("stored; the rollout controller there has not taken it up within {}",
-                                          session.flags().timeout)
-                            : "stored; then: " + done.error().message();
+    part.late = co_await taken_up_late(session, part.client, part.rollout, *part.target.step + 1, row);
 }
 
 // All at once: no cluster waits for another.
@@ -221,6 +240,22 @@ std::string problem_without_hub(std::string_view action, Flags const& flags) {
 }
 
 bool overtaken(Error const& error) { return error.is(ErrorCode::kInvalid) || error.is(ErrorCode::kConflict); }
+
+Value step_patch(Doc const& rollout, std::int64_t to) {
+    apis::DecisionTarget const from = decision::pause_of("", rollout);
+    return approves(rollout, to) ? decision::approval_patch(rollout, from) : decision::jump_patch(rollout, from, to);
+}
+
+Task<bool> taken_up_late(Session const& session, client::Client const& client, Doc before, std::int64_t to, Row& row) {
+    Status const done = co_await wait_left(session, client, before, to);
+    if (done) co_return false;
+    bool const late = done.error().is(ErrorCode::kTimeout);
+    if (overtaken(done.error())) row.result = "stale";
+    row.message = late ? fmt::format("stored; the rollout controller there has not taken it up within {}",
+                                     session.flags().timeout)
+                       : "stored; then: " + done.error().message();
+    co_return late;
+}
 
 void print_patches(Session const& session, std::vector<std::pair<std::string, Value>> const& patches) {
     bool first = true;
@@ -278,7 +313,7 @@ Task<int> approve_without_hub(Session session, std::string rollout) {
     if (session.flags().dry_run == "client") {
         std::vector<std::pair<std::string, Value>> patches;
         for (Part const& part : parts)
-            patches.emplace_back(part.row.cluster, decision::approval_patch(part.rollout, part.target));
+            patches.emplace_back(part.row.cluster, step_patch(part.rollout, *part.target.step + 1));
         print_patches(session, patches);
         co_return kDone;
     }

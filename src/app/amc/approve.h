@@ -37,6 +37,13 @@ struct Looked {
 Task<std::expected<Looked, int>> look_without_hub(Session const& session, std::string action, std::string rollout);
 // What was looked at was another when the write arrived.
 bool overtaken(Error const& error);
+inline constexpr std::string_view kMovedOn = "the cluster has moved on since it was looked at";
+// The JSON Patch on the status that takes a Rollout as it is to another step: an approval where that is the next one.
+json::Value step_patch(json::Doc const& rollout, std::int64_t to);
+// Waits, once such a patch is sent, until the cluster has left the step that it was at `before`, and sends it again
+// when the controller there undoes it. True: not within --timeout. The row says what else becomes of it.
+Task<bool> taken_up_late(Session const& session, client::Client const& client, json::Doc before, std::int64_t to,
+                         Row& row);
 // What would be sent: a document for each cluster.
 void print_patches(Session const& session, std::vector<std::pair<std::string, json::Value>> const& patches);
 

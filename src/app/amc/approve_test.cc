@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "app/amc/direct.h"
 #include "app/hub/internal/test_fleet.h"
 
 namespace aviary::amc {
@@ -46,14 +47,19 @@ struct Clusters {
         list.push_back({.name = name, .client = client::Client(wire, "kubectl-amc"), .by_pattern = by_pattern});
         return *this;
     }
-    Task<std::string> approve(Flags flags) {
+    Task<std::string> approve(Flags flags) { return decide("Approve", std::move(flags)); }
+    Task<std::string> decide(std::string action, Flags flags) {
         flags.ns = "demo";
         if (!flags.direct) flags.contexts = "*";
         testing::internal::CaptureStdout();
         testing::internal::CaptureStderr();
         auto session = Session::over(fleet.scope.context().executor(), std::move(flags), list);
         int code = -1;
-        if (session) code = co_await approve_without_hub(*session, "rollouts/web");
+        if (session && action == "Approve") {
+            code = co_await approve_without_hub(*session, "rollouts/web");
+        } else if (session) {
+            code = co_await decide_without_hub(*session, action, "rollouts/web");
+        }
         std::string const out = testing::internal::GetCapturedStdout();
         std::string const said = testing::internal::GetCapturedStderr();
         co_return fmt::format("{}\n{}{}", code, out, said);
@@ -66,6 +72,22 @@ Flags everywhere() {
     flags.no_headers = true;
     return flags;
 }
+
+// A controller there that writes the status late, from an older copy: what people write is gone so many times.
+class OlderCopy final : public control::Admission {
+public:
+    std::string_view name() const override { return "older-copy"; }
+    bool matches(control::AdmissionRequest const& request) const override {
+        return request.resource == apis::kRollouts && request.subresource == "status" &&
+               request.user.name == hub::kAdmin.name && lost < times;
+    }
+    Task<Status> mutate(Context, control::AdmissionRequest& request) override {
+        ++lost;
+        request.object["status"] = request.old_object["status"].thaw();
+        co_return Status{};
+    }
+    int times = 0, lost = 0;
+};
 
 bool has(std::string const& text, std::string const& part) { return text.find(part) != std::string::npos; }
 
@@ -189,6 +211,56 @@ CO_TEST(ApproveWithoutHub, SaysWhatAClusterRefusesAndWhatIsNotThere) {
     said = co_await Clusters{fleet}.add("beijing").add("oslo").approve(named);
     EXPECT_TRUE(has(said, "oslo     -    refused   there is no such Rollout in this cluster")) << said;
     EXPECT_TRUE(has(said, "beijing  1/3  approved")) << said;
+    co_await fleet.stop();
+}
+
+CO_TEST(WithoutHub, WhatAnOlderCopyOverwritesIsSentAgain) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    co_await fleet.stop_hub();
+    auto const controller = std::make_shared<OlderCopy>();
+    fleet.server->add_admission("beijing", controller);
+    controller->times = 2;
+    std::string said = co_await Clusters{fleet}.add("beijing").approve(everywhere());
+    EXPECT_TRUE(said.starts_with("0\nbeijing  1/3  approved  moving to 50%")) << said;
+    EXPECT_EQ(controller->lost, 2);
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    Flags flags = everywhere();
+    flags.to = 1;
+    controller->times = 4;
+    said = co_await Clusters{fleet}.add("beijing").decide("Jump", flags);
+    EXPECT_EQ(said, "0\nbeijing  2/3  jumped  moving to 10% (1 of 10 pods)\n");
+    EXPECT_EQ(controller->lost, 4);
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
+    // On by two, and to the next, which is no jump.
+    flags.to = 3;
+    controller->times = 5;
+    said = co_await Clusters{fleet}.add("beijing").decide("Jump", flags);
+    EXPECT_TRUE(said.starts_with("0\nbeijing  1/3  jumped  moving to 100%")) << said;
+    EXPECT_EQ(controller->lost, 5);
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v2", "10"));
+    co_await fleet.stop();
+}
+
+CO_TEST(WithoutHub, AJumpSaysThatNobodyTakesItUp) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    co_await fleet.stop_hub();
+    auto const controller = std::make_shared<OlderCopy>();
+    fleet.server->add_admission("beijing", controller);
+    controller->times = 1000;
+    Flags flags = everywhere();
+    flags.to = 3;
+    flags.timeout = "5s";
+    std::string said = co_await Clusters{fleet}.add("beijing").decide("Jump", flags);
+    EXPECT_TRUE(
+        has(said, "5\nbeijing  1/3  jumped  stored; the rollout controller there has not taken it up within 5s"))
+        << said;
+    EXPECT_GT(controller->lost, 5);
+    flags.wait = false;
+    controller->lost = 999;
+    said = co_await Clusters{fleet}.add("beijing").decide("Jump", flags);
+    EXPECT_TRUE(said.starts_with("0\nbeijing  1/3  jumped  moving to 100%")) << said;
     co_await fleet.stop();
 }
 

@@ -138,13 +138,11 @@ Result<DirectChange> go_back(DirectAsked const& asked, Doc const& workload, std:
 }
 
 DirectChange jump(DirectAsked const& asked, proxy::ClusterView const& view) {
-    apis::DecisionTarget const from = decision::pause_of(view.cluster, view.rollout);
-    bool const next = asked.to == *from.step + 1;
     return {apis::kRollouts,
             meta::key_of(view.rollout),
             "status",
             client::PatchType::kJson,
-            next ? decision::approval_patch(view.rollout, from) : decision::jump_patch(view.rollout, from, asked.to),
+            step_patch(view.rollout, asked.to),
             "moving to " + decision::step_text(view.rollout, asked.to, view.workload)};
 }
 
@@ -171,6 +169,7 @@ struct Part {
     proxy::ClusterView view;
     Row row;
     Result<DirectChange> change;
+    bool late = false;   // stored, and not taken up in time
 };
 
 bool goes_back(std::string_view action) { return action == apis::action::kUndo || action == apis::action::kAbort; }
@@ -212,11 +211,12 @@ Task<void> send_change(Context, Session const& session, std::string action, Part
     part.row.result = past(action);
     if (part.change) {
         part.row.message = part.change->message;
+        if (action != apis::action::kJump || session.flags().dry_run == "server" || !session.flags().wait) co_return;
+        part.late = co_await taken_up_late(session, part.client, part.view.rollout, session.flags().to, part.row);
         co_return;
     }
     part.row.result = overtaken(part.change.error()) ? "stale" : "failed";
-    part.row.message = overtaken(part.change.error()) ? "the cluster has moved on since it was looked at"
-                                                      : part.change.error().message();
+    part.row.message = overtaken(part.change.error()) ? std::string(kMovedOn) : part.change.error().message();
 }
 
 void print_changes(Session const& session, std::vector<Part> const& parts) {
@@ -272,7 +272,9 @@ Task<int> decide_without_hub(Session session, std::string action, std::string ro
     bool const dry = session.flags().dry_run == "server";
     for (Row& row : shown) row.result += dry && row.result == past(action) ? " (server dry run)" : "";
     print_rows(session, shown);
-    co_return conclude(session, rows, action);
+    int const code = conclude(session, rows, action);
+    bool const late = std::ranges::find(parts, true, &Part::late) != parts.end();
+    co_return late&& code == kDone ? kTimeout : code;
 }
 
 }   // namespace aviary::amc
