@@ -31,7 +31,14 @@ of() { local said; said=$(verdict "$2" <<<"$3"); echo "$said"; grep -qE -- "$1" 
 amc() { local verb=$1; shift; kubectl amc rollout "$verb" rollouts/$r -n demo "$@"; }
 git_applies() { kubectl apply -f "$work/decision.yaml" && kubectl apply --server-side --field-manager=kustomize-controller --force-conflicts -f "$work/decision.yaml"; }
 outcome() { [ "$(kubectl get -f "$work/decision.yaml" -o 'jsonpath={.status.outcome}')" = "$1" ]; }
+# Flux's expressions for a Rollout, in the guide word for word.
+flux_in_guide() {
+  local line
+  while read -r line; do grep -qF -- "$line" "$here/../../docs/guide/gitops.md" || { echo "not there: $line"; return 1; }; done \
+    < <(sed -n '/kind: Rollout$/,/^- /p' "$kit/flux/health.yaml" | grep -E '^ +(current|failed): ')
+}
 
+check 'the guide has what Flux is to know of a Rollout' flux_in_guide
 need 'two clusters, one without a rollout controller' aviary up --clusters beijing,edge --without-rollouts edge --data-dir "$work/data" --port "$port" --pod-start 200ms --detach
 export KUBECONFIG=$work/data/kubeconfig
 need 'the keys for argocd-cm' argocd_cm
