@@ -35,11 +35,17 @@ void warn_of_masters(Context const& ctx, Doc const& who) {
     }
 }
 
-Task<Result<std::string>> own_name(Context ctx, client::Client client) {
-    auto const who = co_await client.who_am_i(ctx);
-    if (!who) co_return std::unexpected(who.error().context("asking the cluster who we are"));
-    warn_of_masters(ctx, *who);
-    co_return (*who)["username"].string();
+// Why the cluster does not serve that.
+Task<Error> too_old(Context ctx, client::Client const& client) {
+    client::Request request;
+    request.path = "/version";
+    auto const answer = co_await client.raw(ctx, std::move(request));
+    std::string const has = answer ? "it is Kubernetes " + answer->body["gitVersion"].string()
+                                   : "its version cannot be read: " + answer.error().message();
+    co_return Error(ErrorCode::kUnsupported,
+                    fmt::format("the cluster does not say who we are (SelfSubjectReview): {}, and Kubernetes {} or "
+                                "newer is needed",
+                                has, kOldestKubernetes));
 }
 
 // An API server that finds nothing there refuses what the webhooks guard.
@@ -71,6 +77,14 @@ Task<int> run_or_say(Context ctx, async::AsioExecutor& executor,
 }
 
 }   // namespace
+
+Task<Result<std::string>> own_name(Context ctx, client::Client client) {
+    auto const who = co_await client.who_am_i(ctx);
+    if (!who && who.error().is(ErrorCode::kNotFound)) co_return std::unexpected(co_await too_old(ctx, client));
+    if (!who) co_return std::unexpected(who.error().context("asking the cluster who we are"));
+    warn_of_masters(ctx, *who);
+    co_return (*who)["username"].string();
+}
 
 Task<Result<std::string>> cluster_uid(Context ctx, client::Client client) {
     auto const system = co_await client.get(ctx, kNamespaces, {"", "kube-system"});

@@ -52,6 +52,11 @@ struct Cluster {
 // Connects, makes the namespace and the authority of the webhooks, and looks whether their address can be one.
 Task<Result<Cluster>> connect(Context ctx, async::AsioExecutor& executor, Options options);
 
+// The first that serves SelfSubjectReview.
+inline constexpr std::string_view kOldestKubernetes = "1.28";
+// Whom the cluster takes us for. Unsupported, with its version, where it is older than that.
+Task<Result<std::string>> own_name(Context ctx, client::Client client);
+
 // Where the authority of the webhooks' certificates is kept.
 meta::ObjectKey authority_secret(Options const& options);
 
