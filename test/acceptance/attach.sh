@@ -51,7 +51,7 @@ check 'where is to be said' tells 1 'say where: -m CONTEXT' rollout approve --co
 check 'a context that is not meant' tells 1 'm dev: no such context' rollout approve -m dev --contexts 'prod-*'
 check 'a pattern without a context' tells 1 'no context like "staging-\*"; it has .*prod-a' rollout approve -M --contexts 'staging-*'
 check 'the hub itself' tells 1 'context fleet is a hub' rollout approve -M --contexts fleet
-check 'history needs one' tells 1 'not supported without a hub' rollout history --contexts 'prod-*'
+check 'no history is kept there, and it says how to' tells 0 'No history of .*--feature-gates RolloutHistory=true' rollout history --contexts 'prod-*'
 check 'labels need one' tells 1 'cluster-selector is not supported without a hub' amc get pods -n demo --cluster-selector a=b
 check 'another step' tells 4 '^prod-b +1/3 +refused +at step 1, not step 2' rollout approve -M --step 2 --contexts 'prod-*'
 check 'server dry run' prints 2 '^prod-[ab] +1/3 +approved \(server dry run\)' rollout approve -M --dry-run=server --contexts 'prod-*'

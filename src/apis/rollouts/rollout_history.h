@@ -54,8 +54,10 @@ struct HistoryStep {
     std::vector<HistoryPod> pods;
 };
 
+// The phase of a release that is over.
+inline constexpr std::string_view kHistoryCompleted = "completed";
 struct RolloutHistoryStatus {
-    std::string phase;   // "" | completed
+    std::string phase;   // empty before
     std::vector<HistoryStep> canary_steps;
 };
 

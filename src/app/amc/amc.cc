@@ -148,7 +148,6 @@ constexpr Verb kDecisions[] = {
 struct Command {
     CLI::App* app;
     std::function<Task<int>(Session)> run;
-    std::string action = {};   // of a verb that decides, or kHistory
 };
 
 // The tree of commands over what they fill in.
@@ -272,10 +271,11 @@ struct Program {
             ->add_option("--timeout", flags.watch_timeout, "With -w: at most so long; 0: for ever")
             ->option_text("TIME")
             ->capture_default_str();
-        add_verb(rollout, "history", "Who decided what", "kubectl amc rollout history rollouts/NAME",
+        add_verb(rollout, "history", "Who decided what; without a hub, what each cluster has released",
+                 "kubectl amc rollout history rollouts/NAME\n"
+                 "kubectl amc rollout history NAME --contexts 'prod-*'  # no hub: RolloutHistories",
                  "--output --sort-by --no-headers",
                  [this](Session session) { return history(std::move(session), name); });
-        commands.back().action = kHistory;
         for (Verb const& verb : kDecisions) {
             std::string const action = verb.action;
             add_decision_flags(
@@ -287,7 +287,6 @@ struct Program {
                                          : decide_without_hub(std::move(session), action, name);
                           }),
                 flags, action);
-            commands.back().action = action;
         }
         for (char const* verb : {"reject", "retry"}) {
             CLI::App* const command = add_command(rollout, verb, "Not supported yet", "");
@@ -333,10 +332,7 @@ int run(int argc, char** argv) {
         fmt::print(stderr, "error: kubectl amc {} is not supported yet\n", verb);
         return kFailed;
     }
-    for (Command const& command : program.commands) {
-        if (!*command.app) continue;
-        std::string const problem = problem_without_hub(command.action, program.flags);
-        if (problem.empty()) continue;
+    if (std::string const problem = problem_without_hub(program.flags); !problem.empty()) {
         fmt::print(stderr, "error: {}\n", problem);
         return kFailed;
     }

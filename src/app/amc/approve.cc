@@ -222,13 +222,12 @@ Task<int> approve_parts(Session session, std::string rollout, std::vector<Part> 
 
 }   // namespace
 
-std::string problem_without_hub(std::string_view action, Flags const& flags) {
+std::string problem_without_hub(Flags const& flags) {
     if (!flags.direct && flags.contexts.empty()) return {};
     std::string const flag = flags.direct ? "--direct" : "--contexts";
     if (flags.direct && !flags.contexts.empty()) return "--direct is for one --context; leave it out with --contexts";
     if (!flags.direct && !flags.context.empty())
         return "--context names a hub, and --contexts clusters without one: one of both";
-    if (action == kHistory) return "history is not supported without a hub, which keeps the record of decisions";
     if (!flags.cluster_selector.empty() && !flags.direct)
         return "--cluster-selector is not supported without a hub, which knows the labels: choose contexts by -m";
     if (!flags.direct) return {};

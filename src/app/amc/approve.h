@@ -14,11 +14,8 @@
 
 namespace aviary::amc {
 
-// What `history` is for problem_without_hub.
-inline constexpr std::string_view kHistory = "History";
-// What is wrong with these flags where there is no hub, and what to do instead; empty: nothing. `action` empty: a
-// command that only looks.
-std::string problem_without_hub(std::string_view action, Flags const& flags);
+// What is wrong with these flags where there is no hub, and what to do instead; empty: nothing.
+std::string problem_without_hub(Flags const& flags);
 // Sends the approvals; the exit code.
 Task<int> approve_without_hub(Session session, std::string rollout);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "apis/rollouts/rollout_history.h"
 #include "app/amc/direct.h"
 #include "app/hub/internal/test_fleet.h"
 
@@ -15,26 +16,22 @@ using namespace std::chrono_literals;
 
 TEST(ProblemWithoutHub, SaysWhatToDoInstead) {
     Flags flags;
-    EXPECT_EQ(problem_without_hub("Abort", flags), "") << "there is a hub";
+    EXPECT_EQ(problem_without_hub(flags), "") << "there is a hub";
     flags.direct = true;
-    EXPECT_NE(problem_without_hub("Approve", flags).find("which member by --context"), std::string::npos);
+    EXPECT_NE(problem_without_hub(flags).find("which member by --context"), std::string::npos);
     flags.context = "beijing";
     flags.ns = "demo";
-    for (char const* action : {"Approve", "Pause", "Resume", "Abort", "Undo", "Jump"})
-        EXPECT_EQ(problem_without_hub(action, flags), "");
+    EXPECT_EQ(problem_without_hub(flags), "");
     flags.all_members = true;
-    EXPECT_NE(problem_without_hub("Approve", flags).find("by --context, not -m, -M"), std::string::npos);
+    EXPECT_NE(problem_without_hub(flags).find("by --context, not -m, -M"), std::string::npos);
     flags.contexts = "prod-*";
-    EXPECT_EQ(problem_without_hub("Approve", flags), "--direct is for one --context; leave it out with --contexts");
+    EXPECT_EQ(problem_without_hub(flags), "--direct is for one --context; leave it out with --contexts");
     flags.direct = false;
-    EXPECT_NE(problem_without_hub("Approve", flags).find("one of both"), std::string::npos);
+    EXPECT_NE(problem_without_hub(flags).find("one of both"), std::string::npos);
     flags.context.clear();
-    EXPECT_EQ(problem_without_hub("Approve", flags), "");
-    EXPECT_EQ(problem_without_hub("", flags), "");
-    EXPECT_NE(problem_without_hub(kHistory, flags).find("history is not supported without a hub"), std::string::npos);
+    EXPECT_EQ(problem_without_hub(flags), "");
     flags.cluster_selector = "a=b";
-    EXPECT_NE(problem_without_hub("", flags).find("--cluster-selector is not supported without a hub"),
-              std::string::npos);
+    EXPECT_NE(problem_without_hub(flags).find("--cluster-selector is not supported without a hub"), std::string::npos);
 }
 
 // A command over these clusters of a fleet, as "EXIT", what is on stdout, and what on stderr.
@@ -57,6 +54,8 @@ struct Clusters {
         int code = -1;
         if (session && action == "Approve") {
             code = co_await approve_without_hub(*session, "rollouts/web");
+        } else if (session && action == "History") {
+            code = co_await history(*session, "rollouts/web");
         } else if (session) {
             code = co_await decide_without_hub(*session, action, "rollouts/web");
         }
@@ -261,6 +260,69 @@ CO_TEST(WithoutHub, AJumpSaysThatNobodyTakesItUp) {
     controller->lost = 999;
     said = co_await Clusters{fleet}.add("beijing").decide("Jump", flags);
     EXPECT_TRUE(said.starts_with("0\nbeijing  1/3  jumped  moving to 100%")) << said;
+    co_await fleet.stop();
+}
+
+CO_TEST(WithoutHub, HistoryIsWhatTheClustersHaveKept) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
+    co_await fleet.stop_hub();
+    std::string said = co_await Clusters{fleet}.add("beijing").add("oslo").decide("History", {});
+    EXPECT_TRUE(said.starts_with("0\nNo history of web: ")) << said;
+    EXPECT_TRUE(has(said, "runs with --feature-gates RolloutHistory=true")) << said;
+    auto const keep = [&](std::string cluster, std::string name, std::string rollout, std::string image,
+                          std::string status) -> Task<Status> {
+        std::string const object = fmt::format(
+            R"({{"apiVersion":"rollouts.kruise.io/v1alpha1","kind":"RolloutHistory","metadata":{{"name":"{0}","namespace":"demo"}},
+            "spec":{{"rollout":{{"rolloutID":"id-{0}","name":"{1}","data":{{"strategy":{{"canary":{{"steps":[{{}},{{}},{{}}]}}}}}}}},
+            "workload":{{"apiVersion":"apps/v1","kind":"Deployment","name":"web","data":{{"template":{{"spec":{{"containers":[
+            {{"name":"main","image":"{2}"}}]}}}}}}}}}}}})",
+            name, rollout, image);
+        CO_TRY(co_await fleet.at(cluster).create(ctx, apis::kRolloutHistories, *json::parse_value(object)));
+        client::WriteOptions options;
+        options.subresource = "status";
+        CO_TRY(co_await fleet.at(cluster).patch(ctx, apis::kRolloutHistories, {"demo", name}, client::PatchType::kMerge,
+                                                *json::parse_value(R"({"status":)" + status + "}"), options));
+        co_return Status{};
+    };
+    CO_ASSERT_OK(co_await keep(
+        "beijing", "web-1", "web", "v1",
+        R"({"phase":"completed","canarySteps":[{"canaryStepIndex":1,"pods":[{"name":"a"}]},{"canaryStepIndex":3,"pods":[{"name":"b"},{"name":"c"}]}]})"));
+    CO_ASSERT_OK(co_await keep("beijing", "other-1", "other", "v1", "{}"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1min));
+    CO_ASSERT_OK(co_await keep("oslo", "web-2", "web", "v2", "{}"));
+    Flags flags;
+    flags.no_headers = true;
+    said = co_await Clusters{fleet}.add("beijing").add("oslo").decide("History", flags);
+    EXPECT_TRUE(has(
+        said, "0\n60s   Release   -     beijing   3     Completed     v1 of deployment/web; 3 steps, 3 pods noted\n"))
+        << said;
+    EXPECT_TRUE(
+        has(said, "Release   -     oslo      -     Progressing   v2 of deployment/web; 3 steps, 0 pods noted\n"))
+        << said;
+    EXPECT_FALSE(has(said, "other")) << said;
+    flags.output = "wide";
+    flags.no_headers = false;
+    flags.members = {"oslo"};
+    said = co_await Clusters{fleet}.add("beijing").add("oslo").decide("History", flags);
+    EXPECT_TRUE(has(said, "OUTCOME       RELEASE    REASON   MESSAGE\n")) << said;
+    EXPECT_TRUE(has(said, "id-web-2")) << said;
+    EXPECT_FALSE(has(said, "beijing")) << said;
+    // One that is away is told, and what the others have is shown.
+    fleet.ways.cut.insert("oslo");
+    said = co_await Clusters{fleet}.add("beijing").add("oslo").decide("History", {});
+    EXPECT_TRUE(said.starts_with("2\nAGE")) << said;
+    EXPECT_TRUE(has(said, "cluster(oslo): unreachable: no route")) << said;
+    flags = {};
+    flags.output = "name";
+    said = co_await Clusters{fleet}.add("beijing").decide("History", flags);
+    EXPECT_EQ(said, "0\nrollouthistories.rollouts.kruise.io/web-1\n");
+    CO_ASSERT_OK(co_await fleet.at("beijing").patch(ctx, apis::kRollouts, hub::kWeb, client::PatchType::kMerge,
+                                                    *json::parse_value(R"({"metadata":{"finalizers":null}})")));
+    CO_ASSERT_OK(co_await fleet.at("beijing").remove(ctx, apis::kRollouts, hub::kWeb));
+    CO_ASSERT_OK(co_await fleet.at("beijing").remove(ctx, apis::kRolloutHistories, {"demo", "web-1"}));
+    said = co_await Clusters{fleet}.add("beijing").decide("History", {});
+    EXPECT_TRUE(has(said, "1\nerror: rollouts.rollouts.kruise.io \"web\" not found")) << said;
     co_await fleet.stop();
 }
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "apis/cluster/managed_cluster.h"
 #include "apis/fleet/controller.h"
@@ -31,44 +30,6 @@ std::string cell_text(Doc const& cell) {
 }
 
 bool adopted(Doc const& object) { return !meta::label(object, "fleet.aviary.dev/hub").empty(); }
-
-// How long a cluster has been away, for STATUS columns and errors.
-std::string away(Doc const& cluster, Time now) {
-    auto const since = parse_rfc3339(cluster["since"].as_string());
-    return since ? format_age(now - *since) : "?";
-}
-
-// Says which clusters did not answer, or refused; the exit code.
-int report(Session const& session, Doc const& answer, Time now, bool any_rows) {
-    std::size_t lost = 0;
-    std::size_t refused = 0;
-    std::size_t total = 0;
-    std::set<std::string> errors;
-    for (auto const& [index, cluster] : answer["clusters"].elements()) {
-        ++total;
-        bool const gone = cluster["reason"].as_string() == "NotFound";   // one that has no such object is no failure
-        if (!cluster["reachable"].as_bool()) {
-            ++lost;
-            std::string const how = cluster["since"].exists() ? " for " + away(cluster, now)
-                                                              : ": " + cli::one_line(cluster["error"].as_string());
-            fmt::print(stderr, "cluster({}): unreachable{}\n", cluster["name"].as_string(), how);
-        } else if (cluster["error"].exists() && !gone) {
-            ++refused;
-            errors.insert(cluster["error"].string());
-        }
-    }
-    if (refused == total && errors.size() == 1) {
-        session.complain(*errors.begin());
-    } else if (refused > 0) {
-        for (auto const& [index, cluster] : answer["clusters"].elements()) {
-            if (cluster["reachable"].as_bool() && errors.contains(cluster["error"].string()))
-                fmt::print(stderr, "cluster({}): {}\n", cluster["name"].as_string(), cluster["error"].as_string());
-        }
-    }
-    if (refused > 0) return any_rows ? kPartial : kFailed;
-    if (lost == 0 || session.flags().allow_unreachable) return kDone;
-    return lost == total && !any_rows ? kUnreachable : kPartial;
-}
 
 // What there is to say where no cluster has an object.
 int report_nothing(Session const& session, Doc const& answer, std::string const& resource, std::string const& name) {
@@ -147,22 +108,8 @@ struct Columns {
     }
 };
 
-// Whole objects, each with the cluster it is from.
-std::vector<Doc> items_of(Doc const& answer) {
-    std::vector<Doc> items;
-    for (auto const& [index, cluster] : answer["clusters"].elements()) {
-        for (auto const& [position, object] : cluster["items"].elements()) {
-            Value item = object.thaw();
-            item.set({"metadata", "annotations", "fleet.aviary.dev/cluster"}, cluster["name"].string());
-            items.push_back(Doc::freeze(item));
-        }
-    }
-    return items;
-}
-
 std::string item_key(Doc const& item) {
-    return fmt::format("{}\n{}\n{}", meta::annotation(item, "fleet.aviary.dev/cluster"), meta::ns(item),
-                       meta::name(item));
+    return fmt::format("{}\n{}\n{}", cluster_of(item), meta::ns(item), meta::name(item));
 }
 
 // Rows hold metadata alone, so the order comes from the whole objects.

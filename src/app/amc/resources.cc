@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
@@ -10,6 +11,12 @@
 namespace aviary::amc {
 
 using json::Doc;
+
+namespace {
+
+constexpr char kClusterAnnotation[] = "fleet.aviary.dev/cluster";
+
+}   // namespace
 
 void split_name(std::string& resource, std::string& name) {
     std::size_t const slash = resource.find('/');
@@ -66,5 +73,55 @@ Task<Result<Doc>> fetch(Session session, Served served, std::string name, bool t
     Result<Doc> answer = co_await session.ask(std::move(question));
     co_return std::move(answer);
 }
+
+std::string away(Doc const& cluster, Time now) {
+    auto const since = parse_rfc3339(cluster["since"].as_string());
+    return since ? format_age(now - *since) : "?";
+}
+
+int report(Session const& session, Doc const& answer, Time now, bool any_rows) {
+    std::size_t lost = 0;
+    std::size_t refused = 0;
+    std::size_t total = 0;
+    std::set<std::string> errors;
+    for (auto const& [index, cluster] : answer["clusters"].elements()) {
+        ++total;
+        bool const gone = cluster["reason"].as_string() == "NotFound";   // one that has no such object is no failure
+        if (!cluster["reachable"].as_bool()) {
+            ++lost;
+            std::string const how = cluster["since"].exists() ? " for " + away(cluster, now)
+                                                              : ": " + cli::one_line(cluster["error"].as_string());
+            fmt::print(stderr, "cluster({}): unreachable{}\n", cluster["name"].as_string(), how);
+        } else if (cluster["error"].exists() && !gone) {
+            ++refused;
+            errors.insert(cluster["error"].string());
+        }
+    }
+    if (refused == total && errors.size() == 1) {
+        session.complain(*errors.begin());
+    } else if (refused > 0) {
+        for (auto const& [index, cluster] : answer["clusters"].elements()) {
+            if (cluster["reachable"].as_bool() && errors.contains(cluster["error"].string()))
+                fmt::print(stderr, "cluster({}): {}\n", cluster["name"].as_string(), cluster["error"].as_string());
+        }
+    }
+    if (refused > 0) return any_rows ? kPartial : kFailed;
+    if (lost == 0 || session.flags().allow_unreachable) return kDone;
+    return lost == total && !any_rows ? kUnreachable : kPartial;
+}
+
+std::vector<Doc> items_of(Doc const& answer) {
+    std::vector<Doc> items;
+    for (auto const& [index, cluster] : answer["clusters"].elements()) {
+        for (auto const& [position, object] : cluster["items"].elements()) {
+            json::Value item = object.thaw();
+            item.set({"metadata", "annotations", kClusterAnnotation}, cluster["name"].string());
+            items.push_back(Doc::freeze(item));
+        }
+    }
+    return items;
+}
+
+std::string cluster_of(Doc const& item) { return meta::annotation(item, kClusterAnnotation); }
 
 }   // namespace aviary::amc

@@ -23,6 +23,16 @@ Task<Result<Served>> find_resource(Session session, std::string text);
 // The hub's answer for the chosen clusters: {clusters: [{name, reachable, since, table | items}]}.
 Task<Result<json::Doc>> fetch(Session session, Served served, std::string name, bool table);
 
+// ---- of such an answer ----
+
+// Whole objects, each with the cluster it is from, which is kept in an annotation.
+std::vector<json::Doc> items_of(json::Doc const& answer);
+std::string cluster_of(json::Doc const& item);
+// How long a cluster has been away, for STATUS columns and errors.
+std::string away(json::Doc const& cluster, Time now);
+// Says which clusters did not answer, or refused; the exit code.
+int report(Session const& session, json::Doc const& answer, Time now, bool any_rows);
+
 // "deploy/web" is two words in one.
 void split_name(std::string& resource, std::string& name);
 

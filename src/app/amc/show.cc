@@ -7,7 +7,9 @@
 
 #include "apis/fleet/decision.h"
 #include "apis/rollouts/rollout.h"
+#include "apis/rollouts/rollout_history.h"
 #include "app/amc/release_text.h"
+#include "app/amc/resources.h"
 #include "app/amc/rows.h"
 #include "app/amc/session.h"
 #include "core/base/strings.h"
@@ -15,6 +17,8 @@
 #include "core/json/path.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
+#include "hub/proxy/explain.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/object.h"
 
 namespace aviary::amc {
@@ -203,6 +207,12 @@ std::string short_digest(std::string_view digest) {
     return std::string(digest.size() > 13 ? digest.substr(7, 6) : digest);
 }
 
+cli::Table history_table(Session const& session) {
+    std::vector<std::string> headers{"AGE", "ACTION", "BY", "CLUSTER", "STEP", "OUTCOME", "MESSAGE"};
+    if (session.flags().output == "wide") headers.insert(headers.end() - 1, {"RELEASE", "REASON"});
+    return cli::Table(std::move(headers), session.style());
+}
+
 std::vector<cli::Cell> history_row(Doc const& decision, Doc const& target, bool wide, Time now) {
     bool const in_member = decision.at({"spec", "selection"}).as_string() == apis::kInMember;
     Doc row;
@@ -235,6 +245,83 @@ std::optional<int> print_sorted(Session const& session, std::vector<Doc>& object
     if (!printed) session.complain(printed.error());
     if (!printed) return kFailed;
     return *printed ? std::optional<int>(kDone) : std::nullopt;
+}
+
+std::string created_and_name(Doc const& object) {
+    return object.at({"metadata", "creationTimestamp"}).string() + meta::name(object);
+}
+
+// A release of one cluster, as its controller has kept it. Who approved its steps is not in there.
+std::vector<cli::Cell> release_row(Doc const& history, bool wide, Time now) {
+    Doc const kept = history.at({"spec", "workload"});
+    Doc const workload = Doc::freeze(json::Object{{"apiVersion", kept["apiVersion"].string()},
+                                                  {"kind", kept["kind"].string()},
+                                                  {"metadata", json::Object{{"name", kept["name"].string()}}},
+                                                  {"spec", kept["data"].thaw()}});
+    Doc const rollout = Doc::freeze(json::Object{{"spec", history.at({"spec", "rollout", "data"}).thaw()}});
+    std::size_t const steps = apis::release_steps(rollout).size();
+    std::int64_t step = 0;
+    std::size_t pods = 0;
+    for (auto const& [index, each] : history.at({"status", "canarySteps"}).elements()) {
+        step = std::max(step, each["canaryStepIndex"].as_int());
+        pods += each["pods"].size();
+    }
+    bool const over = history.at({"status", "phase"}).as_string() == apis::kHistoryCompleted;
+    std::vector<cli::Cell> cells{age_of(history.at({"metadata", "creationTimestamp"}).as_string(), now),
+                                 "Release",
+                                 "-",
+                                 cluster_of(history),
+                                 step > 0 ? std::to_string(step) : "-",
+                                 over ? "Completed" : "Progressing"};
+    if (wide) {
+        cells.emplace_back(history.at({"spec", "rollout", "rolloutID"}).string());
+        cells.emplace_back("");
+    }
+    cells.emplace_back(fmt::format("{} of {}/{}; {} steps, {} pods noted",
+                                   proxy::version_of(meta::pod_template_of(workload)),
+                                   to_lower(workload["kind"].as_string()), meta::name(workload), steps, pods));
+    return cells;
+}
+
+// What the clusters themselves have kept of a Rollout.
+Task<int> history_without_hub(Session session, std::string rollout) {
+    Question question{.resource = apis::kRolloutHistories, .ns = session.ns()};
+    auto chosen = co_await session.members(false);
+    if (!chosen) {
+        session.complain(chosen.error());
+        co_return kFailed;
+    }
+    question.clusters = *chosen;
+    auto const answer = co_await session.ask(std::move(question));
+    if (!answer) {
+        session.complain(answer.error());
+        co_return session.failure(answer.error());
+    }
+    std::vector<Doc> histories = items_of(*answer);
+    std::erase_if(histories,
+                  [&](Doc const& each) { return each.at({"spec", "rollout", "name"}).as_string() != rollout; });
+    std::ranges::sort(histories, {}, created_and_name);
+    Time const now = session.context().now();
+    if (auto const code = print_sorted(session, histories, apis::kRolloutHistories.group_resource()))
+        co_return *code == kDone ? report(session, *answer, now, !histories.empty()) : *code;
+    cli::Table table = history_table(session);
+    for (Doc const& each : histories) table.add(release_row(each, session.flags().output == "wide", now));
+    if (!table.empty()) {
+        session.print(table);
+        co_return report(session, *answer, now, true);
+    }
+    if (int const code = report(session, *answer, now, false); code != kDone) co_return code;
+    auto const known = co_await session.release(rollout, *chosen);   // one that never was is a slip of the pen
+    if (!known) {
+        session.complain(known.error());
+        co_return session.failure(known.error());
+    }
+    fmt::print(
+        stderr,
+        "No history of {}: a cluster keeps one of the releases that begin while its rollout controller runs with "
+        "--feature-gates RolloutHistory=true. Who decided what is on record with a hub alone.\n",
+        rollout);
+    co_return kDone;
 }
 
 }   // namespace
@@ -283,6 +370,10 @@ Task<int> history(Session session, std::string rollout) {
         co_return kFailed;
     }
     rollout = Session::object_name(rollout);
+    if (session.without_hub()) {
+        int const code = co_await history_without_hub(std::move(session), std::move(rollout));
+        co_return code;
+    }
     auto const chosen = co_await session.members(false);
     if (!chosen) {
         session.complain(chosen.error());
@@ -299,15 +390,11 @@ Task<int> history(Session session, std::string rollout) {
     for (auto const& [key, decision] : (*list)["items"].elements()) {
         if (decision.at({"spec", "rolloutRef", "name"}).as_string() == rollout) decisions.push_back(decision);
     }
-    std::ranges::sort(decisions, {}, [](Doc const& decision) {
-        return decision.at({"metadata", "creationTimestamp"}).string() + meta::name(decision);
-    });
+    std::ranges::sort(decisions, {}, created_and_name);
     if (auto const code = print_sorted(session, decisions, "decisions.fleet.aviary.dev")) co_return *code;
     Time const now = session.context().now();
     bool const wide = session.flags().output == "wide";
-    std::vector<std::string> headers{"AGE", "ACTION", "BY", "CLUSTER", "STEP", "OUTCOME", "MESSAGE"};
-    if (wide) headers.insert(headers.end() - 1, {"RELEASE", "REASON"});
-    cli::Table table(std::move(headers), session.style());
+    cli::Table table = history_table(session);
     for (Doc const& decision : decisions) {
         for (auto const& [index, target] : decision.at({"spec", "targets"}).elements()) {
             bool const asked = chosen->empty() || std::ranges::count(*chosen, target["cluster"].as_string()) > 0;

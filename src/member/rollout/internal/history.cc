@@ -24,11 +24,10 @@ using json::Value;
 
 // Of one Rollout; older ones go.
 constexpr std::size_t kMostHistories = 10;
-constexpr std::string_view kCompleted = "completed";
 constexpr std::size_t kLongestName = 253;
 constexpr std::size_t kHashLength = 6;
 
-bool is_completed(Doc const& history) { return history.at({"status", "phase"}).as_string() == kCompleted; }
+bool is_completed(Doc const& history) { return history.at({"status", "phase"}).as_string() == apis::kHistoryCompleted; }
 
 apis::HistoryObject of(Doc const& object) { return {meta::name(object), object["spec"].thaw()}; }
 
@@ -127,7 +126,7 @@ private:
                           (list.size() == 0 && history.at({"status", "canarySteps"}).size() == 0);
         if (same && !completes) return;
         write.body.set({"status", "canarySteps"}, std::move(list));
-        if (completes) write.body.set({"status", "phase"}, kCompleted);
+        if (completes) write.body.set({"status", "phase"}, apis::kHistoryCompleted);
         plan_.writes.push_back(std::move(write));
     }
 
