@@ -1,5 +1,6 @@
 // Releases that another rollout-id begins while the template stays as it is, of every kind.
 #include <set>
+#include <vector>
 
 #include "app/member/internal/test_native_sets.h"
 
@@ -9,10 +10,10 @@ namespace {
 struct Cluster : SetStoryWorld {
     using SetStoryWorld::SetStoryWorld;
 
-    // The annotation begins a release; the label is its id.
-    Task<Status> ask_for(std::string id) {
+    // The annotation begins a release; the label is its id, or the annotation where there is none.
+    Task<Status> ask_for(std::string id, std::vector<char const*> where = {"labels", "annotations"}) {
         Value patch{json::Object()};
-        for (char const* map : {"labels", "annotations"}) patch.set({"metadata", map, apis::kRolloutIdLabel}, id);
+        for (char const* map : where) patch.set({"metadata", map, apis::kRolloutIdLabel}, id);
         co_return co_await change(std::move(patch));
     }
     // How many pods each batch of this release has.
@@ -61,6 +62,21 @@ CO_TEST(RolloutIds, BeginAReleaseOfTheSameTemplateInSteps) {
             EXPECT_EQ(co_await cluster.left(), "");
         }
         EXPECT_EQ(co_await cluster.pods(), pods) << "no pod was replaced";
+        co_await cluster.stop();
+    }
+}
+
+CO_TEST(RolloutIds, InTheAnnotationAloneLabelThePodsToo) {
+    for (SetStory const& each : every_kind()) {
+        SCOPED_TRACE(each.resource.api_version() + " " + each.kind);
+        Cluster cluster(ctx, each);
+        CO_ASSERT_OK(co_await cluster.begin_of_ten());
+        CO_ASSERT_OK(co_await cluster.ask_for("7", {"annotations"}));
+        CO_ASSERT_OK(co_await cluster.paused_at(1));
+        EXPECT_EQ(co_await cluster.batches("7"), (Batches{{"1", 1}}));
+        CO_ASSERT_OK(co_await cluster.approve());
+        CO_ASSERT_OK(co_await cluster.paused_at(2));
+        EXPECT_EQ(co_await cluster.batches("7"), (Batches{{"1", 1}, {"2", 4}}));
         co_await cluster.stop();
     }
 }

@@ -124,6 +124,24 @@ TEST(KruiseRules, PodsCarryTheIdThatTheWorkloadHas) {
     }
 }
 
+// Upstream reads the label alone, of a release that the annotation began.
+TEST(KruiseRules, TheIdIsTheLabelOrElseTheAnnotation) {
+    auto const id_of = [](char const* metadata) {
+        FakeCluster cluster(kThree, 10, kPlain);
+        cluster.run();
+        cluster.edit(std::string(R"({"metadata":)") + metadata + "}");
+        cluster.release("v2");
+        cluster.run();
+        return cluster.get("batchreleases").at({"spec", "releasePlan", "rolloutID"}).string();
+    };
+    std::string const revision = id_of("{}");
+    EXPECT_EQ(id_of(R"({"annotations":{"rollouts.kruise.io/rollout-id":"r7"}})"), "r7");
+    EXPECT_EQ(id_of(R"({"annotations":{"rollouts.kruise.io/rollout-id":"r7"},
+                        "labels":{"rollouts.kruise.io/rollout-id":"r8"}})"),
+              "r8");
+    EXPECT_EQ(id_of(R"({"annotations":{"rollouts.kruise.io/rollout-id":"no label: 7"}})"), revision);
+}
+
 // Of three new pods one is ready: with two that may be unready that is enough, with one it is not.
 TEST(KruiseRules, AsManyPodsAsTheThresholdMayBeUnready) {
     for (std::string const& strategy : {std::string(R"("enableExtraWorkloadForCanary":false)"),

@@ -108,7 +108,7 @@ void LeaderWorkerSet::observe() {
     facts_.generation = meta::generation(doc());
     facts_.held_by = field_of(noted(apis::kInProgressingAnnotation), "rolloutName");
     facts_.controller_uid = field_of(noted(apis::kControlInfoAnnotation), "uid");
-    facts_.rollout_id = meta::label(doc(), apis::kRolloutIdLabel);
+    facts_.rollout_id = rollout_id_of(doc());
     bool const labelled = !meta::label(doc(), apis::kStableRevisionLabel).empty();
     facts_.leftovers = !noted(apis::kControlInfoAnnotation).empty() || (labelled && facts_.held_by.empty());
     facts_.unit_revision = meta::label(group_revision(doc(), inputs_.revisions), kGroupRevisionLabel);

@@ -209,7 +209,7 @@ void DeploymentBase::observe_template() {
     facts_.update_revision = facts_.unit_revision.empty() ? own_hash_ : facts_.unit_revision;
     facts_.rolled_back =
         !facts_.held_by.empty() && !facts_.stable_revision.empty() && facts_.stable_revision == facts_.unit_revision;
-    facts_.rollout_id = meta::label(doc(), apis::kRolloutIdLabel);
+    facts_.rollout_id = rollout_id_of(doc());
     facts_.max_unavailable = budget_of(rolling_update(), facts_.replicas).unavailable;
 }
 

@@ -4,6 +4,7 @@
 #include "core/json/parse.h"
 #include "core/json/write.h"
 #include "kube/meta/int_or_percent.h"
+#include "kube/meta/names.h"
 #include "kube/meta/object.h"
 
 namespace aviary::workload {
@@ -19,6 +20,13 @@ std::string field_of(std::string const& text, std::string_view field) {
     if (text.empty()) return {};
     auto const parsed = json::parse(text);
     return parsed ? (*parsed)[field].string() : std::string();
+}
+
+std::string rollout_id_of(Doc const& workload) {
+    std::string label = meta::label(workload, apis::kRolloutIdLabel);
+    if (!label.empty()) return label;
+    std::string annotation = meta::annotation(workload, apis::kRolloutIdLabel);
+    return meta::label_value_problem(annotation) ? std::string() : annotation;
 }
 
 std::string control_info(Doc const& batch_release) {

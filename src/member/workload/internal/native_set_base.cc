@@ -65,7 +65,7 @@ void NativeSetBase::observe_common(std::int64_t replicas) {
     facts_.generation = meta::generation(doc());
     facts_.held_by = field_of(noted(apis::kInProgressingAnnotation), "rolloutName");
     facts_.controller_uid = field_of(noted(apis::kControlInfoAnnotation), "uid");
-    facts_.rollout_id = meta::label(doc(), apis::kRolloutIdLabel);
+    facts_.rollout_id = rollout_id_of(doc());
     Doc const current = revision_with(doc().at({"spec", "template"}), inputs_.revisions);
     if (current.exists()) facts_.unit_revision = label_of(current);
     facts_.max_unavailable =
