@@ -19,6 +19,8 @@ decide() { local who=$1 verb=$2; shift 2; kubectl-amc rollout "$verb" rollouts/$
 set_of() { printf '{apiVersion: %s/v1beta2, kind: ManagedClusterSet, metadata: {name: %s}}' "$group" "$1"; }
 binding_of() { printf '{apiVersion: %s/v1beta2, kind: ManagedClusterSetBinding, metadata: {name: %s}, spec: {clusterSet: %s}}' "$group" "$1" "${2:-$1}"; }
 bind() { as "$1" create -f - <<<"$(binding_of "${@:2}")"; }
+# move NAME CLUSTER =SET: into that set; -: into none
+move() { as "$1" label managedcluster "$2" --overwrite "$group/clusterset$3"; }
 unbind() { as "$1" delete managedclustersetbinding "$2"; }
 sets() { [ "$(in_ hub get managedclustersets -o name | wc -l)" = 4 ]; }
 # rejected "NAME REASON;…": where the Deployment is not, and why
@@ -74,13 +76,23 @@ start_hub --require-clusterset-binding
 for each in "${members[@]}"; do start_member "$each" --audit; need "$each joins" join "$each"; done
 need 'the clusters are available' soon 40 both available
 need 'roles for people' in_ hub apply -k "$root/config/deploy/hub/people"
-for each in alice bob carol; do need "a certificate of $each" person "$each"; done
+for each in alice bob carol dave; do need "a certificate of $each" person "$each"; done
 
 check 'sets gpu and batch' in_ hub apply -f <(set_of gpu; echo; echo ---; set_of batch)
 check 'beside default and global, which every fleet has' soon 15 sets
 check 'the set default is what it is' tells 1 'the set default is of the type' in_ hub patch managedclusterset default --type merge -p '{"spec":{"clusterSelector":{"selectorType":"LabelSelector","labelSelector":{}}}}'
 check 'beijing is in gpu' in_ hub label managedcluster beijing $group/clusterset=gpu
 check 'shanghai is in batch' in_ hub label managedcluster shanghai $group/clusterset=batch
+check 'dave may label' in_ hub create clusterrole label-clusters --verb get,patch --resource managedclusters.$group
+check 'every cluster' in_ hub create clusterrolebinding dave-labels --clusterrole label-clusters --user dave
+check 'and moves none to another set by that' tells 1 'managedclustersets.* "batch" is forbidden: User "dave" cannot create resource "managedclustersets/join"' move dave shanghai -
+check 'he may join gpu' in_ hub create clusterrole join-gpu --verb create --resource managedclustersets.$group/join --resource-name gpu
+check 'that is, this' in_ hub create clusterrolebinding dave-gpu --clusterrole join-gpu --user dave
+check 'out of batch he moves nothing into it' tells 1 '"batch" is forbidden' move dave shanghai =gpu
+check 'nor gpu into another' tells 1 '"eu" is forbidden' move dave beijing =eu
+check 'out of gpu he does' move dave beijing -
+check 'and back into it' move dave beijing =gpu
+check 'every other label is his' as dave label managedcluster shanghai rack=7
 check 'a namespace' in_ hub apply -f "$seed/namespace.yaml"
 check 'alice approves in demo' in_ hub create rolebinding alice --clusterrole aviary-release-approver --user alice
 check 'in beijing alone' in_ hub create clusterrole act-beijing --verb act --resource managedclusters.$group --resource-name beijing

@@ -9,6 +9,7 @@
 #include "hub/proxy/paths.h"
 #include "kube/apiserver/server.h"
 #include "kube/control/definitions.h"
+#include "kube/webhook/handler.h"
 
 namespace aviary::hub {
 namespace {
@@ -172,6 +173,29 @@ TEST(HubWebhooks, AreNotAskedAboutWhatTheHubRecords) {
         EXPECT_EQ(rule.condition, record ? "request.userInfo.username != 'alice\\'s hub'" : "") << rule.name;
     }
     EXPECT_EQ(records, 1);
+}
+
+// Whatever else is written about a cluster does not wait for a hub.
+TEST(HubWebhooks, AreAskedAboutClustersThatMoveToAnotherSet) {
+    auto const about_clusters = [](placement::Allowed allowed) {
+        std::vector<webhook::Rule> found;
+        for (webhook::Rule const& rule : webhook_rules("hub", propagation::Mode::kFull, allowed)) {
+            if (rule.resources == std::vector<std::string>{"managedclusters"}) found.push_back(rule);
+        }
+        return found;
+    };
+    EXPECT_TRUE(about_clusters(placement::Allowed::kEverywhere).empty());
+    std::vector<webhook::Rule> const found = about_clusters(placement::Allowed::kBoundSets);
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].path, webhook::kValidatePath);
+    EXPECT_EQ(found[0].groups, std::vector<std::string>{"cluster.open-cluster-management.io"});
+    EXPECT_EQ(found[0].version, "v1");
+    EXPECT_EQ(found[0].operations, (std::vector<std::string>{"CREATE", "UPDATE"}));
+    EXPECT_TRUE(found[0].cluster_scoped);
+    EXPECT_TRUE(found[0].required);
+    EXPECT_NE(found[0].condition.find("labels['cluster.open-cluster-management.io/clusterset'] : '') != (oldObject"),
+              std::string::npos)
+        << found[0].condition;
 }
 
 }   // namespace

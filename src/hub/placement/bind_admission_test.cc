@@ -11,17 +11,21 @@ namespace {
 
 using control::AdmissionRequest;
 using control::Operation;
+using json::Doc;
 
-// alice may bind the set gpu, and nobody anything else.
-class AliceBindsGpu final : public control::Authorizer {
+// alice may bind the set gpu and move clusters between gpu and eu, bob into gpu alone, and nobody anything else.
+class Rules final : public control::Authorizer {
 public:
     bool allowed(control::UserInfo const& user, control::Attributes const& wanted) const override {
-        return user.name == "alice" && wanted.verb == "create" && wanted.resource == "managedclustersets" &&
-               wanted.group == "cluster.open-cluster-management.io" && wanted.subresource == "bind" &&
-               wanted.name == "gpu" && wanted.ns.empty();
+        bool const of_sets = wanted.verb == "create" && wanted.resource == "managedclustersets" &&
+                             wanted.group == "cluster.open-cluster-management.io" && wanted.ns.empty();
+        bool const bind = user.name == "alice" && wanted.name == "gpu";
+        bool const join =
+            bind || (user.name == "alice" && wanted.name == "eu") || (user.name == "bob" && wanted.name == "gpu");
+        return of_sets && ((wanted.subresource == "bind" && bind) || (wanted.subresource == "join" && join));
     }
 };
-AliceBindsGpu const kRules;
+Rules const kRules;
 
 Task<std::string> ask(Context ctx, AdmissionRequest request) {
     auto const admission = make_bind_admission(control::make_reviewer(kRules));
@@ -60,6 +64,54 @@ CO_TEST(BindAdmission, WhoMayBindASet) {
          }) {
         std::string const outcome = co_await ask(ctx, each.request);
         EXPECT_EQ(outcome, each.outcome) << each.request.user.name << each.request.key.name;
+    }
+}
+
+Doc cluster(std::string const& set) {
+    return *json::parse(
+        set.empty()
+            ? R"({"metadata":{"name":"beijing"}})"
+            : fmt::format(
+                  R"({{"metadata":{{"name":"beijing","labels":{{"cluster.open-cluster-management.io/clusterset":"{}"}}}}}})",
+                  set));
+}
+
+// Whoever may label a cluster must also be let into the set, and out of the one that it was in.
+CO_TEST(BindAdmission, WhoMayMoveAClusterToAnotherSet) {
+    struct Case {
+        char const *user, *from, *to, *outcome;
+    };
+    for (Operation const operation : {Operation::kCreate, Operation::kUpdate}) {
+        for (Case const& each : std::vector<Case>{
+                 {"alice", "", "", "allowed"},
+                 {"carol", "", "", "allowed"},
+                 {"alice", "", "gpu", "allowed"},
+                 {"bob", "", "gpu", "allowed"},
+                 {"carol", "", "gpu", "Forbidden"},
+                 {"bob", "", "eu", "Forbidden"},
+                 {"alice", "gpu", "eu", "allowed"},
+                 {"bob", "gpu", "eu", "Forbidden"},
+                 {"bob", "eu", "gpu", "Forbidden"},
+                 {"bob", "gpu", "", "allowed"},
+                 {"bob", "eu", "", "Forbidden"},
+                 {"carol", "eu", "eu", "allowed"},   // anything else about it
+             }) {
+            bool const create = operation == Operation::kCreate;
+            if (create && *each.from != 0) continue;
+            AdmissionRequest request;
+            request.operation = operation;
+            request.resource = apis::kManagedClusters;
+            request.kind = "ManagedCluster";
+            request.key = {"", "beijing"};
+            request.user = {each.user, {}, {}};
+            request.object = cluster(each.to).thaw();
+            if (!create) request.old_object = cluster(each.from);
+            std::string outcome = co_await ask(ctx, request);
+            EXPECT_EQ(outcome, each.outcome) << each.user << " " << each.from << " " << each.to;
+            request.subresource = "status";
+            outcome = co_await ask(ctx, request);
+            EXPECT_EQ(outcome, "not asked");
+        }
     }
 }
 

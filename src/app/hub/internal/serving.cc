@@ -135,6 +135,12 @@ void add_set_rules(std::string_view path, std::vector<webhook::Rule>& rules) {
                        {apis::kManagedClusterSets.resource}};
     sets.cluster_scoped = true;
     rules.push_back(std::move(sets));
+    webhook::Rule clusters{"clusters.fleet.aviary.dev",    path,
+                           {apis::kManagedClusters.group}, apis::kManagedClusters.version,
+                           {"CREATE", "UPDATE"},           {apis::kManagedClusters.resource}};
+    clusters.cluster_scoped = true;
+    clusters.condition = placement::moves_to_another_set();
+    rules.push_back(std::move(clusters));
 }
 
 }   // namespace
