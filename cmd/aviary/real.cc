@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -78,6 +80,22 @@ void add_cluster_flags(CLI::App& command, process::Options& options) {
         ->default_str("0s");
 }
 
+// Those of Kruise's manager, whose manifest passes some of them: neither in the help nor completed.
+void add_manager_flags(CLI::App& command, std::shared_ptr<rollout::Features> const& features) {
+    for (rollout::ManagerFlag const& flag : rollout::manager_flags()) {
+        auto const take = [features, &flag](std::string const& given) {
+            auto const note = rollout::note_manager_flag(flag, given);
+            if (!note) throw CLI::ValidationError(std::string(flag.name), note.error().message());
+            features->notes.push_back(*note);
+        };
+        std::string const name(flag.name);
+        CLI::Option* const option =
+            flag.alone ? command.add_option_function<std::string>(name, take, std::string(flag.why))->expected(0, 1)
+                       : command.add_option_function<std::string>(name, take, std::string(flag.why));
+        option->group("");
+    }
+}
+
 void add_member(CLI::App& app, Commands& commands) {
     auto const options = std::make_shared<process::Options>(
         process::Options{.name = "aviary-member", .webhook_port = 9443, .health_port = 8080});
@@ -92,9 +110,12 @@ void add_member(CLI::App& app, Commands& commands) {
             [features](std::string const& given) {
                 auto const parsed = rollout::parse_features(given);
                 if (!parsed) throw CLI::ValidationError("--feature-gates", parsed.error().message());
-                *features = *parsed;
+                features->rollout_history = parsed->rollout_history;
+                std::ranges::copy(parsed->notes, std::back_inserter(features->notes));
             },
-            "RolloutHistory=true keeps a RolloutHistory of each release")
+            "RolloutHistory=true keeps a RolloutHistory of each release; of the others of Kruise's manager what is "
+            "always "
+            "so")
         ->envname("AVIARY_FEATURE_GATES")
         ->option_text("NAME=BOOL,…");
     auto const known_kinds = std::make_shared<bool>(true);
@@ -106,6 +127,7 @@ void add_member(CLI::App& app, Commands& commands) {
         ->envname("AVIARY_FILTER_WORKLOAD_TYPE")
         ->option_text("BOOL")
         ->default_str("true");
+    add_manager_flags(*command, features);
     commands.push_back({command, [options, features, known_kinds] {
                             features->labelled_kinds = !*known_kinds;
                             return member::run(*options, *features);

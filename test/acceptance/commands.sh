@@ -23,6 +23,10 @@ done
 check 'a variable counts like its flag' tells 1 'error: --pod-start soon:' env AVIARY_POD_START=soon aviary up
 check 'aviary of an unknown command' tells 1 'error: unknown command "upp"; is up meant' aviary upp
 check 'aviary of an unknown flag' tells 1 'error: unknown flag --cluster; is --clusters meant' aviary up --cluster a
+check 'aviary member of a gate that is always on' tells 1 'error: --feature-gates: AdvancedDeployment is always true: ' aviary member --feature-gates=AdvancedDeployment=false
+check 'aviary member of a flag with another value' tells 1 'error: --partition-percent-limit: 80: it is always 50: ' aviary member --partition-percent-limit 80
+check 'aviary member of a switch' tells 1 'error: --leader-elect: false: it is always true: ' aviary member --leader-elect=false
+check "Kruise's flags are not completed" prints 0 '^--leader' aviary __complete member --lead
 check 'aviary without a command shows its help' tells 1 '^Examples:' aviary
 for command in migrate; do check "aviary $command: not supported, said so" tells 1 "error: aviary $command is not supported yet" aviary $command --anything; done
 check 'amc of an unknown command' tells 1 'error: unknown command "gett"; is get meant' kubectl-amc gett

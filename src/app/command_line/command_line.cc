@@ -338,6 +338,7 @@ std::optional<std::string> completion(CLI::App& app, std::vector<std::string> co
             if (each != place.app && !each->get_fallthrough()) continue;
             for (CLI::Option const* option :
                  each->get_options([](CLI::Option const* one) { return one->nonpositional(); })) {
+                if (option->get_group().empty()) continue;
                 bool const inherited = option != each->get_help_ptr() && taken(*place.app, *option);
                 if (each == place.app || inherited)
                     candidates.push_back({long_name(*option), option->get_description()});

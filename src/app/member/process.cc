@@ -56,6 +56,7 @@ Task<std::vector<observe::Gauges>> gauges(Context ctx, Member const* member) {
 }
 
 Task<Status> serve(Context ctx, async::AsioExecutor& executor, process::Options options, rollout::Features features) {
+    for (std::string const& note : features.notes) ctx.log().info(note);
     Context const starting = ctx.with_timeout(process::kStartAtMost);
     CO_TRY_ASSIGN(process::Cluster const cluster, co_await process::connect(starting, executor, options));
     CO_TRY(co_await control::install_definitions(starting, cluster.client, apis::member_crds(),

@@ -110,7 +110,8 @@ TEST(History, IsAFeatureThatIsAskedFor) {
     EXPECT_TRUE(parse_features("RolloutHistory=true")->rollout_history);
     EXPECT_FALSE(parse_features("RolloutHistory=true,RolloutHistory=false")->rollout_history);
     EXPECT_EQ(parse_features("Histories=true").error().message(),
-              "Histories: there is no such feature; RolloutHistory is one");
+              "Histories: there is no such feature; RolloutHistory is one, and always so are AdvancedDeployment, "
+              "AppendPodSelector, KeepWorkloadPausedOnRolloutDeletion");
     EXPECT_EQ(parse_features("RolloutHistory").error().message(),
               "RolloutHistory: give RolloutHistory=true or RolloutHistory=false");
 }
