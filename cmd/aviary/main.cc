@@ -47,13 +47,18 @@ void add_texts(CLI::App& app, Commands& commands) {
 }
 
 void add_unsupported(CLI::App& app, Commands& commands) {
-    CLI::App* const migrate =
-        add_command(app, "migrate", "Not supported yet: from an embedded API to a kube-apiserver", "");
+    CLI::App* const migrate = add_command(
+        app, "migrate",
+        "Not supported: from an embedded API to a kube-apiserver; apply the manifests there, and join its clusters",
+        "");
     migrate->prefix_command();
-    commands.push_back({migrate, [] {
-                            fmt::print(stderr, "error: aviary migrate is not supported yet\n");
-                            return 1;
-                        }});
+    commands.push_back(
+        {migrate, [] {
+             fmt::print(stderr,
+                        "error: aviary migrate is not supported: apply the manifests to the kube-apiserver, and join "
+                        "its clusters\n");
+             return 1;
+         }});
 }
 
 int run(std::vector<std::string> const& words) {

@@ -143,7 +143,7 @@ void add_recover(CLI::App& hub_command, Commands& commands) {
         "kubectl -n aviary-system exec deploy/aviary-hub -- aviary hub recover --from-members");
     command
         ->add_flag_callback(
-            "--from-members", [] {}, "From the records that the hub before kept there; there is no other source yet")
+            "--from-members", [] {}, "From the records that the hub before kept there; there is no other source")
         ->required();
     command->add_flag("--dry-run", options->dry_run, "Say what is found and what would be done, and do nothing");
     command->add_flag("--skip-missing", options->skip_missing, "Leave out what this hub does not place");

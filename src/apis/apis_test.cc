@@ -325,13 +325,13 @@ TEST(RolloutValidation, KindsHaveTheStylesThatTheyCanBeReleasedIn) {
         {"apps/v1",
          "StatefulSet",
          R"({"blueGreen":{"steps":[{"replicas":1}]}})",
-         {"spec.strategy.blueGreen: a StatefulSet in blue-green style is not supported yet"}},
+         {"spec.workloadRef: WorkloadRef kind is not supported for bluegreen style"}},
         {"apps/v1", "DaemonSet", kPartition, {}},
         {"apps/v1", "DaemonSet", R"({"canary":{"enableExtraWorkloadForCanary":true,"steps":[{"replicas":1}]}})", {}},
         {"apps/v1",
          "DaemonSet",
          R"({"blueGreen":{"steps":[{"replicas":1}]}})",
-         {"spec.strategy.blueGreen: a DaemonSet in blue-green style is not supported yet"}},
+         {"spec.workloadRef: WorkloadRef kind is not supported for bluegreen style"}},
         {"apps.kruise.io/v1alpha1", "DaemonSet", kPartition, {}},
         {"apps.kruise.io/v1alpha1", "CloneSet", kPartition, {}},
         {"apps.kruise.io/v1alpha1", "CloneSet", R"({"blueGreen":{"steps":[{"replicas":1}]}})", {}},
@@ -340,7 +340,10 @@ TEST(RolloutValidation, KindsHaveTheStylesThatTheyCanBeReleasedIn) {
          R"({"canary":{"enableExtraWorkloadForCanary":true,"steps":[{"replicas":1}]}})",
          {}},
         {"apps.kruise.io/v1alpha1", "SidecarSet", kPartition, {"spec.workloadRef: WorkloadRef kind is not supported"}},
-        {"apps/v1", "ReplicaSet", kPartition, {"spec.workloadRef: releasing a ReplicaSet is not supported yet"}},
+        {"apps/v1",
+         "ReplicaSet",
+         kPartition,
+         {"spec.workloadRef: releasing a ReplicaSet is not supported: its controller replaces no pods"}},
         {"apps.kruise.io/v1beta1", "StatefulSet", kPartition, {}},
         {"apps/v1", "Job", kPartition, {"spec.workloadRef: WorkloadRef kind is not supported"}},
     };
@@ -481,22 +484,25 @@ TEST(RolloutValidation, SomeFieldsStayWhileAReleaseIsOn) {
               Lines{"spec.workloadRef: This rollout conflict with Rollout(demo/web)"});
 }
 
-TEST(PolicyValidation, SaysWhatIsNotSupportedYet) {
+TEST(PolicyValidation, SaysWhatIsNotSupported) {
     std::vector<std::string> warnings;
     json::Value policy = value(
         R"({"metadata":{"namespace":"demo"},"spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"ConfigMap","namespace":"other"}],
         "schedulerName":"mine","propagateDeps":true,
         "placement":{"clusterAffinities":[{"affinityName":"a"}],"spreadConstraints":[{"maxGroups":2}],
                      "replicaScheduling":{"replicaSchedulingType":"Sideways","replicaDivisionPreference":"Aggregated"}}}})");
-    EXPECT_EQ(problems(validate_policy(policy, warnings)),
-              (Lines{"spec.resourceSelectors[0].namespace: must be \"demo\", the policy's own namespace",
-                     "spec.placement.clusterAffinities: clusterAffinities is not supported yet",
-                     "spec.placement.replicaScheduling.replicaSchedulingType: Unsupported value: \"Sideways\": "
-                     "supported values: \"Divided\", \"Duplicated\"",
-                     "spec.placement.replicaScheduling.replicaDivisionPreference: Aggregated is not supported yet",
-                     "spec.placement.spreadConstraints[0]: spreading clusters is not supported yet",
-                     "spec.propagateDeps: propagateDeps is not supported yet"}));
-    EXPECT_EQ(warnings, Lines{"spec.schedulerName is ignored: it is not supported yet"});
+    EXPECT_EQ(
+        problems(validate_policy(policy, warnings)),
+        (Lines{"spec.resourceSelectors[0].namespace: must be \"demo\", the policy's own namespace",
+               "spec.placement.clusterAffinities: clusterAffinities is not supported: give one clusterAffinity",
+               "spec.placement.replicaScheduling.replicaSchedulingType: Unsupported value: \"Sideways\": "
+               "supported values: \"Divided\", \"Duplicated\"",
+               "spec.placement.replicaScheduling.replicaDivisionPreference: Aggregated is not supported: give Weighted",
+               "spec.placement.spreadConstraints[0]: spreading clusters is not supported: clusterAffinity alone "
+               "chooses them",
+               "spec.propagateDeps: propagateDeps is not supported: select what belongs to a workload by "
+               "resourceSelectors"}));
+    EXPECT_EQ(warnings, Lines{"spec.schedulerName is ignored: there is one scheduler, without priorities"});
     policy =
         value(R"({"spec":{"resourceSelectors":[{"apiVersion":"fleet.aviary.dev/v1alpha1","kind":"FleetBinding"}]}})");
     EXPECT_EQ(

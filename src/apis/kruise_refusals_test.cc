@@ -82,7 +82,8 @@ TEST(KruiseRefusals, OfAWorkloadThatAnotherRolloutHas) {
 
 TEST(KruiseRefusals, OfKindsThatAreNotReleased) {
     for (auto const& [reference, problem] : std::initializer_list<std::pair<char const*, char const*>>{
-             {R"("apps/v1","kind":"ReplicaSet")", "releasing a ReplicaSet is not supported yet"},
+             {R"("apps/v1","kind":"ReplicaSet")",
+              "releasing a ReplicaSet is not supported: its controller replaces no pods"},
              {R"("example.org/v1","kind":"GameSet")", "WorkloadRef kind is not supported"},
          })
         EXPECT_EQ(problems(rollout(kOne, reference)), Lines{std::string("spec.workloadRef: ") + problem});

@@ -35,7 +35,7 @@ constexpr auto fields<StaticClusterWeight> =
 template <>
 constexpr auto fields<WeightPreference> = object(
     "", field("staticWeightList", &WeightPreference::static_weight_list, ""),
-    field("dynamicWeight", &WeightPreference::dynamic_weight, "Not supported yet.", {.one_of = {"AvailableReplicas"}}));
+    field("dynamicWeight", &WeightPreference::dynamic_weight, "Not supported.", {.one_of = {"AvailableReplicas"}}));
 template <>
 constexpr auto fields<ReplicaScheduling> =
     object("How replicas are shared.",
@@ -43,9 +43,9 @@ constexpr auto fields<ReplicaScheduling> =
                  "Duplicated: the full count everywhere; Divided: shares of it.",
                  {.one_of = {"Duplicated", "Divided"}, .default_json = "\"Divided\""}),
            field("replicaDivisionPreference", &ReplicaScheduling::replica_division_preference,
-                 "Aggregated is not supported yet.", {.one_of = {"Aggregated", "Weighted"}}),
+                 "Aggregated is not supported.", {.one_of = {"Aggregated", "Weighted"}}),
            field("weightPreference", &ReplicaScheduling::weight_preference, ""),
-           field("customSchedulingType", &ReplicaScheduling::custom_scheduling_type, "Not supported yet."));
+           field("customSchedulingType", &ReplicaScheduling::custom_scheduling_type, "Not supported."));
 template <>
 constexpr auto fields<SpreadConstraint> = object("",
                                                  field("spreadByField", &SpreadConstraint::spread_by_field, "",
@@ -60,17 +60,17 @@ constexpr auto fields<ClusterToleration> =
            field("value", &ClusterToleration::value, ""), field("effect", &ClusterToleration::effect, ""),
            field("tolerationSeconds", &ClusterToleration::toleration_seconds, ""));
 template <>
-constexpr auto fields<Placement> = object(
-    "Where objects go.", field("clusterAffinity", &Placement::cluster_affinity, "Absent: every cluster."),
-    field("clusterAffinities", &Placement::cluster_affinities, "Not supported yet."),
-    field("clusterTolerations", &Placement::cluster_tolerations, ""),
-    field("spreadConstraints", &Placement::spread_constraints, "Groups other than clusters are not supported yet."),
-    field("replicaScheduling", &Placement::replica_scheduling, ""),
-    field("workloadAffinity", &Placement::workload_affinity, "Not supported yet."));
+constexpr auto fields<Placement> =
+    object("Where objects go.", field("clusterAffinity", &Placement::cluster_affinity, "Absent: every cluster."),
+           field("clusterAffinities", &Placement::cluster_affinities, "Not supported."),
+           field("clusterTolerations", &Placement::cluster_tolerations, ""),
+           field("spreadConstraints", &Placement::spread_constraints, "Groups other than clusters are not supported."),
+           field("replicaScheduling", &Placement::replica_scheduling, ""),
+           field("workloadAffinity", &Placement::workload_affinity, "Not supported."));
 template <>
 constexpr auto fields<SuspendClusters> = object("", field("clusterNames", &SuspendClusters::cluster_names, ""));
 template <>
-constexpr auto fields<Suspension> = object("Not supported yet.", field("dispatching", &Suspension::dispatching, ""),
+constexpr auto fields<Suspension> = object("Not supported.", field("dispatching", &Suspension::dispatching, ""),
                                            field("dispatchingOnClusters", &Suspension::dispatching_on_clusters, ""),
                                            field("scheduling", &Suspension::scheduling, ""));
 template <>
@@ -84,14 +84,14 @@ constexpr auto fields<PropagationSpec> = object(
           "What happens to an object of that name that is not the hub's.",
           {.one_of = {"Abort", "Overwrite"}, .default_json = "\"Abort\""}),
     field("priority", &PropagationSpec::priority, "The higher wins."),
-    field("preemption", &PropagationSpec::preemption, "Always is not supported yet.", {.one_of = {"Always", "Never"}}),
-    field("activationPreference", &PropagationSpec::activation_preference, "Lazy is not supported yet."),
-    field("propagateDeps", &PropagationSpec::propagate_deps, "Not supported yet."),
+    field("preemption", &PropagationSpec::preemption, "Always is not supported.", {.one_of = {"Always", "Never"}}),
+    field("activationPreference", &PropagationSpec::activation_preference, "Lazy is not supported."),
+    field("propagateDeps", &PropagationSpec::propagate_deps, "Not supported."),
     field("association", &PropagationSpec::association, ""),
-    field("dependentOverrides", &PropagationSpec::dependent_overrides, "Not supported yet."),
+    field("dependentOverrides", &PropagationSpec::dependent_overrides, "Not supported."),
     field("schedulerName", &PropagationSpec::scheduler_name, ""), field("suspension", &PropagationSpec::suspension, ""),
-    field("failover", &PropagationSpec::failover, "Not supported yet."),
-    field("schedulePriority", &PropagationSpec::schedule_priority, "Not supported yet."));
+    field("failover", &PropagationSpec::failover, "Not supported."),
+    field("schedulePriority", &PropagationSpec::schedule_priority, "Not supported."));
 
 }   // namespace aviary::json
 

@@ -63,14 +63,14 @@ struct StaticClusterWeight {
 
 struct WeightPreference {
     std::vector<StaticClusterWeight> static_weight_list;
-    std::string dynamic_weight;   // AvailableReplicas; not supported yet
+    std::string dynamic_weight;   // AvailableReplicas; not supported
 };
 
 struct ReplicaScheduling {
     std::string replica_scheduling_type;       // Duplicated | Divided
-    std::string replica_division_preference;   // Weighted | Aggregated (not supported yet)
+    std::string replica_division_preference;   // Weighted | Aggregated (not supported)
     std::optional<WeightPreference> weight_preference;
-    std::string custom_scheduling_type;   // Gang; not supported yet
+    std::string custom_scheduling_type;   // Gang; not supported
 };
 
 struct SpreadConstraint {
@@ -90,11 +90,11 @@ struct ClusterToleration {
 
 struct Placement {
     std::optional<ClusterAffinity> cluster_affinity;
-    std::vector<json::Value> cluster_affinities;   // not supported yet
+    std::vector<json::Value> cluster_affinities;   // not supported
     std::vector<ClusterToleration> cluster_tolerations;
     std::vector<SpreadConstraint> spread_constraints;
     std::optional<ReplicaScheduling> replica_scheduling;
-    json::Value workload_affinity;   // not supported yet
+    json::Value workload_affinity;   // not supported
 };
 
 struct SuspendClusters {
@@ -104,7 +104,7 @@ struct SuspendClusters {
 struct Suspension {
     std::optional<bool> dispatching;
     std::optional<SuspendClusters> dispatching_on_clusters;
-    std::optional<bool> scheduling;   // ACK One's; not supported yet
+    std::optional<bool> scheduling;   // ACK One's; not supported
 };
 
 struct PropagationSpec {
@@ -113,15 +113,15 @@ struct PropagationSpec {
     bool preserve_resources_on_deletion = false;
     std::string conflict_resolution;   // Abort | Overwrite
     std::int64_t priority = 0;
-    std::string preemption;              // Never | Always (not supported yet)
-    std::string activation_preference;   // "" | Lazy (not supported yet)
+    std::string preemption;              // Never | Always (not supported)
+    std::string activation_preference;   // "" | Lazy (not supported)
     bool propagate_deps = false;
     std::optional<bool> association;
     std::vector<std::string> dependent_overrides;
     std::string scheduler_name;
     std::optional<Suspension> suspension;
-    json::Value failover;            // not supported yet
-    json::Value schedule_priority;   // not supported yet
+    json::Value failover;            // not supported
+    json::Value schedule_priority;   // not supported
 };
 
 struct PropagationPolicy {

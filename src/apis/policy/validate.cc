@@ -19,16 +19,17 @@ public:
     void invalid(std::string field, std::string message) {
         causes.push_back({"FieldValueInvalid", std::move(field), std::move(message)});
     }
-    void unsupported(std::string field, std::string_view what) {
-        causes.push_back({"FieldValueNotSupported", std::move(field), fmt::format("{} is not supported yet", what)});
+    void unsupported(std::string field, std::string_view what, std::string_view why) {
+        causes.push_back(
+            {"FieldValueNotSupported", std::move(field), fmt::format("{} is not supported: {}", what, why)});
     }
     // Refused when it says anything.
-    void refuse_member(Value const& object, std::string_view key, std::string const& path) {
+    void refuse_member(Value const& object, std::string_view key, std::string const& path, std::string_view why) {
         Value const& value = object[key];
         bool const says = value.is_bool()     ? value.as_bool()
                           : value.is_string() ? !value.as_string().empty()
                                               : value.size() > 0;
-        if (says) unsupported(fmt::format("{}.{}", path, key), key);
+        if (says) unsupported(fmt::format("{}.{}", path, key), key, why);
     }
 
     void labels(Value const& selector, std::string const& path) {
@@ -81,10 +82,10 @@ public:
                     fmt::format("Unsupported value: \"{}\": supported values: \"Divided\", \"Duplicated\"", type));
         }
         if (scheduling["replicaDivisionPreference"].as_string() == "Aggregated")
-            unsupported(path + ".replicaDivisionPreference", "Aggregated");
-        refuse_member(scheduling, "customSchedulingType", path);
+            unsupported(path + ".replicaDivisionPreference", "Aggregated", "give Weighted");
+        refuse_member(scheduling, "customSchedulingType", path, "each cluster schedules its pods itself");
         Value const& preference = scheduling["weightPreference"];
-        refuse_member(preference, "dynamicWeight", path + ".weightPreference");
+        refuse_member(preference, "dynamicWeight", path + ".weightPreference", "give staticWeightList");
         json::Array const& weights = preference["staticWeightList"].array();
         for (std::size_t index = 0; index < weights.size(); ++index) {
             std::string const at = fmt::format("{}.weightPreference.staticWeightList[{}]", path, index);
@@ -95,32 +96,39 @@ public:
 
     void placement(Value const& placement) {
         std::string const path = "spec.placement";
-        refuse_member(placement, "clusterAffinities", path);
-        refuse_member(placement, "workloadAffinity", path);
+        refuse_member(placement, "clusterAffinities", path, "give one clusterAffinity");
+        refuse_member(placement, "workloadAffinity", path, "give a clusterAffinity");
         affinity(placement["clusterAffinity"], path + ".clusterAffinity");
         scheduling(placement["replicaScheduling"], path + ".replicaScheduling");
         json::Array const& constraints = placement["spreadConstraints"].array();
         for (std::size_t index = 0; index < constraints.size(); ++index) {
             bool const trivial =
                 constraints[index]["maxGroups"].as_int() == 0 && constraints[index]["minGroups"].as_int() <= 1;
-            if (!trivial) unsupported(fmt::format("{}.spreadConstraints[{}]", path, index), "spreading clusters");
+            if (!trivial)
+                unsupported(fmt::format("{}.spreadConstraints[{}]", path, index), "spreading clusters",
+                            "clusterAffinity alone chooses them");
         }
     }
 
     void rest(Value const& spec, std::vector<std::string>& warnings) {
-        for (char const* key :
-             {"propagateDeps", "association", "dependentOverrides", "failover", "activationPreference"})
-            refuse_member(spec, key, "spec");
-        if (spec["preemption"].as_string() == "Always") unsupported("spec.preemption", "Always");
+        constexpr std::string_view kDependencies = "select what belongs to a workload by resourceSelectors";
+        refuse_member(spec, "propagateDeps", "spec", kDependencies);
+        refuse_member(spec, "association", "spec", kDependencies);
+        refuse_member(spec, "dependentOverrides", "spec", "there are no OverridePolicies");
+        refuse_member(spec, "failover", "spec", "what a lost cluster had is not moved to others");
+        refuse_member(spec, "activationPreference", "spec", "a changed policy counts at once");
+        if (spec["preemption"].as_string() == "Always")
+            unsupported("spec.preemption", "Always", "of several policies the priority decides");
         Value const& suspension = spec["suspension"];
         for (char const* key : {"dispatching", "dispatchingOnClusters", "scheduling"})
-            refuse_member(suspension, key, "spec.suspension");
+            refuse_member(suspension, key, "spec.suspension", "kubectl amc rollout pause holds a release");
         for (char const* key : {"schedulerName", "schedulePriority"}) {
             Value const& value = spec[key];
             bool const plain =
                 value.is_null() ||
                 (value.is_string() && (value.as_string().empty() || value.as_string() == "default-scheduler"));
-            if (!plain) warnings.push_back(fmt::format("spec.{} is ignored: it is not supported yet", key));
+            if (!plain)
+                warnings.push_back(fmt::format("spec.{} is ignored: there is one scheduler, without priorities", key));
         }
     }
 };

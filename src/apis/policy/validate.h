@@ -9,7 +9,7 @@
 
 namespace aviary::apis {
 
-// What is wrong, or not supported yet, by JSON path; adds warnings for fields that are accepted and ignored.
+// What is wrong, or not supported, by JSON path; adds warnings for fields that are accepted and ignored.
 std::vector<FieldCause> validate_policy(json::Value const& policy, std::vector<std::string>& warnings);
 
 }   // namespace aviary::apis

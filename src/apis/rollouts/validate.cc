@@ -40,7 +40,7 @@ public:
         causes.push_back({"FieldValueRequired", std::move(field), std::move(message)});
     }
     void unsupported(std::string field, std::string_view what) {
-        causes.push_back({"FieldValueNotSupported", std::move(field), fmt::format("{} is not supported yet", what)});
+        causes.push_back({"FieldValueNotSupported", std::move(field), fmt::format("{} is not supported", what)});
     }
 
     void workload(Value const& reference, WorkloadKinds kinds) {
@@ -52,7 +52,7 @@ public:
         if (group == kKruiseApps && (kind == "CloneSet" || sets)) return;
         if (group == meta::kLeaderWorkerSets.group && kind == meta::kLeaderWorkerSet) return;
         if (group == "apps" && kind == "ReplicaSet") {
-            unsupported("spec.workloadRef", fmt::format("releasing a {}", kind));
+            invalid("spec.workloadRef", "releasing a ReplicaSet is not supported: its controller replaces no pods");
         } else {
             invalid("spec.workloadRef", "WorkloadRef kind is not supported");
         }
@@ -64,7 +64,7 @@ public:
         Value const& strategy = rollout.at({"spec", "strategy"});
         if (kind == "Deployment") return;
         if (strategy["blueGreen"].is_object() && kind != "CloneSet")
-            unsupported("spec.strategy.blueGreen", fmt::format("a {} in blue-green style", kind));
+            invalid("spec.workloadRef", "WorkloadRef kind is not supported for bluegreen style");
     }
 
     // Whether requests are led to pods that are all the workload's own. Without trafficRoutings a share of requests is

@@ -223,12 +223,16 @@ struct Program {
             ->check(CLI::IsMember({"server", "none"}));
         takes(image, {kConnecting, kWhere, "--allow-unreachable --no-headers"});
         add(image, [this](Session session) { return set_image(std::move(session), resource, words); });
-        for (char const* verb : {"logs", "promote"}) {
-            CLI::App* const command = add_command(app, verb, "Not supported yet", "");
-            command->fallthrough(false);
-            command->prefix_command();
-            unsupported.emplace_back(command, verb);
-        }
+        refuse(app, "logs", "logs", "a pod's log is read in its cluster, by kubectl logs");
+        refuse(app, "promote", "promote", "approve each step, or go to the last one by kubectl amc rollout jump");
+    }
+
+    // A verb that others have.
+    void refuse(CLI::App& parent, char const* verb, char const* words, char const* why) {
+        CLI::App* const command = add_command(parent, verb, fmt::format("Not supported: {}", why), "");
+        command->fallthrough(false);
+        command->prefix_command();
+        unsupported.emplace_back(command, fmt::format("{} is not supported: {}", words, why));
     }
 
     CLI::App* add_verb(CLI::App& rollout, char const* verb, char const* text, char const* examples,
@@ -288,12 +292,8 @@ struct Program {
                           }),
                 flags, action);
         }
-        for (char const* verb : {"reject", "retry"}) {
-            CLI::App* const command = add_command(rollout, verb, "Not supported yet", "");
-            command->fallthrough(false);
-            command->prefix_command();
-            unsupported.emplace_back(command, fmt::format("rollout {}", verb));
-        }
+        refuse(rollout, "reject", "rollout reject", "kubectl amc rollout abort takes a release back");
+        refuse(rollout, "retry", "rollout retry", "what failed is tried again by itself");
     }
 };
 
@@ -327,9 +327,9 @@ int run(int argc, char** argv) {
         return kDone;
     }
     if (*program.completion) return print_completion(program.shell);
-    for (auto const& [command, verb] : program.unsupported) {
+    for (auto const& [command, message] : program.unsupported) {
         if (!*command) continue;
-        fmt::print(stderr, "error: kubectl amc {} is not supported yet\n", verb);
+        fmt::print(stderr, "error: kubectl amc {}\n", message);
         return kFailed;
     }
     if (std::string const problem = problem_without_hub(program.flags); !problem.empty()) {

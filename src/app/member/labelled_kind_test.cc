@@ -97,7 +97,7 @@ CO_TEST(LabelledKinds, AreLeftAloneUnlessTheyAreAskedFor) {
     CO_ASSERT_OK(co_await cluster.begin(kLabelled));
     auto const waits = cluster.member->waits(kWeb);
     CO_ASSERT_TRUE(waits.size() == 1);
-    EXPECT_EQ(waits[0].message, "example.org/v1 GameSet is not supported yet");
+    EXPECT_EQ(waits[0].message, "example.org/v1 GameSet is not supported");
     CO_ASSERT_OK(co_await cluster.run("v2"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
     EXPECT_EQ(co_await cluster.images(), (Images{{"v2", 10}}));

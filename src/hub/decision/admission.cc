@@ -115,9 +115,11 @@ private:
     // Bound to what the person saw: what is not said cannot be compared.
     static Status check_words(json::Value const& spec, Time now) {
         std::string const action = spec["action"].string();
-        if (action == apis::action::kReject || action == apis::action::kRetry) {
-            return fail(ErrorCode::kUnsupported, fmt::format("spec.action: {} is not supported yet", action));
-        }
+        if (action == apis::action::kReject)
+            return fail(ErrorCode::kUnsupported, "spec.action: Reject is not supported: Abort takes a release back");
+        if (action == apis::action::kRetry)
+            return fail(ErrorCode::kUnsupported,
+                        "spec.action: Retry is not supported: what failed is tried again by itself");
         if (spec["targets"].size() == 0)
             return fail(ErrorCode::kInvalid, "spec.targets: Required value: name at least one cluster");
         auto const expires = parse_rfc3339(spec["expiresAt"].as_string());

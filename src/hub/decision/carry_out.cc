@@ -257,7 +257,7 @@ struct Deciding {
             return unknown ? std::move(out) : go_back();
         }
         if (action == apis::action::kPause || action == apis::action::kResume) return pause_or_resume();
-        return settle(apis::outcome::kRefused, fmt::format("{} is not supported yet", action));
+        return settle(apis::outcome::kRefused, fmt::format("{} is not supported", action));
     }
 
     // It may have taken effect, and what is known of the member is older than that. Of a leader before, this one knows

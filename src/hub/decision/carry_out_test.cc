@@ -349,7 +349,7 @@ TEST(Unsupported, ActionsAreRefused) {
     for (std::string_view action : {apis::action::kReject, apis::action::kRetry}) {
         Outcome const outcome = carry_out(seen(action), kNow);
         EXPECT_EQ(shown(outcome), "Refused");
-        EXPECT_EQ(outcome.message, fmt::format("{} is not supported yet", action));
+        EXPECT_EQ(outcome.message, fmt::format("{} is not supported", action));
     }
 }
 

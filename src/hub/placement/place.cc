@@ -160,7 +160,8 @@ std::vector<Share> static_weights(Doc const& rules, std::vector<Doc> const& chos
 Status unsupported(Doc const& policy) {
     Doc const placement = policy.at({"spec", "placement"});
     auto const refuse = [](std::string_view field) {
-        return fail(ErrorCode::kUnsupported, fmt::format("{} is not supported yet", field));
+        return fail(ErrorCode::kUnsupported,
+                    fmt::format("{} is not supported: one clusterAffinity and static weights place", field));
     };
     if (placement["clusterAffinities"].size() > 0) return refuse("spec.placement.clusterAffinities");
     for (auto const& [key, constraint] : placement["spreadConstraints"].elements()) {

@@ -39,7 +39,7 @@ json::Doc policy_for(json::Doc const& object, std::vector<json::Doc> const& poli
 
 // `previous` keeps clusters that only a new NoSchedule taint would refuse. With `sets` a PropagationPolicy places only
 // in clusters of sets that are bound in its namespace; a ClusterPropagationPolicy, which is a fleet administrator's,
-// and null sets know no such limit. An Error names what the policy asks for that is not supported yet.
+// and null sets know no such limit. An Error names what the policy asks for that is not supported.
 Result<Placement> place(json::Doc const& object, json::Doc const& policy, std::vector<json::Doc> const& clusters,
                         std::vector<Target> const& previous, ClusterSets const* sets = nullptr);
 

@@ -248,7 +248,7 @@ TEST(Place, WhatIsNotThereYetIsSaid) {
               "spec.placement.replicaScheduling.replicaDivisionPreference: Aggregated"},
              {R"({"replicaScheduling":{"weightPreference":{"dynamicWeight":"AvailableReplicas"}}})",
               "spec.placement.replicaScheduling.weightPreference.dynamicWeight"}}) {
-        EXPECT_EQ(placed(placement), field + " is not supported yet");
+        EXPECT_EQ(placed(placement), field + " is not supported: one clusterAffinity and static weights place");
     }
     EXPECT_EQ(placed(R"({"spreadConstraints":[{"spreadByField":"cluster","minGroups":1}]})"), "beijing oslo shanghai");
 }

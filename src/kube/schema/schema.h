@@ -68,7 +68,7 @@ private:
 // Why this is no structural schema (apiextensions v1); nothing when it is. `path` is where the schema stands in its
 // definition: spec.versions[0].schema.openAPIV3Schema.
 std::vector<FieldCause> check_structural(json::Doc const& schema, std::string const& path);
-// Features of the schema that are accepted but not enforced yet ("x-kubernetes-validations at spec.foo").
+// Features of the schema that are accepted but not enforced ("x-kubernetes-validations at spec.foo").
 std::vector<std::string> unsupported_features(json::Doc const& schema);
 
 }   // namespace aviary::schema

@@ -259,7 +259,7 @@ TEST(KruiseRules, WhatNobodyKnowsIsSaid) {
     control::Plan const plan = decide_rollout(seen, cluster.now);
     ASSERT_EQ(plan.waits.size(), 1U);
     EXPECT_EQ(plan.waits.front().reason, "Unsupported");
-    EXPECT_EQ(plan.waits.front().message, "batch/v1 Job is not supported yet");
+    EXPECT_EQ(plan.waits.front().message, "batch/v1 Job is not supported");
 }
 
 TEST(KruiseRules, ASecondReleaseSaysNothingOfTheFirst) {

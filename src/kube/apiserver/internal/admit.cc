@@ -30,16 +30,16 @@ struct Unenforced {
 };
 constexpr std::array kUnenforced{
     Unenforced{"admissionregistration.k8s.io", "mutatingwebhookconfigurations",
-               "this server does not call admission webhooks yet"},
+               "this server does not call admission webhooks"},
     Unenforced{"admissionregistration.k8s.io", "validatingwebhookconfigurations",
-               "this server does not call admission webhooks yet"},
+               "this server does not call admission webhooks"},
     Unenforced{"admissionregistration.k8s.io", "validatingadmissionpolicies",
-               "this server does not evaluate admission policies yet"},
+               "this server does not evaluate admission policies"},
     Unenforced{"admissionregistration.k8s.io", "validatingadmissionpolicybindings",
-               "this server does not evaluate admission policies yet"},
+               "this server does not evaluate admission policies"},
     Unenforced{"apiregistration.k8s.io", "apiservices", "this server does not forward to other API servers"},
-    Unenforced{"", "resourcequotas", "this server does not enforce quotas yet"},
-    Unenforced{"", "limitranges", "this server does not enforce limit ranges yet"},
+    Unenforced{"", "resourcequotas", "this server does not enforce quotas"},
+    Unenforced{"", "limitranges", "this server does not enforce limit ranges"},
 };
 
 std::string strict_error(ResourceInfo const& info, std::vector<std::string> const& unknown) {

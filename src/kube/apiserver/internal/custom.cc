@@ -222,7 +222,7 @@ std::vector<std::string> definition_warnings(Value const& definition) {
         for (std::string const& feature :
              schema::unsupported_features(Doc::freeze(version.at({"schema", "openAPIV3Schema"})))) {
             warnings.push_back(
-                fmt::format("{}: {} is accepted but not enforced yet", version["name"].as_string(), feature));
+                fmt::format("{}: {} is accepted but not enforced", version["name"].as_string(), feature));
         }
     }
     return warnings;

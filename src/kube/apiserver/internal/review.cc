@@ -88,7 +88,7 @@ Result<Response> Cluster::review(Call& call) const {
         answer.set({"status", "userInfo"}, json::Object{{"username", call.user.name}, {"groups", std::move(groups)}});
         return json_response(Doc::freeze(answer), 201);
     }
-    return fail(ErrorCode::kUnsupported, fmt::format("{} is not supported yet", resource));
+    return fail(ErrorCode::kUnsupported, fmt::format("{} is not supported: this server has no such review", resource));
 }
 
 Task<Result<Response>> Cluster::scale_get(Call& call) const {

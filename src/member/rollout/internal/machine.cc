@@ -90,7 +90,7 @@ void Machine::look_ahead() {
 std::string Machine::unsupported() const {
     auto const& strategy = rollout_.spec.strategy;
     if ((!strategy.canary && !strategy.blue_green) || steps().empty())
-        return "the strategy of this Rollout is not supported yet: one with steps is";
+        return "the strategy of this Rollout is not supported: one with steps is";
     return {};
 }
 
@@ -199,7 +199,7 @@ bool Machine::workload_missing() {
         wait("WorkloadNotFound", fmt::format("{} {} does not exist", reference.kind, reference.name), "it is created",
              "release owner");
     } else {
-        wait("Unsupported", fmt::format("{} {} is not supported yet", reference.api_version, reference.kind),
+        wait("Unsupported", fmt::format("{} {} is not supported", reference.api_version, reference.kind),
              "another workload is named", "release owner");
     }
     return false;
