@@ -277,6 +277,14 @@ TEST(RolloutValidation, NamesTheFieldThatIsWrong) {
           "matched",
           "spec.strategy.canary.steps[0].matches[1].path.value: Invalid value: \"/a//b\": must be an absolute path "
           "without //, /./, /../, %2f and #"}},
+        {R"({"canary":{"steps":[{"replicas":1,"matches":[{"path":{"value":"/a b"}},{"path":{"type":"Exact","value":"/caf\u00e9"}},{"path":{"value":"/a%2"}},{"path":{"value":"/a%20b/~c_d-e.f;g=1,2:3@$&'()*+!"}},{"path":{"type":"RegularExpression","value":"/a b"}}]}]}})",
+         {"spec.strategy.canary.steps[0].matches[0].path.value: Invalid value: \"/a b\": must consist of letters, "
+          "digits, -._~!$&'()*+,;=:@/ and % with two hexadecimal digits",
+          "spec.strategy.canary.steps[0].matches[1].path.value: Invalid value: \"/caf\u00e9\": must consist of "
+          "letters, "
+          "digits, -._~!$&'()*+,;=:@/ and % with two hexadecimal digits",
+          "spec.strategy.canary.steps[0].matches[2].path.value: Invalid value: \"/a%2\": must consist of letters, "
+          "digits, -._~!$&'()*+,;=:@/ and % with two hexadecimal digits"}},
         {R"({"canary":{"trafficRoutings":[{"service":"web","gateway":{"httpRouteName":"web"}}],"steps":[{"replicas":1}]}})",
          {}},
         {R"({"canary":{"trafficRoutings":[{"service":"web","gateway":{"grpcRouteName":"web"}}],"steps":[{"replicas":1}]}})",

@@ -29,6 +29,26 @@ constexpr std::string_view kKruiseApps = "apps.kruise.io";
 constexpr std::size_t kLongestIngress = 246;   // a name has 253
 constexpr std::size_t kMostCustomObjects = 16;
 
+// What a path may have beside letters, digits and what is written as %20.
+constexpr std::string_view kPathMarks = "-._~!$&'()*+,;=:@/";
+
+bool has_path_characters(std::string_view path) {
+    auto const is_one_of = [](char each, std::string_view more) {
+        return (each >= '0' && each <= '9') || more.find(each) != std::string_view::npos;
+    };
+    constexpr std::string_view kHex = "abcdefABCDEF";
+    for (std::size_t at = 0; at < path.size(); ++at) {
+        char const each = path[at];
+        if (each == '%') {
+            if (at + 2 >= path.size() || !is_one_of(path[at + 1], kHex) || !is_one_of(path[at + 2], kHex)) return false;
+            at += 2;
+        } else if (!(each >= 'a' && each <= 'z') && !(each >= 'A' && each <= 'Z') && !is_one_of(each, kPathMarks)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 class Checker {
 public:
     std::vector<FieldCause> causes;
@@ -195,6 +215,11 @@ public:
             invalid(
                 path + ".path.value",
                 fmt::format("Invalid value: \"{}\": must be an absolute path without //, /./, /../, %2f and #", value));
+        } else if (!has_path_characters(value)) {
+            invalid(path + ".path.value",
+                    fmt::format("Invalid value: \"{}\": must consist of letters, digits, {} and % with two hexadecimal "
+                                "digits",
+                                value, kPathMarks));
         }
     }
 
