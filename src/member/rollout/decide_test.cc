@@ -32,6 +32,13 @@ std::string waits(FakeCluster const& cluster) {
     return text;
 }
 
+std::string events(FakeCluster const& cluster) {
+    std::string text;
+    for (auto const& each : cluster.decide_rollout_now().events)
+        text += fmt::format("{} {} {}", each.type, each.reason, each.message);
+    return text;
+}
+
 TEST(Rollout, WithoutAReleaseIsHealthyAndCompleted) {
     FakeCluster cluster(kArticle);
     cluster.run();
@@ -321,9 +328,30 @@ TEST(Rollout, AJumpGoesWhereItIsTold) {
     cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":1}}})", true);
     cluster.run();
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=5 v2=5");
-    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":9}}})", true);
+}
+
+TEST(Rollout, AJumpToAStepThatThereIsNotIsSaidAndTakenBack) {
+    FakeCluster cluster(R"([{"replicas":1},{"replicas":3},{"replicas":"100%"}])");
     cluster.run();
-    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=5 v2=5");
+    cluster.release("v2");
+    cluster.run();
+    auto const next = [&] { return cluster.get("rollouts").at({"status", "canaryStatus", "nextStepIndex"}).as_int(); };
+    for (int const step : {9, 4, -1, -7}) {
+        cluster.edit_rollout(fmt::format(R"({{"status":{{"canaryStatus":{{"nextStepIndex":{}}}}}}})", step), true);
+        EXPECT_EQ(events(cluster),
+                  fmt::format("Warning NoSuchStep nextStepIndex {} is ignored: there are steps 1 to 3", step));
+        cluster.run();
+        EXPECT_EQ(next(), 2);
+        EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    }
+    // Nobody has said anything.
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":0}}})", true);
+    EXPECT_EQ(events(cluster), "");
+    cluster.run();
+    EXPECT_EQ(next(), 2);
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":3}}})", true);
+    cluster.run();
+    EXPECT_EQ(next(), -1);
 }
 
 TEST(Rollout, AChangedPlanGoesOnFromWhatIsReached) {

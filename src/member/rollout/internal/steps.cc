@@ -5,6 +5,7 @@
 
 #include "apis/rollouts/hash.h"
 #include "apis/rollouts/keys.h"
+#include "kube/control/events.h"
 #include "kube/meta/object.h"
 #include "member/rollout/internal/machine.h"
 #include "member/rollout/internal/rollback.h"
@@ -123,7 +124,18 @@ bool Machine::paused_step() {
 bool Machine::jump() {
     CanaryStatus& current = release();
     std::int64_t const target = current.next_step_index;
-    if (target == next_of(current.current_step_index) || target < 1 || target > step_count()) return false;
+    std::int64_t const natural = next_of(current.current_step_index);
+    if (target == natural) return false;
+    if (target < 1 || target > step_count()) {
+        // 0: nobody has said any.
+        if (target != 0) {
+            plan_.events.push_back(control::event_about(
+                seen_.rollout, control::kWarning, "NoSuchStep",
+                fmt::format("nextStepIndex {} is ignored: there are steps 1 to {}", target, step_count())));
+        }
+        current.next_step_index = natural;
+        return false;
+    }
     // Back, no pod moves: what may be wrong with the new ones must not keep requests with them.
     bool const back = routing() != nullptr && target < current.current_step_index;
     current.current_step_index = target;
