@@ -73,6 +73,32 @@ check 'all tokens are revoked' in_ beijing -n aviary-system delete serviceaccoun
 check 'the cluster says what to do' soon 40 told
 check 'join again' join beijing
 check 'it is available' soon 20 available beijing
-check 'shanghai leaves' aviary unjoin shanghai --kubeconfig "$work/shanghai/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
-check 'what was brought there stays' runs shanghai v3=10
+
+# What joining made in a member, whatever its name: objects say who wrote them, but for an account, of which nothing is written.
+of_join() {
+  in_ "$1" -n aviary-system get clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,secrets -o json --show-managed-fields | python3 -c '
+import json, sys
+for each in json.load(sys.stdin)["items"]:
+    kind, name, written = each["kind"], each["metadata"]["name"], each["metadata"].get("managedFields", [])
+    if (kind, name) == ("ServiceAccount", "aviary-hub") or any(entry["manager"] == "aviary-join" for entry in written): print(kind, name)'
+}
+stays() { in_ shanghai get namespace/demo -o 'jsonpath={.metadata.uid}{"\n"}' && in_ shanghai get deployments,replicasets,pods,rollouts -o 'jsonpath={range .items[*]}{.kind} {.metadata.uid} {.metadata.generation}{"\n"}{end}'; }
+unjoin() { aviary unjoin shanghai --kubeconfig "$work/shanghai/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"; }
+with_token() { kubectl --kubeconfig /dev/null --server "$(kubectl --kubeconfig "$work/shanghai/kubeconfig" config view -o 'jsonpath={.clusters[0].cluster.server}')" --certificate-authority "$work/shanghai/pki/ca.crt" --token "$1" auth whoami; }
+check 'shanghai joins again, with all that a hub may have' join shanghai --admin
+check 'an account, roles and bindings for it are there' prints 4 '^(ServiceAccount aviary-hub|ClusterRole aviary:hub|ClusterRoleBinding aviary:(hub|admin))$' of_join shanghai
+given=$(in_ hub -n aviary-system get secret cluster-shanghai -o 'jsonpath={.data.token}' | base64 -d)
+check 'its token is worth something' tells 0 'system:serviceaccount:aviary-system:aviary-hub' with_token "$given"
+before=$(stays)
+check 'shanghai leaves' tells 0 'shanghai: the hub.s identity and roles are gone' unjoin
+check 'nothing that joining made is left there' prints 0 . of_join shanghai
+check 'nor on the hub' prints 0 . in_ hub -n aviary-system get managedcluster/shanghai secret/cluster-shanghai --ignore-not-found --no-headers
+check 'its token is worth nothing' soon 20 refused Unauthorized with_token "$given"
+check 'leaving again says that it is gone' tells 0 'managedcluster/shanghai and its credentials are gone' unjoin
+check 'beijing is of the fleet' available beijing
+check 'with all that joining made there' prints 3 '^(ServiceAccount aviary-hub|ClusterRole aviary:hub|ClusterRoleBinding aviary:hub)$' of_join beijing
+check 'release v5' release hub v5
+check 'beijing pauses at step 1' soon 20 state beijing Progressing/1/StepPaused
+check 'what was brought to shanghai stays as it is' test "$(stays)" = "$before"
+check 'with its pods' runs shanghai v3=10
 finished=1

@@ -2,11 +2,13 @@
 # What goes wrong around a release, by name: a webhook that is down, credentials that are revoked, two hubs by mistake, a member
 # that is away for long, leaders that are killed: test/real/outages.sh
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
-#   OUTAGES="webhook away" …    only these of: webhook credentials other_hub two_hubs two_members away expired
+#   OUTAGES="webhook away" …    only these of: webhook credentials other_hub two_hubs stopped_hub two_members stopped_member away expired
 #   RUNS=20 …                   so often; the bar is 20
 . "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/outage.bash"
 members=(beijing shanghai) version=1
+# With who asked for what.
+cluster() { clusters+=("$1"); "$real/fixture" up --bin "$real" --dir "$work/$1" --audit "${@:2}"; }
 
 holder() { in_ "$1" -n aviary-system get lease "$2" -o 'jsonpath={.spec.holderIdentity}'; }
 leads() { [[ $(holder "$1" "$2") == "$3".* ]]; }
@@ -17,6 +19,69 @@ follows() {
   took=$((($(date +%s%N) - begun) / 1000000))
   [ $took -le 5000 ]
 }
+
+# told_once LOG…: what the hubs and their API say of a Decision that is over, by its uid and cluster, is one and the same. A hub that comes
+# next tells again what it finds; one that carried it out again had other times. Within one log nothing is told twice.
+told_once() {
+  in_ hub get decisions -o json >"$work/decisions.json" && python3 - "$work/decisions.json" "$@" <<'P'
+import collections, json, sys
+known, wrong = {}, []
+def over(where, uid, status):
+    for row in [{"outcome": status["outcome"]}, *status["clusters"]]:
+        said = {key: row.get(key) for key in ("outcome", "from", "to", "at")}
+        first, before = known.setdefault((uid, row.get("cluster")), (where, said))
+        if said != before: wrong.append(f"{uid} {row.get('cluster')}: {first} says {before}, {where} {said}")
+for path in sys.argv[2:]:
+    lines = [json.loads(line) for line in open(path)]
+    for each in lines:
+        if each["stage"] == "Settled": over(path, each["decision"]["uid"], each)
+    counted = collections.Counter((each["decision"]["uid"], each["stage"]) for each in lines)
+    wrong += [f"{path} says {count} times {key}" for key, count in counted.items() if count > 1]
+told = {uid for uid, cluster in known}
+for each in json.load(open(sys.argv[1]))["items"]:
+    uid, status = each["metadata"]["uid"], each.get("status", {})
+    if status.get("outcome", "Pending") == "Pending": continue
+    if uid not in told: wrong.append(f"{uid} is over, and in no log")
+    over("the API", uid, status)
+print(f"{len(told)} are told to be over", *wrong, sep="\n")
+sys.exit(bool(wrong) or not told)
+P
+}
+
+# another CLUSTER NAME TO: the identity of $work/CLUSTER-NAME.kubeconfig by a token of its own, to tell two processes apart
+another() { cp "$work/$1-$2.kubeconfig" "$3" && kubectl --kubeconfig "$3" config set-credentials "$2" --token="$(in_ "$1" -n aviary-system create token "$2" --duration 24h)"; }
+declare -A begun=()   # lines of the clusters' audit logs before what is looked at
+begin_here() { local each; for each in hub "${members[@]}"; do begun[$each]=$(wc -l <"$work/$each/audit.log"); done; }
+# wrote CLUSTER WHO: what was written there since then, by who has the token in this kubeconfig, or this name
+wrote() {
+  tail -n +$((${begun[$1]} + 1)) "$work/$1/audit.log" | python3 -c '
+import base64, json, re, sys
+who = sys.argv[1]
+if who.endswith(".kubeconfig"):
+    claims = re.search(r"token: [^.]+\.([^.]+)\.", open(who).read())[1]
+    who = "JTI=" + json.loads(base64.urlsafe_b64decode(claims + "=="))["jti"]
+for line in sys.stdin:
+    each = json.loads(line)
+    user, what = each["user"], each.get("objectRef", {})
+    if who not in (user["username"], *user.get("extra", {}).get("authentication.kubernetes.io/credential-id", [])): continue
+    # A review and a dry run are questions.
+    if each["verb"] in ("get", "list", "watch") or what.get("resource", "").endswith("reviews") or "dryRun=All" in each["requestURI"]: continue
+    print(each["verb"], "/".join(filter(None, (what.get("resource"), what.get("subresource")))), what.get("name"), each["responseStatus"]["code"])' "$2"
+}
+of_hub=system:serviceaccount:aviary-system:aviary-hub
+# approved COUNT: so many steps were, in each member
+approved() { local each; for each in "${members[@]}"; do prints "$1" '^patch rollouts/status .* 200$' wrote "$each" $of_hub || return 1; done; }
+unwritten() { local each; for each in "${members[@]}"; do prints 0 . wrote "$each" "$1" || return 1; done; }
+# All of a release, as it is written by now.
+written() {
+  in_ hub get decisions,fleetbindings,rollouts,deployments -o "jsonpath=$rows" || return 1
+  local each; for each in "${members[@]}"; do in_ "$each" get rollouts,batchreleases,deployments,replicasets,pods -o "jsonpath=$rows" || return 1; done
+}
+rows='{range .items[*]}{.kind} {.metadata.name} {.metadata.uid} {.metadata.resourceVersion}{"\n"}{end}'
+still() { written >"$work/written" && sleep 1 && as_written; }
+as_written() { diff "$work/written" <(written); }
+# added LOG LINES PATTERN: after so many lines there is one like this
+added() { tail -n +$(($2 + 1)) "$work/$1.log" | grep -q "$3"; }
 
 # Nothing passes that cannot be held back, and it goes on by itself.
 webhook() {
@@ -81,6 +146,7 @@ two_hubs() {
   check 'a second hub waits, and says so' soon 20 not_ready "$ok" 'another hub leads'
   sleep 5
   check 'it still does' not_ready "$ok" 'another hub leads'
+  begin_here
   check 'the first one goes on' rollout approve -M
   check 'both pause at step 2' soon 20 both state Progressing/2/StepPaused
   die hub
@@ -89,11 +155,51 @@ two_hubs() {
   check 'it is ready' soon 20 answers "$ok"
   webhook=$at health=$ok
   check 'the release goes on' soon 30 finish_release
-  check 'nothing was decided twice' bash -c '! grep -h . "$0" "$1" 2>/dev/null | sort | uniq -d | grep .' "$work/audit.log" "$work/second-audit.log"
+  check 'nothing was decided twice' soon 5 told_once "$work/audit.log" "$work/second-audit.log"
+  check 'nor carried out twice' approved 2
   die second
   webhook=$first_webhook health=$first_health
   hub
   check 'the first one leads again' soon 20 answers "$health"
+}
+
+# A hub that stands still for longer than its Lease does nothing of what it had before it when it goes on.
+stopped_hub() {
+  local at ok new lines first_webhook=$webhook first_health=$health
+  at=$(port) ok=$(port)
+  set_out
+  check 'a token for a second hub' another hub aviary-hub "$work/second.kubeconfig"
+  run second aviary hub --identity second --kubeconfig "$work/second.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$at" --webhook-port "$at" --health-port "$ok" --audit-log "$work/second-audit.log"
+  check 'it waits' soon 20 not_ready "$ok" 'another hub leads'
+  begin_here
+  kill -STOP "${pids[hub]}"
+  check 'the one that leads stands still: the second leads within 5 s' follows hub aviary-hub second
+  echo "         after ${took:-?} ms"
+  check 'it is ready' soon 20 answers "$ok"
+  webhook=$at health=$ok
+  check 'approve both' rollout approve -M
+  check 'both pause at step 2' soon 20 both state Progressing/2/StepPaused
+  check 'each was approved once' approved 1
+  check 'and the second has written' bash -c 'grep -q decisions/status <<<"$0"' "$(wrote hub "$work/second.kubeconfig")"
+  check 'nothing moves any more' soon 20 still
+  new=$(holder hub aviary-hub) lines=$(wc -l <"$work/hub.log")
+  begin_here
+  kill -CONT "${pids[hub]}"
+  check 'the first one goes on, and leads no more' soon 10 added hub "$lines" 'leading no more'
+  check 'it waits, and says so' soon 10 not_ready "$first_health" 'another hub leads'
+  sleep 6
+  check 'it still does' not_ready "$first_health" 'another hub leads'
+  check 'the Lease is the second one'"'"'s' test "$(holder hub aviary-hub)" = "$new"
+  check 'the first one has written nothing' prints 0 . wrote hub "$work/hub-aviary-hub.kubeconfig"
+  check 'nor has any hub in a member' unwritten $of_hub
+  check 'nothing has changed' as_written
+  check 'both have five' both runs "v$((version - 1))=5 v$version=5"
+  check 'and explain says so' explained '^beijing +2/3 +StepPaused +AwaitingApproval'
+  check 'it ends' finish_release
+  die second
+  webhook=$first_webhook health=$first_health
+  check 'the second killed, the first one leads again' soon 20 answers "$health"
+  check 'nothing was decided twice' soon 5 told_once "$work/audit.log" "$work/second-audit.log"
 }
 
 two_members() {
@@ -113,6 +219,38 @@ two_members() {
   controller beijing
   die standby
   check 'the first one leads again' soon 20 answers "${controllers[beijing]}"
+}
+
+# The same of a member's controller, in the middle of a step.
+first_leads() { local who; who=$(holder beijing aviary-member); [ -n "$who" ] && [[ $who != standby.* ]] || { echo "holder: $who"; return 1; }; }
+stopped_member() {
+  local at ok new lines
+  at=$(port) ok=$(port)
+  set_out
+  check 'a token for a second controller' another beijing aviary-member "$work/standby.kubeconfig"
+  run standby aviary member --identity standby --kubeconfig "$work/standby.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$at" --webhook-port "$at" --health-port "$ok"
+  check 'it is ready' soon 30 answers "$ok"
+  check 'and does not lead' first_leads
+  begin_here
+  rollout approve -M --wait=false >"$work/out"
+  kill -STOP "${pids[beijing]}"
+  check 'the one that leads stands still: the other leads within 5 s' follows beijing aviary-member standby
+  echo "         after ${took:-?} ms"
+  check 'both pause at step 2' soon 30 both state Progressing/2/StepPaused
+  check 'with five' both runs "v$((version - 1))=5 v$version=5"
+  check 'nothing moves any more' soon 20 still
+  new=$(holder beijing aviary-member) lines=$(wc -l <"$work/beijing.log")
+  begin_here
+  kill -CONT "${pids[beijing]}"
+  check 'the first one goes on, and leads no more' soon 10 added beijing "$lines" 'leading no more'
+  sleep 6
+  check 'the Lease is the other one'"'"'s' test "$(holder beijing aviary-member)" = "$new"
+  check 'the first one has written nothing' prints 0 . wrote beijing "$work/beijing-aviary-member.kubeconfig"
+  check 'nothing has changed' as_written
+  check 'explain is right' explained '^beijing +2/3 +StepPaused +AwaitingApproval'
+  check 'it ends' finish_release
+  die standby
+  check 'the other killed, the first one leads again' soon 20 first_leads
 }
 
 # All of a member is away in the middle of a release; what was decided meanwhile holds when it is back.
@@ -147,5 +285,5 @@ expired() {
 }
 
 begin
-rounds ${OUTAGES:-webhook credentials other_hub two_hubs two_members away expired}
+rounds ${OUTAGES:-webhook credentials other_hub two_hubs stopped_hub two_members stopped_member away expired}
 finished=1

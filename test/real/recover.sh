@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A hub that is lost in the middle of a release across three real members, and one restored from an old backup: test/real/recover.sh
-# What Git does not say is rebuilt from the members in a minute, with no pod touched and no Decision lost or doubled.
+# Within a minute of the hub's end there is another, and what Git does not say is rebuilt from the members, with no pod touched and no
+# Decision lost or doubled.
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
 #   LINK=1 test/real/recover.sh         the members' agents dial in
 . "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
@@ -70,6 +71,7 @@ check 'approved there, it waits' waits_there rollout approve -m hangzhou
 name=$(in_ hub get decisions -o 'jsonpath={range .items[?(@.status.outcome=="Pending")]}{.metadata.name}{end}')
 check 'that is kept in the members that answer' soon 20 on_record beijing rollout-$r "$name"
 pins >"$work/pins"
+lost=$(date +%s%N)
 check 'the hub is gone for good' gone_hub
 kill -CONT "$stopped"
 
@@ -86,8 +88,9 @@ check 'until then nothing is touched' both same
 began=$(date +%s%N)
 check 'recover' tells 0 'the hub goes on' recover
 check 'hangzhou goes on by the approval that waited' soon 60 state hangzhou Progressing/2/StepPaused
-took=$((($(date +%s%N) - began) / 1000000))
-echo "from the command to the fleet going on: $took ms"
+ended=$(date +%s%N)
+took=$(((ended - lost) / 1000000))
+echo "from the hub's end to the fleet going on: $took ms; from the command: $(((ended - began) / 1000000)) ms"
 check 'within a minute' test "$took" -le 60000
 for each in beijing shanghai; do check "no pod and no generation was touched in $each" same "$each"; done
 check 'in hangzhou those of the next step alone' runs hangzhou 'v1=5 v2=5'
