@@ -90,6 +90,8 @@ check 'an account, roles and bindings for it are there' prints 4 '^(ServiceAccou
 given=$(in_ hub -n aviary-system get secret cluster-shanghai -o 'jsonpath={.data.token}' | base64 -d)
 check 'its token is worth something' tells 0 'system:serviceaccount:aviary-system:aviary-hub' with_token "$given"
 before=$(stays)
+check 'a mistyped name takes nobody out' tells 1 'names shanghai, not shangai' aviary unjoin shangai --kubeconfig "$work/shanghai/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
+check 'shanghai is as it was' prints 4 '^(ServiceAccount aviary-hub|ClusterRole aviary:hub|ClusterRoleBinding aviary:(hub|admin))$' of_join shanghai
 check 'shanghai leaves' tells 0 'shanghai: the hub.s identity and roles are gone' unjoin
 check 'nothing that joining made is left there' prints 0 . of_join shanghai
 check 'nor on the hub' prints 0 . in_ hub -n aviary-system get managedcluster/shanghai secret/cluster-shanghai --ignore-not-found --no-headers
