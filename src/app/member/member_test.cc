@@ -170,18 +170,19 @@ CO_TEST(Member, ControllersCountWhatTheyDo) {
     CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
     std::string const text = metrics.text();
     for (std::string_view line : {
-             "\nworkqueue_depth{name=\"rollout\"} 0\n",
-             "\ncontroller_runtime_active_workers{controller=\"rollout\"} 0\n",
-             "\ncontroller_runtime_reconcile_total{controller=\"rollout\",result=\"error\"} 0\n",
+             "\nworkqueue_depth{name=\"rollout-controller\"} 0\n",
+             "\ncontroller_runtime_active_workers{controller=\"rollout-controller\"} 0\n",
+             "\ncontroller_runtime_reconcile_total{controller=\"rollout-controller\",result=\"error\"} 0\n",
          }) {
         EXPECT_TRUE(text.contains(line)) << line << text;
     }
     auto const controller = [&](std::string const& result) {
         return metrics
-            .counter("controller_runtime_reconcile_total", "", {{"controller", "rollout"}, {"result", result}})
+            .counter("controller_runtime_reconcile_total", "",
+                     {{"controller", "rollout-controller"}, {"result", result}})
             .value();
     };
-    observe::Counter const added = metrics.counter("workqueue_adds_total", "", {{"name", "rollout"}});
+    observe::Counter const added = metrics.counter("workqueue_adds_total", "", {{"name", "rollout-controller"}});
     EXPECT_GT(added.value(), 0);
     EXPECT_EQ(controller("success") + controller("requeue_after"), added.value());
     STOP_WORLD();

@@ -452,7 +452,7 @@ bool Sources::synced() const {
 }
 
 std::unique_ptr<Controller> make_rollout_controller(client::Client client, Sources& sources) {
-    auto controller = std::make_unique<Controller>(control::ControllerOptions{.name = "rollout"},
+    auto controller = std::make_unique<Controller>(control::ControllerOptions{.name = "rollout-controller"},
                                                    std::make_unique<RolloutReconciler>(std::move(client), sources));
     controller->watch(sources.rollouts, own_key);
     controller->watch(sources.batch_releases, own_key);
@@ -474,7 +474,7 @@ std::unique_ptr<Controller> make_rollout_controller(client::Client client, Sourc
 
 std::unique_ptr<Controller> make_batch_release_controller(client::Client client, Sources& sources) {
     auto controller =
-        std::make_unique<Controller>(control::ControllerOptions{.name = "batchrelease"},
+        std::make_unique<Controller>(control::ControllerOptions{.name = "batchrelease-controller"},
                                      std::make_unique<BatchReleaseReconciler>(std::move(client), sources));
     controller->watch(sources.batch_releases, own_key);
     controller->watch(sources.rollouts, own_key);   // theirs have their names
@@ -484,7 +484,7 @@ std::unique_ptr<Controller> make_batch_release_controller(client::Client client,
 
 std::unique_ptr<Controller> make_traffic_routing_controller(client::Client client, Sources& sources) {
     auto controller =
-        std::make_unique<Controller>(control::ControllerOptions{.name = "trafficrouting"},
+        std::make_unique<Controller>(control::ControllerOptions{.name = "trafficrouting-controller"},
                                      std::make_unique<TrafficRoutingReconciler>(std::move(client), sources));
     controller->watch(sources.traffic_routings, own_key);
     controller->watch(sources.rollouts, shared_routing_of);
@@ -493,7 +493,7 @@ std::unique_ptr<Controller> make_traffic_routing_controller(client::Client clien
 }
 
 std::unique_ptr<Controller> make_roller(client::Client client, Sources& sources) {
-    auto controller = std::make_unique<Controller>(control::ControllerOptions{.name = "roller"},
+    auto controller = std::make_unique<Controller>(control::ControllerOptions{.name = "advanced-deployment-controller"},
                                                    std::make_unique<Roller>(std::move(client), sources));
     workload::Sources& workloads = sources.workloads;
     controller->watch(workloads.deployments(), own_key);

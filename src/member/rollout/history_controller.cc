@@ -45,7 +45,7 @@ private:
 
 std::unique_ptr<control::Controller> make_history_controller(client::Client client, Sources& sources) {
     auto controller =
-        std::make_unique<control::Controller>(control::ControllerOptions{.name = "rollouthistory"},
+        std::make_unique<control::Controller>(control::ControllerOptions{.name = "rollouthistory-controller"},
                                               std::make_unique<HistoryReconciler>(std::move(client), sources));
     controller->watch(sources.rollouts,
                       [](Doc const& rollout) { return std::vector<Key>{{"", meta::key_of(rollout)}}; });
