@@ -118,6 +118,26 @@ CO_TEST(LateWebhook, LetsABlueGreenReleaseGoAndSaysSo) {
     co_await cluster.stop();
 }
 
+// It has no version on record that the new one could be held against.
+CO_TEST(LateWebhook, WhatCameJustBeforeItsRolloutIsTheFirstVersion) {
+    Cluster cluster(ctx, every_kind().front());
+    CO_ASSERT_OK(co_await cluster.start());
+    CO_ASSERT_OK(co_await cluster.client->create(ctx, cluster.resource, deployment("v1", 10)));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    CO_ASSERT_OK(co_await cluster.put("v2"));
+    CO_ASSERT_OK(co_await cluster.client->create(ctx, apis::kRollouts, rollout(kArticle, kPartitionStyle)));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v2", 10}}));
+    EXPECT_EQ(co_await cluster.warnings(), 0);
+    EXPECT_EQ(co_await cluster.state(), "Healthy/3/Completed/");
+    EXPECT_EQ((co_await cluster.get(apis::kRollouts)).at({"status", "message"}).string(),
+              "workload deployment is completed");
+    CO_ASSERT_OK(co_await cluster.put("v3"));
+    CO_ASSERT_OK(co_await cluster.paused_at(1));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v2", 9}, {"v3", 1}}));
+    co_await cluster.stop();
+}
+
 // A Rollout that was disabled holds nothing that came meanwhile.
 CO_TEST(LateWebhook, WhatCameWhileTheRolloutWasDisabledGoesOn) {
     Cluster cluster(ctx, every_kind().front());

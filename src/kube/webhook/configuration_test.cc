@@ -31,6 +31,9 @@ TEST(Configurations, AreOneForEachPath) {
     EXPECT_EQ("MutatingWebhookConfiguration", made[0]["kind"].as_string());
     Value const& first = made[0]["webhooks"][0];
     EXPECT_EQ("Fail", first["failurePolicy"].as_string());
+    EXPECT_EQ("None", first["sideEffects"].as_string());
+    EXPECT_EQ(5, first["timeoutSeconds"].as_int());
+    EXPECT_EQ(R"(["v1"])", json::write_canonical(first["admissionReviewVersions"]));
     EXPECT_EQ(R"([{"expression":"true","name":"of-interest"}])", json::write_canonical(first["matchConditions"]));
     EXPECT_EQ(R"({"caBundle":"Y2E=","url":"https://h:1/mutate"})", json::write_canonical(first["clientConfig"]));
     EXPECT_EQ("ValidatingWebhookConfiguration", made[1]["kind"].as_string());
