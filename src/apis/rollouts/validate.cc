@@ -59,9 +59,6 @@ public:
     void required(std::string field, std::string message) {
         causes.push_back({"FieldValueRequired", std::move(field), std::move(message)});
     }
-    void unsupported(std::string field, std::string_view what) {
-        causes.push_back({"FieldValueNotSupported", std::move(field), fmt::format("{} is not supported", what)});
-    }
 
     void workload(Value const& reference, WorkloadKinds kinds) {
         if (kinds == WorkloadKinds::kLabelled && is_custom_kind(reference["apiVersion"].as_string())) return;
