@@ -114,8 +114,7 @@ void add_member(CLI::App& app, Commands& commands) {
                 std::ranges::copy(parsed->notes, std::back_inserter(features->notes));
             },
             "RolloutHistory=true keeps a RolloutHistory of each release; of the others of Kruise's manager what is "
-            "always "
-            "so")
+            "always so")
         ->envname("AVIARY_FEATURE_GATES")
         ->option_text("NAME=BOOL,…");
     auto const known_kinds = std::make_shared<bool>(true);
