@@ -41,8 +41,9 @@ public:
         }
         auto const original = original_of(doc());
         if (original && !held_by(batch_release)) {
-            std::vector<Write> earlier = end_earlier();
+            std::vector<Write> earlier = end_earlier(*original);
             if (!earlier.empty()) return earlier;
+            if (paused() && !seen_natively()) return writes;
         }
         if (!original && paused()) {
             std::vector<Write> way = make_way();
@@ -135,11 +136,18 @@ private:
 
     // A newer template came before the workload had its own settings back: then both versions of the release that is
     // over have their pods. Those of the one that it did not end with go, once the others serve.
-    std::vector<Write> end_earlier() const {
+    // Still never available, the native controller would take the stable version's for broken once it goes on, and take
+    // them all away: they are first made available again.
+    std::vector<Write> end_earlier(Original const& own) const {
         std::vector<Write> writes;
         ReplicaSet const* const stable = sets_.by_hash(facts_.stable_revision);
-        if (stable == nullptr || facts_.replicas == 0 || std::min(stable->ready, stable->wanted) < facts_.replicas)
-            return writes;
+        if (stable == nullptr || stable == sets_.current) return writes;
+        if (stable->doc.at({"spec", "minReadySeconds"}).as_int() != own.min_ready_seconds) {
+            JsonPatch counts(stable->doc);
+            counts.set({"spec", "minReadySeconds"}, own.min_ready_seconds);
+            return {write_set(*stable, std::move(counts), "its pods are available")};
+        }
+        if (facts_.replicas == 0 || std::min(stable->ready, stable->wanted) < facts_.replicas) return writes;
         for (ReplicaSet const& set : sets_.all) {
             if (&set == stable || &set == sets_.current || set.wanted == 0) continue;
             writes.push_back(resize_set(set, 0, "a version of the release before"));
@@ -150,6 +158,19 @@ private:
         serves.test({"status", "readyReplicas"});
         writes.insert(writes.begin(), write_set(*stable, std::move(serves), "what serves"));
         return writes;
+    }
+
+    // Whether the native controller knows of the pods that there are, and which are available: it goes by copies.
+    bool seen_natively() const {
+        std::int64_t all = 0;
+        std::int64_t available = 0;
+        for (ReplicaSet const& set : sets_.all) {
+            if (!set.observed) return false;
+            all += set.actual;
+            available += set.available;
+        }
+        Doc const status = doc()["status"];
+        return status["replicas"].as_int() == all && status["availableReplicas"].as_int() == available;
     }
 
     // Old pods are as many as the workload is to have, and the new ones beside them as many as their set says.

@@ -251,6 +251,13 @@ public:
             }
         }
         for (auto& [name, set] : objects["replicasets"]) pods_of(name, set);
+        for (Doc const& deployment : list("deployments")) {
+            for (char const* count : {"replicas", "availableReplicas"}) {
+                std::int64_t all = 0;
+                for (Value const* set : sets_of(deployment)) all += set->at({"status", count}).as_int();
+                objects["deployments"][meta::name(deployment)].set({"status", count}, all);
+            }
+        }
     }
 
     std::map<std::string, std::map<std::string, Value>> objects;
