@@ -100,7 +100,6 @@ struct Identities {
     std::string member;
     std::string registered;   // that of the member of this name by now; empty: none, or not known
     bool by_link = false;     // and its agent dials
-    std::string other;        // another name that this member has in the fleet; empty: none
 };
 
 // That the two clusters are two, and which cluster the name stands for.
@@ -118,13 +117,21 @@ Task<Result<Identities>> identities(Context ctx, Ends const& ends, std::string n
     if (!there) co_return std::unexpected(there.error().context("hub"));
     found.registered = meta::annotation(*there, apis::kClusterUid);
     found.by_link = apis::reached_by_link(*there);
+    co_return found;
+}
+
+// A name that is mistyped stands for none, and the cluster that --kubeconfig names would lose the hub's identity.
+Task<Status> check_no_other(Context ctx, Ends const& ends, Identities const& found, std::string name) {
     auto const all = co_await ends.hub.list(ctx, apis::kManagedClusters, {});
     if (!all) co_return std::unexpected(all.error().context("hub"));
     for (auto const& [index, each] : (*all)["items"].elements()) {
-        if (meta::name(each) != name && meta::annotation(each, apis::kClusterUid) == found.member)
-            found.other = meta::name(each);
+        if (meta::name(each) == name || meta::annotation(each, apis::kClusterUid) != found.member) continue;
+        co_return fail(
+            ErrorCode::kConflict,
+            fmt::format("--kubeconfig names {0}, not {1}: `aviary unjoin {0}` takes that one out of the fleet",
+                        meta::name(each), name));
     }
-    co_return found;
+    co_return Status{};
 }
 
 Status check_same(Identities const& found, JoinOptions const& options, char const* otherwise) {
@@ -243,13 +250,10 @@ Task<Status> leaving(Context ctx, async::AsioExecutor& executor, JoinOptions opt
     Context const limited = ctx.with_timeout(kAtMost);
     // A member that is away, for good maybe, can leave the fleet.
     auto const found = co_await identities(ctx.with_timeout(kAtMost / 2), ends, options.name);
-    if (found) CO_TRY(check_same(*found, options, "--kubeconfig names another one"));
-    // A name that is mistyped stands for none, and the other would lose the hub's identity.
-    if (found && !found->other.empty())
-        co_return fail(ErrorCode::kConflict,
-                       fmt::format("--kubeconfig names {0}, not {1}: `aviary unjoin {0}` takes that "
-                                   "one out of the fleet",
-                                   found->other, options.name));
+    if (found) {
+        CO_TRY(check_same(*found, options, "--kubeconfig names another one"));
+        CO_TRY(co_await check_no_other(limited, ends, *found, options.name));
+    }
     if (!found && !found.error().is(ErrorCode::kUnavailable) && !found.error().is(ErrorCode::kTimeout))
         co_return std::unexpected(found.error());
     CO_TRY(co_await forget(limited, ends.hub, apis::kManagedClusters, {"", options.name}));
