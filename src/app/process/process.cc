@@ -37,11 +37,9 @@ void warn_of_masters(Context const& ctx, Doc const& who) {
 
 // Why the cluster does not serve that.
 Task<Error> too_old(Context ctx, client::Client const& client) {
-    client::Request request;
-    request.path = "/version";
-    auto const answer = co_await client.raw(ctx, std::move(request));
-    std::string const has = answer ? "it is Kubernetes " + answer->body["gitVersion"].string()
-                                   : "its version cannot be read: " + answer.error().message();
+    auto const version = co_await client.server_version(ctx);
+    std::string const has =
+        version ? "it is Kubernetes " + *version : "its version cannot be read: " + version.error().message();
     co_return Error(ErrorCode::kUnsupported,
                     fmt::format("the cluster does not say who we are (SelfSubjectReview): {}, and Kubernetes {} or "
                                 "newer is needed",

@@ -214,13 +214,11 @@ bool Members::may_come(Context const& ctx, Member const& member, MonotonicTime s
 Task<void> Members::follow(Context ctx, Member& member) {
     MonotonicTime const begun = ctx.monotonic();
     while (ctx.check()) {
-        client::Request request;
-        request.path = "/version";
-        auto const answer = co_await member.client_.raw(ctx.with_timeout(kProbeTimeout), std::move(request));
+        auto const answer = co_await member.client_.server_version(ctx.with_timeout(kProbeTimeout));
         if (!ctx.check()) co_return;
         bool const before = member.reachable_;
         bool const first = !member.probed_;
-        if (answer) member.version_ = answer->body["gitVersion"].string();
+        if (answer) member.version_ = *answer;
         set_standing(member, answer.has_value(), ctx.now());
         bool another = false;
         if (answer) another = co_await look_for_controller(ctx, member);

@@ -210,4 +210,11 @@ Task<Result<json::Doc>> Client::who_am_i(Context ctx) const {
     co_return answer.at({"status", "userInfo"});
 }
 
+Task<Result<std::string>> Client::server_version(Context ctx) const {
+    Request request;
+    request.path = "/version";
+    CO_TRY_ASSIGN(Response const answer, co_await raw(ctx, std::move(request)));
+    co_return answer.body["gitVersion"].string();
+}
+
 }   // namespace aviary::client

@@ -77,6 +77,9 @@ public:
     // Whom the server takes us for: userInfo of a SelfSubjectReview. NotFound before Kubernetes 1.28.
     Task<Result<json::Doc>> who_am_i(Context ctx) const;
 
+    // gitVersion: "v1.37.2".
+    Task<Result<std::string>> server_version(Context ctx) const;
+
     // The same server and credential under another name, or as another user (Impersonate-User, -Group, -Extra-*).
     Client named(std::string name) const;
     Client impersonating(std::string user, std::vector<std::string> groups, NameValues extra = {}) const;
