@@ -274,7 +274,8 @@ Task<int> decide_without_hub(Session session, std::string action, std::string ro
     print_rows(session, shown);
     int const code = conclude(session, rows, action);
     bool const late = std::ranges::find(parts, true, &Part::late) != parts.end();
-    co_return late&& code == kDone ? kTimeout : code;
+    if (late && code == kDone) co_return kTimeout;
+    co_return code;
 }
 
 }   // namespace aviary::amc

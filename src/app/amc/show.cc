@@ -284,14 +284,9 @@ std::vector<cli::Cell> release_row(Doc const& history, bool wide, Time now) {
 }
 
 // What the clusters themselves have kept of a Rollout.
-Task<int> history_without_hub(Session session, std::string rollout) {
+Task<int> history_without_hub(Session session, std::string rollout, std::vector<std::string> chosen) {
     Question question{.resource = apis::kRolloutHistories, .ns = session.ns()};
-    auto chosen = co_await session.members(false);
-    if (!chosen) {
-        session.complain(chosen.error());
-        co_return kFailed;
-    }
-    question.clusters = *chosen;
+    question.clusters = chosen;
     auto const answer = co_await session.ask(std::move(question));
     if (!answer) {
         session.complain(answer.error());
@@ -311,7 +306,7 @@ Task<int> history_without_hub(Session session, std::string rollout) {
         co_return report(session, *answer, now, true);
     }
     if (int const code = report(session, *answer, now, false); code != kDone) co_return code;
-    auto const known = co_await session.release(rollout, *chosen);   // one that never was is a slip of the pen
+    auto const known = co_await session.release(rollout, chosen);   // one that never was is a slip of the pen
     if (!known) {
         session.complain(known.error());
         co_return session.failure(known.error());
@@ -370,14 +365,14 @@ Task<int> history(Session session, std::string rollout) {
         co_return kFailed;
     }
     rollout = Session::object_name(rollout);
-    if (session.without_hub()) {
-        int const code = co_await history_without_hub(std::move(session), std::move(rollout));
-        co_return code;
-    }
     auto const chosen = co_await session.members(false);
     if (!chosen) {
         session.complain(chosen.error());
         co_return kFailed;
+    }
+    if (session.without_hub()) {
+        int const code = co_await history_without_hub(std::move(session), std::move(rollout), *chosen);
+        co_return code;
     }
     client::ListOptions options;
     options.ns = session.ns();

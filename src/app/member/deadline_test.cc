@@ -4,7 +4,6 @@
 namespace aviary::member {
 namespace {
 
-constexpr char const* kCanaryStyle = R"({"canary":{"enableExtraWorkloadForCanary":true}})";
 constexpr char const* kBlueGreenStyle = R"({"blueGreen":{}})";
 constexpr char const* kWithoutImage =
     R"({"spec":{"template":{"metadata":{"annotations":{"simulator.aviary.dev/behaviour":"image-pull-error"}},

@@ -4,7 +4,6 @@
 namespace aviary::member {
 namespace {
 
-constexpr char const* kCanaryStyle = R"({"canary":{"enableExtraWorkloadForCanary":true}})";
 constexpr char const* kBlueGreenStyle = R"({"blueGreen":{}})";
 constexpr char const* kTenth = R"([{"replicas":"10%"},{"replicas":"100%"}])";
 constexpr char const* kHalves = R"([{"replicas":"50%"},{"replicas":"100%"}])";

@@ -112,6 +112,15 @@ private:
         return writes;
     }
 
+    // Sets that have pods, of neither the stable version nor the newest.
+    std::vector<ReplicaSet const*> between(ReplicaSet const& stable) const {
+        std::vector<ReplicaSet const*> result;
+        for (ReplicaSet const& set : sets_.all) {
+            if (&set != &stable && &set != sets_.current && set.wanted > 0) result.push_back(&set);
+        }
+        return result;
+    }
+
     // Of versions in between, which were being rolled out natively when the release came, no pod serves: they would
     // count as old ones to its end, and take their part when the workload is made smaller. The stable version, which
     // serves, gets their places; with pods of that one alone the native controller does no other, paused.
@@ -120,14 +129,13 @@ private:
         if (stable == nullptr || stable == sets_.current || stable->wanted == 0 || stable->ready < stable->wanted)
             return {};
         std::vector<Write> writes;
-        for (ReplicaSet const& set : sets_.all) {
-            if (&set == stable || &set == sets_.current || set.wanted == 0) continue;
-            if (set.ready > 0 || !set.observed) return {};
-            JsonPatch patch(set.doc);
+        for (ReplicaSet const* const set : between(*stable)) {
+            if (set->ready > 0 || !set->observed) return {};
+            JsonPatch patch(set->doc);
             patch.test({"spec", "replicas"});
             patch.test({"status"});
             patch.set({"spec", "replicas"}, 0);
-            writes.push_back(write_set(set, std::move(patch), "a version in between does not serve"));
+            writes.push_back(write_set(*set, std::move(patch), "a version in between does not serve"));
         }
         if (!writes.empty() && stable->wanted < facts_.replicas)
             writes.push_back(resize_set(*stable, facts_.replicas, "in their places"));
@@ -148,10 +156,8 @@ private:
             return {write_set(*stable, std::move(counts), "its pods are available")};
         }
         if (facts_.replicas == 0 || std::min(stable->ready, stable->wanted) < facts_.replicas) return writes;
-        for (ReplicaSet const& set : sets_.all) {
-            if (&set == stable || &set == sets_.current || set.wanted == 0) continue;
-            writes.push_back(resize_set(set, 0, "a version of the release before"));
-        }
+        for (ReplicaSet const* const set : between(*stable))
+            writes.push_back(resize_set(*set, 0, "a version of the release before"));
         if (writes.empty()) return writes;
         JsonPatch serves(stable->doc);
         serves.test({"spec", "replicas"});

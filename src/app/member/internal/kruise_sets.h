@@ -273,9 +273,7 @@ class LedOlderCloneSet final : public LedCloneSet {
 public:
     using LedCloneSet::LedCloneSet;
 
-    Value strategy() const override {
-        return *json::parse_value(R"({"canary":{"enableExtraWorkloadForCanary":true}})");
-    }
+    Value strategy() const override { return *json::parse_value(kCanaryStyle); }
     std::string style() const override { return "Canary"; }
     bool side_by_side() const override { return false; }
 };

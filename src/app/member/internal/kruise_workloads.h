@@ -283,9 +283,7 @@ class LedCanary final : public LedDeployment {
 public:
     using LedDeployment::LedDeployment;
 
-    Value strategy() const override {
-        return *json::parse_value(R"({"canary":{"enableExtraWorkloadForCanary":true}})");
-    }
+    Value strategy() const override { return *json::parse_value(kCanaryStyle); }
     std::string style() const override { return "Canary"; }
 
     Task<Status> take(Doc batch_release) override {

@@ -46,6 +46,7 @@ inline Value deployment(std::string const& image, std::int64_t replicas) {
     return object;
 }
 
+inline constexpr char const* kCanaryStyle = R"({"canary":{"enableExtraWorkloadForCanary":true}})";
 inline constexpr char const* kPartitionStyle = R"({"canary":{"enableExtraWorkloadForCanary":false}})";
 
 inline Value rollout(std::string const& steps, std::string const& style = kPartitionStyle) {
