@@ -106,12 +106,12 @@ void Laws::routing_changed(std::string const& cluster) {
 // more.
 bool Laws::gone_natively(std::string const& cluster, Doc const& service) const {
     Member const& member = members_.at(cluster);
-    bool const left = std::ranges::none_of(objects_, [&](auto const& each) {
+    auto const leads_to_it = [&](auto const& each) {
         return each.first.cluster == cluster && each.first.resource == "replicasets.apps" &&
                image_of(each.second) == member.put_back && own_hash(meta::name(each.second)) == version_behind(service);
-    });
-    bool const put_back =
-        left && !member.set && (member.rolls || lately(member.rolled_at)) && lately(member.put_back_at);
+    };
+    bool const put_back = !member.set && (member.rolls || lately(member.rolled_at)) && lately(member.put_back_at) &&
+                          std::ranges::none_of(objects_, leads_to_it);
     bool const let_go = member.ends_since && member.changed_at >= *member.ends_since && lately(member.changed_at);
     return lately(member.scaled_at) || put_back || let_go;
 }

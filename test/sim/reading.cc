@@ -11,6 +11,14 @@ namespace aviary::sim {
 
 using json::Doc;
 
+namespace {
+
+// A Service that is narrowed names one of them: the first that it has.
+constexpr std::string_view kVersionLabels[] = {meta::kGroupRevisionLabel, meta::kTemplateHashLabel,
+                                               meta::kRevisionHashLabel};
+
+}   // namespace
+
 std::string image_of(Doc const& workload) {
     Doc const groups = workload.at({"spec", "leaderWorkerTemplate", "workerTemplate"});
     Doc const pods = groups.exists() ? groups : workload.at({"spec", "template"});
@@ -68,8 +76,7 @@ std::int64_t percent_of(Doc const& text) {
 std::string version_of_revision(Doc const& revisions, std::string_view name) {
     for (auto const& [index, each] : revisions["items"].elements()) {
         bool named = meta::name(each) == name || own_hash(meta::name(each)) == name;
-        for (std::string_view label : {meta::kTemplateHashLabel, meta::kRevisionHashLabel, meta::kGroupRevisionLabel})
-            named = named || meta::label(each, label) == name;
+        for (std::string_view label : kVersionLabels) named = named || meta::label(each, label) == name;
         if (named && !name.empty()) return image_of(each["data"].exists() ? each["data"] : each);
     }
     return {};
@@ -79,7 +86,7 @@ std::string own_hash(std::string const& revision) { return revision.substr(revis
 
 std::vector<std::string> hashes_in(Doc const& labels) {
     std::vector<std::string> hashes;
-    for (std::string_view key : {meta::kGroupRevisionLabel, meta::kTemplateHashLabel, meta::kRevisionHashLabel}) {
+    for (std::string_view key : kVersionLabels) {
         std::string const hash = labels[key].string();
         if (!hash.empty()) hashes.push_back(own_hash(hash));
     }
