@@ -137,12 +137,18 @@ other_hub() {
   check 'it ends' finish_release
 }
 
+# second_hub KUBECONFIG, standby_member KUBECONFIG: beside the first, with its webhooks at port $at and its health at $ok
+at_ports() { printf '%s\n' --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$at" --webhook-port "$at" --health-port "$ok"; }
+second_hub() { run second aviary hub --identity second --kubeconfig "$1" $(at_ports) --audit-log "$work/second-audit.log"; }
+standby_member() { run standby aviary member --identity standby --kubeconfig "$1" $(at_ports); }
+first_leads() { local who; who=$(holder beijing aviary-member); [ -n "$who" ] && [[ $who != standby.* ]] || { echo "holder: $who"; return 1; }; }
+
 # A second hub on the same API, by mistake or for safety, waits; it leads when the first is killed.
 two_hubs() {
   local at ok first_webhook=$webhook first_health=$health
   at=$(port) ok=$(port)
   set_out
-  run second aviary hub --identity second --kubeconfig "$work/hub-aviary-hub.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$at" --webhook-port "$at" --health-port "$ok" --audit-log "$work/second-audit.log"
+  second_hub "$work/hub-aviary-hub.kubeconfig"
   check 'a second hub waits, and says so' soon 20 not_ready "$ok" 'another hub leads'
   sleep 5
   check 'it still does' not_ready "$ok" 'another hub leads'
@@ -169,7 +175,7 @@ stopped_hub() {
   at=$(port) ok=$(port)
   set_out
   check 'a token for a second hub' another hub aviary-hub "$work/second.kubeconfig"
-  run second aviary hub --identity second --kubeconfig "$work/second.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$at" --webhook-port "$at" --health-port "$ok" --audit-log "$work/second-audit.log"
+  second_hub "$work/second.kubeconfig"
   check 'it waits' soon 20 not_ready "$ok" 'another hub leads'
   begin_here
   kill -STOP "${pids[hub]}"
@@ -206,9 +212,9 @@ two_members() {
   local at ok
   at=$(port) ok=$(port)
   set_out
-  run standby aviary member --identity standby --kubeconfig "$work/beijing-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$at" --webhook-port "$at" --health-port "$ok"
+  standby_member "$work/beijing-aviary-member.kubeconfig"
   check 'a second controller is ready' soon 30 answers "$ok"
-  check 'and does not lead' bash -c '[[ "$0" != standby.* ]]' "$(holder beijing aviary-member)"
+  check 'and does not lead' first_leads
   rollout approve -M --wait=false >"$work/out"
   die beijing
   check 'in the middle of a step the one that leads is killed: the other leads within 5 s' follows beijing aviary-member standby
@@ -222,13 +228,12 @@ two_members() {
 }
 
 # The same of a member's controller, in the middle of a step.
-first_leads() { local who; who=$(holder beijing aviary-member); [ -n "$who" ] && [[ $who != standby.* ]] || { echo "holder: $who"; return 1; }; }
 stopped_member() {
   local at ok new lines
   at=$(port) ok=$(port)
   set_out
   check 'a token for a second controller' another beijing aviary-member "$work/standby.kubeconfig"
-  run standby aviary member --identity standby --kubeconfig "$work/standby.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$at" --webhook-port "$at" --health-port "$ok"
+  standby_member "$work/standby.kubeconfig"
   check 'it is ready' soon 30 answers "$ok"
   check 'and does not lead' first_leads
   begin_here
