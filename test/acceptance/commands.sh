@@ -169,6 +169,7 @@ check 'beijing is at step 2 again' soon 30 state beijing Progressing/2/StepPause
 check 'history has the jumps' prints 2 '^[0-9]+[sm] +Jump +admin +beijing +[12] +Applied' amc rollout history $r -n demo
 check 'jumping is no approval in a member' prints 0 'in member' amc rollout history $r -n demo
 check 'history says who and why not more' prints 1 '^[0-9]+[sm] +Approve +admin +beijing +1 +Applied' amc rollout history $r -n demo
+check 'and how long the pause had lasted by then' prints 1 '^[0-9]+[sm] +Approve +admin +beijing +1 +Applied +[0-9]+[sm] ' amc rollout history $r -n demo
 check 'history -m of another cluster' prints 0 . amc rollout history $r -n demo -m shanghai
 check 'history -o wide says of which release, and why' prints 1 '^[0-9]+[sm] +Approve +admin +beijing +1 +Applied +[0-9a-f]{6} +p95 is fine ' amc rollout history $r -n demo -o wide
 check 'history of what is not there' tells 1 'rollouts.rollouts.kruise.io "nosuch" not found' amc rollout history nosuch -n demo

@@ -2,6 +2,9 @@
 
 #include "apis/internal/definition.h"
 #include "core/json/fields.h"
+#include "core/json/parse.h"
+#include "core/json/write.h"
+#include "kube/meta/object.h"
 
 namespace aviary::json {
 
@@ -37,6 +40,10 @@ template <>
 constexpr auto fields<RolloutHistoryStatus> =
     object("", field("phase", &RolloutHistoryStatus::phase, ""),
            field("canarySteps", &RolloutHistoryStatus::canary_steps, "The pods of each step."));
+template <>
+constexpr auto fields<StepNote> = object("", field("step", &StepNote::step, ""), field("began", &StepNote::began, ""),
+                                         field("paused", &StepNote::paused, ""), field("passed", &StepNote::passed, ""),
+                                         field("by", &StepNote::by, ""));
 
 }   // namespace aviary::json
 
@@ -51,6 +58,16 @@ Result<RolloutHistory> read_rollout_history(json::Doc const& object) {
 
 json::Value write_rollout_history_spec(RolloutHistorySpec const& spec) { return json::to_value(spec); }
 json::Value write_rollout_history_status(RolloutHistoryStatus const& status) { return json::to_value(status); }
+
+std::vector<StepNote> read_step_notes(json::Doc const& history) {
+    std::string const text = meta::annotation(history, kHistorySteps);
+    if (text.empty()) return {};
+    auto const list = json::parse(text);
+    if (!list) return {};
+    return json::read<std::vector<StepNote>>(*list, std::string(kHistorySteps)).value_or(std::vector<StepNote>());
+}
+
+std::string write_step_notes(std::vector<StepNote> const& notes) { return json::write(json::to_value(notes)); }
 
 Definition rollout_history_definition() {
     Definition definition;

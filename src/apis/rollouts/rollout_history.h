@@ -70,4 +70,19 @@ Result<RolloutHistory> read_rollout_history(json::Doc const& object);
 json::Value write_rollout_history_spec(RolloutHistorySpec const& spec);
 json::Value write_rollout_history_status(RolloutHistoryStatus const& status);
 
+// Ours, beyond upstream's fields, in an annotation of the RolloutHistory: the steps in the order in which the release
+// came to them; one that it came to twice is there twice. Times as RFC 3339, empty: not known, or not yet.
+inline constexpr std::string_view kHistorySteps = "rollouts.aviary.dev/steps";
+struct StepNote {
+    std::int64_t step = 0;   // 1-based
+    std::string began;       // its upgrade
+    std::string paused;      // its pods were ready, and its requests led
+    std::string passed;      // the release went on, back, or was over
+    std::string by;          // who let it go on; empty: nobody, or nobody can say
+    bool operator==(StepNote const&) const = default;
+};
+// What cannot be read counts as absent.
+std::vector<StepNote> read_step_notes(json::Doc const& history);
+std::string write_step_notes(std::vector<StepNote> const& notes);
+
 }   // namespace aviary::apis

@@ -288,24 +288,33 @@ CO_TEST(WithoutHub, HistoryIsWhatTheClustersHaveKept) {
     CO_ASSERT_OK(co_await keep(
         "beijing", "web-1", "web", "v1",
         R"({"phase":"completed","canarySteps":[{"canaryStepIndex":1,"pods":[{"name":"a"}]},{"canaryStepIndex":3,"pods":[{"name":"b"},{"name":"c"}]}]})"));
+    apis::StepNote const first{1, "2026-09-21T14:00:00Z", "2026-09-21T14:02:00Z", "2026-09-21T14:12:00Z", "alice"};
+    apis::StepNote const second{3, "2026-09-21T14:12:00Z", "", "2026-09-21T14:13:00Z", ""};
+    json::Value noted{json::Object()};
+    noted.set({"metadata", "annotations", apis::kHistorySteps}, apis::write_step_notes({first, second}));
+    CO_ASSERT_OK(co_await fleet.at("beijing").patch(ctx, apis::kRolloutHistories, {"demo", "web-1"},
+                                                    client::PatchType::kMerge, noted));
     CO_ASSERT_OK(co_await keep("beijing", "other-1", "other", "v1", "{}"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 1min));
     CO_ASSERT_OK(co_await keep("oslo", "web-2", "web", "v2", "{}"));
     Flags flags;
     flags.no_headers = true;
     said = co_await Clusters{fleet}.add("beijing").add("oslo").decide("History", flags);
-    EXPECT_TRUE(has(
-        said, "0\n60s   Release   -     beijing   3     Completed     v1 of deployment/web; 3 steps, 3 pods noted\n"))
+    EXPECT_TRUE(has(said,
+                    "0\n60s     Release   -       beijing   3     Completed     -     v1 of deployment/web; 3 steps, 3 "
+                    "pods noted; took 13m\n"))
         << said;
-    EXPECT_TRUE(
-        has(said, "Release   -     oslo      -     Progressing   v2 of deployment/web; 3 steps, 0 pods noted\n"))
+    EXPECT_TRUE(has(said, "Step      alice   beijing   1     Passed        10m   ready after 2m\n")) << said;
+    EXPECT_TRUE(has(said, "Step      -       beijing   3     Passed        -")) << said;
+    EXPECT_TRUE(has(
+        said, "Release   -       oslo      -     Progressing   -     v2 of deployment/web; 3 steps, 0 pods noted\n"))
         << said;
     EXPECT_FALSE(has(said, "other")) << said;
     flags.output = "wide";
     flags.no_headers = false;
     flags.members = {"oslo"};
     said = co_await Clusters{fleet}.add("beijing").add("oslo").decide("History", flags);
-    EXPECT_TRUE(has(said, "OUTCOME       RELEASE    REASON   MESSAGE\n")) << said;
+    EXPECT_TRUE(has(said, "OUTCOME       RELEASE    REASON   WAITED   MESSAGE\n")) << said;
     EXPECT_TRUE(has(said, "id-web-2")) << said;
     EXPECT_FALSE(has(said, "beijing")) << said;
     // One that is away is told, and what the others have is shown.

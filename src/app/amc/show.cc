@@ -208,9 +208,16 @@ std::string short_digest(std::string_view digest) {
 }
 
 cli::Table history_table(Session const& session) {
-    std::vector<std::string> headers{"AGE", "ACTION", "BY", "CLUSTER", "STEP", "OUTCOME", "MESSAGE"};
-    if (session.flags().output == "wide") headers.insert(headers.end() - 1, {"RELEASE", "REASON"});
+    std::vector<std::string> headers{"AGE", "ACTION", "BY", "CLUSTER", "STEP", "OUTCOME", "WAITED", "MESSAGE"};
+    if (session.flags().output == "wide") headers.insert(headers.end() - 2, {"RELEASE", "REASON"});
     return cli::Table(std::move(headers), session.style());
+}
+
+// From one time to another, as ages are printed; "-" where one of them is not known.
+std::string time_between(std::string_view from, std::string_view until) {
+    auto const began = parse_rfc3339(from);
+    auto const ended = parse_rfc3339(until);
+    return began && ended && *ended >= *began ? format_age(*ended - *began) : "-";
 }
 
 std::vector<cli::Cell> history_row(Doc const& decision, Doc const& target, bool wide, Time now) {
@@ -231,6 +238,10 @@ std::vector<cli::Cell> history_row(Doc const& decision, Doc const& target, bool 
         cells.emplace_back(short_digest(decision.at({"spec", "release", "digest"}).as_string()));
         cells.emplace_back(cli::one_line(decision.at({"spec", "reason"}).as_string()));
     }
+    // A record of what was done in a member may be made later.
+    cells.emplace_back(in_member ? "-"
+                                 : time_between(target["pausedSince"].as_string(),
+                                                decision.at({"metadata", "creationTimestamp"}).as_string()));
     cells.emplace_back(cli::one_line(row["message"].as_string()));
     return cells;
 }
@@ -251,7 +262,7 @@ std::string created_and_name(Doc const& object) {
     return object.at({"metadata", "creationTimestamp"}).string() + meta::name(object);
 }
 
-// A release of one cluster, as its controller has kept it. Who approved its steps is not in there.
+// A release of one cluster, as its controller has kept it.
 std::vector<cli::Cell> release_row(Doc const& history, bool wide, Time now) {
     Doc const kept = history.at({"spec", "workload"});
     Doc const workload = Doc::freeze(json::Object{{"apiVersion", kept["apiVersion"].string()},
@@ -277,9 +288,35 @@ std::vector<cli::Cell> release_row(Doc const& history, bool wide, Time now) {
         cells.emplace_back(history.at({"spec", "rollout", "rolloutID"}).string());
         cells.emplace_back("");
     }
-    cells.emplace_back(fmt::format("{} of {}/{}; {} steps, {} pods noted",
+    std::vector<apis::StepNote> const notes = apis::read_step_notes(history);
+    std::string const took =
+        notes.empty() || notes.back().passed.empty() ? "-" : time_between(notes.front().began, notes.back().passed);
+    cells.emplace_back("-");
+    cells.emplace_back(fmt::format("{} of {}/{}; {} steps, {} pods noted{}",
                                    proxy::version_of(meta::pod_template_of(workload)),
-                                   to_lower(workload["kind"].as_string()), meta::name(workload), steps, pods));
+                                   to_lower(workload["kind"].as_string()), meta::name(workload), steps, pods,
+                                   took == "-" ? "" : fmt::format("; took {}", took)));
+    return cells;
+}
+
+// One step of it: how long its pods took, and how long it waited for whom.
+std::vector<cli::Cell> step_row(Doc const& history, apis::StepNote const& note, bool wide, Time now) {
+    bool const waits = !note.paused.empty() && note.passed.empty();
+    std::vector<cli::Cell> cells{age_of(note.began, now),
+                                 "Step",
+                                 note.by.empty() ? "-" : cli::one_line(note.by),
+                                 cluster_of(history),
+                                 std::to_string(note.step),
+                                 !note.passed.empty() ? "Passed"
+                                 : waits              ? "Paused"
+                                                      : "Progressing"};
+    if (wide) {
+        cells.emplace_back(history.at({"spec", "rollout", "rolloutID"}).string());
+        cells.emplace_back("");
+    }
+    cells.emplace_back(time_between(note.paused, waits ? format_rfc3339(now) : note.passed));
+    std::string const rolled = time_between(note.began, note.paused);
+    cells.emplace_back(rolled == "-" ? "" : fmt::format("ready after {}", rolled));
     return cells;
 }
 
@@ -300,7 +337,11 @@ Task<int> history_without_hub(Session session, std::string rollout, std::vector<
     if (auto const code = print_sorted(session, histories, apis::kRolloutHistories.group_resource()))
         co_return *code == kDone ? report(session, *answer, now, !histories.empty()) : *code;
     cli::Table table = history_table(session);
-    for (Doc const& each : histories) table.add(release_row(each, session.flags().output == "wide", now));
+    bool const wide = session.flags().output == "wide";
+    for (Doc const& each : histories) {
+        table.add(release_row(each, wide, now));
+        for (apis::StepNote const& note : apis::read_step_notes(each)) table.add(step_row(each, note, wide, now));
+    }
     if (!table.empty()) {
         session.print(table);
         co_return report(session, *answer, now, true);
@@ -314,7 +355,7 @@ Task<int> history_without_hub(Session session, std::string rollout, std::vector<
     fmt::print(
         stderr,
         "No history of {}: a cluster keeps one of the releases that begin while its rollout controller runs with "
-        "--feature-gates RolloutHistory=true. Who decided what is on record with a hub alone.\n",
+        "--feature-gates RolloutHistory=true.\n",
         rollout);
     co_return kDone;
 }

@@ -25,6 +25,15 @@ CO_TEST(History, IsKeptWhereTheFeatureIsOn) {
             auto const history = apis::read_rollout_history((*list)["items"][0]);
             CO_ASSERT_OK(history);
             EXPECT_EQ(history->status.phase, "completed");
+            std::vector<apis::StepNote> const notes = apis::read_step_notes((*list)["items"][0]);
+            CO_ASSERT_TRUE(notes.size() == 3);
+            for (apis::StepNote const& each : notes) {
+                EXPECT_NE(each.began, "") << each.step;
+                EXPECT_LE(each.began, each.passed) << each.step;
+                EXPECT_EQ(each.by.empty(), each.step == 3) << each.by;   // the last one waits for nobody
+            }
+            EXPECT_EQ(notes[0].passed, notes[1].began);
+            EXPECT_GT(notes[1].passed, notes[1].paused);
             CO_ASSERT_TRUE(history->status.canary_steps.size() >= 2);
             EXPECT_EQ(history->status.canary_steps[0].pods.size(), 1U);
             EXPECT_EQ(history->status.canary_steps[1].pods.size(), 4U);

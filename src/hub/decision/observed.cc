@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apis/rollouts/approver.h"
 #include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "core/base/time.h"
@@ -81,17 +82,6 @@ bool of_that_release(Doc const& rollout, Time paused) {
     return phase_of(rollout) == "Healthy" ? *turned >= paused : *turned <= paused;
 }
 
-// The entry of managedFields that has the step's state.
-Doc writer(Doc const& rollout) {
-    std::string const part = fmt::format("f:{}", apis::release_status_name(rollout));
-    for (auto const& [index, entry] : rollout.at({"metadata", "managedFields"}).elements()) {
-        bool const has = entry.at({"fieldsV1", "f:status", part, "f:currentStepState"}).exists() &&
-                         (entry["subresource"].as_string() == "status" || entry["subresource"].as_string().empty());
-        if (has) return entry;
-    }
-    return {};
-}
-
 }   // namespace
 
 std::optional<LeftStep> left_step(std::string const& cluster, Doc const& before, Doc const& after) {
@@ -112,9 +102,9 @@ std::optional<LeftStep> left_step(std::string const& cluster, Doc const& before,
     left.now = shown(after);
     // Behind StepReady the controller has written over whoever set it.
     if (state_of(after) != "StepReady" || step_of(after) != from) return left;
-    Doc const wrote = writer(after);
+    Doc const wrote = apis::step_writer(after);
     if (wrote["manager"].as_string() == propagation::kManager) return std::nullopt;
-    if (wrote["manager"].as_string() == writer(before)["manager"].as_string()) return left;
+    if (wrote["manager"].as_string() == apis::step_writer(before)["manager"].as_string()) return left;
     left.manager = shortened(wrote["manager"].as_string(), kLongestWord);
     left.at = shortened(wrote["time"].as_string(), kLongestWord);
     return left;
@@ -135,7 +125,7 @@ std::optional<LeftStep> left_since(apis::DecisionTarget const& pause, std::strin
     if (state_of(rollout) != "StepReady" || step_of(rollout) != *pause.step) return left;
     // In this state a step of another pause looks the same but for the time, which an approval does not touch.
     bool const approved = release(rollout)["lastUpdateTime"].as_string() == pause.paused_since &&
-                          writer(rollout)["manager"].as_string() != propagation::kManager;
+                          apis::step_writer(rollout)["manager"].as_string() != propagation::kManager;
     return approved ? std::optional(left) : std::nullopt;
 }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "apis/fleet/hold.h"
+#include "apis/rollouts/approver.h"
 
 namespace aviary::propagation {
 
@@ -38,8 +39,7 @@ inline constexpr std::string_view kAdopt = "fleet.aviary.dev/adopt";           /
 inline constexpr std::string_view kRetainReplicas = "fleet.aviary.dev/retain-replicas";                     // label
 inline constexpr std::string_view kKarmadaRetainReplicas = "resourcetemplate.karmada.io/retain-replicas";   // label
 
-// Annotation on a member's Rollout: who approved there without the hub, and why (hub/decision/evidence.h).
-inline constexpr std::string_view kApprovedDirectly = "fleet.aviary.dev/approved-directly";
+using apis::kApprovedDirectly;   // annotation on a member's Rollout
 
 // What the rollout controller of a member writes (Kruise Rollouts, "Every annotation, label and finalizer").
 inline constexpr std::string_view kInProgressing = "rollouts.kruise.io/in-progressing";

@@ -45,6 +45,15 @@ struct BatchReleaseSeen {
 };
 control::Plan decide_batch_release(BatchReleaseSeen const& seen, Time now);
 
+// Somebody let a step go on from its pause.
+struct Approval {
+    std::string paused_since;   // the lastUpdateTime of that pause
+    std::string by;             // the field manager
+    bool operator==(Approval const&) const = default;
+};
+// Whether that is how the Rollout changed: its step went on, and not by the word of who had brought it to the pause.
+std::optional<Approval> approval_between(json::Doc const& before, json::Doc const& after);
+
 // What is noted of releases, in objects that nothing is decided by.
 struct HistorySeen {
     json::Doc rollout;
@@ -52,6 +61,7 @@ struct HistorySeen {
     std::vector<json::Doc> pods;        // of its namespace
     std::vector<json::Doc> histories;   // of this Rollout
     traffic::Seen traffic;
+    std::optional<Approval> approval;   // the last that was seen
 };
 control::Plan decide_history(HistorySeen const& seen);
 

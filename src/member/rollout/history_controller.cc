@@ -1,3 +1,5 @@
+#include <map>
+
 #include "apis/rollouts/rollout_history.h"
 #include "kube/meta/object.h"
 #include "member/rollout/controllers.h"
@@ -12,12 +14,24 @@ using json::Doc;
 
 class HistoryReconciler final : public control::Reconciler {
 public:
-    HistoryReconciler(client::Client client, Sources& sources) : client_(std::move(client)), sources_(sources) {}
+    HistoryReconciler(client::Client client, Sources& sources) : client_(std::move(client)), sources_(sources) {
+        // Who approved is in the Rollout for as long as its controller has not gone on with it.
+        sources.rollouts.on_change([approvals = approvals_](client::Change const& change) {
+            meta::ObjectKey const key = meta::key_of(change.before.exists() ? change.before : change.after);
+            if (!change.after.exists()) {
+                approvals->erase(key);
+            } else if (auto approval = approval_between(change.before, change.after)) {
+                (*approvals)[key] = *std::move(approval);
+            }
+        });
+    }
 
     control::Plan decide(Key const& key, Time) override {
         HistorySeen seen;
         seen.rollout = sources_.rollouts.get(key.object);
         if (!seen.rollout.exists()) return {};
+        if (auto const approval = approvals_->find(key.object); approval != approvals_->end())
+            seen.approval = approval->second;
         seen.workload = workload(seen.rollout);
         seen.pods = sources_.workloads.pods().list(key.object.ns);
         seen.histories = sources_.histories.by_index("rollout", key.object.to_string());
@@ -39,6 +53,8 @@ private:
 
     client::Client client_;
     Sources& sources_;
+    std::shared_ptr<std::map<meta::ObjectKey, Approval>> approvals_ =
+        std::make_shared<std::map<meta::ObjectKey, Approval>>();
 };
 
 }   // namespace

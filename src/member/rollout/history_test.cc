@@ -1,6 +1,7 @@
 // What is kept of releases.
 #include <gtest/gtest.h>
 
+#include "apis/rollouts/approver.h"
 #include "apis/rollouts/rollout_history.h"
 #include "member/rollout/features.h"
 #include "member/rollout/internal/routed_cluster.h"
@@ -103,6 +104,108 @@ TEST(History, TheNewestTenStay) {
     EXPECT_EQ(cluster.notes().size(), 10U);
     EXPECT_FALSE(cluster.named("rollouthistories", "old-02").exists());
     EXPECT_TRUE(cluster.named("rollouthistories", "old-03").exists());
+}
+
+// A Rollout as it goes on, and what is noted of its steps.
+struct Log {
+    std::string state(int step, std::string_view state, std::string_view at, std::string_view phase = "Progressing") {
+        rollout = *json::parse(fmt::format(
+            R"({{"metadata":{{"name":"web","namespace":"default","uid":"u"}},"spec":{{"strategy":{{"canary":{{}}}}}},
+                "status":{{"phase":"{}","conditions":[{{"type":"Progressing","lastTransitionTime":"2026-11-28T10:09:00Z"}}],
+                "canaryStatus":{{"currentStepIndex":{},"currentStepState":"{}","lastUpdateTime":"2026-11-28T10:{}Z",
+                "observedRolloutID":"r2"}}}}}})",
+            phase, step, state, at));
+        look();
+        return text();
+    }
+    void look() {
+        HistorySeen seen;
+        seen.rollout = rollout;
+        seen.approval = approval;
+        if (history.is_object()) seen.histories = {json::Doc::freeze(history)};
+        for (control::Write& write : decide_history(seen).writes) {
+            if (write.subresource.empty() && !history.is_object()) {
+                history = std::move(write.body);
+            } else if (write.subresource.empty()) {
+                history["metadata"]["annotations"] = std::move(write.body["metadata"]["annotations"]);
+            }
+            ++writes;
+        }
+    }
+    // "1 00:00/01:00/05:00 by kubectl-kruise": minutes and seconds at which it began, paused and passed.
+    std::string text() const {
+        std::string text;
+        auto const minute = [](std::string const& time) { return time.empty() ? "-" : time.substr(14, 5); };
+        for (apis::StepNote const& each : apis::read_step_notes(Doc::freeze(history))) {
+            text += fmt::format("{}{} {}/{}/{}", text.empty() ? "" : ", ", each.step, minute(each.began),
+                                minute(each.paused), minute(each.passed));
+            if (!each.by.empty()) text += " by " + each.by;
+        }
+        return text;
+    }
+    Doc rollout;
+    Value history;
+    std::optional<Approval> approval;
+    int writes = 0;
+};
+
+TEST(History, HowLongEachStepTookAndWaitedAndForWhom) {
+    Log log;
+    EXPECT_EQ(log.state(1, "BeforeStepUpgrade", "00:00"), "1 00:00/-/-");
+    EXPECT_EQ(log.state(1, "StepUpgrade", "00:01"), "1 00:00/-/-");
+    EXPECT_EQ(log.state(1, "StepPaused", "01:00"), "1 00:00/01:00/-");
+    int const before = log.writes;
+    log.look();
+    EXPECT_EQ(log.writes, before);   // nothing new, nothing written
+    log.approval = Approval{"2026-11-28T10:01:00Z", "kubectl-kruise"};
+    EXPECT_EQ(log.state(1, "StepReady", "01:00"), "1 00:00/01:00/- by kubectl-kruise");
+    EXPECT_EQ(log.state(2, "BeforeStepUpgrade", "05:00"), "1 00:00/01:00/05:00 by kubectl-kruise, 2 05:00/-/-");
+    // The next pause is another one, which ends by itself.
+    EXPECT_EQ(log.state(2, "StepPaused", "06:00"), "1 00:00/01:00/05:00 by kubectl-kruise, 2 05:00/06:00/-");
+    EXPECT_EQ(log.state(2, "Completed", "08:00"), "1 00:00/01:00/05:00 by kubectl-kruise, 2 05:00/06:00/08:00");
+    std::string const all = log.text();
+    EXPECT_EQ(log.state(2, "Completed", "08:30", "Healthy"), all);
+}
+
+TEST(History, OfAStepThatComesTwiceAndOfAReleaseThatGoesBack) {
+    Log log;
+    log.state(1, "StepUpgrade", "00:00");
+    log.state(1, "StepPaused", "01:00");
+    log.state(2, "StepUpgrade", "02:00");
+    EXPECT_EQ(log.state(1, "BeforeStepUpgrade", "03:00"), "1 00:00/01:00/02:00, 2 02:00/-/03:00, 1 03:00/-/-");
+    log.state(1, "StepPaused", "04:00");
+    // Another plan begins the same step anew.
+    EXPECT_EQ(log.state(1, "StepUpgrade", "05:00"),
+              "1 00:00/01:00/02:00, 2 02:00/-/03:00, 1 03:00/04:00/05:00, 1 05:00/-/-");
+    EXPECT_TRUE(log.state(1, "StepUpgrade", "06:00", "Healthy").ends_with("1 05:00/-/09:00")) << log.text();
+}
+
+TEST(History, WhoApprovedDirectlyIsTold) {
+    Log log;
+    log.state(1, "StepPaused", "01:00");
+    Value rollout = log.rollout.thaw();
+    rollout.set({"metadata", "annotations", apis::kApprovedDirectly},
+                R"([{"step":1,"pausedSince":"2026-11-28T10:01:00Z","by":"alice"}])");
+    log.rollout = Doc::freeze(rollout);
+    log.approval = Approval{"2026-11-28T10:01:00Z", "kubectl-amc"};
+    log.look();
+    EXPECT_TRUE(log.text().ends_with(" by alice")) << log.text();
+}
+
+TEST(History, AnApprovalIsWhatSomebodyElseWrote) {
+    auto const rollout = [](std::string_view state, std::string_view manager) {
+        return *json::parse(fmt::format(
+            R"({{"spec":{{"strategy":{{"canary":{{}}}}}},
+                "metadata":{{"managedFields":[{{"manager":"{}","subresource":"status",
+                "fieldsV1":{{"f:status":{{"f:canaryStatus":{{"f:currentStepState":{{}}}}}}}}}}]}},
+                "status":{{"canaryStatus":{{"currentStepState":"{}","lastUpdateTime":"then"}}}}}})",
+            manager, state));
+    };
+    Doc const paused = rollout("StepPaused", "aviary");
+    EXPECT_EQ(approval_between(paused, rollout("StepReady", "kubectl-kruise")), (Approval{"then", "kubectl-kruise"}));
+    EXPECT_EQ(approval_between(paused, rollout("StepReady", "aviary")), std::nullopt);   // its duration was over
+    EXPECT_EQ(approval_between(paused, rollout("StepUpgrade", "kubectl-kruise")), std::nullopt);
+    EXPECT_EQ(approval_between(Doc(), rollout("StepReady", "kubectl-kruise")), std::nullopt);
 }
 
 TEST(History, IsAFeatureThatIsAskedFor) {

@@ -1,14 +1,16 @@
 // The RolloutHistory of each release of a Rollout: made when the release begins, its steps' pods noted at each pause,
-// completed at its end.
+// when it came to a step and who let it go on as it does, completed at its end.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
 
+#include "apis/rollouts/approver.h"
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "apis/rollouts/rollout_history.h"
 #include "core/base/strings.h"
+#include "core/json/parse.h"
 #include "kube/meta/names.h"
 #include "kube/meta/object.h"
 #include "kube/meta/pods.h"
@@ -26,6 +28,8 @@ using json::Value;
 constexpr std::size_t kMostHistories = 10;
 constexpr std::size_t kLongestName = 253;
 constexpr std::size_t kHashLength = 6;
+// Of one release, which may jump back as often as somebody likes; older ones go.
+constexpr std::size_t kMostNotes = 200;
 
 bool is_completed(Doc const& history) { return history.at({"status", "phase"}).as_string() == apis::kHistoryCompleted; }
 
@@ -44,8 +48,9 @@ public:
         for (Doc const& each : seen_.histories) {
             bool const current = each.at({"spec", "rollout", "rolloutID"}).as_string() == id;
             known |= current;
-            if (is_completed(each) || (progressing && !(current && at_rest()))) continue;
-            update(each, id, !progressing);
+            if (is_completed(each)) continue;
+            if (current) note(each, progressing);
+            if (!progressing || (current && at_rest())) update(each, id, !progressing);
         }
         if (begun && !known) {
             begin(id);
@@ -59,6 +64,54 @@ private:
     bool at_rest() const {
         std::string_view const state = status_["currentStepState"].as_string();
         return state == apis::step::kPaused || state == apis::step::kReady || state == apis::step::kCompleted;
+    }
+
+    // Upstream's times are of the last change alone, so each is noted while it is there.
+    std::vector<apis::StepNote> noted(std::vector<apis::StepNote> notes, bool progressing) const {
+        std::string const state = status_["currentStepState"].string();
+        std::string const at = status_["lastUpdateTime"].string();
+        std::int64_t const step = status_["currentStepIndex"].as_int();
+        bool const over = !progressing || state == apis::step::kCompleted;
+        bool const same = !notes.empty() && notes.back().step == step && notes.back().passed.empty();
+        bool const again = same && !notes.back().paused.empty() && state == apis::step::kUpgrade;
+        if (over && !notes.empty() && notes.back().passed.empty()) {
+            notes.back().passed =
+                progressing ? at
+                            : meta::condition(rollout_, apis::condition::kProgressing)["lastTransitionTime"].string();
+        } else if (!over && step > 0 && !at.empty() && (!same || again)) {
+            if (!notes.empty() && notes.back().passed.empty()) notes.back().passed = at;
+            notes.push_back({.step = step, .began = at});
+        }
+        if (!notes.empty() && state == apis::step::kPaused && notes.back().paused.empty()) notes.back().paused = at;
+        for (apis::StepNote& each : notes) {
+            if (each.by.empty() && !each.paused.empty()) each.by = approver_of(each.paused);
+        }
+        if (notes.size() > kMostNotes)
+            notes.erase(notes.begin(), notes.end() - static_cast<std::ptrdiff_t>(kMostNotes));
+        return notes;
+    }
+
+    // Whoever approved by name is told by it, and the others by what they wrote with.
+    std::string approver_of(std::string const& paused_since) const {
+        auto const named = json::parse(meta::annotation(rollout_, apis::kApprovedDirectly));
+        if (named) {
+            for (auto const& [index, each] : named->elements()) {
+                if (each["pausedSince"].as_string() == paused_since) return each["by"].string();
+            }
+        }
+        return seen_.approval && seen_.approval->paused_since == paused_since ? seen_.approval->by : std::string();
+    }
+
+    void note(Doc const& history, bool progressing) {
+        std::vector<apis::StepNote> const before = apis::read_step_notes(history);
+        std::vector<apis::StepNote> const notes = noted(before, progressing);
+        if (notes == before) return;
+        Write write;
+        write.resource = apis::kRolloutHistories;
+        write.key = meta::key_of(history);
+        write.why = "how far a release is";
+        write.body.set({"metadata", "annotations", apis::kHistorySteps}, apis::write_step_notes(notes));
+        plan_.writes.push_back(std::move(write));
     }
 
     void begin(std::string const& id) {
@@ -85,6 +138,7 @@ private:
                                             {"kind", "Rollout"},
                                             {"name", name},
                                             {"uid", meta::uid(rollout_)}}});
+        object.set({"metadata", "annotations", apis::kHistorySteps}, apis::write_step_notes(noted({}, true)));
         object["spec"] = apis::write_rollout_history_spec(spec(id));
         plan_.writes.push_back(std::move(create));
     }
@@ -165,6 +219,16 @@ private:
 };
 
 }   // namespace
+
+std::optional<Approval> approval_between(Doc const& before, Doc const& after) {
+    Doc const paused = apis::release_status(before);
+    if (paused["currentStepState"].as_string() != apis::step::kPaused ||
+        apis::release_status(after)["currentStepState"].as_string() != apis::step::kReady)
+        return std::nullopt;
+    std::string const by = apis::step_writer(after)["manager"].string();
+    if (by.empty() || by == apis::step_writer(before)["manager"].as_string()) return std::nullopt;
+    return Approval{paused["lastUpdateTime"].string(), by};
+}
 
 control::Plan decide_history(HistorySeen const& seen) {
     if (!seen.rollout.exists() || meta::is_deleting(seen.rollout)) return {};
