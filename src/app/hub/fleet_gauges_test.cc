@@ -43,6 +43,8 @@ CO_TEST(FleetGauges, WaitsInTheWordsOfExplain) {
     std::string const text = co_await page(fleet);
     std::string const beijing = R"({cluster="beijing",namespace="demo",)";
     EXPECT_TRUE(text.contains("aviary_rollout_step" + beijing + "rollout=\"web\"} 1\n")) << text;
+    std::string const pods = "aviary_rollout_pods" + beijing + "rollout=\"web\",state=";
+    EXPECT_TRUE(text.contains(pods + "\"updated\"} 1\n") && text.contains(pods + "\"ready\"} 1\n")) << text;
     EXPECT_TRUE(text.contains("aviary_member_last_seen_seconds{cluster=\"oslo\"} 0\n")) << text;
     EXPECT_TRUE(text.contains("aviary_rollout_series_left_out 0\n")) << text;
     // The pause is written in whole seconds.
@@ -104,7 +106,7 @@ CO_TEST(FleetGauges, ARolloutThatIsGoneHasNoSeries) {
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
     std::string const text = co_await page(fleet);
     EXPECT_TRUE(text.contains(R"(aviary_rollout_step{cluster="beijing",namespace="demo",rollout="web"} 0)")) << text;
-    EXPECT_FALSE(text.contains("aviary_rollout_wait_seconds{")) << text;
+    EXPECT_FALSE(text.contains("aviary_rollout_wait_seconds{") || text.contains("aviary_rollout_pods{")) << text;
     CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
     EXPECT_FALSE((co_await page(fleet)).contains("aviary_rollout_step{")) << co_await page(fleet);

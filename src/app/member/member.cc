@@ -4,6 +4,7 @@
 
 #include "apis/fleet/controller.h"
 #include "apis/rollouts/keys.h"
+#include "apis/rollouts/release_pods.h"
 #include "apis/rollouts/rollout.h"
 #include "core/async/scope.h"
 #include "kube/control/controller.h"
@@ -98,6 +99,8 @@ std::vector<observe::Gauges> Member::gauges(Time now) const {
     observe::Gauges waited{"aviary_rollout_wait_seconds",
                            "How long a release has waited; the reason is that of kubectl amc rollout explain.",
                            {}};
+    observe::Gauges pods{
+        "aviary_rollout_pods", "Pods of the new version of a release under way: updated, and ready of these.", {}};
     observe::Gauges left_out{
         "aviary_rollout_series_left_out", "Rollouts that have no series, because there are too many.", {{{}, 0}}};
     for (auto const& [key, rollout] : impl_->sources.rollouts.objects()) {
@@ -110,6 +113,13 @@ std::vector<observe::Gauges> Member::gauges(Time now) const {
         bool const releasing = status["phase"].as_string() == apis::phase::kProgressing;
         std::int64_t const step = releasing ? apis::release_status(rollout)["currentStepIndex"].as_int() : 0;
         steps.samples.push_back({labels, static_cast<double>(step)});
+        if (releasing) {
+            apis::ReleasePods const counts = apis::release_pods(rollout);
+            for (auto const& [state, count] : {std::pair("updated", counts.updated), {"ready", counts.ready}}) {
+                pods.samples.push_back({labels, static_cast<double>(count)});
+                pods.samples.back().labels["state"] = state;
+            }
+        }
         auto const waits = this->waits(key);
         if (waits.empty()) continue;
         control::Wait const& worst = waits.front();
@@ -117,7 +127,7 @@ std::vector<observe::Gauges> Member::gauges(Time now) const {
         std::chrono::duration<double> const since = now - worst.since.value_or(now);
         waited.samples.push_back({std::move(labels), std::max(since.count(), 0.0)});
     }
-    return {std::move(steps), std::move(waited), std::move(left_out)};
+    return {std::move(steps), std::move(waited), std::move(pods), std::move(left_out)};
 }
 
 Task<Status> announce(Context ctx, client::Client client, std::string ns) {

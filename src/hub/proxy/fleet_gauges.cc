@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "apis/cluster/managed_cluster.h"
+#include "apis/rollouts/release_pods.h"
 #include "core/async/scope.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/release_state.h"
@@ -149,6 +150,20 @@ Gauges waits_of(std::vector<Row> const& rows, Time now) {
     return waits;
 }
 
+Gauges pods_of(std::vector<Row> const& rows) {
+    Gauges pods{
+        "aviary_rollout_pods", "Pods of the new version of a release under way: updated, and ready of these.", {}};
+    for (Row const& row : rows) {
+        if (!row.is("phase", "Progressing")) continue;
+        apis::ReleasePods const counts = apis::release_pods(row.view.rollout);
+        for (auto const& [state, count] : {std::pair("updated", counts.updated), {"ready", counts.ready}}) {
+            pods.samples.push_back({labels_of(row.key, row.view.cluster), static_cast<double>(count)});
+            pods.samples.back().labels["state"] = state;
+        }
+    }
+    return pods;
+}
+
 // Since when a cluster has not answered; of one that this hub has not heard of, what an earlier one wrote.
 Time last_seen(Doc const& managed_cluster, clusters::Member const* member, Time now) {
     if (member != nullptr && member->reachable()) return now;
@@ -182,6 +197,7 @@ Task<std::vector<Gauges>> fleet_gauges(Context ctx, std::shared_ptr<Propagator> 
     std::vector<Gauges> all;
     all.push_back(steps_of(rows));
     all.push_back(waits_of(rows.moving, ctx.now()));
+    all.push_back(pods_of(rows.moving));
     all.push_back(members_of(propagator->members(), ctx.now()));
     all.push_back({"aviary_rollout_series_left_out",
                    "Rollouts in clusters that have no series, because there are too many.",
