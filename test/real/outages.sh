@@ -3,6 +3,7 @@
 # that is away for long, leaders that are killed: test/real/outages.sh
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
 #   OUTAGES="webhook away" …    only these of: webhook credentials other_hub two_hubs stopped_hub two_members stopped_member away expired
+#                               named
 #   RUNS=20 …                   so often; the bar is 20
 . "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/outage.bash"
@@ -289,6 +290,30 @@ expired() {
   check 'it ends' finish_release
 }
 
+# Whatever is away in the middle of a release, explain says what, and the release goes on once it is back.
+named() {
+  local each
+  set_out
+  die beijing
+  check 'approve both, without a controller in beijing' rollout approve -M --wait=false
+  check 'explain names the controller' soon 30 explained '^beijing +1/3 +StepReady +Approved +[0-9]+s +the rollout controller there goes on +cluster owner'
+  controller beijing
+  check 'it is back, and both pause at step 2' soon 40 both state Progressing/2/StepPaused
+  for each in etcd kube-apiserver; do
+    check "$each of beijing is killed" "$real/fixture" kill --dir "$work/beijing" --part "$each"
+    check 'explain names the cluster' soon 60 explained '^beijing .*ClusterUnreachable'
+    check 'and shanghai stands as before' explained '^shanghai +2/3 +StepPaused +AwaitingApproval'
+    check "$each is back" "$real/fixture" start --dir "$work/beijing" --part "$each"
+    check 'explain says what it waits for' soon 60 explained '^beijing +2/3 +StepPaused +AwaitingApproval'
+  done
+  die hub
+  check 'without a hub explain says so, and what to do' says '`aviary hub` does not answer.*--contexts' rollout explain
+  hub
+  check 'the hub is back' soon 40 answers "$health"
+  check 'explain says the same again' soon 40 explained '^beijing +2/3 +StepPaused +AwaitingApproval'
+  check 'it ends' soon 90 finish_release
+}
+
 begin
-rounds ${OUTAGES:-webhook credentials other_hub two_hubs stopped_hub two_members stopped_member away expired}
+rounds ${OUTAGES:-webhook credentials other_hub two_hubs stopped_hub two_members stopped_member away expired named}
 finished=1

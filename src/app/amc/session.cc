@@ -231,6 +231,11 @@ void Session::complain(Error const& error) const {
     // An API server without the fleet's paths and kinds.
     if (!without_hub() && text == "the server could not find the requested resource")
         text = "this server is no hub: choose the hub's context by --context, or `kubectl config use-context`";
+    // The API server of the hub, where what it shows is served by the hub itself.
+    if (!without_hub() && text.starts_with("the server answered with status 503"))
+        text +=
+            ": `aviary hub` does not answer there. The clusters go on to their next pause; --contexts asks them "
+            "without it";
     complain(text);
 }
 

@@ -214,14 +214,13 @@ bool Members::may_come(Context const& ctx, Member const& member, MonotonicTime s
 Task<void> Members::follow(Context ctx, Member& member) {
     MonotonicTime const begun = ctx.monotonic();
     while (ctx.check()) {
-        auto const answer = co_await member.client_.server_version(ctx.with_timeout(kProbeTimeout));
+        Status const answer = co_await member.client_.ready(ctx.with_timeout(kProbeTimeout));
         if (!ctx.check()) co_return;
         bool const before = member.reachable_;
         bool const first = !member.probed_;
-        if (answer) member.version_ = *answer;
         set_standing(member, answer.has_value(), ctx.now());
         bool another = false;
-        if (answer) another = co_await look_for_controller(ctx, member);
+        if (answer) another = co_await look_closer(ctx, member);
         if (!ctx.check()) co_return;
         // Why it does not answer may become another reason: it is there, say, and refuses us.
         bool const other = !answer && answer.error().message() != member.problem_ &&
@@ -246,15 +245,19 @@ Task<void> Members::follow(Context ctx, Member& member) {
     }
 }
 
-// One that cannot be looked for at the moment is as it was last seen.
-Task<bool> Members::look_for_controller(Context ctx, Member& member) {
+// What cannot be found out at the moment is as it was last seen.
+Task<bool> Members::look_closer(Context ctx, Member& member) {
     if (ctx.monotonic() < member.look_again_) co_return false;
+    auto version = co_await member.client_.server_version(ctx.with_timeout(kProbeTimeout));
+    if (!version) co_return false;
+    bool const newer = member.version_ != *version;
+    member.version_ = std::move(*version);
     auto found = co_await find_controller(ctx.with_timeout(kProbeTimeout), member.client_, ns_);
-    if (!found) co_return false;
+    if (!found) co_return newer;
     member.look_again_ = ctx.monotonic() + kLookEvery;
     bool const another = member.controller_ != *found;
     member.controller_ = std::move(*found);
-    co_return another;
+    co_return another || newer;
 }
 
 // Of the status what is the hub's to say. Claims of others are OCM's agents', which write the whole list: what they

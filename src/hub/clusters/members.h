@@ -120,7 +120,7 @@ private:
     static json::Value status_of(json::Doc const& object, Report const& report, Time now);
     Task<void> follow(Context ctx, Member& member);
     // True when another one was found than before.
-    Task<bool> look_for_controller(Context ctx, Member& member);
+    Task<bool> look_closer(Context ctx, Member& member);
     std::unique_ptr<client::Informer> copy_of(Member& member, meta::GroupVersionResource const& resource,
                                               std::string const& label);
     Task<void> settle(Context ctx, Member& member, meta::GroupVersionResource resource);

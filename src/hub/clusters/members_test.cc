@@ -34,6 +34,7 @@ struct Network {
     int connected = 0;
     int requests = 0;
     std::string forbidden;                             // what begins with this path
+    std::string unready;                               // what /readyz says with status 500
     std::function<Task<void>(Context)> before_patch;   // once
 };
 
@@ -45,6 +46,13 @@ public:
         if (!network_.up) co_return fail(ErrorCode::kUnavailable, network_.why);
         if (!network_.forbidden.empty() && request.path.starts_with(network_.forbidden))
             co_return fail(ErrorCode::kForbidden, request.path + " is forbidden");
+        if (!network_.unready.empty() && request.path == "/readyz") {
+            client::Response response;
+            response.status = 500;
+            response.content_type = "text/plain";
+            response.raw_body = network_.unready;
+            co_return response;
+        }
         if (request.method == "PATCH" && network_.before_patch)
             co_await std::exchange(network_.before_patch, nullptr)(ctx);
         auto response = co_await inner_->send(ctx, std::move(request));
@@ -240,6 +248,31 @@ CO_TEST(Members, SaysWhetherTheyAnswerWhenThatChanges) {
     EXPECT_EQ(fleet.heard, (Heard{"beijing answers", "beijing does not", "beijing answers"}));
     EXPECT_EQ(fleet.writes(), 4u);
     EXPECT_EQ(member->problem(), "");
+    co_await fleet.stop();
+}
+
+// An API server without its etcd answers what it knows by heart, and to no write.
+CO_TEST(Members, OneThatIsNotReadyDoesNotCountAsThere) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    CO_ASSERT_OK(co_await fleet.add("beijing"));
+    Network& network = fleet.networks["beijing"];
+    network.unready = "[+]ping ok\n[-]etcd failed: reason withheld\n[-]etcd-readiness failed: reason withheld\n"
+                      "readyz check failed\n";
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 11s));
+    std::string text = co_await fleet.available("beijing");
+    EXPECT_EQ(text, "False/ClusterUnreachable");
+    Member* const member = fleet.members->find("beijing");
+    CO_ASSERT_TRUE(member != nullptr);
+    EXPECT_EQ(member->problem(), "its API server is not ready: etcd, etcd-readiness");
+    network.unready = "no healthy\nupstream\n";   // of what stands before it
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 11s));
+    EXPECT_EQ(member->problem(), "the server answered with status 500: no healthy upstream");
+    network.unready.clear();
+    network.forbidden = "/readyz";   // how it is, is its own affair
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 2s));
+    text = co_await fleet.available("beijing");
+    EXPECT_EQ(text, "True/ManagedClusterAvailable");
     co_await fleet.stop();
 }
 

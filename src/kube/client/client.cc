@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
@@ -20,6 +22,30 @@ constexpr std::string_view content_type(PatchType type) {
         case PatchType::kApply: break;
     }
     return "application/apply-patch+yaml";
+}
+
+constexpr std::size_t kLongestText = 200;
+
+// Who stands before a server (an aggregator, a proxy) answers in plain text.
+Error refusal(Response const& response) {
+    if (response.body.exists() || response.raw_body.empty()) return meta::from_status(response.body, response.status);
+    std::string text(trim(std::string_view(response.raw_body).substr(0, kLongestText)));
+    std::ranges::replace(text, '\n', ' ');
+    return meta::from_status(
+        json::Doc::freeze(
+            json::Object{{"message", fmt::format("the server answered with status {}: {}", response.status, text)}}),
+        response.status);
+}
+
+// Of the checks that a server lists, "[-]etcd failed: reason withheld", those that fail.
+std::string failed_checks(std::string_view listed) {
+    std::vector<std::string> names;
+    for (std::string_view line : split(listed, '\n')) {
+        if (!line.starts_with("[-]")) continue;
+        line.remove_prefix(3);
+        names.emplace_back(line.substr(0, line.find(' ')));
+    }
+    return shortened(join(names, ", "), kLongestText);
 }
 
 void add(NameValues& query, std::string_view name, std::string const& value) {
@@ -91,7 +117,7 @@ Task<Result<Response>> Client::raw(Context ctx, Request request) const {
     for (auto const& header : headers_) request.headers.push_back(header);
     request.headers.emplace_back("User-Agent", name_);
     CO_TRY_ASSIGN(Response response, co_await transport_->send(ctx, std::move(request)));
-    if (!response.ok()) co_return std::unexpected(meta::from_status(response.body, response.status));
+    if (!response.ok()) co_return std::unexpected(refusal(response));
     co_return std::move(response);
 }
 
@@ -215,6 +241,21 @@ Task<Result<std::string>> Client::server_version(Context ctx) const {
     request.path = "/version";
     CO_TRY_ASSIGN(Response const answer, co_await raw(ctx, std::move(request)));
     co_return answer.body["gitVersion"].string();
+}
+
+Task<Status> Client::ready(Context ctx) const {
+    Request request;
+    request.path = "/readyz";
+    for (auto const& header : headers_) request.headers.push_back(header);
+    request.headers.emplace_back("User-Agent", name_);
+    auto const response = co_await transport_->send(ctx, std::move(request));
+    if (response && response->ok()) co_return Status{};
+    Error error = response ? refusal(*response) : response.error();
+    // It answers, and who may see how it does is its own affair.
+    if (error.is(ErrorCode::kForbidden) || error.is(ErrorCode::kNotFound)) co_return Status{};
+    std::string const checks = response ? failed_checks(response->raw_body) : std::string();
+    if (!checks.empty()) co_return fail(ErrorCode::kUnavailable, "its API server is not ready: " + checks);
+    co_return std::unexpected(std::move(error));
 }
 
 }   // namespace aviary::client

@@ -79,6 +79,9 @@ public:
 
     // gitVersion: "v1.37.2".
     Task<Result<std::string>> server_version(Context ctx) const;
+    // Whether it says that it is ready to serve; Unavailable, with the checks that fail. One that does not let us see
+    // that counts as ready.
+    Task<Status> ready(Context ctx) const;
 
     // The same server and credential under another name, or as another user (Impersonate-User, -Group, -Extra-*).
     Client named(std::string name) const;
