@@ -135,6 +135,71 @@ TEST(Group, LaterStepsWaitAsTheFirstOneDoes) {
     EXPECT_EQ(cluster.show(), "Healthy/2/StepPaused v1=10");
 }
 
+// As it says of itself when a deadline has taken it back: on its way, and at the end.
+Companion failed(std::string const& text, std::string const& on_deadline = "Rollback") {
+    Companion result = other(text);
+    Value rollout = result.rollout.thaw();
+    rollout.set({"metadata", "annotations", "rollouts.aviary.dev/on-deadline"}, on_deadline);
+    bool const over = text.starts_with("Healthy");
+    Value conditions = rollout.at({"status", "conditions"});
+    conditions.push_back(json::Object{{"type", over ? "Succeeded" : "Stalled"},
+                                      {"status", over ? "False" : "True"},
+                                      {"reason", "ProgressDeadlineExceeded"},
+                                      {"message", "step 1/3 has made no progress"}});
+    rollout.set({"status", "conditions"}, std::move(conditions));
+    result.rollout = Doc::freeze(rollout);
+    return result;
+}
+
+TEST(Group, WhatADeadlineTakesBackGoesBackEverywhere) {
+    struct Case {
+        std::string annotation;
+        Companion companion;
+        bool follows;
+    };
+    for (Case const& each : std::initializer_list<Case>{
+             {"Rollback", failed("Progressing/Cancelling/1/StepUpgrade"), true},
+             {"Rollback", failed("Healthy/Completed/1/StepUpgrade"), true},
+             // A deadline that pauses it; a person who took it back; one that has begun anew; and who is not asked to.
+             {"Rollback", failed("Progressing/InRolling/1/StepUpgrade", "Pause"), false},
+             {"Rollback", failed("Progressing/Cancelling/1/StepUpgrade", "Pause"), false},
+             {"Rollback", other("Healthy/Completed/1/StepUpgrade", "False"), false},
+             {"Rollback", failed("Progressing/InRolling/1/BeforeStepUpgrade"), false},
+             {"Pause", failed("Healthy/Completed/1/StepUpgrade"), false}}) {
+        FakeCluster cluster(kSteps);
+        cluster.edit_rollout(R"({"metadata":{"annotations":{"rollouts.aviary.dev/on-deadline":")" + each.annotation +
+                             "\"}}}");
+        cluster.run();
+        cluster.group = {other("Progressing/InRolling/1/StepPaused/Ready 1")};
+        cluster.release("v2");
+        cluster.run();
+        ASSERT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+        cluster.group = {each.companion};
+        cluster.run();
+        std::string const seen = cluster.show();
+        EXPECT_EQ(seen, each.follows ? "Healthy/1/StepPaused v1=10" : "Progressing/1/StepPaused v1=9 v2=1");
+        if (!each.follows) continue;
+        Doc const succeeded = meta::condition(cluster.get("rollouts"), "Succeeded");
+        EXPECT_EQ(succeeded["reason"].as_string(), "ProgressDeadlineExceeded");
+        EXPECT_EQ(succeeded["message"].as_string(),
+                  "decode of its group has been taken back: step 1/3 has made no progress");
+    }
+}
+
+// What became of the release before is no reason to take back one that has yet to begin.
+TEST(Group, OneThatFailedBeforeIsWaitedFor) {
+    FakeCluster cluster(kSteps);
+    cluster.edit_rollout(R"({"metadata":{"annotations":{"rollouts.aviary.dev/on-deadline":"Rollback"}}})");
+    cluster.run();
+    cluster.group = {failed("Healthy/Completed/1/StepUpgrade")};
+    cluster.release("v2");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/BeforeStepUpgrade v1=10");
+    cluster.group = {other("Progressing/InRolling/1/BeforeStepUpgrade")};
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepUpgrade v1=9 v2=1");
+}
+
 // The step has begun, and waits for its Service.
 TEST(Group, IsNotNamedOnceItHasCome) {
     RoutedCluster cluster(canary(kPartition, "10"));

@@ -27,6 +27,20 @@ std::string remedy(std::string_view on_deadline, std::int64_t step) {
         step);
 }
 
+// What a deadline has taken it back for, to the end and beyond; empty: it has not.
+std::string taken_back_for(json::Doc const& rollout) {
+    json::Doc const succeeded = meta::condition(rollout, apis::condition::kSucceeded);
+    bool const failed = succeeded["status"].as_string() == "False" &&
+                        succeeded["reason"].as_string() == apis::reason::kDeadlineExceeded;
+    if (failed && rollout.at({"status", "phase"}).as_string() == apis::phase::kHealthy)
+        return succeeded["message"].string();
+    std::string_view const why = meta::condition(rollout, apis::condition::kProgressing)["reason"].as_string();
+    json::Doc const stalled = meta::condition(rollout, apis::condition::kStalled);
+    bool const going = why == apis::reason::kCancelling && stalled["status"].as_string() == "True" &&
+                       apis::read_step_limits(rollout).on_deadline == apis::on_deadline::kRollback;
+    return going ? stalled["message"].string() : std::string();
+}
+
 }   // namespace
 
 // As of Kubernetes' Deployments: more pods of the new version than before, or more of them ready. One that was whole
@@ -84,9 +98,7 @@ void Machine::stall() {
                                           step_count(), *limits_.progress_deadline, format_rfc3339(progress_since()));
         if (auto const obstacles = seen_.workload->obstacles(); !obstacles.empty())
             message += fmt::format(" ({}: {})", obstacles.front().reason, obstacles.front().message);
-        begin_condition(status_, apis::condition::kStalled, "True", apis::reason::kDeadlineExceeded, message, now_);
-        plan_.events.push_back(control::event_about(seen_.rollout, control::kWarning,
-                                                    std::string(apis::reason::kDeadlineExceeded), std::move(message)));
+        begin_stall(std::move(message));
     }
     auto const& said = *apis::find_condition(status_.conditions, apis::condition::kStalled);
     // Of what goes back already, in batches, there is no version to put back.
@@ -96,6 +108,30 @@ void Machine::stall() {
                                              parse_rfc3339(said.last_transition_time),
                                              "it gets more time, or is taken back", "release owner"});
     if (limits_.on_deadline == apis::on_deadline::kRollback && !facts().rolled_back) take_back();
+}
+
+void Machine::begin_stall(std::string message) {
+    begin_condition(status_, apis::condition::kStalled, "True", apis::reason::kDeadlineExceeded, message, now_);
+    plan_.events.push_back(control::event_about(seen_.rollout, control::kWarning,
+                                                std::string(apis::reason::kDeadlineExceeded), std::move(message)));
+}
+
+// What one of a group could not release the others do not keep: they speak to each other in one version.
+bool Machine::group_has_failed() {
+    std::string_view const state = noted()->current_step_state;
+    bool const begun = noted()->current_step_index > 1 || (!state.empty() && state != apis::step::kBeforeUpgrade);
+    if (!begun || facts().rolled_back || limits_.on_deadline != apis::on_deadline::kRollback) return false;
+    for (Companion const& each : seen_.group) {
+        std::string const why = taken_back_for(each.rollout);
+        if (why.empty()) continue;
+        status_.message = fmt::format("{} of its group has been taken back: {}", meta::name(each.rollout), why);
+        if (apis::find_condition(status_.conditions, apis::condition::kStalled) == nullptr)
+            begin_stall(status_.message);
+        wait(std::string(apis::reason::kDeadlineExceeded), status_.message, "it is taken back, too", "release owner");
+        take_back();
+        return true;
+    }
+    return false;
 }
 
 void Machine::take_back() {

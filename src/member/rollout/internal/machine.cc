@@ -355,6 +355,7 @@ bool Machine::in_rolling() {
     release().observed_rollout_id = rollout_id();
     release().observed_workload_generation = facts().generation;
     if (release().rollout_hash != apis::plan_hash(seen_.rollout)) return plan_changed();
+    if (group_has_failed()) return false;
     return step();
 }
 

@@ -62,6 +62,8 @@ private:
     void note_progress();
     Time progress_since() const;
     void stall();
+    void begin_stall(std::string message);
+    bool group_has_failed();   // true: this one is taken back, too
     void take_back();
     void note_failure();   // of a release that was taken back for it
     bool holds_healthy();
