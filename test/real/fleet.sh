@@ -87,6 +87,9 @@ unjoin() { aviary unjoin shanghai --kubeconfig "$work/shanghai/kubeconfig" --hub
 with_token() { kubectl --kubeconfig /dev/null --server "$(kubectl --kubeconfig "$work/shanghai/kubeconfig" config view -o 'jsonpath={.clusters[0].cluster.server}')" --certificate-authority "$work/shanghai/pki/ca.crt" --token "$1" auth whoami; }
 check 'shanghai joins again, with all that a hub may have' join shanghai --admin
 check 'an account, roles and bindings for it are there' prints 4 '^(ServiceAccount aviary-hub|ClusterRole aviary:hub|ClusterRoleBinding aviary:(hub|admin))$' of_join shanghai
+check 'joined without that' join shanghai
+check 'it has no more than it needs' prints 0 'aviary:admin' in_ shanghai get clusterrolebindings -o name
+check 'and with it again' join shanghai --admin
 given=$(in_ hub -n aviary-system get secret cluster-shanghai -o 'jsonpath={.data.token}' | base64 -d)
 check 'its token is worth something' tells 0 'system:serviceaccount:aviary-system:aviary-hub' with_token "$given"
 before=$(stays)

@@ -160,6 +160,8 @@ Task<Status> make_identity(Context ctx, Ends const& ends, JoinOptions const& opt
         Resource const resource = meta::resource_of(each);
         CO_TRY(co_await ensure(ctx, ends.member, resource, std::move(each)));
     }
+    // What an earlier `join --admin` has left.
+    if (!options.admin) CO_TRY(co_await forget(ctx, ends.member, kBindings, {"", proxy::kAdminBinding}));
     co_return co_await control::install_roles(ctx, ends.member, proxy::member_roles(options.admin));
 }
 

@@ -35,7 +35,7 @@ std::vector<Value> member_roles(bool admin) {
         binding("aviary:release-view", "aviary:fleet-view", "aviary:release"),
         binding("aviary:fleet-release", "aviary:fleet-release", "aviary:release"),
     };
-    if (admin) result.push_back(binding("aviary:admin", "cluster-admin", "aviary:admin"));
+    if (admin) result.push_back(binding(kAdminBinding, "cluster-admin", "aviary:admin"));
     return result;
 }
 

@@ -8,6 +8,9 @@
 
 namespace aviary::proxy {
 
+// Lets it be everything.
+inline constexpr char kAdminBinding[] = "aviary:admin";
+
 // ClusterRoles and ClusterRoleBindings.
 // With `admin`, also what lets the hub be everything for those who administrate the fleet.
 std::vector<json::Value> member_roles(bool admin = true);
