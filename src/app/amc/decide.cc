@@ -6,6 +6,7 @@
 #include <span>
 
 #include "apis/fleet/decision.h"
+#include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "app/amc/rows.h"
 #include "app/amc/session.h"
@@ -109,6 +110,26 @@ void fill_rows(std::vector<Row>& rows, Doc const& decision, std::string_view act
     }
 }
 
+// Others of a group stay at their step with a version that this one does not run any more.
+Task<void> tell_of_group(Session const& session, std::string const& action, std::string const& rollout) {
+    auto const list = co_await session.hub().list(session.context(), apis::kRollouts, {.ns = session.ns()});
+    if (!list) co_return;   // who may decide need not see all
+    std::string group;
+    for (auto const& [index, each] : (*list)["items"].elements()) {
+        if (meta::name(each) == rollout) group = meta::annotation(each, apis::kGroupAnnotation);
+    }
+    if (group.empty()) co_return;
+    for (auto const& [index, each] : (*list)["items"].elements()) {
+        std::string const name = meta::name(each);
+        if (name == rollout || meta::annotation(each, apis::kGroupAnnotation) != group) continue;
+        fmt::print(
+            stderr,
+            "{0} is of the same group, {1}, and not taken back by this: kubectl amc rollout {2} {0} -n {3} {4}\n", name,
+            group, to_lower(action), session.ns(),
+            session.flags().members.empty() ? std::string("-M") : "-m " + join(session.flags().members, ","));
+    }
+}
+
 // Records the Decision, waits for what becomes of it and prints that; the exit code.
 Task<int> submit(Session session, std::string action, Value object, std::vector<Row> rows) {
     client::WriteOptions options;
@@ -201,7 +222,9 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         session.print(session.flags().output == "json" ? json::write_pretty(object) + "\n" : yaml::write(object));
         co_return kDone;
     }
-    int const code = co_await submit(std::move(session), std::move(action), object, std::move(rows));
+    int const code = co_await submit(session, action, object, std::move(rows));
+    if (code != kFailed && (action == apis::action::kAbort || action == apis::action::kUndo))
+        co_await tell_of_group(session, action, rollout);
     co_return code;
 }
 
