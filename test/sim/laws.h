@@ -135,6 +135,7 @@ private:
     // What a process was shown of a Rollout or a workload.
     struct Shown {
         std::string image, selects;   // of a workload; the workload that a Rollout selects
+        bool empty = false;           // a workload that has no pods, and is to have none
         bool closing = false;         // a Rollout that ends a release
         MonotonicTime since{};        // … from when on
     };
@@ -155,6 +156,7 @@ private:
     bool scaled_natively(Member const& member) const;
     static int budget_of(Member const& member, std::int64_t size);   // how many may be missing
     void workload_changed(std::string const& cluster, json::Doc const& after);
+    bool has_pods(std::string const& cluster) const;
     // Of what has this hash.
     void trust_version(std::string const& cluster, std::string const& version);
     void tell_workload(std::string const& cluster, json::Doc const& before, json::Doc const& after) const;

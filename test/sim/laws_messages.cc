@@ -53,7 +53,10 @@ std::optional<Laws::Object> Laws::object_of(std::string const& cluster, client::
 
 void Laws::shown(std::string const& process, Object const& object, Doc const& content) {
     if (is_workload(object.resource)) {
-        shown_[process][object].image = image_of(content);
+        Shown& known = shown_[process][object];
+        known.image = image_of(content);
+        known.empty =
+            content.at({"spec", "replicas"}).as_int(1) == 0 && content.at({"status", "replicas"}).as_int() == 0;
     } else if (object.resource == apis::kRollouts.group_resource()) {
         Shown& known = shown_[process][object];
         known.selects = content.at({"spec", "workloadRef", "name"}).string();
@@ -64,13 +67,13 @@ void Laws::shown(std::string const& process, Object const& object, Doc const& co
 }
 
 // The hub keeps a new template back while a release that it knows of is being ended. What that comes from, or is, may
-// come: somebody takes it back.
+// come: somebody takes it back; and to what has no pods, as there is nobody to hold.
 void Laws::check_template(Process const& process, Object const& object, client::Request const& request) {
     std::string const image = image_of(request.body);
     auto const& known = shown_[process.name];
     auto const live = known.find(object);
     bool const taken_back = members_[object.cluster].trusted.contains(image);
-    if (image.empty() || taken_back || live == known.end() || live->second.image == image) return;
+    if (image.empty() || taken_back || live == known.end() || live->second.image == image || live->second.empty) return;
     for (auto const& [rollout, what] : known) {
         bool const selects = rollout.cluster == object.cluster && rollout.ns == object.ns &&
                              rollout.resource == apis::kRollouts.group_resource() && what.selects == object.name;

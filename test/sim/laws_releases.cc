@@ -45,6 +45,7 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
             member.put_back = image_of(after);
         }
     }
+    bool const another = image_of(after) != member.image;
     member.image = image_of(after);
     member.set = after["kind"].as_string() != "Deployment";
     member.daemons = after["kind"].as_string() == "DaemonSet";
@@ -60,7 +61,7 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
         after[member.daemons ? "status" : "spec"][member.daemons ? "desiredNumberScheduled" : "replicas"].as_int();
     if (held != member.held || size != member.size) member.served = false;
     if (size != member.size) {
-        bool const first = member.size == 0;
+        bool const first = member.scaled_at == MonotonicTime{};
         member.most = std::max(size, lately(member.scaled_at) ? member.most : member.size);
         member.least = first ? size : std::min(size, just(member.scaled_at) ? member.least : member.size);
         member.scaled_at = ctx_.monotonic();
@@ -68,6 +69,15 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
     }
     member.held = held;
     member.size = size;
+    // There is nobody to hold back.
+    bool const begun = !meta::annotation(after, apis::kInProgressingAnnotation).empty();
+    if (another && !begun && (size == 0 || !has_pods(cluster))) trust(cluster, member.image);
+}
+
+bool Laws::has_pods(std::string const& cluster) const {
+    return std::ranges::any_of(objects_, [&](auto const& each) {
+        return each.first.cluster == cluster && each.first.resource == "pods" && !meta::is_deleting(each.second);
+    });
 }
 
 // No step is passed that nobody approved, and no approval is taken back.

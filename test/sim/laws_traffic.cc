@@ -148,7 +148,7 @@ void Laws::check_answered(std::string const& cluster, Doc const& gone) {
         bool const taken = led_anew        ? lost_of(member, service)
                            : gone.exists() ? was_taken(member, gone)
                                            : lately(member.lost_at);
-        if (taken || gone_natively(cluster, service)) continue;
+        if (taken || member.size == 0 || gone_natively(cluster, service)) continue;
         if (led_anew && just_gone(member, service)) {
             state->second.excused_at = ctx_.monotonic();
         } else if (led_anew || had || overdue) {

@@ -5,6 +5,7 @@
 //   aviary-sim --without-hub --seeds 1000           … in which each cluster has a workload of its own kind and style
 //   aviary-sim --seed 42                            one seed, told in full
 //   … --until-failure                               ends at the first seed that fails
+//   … --having to-zero                              only seeds that have this extra (extras.h)
 // Ends in "N passed, N failed". What must hold is in laws.h; at the end, with the world mended, everything arrives
 // where people sent it, nothing of a release is left behind, and nobody writes any more.
 #include <fmt/format.h>
@@ -17,6 +18,7 @@
 #include "core/async/event.h"
 #include "core/async/virtual_executor.h"
 #include "core/base/strings.h"
+#include "extras.h"
 #include "nemesis.h"
 #include "operators.h"
 #include "people.h"
@@ -38,12 +40,15 @@ struct Outcome {
 
 class World {
 public:
-    World(Context const& ctx, bool with_hub, bool verbose)
+    World(Context const& ctx, std::uint64_t seed, bool with_hub, bool verbose)
         : ctx_(ctx),
+          extras_(seed),
           laws_(ctx, with_hub, verbose),
           fleet_(ctx, laws_, with_hub),
           users_(make_users(with_hub)),
-          nemesis_(ctx, fleet_, *users_, laws_) {}
+          nemesis_(ctx, fleet_, *users_, laws_) {
+        if (!extras_.text().empty()) laws_.say("with " + extras_.text());
+    }
 
     Task<Outcome> run() {
         Status const started = co_await begin();
@@ -57,8 +62,8 @@ public:
 
 private:
     std::unique_ptr<Users> make_users(bool with_hub) {
-        if (with_hub) return std::make_unique<People>(ctx_, fleet_, laws_);
-        return std::make_unique<Operators>(ctx_, fleet_, laws_);
+        if (with_hub) return std::make_unique<People>(ctx_, fleet_, laws_, extras_);
+        return std::make_unique<Operators>(ctx_, fleet_, laws_, extras_);
     }
     bool holds() const { return laws_.violation().empty(); }
 
@@ -115,27 +120,29 @@ private:
     }
 
     Context ctx_;
+    Extras extras_;
     Laws laws_;
     Fleet fleet_;
     std::unique_ptr<Users> users_;
     Nemesis nemesis_;
 };
 
-Task<Outcome> run_world(Context ctx, bool with_hub, bool verbose) {
-    World world(ctx, with_hub, verbose);
+Task<Outcome> run_world(Context ctx, std::uint64_t seed, bool with_hub, bool verbose) {
+    World world(ctx, seed, with_hub, verbose);
     Outcome outcome = co_await world.run();
     co_return outcome;
 }
 
 Outcome run_seed(std::uint64_t seed, bool with_hub, bool verbose) {
     async::VirtualExecutor executor(seed);
-    return executor.run(run_world(Context(executor), with_hub, verbose));
+    return executor.run(run_world(Context(executor), seed, with_hub, verbose));
 }
 
 struct Flags {
     std::uint64_t first = 1, count = 100;
     std::uint64_t jobs = std::max(1U, std::thread::hardware_concurrency());
     bool with_hub = true, verbose = false, until_failure = false;
+    std::string having;   // an extra; empty: all seeds
 };
 
 // One seed and its verdict; a digest that differs between two runs is a failure too.
@@ -152,6 +159,7 @@ bool judge(std::uint64_t seed, Flags const& flags) {
 // Worker `index` of `jobs`: every jobs-th seed. Its verdicts go through the pipe, one byte each.
 [[noreturn]] void work(Flags const& flags, std::uint64_t index, int out) {
     for (std::uint64_t seed = flags.first + index; seed < flags.first + flags.count; seed += flags.jobs) {
+        if (!flags.having.empty() && !Extras(seed).has(flags.having)) continue;
         char const verdict = judge(seed, flags) ? 'p' : 'f';
         if (::write(out, &verdict, 1) != 1 || (verdict == 'f' && flags.until_failure)) break;
     }
@@ -212,6 +220,10 @@ int main(int argc, char** argv) {
             flags.with_hub = false;
             continue;
         }
+        if (name == "--having" && index + 1 < argc && aviary::sim::Extras::named(argv[index + 1])) {
+            flags.having = argv[++index];
+            continue;
+        }
         auto const value = index + 1 < argc ? aviary::parse_int(argv[++index]) : std::nullopt;
         bool const good = value && *value > 0;
         if (good && name == "--seeds") {
@@ -227,7 +239,8 @@ int main(int argc, char** argv) {
         } else {
             fmt::print(
                 stderr,
-                "usage: aviary-sim [--without-hub] [--seeds N] [--from N] [--jobs N] [--seed N] [--until-failure]\n");
+                "usage: aviary-sim [--without-hub] [--seeds N] [--from N] [--jobs N] [--seed N] [--until-failure] "
+                "[--having EXTRA]\n");
             return 1;
         }
     }

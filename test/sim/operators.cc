@@ -73,6 +73,7 @@ Task<void> Operators::act() { co_await act_in(sites_[ctx_.random().below(sites_.
 
 Task<void> Operators::act_in(Site& site) {
     std::uint64_t const what = ctx_.random().below(100);
+    if (extras_.has(Extra::kToZero) && extras_.random().below(6) == 0) co_return co_await to_zero(site);
     if (site.unguarded && ctx_.random().below(2) == 0) co_return co_await restore_guard(site);
     if (what < 14) {
         auto const there = co_await fleet_.person(site.cluster).get(ctx_, apis::kRollouts, kWeb);
@@ -174,6 +175,15 @@ Task<void> Operators::resize(Site const& site, std::int64_t replicas) {
     Value patch{json::Object()};
     patch.set({"spec", "replicas"}, replicas);
     co_await change_workload(site, std::move(patch), fmt::format("scale to {}", replicas));
+}
+
+// By hand: autoscalers leave what has none alone.
+Task<void> Operators::to_zero(Site const& site) {
+    if (!site.kind->scales) co_return;
+    auto const there = co_await fleet_.person(site.cluster).get(ctx_, site.kind->resource, kWeb);
+    if (!there) co_return;
+    bool const up = there->at({"spec", "replicas"}).as_int() == 0;
+    co_await resize(site, up ? 1 + static_cast<std::int64_t>(extras_.random().below(12)) / site.kind->pods : 0);
 }
 
 Task<void> Operators::bound(Site const& site, std::int64_t least, std::int64_t most) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "extras.h"
 #include "fleet.h"
 #include "laws.h"
 #include "users.h"
@@ -14,7 +15,8 @@ namespace aviary::sim {
 
 class Operators final : public Users {
 public:
-    Operators(Context const& ctx, Fleet& fleet, Laws& laws) : ctx_(ctx), fleet_(fleet), laws_(laws) {}
+    Operators(Context const& ctx, Fleet& fleet, Laws& laws, Extras& extras)
+        : ctx_(ctx), fleet_(fleet), laws_(laws), extras_(extras) {}
 
     Task<Status> begin() override;
     Task<Status> autoscale() override;
@@ -43,6 +45,7 @@ private:
     Task<void> jump(Site const& site);
     Task<void> scale(Site const& site);
     Task<void> resize(Site const& site, std::int64_t replicas);
+    Task<void> to_zero(Site const& site);   // or up from there
     Task<void> bound(Site const& site, std::int64_t least, std::int64_t most);
     Task<bool> let_through(Site& site);   // is about to; false: nobody can tell what
     Task<void> disable(Site& site);
@@ -55,6 +58,7 @@ private:
     Context ctx_;
     Fleet& fleet_;
     Laws& laws_;
+    Extras& extras_;
     std::vector<Site> sites_;
     int versions_ = 1;
     bool tidying_ = false;

@@ -30,6 +30,9 @@ meta::GroupVersionResource const kClusterPolicies{"policy.one.alibabacloud.com",
 
 meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpodautoscalers"};
 
+// What a webhook let pass, as there were no pods yet, the hub has put back; by then it has sent it again.
+constexpr Duration kTriedAgain = 40s;
+
 // Of those that a hub delivers new templates of; half of the time a Deployment.
 WorkloadKind const* some_kind(Random& random) {
     std::vector<WorkloadKind const*> choice;
@@ -105,6 +108,10 @@ Task<Status> People::autoscale() {
 Task<void> People::act() {
     std::uint64_t const what = ctx_.random().below(100);
     if (leaving_) co_await come_back();
+    if (extras_.has(Extra::kToZero) && extras_.random().below(6) == 0) {
+        auto const& members = fleet_.members();
+        co_return co_await to_zero(members[extras_.random().below(members.size())]);
+    }
     if (what < 9) {
         if (leaving_) co_return;   // nothing would hold it
         // In the middle of a blue-green release it would be refused.
@@ -305,10 +312,32 @@ Task<void> People::touch() {
         .patch(ctx_, kind_->resource, kWeb, client::PatchType::kMerge, std::move(patch));
 }
 
+// In the member, by hand: its autoscaler leaves what has none alone, and brings back what has any.
+Task<void> People::to_zero(std::string cluster) {
+    auto const there = co_await fleet_.person(cluster).get(ctx_, kind_->resource, kWeb);
+    if (!there) co_return;
+    bool const up = there->at({"spec", "replicas"}).as_int() == 0;
+    co_await resize(cluster, up ? 1 + static_cast<std::int64_t>(extras_.random().below(12)) / kind_->pods : 0);
+}
+
+Task<void> People::resize(std::string cluster, std::int64_t replicas) {
+    Value patch{json::Object()};
+    patch.set({"spec", "replicas"}, replicas);
+    auto const done =
+        co_await fleet_.person(cluster).patch(ctx_, kind_->resource, kWeb, client::PatchType::kMerge, std::move(patch));
+    laws_.say(fmt::format("{}: scale to {}{}", cluster, replicas, done ? "" : ": " + done.error().message()));
+}
+
 Task<void> People::tidy() {
     laws_.say("tidying up");
+    if (extras_.has(Extra::kToZero)) {
+        for (std::string const& cluster : fleet_.members()) co_await resize(cluster, kind_->replicas);
+        (void)co_await async::sleep_for(ctx_, kTriedAgain);
+    }
     for (int count = 0; leaving_ && count < 600; ++count) {
         co_await come_back();
+        // What came up from nothing in the new version goes back by a release.
+        if (leaving_ && extras_.has(Extra::kToZero)) co_await go_on();
         if (leaving_) (void)co_await async::sleep_for(ctx_, 1s);
     }
     if (leaving_) {

@@ -7,6 +7,7 @@
 
 #include "apis/fleet/decision.h"
 #include "core/json/doc.h"
+#include "extras.h"
 #include "fleet.h"
 #include "laws.h"
 #include "users.h"
@@ -15,7 +16,8 @@ namespace aviary::sim {
 
 class People final : public Users {
 public:
-    People(Context const& ctx, Fleet& fleet, Laws& laws) : ctx_(ctx), fleet_(fleet), laws_(laws) {}
+    People(Context const& ctx, Fleet& fleet, Laws& laws, Extras& extras)
+        : ctx_(ctx), fleet_(fleet), laws_(laws), extras_(extras) {}
 
     Task<Status> begin() override;
     Task<Status> autoscale() override;
@@ -40,6 +42,8 @@ private:
     Task<void> decide(std::string action, std::vector<apis::DecisionTarget> targets);
     Task<void> place(std::string affinity);
     Task<void> touch();
+    Task<void> to_zero(std::string cluster);   // or up from there
+    Task<void> resize(std::string cluster, std::int64_t replicas);
     json::Value rollout();                                    // in one of the styles of its kind
     Task<std::vector<apis::DecisionTarget>> side_by_side();   // clusters in a blue-green release
     Task<void> take_back();                                   // what is released there
@@ -49,6 +53,7 @@ private:
     Context ctx_;
     Fleet& fleet_;
     Laws& laws_;
+    Extras& extras_;
     WorkloadKind const* kind_ = nullptr;
     bool routed_ = false;   // a Service and an HTTPRoute lead to it
     int versions_ = 1;

@@ -55,6 +55,9 @@ Task<std::string> differs_in(Context ctx, client::Client member, WorkloadKind co
                               status["message"].as_string());
     }
     if (image_of(*workload) != image) co_return fmt::format("has {}, not {}", image_of(*workload), image);
+    // Its Rollout says so a moment later.
+    if (!meta::annotation(*workload, apis::kInProgressingAnnotation).empty())
+        co_return "a release of it begins, or ends";
     // Its counts are those of the template before, for the moment between two writes; of groups nothing says so.
     if (kind.groups()) {
         std::string const what = co_await pods_differ(ctx, member, image, kind.replicas * kind.pods);

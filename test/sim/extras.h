@@ -1,0 +1,37 @@
+// What only some seeds have, each about one of sixteen. It is drawn apart from all else: a seed that has nothing of it
+// goes as it would if there were none.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "core/base/random.h"
+
+namespace aviary::sim {
+
+enum class Extra {
+    kToZero,   // workloads are scaled to nothing, and up again
+};
+
+class Extras {
+public:
+    explicit Extras(std::uint64_t seed);
+
+    bool has(Extra extra) const { return drawn_.contains(extra); }
+    // Of what is done with them.
+    Random& random() { return random_; }
+    // The names of what was drawn; empty: nothing.
+    std::string text() const;
+
+    // By its name; false: there is none of that name.
+    static bool named(std::string_view name);
+    bool has(std::string_view name) const;
+
+private:
+    Random random_;
+    std::set<Extra> drawn_;
+};
+
+}   // namespace aviary::sim
