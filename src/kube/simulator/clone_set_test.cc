@@ -202,6 +202,17 @@ CO_TEST(CloneSet, MaxUnavailableHoldsAndBrokenPodsStopTheUpdate) {
     co_await cluster.scope.cancel_and_join();
 }
 
+CO_TEST(CloneSet, APodThatGoesBackInPlaceBeforeItBeganServesAgain) {
+    Cluster cluster(ctx);
+    CO_ASSERT_OK(co_await cluster.begin(clone_set(4, R"({"type":"InPlaceIfPossible","maxUnavailable":1})"), 5s));
+    CO_ASSERT_OK(co_await cluster.change(image("v2"), 50ms));
+    EXPECT_EQ(co_await cluster.images(), (Counts{{"v1", 3}, {"v2", 1}}));
+    CO_ASSERT_OK(co_await cluster.change(image("v1"), 30s));
+    EXPECT_EQ(co_await cluster.images(), (Counts{{"v1", 4}}));
+    EXPECT_EQ((co_await cluster.status())["updatedReadyReplicas"].as_int(), 4);
+    co_await cluster.scope.cancel_and_join();
+}
+
 CO_TEST(CloneSet, InPlacePodsStayAndAreOutOfServiceMeanwhile) {
     Cluster cluster(ctx);
     CO_ASSERT_OK(co_await cluster.begin(clone_set(4, R"({"type":"InPlaceIfPossible","maxUnavailable":1})"), 5s));

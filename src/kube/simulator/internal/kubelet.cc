@@ -96,6 +96,9 @@ std::string unready_containers(Doc const& pod) {
     return fmt::format("containers with unready status: [{}]", names);
 }
 
+// As runtimes name what they have pulled.
+std::string tagged(std::string image) { return image.contains(':') ? image : image + ":latest"; }
+
 // Addresses are stable for a uid: 10.x.y.z of the pod network.
 std::string pod_ip(Doc const& pod) {
     std::uint32_t const hash = fnv1a_32(meta::uid(pod));
@@ -111,7 +114,7 @@ Value container_status(Doc const& pod, Doc const& container, Picture const& pict
     }
     bool const running = picture.waiting.empty() && !picture.failed;
     bool const had_run = !before["imageID"].as_string().empty();
-    std::string const image = had_run && !running ? before["image"].string() : container["image"].string();
+    std::string const image = had_run && !running ? before["image"].string() : tagged(container["image"].string());
     bool const replaced = had_run && image != before["image"].as_string();
     std::int64_t const restarts =
         picture.restarts > 0 ? picture.restarts : before["restartCount"].as_int() + (replaced ? 1 : 0);
@@ -235,7 +238,7 @@ Write removal(Doc const& pod, std::string why) {
 std::string images_of(Doc const& containers) {
     std::string images;
     for (auto const& [key, container] : containers.elements())
-        images += fmt::format("{}={} ", container["name"].as_string(), container["image"].as_string());
+        images += fmt::format("{}={} ", container["name"].as_string(), tagged(container["image"].string()));
     return images;
 }
 
