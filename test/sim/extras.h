@@ -8,11 +8,15 @@
 #include <string_view>
 
 #include "core/base/random.h"
+#include "kinds.h"
 
 namespace aviary::sim {
 
 enum class Extra {
-    kToZero,   // workloads are scaled to nothing, and up again
+    kToZero,    // workloads are scaled to nothing, and up again
+    kOlder,     // Kruise's StatefulSet in its older version
+    kOrdered,   // a StatefulSet that makes its pods one after the other
+    kInPlace,   // a set of Kruise's that changes its pods in place
 };
 
 class Extras {
@@ -22,6 +26,8 @@ public:
     bool has(Extra extra) const { return drawn_.contains(extra); }
     // Of what is done with them.
     Random& random() { return random_; }
+    // The kind of workload that this seed has beside, or instead of, those of all seeds; null: none.
+    WorkloadKind const* kind();
     // The names of what was drawn; empty: nothing.
     std::string text() const;
 

@@ -79,6 +79,48 @@ std::vector<WorkloadKind> const& workload_kinds() {
     return kinds;
 }
 
+std::vector<WorkloadKind> const& older_kinds() {
+    static std::vector<WorkloadKind> const kinds{
+        {{"apps.kruise.io", "v1alpha1", "StatefulSet"},
+         {"apps.kruise.io", "v1alpha1", "statefulsets"},
+         kControllerRevisions,
+         R"({"replicas":10,"serviceName":"web","podManagementPolicy":"Parallel"})",
+         {kPartition},
+         true}};
+    return kinds;
+}
+
+std::vector<WorkloadKind> const& ordered_kinds() {
+    static std::vector<WorkloadKind> const kinds{
+        native("StatefulSet", "statefulsets", "controllerrevisions",
+               R"({"replicas":10,"podManagementPolicy":"OrderedReady"})", {kPartition}, true),
+        {{"apps.kruise.io", "v1beta1", "StatefulSet"},
+         {"apps.kruise.io", "v1beta1", "statefulsets"},
+         kControllerRevisions,
+         R"({"replicas":10,"serviceName":"web","podManagementPolicy":"OrderedReady"})",
+         {kPartition},
+         true}};
+    return kinds;
+}
+
+std::vector<WorkloadKind> const& in_place_kinds() {
+    static std::vector<WorkloadKind> const kinds{
+        {{"apps.kruise.io", "v1alpha1", "CloneSet"},
+         {"apps.kruise.io", "v1alpha1", "clonesets"},
+         kControllerRevisions,
+         R"({"replicas":10,"updateStrategy":{"type":"InPlaceIfPossible","maxUnavailable":1}})",
+         {kPartition},
+         true},
+        {{"apps.kruise.io", "v1beta1", "StatefulSet"},
+         {"apps.kruise.io", "v1beta1", "statefulsets"},
+         kControllerRevisions,
+         R"({"replicas":10,"serviceName":"web","podManagementPolicy":"Parallel",
+             "updateStrategy":{"rollingUpdate":{"podUpdatePolicy":"InPlaceIfPossible"}}})",
+         {kPartition},
+         true}};
+    return kinds;
+}
+
 bool is_workload(std::string const& group_resource) {
     static std::set<std::string> const kAll = [] {
         std::set<std::string> all;

@@ -39,6 +39,10 @@ struct WorkloadKind {
     bool custom() const { return resource.group == "example.org"; }
 };
 std::vector<WorkloadKind> const& workload_kinds();
+// Others of the same resources, which only some seeds have.
+std::vector<WorkloadKind> const& older_kinds();
+std::vector<WorkloadKind> const& ordered_kinds();
+std::vector<WorkloadKind> const& in_place_kinds();
 // "statefulsets.apps.kruise.io" and the others.
 bool is_workload(std::string const& group_resource);
 

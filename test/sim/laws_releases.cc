@@ -231,7 +231,9 @@ void Laws::tell_workload(std::string const& cluster, Doc const& before, Doc cons
 
 void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc const& before, Doc const& after) {
     Member& member = members_[cluster];
-    if (!before.exists() && !meta::label(after, meta::kRevisionHashLabel).empty()) pod_of_set_came(cluster, after);
+    bool const comes =
+        !before.exists() || (after.exists() && image_of_pod(before) != image_of_pod(after));   // in place
+    if (comes && !meta::label(after, meta::kRevisionHashLabel).empty()) pod_of_set_came(cluster, after);
     // The controller of groups takes one for ready once its leader is and its workers are there.
     bool const ready = meta::condition_is_true(after, "Ready");
     if (after.exists() && !meta::is_deleting(after) && (ready || !leads(after))) {

@@ -41,6 +41,9 @@ Value Operators::rollout(Site const& site) {
 Task<Status> Operators::begin() {
     for (std::string const& cluster : fleet_.members()) {
         Site site{.cluster = cluster, .kind = some_kind(ctx_.random()), .routed = ctx_.random().below(3) == 0};
+        if (WorkloadKind const* const other = extras_.random().below(2) == 0 ? extras_.kind() : nullptr;
+            other != nullptr)
+            site.kind = other;
         client::Client const member = fleet_.person(cluster);
         laws_.trust(cluster, site.version);
         CO_TRY(co_await member.create(ctx_, kNamespaces,
@@ -177,13 +180,15 @@ Task<void> Operators::resize(Site const& site, std::int64_t replicas) {
     co_await change_workload(site, std::move(patch), fmt::format("scale to {}", replicas));
 }
 
-// By hand: autoscalers leave what has none alone.
+// By hand: autoscalers leave what has none alone. One alone would be replaced with nobody beside it.
 Task<void> Operators::to_zero(Site const& site) {
     if (!site.kind->scales) co_return;
     auto const there = co_await fleet_.person(site.cluster).get(ctx_, site.kind->resource, kWeb);
     if (!there) co_return;
     bool const up = there->at({"spec", "replicas"}).as_int() == 0;
-    co_await resize(site, up ? 1 + static_cast<std::int64_t>(extras_.random().below(12)) / site.kind->pods : 0);
+    std::int64_t const some =
+        std::max<std::int64_t>(2, (1 + static_cast<std::int64_t>(extras_.random().below(12))) / site.kind->pods);
+    co_await resize(site, up ? some : 0);
 }
 
 Task<void> Operators::bound(Site const& site, std::int64_t least, std::int64_t most) {

@@ -47,6 +47,7 @@ WorkloadKind const* some_kind(Random& random) {
 
 Task<Status> People::begin() {
     kind_ = some_kind(ctx_.random());
+    if (WorkloadKind const* const other = extras_.kind(); other != nullptr) kind_ = other;
     routed_ = ctx_.random().below(3) == 0;
     laws_.say(fmt::format("a {} ({})", kind_->kind.kind, kind_->kind.api_version()));
     for (std::string const& cluster : fleet_.members()) laws_.trust(cluster, "v1");
@@ -312,12 +313,15 @@ Task<void> People::touch() {
         .patch(ctx_, kind_->resource, kWeb, client::PatchType::kMerge, std::move(patch));
 }
 
-// In the member, by hand: its autoscaler leaves what has none alone, and brings back what has any.
+// In the member, by hand: its autoscaler leaves what has none alone, and brings back what has any. One alone would be
+// replaced with nobody beside it.
 Task<void> People::to_zero(std::string cluster) {
     auto const there = co_await fleet_.person(cluster).get(ctx_, kind_->resource, kWeb);
     if (!there) co_return;
     bool const up = there->at({"spec", "replicas"}).as_int() == 0;
-    co_await resize(cluster, up ? 1 + static_cast<std::int64_t>(extras_.random().below(12)) / kind_->pods : 0);
+    std::int64_t const some =
+        std::max<std::int64_t>(2, (1 + static_cast<std::int64_t>(extras_.random().below(12))) / kind_->pods);
+    co_await resize(cluster, up ? some : 0);
 }
 
 Task<void> People::resize(std::string cluster, std::int64_t replicas) {
