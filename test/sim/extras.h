@@ -17,6 +17,8 @@ enum class Extra {
     kOlder,     // Kruise's StatefulSet in its older version
     kOrdered,   // a StatefulSet that makes its pods one after the other
     kInPlace,   // a set of Kruise's that changes its pods in place
+    kBatches,   // Rollouts that go back in batches
+    kIngress,   // an Ingress of nginx leads to the workload, instead of an HTTPRoute
 };
 
 class Extras {

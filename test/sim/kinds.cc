@@ -117,6 +117,9 @@ std::vector<WorkloadKind> const& in_place_kinds() {
          R"({"replicas":10,"serviceName":"web","podManagementPolicy":"Parallel",
              "updateStrategy":{"rollingUpdate":{"podUpdatePolicy":"InPlaceIfPossible"}}})",
          {kPartition},
+         true,
+         1,
+         10,
          true}};
     return kinds;
 }
@@ -145,6 +148,9 @@ Value make_workload(WorkloadKind const& kind, std::string const& image) {
     object.set({"spec", "selector"}, parse(R"({"matchLabels":{"app":"web"}})"));
     object.set({"spec", "template"}, std::move(pods["spec"]["template"]));
     object.set({"spec", "template", "metadata"}, parse(R"({"labels":{"app":"web"}})"));
+    if (kind.gated)
+        object.set({"spec", "template", "spec", "readinessGates"},
+                   parse(R"([{"conditionType":"InPlaceUpdateReady"}])"));
     return object;
 }
 

@@ -33,6 +33,7 @@ struct WorkloadKind {
     bool scales = true;
     std::int64_t pods = 1;   // of each of its replicas
     std::int64_t replicas = 10;
+    bool gated = false;   // its owner gives its pods the gate that keeps them out of service while they change
 
     bool daemons() const { return !scales; }
     bool groups() const { return pods > 1; }

@@ -75,7 +75,8 @@ void Laws::server_started(Context const& ctx, std::function<client::Client(std::
     scope_ = std::make_unique<async::Scope>(ctx.without_stop());
     restarted_at_ = ctx_.monotonic();
     for (char const* cluster : {"beijing", "hangzhou", "shanghai"}) {
-        for (auto const& resource : {kReplicaSets, kPods, apis::kRollouts, apis::kBatchReleases, kServices, kRoutes})
+        for (auto const& resource :
+             {kReplicaSets, kPods, apis::kRollouts, apis::kBatchReleases, kServices, kRoutes, kIngresses})
             scope_->spawn(follow(scope_->context(), clients(cluster), cluster, resource));
         for (WorkloadKind const& kind : workload_kinds())
             scope_->spawn(follow(scope_->context(), clients(cluster), cluster, kind.resource));
@@ -200,7 +201,8 @@ void Laws::take(Change const& change) {
         change.after.exists() && is_workload(change.object.resource) && !meta::controller_of(change.after);
     if (workload && change.object.name == kName) workload_changed(cluster, change.after);
     if (workload) tell_workload(cluster, before, change.after);
-    if (change.object.resource == kServices.group_resource() || change.object.resource == kRoutes.group_resource())
+    if (change.object.resource == kServices.group_resource() || change.object.resource == kRoutes.group_resource() ||
+        change.object.resource == kIngresses.group_resource())
         routing_changed(cluster);
     if (change.object.resource == kPods.group_resource())
         pod_changed(cluster, change.object.name, before, change.after);

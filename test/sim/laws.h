@@ -91,6 +91,12 @@ private:
         bool answers = false;
         MonotonicTime excused_at{};   // led by what was there a moment before
     };
+    // A release that goes back in batches.
+    struct Back {
+        std::string image;         // of the version before
+        std::int64_t spared = 0;   // pods that had it still
+        std::int64_t step = 0;     // that it has come to
+    };
     struct Member {
         // Hash of a version, or its image → the highest step; past the last, one more.
         std::map<std::string, std::int64_t> reached;
@@ -127,6 +133,7 @@ private:
         std::optional<MonotonicTime> ends_since;        // its Rollout is being deleted or disabled, or is not there
         bool begun = false;                             // some pod was ready
         bool routed = false;                            // a route leads to its workload
+        std::optional<Back> back;
     };
     struct Sent {
         std::uint64_t version = 0;
@@ -146,6 +153,7 @@ private:
                             std::map<Object, std::uint64_t> const& there);
     void take(Change const& change);
     void rollout_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
+    void back_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void set_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void pod_of_set_came(std::string const& cluster, json::Doc const& after);
     void check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size,
@@ -157,6 +165,7 @@ private:
     static int budget_of(Member const& member, std::int64_t size);   // how many may be missing
     void workload_changed(std::string const& cluster, json::Doc const& after);
     bool has_pods(std::string const& cluster) const;
+    std::int64_t pods_of(std::string const& cluster, std::string const& image) const;   // those that lead
     // Of what has this hash.
     void trust_version(std::string const& cluster, std::string const& version);
     void tell_workload(std::string const& cluster, json::Doc const& before, json::Doc const& after) const;
@@ -167,6 +176,7 @@ private:
     void check_serving(std::string const& cluster);
     json::Doc stored(std::string const& cluster, meta::GroupVersionResource const& resource,
                      std::string const& name) const;
+    std::map<std::string, std::int64_t> weights_in(std::string const& cluster) const;
     void routing_changed(std::string const& cluster);
     void check_answered(std::string const& cluster, json::Doc const& gone);
     bool gone_natively(std::string const& cluster, json::Doc const& service) const;

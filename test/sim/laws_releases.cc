@@ -94,6 +94,7 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
         member.shares.push_back(percent_of(each["replicas"]));
         member.traffic.push_back(percent_of(each["traffic"]));
     }
+    back_changed(cluster, before, after);
     std::string const revision = revision_of(after);
     std::int64_t const step = step_of(after);
     bool const passed_last =
@@ -160,14 +161,37 @@ void Laws::set_changed(std::string const& cluster, Doc const& before, Doc const&
     check_share(cluster, image, meta::label(after, "pod-template-hash"), size, grows && !native);
 }
 
+std::int64_t Laws::pods_of(std::string const& cluster, std::string const& image) const {
+    return std::ranges::count_if(objects_, [&](auto const& each) {
+        return each.first.cluster == cluster && each.first.resource == "pods" && leads(each.second) &&
+               !meta::is_deleting(each.second) && image_of_pod(each.second) == image;
+    });
+}
+
+// Asked for by the Rollout, a set goes back through the steps: of the pods that had been changed, each step has its
+// share.
+void Laws::back_changed(std::string const& cluster, Doc const& before, Doc const& after) {
+    Member& member = members_[cluster];
+    bool const rolls = phase_of(after) == "Progressing" && !closing(after);
+    bool const turns = rolls && phase_of(before) == "Progressing" && meta::uid(before) == meta::uid(after) &&
+                       revision_of(before) != revision_of(after) && !revision_of(before).empty() &&
+                       meta::annotation(after, apis::kRollbackInBatchAnnotation) == "true" &&
+                       member.trusted.contains(member.image);
+    if (turns) {
+        member.back = Back{member.image, pods_of(cluster, member.image) + member.lost};
+        say(fmt::format("  {}: goes back in batches, {} pods are spared", cluster, member.back->spared));
+    }
+    if (!member.back) return;
+    bool const another = !turns && revision_of(before) != revision_of(after);
+    if (!rolls || another || member.image != member.back->image) return member.back.reset();
+    member.back->step = std::max(member.back->step, step_of(after));
+}
+
 // Of a set, each pod as it comes; of groups, each leader.
 void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
     if (!leads(after)) return;
     std::string const image = image_of_pod(after);
-    auto const size = std::ranges::count_if(objects_, [&](auto const& each) {
-        return each.first.cluster == cluster && each.first.resource == "pods" && leads(each.second) &&
-               !meta::is_deleting(each.second) && image_of_pod(each.second) == image;
-    });
+    std::int64_t const size = pods_of(cluster, image);
     std::string const group_revision = meta::label(after, meta::kGroupRevisionLabel);
     std::string const hash = group_revision.empty() ? meta::label(after, meta::kRevisionHashLabel) : group_revision;
     Member const& member = members_[cluster];
@@ -180,6 +204,13 @@ void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
     // Who does not hear that a pod was made makes it again, and ends one of both when it sees them.
     bool const native = scaled || replaced || reads_anew();
     check_share(cluster, image, hash, size, !native);
+    if (!member.back || member.back->image != image || native || lately(member.scaled_at)) return;
+    auto const at = std::clamp<std::int64_t>(member.back->step, 1, std::ssize(member.shares)) - 1;
+    std::int64_t const spared = std::min(member.back->spared, member.size);
+    std::int64_t const share = member.shares[static_cast<std::size_t>(at)];
+    if (size > spared + ((member.size - spared) * share + 99) / 100)
+        violate(fmt::format("{}: {} pods of {} are back, and the rollback has come to step {}", cluster, size, image,
+                            member.back->step));
 }
 
 void Laws::check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size,

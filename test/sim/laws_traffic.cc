@@ -34,16 +34,6 @@ bool selects(Doc const& service, Doc const& pod) {
     return true;
 }
 
-// Of what a route leads anywhere.
-std::map<std::string, std::int64_t> weights_of(Doc const& route) {
-    std::map<std::string, std::int64_t> weights;
-    for (auto const& [at, rule] : route.at({"spec", "rules"}).elements()) {
-        for (auto const& [index, backend] : rule["backendRefs"].elements())
-            weights[backend["name"].string()] += backend["weight"].as_int(1);
-    }
-    return weights;
-}
-
 }   // namespace
 
 void Laws::ready_pod_went(Member& member, Doc const& pod) const {
@@ -72,18 +62,22 @@ bool Laws::lost_of(Member const& member, Doc const& service) const {
     return found != member.lost_of.end() && lately(found->second);
 }
 
+std::map<std::string, std::int64_t> Laws::weights_in(std::string const& cluster) const {
+    return weights_of(stored(cluster, kRoutes, kShop), stored(cluster, kIngresses, kShop),
+                      stored(cluster, kIngresses, kShopCanary));
+}
+
 // A Service or a route was changed. The new version has no more of the requests than the step asks for that it has come
 // to: of the version that the canary Service leads to then.
 void Laws::routing_changed(std::string const& cluster) {
-    Doc const route = stored(cluster, kRoutes, kShop);
     Doc const canary = stored(cluster, kServices, kShopCanary);
-    std::map<std::string, std::int64_t> const weights = weights_of(route);
+    std::map<std::string, std::int64_t> const weights = weights_in(cluster);
     std::int64_t all = 0;
     for (auto const& [name, weight] : weights) all += weight;
     auto const found = weights.find(kShopCanary);
     std::int64_t const weight = found == weights.end() ? 0 : found->second;
     Member& member = members_[cluster];
-    member.routed = route.exists();
+    member.routed = !weights.empty();
     std::string const version = version_behind(canary);
     if (verbose_) say(fmt::format("  {}: {} of {} requests go to {}", cluster, weight, all, version));
     if (weight > 0) {
@@ -126,7 +120,7 @@ bool Laws::just_gone(Member const& member, Doc const& service) const {
 void Laws::check_answered(std::string const& cluster, Doc const& gone) {
     Member& member = members_[cluster];
     if (!member.routed) return;
-    std::map<std::string, std::int64_t> const weights = weights_of(stored(cluster, kRoutes, kShop));
+    std::map<std::string, std::int64_t> const weights = weights_in(cluster);
     std::erase_if(member.answered, [&](auto const& each) {
         auto const weight = weights.find(each.first);
         return weight == weights.end() || weight->second == 0;

@@ -35,7 +35,8 @@ Value Operators::rollout(Site const& site) {
     laws_.say(fmt::format("{}: a Rollout of a {} ({}) with {} {}", site.cluster, site.kind->kind.kind,
                           site.kind->kind.api_version(), style.strategy, style.steps));
     Value made = make_rollout(*site.kind, style);
-    return site.routed ? with_routing(std::move(made)) : made;
+    if (extras_.has(Extra::kBatches)) made.set({"metadata", "annotations", apis::kRollbackInBatchAnnotation}, "true");
+    return site.routed ? with_routing(std::move(made), site.ingress) : made;
 }
 
 Task<Status> Operators::begin() {
@@ -44,6 +45,9 @@ Task<Status> Operators::begin() {
         if (WorkloadKind const* const other = extras_.random().below(2) == 0 ? extras_.kind() : nullptr;
             other != nullptr)
             site.kind = other;
+        if (extras_.has(Extra::kIngress) && extras_.random().below(2) == 0) site.routed = site.ingress = true;
+        // What leads requests goes back at once.
+        if (extras_.has(Extra::kBatches) && extras_.random().below(2) == 0) site.routed = site.ingress = false;
         client::Client const member = fleet_.person(cluster);
         laws_.trust(cluster, site.version);
         CO_TRY(co_await member.create(ctx_, kNamespaces,
@@ -51,7 +55,8 @@ Task<Status> Operators::begin() {
         CO_TRY(co_await member.create(ctx_, site.kind->resource, make_workload(*site.kind, site.version)));
         if (site.routed) {
             CO_TRY(co_await member.create(ctx_, kServices, make_service()));
-            CO_TRY(co_await member.create(ctx_, kRoutes, make_route()));
+            CO_TRY(co_await (site.ingress ? member.create(ctx_, kIngresses, make_ingress())
+                                          : member.create(ctx_, kRoutes, make_route())));
         }
         CO_TRY(co_await member.create(ctx_, apis::kRollouts, rollout(site)));
         sites_.push_back(std::move(site));
@@ -77,6 +82,7 @@ Task<void> Operators::act() { co_await act_in(sites_[ctx_.random().below(sites_.
 Task<void> Operators::act_in(Site& site) {
     std::uint64_t const what = ctx_.random().below(100);
     if (extras_.has(Extra::kToZero) && extras_.random().below(6) == 0) co_return co_await to_zero(site);
+    if (extras_.has(Extra::kBatches) && extras_.random().below(8) == 0) co_return co_await take_back(site);
     if (site.unguarded && ctx_.random().below(2) == 0) co_return co_await restore_guard(site);
     if (what < 14) {
         auto const there = co_await fleet_.person(site.cluster).get(ctx_, apis::kRollouts, kWeb);
@@ -285,7 +291,7 @@ Task<std::string> Operators::leftovers() {
     std::string found;
     for (Site const& site : sites_) {
         std::string left = co_await leftovers_in(ctx_, fleet_.person(site.cluster), *site.kind);
-        if (site.routed) left += co_await routing_left(ctx_, fleet_.person(site.cluster));
+        if (site.routed) left += co_await routing_left(ctx_, fleet_.person(site.cluster), site.ingress);
         if (!left.empty()) found += site.cluster + ": " + left;
     }
     co_return found;

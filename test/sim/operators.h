@@ -31,7 +31,8 @@ private:
     struct Site {
         std::string cluster;
         WorkloadKind const* kind = nullptr;
-        bool routed = false;   // a Service and an HTTPRoute lead to it
+        bool routed = false;    // a Service and an HTTPRoute lead to it
+        bool ingress = false;   // … an Ingress instead
         std::string version = "v1";
         bool unguarded = false;   // its Rollout is disabled, or gone: whatever comes is let through
     };

@@ -49,6 +49,9 @@ Task<Status> People::begin() {
     kind_ = some_kind(ctx_.random());
     if (WorkloadKind const* const other = extras_.kind(); other != nullptr) kind_ = other;
     routed_ = ctx_.random().below(3) == 0;
+    if (extras_.has(Extra::kIngress)) routed_ = ingress_ = true;
+    // What leads requests goes back at once.
+    if (extras_.has(Extra::kBatches) && extras_.random().below(2) == 0) routed_ = ingress_ = false;
     laws_.say(fmt::format("a {} ({})", kind_->kind.kind, kind_->kind.api_version()));
     for (std::string const& cluster : fleet_.members()) laws_.trust(cluster, "v1");
     client::Client const hub = fleet_.person(kHubCluster);
@@ -62,13 +65,18 @@ Task<Status> People::begin() {
     CO_TRY(co_await hub.create(ctx_, kind_->resource, make_workload(*kind_, "v1")));
     if (routed_) {
         CO_TRY(co_await hub.create(ctx_, kServices, make_service()));
-        CO_TRY(co_await hub.create(ctx_, kRoutes, make_route()));
+        CO_TRY(co_await (ingress_ ? hub.create(ctx_, kIngresses, make_ingress())
+                                  : hub.create(ctx_, kRoutes, make_route())));
         CO_TRY(co_await hub.create(
             ctx_, kPolicies,
             parse(
                 R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy","metadata":{"name":"routing","namespace":"demo"},
           "spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"Service","name":"shop"},
-          {"apiVersion":"gateway.networking.k8s.io/v1","kind":"HTTPRoute","name":"shop"}]}})")));
+          )" +
+                std::string(ingress_
+                                ? R"({"apiVersion":"networking.k8s.io/v1","kind":"Ingress","name":"shop"})"
+                                : R"({"apiVersion":"gateway.networking.k8s.io/v1","kind":"HTTPRoute","name":"shop"})") +
+                "]}}")));
     }
     CO_TRY(co_await hub.create(ctx_, apis::kRollouts, rollout()));
     CO_TRY(co_await hub.create(
@@ -90,7 +98,8 @@ Value People::rollout() {
     Style const& style = styles.size() == 1 ? styles[0] : styles[ctx_.random().below(styles.size())];
     laws_.say(fmt::format("a Rollout with {} {}", style.strategy, style.steps));
     Value made = make_rollout(*kind_, style);
-    return routed_ ? with_routing(std::move(made)) : made;
+    if (extras_.has(Extra::kBatches)) made.set({"metadata", "annotations", apis::kRollbackInBatchAnnotation}, "true");
+    return routed_ ? with_routing(std::move(made), ingress_) : made;
 }
 
 Task<Status> People::autoscale() {
@@ -340,8 +349,8 @@ Task<void> People::tidy() {
     }
     for (int count = 0; leaving_ && count < 600; ++count) {
         co_await come_back();
-        // What came up from nothing in the new version goes back by a release.
-        if (leaving_ && extras_.has(Extra::kToZero)) co_await go_on();
+        // What came up from nothing in the new version goes back by a release, as does what goes back in batches.
+        if (leaving_ && (extras_.has(Extra::kToZero) || extras_.has(Extra::kBatches))) co_await go_on();
         if (leaving_) (void)co_await async::sleep_for(ctx_, 1s);
     }
     if (leaving_) {
@@ -391,7 +400,7 @@ Task<std::string> People::leftovers() {
     std::string found;
     for (std::string const& cluster : fleet_.members()) {
         std::string left = co_await leftovers_in(ctx_, fleet_.person(cluster), *kind_);
-        if (routed_) left += co_await routing_left(ctx_, fleet_.person(cluster));
+        if (routed_) left += co_await routing_left(ctx_, fleet_.person(cluster), ingress_);
         if (!left.empty()) found += cluster + ": " + left;
     }
     co_return found;

@@ -55,7 +55,8 @@ private:
     Laws& laws_;
     Extras& extras_;
     WorkloadKind const* kind_ = nullptr;
-    bool routed_ = false;   // a Service and an HTTPRoute lead to it
+    bool routed_ = false;    // a Service and an HTTPRoute lead to it
+    bool ingress_ = false;   // … an Ingress instead
     int versions_ = 1;
     std::string version_ = "v1";
     bool leaving_ = false;      // the Rollout was deleted, and may be there still

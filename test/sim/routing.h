@@ -1,6 +1,8 @@
 // The Service of a simulation's workload and the HTTPRoute that leads to it, as their owner writes them.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 
 #include "core/async/task.h"
@@ -12,7 +14,8 @@ namespace aviary::sim {
 
 inline meta::GroupVersionResource const kServices{"", "v1", "services"};
 inline meta::GroupVersionResource const kRoutes{"gateway.networking.k8s.io", "v1", "httproutes"};
-// Of both. That of the workload is its own controller's, where pods come in groups.
+inline meta::GroupVersionResource const kIngresses{"networking.k8s.io", "v1", "ingresses"};
+// Of each. That of the workload is its own controller's, where pods come in groups.
 inline constexpr char kShop[] = "shop";
 inline constexpr char kShopCanary[] = "shop-canary";
 
@@ -20,9 +23,15 @@ inline constexpr char kShopCanary[] = "shop-canary";
 json::Value routes_definition();
 json::Value make_service();
 json::Value make_route();
+json::Value make_ingress();
 // A Rollout that leads requests, made of one that does not.
-json::Value with_routing(json::Value rollout);
+json::Value with_routing(json::Value rollout, bool by_ingress);
 // What a release has left of its routing in one cluster; empty: nothing.
-Task<std::string> routing_left(Context ctx, client::Client member);
+Task<std::string> routing_left(Context ctx, client::Client member, bool by_ingress);
+
+// How many of the requests each Service has: of what an HTTPRoute leads anywhere, and of an Ingress and its canary, as
+// ingress-nginx reads them. Either may be absent.
+std::map<std::string, std::int64_t> weights_of(json::Doc const& route, json::Doc const& ingress,
+                                               json::Doc const& canary);
 
 }   // namespace aviary::sim
