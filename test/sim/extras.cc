@@ -15,7 +15,8 @@ struct Named {
     std::string_view name;
 };
 constexpr Named kAll[] = {{Extra::kToZero, "to-zero"},   {Extra::kOlder, "older"},     {Extra::kOrdered, "ordered"},
-                          {Extra::kInPlace, "in-place"}, {Extra::kBatches, "batches"}, {Extra::kIngress, "ingress"}};
+                          {Extra::kInPlace, "in-place"}, {Extra::kBatches, "batches"}, {Extra::kIngress, "ingress"},
+                          {Extra::kPasses, "passes"}};
 
 // Apart for each name, so that a further one leaves the others where they are.
 Random stream(std::uint64_t seed, std::string_view name) { return Random(seed * 0x9e3779b97f4a7c15U ^ fnv1a_64(name)); }

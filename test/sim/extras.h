@@ -19,6 +19,7 @@ enum class Extra {
     kInPlace,   // a set of Kruise's that changes its pods in place
     kBatches,   // Rollouts that go back in batches
     kIngress,   // an Ingress of nginx leads to the workload, instead of an HTTPRoute
+    kPasses,    // what nobody answers of a member's webhook passes, as with failurePolicy Ignore
 };
 
 class Extras {

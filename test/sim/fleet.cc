@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "apis/crds.h"
+#include "apis/rollouts/keys.h"
 #include "app/hub/validation.h"
 #include "core/async/event.h"
 #include "core/base/check.h"
@@ -10,6 +11,7 @@
 #include "kube/control/definitions.h"
 #include "kube/meta/object.h"
 #include "kube/simulator/definitions.h"
+#include "reading.h"
 #include "routing.h"
 
 namespace aviary::sim {
@@ -55,10 +57,11 @@ private:
 }   // namespace
 
 // The member's webhook, as far as the API server can reach it: with failurePolicy Fail for labelled workloads, the
-// others pass it when it is down.
+// others pass it when it is down; or all do.
 class Fleet::MemberWebhook final : public control::Admission {
 public:
-    explicit MemberWebhook(MemberProcess& running) : running_(running) {}
+    MemberWebhook(std::string cluster, MemberProcess& running, Witness& witness, bool passes)
+        : cluster_(std::move(cluster)), running_(running), witness_(witness), passes_(passes) {}
     std::string_view name() const override { return "member-webhook"; }
     bool matches(control::AdmissionRequest const& request) const override {
         if (request.resource.resource == "rollouts") return true;
@@ -91,15 +94,23 @@ public:
 
 private:
     bool up() const { return running_.controllers && !running_.process->dead && !running_.away; }
-    static Status without(control::AdmissionRequest const& request) {
+    Status without(control::AdmissionRequest const& request) const {
         bool const labelled = !meta::label(request.old_object, "rollouts.kruise.io/workload-type").empty();
         bool changes = false;
         for (char const* pods : {"template", "leaderWorkerTemplate"})
             changes = changes || request.object.at({"spec", pods}) != request.old_object.at({"spec", pods}).thaw();
+        // Where no release is on the hub has frozen it before, and puts back what nobody has marked.
+        bool const releasing = !meta::annotation(request.old_object, apis::kInProgressingAnnotation).empty();
+        bool const matters = labelled && changes && (releasing || request.user.name != kHubUser);
+        if (passes_ && matters) witness_.passes_by(cluster_, image_of(json::Doc::freeze(request.object)));
+        if (passes_) return {};
         if (labelled && changes) return fail(ErrorCode::kInternal, "failed calling webhook: connection refused");
         return {};
     }
+    std::string cluster_;
     MemberProcess& running_;
+    Witness& witness_;
+    bool passes_;
 };
 
 // The hub's admission functions run in whichever replica answers; without one, what they guard is refused.
@@ -141,8 +152,12 @@ private:
     std::shared_ptr<control::Admission> decisions_;
 };
 
-Fleet::Fleet(Context const& ctx, Witness& witness, bool with_hub)
-    : witness_(witness), with_hub_(with_hub), scope_(ctx), engine_(std::make_shared<storage::MemoryEngine>(kSync)) {}
+Fleet::Fleet(Context const& ctx, Witness& witness, bool with_hub, bool webhook_passes)
+    : witness_(witness),
+      with_hub_(with_hub),
+      webhook_passes_(webhook_passes),
+      scope_(ctx),
+      engine_(std::make_shared<storage::MemoryEngine>(kSync)) {}
 
 std::shared_ptr<Process> Fleet::make_process(std::string name) {
     auto process = std::make_shared<Process>();
@@ -181,7 +196,8 @@ Task<Status> Fleet::start_server(Context ctx) {
         dying_.push_back("server");
     };
     for (std::string const& cluster : members_)
-        api.add_admission(cluster, std::make_shared<MemberWebhook>(controllers_[cluster]));
+        api.add_admission(cluster,
+                          std::make_shared<MemberWebhook>(cluster, controllers_[cluster], witness_, webhook_passes_));
     api.add_admission(kHubCluster, std::make_shared<HubAdmission>(hubs_, api.authorizer(kHubCluster)));
     serving_.scope = std::make_unique<async::Scope>(scope_.context());
     serving_.scope->spawn(api.run_controllers(serving_.scope->context()));
@@ -213,7 +229,7 @@ Task<void> Fleet::crash_server(Context ctx, Duration away) {
 
 void Fleet::start_kubernetes(std::string const& cluster) {
     simulator::Options options;
-    options.pod_start = 200ms;
+    options.pod_start = webhook_passes_ ? 1500ms : 200ms;
     if (!with_hub_) options.nodes = kNodes;
     auto& kubernetes = kubernetes_[cluster];
     kubernetes = std::make_unique<simulator::Simulator>(

@@ -29,12 +29,15 @@ public:
     virtual void server_started(Context const& ctx,
                                 std::function<client::Client(std::string const& cluster)> const& clients) = 0;
     virtual Task<void> server_ended() = 0;
+    // A version comes to a member past its webhook, as nobody answers.
+    virtual void passes_by(std::string const& cluster, std::string const& image) = 0;
 };
 
 class Fleet {
 public:
-    // Without a hub there are its members alone, with a node for each pod.
-    Fleet(Context const& ctx, Witness& witness, bool with_hub);
+    // Without a hub there are its members alone, with a node for each pod. `webhook_passes`: what nobody answers of a
+    // member's webhook passes; pods take long to start there, so that somebody is back before all are new.
+    Fleet(Context const& ctx, Witness& witness, bool with_hub, bool webhook_passes);
 
     // Members with their Kubernetes and controllers, then the hub; everything registered.
     Task<Status> start(Context ctx);
@@ -87,7 +90,7 @@ private:
     Task<void> end(Running<Controllers>& running);
 
     Witness& witness_;
-    bool with_hub_;
+    bool with_hub_, webhook_passes_;
     async::Scope scope_;
     std::vector<std::string> members_{"beijing", "hangzhou", "shanghai"};
     std::shared_ptr<storage::MemoryEngine> engine_;

@@ -66,6 +66,12 @@ void Laws::pod_lost(std::string const& cluster, Doc const& pod) {
     for (std::string const& hash : hashes_in(pod.at({"metadata", "labels"}))) member.lost_of[hash] = member.lost_at;
 }
 
+void Laws::passes_by(std::string const& cluster, std::string const& image) {
+    say(fmt::format("  {}: {} comes past the webhook", cluster, image));
+    members_[cluster].passed[image] = std::nullopt;
+    members_[cluster].passed_at = ctx_.monotonic();
+}
+
 bool Laws::lately(MonotonicTime when) const { return when > MonotonicTime{} && ctx_.monotonic() - when <= kStale; }
 bool Laws::just(MonotonicTime when) const { return when > MonotonicTime{} && ctx_.monotonic() - when <= kShortly; }
 

@@ -63,6 +63,7 @@ public:
 
     void server_started(Context const& ctx, std::function<client::Client(std::string const&)> const& clients) override;
     Task<void> server_ended() override;
+    void passes_by(std::string const& cluster, std::string const& image) override;
     void sent(Process const&, std::string const& cluster, client::Request const&) override;
     void arrived(Process const&, std::string const& cluster, client::Request const&, bool again) override;
     void answered(Process const&, std::string const& cluster, client::Request const&, client::Response const&) override;
@@ -134,6 +135,9 @@ private:
         bool begun = false;                             // some pod was ready
         bool routed = false;                            // a route leads to its workload
         std::optional<Back> back;
+        // Image that came past the webhook → since when a release holds it, or not yet.
+        std::map<std::string, std::optional<MonotonicTime>> passed;
+        MonotonicTime passed_at{};   // the last of them
     };
     struct Sent {
         std::uint64_t version = 0;

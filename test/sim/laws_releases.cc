@@ -227,12 +227,20 @@ void Laws::check_share(std::string const& cluster, std::string const& image, std
     // Of a DaemonSet, what was told to go for the version before comes back in this one.
     bool const replaces = member.daemons && ctx_.monotonic() - member.changed_at <= kExcuse;
     std::int64_t const most = (all * share + 99) / 100;
+    // What came past the webhook is held from where a release finds it; its own controller hears of that a moment
+    // later.
+    auto const passed = member.passed.find(image);
+    if (passed != member.passed.end()) {
+        if (step > 0 && !passed->second) passed->second = ctx_.monotonic();
+        judged = judged && passed->second && !just(*passed->second);
+    }
     std::int64_t& beyond = member.beyond[image];   // they stay when the step moves on
     if (!judged) beyond = std::max(beyond, size - most);
     std::int64_t const replaced = replaces ? budget_of(member, member.size) : 0;
     if (judged && size > most + std::max(beyond, replaced))
         violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));
-    if (step >= last && share == 100 && size >= member.size) member.trusted.insert(image);
+    bool const unheld = passed != member.passed.end() && !passed->second;
+    if (((step >= last && share == 100) || unheld) && size >= member.size) member.trusted.insert(image);
 }
 
 void Laws::trust_version(std::string const& cluster, std::string const& version) {

@@ -107,7 +107,7 @@ bool Laws::gone_natively(std::string const& cluster, Doc const& service) const {
     bool const put_back = !member.set && (member.rolls || lately(member.rolled_at)) && lately(member.put_back_at) &&
                           std::ranges::none_of(objects_, leads_to_it);
     bool const let_go = member.ends_since && member.changed_at >= *member.ends_since && lately(member.changed_at);
-    return lately(member.scaled_at) || put_back || let_go;
+    return lately(member.scaled_at) || lately(member.passed_at) || put_back || let_go;
 }
 
 bool Laws::just_gone(Member const& member, Doc const& service) const {

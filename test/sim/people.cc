@@ -30,7 +30,8 @@ meta::GroupVersionResource const kClusterPolicies{"policy.one.alibabacloud.com",
 
 meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpodautoscalers"};
 
-// What a webhook let pass, as there were no pods yet, the hub has put back; by then it has sent it again.
+// What a webhook let pass, as there were no pods yet or nobody answered, the hub has put back; by then it has sent it
+// again.
 constexpr Duration kTriedAgain = 40s;
 
 // Of those that a hub delivers new templates of; half of the time a Deployment.
@@ -345,8 +346,8 @@ Task<void> People::tidy() {
     laws_.say("tidying up");
     if (extras_.has(Extra::kToZero)) {
         for (std::string const& cluster : fleet_.members()) co_await resize(cluster, kind_->replicas);
-        (void)co_await async::sleep_for(ctx_, kTriedAgain);
     }
+    if (extras_.has(Extra::kToZero) || extras_.has(Extra::kPasses)) (void)co_await async::sleep_for(ctx_, kTriedAgain);
     for (int count = 0; leaving_ && count < 600; ++count) {
         co_await come_back();
         // What came up from nothing in the new version goes back by a release, as does what goes back in batches.
