@@ -1,4 +1,5 @@
 // What upstream's suite asks of Rollouts of v1alpha1, case by case, by its names.
+#include "apis/rollouts/traffic_routing.h"
 #include "app/member/internal/test_story.h"
 
 namespace aviary::member {
@@ -71,8 +72,10 @@ CO_TEST(CasesOfV1alpha1, CanaryOf20And60PercentSucceeds) {
 CO_TEST(CasesOfV1alpha1, CanaryOf20PercentAndRollback) {
     Story story(ctx, by_ingress(R"([{"weight":20,"pause":{}},{"weight":60,"pause":{}}])"));
     CO_ASSERT_OK(co_await story.begin());
+    std::string const stable = (co_await story.release_status())["stableRevision"].string();
     CO_ASSERT_OK(co_await story.play({{"release v2", "Progressing/1/StepPaused v1=5 v2=1 pinned+ [canary-weight=20]"},
                                       {"release v1", "Healthy/1/StepPaused v1=5"}}));
+    EXPECT_EQ((co_await story.release_status())["stableRevision"].string(), stable);
     EXPECT_EQ(co_await story.condition("Succeeded"), "False/");
     EXPECT_FALSE((co_await story.live()).at({"spec", "paused"}).as_bool());
     EXPECT_EQ(co_await story.leftovers(), "");
@@ -204,15 +207,14 @@ end
 return annotations
 )";
 
-CO_TEST(CasesOfV1alpha1, AliyunAlbByHeaderAndCookie) {
-    Story story(
-        ctx,
-        {.steps =
-             R"([{"replicas":1,"pause":{},"matches":[{"headers":[{"name":"Cookie","value":"yes"},{"name":"SourceIp","value":"10.0.0.1"}]}]},
-                       {"weight":30,"replicas":2,"pause":{}}])",
-         .strategy = kExtra,
-         .routing = R"("ingress":{"classType":"aliyun-alb","name":"web"})",
-         .older = true});
+// `old`: how many pods of v1 there are at each step.
+Task<void> led_by_aliyun_alb(Context ctx, Setup setup, std::vector<int> old) {
+    setup.steps =
+        R"([{"replicas":1,"pause":{},"matches":[{"headers":[{"name":"Cookie","value":"yes"},{"name":"SourceIp","value":"10.0.0.1"}]}]},
+            {"weight":30,"replicas":2,"pause":{}}])";
+    setup.routing = R"("ingress":{"classType":"aliyun-alb","name":"web"})";
+    setup.older = true;
+    Story story(ctx, setup);
     CO_ASSERT_OK(co_await story.begin());
     Value map = *json::parse_value(
         R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"kruise-rollout-configuration","namespace":"aviary-system"}})");
@@ -221,16 +223,28 @@ CO_TEST(CasesOfV1alpha1, AliyunAlbByHeaderAndCookie) {
         ctx, {"", "v1", "namespaces"},
         *json::parse_value(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"aviary-system"}})")));
     CO_ASSERT_OK(co_await story.client->create(ctx, {"", "v1", "configmaps"}, map));
-    CO_ASSERT_OK(co_await story.play({{"release v2", "Progressing/1/StepPaused v1=5 v2=1 pinned+ []"}}));
+    CO_ASSERT_OK(
+        co_await story.play({{"release v2", fmt::format("Progressing/1/StepPaused v1={} v2=1 pinned+ []", old[0])}}));
     Doc const beside = co_await story.named(story.kIngresses, "web-canary");
     Value const conditions =
         *json::parse_value(meta::annotation(beside, "alb.ingress.kubernetes.io/conditions.echoserver-canary"));
     EXPECT_EQ(conditions,
               *json::parse_value(R"([{"type":"Cookie","cookieConfig":{"values":[{"key":"demo","value":"yes"}]}},
                   {"type":"Header","headerConfig":{"key":"SourceIp","values":["10.0.0.1"]}}])"));
-    CO_ASSERT_OK(co_await story.play({{"approve", "Progressing/2/StepPaused v1=5 v2=2 pinned+ [canary-weight=30]"},
-                                      {"approve", "Healthy/2/Completed v2=5"}}));
+    CO_ASSERT_OK(co_await story.play(
+        {{"approve", fmt::format("Progressing/2/StepPaused v1={} v2=2 pinned+ [canary-weight=30]", old[1])},
+         {"approve", "Healthy/2/Completed v2=5"}}));
     co_await story.stop();
+}
+
+CO_TEST(CasesOfV1alpha1, AliyunAlbByHeaderAndCookie) { co_await led_by_aliyun_alb(ctx, {.strategy = kExtra}, {5, 5}); }
+
+CO_TEST(CasesOfV1alpha1, AliyunAlbByHeaderAndCookieOfACloneSet) {
+    co_await led_by_aliyun_alb(ctx,
+                               {.kind = "CloneSet",
+                                .more = R"({"updateStrategy":{"maxUnavailable":0,"maxSurge":1}})",
+                                .api = "apps.kruise.io/v1alpha1"},
+                               {4, 3});
 }
 
 CO_TEST(CasesOfV1alpha1, NodePortService) {
@@ -301,6 +315,48 @@ CO_TEST(CasesOfV1alpha1, VirtualServiceByHeaderQueryAndPathAndByWeight) {
     routed = co_await story.named(meshes, "web");
     EXPECT_EQ(routed["spec"], *json::parse(original));
     EXPECT_EQ(routed.at({"metadata", "annotations"}).size(), 0U);
+    co_await story.stop();
+}
+
+CO_TEST(CasesOfV1alpha1, VirtualServiceAndDestinationRuleByATrafficRouting) {
+    meta::GroupVersionResource const meshes{"networking.istio.io", "v1alpha3", "virtualservices"};
+    meta::GroupVersionResource const rules{"networking.istio.io", "v1alpha3", "destinationrules"};
+    std::string const mesh = R"({"hosts":["*"],"http":[{"route":[{"destination":{"host":"web"}}]}]})";
+    std::string const rule =
+        R"({"host":"web","trafficPolicy":{"loadBalancer":{"simple":"ROUND_ROBIN"}},"subsets":[{"name":"web","labels":{"version":"base"}}]})";
+    Story story(ctx, {.steps = R"([{"replicas":1,"pause":{}}])", .strategy = kExtra, .older = true});
+    CO_ASSERT_OK(co_await story.begin());
+    CO_ASSERT_OK(co_await story.bring_service());
+    CO_ASSERT_OK(co_await story.define(meshes, "VirtualService"));
+    CO_ASSERT_OK(co_await story.define(rules, "DestinationRule"));
+    CO_ASSERT_OK(co_await story.bring(meshes, "VirtualService", mesh));
+    CO_ASSERT_OK(co_await story.bring(rules, "DestinationRule", rule));
+    CO_ASSERT_OK(co_await story.bring(
+        apis::kTrafficRoutings, "TrafficRouting",
+        R"({"strategy":{"matches":[{"headers":[{"type":"Exact","name":"user-agent","value":"pc"}]}]},
+            "objectRef":[{"service":"web","customNetworkRefs":[
+              {"apiVersion":"networking.istio.io/v1alpha3","kind":"VirtualService","name":"web"},
+              {"apiVersion":"networking.istio.io/v1alpha3","kind":"DestinationRule","name":"web"}]}]})"));
+    CO_ASSERT_OK(
+        co_await story.perform(R"(rollout {"metadata":{"annotations":{"rollouts.kruise.io/trafficrouting":"web"}}})"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+    auto const phase = [&]() -> Task<std::string> {
+        Doc const routing = co_await story.named(apis::kTrafficRoutings, "web");
+        co_return routing.at({"status", "phase"}).string();
+    };
+    EXPECT_EQ(co_await phase(), "Healthy");
+    CO_ASSERT_OK(co_await story.play({{"release v2", "Progressing/1/StepPaused v1=5 v2=1"}}));
+    EXPECT_EQ(co_await phase(), "Progressing");
+    EXPECT_EQ((co_await story.named(meshes, "web"))["spec"],
+              *json::parse(R"({"hosts":["*"],"http":[{"match":[{"headers":{"user-agent":{"exact":"pc"}}}],
+                  "route":[{"destination":{"host":"web","subset":"canary"}}]},{"route":[{"destination":{"host":"web"}}]}]})"));
+    EXPECT_EQ((co_await story.named(rules, "web"))["spec"],
+              *json::parse(R"({"host":"web","trafficPolicy":{"loadBalancer":{"simple":"ROUND_ROBIN"}},
+                  "subsets":[{"name":"web","labels":{"version":"base"}},{"name":"canary","labels":{"istio.service.tag":"gray"}}]})"));
+    CO_ASSERT_OK(co_await story.play({{"approve", "Healthy/1/Completed v2=5"}}));
+    EXPECT_EQ(co_await phase(), "Healthy");
+    EXPECT_EQ((co_await story.named(meshes, "web"))["spec"], *json::parse(mesh));
+    EXPECT_EQ((co_await story.named(rules, "web"))["spec"], *json::parse(rule));
     co_await story.stop();
 }
 

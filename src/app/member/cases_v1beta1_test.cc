@@ -10,8 +10,6 @@ constexpr char const* kNginx = R"("ingress":{"name":"web"})";
 constexpr char const* kFive =
     R"([{"replicas":"20%","traffic":"20%"},{"replicas":"40%","traffic":"40%"},{"replicas":"60%","traffic":"60%"},
         {"replicas":"80%","traffic":"80%"},{"replicas":"100%","pause":{"duration":0}}])";
-constexpr char const* kShares =
-    R"([{"replicas":"20%"},{"replicas":"40%"},{"replicas":"60%"},{"replicas":"80%"},{"replicas":"100%","pause":{"duration":0}}])";
 constexpr char const* kTwo = R"([{"replicas":"20%"},{"replicas":"60%"}])";
 
 std::string edited(std::string const& steps) {
@@ -40,13 +38,18 @@ CO_TEST(CasesOfV1beta1, JumpOfADeploymentInCanaryStyle) {
 }
 
 CO_TEST(CasesOfV1beta1, JumpOfADeploymentInPartitionStyle) {
-    Story story(ctx, {.steps = kShares});
+    std::string const steps =
+        R"([{"replicas":"20%","traffic":"20%"},{"replicas":"40%"},{"replicas":"60%"},{"replicas":"80%"},{"replicas":"100%","pause":{"duration":0}}])";
+    std::string const other =
+        R"([{"replicas":"20%","traffic":"20%"},{"replicas":"40%"},{"replicas":3,"traffic":"60%"},{"replicas":"80%"},{"replicas":"100%","pause":{"duration":0}}])";
+    Story story(ctx, {.steps = steps, .routing = kNginx});
     CO_ASSERT_OK(co_await story.begin());
-    CO_ASSERT_OK(co_await story.play({{"release v2", "Progressing/1/StepPaused v1=4 v2=1"},
+    CO_ASSERT_OK(co_await story.play({{"release v2", "Progressing/1/StepPaused v1=4 v2=1 pinned+ [canary-weight=20]"},
                                       {"jump 4", "Progressing/4/StepPaused v1=1 v2=4"},
                                       {"jump 3", "Progressing/3/StepPaused v1=1 v2=4"},
+                                      {edited(other), "Progressing/3/StepPaused v1=1 v2=4 pinned+ [canary-weight=60]"},
                                       {"jump 2", "Progressing/2/StepPaused v1=1 v2=4"},
-                                      {"jump 1", "Progressing/1/StepPaused v1=1 v2=4"}}));
+                                      {"jump 1", "Progressing/1/StepPaused v1=1 v2=4 pinned+ [canary-weight=20]"}}));
     EXPECT_EQ((co_await story.release_status())["canaryReplicas"].as_int(), 4);
     CO_ASSERT_OK(co_await story.play({{"jump 5", "Healthy/5/Completed v2=5"}}));
     EXPECT_EQ((co_await story.release_status())["nextStepIndex"].as_int(), -1);
@@ -103,8 +106,9 @@ CO_TEST(CasesOfV1beta1, AdvancedDeploymentScaled) {
     CO_ASSERT_OK(co_await story.begin());
     CO_ASSERT_OK(co_await story.play({{"release v2", "Progressing/1/StepPaused v1=4 v2=1"},
                                       {"scale 10", "Progressing/1/StepPaused v1=8 v2=2"},
-                                      {"approve", "Progressing/2/StepPaused v1=4 v2=6"},
-                                      {"approve", "Healthy/3/Completed v2=10"}}));
+                                      {"scale 5", "Progressing/1/StepPaused v1=4 v2=1"},
+                                      {"approve", "Progressing/2/StepPaused v1=2 v2=3"},
+                                      {"approve", "Healthy/3/Completed v2=5"}}));
     co_await story.stop();
 }
 
@@ -186,12 +190,13 @@ CO_TEST(CasesOfV1beta1, NativeStatefulSetRollback) {
 }
 
 CO_TEST(CasesOfV1beta1, NativeStatefulSetWithoutTraffic) {
-    Story story(ctx,
-                {.steps = R"([{"replicas":"20%"},{"replicas":"60%"},{"replicas":"100%"}])", .kind = "StatefulSet"});
+    Story story(ctx, {.steps = R"([{"replicas":"20%"},{"replicas":"40%","pause":{"duration":10}},{"replicas":"60%"},
+                    {"replicas":"80%","pause":{"duration":10}},{"replicas":"100%","pause":{"duration":0}}])",
+                      .kind = "StatefulSet"});
     CO_ASSERT_OK(co_await story.begin());
     CO_ASSERT_OK(co_await story.play({{"release v2", "Progressing/1/StepPaused v1=4 v2=1"},
-                                      {"approve", "Progressing/2/StepPaused v1=2 v2=3"},
-                                      {"approve", "Healthy/3/Completed v2=5"}}));
+                                      {"approve", "Progressing/3/StepPaused v1=2 v2=3"},
+                                      {"approve", "Healthy/5/Completed v2=5"}}));
     EXPECT_EQ(co_await story.condition("Succeeded"), "True/");
     EXPECT_EQ((co_await story.live()).at({"spec", "updateStrategy", "rollingUpdate", "partition"}).as_int(), 0);
     co_await story.stop();

@@ -205,15 +205,7 @@ struct KruiseWorld : World, KruiseSays {
             auto const list = co_await client->list(scope.context(), resource, {.ns = "default"});
             for (auto const& [index, each] : (*list)["items"].elements()) objects.push_back(each);
         }
-        for (Doc const& object : objects) {
-            for (char const* map : {"annotations", "labels"}) {
-                for (auto const& [key, value] : object.at({"metadata", map}).members()) {
-                    bool const mark = key.find("rollouts.kruise.io/") != std::string_view::npos;
-                    if (mark && key != apis::kWorkloadTypeLabel)
-                        found += meta::name(object) + ": " + std::string(key) + "; ";
-                }
-            }
-        }
+        for (Doc const& object : objects) found += marks_on(object);
         Doc const spec = objects.front()["spec"];
         if (spec["paused"].as_bool()) found += "paused; ";
         if (led->kind == "Deployment" && spec.at({"strategy", "type"}).as_string() != "RollingUpdate")

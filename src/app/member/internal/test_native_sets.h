@@ -78,18 +78,9 @@ struct NativeSetWorld : World {
     }
     // What a release has left on the set and its revisions.
     Task<std::string> marks() {
-        std::string found;
+        std::string found = marks_on(co_await live());
         auto const revisions = co_await client->list(scope.context(), kControllerRevisions, {.ns = "default"});
-        std::vector<Doc> objects{co_await live()};
-        for (auto const& [index, revision] : (*revisions)["items"].elements()) objects.push_back(revision);
-        for (Doc const& object : objects) {
-            for (char const* map : {"annotations", "labels"}) {
-                for (auto const& [key, value] : object.at({"metadata", map}).members()) {
-                    if (key.find("rollouts.kruise.io/") != std::string_view::npos && key != apis::kWorkloadTypeLabel)
-                        found += meta::name(object) + ": " + std::string(key) + "; ";
-                }
-            }
-        }
+        for (auto const& [index, revision] : (*revisions)["items"].elements()) found += marks_on(revision);
         Doc const batch_release = co_await get(apis::kBatchReleases);
         co_return batch_release.exists() ? found + "BatchRelease" : found;
     }

@@ -1,9 +1,13 @@
 // For tests: a release in one simulated cluster, told line by line: what somebody does, and what is to be seen then.
 #pragma once
 
+#include <functional>
+
 #include "app/member/internal/test_world.h"
 #include "app/process/conversion.h"
 #include "core/base/strings.h"
+#include "kube/control/definitions.h"
+#include "kube/simulator/definitions.h"
 #include "kube/webhook/handler.h"
 
 namespace aviary::member {
@@ -18,6 +22,8 @@ struct Setup {
     std::string service = "{}";   // what the Service's spec has beside
     bool older = false;           // the Rollout is of v1alpha1, in the style that the strategy says
     int nodes = 2;
+    std::string api = "apps/v1";   // of the workload
+    std::string id = "";           // the workload's rollout-id, from the beginning
 };
 
 struct Line {
@@ -27,7 +33,10 @@ struct Line {
 
 struct Story : World {
     Story(Context ctx, Setup with)
-        : World(std::move(ctx)), setup(std::move(with)), resource{"apps", "v1", to_lower(setup.kind) + "s"} {
+        : World(std::move(ctx)),
+          setup(std::move(with)),
+          resource{setup.api.substr(0, setup.api.find('/')), setup.api.substr(setup.api.find('/') + 1),
+                   to_lower(setup.kind) + "s"} {
         nodes = setup.nodes;
     }
 
@@ -37,8 +46,12 @@ struct Story : World {
         Context const ctx = scope.context();
         server->add_service("fleet", {std::string(apis::kConverterNamespace), std::string(apis::kConverter)},
                             webhook::make_handler({}, process::converter()));
+        if (resource.group != "apps")
+            CO_TRY(co_await control::install_definitions(ctx, *client, simulator::workload_definitions()));
         Value workload = deployment("v1", setup.replicas);
+        workload["apiVersion"] = setup.api;
         workload["kind"] = setup.kind;
+        if (!setup.id.empty()) workload.set({"metadata", "labels", apis::kRolloutIdLabel}, setup.id);
         Value const more = *json::parse_value(setup.more);
         for (auto const& [key, each] : more.object()) workload.set({"spec", key}, each);
         if (setup.kind == "DaemonSet") workload["spec"].erase("replicas");
@@ -169,15 +182,29 @@ struct Story : World {
     }
     // How many pods of this image each batch has, by the pods' labels: "1:3 2:2".
     Task<std::string> batches(std::string image) {
+        return batches_of(
+            [image](Doc const& pod) { return pod.at({"spec", "containers"})[0]["image"].as_string() == image; });
+    }
+    // Of the release with this id.
+    Task<std::string> batches_of_release(std::string id) {
+        return batches_of([id](Doc const& pod) { return meta::label(pod, apis::kRolloutIdLabel) == id; });
+    }
+    Task<std::string> batches_of(std::function<bool(Doc const& pod)> meant) {
         std::map<std::string, int> counts;
         auto const list = co_await client->list(scope.context(), kPods, {.ns = "default"});
         for (auto const& [index, pod] : (*list)["items"].elements()) {
-            if (pod.at({"spec", "containers"})[0]["image"].as_string() == image)
-                ++counts[meta::label(pod, apis::kRolloutBatchIdLabel)];
+            if (meant(pod)) ++counts[meta::label(pod, apis::kRolloutBatchIdLabel)];
         }
         std::string text;
         for (auto const& [batch, count] : counts) text += fmt::format("{}{}:{}", text.empty() ? "" : " ", batch, count);
         co_return text;
+    }
+    // What a release has left on the workload, but for the id, which is the user's.
+    Task<std::string> marks() {
+        Value object = (co_await live()).thaw();
+        if (!setup.id.empty()) object["metadata"]["labels"].erase(apis::kRolloutIdLabel);
+        Doc const batch_release = co_await get(apis::kBatchReleases);
+        co_return marks_on(Doc::freeze(object)) + (batch_release.exists() ? "BatchRelease" : "");
     }
     // "False/Completed", "True/": a condition of the Rollout.
     Task<std::string> condition(std::string type) {
@@ -205,6 +232,7 @@ struct Story : World {
 private:
     Value rollout_object() const {
         Value object = rollout(setup.steps, setup.strategy);
+        object.set({"spec", "workloadRef", "apiVersion"}, setup.api);
         object.set({"spec", "workloadRef", "kind"}, setup.kind);
         for (auto& [style, each] : object["spec"]["strategy"].make_object()) {
             if (setup.routing.empty()) continue;
@@ -226,8 +254,10 @@ private:
                                   R"("spec":{"containers":[{"name":"main","image":")" + image + R"("}]}}}})");
     }
     Task<Status> change(std::string patch) {
-        CO_TRY(co_await client->patch(scope.context(), resource, kWeb, client::PatchType::kStrategicMerge,
-                                      *json::parse_value(patch)));
+        CO_TRY(co_await client->patch(
+            scope.context(), resource, kWeb,
+            resource.group == "apps" ? client::PatchType::kStrategicMerge : client::PatchType::kMerge,
+            *json::parse_value(patch)));
         co_return Status{};
     }
     Task<Status> status(std::string text) {

@@ -59,6 +59,18 @@ inline Value rollout(std::string const& steps, std::string const& style = kParti
     return object;
 }
 
+// What a release has marked an object with.
+inline std::string marks_on(Doc const& object) {
+    std::string found;
+    for (char const* map : {"annotations", "labels"}) {
+        for (auto const& [key, value] : object.at({"metadata", map}).members()) {
+            if (key.find("rollouts.kruise.io/") != std::string_view::npos && key != apis::kWorkloadTypeLabel)
+                found += meta::name(object) + ": " + std::string(key) + "; ";
+        }
+    }
+    return found;
+}
+
 inline constexpr char const* kArticle = R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}])";
 
 // Delays requests and events, and fails some requests before or after they were carried out.
@@ -277,22 +289,12 @@ struct World {
 
     // Nothing of a release is left on the Deployment and its ReplicaSets.
     Task<std::string> leftovers() {
-        std::string found;
-        auto const look = [&found](Doc const& object) {
-            for (char const* map : {"annotations", "labels"}) {
-                for (auto const& [key, value] : object.at({"metadata", map}).members()) {
-                    bool const release =
-                        key.find("rollouts.kruise.io/") != std::string_view::npos && key != apis::kWorkloadTypeLabel;
-                    if (release) found += meta::name(object) + ": " + std::string(key) + "; ";
-                }
-            }
-        };
         Doc const live = co_await get(kDeployments);
-        look(live);
+        std::string found = marks_on(live);
         if (live.at({"spec", "paused"}).as_bool()) found += "paused; ";
         if (live.at({"spec", "strategy", "type"}).as_string() != "RollingUpdate") found += "strategy; ";
         auto const sets = co_await client->list(scope.context(), kReplicaSets, {.ns = workload.ns});
-        for (auto const& [key, set] : (*sets)["items"].elements()) look(set);
+        for (auto const& [key, set] : (*sets)["items"].elements()) found += marks_on(set);
         Doc const batches = co_await get(apis::kBatchReleases);
         if (batches.exists()) found += "BatchRelease; ";
         co_return found;

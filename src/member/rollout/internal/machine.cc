@@ -271,6 +271,9 @@ void Machine::describe_finished() {
     finished.canary_revision = facts().update_revision;
     finished.observed_rollout_id = rollout_id();
     finished.stable_revision = facts().stable_revision;
+    // In canary style upstream takes that of the pods there are.
+    if (finished.stable_revision.empty() && apis::has_extra_workload(seen_.rollout) && facts().outdated == 0)
+        finished.stable_revision = facts().unit_revision;
     finished.pod_template_hash = facts().unit_revision;
     finished.current_step_index = step_count();
     finished.next_step_index = -1;
