@@ -106,7 +106,7 @@ void LeaderWorkerSet::observe() {
     own_hash_ = meta::template_hash(Doc::freeze(meta::groups_of(doc()["spec"])));
     facts_.replicas = doc().at({"spec", "replicas"}).as_int(1);
     facts_.generation = meta::generation(doc());
-    facts_.held_by = field_of(noted(apis::kInProgressingAnnotation), "rolloutName");
+    facts_.held_by = holder_of(noted(apis::kInProgressingAnnotation));
     facts_.controller_uid = field_of(noted(apis::kControlInfoAnnotation), "uid");
     facts_.rollout_id = rollout_id_of(doc());
     bool const labelled = !meta::label(doc(), apis::kStableRevisionLabel).empty();

@@ -53,6 +53,7 @@ private:
     bool upgraded() const;
     void follow_batch_release();
     void drive_batch_release();
+    void pass_rollout_id_on();
     json::Value wanted_spec() const;
     std::string batch_release_hash() const;
 

@@ -233,13 +233,25 @@ Value Machine::wanted_spec() const {
     return apis::write_batch_release_spec(spec);
 }
 
+// The workload has got another id in a step that is upgraded already: its pods are labelled anew.
+void Machine::pass_rollout_id_on() {
+    bool const waits = noted()->current_step_state == apis::step::kTrafficRouting ||
+                       noted()->current_step_state == apis::step::kPaused;
+    if (!waits || facts().rollout_id.empty() || !batch_release_ || meta::is_deleting(seen_.batch_release)) return;
+    workload::JsonPatch patch(seen_.batch_release);
+    patch.test({"metadata", "uid"});
+    patch.set({"spec", "releasePlan", "rolloutID"}, facts().rollout_id);
+    write(workload::write_if_changed(std::move(patch), apis::kBatchReleases, "another rollout-id"));
+}
+
 // While a step is being upgraded the BatchRelease is what the step wants.
 void Machine::drive_batch_release() {
     bool const rolling =
-        noted() != nullptr && noted()->current_step_state == apis::step::kUpgrade &&
+        noted() != nullptr &&
         apis::find_condition(status_.conditions, apis::condition::kProgressing)->reason == apis::reason::kInRolling &&
         seen_.workload != nullptr && seen_.workload->is_current(noted()->canary_revision);
     if (!rolling) return;
+    if (noted()->current_step_state != apis::step::kUpgrade) return pass_rollout_id_on();
     Value spec = wanted_spec();
     meta::ObjectKey const key = meta::key_of(seen_.rollout);
     std::string const in_batch = meta::annotation(seen_.rollout, apis::kRollbackInBatchAnnotation);

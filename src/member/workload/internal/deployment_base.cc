@@ -196,7 +196,7 @@ void DeploymentBase::observe_template() {
     facts_.replicas = doc().at({"spec", "replicas"}).as_int(1);
     facts_.generation = meta::generation(doc());
     facts_.stable_revision = meta::label(doc(), apis::kStableRevisionLabel);
-    facts_.held_by = field_of(meta::annotation(doc(), apis::kInProgressingAnnotation), "rolloutName");
+    facts_.held_by = holder_of(meta::annotation(doc(), apis::kInProgressingAnnotation));
     facts_.controller_uid = field_of(meta::annotation(doc(), apis::kControlInfoAnnotation), "uid");
     facts_.leftovers = !meta::label(doc(), apis::kAdvancedDeploymentLabel).empty() ||
                        std::ranges::any_of(kMarks, [&](std::string_view mark) {

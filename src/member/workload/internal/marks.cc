@@ -22,6 +22,11 @@ std::string field_of(std::string const& text, std::string_view field) {
     return parsed ? (*parsed)[field].string() : std::string();
 }
 
+std::string holder_of(std::string const& in_progressing) {
+    std::string name = field_of(in_progressing, "rolloutName");
+    return name.empty() ? in_progressing : name;
+}
+
 std::string rollout_id_of(Doc const& workload) {
     std::string label = meta::label(workload, apis::kRolloutIdLabel);
     if (!label.empty()) return label;

@@ -14,6 +14,8 @@ namespace aviary::workload {
 std::string_view annotation_of(json::Value const& object, std::string_view key);
 // The member named `field` of a JSON text in an annotation; empty: there is none.
 std::string field_of(std::string const& text, std::string_view field);
+// Who holds what is so marked: the Rollout's name, or the mark itself where somebody has written another thing there.
+std::string holder_of(std::string const& in_progressing);
 // The user's own id of the workload's release: the label, or else the annotation that began it. Empty: none that pods
 // can be labelled with.
 std::string rollout_id_of(json::Doc const& workload);

@@ -63,7 +63,7 @@ void NativeSetBase::observe_common(std::int64_t replicas) {
     own_hash_ = meta::template_hash(doc().at({"spec", "template"}));
     facts_.replicas = replicas;
     facts_.generation = meta::generation(doc());
-    facts_.held_by = field_of(noted(apis::kInProgressingAnnotation), "rolloutName");
+    facts_.held_by = holder_of(noted(apis::kInProgressingAnnotation));
     facts_.controller_uid = field_of(noted(apis::kControlInfoAnnotation), "uid");
     facts_.rollout_id = rollout_id_of(doc());
     Doc const current = revision_with(doc().at({"spec", "template"}), inputs_.revisions);

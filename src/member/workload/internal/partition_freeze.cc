@@ -70,8 +70,7 @@ void keep_frozen(Value& object, Doc const& old, PartitionFreeze const& kind, boo
     Value const had = value_at(old, fields.partition);
     Value const asked = value_at(asks, fields.partition);
     if (asked != had) {
-        std::string const rollout =
-            field_of(std::string(annotation_of(object, apis::kInProgressingAnnotation)), "rolloutName");
+        std::string const rollout = holder_of(std::string(annotation_of(object, apis::kInProgressingAnnotation)));
         object.set({"metadata", "annotations", apis::kInProgressingAnnotation},
                    in_progressing(rollout, own(asked, fields)));
     }

@@ -16,8 +16,8 @@ void PartitionedSet::observe(std::int64_t replicas) {
     observe_common(replicas);
     facts_.stable_revision = meta::label(doc(), apis::kStableRevisionLabel);
     bool const labelled = !facts_.stable_revision.empty();
-    // Held by upstream's controller, which does not note it.
-    if (!facts_.held_by.empty() && !labelled) facts_.stable_revision = current_revision();
+    // At rest, or held by upstream's controller, which does not note it.
+    if (!labelled) facts_.stable_revision = current_revision();
     bool const marked = std::ranges::any_of(marks_, [this](std::string_view mark) { return !noted(mark).empty(); });
     facts_.leftovers = !noted(apis::kControlInfoAnnotation).empty() || ((labelled || marked) && facts_.held_by.empty());
     if (facts_.unit_revision.empty() && observed()) facts_.unit_revision = newest_revision();
