@@ -24,7 +24,7 @@ public:
     Task<Status> put(std::string image) override { return freeze(std::move(image)); }
     Task<Status> move(int pods, std::string) override {
         Value patch{json::Object()};
-        patch.set(kRollingPartition, kReplicas - pods);
+        patch.set(kRollingPartition, kReplicas - pods + spared);   // ordinals that have it anyhow are below
         co_return co_await merge(std::move(patch));
     }
     Task<std::string> pod_hash(std::string image) override { return canary_revision(std::move(image)); }

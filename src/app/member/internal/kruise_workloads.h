@@ -109,10 +109,39 @@ public:
         co_return result;
     }
 
+    // A rollback in batches: these stay as they are, …
+    Task<Status> spare(std::string image, std::string id) {
+        std::vector<Doc> const all = co_await pods(image);
+        for (Doc const& pod : all) {
+            Value patch{json::Object()};
+            patch.set({"metadata", "labels", apis::kNoNeedUpdateLabel}, id);
+            CO_TRY(co_await merge_into(kPods, meta::name(pod), std::move(patch)));
+        }
+        co_return Status{};
+    }
+    // … and so many are of its batches so far, those that it has moved before the others.
+    Task<Status> label_back(int step, std::string id, int so_far) {
+        std::vector<Doc> all = co_await pods("v1");
+        std::ranges::sort(all, {}, [](Doc const& pod) {
+            return std::pair(!meta::label(pod, apis::kNoNeedUpdateLabel).empty(), meta::name(pod));
+        });
+        auto const has = [&id](Doc const& pod) { return meta::label(pod, apis::kRolloutIdLabel) == id; };
+        auto missing = so_far - std::ranges::count_if(all, has);
+        for (Doc const& pod : all) {
+            if (has(pod) || missing-- <= 0) continue;
+            Value patch{json::Object()};
+            patch.set({"metadata", "labels", apis::kRolloutIdLabel}, id);
+            patch.set({"metadata", "labels", apis::kRolloutBatchIdLabel}, std::to_string(step));
+            CO_TRY(co_await merge_into(kPods, meta::name(pod), std::move(patch)));
+        }
+        co_return Status{};
+    }
+
     World& world;
     std::string kind;
     meta::GroupVersionResource resource;
     bool routed = false;   // its Rollout has trafficRoutings
+    int spared = 0;        // in a rollback in batches
 
 protected:
     static Task<Status> nothing() { co_return Status{}; }

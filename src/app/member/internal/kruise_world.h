@@ -6,8 +6,9 @@
 #include <functional>
 
 #include "apis/rollouts/hash.h"
+#include "apis/rollouts/traffic_routing.h"
+#include "app/member/internal/kruise_routes.h"
 #include "app/member/internal/kruise_sets.h"
-#include "app/member/internal/test_routes.h"
 
 namespace aviary::member {
 
@@ -65,15 +66,26 @@ struct KruiseSays {
     int passed = -1;
     int closed = -1;
     bool hangs = false;   // it waits for what never comes
+    bool back = false;    // in batches: what is released is the version before
+    int spared = 0;       // those that had it then
+    // The user's own objects before the release.
+    std::map<meta::GroupVersionResource, std::string> originals;
 };
 
 struct KruiseWorld : World, KruiseSays {
     using Make = std::function<std::unique_ptr<LedWorkload>(World&)>;
+    using MakeRoutes = std::function<std::unique_ptr<LedRoutes>(World&)>;
     static constexpr int kLast = 3;
 
-    KruiseWorld(Context ctx, Make const& make, bool routed) : World(std::move(ctx)), led(make(*this)), routed(routed) {
-        led->routed = routed;
+    // Without routes, when they are not to be made.
+    KruiseWorld(Context ctx, Make const& make, MakeRoutes const& make_routes)
+        : World(std::move(ctx)),
+          led(make(*this)),
+          make_routes(make_routes),
+          routes(make_routes ? make_routes(*this) : nullptr) {
+        led->routed = routed();
     }
+    bool routed() const { return routes != nullptr; }
 
     int share(int step) const { return led->shares()[static_cast<std::size_t>(step - 1)]; }
     std::string percent(int step) const { return fmt::format("{}%", share(step) * 100 / kReplicas); }
@@ -83,17 +95,14 @@ struct KruiseWorld : World, KruiseSays {
         guarded = false;
         CO_TRY(co_await start_cluster(apis::member_crds()));
         Context const ctx = scope.context();
-        if (routed) {
-            CO_TRY(co_await client->create(ctx, kCrds, routes_definition("v1")));
+        if (routed()) {
             Value const service = *json::parse_value(
                 R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"default"},
                 "spec":{"selector":{"app":"web"},"ports":[{"name":"http","port":80,"targetPort":8080}]}})");
             CO_TRY(co_await client->create(ctx, kServices, service));
-            CO_TRY(co_await async::sleep_for(ctx, 1s));
-            Value const route = *json::parse_value(
-                R"({"apiVersion":"gateway.networking.k8s.io/v1","kind":"HTTPRoute","metadata":{"name":"web","namespace":"default"},
-                "spec":{"rules":[{"backendRefs":[{"name":"web","port":80,"kind":"Service"}]}]}})");
-            CO_TRY(co_await client->create(ctx, kRoutes, route));
+            CO_TRY(co_await routes->create());
+            CO_TRY(co_await note_original(kServices));
+            if (auto const of = routes->restored()) CO_TRY(co_await note_original(*of));
         }
         CO_TRY(co_await led->create());
         Value label{json::Object()};
@@ -186,6 +195,41 @@ struct KruiseWorld : World, KruiseSays {
         co_return Status{};
     }
 
+    // Before a release: one that is taken back goes back in batches.
+    Task<Status> ask_for_batches() {
+        Value patch{json::Object()};
+        patch.set({"metadata", "annotations", apis::kRollbackInBatchAnnotation}, "true");
+        co_return co_await led->merge_into(apis::kRollouts, "web", std::move(patch));
+    }
+    // The version before is put back, and nobody has looked yet.
+    Task<Status> put_back() {
+        CO_TRY(co_await led->put("v1"));
+        co_return co_await async::sleep_for(scope.context(), 2s);
+    }
+    // The Rollout has looked: it begins at step 1, with that version as the one that is released.
+    Task<Status> turn_back() {
+        back = true;
+        spared = static_cast<int>(std::ssize(co_await led->pods("v1")));
+        canary = co_await led->canary_revision("v1");
+        step_state = "BeforeStepUpgrade";
+        batch_phase = "Preparing";
+        step = 1;
+        passed = static_cast<int>(Point::kInitializing);
+        co_return Status{};
+    }
+    // How many pods have the version that is released, at this step.
+    int updated(int index) const {
+        if (!back) return share(index);
+        if (batch_phase == "Preparing") return spared;
+        int const rest = kReplicas - spared;
+        return spared + (share(index) * rest + kReplicas - 1) / kReplicas;
+    }
+    // Its user's own objects, as they are to be in the end.
+    Task<Status> note_original(meta::GroupVersionResource of) {
+        originals[of] = co_await own(of);
+        co_return Status{};
+    }
+
     // Writes what the statuses say at this moment; then it is the member's.
     Task<Status> hand_over() {
         generation = generation == 0 ? meta::generation(co_await led->live()) : generation;
@@ -211,22 +255,33 @@ struct KruiseWorld : World, KruiseSays {
         if (led->kind == "Deployment" && spec.at({"strategy", "type"}).as_string() != "RollingUpdate")
             found += "strategy; ";
         if ((co_await get(apis::kBatchReleases)).exists()) found += "BatchRelease; ";
-        if (!routed) co_return found;
+        for (auto const& [resource, original] : originals) {
+            std::string const now = co_await own(resource);
+            if (now != original) found += fmt::format("{} is {} and was {}; ", resource.resource, now, original);
+        }
+        Doc const shared = co_await get(apis::kTrafficRoutings);
+        bool const free = apis::holders_of(shared).empty() && shared.at({"status", "phase"}).as_string() == "Healthy";
+        if (shared.exists() && !free) found += "the TrafficRouting is " + json::write(shared) + "; ";
+        if (!routed()) co_return found;
         if ((co_await led->get(kServices, "web-canary")).exists()) found += "web-canary; ";
-        std::string const selector = json::write((co_await led->get(kServices, "web")).at({"spec", "selector"}));
-        if (selector != R"({"app":"web"})") found += "selector " + selector + "; ";
-        Doc const rules = (co_await led->get(kRoutes, "web")).at({"spec", "rules"});
-        if (rules.size() != 1 || rules[0]["backendRefs"].size() != 1) found += "rules " + json::write(rules) + "; ";
-        co_return found;
+        co_return found + co_await routes->left();
     }
 
     std::unique_ptr<LedWorkload> led;
-    bool routed;
+    MakeRoutes make_routes;
+    std::unique_ptr<LedRoutes> routes;
 
 private:
+    // Without what a server changes with every write.
+    Task<std::string> own(meta::GroupVersionResource of) {
+        Value value = (co_await led->get(of, "web")).thaw();
+        for (char const* each : {"resourceVersion", "generation", "managedFields"}) value["metadata"].erase(each);
+        co_return json::write(value);
+    }
     bool blue_green() const { return led->style() == "BlueGreen"; }
+    std::string release_id() const { return back ? "rollback-" + canary : canary; }
     std::string part() const { return blue_green() ? "blueGreenStatus" : "canaryStatus"; }
-    bool routes_at(int index) const { return routed && (index < kLast || led->fully_routed()); }
+    bool routes_at(int index) const { return routed() && (index < kLast || led->fully_routed()); }
 
     Value own_rollout() const {
         Value steps{json::Array()};
@@ -239,10 +294,9 @@ private:
         object.set({"spec", "workloadRef"}, led->reference());
         object.set({"metadata", "finalizers"}, json::Array{apis::kRolloutFinalizer});
         std::string_view const strategy = blue_green() ? "blueGreen" : "canary";
-        if (routed) {
-            object.set(
-                {"spec", "strategy", strategy, "trafficRoutings"},
-                *json::parse_value(R"([{"service":"web","gracePeriodSeconds":1,"gateway":{"httpRouteName":"web"}}])"));
+        if (routed()) {
+            object.set({"spec", "strategy", strategy, "trafficRoutings"},
+                       *json::parse_value(R"([{"service":"web","gracePeriodSeconds":1,)" + routes->reference() + "}]"));
         }
         return object;
     }
@@ -261,24 +315,25 @@ private:
             case Point::kUpgrade: step_state = "StepUpgrade"; co_return Status{};
             case Point::kAsked: generation = meta::generation(co_await led->live()); co_return co_await ask();
             case Point::kHeld: co_return co_await hold();
-            case Point::kMoved: co_return co_await led->move(share(step), percent(step));
+            case Point::kMoved: led->spared = spared; co_return co_await led->move(updated(step), percent(step));
             case Point::kVerifying:
                 CO_TRY(co_await async::sleep_for(scope.context(), 20s));
-                CO_TRY(co_await led->finish(share(step)));
+                CO_TRY(co_await led->finish(updated(step)));
                 CO_TRY(co_await async::sleep_for(scope.context(), 2s));
                 batch_state = "Verifying";
-                co_return co_await led->label(step);
+                co_return back ? co_await led->label_back(step, release_id(), share(step)) : co_await led->label(step);
             case Point::kReadyBatch: batch_state = "Ready"; co_return Status{};
             case Point::kRouting:
                 generation = 0;
-                pod_hash = co_await led->pod_hash("v2");
+                pod_hash = co_await led->pod_hash(back ? "v1" : "v2");
                 step_state = "StepTrafficRouting";
                 co_return Status{};
             case Point::kServices:
-                if (routes_at(step)) CO_TRY(co_await make_canary_service());
-                co_return Status{};
+                if (!routes_at(step)) co_return Status{};
+                CO_TRY(co_await make_canary_service());
+                co_return co_await routes->prepare();
             case Point::kRouted:
-                if (routes_at(step)) CO_TRY(co_await route(share(step) * 10));
+                if (routes_at(step)) CO_TRY(co_await routes->lead(share(step) * 10));
                 co_return Status{};
             case Point::kAnalysis: step_state = "StepMetricsAnalysis"; co_return Status{};
             case Point::kPaused: step_state = "StepPaused"; co_return Status{};
@@ -292,16 +347,20 @@ private:
         batch_seen = false;
         Value patch{json::Object()};
         patch.set({"spec", "releasePlan", "batchPartition"}, step - 1);
-        if (step > 1) co_return co_await led->merge_into(apis::kBatchReleases, "web", std::move(patch));
+        if (back && step == 1) patch.set({"spec", "releasePlan", "rolloutID"}, release_id());
+        if (back || step > 1) co_return co_await led->merge_into(apis::kBatchReleases, "web", std::move(patch));
         Value object{json::Object{{"apiVersion", "rollouts.kruise.io/v1beta1"}, {"kind", "BatchRelease"}}};
         object.set({"metadata", "name"}, "web");
         object.set({"metadata", "namespace"}, "default");
         object.set({"metadata", "finalizers"}, json::Array{apis::kBatchReleaseFinalizer});
+        Doc const rollout = co_await get(apis::kRollouts);
+        if (std::string const in_batch = meta::annotation(rollout, apis::kRollbackInBatchAnnotation); !in_batch.empty())
+            object.set({"metadata", "annotations", apis::kRollbackInBatchAnnotation}, in_batch);
         object.set({"metadata", "ownerReferences"},
                    json::Array{json::Object{{"apiVersion", "rollouts.kruise.io/v1beta1"},
                                             {"kind", "Rollout"},
                                             {"name", "web"},
-                                            {"uid", meta::uid(co_await get(apis::kRollouts))},
+                                            {"uid", meta::uid(rollout)},
                                             {"controller", true},
                                             {"blockOwnerDeletion", true}}});
         object.set({"spec", "workloadRef"}, led->reference());
@@ -318,7 +377,8 @@ private:
     }
 
     Task<Status> hold() {
-        if (step == 1) CO_TRY(co_await led->take(co_await get(apis::kBatchReleases)));
+        if (step == 1 && back) CO_TRY(co_await led->spare("v1", release_id()));
+        if (step == 1 && !back) CO_TRY(co_await led->take(co_await get(apis::kBatchReleases)));
         batch_phase = "Progressing";
         batch_state = "Upgrading";
         batch = step - 1;
@@ -329,9 +389,9 @@ private:
     Task<Status> close_part(std::string which, Progress part) {
         if (which == "ResumeWorkload") co_return co_await resume(part);
         if (which == "ReleaseWorkloadControl") co_return co_await give_up(part);
-        if (!routed || part != Progress::kDone) co_return Status{};
-        if (which == "FinalisingStepRouteTrafficToNew") co_return co_await route(100);
-        if (which == "FinalisingStepRouteTrafficToStable") co_return co_await route(-1);
+        if (!routed() || part != Progress::kDone) co_return Status{};
+        if (which == "FinalisingStepRouteTrafficToNew") co_return co_await routes->lead(100);
+        if (which == "FinalisingStepRouteTrafficToStable") co_return co_await routes->restore();
         if (which == "RestoreStableService") co_return co_await select("web", "");
         co_return co_await remove_canary_service();
     }
@@ -398,21 +458,10 @@ private:
             CO_TRY(co_await client->remove(scope.context(), kServices, {"default", "web-canary"}));
         co_return Status{};
     }
-    // The share of the canary; less than 0: none, and no trace.
-    Task<Status> route(int share) {
-        Value refs = json::Array{json::Object{{"name", "web"}, {"port", 80}, {"kind", "Service"}, {"weight", 1}}};
-        if (share >= 0) {
-            refs.make_array().front()["weight"] = 100 - share;
-            refs.push_back(json::Object{{"name", "web-canary"}, {"port", 80}, {"kind", "Service"}, {"weight", share}});
-        }
-        Value patch{json::Object()};
-        patch.set({"spec", "rules"}, json::Array{json::Object{{"backendRefs", std::move(refs)}}});
-        co_return co_await led->merge_into(kRoutes, "web", std::move(patch));
-    }
     Task<Status> clear_routes() {
-        if (!routed) co_return Status{};
+        if (!routed()) co_return Status{};
         CO_TRY(co_await select("web", ""));
-        CO_TRY(co_await route(-1));
+        CO_TRY(co_await routes->restore());
         co_return co_await remove_canary_service();
     }
 
@@ -426,8 +475,9 @@ private:
                                   {"observedWorkloadReplicas", kReplicas}}};
         status["canaryStatus"] = json::Object{{"batchState", batch_state},
                                               {"currentBatch", batch},
-                                              {"updatedReplicas", share(batch + 1)},
-                                              {"updatedReadyReplicas", share(batch + 1)}};
+                                              {"updatedReplicas", updated(batch + 1)},
+                                              {"updatedReadyReplicas", updated(batch + 1)}};
+        if (back && batch_phase == "Progressing") status["canaryStatus"]["noNeedUpdateReplicas"] = spared;
         if (batch_seen) {
             status["observedReleasePlanHash"] = apis::release_plan_hash(object);
             status["observedGeneration"] = meta::generation(object);
@@ -452,7 +502,7 @@ private:
                                   {"currentStepIndex", step},
                                   {"currentStepState", step_state}}};
         Value own{json::Object{{"observedWorkloadGeneration", generation},
-                               {"observedRolloutID", canary},
+                               {"observedRolloutID", release_id()},
                                {"rolloutHash", meta::annotation(object, apis::kRolloutHashAnnotation)},
                                {"stableRevision", stable},
                                {"podTemplateHash", pod_hash},
@@ -461,10 +511,10 @@ private:
                                {"finalisingStep", finalising},
                                {"currentStepState", step_state},
                                {"lastUpdateTime", now}}};
-        std::string const updated = blue_green() ? "updated" : "canary";
-        own[updated + "Revision"] = canary;
-        own[updated + "Replicas"] = batch_phase.empty() ? 0 : share(batch + 1);
-        own[updated + "ReadyReplicas"] = batch_phase.empty() ? 0 : share(batch + 1);
+        std::string const prefix = blue_green() ? "updated" : "canary";
+        own[prefix + "Revision"] = canary;
+        own[prefix + "Replicas"] = batch_phase.empty() ? 0 : updated(batch + 1);
+        own[prefix + "ReadyReplicas"] = batch_phase.empty() ? 0 : updated(batch + 1);
         status[part()] = std::move(own);
         Value conditions{json::Array()};
         auto const add = [&](char const* type, char const* value, std::string why) {
