@@ -143,6 +143,16 @@ bool asks_for(apis::Decision const& decision, std::string const& rollout, apis::
     return true;
 }
 
+bool was_there_again(apis::Decision const& decision, std::string const& rollout, apis::DecisionTarget const& target) {
+    auto const before = parse_rfc3339(target.paused_since);
+    if (!before || decision.spec.rollout_ref.name != rollout) return false;
+    return std::ranges::any_of(decision.spec.targets, [&](apis::DecisionTarget const& each) {
+        auto const paused = parse_rfc3339(each.paused_since);
+        return each.cluster == target.cluster && each.rollout_uid == target.rollout_uid && each.step == target.step &&
+               each.revision == target.revision && paused && *paused > *before;
+    });
+}
+
 bool is_record(apis::DecisionSpec const& spec) { return spec.selection == apis::kInMember; }
 
 std::string record_name(std::string const& rollout, apis::DecisionTarget const& target) {

@@ -42,6 +42,10 @@ std::optional<LeftStep> left_since(apis::DecisionTarget const& pause, std::strin
 // for nothing.
 bool asks_for(apis::Decision const& decision, std::string const& rollout, apis::DecisionTarget const& target);
 
+// Whether this Decision was about a later pause of the same step and revision: somebody saw the release wait there
+// again, so who said a word about the pause before may not have ended it.
+bool was_there_again(apis::Decision const& decision, std::string const& rollout, apis::DecisionTarget const& target);
+
 // Whether a Decision is such a record. Only the hub may create one (admission.h).
 bool is_record(apis::DecisionSpec const& spec);
 // The record's name: of one pause always the same.

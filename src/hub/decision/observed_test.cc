@@ -183,6 +183,23 @@ TEST(Record, SaysWhoseWordItIs) {
         << "the member's clock is ahead";
 }
 
+TEST(WasThereAgain, ALaterPauseOfTheSameStepAndRevision) {
+    apis::DecisionTarget const target{"beijing", "uid-1", 1, "rev-2", "2026-11-23T13:51:07Z"};
+    apis::Decision decision;
+    decision.spec.rollout_ref.name = "web";
+    auto const again = [&](apis::DecisionTarget other) {
+        decision.spec.targets = {{"oslo", "uid-9", 1, "rev-2", "2026-11-23T13:59:07Z"}, other};
+        return was_there_again(decision, "web", target);
+    };
+    EXPECT_TRUE(again({"beijing", "uid-1", 1, "rev-2", "2026-11-23T13:52:00Z"}));
+    EXPECT_FALSE(again(target));
+    EXPECT_FALSE(again({"beijing", "uid-1", 1, "rev-2", "2026-11-23T13:50:00Z"})) << "before";
+    EXPECT_FALSE(again({"beijing", "uid-1", 2, "rev-2", "2026-11-23T13:52:00Z"}));
+    EXPECT_FALSE(again({"beijing", "uid-1", 1, "rev-3", "2026-11-23T13:52:00Z"}));
+    EXPECT_FALSE(again({"beijing", "uid-2", 1, "rev-2", "2026-11-23T13:52:00Z"}));
+    EXPECT_FALSE(again({"beijing", "uid-1", {}, "rev-2", ""}));
+}
+
 TEST(AsksFor, TheVeryPause) {
     apis::DecisionTarget const target{"beijing", "uid-1", 1, "rev-2", "2026-11-23T13:51:07Z"};
     apis::Decision decision;

@@ -7,9 +7,11 @@
 #include <ranges>
 
 #include "apis/rollouts/keys.h"
+#include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "kube/meta/object.h"
 #include "member/workload/counting.h"
+#include "member/workload/deployment.h"
 #include "member/workload/internal/replica_sets.h"
 #include "member/workload/internal/strategy.h"
 #include "member/workload/json_patch.h"
@@ -257,6 +259,25 @@ private:
         return write_of(set, patch, kServes);
     }
 
+    // Than when the sets were scaled last: by somebody, or only in a copy of the Deployment that is older than theirs.
+    bool fewer_are_wanted() const {
+        return std::ranges::any_of(sets_.all, [this](ReplicaSet const& set) {
+            auto const noted = parse_int(meta::annotation(set.doc, kDesired));
+            return set.wanted > 0 && noted && *noted > replicas_;
+        });
+    }
+    Write test_of_replicas() const {
+        JsonPatch patch(deployment_);
+        patch.test({"spec", "replicas"});
+        Write write;
+        write.verb = Write::Verb::kJsonPatch;
+        write.resource = kDeployments;
+        write.key = meta::key_of(deployment_);
+        write.body = patch.take();
+        write.why = "how many pods are wanted";
+        return write;
+    }
+
     static JsonPatch as_seen(ReplicaSet const& set, bool tested) {
         JsonPatch patch(set.doc);
         patch.test({"spec", "replicas"});
@@ -291,6 +312,7 @@ private:
                 if (auto write = scale(*set, sizes_.at(set->name()), serves)) plan_.writes.push_back(std::move(*write));
             }
         };
+        if (!shrinking.empty() && fewer_are_wanted()) plan_.writes.push_back(test_of_replicas());
         add(same, true);
         if (!waits_for_room_) {
             add(growing, true);

@@ -185,6 +185,27 @@ TEST(Roller, NotesTheReplicasOnSetsThatStayAsTheyAre) {
     EXPECT_EQ(notes(2), 1U);
 }
 
+// Its sets have been scaled for ten since: the copy that says three may be older than they are.
+TEST(Roller, TakesNoPodsForASizeThatMayNotBeAskedForAnyMore) {
+    auto const first = [](std::int64_t noted) -> std::string {
+        Value object = deployment("v1");
+        object.set({"spec", "replicas"}, 3);
+        object.set({"spec", "paused"}, true);
+        object.set({"spec", "strategy"}, json::Object{{"type", "Recreate"}});
+        object.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation},
+                   R"({"rollingStyle":"Partition","partition":"100%","paused":false})");
+        object.set({"metadata", "annotations", apis::kControlInfoAnnotation}, R"({"uid":"b1"})");
+        Value set = replica_set("v1", 10, 10, 1);
+        set.set({"metadata", "annotations", "deployment.kubernetes.io/desired-replicas"}, std::to_string(noted));
+        DeploymentInputs const inputs{doc(object), {doc(set)}, {}};
+        auto const writes = decide_roll(inputs, doc(value(R"({"metadata":{"name":"web","uid":"b1"}})"))).writes;
+        if (writes.empty()) return "";
+        return writes.front().resource.resource + " " + json::write(writes.front().body);
+    };
+    EXPECT_EQ(first(10), R"(deployments [{"op":"test","path":"/spec/replicas","value":3}])");
+    EXPECT_TRUE(first(3).starts_with("replicasets ")) << first(3);
+}
+
 TEST(Roller, AlwaysStartsWithOneSoThatTheOldSetIsNotAlone) {
     EXPECT_EQ(rolled({.partition = "10%",
                       .rolling_update = value(R"({"maxSurge":0,"maxUnavailable":1})"),

@@ -2,6 +2,7 @@
 // decider.cc carries out and wires.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -76,6 +77,9 @@ struct Decider::Impl {
     std::optional<apis::BoundCluster> bound(meta::ObjectKey const& binding, std::string const& cluster) const;
     // Whether a Decision, open or finished, asked for the end of this pause.
     bool asked_for(meta::ObjectKey const& rollout, apis::DecisionTarget const& target) const;
+    // Whether there is but a word about a pause that the release left in another way, for it was there again later.
+    bool went_another_way(meta::ObjectKey const& rollout, LeftStep const& left) const;
+    bool any_decision(meta::ObjectKey const& rollout, std::function<bool(apis::Decision const&)> const& is) const;
 
     // ---- record.cc: the hub's own objects ----
 

@@ -117,10 +117,21 @@ std::optional<apis::BoundCluster> Decider::Impl::bound(meta::ObjectKey const& bi
     return found == spec->clusters.end() ? std::nullopt : std::optional(*found);
 }
 
-bool Decider::Impl::asked_for(meta::ObjectKey const& rollout, apis::DecisionTarget const& target) const {
+bool Decider::Impl::any_decision(meta::ObjectKey const& rollout,
+                                 std::function<bool(apis::Decision const&)> const& is) const {
     return std::ranges::any_of(decisions.by_index(kByRollout, rollout.name), [&](Doc const& object) {
         auto const decision = apis::read_decision(object);
-        return meta::ns(object) == rollout.ns && decision && asks_for(*decision, rollout.name, target);
+        return meta::ns(object) == rollout.ns && decision && is(*decision);
+    });
+}
+
+bool Decider::Impl::asked_for(meta::ObjectKey const& rollout, apis::DecisionTarget const& target) const {
+    return any_decision(rollout, [&](auto const& decision) { return asks_for(decision, rollout.name, target); });
+}
+
+bool Decider::Impl::went_another_way(meta::ObjectKey const& rollout, LeftStep const& left) const {
+    return !left.seen && any_decision(rollout, [&](auto const& decision) {
+        return was_there_again(decision, rollout.name, left.target);
     });
 }
 

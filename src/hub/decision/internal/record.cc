@@ -253,7 +253,7 @@ void Decider::Impl::settle_unasked(Key const& key, Unasked& mine, Time now) {
     std::erase_if(mine.steps, [&](LeftStep& left) {
         if (left.word && !word_counts(left.word->at, now)) left.word.reset();
         bool const known = left.seen || left.word;
-        if (!known || asked_for(key.object, left.target)) return true;
+        if (!known || asked_for(key.object, left.target) || went_another_way(key.object, left)) return true;
         if (!decisions.get({key.object.ns, record_name(key.object.name, left.target)}).exists()) return false;
         ++counted[key].count;
         ++counted[{key.part, {}}].count;
