@@ -364,6 +364,17 @@ CO_TEST(CasesOfV1alpha1, DisabledRollout) {
     Story story(ctx,
                 {.steps = R"([{"weight":20,"pause":{}},{"weight":60,"pause":{}}])", .strategy = kExtra, .older = true});
     CO_ASSERT_OK(co_await story.begin());
+    story.guard_rollouts();
+    for (bool const disabled : {true, false}) {
+        Value second = (co_await story.get(apis::kRollouts)).thaw();
+        second["metadata"] = json::Object{{"name", "second"}, {"namespace", "default"}};
+        second.set({"spec", "disabled"}, disabled);
+        second.erase("status");
+        auto const made = co_await story.client->create(ctx, apis::kRollouts, std::move(second));
+        CO_ASSERT_TRUE(!made);
+        EXPECT_TRUE(made.error().message().contains("This rollout conflict with Rollout(default/web)"))
+            << made.error().message();
+    }
     CO_ASSERT_OK(co_await story.play({{"release v2", "Progressing/1/StepPaused v1=5 v2=1"},
                                       {R"(rollout {"spec":{"disabled":true}})", "Disabled/1/StepPaused v2=5"}}));
     EXPECT_FALSE((co_await story.live()).at({"spec", "paused"}).as_bool());

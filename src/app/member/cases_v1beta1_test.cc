@@ -56,6 +56,27 @@ CO_TEST(CasesOfV1beta1, JumpOfADeploymentInPartitionStyle) {
     co_await story.stop();
 }
 
+CO_TEST(CasesOfV1beta1, StepsRemovedOrAddedInARelease) {
+    Story story(
+        ctx,
+        {.steps =
+             R"([{"replicas":"20%"},{"replicas":"40%"},{"replicas":"60%"},{"replicas":"80%"},{"replicas":"100%"}])"});
+    CO_ASSERT_OK(co_await story.begin());
+    story.guard_rollouts();
+    std::string const two = edited(R"([{"replicas":"20%"},{"replicas":"100%"}])");
+    std::string const six = edited(
+        R"([{"replicas":"20%"},{"replicas":"40%"},{"replicas":"60%"},{"replicas":"80%"},{"replicas":"90%"},{"replicas":"100%"}])");
+    CO_ASSERT_OK(co_await story.play({{"release v2", "Progressing/1/StepPaused v1=4 v2=1"}}));
+    for (std::string const& edit : {two, six}) {
+        Status const refused = co_await story.perform(edit);
+        CO_ASSERT_TRUE(!refused);
+        EXPECT_TRUE(refused.error().message().contains("Rollout steps number is immutable while it is progressing"))
+            << refused.error().message();
+    }
+    CO_ASSERT_OK(co_await story.play({{"jump 5", "Healthy/5/Completed v2=5"}, {two, "Healthy/5/Completed v2=5"}}));
+    co_await story.stop();
+}
+
 CO_TEST(CasesOfV1beta1, AdvancedDeploymentWithTraffic) {
     Story story(
         ctx, {.steps = R"([{"replicas":"20%","traffic":"20%"},{"replicas":"40%","traffic":"40%"},{"replicas":"60%"}])",

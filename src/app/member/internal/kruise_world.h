@@ -321,7 +321,8 @@ private:
                 CO_TRY(co_await led->finish(updated(step)));
                 CO_TRY(co_await async::sleep_for(scope.context(), 2s));
                 batch_state = "Verifying";
-                co_return back ? co_await led->label_back(step, release_id(), share(step)) : co_await led->label(step);
+                if (back) co_return co_await led->label_back(step, release_id(), share(step));
+                co_return co_await led->label(step);
             case Point::kReadyBatch: batch_state = "Ready"; co_return Status{};
             case Point::kRouting:
                 generation = 0;

@@ -103,6 +103,9 @@ struct Story : World {
         co_return Status{};
     }
 
+    // From now on the member is asked about Rollouts, too.
+    void guard_rollouts() { server->add_admission("fleet", member->admissions().front()); }
+
     Task<Status> play(std::vector<Line> lines) {
         for (Line const& line : lines) {
             if (Status const done = co_await perform(line.does); !done)
