@@ -81,6 +81,37 @@ CO_TEST(RolloutIds, InTheAnnotationAloneLabelThePodsToo) {
     }
 }
 
+// The step stays, and its pods are of the other release from then on.
+CO_TEST(RolloutIds, ThatChangeInTheMiddleLabelThePodsAnew) {
+    for (SetStory const& each : every_kind()) {
+        for (char const* where : {"labels", "annotations"}) {
+            SCOPED_TRACE(each.resource.api_version() + " " + each.kind + " " + where);
+            Cluster cluster(ctx, each);
+            CO_ASSERT_OK(co_await cluster.begin_of_ten());
+            CO_ASSERT_OK(co_await cluster.ask_for("7", {where}));
+            CO_ASSERT_OK(co_await cluster.put("v2"));
+            CO_ASSERT_OK(co_await cluster.paused_at(1));
+            CO_ASSERT_OK(co_await cluster.approve());
+            CO_ASSERT_OK(co_await cluster.paused_at(2));
+            EXPECT_EQ(co_await cluster.batches("7"), (Batches{{"1", 1}, {"2", 4}}));
+            std::set<std::string> const pods = co_await cluster.pods();
+            CO_ASSERT_OK(co_await cluster.ask_for("8", {where}));
+            CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+            EXPECT_EQ(co_await cluster.state(), "Progressing/2/StepPaused/InRolling");
+            EXPECT_EQ(co_await cluster.batches("7"), Batches{});
+            EXPECT_EQ(co_await cluster.batches("8"), (Batches{{"1", 1}, {"2", 4}}));
+            EXPECT_EQ(co_await cluster.pods(), pods) << "no pod was replaced";
+            CO_ASSERT_OK(co_await cluster.approve());
+            CO_ASSERT_OK(co_await cluster.until("Healthy/3/Completed/Completed"));
+            CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+            EXPECT_EQ(co_await cluster.images(), (Images{{"v2", 10}}));
+            EXPECT_EQ(co_await cluster.batches("8"), (Batches{{"1", 1}, {"2", 4}, {"3", 5}}));
+            EXPECT_EQ(co_await cluster.left(), "");
+            co_await cluster.stop();
+        }
+    }
+}
+
 // What came in the middle is released from the version that all pods had, and goes back to it at once.
 CO_TEST(RolloutIds, ATemplateInTheMiddleBeginsAtTheFirstStepAndGoesBackAtOnce) {
     for (SetStory const& each : every_kind()) {
