@@ -97,7 +97,10 @@ std::string unready_containers(Doc const& pod) {
 }
 
 // As runtimes name what they have pulled.
-std::string tagged(std::string image) { return image.contains(':') ? image : image + ":latest"; }
+std::string tagged(std::string image) {
+    std::size_t const name = image.rfind('/') + 1;   // a colon before it is that of the registry's port
+    return image.find(':', name) != std::string::npos ? image : image + ":latest";
+}
 
 // Addresses are stable for a uid: 10.x.y.z of the pod network.
 std::string pod_ip(Doc const& pod) {
