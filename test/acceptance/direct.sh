@@ -47,7 +47,7 @@ check 'beijing is at step 1 still' state beijing Progressing/1/StepPaused
 check 'approve step 1 in beijing' tells 0 'beijing +1/3 +approved +moving to 50% \(5 of 10 pods\)' direct approve --context beijing --step 1 --timeout 30s --reason 'p95 ok'
 check 'the member keeps who and why' tells 0 '"step":1,.*"by":"admin","reason":"p95 ok"' word beijing
 check 'beijing pauses at step 2' soon 30 state beijing Progressing/2/StepPaused
-check 'the hub has it on record' soon 10 history '^[0-9a-z]+ +Approve +\(in member\) +beijing +1 +Applied +approved in the member itself: written there by kubectl-amc at [0-9TZ:-]+; the member says by admin at [0-9TZ:-]+: p95 ok'
+check 'the hub has it on record' soon 10 history '^[0-9a-z]+ +Approve +\(in member\) +beijing +1 +Applied +- +approved in the member itself: written there by kubectl-amc at [0-9TZ:-]+; the member says by admin at [0-9TZ:-]+: p95 ok'
 check 'once' members 1
 sleep 1
 check 'and carries nothing out' state beijing Progressing/2/StepPaused

@@ -24,7 +24,7 @@ enum class Extra {
 
 class Extras {
 public:
-    explicit Extras(std::uint64_t seed);
+    Extras(std::uint64_t seed, bool with_hub);
 
     bool has(Extra extra) const { return drawn_.contains(extra); }
     // Of what is done with them.

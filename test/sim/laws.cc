@@ -61,6 +61,8 @@ void Laws::violate(std::string text) {
 void Laws::pod_lost(std::string const& cluster, Doc const& pod) {
     Member& member = members_[cluster];
     ++member.lost;
+    // It may come back in the version before.
+    if (member.back && image_of_pod(pod) != member.back->image) ++member.back->spared;
     member.lost_at = ctx_.monotonic();
     member.taken[unit_of(pod)] = member.lost_at;
     for (std::string const& hash : hashes_in(pod.at({"metadata", "labels"}))) member.lost_of[hash] = member.lost_at;

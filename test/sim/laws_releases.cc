@@ -168,6 +168,13 @@ std::int64_t Laws::pods_of(std::string const& cluster, std::string const& image)
     });
 }
 
+std::int64_t Laws::pods_of_others(std::string const& cluster, std::string const& image) const {
+    return std::ranges::count_if(objects_, [&](auto const& each) {
+        return each.first.cluster == cluster && each.first.resource == "pods" && leads(each.second) &&
+               !meta::is_deleting(each.second) && image_of_pod(each.second) != image;
+    });
+}
+
 // Asked for by the Rollout, a set goes back through the steps: of the pods that had been changed, each step has its
 // share.
 void Laws::back_changed(std::string const& cluster, Doc const& before, Doc const& after) {
@@ -178,7 +185,9 @@ void Laws::back_changed(std::string const& cluster, Doc const& before, Doc const
                        meta::annotation(after, apis::kRollbackInBatchAnnotation) == "true" &&
                        member.trusted.contains(member.image);
     if (turns) {
-        member.back = Back{member.image, pods_of(cluster, member.image) + member.lost};
+        // What is being replaced comes back in it.
+        member.back = Back{member.image, std::max(pods_of(cluster, member.image) + member.lost,
+                                                  member.size - pods_of_others(cluster, member.image))};
         say(fmt::format("  {}: goes back in batches, {} pods are spared", cluster, member.back->spared));
     }
     if (!member.back) return;

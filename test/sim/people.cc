@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apis/fleet/hold.h"
 #include "apis/rollouts/batch_release.h"
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
@@ -23,6 +24,7 @@ using json::Doc;
 using json::Value;
 
 meta::ObjectKey const kWeb{kNamespace, kName};
+constexpr int kByHand = 100;   // tries to take a release back by the hub, before somebody goes there
 meta::GroupVersionResource const kNamespaces{"", "v1", "namespaces"};
 meta::GroupVersionResource const kPolicies{"policy.one.alibabacloud.com", "v1alpha1", "propagationpolicies"};
 meta::GroupVersionResource const kClusterPolicies{"policy.one.alibabacloud.com", "v1alpha1",
@@ -237,18 +239,43 @@ Task<std::vector<apis::DecisionTarget>> People::side_by_side() {
     co_return targets;
 }
 
+// What `rollout abort --direct` does: where the release that is stuck is itself the way back, undoing it changes
+// nothing.
+Task<void> People::take_back_in_member(std::string cluster) {
+    client::Client const member = fleet_.person(cluster);
+    auto const workload = co_await member.get(ctx_, kind_->resource, kWeb);
+    auto const pods = co_await member.list(ctx_, kPods, {.ns = kNamespace});
+    if (!workload || !pods) co_return;
+    for (auto const& [index, pod] : (*pods)["items"].elements()) {
+        std::string const image = image_of_pod(pod);
+        if (image == image_of(*workload)) continue;
+        laws_.say(fmt::format("take back in {}: to {}", cluster, image));
+        Value patch = with_image(*kind_, image);
+        patch.set({"metadata", "annotations", apis::kHold}, apis::hold_text(ctx_.now() + 1h, "person", "stuck"));
+        (void)co_await member.patch(ctx_, kind_->resource, kWeb, client::PatchType::kMerge, std::move(patch));
+        held_.insert(cluster);
+        co_return;
+    }
+}
+
 // A further version would be refused there. What was undone after its end is itself a release, and goes on.
 Task<void> People::take_back() {
     for (int quiet = 0, count = 0; quiet < 5 && count < 300; ++count) {
         std::vector<apis::DecisionTarget> targets = co_await side_by_side();
         quiet = targets.empty() ? quiet + 1 : 0;
-        if (count % 10 == 0) {
+        if (count >= kByHand && count % 10 == 0) {
+            for (apis::DecisionTarget const& each : targets) co_await take_back_in_member(each.cluster);
+        } else if (count % 10 == 0) {
             co_await decide("Undo", std::move(targets));
         } else {
             co_await go_on();
         }
         (void)co_await async::sleep_for(ctx_, 2s);
     }
+    Value let_go{json::Object()};
+    let_go.set({"metadata", "annotations", apis::kHold}, nullptr);
+    for (std::string const& cluster : held_)
+        (void)co_await fleet_.person(cluster).patch(ctx_, kind_->resource, kWeb, client::PatchType::kMerge, let_go);
 }
 
 Task<void> People::intervene(std::string action, bool everywhere) {

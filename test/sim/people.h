@@ -2,6 +2,7 @@
 // minds, touch labels, move Rollouts between clusters and delete them in the middle, all through the hub's API.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,7 @@ private:
     json::Value rollout();                                    // in one of the styles of its kind
     Task<std::vector<apis::DecisionTarget>> side_by_side();   // clusters in a blue-green release
     Task<void> take_back();                                   // what is released there
+    Task<void> take_back_in_member(std::string cluster);
     Task<void> leave();
     Task<void> come_back();
 
@@ -58,6 +60,7 @@ private:
     bool routed_ = false;    // a Service and an HTTPRoute lead to it
     bool ingress_ = false;   // … an Ingress instead
     int versions_ = 1;
+    std::set<std::string> held_;   // clusters that were taken back by hand
     std::string version_ = "v1";
     bool leaving_ = false;      // the Rollout was deleted, and may be there still
     std::vector<View> views_;   // what somebody saw last; acted upon later
