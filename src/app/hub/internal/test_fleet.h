@@ -63,7 +63,8 @@ public:
         if (ways_.without_admin.contains(cluster_) && request.header("Impersonate-User") == "aviary:admin")
             co_return fail(ErrorCode::kForbidden,
                            R"(users "aviary:admin" is forbidden: User "hub" cannot impersonate)");
-        if (auto const slow = ways_.slow.find(cluster_); slow != ways_.slow.end() && request.path != "/readyz" && request.path != "/version")
+        if (auto const slow = ways_.slow.find(cluster_);
+            slow != ways_.slow.end() && request.path != "/readyz" && request.path != "/version")
             CO_TRY(co_await async::sleep_for(ctx, slow->second));
         if (cluster_.empty() && !ways_.late.empty() && request.path.ends_with("/" + ways_.late))
             CO_TRY(co_await async::sleep_for(ctx, std::chrono::seconds(2)));
