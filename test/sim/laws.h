@@ -169,8 +169,8 @@ private:
     static int budget_of(Member const& member, std::int64_t size);   // how many may be missing
     void workload_changed(std::string const& cluster, json::Doc const& after);
     bool has_pods(std::string const& cluster) const;
-    std::int64_t pods_of(std::string const& cluster, std::string const& image) const;   // those that lead
-    std::int64_t pods_of_others(std::string const& cluster, std::string const& image) const;
+    // Those that lead; or those of all other images.
+    std::int64_t pods_of(std::string const& cluster, std::string const& image, bool of_it = true) const;
     // Of what has this hash.
     void trust_version(std::string const& cluster, std::string const& version);
     void tell_workload(std::string const& cluster, json::Doc const& before, json::Doc const& after) const;

@@ -161,17 +161,10 @@ void Laws::set_changed(std::string const& cluster, Doc const& before, Doc const&
     check_share(cluster, image, meta::label(after, "pod-template-hash"), size, grows && !native);
 }
 
-std::int64_t Laws::pods_of(std::string const& cluster, std::string const& image) const {
+std::int64_t Laws::pods_of(std::string const& cluster, std::string const& image, bool of_it) const {
     return std::ranges::count_if(objects_, [&](auto const& each) {
         return each.first.cluster == cluster && each.first.resource == "pods" && leads(each.second) &&
-               !meta::is_deleting(each.second) && image_of_pod(each.second) == image;
-    });
-}
-
-std::int64_t Laws::pods_of_others(std::string const& cluster, std::string const& image) const {
-    return std::ranges::count_if(objects_, [&](auto const& each) {
-        return each.first.cluster == cluster && each.first.resource == "pods" && leads(each.second) &&
-               !meta::is_deleting(each.second) && image_of_pod(each.second) != image;
+               !meta::is_deleting(each.second) && (image_of_pod(each.second) == image) == of_it;
     });
 }
 
@@ -187,7 +180,7 @@ void Laws::back_changed(std::string const& cluster, Doc const& before, Doc const
     if (turns) {
         // What is being replaced comes back in it.
         member.back = Back{member.image, std::max(pods_of(cluster, member.image) + member.lost,
-                                                  member.size - pods_of_others(cluster, member.image))};
+                                                  member.size - pods_of(cluster, member.image, false))};
         say(fmt::format("  {}: goes back in batches, {} pods are spared", cluster, member.back->spared));
     }
     if (!member.back) return;

@@ -165,42 +165,34 @@ TEST(Roller, DoesNotGrowWhatIsStillShrinking) {
               "web-v2=4 web-v1=8 ");
 }
 
+// What is written where a Deployment of one version is to have `replicas`, and its ReplicaSet has `pods`, since it was
+// scaled for `noted`.
+std::vector<control::Write> resized(std::int64_t replicas, std::int64_t pods, std::int64_t noted) {
+    Value object = deployment("v2");
+    object.set({"spec", "replicas"}, replicas);
+    object.set({"spec", "paused"}, true);
+    object.set({"spec", "strategy"}, json::Object{{"type", "Recreate"}});
+    object.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation},
+               R"({"rollingStyle":"Partition","partition":"100%","paused":false})");
+    object.set({"metadata", "annotations", apis::kControlInfoAnnotation}, R"({"uid":"b1"})");
+    Value set = replica_set("v2", pods, pods, 1);
+    set.set({"metadata", "annotations", "deployment.kubernetes.io/desired-replicas"}, std::to_string(noted));
+    set.set({"metadata", "annotations", "deployment.kubernetes.io/max-replicas"}, std::to_string(noted + 1));
+    DeploymentInputs const inputs{doc(object), {doc(set)}, {}};
+    return decide_roll(inputs, doc(value(R"({"metadata":{"name":"web","uid":"b1"}})"))).writes;
+}
+
 // The native controller compares them with the Deployment's replicas, and takes a difference for a scaling.
 TEST(Roller, NotesTheReplicasOnSetsThatStayAsTheyAre) {
-    auto const notes = [](std::int64_t replicas) {
-        Value object = deployment("v2");
-        object.set({"spec", "replicas"}, replicas);
-        object.set({"spec", "paused"}, true);
-        object.set({"spec", "strategy"}, json::Object{{"type", "Recreate"}});
-        object.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation},
-                   R"({"rollingStyle":"Partition","partition":"100%","paused":false})");
-        object.set({"metadata", "annotations", apis::kControlInfoAnnotation}, R"({"uid":"b1"})");
-        Value set = replica_set("v2", 1, 1, 1);
-        set.set({"metadata", "annotations", "deployment.kubernetes.io/desired-replicas"}, "1");
-        set.set({"metadata", "annotations", "deployment.kubernetes.io/max-replicas"}, "2");
-        DeploymentInputs const inputs{doc(object), {doc(set)}, {}};
-        return decide_roll(inputs, doc(value(R"({"metadata":{"name":"web","uid":"b1"}})"))).writes.size();
-    };
-    EXPECT_EQ(notes(1), 0U);
-    EXPECT_EQ(notes(2), 1U);
+    EXPECT_EQ(resized(1, 1, 1).size(), 0U);
+    EXPECT_EQ(resized(2, 1, 1).size(), 1U);
 }
 
 // Its sets have been scaled for ten since: the copy that says three may be older than they are.
 TEST(Roller, TakesNoPodsForASizeThatMayNotBeAskedForAnyMore) {
-    auto const first = [](std::int64_t noted) -> std::string {
-        Value object = deployment("v1");
-        object.set({"spec", "replicas"}, 3);
-        object.set({"spec", "paused"}, true);
-        object.set({"spec", "strategy"}, json::Object{{"type", "Recreate"}});
-        object.set({"metadata", "annotations", apis::kDeploymentStrategyAnnotation},
-                   R"({"rollingStyle":"Partition","partition":"100%","paused":false})");
-        object.set({"metadata", "annotations", apis::kControlInfoAnnotation}, R"({"uid":"b1"})");
-        Value set = replica_set("v1", 10, 10, 1);
-        set.set({"metadata", "annotations", "deployment.kubernetes.io/desired-replicas"}, std::to_string(noted));
-        DeploymentInputs const inputs{doc(object), {doc(set)}, {}};
-        auto const writes = decide_roll(inputs, doc(value(R"({"metadata":{"name":"web","uid":"b1"}})"))).writes;
-        if (writes.empty()) return "";
-        return writes.front().resource.resource + " " + json::write(writes.front().body);
+    auto const first = [](std::int64_t noted) {
+        auto const writes = resized(3, 10, noted);
+        return writes.empty() ? "" : writes.front().resource.resource + " " + json::write(writes.front().body);
     };
     EXPECT_EQ(first(10), R"(deployments [{"op":"test","path":"/spec/replicas","value":3}])");
     EXPECT_TRUE(first(3).starts_with("replicasets ")) << first(3);
