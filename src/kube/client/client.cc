@@ -48,6 +48,12 @@ std::string failed_checks(std::string_view listed) {
     return shortened(join(names, ", "), kLongestText);
 }
 
+// Says who asks.
+void sign(Request& request, NameValues const& headers, std::string const& name) {
+    for (auto const& header : headers) request.headers.push_back(header);
+    request.headers.emplace_back("User-Agent", name);
+}
+
 void add(NameValues& query, std::string_view name, std::string const& value) {
     if (!value.empty()) query.emplace_back(name, value);
 }
@@ -114,8 +120,7 @@ Client Client::impersonating(std::string user, std::vector<std::string> groups, 
 }
 
 Task<Result<Response>> Client::raw(Context ctx, Request request) const {
-    for (auto const& header : headers_) request.headers.push_back(header);
-    request.headers.emplace_back("User-Agent", name_);
+    sign(request, headers_, name_);
     CO_TRY_ASSIGN(Response response, co_await transport_->send(ctx, std::move(request)));
     if (!response.ok()) co_return std::unexpected(refusal(response));
     co_return std::move(response);
@@ -246,8 +251,7 @@ Task<Result<std::string>> Client::server_version(Context ctx) const {
 Task<Status> Client::ready(Context ctx) const {
     Request request;
     request.path = "/readyz";
-    for (auto const& header : headers_) request.headers.push_back(header);
-    request.headers.emplace_back("User-Agent", name_);
+    sign(request, headers_, name_);
     auto const response = co_await transport_->send(ctx, std::move(request));
     if (response && response->ok()) co_return Status{};
     Error error = response ? refusal(*response) : response.error();
