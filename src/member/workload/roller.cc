@@ -251,12 +251,13 @@ private:
             patch.set({"metadata", "annotations", kMaximum}, std::to_string(replicas_ + budget_.surge));
         }
         if (!patch.changes() && !tested) return std::nullopt;
-        return write_of(set, patch, patch.changes() ? fmt::format("scale from {} to {}", set.wanted, size) : kServes);
+        return write_of(kReplicaSets, patch,
+                        patch.changes() ? fmt::format("scale from {} to {}", set.wanted, size) : kServes);
     }
 
     Write test_of(ReplicaSet const& set) const {
         JsonPatch patch = as_seen(set, true);
-        return write_of(set, patch, kServes);
+        return write_of(kReplicaSets, patch, kServes);
     }
 
     // Than when the sets were scaled last: by somebody, or only in a copy of the Deployment that is older than theirs.
@@ -269,13 +270,7 @@ private:
     Write test_of_replicas() const {
         JsonPatch patch(deployment_);
         patch.test({"spec", "replicas"});
-        Write write;
-        write.verb = Write::Verb::kJsonPatch;
-        write.resource = kDeployments;
-        write.key = meta::key_of(deployment_);
-        write.body = patch.take();
-        write.why = "how many pods are wanted";
-        return write;
+        return write_of(kDeployments, patch, "how many pods are wanted");
     }
 
     static JsonPatch as_seen(ReplicaSet const& set, bool tested) {
@@ -285,11 +280,11 @@ private:
         return patch;
     }
 
-    Write write_of(ReplicaSet const& set, JsonPatch& patch, std::string why) const {
+    static Write write_of(meta::GroupVersionResource const& resource, JsonPatch& patch, std::string why) {
         Write write;
         write.verb = Write::Verb::kJsonPatch;
-        write.resource = kReplicaSets;
-        write.key = {meta::ns(deployment_), set.name()};
+        write.resource = resource;
+        write.key = meta::key_of(patch.object());
         write.body = patch.take();
         write.why = std::move(why);
         return write;
