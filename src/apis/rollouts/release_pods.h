@@ -1,16 +1,23 @@
 // How many pods of the new version a Rollout says there are, whatever its style.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string_view>
+#include <utility>
 
 #include "core/json/doc.h"
 
 namespace aviary::apis {
 
-struct ReleasePods {
-    std::int64_t updated = 0;
-    std::int64_t ready = 0;   // of these
+// The fields of that part of its status (release_status_name()) which count them.
+struct ReleasePodFields {
+    std::string_view updated;
+    std::string_view ready;   // of these
 };
-ReleasePods release_pods(json::Doc const& rollout);
+ReleasePodFields release_pod_fields(std::string_view status_name);
+
+// "updated" and "ready", each with its count.
+std::array<std::pair<std::string_view, std::int64_t>, 2> release_pods(json::Doc const& rollout);
 
 }   // namespace aviary::apis

@@ -114,8 +114,7 @@ std::vector<observe::Gauges> Member::gauges(Time now) const {
         std::int64_t const step = releasing ? apis::release_status(rollout)["currentStepIndex"].as_int() : 0;
         steps.samples.push_back({labels, static_cast<double>(step)});
         if (releasing) {
-            apis::ReleasePods const counts = apis::release_pods(rollout);
-            for (auto const& [state, count] : {std::pair("updated", counts.updated), {"ready", counts.ready}}) {
+            for (auto const& [state, count] : apis::release_pods(rollout)) {
                 pods.samples.push_back({labels, static_cast<double>(count)});
                 pods.samples.back().labels["state"] = state;
             }

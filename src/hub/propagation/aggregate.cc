@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "apis/rollouts/keys.h"
+#include "apis/rollouts/release_pods.h"
 #include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "core/json/patch.h"
@@ -138,8 +139,8 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
     status[blue_green ? "canaryStatus" : "blueGreenStatus"] = nullptr;
     status[part] = release_status(behind->live);
     if (status[part].is_object()) {
-        for (std::string const field : {blue_green ? "updatedReplicas" : "canaryReplicas",
-                                        blue_green ? "updatedReadyReplicas" : "canaryReadyReplicas"}) {
+        apis::ReleasePodFields const fields = apis::release_pod_fields(part);
+        for (std::string_view const field : {fields.updated, fields.ready}) {
             std::int64_t total = 0;
             for (Reported const& each : present) total += apis::release_status(each.live)[field].as_int();
             status[part][field] = total;

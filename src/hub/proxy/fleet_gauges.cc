@@ -155,8 +155,7 @@ Gauges pods_of(std::vector<Row> const& rows) {
         "aviary_rollout_pods", "Pods of the new version of a release under way: updated, and ready of these.", {}};
     for (Row const& row : rows) {
         if (!row.is("phase", "Progressing")) continue;
-        apis::ReleasePods const counts = apis::release_pods(row.view.rollout);
-        for (auto const& [state, count] : {std::pair("updated", counts.updated), {"ready", counts.ready}}) {
+        for (auto const& [state, count] : apis::release_pods(row.view.rollout)) {
             pods.samples.push_back({labels_of(row.key, row.view.cluster), static_cast<double>(count)});
             pods.samples.back().labels["state"] = state;
         }
