@@ -83,8 +83,9 @@ private:
             notes.push_back({.step = step, .began = at});
         }
         if (!notes.empty() && state == apis::step::kPaused && notes.back().paused.empty()) notes.back().paused = at;
+        auto const named = json::parse(meta::annotation(rollout_, apis::kApprovedDirectly));
         for (apis::StepNote& each : notes) {
-            if (each.by.empty() && !each.paused.empty()) each.by = approver_of(each.paused);
+            if (each.by.empty() && !each.paused.empty()) each.by = approver_of(each.paused, named ? *named : Doc());
         }
         if (notes.size() > kMostNotes)
             notes.erase(notes.begin(), notes.end() - static_cast<std::ptrdiff_t>(kMostNotes));
@@ -92,24 +93,26 @@ private:
     }
 
     // Whoever approved by name is told by it, and the others by what they wrote with.
-    std::string approver_of(std::string const& paused_since) const {
-        auto const named = json::parse(meta::annotation(rollout_, apis::kApprovedDirectly));
-        if (named) {
-            for (auto const& [index, each] : named->elements()) {
-                if (each["pausedSince"].as_string() == paused_since) return each["by"].string();
-            }
+    std::string approver_of(std::string const& paused_since, Doc const& named) const {
+        for (auto const& [index, each] : named.elements()) {
+            if (each["pausedSince"].as_string() == paused_since) return each["by"].string();
         }
         return seen_.approval && seen_.approval->paused_since == paused_since ? seen_.approval->by : std::string();
+    }
+
+    static Write write_to(Doc const& history, std::string why) {
+        Write write;
+        write.resource = apis::kRolloutHistories;
+        write.key = meta::key_of(history);
+        write.why = std::move(why);
+        return write;
     }
 
     void note(Doc const& history, bool progressing) {
         std::vector<apis::StepNote> const before = apis::read_step_notes(history);
         std::vector<apis::StepNote> const notes = noted(before, progressing);
         if (notes == before) return;
-        Write write;
-        write.resource = apis::kRolloutHistories;
-        write.key = meta::key_of(history);
-        write.why = "how far a release is";
+        Write write = write_to(history, "how far a release is");
         write.body.set({"metadata", "annotations", apis::kHistorySteps}, apis::write_step_notes(notes));
         plan_.writes.push_back(std::move(write));
     }
@@ -169,11 +172,8 @@ private:
             for (auto const& [step, pods] : pods_by_step(id))
                 steps[step] = json::Object{{"canaryStepIndex", step}, {"pods", pods}};
         }
-        Write write;
-        write.resource = apis::kRolloutHistories;
-        write.key = meta::key_of(history);
+        Write write = write_to(history, "what a release has done");
         write.subresource = "status";
-        write.why = "what a release has done";
         Value list{json::Array()};
         for (auto& [step, each] : steps) list.push_back(std::move(each));
         bool const same = list == history.at({"status", "canarySteps"}).thaw() ||
