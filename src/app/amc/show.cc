@@ -213,6 +213,18 @@ cli::Table history_table(Session const& session) {
     return cli::Table(std::move(headers), session.style());
 }
 
+// As the headers are.
+struct HistoryRow {
+    std::string age, action, by = "-", cluster, step = "-", outcome, release, reason, waited = "-", message;
+
+    std::vector<cli::Cell> cells(bool wide) const {
+        std::vector<cli::Cell> cells{age, action, cli::one_line(by), cluster, step, outcome};
+        if (wide) cells.insert(cells.end(), {release, cli::one_line(reason)});
+        cells.insert(cells.end(), {waited, cli::one_line(message)});
+        return cells;
+    }
+};
+
 // From one time to another, as ages are printed; "-" where one of them is not known.
 std::string time_between(std::string_view from, std::string_view until) {
     auto const began = parse_rfc3339(from);
@@ -220,30 +232,26 @@ std::string time_between(std::string_view from, std::string_view until) {
     return began && ended && *ended >= *began ? format_age(*ended - *began) : "-";
 }
 
-std::vector<cli::Cell> history_row(Doc const& decision, Doc const& target, bool wide, Time now) {
+HistoryRow decision_row(Doc const& decision, Doc const& target, Time now) {
     bool const in_member = decision.at({"spec", "selection"}).as_string() == apis::kInMember;
-    Doc row;
+    Doc known;
     for (auto const& [position, each] : decision.at({"status", "clusters"}).elements()) {
-        if (each["cluster"].as_string() == target["cluster"].as_string()) row = each;
+        if (each["cluster"].as_string() == target["cluster"].as_string()) known = each;
     }
-    std::vector<cli::Cell> cells{age_of(decision.at({"metadata", "creationTimestamp"}).as_string(), now),
-                                 decision.at({"spec", "action"}).string(),
-                                 in_member ? "(in member)" : decision.at({"spec", "requester", "username"}).string(),
-                                 target["cluster"].string(),
-                                 target["step"].exists() ? std::to_string(target["step"].as_int()) : "-",
-                                 row.exists() ? row["outcome"].string()
-                                 : in_member  ? "Applied"
-                                              : "Pending"};
-    if (wide) {
-        cells.emplace_back(short_digest(decision.at({"spec", "release", "digest"}).as_string()));
-        cells.emplace_back(cli::one_line(decision.at({"spec", "reason"}).as_string()));
-    }
+    std::string const created = decision.at({"metadata", "creationTimestamp"}).string();
+    HistoryRow row;
+    row.age = age_of(created, now);
+    row.action = decision.at({"spec", "action"}).string();
+    row.by = in_member ? "(in member)" : decision.at({"spec", "requester", "username"}).string();
+    row.cluster = target["cluster"].string();
+    if (target["step"].exists()) row.step = std::to_string(target["step"].as_int());
+    row.outcome = known.exists() ? known["outcome"].string() : in_member ? "Applied" : "Pending";
+    row.release = short_digest(decision.at({"spec", "release", "digest"}).as_string());
+    row.reason = decision.at({"spec", "reason"}).string();
     // A record of what was done in a member may be made later.
-    cells.emplace_back(in_member ? "-"
-                                 : time_between(target["pausedSince"].as_string(),
-                                                decision.at({"metadata", "creationTimestamp"}).as_string()));
-    cells.emplace_back(cli::one_line(row["message"].as_string()));
-    return cells;
+    if (!in_member) row.waited = time_between(target["pausedSince"].as_string(), created);
+    row.message = known["message"].string();
+    return row;
 }
 
 // Sorts; prints where -o asks for another form than a table: then the exit code.
@@ -263,7 +271,7 @@ std::string created_and_name(Doc const& object) {
 }
 
 // A release of one cluster, as its controller has kept it.
-std::vector<cli::Cell> release_row(Doc const& history, bool wide, Time now) {
+HistoryRow release_row(Doc const& history, std::vector<apis::StepNote> const& notes, Time now) {
     Doc const kept = history.at({"spec", "workload"});
     Doc const workload = Doc::freeze(json::Object{{"apiVersion", kept["apiVersion"].string()},
                                                   {"kind", kept["kind"].string()},
@@ -277,47 +285,37 @@ std::vector<cli::Cell> release_row(Doc const& history, bool wide, Time now) {
         step = std::max(step, each["canaryStepIndex"].as_int());
         pods += each["pods"].size();
     }
-    bool const over = history.at({"status", "phase"}).as_string() == apis::kHistoryCompleted;
-    std::vector<cli::Cell> cells{age_of(history.at({"metadata", "creationTimestamp"}).as_string(), now),
-                                 "Release",
-                                 "-",
-                                 cluster_of(history),
-                                 step > 0 ? std::to_string(step) : "-",
-                                 over ? "Completed" : "Progressing"};
-    if (wide) {
-        cells.emplace_back(history.at({"spec", "rollout", "rolloutID"}).string());
-        cells.emplace_back("");
-    }
-    std::vector<apis::StepNote> const notes = apis::read_step_notes(history);
-    std::string const took =
-        notes.empty() || notes.back().passed.empty() ? "-" : time_between(notes.front().began, notes.back().passed);
-    cells.emplace_back("-");
-    cells.emplace_back(fmt::format("{} of {}/{}; {} steps, {} pods noted{}",
-                                   proxy::version_of(meta::pod_template_of(workload)),
-                                   to_lower(workload["kind"].as_string()), meta::name(workload), steps, pods,
-                                   took == "-" ? "" : fmt::format("; took {}", took)));
-    return cells;
+    std::string const took = notes.empty() ? "-" : time_between(notes.front().began, notes.back().passed);
+    HistoryRow row;
+    row.age = age_of(history.at({"metadata", "creationTimestamp"}).as_string(), now);
+    row.action = "Release";
+    row.cluster = cluster_of(history);
+    if (step > 0) row.step = std::to_string(step);
+    row.outcome = history.at({"status", "phase"}).as_string() == apis::kHistoryCompleted ? "Completed" : "Progressing";
+    row.release = history.at({"spec", "rollout", "rolloutID"}).string();
+    row.message =
+        fmt::format("{} of {}/{}; {} steps, {} pods noted{}", proxy::version_of(meta::pod_template_of(workload)),
+                    to_lower(workload["kind"].as_string()), meta::name(workload), steps, pods,
+                    took == "-" ? "" : fmt::format("; took {}", took));
+    return row;
 }
 
 // One step of it: how long its pods took, and how long it waited for whom.
-std::vector<cli::Cell> step_row(Doc const& history, apis::StepNote const& note, bool wide, Time now) {
-    bool const waits = !note.paused.empty() && note.passed.empty();
-    std::vector<cli::Cell> cells{age_of(note.began, now),
-                                 "Step",
-                                 note.by.empty() ? "-" : cli::one_line(note.by),
-                                 cluster_of(history),
-                                 std::to_string(note.step),
-                                 !note.passed.empty() ? "Passed"
-                                 : waits              ? "Paused"
-                                                      : "Progressing"};
-    if (wide) {
-        cells.emplace_back(history.at({"spec", "rollout", "rolloutID"}).string());
-        cells.emplace_back("");
-    }
-    cells.emplace_back(time_between(note.paused, waits ? format_rfc3339(now) : note.passed));
+HistoryRow step_row(Doc const& history, apis::StepNote const& note, Time now) {
+    bool const passed = !note.passed.empty();
+    bool const paused = !note.paused.empty();
     std::string const rolled = time_between(note.began, note.paused);
-    cells.emplace_back(rolled == "-" ? "" : fmt::format("ready after {}", rolled));
-    return cells;
+    HistoryRow row;
+    row.age = age_of(note.began, now);
+    row.action = "Step";
+    if (!note.by.empty()) row.by = note.by;
+    row.cluster = cluster_of(history);
+    row.step = std::to_string(note.step);
+    row.outcome = passed ? "Passed" : paused ? "Paused" : "Progressing";
+    row.release = history.at({"spec", "rollout", "rolloutID"}).string();
+    row.waited = time_between(note.paused, passed ? note.passed : format_rfc3339(now));
+    if (rolled != "-") row.message = fmt::format("ready after {}", rolled);
+    return row;
 }
 
 // What the clusters themselves have kept of a Rollout.
@@ -339,8 +337,9 @@ Task<int> history_without_hub(Session session, std::string rollout, std::vector<
     cli::Table table = history_table(session);
     bool const wide = session.flags().output == "wide";
     for (Doc const& each : histories) {
-        table.add(release_row(each, wide, now));
-        for (apis::StepNote const& note : apis::read_step_notes(each)) table.add(step_row(each, note, wide, now));
+        std::vector<apis::StepNote> const notes = apis::read_step_notes(each);
+        table.add(release_row(each, notes, now).cells(wide));
+        for (apis::StepNote const& note : notes) table.add(step_row(each, note, now).cells(wide));
     }
     if (!table.empty()) {
         session.print(table);
@@ -435,7 +434,7 @@ Task<int> history(Session session, std::string rollout) {
         for (auto const& [index, target] : decision.at({"spec", "targets"}).elements()) {
             bool const asked = chosen->empty() || std::ranges::count(*chosen, target["cluster"].as_string()) > 0;
             if (!asked) continue;
-            table.add(history_row(decision, target, wide, now));
+            table.add(decision_row(decision, target, now).cells(wide));
         }
     }
     if (decisions.empty()) {
