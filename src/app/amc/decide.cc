@@ -119,14 +119,17 @@ Task<void> tell_of_group(Session const& session, std::string const& action, std:
         if (meta::name(each) == rollout) group = meta::annotation(each, apis::kGroupAnnotation);
     }
     if (group.empty()) co_return;
+    Flags const& flags = session.flags();
+    std::string const where = !flags.members.empty()           ? "-m " + join(flags.members, ",")
+                              : flags.cluster_selector.empty() ? "-M"
+                                                               : "--cluster-selector " + flags.cluster_selector;
     for (auto const& [index, each] : (*list)["items"].elements()) {
         std::string const name = meta::name(each);
         if (name == rollout || meta::annotation(each, apis::kGroupAnnotation) != group) continue;
         fmt::print(
             stderr,
             "{0} is of the same group, {1}, and not taken back by this: kubectl amc rollout {2} {0} -n {3} {4}\n", name,
-            group, to_lower(action), session.ns(),
-            session.flags().members.empty() ? std::string("-M") : "-m " + join(session.flags().members, ","));
+            group, to_lower(action), session.ns(), where);
     }
 }
 
