@@ -29,6 +29,21 @@ WorkloadKind native(char const* kind, char const* resource, char const* revision
     return {{"apps", "v1", kind}, {"apps", "v1", resource}, {"apps", "v1", revisions}, spec, std::move(styles), scales};
 }
 
+WorkloadKind kruise(char const* version, char const* kind, char const* resource, char const* spec,
+                    std::vector<Style> styles = {kPartition}, bool scales = true) {
+    return {{"apps.kruise.io", version, kind},
+            {"apps.kruise.io", version, resource},
+            kControllerRevisions,
+            spec,
+            std::move(styles),
+            scales};
+}
+
+WorkloadKind gated(WorkloadKind kind) {
+    kind.gated = true;
+    return kind;
+}
+
 }   // namespace
 
 Value parse(std::string_view text) { return *json::parse_value(text); }
@@ -41,12 +56,9 @@ std::vector<WorkloadKind> const& workload_kinds() {
         native("StatefulSet", "statefulsets", "controllerrevisions",
                R"({"replicas":10,"podManagementPolicy":"Parallel"})", {kPartition}, true),
         native("DaemonSet", "daemonsets", "controllerrevisions", "{}", {kPartition}, false),
-        {{"apps.kruise.io", "v1alpha1", "CloneSet"},
-         {"apps.kruise.io", "v1alpha1", "clonesets"},
-         kControllerRevisions,
-         R"({"replicas":10,"updateStrategy":{"type":"ReCreate","maxUnavailable":1}})",
-         {kPartition, kBlueGreenToHalf, kBlueGreenAtOnce},
-         true},
+        kruise("v1alpha1", "CloneSet", "clonesets",
+               R"({"replicas":10,"updateStrategy":{"type":"ReCreate","maxUnavailable":1}})",
+               {kPartition, kBlueGreenToHalf, kBlueGreenAtOnce}),
         {{"leaderworkerset.x-k8s.io", "v1", "LeaderWorkerSet"},
          {"leaderworkerset.x-k8s.io", "v1", "leaderworkersets"},
          kControllerRevisions,
@@ -55,18 +67,9 @@ std::vector<WorkloadKind> const& workload_kinds() {
          true,
          2,
          5},
-        {{"apps.kruise.io", "v1beta1", "StatefulSet"},
-         {"apps.kruise.io", "v1beta1", "statefulsets"},
-         kControllerRevisions,
-         R"({"replicas":10,"serviceName":"web","podManagementPolicy":"Parallel"})",
-         {kPartition},
-         true},
-        {{"apps.kruise.io", "v1alpha1", "DaemonSet"},
-         {"apps.kruise.io", "v1alpha1", "daemonsets"},
-         kControllerRevisions,
-         "{}",
-         {kPartition},
-         false},
+        kruise("v1beta1", "StatefulSet", "statefulsets",
+               R"({"replicas":10,"serviceName":"web","podManagementPolicy":"Parallel"})"),
+        kruise("v1alpha1", "DaemonSet", "daemonsets", "{}", {kPartition}, false),
         // Of a kind that says by its label what it is like; its pods are made by a StatefulSet.
         {{"example.org", "v1", "GameSet"},
          member::kGameSets,
@@ -81,12 +84,8 @@ std::vector<WorkloadKind> const& workload_kinds() {
 
 std::vector<WorkloadKind> const& older_kinds() {
     static std::vector<WorkloadKind> const kinds{
-        {{"apps.kruise.io", "v1alpha1", "StatefulSet"},
-         {"apps.kruise.io", "v1alpha1", "statefulsets"},
-         kControllerRevisions,
-         R"({"replicas":10,"serviceName":"web","podManagementPolicy":"Parallel"})",
-         {kPartition},
-         true}};
+        kruise("v1alpha1", "StatefulSet", "statefulsets",
+               R"({"replicas":10,"serviceName":"web","podManagementPolicy":"Parallel"})")};
     return kinds;
 }
 
@@ -94,33 +93,18 @@ std::vector<WorkloadKind> const& ordered_kinds() {
     static std::vector<WorkloadKind> const kinds{
         native("StatefulSet", "statefulsets", "controllerrevisions",
                R"({"replicas":10,"podManagementPolicy":"OrderedReady"})", {kPartition}, true),
-        {{"apps.kruise.io", "v1beta1", "StatefulSet"},
-         {"apps.kruise.io", "v1beta1", "statefulsets"},
-         kControllerRevisions,
-         R"({"replicas":10,"serviceName":"web","podManagementPolicy":"OrderedReady"})",
-         {kPartition},
-         true}};
+        kruise("v1beta1", "StatefulSet", "statefulsets",
+               R"({"replicas":10,"serviceName":"web","podManagementPolicy":"OrderedReady"})")};
     return kinds;
 }
 
 std::vector<WorkloadKind> const& in_place_kinds() {
     static std::vector<WorkloadKind> const kinds{
-        {{"apps.kruise.io", "v1alpha1", "CloneSet"},
-         {"apps.kruise.io", "v1alpha1", "clonesets"},
-         kControllerRevisions,
-         R"({"replicas":10,"updateStrategy":{"type":"InPlaceIfPossible","maxUnavailable":1}})",
-         {kPartition},
-         true},
-        {{"apps.kruise.io", "v1beta1", "StatefulSet"},
-         {"apps.kruise.io", "v1beta1", "statefulsets"},
-         kControllerRevisions,
-         R"({"replicas":10,"serviceName":"web","podManagementPolicy":"Parallel",
-             "updateStrategy":{"rollingUpdate":{"podUpdatePolicy":"InPlaceIfPossible"}}})",
-         {kPartition},
-         true,
-         1,
-         10,
-         true}};
+        kruise("v1alpha1", "CloneSet", "clonesets",
+               R"({"replicas":10,"updateStrategy":{"type":"InPlaceIfPossible","maxUnavailable":1}})"),
+        gated(kruise("v1beta1", "StatefulSet", "statefulsets",
+                     R"({"replicas":10,"serviceName":"web","podManagementPolicy":"Parallel",
+             "updateStrategy":{"rollingUpdate":{"podUpdatePolicy":"InPlaceIfPossible"}}})"))};
     return kinds;
 }
 

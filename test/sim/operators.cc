@@ -53,11 +53,7 @@ Task<Status> Operators::begin() {
         CO_TRY(co_await member.create(ctx_, kNamespaces,
                                       parse(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}})")));
         CO_TRY(co_await member.create(ctx_, site.kind->resource, make_workload(*site.kind, site.version)));
-        if (site.routed) {
-            CO_TRY(co_await member.create(ctx_, kServices, make_service()));
-            CO_TRY(co_await (site.ingress ? member.create(ctx_, kIngresses, make_ingress())
-                                          : member.create(ctx_, kRoutes, make_route())));
-        }
+        if (site.routed) CO_TRY(co_await make_routing(ctx_, member, site.ingress));
         CO_TRY(co_await member.create(ctx_, apis::kRollouts, rollout(site)));
         sites_.push_back(std::move(site));
     }
@@ -186,15 +182,12 @@ Task<void> Operators::resize(Site const& site, std::int64_t replicas) {
     co_await change_workload(site, std::move(patch), fmt::format("scale to {}", replicas));
 }
 
-// By hand: autoscalers leave what has none alone. One alone would be replaced with nobody beside it.
+// By hand: autoscalers leave what has none alone.
 Task<void> Operators::to_zero(Site const& site) {
     if (!site.kind->scales) co_return;
     auto const there = co_await fleet_.person(site.cluster).get(ctx_, site.kind->resource, kWeb);
     if (!there) co_return;
-    bool const up = there->at({"spec", "replicas"}).as_int() == 0;
-    std::int64_t const some =
-        std::max<std::int64_t>(2, (1 + static_cast<std::int64_t>(extras_.random().below(12))) / site.kind->pods);
-    co_await resize(site, up ? some : 0);
+    co_await resize(site, nothing_or_some(extras_, *site.kind, *there));
 }
 
 Task<void> Operators::bound(Site const& site, std::int64_t least, std::int64_t most) {

@@ -67,9 +67,7 @@ Task<Status> People::begin() {
       "spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"Namespace","name":"demo"}]}})")));
     CO_TRY(co_await hub.create(ctx_, kind_->resource, make_workload(*kind_, "v1")));
     if (routed_) {
-        CO_TRY(co_await hub.create(ctx_, kServices, make_service()));
-        CO_TRY(co_await (ingress_ ? hub.create(ctx_, kIngresses, make_ingress())
-                                  : hub.create(ctx_, kRoutes, make_route())));
+        CO_TRY(co_await make_routing(ctx_, hub, ingress_));
         CO_TRY(co_await hub.create(
             ctx_, kPolicies,
             parse(
@@ -350,15 +348,11 @@ Task<void> People::touch() {
         .patch(ctx_, kind_->resource, kWeb, client::PatchType::kMerge, std::move(patch));
 }
 
-// In the member, by hand: its autoscaler leaves what has none alone, and brings back what has any. One alone would be
-// replaced with nobody beside it.
+// In the member, by hand: its autoscaler leaves what has none alone, and brings back what has any.
 Task<void> People::to_zero(std::string cluster) {
     auto const there = co_await fleet_.person(cluster).get(ctx_, kind_->resource, kWeb);
     if (!there) co_return;
-    bool const up = there->at({"spec", "replicas"}).as_int() == 0;
-    std::int64_t const some =
-        std::max<std::int64_t>(2, (1 + static_cast<std::int64_t>(extras_.random().below(12))) / kind_->pods);
-    co_await resize(cluster, up ? some : 0);
+    co_await resize(cluster, nothing_or_some(extras_, *kind_, *there));
 }
 
 Task<void> People::resize(std::string cluster, std::int64_t replicas) {

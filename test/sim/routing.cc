@@ -11,14 +11,7 @@ namespace aviary::sim {
 
 using json::Value;
 
-Value routes_definition() {
-    return parse(R"({"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",
-        "metadata":{"name":"httproutes.gateway.networking.k8s.io"},
-        "spec":{"group":"gateway.networking.k8s.io","scope":"Namespaced",
-        "names":{"kind":"HTTPRoute","listKind":"HTTPRouteList","plural":"httproutes","singular":"httproute"},
-        "versions":[{"name":"v1","served":true,"storage":true,"subresources":{"status":{}},"schema":{"openAPIV3Schema":{
-        "type":"object","properties":{"spec":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}}}}]}})");
-}
+namespace {
 
 Value make_service() {
     return parse(R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"shop","namespace":"demo"},
@@ -36,6 +29,27 @@ Value make_ingress() {
     return parse(R"({"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"name":"shop","namespace":"demo"},
         "spec":{"ingressClassName":"nginx","rules":[{"host":"shop.example.com","http":{"paths":[
         {"path":"/","pathType":"Prefix","backend":{"service":{"name":"shop","port":{"number":80}}}}]}}]}})");
+}
+
+// What leads to the Service.
+Value make_leading(bool by_ingress) { return by_ingress ? make_ingress() : make_route(); }
+meta::GroupVersionResource const& leading(bool by_ingress) { return by_ingress ? kIngresses : kRoutes; }
+
+}   // namespace
+
+Value routes_definition() {
+    return parse(R"({"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",
+        "metadata":{"name":"httproutes.gateway.networking.k8s.io"},
+        "spec":{"group":"gateway.networking.k8s.io","scope":"Namespaced",
+        "names":{"kind":"HTTPRoute","listKind":"HTTPRouteList","plural":"httproutes","singular":"httproute"},
+        "versions":[{"name":"v1","served":true,"storage":true,"subresources":{"status":{}},"schema":{"openAPIV3Schema":{
+        "type":"object","properties":{"spec":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}}}}]}})");
+}
+
+Task<Status> make_routing(Context ctx, client::Client client, bool by_ingress) {
+    CO_TRY(co_await client.create(ctx, kServices, make_service()));
+    CO_TRY(co_await client.create(ctx, leading(by_ingress), make_leading(by_ingress)));
+    co_return Status{};
 }
 
 // Less than the pods that a step has. In partition style a step with all pods leads nothing: there is nobody else.
@@ -59,12 +73,11 @@ Value with_routing(Value rollout, bool by_ingress) {
 Task<std::string> routing_left(Context ctx, client::Client member, bool by_ingress) {
     std::string found;
     char const* const kind = by_ingress ? "Ingress" : "HTTPRoute";
-    auto const route = co_await member.get(ctx, by_ingress ? kIngresses : kRoutes, {kNamespace, kShop});
+    auto const route = co_await member.get(ctx, leading(by_ingress), {kNamespace, kShop});
     auto const service = co_await member.get(ctx, kServices, {kNamespace, kShop});
     auto const canary = co_await member.get(ctx, kServices, {kNamespace, kShopCanary});
     if (!route || !service) co_return fmt::format("no Service or no {}; ", kind);
-    Value const own = by_ingress ? make_ingress() : make_route();
-    if (json::write_canonical((*route)["spec"].thaw()) != json::write_canonical(own["spec"]))
+    if (json::write_canonical((*route)["spec"].thaw()) != json::write_canonical(make_leading(by_ingress)["spec"]))
         found += fmt::format("the {} is not its owner's: {}; ", kind, json::write((*route)["spec"]));
     if (by_ingress) {
         auto const beside = co_await member.get(ctx, kIngresses, {kNamespace, kShopCanary});

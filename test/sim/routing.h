@@ -21,9 +21,7 @@ inline constexpr char kShopCanary[] = "shop-canary";
 
 // The definition of HTTPRoutes, as far as a release needs it.
 json::Value routes_definition();
-json::Value make_service();
-json::Value make_route();
-json::Value make_ingress();
+Task<Status> make_routing(Context ctx, client::Client client, bool by_ingress);
 // A Rollout that leads requests, made of one that does not.
 json::Value with_routing(json::Value rollout, bool by_ingress);
 // What a release has left of its routing in one cluster; empty: nothing.

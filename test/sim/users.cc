@@ -110,4 +110,10 @@ Task<std::string> leftovers_in(Context ctx, client::Client member, WorkloadKind 
     co_return found;
 }
 
+std::int64_t nothing_or_some(Extras& extras, WorkloadKind const& kind, Doc const& workload) {
+    std::int64_t const some =
+        std::max<std::int64_t>(2, (1 + static_cast<std::int64_t>(extras.random().below(12))) / kind.pods);
+    return workload.at({"spec", "replicas"}).as_int() == 0 ? some : 0;
+}
+
 }   // namespace aviary::sim

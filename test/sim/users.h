@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/async/task.h"
+#include "extras.h"
 #include "kinds.h"
 #include "kube/client/client.h"
 
@@ -13,6 +14,10 @@ namespace aviary::sim {
 Task<std::string> differs_in(Context ctx, client::Client member, WorkloadKind const& kind, std::string image);
 // … what a release has left behind on any object.
 Task<std::string> leftovers_in(Context ctx, client::Client member, WorkloadKind const& kind);
+
+// Replicas for a workload that is to be scaled to nothing, or up from there. One alone would be replaced with nobody
+// beside it.
+std::int64_t nothing_or_some(Extras& extras, WorkloadKind const& kind, json::Doc const& workload);
 
 class Users {
 public:
