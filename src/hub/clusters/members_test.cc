@@ -257,8 +257,9 @@ CO_TEST(Members, OneThatIsNotReadyDoesNotCountAsThere) {
     CO_ASSERT_OK(co_await fleet.start());
     CO_ASSERT_OK(co_await fleet.add("beijing"));
     Network& network = fleet.networks["beijing"];
-    network.unready = "[+]ping ok\n[-]etcd failed: reason withheld\n[-]etcd-readiness failed: reason withheld\n"
-                      "readyz check failed\n";
+    network.unready =
+        "[+]ping ok\n[-]etcd failed: reason withheld\n[-]etcd-readiness failed: reason withheld\n"
+        "readyz check failed\n";
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 11s));
     std::string text = co_await fleet.available("beijing");
     EXPECT_EQ(text, "False/ClusterUnreachable");
