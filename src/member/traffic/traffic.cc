@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/json/patch.h"
 #include "kube/meta/object.h"
 #include "member/traffic/custom.h"
 #include "member/traffic/gateway.h"
@@ -35,6 +36,18 @@ Outcome to_write(Doc const& live, Result<Doc> const& wanted, meta::GroupVersionR
         outcome.writes.push_back(std::move(write));
     }
     return outcome;
+}
+
+// Changes nothing; fails where the pod is gone, or is labelled otherwise by now.
+Write test_of_label(Doc const& pod, std::string_view key) {
+    Write write;
+    write.verb = Write::Verb::kJsonPatch;
+    write.resource = {"", "v1", "pods"};
+    write.key = meta::key_of(pod);
+    write.body = json::Array{json::Object{
+        {"op", "test"}, {"path", "/metadata/labels/" + json::escape_pointer(key)}, {"value", meta::label(pod, key)}}};
+    write.why = "whether a pod of the stable version is there";
+    return write;
 }
 
 Outcome trouble(std::string message) { return {.writes = {}, .trouble = std::move(message)}; }
@@ -113,8 +126,11 @@ Outcome Traffic::hold_stable() const {
     if (!setup_.generates) return {};
     if (Outcome unread = read_services(); !unread.in_force()) return unread;
     if (setup_.stable_revision.empty()) return trouble("the pods of the stable version are not known yet");
-    return to_write(seen_.stable, pinned(seen_.stable, {setup_.revision_key, setup_.stable_revision}, now_), kServices,
-                    "Service", "lead the stable Service to the stable version");
+    Outcome outcome = to_write(seen_.stable, pinned(seen_.stable, {setup_.revision_key, setup_.stable_revision}, now_),
+                               kServices, "Service", "lead the stable Service to the stable version");
+    if (!outcome.writes.empty() && setup_.stable_pod.exists())
+        outcome.writes.insert(outcome.writes.begin(), test_of_label(setup_.stable_pod, setup_.revision_key));
+    return outcome;
 }
 
 std::optional<Time> Traffic::holds_from() const {

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "core/json/parse.h"
+#include "core/json/patch.h"
 #include "core/json/write.h"
 #include "kube/meta/object.h"
 #include "member/traffic/gateway.h"
@@ -47,9 +48,32 @@ struct Demo {
         }
         return !outcome.writes.empty();
     }
+    Value with_stable_pod() {
+        setup.stable_pod =
+            doc(R"({"metadata":{"name":"web-0","namespace":"demo","labels":{"pod-template-hash":"old"}}})");
+        return setup.stable_pod.thaw();
+    }
     Setup setup;
     Seen seen;
 };
+
+TEST(Traffic, NothingIsHeldToAVersionThatHasGoneByNow) {
+    Demo demo;
+    Value pod = demo.with_stable_pod();
+    std::vector<Write> const writes = demo.traffic().hold_stable().writes;
+    ASSERT_EQ(writes.size(), 2);
+    EXPECT_EQ(writes[0].key.to_string(), "demo/web-0");
+    EXPECT_FALSE(writes[0].alongside);
+    Value const as_seen = pod;
+    EXPECT_TRUE(json::apply_json_patch(pod, writes[0].body));
+    EXPECT_EQ(pod, as_seen);
+    pod.set({"metadata", "labels", "pod-template-hash"}, "new");
+    EXPECT_FALSE(json::apply_json_patch(pod, writes[0].body));
+    EXPECT_EQ(writes[1].resource, kServices);
+    // Held once, it is not asked again.
+    demo.seen.stable = Doc::freeze(writes[1].body);
+    EXPECT_TRUE(demo.traffic().hold_stable().in_force());
+}
 
 TEST(Traffic, EachEndIsInForceOnceItIsWritten) {
     Demo demo;

@@ -199,6 +199,19 @@ TEST(StatefulSetFacts, TheStableVersionIsTheOneTheReleaseBeganFrom) {
     EXPECT_FALSE(workload->is_current("web-v2"));
 }
 
+TEST(StatefulSetFacts, TellAStablePodThatIsReady) {
+    Value object = stateful_set("v2", 3);
+    object.set({"metadata", "labels", apis::kStableRevisionLabel}, "web-v1");
+    Value unready = pod(2, "v1").thaw();
+    unready.set({"status", "conditions"}, json::Array());
+    auto const pods = std::vector{pod(0, "v2"), pod(1, "v1"), Doc::freeze(unready)};
+    auto const some = observe_stateful_set({Doc::freeze(object), {revision("v1", 1), revision("v2", 2)}, pods}, kNow);
+    EXPECT_EQ(some->facts().stable_pod, pods[1]);
+    auto const none =
+        observe_stateful_set({Doc::freeze(object), {revision("v1", 1), revision("v2", 2)}, {pods[0], pods[2]}}, kNow);
+    EXPECT_FALSE(none->facts().stable_pod.exists());
+}
+
 TEST(StatefulSetFacts, AVersionIsTheSameBeforeAndAfterItsRevisionIsThere) {
     Value object = stateful_set("v2", 1, apis::kFrozenPartition);
     object.set({"status", "observedGeneration"}, 2);

@@ -55,7 +55,11 @@ traffic::Traffic Machine::traffic() const {
         setup.stable_revision = current->stable_revision;
         setup.canary_revision = current->pod_template_hash;
     }
-    if (seen_.workload != nullptr && !facts().unit_revision.empty()) setup.canary_revision = facts().unit_revision;
+    if (seen_.workload != nullptr) {
+        if (!facts().unit_revision.empty()) setup.canary_revision = facts().unit_revision;
+        if (meta::label(facts().stable_pod, setup.revision_key) == setup.stable_revision)
+            setup.stable_pod = facts().stable_pod;
+    }
     if (apis::has_extra_workload(seen_.rollout) && strategy.canary->patch_pod_template_metadata)
         setup.pod_labels = strategy.canary->patch_pod_template_metadata->labels;
     return {std::move(setup), seen_.traffic, now_};

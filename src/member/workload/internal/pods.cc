@@ -135,7 +135,9 @@ Present count_pods(Facts& facts, std::vector<Doc> const& pods, std::function<boo
             ++facts.outdated;
             if (!is_active(pod) || meta::label(pod, key) != facts.stable_revision) continue;
             ++facts.stable;
-            facts.stable_ready += is_ready(pod) ? 1 : 0;
+            if (!is_ready(pod)) continue;
+            ++facts.stable_ready;
+            facts.stable_pod = pod;
             continue;
         }
         ++facts.updated;
