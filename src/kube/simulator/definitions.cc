@@ -6,13 +6,23 @@
 
 namespace aviary::simulator {
 
-std::vector<json::Value> workload_definitions() {
+namespace {
+
+std::vector<json::Value> parsed_definitions() {
     std::vector<json::Value> definitions;
     for (DefinitionText const& each : definition_texts()) {
         Result<json::Value> parsed = yaml::parse(each.text);
         AVIARY_CHECK(parsed.has_value());
         definitions.push_back(std::move(*parsed));
     }
+    return definitions;
+}
+
+}   // namespace
+
+std::vector<json::Value> workload_definitions() {
+    // Asked for by every cluster of a simulation.
+    static std::vector<json::Value> const definitions = parsed_definitions();
     return definitions;
 }
 
