@@ -23,10 +23,8 @@ Random stream(std::uint64_t seed, std::string_view name) { return Random(seed * 
 
 }   // namespace
 
-Extras::Extras(std::uint64_t seed, bool with_hub) : random_(stream(seed, "extras")) {
+Extras::Extras(std::uint64_t seed) : random_(stream(seed, "extras")) {
     for (Named const& each : kAll) {
-        // A hub relies on the webhook: it has one that refuses what nobody answers.
-        if (with_hub && each.extra == Extra::kPasses) continue;
         if (stream(seed, each.name).below(kOneOf) == 0) drawn_.insert(each.extra);
     }
 }

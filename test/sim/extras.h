@@ -24,7 +24,7 @@ enum class Extra {
 
 class Extras {
 public:
-    Extras(std::uint64_t seed, bool with_hub);
+    explicit Extras(std::uint64_t seed);
 
     bool has(Extra extra) const { return drawn_.contains(extra); }
     // Of what is done with them.

@@ -42,7 +42,7 @@ class World {
 public:
     World(Context const& ctx, std::uint64_t seed, bool with_hub, bool verbose)
         : ctx_(ctx),
-          extras_(seed, with_hub),
+          extras_(seed),
           laws_(ctx, with_hub, verbose),
           fleet_(ctx, laws_, with_hub, extras_.has(Extra::kPasses)),
           users_(make_users(with_hub)),
@@ -159,7 +159,7 @@ bool judge(std::uint64_t seed, Flags const& flags) {
 // Worker `index` of `jobs`: every jobs-th seed. Its verdicts go through the pipe, one byte each.
 [[noreturn]] void work(Flags const& flags, std::uint64_t index, int out) {
     for (std::uint64_t seed = flags.first + index; seed < flags.first + flags.count; seed += flags.jobs) {
-        if (!flags.having.empty() && !Extras(seed, flags.with_hub).has(flags.having)) continue;
+        if (!flags.having.empty() && !Extras(seed).has(flags.having)) continue;
         char const verdict = judge(seed, flags) ? 'p' : 'f';
         if (::write(out, &verdict, 1) != 1 || (verdict == 'f' && flags.until_failure)) break;
     }
