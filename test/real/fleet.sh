@@ -102,6 +102,19 @@ check 'its token is worth nothing' soon 20 refused Unauthorized with_token "$giv
 check 'leaving again says that it is gone' tells 0 'managedcluster/shanghai and its credentials are gone' unjoin
 check 'beijing is of the fleet' available beijing
 check 'with all that joining made there' prints 3 '^(ServiceAccount aviary-hub|ClusterRole aviary:hub|ClusterRoleBinding aviary:hub)$' of_join beijing
+
+# Where nothing was, nothing is left: the namespace goes, too, as long as nobody else has come to use it.
+need 'a bare cluster' cluster bare --light
+leave() { aviary unjoin "$1" --kubeconfig "$work/$1/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"; }
+no_namespace() { local got; got=$(in_ "$1" get namespace aviary-system --ignore-not-found -o name); [ -z "$got" ]; }
+check 'it joins' join bare
+check 'somebody uses its namespace' in_ bare -n aviary-system create configmap somebody
+check 'it leaves, and says what keeps that' tells 0 'the namespace aviary-system stays, as configmaps somebody is in it' leave bare
+check 'that is there' in_ bare -n aviary-system get configmap somebody
+check 'it is used no more' in_ bare -n aviary-system delete configmap somebody
+check 'leaving again' leave bare
+check 'the namespace is gone' soon 20 no_namespace bare
+check 'with all that joining made' prints 0 . of_join bare
 check 'release v5' release hub v5
 check 'beijing pauses at step 1' soon 20 state beijing Progressing/1/StepPaused
 check 'what was brought to shanghai stays as it is' test "$(stays)" = "$before"

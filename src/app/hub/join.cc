@@ -14,6 +14,7 @@
 #include "app/hub/hub.h"
 #include "app/hub/internal/connections.h"
 #include "app/hub/internal/joined.h"
+#include "app/hub/internal/own_namespace.h"
 #include "app/hub/internal/token_renewal.h"
 #include "app/process/process.h"
 #include "core/base/strings.h"
@@ -150,7 +151,7 @@ std::vector<Value> token_roles(std::string const& ns) {
 }
 
 Task<Status> make_identity(Context ctx, Ends const& ends, JoinOptions const& options) {
-    CO_TRY(co_await process::ensure_namespace(ctx, ends.member, options.ns));
+    CO_TRY(co_await make_namespace(ctx, ends.member, options.ns));
     Value account = named_in(options.ns, "v1", "ServiceAccount", kMemberAccount);
     CO_TRY(co_await ensure(ctx, ends.member, kServiceAccounts, std::move(account)));
     std::vector<Value> roles =
@@ -267,6 +268,12 @@ Task<Status> leaving(Context ctx, async::AsioExecutor& executor, JoinOptions opt
             fmt::format("the hub's side is done, {} is not: run this again when it is back", options.name)));
     }
     say(fmt::format("{}: the hub's identity and roles are gone; what it brought here stays", options.name));
+    auto const kept = co_await forget_namespace(ctx.with_timeout(kAtMost), ends.member, options.ns);
+    if (!kept) {
+        say(fmt::format("{}: the namespace {} stays: {}", options.name, options.ns, kept.error().message()));
+    } else if (!kept->empty()) {
+        say(fmt::format("{}: the namespace {} stays, as {} is in it", options.name, options.ns, *kept));
+    }
     co_return Status{};
 }
 
