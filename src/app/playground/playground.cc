@@ -38,6 +38,7 @@
 #include "kube/control/roles.h"
 #include "kube/meta/names.h"
 #include "kube/meta/object.h"
+#include "kube/simulator/engines.h"
 #include "kube/simulator/simulator.h"
 #include "kube/webhook/handler.h"
 
@@ -208,6 +209,7 @@ struct Playground::Impl {
     std::shared_ptr<storage::Engine> engine;
     std::unique_ptr<apiserver::ApiServer> server;
     std::unique_ptr<http::Server> http;
+    std::unique_ptr<simulator::Engines> engines;
     std::vector<std::unique_ptr<simulator::Simulator>> simulators;
     std::vector<std::unique_ptr<member::Member>> members;
     std::unique_ptr<hub::Hub> hub;
@@ -311,11 +313,13 @@ Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::
     serving.root_cluster = kHub;
     CO_TRY_ASSIGN(impl->server, co_await apiserver::ApiServer::open(ctx, impl->engine, serving));
     std::vector<client::NamedServer> servers{{kHub, fmt::format("https://127.0.0.1:{}", port)}};
+    impl->engines = std::make_unique<simulator::Engines>(executor);
     for (std::string const& cluster : options.clusters) {
         CO_TRY(co_await impl->server->ensure_cluster(ctx, cluster));
         servers.push_back({cluster, fmt::format("https://127.0.0.1:{}/clusters/{}", port, cluster)});
         simulator::Options simulation;
         simulation.pod_start = options.pod_start;
+        simulation.engines = impl->engines.get();
         impl->simulators.push_back(std::make_unique<simulator::Simulator>(
             client::Client(impl->server->transport(cluster, kSystem), "simulator"), simulation));
     }
@@ -344,6 +348,7 @@ Task<void> Playground::run(Context ctx) {
     async::Scope scope(ctx);
     scope.spawn(impl_->server->run_controllers(scope.context()));
     scope.spawn(impl_->http->run(scope.context()));
+    scope.spawn(impl_->engines->run(scope.context()));
     for (auto const& simulator : impl_->simulators) scope.spawn(simulator->run(scope.context()));
     for (auto const& member : impl_->members) scope.spawn(member->run(scope.context()));
     if (impl_->hub) scope.spawn(impl_->hub->run(scope.context()));

@@ -11,6 +11,7 @@
 #include "kube/client/informer.h"
 #include "kube/control/controller.h"
 #include "kube/meta/object.h"
+#include "kube/simulator/engines.h"
 #include "kube/simulator/internal/daemon_set.h"
 #include "kube/simulator/internal/deployment.h"
 #include "kube/simulator/internal/endpoint_slice.h"
@@ -230,7 +231,9 @@ struct Simulator::Impl {
 
         pods.on_change([this](client::Change const& change) {
             usage.update(change.before, change.after);
-            if (!change.after.exists()) first_seen.erase(meta::uid(change.before));
+            if (change.after.exists()) return;
+            first_seen.erase(meta::uid(change.before));
+            if (options.engines != nullptr) options.engines->stop(change.before);
         });
         scheduler = controller("kube-scheduler", [this](Key const& key, Time now) { return schedule(key, now); });
         scheduler->watch(pods, [this](Doc const& pod) { return to_schedule(pod); });
@@ -305,8 +308,16 @@ struct Simulator::Impl {
         Seen& seen = first_seen.try_emplace(meta::uid(pod), started, running.size() > 0 ? images_of(running) : images)
                          .first->second;
         if (seen.images != images) seen = {now, std::move(images)};
-        return decide_pod(pod, nodes.get({"", pod.at({"spec", "nodeName"}).string()}), options.pod_start, seen.since,
-                          now);
+        Plan plan =
+            decide_pod(pod, nodes.get({"", pod.at({"spec", "nodeName"}).string()}), options.pod_start, seen.since, now);
+        if (options.engines == nullptr) return plan;
+        // Before the pod is said to be ready.
+        if (serves(pod, plan)) {
+            options.engines->start(pod, pod_address(pod));
+        } else {
+            options.engines->stop(pod);
+        }
+        return plan;
     }
 
     Task<void> ensure_nodes(Context ctx) {

@@ -7,6 +7,7 @@
 // What a pod does is told by annotations on the pod or on its node (the pod's win):
 //   simulator.aviary.dev/start: "5s"                    ready that long after it was scheduled, instead of --pod-start
 //   simulator.aviary.dev/behaviour: crash-loop | fail | never-ready | image-pull-error
+//   simulator.aviary.dev/engine: vllm                   on a pod: it serves requests (engines.h)
 //   simulator.aviary.dev/images: "vllm-qwen:v4"         on a node: only pods with an image that contains this text
 #pragma once
 
@@ -17,12 +18,15 @@
 
 namespace aviary::simulator {
 
+class Engines;
+
 struct Options {
     Duration pod_start = std::chrono::seconds(2);   // from scheduled to ready
     int nodes = 2;
     int gpus_per_node = 16;   // nvidia.com/gpu
     int cpus_per_node = 192;
     int memory_gib_per_node = 2048;
+    Engines* engines = nullptr;   // not owned; null: no pod serves requests
 };
 
 class Simulator {

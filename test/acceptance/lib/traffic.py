@@ -14,18 +14,17 @@ import tempfile
 import threading
 import time
 
-from engines import TOKENS, Engines
 from fleet import Checks, Fleet, free_port, soon
 
 NAMESPACE = "default"
 CORE = f"/api/v1/namespaces/{NAMESPACE}"
-PODS = f"{CORE}/pods"
 SERVICE = f"{CORE}/services/web"
 SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
 ROUTES = f"/apis/gateway.networking.k8s.io/v1/namespaces/{NAMESPACE}/httproutes"
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
 ROLLOUTS = f"/apis/rollouts.kruise.io/v1beta1/namespaces/{NAMESPACE}/rollouts"
-DRAIN = 2.0      # seconds that an engine goes on after its pod is gone, as with a preStop hook
+TOKENS = 4       # of each answer
+BODY = json.dumps({"prompt": "what is an aviary?", "max_tokens": TOKENS, "stream": True})
 POINTS = 2.0     # that a measured share may be away from what was asked
 TESTER = "x-tester"
 
@@ -46,10 +45,6 @@ STYLES = {
     "blueGreen": {"blueGreen": {"steps": [{"replicas": "100%", "traffic": "0%", "pause": {}}, {"replicas": "100%", "traffic": "50%", "pause": {}},
                                           {"replicas": "100%", "traffic": "100%", "pause": {}}]}},
 }
-
-
-def version_of(pod):
-    return pod["spec"]["containers"][0]["image"].rpartition(":")[2]
 
 
 class Followed:
@@ -90,9 +85,8 @@ class Proxy:
     def __init__(self, program, folder, cluster):
         self.folder, self.port = folder, free_port()
         self.config = os.path.join(folder, "haproxy.cfg")
-        self.engines, self.ports, self.changed = Engines(), {}, threading.Event()
+        self.changed = threading.Event()
         self.generation, self.written, self.taken, self.cluster = 0, None, None, cluster
-        self.pods = Followed(cluster, PODS, self.pod_changed)
         self.routes = Followed(cluster, ROUTES, lambda *_: self.changed.set())
         self.slices = Followed(cluster, SLICES, lambda *_: self.changed.set())
         self.write()
@@ -101,35 +95,26 @@ class Proxy:
         self.await_generation()
         threading.Thread(target=self.run, daemon=True).start()
 
-    def pod_changed(self, kind, pod):
-        name = pod["metadata"]["name"]
-        if kind == "DELETED":
-            threading.Timer(DRAIN, self.engines.stop, (name,)).start()
-        elif name not in self.ports:
-            self.ports[name] = self.engines.start(name, version_of(pod))
-        self.changed.set()
-
     def endpoints(self, service):
-        """Ports of what may get requests."""
+        """Addresses of what may get requests."""
         found = []
         for each in list(self.slices.objects.values()):
             if each["metadata"].get("labels", {}).get("kubernetes.io/service-name") != service:
                 continue
             for endpoint in each.get("endpoints") or []:
                 ready = endpoint.get("conditions", {}).get("ready", True) and not endpoint.get("conditions", {}).get("terminating")
-                port = self.ports.get(endpoint.get("targetRef", {}).get("name"))
-                if ready and port:
-                    found.append(port)
+                if ready and each.get("ports"):
+                    found.append(f"{endpoint['addresses'][0]}:{each['ports'][0]['port']}")
         return sorted(found)
 
     def servers(self, rule):
         """Each Service's share, divided among its endpoints; in the smallest numbers that HAProxy can tell apart."""
         shares = []
         for backend in rule.get("backendRefs", []):
-            ports, weight = self.endpoints(backend["name"]), backend.get("weight", 1)
-            shares += [(backend["name"], port, weight / len(ports)) for port in ports if weight]
+            addresses, weight = self.endpoints(backend["name"]), backend.get("weight", 1)
+            shares += [(backend["name"], address, weight / len(addresses)) for address in addresses if weight]
         most = max((share for _, _, share in shares), default=1)
-        return [f"  server {name}-{port} 127.0.0.1:{port} weight {max(1, round(256 * share / most))}" for name, port, share in shares]
+        return [f"  server {name}-{address} {address} weight {max(1, round(256 * share / most))}" for name, address, share in shares]
 
     def text(self):
         route = self.routes.objects.get("web", {"spec": {"rules": []}})
@@ -210,14 +195,14 @@ async def request(port, header=""):
     """The version that answered; an Error text where anything is missing of the whole answer."""
     try:
         reader, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), 10)
-        writer.write(f"POST /v1/completions HTTP/1.1\r\nHost: web\r\nConnection: close\r\nContent-Length: 2\r\n{header}\r\n{{}}".encode())
+        writer.write(f"POST /v1/completions HTTP/1.1\r\nHost: web\r\nConnection: close\r\nContent-Length: {len(BODY)}\r\n{header}\r\n{BODY}".encode())
         answer = await asyncio.wait_for(reader.read(), 20)
         writer.close()
     except (OSError, asyncio.TimeoutError) as error:
         return f"error: {error!r}"
     words = [line[6:] for line in answer.decode("latin-1").split("\n") if line.startswith("data: ")]
     whole = answer.startswith(b"HTTP/1.1 200") and len(words) == TOKENS + 1 and words[-1].strip() == "[DONE]"
-    return words[0].strip() if whole else f"error: {answer[:80]!r}"
+    return json.loads(words[0])["model"].rpartition(":")[2] if whole else f"error: {answer[:80]!r}"
 
 
 async def many(port, count, header="", at_once=16):
@@ -263,8 +248,9 @@ class Play:
         self.put("/apis/apps/v1/namespaces/default/deployments", {
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
             "spec": {"replicas": 10, "selector": {"matchLabels": {"app": "web"}},
-                     "template": {"metadata": {"labels": {"app": "web"}},
-                                  "spec": {"containers": [{"name": "vllm", "image": "vllm:v1", "ports": [{"containerPort": 8000}]}]}}}})
+                     "template": {"metadata": {"labels": {"app": "web"}, "annotations": {"simulator.aviary.dev/engine": "vllm"}},
+                                  "spec": {"containers": [{"name": "vllm", "image": "vllm:v1", "ports": [{"containerPort": 8000}],
+                                                           "lifecycle": {"preStop": {"sleep": {"seconds": 2}}}}]}}}})
         self.put(f"{CORE}/services", {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
                                       "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8000}]}})
         self.put(ROUTES, {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "web"},

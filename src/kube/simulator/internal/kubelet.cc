@@ -7,6 +7,7 @@
 
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
+#include "kube/simulator/engines.h"
 #include "kube/simulator/internal/resources.h"
 
 namespace aviary::simulator {
@@ -102,10 +103,17 @@ std::string tagged(std::string image) {
     return image.find(':', name) != std::string::npos ? image : image + ":latest";
 }
 
-// Addresses are stable for a uid: 10.x.y.z of the pod network.
-std::string pod_ip(Doc const& pod) {
-    std::uint32_t const hash = fnv1a_32(meta::uid(pod));
-    return fmt::format("10.{}.{}.{}", 128 + (hash >> 16 & 63), hash >> 8 & 255, 1 + (hash & 255) % 254);
+// When the preStop hooks of its containers have slept, at most for its grace period. Times are whole seconds, and a
+// kubelet begins when it hears of it: one more.
+Time hooks_end(Doc const& pod) {
+    auto const killed = parse_rfc3339(pod.at({"metadata", "deletionTimestamp"}).as_string());
+    if (!killed || pod.at({"status", "phase"}).as_string() != "Running") return Time::min();
+    std::int64_t longest = 0;
+    for (auto const& [key, container] : pod.at({"spec", "containers"}).elements())
+        longest = std::max(longest, container.at({"lifecycle", "preStop", "sleep", "seconds"}).as_int());
+    if (longest == 0) return Time::min();
+    auto const grace = std::chrono::seconds(pod.at({"metadata", "deletionGracePeriodSeconds"}).as_int());
+    return std::min(*killed, *killed - grace + std::chrono::seconds(longest + 1));
 }
 
 // A container that waits for an image that the pod got in place is still the one before.
@@ -165,8 +173,9 @@ Value status_for(Doc const& pod, Doc const& node, Picture const& picture, Time s
     std::string const host = node.at({"status", "addresses"})[0]["address"].string();
     status["hostIP"] = host;
     if (picture.phase != "Pending") {
-        status["podIP"] = pod_ip(pod);
-        status["podIPs"] = json::Array{json::Object{{"ip", pod_ip(pod)}}};
+        std::string const address = pod_address(pod);
+        status["podIP"] = address;
+        status["podIPs"] = json::Array{json::Object{{"ip", address}}};
     }
     status["startTime"] = pod.at({"status", "startTime"}).as_string(format_rfc3339(since));
     json::Array containers;
@@ -238,6 +247,23 @@ Write removal(Doc const& pod, std::string why) {
 
 }   // namespace
 
+bool serves(Doc const& pod, Plan const& plan) {
+    Doc statuses = pod.at({"status", "containerStatuses"});
+    for (Write const& write : plan.writes) {
+        Value const& next = write.body.at({"status", "containerStatuses"});
+        if (next.is_array()) statuses = Doc::freeze(next);
+    }
+    return statuses.size() > 0 && statuses[0]["ready"].as_bool();
+}
+
+// 10.128.0.0/10 is the network of pods; with an engine, that answers on this machine's.
+std::string pod_address(Doc const& pod) {
+    std::uint32_t const hash = fnv1a_32(meta::uid(pod));
+    std::uint32_t const host = 1 + (hash & 255) % 254;
+    if (asks_for_engine(pod)) return fmt::format("127.{}.{}.{}", 64 + (hash >> 16 & 63), hash >> 8 & 255, host);
+    return fmt::format("10.{}.{}.{}", 128 + (hash >> 16 & 63), hash >> 8 & 255, host);
+}
+
 std::string images_of(Doc const& containers) {
     std::string images;
     for (auto const& [key, container] : containers.elements())
@@ -260,6 +286,10 @@ Plan decide_pod(Doc const& pod, Doc const& node, Duration pod_start, Time since,
     Plan plan;
     if (!pod.exists() || !pod.at({"spec", "nodeName"}).exists()) return plan;
     if (meta::is_deleting(pod)) {
+        if (Time const end = hooks_end(pod); end > now) {
+            plan.requeue_at(end, "preStop");
+            return plan;
+        }
         plan.writes.push_back(removal(pod, "containers have stopped"));
         return plan;
     }

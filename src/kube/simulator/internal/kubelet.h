@@ -14,6 +14,12 @@ namespace aviary::simulator {
 // Pure.
 control::Plan decide_pod(json::Doc const& pod, json::Doc const& node, Duration pod_start, Time since, Time now);
 
+// Whether its containers are ready, once the plan of decide_pod is carried out.
+bool serves(json::Doc const& pod, control::Plan const& plan);
+
+// Its address, which is the same for one uid.
+std::string pod_address(json::Doc const& pod);
+
 // Which images the containers have: of a pod's spec, or of the statuses that say what runs.
 std::string images_of(json::Doc const& containers);
 
