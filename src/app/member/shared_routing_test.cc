@@ -108,6 +108,40 @@ CO_TEST(SharedRouting, TheFirstReleaseRoutesItAndTheLastOnePutsItBack) {
     co_await world.stop();
 }
 
+CO_TEST(SharedRouting, ARolloutThatNamesAnotherOneInTheMiddleLeavesTheFormer) {
+    SharedWorld world(ctx);
+    CO_ASSERT_OK(co_await world.begin());
+    world.of(kWeb);
+    auto const name = [&world](Value named) -> Task<Status> {
+        Value patch{json::Object()};
+        patch.set({"metadata", "annotations", apis::kTrafficRoutingAnnotation}, std::move(named));
+        auto const done = co_await world.client->patch(world.scope.context(), apis::kRollouts, kWeb,
+                                                       client::PatchType::kMerge, std::move(patch));
+        co_return done ? Status{} : std::unexpected(done.error());
+    };
+    CO_ASSERT_OK(co_await world.release("v2"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+    CO_ASSERT_OK(co_await world.until_shown("Progressing web"));
+    for (Value const& other : {Value("other"), Value()}) {
+        CO_ASSERT_OK(co_await name(other));
+        CO_ASSERT_OK(co_await world.until_shown("Healthy"));
+        std::string const there = co_await world.rules();
+        EXPECT_EQ(there, world.original);
+        CO_ASSERT_OK(co_await name("mesh"));
+        CO_ASSERT_OK(co_await world.until_shown("Progressing web"));
+    }
+    // Named by nobody at the end.
+    CO_ASSERT_OK(co_await name(Value()));
+    for (char const* const state : {"Progressing/2/StepPaused/InRolling", "Healthy/2/Completed/Completed"}) {
+        CO_ASSERT_OK(co_await world.approve());
+        CO_ASSERT_OK(co_await world.until(state));
+    }
+    CO_ASSERT_OK(co_await world.until_shown("Healthy"));
+    std::string const now = co_await world.rules();
+    EXPECT_EQ(now, world.original);
+    co_await world.stop();
+}
+
 CO_TEST(SharedRouting, DeletedOnesLeaveNothing) {
     SharedWorld world(ctx);
     CO_ASSERT_OK(co_await world.begin(false));
