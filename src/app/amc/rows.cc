@@ -78,7 +78,11 @@ Row look_at_jump(Doc const& view, Row row, Asked const& asked) {
 Row look_at_taken_back(Doc const& view, Row row) {
     bool const progressing = view["phase"].as_string() == "Progressing";
     row.result = "done";
+    row.why = Row::Why::kTakenBack;
     row.message = fmt::format("{} {} already", progressing ? "goes back to" : "is back on", view["pinned"].as_string());
+    // Where the other version was complete, the way back has steps of its own, and may get stuck.
+    if (progressing && view["rejected"].exists() && view["stable"] == view["rejected"])
+        row.message += ", in steps: approve them, or end that with `abort --direct`";
     return row;
 }
 
@@ -267,9 +271,8 @@ std::string nothing_to_do(std::vector<Row> const& rows, Asked const& asked, std:
         return fmt::format("nothing to approve: {} is not paused (StepPaused) in any chosen cluster", rollout);
     if (std::ranges::any_of(rows, [](Row const& row) { return row.message.starts_with("at step"); }))
         return fmt::format("nothing to {}: {} is at step {} already", to_lower(asked.action), rollout, asked.to);
-    bool const all_back = !rows.empty() && std::ranges::all_of(rows, [](Row const& row) {
-        return row.result == "done" && row.message.ends_with(" already");
-    });
+    bool const all_back =
+        !rows.empty() && std::ranges::all_of(rows, [](Row const& row) { return row.why == Row::Why::kTakenBack; });
     if (all_back)
         return fmt::format("nothing to {}: each chosen cluster is back already, or goes there", to_lower(asked.action));
     return fmt::format("nothing to {}: no release of {} is in progress in any chosen cluster", to_lower(asked.action),

@@ -174,9 +174,12 @@ TEST(Look, WhatIsBackIsNotTakenBackOnceMore) {
         EXPECT_EQ(shown(goes, asked(action)), "done: goes back to v1 already");
     }
     EXPECT_EQ(shown(goes, asked("Approve")), "target");
+    Doc const in_steps = view(R"({"pinned":"v1","rejected":"v2","stable":"v2"})");
+    EXPECT_EQ(shown(in_steps, asked("Undo")),
+              "done: goes back to v1 already, in steps: approve them, or end that with `abort --direct`");
     Doc const outdated = view(R"({"pinned":"v0","reason":"PinOutdated"})");
     for (char const* action : {"Abort", "Undo"}) EXPECT_EQ(shown(outdated, asked(action)), "target") << action;
-    EXPECT_EQ(nothing_to_do({*look(back, asked("Undo")), *look(goes, asked("Undo"))}, asked("Undo"), "web"),
+    EXPECT_EQ(nothing_to_do({*look(back, asked("Undo")), *look(in_steps, asked("Undo"))}, asked("Undo"), "web"),
               "nothing to undo: each chosen cluster is back already, or goes there");
 }
 
