@@ -26,10 +26,11 @@ using json::Doc;
 
 meta::GroupVersionResource const kSecrets{"", "v1", "secrets"};
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(100);
-// A hub that is back has its members within a second; one that stays away is left in peace.
+// A hub that is back has its members within a second, however long it was away: to dial a port where nobody listens
+// costs next to nothing, and where nothing answers at all a dial lasts for ten seconds by itself.
 constexpr Duration kShortBackoff = std::chrono::milliseconds(250);
 constexpr Duration kShortFor = std::chrono::minutes(1);
-constexpr Duration kLastBackoff = std::chrono::seconds(5);
+constexpr Duration kLastBackoff = std::chrono::milliseconds(600);
 constexpr Duration kRefusedBackoff = std::chrono::seconds(60);   // nothing but a person changes that
 constexpr Duration kStood = std::chrono::seconds(2);             // a link that did is no failed attempt
 constexpr Duration kDialAtMost = std::chrono::seconds(10);
