@@ -6,7 +6,10 @@
 paused() { [ "$(in_ $c get deployment qwen-inference -o 'jsonpath={.spec.paused}')" = true ]; }
 labelled() { [ -n "$(in_ $c get deployment qwen-inference -o 'jsonpath={.metadata.labels.rollouts\.kruise\.io/workload-type}')" ]; }
 
+exec 9>"$work/lock"; flock 9
 need 'a real cluster' cluster $c
+exec 9>&-
+check 'what runs it holds no lock of who started it' flock --nonblock "$work/lock" true
 need 'an identity of its own' identity $c aviary-member
 member
 need 'the member controller is ready' soon 20 answers "$health"
