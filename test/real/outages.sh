@@ -311,6 +311,16 @@ named() {
   hub
   check 'the hub is back' soon 40 answers "$health"
   check 'explain says the same again' soon 40 explained '^beijing +2/3 +StepPaused +AwaitingApproval'
+  # In the middle of a step, whose pods do not start while nobody could say so.
+  local nodes; nodes=$(process_of beijing kwok)
+  kill -STOP "$nodes"
+  check 'approve beijing' rollout approve -m beijing --wait=false
+  check 'its pods are on their way' soon 30 state beijing Progressing/3/StepUpgrade
+  die beijing
+  check 'explain names the controller again' soon 60 explained '^beijing +3/3 +StepUpgrade +ControllerAbsent +[0-9]+[sm].* +a rollout controller runs there +cluster owner'
+  kill -CONT "$nodes"
+  controller beijing
+  check 'beijing is complete' soon 60 state beijing Healthy/3/Completed
   check 'it ends' soon 90 finish_release
 }
 

@@ -54,6 +54,7 @@ TEST(Joined, TheHubMayReadWhichControllerRunsThere) {
             }
         }
         EXPECT_EQ(named, (Lines{"configmaps aviary-member",
+                                "leases aviary-member",
                                 "mutatingwebhookconfigurations kruise-rollout-mutating-webhook-configuration"}));
     }
 }

@@ -194,4 +194,13 @@ std::string format_age(Duration duration) {
     return fmt::format("{}y", years_total);
 }
 
+std::optional<Time> parse_http_date(std::string_view text) {
+    constexpr std::string_view kMonths = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec";
+    if (text.size() != 29 || !text.ends_with(" GMT") || text.substr(3, 2) != ", ") return std::nullopt;
+    std::size_t const month = kMonths.find(text.substr(8, 3));
+    if (month == std::string_view::npos || month % 4 != 0) return std::nullopt;
+    return parse_rfc3339(
+        fmt::format("{}-{:02}-{}T{}Z", text.substr(12, 4), month / 4 + 1, text.substr(5, 2), text.substr(17, 8)));
+}
+
 }   // namespace aviary

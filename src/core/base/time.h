@@ -35,6 +35,8 @@ std::string format_rfc3339_micro(Time time);
 inline constexpr Time kEarliestTime = std::chrono::sys_days(std::chrono::year(1800) / 1 / 1);
 inline constexpr Time kLatestTime = std::chrono::sys_days(std::chrono::year(2190) / 1 / 1);
 std::optional<Time> parse_rfc3339(std::string_view text);
+// As servers date their answers: "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, IMF-fixdate).
+std::optional<Time> parse_http_date(std::string_view text);
 
 // Go's time.ParseDuration for what flags take: "500ms", "1m30s", "2h", "0".
 std::optional<Duration> parse_duration(std::string_view text);

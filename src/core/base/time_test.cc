@@ -49,5 +49,12 @@ TEST(Duration, AsGoReadsIt) {
     EXPECT_EQ(format_duration(500ms), "500ms");
 }
 
+TEST(Time, ReadsHowServersDateTheirAnswers) {
+    EXPECT_EQ(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), parse_rfc3339("1994-11-06T08:49:37Z"));
+    for (char const* text : {"", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 ovD 1994 08:49:37 GMT",
+                             "Sun, x6 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT"})
+        EXPECT_EQ(parse_http_date(text), std::nullopt) << text;
+}
+
 }   // namespace
 }   // namespace aviary

@@ -19,6 +19,7 @@ using json::Value;
 meta::GroupVersionResource const kConfigMaps{"", "v1", "configmaps"};
 meta::GroupVersionResource const kDeployments{"apps", "v1", "deployments"};
 meta::GroupVersionResource const kWebhooks{"admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations"};
+meta::GroupVersionResource const kLeases{"coordination.k8s.io", "v1", "leases"};
 constexpr char kKruiseWebhooks[] = "kruise-rollout-mutating-webhook-configuration";
 constexpr char kKruiseManager[] = "kruise-rollout-controller-manager";
 constexpr char kKruiseNamespace[] = "kruise-rollout";
@@ -88,6 +89,26 @@ Task<Result<FoundController>> find_controller(Context ctx, client::Client member
         found.unread = std::move(unread);
     }
     co_return found;
+}
+
+std::optional<Time> silent_since(Doc const& lease, Time now) {
+    Doc const spec = lease["spec"];
+    auto const renewed = parse_rfc3339(spec["renewTime"].as_string());
+    if (!renewed) return std::nullopt;
+    auto const lasts = std::chrono::seconds(spec["leaseDurationSeconds"].as_int());
+    bool const over = spec["holderIdentity"].as_string().empty() || now > *renewed + 2 * lasts;
+    return over ? renewed : std::nullopt;
+}
+
+Task<std::optional<Time>> controller_silent_since(Context ctx, client::Client member, std::string ns) {
+    client::Request request;
+    request.path = client::resource_path(kLeases, ns, std::string(apis::kControllerRecord));
+    auto const answer = co_await member.raw(ctx, std::move(request));
+    if (!answer) co_return std::nullopt;
+    auto const date =
+        std::ranges::find_if(answer->headers, [](auto const& each) { return iequals(each.first, "Date"); });
+    auto const there = date == answer->headers.end() ? std::nullopt : parse_http_date(date->second);
+    co_return silent_since(answer->body, there.value_or(ctx.now()));
 }
 
 apis::Controller kruise_controller(Doc const& deployment) {

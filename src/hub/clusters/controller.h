@@ -1,11 +1,13 @@
 // Which rollout controller runs in a member, and whether this hub works with it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "apis/fleet/controller.h"
 #include "core/async/task.h"
+#include "core/base/time.h"
 #include "core/base/version.h"
 #include "core/json/doc.h"
 #include "core/json/value.h"
@@ -27,6 +29,11 @@ struct FoundController {
 // Asks the member, with single reads: `aviary member`'s record in the namespace; without one, what Kruise Rollouts'
 // installation says. What may not be read is no Error.
 Task<Result<FoundController>> find_controller(Context ctx, client::Client member, std::string ns);
+
+// Since when nobody leads there as `aviary member`, by its Lease in the namespace and that API server's clock. Absent:
+// somebody does, or that is not known, as where another controller runs, or the Lease may not be read.
+Task<std::optional<Time>> controller_silent_since(Context ctx, client::Client member, std::string ns);
+std::optional<Time> silent_since(json::Doc const& lease, Time now);
 
 // By the Deployment of Kruise Rollouts' manager; absent: the version is not known.
 apis::Controller kruise_controller(json::Doc const& deployment);

@@ -9,6 +9,8 @@
 namespace aviary::clusters {
 namespace {
 
+using namespace std::chrono_literals;
+
 using json::Doc;
 using json::Value;
 
@@ -108,6 +110,21 @@ TEST(Controller, ARecordIsReadWithCare) {
     apis::Controller const long_one = apis::read_controller_record(doc(text));
     EXPECT_EQ(long_one.version, "");
     EXPECT_LE(apis::capabilities_text(long_one).size(), 1024u);
+}
+
+TEST(Controller, IsSilentOnceItsLeaseIsOverOrGivenUp) {
+    Time const renewed = *parse_rfc3339("2026-01-01T00:00:00Z");
+    auto const silent = [&](char const* holder, Duration later) {
+        json::Value lease{json::Object()};
+        lease["spec"] = json::Object{
+            {"holderIdentity", holder}, {"leaseDurationSeconds", 15}, {"renewTime", "2026-01-01T00:00:00.000000Z"}};
+        return silent_since(json::Doc::freeze(lease), renewed + later);
+    };
+    EXPECT_EQ(silent("pod-1", 30s), std::nullopt);
+    EXPECT_EQ(silent("pod-1", 31s), renewed);
+    EXPECT_EQ(silent("pod-1", -1h), std::nullopt);
+    EXPECT_EQ(silent("", 1s), renewed);
+    EXPECT_EQ(silent_since(json::Doc(), renewed), std::nullopt);
 }
 
 }   // namespace

@@ -93,6 +93,9 @@ public:
     client::Informer& managed_clusters() { return managed_clusters_; }
     std::vector<json::Doc> objects() const;   // the ManagedClusters
 
+    // In members, where `aviary member` keeps its own objects.
+    std::string const& controller_namespace() const { return ns_; }
+
     // Something that its connection depends on has changed: it is tried at once.
     void wake(std::string const& name);
 

@@ -515,7 +515,8 @@ struct Deciding {
         if (!seen.live.exists()) return create();
         std::string const hub = label(seen.live, kHubLabel);
         if (!hub.empty() && hub != seen.hub_id)
-            return answer(State::kConflict, "OtherHub", fmt::format("belongs to hub {}", hub));
+            return answer(State::kConflict, "OtherHub",
+                          fmt::format("belongs to hub {}: one of the two leaves this cluster by `aviary unjoin`", hub));
         if (hub.empty()) {
             if (auto refused = not_ours()) return std::move(*refused);
         }

@@ -61,6 +61,8 @@ void set_wait(Value& row, std::string reason, std::string message, std::string e
     if (!since.empty()) row["since"] = std::move(since);
 }
 
+constexpr std::string_view kAbsent = "ControllerAbsent";
+
 // What ends a wait, and who can.
 struct End {
     std::string_view when, who;
@@ -70,7 +72,7 @@ struct End {
 End end_of_guard(std::string_view reason) {
     if (reason == "RolloutNotPlaced") return {"a policy places the Rollout here", "service owner"};
     if (reason == "RolloutMissing") return {"the Rollout has arrived", "cluster owner"};
-    if (reason == "ControllerAbsent") return {"a rollout controller runs there", "cluster owner"};
+    if (reason == kAbsent) return {"a rollout controller runs there", "cluster owner"};
     if (reason == "ControllerTooOld") return {"a newer rollout controller runs there", "cluster owner"};
     if (reason == "RolloutDisabled") return {"the Rollout is enabled", "service owner"};
     if (reason == "RolloutLeaving") return {"the Rollout is gone, and another version is released", "service owner"};
@@ -90,9 +92,11 @@ End held_back(std::optional<propagation::Standing> const& standing) {
     switch (standing->state) {
         case State::kGuarded: return end_of_guard(standing->reason);
         case State::kHeld: return {"the hold ends or is taken off", "who holds it"};
-        case State::kBehindMembers: return {"the hub has caught up", "-"};
+        case State::kBehindMembers: return {"`aviary hub recover` brings the hub on", "hub owner"};
         case State::kNotServed: return {"the cluster serves the kind", "cluster owner"};
-        case State::kConflict: return {"the conflict is decided", "cluster owner"};
+        case State::kConflict:
+            if (standing->reason == "OtherHub") return {"one of the hubs leaves it: `aviary unjoin`", "hub owner"};
+            return {"the conflict is decided", "cluster owner"};
         case State::kApplying:
             return standing->reason == "ApplyFailed" ? End{"the cause is mended", "cluster owner"} : End{};
         default: return {};
@@ -383,10 +387,45 @@ Value row_of(ClusterView const& view) {
     return row;
 }
 
+bool goes_on_by_itself(std::string_view reason) {
+    constexpr std::string_view kMoving[] = {"PullingImage",   "LoadingModel",   "NotReady",   "Approved",
+                                            "Verifying",      "Finalising",     "Cancelling", "Soaking",
+                                            "HoldingHealthy", "TrafficRouting", "Applying",   "ReleaseClosing"};
+    return std::ranges::find(kMoving, reason) != std::end(kMoving);
+}
+
+bool waits_for_a_person(Value const& row) {
+    std::string_view const state = row["state"].as_string();
+    std::string_view const reason = row["reason"].as_string();
+    // What time or a release that ends will mend.
+    constexpr std::string_view kPasses[] = {"ReleaseClosing", "ReleaseInProgress", "Drift"};
+    bool const kept = state == "Guarded" || state == "Conflict" || state == "BehindMembers" || state == "NotServed";
+    if (kept) return std::ranges::find(kPasses, reason) == std::end(kPasses);
+    constexpr std::string_view kWaits[] = {"AwaitingApproval",         "TrafficNotRouted", "Paused",
+                                           "ProgressDeadlineExceeded", "ApplyFailed",      kAbsent};
+    return needs_person(reason) || std::ranges::find(kWaits, reason) != std::end(kWaits);
+}
+
+// Without a controller nothing goes on by itself.
+void explain_silence(Value& row, ClusterView const& view) {
+    if (!view.controller_silent || row["phase"].as_string() != "Progressing") return;
+    std::string const since = format_rfc3339(*view.controller_silent);
+    std::string message = fmt::format("no rollout controller has led there since {}", since);
+    if (!goes_on_by_itself(row["reason"].as_string())) {
+        row["causes"].push_back(std::move(message));
+        return;
+    }
+    row["causes"].push_back(row["message"]);
+    End const end = end_of_guard(kAbsent);
+    set_wait(row, std::string(kAbsent), std::move(message), std::string(end.when), since);
+    row["who"] = end.who;
+}
+
 }   // namespace
 
 Value explain_cluster(ClusterView const& view) {
     Value row = row_of(view);
+    explain_silence(row, view);
     if (!view.controller_problem.empty()) row["causes"].push_back(view.controller_problem);
     return row;
 }
@@ -410,13 +449,8 @@ Value explain(Release const& release, std::vector<ClusterView> const& views) {
         total += row["replicas"].as_int();
         up += row["ready"].as_int();
         std::string_view const reason = row["reason"].as_string();
-        bool const guarded = row["state"].as_string() == "Guarded" && reason != "ReleaseClosing";
-        person = person || reason == "AwaitingApproval" || reason == "TrafficNotRouted" || reason == "Paused" ||
-                 reason == "ProgressDeadlineExceeded" || needs_person(reason) || guarded || reason == "ApplyFailed";
-        moving = moving || reason == "PullingImage" || reason == "LoadingModel" || reason == "NotReady" ||
-                 reason == "Approved" || reason == "Verifying" || reason == "Finalising" || reason == "Cancelling" ||
-                 reason == "Soaking" || reason == "HoldingHealthy" || reason == "TrafficRouting" ||
-                 reason == "Applying" || reason == "ReleaseClosing";
+        person = person || waits_for_a_person(row);
+        moving = moving || goes_on_by_itself(reason);
         rows.push_back(std::move(row));
     }
     answer["from"] = from_of(rows);

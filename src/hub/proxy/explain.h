@@ -28,6 +28,8 @@ struct ClusterView {
     std::string pods_unread;   // … of its pods
     // Why its rollout controller does not work with this hub; empty: it does, or that is not known.
     std::string controller_problem;
+    // Since when none leads there; absent: one does, or that is not known.
+    std::optional<Time> controller_silent;
 
     // What the hub releases: the hash of its template, and the image. Empty: not known.
     std::string hub_template, hub_image;

@@ -216,6 +216,22 @@ TEST(ExplainCluster, WhatThePodsOfAStepWaitFor) {
 }
 
 // The member's word comes before what its pods look like, and the pods are the causes.
+TEST(ExplainCluster, WithoutAControllerNothingGoesOnByItself) {
+    Time const since = *parse_rfc3339("2026-11-24T13:00:00Z");
+    ClusterView upgrading = view(canary(R"("currentStepState":"StepUpgrade")"));
+    upgrading.controller_silent = since;
+    EXPECT_EQ(shown(upgrading), "StepUpgrade ControllerAbsent | a rollout controller runs there | cluster owner");
+    Value row = explain_cluster(upgrading);
+    EXPECT_EQ(row["message"].as_string(), "no rollout controller has led there since 2026-11-24T13:00:00Z");
+    // A person may approve all the same; what else there is to know is a cause.
+    ClusterView paused = view();
+    paused.controller_silent = since;
+    row = explain_cluster(paused);
+    EXPECT_EQ(row["reason"].as_string(), "AwaitingApproval");
+    EXPECT_EQ(row["causes"].array().front().as_string(),
+              "no rollout controller has led there since 2026-11-24T13:00:00Z");
+}
+
 TEST(ExplainCluster, AStepThatHasPassedItsDeadlineSaysSo) {
     ClusterView late = view(
         R"({"status":{"message":"step 2/3 has made no progress; it stays","conditions":[{"type":"Stalled","status":"True",
@@ -361,7 +377,10 @@ TEST(ExplainCluster, WhatKeepsTheHubFromIt) {
              {State::kGuarded, "Another", "Guarded Another | the guard lets it through | cluster owner"},
              {State::kHeld, "Held", "Held Held | the hold ends or is taken off | who holds it"},
              {State::kConflict, "AlreadyExists", "Conflict AlreadyExists | the conflict is decided | cluster owner"},
-             {State::kBehindMembers, "BehindMembers", "BehindMembers BehindMembers | the hub has caught up | -"},
+             {State::kBehindMembers, "BehindMembers",
+              "BehindMembers BehindMembers | `aviary hub recover` brings the hub on | hub owner"},
+             {State::kConflict, "OtherHub",
+              "Conflict OtherHub | one of the hubs leaves it: `aviary unjoin` | hub owner"},
              {State::kNotServed, "NotServed", "NotServed NotServed | the cluster serves the kind | cluster owner"},
              {State::kApplying, "ApplyFailed", "Applying ApplyFailed | the cause is mended | cluster owner"},
              {State::kApplying, "", "StepPaused AwaitingApproval | approved or rejected | approver"},
@@ -371,6 +390,33 @@ TEST(ExplainCluster, WhatKeepsTheHubFromIt) {
         one.workload_standing = propagation::Standing{each.state, each.reason, "because", kSince};
         EXPECT_EQ(shown(one), each.shown);
     }
+}
+
+TEST(Explain, WhatOnlyAPersonEndsIsStuck) {
+    struct Case {
+        State state;
+        char const* reason;
+        bool stuck;
+    };
+    for (Case const& each :
+         {Case{State::kBehindMembers, "BehindMembers", true}, Case{State::kConflict, "OtherHub", true},
+          Case{State::kConflict, "AlreadyExists", true}, Case{State::kConflict, "Drift", false},
+          Case{State::kConflict, "ReleaseInProgress", false}, Case{State::kNotServed, "NotServed", true},
+          Case{State::kGuarded, "RolloutMissing", true}, Case{State::kGuarded, "ReleaseClosing", false}}) {
+        ClusterView one = view();
+        one.workload_standing = propagation::Standing{each.state, each.reason, "because", kSince};
+        Release release;
+        release.rollout = one.rollout;
+        release.workload = one.workload;
+        EXPECT_EQ(explain(release, {one})["stuck"].as_bool(), each.stuck) << each.reason;
+    }
+    ClusterView upgrading = view(canary(R"("currentStepState":"StepUpgrade")"));
+    Release release;
+    release.rollout = upgrading.rollout;
+    release.workload = upgrading.workload;
+    EXPECT_FALSE(explain(release, {upgrading})["stuck"].as_bool());
+    upgrading.controller_silent = kSince;
+    EXPECT_TRUE(explain(release, {upgrading})["stuck"].as_bool());
 }
 
 // Nobody is to read "done" in the moment between a new version on the hub and its release in the cluster.

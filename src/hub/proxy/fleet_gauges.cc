@@ -99,7 +99,7 @@ Rows rows_of(Propagator const& propagator) {
     return rows;
 }
 
-Task<void> look_at_pods(Context ctx, Row& row) {
+Task<void> look_closer(Context ctx, std::string ns, Row& row) {
     if (row.view.workload.exists()) {
         co_await read_pods(ctx, *row.member, row.view);
     } else {
@@ -107,14 +107,15 @@ Task<void> look_at_pods(Context ctx, Row& row) {
             [ctx, &row](client::Request request) { return row.member->client().raw(ctx, std::move(request)); },
             row.view);
     }
+    co_await read_controller(ctx, *row.member, std::move(ns), row.view);
     row.said = explain_cluster(row.view);
 }
 
-Task<void> look_at_those_not_ready(Context ctx, std::vector<Row>& rows) {
+Task<void> look_at_those_not_ready(Context ctx, std::string ns, std::vector<Row>& rows) {
     async::Scope scope(ctx.with_timeout(kLookAtMost));
     std::size_t looks = 0;
     for (Row& row : rows) {
-        if (row.is("reason", "NotReady") && looks++ < kMostLooks) scope.spawn(look_at_pods(scope.context(), row));
+        if (row.is("reason", "NotReady") && looks++ < kMostLooks) scope.spawn(look_closer(scope.context(), ns, row));
     }
     co_await scope.join();
 }
@@ -192,7 +193,7 @@ Gauges members_of(clusters::Members const& members, Time now) {
 
 Task<std::vector<Gauges>> fleet_gauges(Context ctx, std::shared_ptr<Propagator> propagator) {
     Rows rows = rows_of(*propagator);
-    co_await look_at_those_not_ready(ctx, rows.moving);
+    co_await look_at_those_not_ready(ctx, propagator->members().controller_namespace(), rows.moving);
     std::vector<Gauges> all;
     all.push_back(steps_of(rows));
     all.push_back(waits_of(rows.moving, ctx.now()));

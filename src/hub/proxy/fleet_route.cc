@@ -220,7 +220,10 @@ private:
             clusters::Member& member = *members[index];
             ClusterView& view = views[index];
             view = attached_view_of(member, key);
-            if (view.reachable && view.rollout.exists()) scope.spawn(look_into(scope.context(), member, view));
+            if (!view.reachable || !view.rollout.exists()) continue;
+            scope.spawn(look_into(scope.context(), member, view));
+            scope.spawn(read_controller(scope.context().with_timeout(kMemberTimeout), member,
+                                        propagator_.members().controller_namespace(), view));
         }
         co_await scope.join();
         Release const release = release_among(views);
@@ -238,8 +241,12 @@ private:
         std::vector<ClusterView> views;
         for (clusters::Member const* member : members) views.push_back(view_of(propagator_, *member, found));
         async::Scope scope(ctx);
-        for (std::size_t index = 0; index < members.size(); ++index)
-            scope.spawn(read_pods(scope.context().with_timeout(kMemberTimeout), *members[index], views[index]));
+        Context const limited = scope.context().with_timeout(kMemberTimeout);
+        std::string const& ns = propagator_.members().controller_namespace();
+        for (std::size_t index = 0; index < members.size(); ++index) {
+            scope.spawn(read_pods(limited, *members[index], views[index]));
+            scope.spawn(read_controller(limited, *members[index], ns, views[index]));
+        }
         co_await scope.join();
         Release const release{found.rollout, found.workload, decision::release_digest(found.workload, found.rollout),
                               problem_of(propagator_, found)};

@@ -32,8 +32,12 @@ bool pinned(apis::BoundCluster const& cluster) {
 
 bool is_open(apis::DecisionStatus const& status) { return status.outcome == apis::outcome::kPending; }
 
-// From when on it belongs into a record, if it is still open then.
+// From when on it belongs into a record, if it is still open then: at once where a cluster is away.
 Time recorded_from(Doc const& decision) {
+    for (auto const& [index, cluster] : decision.at({"status", "clusters"}).elements()) {
+        std::string_view const outcome = cluster["outcome"].as_string();
+        if (outcome == apis::outcome::kWaiting || outcome == apis::outcome::kUnreachable) return Time();
+    }
     auto const created = meta::created(decision);
     return created ? *created + kDecisionCarriedOut : Time();
 }

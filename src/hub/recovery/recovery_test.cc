@@ -131,6 +131,18 @@ TEST(Record, LeavesADecisionTimeToBeCarriedOut) {
     EXPECT_EQ(more_at(seen, made + kDecisionCarriedOut), std::nullopt);
 }
 
+// It waits for long: a hub that ends the moment after is not to lose it.
+TEST(Record, HasADecisionAtOnceWhereAClusterIsAway) {
+    for (char const* outcome : {"Waiting", "Unreachable"}) {
+        Value open = decision("a", "Pending").thaw();
+        open.set({"status", "clusters"}, json::Array{json::Object{{"cluster", "oslo"}, {"outcome", outcome}}});
+        RecordSeen const seen = with_decisions({Doc::freeze(open)});
+        Time const made = *meta::created(seen.decisions[0]);
+        EXPECT_EQ(record_of(seen, made).decisions.size(), 1u) << outcome;
+        EXPECT_EQ(more_at(seen, made), std::nullopt) << outcome;
+    }
+}
+
 TEST(Record, ComesBackAsItWasWritten) {
     for (RecordSeen const& seen : {released(), with_decisions({decision("a", "Pending")})}) {
         Record const record = record_of(seen, kNow);

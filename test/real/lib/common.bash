@@ -23,6 +23,8 @@ clean_up() {
 # in_ CLUSTER ARGUMENT…: kubectl there
 in_() { local cluster=$1; shift; kubectl --kubeconfig "$work/$cluster/kubeconfig" -n demo "$@"; }
 cluster() { clusters+=("$1"); "$real/fixture" up --bin "$real" --dir "$work/$1" "${@:2}"; }
+# process_of CLUSTER PART: its pid
+process_of() { awk -v name="$2" '$1 == name {print $2}' "$work/$1/pids"; }
 # identity CLUSTER NAME: $work/CLUSTER-NAME.kubeconfig, of a service account of its own, which may what config/deploy says
 identity() {
   local config=$work/$1-$2.kubeconfig

@@ -18,13 +18,15 @@ namespace {
 
 constexpr char kAggregate[] = "fleet.aviary.dev/aggregate-to-hub";
 
-// Which rollout controller runs there, and in which version.
+// Which rollout controller runs there, in which version, and whether it leads.
 Array rules_to_know_the_controller() {
     Value record = role_rule({""}, {"configmaps"}, {"get"});
     record["resourceNames"] = Array{"aviary-member"};
+    Value lease = role_rule({"coordination.k8s.io"}, {"leases"}, {"get"});
+    lease["resourceNames"] = Array{"aviary-member"};
     Value kruise = role_rule({"admissionregistration.k8s.io"}, {"mutatingwebhookconfigurations"}, {"get"});
     kruise["resourceNames"] = Array{"kruise-rollout-mutating-webhook-configuration"};
-    return {std::move(record), std::move(kruise)};
+    return {std::move(record), std::move(lease), std::move(kruise)};
 }
 
 Array rules_to_approve() {

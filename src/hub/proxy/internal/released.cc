@@ -157,4 +157,9 @@ Task<void> read_pods(Context ctx, clusters::Member& member, ClusterView& view) {
     for (auto const& [key, pod] : (*list)["items"].elements()) view.pods.push_back(pod);
 }
 
+Task<void> read_controller(Context ctx, clusters::Member& member, std::string ns, ClusterView& view) {
+    if (!member.reachable() || !propagation::rollout_progressing(view.rollout)) co_return;
+    view.controller_silent = co_await clusters::controller_silent_since(ctx, member.client(), std::move(ns));
+}
+
 }   // namespace aviary::proxy

@@ -36,4 +36,7 @@ ClusterView attached_view_of(clusters::Member const& member, meta::ObjectKey con
 // Reads the pods of the view's workload from its cluster. What does not answer has none.
 Task<void> read_pods(Context ctx, clusters::Member& member, ClusterView& view);
 
+// Looks whether a rollout controller leads where a release is on.
+Task<void> read_controller(Context ctx, clusters::Member& member, std::string ns, ClusterView& view);
+
 }   // namespace aviary::proxy
