@@ -126,13 +126,20 @@ other_hub() {
   webhook=$(port) health=$(port)
   run other aviary hub --kubeconfig "$work/other-aviary-hub.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health" --audit-log "$work/other-audit.log"
   check 'it is ready' soon 40 answers "$health"
-  check 'beijing joins it, too' aviary join beijing --kubeconfig "$work/beijing/kubeconfig" --hub-kubeconfig "$work/other/kubeconfig"
+  joins_other() { aviary join beijing --kubeconfig "$work/beijing/kubeconfig" --hub-kubeconfig "$work/other/kubeconfig" | tee "$work/joined"; }
+  check 'beijing joins it, too' joins_other
   check 'it has other plans for the workload' in_ other apply -f "$seed/namespace.yaml" -f <(sed 's/vllm-qwen:v1/vllm-qwen:v99/' "$seed/workload.yaml")
   check 'and stops at the object, with the reason' soon 30 says 'OtherHub|belongs to hub' in_ other get fleetbindings -o yaml
   check 'beijing stays at step 1' state beijing Progressing/1/StepPaused
   check 'with its pods' runs beijing "v$((version - 1))=9 v$version=1"
+  check 'joining it said that there is another one' grep -q 'another hub has joined beijing, too' "$work/joined"
+  check 'it leaves the cluster, and says whom that concerns' tells 0 'another hub had joined it, too.* .aviary join beijing. there' aviary unjoin beijing --kubeconfig "$work/beijing/kubeconfig" --hub-kubeconfig "$work/other/kubeconfig"
   die other
   webhook=$first_webhook health=$first_health
+  check 'the first one has no credentials any more' soon 40 available beijing False
+  check 'explain says so' explained '^beijing .*ClusterUnreachable'
+  check 'it joins again' join beijing
+  check 'and has the cluster' soon 40 available beijing
   check 'the first one goes on' rollout approve -M
   check 'both pause at step 2' soon 20 both state Progressing/2/StepPaused
   check 'it ends' finish_release

@@ -44,6 +44,7 @@ Resource const kLocalRoles{"rbac.authorization.k8s.io", "v1", "roles"};
 Resource const kLocalBindings{"rbac.authorization.k8s.io", "v1", "rolebindings"};
 Resource const kBindings{"rbac.authorization.k8s.io", "v1", "clusterrolebindings"};
 constexpr char kOwnToken[] = "aviary:hub-token";
+constexpr char kHubs[] = "fleet.aviary.dev/hubs";   // on the account: uids of the clusters of hubs that have joined
 constexpr Duration kAtMost = std::chrono::minutes(1);
 
 void say(std::string const& text) {
@@ -98,7 +99,7 @@ Task<Status> check_controller(Context ctx, Ends const& ends, JoinOptions const& 
 }
 
 struct Identities {
-    std::string member;
+    std::string member, hub;
     std::string registered;   // that of the member of this name by now; empty: none, or not known
     bool by_link = false;     // and its agent dials
 };
@@ -111,6 +112,7 @@ Task<Result<Identities>> identities(Context ctx, Ends const& ends, std::string n
     auto const hub = co_await process::cluster_uid(ctx, ends.hub);
     if (!hub) co_return std::unexpected(hub.error().context("hub"));
     found.member = *member;
+    found.hub = *hub;
     if (found.member == *hub)
         co_return fail(ErrorCode::kInvalid,
                        "this is the hub itself: --kubeconfig names the member, --hub-kubeconfig the hub");
@@ -150,9 +152,30 @@ std::vector<Value> token_roles(std::string const& ns) {
             control::role_binding(ns, kOwnToken, kOwnToken, control::account_subject(ns, kMemberAccount))};
 }
 
-Task<Status> make_identity(Context ctx, Ends const& ends, JoinOptions const& options) {
+// Other hubs that have joined there, by the account that they have in common.
+Task<Result<std::vector<std::string>>> other_hubs(Context ctx, Ends const& ends, std::string ns, std::string own) {
+    auto const account = co_await ends.member.find(ctx, kServiceAccounts, {std::move(ns), kMemberAccount});
+    if (!account) co_return std::unexpected(account.error().context("reading the hub's account"));
+    std::string const noted = meta::annotation(*account, kHubs);
+    std::vector<std::string> others;
+    for (std::string_view const each : split(noted, ',')) {
+        if (!each.empty() && each != own) others.emplace_back(each);
+    }
+    co_return others;
+}
+
+Task<Status> make_identity(Context ctx, Ends const& ends, JoinOptions const& options, std::string hub) {
     CO_TRY(co_await make_namespace(ctx, ends.member, options.ns));
+    CO_TRY_ASSIGN(std::vector<std::string> hubs, co_await other_hubs(ctx, ends, options.ns, hub));
+    if (!hubs.empty()) {
+        say(
+            fmt::format("note: another hub has joined {}, too (its namespace kube-system has uid {}), and has from now "
+                        "on the rights of this one; where that is a mistake, see `aviary unjoin`",
+                        options.name, aviary::join(hubs, ", ")));
+    }
+    hubs.push_back(std::move(hub));
     Value account = named_in(options.ns, "v1", "ServiceAccount", kMemberAccount);
+    account.set({"metadata", "annotations", kHubs}, aviary::join(hubs, ","));
     CO_TRY(co_await ensure(ctx, ends.member, kServiceAccounts, std::move(account)));
     std::vector<Value> roles =
         hub_identity(kMemberAccount, options.ns, rights_of(options.admin, options.approves_only));
@@ -210,7 +233,7 @@ Task<Status> joining(Context ctx, async::AsioExecutor& executor, JoinOptions opt
     CO_TRY_ASSIGN(Identities const found, co_await identities(limited, ends, options.name));
     CO_TRY(check_same(found, options, "--replace makes it stand for this one"));
     CO_TRY(co_await check_controller(limited, ends, options));
-    CO_TRY(co_await make_identity(limited, ends, options));
+    CO_TRY(co_await make_identity(limited, ends, options, found.hub));
     say(fmt::format("{}: identity {}/{} and roles made", options.name, options.ns, kMemberAccount));
     CO_TRY_ASSIGN(Token const made, co_await request_token(limited, ends.member, options.ns));
     // Neither of two clusters may get the other's token.
@@ -262,12 +285,21 @@ Task<Status> leaving(Context ctx, async::AsioExecutor& executor, JoinOptions opt
     CO_TRY(co_await forget(limited, ends.hub, apis::kManagedClusters, {"", options.name}));
     CO_TRY(co_await forget(limited, ends.hub, kSecrets, {options.ns, credentials_name(options.name)}));
     say(fmt::format("hub: managedcluster/{} and its credentials are gone", options.name));
-    Status const there = co_await forget_identity(ctx.with_timeout(kAtMost), ends, options);
+    auto const others =
+        co_await other_hubs(ctx.with_timeout(kAtMost), ends, options.ns, found ? found->hub : std::string());
+    Status const there =
+        others ? co_await forget_identity(ctx.with_timeout(kAtMost), ends, options) : std::unexpected(others.error());
     if (!there) {
         co_return std::unexpected(there.error().context(
             fmt::format("the hub's side is done, {} is not: run this again when it is back", options.name)));
     }
     say(fmt::format("{}: the hub's identity and roles are gone; what it brought here stays", options.name));
+    if (!others->empty()) {
+        say(fmt::format(
+            "{0}: another hub had joined it, too (its namespace kube-system has uid {1}), with the same account: "
+            "`aviary join {0}` there gives it credentials again",
+            options.name, aviary::join(*others, ", ")));
+    }
     auto const kept = co_await forget_namespace(ctx.with_timeout(kAtMost), ends.member, options.ns);
     if (!kept) {
         say(fmt::format("{}: the namespace {} stays: {}", options.name, options.ns, kept.error().message()));
