@@ -78,4 +78,14 @@ check 'beijing joins without its agent' aviary join beijing --kubeconfig "$work/
 die beijing-agent
 check 'the hub reaches it by itself' soon 10 bash -c "kubectl-amc get pods -n demo -m beijing --kubeconfig '$work/hub/kubeconfig' | grep -q beijing"
 check 'it cannot leave as if by an agent' bash -c "aviary unjoin beijing --agent --hub-kubeconfig '$work/hub/kubeconfig' 2>&1 | grep -q 'by itself'"
+
+# What the manifest made, but the namespace.
+of_agent() {
+  kubectl --kubeconfig "$work/shanghai/kubeconfig" get --ignore-not-found --no-headers -o name -f "$work/shanghai-agent.yaml" | grep -v '^namespace/'
+  in_ shanghai -n aviary-system get secrets -o name | grep agent
+}
+leave_shanghai() { aviary unjoin shanghai --agent --hub-kubeconfig "$work/hub/kubeconfig" >"$work/leave.sh" && cat "$work/leave.sh" && KUBECONFIG=$work/shanghai/kubeconfig bash -e "$work/leave.sh"; }
+check 'of what shanghai applied something is there' prints 1 'serviceaccount/aviary-agent' of_agent
+check 'leaving says what takes that away' leave_shanghai
+check 'nothing is left of it' test -z "$(of_agent)"
 finished=1

@@ -78,7 +78,7 @@ Value deployment(AgentJoinOptions const& options) {
 }
 
 // What the cluster's administrator applies there.
-std::string manifest(AgentJoinOptions const& options, Value given) {
+std::vector<Value> objects_of(AgentJoinOptions const& options, Value given) {
     std::vector<Value> objects{named("v1", "Namespace", options.ns),
                                named_in(options.ns, "v1", "ServiceAccount", kAgent)};
     auto const add = [&objects](std::vector<Value> more) {
@@ -89,9 +89,28 @@ std::string manifest(AgentJoinOptions const& options, Value given) {
     add(proxy::member_roles(options.admin));
     objects.push_back(std::move(given));
     objects.push_back(deployment(options));
+    return objects;
+}
+
+std::string manifest(std::vector<Value> const& objects) {
     std::string text;
     for (Value const& each : objects) text += "---\n" + yaml::write(each);
     return text;
+}
+
+// Deletes all of it but the namespace, and what the agent has made.
+std::string deletion_of(AgentJoinOptions options) {
+    options.admin = true;   // which has most
+    std::string own;
+    std::string common;
+    for (Value const& each : objects_of(options, named_in(options.ns, "v1", "Secret", agent::kGivenSecret))) {
+        std::string const kind = to_lower(each["kind"].string());
+        if (kind == "namespace") continue;
+        std::string& line = each["metadata"].contains("namespace") ? own : common;
+        line += fmt::format(" {}/{}", kind, each.at({"metadata", "name"}).as_string());
+    }
+    return fmt::format("kubectl delete --ignore-not-found -n {}{} secret/{}\nkubectl delete --ignore-not-found{}\n",
+                       options.ns, own, agent::kOwnSecret, common);
 }
 
 struct Place {
@@ -155,7 +174,7 @@ Task<Status> joining(Context ctx, async::AsioExecutor& executor, AgentJoinOption
     if (options.manual)
         say(fmt::format("then `kubectl get csr` on the hub, and `kubectl certificate approve` lets {} in",
                         options.name));
-    fmt::print("{}", manifest(options, std::move(expected.given)));
+    fmt::print("{}", manifest(objects_of(options, std::move(expected.given))));
     std::fflush(stdout);
     co_return Status{};
 }
@@ -171,10 +190,10 @@ Task<Status> leaving(Context ctx, async::AsioExecutor& executor, AgentJoinOption
     CO_TRY(co_await forget(limited, hub, apis::kManagedClusters, {"", options.name}));
     CO_TRY(co_await forget(limited, hub, kSecrets, {options.ns, link::token_name(options.name)}));
     say(fmt::format("hub: managedcluster/{} is gone, and its agent is not let in any more", options.name));
-    say(fmt::format(
-        "in {}, `kubectl delete -n {} deployment/{} secret/{} secret/{}` takes the agent away; what the hub "
-        "brought there stays",
-        options.name, options.ns, kAgent, agent::kOwnSecret, agent::kGivenSecret));
+    say(fmt::format("in {}, these commands take away what joining made; what the hub brought there stays:",
+                    options.name));
+    fmt::print("{}", deletion_of(options));
+    std::fflush(stdout);
     co_return Status{};
 }
 
