@@ -601,12 +601,28 @@ TEST(Pause, TheLastWordCounts) {
     EXPECT_EQ(shown(carry_out(first, kNow)), "Waiting");
 }
 
+// It stays until its release is over.
+TEST(Pause, ARolloutThatIsBeingTakenOutOfAClusterIsWrittenItself) {
+    Seen leaving = seen(apis::action::kResume, R"({"spec":{"strategy":{"paused":true}}})");
+    leaving.bound = false;
+    Outcome const outcome = carry_out(leaving, kNow);
+    ASSERT_EQ(outcome.plan.writes.size(), 1u);
+    EXPECT_FALSE(outcome.plan.writes[0].body.at({"spec", "strategy", "paused"}).as_bool(true));
+    EXPECT_FALSE(outcome.pause);
+    leaving.reachable = false;
+    EXPECT_EQ(shown(carry_out(leaving, kNow)), "Waiting");
+    leaving = seen(apis::action::kResume);
+    leaving.bound = false;
+    EXPECT_EQ(shown(carry_out(leaving, kNow)), "Applied");
+}
+
 TEST(Pause, WhatCannotBeIsRefused) {
     Seen one = seen(apis::action::kPause);
     one.rollout = {};
     EXPECT_EQ(shown(carry_out(one, kNow)), "Refused");
     one = seen(apis::action::kPause);
     one.bound = false;
+    one.rollout = {};
     EXPECT_EQ(shown(carry_out(one, kNow)), "Refused");
     one = seen(apis::action::kResume);
     one.paused_by_all = true;
