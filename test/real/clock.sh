@@ -3,7 +3,7 @@
 # The clocks are those of the hub, the members' controllers and agents, and of who types (lib/clock.c); the API servers' stay as they are.
 # Nothing is lost, nothing passes that nobody approved, each thing is named, and mends itself or by one command.
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
-#   CLOCK="hour gone" …    only these of: hour gone authority token files agent_away      RUNS=20 …   so often; the bar is 20
+#   CLOCK="hour gone" …    only these of: hour gone authority front token files agent_away      RUNS=20 …   so often; the bar is 20
 . "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/outage.bash"
 members=(beijing shanghai) version=1
@@ -125,6 +125,25 @@ print(json.dumps(object))' "$work/over.crt" | in_ "$1" replace -f -
 }
 trusts_no_more() { local got; got=$(in_ "$1" get mutatingwebhookconfiguration "$2" -o 'jsonpath={.webhooks[0].clientConfig.caBundle}'); [ -n "$got" ] && [ "$got" != "$(base64 -w 0 "$work/over.crt")" ]; }
 
+# The front proxy of the hub's API server gets another authority, of the same name: the hub, which goes on, takes it from then on.
+front() {
+  check 'the fleet is read by the hub' soon 40 fleet_read
+  check "the hub's API server stops" "$real/fixture" kill --dir "$work/hub" --part kube-apiserver
+  check 'its front proxy is of another authority' other_front "$work/hub/pki"
+  check 'it starts' "$real/fixture" start --dir "$work/hub" --part kube-apiserver
+  check 'it is there' soon 40 in_ hub get --raw /readyz
+  check 'the fleet is read by the hub again' soon 40 fleet_read
+  check 'which says that it took another' log_says hub 'front proxy has another authority'
+  check 'the hub is ready' soon 40 answers "$health"
+}
+fleet_read() { in_ hub get --raw '/apis/proxy.fleet.aviary.dev/v1alpha1/resources?version=v1&resource=configmaps&namespace=default'; }
+other_front() {
+  local request=(openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
+  "${request[@]}" -x509 -days 30 -subj /CN=front-proxy-ca -keyout "$1/front-proxy-ca.key" -out "$1/front-proxy-ca.crt" &&
+  "${request[@]}" -subj /CN=front-proxy -keyout "$1/front-proxy.key" -out "$1/front-proxy.csr" &&
+  openssl x509 -req -days 30 -in "$1/front-proxy.csr" -CA "$1/front-proxy-ca.crt" -CAkey "$1/front-proxy-ca.key" -out "$1/front-proxy.crt" -extfile <(echo authorityKeyIdentifier=keyid)
+}
+
 # The hub's token in a member ends while the member is away.
 token() {
   set_out
@@ -226,5 +245,5 @@ agent_away() {
 }
 
 begin
-rounds ${CLOCK:-hour gone authority token files agent_away}
+rounds ${CLOCK:-hour gone authority front token files agent_away}
 finished=1

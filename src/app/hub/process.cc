@@ -15,6 +15,7 @@
 #include "app/hub/internal/agents.h"
 #include "app/hub/internal/connections.h"
 #include "app/hub/internal/fleet_identity.h"
+#include "app/hub/internal/front_proxy.h"
 #include "app/hub/internal/leading_pod.h"
 #include "app/hub/internal/serving.h"
 #include "app/hub/internal/token_renewal.h"
@@ -24,7 +25,6 @@
 #include "core/async/scope.h"
 #include "core/async/wait.h"
 #include "core/base/strings.h"
-#include "core/json/parse.h"
 #include "hub/placement/cluster_sets.h"
 #include "hub/proxy/fleet_gauges.h"
 #include "hub/proxy/paths.h"
@@ -159,37 +159,6 @@ void cut_who_leaves(Hub& hub, link::Links& links) {
     });
 }
 
-struct Front {
-    apiserver::FrontProxy proxy;
-    std::string authority;   // PEM
-};
-
-std::vector<std::string> texts(Doc const& data, std::string_view key) {
-    std::vector<std::string> result;
-    auto const list = json::parse(data[key].as_string());
-    if (!list) return result;
-    for (auto const& [index, each] : list->elements()) result.push_back(each.string());
-    return result;
-}
-
-Task<Result<Front>> front_proxy(Context ctx, client::Client client) {
-    meta::ObjectKey const key{"kube-system", "extension-apiserver-authentication"};
-    auto const map = co_await client.get(ctx, {"", "v1", "configmaps"}, key);
-    if (!map) co_return std::unexpected(map.error().context("how the API server passes requests on"));
-    Doc const data = (*map)["data"];
-    Front front;
-    front.authority = data["requestheader-client-ca-file"].string();
-    front.proxy = {texts(data, "requestheader-allowed-names"), texts(data, "requestheader-username-headers"),
-                   texts(data, "requestheader-group-headers"), texts(data, "requestheader-extra-headers-prefix")};
-    if (front.authority.empty()) {
-        co_return fail(
-            ErrorCode::kUnsupported,
-            fmt::format("configmap {} has no requestheader-client-ca-file: the API server does not aggregate",
-                        key.to_string()));
-    }
-    co_return front;
-}
-
 // Not before the credentials are read: clusters without them are tried again much later.
 Task<void> lead(Context ctx, Connections const& connections, client::Lease& lease, LeasedHub parts) {
     while (!connections.synced()) {
@@ -216,7 +185,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
         options.require_set_binding ? placement::Allowed::kBoundSets : placement::Allowed::kEverywhere;
     CO_TRY(co_await install_kinds(starting, cluster.client, mode));
     CO_TRY(co_await control::install_roles(starting, cluster.client, hub_roles()));
-    CO_TRY_ASSIGN(Front const front, co_await front_proxy(starting, cluster.client));
+    CO_TRY_ASSIGN(auto const front, co_await FrontProxy::read(starting, cluster.client));
     // The fleet's identity: that of the cluster whose API it is, unless it was recovered.
     CO_TRY_ASSIGN(std::string const id, co_await process::cluster_uid(starting, cluster.client));
     CO_TRY_ASSIGN(std::unique_ptr<client::Lease> const lease, process::lease(ctx, cluster));
@@ -253,11 +222,11 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     apiserver::AggregatedApi api{std::string(proxy::kGroup),
                                  std::string(proxy::kVersion),
                                  {"resources", "rollouts", "clusters"},
-                                 front.proxy,
+                                 [&front] { return front->proxy(); },
                                  [&serving] { return serving.route(); }};
     process::WebhookParts asked{.handler = apiserver::make_aggregated_handler(
                                     std::move(api), webhook::make_handler(serving.admissions(), process::converter())),
-                                .client_authority = front.authority,
+                                .client_authority = front->authority(),
                                 .registered = {}};
     asked.registered = [&cluster, &own, mode, allowed](std::string const& authorities) {
         std::vector<Value> wanted =
@@ -284,6 +253,11 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     };
     work.always.emplace_back([&connections](Context each) { return connections.run(each); });
     work.always.emplace_back([&serving](Context each) { return serving.run(each); });
+    work.always.emplace_back([&front, &webhooks](Context each) {
+        return front->run(std::move(each), [&webhooks](std::string const& authority) {
+            return webhooks->replace_client_authority(authority);
+        });
+    });
     work.lead = [&](Context term) { return lead(term, connections, *lease, parts); };
     work.gauges = [&leading](Context each) { return gauges(std::move(each), leading.lock()); };
     co_return co_await process::serve(ctx, executor, cluster, *webhooks, std::move(work));

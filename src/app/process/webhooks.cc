@@ -69,6 +69,7 @@ Result<std::unique_ptr<Webhooks>> Webhooks::create(Context const& ctx, async::As
     crypto::KeyPair const& pair = made->certificate_->pair();
     auto tls =
         TRY(net::TlsServer::create(pair.certificate_pem, pair.key_pem, parts.client_authority, http::protocols()));
+    made->tls_ = tls;
     made->certificate_->on_pair([tls](Context const& now, crypto::KeyPair const& other) {
         Status const shown = tls->replace(other.certificate_pem, other.key_pem);
         if (!shown) now.log().error("the new certificate is not shown", {{"error", shown.error().message()}});

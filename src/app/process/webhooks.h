@@ -10,6 +10,7 @@
 #include "app/process/process.h"
 #include "core/http/server.h"
 #include "core/json/value.h"
+#include "core/net/stream.h"
 #include "kube/webhook/certificate.h"
 #include "kube/webhook/reach.h"
 #include "kube/webhook/registration.h"
@@ -29,6 +30,9 @@ public:
     static Result<std::unique_ptr<Webhooks>> create(Context const& ctx, async::AsioExecutor& executor,
                                                     Cluster const& cluster, WebhookParts parts);
 
+    // For connections from now on, where there was one; after an Error it is the one of before.
+    Status replace_client_authority(std::string const& pem) { return tls_->replace_client_authority(pem); }
+
     // Answers until the context stops.
     Task<void> run(Context ctx);
     // Keeps what is registered, by this client, until the context stops.
@@ -44,6 +48,7 @@ private:
     struct Answering;
     bool by_service_ = false;   // the API server reaches them by a Service, not by an address
     std::shared_ptr<Answering> answering_;
+    std::shared_ptr<net::TlsServer> tls_;
     std::unique_ptr<webhook::Certificate> certificate_;
     std::unique_ptr<webhook::Registration> registration_;
     std::unique_ptr<webhook::Reach> reach_;

@@ -45,8 +45,24 @@ struct ServerTls final : TlsServer {
         TRY(use_credentials(trial, certificate, key));
         return use_credentials(context, certificate, key);
     }
+    Status replace_client_authority(std::string const& authority) override {
+        ssl::context other(ssl::context::tls_server);
+        error_code problem;
+        other.add_certificate_authority(asio::buffer(authority), problem);
+        if (problem) return bad_credentials("client authority", problem);
+        SSL_CTX_set1_cert_store(context.native_handle(), SSL_CTX_get_cert_store(other.native_handle()));
+        name_sessions();
+        return {};
+    }
+    // A session of before is not taken up again: with it a client would be who an earlier authority said.
+    void name_sessions() {
+        std::string const name = fmt::format("aviary-{}", authorities++);
+        SSL_CTX_set_session_id_context(context.native_handle(), reinterpret_cast<unsigned char const*>(name.data()),
+                                       static_cast<unsigned int>(name.size()));
+    }
     ssl::context context;
-    std::string protocols;   // as they go over the wire
+    std::string protocols;           // as they go over the wire
+    std::uint64_t authorities = 0;   // how many there have been
 
     static int choose(SSL*, unsigned char const** chosen, unsigned char* length, unsigned char const* offered,
                       unsigned int count, void* self) {
@@ -346,8 +362,7 @@ Result<std::shared_ptr<TlsServer>> TlsServer::create(std::string certificate, st
         tls->context.set_verify_mode(ssl::verify_peer);   // asked for, not demanded
     }
     SSL_CTX_set_min_proto_version(tls->context.native_handle(), TLS1_2_VERSION);
-    static constexpr unsigned char kSession[] = "aviary";
-    SSL_CTX_set_session_id_context(tls->context.native_handle(), kSession, sizeof kSession - 1);
+    tls->name_sessions();
     tls->protocols = TRY(on_the_wire(protocols));
     if (!protocols.empty()) SSL_CTX_set_alpn_select_cb(tls->context.native_handle(), ServerTls::choose, tls.get());
     return std::shared_ptr<TlsServer>(std::move(tls));

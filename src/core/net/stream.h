@@ -49,6 +49,8 @@ public:
                                                      std::string client_authority = {}, Protocols protocols = {});
     // For connections from now on; those that are open go on as they are. After an Error the former are shown.
     virtual Status replace(std::string const& certificate, std::string const& key) = 0;
+    // Likewise, of a server that was made with one.
+    virtual Status replace_client_authority(std::string const& authority) = 0;
     virtual ~TlsServer() = default;
 };
 

@@ -354,6 +354,39 @@ TEST(TlsStreams, ShowACertificateThatWasReplaced) {
     });
 }
 
+TEST(TlsStreams, TrustClientsOfAnAuthorityThatWasReplaced) {
+    World world(Kind::kTls);
+    Time const now = world.executor.clock().now();
+    auto const other = *crypto::create_authority("other-ca", now);
+    crypto::CertificateRequest request;
+    request.common_name = "bob";
+    auto const own = *crypto::issue(other, request, now);
+    auto const of_before = world.client_tls;
+    auto const of_other = *TlsClient::create(keys().authority.certificate_pem, own.certificate_pem, own.key_pem);
+    world.run([&]() -> Task<void> {
+        world.client_tls = of_other;
+        Status const refused = co_await world.meet();
+        EXPECT_FALSE(refused);
+        EXPECT_FALSE(world.server_tls->replace_client_authority("nonsense"));
+
+        EXPECT_TRUE(
+            world.server_tls->replace_client_authority(keys().authority.certificate_pem + other.certificate_pem));
+        for (auto const& [client, name] : {std::pair(of_before, "alice"), std::pair(of_other, "bob")}) {
+            world.client_tls = client;
+            Status const met = co_await world.meet();
+            EXPECT_TRUE(met) << name;
+            EXPECT_EQ(world.server->peer().common_name, name);
+        }
+        EXPECT_TRUE(world.server_tls->replace_client_authority(other.certificate_pem));
+        world.client_tls = of_before;
+        Status const no_more = co_await world.meet();
+        EXPECT_FALSE(no_more);
+        world.client_tls = of_other;
+        Status const still = co_await world.meet();
+        EXPECT_TRUE(still);
+    });
+}
+
 // Neither end speaks TLS to the other.
 TEST(TlsStreams, RefuseWhatIsNotTls) {
     World world(Kind::kTls);

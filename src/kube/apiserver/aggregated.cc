@@ -61,7 +61,7 @@ private:
 
     // Nobody but the front proxy can say who somebody is.
     Result<UserInfo> authenticate(http::Headers const& headers, net::Peer const& peer) const {
-        FrontProxy const& proxy = api_.front_proxy;
+        FrontProxy const proxy = api_.front_proxy();
         bool const known = !peer.common_name.empty() &&
                            (proxy.allowed_names.empty() ||
                             std::ranges::find(proxy.allowed_names, peer.common_name) != proxy.allowed_names.end());

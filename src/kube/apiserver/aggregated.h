@@ -22,8 +22,8 @@ struct FrontProxy {
 
 struct AggregatedApi {
     std::string group, version;
-    std::vector<std::string> resources;   // for discovery
-    FrontProxy front_proxy;
+    std::vector<std::string> resources;        // for discovery
+    std::function<FrontProxy()> front_proxy;   // as it is by now
     // Who answers now; null: nobody does, and it says so.
     std::function<std::shared_ptr<Route>()> route;
 };

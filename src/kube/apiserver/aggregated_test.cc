@@ -38,7 +38,9 @@ AggregatedApi api(bool leads = true) {
     made.group = "reads.example.com";
     made.version = "v1";
     made.resources = {"things"};
-    made.front_proxy = {{"front-proxy"}, {"X-Remote-User"}, {"X-Remote-Group"}, {"X-Remote-Extra-"}};
+    made.front_proxy = [] {
+        return FrontProxy{{"front-proxy"}, {"X-Remote-User"}, {"X-Remote-Group"}, {"X-Remote-Extra-"}};
+    };
     made.route = [leads]() -> std::shared_ptr<Route> { return leads ? std::make_shared<Echo>() : nullptr; };
     return made;
 }
