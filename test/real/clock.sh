@@ -128,13 +128,23 @@ trusts_no_more() { local got; got=$(in_ "$1" get mutatingwebhookconfiguration "$
 # The front proxy of the hub's API server gets another authority, of the same name: the hub, which goes on, takes it from then on.
 front() {
   check 'the fleet is read by the hub' soon 40 fleet_read
-  check "the hub's API server stops" "$real/fixture" kill --dir "$work/hub" --part kube-apiserver
-  check 'its front proxy is of another authority' other_front "$work/hub/pki"
-  check 'it starts' "$real/fixture" start --dir "$work/hub" --part kube-apiserver
-  check 'it is there' soon 40 in_ hub get --raw /readyz
+  check "the front proxy of the hub's API server is of another authority" other_front "$work/hub/pki"
+  check 'it is killed' "$real/fixture" kill --dir "$work/hub" --part kube-apiserver
+  check 'and starts' start_hub_server
   check 'the fleet is read by the hub again' soon 40 fleet_read
   check 'which says that it took another' log_says hub 'front proxy has another authority'
   check 'the hub is ready' soon 40 answers "$health"
+}
+# Again where it ends: whoever connects meanwhile may have got its port.
+start_hub_server() {
+  local count
+  for count in 1 2 3; do
+    "$real/fixture" start --dir "$work/hub" --part kube-apiserver || return 1
+    ! soon 20 in_ hub get --raw /readyz || return 0
+    "$real/fixture" kill --dir "$work/hub" --part kube-apiserver
+  done
+  tail -n 5 "$work/hub/log/kube-apiserver.log"
+  return 1
 }
 fleet_read() { in_ hub get --raw '/apis/proxy.fleet.aviary.dev/v1alpha1/resources?version=v1&resource=configmaps&namespace=default'; }
 other_front() {
