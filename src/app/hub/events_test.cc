@@ -18,6 +18,16 @@ Task<std::string> events(Fleet& fleet, std::string ns, std::string reason) {
     co_return text;
 }
 
+Task<std::string> messages(Fleet& fleet, std::string reason) {
+    auto const list = co_await fleet.at("fleet").list(fleet.scope.context(), {"", "v1", "events"}, {.ns = "demo"});
+    if (!list) co_return list.error().message();
+    std::string text;
+    for (auto const& [index, event] : (*list)["items"].elements()) {
+        if (event["reason"].as_string() == reason) text += event["message"].string() + ";";
+    }
+    co_return text;
+}
+
 CO_TEST(Events, TellOnceWhatTheHubHasDoneOrNot) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"bare", "beijing"}, {"bare"}));
@@ -47,6 +57,52 @@ CO_TEST(Events, TellOnceWhatTheHubHasDoneOrNot) {
     CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, "second", 30s));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
     EXPECT_EQ(co_await events(fleet, "demo", "Expired"), "Warning Rollout/web 1;");
+    co_await fleet.stop();
+}
+
+CO_TEST(Events, TellOnceWhatKeepsTheHubFromWriting) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo", "paris"}));
+    CO_ASSERT_OK(
+        co_await fleet.patch("beijing", kDeployments, R"({"metadata":{"labels":{"fleet.aviary.dev/hub":"another"}}})"));
+    CO_ASSERT_OK(
+        co_await fleet.patch("oslo", kDeployments, R"({"metadata":{"labels":{"fleet.aviary.dev/generation":"9.1"}}})"));
+    fleet.ways.read_only = {"paris"};
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 120s));
+    auto const told = [&]() -> Task<std::string> {
+        std::string text;
+        for (char const* reason : {"OtherHub", "BehindMembers", "ApplyFailed"})
+            text += fmt::format("{}: {} ", reason, co_await events(fleet, "demo", reason));
+        co_return text;
+    };
+    std::string const once =
+        "OtherHub: Warning Deployment/web 1; BehindMembers: Warning Deployment/web 1; "
+        "ApplyFailed: Warning Deployment/web 1; ";
+    EXPECT_EQ(co_await told(), once);
+    EXPECT_EQ(co_await messages(fleet, "OtherHub"), "beijing: belongs to hub another;");
+
+    // A cluster that was away says nothing new when it is back.
+    fleet.ways.cut = {"beijing", "oslo"};
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    fleet.ways.cut.clear();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    EXPECT_EQ(co_await told(), once);
+    // Nor does a hub that comes next.
+    co_await fleet.stop_hub();
+    fleet.start_hub();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 120s));
+    EXPECT_EQ(co_await told(), once);
+
+    // What has ended and comes again is told again.
+    CO_ASSERT_OK(
+        co_await fleet.patch("beijing", kDeployments, R"({"metadata":{"labels":{"fleet.aviary.dev/hub":"fleet"}}})"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    EXPECT_EQ(co_await told(), once);
+    CO_ASSERT_OK(
+        co_await fleet.patch("beijing", kDeployments, R"({"metadata":{"labels":{"fleet.aviary.dev/hub":"another"}}})"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    EXPECT_EQ(co_await messages(fleet, "OtherHub"), "beijing: belongs to hub another;beijing: belongs to hub another;");
     co_await fleet.stop();
 }
 

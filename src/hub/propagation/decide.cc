@@ -233,7 +233,7 @@ struct Deciding {
             Time const again = seen.put_right.back() + kPutRightWithin;
             out.plan.requeue_at(again, "drift is put right five times a minute at most");
             return answer(State::kConflict, "Drift",
-                          fmt::format("{} again and again: tried again at {}", what, format_rfc3339(again)));
+                          fmt::format("{} again and again: tried again within a minute", what));
         }
         apply(std::move(object), "drift");
         out.put_right = true;

@@ -49,6 +49,7 @@ inline meta::ObjectKey const kWeb{"demo", "web"};
 struct Ways {
     std::set<std::string> cut;
     std::set<std::string> without_admin;    // whose owners do not let the hub be administrator
+    std::set<std::string> read_only;        // … nor write
     std::map<std::string, Duration> slow;   // before each answer but that to the probe
     std::string late;                       // of the hub's own: a resource that takes two seconds to be listed
 };
@@ -63,6 +64,8 @@ public:
         if (ways_.without_admin.contains(cluster_) && request.header("Impersonate-User") == "aviary:admin")
             co_return fail(ErrorCode::kForbidden,
                            R"(users "aviary:admin" is forbidden: User "hub" cannot impersonate)");
+        if (ways_.read_only.contains(cluster_) && request.method != "GET")
+            co_return fail(ErrorCode::kForbidden, R"(User "hub" may not write)");
         if (auto const slow = ways_.slow.find(cluster_);
             slow != ways_.slow.end() && request.path != "/readyz" && request.path != "/version")
             CO_TRY(co_await async::sleep_for(ctx, slow->second));

@@ -40,20 +40,38 @@ void write_status(Plan& plan, meta::GroupVersionResource const& resource, meta::
 
 constexpr std::size_t kMostEvents = 10;   // of one object at once
 
-// What the release guard keeps from a cluster is told once, when the binding begins to say so.
-void tell_of_refusals(Plan& plan, Doc const& source, Doc const& binding, std::vector<BindingRow> const& rows) {
-    auto const said = [&binding](BindingRow const& row) {
-        for (auto const& [index, before] : binding.at({"status", "abnormal"}).elements()) {
-            if (before["cluster"].as_string() == row.cluster && before["state"].as_string() == row.state &&
-                before["reason"].as_string() == row.reason)
-                return true;
+// What keeps the hub's object from a cluster until somebody has looked: not what ends by itself.
+bool is_told(Doc const& row) {
+    std::string_view const state = row["state"].as_string();
+    return state == to_string(State::kGuarded) || state == to_string(State::kConflict) ||
+           state == to_string(State::kNotServed) || state == to_string(State::kBehindMembers) ||
+           row["reason"].as_string() == "ApplyFailed";
+}
+
+// The binding has said so before; of a cluster that has been away, before it went.
+bool said_before(Doc const& binding, Doc const& row) {
+    for (auto const& [index, before] : binding.at({"status", "abnormal"}).elements()) {
+        if (before["cluster"].as_string() != row["cluster"].as_string()) continue;
+        if (before["state"].as_string() == "Unreachable") {
+            auto const went = parse_rfc3339(before["since"].as_string());
+            auto const began = parse_rfc3339(row["since"].as_string());
+            return went && began && *began < *went;
         }
-        return false;
-    };
-    for (BindingRow const& row : rows) {
-        if (row.state != to_string(State::kGuarded) || said(row) || plan.events.size() == kMostEvents) continue;
-        plan.events.push_back(control::event_about(source, control::kWarning, row.reason,
-                                                   fmt::format("{}: {}", row.cluster, row.message)));
+        return before["state"].as_string() == row["state"].as_string() &&
+               before["reason"].as_string() == row["reason"].as_string();
+    }
+    return false;
+}
+
+// Told once, when the binding begins to say so.
+void tell_of_refusals(Plan& plan, Doc const& source, Doc const& binding, Value const& status) {
+    Doc const next = Doc::freeze(status);
+    for (auto const& [index, row] : next["abnormal"].elements()) {
+        if (plan.events.size() == kMostEvents) return;
+        if (!is_told(row) || said_before(binding, row)) continue;
+        plan.events.push_back(
+            control::event_about(source, control::kWarning, row["reason"].string(),
+                                 fmt::format("{}: {}", row["cluster"].as_string(), row["message"].as_string())));
     }
 }
 
@@ -132,11 +150,11 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
     if (under_way) {
         plan.requeue_at(*under_way, "it is being applied");
     } else {
-        write_status(plan, placement::binding_resource(key.object), key.object, "binding status", binding,
-                     binding_status(binding, rows, stable_revision_of(source, reported, binding),
-                                    content(key.object, source), now));
+        Value const wanted = binding_status(binding, rows, stable_revision_of(source, reported, binding),
+                                            content(key.object, source), now);
+        write_status(plan, placement::binding_resource(key.object), key.object, "binding status", binding, wanted);
+        tell_of_refusals(plan, source, binding, wanted);
     }
-    tell_of_refusals(plan, source, binding, rows);
     Value status = aggregate(source, reported, now);
     auto const waits = rollback_waits.find(object);
     if (kind->kind == kRolloutKind && waits != rollback_waits.end() && !waits->second.empty())
