@@ -100,6 +100,33 @@ CO_TEST(FleetGauges, SaysWhatPodsWaitFor) {
     co_await fleet.stop();
 }
 
+// Of what says no time itself: an alert waits for it to have lasted.
+CO_TEST(FleetGauges, SaysHowLongAClusterRefusesToBeRead) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    co_await fleet.stop_hub();
+    fleet.ways.unread = {"beijing"};
+    fleet.start_hub();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 600s));
+    std::string const waited = co_await waits(fleet, "beijing");
+    EXPECT_TRUE(waited.starts_with("ReadRefused 59") || waited.starts_with("ReadRefused 60")) << waited;
+    co_await fleet.stop();
+}
+
+CO_TEST(FleetGauges, ARolloutThatHasJustComeHasNotWaitedAsLongAsItsWorkload) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"bare"}, {"bare"}));
+    CO_ASSERT_OK(co_await control::install_definitions(ctx, fleet.at("bare"), apis::member_crds()));
+    co_await fleet.stop_hub();
+    fleet.start_hub();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 600s));
+    CO_ASSERT_OK(co_await fleet.at("bare").remove(ctx, apis::kRollouts, kWeb));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    std::string const waited = co_await waits(fleet, "bare");
+    EXPECT_TRUE(waited == "ControllerAbsent 60;" || waited == "ControllerAbsent 59;") << waited;
+    co_await fleet.stop();
+}
+
 CO_TEST(FleetGauges, ARolloutThatIsGoneHasNoSeries) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));

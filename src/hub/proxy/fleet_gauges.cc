@@ -120,10 +120,22 @@ Task<void> look_at_those_not_ready(Context ctx, std::string ns, std::vector<Row>
     co_await scope.join();
 }
 
-// What is not said to have begun has stood so at least since the workload was found so.
-std::optional<Time> since(Row const& row) {
+// A watch that broke a moment ago has not been refused for as long as the cluster answers.
+std::optional<Time> unread_since(Row const& row, Context const& ctx) {
+    Time const answers_since = row.view.reachable_since;
+    client::Informer const* const copy = row.member->informer(propagation::kRollouts);
+    if (copy != nullptr && copy->last_contact() != MonotonicTime())
+        return std::max(answers_since, ctx.now() - (ctx.monotonic() - copy->last_contact()));
+    return answers_since == Time() ? std::nullopt : std::optional(answers_since);
+}
+
+// What is not said to have begun has stood so at least since the workload was found so, or the Rollout has been there.
+std::optional<Time> since(Row const& row, Context const& ctx) {
     if (auto const said = parse_rfc3339(row.said["since"].as_string())) return said;
-    return row.view.workload_standing ? std::optional(row.view.workload_standing->since) : std::nullopt;
+    if (row.is("reason", "ReadRefused")) return unread_since(row, ctx);
+    if (!row.view.workload_standing) return std::nullopt;
+    Time const found = row.view.workload_standing->since;
+    return std::max(found, meta::created(row.view.rollout).value_or(found));
 }
 
 Gauges steps_of(Rows const& rows) {
@@ -137,7 +149,8 @@ Gauges steps_of(Rows const& rows) {
     return steps;
 }
 
-Gauges waits_of(std::vector<Row> const& rows, Time now) {
+Gauges waits_of(std::vector<Row> const& rows, Context const& ctx) {
+    Time const now = ctx.now();
     Gauges waits{"aviary_rollout_wait_seconds",
                  "How long a release has waited in a cluster; the reason is that of kubectl amc rollout explain.",
                  {}};
@@ -146,7 +159,7 @@ Gauges waits_of(std::vector<Row> const& rows, Time now) {
         if (reason.empty() || reason == "-") continue;
         observe::Labels labels = labels_of(row.key, row.view.cluster);
         labels["reason"] = std::move(reason);
-        waits.samples.push_back({std::move(labels), seconds(now - since(row).value_or(now))});
+        waits.samples.push_back({std::move(labels), seconds(now - since(row, ctx).value_or(now))});
     }
     return waits;
 }
@@ -196,7 +209,7 @@ Task<std::vector<Gauges>> fleet_gauges(Context ctx, std::shared_ptr<Propagator> 
     co_await look_at_those_not_ready(ctx, propagator->members().controller_namespace(), rows.moving);
     std::vector<Gauges> all;
     all.push_back(steps_of(rows));
-    all.push_back(waits_of(rows.moving, ctx.now()));
+    all.push_back(waits_of(rows.moving, ctx));
     all.push_back(pods_of(rows.moving));
     all.push_back(members_of(propagator->members(), ctx.now()));
     all.push_back({"aviary_rollout_series_left_out",

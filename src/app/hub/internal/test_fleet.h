@@ -50,6 +50,7 @@ struct Ways {
     std::set<std::string> cut;
     std::set<std::string> without_admin;    // whose owners do not let the hub be administrator
     std::set<std::string> read_only;        // … nor write
+    std::set<std::string> unread;           // … nor read Rollouts
     std::map<std::string, Duration> slow;   // before each answer but that to the probe
     std::string late;                       // of the hub's own: a resource that takes two seconds to be listed
 };
@@ -66,6 +67,8 @@ public:
                            R"(users "aviary:admin" is forbidden: User "hub" cannot impersonate)");
         if (ways_.read_only.contains(cluster_) && request.method != "GET")
             co_return fail(ErrorCode::kForbidden, R"(User "hub" may not write)");
+        if (ways_.unread.contains(cluster_) && request.path.ends_with("/rollouts"))
+            co_return fail(ErrorCode::kForbidden, R"(User "hub" may not list rollouts)");
         if (auto const slow = ways_.slow.find(cluster_);
             slow != ways_.slow.end() && request.path != "/readyz" && request.path != "/version")
             CO_TRY(co_await async::sleep_for(ctx, slow->second));
