@@ -10,7 +10,7 @@ help:
 	@echo 'make test-real         the tests on a real Kubernetes, which is built from Go modules first'
 	@echo 'make build             the two programs, in build/release/bin'
 	@echo 'make format            format the sources        make format-check   say what is not formatted'
-	@echo 'make lint              layers, wording and clang-tidy on changed files'
+	@echo 'make lint              layers, wording, alerts and clang-tidy on changed files'
 	@echo 'make test-sanitizers   ASan+UBSan and TSan       make fuzz           each fuzzer for a minute'
 	@echo 'make bench             the benchmarks, beside the raw disk (NAMES="start scale": only these)'
 	@echo 'make soak              simulation with more seeds (SEEDS=20000)'
@@ -47,6 +47,7 @@ lint:
 	@tools/guards --check
 	@tools/wording
 	@tools/compat-links
+	@tools/alerts
 	@tools/tidy
 
 test-sanitizers:

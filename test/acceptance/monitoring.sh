@@ -36,6 +36,7 @@ YAML
 need 'promtool is there (tools/setup)' promtool --version
 check 'the rules are rules' promtool check rules "$rules/rules.yaml"
 check 'each alert comes when it should' tells 0 'SUCCESS' promtool test rules "$rules/rules_test.yaml"
+check 'no reason to wait is left out' tells 0 'need none' "$root/tools/alerts"
 check 'the configuration to take over' promtool check config "$rules/prometheus.yaml"
 check 'as kustomize gives it' prints 1 'AviaryClusterNotSeen$' kubectl kustomize "$rules"
 headings() { grep -oE 'runbook: docs/guide/alerts.md#.*' "$rules/rules.yaml" | while IFS='#' read -r _ name; do grep -qi "^## $name\$" "$root/docs/guide/alerts.md" || { echo "no section $name"; return 1; }; done; }
