@@ -117,8 +117,7 @@ TEST(Decide, DriftIsPutRightFiveTimesAMinuteThenSaysWho) {
     hub.member.edit("autoscaler", R"({"spec":{"replicas":3}})");
     EXPECT_EQ(hub.run(), "");
     EXPECT_EQ(hub.state(), "Conflict/Drift");
-    EXPECT_EQ(hub.last.message,
-              "spec.replicas was changed by autoscaler again and again: tried again within a minute");
+    EXPECT_EQ(hub.last.message, "spec.replicas was changed by autoscaler again and again: tried again within a minute");
     ASSERT_TRUE(hub.last.plan.requeue);
     EXPECT_EQ(hub.last.plan.requeue->at, begin + 64s);
     // A change on the hub is no drift.
