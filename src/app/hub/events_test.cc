@@ -81,7 +81,8 @@ CO_TEST(Events, TellOnceWhatKeepsTheHubFromWriting) {
         "ApplyFailed: Warning Deployment/web 1; ";
     EXPECT_EQ(co_await told(), once);
     std::string const belongs =
-        "beijing: belongs to hub another: one of the two leaves this cluster by `aviary unjoin`;";
+        "beijing: belongs to hub another: `aviary hub recover --from-members` where this one takes its place, else one "
+        "of the two leaves this cluster by `aviary unjoin`;";
     EXPECT_EQ(co_await messages(fleet, "OtherHub"), belongs);
 
     // A cluster that was away says nothing new when it is back.

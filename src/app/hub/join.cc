@@ -285,20 +285,21 @@ Task<Status> leaving(Context ctx, async::AsioExecutor& executor, JoinOptions opt
     CO_TRY(co_await forget(limited, ends.hub, apis::kManagedClusters, {"", options.name}));
     CO_TRY(co_await forget(limited, ends.hub, kSecrets, {options.ns, credentials_name(options.name)}));
     say(fmt::format("hub: managedcluster/{} and its credentials are gone", options.name));
-    auto const others =
-        co_await other_hubs(ctx.with_timeout(kAtMost), ends, options.ns, found ? found->hub : std::string());
-    Status const there =
-        others ? co_await forget_identity(ctx.with_timeout(kAtMost), ends, options) : std::unexpected(others.error());
+    std::vector<std::string> others;
+    if (found) {
+        CO_TRY_ASSIGN(others, co_await other_hubs(limited, ends, options.ns, found->hub));
+    }
+    Status const there = co_await forget_identity(ctx.with_timeout(kAtMost), ends, options);
     if (!there) {
         co_return std::unexpected(there.error().context(
             fmt::format("the hub's side is done, {} is not: run this again when it is back", options.name)));
     }
     say(fmt::format("{}: the hub's identity and roles are gone; what it brought here stays", options.name));
-    if (!others->empty()) {
+    if (!others.empty()) {
         say(fmt::format(
             "{0}: another hub had joined it, too (its namespace kube-system has uid {1}), with the same account: "
             "`aviary join {0}` there gives it credentials again",
-            options.name, aviary::join(*others, ", ")));
+            options.name, aviary::join(others, ", ")));
     }
     auto const kept = co_await forget_namespace(ctx.with_timeout(kAtMost), ends.member, options.ns);
     if (!kept) {

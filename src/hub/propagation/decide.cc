@@ -516,7 +516,9 @@ struct Deciding {
         std::string const hub = label(seen.live, kHubLabel);
         if (!hub.empty() && hub != seen.hub_id)
             return answer(State::kConflict, "OtherHub",
-                          fmt::format("belongs to hub {}: one of the two leaves this cluster by `aviary unjoin`", hub));
+                          fmt::format("belongs to hub {}: `aviary hub recover --from-members` where this one takes its "
+                                      "place, else one of the two leaves this cluster by `aviary unjoin`",
+                                      hub));
         if (hub.empty()) {
             if (auto refused = not_ours()) return std::move(*refused);
         }

@@ -92,10 +92,10 @@ End held_back(std::optional<propagation::Standing> const& standing) {
     switch (standing->state) {
         case State::kGuarded: return end_of_guard(standing->reason);
         case State::kHeld: return {"the hold ends or is taken off", "who holds it"};
-        case State::kBehindMembers: return {"`aviary hub recover` brings the hub on", "hub owner"};
+        case State::kBehindMembers: return {"`aviary hub recover --from-members` brings the hub on", "hub owner"};
         case State::kNotServed: return {"the cluster serves the kind", "cluster owner"};
         case State::kConflict:
-            if (standing->reason == "OtherHub") return {"one of the hubs leaves it: `aviary unjoin`", "hub owner"};
+            if (standing->reason == "OtherHub") return {"one of the two hubs gives it up", "hub owner"};
             return {"the conflict is decided", "cluster owner"};
         case State::kApplying:
             return standing->reason == "ApplyFailed" ? End{"the cause is mended", "cluster owner"} : End{};
