@@ -53,8 +53,7 @@ TEST(Joined, TheHubMayReadWhichControllerRunsThere) {
                 named.push_back(rule["resources"][0].string() + " " + rule["resourceNames"][0].string());
             }
         }
-        EXPECT_EQ(named, (Lines{"configmaps aviary-member",
-                                "leases aviary-member",
+        EXPECT_EQ(named, (Lines{"configmaps aviary-member", "leases aviary-member",
                                 "mutatingwebhookconfigurations kruise-rollout-mutating-webhook-configuration"}));
     }
 }
