@@ -229,18 +229,17 @@ struct Deciding {
 
     // A Rollout that is taken out of a cluster stays until its release there is over, and no binding says anything of
     // it any more: one that is paused would stay for ever.
-    Outcome pause_or_resume_leaving(bool wanted) {
-        if (!seen.rollout.exists()) return settle(apis::outcome::kRefused, "the Rollout is not placed in this cluster");
+    Outcome resume_leaving() {
         if (!seen.reachable) return std::move(out);
-        if (seen.rollout.at({"spec", "strategy", "paused"}).as_bool() == wanted)
-            return settle(apis::outcome::kApplied, wanted ? "paused" : "resumed");
+        if (!seen.rollout.at({"spec", "strategy", "paused"}).as_bool())
+            return settle(apis::outcome::kApplied, "resumed");
         control::Write write;
         write.verb = control::Write::Verb::kMergePatch;
         write.resource = propagation::kRollouts;
         write.key = meta::key_of(seen.rollout);
         write.body.set({"metadata", "resourceVersion"}, seen.rollout.at({"metadata", "resourceVersion"}).string());
-        write.body.set({"spec", "strategy", "paused"}, wanted);
-        write.why = wanted ? "pause" : "resume";
+        write.body.set({"spec", "strategy", "paused"}, false);
+        write.why = "resume";
         out.plan.writes.push_back(std::move(write));
         return std::move(out);
     }
@@ -249,7 +248,8 @@ struct Deciding {
         bool const wanted = seen.spec.action == apis::action::kPause;
         if (!seen.later.empty())
             return settle(apis::outcome::kStale, fmt::format("decision {} came after it", seen.later));
-        if (!seen.bound) return pause_or_resume_leaving(wanted);
+        if (!seen.bound && seen.brought && !wanted) return resume_leaving();
+        if (!seen.bound) return settle(apis::outcome::kRefused, "the Rollout is not placed in this cluster");
         if (seen.reachable && !seen.rollout.exists())
             return settle(apis::outcome::kRefused, "there is no such Rollout in this cluster");
         if (!wanted && seen.paused_by_all)

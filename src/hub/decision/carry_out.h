@@ -24,6 +24,7 @@ struct Seen {
 
     // What the hub has: the bindings of the workload (undo, abort) or the Rollout (pause, resume).
     bool bound = true;                                 // the binding names this cluster
+    bool brought = false;                              // the Rollout there was brought by this hub
     std::function<bool(std::string_view hash)> kept;   // whether the hub keeps this template
     std::string hub_template;                          // hash of the hub's template
     bool superseded = false;   // the hub releases something else than what this was decided about

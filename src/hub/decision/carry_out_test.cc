@@ -602,9 +602,10 @@ TEST(Pause, TheLastWordCounts) {
 }
 
 // It stays until its release is over.
-TEST(Pause, ARolloutThatIsBeingTakenOutOfAClusterIsWrittenItself) {
+TEST(Pause, ARolloutThatIsBeingTakenOutOfAClusterIsResumedThere) {
     Seen leaving = seen(apis::action::kResume, R"({"spec":{"strategy":{"paused":true}}})");
     leaving.bound = false;
+    leaving.brought = true;
     Outcome const outcome = carry_out(leaving, kNow);
     ASSERT_EQ(outcome.plan.writes.size(), 1u);
     EXPECT_FALSE(outcome.plan.writes[0].body.at({"spec", "strategy", "paused"}).as_bool(true));
@@ -613,7 +614,11 @@ TEST(Pause, ARolloutThatIsBeingTakenOutOfAClusterIsWrittenItself) {
     EXPECT_EQ(shown(carry_out(leaving, kNow)), "Waiting");
     leaving = seen(apis::action::kResume);
     leaving.bound = false;
+    leaving.brought = true;
     EXPECT_EQ(shown(carry_out(leaving, kNow)), "Applied");
+    // What is paused there would stay so where the Rollout is placed again.
+    leaving.spec.action = apis::action::kPause;
+    EXPECT_EQ(shown(carry_out(leaving, kNow)), "Refused");
 }
 
 TEST(Pause, WhatCannotBeIsRefused) {
@@ -622,8 +627,7 @@ TEST(Pause, WhatCannotBeIsRefused) {
     EXPECT_EQ(shown(carry_out(one, kNow)), "Refused");
     one = seen(apis::action::kPause);
     one.bound = false;
-    one.rollout = {};
-    EXPECT_EQ(shown(carry_out(one, kNow)), "Refused");
+    EXPECT_EQ(shown(carry_out(one, kNow)), "Refused") << "somebody else has brought it";
     one = seen(apis::action::kResume);
     one.paused_by_all = true;
     EXPECT_EQ(shown(carry_out(one, kNow)), "Refused");

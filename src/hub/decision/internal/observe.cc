@@ -78,6 +78,7 @@ std::optional<Seen> Decider::Impl::observe(Key const& key, apis::Decision const&
     seen.hub_template = propagation::template_hash(propagation::pod_template(subject.workload));
     auto const cluster = bound(binding_of(decision, subject), target.cluster);
     seen.bound = cluster.has_value();
+    seen.brought = meta::label(seen.rollout, propagation::kHubLabel) == propagator.hub_id();
     // A pin against another template is an earlier decision's.
     if (cluster && cluster->rejected == seen.hub_template) seen.pinned = cluster->revision;
     seen.paused = cluster && cluster->paused;
