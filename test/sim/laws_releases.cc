@@ -196,7 +196,7 @@ void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
     std::int64_t const size = pods_of(cluster, image);
     std::string const group_revision = meta::label(after, meta::kGroupRevisionLabel);
     std::string const hash = group_revision.empty() ? meta::label(after, meta::kRevisionHashLabel) : group_revision;
-    Member const& member = members_[cluster];
+    Member& member = members_[cluster];
     say(fmt::format("  {}: {} comes as the {}th of {} ({})", cluster, meta::name(after), size, image, hash));
     // Their controllers make these of the newest template: of a DaemonSet each pod that is missing; of a set that was
     // scaled, those above the size that it had, or a part of them.
@@ -210,7 +210,11 @@ void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
     auto const at = std::clamp<std::int64_t>(member.back->step, 1, std::ssize(member.shares)) - 1;
     std::int64_t const spared = std::min(member.back->spared, member.size);
     std::int64_t const share = member.shares[static_cast<std::size_t>(at)];
-    if (size > spared + ((member.size - spared) * share + 99) / 100)
+    if (size <= spared + ((member.size - spared) * share + 99) / 100) return;
+    // A pod that was lost comes back in the stable version below the partition, whatever it was.
+    if (lately(member.lost_at))
+        ++member.back->spared;
+    else
         violate(fmt::format("{}: {} pods of {} are back, and the rollback has come to step {}", cluster, size, image,
                             member.back->step));
 }
