@@ -34,8 +34,11 @@ Task<Result<std::optional<ServedKind>>> find_kind(Context ctx, Client client, me
 Task<Result<std::vector<meta::GroupVersionResource>>> namespaced_resources(Context ctx, Client client) {
     std::vector<std::pair<std::string, std::string>> versions{{"", "v1"}};
     CO_TRY_ASSIGN(json::Doc const groups, co_await read(ctx, client, "/apis"));
-    for (auto const& [index, group] : groups["groups"].elements())
-        versions.emplace_back(group["name"].string(), group.at({"preferredVersion", "version"}).string());
+    // Every version: some kinds of a group are in another than the one that it prefers.
+    for (auto const& [index, group] : groups["groups"].elements()) {
+        for (auto const& [number, each] : group["versions"].elements())
+            versions.emplace_back(group["name"].string(), each["version"].string());
+    }
     std::vector<meta::GroupVersionResource> result;
     for (auto const& [group, version] : versions) {
         CO_TRY_ASSIGN(json::Doc const answer, co_await read(ctx, client, path_of(group, version)));
