@@ -83,7 +83,7 @@ for each in json.load(sys.stdin)["items"]:
     if (kind, name) == ("ServiceAccount", "aviary-hub") or any(entry["manager"] == "aviary-join" for entry in written): print(kind, name)'
 }
 stays() { in_ shanghai get namespace/demo -o 'jsonpath={.metadata.uid}{"\n"}' && in_ shanghai get deployments,replicasets,pods,rollouts -o 'jsonpath={range .items[*]}{.kind} {.metadata.uid} {.metadata.generation}{"\n"}{end}'; }
-unjoin() { aviary unjoin shanghai --kubeconfig "$work/shanghai/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"; }
+unjoin() { aviary unjoin "$1" --kubeconfig "$work/$1/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"; }
 with_token() { kubectl --kubeconfig /dev/null --server "$(kubectl --kubeconfig "$work/shanghai/kubeconfig" config view -o 'jsonpath={.clusters[0].cluster.server}')" --certificate-authority "$work/shanghai/pki/ca.crt" --token "$1" auth whoami; }
 check 'shanghai joins again, with all that a hub may have' join shanghai --admin
 check 'an account, roles and bindings for it are there' prints 4 '^(ServiceAccount aviary-hub|ClusterRole aviary:hub|ClusterRoleBinding aviary:(hub|admin))$' of_join shanghai
@@ -95,24 +95,23 @@ check 'its token is worth something' tells 0 'system:serviceaccount:aviary-syste
 before=$(stays)
 check 'a mistyped name takes nobody out' tells 1 'names shanghai, not shangai' aviary unjoin shangai --kubeconfig "$work/shanghai/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
 check 'shanghai is as it was' prints 4 '^(ServiceAccount aviary-hub|ClusterRole aviary:hub|ClusterRoleBinding aviary:(hub|admin))$' of_join shanghai
-check 'shanghai leaves' tells 0 'shanghai: the hub.s identity and roles are gone' unjoin
+check 'shanghai leaves' tells 0 'shanghai: the hub.s identity and roles are gone' unjoin shanghai
 check 'nothing that joining made is left there' prints 0 . of_join shanghai
 check 'nor on the hub' prints 0 . in_ hub -n aviary-system get managedcluster/shanghai secret/cluster-shanghai --ignore-not-found --no-headers
 check 'its token is worth nothing' soon 20 refused Unauthorized with_token "$given"
-check 'leaving again says that it is gone' tells 0 'managedcluster/shanghai and its credentials are gone' unjoin
+check 'leaving again says that it is gone' tells 0 'managedcluster/shanghai and its credentials are gone' unjoin shanghai
 check 'beijing is of the fleet' available beijing
 check 'with all that joining made there' prints 3 '^(ServiceAccount aviary-hub|ClusterRole aviary:hub|ClusterRoleBinding aviary:hub)$' of_join beijing
 
 # Where nothing was, nothing is left: the namespace goes, too, as long as nobody else has come to use it.
 need 'a bare cluster' cluster bare --light
-leave() { aviary unjoin "$1" --kubeconfig "$work/$1/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"; }
 no_namespace() { local got; got=$(in_ "$1" get namespace aviary-system --ignore-not-found -o name); [ -z "$got" ]; }
 check 'it joins' join bare
 check 'somebody uses its namespace' in_ bare -n aviary-system create configmap somebody
-check 'it leaves, and says what keeps that' tells 0 'the namespace aviary-system stays, as configmaps somebody is in it' leave bare
+check 'it leaves, and says what keeps that' tells 0 'the namespace aviary-system stays, as configmaps somebody is in it' unjoin bare
 check 'that is there' in_ bare -n aviary-system get configmap somebody
 check 'it is used no more' in_ bare -n aviary-system delete configmap somebody
-check 'leaving again' leave bare
+check 'leaving again' unjoin bare
 check 'the namespace is gone' soon 20 no_namespace bare
 check 'with all that joining made' prints 0 . of_join bare
 check 'release v5' release hub v5

@@ -90,12 +90,13 @@ Task<Result<std::string>> cluster_uid(Context ctx, client::Client client) {
     co_return meta::uid(*system);
 }
 
-Task<Status> ensure_namespace(Context ctx, client::Client client, std::string name) {
+Task<Status> ensure_namespace(Context ctx, client::Client client, std::string name, Object annotations) {
     auto const there = co_await client.find(ctx, kNamespaces, {"", name});
     if (!there) co_return std::unexpected(there.error().context("reading namespace " + name));
     if (there->exists()) co_return Status{};
     Value object{Object{{"apiVersion", "v1"}, {"kind", "Namespace"}}};
     object.set({"metadata", "name"}, name);
+    if (annotations.size() > 0) object.set({"metadata", "annotations"}, std::move(annotations));
     auto const created = co_await client.create(ctx, kNamespaces, std::move(object));
     if (created || created.error().is(ErrorCode::kAlreadyExists)) co_return Status{};
     co_return std::unexpected(created.error().context("creating namespace " + name));

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/async/asio_executor.h"
+#include "core/json/value.h"
 #include "kube/client/client.h"
 #include "kube/client/in_cluster.h"
 #include "kube/client/lease.h"
@@ -64,8 +65,8 @@ meta::ObjectKey authority_secret(Options const& options);
 // ClusterProfiles).
 Task<Result<std::string>> cluster_uid(Context ctx, client::Client client);
 
-// Makes it where it is missing.
-Task<Status> ensure_namespace(Context ctx, client::Client client, std::string name);
+// Makes it where it is missing, with these annotations.
+Task<Status> ensure_namespace(Context ctx, client::Client client, std::string name, json::Object annotations = {});
 
 Result<std::unique_ptr<client::Lease>> lease(Context const& ctx, Cluster const& cluster);
 // Of the lease's writes: so that an API server that is slow for two seconds stops none of them.

@@ -273,13 +273,18 @@ TEST(TlsStreams, SayThatACertificateIsOver) {
     });
 }
 
+// The authority, and what it says of a client.
+std::pair<crypto::KeyPair, crypto::KeyPair> client_of_another_authority(std::string name, Time now) {
+    auto authority = *crypto::create_authority("other-ca", now);
+    crypto::CertificateRequest request;
+    request.common_name = std::move(name);
+    auto own = *crypto::issue(authority, request, now);
+    return {std::move(authority), std::move(own)};
+}
+
 TEST(TlsStreams, RefuseAClientOfAnotherAuthority) {
     World world(Kind::kTls);
-    Time const now = world.executor.clock().now();
-    auto const other = *crypto::create_authority("other-ca", now);
-    crypto::CertificateRequest request;
-    request.common_name = "mallory";
-    auto const own = *crypto::issue(other, request, now);
+    auto const [other, own] = client_of_another_authority("mallory", world.executor.clock().now());
     world.client_tls = *TlsClient::create(keys().authority.certificate_pem, own.certificate_pem, own.key_pem);
     world.run([&]() -> Task<void> {
         Status const met = co_await world.meet();
@@ -356,11 +361,7 @@ TEST(TlsStreams, ShowACertificateThatWasReplaced) {
 
 TEST(TlsStreams, TrustClientsOfAnAuthorityThatWasReplaced) {
     World world(Kind::kTls);
-    Time const now = world.executor.clock().now();
-    auto const other = *crypto::create_authority("other-ca", now);
-    crypto::CertificateRequest request;
-    request.common_name = "bob";
-    auto const own = *crypto::issue(other, request, now);
+    auto const [other, own] = client_of_another_authority("bob", world.executor.clock().now());
     auto const of_before = world.client_tls;
     auto const of_other = *TlsClient::create(keys().authority.certificate_pem, own.certificate_pem, own.key_pem);
     world.run([&]() -> Task<void> {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/strings.h"
+#include "core/http/message.h"
 #include "kube/meta/names.h"
 #include "kube/meta/object.h"
 
@@ -105,9 +106,7 @@ Task<std::optional<Time>> controller_silent_since(Context ctx, client::Client me
     request.path = client::resource_path(kLeases, ns, std::string(apis::kControllerRecord));
     auto const answer = co_await member.raw(ctx, std::move(request));
     if (!answer) co_return std::nullopt;
-    auto const date =
-        std::ranges::find_if(answer->headers, [](auto const& each) { return iequals(each.first, "Date"); });
-    auto const there = date == answer->headers.end() ? std::nullopt : parse_http_date(date->second);
+    auto const there = parse_http_date(http::find_header(answer->headers, "Date"));
     co_return silent_since(answer->body, there.value_or(ctx.now()));
 }
 

@@ -68,6 +68,11 @@ struct End {
     std::string_view when, who;
 };
 
+void set_wait(Value& row, std::string reason, std::string message, End end, std::string since) {
+    set_wait(row, std::move(reason), std::move(message), std::string(end.when), std::move(since));
+    row["who"] = end.who;
+}
+
 // What the release guard waits for.
 End end_of_guard(std::string_view reason) {
     if (reason == "RolloutNotPlaced") return {"a policy places the Rollout here", "service owner"};
@@ -363,9 +368,8 @@ Value row_of(ClusterView const& view) {
     }
     if (End const end = held_back(view.workload_standing); !end.when.empty()) {
         row["state"] = propagation::to_string(view.workload_standing->state);
-        set_wait(row, view.workload_standing->reason, view.workload_standing->message, std::string(end.when),
+        set_wait(row, view.workload_standing->reason, view.workload_standing->message, end,
                  format_rfc3339(view.workload_standing->since));
-        row["who"] = end.who;
         row["causes"].push_back(view.workload_standing->message);
         return row;
     }
@@ -416,9 +420,7 @@ void explain_silence(Value& row, ClusterView const& view) {
         return;
     }
     row["causes"].push_back(row["message"]);
-    End const end = end_of_guard(kAbsent);
-    set_wait(row, std::string(kAbsent), std::move(message), std::string(end.when), since);
-    row["who"] = end.who;
+    set_wait(row, std::string(kAbsent), std::move(message), end_of_guard(kAbsent), since);
 }
 
 }   // namespace

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "app/hub/internal/joined.h"
+#include "app/process/process.h"
 #include "kube/client/discovery.h"
 #include "kube/meta/object.h"
 
@@ -36,13 +39,7 @@ Task<Result<std::string>> first_in(Context ctx, client::Client member, std::stri
 }   // namespace
 
 Task<Status> make_namespace(Context ctx, client::Client member, std::string name) {
-    CO_TRY_ASSIGN(json::Doc const there, co_await member.find(ctx, kNamespaces, {"", name}));
-    if (there.exists()) co_return Status{};
-    json::Value object = named("v1", "Namespace", name);
-    object.set({"metadata", "annotations", kMadeBy}, kJoin);
-    auto const made = co_await member.create(ctx, kNamespaces, std::move(object));
-    if (made || made.error().is(ErrorCode::kAlreadyExists)) co_return Status{};
-    co_return std::unexpected(made.error().context("creating namespace " + name));
+    return process::ensure_namespace(std::move(ctx), std::move(member), std::move(name), {{kMadeBy, kJoin}});
 }
 
 Task<Result<std::string>> forget_namespace(Context ctx, client::Client member, std::string name) {

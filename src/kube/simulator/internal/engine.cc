@@ -39,10 +39,11 @@ Response refusal(int status, std::string message) {
                         Object{{"message", std::move(message)}, {"type", "invalid_request_error"}, {"code", status}}}});
 }
 
+std::string_view token_at(std::int64_t index) { return kWords[static_cast<std::size_t>(index) % kWords.size()]; }
+
 std::string text_of(std::int64_t tokens) {
     std::string text;
-    for (std::int64_t index = 0; index < tokens; ++index)
-        text += kWords[static_cast<std::size_t>(index) % kWords.size()];
+    for (std::int64_t index = 0; index < tokens; ++index) text += token_at(index);
     return text;
 }
 
@@ -90,7 +91,7 @@ public:
             co_return "data: [DONE]\n\n";
         }
         if (each_.count() > 0) CO_TRY(co_await async::sleep_for(ctx, each_));
-        std::string word(kWords[static_cast<std::size_t>(sent_) % kWords.size()]);
+        std::string word(token_at(sent_));
         ++sent_;
         ++counts_->generated_tokens;
         Value const object = form_.object(form_.choice(std::move(word), true, sent_ == tokens_), true);

@@ -248,12 +248,12 @@ Write removal(Doc const& pod, std::string why) {
 }   // namespace
 
 bool serves(Doc const& pod, Plan const& plan) {
-    Doc statuses = pod.at({"status", "containerStatuses"});
+    bool ready = pod.at({"status", "containerStatuses"})[0]["ready"].as_bool();
     for (Write const& write : plan.writes) {
         Value const& next = write.body.at({"status", "containerStatuses"});
-        if (next.is_array()) statuses = Doc::freeze(next);
+        if (next.is_array()) ready = next.size() > 0 && next.array().front()["ready"].as_bool();
     }
-    return statuses.size() > 0 && statuses[0]["ready"].as_bool();
+    return ready;
 }
 
 // 10.128.0.0/10 is the network of pods; with an engine, that answers on this machine's.
