@@ -280,7 +280,8 @@ void add_join(CLI::App& app, Commands& commands) {
         ->add_option("--server", typed->cluster.server,
                      "Where the hub reaches the cluster; by default as the kubeconfig does")
         ->option_text("URL");
-    command->add_flag("--replace", typed->cluster.replace, "Take the name over from another cluster");
+    command->add_flag("--replace", typed->cluster.replace,
+                      "Take over the name from another cluster, or the cluster from another hub");
     CLI::Option* const approves_only = command->add_flag(
         "--read-and-approve", typed->cluster.approves_only,
         "The hub may look and approve there, and bring nothing: enough for `aviary hub --mode attach`");

@@ -13,6 +13,7 @@ start_hub
 for each in "${members[@]}"; do start_member "$each"; done
 need 'beijing joins by an agent' join_by_agent beijing
 need 'its manifest is applied' in_ beijing -n aviary-system apply -f "$work/beijing-agent.yaml"
+check 'its roles say which hub they are of' test "$(in_ beijing get clusterrolebinding aviary:hub -o 'jsonpath={.metadata.annotations.fleet\.aviary\.dev/hub-uid}')" = "$(in_ hub get namespace kube-system -o 'jsonpath={.metadata.uid}')"
 need 'its agent starts' agent beijing
 need 'it is linked' soon 20 dialled beijing
 check 'its signing request is approved with the token' test "$(in_ hub get csr "$(request beijing)" -o 'jsonpath={.status.conditions[0].reason}')" = TokenOfItsCluster

@@ -115,9 +115,9 @@ credentials() {
   check 'it ends' finish_release
 }
 
-# Another fleet's hub finds that what it would bring is the first one's.
+# A hub of another fleet does not get a cluster by mistake; told to take it over, it finds that what it would bring is the first one's.
 other_hub() {
-  local first_webhook=$webhook first_health=$health
+  local first_webhook=$webhook first_health=$health uid
   set_out
   if [ ! -e "$work/other" ]; then
     check 'a hub of another fleet' cluster other --light
@@ -126,22 +126,35 @@ other_hub() {
   webhook=$(port) health=$(port)
   run other aviary hub --kubeconfig "$work/other-aviary-hub.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health" --audit-log "$work/other-audit.log"
   check 'it is ready' soon 40 answers "$health"
-  joins_other() { aviary join beijing --kubeconfig "$work/beijing/kubeconfig" --hub-kubeconfig "$work/other/kubeconfig" | tee "$work/joined"; }
-  check 'beijing joins it, too' joins_other
+  webhook=$first_webhook
+  uid=$(in_ hub get namespace kube-system -o 'jsonpath={.metadata.uid}')
+  of_other() { aviary "$1" beijing --kubeconfig "$work/beijing/kubeconfig" --hub-kubeconfig "$work/other/kubeconfig" "${@:2}"; }
+  identity_there() { in_ beijing -n aviary-system get clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts -o "jsonpath=$rows" | grep -i aviary; }
+  local before; before=$(identity_there)
+  check 'the first one has an identity in beijing' prints 2 '^(ServiceAccount aviary-hub|ClusterRoleBinding aviary:hub) ' identity_there
+  check 'beijing does not join it: it says whose the cluster is, and what to do' tells 1 "has uid $uid.*aviary unjoin.*--replace" of_other join --read-and-approve
+  check 'what the first one may do is as it was' test "$(identity_there)" = "$before"
+  check 'leaving it, the identity there stays' tells 0 "the identity there stays.* uid $uid" of_other unjoin
+  check 'as it was' test "$(identity_there)" = "$before"
+  check 'it takes the cluster over' tells 0 "it was of the hub whose .* uid $uid" of_other join --replace
   check 'it has other plans for the workload' in_ other apply -f "$seed/namespace.yaml" -f <(sed 's/vllm-qwen:v1/vllm-qwen:v99/' "$seed/workload.yaml")
   check 'and stops at the object, with the reason' soon 30 says 'OtherHub|belongs to hub' in_ other get fleetbindings -o yaml
   check 'beijing stays at step 1' state beijing Progressing/1/StepPaused
   check 'with its pods' runs beijing "v$((version - 1))=9 v$version=1"
-  check 'joining it said that there is another one' grep -q 'another hub has joined beijing, too' "$work/joined"
-  check 'it leaves the cluster, and says whom that concerns' tells 0 'another hub had joined it, too.* .aviary join beijing. there' aviary unjoin beijing --kubeconfig "$work/beijing/kubeconfig" --hub-kubeconfig "$work/other/kubeconfig"
-  die other
-  webhook=$first_webhook health=$first_health
   check 'the first one has no credentials any more' soon 40 available beijing False
   check 'explain says so' explained '^beijing .*ClusterUnreachable'
-  check 'it joins again' join beijing
-  check 'and has the cluster' soon 40 available beijing
+  check 'joining again is no way back by itself' tells 1 'is of another hub' join beijing
+  check 'it takes the cluster back' join beijing --replace
+  check 'and has it' soon 40 available beijing
+  before=$(identity_there)
+  check 'the other one leaves the cluster' tells 0 "the identity there stays.* uid $uid" of_other unjoin
+  check 'on its side all is gone' prints 0 . in_ other -n aviary-system get managedcluster/beijing secret/cluster-beijing --ignore-not-found --no-headers
+  check 'the identity there is as it was' test "$(identity_there)" = "$before"
+  die other
+  health=$first_health
   check 'the first one goes on' rollout approve -M
   check 'both pause at step 2' soon 20 both state Progressing/2/StepPaused
+  check 'it has the cluster' available beijing
   check 'it ends' finish_release
 }
 

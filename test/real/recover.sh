@@ -38,9 +38,9 @@ says_away() {
 nowhere() { ! in_ hub -n aviary-system get configmap aviary-fleet; }
 # Exit 2 or 6: nothing but what waits.
 waits_there() { local text got; text=$("$@" 2>&1); got=$?; echo "exit $got: $text"; [ $got = 2 ] || [ $got = 6 ] || return 1; grep -q waiting <<<"$text"; }
-# What a person does: agents know the former hub's authority alone, and have certificates under it.
+# What a person does: the identity is the former hub's, and agents know its authority alone, and have certificates under it.
 join_again() {
-  if [ -z "${LINK:-}" ]; then join "$1"; return; fi
+  if [ -z "${LINK:-}" ]; then join "$1" --replace; return; fi
   join_by_agent "$1" && in_ "$1" -n aviary-system apply -f "$work/$1-agent.yaml" && soon 40 dialled "$1"
 }
 gone_hub() {

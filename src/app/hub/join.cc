@@ -13,6 +13,7 @@
 #include "apis/rollouts/rollout.h"
 #include "app/hub/hub.h"
 #include "app/hub/internal/connections.h"
+#include "app/hub/internal/identity_owner.h"
 #include "app/hub/internal/joined.h"
 #include "app/hub/internal/own_namespace.h"
 #include "app/hub/internal/token_renewal.h"
@@ -44,7 +45,6 @@ Resource const kLocalRoles{"rbac.authorization.k8s.io", "v1", "roles"};
 Resource const kLocalBindings{"rbac.authorization.k8s.io", "v1", "rolebindings"};
 Resource const kBindings{"rbac.authorization.k8s.io", "v1", "clusterrolebindings"};
 constexpr char kOwnToken[] = "aviary:hub-token";
-constexpr char kHubs[] = "fleet.aviary.dev/hubs";   // on the account: uids of the clusters of hubs that have joined
 constexpr Duration kAtMost = std::chrono::minutes(1);
 
 void say(std::string const& text) {
@@ -152,33 +152,24 @@ std::vector<Value> token_roles(std::string const& ns) {
             control::role_binding(ns, kOwnToken, kOwnToken, control::account_subject(ns, kMemberAccount))};
 }
 
-// Other hubs that have joined there, by the account that they have in common.
-Task<Result<std::vector<std::string>>> other_hubs(Context ctx, Ends const& ends, std::string ns, std::string own) {
-    auto const account = co_await ends.member.find(ctx, kServiceAccounts, {std::move(ns), kMemberAccount});
-    if (!account) co_return std::unexpected(account.error().context("reading the hub's account"));
-    std::string const noted = meta::annotation(*account, kHubs);
-    std::vector<std::string> others;
-    for (std::string_view const each : split(noted, ',')) {
-        if (!each.empty() && each != own) others.emplace_back(each);
-    }
-    co_return others;
+// One identity is one hub's. Answers which other one it is taken from; empty: none.
+Task<Result<std::string>> check_owner(Context ctx, Ends const& ends, JoinOptions const& options, std::string own) {
+    CO_TRY_ASSIGN(std::string other, co_await other_owner(ctx, ends.member, options.ns, std::move(own)));
+    if (other.empty() || options.replace) co_return other;
+    co_return fail(ErrorCode::kConflict,
+                   fmt::format("{} is of another hub's fleet (the namespace kube-system of that hub has uid {}): "
+                               "`aviary unjoin` there first, or --replace takes it over, and that hub's credentials "
+                               "are worth nothing any more",
+                               options.name, other));
 }
 
 Task<Status> make_identity(Context ctx, Ends const& ends, JoinOptions const& options, std::string hub) {
     CO_TRY(co_await make_namespace(ctx, ends.member, options.ns));
-    CO_TRY_ASSIGN(std::vector<std::string> hubs, co_await other_hubs(ctx, ends, options.ns, hub));
-    if (!hubs.empty()) {
-        say(
-            fmt::format("note: another hub has joined {}, too (its namespace kube-system has uid {}), and has from now "
-                        "on the rights of this one; where that is a mistake, see `aviary unjoin`",
-                        options.name, aviary::join(hubs, ", ")));
-    }
-    hubs.push_back(std::move(hub));
     Value account = named_in(options.ns, "v1", "ServiceAccount", kMemberAccount);
-    account.set({"metadata", "annotations", kHubs}, aviary::join(hubs, ","));
+    mark_owner(account, hub);
     CO_TRY(co_await ensure(ctx, ends.member, kServiceAccounts, std::move(account)));
     std::vector<Value> roles =
-        hub_identity(kMemberAccount, options.ns, rights_of(options.admin, options.approves_only));
+        hub_identity(kMemberAccount, options.ns, rights_of(options.admin, options.approves_only), std::move(hub));
     std::ranges::move(token_roles(options.ns), std::back_inserter(roles));
     for (Value& each : roles) {
         Resource const resource = meta::resource_of(each);
@@ -232,9 +223,15 @@ Task<Status> joining(Context ctx, async::AsioExecutor& executor, JoinOptions opt
     CO_TRY(check_way(options.server.empty() ? ends.member_access.url : options.server, ends.member_access));
     CO_TRY_ASSIGN(Identities const found, co_await identities(limited, ends, options.name));
     CO_TRY(check_same(found, options, "--replace makes it stand for this one"));
+    CO_TRY_ASSIGN(std::string const before, co_await check_owner(limited, ends, options, found.hub));
     CO_TRY(co_await check_controller(limited, ends, options));
+    // Its tokens end with the account.
+    if (!before.empty()) CO_TRY(co_await forget(limited, ends.member, kServiceAccounts, {options.ns, kMemberAccount}));
     CO_TRY(co_await make_identity(limited, ends, options, found.hub));
     say(fmt::format("{}: identity {}/{} and roles made", options.name, options.ns, kMemberAccount));
+    if (!before.empty())
+        say(fmt::format("{}: it was of the hub whose namespace kube-system has uid {}, which has no access any more",
+                        options.name, before));
     CO_TRY_ASSIGN(Token const made, co_await request_token(limited, ends.member, options.ns));
     // Neither of two clusters may get the other's token.
     bool const another = !found.registered.empty() && found.registered != found.member;
@@ -271,6 +268,16 @@ Task<Status> forget_identity(Context limited, Ends const& ends, JoinOptions cons
     co_return Status{};
 }
 
+// Answers which other hub's the identity is, and then it stays; empty: it is gone. Without the hub's own uid none is
+// known to be its own.
+Task<Result<std::string>> leave_member(Context ctx, Ends const& ends, JoinOptions const& options,
+                                       Result<Identities> found) {
+    if (!found) co_return std::unexpected(found.error());
+    CO_TRY_ASSIGN(std::string other, co_await other_owner(ctx, ends.member, options.ns, found->hub));
+    if (other.empty()) CO_TRY(co_await forget_identity(ctx, ends, options));
+    co_return other;
+}
+
 Task<Status> leaving(Context ctx, async::AsioExecutor& executor, JoinOptions options) {
     CO_TRY_ASSIGN(Ends const ends, connect(executor, options));
     Context const limited = ctx.with_timeout(kAtMost);
@@ -285,22 +292,17 @@ Task<Status> leaving(Context ctx, async::AsioExecutor& executor, JoinOptions opt
     CO_TRY(co_await forget(limited, ends.hub, apis::kManagedClusters, {"", options.name}));
     CO_TRY(co_await forget(limited, ends.hub, kSecrets, {options.ns, credentials_name(options.name)}));
     say(fmt::format("hub: managedcluster/{} and its credentials are gone", options.name));
-    std::vector<std::string> others;
-    if (found) {
-        CO_TRY_ASSIGN(others, co_await other_hubs(limited, ends, options.ns, found->hub));
-    }
-    Status const there = co_await forget_identity(ctx.with_timeout(kAtMost), ends, options);
-    if (!there) {
-        co_return std::unexpected(there.error().context(
+    auto const other = co_await leave_member(ctx.with_timeout(kAtMost), ends, options, found);
+    if (!other) {
+        co_return std::unexpected(other.error().context(
             fmt::format("the hub's side is done, {} is not: run this again when it is back", options.name)));
     }
-    say(fmt::format("{}: the hub's identity and roles are gone; what it brought here stays", options.name));
-    if (!others.empty()) {
-        say(fmt::format(
-            "{0}: another hub had joined it, too (its namespace kube-system has uid {1}), with the same account: "
-            "`aviary join {0}` there gives it credentials again",
-            options.name, aviary::join(others, ", ")));
+    if (!other->empty()) {
+        say(fmt::format("{}: the identity there stays: it is of another hub, whose namespace kube-system has uid {}",
+                        options.name, *other));
+        co_return Status{};
     }
+    say(fmt::format("{}: the hub's identity and roles are gone; what it brought here stays", options.name));
     auto const kept = co_await forget_namespace(ctx.with_timeout(kAtMost), ends.member, options.ns);
     if (!kept) {
         say(fmt::format("{}: the namespace {} stays: {}", options.name, options.ns, kept.error().message()));

@@ -19,7 +19,7 @@ struct JoinOptions {
     std::string ns = "aviary-system";          // in both
     bool admin = false;           // the hub may be the member's administrator, for people who are the fleet's
     bool approves_only = false;   // the hub may look and approve there, and bring nothing
-    bool replace = false;         // the name is taken over from another cluster
+    bool replace = false;         // taken over is the name from another cluster, and the cluster from another hub
 };
 
 // Makes an identity of the hub in the member, its credentials on the hub, and the ManagedCluster. Safe to repeat: what

@@ -78,14 +78,14 @@ Value deployment(AgentJoinOptions const& options) {
 }
 
 // What the cluster's administrator applies there.
-std::vector<Value> objects_of(AgentJoinOptions const& options, Value given) {
+std::vector<Value> objects_of(AgentJoinOptions const& options, std::string hub, Value given) {
     std::vector<Value> objects{named("v1", "Namespace", options.ns),
                                named_in(options.ns, "v1", "ServiceAccount", kAgent)};
     auto const add = [&objects](std::vector<Value> more) {
         for (Value& each : more) objects.push_back(std::move(each));
     };
     add(agent_roles(options.ns));
-    add(hub_identity(kAgent, options.ns, rights_of(options.admin, options.approves_only)));
+    add(hub_identity(kAgent, options.ns, rights_of(options.admin, options.approves_only), std::move(hub)));
     add(proxy::member_roles(options.admin));
     objects.push_back(std::move(given));
     objects.push_back(deployment(options));
@@ -103,7 +103,7 @@ std::string deletion_of(AgentJoinOptions options) {
     options.admin = true;   // which has most
     std::string own;
     std::string common;
-    for (Value const& each : objects_of(options, named_in(options.ns, "v1", "Secret", agent::kGivenSecret))) {
+    for (Value const& each : objects_of(options, "", named_in(options.ns, "v1", "Secret", agent::kGivenSecret))) {
         std::string const kind = to_lower(each["kind"].string());
         if (kind == "namespace") continue;
         std::string& line = each["metadata"].contains("namespace") ? own : common;
@@ -166,6 +166,8 @@ Task<Result<client::Client>> connect(async::AsioExecutor& executor, AgentJoinOpt
 
 Task<Status> joining(Context ctx, async::AsioExecutor& executor, AgentJoinOptions options) {
     CO_TRY_ASSIGN(client::Client const hub, co_await connect(executor, options));
+    auto uid = co_await process::cluster_uid(ctx.with_timeout(kAtMost), hub);
+    if (!uid) co_return std::unexpected(uid.error().context("hub"));
     CO_TRY_ASSIGN(ExpectedAgent expected, co_await expect_agent(ctx.with_timeout(kAtMost), hub, options));
     say(fmt::format("hub: managedcluster/{} and secret {}/{} made", options.name, options.ns,
                     link::token_name(options.name)));
@@ -174,7 +176,7 @@ Task<Status> joining(Context ctx, async::AsioExecutor& executor, AgentJoinOption
     if (options.manual)
         say(fmt::format("then `kubectl get csr` on the hub, and `kubectl certificate approve` lets {} in",
                         options.name));
-    fmt::print("{}", manifest(objects_of(options, std::move(expected.given))));
+    fmt::print("{}", manifest(objects_of(options, *std::move(uid), std::move(expected.given))));
     std::fflush(stdout);
     co_return Status{};
 }
@@ -190,8 +192,10 @@ Task<Status> leaving(Context ctx, async::AsioExecutor& executor, AgentJoinOption
     CO_TRY(co_await forget(limited, hub, apis::kManagedClusters, {"", options.name}));
     CO_TRY(co_await forget(limited, hub, kSecrets, {options.ns, link::token_name(options.name)}));
     say(fmt::format("hub: managedcluster/{} is gone, and its agent is not let in any more", options.name));
-    say(fmt::format("in {}, these commands take away what joining made; what the hub brought there stays:",
-                    options.name));
+    say(fmt::format(
+        "in {}, these commands take away what joining made; what the hub brought there stays. Where another "
+        "hub has joined it since, run the first one alone: the roles of the second are that hub's by now",
+        options.name));
     fmt::print("{}", deletion_of(options));
     std::fflush(stdout);
     co_return Status{};

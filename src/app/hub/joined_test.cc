@@ -17,7 +17,7 @@ bool lists(Value const& list, std::string_view word) {
 // "users aviary:view"; without a name: any.
 Lines may_be(Rights rights) {
     Lines result;
-    for (Value const& object : hub_identity("aviary-hub", "aviary-system", rights)) {
+    for (Value const& object : hub_identity("aviary-hub", "aviary-system", rights, "hub")) {
         for (Value const& rule : object["rules"].array()) {
             EXPECT_FALSE(lists(rule["verbs"], "*"));
             if (!lists(rule["verbs"], "impersonate")) continue;
@@ -45,7 +45,7 @@ TEST(Joined, InAMemberTheHubIsAFixedUserAndNobodyElse) {
 TEST(Joined, TheHubMayReadWhichControllerRunsThere) {
     for (Rights const rights : {Rights::kApprove, Rights::kBring, Rights::kAdmin}) {
         Lines named;
-        for (Value const& object : hub_identity("aviary-hub", "aviary-system", rights)) {
+        for (Value const& object : hub_identity("aviary-hub", "aviary-system", rights, "hub")) {
             for (Value const& rule : object["rules"].array()) {
                 if (rule["resourceNames"].size() == 0 || lists(rule["verbs"], "impersonate")) continue;
                 EXPECT_EQ(rule["verbs"].size(), 1u);

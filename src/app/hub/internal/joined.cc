@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "app/hub/internal/identity_owner.h"
 #include "kube/control/roles.h"
 #include "kube/meta/gvk.h"
 
@@ -66,7 +67,7 @@ Value named_in(std::string const& ns, char const* api_version, char const* kind,
     return object;
 }
 
-std::vector<Value> hub_identity(std::string const& account, std::string const& ns, Rights rights) {
+std::vector<Value> hub_identity(std::string const& account, std::string const& ns, Rights rights, std::string hub) {
     Array const impersonate{"impersonate"};
     // The cluster fills in what the role aggregates.
     Value role = named("rbac.authorization.k8s.io/v1", "ClusterRole", kRole);
@@ -81,8 +82,9 @@ std::vector<Value> hub_identity(std::string const& account, std::string const& n
     rules.push_back(role_rule({"authentication.k8s.io"}, {"userextras/person"}, impersonate));
     Value granted = control::cluster_role(kGranted, std::move(rules));
     granted.set({"metadata", "labels", kAggregate}, "true");
-    return {std::move(role), std::move(granted),
-            control::cluster_role_binding(kRole, kRole, control::account_subject(ns, account))};
+    Value binding = control::cluster_role_binding(kRole, kRole, control::account_subject(ns, account));
+    mark_owner(binding, std::move(hub));
+    return {std::move(role), std::move(granted), std::move(binding)};
 }
 
 Task<Status> ensure(Context ctx, client::Client client, meta::GroupVersionResource resource, Value object) {

@@ -30,8 +30,10 @@ inline Rights rights_of(bool admin, bool approves_only) {
 }
 // The roles for that, bound to this ServiceAccount; each also lets the hub ask as one of the users of people's
 // requests. A cluster's owner grants more with roles of the label fleet.aviary.dev/aggregate-to-hub. With a namespace
-// all goes that is in it, also what others brought there: deleting those is not among what is granted.
-std::vector<json::Value> hub_identity(std::string const& account, std::string const& ns, Rights rights);
+// all goes that is in it, also what others brought there: deleting those is not among what is granted. The binding is
+// marked as of the hub with that uid (identity_owner.h).
+std::vector<json::Value> hub_identity(std::string const& account, std::string const& ns, Rights rights,
+                                      std::string hub);
 
 // Creates the object, or brings what is there in line with it.
 Task<Status> ensure(Context ctx, client::Client client, meta::GroupVersionResource resource, json::Value object);
