@@ -38,14 +38,16 @@ Outcome to_write(Doc const& live, Result<Doc> const& wanted, meta::GroupVersionR
     return outcome;
 }
 
-// Changes nothing; fails where the pod is gone, or is labelled otherwise by now.
-Write test_of_label(Doc const& pod, std::string_view key) {
+// Changes nothing; fails where the pod is gone, is about to go, or is labelled otherwise by now.
+Write test_of_pod(Doc const& pod, std::string_view key) {
     Write write;
     write.verb = Write::Verb::kJsonPatch;
     write.resource = {"", "v1", "pods"};
     write.key = meta::key_of(pod);
-    write.body = json::Array{json::Object{
-        {"op", "test"}, {"path", "/metadata/labels/" + json::escape_pointer(key)}, {"value", meta::label(pod, key)}}};
+    write.body = json::Array{json::Object{{"op", "test"},
+                                          {"path", "/metadata/labels/" + json::escape_pointer(key)},
+                                          {"value", meta::label(pod, key)}},
+                             json::Object{{"op", "test"}, {"path", "/metadata/deletionTimestamp"}, {"value", nullptr}}};
     write.why = "whether a pod of the stable version is there";
     return write;
 }
@@ -129,7 +131,7 @@ Outcome Traffic::hold_stable() const {
     Outcome outcome = to_write(seen_.stable, pinned(seen_.stable, {setup_.revision_key, setup_.stable_revision}, now_),
                                kServices, "Service", "lead the stable Service to the stable version");
     if (!outcome.writes.empty() && setup_.stable_pod.exists())
-        outcome.writes.insert(outcome.writes.begin(), test_of_label(setup_.stable_pod, setup_.revision_key));
+        outcome.writes.insert(outcome.writes.begin(), test_of_pod(setup_.stable_pod, setup_.revision_key));
     return outcome;
 }
 

@@ -56,7 +56,7 @@ struct Setup {
     std::string revision_key;   // the label that tells pods of two versions apart
     std::string stable_revision;
     std::string canary_revision;
-    json::Doc stable_pod;                            // one that was seen ready; absent: none
+    json::Doc stable_pod;                            // one that was seen, ready if any was; absent: none
     std::map<std::string, std::string> pod_labels;   // that the new version's pods have instead
 };
 
@@ -74,8 +74,8 @@ class Traffic {
 public:
     Traffic(Setup setup, Seen const& seen, Time now) : setup_(std::move(setup)), seen_(seen), now_(now) {}
 
-    // The stable Service leads to the old version alone. What was seen of pods may be old: where `stable_pod` is not of
-    // that version any more, nothing is written.
+    // The stable Service leads to the old version alone. What was seen of pods may be old: where `stable_pod` is going,
+    // or is not of that version any more, nothing is written.
     Outcome hold_stable() const;
     // Until when that may not be known everywhere; absent: it is, or nothing was changed.
     std::optional<Time> holds_from() const;

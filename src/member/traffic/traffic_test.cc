@@ -67,6 +67,9 @@ TEST(Traffic, NothingIsHeldToAVersionThatHasGoneByNow) {
     Value const as_seen = pod;
     EXPECT_TRUE(json::apply_json_patch(pod, writes[0].body));
     EXPECT_EQ(pod, as_seen);
+    Value going = pod;
+    going.set({"metadata", "deletionTimestamp"}, "2026-11-23T14:00:00Z");
+    EXPECT_FALSE(json::apply_json_patch(going, writes[0].body));
     pod.set({"metadata", "labels", "pod-template-hash"}, "new");
     EXPECT_FALSE(json::apply_json_patch(pod, writes[0].body));
     EXPECT_EQ(writes[1].resource, kServices);

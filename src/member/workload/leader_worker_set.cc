@@ -184,9 +184,8 @@ void LeaderWorkerSet::count() {
             continue;
         ++facts_.stable;
         bool const ready = is_ready(group.leader) && std::ranges::all_of(group.workers, is_ready);
-        if (!ready) continue;
-        ++facts_.stable_ready;
-        facts_.stable_pod = group.leader;
+        if (ready) ++facts_.stable_ready;
+        if (ready || !facts_.stable_pod.exists()) facts_.stable_pod = group.leader;
     }
     std::int64_t const whole = facts_.updated + facts_.outdated;
     facts_.settled = !facts_.unit_revision.empty() && !going && present == facts_.replicas && whole == present;

@@ -277,7 +277,7 @@ TEST(LeaderWorkerSetFacts, GroupIsNewOnceAllOfItIsThereAndReadyOnceAllOfItIs) {
     std::vector<Doc> starting = pods;
     starting[1] = pod(0, 1, "v1", false);
     EXPECT_EQ(observe(object, starting)->facts().stable_ready, 0);
-    EXPECT_FALSE(observe(object, starting)->facts().stable_pod.exists());
+    EXPECT_EQ(observe(object, starting)->facts().stable_pod, starting.front());
     EXPECT_FALSE(incomplete.settled);
     // One that is left of the group before does not make it whole.
     pods.push_back(pod(2, 2, "v1"));

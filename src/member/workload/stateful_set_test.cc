@@ -199,7 +199,7 @@ TEST(StatefulSetFacts, TheStableVersionIsTheOneTheReleaseBeganFrom) {
     EXPECT_FALSE(workload->is_current("web-v2"));
 }
 
-TEST(StatefulSetFacts, TellAStablePodThatIsReady) {
+TEST(StatefulSetFacts, TellAStablePodThatIsReadyIfAnyIs) {
     Value object = stateful_set("v2", 3);
     object.set({"metadata", "labels", apis::kStableRevisionLabel}, "web-v1");
     Value unready = pod(2, "v1").thaw();
@@ -207,9 +207,14 @@ TEST(StatefulSetFacts, TellAStablePodThatIsReady) {
     auto const pods = std::vector{pod(0, "v2"), pod(1, "v1"), Doc::freeze(unready)};
     auto const some = observe_stateful_set({Doc::freeze(object), {revision("v1", 1), revision("v2", 2)}, pods}, kNow);
     EXPECT_EQ(some->facts().stable_pod, pods[1]);
-    auto const none =
-        observe_stateful_set({Doc::freeze(object), {revision("v1", 1), revision("v2", 2)}, {pods[0], pods[2]}}, kNow);
-    EXPECT_FALSE(none->facts().stable_pod.exists());
+    auto const seen = [&](std::vector<Doc> const& those) {
+        return observe_stateful_set({Doc::freeze(object), {revision("v1", 1), revision("v2", 2)}, those}, kNow)
+            ->facts()
+            .stable_pod;
+    };
+    EXPECT_EQ(seen({pods[0], pods[2], pods[1]}), pods[1]);
+    EXPECT_EQ(seen({pods[0], pods[2]}), pods[2]);
+    EXPECT_FALSE(seen({pods[0]}).exists());
 }
 
 TEST(StatefulSetFacts, AVersionIsTheSameBeforeAndAfterItsRevisionIsThere) {

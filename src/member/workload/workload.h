@@ -31,7 +31,7 @@ struct Facts {
     std::int64_t outdated = 0;   // units of other templates; those told to go a moment ago count
     std::int64_t stable = 0;     // of these, units of stable_revision that are there
     std::int64_t stable_ready = 0;
-    json::Doc stable_pod;     // one of these that is ready, or leads a unit that is; absent: none
+    json::Doc stable_pod;     // one of these, or the leader of one, ready if any is; absent: none
     std::int64_t asked = 0;   // units that are to have the workload's template, as it is held in partition style
     std::int64_t max_unavailable = 0;   // of the workload's own strategy
     bool settled = false;               // nothing is being scaled or replaced at this moment

@@ -242,10 +242,10 @@ void DeploymentBase::count() {
         if (set.hash() != facts_.stable_revision) continue;
         facts_.stable += set.actual;
         facts_.stable_ready += std::min(set.ready, set.wanted);
-        auto const ready = std::ranges::find_if(inputs_.pods, [&set](Doc const& pod) {
-            return is_active(pod) && is_ready(pod) && meta::is_controlled_by(pod, set.doc);
-        });
-        if (ready != inputs_.pods.end()) facts_.stable_pod = *ready;
+        for (Doc const& pod : inputs_.pods) {
+            if (!is_active(pod) || !meta::is_controlled_by(pod, set.doc)) continue;
+            if (!facts_.stable_pod.exists() || is_ready(pod)) facts_.stable_pod = pod;
+        }
     }
     if (sets_.current == nullptr) return;
     facts_.updated = sets_.current->actual;

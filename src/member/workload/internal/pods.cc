@@ -135,9 +135,9 @@ Present count_pods(Facts& facts, std::vector<Doc> const& pods, std::function<boo
             ++facts.outdated;
             if (!is_active(pod) || meta::label(pod, key) != facts.stable_revision) continue;
             ++facts.stable;
-            if (!is_ready(pod)) continue;
-            ++facts.stable_ready;
-            facts.stable_pod = pod;
+            bool const ready = is_ready(pod);
+            if (ready) ++facts.stable_ready;
+            if (ready || !facts.stable_pod.exists()) facts.stable_pod = pod;
             continue;
         }
         ++facts.updated;
