@@ -1,6 +1,7 @@
 // What /metrics of a hub says of the fleet, beside what explain says of it at the same moment.
 #include "hub/proxy/fleet_gauges.h"
 
+#include "app/hub/internal/joined.h"
 #include "app/hub/internal/test_fleet.h"
 
 namespace aviary::hub {
@@ -97,6 +98,27 @@ CO_TEST(FleetGauges, SaysWhatPodsWaitFor) {
     Time const before = ctx.now();
     EXPECT_TRUE((co_await waits(fleet, "beijing")).starts_with("NotReady ")) << co_await waits(fleet, "beijing");
     EXPECT_LT(ctx.now() - before, 10s);
+    co_await fleet.stop();
+}
+
+// Whatever it is that a release waits for: without a controller it does not come.
+CO_TEST(FleetGauges, ASilentControllerIsSeenAlsoWhileNoPodIsWaitedFor) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, R"({"spec":{"strategy":{"canary":{"steps":[
+        {"replicas":1,"pause":{"duration":3600}},{"replicas":"100%"}]}}}})"));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
+    EXPECT_TRUE((co_await waits(fleet, "beijing")).starts_with("Soaking ")) << co_await waits(fleet, "beijing");
+    client::Client const beijing = fleet.at("beijing");
+    CO_ASSERT_OK(co_await ensure(ctx, beijing, kNamespaces, named("v1", "Namespace", "aviary-system")));
+    CO_ASSERT_OK(
+        co_await beijing.create(ctx, {"coordination.k8s.io", "v1", "leases"},
+                                *json::parse_value(R"({"metadata":{"name":"aviary-member","namespace":"aviary-system"},
+        "spec":{"holderIdentity":"gone","leaseDurationSeconds":15,"renewTime":"2020-01-01T00:00:00.000000Z"}})")));
+    EXPECT_TRUE((co_await waits(fleet, "beijing")).starts_with("ControllerAbsent "))
+        << co_await waits(fleet, "beijing");
+    EXPECT_EQ(co_await explained(fleet, "beijing"), "ControllerAbsent");
     co_await fleet.stop();
 }
 

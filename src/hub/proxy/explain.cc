@@ -415,7 +415,7 @@ void explain_silence(Value& row, ClusterView const& view) {
     if (!view.controller_silent || row["phase"].as_string() != "Progressing") return;
     std::string const since = format_rfc3339(*view.controller_silent);
     std::string message = fmt::format("no rollout controller has led there since {}", since);
-    if (!goes_on_by_itself(row["reason"].as_string())) {
+    if (!waits_for_controller(row)) {
         row["causes"].push_back(std::move(message));
         return;
     }
@@ -424,6 +424,10 @@ void explain_silence(Value& row, ClusterView const& view) {
 }
 
 }   // namespace
+
+bool waits_for_controller(Value const& row) {
+    return row["phase"].as_string() == "Progressing" && goes_on_by_itself(row["reason"].as_string());
+}
 
 Value explain_cluster(ClusterView const& view) {
     Value row = row_of(view);

@@ -55,6 +55,8 @@ std::string version_of(json::Doc const& pod_template);
 
 // "step 2 of 3, StepUpgrade, because …"
 json::Value explain_cluster(ClusterView const& view);
+// Whether that says otherwise of a controller that is silent.
+bool waits_for_controller(json::Value const& row);
 json::Value explain(Release const& release, std::vector<ClusterView> const& views);
 
 }   // namespace aviary::proxy

@@ -1,6 +1,7 @@
 #include "hub/proxy/fleet_gauges.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -99,7 +100,7 @@ Rows rows_of(Propagator const& propagator) {
     return rows;
 }
 
-Task<void> look_closer(Context ctx, std::string ns, Row& row) {
+Task<void> look_at_pods(Context ctx, Row& row) {
     if (row.view.workload.exists()) {
         co_await read_pods(ctx, *row.member, row.view);
     } else {
@@ -107,17 +108,33 @@ Task<void> look_closer(Context ctx, std::string ns, Row& row) {
             [ctx, &row](client::Request request) { return row.member->client().raw(ctx, std::move(request)); },
             row.view);
     }
-    co_await read_controller(ctx, *row.member, std::move(ns), row.view);
-    row.said = explain_cluster(row.view);
 }
 
-Task<void> look_at_those_not_ready(Context ctx, std::string ns, std::vector<Row>& rows) {
-    async::Scope scope(ctx.with_timeout(kLookAtMost));
+using Silences = std::map<clusters::Member*, std::optional<Time>>;
+
+Task<void> look_at_controller(Context ctx, std::string ns, Silences::value_type& silence) {
+    silence.second = co_await controller_silence(std::move(ctx), *silence.first, std::move(ns));
+}
+
+// What explain reads of a member beside what is watched there: of its controller once, however many rows wait for it.
+Task<void> look_closer(Context ctx, std::string ns, std::vector<Row>& rows) {
+    Silences silences;
+    std::vector<Row*> looked;
     std::size_t looks = 0;
+    async::Scope scope(ctx.with_timeout(kLookAtMost));
     for (Row& row : rows) {
-        if (row.is("reason", "NotReady") && looks++ < kMostLooks) scope.spawn(look_closer(scope.context(), ns, row));
+        if (!waits_for_controller(row.said)) continue;
+        bool const pods = row.is("reason", "NotReady") && looks++ < kMostLooks;
+        if (pods) scope.spawn(look_at_pods(scope.context(), row));
+        auto const [silence, is_new] = silences.try_emplace(row.member);
+        if (is_new) scope.spawn(look_at_controller(scope.context(), ns, *silence));
+        looked.push_back(&row);
     }
     co_await scope.join();
+    for (Row* row : looked) {
+        row->view.controller_silent = silences.at(row->member);
+        row->said = explain_cluster(row->view);
+    }
 }
 
 // A watch that broke a moment ago has not been refused for as long as the cluster answers.
@@ -206,7 +223,7 @@ Gauges members_of(clusters::Members const& members, Time now) {
 
 Task<std::vector<Gauges>> fleet_gauges(Context ctx, std::shared_ptr<Propagator> propagator) {
     Rows rows = rows_of(*propagator);
-    co_await look_at_those_not_ready(ctx, propagator->members().controller_namespace(), rows.moving);
+    co_await look_closer(ctx, propagator->members().controller_namespace(), rows.moving);
     std::vector<Gauges> all;
     all.push_back(steps_of(rows));
     all.push_back(waits_of(rows.moving, ctx));

@@ -157,9 +157,14 @@ Task<void> read_pods(Context ctx, clusters::Member& member, ClusterView& view) {
     for (auto const& [key, pod] : (*list)["items"].elements()) view.pods.push_back(pod);
 }
 
+Task<std::optional<Time>> controller_silence(Context ctx, clusters::Member& member, std::string ns) {
+    if (!member.reachable()) co_return std::nullopt;
+    co_return co_await clusters::controller_silent_since(ctx, member.client(), std::move(ns));
+}
+
 Task<void> read_controller(Context ctx, clusters::Member& member, std::string ns, ClusterView& view) {
-    if (!member.reachable() || !propagation::rollout_progressing(view.rollout)) co_return;
-    view.controller_silent = co_await clusters::controller_silent_since(ctx, member.client(), std::move(ns));
+    if (!propagation::rollout_progressing(view.rollout)) co_return;
+    view.controller_silent = co_await controller_silence(std::move(ctx), member, std::move(ns));
 }
 
 }   // namespace aviary::proxy

@@ -36,7 +36,9 @@ ClusterView attached_view_of(clusters::Member const& member, meta::ObjectKey con
 // Reads the pods of the view's workload from its cluster. What does not answer has none.
 Task<void> read_pods(Context ctx, clusters::Member& member, ClusterView& view);
 
-// Looks whether a rollout controller leads where a release is on.
+// Since when no rollout controller leads there; absent: one does, or that is not known.
+Task<std::optional<Time>> controller_silence(Context ctx, clusters::Member& member, std::string ns);
+// … where a release is on.
 Task<void> read_controller(Context ctx, clusters::Member& member, std::string ns, ClusterView& view);
 
 }   // namespace aviary::proxy
