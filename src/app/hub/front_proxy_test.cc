@@ -1,5 +1,7 @@
 #include "app/hub/internal/front_proxy.h"
 
+#include <fmt/format.h>
+
 #include "core/async/co_test.h"
 #include "core/json/parse.h"
 #include "core/observe/log.h"
@@ -67,6 +69,10 @@ CO_TEST(FrontProxy, IsTheOneOfNow) {
     EXPECT_EQ(world.front->proxy().allowed_names, (std::vector<std::string>{"front-proxy", "aggregator"}));
     EXPECT_EQ(world.front->proxy().username_headers, std::vector<std::string>{"X-Remote-User"});
     EXPECT_EQ(world.trusted.size(), 1U);
+    for (char const* none : {"", "null"}) {
+        CO_ASSERT_OK(co_await world.say(fmt::format(R"({{"requestheader-allowed-names":"{}"}})", none)));
+        EXPECT_TRUE(world.front->proxy().allowed_names.empty()) << none;
+    }
     co_await world.scope.cancel_and_join();
 }
 

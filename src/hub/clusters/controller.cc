@@ -95,8 +95,8 @@ Task<Result<FoundController>> find_controller(Context ctx, client::Client member
 std::optional<Time> silent_since(Doc const& lease, Time now) {
     Doc const spec = lease["spec"];
     auto const renewed = parse_rfc3339(spec["renewTime"].as_string());
-    if (!renewed) return std::nullopt;
     auto const lasts = std::chrono::seconds(spec["leaseDurationSeconds"].as_int());
+    if (!renewed || lasts.count() <= 0) return std::nullopt;
     bool const over = spec["holderIdentity"].as_string().empty() || now > *renewed + 2 * lasts;
     return over ? renewed : std::nullopt;
 }

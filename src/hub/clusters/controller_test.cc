@@ -114,16 +114,19 @@ TEST(Controller, ARecordIsReadWithCare) {
 
 TEST(Controller, IsSilentOnceItsLeaseIsOverOrGivenUp) {
     Time const renewed = *parse_rfc3339("2026-01-01T00:00:00Z");
-    auto const silent = [&](char const* holder, Duration later) {
+    auto const silent = [&](char const* holder, Duration later, json::Value lasts = 15) {
         json::Value lease{json::Object()};
-        lease["spec"] = json::Object{
-            {"holderIdentity", holder}, {"leaseDurationSeconds", 15}, {"renewTime", "2026-01-01T00:00:00.000000Z"}};
+        lease["spec"] = json::Object{{"holderIdentity", holder},
+                                     {"leaseDurationSeconds", std::move(lasts)},
+                                     {"renewTime", "2026-01-01T00:00:00.000000Z"}};
         return silent_since(json::Doc::freeze(lease), renewed + later);
     };
     EXPECT_EQ(silent("pod-1", 30s), std::nullopt);
     EXPECT_EQ(silent("pod-1", 31s), renewed);
     EXPECT_EQ(silent("pod-1", -1h), std::nullopt);
     EXPECT_EQ(silent("", 1s), renewed);
+    for (json::Value const& unknown : {json::Value(), json::Value(0), json::Value(-15)})
+        EXPECT_EQ(silent("pod-1", 1h, unknown), std::nullopt);
     EXPECT_EQ(silent_since(json::Doc(), renewed), std::nullopt);
 }
 

@@ -35,6 +35,15 @@ struct Serving {
 
 Task<void> serve(Context ctx, std::shared_ptr<Serving> serving) { co_await serving->run(std::move(ctx)); }
 
+// The API server has seen to it that it is one.
+std::uint16_t port_of(Doc const& pod) {
+    for (auto const& [index, container] : pod.at({"spec", "containers"}).elements()) {
+        Doc const port = container["ports"][0]["containerPort"];
+        if (port.exists()) return static_cast<std::uint16_t>(port.as_int());
+    }
+    return kUsualPort;
+}
+
 }   // namespace
 
 bool asks_for_engine(Doc const& pod) { return meta::annotation(pod, kEngine) == "vllm"; }
@@ -61,8 +70,7 @@ Task<void> Engines::run(Context ctx) {
 void Engines::start(Doc const& pod, std::string const& address) {
     if (impl_->scope == nullptr || !asks_for_engine(pod) || impl_->serving.contains(meta::uid(pod))) return;
     Doc const container = first_container(pod);
-    auto const port = static_cast<std::uint16_t>(container["ports"][0]["containerPort"].as_int(kUsualPort));
-    auto listener = net::Listener::listen(impl_->executor, address, port);
+    auto listener = net::Listener::listen(impl_->executor, address, port_of(pod));
     if (!listener) {
         impl_->scope->context().log().warning(
             "no engine for this pod", {{"pod", meta::key_of(pod).to_string()}, {"error", listener.error().message()}});

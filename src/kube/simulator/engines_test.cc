@@ -81,11 +81,13 @@ CO_TEST(Engine, AnswersAtOnceAndRefusesWhatItCannotTake) {
     }
 }
 
-Doc pod(char const* more) {
+Doc pod(char const* more,
+        char const* containers = R"([{"name":"vllm","image":"vllm:v2","ports":[{"containerPort":18123}],
+        "lifecycle":{"preStop":{"sleep":{"seconds":3}}}}])") {
     json::Value object = *json::parse_value(
         R"({"metadata":{"name":"web-1","namespace":"demo","uid":"a","annotations":{"simulator.aviary.dev/engine":"vllm"}},
-        "spec":{"nodeName":"n","containers":[{"name":"vllm","image":"vllm:v2","ports":[{"containerPort":18123}],
-        "lifecycle":{"preStop":{"sleep":{"seconds":3}}}}]},"status":{"phase":"Running"}})");
+        "spec":{"nodeName":"n"},"status":{"phase":"Running"}})");
+    object["spec"]["containers"] = *json::parse_value(containers);
     json::Value const changes = *json::parse_value(more);
     for (auto const& [key, value] : changes.object()) object["metadata"][key] = value;
     return Doc::freeze(object);
@@ -129,6 +131,10 @@ TEST(Engines, ListenAtThePodsAddressUntilThePodIsGone) {
         // The pod's containers may serve again.
         engines.start(served, address);
         EXPECT_TRUE(co_await reached(ctx));
+        engines.stop(served);
+        for (int turn = 0; turn < 5; ++turn) (void)co_await async::yield(ctx);
+        engines.start(pod("{}", R"([{"name":"init"},{"name":"vllm","ports":[{"containerPort":18123}]}])"), address);
+        EXPECT_TRUE(co_await reached(ctx)) << "the port is that of another container";
         co_await scope.cancel_and_join();
     };
     executor.run(story(Context(executor)));

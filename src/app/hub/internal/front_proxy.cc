@@ -17,11 +17,13 @@ using json::Doc;
 meta::GroupVersionResource const kConfigMaps{"", "v1", "configmaps"};
 meta::ObjectKey const kMap{"kube-system", "extension-apiserver-authentication"};
 
-// None when it is not there. One that cannot be read is not taken for none: no names would stand for any.
+// None when it is not there, is empty or null, as in an API server's own reading. One that cannot be read is not taken
+// for none: no names stand for any.
 Result<std::vector<std::string>> texts(Doc const& data, std::string_view key) {
     std::vector<std::string> result;
-    if (!data[key].exists()) return result;
-    auto const list = json::parse(data[key].as_string());
+    std::string_view const text = data[key].as_string();
+    if (text.empty() || text == "null") return result;
+    auto const list = json::parse(text);
     if (!list || !list->is_array())
         return fail(ErrorCode::kInvalid, fmt::format("configmap {}: {} is no list", kMap.to_string(), key));
     for (auto const& [index, each] : list->elements()) result.push_back(each.string());
