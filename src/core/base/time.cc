@@ -20,10 +20,24 @@ Parts parts_of(Time time) {
     return {year_month_day(day), hh_mm_ss<nanoseconds>(time - day)};
 }
 
+// Without fmt, because times are written for every object.
 std::string format_seconds(Parts const& parts) {
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", int(parts.date.year()), unsigned(parts.date.month()),
-                       unsigned(parts.date.day()), parts.time.hours().count(), parts.time.minutes().count(),
-                       parts.time.seconds().count());
+    int const year = int(parts.date.year());
+    bool const usual = year >= 0 && year <= 9999;
+    std::string text = usual ? "0000" : fmt::format("{:04}", year);
+    text += "-00-00T00:00:00";
+    auto const put = [&text](std::size_t before_end, auto number) {
+        std::size_t at = text.size() - before_end;
+        for (auto left = static_cast<unsigned>(number); left > 0; left /= 10)
+            text[--at] = static_cast<char>('0' + left % 10);
+    };
+    if (usual) put(15, year);
+    put(12, unsigned(parts.date.month()));
+    put(9, unsigned(parts.date.day()));
+    put(6, parts.time.hours().count());
+    put(3, parts.time.minutes().count());
+    put(0, parts.time.seconds().count());
+    return text;
 }
 
 // Reads exactly `count` digits and moves on.

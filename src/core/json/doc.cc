@@ -212,6 +212,20 @@ Doc Doc::at(std::initializer_list<std::string_view> path) const {
     return share(index);
 }
 
+Doc Doc::find(std::string_view key, std::string_view text) const {
+    if (!is_array()) return {};
+    for (std::uint32_t child = index_ + 1; child < node().container.next; child = next(child)) {
+        if (block_->nodes()[child].type != static_cast<unsigned>(Type::kObject)) continue;
+        std::uint32_t const member = member_at(child, key);
+        if (member == kNowhere) continue;
+        Node const& said = block_->nodes()[member];
+        if (said.type == static_cast<unsigned>(Type::kString) &&
+            this->text(said.string.offset, said.string.length) == text)
+            return share(child);
+    }
+    return {};
+}
+
 Doc::Range Doc::members() const {
     if (!is_object()) return {{}, 0, 0};
     return {*this, index_ + 1, node().container.next};
@@ -416,7 +430,7 @@ public:
     // Where the key is in `text`, which it is appended to when it is new.
     std::uint32_t place(std::string_view key, std::string& text) {
         if (2 * (used_ + 1) > slots_.size()) grow();
-        auto const hash = static_cast<std::uint32_t>(std::hash<std::string_view>()(key));
+        std::uint32_t const hash = hash_of(key);
         for (std::size_t at = hash;; ++at) {
             Slot& slot = slots_[at & (slots_.size() - 1)];
             if (!slot.used) {
@@ -440,6 +454,22 @@ private:
         std::uint32_t hash = 0, offset = 0, length = 0;
         bool used = false;
     };
+
+    // Eight letters at a time: most keys are short, and there are many.
+    static std::uint32_t hash_of(std::string_view key) {
+        constexpr std::uint64_t kMix = 0x9e3779b97f4a7c15U;
+        std::uint64_t hash = key.size() * kMix;
+        for (; key.size() >= sizeof hash; key.remove_prefix(sizeof hash)) {
+            std::uint64_t letters;
+            std::memcpy(&letters, key.data(), sizeof letters);
+            hash = (hash ^ letters) * kMix;
+            hash ^= hash >> 32;
+        }
+        std::uint64_t rest = 0;
+        for (char const each : key) rest = rest << 8 | static_cast<unsigned char>(each);
+        hash = (hash ^ rest) * kMix;
+        return static_cast<std::uint32_t>(hash >> 32);
+    }
 
     void grow() {
         std::vector<Slot> const before = std::exchange(slots_, std::vector<Slot>(std::max(slots_.size() * 2, kKept)));

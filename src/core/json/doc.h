@@ -61,6 +61,8 @@ public:
     Doc operator[](std::integral auto index) const { return element(static_cast<std::size_t>(index)); }
     Doc element(std::size_t index) const;
     Doc at(std::initializer_list<std::string_view> path) const;
+    // In a list of objects the first whose member `key` is this text; absent when there is none.
+    Doc find(std::string_view key, std::string_view text) const;
 
     class Iterator;
     struct Range;

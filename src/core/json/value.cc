@@ -18,6 +18,11 @@ Object const kNoMembers;
 constexpr std::size_t kFewMembers = 32;
 constexpr std::uintptr_t kLookups = 8;   // no object lies at so low an address
 
+// Most keys differ in length or in their first letter: no call for those.
+bool is_same(std::string const& key, std::string_view other) {
+    return key.size() == other.size() && (other.empty() || (key[0] == other[0] && key == other));
+}
+
 }   // namespace
 
 std::string_view to_string(Type type) {
@@ -76,7 +81,7 @@ std::size_t Object::position(std::string_view key) const {
     Index const* known = index();
     if (known == nullptr) {
         std::size_t at = 0;
-        while (at < members_.size() && members_[at].key != key) ++at;
+        while (at < members_.size() && !is_same(members_[at].key, key)) ++at;
         return at;
     }
     auto const found = known->first.find(Index::hash(key));

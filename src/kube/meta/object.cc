@@ -111,10 +111,7 @@ json::Value controller_reference(json::Doc const& owner) {
 }
 
 json::Doc condition(json::Doc const& object, std::string_view type) {
-    for (auto const& [key, each] : object.at({"status", "conditions"}).elements()) {
-        if (each["type"].as_string() == type) return each;
-    }
-    return {};
+    return object.at({"status", "conditions"}).find("type", type);
 }
 
 bool condition_is_true(json::Doc const& object, std::string_view type) {

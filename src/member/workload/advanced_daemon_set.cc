@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apis/rollouts/keys.h"
+#include "core/base/sort.h"
 #include "kube/meta/object.h"
 #include "member/workload/freeze.h"
 #include "member/workload/internal/partitioned_set.h"
@@ -45,7 +46,7 @@ private:
     }
     std::string newest_revision() const override { return doc().at({"status", "daemonSetHash"}).string(); }
     // The newest ones come last.
-    void sort(std::vector<Doc>& units) const override { std::ranges::sort(units, {}, age_of); }
+    void sort(std::vector<Doc>& units) const override { sort_by(units, age_of); }
     // By the name of their node, from the last on.
     void sort_old(std::vector<Doc>& pods) const override {
         std::ranges::sort(pods, std::ranges::greater(),

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "core/base/sort.h"
 #include "core/base/strings.h"
 #include "core/json/write.h"
 #include "kube/meta/object.h"
@@ -53,7 +54,7 @@ public:
 private:
     std::string label_of(Doc const& revision) const override { return meta::label(revision, meta::kRevisionHashLabel); }
     // The newest ones come last.
-    void sort(std::vector<Doc>& units) const override { std::ranges::sort(units, {}, age_of); }
+    void sort(std::vector<Doc>& units) const override { sort_by(units, age_of); }
     std::string type() const { return doc().at({"spec", "updateStrategy", "type"}).string(); }
     bool is_available(Doc const& pod) const {
         auto const from = available_from(pod, min_ready_);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apis/rollouts/validate.h"
+#include "core/base/sort.h"
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
 #include "member/workload/internal/partitioned_set.h"
@@ -58,9 +59,9 @@ private:
     // The last ones are updated last.
     void sort(std::vector<Doc>& units) const override {
         if (numbered()) {
-            std::ranges::sort(units, std::ranges::greater(), [this](Doc const& pod) { return index_of(pod); });
+            sort_by(units, [this](Doc const& pod) { return index_of(pod); }, std::ranges::greater());
         } else {
-            std::ranges::sort(units, {}, age_of);
+            sort_by(units, age_of);
         }
     }
     std::string as_label(std::string revision) const;

@@ -7,6 +7,7 @@
 #include <map>
 #include <tuple>
 
+#include "core/base/sort.h"
 #include "core/base/strings.h"
 #include "kube/meta/int_or_percent.h"
 #include "kube/meta/pods.h"
@@ -49,7 +50,7 @@ std::map<std::string, std::int64_t> ranks_on_nodes(std::vector<Doc> const& pods)
     }
     std::map<std::string, std::int64_t> ranks;
     for (auto& [node, there] : by_node) {
-        std::ranges::sort(there, {}, [](Doc const& pod) {
+        sort_by(there, [](Doc const& pod) {
             return std::tuple(phase_rank(pod), is_ready(pod), deletion_cost(pod), youth(pod));
         });
         for (std::size_t index = 0; index + 1 < there.size(); ++index)
@@ -159,7 +160,7 @@ std::vector<Doc> CloneSetSync::surplus(Diffs const& wanted) const {
         std::ranges::copy_if(pods, std::back_inserter(candidates),
                              [&](Doc const& pod) { return updated(pod) == fresh; });
         auto const ranks = ranks_on_nodes(candidates);
-        std::ranges::sort(candidates, {}, [&](Doc const& pod) {
+        sort_by(candidates, [&](Doc const& pod) {
             auto const rank = ranks.find(meta::uid(pod));
             return std::tuple(pod.at({"spec", "nodeName"}).exists(), phase_rank(pod), available(pod, min_ready),
                               is_ready(pod), deletion_cost(pod), rank == ranks.end() ? 0 : -rank->second, youth(pod));
@@ -225,7 +226,7 @@ void CloneSetSync::update() {
         }
         if (!updated(pod) && !in_grace_period(pod)) waiting.push_back(pod);
     }
-    std::ranges::sort(waiting, {}, update_order);
+    sort_by(waiting, update_order);
     std::int64_t taken = 0;
     for (Doc const& pod : waiting) {
         if (taken >= wanted.updates || unavailable_new + taken >= wanted.max_unavailable) return;

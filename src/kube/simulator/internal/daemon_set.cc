@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/base/sort.h"
 #include "kube/meta/int_or_percent.h"
 #include "kube/meta/pods.h"
 #include "kube/simulator/internal/daemon_set_sync.h"
@@ -22,7 +23,7 @@ constexpr Duration kLongestDelay = std::chrono::minutes(15);
 
 // Those on a node first, then the oldest.
 void sort_oldest_first(std::vector<Doc>& pods) {
-    std::ranges::sort(pods, {}, [](Doc const& pod) {
+    sort_by(pods, [](Doc const& pod) {
         return std::tuple(!pod.at({"spec", "nodeName"}).exists(), pod.at({"metadata", "creationTimestamp"}).string(),
                           meta::name(pod));
     });

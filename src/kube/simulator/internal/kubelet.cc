@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "core/base/sort.h"
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
 #include "kube/simulator/engines.h"
@@ -274,7 +275,7 @@ std::string images_of(Doc const& containers) {
 Plan decide_collection(std::vector<Doc> pods) {
     Plan plan;
     std::erase_if(pods, [](Doc const& pod) { return meta::is_deleting(pod) || !is_finished(pod); });
-    std::ranges::sort(pods, {}, [](Doc const& pod) {
+    sort_by(pods, [](Doc const& pod) {
         return std::pair(pod.at({"metadata", "creationTimestamp"}).string(), meta::name(pod));
     });
     for (std::size_t index = 0; index + kMostFinished < pods.size(); ++index)

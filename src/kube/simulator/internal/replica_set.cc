@@ -6,6 +6,7 @@
 #include <map>
 #include <tuple>
 
+#include "core/base/sort.h"
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
 #include "kube/simulator/internal/resources.h"
@@ -90,9 +91,7 @@ Plan decide_replica_set(Doc const& replica_set, std::vector<Doc> const& pods, Ti
     if (difference < 0) {
         std::map<std::string, std::int64_t> pods_on_node;
         for (Doc const& pod : active) ++pods_on_node[pod.at({"spec", "nodeName"}).string()];
-        std::ranges::sort(active, [&](Doc const& left, Doc const& right) {
-            return deletion_rank(left, pods_on_node, now) < deletion_rank(right, pods_on_node, now);
-        });
+        sort_by(active, [&](Doc const& pod) { return deletion_rank(pod, pods_on_node, now); });
         for (std::int64_t index = 0; index < std::min(-difference, kBurst); ++index) {
             Doc const& pod = active[static_cast<std::size_t>(index)];
             plan.writes.push_back(control::deletion(kPods, pod, "too many pods"));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "core/base/sort.h"
 #include "kube/meta/object.h"
 #include "kube/meta/pods.h"
 #include "kube/simulator/internal/resources.h"
@@ -37,7 +38,7 @@ bool has_data(Doc const& revision, Value const& data) { return revision["data"].
 std::int64_t revision_number(Doc const& revision) { return revision["revision"].as_int(); }
 
 std::vector<Doc> by_number(std::vector<Doc> revisions) {
-    std::ranges::sort(revisions, {}, [](Doc const& revision) {
+    sort_by(revisions, [](Doc const& revision) {
         return std::tuple(revision_number(revision), revision.at({"metadata", "creationTimestamp"}).string(),
                           meta::name(revision));
     });

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "apis/rollouts/keys.h"
+#include "core/base/sort.h"
 #include "kube/meta/object.h"
 #include "member/workload/counting.h"
 #include "member/workload/internal/catching_up.h"
@@ -259,7 +260,7 @@ std::vector<Doc> DeploymentBase::pods_of(ReplicaSet const* set, std::vector<Doc>
     for (Doc const& pod : pods) {
         if (is_active(pod) && meta::is_controlled_by(pod, set->doc)) result.push_back(pod);
     }
-    std::ranges::sort(result, {}, [](Doc const& pod) { return meta::name(pod); });
+    sort_by(result, meta::name);
     return result;
 }
 
