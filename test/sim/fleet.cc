@@ -25,6 +25,7 @@ constexpr char kHubUser[] = "system:aviary:hub";
 constexpr Duration kSync = 1ms;
 // Few, so that whoever was away longer than a moment has to list again.
 constexpr std::size_t kLogEvents = 150;
+constexpr std::size_t kCompiled = 64;   // lists of kinds
 constexpr int kNodes = 10;
 
 // The disk as one life of the server sees it: nothing that this life still does after its end gets there.
@@ -183,6 +184,9 @@ Task<Status> Fleet::start_server(Context ctx) {
     apiserver::Options options;
     options.root_cluster = kHubCluster;
     options.max_log_events = kLogEvents;
+    // The same in every seed, and after every restart.
+    static auto const catalog = apiserver::make_catalog(kCompiled);
+    options.catalog = catalog;
     CO_TRY_ASSIGN(serving_.api,
                   co_await apiserver::ApiServer::open(ctx, std::make_shared<Disk>(engine_, life), options));
     for (std::string const& cluster : members_) CO_TRY(co_await serving_.api->ensure_cluster(ctx, cluster));

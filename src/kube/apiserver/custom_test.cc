@@ -226,5 +226,22 @@ TEST(Catalog, KeepsNothingOfDefinitionsThatAreNoMore) {
     EXPECT_LE(catalog.size(), 2u);
 }
 
+TEST(Catalog, KeepsTheLastListsWhereItIsAskedTo) {
+    Catalog catalog(2);
+    auto const serve = [&catalog](std::string name) {
+        Value changed = definition();
+        changed.set({"spec", "names", "shortNames"}, json::Array{std::move(name)});
+        return catalog.serve({json::Doc::freeze(changed)}).get();
+    };
+    Served const* const first = serve("a");
+    EXPECT_EQ(serve("a"), first);
+    serve("b");
+    EXPECT_EQ(serve("a"), first);
+    serve("c");
+    serve("d");
+    serve("d");
+    EXPECT_EQ(catalog.size(), 2u) << "of c and d";
+}
+
 }   // namespace
 }   // namespace aviary::apiserver

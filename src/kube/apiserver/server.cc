@@ -45,6 +45,7 @@ Task<Result<std::unique_ptr<ApiServer>>> ApiServer::open(Context ctx, std::share
     auto impl = std::make_unique<Impl>();
     impl->engine = std::move(engine);
     impl->shared->options = std::move(options);
+    if (!impl->shared->options.catalog) impl->shared->options.catalog = make_catalog(0);
     impl->shared->count_in(ctx.metrics());
     CO_TRY_ASSIGN(std::vector<std::string> const names, store::clusters(*impl->engine));
     for (std::string const& name : names) {

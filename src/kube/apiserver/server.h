@@ -21,6 +21,12 @@ class Engine;
 
 namespace aviary::apiserver {
 
+// What definitions of kinds are compiled in. Of one loop.
+class Catalog;
+// One for servers that follow each other in a process with much the same definitions, as where servers are started
+// anew all the time: it keeps so many lists of them although no cluster serves them any more.
+std::shared_ptr<Catalog> make_catalog(std::size_t kept);
+
 struct Options {
     // The logical cluster served at the root path; others at /clusters/<name>/.
     std::string root_cluster = "fleet";
@@ -31,6 +37,7 @@ struct Options {
     Duration bookmark_interval = std::chrono::seconds(60);
     Duration event_ttl = std::chrono::hours(1);   // Events go this long after their last change
     std::string version = "v1.32.0";              // reported at /version
+    std::shared_ptr<Catalog> catalog;             // none: the server's own, which keeps nothing
 };
 
 // Answers requests below a path prefix that are not resources (the hub's proxy and fan-out). Already authenticated and,

@@ -128,9 +128,17 @@ struct World {
         co_return Status{};
     }
 
+    // Servers of all tests know the same kinds.
+    static apiserver::Options server_options() {
+        static auto const catalog = apiserver::make_catalog(64);
+        apiserver::Options options;
+        options.catalog = catalog;
+        return options;
+    }
+
     // With these definitions beside those that are there.
     Task<Status> start_cluster(std::vector<Value> definitions, Duration pod_start = 500ms) {
-        CO_TRY_ASSIGN(server, co_await apiserver::ApiServer::open(scope.context(), engine, {}));
+        CO_TRY_ASSIGN(server, co_await apiserver::ApiServer::open(scope.context(), engine, server_options()));
         client.emplace(server->transport("fleet", kAdmin), "test");
         for (Value const& crd : definitions) {
             CO_TRY(co_await client->create(scope.context(), kCrds, crd));
@@ -172,7 +180,7 @@ struct World {
     // Before start(): these objects are there as they are, with uids, generations and status.
     Task<Status> restore(std::vector<Value> objects) {
         Context const ctx = scope.context();
-        CO_TRY_ASSIGN(auto bare, co_await apiserver::ApiServer::open(ctx, engine, {}));
+        CO_TRY_ASSIGN(auto bare, co_await apiserver::ApiServer::open(ctx, engine, server_options()));
         bare.reset();
         CO_TRY_ASSIGN(auto const store, store::Store::open(*engine, "fleet"));
         for (Value& object : objects) {

@@ -63,7 +63,7 @@ void Cluster::relearn() {
         if (meta::condition_is_true(definition, "Established")) definitions.push_back(definition);
         return true;
     });
-    served_ = shared_.catalog.serve(definitions);
+    served_ = shared_.options.catalog->serve(definitions);
     if (unjudged_.empty()) return;
     to_collect_.merge(unjudged_);
     unjudged_.clear();

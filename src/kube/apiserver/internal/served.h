@@ -2,6 +2,7 @@
 // definitions share one, and so do the schemas compiled from equal definitions. Lives on one loop.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -41,6 +42,9 @@ private:
 // Compiles definitions and puts lists of them together, each once for equal content.
 class Catalog {
 public:
+    // Keeps the lists that were put together last, so many of them, although nobody holds them any more.
+    explicit Catalog(std::size_t kept = 0) : most_kept_(kept) {}
+
     // Definitions that cannot be compiled (refused when written, so of an older format) serve nothing.
     std::shared_ptr<Served const> serve(std::vector<json::Doc> const& definitions);
     // Specs that are kept, with what they were compiled to.
@@ -61,6 +65,8 @@ private:
         std::shared_ptr<Served> served;
     };
     std::vector<std::weak_ptr<Held>> served_;
+    std::size_t most_kept_;
+    std::deque<std::shared_ptr<Held>> kept_;
 };
 
 }   // namespace aviary::apiserver

@@ -74,8 +74,7 @@ private:
 };
 
 struct Shared : std::enable_shared_from_this<Shared> {
-    Options options;
-    Catalog catalog;
+    Options options;   // with a catalog
     EventCache events;
     RequestCounts counts;
     std::size_t watches = 0;   // open now
