@@ -1,5 +1,7 @@
 #include "apis/rollouts/hash.h"
 
+#include <array>
+
 #include "core/crypto/certificate.h"
 #include "core/json/write.h"
 
@@ -28,8 +30,10 @@ Value ordered(Doc const& doc, std::initializer_list<std::string_view> keys) {
 
 // encoding/json escapes what HTML gives a meaning.
 std::string go_json(Value const& value) {
+    std::string const plain = json::write(value);
+    if (plain.find_first_of("<>&") == std::string::npos) return plain;
     std::string text;
-    for (char each : json::write(value)) {
+    for (char each : plain) {
         if (each == '<') {
             text += "\\u003c";
         } else if (each == '>') {
@@ -43,9 +47,29 @@ std::string go_json(Value const& value) {
     return text;
 }
 
-}   // namespace
+// Of the objects asked about last: whoever looks at one does so several times before it changes.
+class Remembered {
+public:
+    template <typename Compute>
+    std::string of(Doc const& object, Compute compute) {
+        for (Entry const& each : entries_) {
+            if (each.object.exists() && each.object.same(object)) return each.hash;
+        }
+        Entry& oldest = entries_[next_++ % entries_.size()];
+        oldest = {object, compute(object)};
+        return oldest.hash;
+    }
 
-std::string plan_hash(Doc const& rollout) {
+private:
+    struct Entry {
+        Doc object;
+        std::string hash;
+    };
+    std::array<Entry, 16> entries_;
+    std::size_t next_ = 0;
+};
+
+std::string compute_plan_hash(Doc const& rollout) {
     static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
     Doc const strategy = rollout.at({"spec", "strategy"});
     Doc const plan = strategy["canary"].exists() ? strategy["canary"] : strategy["blueGreen"];
@@ -66,7 +90,7 @@ std::string plan_hash(Doc const& rollout) {
     return hash;
 }
 
-std::string release_plan_hash(Doc const& batch_release) {
+std::string compute_release_plan_hash(Doc const& batch_release) {
     Doc const plan = batch_release.at({"spec", "releasePlan"});
     Value value = ordered(plan, {"batches"});
     if (plan["batchPartition"].is_int()) value["batchPartition"] = plan["batchPartition"].as_int();
@@ -75,6 +99,18 @@ std::string release_plan_hash(Doc const& batch_release) {
     for (auto const& [key, member] : rest.object()) value[key] = member;
     value["enableExtraWorkloadForCanary"] = plan["enableExtraWorkloadForCanary"].as_bool();
     return crypto::sha256_hex(go_json(value));
+}
+
+}   // namespace
+
+std::string plan_hash(Doc const& rollout) {
+    thread_local Remembered remembered;
+    return remembered.of(rollout, compute_plan_hash);
+}
+
+std::string release_plan_hash(Doc const& batch_release) {
+    thread_local Remembered remembered;
+    return remembered.of(batch_release, compute_release_plan_hash);
 }
 
 }   // namespace aviary::apis
