@@ -1,5 +1,6 @@
 // Releases of CloneSets, end to end.
 #include "app/member/internal/test_native_sets.h"
+#include "app/member/internal/test_routes.h"
 
 namespace aviary::member {
 namespace {
@@ -289,6 +290,53 @@ CO_TEST(CloneSets, SideBySideRefuseAThirdVersion) {
     CO_ASSERT_OK(co_await cluster.run("v1"));
     CO_ASSERT_OK(co_await cluster.completed(2, "StepPaused"));
     EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}}));
+    EXPECT_EQ(co_await cluster.marks(), "");
+    co_await cluster.stop();
+}
+
+// A newer version comes when all requests are led to the pods of the one that is about to be completed. Held for its
+// own release, the CloneSet would lose those pods first: they are led back to the stable version's before.
+CO_TEST(CloneSets, SideBySideRequestsFindPodsWhenANewerVersionComesAtTheEnd) {
+    Cluster cluster(ctx);
+    CO_ASSERT_OK(co_await cluster.start());
+    CO_ASSERT_OK(co_await cluster.serve_kruise());
+    CO_ASSERT_OK(co_await cluster.client->create(ctx, kCrds, routes_definition("v1")));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+    CO_ASSERT_OK(co_await cluster.client->create(ctx, kServices, *json::parse_value(R"({"metadata":{"name":"web",
+        "namespace":"default"},"spec":{"selector":{"app":"web"},"ports":[{"port":80}]}})")));
+    CO_ASSERT_OK(co_await cluster.client->create(ctx, kRoutes, *json::parse_value(R"({"metadata":{"name":"web",
+        "namespace":"default"},"spec":{"rules":[{"backendRefs":[{"name":"web","port":80}]}]}})")));
+    CO_ASSERT_OK(co_await cluster.create(deployment("v1", 10), "{}", R"([{"replicas":"50%","traffic":"50%"}])", 10s,
+                                         R"({"blueGreen":{"trafficRoutings":[{"service":"web","gracePeriodSeconds":2,
+                                         "gateway":{"httpRouteName":"web"}}]}})"));
+    auto const to_canary = [&]() -> Task<std::int64_t> {
+        Doc const route = *co_await cluster.client->get(ctx, kRoutes, kWeb);
+        std::int64_t weight = 0;
+        for (auto const& [index, each] : route.at({"spec", "rules"})[0]["backendRefs"].elements())
+            if (each["name"].as_string() == "web-canary") weight += each["weight"].as_int();
+        co_return weight;
+    };
+    auto const stable = [&]() -> Task<std::string> {
+        co_return (co_await cluster.get(apis::kRollouts)).at({"status", "blueGreenStatus", "stableRevision"}).string();
+    };
+    CO_ASSERT_OK(co_await cluster.run("v2"));
+    CO_ASSERT_OK(co_await cluster.paused_at(1));
+    std::string const first = co_await stable();
+    CO_ASSERT_OK(co_await cluster.approve());
+    while (co_await to_canary() < 100) CO_ASSERT_OK(co_await async::sleep_for(ctx, 10ms));
+    CO_ASSERT_OK(co_await cluster.run("v3"));
+    for (int count = 0; count < 1000; ++count) {
+        Images images = co_await cluster.images();
+        CO_ASSERT_TRUE(images["v2"] == 5 || images["v3"] == 5 || co_await to_canary() == 0);
+        CO_ASSERT_TRUE(images["v3"] == 0 || images["v2"] == 0);
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 50ms));
+    }
+    CO_ASSERT_OK(co_await cluster.paused_at(1));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 10}, {"v3", 5}}));
+    EXPECT_EQ(co_await stable(), first) << "what has pods, and is led to";
+    CO_ASSERT_OK(co_await cluster.approve());
+    CO_ASSERT_OK(co_await cluster.completed(1));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v3", 10}}));
     EXPECT_EQ(co_await cluster.marks(), "");
     co_await cluster.stop();
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "apis/rollouts/keys.h"
+#include "core/base/sort.h"
 #include "kube/meta/object.h"
 #include "member/workload/counting.h"
 #include "member/workload/internal/autoscalers.h"
@@ -50,17 +51,16 @@ private:
         return std::string(short_revision(PartitionedSet::current_revision()));
     }
     std::string newest_revision() const final { return std::string(short_revision(PartitionedSet::newest_revision())); }
-    void sort(std::vector<Doc>& units) const final { std::ranges::sort(units, {}, age_of); }
+    void sort(std::vector<Doc>& units) const final { sort_by(units, age_of); }
     // What has served for the shortest time first.
     void sort_old(std::vector<Doc>& pods) const final {
-        std::ranges::sort(pods, [](Doc const& left, Doc const& right) {
-            bool const serves = is_ready(left);
-            if (serves != is_ready(right)) return !serves;
-            auto const since = [](Doc const& pod) {
-                return meta::condition(pod, "Ready")["lastTransitionTime"].string();
-            };
-            return std::pair(since(left), age_of(left)) > std::pair(since(right), age_of(right));
-        });
+        sort_by(
+            pods,
+            [](Doc const& pod) {
+                std::string since = meta::condition(pod, "Ready")["lastTransitionTime"].string();
+                return std::tuple(!is_ready(pod), std::move(since), age_of(pod));
+            },
+            std::ranges::greater());
     }
     void restore_settings(JsonPatch& patch) const final;
 };
@@ -92,6 +92,8 @@ public:
         facts_.in_batches = false;
         facts_.restarts = facts_.controller_uid.empty() && !begun;
         facts_.unread = !inputs_.autoscalers_unread.empty();
+        // Frozen, with its own surge: Kruise's controller takes the youngest away.
+        facts_.loses_released = begun;
         // Old pods are as many as it is to have, and the new ones beside them; without old ones there is no surge.
         std::int64_t const beside = facts_.outdated > 0 ? surge() : 0;
         if (begun) facts_.settled = observed() && !present_.going && present_.pods == facts_.replicas + beside;

@@ -298,7 +298,7 @@ private:
 
     bool finalizing() {
         if (seen_.workload != nullptr && facts().controller_uid == meta::uid(seen_.batch_release)) {
-            if (put_back_at_the_end()) return false;
+            if (taken_back_at_the_end()) return false;
             if (std::optional<Write> back = give_back()) {
                 plan_.writes.push_back(std::move(*back));
                 status_ = before_;   // the end follows, and says as much
@@ -322,9 +322,9 @@ private:
     }
 
     // Its Rollout cancels the release, and asks for the workload in another way.
-    bool put_back_at_the_end() const {
+    bool taken_back_at_the_end() const {
         bool const success = plan().finalizing_policy == apis::batch::kWaitResume && !plan().batch_partition;
-        return success && owned() && !deleting_ && facts().rolled_back &&
+        return success && owned() && !deleting_ && (facts().rolled_back || facts().loses_released) &&
                !seen_.workload->is_current(status_.update_revision);
     }
 

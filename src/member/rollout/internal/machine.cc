@@ -286,7 +286,7 @@ bool Machine::progressing() {
     std::string const why = reason_of(status_, apis::condition::kProgressing);
     if (why == apis::reason::kInitializing) return initializing();
     if (why == apis::reason::kInRolling || why == apis::reason::kPaused) return in_rolling();
-    if (why == apis::reason::kFinalising) return put_back_at_the_end() ? cancel() : closing(Closing::kSuccess);
+    if (why == apis::reason::kFinalising) return taken_back_at_the_end() ? cancel() : closing(Closing::kSuccess);
     if (why == apis::reason::kCancelling) {
         // On record before the workload is freed: free, and nothing said of it, the stable version would be taken for a
         // release of its own.
@@ -363,18 +363,24 @@ bool Machine::in_rolling() {
 }
 
 bool Machine::cancel() {
-    event("Progressing", "workload has been rollback, then rollout is canceled");
-    release().canary_revision = facts().update_revision;
+    if (facts().rolled_back) {
+        event("Progressing", "workload has been rollback, then rollout is canceled");
+        release().canary_revision = facts().update_revision;
+    } else {
+        event("Progressing", "a newer version has come before this one could be completed: it is canceled");
+    }
     release().last_update_time = format_rfc3339(now_);
     reason("True", apis::reason::kCancelling, kBeingCancelled);
     return true;
 }
 
-// Requests may all be led to the new version by now, and its pods go once the workload is free: they leave it first.
-bool Machine::put_back_at_the_end() const {
+// Another template has come. Requests may all be led to the new version by now, and its pods go once the workload is
+// free: they leave it first.
+bool Machine::taken_back_at_the_end() const {
     bool const held = seen_.workload != nullptr && seen_.batch_release.exists() &&
                       facts().controller_uid == meta::uid(seen_.batch_release);
-    return held && noted() != nullptr && facts().rolled_back && !seen_.workload->is_current(noted()->canary_revision);
+    return held && noted() != nullptr && (facts().rolled_back || facts().loses_released) &&
+           !seen_.workload->is_current(noted()->canary_revision);
 }
 
 // A release that another controller has begun, under a hash that only it can compute: what has pods beside the stable

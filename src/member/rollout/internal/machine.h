@@ -32,7 +32,7 @@ private:
     bool initializing();
     bool in_rolling();
     bool cancel();   // begins to
-    bool put_back_at_the_end() const;
+    bool taken_back_at_the_end() const;
     bool is_adopted() const;
     bool goes_back_in_batches() const;
     bool turn_back();           // begins that
