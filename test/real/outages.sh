@@ -51,8 +51,6 @@ P
 
 # another CLUSTER NAME TO: the identity of $work/CLUSTER-NAME.kubeconfig by a token of its own, to tell two processes apart
 another() { cp "$work/$1-$2.kubeconfig" "$3" && kubectl --kubeconfig "$3" config set-credentials "$2" --token="$(in_ "$1" -n aviary-system create token "$2" --duration 24h)"; }
-declare -A begun=()   # lines of the clusters' audit logs before what is looked at
-begin_here() { local each; for each in hub "${members[@]}"; do begun[$each]=$(wc -l <"$work/$each/audit.log"); done; }
 # wrote CLUSTER WHO: what was written there since then, by who has the token in this kubeconfig, or this name
 wrote() {
   tail -n +$((${begun[$1]} + 1)) "$work/$1/audit.log" | python3 -c '
@@ -69,7 +67,6 @@ for line in sys.stdin:
     if each["verb"] in ("get", "list", "watch") or what.get("resource", "").endswith("reviews") or "dryRun=All" in each["requestURI"]: continue
     print(each["verb"], "/".join(filter(None, (what.get("resource"), what.get("subresource")))), what.get("name"), each["responseStatus"]["code"])' "$2"
 }
-of_hub=system:serviceaccount:aviary-system:aviary-hub
 # approved COUNT: so many steps were, in each member
 approved() { local each; for each in "${members[@]}"; do prints "$1" '^patch rollouts/status .* 200$' wrote "$each" $of_hub || return 1; done; }
 unwritten() { local each; for each in "${members[@]}"; do prints 0 . wrote "$each" "$1" || return 1; done; }
