@@ -101,7 +101,7 @@ Rows rows_of(Propagator const& propagator) {
 
 Task<void> look_closer(Context ctx, std::string ns, Row& row) {
     if (row.view.workload.exists()) {
-        co_await read_pods(ctx, *row.member, row.view);
+        (void)co_await read_pods(ctx, *row.member, row.view);
     } else {
         co_await read_workload(
             [ctx, &row](client::Request request) { return row.member->client().raw(ctx, std::move(request)); },
