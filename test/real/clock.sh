@@ -238,7 +238,8 @@ agent_away() {
   check 'its agent starts' agent shanghai
   check 'it says that its certificate has ended, and what to do' soon 20 ready_says "${linked[shanghai]}" "certificate ended at .*aviary join shanghai --agent"
   check 'so does the hub' soon 20 says 'without a certificate that counts was refused.*aviary join shanghai --agent' in_ hub get managedcluster shanghai -o 'jsonpath={.status.conditions[*].message}'
-  check 'and explain' explained '^shanghai: .*aviary join shanghai --agent'
+  check 'explain names it, and what ends it' explained '^shanghai +1/3\? +Unknown +ClusterUnreachable +[0-9]+[smhd][0-9a-z]* +member connects again +network on-call'
+  check 'and why' explained '^shanghai: does not answer: .*aviary join shanghai --agent'
   check 'shanghai stays where it was' state shanghai Progressing/1/StepPaused
   check 'join again' join_by_agent shanghai
   check 'its manifest is applied' in_ shanghai -n aviary-system apply -f "$work/shanghai-agent.yaml"

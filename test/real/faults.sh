@@ -4,6 +4,7 @@
 # Needs on PATH: kubectl; and test/real/build has been run.
 #   test/real/faults.sh                 RUNS=1; the bar is RUNS=20 of each fault
 #   LINK=1 test/real/faults.sh          the members' agents dial in      FAULTS="hub member-etcd" …   only these
+#   LONG=0.1 FAULT_SECONDS=40 …         so many of the faults, of one, last from 3 up to so many seconds; LONG=1: all
 . "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
 members=(beijing shanghai) far=$(port) mode=$work/network
 echo pass >"$mode"

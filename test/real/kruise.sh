@@ -3,30 +3,16 @@
 # (kubernetes/kruise-stand-in), and shanghai `aviary member`. Ends in "N passed, N failed".
 # Needs on PATH: kubectl; and test/real/build has been run.
 #   test/real/kruise.sh                  APPROVALS=4 of both clusters in releases without trouble; the bar is APPROVALS=20
-#   STALE=0.7 SEED=N …             how many of them the stand-in overwrites, and the same choices again
+#   STALE=0.7 SEED=N …                   how many of them the stand-in overwrites, and the same choices again
 #   PATIENCE=120 …                       seconds for a pause to come, on a machine that is busy with other things
 . "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
+. "$(dirname "${BASH_SOURCE[0]}")/lib/kruise.bash"
 members=(beijing shanghai)
-APPROVALS=${APPROVALS:-4} STALE=${STALE:-0.7} SEED=${SEED:-$RANDOM}
-PATIENCE=${PATIENCE:-120}
-kruise=$(port)
+APPROVALS=${APPROVALS:-4}
 
-kruise() { run kruise "$real/kruise-stand-in" --kubeconfig "$work/beijing/kubeconfig" --webhook-port "$kruise" --stale "$STALE" --seed "$SEED"; }
-installed() { in_ beijing get mutatingwebhookconfiguration kruise-rollout-mutating-webhook-configuration -o name; }
 explains() { local text; text=$(rollout explain) && grep -qE "$1" <<<"$text" || { echo "$text"; return 1; }; }
-# stays SECONDS COMMAND…: it goes on succeeding.
-stays() { local end=$((SECONDS + $1)); shift; while [ $SECONDS -lt $end ]; do "$@" || return 1; sleep 0.5; done; }
 next_version() { old=v$version version=$((version + 1)) new=v$version; }
 approve() { rollout approve "$@" --timeout "${PATIENCE}s"; }
-# What both have at a pause; where nobody approves that is so for longer than any wait of the stand-in.
-paused() { both state "Progressing/$1/StepPaused" && both runs "$2"; }
-# Pods too: where a release was taken back, the next one shows the state of that pause for a moment.
-pauses() {
-  check "both pause at step $1 with $2" soon "$PATIENCE" paused "$1" "$2"
-  check 'and go nowhere unapproved' stays 4 paused "$1" "$2"
-}
-# told PATTERN: how many lines of the stand-in's output
-told() { grep -cE "$1" "$work/kruise.log"; }
 has_one() { local got; got=$(pods "$1"); grep -qE "(^| )$2=1( |$)" <<<"$got" || { echo "$got"; return 1; }; }
 outcome_of_each() {
   local text; text=$(rollout history) || return 1
@@ -35,10 +21,7 @@ outcome_of_each() {
 }
 
 start_hub
-need 'the cluster beijing' cluster beijing
-need 'it has the kinds' kubectl --kubeconfig "$work/beijing/kubeconfig" apply -f "$root/config/crds/rollouts.rollouts.kruise.io.yaml" -f "$root/config/crds/batchreleases.rollouts.kruise.io.yaml"
-kruise
-need 'its controller is ready' soon 40 installed
+start_kruise beijing
 start_member shanghai
 manager() { in_ beijing -n kruise-rollout set image deployment/kruise-rollout-controller-manager "*=openkruise/kruise-rollout:$1"; }
 check 'its manager is an old one' manager v0.5.0
@@ -59,40 +42,39 @@ read -r passed_there _ failed_there _ < <(grep -E '^[0-9]+ passed, [0-9]+ failed
 pass=$((pass + ${passed_there:-0})) fail=$((fail + ${failed_there:-1}))
 version=$((1 + (APPROVALS + 1) / 2)) sent=$(((APPROVALS + 1) / 2 * 2))
 check 'nothing of the releases is left on the Deployments' soon 20 both clean
-check 'each approval is passed once' test "$(told 'step [12] passed')" = "$sent"
+lost_none "$sent" beijing
 check 'none is lost, stale or on record as of somebody else' outcome_of_each
-echo "      $(told overwritten) overwritten of $(($(told overwritten) + sent)) that were sent for $sent approvals; $(told conflict) conflicts"
 
 next_version
 check "release $new" release hub $new
 check 'beijing is at step 1' soon "$PATIENCE" state beijing Progressing/1/StepUpgrade
-die kruise
-kruise
+die beijing
+kruise beijing
 pauses 1 "$old=9 $new=1"
 check 'approve both' approve -M
 check 'beijing is at step 2' soon "$PATIENCE" state beijing Progressing/2/StepUpgrade
-die kruise
-kruise
+die beijing
+kruise beijing
 pauses 2 "$old=5 $new=5"
-die kruise
+die beijing
 check 'approve while it is down: that waits' ends 5 rollout approve -M --timeout 3s
 check 'shanghai is healthy' soon 20 state shanghai Healthy/3/Completed
 check 'beijing waits' stays 3 state beijing Progressing/2/StepReady
 check 'and explain says for what' explains '^beijing .*StepReady'
 check 'it has five' runs beijing "$old=5 $new=5"
-kruise
+kruise beijing
 check 'it goes on' soon "$PATIENCE" state beijing Healthy/3/Completed
 check 'with ten' soon 20 runs beijing "$new=10"
 check 'nothing of the release is left on the Deployments' soon 10 both clean
 
 # Its webhooks refuse every write while it is down.
-die kruise
+die beijing
 next_version
 check "release $new while it is down" release hub $new
 check 'shanghai pauses at step 1' soon "$PATIENCE" state shanghai Progressing/1/StepPaused
 check 'beijing keeps what it has' stays 5 runs beijing "$old=10"
 check 'explain says why' explains 'failed calling webhook'
-kruise
+kruise beijing
 pauses 1 "$old=9 $new=1"
 check 'approve both' approve -M
 pauses 2 "$old=5 $new=5"
@@ -107,13 +89,13 @@ check 'nothing of the release is left on the Deployments' soon 10 both clean
 
 # Somebody takes them away, so that writes go through.
 version=$((version + 1)) new=v$version
-die kruise
+die beijing
 check 'the webhooks are taken away' in_ beijing delete mutatingwebhookconfiguration,validatingwebhookconfiguration --all
 check "release $new" release hub $new
 check 'shanghai pauses at step 1' soon "$PATIENCE" state shanghai Progressing/1/StepPaused
 check 'the hub finds that nothing holds it' soon 20 explains '^beijing .*WebhookNotInForce'
 check 'beijing keeps what it has' stays 5 runs beijing "$old=10"
-kruise
+kruise beijing
 pauses 1 "$old=9 $new=1"
 check 'explain says that it waits for an approval' explains '^beijing .*StepPaused'
 check 'undo everywhere' rollout undo -M

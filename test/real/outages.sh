@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # What goes wrong around a release, by name: a webhook that is down, credentials that are revoked, two hubs by mistake, a member
-# that is away for long, leaders that are killed: test/real/outages.sh
+# that is away for long, leaders that are killed, networks that are cut, stalled or slow: test/real/outages.sh
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
 #   OUTAGES="webhook away" …    only these of: webhook credentials other_hub two_hubs stopped_hub two_members stopped_member away expired
-#                               named
+#                               named hub_store network
 #   RUNS=20 …                   so often; the bar is 20
 . "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
 . "$(dirname "${BASH_SOURCE[0]}")/lib/outage.bash"
@@ -51,8 +51,6 @@ P
 
 # another CLUSTER NAME TO: the identity of $work/CLUSTER-NAME.kubeconfig by a token of its own, to tell two processes apart
 another() { cp "$work/$1-$2.kubeconfig" "$3" && kubectl --kubeconfig "$3" config set-credentials "$2" --token="$(in_ "$1" -n aviary-system create token "$2" --duration 24h)"; }
-declare -A begun=()   # lines of the clusters' audit logs before what is looked at
-begin_here() { local each; for each in hub "${members[@]}"; do begun[$each]=$(wc -l <"$work/$each/audit.log"); done; }
 # wrote CLUSTER WHO: what was written there since then, by who has the token in this kubeconfig, or this name
 wrote() {
   tail -n +$((${begun[$1]} + 1)) "$work/$1/audit.log" | python3 -c '
@@ -69,7 +67,6 @@ for line in sys.stdin:
     if each["verb"] in ("get", "list", "watch") or what.get("resource", "").endswith("reviews") or "dryRun=All" in each["requestURI"]: continue
     print(each["verb"], "/".join(filter(None, (what.get("resource"), what.get("subresource")))), what.get("name"), each["responseStatus"]["code"])' "$2"
 }
-of_hub=system:serviceaccount:aviary-system:aviary-hub
 # approved COUNT: so many steps were, in each member
 approved() { local each; for each in "${members[@]}"; do prints "$1" '^patch rollouts/status .* 200$' wrote "$each" $of_hub || return 1; done; }
 unwritten() { local each; for each in "${members[@]}"; do prints 0 . wrote "$each" "$1" || return 1; done; }
@@ -344,6 +341,97 @@ named() {
   check 'it ends' soon 90 finish_release
 }
 
+# What stands in both while nobody can say anything: nothing goes beyond the step.
+stands_at() { both state "Progressing/$1/StepPaused" && both runs "v$((version - 1))=$((10 - $2)) v$version=$2"; }
+unreached='Unknown +ClusterUnreachable +([0-9]+s|-)? *member connects again +network on-call'
+meanwhile='clusters go on to their next pause; --contexts asks them without it'
+
+# The hub's API server or its store is away in the middle of a release: explain fails and says so, and without the hub all is seen.
+hub_store() {
+  local part
+  set_out
+  in_both() { (export KUBECONFIG=$work/beijing/kubeconfig:$work/shanghai/kubeconfig; kubectl-amc rollout explain $r -n demo --contexts 'beijing,shanghai'); }
+  for part in etcd kube-apiserver; do
+    check "the hub's $part is killed" "$real/fixture" kill --dir "$work/hub" --part $part
+    case $part in
+      etcd) check 'explain says that nobody leads, why, and what to do' soon 30 tells 1 "no hub leads at the moment \\(nobody can lead: .*\\).*$meanwhile" rollout explain ;;
+      *) check 'explain says what does not answer, and what to do' tells 1 "the hub's API server does not answer: (connecting to|TLS handshake with) 127.* The $meanwhile" rollout explain ;;
+    esac
+    check 'nor is anything approved' ends 1 rollout approve -M --timeout 5s
+    check 'without it all is seen' tells 0 '^beijing +1/3 +StepPaused +AwaitingApproval' in_both
+    check 'nothing goes beyond the step' stands_at 1 1
+    check "the hub's $part is back" "$real/fixture" start --dir "$work/hub" --part $part
+    check 'explain says what both wait for' soon 90 both explained_at 1/3
+  done
+  check 'nothing has gone beyond the step' stands_at 1 1
+  check 'approve both' rollout approve -M
+  check 'both pause at step 2' soon 30 stands_at 2 5
+  check 'it ends' finish_release
+}
+explained_at() { explained "^$1 +$2 +StepPaused +AwaitingApproval"; }
+
+# The network between the hub and a member that it reaches, and one whose agent dials in; then the agent itself.
+network() {
+  local near far server each
+  near=$(port) far=$(port)
+  set_out
+  mode pass
+  server=$(kubectl --kubeconfig "$work/beijing/kubeconfig" config view -o 'jsonpath={.clusters[0].cluster.server}')
+  run to-beijing python3 "$root/test/real/lib/proxy.py" "$near" "${server##*:}" "$work/network"
+  run to-hub python3 "$root/test/real/lib/proxy.py" "$link" "$far" "$work/network"
+  sed "s|$server|https://127.0.0.1:$near|" "$work/beijing/kubeconfig" >"$work/beijing-far.kubeconfig"
+  die hub
+  hub --agent-address "127.0.0.1:$link" --agent-port "$far"
+  check 'the hub takes agents' soon 40 answers "$health"
+  check 'beijing joins, far away' soon 20 aviary join beijing --kubeconfig "$work/beijing-far.kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
+  check 'shanghai joins by an agent' join_by_agent shanghai --replace
+  check 'its manifest is applied' in_ shanghai -n aviary-system apply -f "$work/shanghai-agent.yaml"
+  check 'its agent starts' agent shanghai
+  check 'it is linked' soon 40 dialled shanghai
+  check 'explain says what both wait for' soon 40 both explained_at 1/3
+  for each in cut stall; do
+    check "the network is in the mode $each" mode $each
+    check 'explain names both, and what ends it' soon 30 both unreached_in
+    case $each in
+      cut) check 'and why: nobody takes a connection' explained '^beijing: does not answer: TLS handshake with 127' ;;
+      stall) check 'and why: nothing comes' soon 20 explained '^beijing: does not answer: no answer within 5 s' ;;
+    esac
+    check 'and why in the other one' explained '^shanghai: does not answer: (no agent of shanghai is linked|no answer within 5 s)'
+    check 'it shows the pods that it saw last' explained "on v$version: 2/20"
+    check 'nothing goes beyond the step' stands_at 1 1
+    check 'the network is there again' mode pass
+    check 'explain says what both wait for' soon 20 both explained_at 1/3
+  done
+  # Just before it is noticed.
+  check 'the network stalls' mode stall
+  check 'explain draws no cluster as fine that has just gone silent' both unreached_in
+  check 'approve both: it counts as soon as they are back' rollout approve -M --wait=false
+  sleep 12
+  check 'nothing goes beyond the step' stands_at 1 1
+  check 'the network is slow' mode slow
+  check 'both pause at step 2' soon 40 stands_at 2 5
+  check 'explain is slow, and right' soon 20 both explained_at 2/3
+  check 'the network is there again' mode pass
+  die shanghai-agent
+  check 'without its agent explain names shanghai' soon 20 explained "^shanghai +2/3\\? +$unreached"
+  check 'and why' soon 20 explained '^shanghai: does not answer: no agent of shanghai is linked'
+  check 'beijing stands as before' explained_at beijing 2/3
+  check 'approve both: it counts as soon as shanghai is back' rollout approve -M --wait=false
+  check 'beijing is complete' soon 30 state beijing Healthy/3/Completed
+  check 'shanghai stays' state shanghai Progressing/2/StepPaused
+  check 'its agent starts' agent shanghai
+  check 'shanghai is complete' soon 30 state shanghai Healthy/3/Completed
+  check 'with ten each' both runs "v$version=10"
+  check 'beijing is reached as before' join beijing
+  check 'and so is shanghai' join shanghai --replace
+  die shanghai-agent
+  die to-beijing; die to-hub; die hub
+  hub
+  check 'the hub is ready' soon 40 answers "$health"
+  check 'and has both' soon 40 both available
+}
+unreached_in() { tells 0 "^$1 +1/3\\? +$unreached" rollout explain; }
+
 begin
-rounds ${OUTAGES:-webhook credentials other_hub two_hubs stopped_hub two_members stopped_member away expired named}
+rounds ${OUTAGES:-webhook credentials other_hub two_hubs stopped_hub two_members stopped_member away expired named hub_store network}
 finished=1

@@ -5,17 +5,7 @@
 members=(beijing shanghai)
 group=cluster.open-cluster-management.io
 
-# person NAME: $work/NAME, a kubeconfig of the hub for that user in the group llm
-person() {
-  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/$1.key" -subj "/O=llm/CN=$1" -out "$work/$1.csr" &&
-  openssl x509 -req -in "$work/$1.csr" -CA "$work/hub/pki/ca.crt" -CAkey "$work/hub/pki/ca.key" -CAcreateserial -days 1 -out "$work/$1.crt" &&
-  cp "$work/hub/kubeconfig" "$work/$1" &&
-  kubectl --kubeconfig "$work/$1" config set-credentials "$1" --embed-certs --client-certificate "$work/$1.crt" --client-key "$work/$1.key" &&
-  kubectl --kubeconfig "$work/$1" config set-context --current --user="$1"
-}
 as() { local who=$1; shift; kubectl --kubeconfig "$work/$who" -n demo "$@"; }
-# decide NAME VERB ARGUMENT…
-decide() { local who=$1 verb=$2; shift 2; kubectl-amc rollout "$verb" rollouts/$r --kubeconfig "$work/$who" -n demo "$@"; }
 set_of() { printf '{apiVersion: %s/v1beta2, kind: ManagedClusterSet, metadata: {name: %s}}' "$group" "$1"; }
 binding_of() { printf '{apiVersion: %s/v1beta2, kind: ManagedClusterSetBinding, metadata: {name: %s}, spec: {clusterSet: %s}}' "$group" "$1" "${2:-$1}"; }
 bind() { as "$1" create -f - <<<"$(binding_of "${@:2}")"; }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/amc/session.h"
 #include "core/base/version.h"
 
 namespace aviary::amc {
@@ -20,6 +21,18 @@ std::string said(std::vector<std::string> words) {
     int const code = run(static_cast<int>(arguments.size()), arguments.data());
     std::string const out = testing::internal::GetCapturedStdout();
     return std::to_string(code) + " " + out + testing::internal::GetCapturedStderr();
+}
+
+TEST(SilentHub, WhatIsAwayAndWhatToDoMeanwhile) {
+    std::string const ways = "The clusters go on to their next pause; --contexts asks them without it";
+    EXPECT_EQ(of_silent_hub("the server answered with status 503"),
+              "the server answered with status 503: `aviary hub` does not answer there. " + ways);
+    EXPECT_EQ(of_silent_hub("no hub leads at the moment (x): try again"),
+              "no hub leads at the moment (x): try again. " + ways);
+    EXPECT_EQ(of_silent_hub("connecting to 10.0.0.4:6443: Connection refused"),
+              "the hub's API server does not answer: connecting to 10.0.0.4:6443: Connection refused. " + ways);
+    EXPECT_EQ(of_silent_hub("deadline exceeded"), "the hub has not answered in time. " + ways);
+    EXPECT_EQ(of_silent_hub("rollouts is forbidden"), "rollouts is forbidden");
 }
 
 TEST(Run, AStepCountsFromOne) {

@@ -226,17 +226,24 @@ void Session::complain(std::string const& text) const {
     fmt::print(stderr, "error: {}\n", text);
 }
 
+std::string of_silent_hub(std::string const& text) {
+    constexpr std::string_view kMeanwhile = "The clusters go on to their next pause; --contexts asks them without it";
+    // The API server of the hub answers, and what it shows is served by the hub itself.
+    if (text.starts_with("the server answered with status 503"))
+        return fmt::format("{}: `aviary hub` does not answer there. {}", text, kMeanwhile);
+    if (text.starts_with("no hub leads at the moment")) return fmt::format("{}. {}", text, kMeanwhile);
+    bool const nobody = text.starts_with("connecting to ") || text.starts_with("TLS handshake with ");
+    if (nobody) return fmt::format("the hub's API server does not answer: {}. {}", text, kMeanwhile);
+    if (text == "deadline exceeded") return fmt::format("the hub has not answered in time. {}", kMeanwhile);
+    return text;
+}
+
 void Session::complain(Error const& error) const {
     std::string text = error.message();
     // An API server without the fleet's paths and kinds.
     if (!without_hub() && text == "the server could not find the requested resource")
         text = "this server is no hub: choose the hub's context by --context, or `kubectl config use-context`";
-    // The API server of the hub, where what it shows is served by the hub itself.
-    if (!without_hub() && text.starts_with("the server answered with status 503"))
-        text +=
-            ": `aviary hub` does not answer there. The clusters go on to their next pause; --contexts asks them "
-            "without it";
-    complain(text);
+    complain(without_hub() ? text : of_silent_hub(text));
 }
 
 Status Session::sort(std::vector<json::Doc>& objects) const {

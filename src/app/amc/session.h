@@ -96,6 +96,9 @@ private:
     std::string ns_;
 };
 
+// What went wrong with a hub, with what to do meanwhile where it does not answer.
+std::string of_silent_hub(std::string const& text);
+
 // The commands; each answers the exit code.
 Task<int> get_resource(Session session, std::string resource, std::string name);
 Task<int> describe(Session session, std::string resource, std::string name);

@@ -182,6 +182,22 @@ CO_TEST(FleetRoute, PodsAreCountedByTheWholeSelector) {
     co_await fleet.stop();
 }
 
+// Between two probes: it is not drawn as it was last seen.
+CO_TEST(FleetRoute, OneThatHasGoneSilentIsNotKnownToStandAsItWas) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await add_api(fleet));
+    fleet.ways.slow["beijing"] = 10s;
+    auto const answer = co_await ask(fleet, kAdmin, kReads + "namespaces/demo/rollouts/api", {});
+    CO_ASSERT_OK(answer);
+    Doc const row = (*answer)["clusters"][0];
+    EXPECT_FALSE(row["reachable"].as_bool(true)) << json::write(row);
+    EXPECT_EQ(row["reason"].as_string(), "ClusterUnreachable");
+    EXPECT_EQ(row["message"].as_string(), "does not answer: no answer within 5 s");
+    EXPECT_EQ(row["updated"].as_int(), 2) << "as it was last seen";
+    co_await fleet.stop();
+}
+
 CO_TEST(FleetRoute, SaysWhatAClusterWasTakenBackTo) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));

@@ -219,11 +219,20 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     connections.on_change(wake);
     agents->links().on_change(wake);
 
+    auto const missing = [&serving, &connections, &own, &lease]() -> std::string {
+        if (!connections.synced()) return "the clusters' credentials are being listed";
+        if (serving.leads()) return "";
+        if (lease->held()) return "the fleet is being read";
+        if (std::string problem = lease->problem(); !problem.empty()) return "nobody can lead: " + problem;
+        // Pods are asked by a Service that leads to the one that leads.
+        return own.pod.empty() ? "another hub leads" : "";
+    };
     apiserver::AggregatedApi api{std::string(proxy::kGroup),
                                  std::string(proxy::kVersion),
                                  {"resources", "rollouts", "clusters"},
                                  [&front] { return front->proxy(); },
-                                 [&serving] { return serving.route(); }};
+                                 [&serving] { return serving.route(); },
+                                 missing};
     process::WebhookParts asked{.handler = apiserver::make_aggregated_handler(
                                     std::move(api), webhook::make_handler(serving.admissions(), process::converter())),
                                 .client_authority = front->authority(),
@@ -243,14 +252,7 @@ Task<Status> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions op
     };
 
     process::Work work;
-    work.missing = [&serving, &connections, &own, &lease]() -> std::string {
-        if (!connections.synced()) return "the clusters' credentials are being listed";
-        if (serving.leads()) return "";
-        if (lease->held()) return "the fleet is being read";
-        if (std::string problem = lease->problem(); !problem.empty()) return "nobody can lead: " + problem;
-        // Pods are asked by a Service that leads to the one that leads.
-        return own.pod.empty() ? "another hub leads" : "";
-    };
+    work.missing = missing;
     work.always.emplace_back([&connections](Context each) { return connections.run(each); });
     work.always.emplace_back([&serving](Context each) { return serving.run(each); });
     work.always.emplace_back([&front, &webhooks](Context each) {

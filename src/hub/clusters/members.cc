@@ -33,6 +33,10 @@ constexpr Duration kConnectAgain = std::chrono::seconds(10);
 constexpr Duration kLookEvery = std::chrono::minutes(1);
 constexpr int kReportTries = 3;
 
+std::string why_silent(Error const& error) {
+    return error.is(ErrorCode::kTimeout) ? no_answer_within(kProbeTimeout) : error.message();
+}
+
 // Whether the object's status is so already.
 bool says(json::Doc const& object, json::Value const& status) {
     return std::ranges::all_of(status.object(), [&object](auto const& field) {
@@ -44,6 +48,10 @@ bool says(json::Doc const& object, json::Value const& status) {
 }
 
 }   // namespace
+
+std::string no_answer_within(Duration duration) {
+    return fmt::format("no answer within {} s", std::chrono::duration_cast<std::chrono::seconds>(duration).count());
+}
 
 Member::Member(std::string name, client::Client client, json::Doc configuration)
     : name_(std::move(name)), client_(std::move(client)), configuration_(std::move(configuration)) {}
@@ -223,7 +231,7 @@ Task<void> Members::follow(Context ctx, Member& member) {
         if (answer) another = co_await look_closer(ctx, member);
         if (!ctx.check()) co_return;
         // Why it does not answer may become another reason: it is there, say, and refuses us.
-        bool const other = !answer && answer.error().message() != member.problem_ &&
+        bool const other = !answer && why_silent(answer.error()) != member.problem_ &&
                            ctx.monotonic() >= member.problem_told_ + kProbeEvery;
         bool const news = first || before != member.reachable_ || !member.reported_ || another || other;
         if (news && (answer || !may_come(ctx, member, begun))) {
@@ -231,7 +239,7 @@ Task<void> Members::follow(Context ctx, Member& member) {
             report.name = member.name_;
             report.available = answer.has_value();
             report.reason = answer ? "ManagedClusterAvailable" : "ClusterUnreachable";
-            report.message = answer ? "Managed cluster is available" : answer.error().message();
+            report.message = answer ? "Managed cluster is available" : why_silent(answer.error());
             member.problem_ = answer ? std::string() : report.message;
             member.problem_told_ = ctx.monotonic();
             report.version = member.version_;

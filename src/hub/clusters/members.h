@@ -19,6 +19,9 @@
 
 namespace aviary::clusters {
 
+// What is said of one that has taken a request and not answered for so long.
+std::string no_answer_within(Duration duration);
+
 class Member {
 public:
     Member(std::string name, client::Client client, json::Doc configuration);

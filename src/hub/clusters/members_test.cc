@@ -30,6 +30,7 @@ meta::GroupVersionResource const kCrds{"apiextensions.k8s.io", "v1", "customreso
 struct Network {
     bool up = true;
     bool connects = true;
+    bool silent = false;   // takes what it is asked, and does not answer
     std::string why = "no route";
     int connected = 0;
     int requests = 0;
@@ -44,6 +45,7 @@ public:
     Task<Result<client::Response>> send(Context ctx, client::Request request) override {
         ++network_.requests;
         if (!network_.up) co_return fail(ErrorCode::kUnavailable, network_.why);
+        if (network_.silent) CO_TRY(co_await async::sleep_for(ctx, 1h));
         if (!network_.forbidden.empty() && request.path.starts_with(network_.forbidden))
             co_return fail(ErrorCode::kForbidden, request.path + " is forbidden");
         if (!network_.unready.empty() && request.path == "/readyz") {
@@ -248,6 +250,18 @@ CO_TEST(Members, SaysWhetherTheyAnswerWhenThatChanges) {
     EXPECT_EQ(fleet.heard, (Heard{"beijing answers", "beijing does not", "beijing answers"}));
     EXPECT_EQ(fleet.writes(), 4u);
     EXPECT_EQ(member->problem(), "");
+    co_await fleet.stop();
+}
+
+CO_TEST(Members, SaysOfOneThatIsSilentHowLongItWasWaitedFor) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.start());
+    CO_ASSERT_OK(co_await fleet.add("beijing"));
+    fleet.networks["beijing"].silent = true;
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 16s));
+    std::string const text = co_await fleet.available("beijing");
+    EXPECT_EQ(text, "False/ClusterUnreachable");
+    EXPECT_EQ(fleet.members->find("beijing")->problem(), "no answer within 5 s");
     co_await fleet.stop();
 }
 

@@ -209,6 +209,13 @@ std::int64_t on_hub_version(ClusterView const& view) {
     return std::ranges::count_if(view.pods, alive) - there;
 }
 
+// The same where the pods are not known: by what its controllers have written last.
+std::int64_t last_on_hub_version(ClusterView const& view) {
+    if (!view.workload.exists() || !has_hub_version(view)) return 0;
+    Doc const status = view.workload["status"];
+    return std::max(status["updatedReplicas"].as_int(), status["updatedNumberScheduled"].as_int());
+}
+
 // The hub's version is not there yet, or there and not yet taken up by the rollout controller.
 bool arriving(ClusterView const& view) {
     if (!view.bound || !view.workload.exists() || !view.pinned.empty()) return false;
@@ -300,7 +307,8 @@ void describe(Value& row, ClusterView const& view) {
     row["replicas"] = replicas;
     row["ready"] = view.workload.at({"status", "readyReplicas"}).as_int();
     row["causes"] = json::Array();
-    row["updated"] = on_hub_version(view);
+    bool const seen = view.reachable && view.pods_unread.empty();
+    row["updated"] = seen ? on_hub_version(view) : last_on_hub_version(view);
     row["current"] = view.workload.exists() && has_hub_version(view) && view.pinned.empty();
     if (view.workload.exists()) row["version"] = version_of(meta::pod_template_of(view.workload));
     if (!view.stable.empty()) row["stable"] = view.stable;

@@ -340,6 +340,20 @@ TEST(ExplainCluster, SaysSinceWhenAndHowFar) {
     EXPECT_EQ(last["nextReplicas"].as_string(), "");
 }
 
+// Its pods are not looked at: what is shown is what was known last.
+TEST(ExplainCluster, PodsOfOneThatDoesNotAnswerAreCountedAsLastSeen) {
+    ClusterView away = view();
+    away.pods.clear();
+    away.workload = changed(json::write(workload()), R"({"status":{"updatedReplicas":5}})");
+    EXPECT_EQ(explain_cluster(away)["updated"].as_int(), 0);
+    away.reachable = false;
+    EXPECT_EQ(explain_cluster(away)["updated"].as_int(), 5);
+    away.workload = changed(json::write(workload()), R"({"status":{"updatedNumberScheduled":3}})");
+    EXPECT_EQ(explain_cluster(away)["updated"].as_int(), 3);
+    away.hub_template = "another";
+    EXPECT_EQ(explain_cluster(away)["updated"].as_int(), 0);
+}
+
 // Unknown is never drawn as fine, whatever the last copy says.
 TEST(ExplainCluster, UnreachableComesFirst) {
     ClusterView away = view(R"({"status":{"phase":"Healthy"}})");

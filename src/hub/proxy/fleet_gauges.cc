@@ -102,7 +102,7 @@ Rows rows_of(Propagator const& propagator) {
 
 Task<void> look_at_pods(Context ctx, Row& row) {
     if (row.view.workload.exists()) {
-        co_await read_pods(ctx, *row.member, row.view);
+        (void)co_await read_pods(ctx, *row.member, row.view);
     } else {
         co_await read_workload(
             [ctx, &row](client::Request request) { return row.member->client().raw(ctx, std::move(request)); },

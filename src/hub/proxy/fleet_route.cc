@@ -212,6 +212,20 @@ private:
             view);
     }
 
+    // One that has just gone silent is not known to be where it was last seen.
+    static Task<void> look_at_pods(Context ctx, clusters::Member& member, ClusterView& view) {
+        Status const looked = co_await read_pods(ctx, member, view);
+        if (looked) co_return;
+        Error const& why = looked.error();
+        if (!why.is(ErrorCode::kTimeout) && !why.is(ErrorCode::kUnavailable)) {
+            view.pods_unread = why.message();
+            co_return;
+        }
+        view.reachable = false;
+        view.reachable_since = Time();
+        view.away_because = why.is(ErrorCode::kTimeout) ? clusters::no_answer_within(kMemberTimeout) : why.message();
+    }
+
     // One that the hub has not brought: all that is known of it is in the members.
     Task<Response> attached(Context ctx, meta::ObjectKey key, std::vector<clusters::Member*> members) const {
         std::vector<ClusterView> views(members.size());
@@ -244,7 +258,7 @@ private:
         Context const limited = scope.context().with_timeout(kMemberTimeout);
         std::string const& ns = propagator_.members().controller_namespace();
         for (std::size_t index = 0; index < members.size(); ++index) {
-            scope.spawn(read_pods(limited, *members[index], views[index]));
+            scope.spawn(look_at_pods(limited, *members[index], views[index]));
             scope.spawn(read_controller(limited, *members[index], ns, views[index]));
         }
         co_await scope.join();

@@ -52,8 +52,10 @@ private:
         if (auto document = discovery(request)) co_return std::move(*document);
         std::shared_ptr<Route> const route = api_.route();
         if (route == nullptr) {
-            co_return std::unexpected(
-                Error(ErrorCode::kUnavailable, "no hub leads at the moment: try again in some seconds"));
+            std::string const why = api_.why_nobody ? api_.why_nobody() : std::string();
+            co_return fail(ErrorCode::kUnavailable,
+                           fmt::format("no hub leads at the moment{}: try again in some seconds",
+                                       why.empty() ? why : " (" + why + ")"));
         }
         Response response = co_await route->handle(ctx, std::move(user), std::move(request));
         co_return std::move(response);

@@ -24,8 +24,9 @@ struct AggregatedApi {
     std::string group, version;
     std::vector<std::string> resources;        // for discovery
     std::function<FrontProxy()> front_proxy;   // as it is by now
-    // Who answers now; null: nobody does, and it says so.
+    // Who answers now; null: nobody does, and it says so, and why where that is known.
     std::function<std::shared_ptr<Route>()> route;
+    std::function<std::string()> why_nobody;
 };
 
 // Requests below /apis/<group> are the API's, all others are for `others`.

@@ -88,6 +88,18 @@ CO_TEST(Aggregated, IsDiscovered) {
 CO_TEST(Aggregated, SaysWhenNobodyAnswers) {
     auto const answer = co_await ask(ctx, "/apis/reads.example.com/v1/things", "front-proxy", false);
     EXPECT_EQ(503, answer.status);
+    EXPECT_NE(answer.body.find("no hub leads at the moment: try again"), std::string::npos) << answer.body;
+    AggregatedApi knows = api(false);
+    knows.why_nobody = [] { return std::string("the store is away"); };
+    http::Request request;
+    request.target = "/apis/reads.example.com/v1/things";
+    request.headers = {{"x-remote-user", "alice"}};
+    net::Peer peer;
+    peer.common_name = "front-proxy";
+    auto const handler = make_aggregated_handler(std::move(knows), std::make_shared<Elsewhere>());
+    auto const said = co_await handler->handle(ctx, std::move(request), std::move(peer));
+    EXPECT_NE(said.body.find("no hub leads at the moment (the store is away): try again"), std::string::npos)
+        << said.body;
     auto const elsewhere = co_await ask(ctx, "/mutate", "");
     auto const beside = co_await ask(ctx, "/apis/reads.example.company/v1/things", "");
     EXPECT_EQ(418, elsewhere.status);

@@ -85,3 +85,17 @@ contexts() {
   done
   kubectl --kubeconfig "$1" config use-context fleet
 }
+# person NAME [CLUSTER]: $work/NAME, a kubeconfig of the hub for that user in the group llm; $work/CLUSTER-NAME, of a member
+person() {
+  local at=${2:-hub} to=$work/${2:+$2-}$1
+  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$to.key" -subj "/O=llm/CN=$1" -out "$to.csr" &&
+  openssl x509 -req -in "$to.csr" -CA "$work/$at/pki/ca.crt" -CAkey "$work/$at/pki/ca.key" -CAcreateserial -days 1 -out "$to.crt" &&
+  cp "$work/$at/kubeconfig" "$to" &&
+  kubectl --kubeconfig "$to" config set-credentials "$1${2:+-$2}" --embed-certs --client-certificate "$to.crt" --client-key "$to.key" &&
+  kubectl --kubeconfig "$to" config set-context --current --user="$1${2:+-$2}"
+}
+# decide NAME VERB ARGUMENT…
+decide() { local who=$1 verb=$2; shift 2; kubectl-amc rollout "$verb" rollouts/$r --kubeconfig "$work/$who" -n demo "$@"; }
+of_hub=system:serviceaccount:aviary-system:aviary-hub   # the hub's own, on its cluster and in members
+declare -A begun=()   # lines of the clusters' audit logs before what is looked at
+begin_here() { local each; for each in hub "${members[@]}"; do begun[$each]=$(wc -l <"$work/$each/audit.log"); done; }

@@ -37,6 +37,9 @@ begin() {
   need 'both are healthy' soon 30 both healthy
 }
 
+# mode STATE: how the network between hub and members is from now on (proxy.py)
+mode() { echo "$1" >"$work/network.new" && mv "$work/network.new" "$work/network"; }
+
 # rounds PART…: each of them, RUNS times over
 rounds() {
   local round part

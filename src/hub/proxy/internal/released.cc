@@ -145,16 +145,16 @@ ClusterView attached_view_of(clusters::Member const& member, meta::ObjectKey con
     return view;
 }
 
-Task<void> read_pods(Context ctx, clusters::Member& member, ClusterView& view) {
-    if (!view.workload.exists() || !member.reachable()) co_return;
+Task<Status> read_pods(Context ctx, clusters::Member& member, ClusterView& view) {
+    if (!view.workload.exists() || !member.reachable()) co_return Status{};
     auto const selector = meta::pod_selector_of(view.workload);
-    if (!selector || selector->empty()) co_return;
+    if (!selector || selector->empty()) co_return Status{};
     client::ListOptions options;
     options.ns = meta::ns(view.workload);
     options.label_selector = *selector;
-    auto const list = co_await member.client().list(ctx, kPods, options);
-    if (!list) co_return;
-    for (auto const& [key, pod] : (*list)["items"].elements()) view.pods.push_back(pod);
+    CO_TRY_ASSIGN(Doc const list, co_await member.client().list(ctx, kPods, options));
+    for (auto const& [key, pod] : list["items"].elements()) view.pods.push_back(pod);
+    co_return Status{};
 }
 
 Task<std::optional<Time>> controller_silence(Context ctx, clusters::Member& member, std::string ns) {

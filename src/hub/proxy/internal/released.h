@@ -33,8 +33,8 @@ ClusterView view_of(propagation::Propagator const& propagator, clusters::Member 
 // The same of one that something else has brought there: the workload is left out, too.
 ClusterView attached_view_of(clusters::Member const& member, meta::ObjectKey const& key);
 
-// Reads the pods of the view's workload from its cluster. What does not answer has none.
-Task<void> read_pods(Context ctx, clusters::Member& member, ClusterView& view);
+// Reads the pods of the view's workload from its cluster. What does not answer has none, and why.
+Task<Status> read_pods(Context ctx, clusters::Member& member, ClusterView& view);
 
 // Since when no rollout controller leads there; absent: one does, or that is not known.
 Task<std::optional<Time>> controller_silence(Context ctx, clusters::Member& member, std::string ns);
