@@ -67,7 +67,7 @@ gone() {
   check 'the approval of beijing waits' soon 10 outcome 'Pending .*Waiting'
   waiting=$(decided | sed -n 's/ Pending .*Waiting.*//p')
   check 'an hour later' clock $((hour + 60)) hub me
-  check 'it has expired, and says so' soon 75 outcome "^$waiting Expired "
+  check 'it has expired, and says so' soon 75 outcome "^$waiting .*Expired "
   check 'explain names what is away' explained '^beijing .*ClusterUnreachable'
   check 'beijing starts' start_beijing
   check 'it is available' soon 40 available beijing

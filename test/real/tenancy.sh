@@ -6,8 +6,15 @@ members=(beijing shanghai)
 group=cluster.open-cluster-management.io
 
 as() { local who=$1; shift; kubectl --kubeconfig "$work/$who" -n demo "$@"; }
+<<<<<<< HEAD
 set_of() { printf '{apiVersion: %s/v1beta2, kind: ManagedClusterSet, metadata: {name: %s}}' "$group" "$1"; }
 binding_of() { printf '{apiVersion: %s/v1beta2, kind: ManagedClusterSetBinding, metadata: {name: %s}, spec: {clusterSet: %s}}' "$group" "$1" "${2:-$1}"; }
+=======
+# decide NAME VERB ARGUMENT…
+decide() { local who=$1 verb=$2; shift 2; kubectl-amc rollout "$verb" rollouts/$r --kubeconfig "$work/$who" -n demo "$@"; }
+set_of() { printf '%s\n' "apiVersion: $group/v1beta2" 'kind: ManagedClusterSet' "metadata: {name: $1}"; }
+binding_of() { printf '%s\n' "apiVersion: $group/v1beta2" 'kind: ManagedClusterSetBinding' "metadata: {name: $1}" "spec: {clusterSet: ${2:-$1}}"; }
+>>>>>>> wt-old
 bind() { as "$1" create -f - <<<"$(binding_of "${@:2}")"; }
 # move NAME CLUSTER =SET: into that set; -: into none
 move() { as "$1" label managedcluster "$2" --overwrite "$group/clusterset$3"; }
@@ -68,7 +75,7 @@ need 'the clusters are available' soon 40 both available
 need 'roles for people' in_ hub apply -k "$root/config/deploy/hub/people"
 for each in alice bob carol dave; do need "a certificate of $each" person "$each"; done
 
-check 'sets gpu and batch' in_ hub apply -f <(set_of gpu; echo; echo ---; set_of batch)
+check 'sets gpu and batch' in_ hub apply -f <(set_of gpu; echo ---; set_of batch)
 check 'beside default and global, which every fleet has' soon 15 sets
 check 'the set default is what it is' tells 1 'the set default is of the type' in_ hub patch managedclusterset default --type merge -p '{"spec":{"clusterSelector":{"selectorType":"LabelSelector","labelSelector":{}}}}'
 check 'beijing is in gpu' in_ hub label managedcluster beijing $group/clusterset=gpu

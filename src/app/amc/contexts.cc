@@ -13,6 +13,7 @@
 #include "core/base/strings.h"
 #include "hub/proxy/answers.h"
 #include "hub/proxy/attached.h"
+#include "kube/client/discovery.h"
 #include "kube/client/http_transport.h"
 #include "kube/client/kubeconfig.h"
 #include "kube/meta/object.h"
@@ -196,7 +197,7 @@ Task<Result<Doc>> Contexts::discovery(Context ctx, std::string path, std::vector
     for (std::size_t index = 0; index < asked.size(); ++index) {
         Request request;
         request.path = path;
-        request.accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+        request.accept = client::kAggregatedDiscovery;
         scope.spawn(discover(scope.context(), *asked[index], std::move(request), answers[index]));
     }
     co_await scope.join();

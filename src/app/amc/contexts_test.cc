@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "app/hub/internal/test_fleet.h"
+#include "core/base/strings.h"
 
 namespace aviary::amc {
 namespace {
@@ -108,6 +109,41 @@ CO_TEST(Contexts, AnswerAsAHubWould) {
     auto const none = co_await contexts.look(ctx, {"demo", "nope"}, {});
     CO_ASSERT_TRUE(!none);
     EXPECT_TRUE(none.error().is(ErrorCode::kNotFound)) << none.error().message();
+    co_await fleet.stop();
+}
+
+// As Kubernetes before 1.30: of discovery in one answer it has v2beta1 alone.
+class Older final : public client::Transport {
+public:
+    explicit Older(std::shared_ptr<client::Transport> inner) : inner_(std::move(inner)) {}
+    Task<Result<client::Response>> send(Context ctx, client::Request request) override {
+        std::vector<std::string> known;
+        for (std::string_view wish : split(request.accept, ',')) {
+            if (wish.find(";v=v2;") == std::string_view::npos) known.emplace_back(wish);
+        }
+        if (known.empty() && !request.accept.empty()) {
+            client::Response refused;
+            refused.status = 406;
+            refused.raw_body = "only the following media types are accepted: application/json";
+            co_return refused;
+        }
+        request.accept = join(known, ",");
+        auto response = co_await inner_->send(ctx, std::move(request));
+        co_return response;
+    }
+
+private:
+    std::shared_ptr<client::Transport> inner_;
+};
+
+CO_TEST(Contexts, OfOlderVersionsSayWhatTheyServe) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    auto const wire = std::make_shared<Older>(fleet.server->transport("beijing", hub::kAdmin));
+    Contexts contexts({{.name = "beijing", .client = client::Client(wire, "kubectl-amc"), .by_pattern = false}}, 5s);
+    auto const discovered = co_await contexts.discovery(ctx, "/apis", {});
+    CO_ASSERT_OK(discovered);
+    EXPECT_NE(json::write(*discovered).find("\"singularResource\":\"rollout\""), std::string::npos);
     co_await fleet.stop();
 }
 

@@ -12,6 +12,7 @@
 #include "core/yaml/yaml.h"
 #include "hub/proxy/attached.h"
 #include "hub/proxy/paths.h"
+#include "kube/client/discovery.h"
 #include "kube/client/http_transport.h"
 #include "kube/meta/object.h"
 
@@ -126,8 +127,7 @@ Task<Result<json::Doc>> Session::discovery(std::string path) const {
         CO_TRY_ASSIGN(std::vector<std::string> chosen, co_await members(false));
         co_return co_await contexts_->discovery(unlimited(), std::move(path), std::move(chosen));
     }
-    co_return co_await read(std::move(path), {},
-                            "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+    co_return co_await read(std::move(path), {}, client::kAggregatedDiscovery);
 }
 
 Task<Result<json::Doc>> Session::ask(Question question) const {

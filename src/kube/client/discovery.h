@@ -9,6 +9,12 @@
 
 namespace aviary::client {
 
+// Accept of /api and /apis for all that is served in one answer, an APIGroupDiscoveryList. Kubernetes before 1.30 has
+// v2beta1 alone, which looks alike, and takes no request that asks for v2 alone.
+inline constexpr char kAggregatedDiscovery[] =
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
+    "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
+
 struct ServedKind {
     meta::GroupVersionResource resource;
     bool namespaced = true;

@@ -1,7 +1,8 @@
-# What the scripts of test/real share; to be sourced. Sets real (the programs of a real Kubernetes) and seed.
+# What the scripts of test/real share; to be sourced. Sets real (the programs of a real Kubernetes; with OLDEST=1 the oldest one) and seed.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 . "$root/test/lib/checks.bash"
-real=$root/build/real
+real=$root/build/real${OLDEST:+-oldest}
+[ -z "${OLDEST:-}" ] || PATH=$real:$PATH
 seed=$root/test/acceptance/seed
 command -v aviary >/dev/null || PATH=$root/build/dev/bin:$PATH
 clusters=() processes=()
