@@ -41,7 +41,7 @@ struct Facts {
     std::string rollout_id;             // the user's own id of the release; empty: none
     std::string held_by;                // the Rollout named by in-progressing
     std::string controller_uid;         // of the BatchRelease that holds it
-    bool loses_released = false;        // given back with a newer template, what was released goes before what was there
+    bool loses_released = false;        // frozen for a newer template, its released pods go first
     bool restarts = true;               // a newer template in the middle begins again; else this one goes back first
     bool leftovers = false;             // carries marks of a release that are not in-progressing itself
     bool unread = false;                // not all that this style needs can be read; obstacles() say what
