@@ -163,7 +163,7 @@ Task<Result<std::unique_ptr<WatchStream>>> Client::watch(Context ctx, Resource r
     if (options.timeout_seconds > 0)
         request.query.emplace_back("timeoutSeconds", std::to_string(options.timeout_seconds));
     CO_TRY_ASSIGN(Response response, co_await raw(ctx, std::move(request)));
-    if (!response.watch) co_return fail(ErrorCode::kInternal, "the server answered a watch without a stream");
+    if (!response.watch) co_return fail(ErrorCode::kInvalid, "the server answered a watch without a stream");
     co_return std::move(response.watch);
 }
 

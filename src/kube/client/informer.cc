@@ -15,8 +15,11 @@ namespace {
 
 constexpr std::int64_t kPageSize = 500;
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(200);
-constexpr Duration kRefusedBackoff = std::chrono::seconds(10);   // the longest, of a server that answers with errors
+constexpr Duration kRefusedBackoff = std::chrono::seconds(10);   // the longest, of a server that refuses
 constexpr Duration kSilence = std::chrono::minutes(3);           // of a server that sends a bookmark every minute
+
+// What may be over at any moment: nobody answers, or the server is in trouble itself, as without its store.
+bool may_pass(Error const& error) { return no_answer(error) || error.is(ErrorCode::kInternal); }
 
 // The server has no use for the version that the copy has reached: it has forgotten it, or has never had it, as after a
 // backup was restored.
@@ -156,7 +159,7 @@ struct Informer::Impl {
             // A page counts for one at least: there may be nothing in it.
             CO_TRY(check_limits(tokens.size(), size));
             if (!tokens.insert(page.continue_token).second)
-                co_return fail(ErrorCode::kInternal, "the server answered the same continue token twice");
+                co_return fail(ErrorCode::kInvalid, "the server answered the same continue token twice");
         } while (!page.continue_token.empty());
         co_return std::move(items);
     }
@@ -261,7 +264,7 @@ struct Informer::Impl {
             progress.notify();
             for (auto const& each : failed) each(outcome.error());
             Duration const jittered = ctx.random().around(backoff);
-            backoff = std::min(backoff * 2, no_answer(outcome.error()) ? options.last_backoff : kRefusedBackoff);
+            backoff = std::min(backoff * 2, may_pass(outcome.error()) ? options.last_backoff : kRefusedBackoff);
             Duration const after =
                 outcome.error().retry_after() ? std::max<Duration>(jittered, *outcome.error().retry_after()) : jittered;
             Status const woken = co_await again.wait(ctx.with_timeout(after));

@@ -118,6 +118,39 @@ CO_TEST(Informer, IsBackSoonWhenTheServerWasAway) {
     co_await scope.cancel_and_join();
 }
 
+// An API server without its store answers, and that it cannot: it may be over at any moment.
+CO_TEST(Informer, IsBackSoonWhenTheServersStoreWasAway) {
+    class Line final : public Transport {
+    public:
+        explicit Line(std::shared_ptr<Transport> inner) : inner_(std::move(inner)) {}
+        Task<Result<Response>> send(Context ctx, Request request) override {
+            if (trouble) {
+                Response response;
+                response.status = 500;
+                response.body = *json::parse(
+                    R"({"kind":"Status","code":500,"message":"rpc error: code = Unavailable desc = connection refused"})");
+                co_return response;
+            }
+            auto answer = co_await inner_->send(ctx, std::move(request));
+            co_return answer;
+        }
+        bool trouble = true;
+
+    private:
+        std::shared_ptr<Transport> inner_;
+    };
+    async::Scope scope(ctx);
+    auto opened = co_await apiserver::ApiServer::open(ctx, std::make_shared<storage::MemoryEngine>(), {});
+    CO_ASSERT_OK(opened);
+    auto const line = std::make_shared<Line>((*opened)->transport("fleet", {"admin", {"system:masters"}, {}}));
+    Informer informer(Client(line, "test"), kConfigMaps);
+    scope.spawn(informer.run(scope.context()));
+    (void)co_await async::sleep_for(ctx, 1min);
+    line->trouble = false;
+    CO_ASSERT_OK(co_await informer.wait_synced(ctx.with_timeout(1600ms)));
+    co_await scope.cancel_and_join();
+}
+
 CO_TEST(Informer, ListsAgainWhenTheServerHasForgotten) {
     async::Scope scope(ctx);
     auto opened = co_await apiserver::ApiServer::open(ctx, std::make_shared<storage::MemoryEngine>(), {});
