@@ -19,6 +19,7 @@
 #include "app/hub/validation.h"
 #include "app/member/member.h"
 #include "app/playground/internal/kubeconfig.h"
+#include "app/playground/internal/listen.h"
 #include "app/process/conversion.h"
 #include "app/process/process.h"
 #include "core/base/strings.h"
@@ -305,7 +306,7 @@ Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::
     CO_TRY_ASSIGN(Credentials const keys, credentials(options.data_dir + "/pki", ctx.now()));
     CO_TRY_ASSIGN(auto tls, net::TlsServer::create(keys.server.certificate_pem, keys.server.key_pem,
                                                    keys.authority.certificate_pem, http::protocols()));
-    CO_TRY_ASSIGN(auto listener, net::Listener::listen(executor, options.port, tls));
+    CO_TRY_ASSIGN(auto listener, co_await listen_soon(ctx, executor, options.port, tls));
     std::uint16_t const port = listener->port();
     CO_TRY_ASSIGN(impl->engine, storage::open_rocks(options.data_dir + "/store",
                                                     {.durability = options.durability, .metrics = ctx.metrics()}));
