@@ -57,6 +57,36 @@ struct Cluster : World {
     }
 };
 
+// Its name is made of the pods that are there, and may be that of one of them.
+TEST(DaemonSetDecision, ANewPodHasANameOfItsOwn) {
+    Value set = daemon_set();
+    set.set({"metadata", "uid"}, "set");
+    DaemonSetView view;
+    view.set = Doc::freeze(set);
+    view.find = [](auto const&...) { return Doc(); };
+    for (char const* node : {"a", "b"})
+        view.nodes.push_back(*json::parse(fmt::format(R"({{"metadata":{{"name":"{}"}}}})", node)));
+    auto const with = [&](std::string const& name) {
+        Value pod = *json::parse_value(R"({"metadata":{"namespace":"default","uid":"one","labels":{"app":"web"},
+            "ownerReferences":[{"apiVersion":"apps/v1","kind":"DaemonSet","name":"web","uid":"set","controller":true}]},
+            "spec":{"nodeName":"a"},"status":{"phase":"Running"}})");
+        pod.set({"metadata", "name"}, name);
+        view.pods = {Doc::freeze(pod)};
+        FailedPods failed;
+        std::string made;
+        for (auto const& write : decide_daemon_set(view, failed, Time()).writes)
+            if (write.resource == kPods)
+                made = write.key.name.empty() ? write.body.at({"metadata", "name"}).string() : write.key.name;
+        return made;
+    };
+    std::string const name = with("web-x");
+    EXPECT_FALSE(name.empty());
+    EXPECT_EQ(with("web-y"), name);
+    std::string const other = with(name);
+    EXPECT_FALSE(other.empty());
+    EXPECT_NE(other, name);
+}
+
 CO_TEST(DaemonSet, EveryNodeThatFitsHasOnePod) {
     Cluster cluster(ctx);
     CO_ASSERT_OK(co_await cluster.begin(daemon_set(), 5s));
