@@ -6,15 +6,8 @@ members=(beijing shanghai)
 group=cluster.open-cluster-management.io
 
 as() { local who=$1; shift; kubectl --kubeconfig "$work/$who" -n demo "$@"; }
-<<<<<<< HEAD
-set_of() { printf '{apiVersion: %s/v1beta2, kind: ManagedClusterSet, metadata: {name: %s}}' "$group" "$1"; }
-binding_of() { printf '{apiVersion: %s/v1beta2, kind: ManagedClusterSetBinding, metadata: {name: %s}, spec: {clusterSet: %s}}' "$group" "$1" "${2:-$1}"; }
-=======
-# decide NAME VERB ARGUMENT…
-decide() { local who=$1 verb=$2; shift 2; kubectl-amc rollout "$verb" rollouts/$r --kubeconfig "$work/$who" -n demo "$@"; }
 set_of() { printf '%s\n' "apiVersion: $group/v1beta2" 'kind: ManagedClusterSet' "metadata: {name: $1}"; }
 binding_of() { printf '%s\n' "apiVersion: $group/v1beta2" 'kind: ManagedClusterSetBinding' "metadata: {name: $1}" "spec: {clusterSet: ${2:-$1}}"; }
->>>>>>> wt-old
 bind() { as "$1" create -f - <<<"$(binding_of "${@:2}")"; }
 # move NAME CLUSTER =SET: into that set; -: into none
 move() { as "$1" label managedcluster "$2" --overwrite "$group/clusterset$3"; }
