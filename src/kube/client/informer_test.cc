@@ -75,23 +75,33 @@ CO_TEST(Informer, IsBackSoonAfterEachBreak) {
     co_await scope.cancel_and_join();
 }
 
+// Nobody answers while `away`; or somebody does, that it cannot without its store.
+class Line final : public Transport {
+public:
+    explicit Line(std::shared_ptr<Transport> inner) : inner_(std::move(inner)) {}
+    Task<Result<Response>> send(Context ctx, Request request) override {
+        ++asked;
+        if (away && !without_store) co_return fail(ErrorCode::kUnavailable, "connection refused");
+        if (away) {
+            Response response;
+            response.status = 500;
+            response.body = *json::parse(
+                R"({"kind":"Status","code":500,"message":"rpc error: code = Unavailable desc = connection refused"})");
+            co_return response;
+        }
+        auto answer = co_await inner_->send(ctx, std::move(request));
+        co_return answer;
+    }
+    bool away = true;
+    bool without_store = false;
+    int asked = 0;
+
+private:
+    std::shared_ptr<Transport> inner_;
+};
+
 // As long as nobody answers it asks about once a second, and when somebody says that it does at once.
 CO_TEST(Informer, IsBackSoonWhenTheServerWasAway) {
-    class Line final : public Transport {
-    public:
-        explicit Line(std::shared_ptr<Transport> inner) : inner_(std::move(inner)) {}
-        Task<Result<Response>> send(Context ctx, Request request) override {
-            ++asked;
-            if (away) co_return fail(ErrorCode::kUnavailable, "connection refused");
-            auto answer = co_await inner_->send(ctx, std::move(request));
-            co_return answer;
-        }
-        bool away = true;
-        int asked = 0;
-
-    private:
-        std::shared_ptr<Transport> inner_;
-    };
     async::Scope scope(ctx);
     auto opened = co_await apiserver::ApiServer::open(ctx, std::make_shared<storage::MemoryEngine>(), {});
     CO_ASSERT_OK(opened);
@@ -120,33 +130,15 @@ CO_TEST(Informer, IsBackSoonWhenTheServerWasAway) {
 
 // An API server without its store answers, and that it cannot: it may be over at any moment.
 CO_TEST(Informer, IsBackSoonWhenTheServersStoreWasAway) {
-    class Line final : public Transport {
-    public:
-        explicit Line(std::shared_ptr<Transport> inner) : inner_(std::move(inner)) {}
-        Task<Result<Response>> send(Context ctx, Request request) override {
-            if (trouble) {
-                Response response;
-                response.status = 500;
-                response.body = *json::parse(
-                    R"({"kind":"Status","code":500,"message":"rpc error: code = Unavailable desc = connection refused"})");
-                co_return response;
-            }
-            auto answer = co_await inner_->send(ctx, std::move(request));
-            co_return answer;
-        }
-        bool trouble = true;
-
-    private:
-        std::shared_ptr<Transport> inner_;
-    };
     async::Scope scope(ctx);
     auto opened = co_await apiserver::ApiServer::open(ctx, std::make_shared<storage::MemoryEngine>(), {});
     CO_ASSERT_OK(opened);
     auto const line = std::make_shared<Line>((*opened)->transport("fleet", {"admin", {"system:masters"}, {}}));
+    line->without_store = true;
     Informer informer(Client(line, "test"), kConfigMaps);
     scope.spawn(informer.run(scope.context()));
     (void)co_await async::sleep_for(ctx, 1min);
-    line->trouble = false;
+    line->away = false;
     CO_ASSERT_OK(co_await informer.wait_synced(ctx.with_timeout(1600ms)));
     co_await scope.cancel_and_join();
 }
