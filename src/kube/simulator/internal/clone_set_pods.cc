@@ -27,8 +27,6 @@ void CloneSetSync::event(std::string type, std::string reason, std::string messa
 // An instance whose pod has gone leaves its claims behind: the next pod takes it up.
 std::vector<std::string> CloneSetSync::free_ids(std::int64_t count) const {
     std::set<std::string> used;
-    std::uint64_t seed = 0;
-    for (Doc const& pod : view.pods) seed += fnv1a_64(meta::uid(pod));
     for (Doc const& pod : pods) used.insert(meta::label(pod, kInstance));
     std::set<std::string> ids;
     for (Doc const& claim : view.claims) {
@@ -36,8 +34,8 @@ std::vector<std::string> CloneSetSync::free_ids(std::int64_t count) const {
         if (std::cmp_less(ids.size(), count) && !id.empty() && !meta::is_deleting(claim) && !used.contains(id))
             ids.insert(id);
     }
-    for (std::int64_t index = 0; std::cmp_less(ids.size(), count); ++index) {
-        std::string const id = short_hash(pod_name(set, seed, index));
+    for (PodNames names(set, view.pods); std::cmp_less(ids.size(), count);) {
+        std::string const id = short_hash(names.next());
         if (!used.contains(id)) ids.insert(id);
     }
     return {ids.begin(), ids.end()};

@@ -133,13 +133,8 @@ void DaemonSetSync::event(std::string type, std::string reason, std::string mess
 }
 
 void DaemonSetSync::create(std::string const& node) {
-    std::uint64_t seed = 0;
-    for (Doc const& pod : view.pods) seed += fnv1a_64(meta::uid(pod));
-    // The same for the same pods, and not that of one of them: it would count as made.
-    std::string name;
-    do {
-        name = pod_name(set, seed, created++);
-    } while (std::ranges::any_of(view.pods, [&name](Doc const& pod) { return meta::name(pod) == name; }));
+    if (!names) names.emplace(set, view.pods);
+    std::string const name = names->next();
     Value pod = pod_from_template(pod_template, set, view.kind);
     pod.set({"metadata", "name"}, name);
     pod.set({"metadata", "labels", meta::kRevisionHashLabel}, hash);

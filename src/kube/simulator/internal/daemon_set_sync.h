@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,7 +45,7 @@ struct DaemonSetSync {
     std::string hash;                     // of the template's revision
     std::vector<json::Doc> old_revisions;
     json::Value status{json::Object()};
-    std::int64_t created = 0;
+    std::optional<PodNames> names;   // once there are new pods
 
     json::Doc const& set = view.set;
     json::Doc const pod_template = set.at({"spec", "template"});

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <tuple>
 
@@ -65,11 +66,7 @@ Value status_of(Doc const& replica_set, std::vector<Doc> const& active, Time now
 Plan decide_replica_set(Doc const& replica_set, std::vector<Doc> const& pods, Time now) {
     Plan plan;
     std::vector<Doc> active;
-    std::uint64_t seed = 0;
-    for (Doc const& pod : pods) {
-        seed += fnv1a_64(meta::uid(pod));
-        if (is_active(pod)) active.push_back(pod);
-    }
+    std::ranges::copy_if(pods, std::back_inserter(active), [](Doc const& pod) { return is_active(pod); });
 
     Value const status = status_of(replica_set, active, now, plan);
     write_status(plan, kReplicaSets, replica_set, status,
@@ -79,8 +76,9 @@ Plan decide_replica_set(Doc const& replica_set, std::vector<Doc> const& pods, Ti
     std::int64_t const wanted = replica_set.at({"spec", "replicas"}).as_int(1);
     std::int64_t const difference = wanted - static_cast<std::int64_t>(active.size());
     Value const self = reference_to(replica_set, kReplicaSet);
+    PodNames names(replica_set, pods);
     for (std::int64_t index = 0; index < std::min(difference, kBurst); ++index) {
-        std::string const name = pod_name(replica_set, seed, index);
+        std::string const name = names.next();
         Value pod = pod_from_template(replica_set.at({"spec", "template"}), replica_set, kReplicaSet);
         pod.set({"metadata", "name"}, name);
         Write write = creation(kPods, std::move(pod), "too few pods");

@@ -49,15 +49,20 @@ std::int64_t most_restarts(json::Doc const& pod) {
     return restarts;
 }
 
-std::string pod_name(json::Doc const& owner, std::uint64_t seed, std::int64_t index) {
+PodNames::PodNames(json::Doc const& owner, std::vector<json::Doc> const& there) : owner_(owner), there_(there) {
+    for (json::Doc const& pod : there) seed_ += fnv1a_64(meta::uid(pod));
+}
+
+std::string PodNames::next() {
     static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
-    std::uint64_t hash = fnv1a_64(fmt::format("{}/{:x}/{}", meta::uid(owner), seed, index));
-    std::string suffix;
+    std::uint64_t hash = fnv1a_64(fmt::format("{}/{:x}/{}", meta::uid(owner_), seed_, index_++));
+    std::string name = meta::name(owner_) + "-";
     for (int letter = 0; letter < 5; ++letter) {
-        suffix += kAlphabet[hash % kAlphabet.size()];
+        name += kAlphabet[hash % kAlphabet.size()];
         hash /= kAlphabet.size();
     }
-    return meta::name(owner) + "-" + suffix;
+    bool const taken = std::ranges::any_of(there_, [&name](json::Doc const& pod) { return meta::name(pod) == name; });
+    return taken ? next() : name;
 }
 
 json::Value pod_from_template(json::Doc const& pod_template, json::Doc const& owner,

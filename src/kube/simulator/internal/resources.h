@@ -61,9 +61,21 @@ void await_availability(control::Plan& plan, json::Doc const& pod, std::chrono::
 std::int64_t deletion_cost(json::Doc const& pod);
 std::int64_t most_restarts(json::Doc const& pod);
 
-// The real controllers draw names of pods at random. Here they follow from the pods that are there (`seed`), so that
-// the same decision made twice (after a crash) asks for the same pods.
-std::string pod_name(json::Doc const& owner, std::uint64_t seed, std::int64_t index);
+// Names for new pods, one after the other. The real controllers draw them at random. Here they follow from the pods
+// that are there, so that the same decision made twice (after a crash) asks for the same pods; none is that of one of
+// them, for a pod that exists already counts as made.
+class PodNames {
+public:
+    // Both outlive it.
+    PodNames(json::Doc const& owner, std::vector<json::Doc> const& there);
+    std::string next();
+
+private:
+    json::Doc const& owner_;
+    std::vector<json::Doc> const& there_;
+    std::uint64_t seed_ = 0;
+    std::int64_t index_ = 0;
+};
 // A pod of this template, controlled by `owner`; its name is the caller's to set.
 json::Value pod_from_template(json::Doc const& pod_template, json::Doc const& owner,
                               meta::GroupVersionKind const& kind);
