@@ -49,8 +49,7 @@ private:
     void sort(std::vector<Doc>& units) const override { sort_by(units, age_of); }
     // By the name of their node, from the last on.
     void sort_old(std::vector<Doc>& pods) const override {
-        std::ranges::sort(pods, std::ranges::greater(),
-                          [](Doc const& pod) { return pod.at({"spec", "nodeName"}).string(); });
+        sort_by(pods, [](Doc const& pod) { return pod.at({"spec", "nodeName"}).string(); }, std::ranges::greater());
     }
 };
 

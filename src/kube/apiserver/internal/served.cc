@@ -79,7 +79,7 @@ std::shared_ptr<Served const> Catalog::serve(std::vector<json::Doc> const& defin
     for (auto const& part : parts) custom.insert(custom.end(), part->begin(), part->end());
     auto held = std::make_shared<Held>(std::move(parts), std::make_shared<Served>(std::move(custom)));
     served_.push_back(held);
-    if (most_kept_ > 0) kept_.push_back(held);
+    kept_.push_back(held);
     if (kept_.size() > most_kept_) kept_.pop_front();
     Served* const served = held->served.get();
     return {std::move(held), served};
