@@ -18,9 +18,6 @@ constexpr Duration kFirstBackoff = std::chrono::milliseconds(200);
 constexpr Duration kRefusedBackoff = std::chrono::seconds(10);   // the longest, of a server that refuses
 constexpr Duration kSilence = std::chrono::minutes(3);           // of a server that sends a bookmark every minute
 
-// What may be over at any moment: nobody answers, or the server is in trouble itself, as without its store.
-bool may_pass(Error const& error) { return no_answer(error) || error.is(ErrorCode::kInternal); }
-
 // The server has no use for the version that the copy has reached: it has forgotten it, or has never had it, as after a
 // backup was restored.
 bool version_refused(Error const& error) {
@@ -64,6 +61,7 @@ struct Informer::Impl {
     std::int64_t page_size = kPageSize;
     bool synced = false;
     bool listed = false;   // the version is one to watch from
+    bool current = false;
     std::string version;
     MonotonicTime contact{};
     std::optional<Error> error;
@@ -180,7 +178,7 @@ struct Informer::Impl {
         for (meta::ObjectKey const& key : gone) set(key, {});
         contact = ctx.monotonic();
         answered();
-        synced = listed = true;
+        synced = listed = current = true;
         reached_version(std::move(list_version));
         co_return Status{};
     }
@@ -225,6 +223,7 @@ struct Informer::Impl {
             heard = true;
             contact = ctx.monotonic();
             CO_TRY(take(*event));
+            current = true;
         }
     }
 
@@ -261,6 +260,7 @@ struct Informer::Impl {
             bool const came_back = error && no_answer(*error) && !no_answer(outcome.error());
             if (came_back) backoff = kFirstBackoff;   // it refuses at first: what it decides by is not read yet
             error = outcome.error();
+            current = false;
             progress.notify();
             for (auto const& each : failed) each(outcome.error());
             Duration const jittered = ctx.random().around(backoff);
@@ -292,6 +292,10 @@ void Informer::on_change(Handler handler) {
 }
 
 void Informer::reconnect() { impl_->again.notify(); }
+
+void Informer::reconnect_if_away() {
+    if (impl_->error && may_pass(*impl_->error)) reconnect();
+}
 
 void Informer::on_failure(std::function<void(Error const&)> failed) { impl_->failed.push_back(std::move(failed)); }
 
@@ -342,6 +346,7 @@ Task<Status> Informer::wait_gone(Context ctx, json::Doc object) {
 }
 
 std::string const& Informer::resource_version() const { return impl_->version; }
+bool Informer::current() const { return impl_->current; }
 MonotonicTime Informer::last_contact() const { return impl_->contact; }
 std::optional<Error> const& Informer::last_error() const { return impl_->error; }
 meta::GroupVersionResource const& Informer::resource() const { return impl_->resource; }

@@ -62,6 +62,8 @@ public:
 
     // The server answers again, as somebody else has found out: an attempt that waits is made at once.
     void reconnect();
+    // The same, unless the server has answered it, and refused.
+    void reconnect_if_away();
     // Called each time an attempt or a watch has failed. As quick as the handlers of changes.
     void on_failure(std::function<void(Error const&)> failed);
     // Called each time the server answers after such a failure.
@@ -80,6 +82,9 @@ public:
     // gone.
     Task<Status> wait_gone(Context ctx, json::Doc object);
     std::string const& resource_version() const;
+    // False from a failure on until something is heard again, an event or a bookmark: the copy may be older than others
+    // of the same server.
+    bool current() const;
     // When the last event, bookmark or list arrived; for "as of 12m ago".
     MonotonicTime last_contact() const;
     // What ended the last attempt, while disconnected; empty when connected.

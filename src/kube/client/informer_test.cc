@@ -62,15 +62,20 @@ CO_TEST(Informer, IsBackSoonAfterEachBreak) {
     Informer informer(Client(line, "test"), kConfigMaps);
     scope.spawn(informer.run(scope.context()));
     CO_ASSERT_OK(co_await informer.wait_synced(ctx.with_timeout(5s)));
+    EXPECT_TRUE(informer.current());
     (void)co_await async::sleep_for(ctx, 300s);
+    EXPECT_FALSE(informer.current()) << "nothing has been heard since the last break";
     Client const person((*opened)->transport("fleet", {"admin", {"system:masters"}, {}}), "person");
+    bool heard = false;
     for (int number = 0; number < 20; ++number) {
         std::string const name = "c" + std::to_string(number);
         CO_ASSERT_OK(co_await person.create(
             ctx, kConfigMaps, *json::parse_value(R"({"metadata":{"namespace":"default","name":")" + name + R"("}})")));
         (void)co_await async::sleep_for(ctx, 1s);
         EXPECT_TRUE(informer.get({"default", name}).exists()) << name;
+        heard = heard || informer.current();
     }
+    EXPECT_TRUE(heard);
     EXPECT_EQ(line->lists, 1);   // nothing was missed that a watch did not bring
     co_await scope.cancel_and_join();
 }
@@ -115,7 +120,9 @@ CO_TEST(Informer, IsBackSoonWhenTheServerWasAway) {
     EXPECT_LE(line->asked, 900);
     EXPECT_EQ(failures, line->asked);
     line->away = false;
+    EXPECT_FALSE(informer.current());
     CO_ASSERT_OK(co_await informer.wait_synced(ctx.with_timeout(1600ms)));
+    EXPECT_TRUE(informer.current());
 
     line->away = true;
     scope.spawn(patient.run(scope.context()));

@@ -56,6 +56,8 @@ struct Response {
 
 // Whether a request failed because no answer came; a refusal is one.
 inline bool no_answer(Error const& error) { return error.is(ErrorCode::kUnavailable) || error.is(ErrorCode::kTimeout); }
+// What may be over at any moment: nobody answers, or the server is in trouble itself, as without its store.
+inline bool may_pass(Error const& error) { return no_answer(error) || error.is(ErrorCode::kInternal); }
 
 class Transport {
 public:

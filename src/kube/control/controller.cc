@@ -121,6 +121,9 @@ struct Controller::Impl {
 
     // Its server answers again: what failed for want of that waits no longer.
     void server_is_back(std::string const& part) {
+        for (auto each = informers.lower_bound({part, {}}); each != informers.end() && each->first.first == part;
+             ++each)
+            each->second->reconnect_if_away();
         // Keys are sorted by part.
         for (auto each = keys.lower_bound({part, {}}); each != keys.end(); ++each) {
             auto& [key, state] = *each;

@@ -177,12 +177,17 @@ CO_TEST(Controller, IsBackWithItsServer) {
     World world(ctx);
     world.line_away = {ctx.monotonic() + 5s, ctx.monotonic() + 65s};
     CO_ASSERT_OK(co_await world.start());
+    client::Informer patient(client::Client(world.line, "test"), {"", "v1", "secrets"}, {.last_backoff = 1h});
+    world.controller->watch(patient, [](Doc const&) { return std::vector<Key>(); });
+    world.scope.spawn(patient.run(world.scope.context()));
     (void)co_await async::sleep_for(ctx, 10s);
     world.run();
     (void)co_await async::sleep_for(ctx, 54s);
     EXPECT_EQ(world.line->writes, 0);
+    EXPECT_TRUE(patient.last_error());
     (void)co_await async::sleep_for(ctx, 3s);
     EXPECT_GE(world.line->writes, 1) << "its backoff has grown to half a minute";
+    EXPECT_FALSE(patient.last_error()) << "another one has been answered";
     co_await world.scope.cancel_and_join();
 }
 

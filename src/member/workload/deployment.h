@@ -30,6 +30,7 @@ struct DeploymentInputs {
     Promoted promoted;                        // of one of these
     std::vector<json::Doc> autoscalers;       // those that scale it, also those that a release has switched off
     std::string autoscalers_unread;           // why they cannot be read; empty: they can
+    bool may_be_old = false;                  // the Deployment, older than what it controls
 };
 
 struct Style {

@@ -45,7 +45,8 @@ public:
           sets_(deployment_, inputs.replica_sets),
           replicas_(deployment_.at({"spec", "replicas"}).as_int(1)),
           limit_(deployment_share_of(strategy_.partition, replicas_)),
-          budget_(budget_of(strategy_.rolling_update, replicas_)) {}
+          budget_(budget_of(strategy_.rolling_update, replicas_)),
+          may_be_old_(inputs.may_be_old) {}
 
     Plan run() {
         // The old version put back: its release is about to end, and until then nothing else may take its place.
@@ -260,12 +261,13 @@ private:
         return write_of(kReplicaSets, patch, kServes);
     }
 
-    // Than when the sets were scaled last: by somebody, or only in a copy of the Deployment that is older than theirs.
-    bool fewer_are_wanted() const {
-        return std::ranges::any_of(sets_.all, [this](ReplicaSet const& set) {
-            auto const noted = parse_int(meta::annotation(set.doc, kDesired));
-            return set.wanted > 0 && noted && *noted > replicas_;
-        });
+    // Whether more may be wanted than the copy of the Deployment says: it may be older than those of the sets, as where
+    // fewer are wanted in it than when these were scaled last.
+    bool more_may_be_wanted() const {
+        return may_be_old_ || std::ranges::any_of(sets_.all, [this](ReplicaSet const& set) {
+                   auto const noted = parse_int(meta::annotation(set.doc, kDesired));
+                   return set.wanted > 0 && noted && *noted > replicas_;
+               });
     }
     Write test_of_replicas() const {
         JsonPatch patch(deployment_);
@@ -307,7 +309,7 @@ private:
                 if (auto write = scale(*set, sizes_.at(set->name()), serves)) plan_.writes.push_back(std::move(*write));
             }
         };
-        if (!shrinking.empty() && fewer_are_wanted()) plan_.writes.push_back(test_of_replicas());
+        if (!shrinking.empty() && more_may_be_wanted()) plan_.writes.push_back(test_of_replicas());
         add(same, true);
         if (!waits_for_room_) {
             add(growing, true);
@@ -328,6 +330,7 @@ private:
     std::int64_t replicas_;
     std::int64_t limit_;
     Budget budget_;
+    bool may_be_old_;
     std::map<std::string, std::int64_t> sizes_;   // as they are to be written
     bool waits_for_room_ = false;                 // some grow only where others shrink
     Plan plan_;

@@ -167,7 +167,8 @@ TEST(Roller, DoesNotGrowWhatIsStillShrinking) {
 
 // What is written where a Deployment of one version is to have `replicas`, and its ReplicaSet has `pods`, since it was
 // scaled for `noted`.
-std::vector<control::Write> resized(std::int64_t replicas, std::int64_t pods, std::int64_t noted) {
+std::vector<control::Write> resized(std::int64_t replicas, std::int64_t pods, std::int64_t noted,
+                                    bool may_be_old = false) {
     Value object = deployment("v2");
     object.set({"spec", "replicas"}, replicas);
     object.set({"spec", "paused"}, true);
@@ -178,7 +179,8 @@ std::vector<control::Write> resized(std::int64_t replicas, std::int64_t pods, st
     Value set = replica_set("v2", pods, pods, 1);
     set.set({"metadata", "annotations", "deployment.kubernetes.io/desired-replicas"}, std::to_string(noted));
     set.set({"metadata", "annotations", "deployment.kubernetes.io/max-replicas"}, std::to_string(noted + 1));
-    DeploymentInputs const inputs{doc(object), {doc(set)}, {}};
+    DeploymentInputs inputs{doc(object), {doc(set)}, {}};
+    inputs.may_be_old = may_be_old;
     return decide_roll(inputs, doc(value(R"({"metadata":{"name":"web","uid":"b1"}})"))).writes;
 }
 
@@ -188,14 +190,16 @@ TEST(Roller, NotesTheReplicasOnSetsThatStayAsTheyAre) {
     EXPECT_EQ(resized(2, 1, 1).size(), 1U);
 }
 
-// Its sets have been scaled for ten since: the copy that says three may be older than they are.
+// Its sets have been scaled for ten since: the copy that says three may be older than they are. So may one of which
+// nothing has been heard since its server was away.
 TEST(Roller, TakesNoPodsForASizeThatMayNotBeAskedForAnyMore) {
-    auto const first = [](std::int64_t noted) {
-        auto const writes = resized(3, 10, noted);
+    auto const first = [](std::int64_t noted, bool may_be_old = false) {
+        auto const writes = resized(3, 10, noted, may_be_old);
         return writes.empty() ? "" : writes.front().resource.resource + " " + json::write(writes.front().body);
     };
     EXPECT_EQ(first(10), R"(deployments [{"op":"test","path":"/spec/replicas","value":3}])");
     EXPECT_TRUE(first(3).starts_with("replicasets ")) << first(3);
+    EXPECT_EQ(first(3, true), first(10));
 }
 
 TEST(Roller, AlwaysStartsWithOneSoThatTheOldSetIsNotAlone) {

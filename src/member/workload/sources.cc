@@ -79,6 +79,7 @@ DeploymentInputs Sources::deployment(meta::ObjectKey const& key) const {
     }
     inputs.autoscalers = autoscalers_.by_index("scaled", deployment_id(key));
     inputs.autoscalers_unread = unread(autoscalers_);
+    inputs.may_be_old = !deployments_.current();
     return inputs;
 }
 
