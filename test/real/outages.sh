@@ -87,6 +87,14 @@ webhook() {
   die beijing
   check 'without its webhook beijing takes no new version' tells 1 'freeze.rollouts.aviary.dev' release beijing v$version
   check 'nor one from the hub' release hub v$version
+  # What is no new version of a released workload does not wait for it.
+  in_beijing() { in_ beijing -n demo "$@"; }
+  check 'workloads without a Rollout are made' in_beijing create deployment plain --image plain:v1
+  check 'and changed' in_beijing set image deployment/plain plain=plain:v2
+  check 'and taken away' in_beijing delete deployment plain
+  check 'the released one is scaled' in_beijing scale deployment qwen-inference --replicas 11
+  check 'and back' in_beijing scale deployment qwen-inference --replicas 10
+  check 'and labelled' in_beijing label deployment qwen-inference --overwrite "round=$version"
   check 'shanghai pauses at step 1' soon 30 state shanghai Progressing/1/StepPaused
   sleep 3
   check 'beijing has what it had' runs beijing "v$((version - 1))=10"

@@ -65,6 +65,14 @@ std::string headline(Doc const& view) {
                        view["onNew"].as_int(), view["total"].as_int(), view["ready"].as_int(), view["total"].as_int());
 }
 
+std::string stuck_line(Doc const& view) {
+    if (!view["stuck"].as_bool()) return {};
+    bool all_answer = true;
+    for (auto const& [index, cluster] : view["clusters"].elements())
+        all_answer = all_answer && cluster["reason"].as_string() != "ClusterUnreachable";
+    return fmt::format("STUCK: no cluster {}will move without a person.\n", all_answer ? "" : "that answers ");
+}
+
 std::string tree_line(Doc const& view, Doc const& cluster) {
     std::string const back =
         cluster["pinned"].exists()

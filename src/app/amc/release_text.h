@@ -13,6 +13,8 @@ namespace aviary::amc {
 std::string movement(json::Doc const& view);
 // "demo/web  release 3f9a1c  v1 -> v2   on v2: 9/30   ready: 28/30"
 std::string headline(json::Doc const& view);
+// That nothing moves without a person; empty where something does. Of a cluster that does not answer nobody knows.
+std::string stuck_line(json::Doc const& view);
 // A cluster in one line.
 std::string tree_line(json::Doc const& view, json::Doc const& cluster);
 // The commands that would move it on, as people type them; empty when there is none. `all`: the view is of all

@@ -105,6 +105,17 @@ TEST(NextSteps, SaysWhereAnAbortLeadsTo) {
               "next:  kubectl amc rollout approve rollouts/web -n demo -m beijing --step 1\n");
 }
 
+TEST(StuckLine, SaysNothingOfAClusterThatDoesNotAnswer) {
+    auto const line = [](json::Array clusters, bool stuck) {
+        return stuck_line(view(std::move(clusters), stuck ? R"({"stuck":true})" : R"({"stuck":false})"));
+    };
+    Value const waits = cluster("a");
+    Value const away = cluster("b", R"({"reachable":false,"state":"Unknown","reason":"ClusterUnreachable"})");
+    EXPECT_EQ(line({waits}, false), "");
+    EXPECT_EQ(line({waits}, true), "STUCK: no cluster will move without a person.\n");
+    EXPECT_EQ(line({waits, away}, true), "STUCK: no cluster that answers will move without a person.\n");
+}
+
 TEST(Standing, IsDoneOnlyWhereTheHubsVersionIs) {
     Value const waits = cluster("a");
     Value const done = cluster("b", R"({"phase":"Healthy","reason":"-","current":true})");

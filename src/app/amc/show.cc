@@ -84,7 +84,7 @@ Task<int> explain(Session session, std::string rollout) {
     Time const now = session.context().now();
     session.print(headline(seen));
     if (seen["problem"].exists()) session.print(fmt::format("NOT RELEASED: {}.\n", seen["problem"].as_string()));
-    if (seen["stuck"].as_bool()) session.print("STUCK: no cluster will move without a person.\n");
+    session.print(stuck_line(seen));
     cli::Table table({"CLUSTER", "STEP", "STATE", "REASON", "SINCE", "ENDS WHEN", "WHO"}, narrow(session));
     for (auto const& [index, cluster] : seen["clusters"].elements()) {
         table.add({cluster["cluster"].string(), step_of(cluster), cluster["state"].string(), cluster["reason"].string(),
