@@ -94,9 +94,7 @@ public:
         facts_.unread = !inputs_.autoscalers_unread.empty();
         // Frozen, with its own surge: Kruise's controller takes the youngest away.
         facts_.loses_released = begun;
-        // Old pods are as many as it is to have, and the new ones beside them; without old ones there is no surge.
-        std::int64_t const beside = facts_.outdated > 0 ? surge() : 0;
-        if (begun) facts_.settled = observed() && !present_.going && present_.pods == facts_.replicas + beside;
+        if (begun) facts_.settled = observed() && !present_.going && makes_no_more();
     }
 
     std::vector<Write> hold(Doc const& batch_release, meta::IntOrPercent const& share) const override;
@@ -105,6 +103,15 @@ public:
 private:
     Doc update() const { return doc().at({"spec", "updateStrategy"}); }
     bool recreates() const { return update()["type"].as_string(kReCreate) == kReCreate; }
+    // Of old pods there are as many as it is to have, or fewer: Kruise's controller makes pods for those that are new
+    // yet to be, and not beyond the old ones that are there, as where it was replacing some when the release began.
+    // Without old ones there is no surge.
+    bool makes_no_more() const {
+        std::int64_t const most = facts_.outdated > 0 ? surge() : 0;
+        std::int64_t const new_ones = std::max<std::int64_t>(0, facts_.replicas - facts_.updated);
+        std::int64_t const least = std::min({most, facts_.outdated, new_ones});
+        return present_.pods >= facts_.replicas + least && present_.pods <= facts_.replicas + most;
+    }
     std::int64_t surge() const { return meta::scaled(update()["maxSurge"], facts_.replicas, true, "0"); }
 };
 

@@ -331,6 +331,7 @@ TEST(CloneSetBlueGreen, SurgesAndGivesItsSettingsBack) {
     EXPECT_TRUE(half->hold(kBatchRelease, {50, true}).empty());
     EXPECT_TRUE(half->hold(kBatchRelease, {20, true}).empty()) << "it only ever has more";
     EXPECT_FALSE(observe(object, pods(10, 4))->facts().settled);
+    EXPECT_FALSE(observe(object, pods(10, 6))->facts().settled) << "one too many";
     EXPECT_FALSE(half->leave(Leaving::kHold)) << "two versions";
 
     auto const end = half->restore({});
@@ -345,6 +346,20 @@ TEST(CloneSetBlueGreen, SurgesAndGivesItsSettingsBack) {
     Value const waiting = applied(object, {*kept});
     EXPECT_EQ(update(waiting, "partition").as_string(), "100%");
     EXPECT_EQ(update(waiting, "maxSurge"), Value(1));
+}
+
+// It was replacing pods by itself when the release began; and makes no old ones any more.
+TEST(CloneSetBlueGreen, IsSettledWhereAnOldPodWasOnItsWay) {
+    Value const old = clone_set("v1", 10);
+    Value next = old;
+    next.set({"spec", "template"}, pod_template("v2"));
+    next.set({"status", "updateRevision"}, "web-v2");
+    Value object = frozen(old, next);
+    object =
+        applied(object, observe(object, pods(9, 0), apis::batch::kBlueGreenStyle)->hold(kBatchRelease, {100, true}));
+    EXPECT_FALSE(observe(object, pods(9, 4))->facts().settled) << "new ones are to come";
+    EXPECT_TRUE(observe(object, pods(9, 10))->facts().settled);
+    EXPECT_TRUE(observe(object, pods(10, 10))->facts().settled);
 }
 
 TEST(CloneSetBlueGreen, WhatHoldsItStaysAndWhatIsAskedForComesAtTheEnd) {

@@ -179,12 +179,13 @@ private:
     }
 
     // With no pods wanted every ReplicaSet newer than the stable one goes too: when some are wanted again the native
-    // controller gives them all to the new one, and without one to the newest. A release at 100 % keeps them.
+    // controller gives them all to the new one, and without one to the newest. They go with their pods and before the
+    // stable one has none, so that there is no moment in which that could be. A release at 100 % keeps them.
     void to_zero() {
         for (auto& [name, size] : sizes_) size = 0;
         bool const whole = strategy_.partition.percent && strategy_.partition.value >= 100 && !strategy_.paused;
         if (whole || stable_ == nullptr) return;
-        for (Write& write : sets_.forget_newer(*stable_)) {
+        for (Write& write : sets_.forget_newer(*stable_, true)) {
             sizes_.erase(write.key.name);
             plan_.writes.push_back(std::move(write));
         }
@@ -309,7 +310,8 @@ private:
                 if (auto write = scale(*set, sizes_.at(set->name()), serves)) plan_.writes.push_back(std::move(*write));
             }
         };
-        if (!shrinking.empty() && more_may_be_wanted()) plan_.writes.push_back(test_of_replicas());
+        bool const takes_pods = !shrinking.empty() || (replicas_ == 0 && !others.empty());
+        if (takes_pods && more_may_be_wanted()) plan_.writes.push_back(test_of_replicas());
         add(same, true);
         if (!waits_for_room_) {
             add(growing, true);

@@ -248,7 +248,10 @@ TEST(Roller, LeavesAPodOfTheStableVersionBesideOnesInBetween) {
 TEST(Roller, LetsNothingComeBackFromZeroInTheNewVersion) {
     EXPECT_EQ(
         rolled({.partition = "10%", .replicas = 0, .sets = {replica_set("v1", 9, 9, 1), replica_set("v2", 1, 1, 2)}}),
-        "web-v1=0 web-v2=0 ");
+        "delete web-v2 web-v1=0 ");
+    EXPECT_EQ(
+        rolled({.partition = "10%", .replicas = 0, .sets = {replica_set("v1", 0, 0, 1), replica_set("v2", 1, 1, 2)}}),
+        "delete web-v2 ");
     EXPECT_EQ(
         rolled({.partition = "10%", .replicas = 0, .sets = {replica_set("v1", 0, 0, 1), replica_set("v2", 0, 0, 2)}}),
         "delete web-v2 ");

@@ -348,7 +348,7 @@ Value DeploymentBase::template_of(ReplicaSet const& set) {
 std::vector<Write> DeploymentBase::at_zero() const {
     ReplicaSet const* const stable = sets_.by_hash(facts_.stable_revision);
     if (facts_.replicas > 0 || stable == nullptr || facts_.rolled_back) return {};
-    return sets_.forget_newer(*stable);
+    return sets_.forget_newer(*stable, false);
 }
 
 std::optional<Write> DeploymentBase::write(JsonPatch patch, std::string why) const {

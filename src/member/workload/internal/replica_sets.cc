@@ -59,11 +59,12 @@ std::int64_t ReplicaSets::wanted() const {
     return total;
 }
 
-std::vector<control::Write> ReplicaSets::forget_newer(ReplicaSet const& stable) const {
+std::vector<control::Write> ReplicaSets::forget_newer(ReplicaSet const& stable, bool with_pods) const {
     std::vector<control::Write> writes;
     for (ReplicaSet const& set : all) {
         bool const goes = &set == current || &set > &stable;   // they are sorted by age
-        if (!goes || &set == &stable || set.wanted > 0 || set.actual > 0) continue;
+        bool const has_pods = set.wanted > 0 || set.actual > 0;
+        if (!goes || &set == &stable || (has_pods && !with_pods)) continue;
         writes.push_back(control::deletion(kReplicaSets, set.doc, "no pods are wanted"));
     }
     return writes;

@@ -40,10 +40,10 @@ struct ReplicaSets {
     ReplicaSet const* stable(std::string_view revision) const;
     ReplicaSet* stable(std::string_view revision);
     std::int64_t wanted() const;
-    // With no pods wanted, of the new template and of what is newer than the stable one: those that have no pods are
-    // deleted. When pods are wanted again the native controller gives them all to the new one, and without one to the
-    // newest.
-    std::vector<control::Write> forget_newer(ReplicaSet const& stable) const;
+    // With no pods wanted, deletes what is newer than the stable one, and that of the new template: when pods are
+    // wanted again the native controller gives them all to the new one, and without one to the newest. Those that have
+    // pods alone where not `with_pods`.
+    std::vector<control::Write> forget_newer(ReplicaSet const& stable, bool with_pods) const;
 };
 
 // The hash of the ReplicaSet with this template; empty when there is none.
