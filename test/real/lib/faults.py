@@ -2,6 +2,7 @@
 and started again as they were."""
 import argparse
 import collections
+import http.client
 import os
 import signal
 import statistics
@@ -62,12 +63,20 @@ class Process:
             self.child.wait(20)
 
 
+# What a release needs and the native controllers do not. An API server has a connection to its store for each resource, and each of them
+# finds it again by itself: after a long time away up to half a minute after /readyz has said that all is well.
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/aviary-system/leases"
+NEEDED_IN_MEMBERS = (f"{LEASES}/aviary-member", ROLLOUTS, ROLLOUTS.rsplit("/", 2)[0] + "/batchreleases")
+NEEDED_ON_THE_HUB = (f"{LEASES}/aviary-hub", DECISIONS, ROLLOUTS)
+
+
 class Part:
-    """One of a cluster's; ready when its API server is."""
+    """One of a cluster's; ready when its API server is, and has what a release needs from its store."""
 
     def __init__(self, fixture, folder, name, cluster):
         self.fixture, self.folder, self.name, self.cluster = fixture, folder, name, cluster
         self.member = cluster.name if cluster.name != "fleet" else None
+        self.needed = NEEDED_IN_MEMBERS if self.member else NEEDED_ON_THE_HUB
 
     def call(self, verb):
         subprocess.run([self.fixture, verb, "--dir", self.folder, "--part", self.name], check=True)
@@ -79,10 +88,18 @@ class Part:
         self.call("start")
 
     def ready(self):
+        return all(self.serves(path) for path in ("/readyz", *self.needed))
+
+    def serves(self, path):
+        # A request that came while the store was away may never be answered, and the next one at once.
+        connection = self.cluster.connect(timeout=0.5)
         try:
-            return self.cluster.send("GET", "/readyz")[0] == 200
-        except Exception:
+            connection.request("GET", self.cluster.prefix + path)
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
             return False
+        finally:
+            connection.close()
 
 
 class Network:
