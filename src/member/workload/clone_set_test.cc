@@ -309,12 +309,17 @@ TEST(CloneSetHold, GivesItsOwnPartitionBack) {
     }
 }
 
-TEST(CloneSetBlueGreen, SurgesAndGivesItsSettingsBack) {
+// Ten pods of v1, and v2 has come.
+Value before_its_first_step() {
     Value const old = clone_set("v1", 10);
     Value next = old;
     next.set({"spec", "template"}, pod_template("v2"));
     next.set({"status", "updateRevision"}, "web-v2");
-    Value object = frozen(old, next);
+    return frozen(old, next);
+}
+
+TEST(CloneSetBlueGreen, SurgesAndGivesItsSettingsBack) {
+    Value object = before_its_first_step();
     auto const begun = observe(object, pods(10, 0), apis::batch::kBlueGreenStyle);
     EXPECT_TRUE(begun->facts().restarts);
     object = applied(object, begun->hold(kBatchRelease, {50, true}));
@@ -350,11 +355,7 @@ TEST(CloneSetBlueGreen, SurgesAndGivesItsSettingsBack) {
 
 // It was replacing pods by itself when the release began; and makes no old ones any more.
 TEST(CloneSetBlueGreen, IsSettledWhereAnOldPodWasOnItsWay) {
-    Value const old = clone_set("v1", 10);
-    Value next = old;
-    next.set({"spec", "template"}, pod_template("v2"));
-    next.set({"status", "updateRevision"}, "web-v2");
-    Value object = frozen(old, next);
+    Value object = before_its_first_step();
     object =
         applied(object, observe(object, pods(9, 0), apis::batch::kBlueGreenStyle)->hold(kBatchRelease, {100, true}));
     EXPECT_FALSE(observe(object, pods(9, 4))->facts().settled) << "new ones are to come";
