@@ -90,8 +90,6 @@ public:
     // What ended the last attempt, while disconnected; empty when connected.
     std::optional<Error> const& last_error() const;
     meta::GroupVersionResource const& resource() const;
-    // Expires with the informer: for who may outlive it.
-    std::weak_ptr<void> life() const { return life_; }
 
     // The lister. Absent Doc when there is none. Order is by namespace and name.
     json::Doc get(meta::ObjectKey const& key) const;
@@ -103,7 +101,6 @@ public:
 private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
-    std::shared_ptr<void> life_ = std::make_shared<char>();
 };
 
 // Whether resource version `left` is at least `right`; both are decimal numbers, as every API server in use writes

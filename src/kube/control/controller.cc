@@ -64,13 +64,6 @@ struct Counts {
 
 }   // namespace
 
-// A part may leave, and with it its informers.
-struct Watched {
-    client::Informer* informer;
-    std::weak_ptr<void> life;
-    client::Informer* get() const { return life.expired() ? nullptr : informer; }
-};
-
 struct Controller::Impl {
     Impl(ControllerOptions options, std::unique_ptr<Reconciler> reconciler)
         : options(std::move(options)), reconciler(std::move(reconciler)) {}
@@ -81,7 +74,7 @@ struct Controller::Impl {
     std::deque<Key> queue;
     int running = 0;
     async::Event work;   // something is queued, or a worker has ended
-    std::map<std::pair<std::string, meta::GroupVersionResource>, Watched> informers;   // by part and resource
+    std::map<std::pair<std::string, meta::GroupVersionResource>, client::Informer*> informers;   // by part and resource
     std::vector<client::Informer*> needed, shown;   // before it runs: those that must have synced, and been answered
     std::optional<Context> ctx;                     // while running
     EventRecorder events;
@@ -129,9 +122,8 @@ struct Controller::Impl {
     // Its server answers again: what failed for want of that waits no longer.
     void server_is_back(std::string const& part) {
         for (auto each = informers.lower_bound({part, {}}); each != informers.end() && each->first.first == part;
-             ++each) {
-            if (client::Informer* const informer = each->second.get()) informer->reconnect_if_away();
-        }
+             ++each)
+            each->second->reconnect_if_away();
         // Keys are sorted by part.
         for (auto each = keys.lower_bound({part, {}}); each != keys.end(); ++each) {
             auto& [key, state] = *each;
@@ -147,7 +139,7 @@ struct Controller::Impl {
     void watch(client::Informer& informer, std::function<std::vector<Key>(json::Doc const&)> keys_of,
                std::string part) {
         informer.on_return([this, part] { server_is_back(part); });
-        informers[{std::move(part), informer.resource()}] = {&informer, informer.life()};
+        informers[{std::move(part), informer.resource()}] = &informer;
         informer.on_change([this, keys_of = std::move(keys_of)](client::Change const& change) {
             if (change.before.exists()) {
                 for (Key const& key : keys_of(change.before)) enqueue(key);
@@ -161,7 +153,7 @@ struct Controller::Impl {
     client::Informer* informer_for(Key const& key, meta::GroupVersionResource const& resource) const {
         auto found = informers.find({key.part, resource});
         if (found == informers.end()) found = informers.find({"", resource});
-        return found == informers.end() ? nullptr : found->second.get();
+        return found == informers.end() ? nullptr : found->second;
     }
 
     // What a plan has written, and what is to be seen of it.

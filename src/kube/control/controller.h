@@ -72,7 +72,8 @@ public:
     void enqueue_at(Key key, Time when);
 
     // Changes of the informer's objects mark keys dirty; `keys` maps an object (before and after) to keys. The informer
-    // also serves read-your-writes for its resource (of that part, when several clusters have the same resource).
+    // also serves read-your-writes for its resource (of that part, when several clusters have the same resource). It
+    // outlives the controller, also that of a part which has left.
     void watch(client::Informer& informer, std::function<std::vector<Key>(json::Doc const&)> keys,
                std::string part = {});
     // The same of what the server may refuse to show: running does not wait for more than its answer.

@@ -185,11 +185,6 @@ CO_TEST(Controller, IsBackWithItsServer) {
     (void)co_await async::sleep_for(ctx, 54s);
     EXPECT_EQ(world.line->writes, 0);
     EXPECT_TRUE(patient.last_error());
-    // One that leaves meanwhile, as the informers of a cluster do.
-    auto gone = std::make_unique<client::Informer>(client::Client(world.line, "test"),
-                                                   meta::GroupVersionResource{"", "v1", "services"});
-    world.controller->watch_if_shown(*gone, [](Doc const&) { return std::vector<Key>(); });
-    gone.reset();
     (void)co_await async::sleep_for(ctx, 3s);
     EXPECT_GE(world.line->writes, 1) << "its backoff has grown to half a minute";
     EXPECT_FALSE(patient.last_error()) << "another one has been answered";

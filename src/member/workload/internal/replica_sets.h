@@ -41,8 +41,8 @@ struct ReplicaSets {
     ReplicaSet* stable(std::string_view revision);
     std::int64_t wanted() const;
     // With no pods wanted, deletes what is newer than the stable one, and that of the new template: when pods are
-    // wanted again the native controller gives them all to the new one, and without one to the newest. Those that have
-    // pods alone where not `with_pods`.
+    // wanted again the native controller gives them all to the new one, and without one to the newest. Without
+    // `with_pods` only those that have none.
     std::vector<control::Write> forget_newer(ReplicaSet const& stable, bool with_pods) const;
 };
 
