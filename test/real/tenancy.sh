@@ -141,6 +141,21 @@ check 'what the hub records nobody else writes' tells 1 'decisions are written o
 check 'its token is refused as anybody else' tells 1 'cannot impersonate resource "users"' raw beijing alice
 check 'and as an administrator' tells 1 'cannot impersonate resource "users"' raw beijing aviary:admin
 
+# Who administrates the fleet is an administrator in the members that have joined so.
+through() { kubectl --kubeconfig "$work/$1" get --raw "/apis/proxy.fleet.aviary.dev/v1alpha1/clusters/$2/proxy/api/v1/namespaces/demo/${3:-secrets/weights}"; }
+need 'a certificate of erin' person erin
+check 'all of them read members' in_ hub create clusterrole proxy-reader --verb get --resource managedclusters.$group/proxy
+check 'that is, this' in_ hub create clusterrolebinding llm-reads --clusterrole proxy-reader --group llm
+check 'erin as an administrator' in_ hub create clusterrole proxy-admin --verb admin --resource managedclusters.$group/proxy
+check 'that is, this' in_ hub create clusterrolebinding erin-admin --clusterrole proxy-admin --user erin
+for each in "${members[@]}"; do check "a Secret in $each" in_ "$each" create secret generic weights --from-literal key=value; done
+check 'shanghai joins again, for administrators too' join shanghai --admin
+check 'alice does not read it' tells 1 'secrets "weights" is forbidden: User "aviary:view"' through alice shanghai
+check 'erin does' soon 10 through erin shanghai
+check 'its audit log says that it was she' through erin shanghai pods
+check 'as an administrator' soon 10 asked shanghai erin aviary:admin
+check 'in beijing, which has not joined so, she does not' tells 1 'secrets "weights" is forbidden: User "aviary:view"|cannot impersonate' through erin beijing
+
 check 'an administrator takes batch away' unbind hub/kubeconfig batch
 check 'shanghai has nothing any more' soon 30 nothing shanghai
 check 'the binding says why' soon 10 rejected 'shanghai ClusterSetNotBound;'
