@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log"
 	"math/rand/v2"
 	"time"
@@ -107,21 +108,30 @@ func (c *controller) one(ctx context.Context, r *rollout, m *memory) error {
 	}
 	before := m.copy
 	m.copy, m.workload, m.due = r, version, now.Add(grace)
-	if approved(before, r) && r.ResourceVersion != m.wrote && !c.keepsApproval(ctx, before) {
+	if decided(before, r) != "" && r.ResourceVersion != m.wrote && !c.keepsDecision(ctx, before) {
 		m.copy = before
 		return nil
 	}
 	return c.reconcile(ctx, r, w, br)
 }
 
-func approved(before, after *rollout) bool {
-	return before.Status.Canary != nil && after.Status.Canary != nil && before.Status.Canary.CurrentStepState == "StepPaused" &&
-		after.Status.Canary.CurrentStepState == "StepReady" && before.Status.Canary.CurrentStepIndex == after.Status.Canary.CurrentStepIndex
+// What somebody has decided between two states of a Rollout; empty: nothing.
+func decided(before, after *rollout) string {
+	was, is := before.Status.Canary, after.Status.Canary
+	switch {
+	case was == nil || is == nil || was.CurrentStepIndex != is.CurrentStepIndex:
+		return ""
+	case was.CurrentStepState == "StepPaused" && is.CurrentStepState == "StepReady":
+		return fmt.Sprintf("approval of step %d", is.CurrentStepIndex)
+	case was.NextStepIndex != is.NextStepIndex:
+		return fmt.Sprintf("jump to step %d", is.NextStepIndex)
+	}
+	return ""
 }
 
 // Of 20 approvals 14 are overwritten by a status that was computed before them. 6 of these are lost for good; of the others
-// the next reconcile still sees the approved copy.
-func (c *controller) keepsApproval(ctx context.Context, before *rollout) bool {
+// the next reconcile still sees the approved copy. Jumps are decided in the same status.
+func (c *controller) keepsDecision(ctx context.Context, before *rollout) bool {
 	if c.random.Float64() >= c.stale {
 		return true
 	}
@@ -167,8 +177,8 @@ func (c *controller) write(ctx context.Context, from *rollout, status *status) e
 		written, err := rollouts.UpdateStatus(ctx, live, metav1.UpdateOptions{})
 		if err == nil {
 			c.known[from.Namespace+"/"+from.Name].wrote = written.GetResourceVersion()
-			if approved(&rollout{Status: *status}, there) {
-				log.Printf("approval of step %d overwritten", status.CurrentStepIndex)
+			if what := decided(&rollout{Status: *status}, there); what != "" {
+				log.Printf("%s overwritten", what)
 			}
 		}
 		if !kerrors.IsConflict(err) {
