@@ -4,6 +4,7 @@
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
 #   WAYS="hold rollback" …      only these of: hold rollback release plain
 #   STYLES="canary blueGreen" …  only these of: partition canary blueGreen
+#   SETS=statefulset …          … and these of: statefulset daemonset, whose own controllers go on with what is left
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
 c=cluster
 
@@ -26,7 +27,7 @@ nothing_left() {
   none mutatingwebhookconfiguration,validatingwebhookconfiguration,clusterrole,clusterrolebinding aviary-member &&
   none -n aviary-system secret/aviary-member-webhooks lease/aviary-member role/aviary-member serviceaccount/aviary-member
 }
-unmarked() { local left; left=$(in_ $c get deployment,replicaset -o json | grep -E 'rollouts.kruise.io/'); [ -z "$left" ] || { echo "$left"; return 1; }; }
+unmarked() { local left; left=$(in_ $c get deployment,replicaset,statefulset,daemonset,controllerrevision -o json | grep -E 'rollouts.kruise.io/'); [ -z "$left" ] || { echo "$left"; return 1; }; }
 ours() { ! in_ $c get rollout,batchrelease -o json | grep -E '"rollouts.kruise.io/(rollout|batch-release-finalizer)"'; }
 start() {
   webhook=$(port) health=$(port)
@@ -71,9 +72,9 @@ print(10 - (int(update[:-1]) * 10 // 100 if isinstance(update, str) else update)
 away() { in_ $c delete rollout,deployment,hpa --all --wait=true --timeout 30s && soon 40 none pods; }
 edited() { [[ $(in_ $c get deployment qwen-inference -o 'jsonpath={.status.updatedReplicas}/{.status.replicas}/{.status.availableReplicas}') = 10/10/10 ]] && runs $c "$1=10"; }
 
-need 'a real cluster' cluster $c
+need 'a real cluster' cluster $c --nodes 10
 check 'a namespace' in_ $c create namespace demo
-for style in ${STYLES:-partition canary blueGreen}; do
+for style in ${STYLES-partition canary blueGreen}; do
 for way in ${WAYS:-hold rollback release plain}; do
   # A process that is only deleted leaves the same behind in every style.
   [ $style/$way != canary/plain ] && [ $style/$way != blueGreen/plain ] || continue
@@ -133,6 +134,61 @@ for way in ${WAYS:-hold rollback release plain}; do
   check 'replaces all pods' soon 90 edited v3
   check "never fewer than $floor were available" stop_sampling
   check 'Rollouts can be deleted' away
+  echo "         $counted; $(($(date +%s) - start_at)) s"
+done
+done
+
+# By what a set is seen to be held at step 2, what lets the rest through, and how many of ten pods its own strategy leaves.
+declare -A set_holds=([statefulset]='.spec.updateStrategy.rollingUpdate.partition 5' [daemonset]='.spec.updateStrategy.type OnDelete')
+declare -A frees=([statefulset]='{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}' [daemonset]='{"spec":{"updateStrategy":{"type":"RollingUpdate"}}}')
+declare -A floors=([statefulset]=9 [daemonset]=8)
+declare -A kinds=([statefulset]=StatefulSet [daemonset]=DaemonSet)
+set_manifest() { sed "/^---/,\$d; s/^kind: Deployment/kind: ${kinds[$set]}/$([ $set = statefulset ] || echo '; s/^  replicas: 10/  updateStrategy: {rollingUpdate: {maxUnavailable: 2}}/')" "$seed/workload.yaml"; }
+set_field() { local got; got=$(in_ $c get $set qwen-inference -o "jsonpath={$1}"); [ "$got" = "$2" ] || { echo "$1: $got, not $2"; return 1; }; }
+set_ready() { [ "$(in_ $c get $set qwen-inference -o 'jsonpath={.status.readyReplicas}{.status.numberReady}')" = 10 ]; }
+set_has() { set_ready && runs $c "$1=10"; }
+set_release() { in_ $c set image $set/qwen-inference "vllm=$image:$1"; }
+style=partition
+for set in ${SETS-statefulset daemonset}; do
+for way in hold rollback release; do
+  echo "-- $set: $way"
+  start_at=$(date +%s) floor=${floors[$set]}
+  start
+  check 'the workload' in_ $c apply -f <(set_manifest)
+  check 'ten pods are ready' soon 60 set_ready
+  check 'the Rollout' in_ $c apply -f <(sed "/^---/,\$d; s/kind: Deployment/kind: ${kinds[$set]}/" "$seed/rollout.yaml")
+  check 'it is healthy' soon 20 healthy $c
+  check 'release v2' set_release v2
+  check 'it pauses at step 1' soon 40 at Progressing/1/StepPaused
+  check 'approve' approve
+  check 'it pauses at step 2' soon 60 at Progressing/2/StepPaused
+  check 'with five of v2' runs $c 'v1=5 v2=5'
+  sample
+  kill -9 "${pids[member]}"; wait "${pids[member]}" 2>/dev/null
+  check 'uninstall refuses while a release is in progress' tells 1 'in the middle of a release' uninstall
+  # shellcheck disable=SC2086
+  check 'it is held' set_field ${set_holds[$set]}
+  check "uninstall --release-in-progress $way" uninstall --release-in-progress $way
+  check 'nothing of it is left' nothing_left
+  check 'no mark on workloads' unmarked
+  check 'no finalizer' ours
+  case $way in
+    hold)
+      # shellcheck disable=SC2086
+      check 'it is held still, as its own field says' set_field ${set_holds[$set]}
+      sleep 3
+      check 'no more than was approved runs the new version' bash -c "! grep -E 'v2=([6-9]|1[0-9])' '$work/samples'"
+      check 'a new template' set_release v3
+      sleep 5
+      check 'comes to no pod that v2 had not come to' bash -c "! grep -E 'v1=[0-4]( |\$)' '$work/samples'"
+      check 'freed' in_ $c patch $set qwen-inference --type merge -p "${frees[$set]}" ;;
+    rollback) check 'the old version is back' soon 60 set_has v1; check 'a new template' set_release v3 ;;
+    release) check 'the new version is everywhere' soon 60 set_has v2; check 'a new template' set_release v3 ;;
+  esac
+  check 'replaces all pods' soon 90 set_has v3
+  check "never fewer than $floor were available" stop_sampling
+  check 'Rollouts can be deleted' in_ $c delete rollout,$set --all --timeout 30s
+  check 'and its pods go' soon 40 none pods
   echo "         $counted; $(($(date +%s) - start_at)) s"
 done
 done
