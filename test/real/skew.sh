@@ -4,13 +4,14 @@
 # Ends in "N passed, N failed"; exit 3 without an earlier version.
 # Needs on PATH: kubectl; and test/real/build has been run.
 #   OLD=$(tools/build-at REVISION) test/real/skew.sh        the earlier version; else the newest that tools/build-at has built
+#   LINK=1 …                                                members whose agents dial in; these are replaced, too
 #   RECORD=test/compat/skew/NAME …                          keeps the objects as that version leaves them, for app_member_test
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 OLD=${OLD:-$(ls -t "$root"/build/at/*/bin/aviary 2>/dev/null | head -n 1)}
 if [ ! -x "$OLD" ]; then echo 'left out: there is no earlier version to try: OLD=$(tools/build-at REVISION)'; exit 3; fi
 . "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
 members=(beijing shanghai) version=1 running=v1 slow=3s
-program=([hub]=$OLD [beijing]=$OLD [shanghai]=$OLD)
+program=([hub]=$OLD [beijing]=$OLD [shanghai]=$OLD [beijing-agent]=$OLD [shanghai-agent]=$OLD [join]=$OLD)
 echo "      the earlier version: $OLD, $("$OLD" version)"
 
 # stop NAME: as a Deployment ends a pod
@@ -64,9 +65,21 @@ replace_at_rest() {
   check "$1: it is where it was" state beijing "$2"
   check "$1: with $3" runs beijing "$3"
 }
+# replace_agent PHASE/STEP/STATE PODS: the same of the one that dials in
+replace_agent() {
+  local before; before=$(untouched beijing)
+  stop beijing-agent
+  unset 'program[beijing-agent]'
+  need 'an agent of this version' agent beijing
+  check 'it is linked' soon 40 dialled beijing
+  check 'beijing is available' soon 40 available beijing
+  sleep 3
+  check 'its agent replaced, its pods, and what was written, are the same' test "$(untouched beijing)" = "$before"
+  check 'it is where it was' state beijing "$1"
+  check "with $2" runs beijing "$2"
+}
 
 # Everything is of before: its way to join, too.
-join() { "$OLD" join "$1" --kubeconfig "$work/$1/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"; }
 start_fleet
 sed "s|^    metadata:\$|&\n      annotations: {simulator.aviary.dev/start: $slow}|" "$seed/workload.yaml" >"$work/workload.yaml"
 check 'apply namespace and workload' in_ hub apply -f "$seed/namespace.yaml" -f "$work/workload.yaml"
@@ -103,8 +116,13 @@ check 'both are healthy' soon 60 both healthy
 # Identities of the first versions could not read which controller runs there.
 known_or_not() { supported beijing True || supported beijing Unknown; }
 check 'what an identity of before may not read is no failure' soon 20 known_or_not
-join() { aviary join "$1" --kubeconfig "$work/$1/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"; }
-check 'beijing joins again' join beijing
+unset 'program[join]'
+if [ -z "${LINK:-}" ]; then
+  check 'beijing joins again' join beijing
+else
+  check 'beijing joins again' join_by_agent beijing
+  check 'its manifest is applied' in_ beijing -n aviary-system apply -f "$work/beijing-agent.yaml"
+fi
 
 # And then the member, wherever its release is.
 replace_at_rest Healthy "$(in_ beijing get rollout $r -o 'jsonpath={.status.phase}/{.status.canaryStatus.currentStepIndex}/{.status.canaryStatus.currentStepState}')" "$old=10"
@@ -122,6 +140,7 @@ now_new
 pauses 1 "$old=9 $new=1"
 now_old
 replace_at_rest StepPaused-1 Progressing/1/StepPaused "$old=9 $new=1"
+[ -z "${LINK:-}" ] || replace_agent Progressing/1/StepPaused "$old=9 $new=1"
 now_old
 stop beijing
 check 'approve both, while the controller of beijing is down' rollout approve -M --wait=false

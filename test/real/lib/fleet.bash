@@ -4,7 +4,7 @@ webhook=$(port) health=$(port) link=$(port)
 declare -A linked=()        # the agents' ports of /readyz
 declare -A controllers=()   # those of the members' controllers
 declare -A asked=()         # and those of their webhooks
-declare -A program=()       # what runs where not this tree's aviary does: of a cluster's name, and of hub
+declare -A program=()       # what runs where not this tree's aviary does: of a cluster's name, its agent's, of hub, and of join
 
 # both COMMAND ARGUMENT…: in every one of $members, two as a rule; the first that fails ends it
 both() { local each; for each in "${members[@]}"; do "$1" "$each" "${@:2}" || return 1; done; }
@@ -38,8 +38,8 @@ start_member() {
 controller() {
   run "$1" "${program[$1]:-aviary}" member --kubeconfig "$work/$1-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:${asked[$1]}" --webhook-port "${asked[$1]}" --health-port "${controllers[$1]}"
 }
-join() { aviary join "$1" --kubeconfig "$work/$1/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig" "${@:2}"; }
-join_by_agent() { aviary join "$1" --agent --hub-kubeconfig "$work/hub/kubeconfig" "${@:2}" >"$work/$1-agent.yaml"; }
+join() { "${program[join]:-aviary}" join "$1" --kubeconfig "$work/$1/kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig" "${@:2}"; }
+join_by_agent() { "${program[join]:-aviary}" join "$1" --agent --hub-kubeconfig "$work/hub/kubeconfig" "${@:2}" >"$work/$1-agent.yaml"; }
 # The pods of these clusters run nothing, so the agent is run here, as the manifest's account.
 agent() {
   local config=$work/$1-agent.kubeconfig
@@ -47,7 +47,7 @@ agent() {
   cp "$work/$1/kubeconfig" "$config" &&
   kubectl --kubeconfig "$config" config set-credentials agent --token="$(in_ "$1" -n aviary-system create token aviary-agent --duration 24h)" &&
   kubectl --kubeconfig "$config" config set-context --current --user=agent &&
-  run "$1-agent" aviary agent --kubeconfig "$config" --bind-address 127.0.0.1 --health-port "${linked[$1]}"
+  run "$1-agent" "${program[$1-agent]:-aviary}" agent --kubeconfig "$config" --bind-address 127.0.0.1 --health-port "${linked[$1]}"
 }
 # counts PORT PATTERN…: /metrics there has a line like each
 counts() {
