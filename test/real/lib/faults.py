@@ -67,7 +67,12 @@ class Process:
 # finds it again by itself: after a long time away up to half a minute after /readyz has said that all is well.
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/aviary-system/leases"
 NEEDED_IN_MEMBERS = (f"{LEASES}/aviary-member", ROLLOUTS, ROLLOUTS.rsplit("/", 2)[0] + "/batchreleases")
-NEEDED_ON_THE_HUB = (f"{LEASES}/aviary-hub", DECISIONS, ROLLOUTS)
+FLEET = DECISIONS.split("/namespaces/")[0]
+POLICIES = [f"/apis/{group}/v1alpha1/{each}" for group in ("policy.one.alibabacloud.com", "policy.karmada.io")
+            for each in ("propagationpolicies", "clusterpropagationpolicies")]
+NEEDED_ON_THE_HUB = (f"{LEASES}/aviary-hub", "/api/v1/namespaces/aviary-system/configmaps", "/apis/cluster.open-cluster-management.io/v1/managedclusters",
+                     DECISIONS, f"{FLEET}/fleetbindings", f"{FLEET}/clusterfleetbindings", *POLICIES, ROLLOUTS,
+                     f"/apis/apps/v1/namespaces/demo/deployments/{DEPLOYMENT}", "/apis/apps/v1/controllerrevisions")
 
 
 class Part:
@@ -77,6 +82,7 @@ class Part:
         self.fixture, self.folder, self.name, self.cluster = fixture, folder, name, cluster
         self.member = cluster.name if cluster.name != "fleet" else None
         self.needed = NEEDED_IN_MEMBERS if self.member else NEEDED_ON_THE_HUB
+        self.up, self.last = None, None   # when /readyz said so, and what was served last after it
 
     def call(self, verb):
         subprocess.run([self.fixture, verb, "--dir", self.folder, "--part", self.name], check=True)
@@ -85,10 +91,18 @@ class Part:
         self.call("kill")
 
     def start(self):
+        self.up, self.last = None, None
         self.call("start")
 
     def ready(self):
-        return all(self.serves(path) for path in ("/readyz", *self.needed))
+        if not self.serves("/readyz"):
+            return False
+        self.up = self.up or time.monotonic()
+        missing = next((path for path in self.needed if not self.serves(path)), None)
+        self.last = missing or self.last
+        if not missing and self.last and time.monotonic() - self.up > 1:
+            print(f"note: {self.last} was served {time.monotonic() - self.up:.1f} s after /readyz of {self.cluster.name} was good", flush=True)
+        return not missing
 
     def serves(self, path):
         # A request that came while the store was away may never be answered, and the next one at once.
