@@ -152,8 +152,8 @@ for each in "${members[@]}"; do check "a Secret in $each" in_ "$each" create sec
 check 'shanghai joins again, for administrators too' join shanghai --admin
 check 'alice does not read it' tells 1 'secrets "weights" is forbidden: User "aviary:view"' through alice shanghai
 check 'erin does' soon 10 through erin shanghai
-check 'its audit log says that it was she' through erin shanghai pods
-check 'as an administrator' soon 10 asked shanghai erin aviary:admin
+check 'and pods' through erin shanghai pods
+check 'its audit log says that it was she, as an administrator' soon 10 asked shanghai erin aviary:admin
 check 'in beijing, which has not joined so, she does not' tells 1 'secrets "weights" is forbidden: User "aviary:view"|cannot impersonate' through erin beijing
 
 check 'an administrator takes batch away' unbind hub/kubeconfig batch
