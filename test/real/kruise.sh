@@ -105,15 +105,16 @@ check 'nothing of the release is left on the Deployments' soon 10 both clean
 
 # What a jump says is in the status that the stand-in overwrites, as an approval is.
 for round in 1 2 3; do
-  old=v$version; [ $round != 1 ] || old=$(pods shanghai | cut -d= -f1)
-  version=$((version + 1)) new=v$version
+  next_version
+  old=$(pods shanghai | cut -d= -f1)   # not the one before, where that was taken back
   check "release $new" release hub $new
   pauses 1 "$old=9 $new=1"
   check 'jump to the last step everywhere' rollout jump -M --to 3 --timeout "${PATIENCE}s"
   check 'both are healthy' soon "$PATIENCE" both state Healthy/3/Completed
   check "with $new alone" soon "$PATIENCE" both runs "$new=10"
 done
-echo "      $(told beijing 'jump to step 3 overwritten') of $((3 + $(told beijing 'jump to step 3 overwritten'))) jumps that were sent were overwritten"
+overwritten=$(told beijing 'jump to step 3 overwritten')
+echo "      $overwritten of $((3 + overwritten)) jumps that were sent were overwritten"
 check 'none of these is lost either' outcome_of_each
 check 'nothing of the releases is left on the Deployments' soon 10 both clean
 finished=1
