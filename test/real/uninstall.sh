@@ -2,11 +2,11 @@
 # `aviary uninstall` at step 2 of 3, then a new template: never fewer pods available than the workload's own strategy allows; and what a plain
 # `kubectl delete -k` leaves behind: test/real/uninstall.sh
 # Needs on PATH: kubectl; and test/real/build has been run. Ends in "N passed, N failed".
-#   WAYS="hold rollback" …      only these of: hold rollback release plain
+#   WAYS="hold rollback" …       only these of: hold rollback release plain
 #   STYLES="canary blueGreen" …  only these of: partition canary blueGreen
 #   SETS=statefulset …          … and these of: statefulset daemonset, whose own controllers go on with what is left
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
-c=cluster
+c=cluster resource=deployment
 
 # Of the style: what the Rollout says, the part of its status that is approved, what runs at step 2, and by what the workload is seen to be held.
 declare -A strategies=([partition]='"canary":{' [canary]='"canary":{"enableExtraWorkloadForCanary":true,' [blueGreen]='"blueGreen":{')
@@ -20,7 +20,8 @@ autoscaler() { in_ $c create -f - <<<'{"apiVersion":"autoscaling/v2","kind":"Hor
 scaled() { [ "$(in_ $c get hpa qwen -o 'jsonpath={.spec.scaleTargetRef.name}')" = "$1" ]; }
 alone() { [ "$(in_ $c get deployments -o name)" = deployment.apps/qwen-inference ] || { in_ $c get deployments; return 1; }; }
 uninstall() { aviary uninstall --kubeconfig "$work/$c/kubeconfig" "$@"; }
-field() { [ "$(in_ $c get deployment qwen-inference -o "jsonpath={$1}")" = "$2" ]; }
+field() { local got; got=$(in_ $c get $resource qwen-inference -o "jsonpath={$1}"); [ "$got" = "$2" ] || { echo "$1: $got, not $2"; return 1; }; }
+release() { in_ "$1" set image $resource/qwen-inference "vllm=$image:$2"; }
 none() { local got; got=$(in_ $c get "$@" --ignore-not-found -o name) && [ -z "$got" ] || { echo "$got"; return 1; }; }
 # What the process has made, and config/deploy/member/access.
 nothing_left() {
@@ -29,6 +30,11 @@ nothing_left() {
 }
 unmarked() { local left; left=$(in_ $c get deployment,replicaset,statefulset,daemonset,controllerrevision -o json | grep -E 'rollouts.kruise.io/'); [ -z "$left" ] || { echo "$left"; return 1; }; }
 ours() { ! in_ $c get rollout,batchrelease -o json | grep -E '"rollouts.kruise.io/(rollout|batch-release-finalizer)"'; }
+expect_taken_away() {
+  check 'nothing of it is left' nothing_left
+  check 'no mark on workloads' unmarked
+  check 'no finalizer' ours
+}
 start() {
   webhook=$(port) health=$(port)
   need 'an identity of its own' identity $c aviary-member
@@ -69,7 +75,7 @@ import json, sys
 update = json.load(sys.stdin)["spec"]["strategy"].get("rollingUpdate", {}).get("maxUnavailable", "25%")
 print(10 - (int(update[:-1]) * 10 // 100 if isinstance(update, str) else update))'
 }
-away() { in_ $c delete rollout,deployment,hpa --all --wait=true --timeout 30s && soon 40 none pods; }
+away() { in_ $c delete rollout,$resource,hpa --all --wait=true --timeout 30s && soon 40 none pods; }
 edited() { [[ $(in_ $c get deployment qwen-inference -o 'jsonpath={.status.updatedReplicas}/{.status.replicas}/{.status.availableReplicas}') = 10/10/10 ]] && runs $c "$1=10"; }
 
 need 'a real cluster' cluster $c --nodes 10
@@ -112,9 +118,7 @@ for way in ${WAYS:-hold rollback release plain}; do
     check 'it is still held' field ${holds[$style]}
     check "uninstall --release-in-progress $way" uninstall --release-in-progress $way
   fi
-  check 'nothing of it is left' nothing_left
-  check 'no mark on workloads' unmarked
-  check 'no finalizer' ours
+  expect_taken_away
   check 'the own strategy is back' field .spec.strategy.type RollingUpdate
   check 'no Deployment beside it' soon 10 alone
   check 'the autoscaler is on' scaled qwen-inference
@@ -143,22 +147,22 @@ declare -A set_holds=([statefulset]='.spec.updateStrategy.rollingUpdate.partitio
 declare -A frees=([statefulset]='{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}' [daemonset]='{"spec":{"updateStrategy":{"type":"RollingUpdate"}}}')
 declare -A floors=([statefulset]=9 [daemonset]=8)
 declare -A kinds=([statefulset]=StatefulSet [daemonset]=DaemonSet)
-set_manifest() { sed "/^---/,\$d; s/^kind: Deployment/kind: ${kinds[$set]}/$([ $set = statefulset ] || echo '; s/^  replicas: 10/  updateStrategy: {rollingUpdate: {maxUnavailable: 2}}/')" "$seed/workload.yaml"; }
-set_field() { local got; got=$(in_ $c get $set qwen-inference -o "jsonpath={$1}"); [ "$got" = "$2" ] || { echo "$1: $got, not $2"; return 1; }; }
-set_ready() { [ "$(in_ $c get $set qwen-inference -o 'jsonpath={.status.readyReplicas}{.status.numberReady}')" = 10 ]; }
+set_manifest() { sed "/^---/,\$d; s/^kind: Deployment/kind: ${kinds[$resource]}/$([ $resource = statefulset ] || echo '; s/^  replicas: 10/  updateStrategy: {rollingUpdate: {maxUnavailable: 2}}/')" "$seed/workload.yaml"; }
+set_ready() { [ "$(in_ $c get $resource qwen-inference -o 'jsonpath={.status.readyReplicas}{.status.numberReady}')" = 10 ]; }
 set_has() { set_ready && runs $c "$1=10"; }
-set_release() { in_ $c set image $set/qwen-inference "vllm=$image:$1"; }
 style=partition
-for set in ${SETS-statefulset daemonset}; do
-for way in hold rollback release; do
-  echo "-- $set: $way"
-  start_at=$(date +%s) floor=${floors[$set]}
+for resource in ${SETS-statefulset daemonset}; do
+for way in ${WAYS:-hold rollback release}; do
+  # A process that is only deleted leaves the same behind for every kind.
+  [ $way != plain ] || continue
+  echo "-- $resource: $way"
+  start_at=$(date +%s) floor=${floors[$resource]}
   start
   check 'the workload' in_ $c apply -f <(set_manifest)
   check 'ten pods are ready' soon 60 set_ready
-  check 'the Rollout' in_ $c apply -f <(sed "/^---/,\$d; s/kind: Deployment/kind: ${kinds[$set]}/" "$seed/rollout.yaml")
+  check 'the Rollout' in_ $c apply -f <(sed "/^---/,\$d; s/kind: Deployment/kind: ${kinds[$resource]}/" "$seed/rollout.yaml")
   check 'it is healthy' soon 20 healthy $c
-  check 'release v2' set_release v2
+  check 'release v2' release $c v2
   check 'it pauses at step 1' soon 40 at Progressing/1/StepPaused
   check 'approve' approve
   check 'it pauses at step 2' soon 60 at Progressing/2/StepPaused
@@ -167,28 +171,25 @@ for way in hold rollback release; do
   kill -9 "${pids[member]}"; wait "${pids[member]}" 2>/dev/null
   check 'uninstall refuses while a release is in progress' tells 1 'in the middle of a release' uninstall
   # shellcheck disable=SC2086
-  check 'it is held' set_field ${set_holds[$set]}
+  check 'it is held' field ${set_holds[$resource]}
   check "uninstall --release-in-progress $way" uninstall --release-in-progress $way
-  check 'nothing of it is left' nothing_left
-  check 'no mark on workloads' unmarked
-  check 'no finalizer' ours
+  expect_taken_away
   case $way in
     hold)
       # shellcheck disable=SC2086
-      check 'it is held still, as its own field says' set_field ${set_holds[$set]}
+      check 'it is held still, as its own field says' field ${set_holds[$resource]}
       sleep 3
       check 'no more than was approved runs the new version' bash -c "! grep -E 'v2=([6-9]|1[0-9])' '$work/samples'"
-      check 'a new template' set_release v3
+      check 'a new template' release $c v3
       sleep 5
       check 'comes to no pod that v2 had not come to' bash -c "! grep -E 'v1=[0-4]( |\$)' '$work/samples'"
-      check 'freed' in_ $c patch $set qwen-inference --type merge -p "${frees[$set]}" ;;
-    rollback) check 'the old version is back' soon 60 set_has v1; check 'a new template' set_release v3 ;;
-    release) check 'the new version is everywhere' soon 60 set_has v2; check 'a new template' set_release v3 ;;
+      check 'freed' in_ $c patch $resource qwen-inference --type merge -p "${frees[$resource]}" ;;
+    rollback) check 'the old version is back' soon 60 set_has v1; check 'a new template' release $c v3 ;;
+    release) check 'the new version is everywhere' soon 60 set_has v2; check 'a new template' release $c v3 ;;
   esac
   check 'replaces all pods' soon 90 set_has v3
   check "never fewer than $floor were available" stop_sampling
-  check 'Rollouts can be deleted' in_ $c delete rollout,$set --all --timeout 30s
-  check 'and its pods go' soon 40 none pods
+  check 'Rollouts can be deleted' away
   echo "         $counted; $(($(date +%s) - start_at)) s"
 done
 done
