@@ -6,13 +6,18 @@
 //   aviary-sim --seed 42                            one seed, told in full
 //   … --until-failure                               ends at the first seed that fails
 //   … --having to-zero                              only seeds that have this extra (extras.h)
+//   … --within 600                                  begins no seed after so many seconds of real time, and says how
+//   many
+//                                                   are left out
 // Ends in "N passed, N failed". What must hold is in laws.h; at the end, with the world mended, everything arrives
 // where people sent it, nothing of a release is left behind, and nobody writes any more.
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
+#include <optional>
 #include <thread>
 
 #include "core/async/event.h"
@@ -141,6 +146,7 @@ Outcome run_seed(std::uint64_t seed, bool with_hub, bool verbose) {
 struct Flags {
     std::uint64_t first = 1, count = 100;
     std::uint64_t jobs = std::max(1U, std::thread::hardware_concurrency());
+    std::optional<std::chrono::steady_clock::time_point> until;   // no seed begins after it
     bool with_hub = true, verbose = false, until_failure = false;
     std::string having;   // an extra; empty: all seeds
 };
@@ -159,6 +165,7 @@ bool judge(std::uint64_t seed, Flags const& flags) {
 // Worker `index` of `jobs`: every jobs-th seed. Its verdicts go through the pipe, one byte each.
 [[noreturn]] void work(Flags const& flags, std::uint64_t index, int out) {
     for (std::uint64_t seed = flags.first + index; seed < flags.first + flags.count; seed += flags.jobs) {
+        if (flags.until && std::chrono::steady_clock::now() > *flags.until) break;
         if (!flags.having.empty() && !Extras(seed).has(flags.having)) continue;
         char const verdict = judge(seed, flags) ? 'p' : 'f';
         if (::write(out, &verdict, 1) != 1 || (verdict == 'f' && flags.until_failure)) break;
@@ -201,6 +208,9 @@ int run(Flags const& flags) {
             ++failed;
         }
     }
+    std::uint64_t const done = passed + failed;
+    if (flags.until && flags.having.empty() && !flags.until_failure && done < flags.count)
+        fmt::print("left out: {} of {} seeds, the time was over\n", flags.count - done, flags.count);
     fmt::print("{} passed, {} failed\n", passed, failed);
     return failed == 0 ? 0 : 1;
 }
@@ -232,6 +242,8 @@ int main(int argc, char** argv) {
             flags.first = static_cast<std::uint64_t>(*value);
         } else if (good && name == "--jobs") {
             flags.jobs = static_cast<std::uint64_t>(*value);
+        } else if (good && name == "--within") {
+            flags.until = std::chrono::steady_clock::now() + std::chrono::seconds(*value);
         } else if (good && name == "--seed") {
             flags.first = static_cast<std::uint64_t>(*value);
             flags.count = flags.jobs = 1;
@@ -240,7 +252,7 @@ int main(int argc, char** argv) {
             fmt::print(
                 stderr,
                 "usage: aviary-sim [--without-hub] [--seeds N] [--from N] [--jobs N] [--seed N] [--until-failure] "
-                "[--having EXTRA]\n");
+                "[--having EXTRA] [--within SECONDS]\n");
             return 1;
         }
     }
