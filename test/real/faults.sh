@@ -15,18 +15,13 @@ for each in "${members[@]}"; do start_member "$each"; done
 if [ -n "${LINK:-}" ]; then
   # Both agents' links go through it.
   run network python3 "$root/test/real/lib/proxy.py" "$near" "$far" "$mode"
-  for each in "${members[@]}"; do
-    need "$each joins by an agent" join_by_agent "$each"
-    need 'its manifest is applied' in_ "$each" -n aviary-system apply -f "$work/$each-agent.yaml"
-    need 'its agent starts' agent "$each"
-    need 'it is linked' soon 40 dialled "$each"
-  done
+  for each in "${members[@]}"; do bring_in "$each"; done
 else
   server=$(kubectl --kubeconfig "$work/beijing/kubeconfig" config view -o 'jsonpath={.clusters[0].cluster.server}')
   run network python3 "$root/test/real/lib/proxy.py" "$near" "${server##*:}" "$mode"
   sed "s|$server|https://127.0.0.1:$near|" "$work/beijing/kubeconfig" >"$work/beijing-far.kubeconfig"
   need 'beijing joins, far away' soon 10 aviary join beijing --kubeconfig "$work/beijing-far.kubeconfig" --hub-kubeconfig "$work/hub/kubeconfig"
-  need 'shanghai joins' join shanghai
+  bring_in shanghai
 fi
 need 'the clusters are available' soon 40 both available
 need 'a kubeconfig of all' contexts "$work/fleet.kubeconfig"

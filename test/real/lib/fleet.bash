@@ -56,9 +56,9 @@ counts() {
   for each in "$@"; do grep -qE -- "$each" <<<"$text" || { grep -E '^(aviary|rest)_' <<<"$text" | head -n 40; echo "no line like $each"; return 1; }; done
 }
 dialled() { answers "${linked[$1]}"; }
-# add_member NAME MEMBER_ARGUMENT…: a cluster that joins by credentials, or with LINK=1 by its agent
-add_member() {
-  start_member "$@"
+# bring_in NAME: a member joins by credentials, or with LINK=1 by its agent; add_member NAME MEMBER_ARGUMENT…: with its cluster before it
+add_member() { start_member "$@"; bring_in "$1"; }
+bring_in() {
   if [ -z "${LINK:-}" ]; then need "$1 joins" join "$1"; return; fi
   need "$1 joins by an agent" join_by_agent "$1"
   need 'its manifest is applied' in_ "$1" -n aviary-system apply -f "$work/$1-agent.yaml"
