@@ -50,7 +50,7 @@ refused_to() {
 import json, sys
 for line in sys.stdin:
     each = json.loads(line)
-    if each["user"]["username"] == sys.argv[1] and each.get("responseStatus", {}).get("code") in (401, 403): print(each["verb"], each["requestURI"])' "$2"
+    if each["user"].get("username") == sys.argv[1] and each.get("responseStatus", {}).get("code") in (401, 403): print(each["verb"], each["requestURI"])' "$2"
 }
 
 python3 - "$seed" >"$work/delivered.yaml" <<'P'

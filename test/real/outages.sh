@@ -62,7 +62,8 @@ if who.endswith(".kubeconfig"):
 for line in sys.stdin:
     each = json.loads(line)
     user, what = each["user"], each.get("objectRef", {})
-    if who not in (user["username"], *user.get("extra", {}).get("authentication.kubernetes.io/credential-id", [])): continue
+    # A request that its client gives up before it is known whose it is has no name.
+    if who not in (user.get("username"), *user.get("extra", {}).get("authentication.kubernetes.io/credential-id", [])): continue
     # A review and a dry run are questions.
     if each["verb"] in ("get", "list", "watch") or what.get("resource", "").endswith("reviews") or "dryRun=All" in each["requestURI"]: continue
     print(each["verb"], "/".join(filter(None, (what.get("resource"), what.get("subresource")))), what.get("name"), each["responseStatus"]["code"])' "$2"

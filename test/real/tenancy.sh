@@ -49,7 +49,7 @@ import json, sys
 users = set()
 for line in open(sys.argv[1]):
     event = json.loads(line)
-    if event["user"]["username"] != "system:serviceaccount:aviary-system:aviary-hub" or "impersonatedUser" not in event: continue
+    if event["user"].get("username") != "system:serviceaccount:aviary-system:aviary-hub" or "impersonatedUser" not in event: continue
     seen = event["impersonatedUser"]
     users.add((seen["username"], tuple(sorted(set(seen.get("groups", [])) - {"system:authenticated"}))))
 print(users)
