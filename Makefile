@@ -13,7 +13,7 @@ help:
 	@echo 'make lint              layers, wording, alerts and clang-tidy on changed files'
 	@echo 'make test-sanitizers   ASan+UBSan and TSan       make fuzz           each fuzzer for a minute'
 	@echo 'make bench             the benchmarks, beside the raw disk (NAMES="start scale": only these)'
-	@echo 'make soak              simulation with more seeds (SEEDS=20000)'
+	@echo 'make soak              simulation with more seeds (SEEDS=20000, in parts by FROM=1)'
 	@echo 'make guards            each guard taken away in turn: does the simulation notice?'
 
 demo:
@@ -65,8 +65,8 @@ bench:
 soak:
 	@cmake --preset dev >/dev/null
 	@cmake --build --preset dev -- -j$(JOBS) aviary-sim
-	@build/dev/bin/aviary-sim --seeds $(or $(SEEDS),20000)
-	@build/dev/bin/aviary-sim --without-hub --seeds $(or $(SEEDS),20000)
+	@build/dev/bin/aviary-sim --from $(or $(FROM),1) --seeds $(or $(SEEDS),20000)
+	@build/dev/bin/aviary-sim --without-hub --from $(or $(FROM),1) --seeds $(or $(SEEDS),20000)
 
 guards:
 	@tools/guards
