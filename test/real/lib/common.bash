@@ -7,13 +7,15 @@ seed=$root/test/acceptance/seed
 command -v aviary >/dev/null || PATH=$root/build/dev/bin:$PATH
 clusters=() processes=()
 
+# runs_here PID: it is a process of this script; one that has ended may have left its number to somebody else's
+runs_here() { grep -qsx "PPid:[[:space:]]*$$" "/proc/$1/status"; }
 clean_up() {
   local each
   # The last one first: a kube-apiserver without its etcd does not end.
   local index
   for ((index = ${#processes[@]} - 1; index >= 0; --index)); do
     each=${processes[index]}
-    kill "${each#*=}" 2>/dev/null && wait "${each#*=}" 2>/dev/null
+    runs_here "${each#*=}" && kill "${each#*=}" && wait "${each#*=}" 2>/dev/null
   done
   for each in "${clusters[@]}"; do "$real/fixture" down --dir "$work/$each"; done
   if [ $fail != 0 ]; then
@@ -42,7 +44,7 @@ run() {
   pids[$name]=$!
   processes+=("$name=$!")
 }
-die() { kill -9 "${pids[$1]}"; wait "${pids[$1]}" 2>/dev/null; }
+die() { ! runs_here "${pids[$1]}" || kill -9 "${pids[$1]}"; wait "${pids[$1]}" 2>/dev/null; }
 answers() { python3 -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$1/readyz')"; }
 
 # What runs in a cluster, without what is ending: "v1=9 v2=1".
