@@ -1,7 +1,7 @@
-# Headers of the standard library, parsed once for all (AVIARY_PRECOMPILED): a third of what compiling takes goes into them. Only headers that
-# this tree does not change stand here, so a change of one file still compiles what includes it and nothing more. Presets other than dev
+# Headers of the standard library, fmt and googletest, parsed once for all (AVIARY_PRECOMPILED): a third of what compiling takes goes into them.
+# This tree does not change them, so a change of one file still compiles what includes it and nothing more. Presets other than dev
 # compile without, so a file that does not include what it uses is found there.
-option(AVIARY_PRECOMPILED "Parse the headers of the standard library once" OFF)
+option(AVIARY_PRECOMPILED "Parse the headers of the standard library, fmt and googletest once" OFF)
 # aviary_precompiled(TARGET NAME): TARGET uses those of NAME, which is compiled with the same flags
 function(aviary_precompiled target name)
   if(AVIARY_PRECOMPILED)
