@@ -49,7 +49,7 @@ need 'ten pods are ready' soon 60 ready 10
 check 'the Rollout' in_ $c apply -f <(sed '/^---/,$d; s/kind: Deployment/kind: DaemonSet/' "$seed/rollout.yaml")
 check 'it is healthy' soon 20 healthy $c
 
-least & processes+=("least=$!")
+least & processes+=($!)
 for version in v2 v3; do
   old=v$((${version#v} - 1))
   check "release $version" release $version

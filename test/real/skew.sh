@@ -14,8 +14,6 @@ members=(beijing shanghai) version=1 running=v1 slow=3s
 program=([hub]=$OLD [beijing]=$OLD [shanghai]=$OLD [beijing-agent]=$OLD [shanghai-agent]=$OLD [join]=$OLD)
 echo "      the earlier version: $OLD, $("$OLD" version)"
 
-# stop NAME: as a Deployment ends a pod
-stop() { kill "${pids[$1]}" && wait "${pids[$1]}" 2>/dev/null; return 0; }
 # now_new / now_old: which program runs in beijing from here on
 now_new() { unset 'program[beijing]'; start_beijing; }
 now_old() { program[beijing]=$OLD; stop beijing; start_beijing; }

@@ -63,7 +63,7 @@ raw() {
 }
 
 start_hub --require-clusterset-binding
-for each in "${members[@]}"; do start_member "$each" --audit; need "$each joins" join "$each"; done
+for each in "${members[@]}"; do add_member "$each" --audit; done
 need 'the clusters are available' soon 40 both available
 need 'roles for people' in_ hub apply -k "$root/config/deploy/hub/people"
 for each in alice bob carol dave; do need "a certificate of $each" person "$each"; done

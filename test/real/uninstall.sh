@@ -95,7 +95,7 @@ for way in ${WAYS:-hold rollback release plain}; do
   sample
   if [ "$way" = plain ]; then
     # As the pods of config/deploy would be: with their service account goes what they may.
-    kill "${pids[member]}"; wait "${pids[member]}"
+    stop member
     check 'delete -k' kubectl --kubeconfig "$work/$c/kubeconfig" delete -k "$root/config/deploy/member" --ignore-not-found --timeout 60s
     check 'a new template is refused' tells 1 'freeze.rollouts.aviary.dev' release $c v3
     check 'un-pausing too' tells 1 'freeze.rollouts.aviary.dev' in_ $c patch deployment qwen-inference -p '{"spec":{"paused":false}}'
@@ -107,7 +107,7 @@ for way in ${WAYS:-hold rollback release plain}; do
     check 'uninstall mends it' uninstall --release-in-progress hold
     way=hold
   else
-    kill -9 "${pids[member]}"; wait "${pids[member]}" 2>/dev/null
+    die member
     if [ $style/$way = blueGreen/hold ]; then
       check 'two versions side by side cannot be held' tells 1 'cannot be held as it stands' uninstall --release-in-progress hold
       check 'and are as they were' runs $c "${counts[$style]}"
@@ -168,7 +168,7 @@ for way in ${WAYS:-hold rollback release}; do
   check 'it pauses at step 2' soon 60 at Progressing/2/StepPaused
   check 'with five of v2' runs $c 'v1=5 v2=5'
   sample
-  kill -9 "${pids[member]}"; wait "${pids[member]}" 2>/dev/null
+  die member
   check 'uninstall refuses while a release is in progress' tells 1 'in the middle of a release' uninstall
   # shellcheck disable=SC2086
   check 'it is held' field ${set_holds[$resource]}

@@ -7,16 +7,17 @@ seed=$root/test/acceptance/seed
 command -v aviary >/dev/null || PATH=$root/build/dev/bin:$PATH
 clusters=() processes=()
 
-# runs_here PID: it is a process of this script; one that has ended may have left its number to somebody else's
-runs_here() { grep -qsx "PPid:[[:space:]]*$$" "/proc/$1/status"; }
+# end_process SIGNAL PID: a process of this script, and no other that has the number of one that has ended
+end_process() {
+  ! grep -qsx "PPid:[[:space:]]*$$" "/proc/$2/status" || kill -"$1" "$2"
+  wait "$2" 2>/dev/null
+  return 0
+}
 clean_up() {
   local each
   # The last one first: a kube-apiserver without its etcd does not end.
   local index
-  for ((index = ${#processes[@]} - 1; index >= 0; --index)); do
-    each=${processes[index]}
-    runs_here "${each#*=}" && kill "${each#*=}" && wait "${each#*=}" 2>/dev/null
-  done
+  for ((index = ${#processes[@]} - 1; index >= 0; --index)); do end_process TERM "${processes[index]}"; done
   for each in "${clusters[@]}"; do "$real/fixture" down --dir "$work/$each"; done
   if [ $fail != 0 ]; then
     for each in "$work"/*.log; do [ ! -e "$each" ] || tail -n 20 "$each" | sed "s/^/$(basename "$each" .log) | /"; done
@@ -42,9 +43,11 @@ run() {
   local name=$1; shift
   "$@" >>"$work/$name.log" 2>&1 &
   pids[$name]=$!
-  processes+=("$name=$!")
+  processes+=($!)
 }
-die() { ! runs_here "${pids[$1]}" || kill -9 "${pids[$1]}"; wait "${pids[$1]}" 2>/dev/null; }
+# stop NAME: as a Deployment ends a pod; die NAME: at once
+stop() { end_process TERM "${pids[$1]}"; }
+die() { end_process KILL "${pids[$1]}"; }
 answers() { python3 -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$1/readyz')"; }
 
 # What runs in a cluster, without what is ending: "v1=9 v2=1".
