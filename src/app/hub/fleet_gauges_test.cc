@@ -127,7 +127,7 @@ CO_TEST(FleetGauges, SaysHowLongAClusterRefusesToBeRead) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
     co_await fleet.stop_hub();
-    fleet.ways.unread = {"beijing"};
+    fleet.ways.unread = {{"beijing", "rollouts"}};
     fleet.start_hub();
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 600s));
     std::string const waited = co_await waits(fleet, "beijing");

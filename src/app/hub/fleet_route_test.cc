@@ -198,6 +198,27 @@ CO_TEST(FleetRoute, OneThatHasGoneSilentIsNotKnownToStandAsItWas) {
     co_await fleet.stop();
 }
 
+// Nothing is known of a workload that a hub that has just begun cannot read: no pods and no end of a release.
+CO_TEST(FleetRoute, SaysWhatItCannotReadInACluster) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    for (auto const& [resource, why] : std::map<std::string, std::string>{
+             {"deployments", "its deployments cannot be read: User \"hub\" may not list deployments"},
+             {"rollouts", "its rollouts cannot be read: User \"hub\" may not list rollouts"}}) {
+        co_await fleet.stop_hub();
+        fleet.ways.unread = {{"beijing", resource}};
+        fleet.start_hub();
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+        auto const answer = co_await ask(fleet, kAdmin, kReads + "namespaces/demo/rollouts/web", {});
+        CO_ASSERT_OK(answer);
+        Doc const row = (*answer)["clusters"][0];
+        EXPECT_EQ(row["state"].as_string(), "Unknown") << json::write(*answer);
+        EXPECT_EQ(row["reason"].as_string(), "ReadRefused");
+        EXPECT_EQ(row["message"].as_string(), why);
+    }
+    co_await fleet.stop();
+}
+
 CO_TEST(FleetRoute, SaysWhatAClusterWasTakenBackTo) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));

@@ -48,11 +48,11 @@ inline meta::ObjectKey const kWeb{"demo", "web"};
 // What is wrong with the hub's ways to members.
 struct Ways {
     std::set<std::string> cut;
-    std::set<std::string> without_admin;    // whose owners do not let the hub be administrator
-    std::set<std::string> read_only;        // … nor write
-    std::set<std::string> unread;           // … nor read Rollouts
-    std::map<std::string, Duration> slow;   // before each answer but that to the probe
-    std::string late;                       // of the hub's own: a resource that takes two seconds to be listed
+    std::set<std::string> without_admin;         // whose owners do not let the hub be administrator
+    std::set<std::string> read_only;             // … nor write
+    std::map<std::string, std::string> unread;   // … nor list this resource
+    std::map<std::string, Duration> slow;        // before each answer but that to the probe
+    std::string late;                            // of the hub's own: a resource that takes two seconds to be listed
 };
 
 // The hub's way to one member; without a name, to its own API server.
@@ -67,8 +67,9 @@ public:
                            R"(users "aviary:admin" is forbidden: User "hub" cannot impersonate)");
         if (ways_.read_only.contains(cluster_) && request.method != "GET")
             co_return fail(ErrorCode::kForbidden, R"(User "hub" may not write)");
-        if (ways_.unread.contains(cluster_) && request.path.ends_with("/rollouts"))
-            co_return fail(ErrorCode::kForbidden, R"(User "hub" may not list rollouts)");
+        if (auto const unread = ways_.unread.find(cluster_);
+            unread != ways_.unread.end() && request.path.ends_with("/" + unread->second))
+            co_return fail(ErrorCode::kForbidden, "User \"hub\" may not list " + unread->second);
         if (auto const slow = ways_.slow.find(cluster_);
             slow != ways_.slow.end() && request.path != "/readyz" && request.path != "/version")
             CO_TRY(co_await async::sleep_for(ctx, slow->second));

@@ -55,6 +55,20 @@ std::string no_place(Propagator const& propagator, apis::FleetBindingSpec const*
     return text;
 }
 
+// Why the copy of a member's objects does not say what is there now: "its deployments have not been read yet". Empty
+// where it does.
+std::string unread_in(clusters::Member const& member, meta::GroupVersionResource const& resource) {
+    client::Informer const* const copy = member.informer(resource);
+    std::string const why = copy != nullptr && copy->last_error() ? ": " + copy->last_error()->message() : "";
+    // What was seen before the watch broke may be of an earlier release.
+    if (copy != nullptr && copy->synced())
+        return why.empty() ? "" : fmt::format("its {} are not followed at the moment{}", resource.resource, why);
+    // One that has only just come: nothing is known of it, and that is no end of a release.
+    if (member.serving(resource) != clusters::Member::Serving::kUnknown) return {};
+    return fmt::format("its {} {}{}", resource.resource, why.empty() ? "have not been read yet" : "cannot be read",
+                       why);
+}
+
 }   // namespace
 
 Result<Released> released(Propagator const& propagator, meta::ObjectKey const& key) {
@@ -113,13 +127,10 @@ ClusterView view_of(Propagator const& propagator, clusters::Member const& member
     view.controller_problem = member.controller_problem();
     if (!view.reachable) view.away_because = member.problem();
     view.rollout = member.get(propagation::kRollouts, released.key);
-    // What was seen before the watch broke may be of an earlier release.
-    client::Informer const* const copy = member.informer(propagation::kRollouts);
-    if (view.reachable && copy != nullptr && copy->synced() && copy->last_error())
-        view.unread = "its Rollouts are not followed at the moment: " + copy->last_error()->message();
-    // One that has only just come: nothing is known of it, and that is no end of a release.
-    if (view.reachable && view.placed && member.serving(propagation::kRollouts) == clusters::Member::Serving::kUnknown)
-        view.unread = "its Rollouts have not been read yet";
+    if (view.reachable && (view.placed || view.rollout.exists()))
+        view.unread = unread_in(member, propagation::kRollouts);
+    if (view.reachable && view.bound && view.unread.empty() && released.kind != nullptr)
+        view.unread = unread_in(member, released.kind->resource);
     if (released.kind != nullptr) view.workload = member.get(released.kind->resource, released.workload_key);
     view.workload_standing = propagator.standing(released.workload_binding, member.name());
     view.hub_template = released.workload_template;
