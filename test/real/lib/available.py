@@ -1,5 +1,5 @@
-"""Pods of demo/qwen-inference as they change: how many are available, and how many run each version, a line for each event of a watch, so that
-no moment is missed: available.py KUBECONFIG FILE, until the file is there."""
+"""Pods of demo/qwen-inference as they change: how many are available, how many run each version, and of which resourceVersion that is, a line for
+each event of a watch, so that no moment is missed: available.py KUBECONFIG FILE, until the file is there."""
 import collections
 import json
 import os
@@ -8,19 +8,19 @@ import sys
 import threading
 
 
-def line(pods):
+def line(pods, version):
     available = sum(any(each["type"] == "Ready" and each["status"] == "True" for each in pod.get("status", {}).get("conditions", []))
                     for pod in pods.values() if "deletionTimestamp" not in pod["metadata"])
     versions = collections.Counter(pod["spec"]["containers"][0]["image"].split(":")[1] for pod in pods.values() if "deletionTimestamp" not in pod["metadata"])
-    return f"{available} " + " ".join(f"{version}={count}" for version, count in sorted(versions.items()))
+    return " ".join([str(available), *(f"{image}={count}" for image, count in sorted(versions.items())), f"at={version}"])
 
 
 def main():
     kubeconfig, enough = sys.argv[1:]
     listed = json.loads(subprocess.check_output(["kubectl", "--kubeconfig", kubeconfig, "get", "--raw", "/api/v1/namespaces/demo/pods"]))
     pods = {item["metadata"]["name"]: item for item in listed["items"]}
-    print(line(pods), flush=True)
     since = listed["metadata"]["resourceVersion"]
+    print(line(pods, since), flush=True)
     watch = subprocess.Popen(["kubectl", "--kubeconfig", kubeconfig, "get", "--raw",
                               f"/api/v1/namespaces/demo/pods?watch=1&resourceVersion={since}&timeoutSeconds=600"],
                              stdout=subprocess.PIPE, text=True)
@@ -37,7 +37,7 @@ def main():
             pods.pop(name, None)
         else:
             pods[name] = event["object"]
-        print(line(pods), flush=True)
+        print(line(pods, event["object"]["metadata"]["resourceVersion"]), flush=True)
 
 
 main()
