@@ -233,6 +233,7 @@ Task<void> Members::follow(Context ctx, Member& member) {
         // Why it does not answer may become another reason: it is there, say, and refuses us.
         bool const other = !answer && why_silent(answer.error()) != member.problem_ &&
                            ctx.monotonic() >= member.problem_told_ + kProbeEvery;
+        if (!answer && !member.reported_) member.problem_ = why_silent(answer.error());
         bool const news = first || before != member.reachable_ || !member.reported_ || another || other;
         if (news && (answer || !may_come(ctx, member, begun))) {
             Report report;

@@ -33,7 +33,7 @@ public:
     // Whether it has been asked at all.
     bool probed() const { return probed_; }
     Time since() const { return since_; }
-    // Why it does not answer, as its conditions say; empty when it does, or they do not say yet.
+    // Why it does not answer, as its conditions say, or will; empty when it does, or has not been asked.
     std::string const& problem() const { return problem_; }
     std::string const& version() const { return version_; }
     // The rollout controller there, when that one is known not to work with this hub: why.
@@ -67,7 +67,7 @@ private:
     bool reachable_ = false;
     bool probed_ = false;
     bool reported_ = false;   // this process has written its conditions
-    std::string problem_;     // as they say it
+    std::string problem_;     // as they say it, or will
     MonotonicTime problem_told_{};
     Time since_{};
     std::string version_;

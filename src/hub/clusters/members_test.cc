@@ -348,6 +348,7 @@ CO_TEST(Members, OneWhoseAgentDialsIsGivenTheTime) {
         fleet.start_members();
         CO_ASSERT_OK(co_await async::sleep_for(ctx, 9s));
         EXPECT_FALSE(fleet.members->find("beijing")->reachable());
+        EXPECT_EQ(fleet.members->find("beijing")->problem(), "no route") << "whoever asks is told meanwhile";
         EXPECT_EQ(fleet.writes(), before);
         fleet.networks["beijing"].up = comes;
         CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
