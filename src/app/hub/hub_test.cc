@@ -299,7 +299,8 @@ CO_TEST(Hub, ARolloutThatHoldsAVersionBackIsNotTakenAway) {
     if (!removed) {
         EXPECT_TRUE(removed.error().is(ErrorCode::kForbidden)) << removed.error().message();
     }
-    // A policy that puts it elsewhere is no way around: not when the admission is asked, nor when it is not.
+    // A policy that puts it elsewhere is no way around: not when the admission is asked, nor when it is not. Another
+    // one that comes beside it claims nothing.
     std::string const oslo = R"({"spec":{"placement":{"clusterAffinity":{"clusterNames":["oslo"]}}}})";
     Status const elsewhere = co_await fleet.patch("fleet", kPolicies, oslo, "rollout");
     EXPECT_FALSE(elsewhere);
@@ -308,7 +309,7 @@ CO_TEST(Hub, ARolloutThatHoldsAVersionBackIsNotTakenAway) {
         R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy","metadata":{"name":"a","namespace":"demo"},
         "spec":{"priority":5,"resourceSelectors":[{"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","name":"web"}],
         "placement":{"clusterAffinity":{"clusterNames":["oslo"]}}}})");
-    EXPECT_FALSE(stronger);
+    CO_ASSERT_OK(stronger);
     fleet.without_guard = true;
     CO_ASSERT_OK(co_await fleet.patch("fleet", kPolicies, oslo, "rollout"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
@@ -329,6 +330,21 @@ CO_TEST(Hub, ARolloutThatHoldsAVersionBackIsNotTakenAway) {
     counts = co_await fleet.images("beijing");
     EXPECT_EQ(counts, (Images{{"v1", 10}}));
     STOP_FLEET();
+}
+
+// One that comes beside it, moves nothing that serves, whatever its priority.
+CO_TEST(Hub, APolicyThatComesBesideAnotherMovesNothing) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.create(
+        kPolicies, R"({"apiVersion":"policy.one.alibabacloud.com/v1alpha1","kind":"PropagationPolicy",
+        "metadata":{"name":"another","namespace":"demo"},"spec":{"priority":10,
+        "placement":{"clusterAffinity":{"clusterNames":["oslo"]}},
+        "resourceSelectors":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web"}]}})"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    EXPECT_EQ(co_await fleet.images("beijing"), (Images{{"v1", 9}, {"v2", 1}}));
+    EXPECT_EQ(co_await fleet.show("beijing", "state"), "Progressing/1/StepPaused");
+    co_await fleet.stop();
 }
 
 // Karmada: what is placed stays without its policy, and goes with its object alone.

@@ -211,7 +211,6 @@ struct Placer::Impl {
         // Waits, being deleted, for what it leaves behind: until then it is where it was.
         if (meta::is_deleting(source) && meta::has_finalizer(source, kOnDeleteFinalizer)) return plan;
         bool const gone = !source.exists() || meta::is_deleting(source);
-        Doc const policy = gone ? Doc() : policy_for(source, all_policies());
         if (gone) {
             if (binding.exists() && !meta::is_deleting(binding))
                 plan.writes.push_back(control::deletion(binding_resource(name), binding, "the object is gone"));
@@ -225,6 +224,7 @@ struct Placer::Impl {
             before = read->spec;
             status = read->status;
         }
+        Doc const policy = policy_for(source, all_policies(), before.policy);
         // Without a policy what is placed stays where it is, and follows the hub (Karmada): taking a policy away is no
         // way to end what serves.
         auto const answer = placement_of(source, policy, before, sets_after(key.object.ns));
@@ -390,16 +390,18 @@ Task<void> Placer::run(Context ctx) {
 
 bool Placer::synced() const { return impl_->synced(); }
 
-bool Placer::would_claim(Doc const& object, Doc const& before, Doc const& after) const {
-    Doc const policy = policy_for(object, impl_->policies_after(before, after));
+bool Placer::would_claim(Doc const& object, apis::FleetBindingSpec const& bound, Doc const& before,
+                         Doc const& after) const {
+    Doc const policy = policy_for(object, impl_->policies_after(before, after), bound.policy);
     return policy.exists() && policy.same(after);
 }
 
 std::vector<Target> Placer::targets_after(Doc const& object, apis::FleetBindingSpec const* bound, Doc const& before,
                                           Doc const& after) const {
     bool const of_policy = (before.exists() ? before : after)["kind"].as_string().ends_with("PropagationPolicy");
-    Doc const policy = policy_for(object, of_policy ? impl_->policies_after(before, after) : impl_->all_policies());
     apis::FleetBindingSpec const now = bound == nullptr ? apis::FleetBindingSpec() : *bound;
+    Doc const policy =
+        policy_for(object, of_policy ? impl_->policies_after(before, after) : impl_->all_policies(), now.policy);
     auto placed =
         impl_->placement_of(object, policy, now, impl_->sets_after(std::string(meta::ns(object)), before, after));
     return placed && *placed ? std::move((*placed)->targets) : targets_of(now);

@@ -60,8 +60,9 @@ public:
     ~Placer();
     Task<void> run(Context ctx);
     bool synced() const;
-    // Whether `after` would claim the object if it replaced policy `before` (absent: it is a new one).
-    bool would_claim(json::Doc const& object, json::Doc const& before, json::Doc const& after) const;
+    // Whether `after` would claim the object, bound so now, if it replaced policy `before` (absent: it is a new one).
+    bool would_claim(json::Doc const& object, apis::FleetBindingSpec const& bound, json::Doc const& before,
+                     json::Doc const& after) const;
     // Where an object would go if the policy, ManagedClusterSet or ManagedClusterSetBinding `before` were replaced by
     // `after` (absent: deleted); `bound` is where it is now, and null when nowhere. What cannot be placed, or has no
     // policy, stays.

@@ -176,9 +176,14 @@ Status unsupported(Doc const& policy) {
     return {};
 }
 
+bool same_policy(apis::BoundPolicy const& bound, Doc const& policy) {
+    return bound.kind == policy["kind"].as_string() && bound.name == meta::name(policy) &&
+           bound.ns == meta::ns(policy) && bound.api_version == policy["apiVersion"].as_string();
+}
+
 }   // namespace
 
-Doc policy_for(Doc const& object, std::vector<Doc> const& policies) {
+Doc policy_for(Doc const& object, std::vector<Doc> const& policies, std::optional<apis::BoundPolicy> const& claim) {
     Doc best;
     std::tuple<bool, std::int64_t, int> best_rank;
     for (Doc const& policy : policies) {
@@ -187,6 +192,7 @@ Doc policy_for(Doc const& object, std::vector<Doc> const& policies) {
         if (meta::is_deleting(policy)) continue;
         int const selector = policy_rank(policy, object);
         if (selector == 0) continue;
+        if (claim && same_policy(*claim, policy)) return policy;
         std::tuple const rank(own_namespace, policy.at({"spec", "priority"}).as_int(), selector);
         if (!best.exists() || rank > best_rank || (rank == best_rank && meta::name(policy) < meta::name(best))) {
             best = policy;

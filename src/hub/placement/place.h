@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apis/fleet/fleet_binding.h"
 #include "core/base/result.h"
 #include "core/json/doc.h"
 #include "hub/placement/cluster_sets.h"
@@ -34,8 +35,10 @@ struct Placement {
 
 // The policy among `policies` (PropagationPolicies of the object's namespace and ClusterPropagationPolicies) that
 // claims the object; absent when none does. A PropagationPolicy beats a ClusterPropagationPolicy; then spec.priority,
-// then the selector (by name over by label over all), then the policy's name.
-json::Doc policy_for(json::Doc const& object, std::vector<json::Doc> const& policies);
+// then the selector (by name over by label over all), then the policy's name. One that has claimed it before keeps it
+// as long as it selects it (Karmada, preemption: Never): what is made or raised beside it moves no pods.
+json::Doc policy_for(json::Doc const& object, std::vector<json::Doc> const& policies,
+                     std::optional<apis::BoundPolicy> const& claim = {});
 
 // `previous` keeps clusters that only a new NoSchedule taint would refuse. With `sets` a PropagationPolicy places only
 // in clusters of sets that are bound in its namespace; a ClusterPropagationPolicy, which is a fleet administrator's,

@@ -106,6 +106,23 @@ TEST(PolicyFor, OneThatIsGoingClaimsNothing) {
     EXPECT_FALSE(policy_for(object(), {Doc::freeze(going)}).exists());
 }
 
+TEST(PolicyFor, TheOneThatHasClaimedItKeepsItAsLongAsItSelectsIt) {
+    Doc const held = policy_of({"held", R"("labelSelector":{"matchLabels":{"app":"web"}})"});
+    Doc const raised = policy_of({"a", R"("name":"web")", 10});
+    Doc const elsewhere = policy_of({"held", R"("name":"db")"});
+    Value going = held.thaw();
+    going.set({"metadata", "deletionTimestamp"}, "2026-11-23T14:00:00Z");
+    auto const claimed = [](Doc const& policy) {
+        return std::optional(apis::BoundPolicy{policy["apiVersion"].string(), policy["kind"].string(), meta::ns(policy),
+                                               meta::name(policy)});
+    };
+    EXPECT_EQ(meta::name(policy_for(object(), {held, raised})), "a");
+    EXPECT_EQ(meta::name(policy_for(object(), {held, raised}, claimed(held))), "held");
+    EXPECT_EQ(meta::name(policy_for(object(), {elsewhere, raised}, claimed(held))), "a") << "it selects another now";
+    EXPECT_EQ(meta::name(policy_for(object(), {Doc::freeze(going), raised}, claimed(held))), "a");
+    EXPECT_EQ(meta::name(policy_for(object(), {raised}, claimed(held))), "a") << "it is gone";
+}
+
 TEST(PolicyFor, ClusterScopedObjectsFollowClusterPolicies) {
     Doc const ns = doc(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}})");
     Doc const policy = doc(

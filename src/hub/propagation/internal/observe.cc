@@ -299,7 +299,8 @@ std::vector<Doc> Propagator::Impl::rollouts_of(placement::Placer const& placer, 
         bool const same = of_sets || (before.exists() && spec->policy->kind == before["kind"].as_string() &&
                                       spec->policy->ns == meta::ns(before) && spec->policy->name == meta::name(before));
         Doc const rollout = sources.get(kRolloutKind, {spec->resource.ns, spec->resource.name});
-        if (rollout.exists() && (same || placer.would_claim(rollout, before, after))) rollouts.push_back(rollout);
+        if (rollout.exists() && (same || placer.would_claim(rollout, *spec, before, after)))
+            rollouts.push_back(rollout);
     }
     return rollouts;
 }
