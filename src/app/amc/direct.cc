@@ -133,6 +133,18 @@ Result<DirectChange> go_back(DirectAsked const& asked, Doc const& workload, std:
         std::string const annotations = "/metadata/annotations";
         if (!workload.at({"metadata", "annotations"}).is_object()) add("add", annotations, json::Object());
         add("add", annotations + "/" + json::escape_pointer(propagation::kHold), asked.hold);
+        // Else the hub would take what is put back for the version that it has brought.
+        auto const says = [&](std::string_view label, std::string const& hash) {
+            std::string const path = "/metadata/labels/" + json::escape_pointer(label);
+            if (!hash.empty()) {
+                add("add", path, hash);
+            } else if (!meta::label(workload, label).empty()) {
+                add("remove", path, nullptr);
+            }
+        };
+        says(propagation::kTemplateLabel, propagation::stable_template(workload));
+        if (!propagation::releasing(workload))
+            says(propagation::kStableLabel, std::string(meta::label(workload, propagation::kTemplateLabel)));
     }
     return change;
 }

@@ -42,5 +42,35 @@ TEST(DirectUndo, KeepsAnnotationsThatAreWrittenMeanwhile) {
     EXPECT_EQ(bare.at({"metadata", "annotations", "fleet.aviary.dev/hold"}).as_string(), "h");
 }
 
+// A hub knows by its labels what it has brought: what is put back here is another version.
+TEST(DirectAbort, SaysToTheHubWhichVersionIsThere) {
+    struct Case {
+        char const* labels;
+        char const* annotations;
+        char const* has;
+        char const* stable;
+    };
+    for (Case const& each : {
+             Case{R"("fleet.aviary.dev/template":"h2","fleet.aviary.dev/stable":"h1")",
+                  R"("rollouts.kruise.io/in-progressing":"{}")", "h1", "h1"},
+             {R"("fleet.aviary.dev/template":"h2")", R"("rollouts.kruise.io/in-progressing":"{}")", "", ""},
+             // A release of its own, from where it is.
+             {R"("fleet.aviary.dev/template":"h2","fleet.aviary.dev/stable":"h1")", "", "h1", "h2"},
+         }) {
+        Value there = *json::parse_value(kWorkload);
+        json::apply_merge_patch(
+            there, *json::parse_value(fmt::format(R"({{"metadata":{{"labels":{{{}}},"annotations":{{{}}}}}}})",
+                                                  each.labels, each.annotations)));
+        proxy::ClusterView view;
+        view.workload = Doc::freeze(there);
+        auto const change = direct_change({std::string(apis::action::kAbort), 0, "h"}, view, {*json::parse(kEarlier)});
+        ASSERT_TRUE(change) << change.error().message();
+        ASSERT_TRUE(json::apply_json_patch(there, change->patch));
+        Doc const now = Doc::freeze(there);
+        EXPECT_EQ(meta::label(now, "fleet.aviary.dev/template"), each.has) << each.labels << each.annotations;
+        EXPECT_EQ(meta::label(now, "fleet.aviary.dev/stable"), each.stable) << each.labels << each.annotations;
+    }
+}
+
 }   // namespace
 }   // namespace aviary::amc

@@ -4,6 +4,7 @@
 #include <array>
 #include <string_view>
 
+#include "apis/fleet/brought.h"
 #include "apis/fleet/hold.h"
 #include "apis/rollouts/approver.h"
 
@@ -19,12 +20,9 @@ inline constexpr std::string_view kRenderLabel = "fleet.aviary.dev/render";   //
 inline constexpr std::string_view kGenerationLabel =
     "fleet.aviary.dev/generation";   // <epoch>.<resource version on the hub>, see render.h
 // Labels on propagated workloads.
-inline constexpr std::string_view kTemplateLabel = "fleet.aviary.dev/template";   // hash of the applied pod template
-inline constexpr std::string_view kStableLabel =
-    "fleet.aviary.dev/stable";   // the template before the release in progress
-// "<template>.<hash of the member's stable revision>": what a new version in the middle of a release replaced, and what
-// that release came from. Where the member says another stable revision, the one replaced had just been completed.
-inline constexpr std::string_view kReplacedLabel = "fleet.aviary.dev/replaced";
+using apis::kReplacedLabel;
+using apis::kStableLabel;
+using apis::kTemplateLabel;
 // The workload's generation with which the one came that replaced it. A member that has observed this has looked at it.
 inline constexpr std::string_view kReplacedAtLabel = "fleet.aviary.dev/replaced-at";
 // All of them.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "apis/fleet/brought.h"
 #include "apis/rollouts/keys.h"
 #include "core/base/strings.h"
 #include "hub/placement/bindings.h"
@@ -26,23 +27,6 @@ Doc progressing_condition(Doc const& rollout) {
         if (condition["type"].as_string() == "Progressing") return condition;
     }
     return {};
-}
-
-struct Replaced {
-    std::string hash, from;
-};
-
-Replaced replaced(Doc const& workload) {
-    std::string const says = label(workload, kReplacedLabel);
-    auto const dot = says.find('.');
-    if (dot == std::string::npos) return {};
-    return {says.substr(0, dot), says.substr(dot + 1)};
-}
-
-// What the member's controller says that its release comes from.
-std::string from_there(Doc const& workload) {
-    std::string const revision = label(workload, apis::kStableRevisionLabel);
-    return revision.empty() ? revision : short_hash(revision);
 }
 
 // Whether the member's Rollout has seen the template that this workload has.
@@ -86,28 +70,22 @@ bool rollout_closing(Doc const& rollout) {
     return reason == "Finalising" || reason == "Cancelling" || reason == "Completed";
 }
 
-std::string stable_template(Doc const& workload) {
-    Replaced note = replaced(workload);
-    std::string const from = from_there(workload);
-    bool const completed = releasing(workload) && !note.hash.empty() && !from.empty() && note.from != from;
-    return completed ? std::move(note.hash) : label(workload, kStableLabel);
-}
-
 std::vector<std::string> templates_named(Doc const& workload) {
-    return {label(workload, kTemplateLabel), label(workload, kStableLabel), replaced(workload).hash};
+    return {label(workload, kTemplateLabel), label(workload, kStableLabel), apis::replaced(workload).hash};
 }
 
 ReplacedNote replaced_note(Doc const& workload, Doc const& rollout) {
-    std::string const from = from_there(workload);
+    std::string const from = apis::comes_from(workload);
     if (!releasing(workload) || from.empty()) return {};
     std::string const at = std::to_string(meta::generation(workload) + 1);
     // A template that the member has not looked at yet was not completed; the one before it may have been.
-    if (replaced(workload).from == from && !observed(workload, rollout)) return {label(workload, kReplacedLabel), at};
+    if (apis::replaced(workload).from == from && !observed(workload, rollout))
+        return {label(workload, kReplacedLabel), at};
     return {fmt::format("{}.{}", label(workload, kTemplateLabel), from), at};
 }
 
 ReplacedNote replaced_note(Doc const& workload) {
-    bool const same = releasing(workload) && replaced(workload).from == from_there(workload);
+    bool const same = releasing(workload) && apis::replaced(workload).from == apis::comes_from(workload);
     return same ? ReplacedNote{label(workload, kReplacedLabel), label(workload, kReplacedAtLabel)} : ReplacedNote();
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "apis/fleet/brought.h"
 #include "core/json/doc.h"
 #include "kube/meta/gvk.h"
 #include "kube/meta/object.h"
@@ -23,8 +24,7 @@ bool rollout_progressing(json::Doc const& rollout);
 // Finalising, Cancelling, Terminating or Disabling: an un-pause may be under way.
 bool rollout_closing(json::Doc const& rollout);
 
-// The template, by its hash, that the release in a member comes from, or the last one came from. Empty: not known.
-std::string stable_template(json::Doc const& workload);
+using apis::stable_template;
 // The templates, by their hashes, that the labels of a member's workload name; some may be empty.
 std::vector<std::string> templates_named(json::Doc const& workload);
 // What kReplacedLabel and kReplacedAtLabel say.

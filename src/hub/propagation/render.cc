@@ -240,8 +240,6 @@ void leave_routed(Value& object, Doc const& live) {
 // Those of another hub above, or of a copied object, say nothing here.
 bool is_own_label(std::string_view key) { return std::ranges::find(kOwnLabels, key) != kOwnLabels.end(); }
 
-std::string short_hash(std::string_view text) { return fmt::format("{:016x}", fnv1a_64(text)).substr(0, 12); }
-
 std::string template_hash(Value const& pod_template) { return short_hash(json::write_canonical(pod_template)); }
 
 Value pod_template(Doc const& workload) {

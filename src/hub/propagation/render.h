@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "apis/fleet/brought.h"
 #include "core/json/doc.h"
 #include "core/json/value.h"
 
@@ -56,8 +57,7 @@ std::string seal(json::Value& rendered, Generation generation);
 
 // A workload's pod template as it is kept and compared: without what API servers add to it.
 json::Value pod_template(json::Doc const& workload);
-// Short enough for labels.
-std::string short_hash(std::string_view text);
+using apis::short_hash;
 // The short hash that names a pod template: equal templates, equal hashes.
 std::string template_hash(json::Value const& pod_template);
 // Whether `live` says everything that `wanted` says; what a server added by default does not count.

@@ -255,16 +255,20 @@ TEST(Deadline, RollbackGoesOnAfterACrash) {
 TEST(Deadline, WhatAHubHasBroughtIsHeldFromIt) {
     FakeCluster cluster(kSteps);
     annotate(cluster, std::string(kTenMinutes) + R"(,"rollouts.aviary.dev/on-deadline":"Rollback")");
-    cluster.edit(R"({"metadata":{"labels":{"fleet.aviary.dev/hub":"fleet"}}})");
+    cluster.edit(
+        R"({"metadata":{"labels":{"fleet.aviary.dev/hub":"fleet","fleet.aviary.dev/template":"hash-of-v1"}}})");
     cluster.run();
     cluster.pods_start = false;
     cluster.release("v2");
+    cluster.edit(
+        R"({"metadata":{"labels":{"fleet.aviary.dev/template":"hash-of-v2","fleet.aviary.dev/stable":"hash-of-v1"}}})");
     cluster.run();
     cluster.now += 600s;
     Time const then = cluster.now;
     cluster.run();
     EXPECT_EQ(meta::annotation(cluster.get("deployments"), "fleet.aviary.dev/hold"),
               format_rfc3339(then + 24h) + ";aviary-member;ProgressDeadlineExceeded");
+    EXPECT_EQ(meta::label(cluster.get("deployments"), "fleet.aviary.dev/template"), "hash-of-v1");
 }
 
 TEST(Deadline, PausedNoTimeRuns) {

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "apis/fleet/brought.h"
 #include "apis/fleet/hold.h"
 
 namespace aviary::workload {
@@ -11,7 +12,16 @@ JsonPatch taking_back(json::Doc const& workload, std::string_view hold) {
     // Another version may have come meanwhile.
     patch.test({"metadata", "uid"});
     patch.test({"metadata", "generation"});
-    if (!hold.empty()) patch.set({"metadata", "annotations", apis::kHold}, std::string(hold));
+    if (hold.empty()) return patch;
+    patch.set({"metadata", "annotations", apis::kHold}, std::string(hold));
+    // Else the hub would take the version that is put back for the one that it has brought.
+    std::string const stable = apis::stable_template(workload);
+    JsonPatch::Path const label{"metadata", "labels", apis::kTemplateLabel};
+    if (stable.empty()) {
+        patch.remove(label);
+    } else {
+        patch.set(label, stable);
+    }
     return patch;
 }
 
