@@ -58,9 +58,8 @@ struct Deciding {
     bool attempted() const {
         return frozen(seen.live) && !releasing(seen.live) && !rollout_progressing(seen.member_rollout);
     }
-    bool without_pods() const {
-        return seen.live.at({"spec", "replicas"}).as_int(1) == 0 && seen.live.at({"status", "replicas"}).as_int() == 0;
-    }
+    bool scaled_to_nothing() const { return seen.live.at({"spec", "replicas"}).as_int(1) == 0; }
+    bool without_pods() const { return scaled_to_nothing() && seen.live.at({"status", "replicas"}).as_int() == 0; }
 
     Write write(Write::Verb verb, Value body, std::string why) const {
         Write result;
@@ -442,7 +441,11 @@ struct Deciding {
             return settle(std::move(object), State::kApplied, {}, {});
         }
         // A new template is there, nothing holds it but the hub's own freeze.
-        if (attempted() && !stable().empty() && stable() != has) return take_back();
+        if (attempted() && !stable().empty() && stable() != has) {
+            // Nothing is to be held where nothing is to run: no admission takes that over.
+            if (!scaled_to_nothing()) return take_back();
+            if (!without_pods()) return answer(State::kApplying);
+        }
         if (wanted.hash == has && !wanted.missing) {
             if (attempted()) return lift_freeze(State::kApplying, {}, {});
             return settle(rendered(std::move(wanted.pod_template)), State::kApplied, {}, {});

@@ -638,6 +638,23 @@ TEST_P(TakeBack, WhatNoAdmissionTookOverGoesBackAndIsTriedAgainLater) {
     EXPECT_TRUE(releasing(hub.member.live()));
 }
 
+// No admission takes over what is to have no pods, and none has to.
+TEST(Decide, WhatIsScaledToNothingOnTheWayIsNotTakenBack) {
+    FakeHub hub = at_rest();
+    hub.member.webhook = false;
+    hub.set_image("v2");
+    EXPECT_EQ(hub.step(), "freeze");
+    hub.member.object.set({"spec", "replicas"}, 0);
+    hub.edit([](Value& object) { object.set({"spec", "replicas"}, 0); });
+    hub.member.object.set({"status", "replicas"}, 3);
+    EXPECT_EQ(hub.step(), "a new template");
+    EXPECT_EQ(hub.step(), "") << "its pods are going";
+    hub.member.object.set({"status", "replicas"}, 0);
+    EXPECT_EQ(hub.run(), "lift the freeze");
+    EXPECT_EQ(hub.state(), "Applied");
+    EXPECT_EQ(hub.image(), "v2");
+}
+
 TEST_P(TakeBack, GoesToWhatRanBeforeThoughTheHubHasMovedOn) {
     FakeHub hub = at_rest();
     hub.member.webhook = false;

@@ -30,7 +30,7 @@ std::string who(std::string_view reason) {
         return "release owner";
     if (reason == "InsufficientGPU" || reason == "Unschedulable" || reason == "PullingImage") return "cluster owner";
     if (reason == "CrashLooping" || reason == "PodFailed" || reason == "ImagePullFailed" || reason == "LoadingModel" ||
-        reason == "NotReady" || reason == "TakenBack")
+        reason == "NotReady" || reason == "TakenBack" || reason == "ScaledToZero")
         return "service owner";
     if (reason == "ReadRefused" || reason == "Approved" || reason == apis::kAutoscalersUnread) return "cluster owner";
     if (reason == "ClusterUnreachable") return "network on-call";
@@ -196,7 +196,8 @@ std::int64_t on_hub_version(ClusterView const& view) {
     std::vector<Doc> pods = new_pods(view);
     take_failed(pods);
     std::int64_t const there = static_cast<std::int64_t>(pods.size());
-    if (has_hub_version(view)) return there;
+    // A version that is refused has no pods; those of the release are of the one before it.
+    if (has_hub_version(view)) return apis::new_version_refused(view.rollout) ? 0 : there;
     if (image_of(meta::pod_template_of(view.workload)) != view.hub_image) {
         return std::ranges::count_if(view.pods, [&](Doc const& pod) {
             bool const alive = !failed(pod) && !meta::is_deleting(pod);
@@ -222,6 +223,11 @@ bool arriving(ClusterView const& view) {
     return !has_hub_version(view) || propagation::releasing(view.workload) || propagation::frozen(view.workload);
 }
 
+bool without_pods(ClusterView const& view) {
+    return view.workload.at({"spec", "replicas"}).as_int(1) == 0 &&
+           view.workload.at({"status", "replicas"}).as_int() == 0;
+}
+
 void explain_pause(Value& row, ClusterView const& view, std::string const& since) {
     std::string const message = view.rollout.at({"status", "message"}).string();
     Doc const steps = apis::release_steps(view.rollout);
@@ -232,7 +238,9 @@ void explain_pause(Value& row, ClusterView const& view, std::string const& since
                  start ? format_rfc3339(*start + std::chrono::seconds(duration.as_int())) : "its duration has passed",
                  since);
     } else {
-        set_wait(row, "AwaitingApproval", message, "approved or rejected", since);
+        // An undo of a release that was finished has steps of its own, whose approvals bring the old version.
+        set_wait(row, "AwaitingApproval", message,
+                 view.pinned.empty() ? "approved or aborted" : fmt::format("approved: back to {}", view.pinned), since);
     }
     warn_of_troubles(row, view);
 }
@@ -247,7 +255,14 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
     Doc const condition = meta::condition(view.rollout, "Progressing");
     std::string_view const reason = condition["reason"].as_string();
     if (reason == "Initializing") row["state"] = "BeforeStepUpgrade";
-    if (apis::new_version_refused(view.rollout)) {
+    // Whatever step it has left.
+    if (reason == "Finalising" || reason == "Cancelling") {
+        row["state"] = reason;
+        set_wait(row, std::string(reason), condition["message"].string(), "the workload is handed back", since);
+    } else if (!view.pinned.empty() && has_hub_version(view)) {
+        row["state"] = "Cancelling";
+        set_wait(row, "Cancelling", fmt::format("goes back to {}", view.pinned), "the workload is handed back", since);
+    } else if (apis::new_version_refused(view.rollout)) {
         row["state"] = "NewVersionRefused";
         set_wait(row, "NewVersionRefused", view.rollout.at({"status", "message"}).string(),
                  "the stable version, or the one being released, is put back", since);
@@ -263,9 +278,6 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
                  "the step's requests go to the new version", since);
     } else if (row["state"].as_string() == "StepPaused") {
         explain_pause(row, view, since);
-    } else if (reason == "Finalising" || reason == "Cancelling") {
-        row["state"] = reason;
-        set_wait(row, std::string(reason), condition["message"].string(), "the workload is handed back", since);
     } else if (row["state"].as_string() == "StepReady") {
         set_wait(row, "Approved", "the rollout controller there has not taken it up yet",
                  "the rollout controller there goes on", since);
@@ -276,6 +288,12 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
 
 void explain_rest(Value& row, ClusterView const& view) {
     std::string const message = view.rollout.at({"status", "message"}).string();
+    if (arriving(view) && without_pods(view)) {
+        row["state"] = "Applying";
+        set_wait(row, "ScaledToZero", "the workload is scaled to nothing", "it is scaled up, and the release begins",
+                 "");
+        return;
+    }
     if (arriving(view)) {
         row["state"] = "Applying";
         set_wait(row, "Applying", "the new version is on its way", "the release begins there", "");
@@ -413,8 +431,9 @@ bool waits_for_a_person(Value const& row) {
     constexpr std::string_view kPasses[] = {"ReleaseClosing", "ReleaseInProgress", "Drift"};
     bool const kept = state == "Guarded" || state == "Conflict" || state == "BehindMembers" || state == "NotServed";
     if (kept) return std::ranges::find(kPasses, reason) == std::end(kPasses);
-    constexpr std::string_view kWaits[] = {"AwaitingApproval",         "TrafficNotRouted", "Paused",
-                                           "ProgressDeadlineExceeded", "ApplyFailed",      kAbsent};
+    constexpr std::string_view kWaits[] = {
+        "AwaitingApproval",         "TrafficNotRouted", "Paused", "NewVersionRefused",
+        "ProgressDeadlineExceeded", "ApplyFailed",      kAbsent};
     return needs_person(reason) || std::ranges::find(kWaits, reason) != std::end(kWaits);
 }
 

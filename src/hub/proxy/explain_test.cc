@@ -70,7 +70,7 @@ ClusterView view(std::string const& change = "{}") {
     return result;
 }
 
-// "StepPaused AwaitingApproval | approved or rejected | approver"
+// "StepPaused AwaitingApproval | approved or aborted | approver"
 std::string shown(ClusterView const& view) {
     Value const row = explain_cluster(view);
     return fmt::format("{} {} | {} | {}", row["state"].as_string(), row["reason"].as_string(),
@@ -94,7 +94,7 @@ TEST(ExplainCluster, EveryWaitHasANameAnEndAndSomebody) {
     };
     for (
         Case const& each : std::vector<Case>{
-            {"{}", "StepPaused AwaitingApproval | approved or rejected | approver"},
+            {"{}", "StepPaused AwaitingApproval | approved or aborted | approver"},
             {R"({"spec":{"strategy":{"paused":true}}})", "Paused Paused | resumed | approver"},
             {R"({"spec":{"strategy":{"canary":{"steps":[{},{"replicas":"50%","pause":{"duration":60}}]}}}})",
              "StepPaused Soaking | 2026-11-23T13:52:07Z | -"},
@@ -107,6 +107,8 @@ TEST(ExplainCluster, EveryWaitHasANameAnEndAndSomebody) {
             {R"({"status":{"conditions":[{"type":"Progressing","reason":"Finalising"}],"canaryStatus":{"currentStepState":"Completed"}}})",
              "Finalising Finalising | the workload is handed back | -"},
             {R"({"status":{"conditions":[{"type":"Progressing","reason":"Cancelling"}],"canaryStatus":{"currentStepState":"StepUpgrade"}}})",
+             "Cancelling Cancelling | the workload is handed back | -"},
+            {R"({"status":{"conditions":[{"type":"Progressing","reason":"Cancelling"}]}})",
              "Cancelling Cancelling | the workload is handed back | -"},
             {R"({"status":{"canaryStatus":{"currentStepState":"StepTrafficRouting"}}})",
              "StepTrafficRouting TrafficRouting | the step's requests go to the new version | -"},
@@ -145,6 +147,9 @@ TEST(ExplainCluster, ABlueGreenReleaseIsReadFromItsOwnStatus) {
     row = explain_cluster(each);
     EXPECT_EQ(row["reason"].as_string(), "NewVersionRefused");
     EXPECT_EQ(row["who"].as_string(), "release owner");
+    each.pods = {pod("2"), pod("2")};   // of the version that is released
+    EXPECT_EQ(explain_cluster(each)["updated"].as_int(), 0);
+    EXPECT_TRUE(explain(Release(), {each})["stuck"].as_bool());
     Value unread = blue_green("StepUpgrade").thaw();
     unread.set({"status", "blueGreenStatus", "message"},
                "BatchRelease is at state Upgrading, rollout-id r, step 1, AutoscalersUnread: may not list");
@@ -396,8 +401,8 @@ TEST(ExplainCluster, WhatKeepsTheHubFromIt) {
              {State::kConflict, "OtherHub", "Conflict OtherHub | one of the two hubs gives it up | hub owner"},
              {State::kNotServed, "NotServed", "NotServed NotServed | the cluster serves the kind | cluster owner"},
              {State::kApplying, "ApplyFailed", "Applying ApplyFailed | the cause is mended | cluster owner"},
-             {State::kApplying, "", "StepPaused AwaitingApproval | approved or rejected | approver"},
-             {State::kApplied, "", "StepPaused AwaitingApproval | approved or rejected | approver"},
+             {State::kApplying, "", "StepPaused AwaitingApproval | approved or aborted | approver"},
+             {State::kApplied, "", "StepPaused AwaitingApproval | approved or aborted | approver"},
          }) {
         ClusterView one = view();
         one.workload_standing = propagation::Standing{each.state, each.reason, "because", kSince};
@@ -458,7 +463,18 @@ TEST(ExplainCluster, WhatWasTakenBackSaysTo) {
         fmt::format("{} {} {}", row["pinned"].as_string(), row["rejected"].as_string(), row["version"].as_string()),
         "v1 v2 v1");
     back.rollout = rollout();   // an undo of a release that was finished has steps of its own
-    EXPECT_EQ(shown(back), "StepPaused AwaitingApproval | approved or rejected | approver");
+    EXPECT_EQ(shown(back), "StepPaused AwaitingApproval | approved: back to v1 | approver");
+    back.workload = workload();   // the pin has not arrived there yet
+    EXPECT_EQ(shown(back), "Cancelling Cancelling | the workload is handed back | -");
+}
+
+TEST(ExplainCluster, WhatIsScaledToNothingBeginsWhenItIsScaledUp) {
+    ClusterView empty = view(R"({"status":{"phase":"Healthy"}})");
+    empty.bound = true;
+    empty.workload =
+        changed(json::write(empty.workload), R"({"metadata":{"labels":{"fleet.aviary.dev/template":"other"}},
+        "spec":{"replicas":0},"status":{"replicas":0}})");
+    EXPECT_EQ(shown(empty), "Applying ScaledToZero | it is scaled up, and the release begins | service owner");
 }
 
 TEST(ExplainCluster, WithoutARollout) {

@@ -104,7 +104,7 @@ bool Machine::paused_step() {
     std::string const place = fmt::format("Rollout is in step({}/{})", index, step_count());
     if (!step.pause.duration) {
         status_.message = place + ", and you need manually confirm to enter the next step";
-        wait("AwaitingApproval", status_.message, "approved or rejected", "approver");
+        wait("AwaitingApproval", status_.message, "approved or aborted", "approver");
         return false;
     }
     std::chrono::seconds const length(std::min(*step.pause.duration, apis::kLongestPause));
