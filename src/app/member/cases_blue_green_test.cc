@@ -67,6 +67,21 @@ CO_TEST(CasesOfBlueGreen, DeploymentContinuousRelease) {
     co_await story.stop();
 }
 
+// However it is scaled while a third version is refused, nothing serves alone that was not approved to its end.
+CO_TEST(CasesOfBlueGreen, DeploymentScaledWhileAThirdVersionIsRefused) {
+    for (char const* smaller : {"scale 0", "scale 1"}) {
+        Story story(ctx, bare());
+        CO_ASSERT_OK(co_await story.begin());
+        std::string const first = "Progressing/1/StepPaused v1=5 v2=3";
+        CO_ASSERT_OK(co_await story.play({{"release v2", first}, {"release v3", first}}));
+        CO_ASSERT_OK(co_await story.perform(smaller));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+        CO_ASSERT_OK(co_await story.play(
+            {{"scale 5", first}, {"release v2", first}, {"release v1", "Healthy/1/StepPaused v1=5"}}));
+        co_await story.stop();
+    }
+}
+
 CO_TEST(CasesOfBlueGreen, DeploymentScaled) {
     Story story(ctx, bare());
     CO_ASSERT_OK(co_await story.begin());

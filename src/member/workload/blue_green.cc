@@ -88,6 +88,18 @@ public:
         return writes;
     }
 
+    // From nothing the native controller gives every pod to the latest set, and on the way down and up again to the
+    // larger one.
+    std::vector<Write> keep_stable(std::string_view released, meta::IntOrPercent const& share) const override {
+        ReplicaSet const* const stable = sets_.by_hash(facts_.stable_revision);
+        ReplicaSet const* const other = sets_.by_hash(released);
+        if (stable == nullptr || other == nullptr || stable == other || stable->wanted >= facts_.replicas) return {};
+        std::vector<Write> writes{resize_set(*stable, facts_.replicas, "fewer than the workload is to have")};
+        if (other->wanted > share_of(share))
+            writes.push_back(resize_set(*other, share_of(share), "more than the step's share"));
+        return writes;
+    }
+
 private:
     // When the workload is scaled, the native controller gives each version a part of what all may have, by what their
     // sets noted when they were scaled last, and the rest to the largest. What the old version lacks then is what the

@@ -88,6 +88,12 @@ public:
     // Puts the workload under the BatchRelease's control at this share; raises it when it is. In order, and safe to
     // break off after each; empty when nothing changes.
     virtual std::vector<control::Write> hold(json::Doc const& batch_release, meta::IntOrPercent const& share) const = 0;
+    // While a version newer than the `released` one is refused: the stable one has the pods that are its own, and the
+    // released one no more than the step's share, however the workload was scaled meanwhile.
+    virtual std::vector<control::Write> keep_stable(std::string_view /*released*/,
+                                                    meta::IntOrPercent const& /*share*/) const {
+        return {};
+    }
     // Gives up control; the workload stays frozen for whoever comes next.
     virtual std::optional<control::Write> let_go() const = 0;
     // Ends the release: the workload's own strategy is back, every mark is gone. Absent when there is nothing to do.

@@ -128,6 +128,7 @@ private:
         if (owned() && (!rolling() || !released())) {
             status_.observed_generation = before_.observed_generation;   // nothing comes of it
             if (!released()) status_.message = kAnotherVersion;
+            if (rolling() && !facts().rolled_back) keep_stable();
             return false;
         }
         if (status_.phase != apis::phase::kProgressing) {
@@ -210,6 +211,15 @@ private:
             status_.update_revision = facts().update_revision;
         }
         return upgrade();
+    }
+
+    // Another version is refused. The workload may be scaled meanwhile.
+    void keep_stable() {
+        std::int64_t const current = batch().current_batch;
+        if (status_.phase != apis::phase::kProgressing || current >= batch_count()) return;
+        meta::IntOrPercent const& step = plan().batches[static_cast<std::size_t>(current)].canary_replicas;
+        for (Write& each : seen_.workload->keep_stable(status_.update_revision, step))
+            plan_.writes.push_back(std::move(each));
     }
 
     // Brings the current batch about; true when the next one may follow.
