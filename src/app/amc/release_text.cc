@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <set>
 
 #include "app/amc/rows.h"
@@ -85,8 +86,12 @@ std::string tree_line(Doc const& view, Doc const& cluster) {
 }
 
 std::string next_steps(Doc const& view, bool all, std::string const& where) {
-    std::string approve;
-    std::int64_t approve_step = 0;
+    // Approvals of one command: of the new version, and on the way back to an old one.
+    struct Approve {
+        std::string clusters;
+        std::int64_t step = 0;
+    };
+    std::map<std::string, Approve> approvals;
     std::string abort_where;
     std::string paused;                // by somebody
     std::string_view finished;         // what an abort leaves alone
@@ -101,9 +106,10 @@ std::string next_steps(Doc const& view, bool all, std::string const& where) {
         }
         bool const waits = cluster["reason"].as_string() == "AwaitingApproval" && !cluster["trouble"].exists();
         if (!waits) continue;
-        if (approve.empty()) approve_step = cluster["step"].as_int();
-        if (cluster["step"].as_int() == approve_step)
-            approve += (approve.empty() ? "" : ",") + cluster["cluster"].string();
+        Approve& approve = approvals[cluster["pinned"].string()];
+        if (approve.clusters.empty()) approve.step = cluster["step"].as_int();
+        if (cluster["step"].as_int() == approve.step)
+            approve.clusters += (approve.clusters.empty() ? "" : ",") + cluster["cluster"].string();
     }
     Steps steps(view, where);
     bool const attached = view["attached"].as_bool();   // others say what its clusters are to run
@@ -114,7 +120,10 @@ std::string next_steps(Doc const& view, bool all, std::string const& where) {
     } else if (!paused.empty() && !attached) {
         steps.add("resume", "-m " + paused);
     }
-    if (!approve.empty()) steps.add("approve", fmt::format("-m {} --step {}", approve, approve_step));
+    for (auto const& [back, approve] : approvals) {
+        steps.add("approve", fmt::format("-m {} --step {}", approve.clusters, approve.step),
+                  back.empty() ? "" : "on the way back to " + back);
+    }
     if (!releasing.empty() && !attached)
         steps.add("abort", all ? "-M" : abort_where, fmt::format("all{} back to {}", finished, one_of(releasing)));
     return steps.text();

@@ -101,8 +101,11 @@ TEST(NextSteps, SaysWhereAnAbortLeadsTo) {
     EXPECT_EQ(where({cluster("beijing"), finished}), "all but the finished ones back to v1\n");
     EXPECT_EQ(where({cluster("beijing"), cluster("oslo", R"({"stable":"v0"})")}), "all back to several versions\n");
     EXPECT_EQ(where({cluster("oslo", R"({"stable":null})")}), "all back to the stable version\n");
-    EXPECT_EQ(next_steps(view({cluster("beijing", kGoesBack)})),
-              "next:  kubectl amc rollout approve rollouts/web -n demo -m beijing --step 1\n");
+    EXPECT_EQ(
+        next_steps(view({cluster("beijing", kGoesBack)})),
+        "next:  kubectl amc rollout approve rollouts/web -n demo -m beijing --step 1      # on the way back to v1\n");
+    EXPECT_TRUE(next_steps(view({cluster("beijing", kGoesBack), cluster("oslo")}))
+                    .starts_with("next:  kubectl amc rollout approve rollouts/web -n demo -m oslo --step 1\n"));
 }
 
 TEST(StuckLine, SaysNothingOfAClusterThatDoesNotAnswer) {

@@ -266,11 +266,14 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
         row["state"] = "NewVersionRefused";
         set_wait(row, "NewVersionRefused", view.rollout.at({"status", "message"}).string(),
                  "the stable version, or the one being released, is put back", since);
+        row["causes"].push_back(row["message"]);
     } else if (apis::not_routed(view.rollout)) {
         set_wait(row, "TrafficNotRouted", view.rollout.at({"status", "message"}).string(), "it is put right", since);
+        row["causes"].push_back(row["message"]);
     } else if (apis::waits_for_group(view.rollout)) {
         set_wait(row, "WaitingForGroup", view.rollout.at({"status", "message"}).string(),
                  "the others have come to this step", since);
+        row["causes"].push_back(row["message"]);
     } else if (reason == "Initializing") {
         set_wait(row, "Applying", condition["message"].string(), "the release begins there", "");
     } else if (row["state"].as_string() == "StepTrafficRouting") {

@@ -121,6 +121,9 @@ TEST(ExplainCluster, EveryWaitHasANameAnEndAndSomebody) {
             {R"({"status":null})", " ControllerAbsent | - | -"},
         }) {
         EXPECT_EQ(shown(view(each.rollout)), each.shown) << each.rollout;
+        // Of what somebody is to put right there is a line, which says what that is.
+        Value const row = explain_cluster(view(each.rollout));
+        EXPECT_EQ(row["causes"].size(), row["reason"].as_string() == "TrafficNotRouted" ? 1u : 0u) << each.rollout;
     }
 }
 
