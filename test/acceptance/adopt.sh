@@ -27,6 +27,7 @@ check 'whom it comes from has to be said' tells 1 'error: --from is required' av
 check 'from whom else' tells 1 'argocd' aviary adopt --from argocd deploy/x --clusters a
 check 'a kind without a name' tells 1 'name it as KIND/NAME' adopt deploy --clusters a
 check 'a kind that there is not' tells 1 'have a resource type "deplo"' adopt deplo/x --clusters a
+check 'an empty name of a cluster' tells 1 'error: --clusters: say which' adopt deploy/qwen-inference --clusters ''
 check 'a cluster that there is not' tells 1 'managedclusters "mars" not found' adopt deploy/qwen-inference --clusters a,mars
 check 'one that has no namespace' tells 1 'without a namespace are not taken over' adopt ns/demo --clusters a
 check 'a dry run' prints 2 '^[ab] +deployment/qwen-inference +labels only *$' adopt deploy/qwen-inference --clusters a,b --dry-run

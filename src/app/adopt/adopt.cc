@@ -202,6 +202,8 @@ Task<Result<Plan>> wait(Session session, Options options, std::vector<Named> nam
 }
 
 Task<Result<int>> adopting(Session session, Options options) {
+    if (std::ranges::count(options.clusters, "") > 0)
+        co_return fail(ErrorCode::kInvalid, "--clusters: say which: NAME[,NAME]");
     CO_TRY_ASSIGN(options.clusters, co_await session.members(true));   // an unknown one is said here
     std::set<std::string> once;
     std::erase_if(options.clusters, [&](std::string const& each) { return !once.insert(each).second; });

@@ -35,12 +35,18 @@ constexpr char kAbout[] =
     "Exit codes: 0 done, 1 failed or misused, 2 partial, 3 waiting for approval, 4 stale or refused, 5 timeout,\n"
     "6 only unreachable clusters.";
 
+// Taken for a flag that is not given, it would be the hub that is asked.
+std::string contexts_problem(std::string const& text) {
+    return trim(text).empty() ? "say which contexts: NAME or PATTERN[,PATTERN]" : "";
+}
+
 void add_flags(CLI::App& app, Flags& flags) {
     app.add_option("--kubeconfig", flags.kubeconfig, "Path of the kubeconfig")->option_text("FILE");
     app.add_option("--context", flags.context, "Context of the hub; by default the current one")->option_text("NAME");
     app.add_option("--contexts", flags.contexts,
                    "Without a hub: the contexts of this kubeconfig whose clusters are meant: 'prod-*,dev'")
-        ->option_text("PATTERNS");
+        ->option_text("PATTERNS")
+        ->check(CLI::Validator(contexts_problem, ""));
     app.add_option("-n,--namespace", flags.ns, "Namespace; by default the context's")->option_text("NAME");
     app.add_flag("-A,--all-namespaces", flags.all_namespaces, "All namespaces");
     app.add_option("-o,--output", flags.output, "wide, json, yaml, name or jsonpath=TEMPLATE")->option_text("FORM");

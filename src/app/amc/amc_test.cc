@@ -43,6 +43,16 @@ TEST(Run, AStepCountsFromOne) {
     }
 }
 
+// What a script's variable that is not set leaves.
+TEST(Run, ContextsThatNameNoneAreNoHub) {
+    for (std::vector<std::string> const& words :
+         {std::vector<std::string>{"--contexts", ""}, {"--contexts="}, {"--contexts", " "}}) {
+        std::vector<std::string> whole{"rollout", "approve", "web", "-M"};
+        whole.insert(whole.end(), words.begin(), words.end());
+        EXPECT_TRUE(said(whole).starts_with("1 error: --contexts: say which contexts: ")) << said(whole);
+    }
+}
+
 TEST(Run, VersionAndHelpAsOtherProgramsHaveThem) {
     EXPECT_EQ(said({"--version"}), "0 kubectl-amc " + std::string(program_version()) + "\n");
     EXPECT_EQ(said({"version"}), said({"--version"}));

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "apis/rollouts/rollout_history.h"
 #include "app/amc/direct.h"
+#include "app/amc/set_image.h"
 #include "app/hub/internal/test_fleet.h"
 
 namespace aviary::amc {
@@ -46,19 +49,20 @@ struct Clusters {
     }
     Task<std::string> approve(Flags flags) { return decide("Approve", std::move(flags)); }
     Task<std::string> decide(std::string action, Flags flags) {
-        flags.ns = "demo";
+        return run(std::move(flags), [action = std::move(action)](Session session) {
+            return action == "Approve"   ? approve_without_hub(std::move(session), "rollouts/web")
+                   : action == "History" ? history(std::move(session), "rollouts/web")
+                                         : decide_without_hub(std::move(session), action, "rollouts/web");
+        });
+    }
+    Task<std::string> run(Flags flags, std::function<Task<int>(Session)> command) {
+        if (flags.ns.empty() && !flags.all_namespaces) flags.ns = "demo";
         if (!flags.direct) flags.contexts = "*";
         testing::internal::CaptureStdout();
         testing::internal::CaptureStderr();
         auto session = Session::over(fleet.scope.context().executor(), std::move(flags), list);
         int code = -1;
-        if (session && action == "Approve") {
-            code = co_await approve_without_hub(*session, "rollouts/web");
-        } else if (session && action == "History") {
-            code = co_await history(*session, "rollouts/web");
-        } else if (session) {
-            code = co_await decide_without_hub(*session, action, "rollouts/web");
-        }
+        if (session) code = co_await command(*session);
         std::string const out = testing::internal::GetCapturedStdout();
         std::string const said = testing::internal::GetCapturedStderr();
         co_return fmt::format("{}\n{}{}", code, out, said);
@@ -332,6 +336,34 @@ CO_TEST(WithoutHub, HistoryIsWhatTheClustersHaveKept) {
     CO_ASSERT_OK(co_await fleet.at("beijing").remove(ctx, apis::kRolloutHistories, {"demo", "web-1"}));
     said = co_await Clusters{fleet}.add("beijing").decide("History", {});
     EXPECT_TRUE(has(said, "1\nerror: rollouts.rollouts.kruise.io \"web\" not found")) << said;
+    co_await fleet.stop();
+}
+
+// What a script's variable that is not set leaves is not a word for all of them.
+CO_TEST(Where, ANameThatIsEmptyIsNoCluster) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    co_await fleet.stop_hub();
+    std::string const wanted = "1\nerror: say where: -m CONTEXT[,CONTEXT], or -M for all that --contexts means\n";
+    std::vector<std::function<Task<int>(Session)>> const commands{
+        [](Session session) { return approve_without_hub(std::move(session), "web"); },
+        [](Session session) { return decide_without_hub(std::move(session), "Pause", "web"); },
+        [](Session session) { return get_resource(std::move(session), "rollouts", ""); },
+        [](Session session) { return explain(std::move(session), "web"); },
+        [](Session session) { return history(std::move(session), "web"); },
+        [](Session session) { return set_image(std::move(session), "deploy/web", {"main=web:v3"}); },
+        [](Session session) { return list_clusters(std::move(session)); }};
+    std::vector<std::vector<std::string>> const empty{{""}, {" "}, {","}, {"beijing", ""}, {"beijing,"}};
+    for (std::vector<std::string> const& names : empty) {
+        for (auto const& command : commands) {
+            Flags flags;
+            flags.members = names;
+            std::string const said = co_await Clusters{fleet}.add("beijing").run(flags, command);
+            EXPECT_EQ(said, wanted);
+        }
+    }
+    std::string const state = co_await fleet.show("beijing", "state");
+    EXPECT_EQ(state, "Progressing/1/StepPaused");
     co_await fleet.stop();
 }
 

@@ -319,6 +319,11 @@ std::string controller_of(Doc const& cluster) {
 }   // namespace
 
 Task<int> list_clusters(Session session) {
+    auto const chosen = session.named_members();
+    if (!chosen) {
+        session.complain(chosen.error());
+        co_return kFailed;
+    }
     client::ListOptions options;
     options.label_selector =
         session.flags().selector.empty() ? session.flags().cluster_selector : session.flags().selector;
@@ -328,12 +333,9 @@ Task<int> list_clusters(Session session) {
         session.complain(list.error());
         co_return kFailed;
     }
-    std::string const members = join(session.flags().members, ",");
-    auto const chosen = members.empty() ? std::vector<std::string_view>() : split(members, ',');
     std::vector<Doc> clusters;
     for (auto const& [key, cluster] : (*list)["items"].elements()) {
-        if (chosen.empty() || std::ranges::find(chosen, std::string_view(meta::name(cluster))) != chosen.end())
-            clusters.push_back(cluster);
+        if (chosen->empty() || std::ranges::count(*chosen, meta::name(cluster)) > 0) clusters.push_back(cluster);
     }
     Status const sorted = session.sort(clusters);
     Value items{json::Array()};

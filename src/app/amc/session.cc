@@ -166,18 +166,30 @@ Task<Result<json::Doc>> Session::clusters(client::ListOptions options) const {
     co_return co_await hub_->list(context(), apis::kManagedClusters, std::move(options));
 }
 
+Error Session::say_where() const {
+    return Error(ErrorCode::kInvalid,
+                 without_hub() ? "say where: -m CONTEXT[,CONTEXT], or -M for all that --contexts means"
+                               : "say where: -m CLUSTER[,CLUSTER], --cluster-selector LABELS, or -M for all");
+}
+
+Result<std::vector<std::string>> Session::named_members() const {
+    std::vector<std::string> names;
+    for (std::string_view name : split(join(flags_.members, ","), ',')) names.emplace_back(trim(name));
+    // A script's variable that is not set names no cluster, which is not all of them.
+    bool const nothing = names.empty() && !flags_.members.empty();
+    if (nothing || std::ranges::count(names, "") > 0) return std::unexpected(say_where());
+    return names;
+}
+
 Task<Result<std::vector<std::string>>> Session::members(bool required) const {
     std::vector<std::string> chosen;
     bool const named = !flags_.members.empty();
     int const ways = (named ? 1 : 0) + (flags_.all_members ? 1 : 0) + (flags_.cluster_selector.empty() ? 0 : 1);
     if (ways > 1) co_return fail(ErrorCode::kInvalid, "-m, -M and --cluster-selector exclude each other");
     if (flags_.direct) co_return contexts_->names();
-    if (ways == 0 && required)
-        co_return fail(ErrorCode::kInvalid,
-                       without_hub() ? "say where: -m CONTEXT[,CONTEXT], or -M for all that --contexts means"
-                                     : "say where: -m CLUSTER[,CLUSTER], --cluster-selector LABELS, or -M for all");
+    if (ways == 0 && required) co_return std::unexpected(say_where());
     if (named) {
-        for (std::string_view name : split(join(flags_.members, ","), ',')) chosen.emplace_back(trim(name));
+        CO_TRY_ASSIGN(chosen, named_members());
         CO_TRY_ASSIGN(std::vector<std::string> const all, co_await known({}));
         for (std::string const& name : chosen) {
             if (std::ranges::find(all, name) != all.end()) continue;

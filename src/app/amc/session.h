@@ -59,6 +59,8 @@ public:
     Task<Result<json::Doc>> clusters(client::ListOptions options = {}) const;
     // The members that -m, -M and --cluster-selector mean; empty: all. An Error says what is missing or unknown.
     Task<Result<std::vector<std::string>>> members(bool required) const;
+    // Those that -m names, in whatever fleet; an Error for a name that is empty.
+    Result<std::vector<std::string>> named_members() const;
     // The flags by which clusters are reached without a hub, as they are typed; empty with one.
     std::string where() const;
     // The exit code for what cannot be asked.
@@ -84,6 +86,7 @@ private:
     Status take(async::Executor& executor, Flags flags, std::string const& ns);
     // Each cluster has its own limit.
     Context unlimited() const { return Context(*executor_); }
+    Error say_where() const;
     // The clusters there are, with these labels.
     Task<Result<std::vector<std::string>>> known(std::string selector) const;
     Task<Result<json::Doc>> read(std::string path, client::NameValues query, std::string accept = {}) const;
