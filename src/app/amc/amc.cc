@@ -227,7 +227,7 @@ struct Program {
         image->add_option("--dry-run", flags.dry_run, "server: check it, change nothing")
             ->option_text("server")
             ->check(CLI::IsMember({"server", "none"}));
-        takes(image, {kConnecting, kWhere, "--allow-unreachable --no-headers"});
+        takes(image, {kConnecting, "--members --all-members --allow-unreachable --no-headers"});
         add(image, [this](Session session) { return set_image(std::move(session), resource, words); });
         refuse(app, "logs", "logs", "a pod's log is read in its cluster, by kubectl logs");
         refuse(app, "promote", "promote", "approve each step, or go to the last one by kubectl amc rollout jump");

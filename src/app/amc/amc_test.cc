@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/amc/internal/test_kubeconfig.h"
 #include "app/amc/session.h"
 #include "core/base/version.h"
 
@@ -50,6 +51,23 @@ TEST(Run, ContextsThatNameNoneAreNoHub) {
         std::vector<std::string> whole{"rollout", "approve", "web", "-M"};
         whole.insert(whole.end(), words.begin(), words.end());
         EXPECT_TRUE(said(whole).starts_with("1 error: --contexts: say which contexts: ")) << said(whole);
+    }
+}
+
+// What is refused before anybody is asked, so nobody needs to answer.
+constexpr char kNobody[] = "https://127.0.0.1:1";
+
+// On a hub it is the policy that says where; a choice that is ignored releases in all clusters.
+TEST(Run, AnImageIsSetInChosenClustersWithoutAHubAlone) {
+    Kubeconfig const config({{"hub", kNobody, "demo"}});
+    std::vector<std::string> words{"set", "image", "deploy/web", "main=web:v3", "--context", "hub", "--kubeconfig"};
+    words.push_back(config.path());
+    for (char const* where : {"beijing", ""}) {
+        std::vector<std::string> chosen = words;
+        chosen.insert(chosen.end(), {"-m", where});
+        EXPECT_EQ(said(chosen),
+                  "1 error: on a hub a release goes to all clusters of the policy: leave -m out, or name the clusters "
+                  "without a hub by --contexts\n");
     }
 }
 

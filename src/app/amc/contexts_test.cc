@@ -2,11 +2,8 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <filesystem>
-#include <fstream>
-
+#include "app/amc/internal/test_kubeconfig.h"
 #include "app/hub/internal/test_fleet.h"
 #include "core/base/strings.h"
 
@@ -16,30 +13,6 @@ namespace {
 using hub::Fleet;
 using json::Doc;
 using namespace std::chrono_literals;
-
-// A kubeconfig with these contexts: name, server, namespace.
-class Kubeconfig {
-public:
-    explicit Kubeconfig(std::vector<std::array<std::string, 3>> const& contexts) {
-        std::string folder = std::filesystem::temp_directory_path() / "aviary-contexts-XXXXXX";
-        folder_ = ::mkdtemp(folder.data());
-        std::ofstream file(path());
-        std::string clusters, names;
-        for (auto const& [name, server, ns] : contexts) {
-            clusters += fmt::format("- {{name: {}, cluster: {{server: \"{}\"}}}}\n", name, server);
-            names +=
-                fmt::format("- {{name: {0}, context: {{cluster: {0}, user: me, namespace: \"{1}\"}}}}\n", name, ns);
-        }
-        file << "apiVersion: v1\nkind: Config\nusers:\n- {name: me, user: {token: x}}\nclusters:\n"
-             << clusters << "contexts:\n"
-             << names;
-    }
-    ~Kubeconfig() { std::filesystem::remove_all(folder_); }
-    std::string path() const { return folder_ + "/config"; }
-
-private:
-    std::string folder_;
-};
 
 // "prod-a*" of one that a pattern means, "prod-a" of one that is named, "prod-a!" of one that cannot be used.
 std::string matching(Kubeconfig const& config, std::string const& patterns) {

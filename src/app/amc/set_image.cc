@@ -150,6 +150,12 @@ Task<int> set_image(Session session, std::string what, std::vector<std::string> 
         session.complain(name.empty() ? "say of what: KIND/NAME" : (one ? images.error() : one.error()).message());
         co_return kFailed;
     }
+    if (!session.without_hub() && !session.flags().members.empty()) {
+        session.complain(
+            "on a hub a release goes to all clusters of the policy: leave -m out, or name the clusters without a hub "
+            "by --contexts");
+        co_return kFailed;
+    }
     auto const served = co_await find_resource(session, what);
     if (!served) {
         session.complain(served.error());
