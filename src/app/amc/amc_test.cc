@@ -71,6 +71,15 @@ TEST(Run, AnImageIsSetInChosenClustersWithoutAHubAlone) {
     }
 }
 
+// Without the user the groups would be ignored, and all would be done with one's own rights.
+TEST(Run, GroupsAreOfSomebodyElse) {
+    Kubeconfig const config({{"one", kNobody, "demo"}});
+    for (char const* context : {"--context", "--contexts"})
+        EXPECT_EQ(said({"rollout", "pause", "web", "-M", "--as-group", "viewers", "--as-group", "testers", context,
+                        "one", "--kubeconfig", config.path()}),
+                  "1 error: requesting groups viewers, testers without impersonating a user: name one by --as\n");
+}
+
 TEST(Run, VersionAndHelpAsOtherProgramsHaveThem) {
     EXPECT_EQ(said({"--version"}), "0 kubectl-amc " + std::string(program_version()) + "\n");
     EXPECT_EQ(said({"version"}), said({"--version"}));

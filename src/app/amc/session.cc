@@ -46,6 +46,10 @@ bool before(json::Doc const& left, json::Doc const& right) {
 }   // namespace
 
 Status Session::take(async::Executor& executor, Flags flags, std::string const& ns) {
+    if (flags.as.empty() && !flags.as_groups.empty())
+        return fail(ErrorCode::kInvalid,
+                    fmt::format("requesting groups {} without impersonating a user: name one by --as",
+                                join(flags.as_groups, ", ")));
     timeout_ = TRY(limit("--timeout", flags.timeout));
     watch_timeout_ = TRY(limit("--timeout", flags.watch_timeout));
     request_timeout_ =
