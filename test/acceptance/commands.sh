@@ -87,7 +87,7 @@ check 'get --cluster-selector' prints 1 '^qwen-inference +beijing' amc get deplo
 check 'get --cluster-selector of none' tells 1 'no cluster has the labels' amc get deploy -n demo --cluster-selector region=south
 check 'get of a cluster that is not there' tells 1 'managedclusters "nowhere" not found' amc get deploy -n demo -m nowhere
 check 'get of an unknown kind' tells 1 "doesn't have a resource type \"things\"" amc get things
-check 'get of an unknown name' tells 1 '"nothing" not found in any cluster' amc get deploy nothing -n demo
+check 'get of an unknown name' tells 1 '"nothing" not found in namespace demo of any cluster' amc get deploy nothing -n demo
 check 'get of nothing at all' tells 0 'No resources found in default namespace' amc get deploy
 check 'get -m and -M' tells 1 'exclude each other' amc get deploy -M -m beijing
 check 'get --as without rights' tells 1 'forbidden: User "guest" cannot list' amc get pods -n demo --as guest
@@ -111,7 +111,7 @@ check 'it is ready again' soon 30 all_ready
 check 'describe shows the cluster' prints 1 '^Cluster:  beijing' amc describe deployment qwen-inference -n demo -m beijing
 check 'describe ends in events' tells 0 'Normal +ScalingReplicaSet|^Events:' amc describe deployment/qwen-inference -n demo -m beijing
 check 'describe by labels' prints 20 '^Cluster:  ' amc describe pods -l app=qwen-inference -n demo
-check 'describe of what is not there' tells 1 'not found in any cluster' amc describe pod nothing -n demo
+check 'describe of what is not there' tells 1 'not found in namespace demo of any cluster' amc describe pod nothing -n demo
 check 'clusters' prints 2 '^(beijing|shanghai) +True ' amc clusters
 check 'clusters -o name' prints 1 '^managedclusters.*/beijing$' amc clusters --cluster-selector region=north -o name
 check 'rollout list' prints 1 "^demo +$r +deployment/qwen-inference +Healthy" amc rollout list -n demo
@@ -172,7 +172,7 @@ check 'history says who and why not more' prints 1 '^[0-9]+[sm] +Approve +admin 
 check 'and how long the pause had lasted by then' prints 1 '^[0-9]+[sm] +Approve +admin +beijing +1 +Applied +[0-9]+[sm] ' amc rollout history $r -n demo
 check 'history -m of another cluster' prints 0 . amc rollout history $r -n demo -m shanghai
 check 'history -o wide says of which release, and why' prints 1 '^[0-9]+[sm] +Approve +admin +beijing +1 +Applied +[0-9a-f]{6} +p95 is fine ' amc rollout history $r -n demo -o wide
-check 'history of what is not there' tells 1 'rollouts.rollouts.kruise.io "nosuch" not found' amc rollout history nosuch -n demo
+check 'history of what is not there' tells 1 'rollouts.rollouts.kruise.io "nosuch" not found in namespace demo' amc rollout history nosuch -n demo
 check 'history -o json has the reason' prints 1 '"reason": "p95 is fine"' amc rollout history $r -n demo -o json
 (timeout 3 kubectl-amc rollout get $r -n demo -w >"$work/watch" 2>&1 </dev/null) & watcher=$!
 sleep 1

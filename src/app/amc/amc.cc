@@ -9,6 +9,7 @@
 #include "app/amc/approve.h"
 #include "app/amc/complete.h"
 #include "app/amc/direct.h"
+#include "app/amc/resources.h"
 #include "app/amc/session.h"
 #include "app/amc/set_image.h"
 #include "app/command_line/command_line.h"
@@ -87,6 +88,14 @@ void takes(CLI::App* command, std::initializer_list<std::string_view> lists) {
 std::string step_problem(std::string const& text) {
     auto const number = parse_int(text);
     return number && *number > 0 ? "" : fmt::format("{} is no step: they count from 1", text);
+}
+
+// Any other kind would be taken for a Rollout of the same name.
+std::string to_rollout_name(std::string& text) {
+    auto name = rollout_name(text);
+    if (!name) return name.error().message();
+    text = std::move(*name);
+    return "";
 }
 
 void add_decision_flags(CLI::App& command, Flags& flags, std::string_view action) {
@@ -244,7 +253,9 @@ struct Program {
     CLI::App* add_verb(CLI::App& rollout, char const* verb, char const* text, char const* examples,
                        std::string_view flags, std::function<Task<int>(Session)> run) {
         CLI::App* const command = add_command(rollout, verb, text, examples);
-        command->add_option("rollout", name, "NAME, rollout/NAME or rollouts/NAME")->required();
+        command->add_option("rollout", name, "NAME, rollout/NAME or rollouts/NAME")
+            ->required()
+            ->transform(CLI::Validator(to_rollout_name, ""));
         takes(command, {kConnecting, kWhere, "--all-namespaces", flags});   // -A is answered with why not
         add(command, std::move(run));
         return command;

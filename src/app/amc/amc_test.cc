@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/amc/internal/test_kubeconfig.h"
+#include "app/amc/resources.h"
 #include "app/amc/session.h"
 #include "core/base/version.h"
 
@@ -78,6 +79,31 @@ TEST(Run, GroupsAreOfSomebodyElse) {
         EXPECT_EQ(said({"rollout", "pause", "web", "-M", "--as-group", "viewers", "--as-group", "testers", context,
                         "one", "--kubeconfig", config.path()}),
                   "1 error: requesting groups viewers, testers without impersonating a user: name one by --as\n");
+}
+
+// Another kind of the same name is not meant: it would be paused, or taken back, by a slip.
+TEST(Run, AVerbIsAboutARollout) {
+    for (char const* word : {"pods/u1", "deploy/u1", "rollouts.argoproj.io/u1", "rollouts/", "/u1", "rollouts/u1/u2"}) {
+        std::string const text = said({"rollout", "pause", word, "-M"});
+        EXPECT_TRUE(text.starts_with(std::string("1 error: rollout: ") + word +
+                                     ": a Rollout is wanted: NAME or rollouts/NAME\n"))
+            << text;
+    }
+    EXPECT_NE(said({"rollout", "explain", ""}).find("\"\": a Rollout is wanted"), std::string::npos);
+    for (char const* word : {"u1", "rollout/u1", "rollouts/u1", "Rollout/u1", "rollouts.rollouts.kruise.io/u1",
+                             "rollout.rollouts.kruise.io/u1"})
+        EXPECT_EQ(rollout_name(word).value_or("none"), "u1") << word;
+}
+
+TEST(NotFound, SaysWhere) {
+    auto const text = [](ErrorCode code, char const* message) {
+        return not_found_in(fail(code, message), "demo").error().message();
+    };
+    EXPECT_EQ(text(ErrorCode::kNotFound, "rollouts.rollouts.kruise.io \"web\" not found"),
+              "rollouts.rollouts.kruise.io \"web\" not found in namespace demo");
+    EXPECT_EQ(text(ErrorCode::kNotFound, "the server could not find the requested resource"),
+              "the server could not find the requested resource");
+    EXPECT_EQ(text(ErrorCode::kForbidden, "not found"), "not found");
 }
 
 TEST(Run, VersionAndHelpAsOtherProgramsHaveThem) {

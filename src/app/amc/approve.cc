@@ -296,7 +296,6 @@ Task<std::expected<Looked, int>> look_without_hub(Session const& session, std::s
 }
 
 Task<int> approve_without_hub(Session session, std::string rollout) {
-    rollout = Session::object_name(rollout);
     auto looked = co_await look_without_hub(session, std::string(apis::action::kApprove), rollout);
     if (!looked) co_return looked.error();
     std::vector<Row>& rows = looked->rows;

@@ -50,9 +50,9 @@ struct Clusters {
     Task<std::string> approve(Flags flags) { return decide("Approve", std::move(flags)); }
     Task<std::string> decide(std::string action, Flags flags) {
         return run(std::move(flags), [action = std::move(action)](Session session) {
-            return action == "Approve"   ? approve_without_hub(std::move(session), "rollouts/web")
-                   : action == "History" ? history(std::move(session), "rollouts/web")
-                                         : decide_without_hub(std::move(session), action, "rollouts/web");
+            return action == "Approve"   ? approve_without_hub(std::move(session), "web")
+                   : action == "History" ? history(std::move(session), "web")
+                                         : decide_without_hub(std::move(session), action, "web");
         });
     }
     Task<std::string> run(Flags flags, std::function<Task<int>(Session)> command) {

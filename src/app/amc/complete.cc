@@ -128,6 +128,7 @@ command_line::Values values_from_hub(std::vector<std::string> words) {
         if (what == "--members" || what == "-m")
             return behind_comma(executor.run(names_of(session, apis::kManagedClusters, "")), typed);
         if (what == "--namespace" || what == "-n") return executor.run(names_of(session, {"", "v1", "namespaces"}, ""));
+        if (what == "rollout" && typed.contains('/') && !means_rollouts(typed.substr(0, typed.find('/')))) return {};
         if (what == "rollout") return with_kind(executor.run(names_of(session, apis::kRollouts, session.ns())), typed);
         if (what == "resource") {
             std::size_t const slash = typed.find('/');

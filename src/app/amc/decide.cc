@@ -178,7 +178,6 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         session.complain(one.error());
         co_return kFailed;
     }
-    rollout = Session::object_name(rollout);
     auto const chosen = co_await session.members(true);
     if (!chosen) {
         session.complain(chosen.error());

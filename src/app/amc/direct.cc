@@ -242,7 +242,6 @@ void print_changes(Session const& session, std::vector<Part> const& parts) {
 }   // namespace
 
 Task<int> decide_without_hub(Session session, std::string action, std::string rollout) {
-    rollout = Session::object_name(rollout);
     auto looked = co_await look_without_hub(session, action, rollout);
     if (looked && session.flags().fast) {
         auto const jump = as_jump(session.flags(), looked->rollout, looked->view, looked->chosen);

@@ -32,15 +32,16 @@ std::string cell_text(Doc const& cell) {
 bool adopted(Doc const& object) { return !meta::label(object, "fleet.aviary.dev/hub").empty(); }
 
 // What there is to say where no cluster has an object.
-int report_nothing(Session const& session, Doc const& answer, std::string const& resource, std::string const& name) {
+int report_nothing(Session const& session, Doc const& answer, Served const& served, std::string const& name) {
     int const code = report(session, answer, session.context().now(), false);
+    std::string const ns = served.namespaced ? session.ns() : "";
     if (code == kFailed) return code;
     if (name.empty()) {
-        fmt::print(stderr, "No resources found{}.\n",
-                   session.ns().empty() ? "" : fmt::format(" in {} namespace", session.ns()));
+        fmt::print(stderr, "No resources found{}.\n", ns.empty() ? "" : fmt::format(" in {} namespace", ns));
         return code;
     }
-    session.complain(fmt::format("{} \"{}\" not found in any cluster", resource, name));
+    session.complain(fmt::format("{} \"{}\" not found in {}any cluster", served.resource.group_resource(), name,
+                                 ns.empty() ? "" : fmt::format("namespace {} of ", ns)));
     return std::max<int>(kFailed, code);
 }
 
@@ -156,7 +157,7 @@ Task<Result<int>> show_table(Session session, Served served, std::string name, S
     }
     if (!table.empty()) session.print(table);
     if (shown != nullptr) co_return kDone;
-    if (entries.empty()) co_return report_nothing(session, answer, served.resource.group_resource(), name);
+    if (entries.empty()) co_return report_nothing(session, answer, served, name);
     co_return report(session, answer, now, true);
 }
 
@@ -173,7 +174,7 @@ Task<Result<int>> show_objects(Session session, Served served, std::string name,
     bool const any = list.size() > 0;
     if (any || shown == nullptr) CO_TRY(session.print_objects(std::move(list), served.resource.group_resource()));
     if (shown != nullptr) co_return kDone;
-    if (!any && !name.empty()) co_return report_nothing(session, answer, served.resource.group_resource(), name);
+    if (!any && !name.empty()) co_return report_nothing(session, answer, served, name);
     co_return report(session, answer, session.context().now(), any);
 }
 
@@ -255,7 +256,7 @@ Task<Result<int>> describe_objects(Session session, std::string resource, std::s
         }
     }
     if (any) co_return report(session, answer, now, true);
-    co_return report_nothing(session, answer, served.resource.group_resource(), name);
+    co_return report_nothing(session, answer, served, name);
 }
 
 }   // namespace

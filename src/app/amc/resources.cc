@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
 
@@ -23,6 +24,23 @@ void split_name(std::string& resource, std::string& name) {
     if (slash == std::string::npos) return;
     name = resource.substr(slash + 1);
     resource.resize(slash);
+}
+
+bool means_rollouts(std::string_view kind) {
+    std::string const wanted = to_lower(kind);
+    std::string const group = "." + apis::kRollouts.group;
+    std::string_view const name =
+        std::string_view(wanted).substr(0, wanted.size() - (wanted.ends_with(group) ? group.size() : 0));
+    return name == "rollout" || name == "rollouts";
+}
+
+Result<std::string> rollout_name(std::string const& text) {
+    std::size_t const slash = text.find('/');
+    bool const named = slash != std::string::npos;
+    std::string name = named ? text.substr(slash + 1) : text;
+    if (!name.empty() && !name.contains('/') && (!named || means_rollouts(text.substr(0, slash)))) return name;
+    return fail(ErrorCode::kInvalid,
+                fmt::format("{}: a Rollout is wanted: NAME or rollouts/NAME", text.empty() ? "\"\"" : text));
 }
 
 Task<Result<std::vector<Served>>> served_resources(Session session) {

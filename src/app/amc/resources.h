@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/amc/session.h"
@@ -32,6 +33,11 @@ std::string cluster_of(json::Doc const& item);
 std::string away(json::Doc const& cluster, Time now);
 // Says which clusters did not answer, or refused; the exit code.
 int report(Session const& session, json::Doc const& answer, Time now, bool any_rows);
+
+// "rollouts", "rollout", "Rollout", "rollouts.rollouts.kruise.io".
+bool means_rollouts(std::string_view kind);
+// "x" of "x", "rollouts/x", "rollout.rollouts.kruise.io/x"; an Error for what is no Rollout.
+Result<std::string> rollout_name(std::string const& text);
 
 // "deploy/web" is two words in one.
 void split_name(std::string& resource, std::string& name);

@@ -160,9 +160,10 @@ Task<Result<json::Doc>> Session::release(std::string rollout, std::vector<std::s
     }
     client::NameValues query;
     if (!clusters.empty()) query.emplace_back("clusters", join(clusters, ","));
-    co_return co_await read(
+    Result<json::Doc> answer = co_await read(
         fmt::format("{}namespaces/{}/rollouts/{}", proxy::kRoot, percent_encode(ns_), percent_encode(rollout)),
         std::move(query));
+    co_return not_found_in(std::move(answer), ns_);
 }
 
 Task<Result<json::Doc>> Session::clusters(client::ListOptions options) const {
@@ -230,16 +231,18 @@ int Session::failure(Error const& error) const {
     return !nobody ? kFailed : flags_.allow_unreachable ? kDone : kUnreachable;
 }
 
-std::string Session::object_name(std::string const& text) {
-    std::size_t const slash = text.find('/');
-    return slash == std::string::npos ? text : text.substr(slash + 1);
-}
-
 void Session::print(std::string const& text) const { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 void Session::complain(std::string const& text) const {
     std::fflush(stdout);
     fmt::print(stderr, "error: {}\n", text);
+}
+
+Result<json::Doc> not_found_in(Result<json::Doc> answer, std::string const& ns) {
+    bool const absent =
+        !answer && answer.error().is(ErrorCode::kNotFound) && answer.error().message().ends_with("not found");
+    if (!absent) return answer;
+    return fail(ErrorCode::kNotFound, fmt::format("{} in namespace {}", answer.error().message(), ns));
 }
 
 std::string of_silent_hub(std::string const& text) {

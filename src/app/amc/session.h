@@ -65,8 +65,6 @@ public:
     std::string where() const;
     // The exit code for what cannot be asked.
     int failure(Error const& error) const;
-    // "rollouts/x", "rollout/x" and "x" → "x".
-    static std::string object_name(std::string const& text);
 
     void print(std::string const& text) const;
     void complain(std::string const& text) const;
@@ -99,6 +97,8 @@ private:
     std::string ns_;
 };
 
+// That an object is not found, with the namespace where it was looked for: most often it is another one.
+Result<json::Doc> not_found_in(Result<json::Doc> answer, std::string const& ns);
 // What went wrong with a hub, with what to do meanwhile where it does not answer.
 std::string of_silent_hub(std::string const& text);
 

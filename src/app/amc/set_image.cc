@@ -113,7 +113,8 @@ Task<Result<std::pair<meta::GroupVersionResource, meta::ObjectKey>>> workload_ke
                                                                                   Served served, std::string name) {
     meta::ObjectKey const key{session.ns(), std::move(name)};
     if (served.resource.group_resource() != apis::kRollouts.group_resource()) co_return std::pair(served.resource, key);
-    CO_TRY_ASSIGN(Doc const rollout, co_await client.get(session.context(), apis::kRollouts, key));
+    Result<Doc> found = co_await client.get(session.context(), apis::kRollouts, key);
+    CO_TRY_ASSIGN(Doc const rollout, not_found_in(std::move(found), session.ns()));
     auto const [kind, workload] = propagation::workload_of(rollout);
     co_return std::pair(meta::resource_of(kind), meta::ObjectKey{session.ns(), workload.name});
 }

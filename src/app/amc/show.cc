@@ -35,7 +35,7 @@ std::string age_of(std::string_view since, Time now) {
 Task<Result<Doc>> view_of(Session const& session, std::string const& rollout) {
     CO_TRY(session.one_namespace());
     CO_TRY_ASSIGN(std::vector<std::string> const chosen, co_await session.members(false));
-    Result<Doc> view = co_await session.release(Session::object_name(rollout), chosen);
+    Result<Doc> view = co_await session.release(rollout, chosen);
     co_return std::move(view);
 }
 
@@ -404,7 +404,6 @@ Task<int> history(Session session, std::string rollout) {
         session.complain(one.error());
         co_return kFailed;
     }
-    rollout = Session::object_name(rollout);
     auto const chosen = co_await session.members(false);
     if (!chosen) {
         session.complain(chosen.error());
