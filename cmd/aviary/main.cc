@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/command_line/command_line.h"
+#include "app/command_line/output.h"
 #include "aviary/commands.h"
 #include "core/base/version.h"
 
@@ -21,7 +22,7 @@ int print_completion(std::string const& name) {
         fmt::print(stderr, "error: {}\n", shell.error().message());
         return 1;
     }
-    fmt::print("{}", cli::completion_script(*shell, "aviary"));
+    command_line::print(cli::completion_script(*shell, "aviary"));
     return 0;
 }
 
@@ -41,7 +42,7 @@ void add_texts(CLI::App& app, Commands& commands) {
     commands.push_back({completion, [shell] { return print_completion(*shell); }});
     CLI::App* const version = add_command(app, "version", "Print the version", "aviary version");
     commands.push_back({version, [] {
-                            fmt::print("aviary {}\n", program_version());
+                            command_line::print(fmt::format("aviary {}\n", program_version()));
                             return 0;
                         }});
 }
@@ -77,7 +78,7 @@ int run(std::vector<std::string> const& words) {
     add_real(app, commands);
     add_unsupported(app, commands);
     if (auto const answer = command_line::completion(app, words, values)) {
-        fmt::print("{}", *answer);
+        command_line::print(*answer);
         return 0;
     }
     if (auto const code = command_line::parse(app, words)) return *code;
@@ -91,4 +92,6 @@ int run(std::vector<std::string> const& words) {
 
 }   // namespace aviary::commands
 
-int main(int argc, char** argv) { return aviary::commands::run(std::vector<std::string>(argv + 1, argv + argc)); }
+int main(int argc, char** argv) {
+    return aviary::command_line::finish(aviary::commands::run(std::vector<std::string>(argv + 1, argv + argc)));
+}

@@ -13,6 +13,7 @@
 #include "app/amc/session.h"
 #include "app/amc/set_image.h"
 #include "app/command_line/command_line.h"
+#include "app/command_line/output.h"
 #include "core/base/strings.h"
 #include "core/base/version.h"
 #include "core/cli/completion.h"
@@ -316,7 +317,7 @@ struct Program {
 
 int print_completion(std::string const& shell) {
     if (shell == "kubectl") {
-        fmt::print("{}", cli::kubectl_plugin_script("amc"));
+        command_line::print(cli::kubectl_plugin_script("amc"));
         return kDone;
     }
     auto const parsed = cli::parse_shell(shell);
@@ -324,23 +325,19 @@ int print_completion(std::string const& shell) {
         fmt::print(stderr, "error: {}\n", parsed.error().message());
         return kFailed;
     }
-    fmt::print("{}", cli::completion_script(*parsed, "kubectl-amc"));
+    command_line::print(cli::completion_script(*parsed, "kubectl-amc"));
     return kDone;
 }
 
-}   // namespace
-
-int run(int argc, char** argv) {
-    std::signal(SIGPIPE, SIG_IGN);
+int run(std::vector<std::string> const& words) {
     Program program;
-    std::vector<std::string> const words(argv + 1, argv + argc);
     if (auto const answer = command_line::completion(program.app, words, values_from_hub(words))) {
-        fmt::print("{}", *answer);
+        command_line::print(*answer);
         return kDone;
     }
     if (auto const code = command_line::parse(program.app, words)) return *code;
     if (*program.versions) {
-        fmt::print("kubectl-amc {}\n", program_version());
+        command_line::print(fmt::format("kubectl-amc {}\n", program_version()));
         return kDone;
     }
     if (*program.completion) return print_completion(program.shell);
@@ -363,6 +360,13 @@ int run(int argc, char** argv) {
         if (*command.app) return executor.run(command.run(std::move(*session)));
     }
     return kFailed;
+}
+
+}   // namespace
+
+int run(int argc, char** argv) {
+    std::signal(SIGPIPE, SIG_IGN);
+    return command_line::finish(run(std::vector<std::string>(argv + 1, argv + argc)));
 }
 
 }   // namespace aviary::amc

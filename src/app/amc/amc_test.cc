@@ -1,6 +1,9 @@
 #include "app/amc/amc.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <stdio_ext.h>
+#include <unistd.h>
 
 #include <string>
 #include <vector>
@@ -104,6 +107,37 @@ TEST(NotFound, SaysWhere) {
     EXPECT_EQ(text(ErrorCode::kNotFound, "the server could not find the requested resource"),
               "the server could not find the requested resource");
     EXPECT_EQ(text(ErrorCode::kForbidden, "not found"), "not found");
+}
+
+// "EXIT STDERR" of a command that prints there.
+std::string said_into(int descriptor, std::vector<std::string> words) {
+    std::fflush(stdout);
+    int const before = ::dup(1);
+    ::dup2(descriptor, 1);
+    words.insert(words.begin(), "kubectl-amc");
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    testing::internal::CaptureStderr();
+    int const code = run(static_cast<int>(arguments.size()), arguments.data());
+    ::__fpurge(stdout);
+    ::dup2(before, 1);
+    ::close(before);
+    return std::to_string(code) + " " + testing::internal::GetCapturedStderr();
+}
+
+TEST(Run, OutputThatCannotBeWrittenIsAFailure) {
+    int const full = ::open("/dev/full", O_WRONLY);
+    std::string const wanted = "1 error: writing the output: No space left on device\n";
+    for (char const* command : {"version", "--help"}) EXPECT_EQ(said_into(full, {command}), wanted);
+    EXPECT_EQ(said_into(full, {"completion", "bash"}), wanted);
+    ::close(full);
+    // Who has closed the pipe has read enough.
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    ::close(ends[0]);
+    EXPECT_EQ(said_into(ends[1], {"version"}), "0 ");
+    ::close(ends[1]);
+    EXPECT_EQ(said({"version"}), "0 kubectl-amc " + std::string(program_version()) + "\n");
 }
 
 TEST(Run, VersionAndHelpAsOtherProgramsHaveThem) {

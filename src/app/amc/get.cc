@@ -10,6 +10,7 @@
 #include "app/amc/describe_rollout.h"
 #include "app/amc/resources.h"
 #include "app/amc/session.h"
+#include "app/command_line/output.h"
 #include "core/base/strings.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
@@ -288,7 +289,7 @@ Task<int> get_resource(Session session, std::string resource, std::string name) 
         if (watched == nullptr) co_return *code;
         if (!code && !std::exchange(said, true)) session.complain(code.error());
         if (code) said = false;
-        std::fflush(stdout);
+        if (!command_line::flush()) co_return kDone;
         (void)co_await async::sleep_for(Context(session.context().executor()), kLookAgain);
     }
 }

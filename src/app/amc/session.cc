@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "apis/cluster/managed_cluster.h"
+#include "app/command_line/output.h"
 #include "core/base/strings.h"
 #include "core/json/path.h"
 #include "core/json/write.h"
@@ -231,10 +232,10 @@ int Session::failure(Error const& error) const {
     return !nobody ? kFailed : flags_.allow_unreachable ? kDone : kUnreachable;
 }
 
-void Session::print(std::string const& text) const { std::fwrite(text.data(), 1, text.size(), stdout); }
+void Session::print(std::string const& text) const { command_line::print(text); }
 
 void Session::complain(std::string const& text) const {
-    std::fflush(stdout);
+    command_line::flush();
     fmt::print(stderr, "error: {}\n", text);
 }
 

@@ -12,6 +12,7 @@
 #include "app/amc/resources.h"
 #include "app/amc/rows.h"
 #include "app/amc/session.h"
+#include "app/command_line/output.h"
 #include "core/base/strings.h"
 #include "core/cli/progress.h"
 #include "core/json/path.h"
@@ -113,10 +114,7 @@ constexpr Duration kLookAgain = std::chrono::milliseconds(500);
 
 // -w: lines that change in place on a terminal, one a change elsewhere. Who watches stays when the hub goes away.
 Task<int> watch_tree(Session session, std::string rollout) {
-    cli::Progress progress(cli::Terminal::of(1), [](std::string_view text) {
-        std::fwrite(text.data(), 1, text.size(), stdout);
-        std::fflush(stdout);
-    });
+    cli::Progress progress(cli::Terminal::of(1), command_line::print);
     bool seen = false;
     while (true) {
         auto const view = co_await view_of(session, rollout);
@@ -129,6 +127,7 @@ Task<int> watch_tree(Session session, std::string rollout) {
                 lines.push_back({cluster["cluster"].string(), tree_line(*view, cluster), cli::Colour::kNone});
             seen = true;
             progress.show(now, lines);
+            if (!command_line::flush()) co_return kDone;
         } else if (!seen || !view.error().is(ErrorCode::kUnavailable)) {
             session.complain(view.error());
             co_return kFailed;
@@ -162,7 +161,7 @@ Task<int> status(Session session, std::string rollout) {
                 if (!rows || std::exchange(told[cluster], line) == line) continue;
                 session.print(watch ? fmt::format("{} {}\n", format_rfc3339(ctx.now()), line) : line + "\n");
             }
-            std::fflush(stdout);
+            command_line::flush();
             if (standing.over || !watch) {
                 if (standing.lines.empty() || (*view)["problem"].exists())
                     session.complain((*view)["problem"].exists() ? (*view)["problem"].string()

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "app/command_line/output.h"
 #include "core/base/strings.h"
 
 namespace aviary::command_line {
@@ -298,7 +299,7 @@ std::optional<int> parse(CLI::App& app, std::vector<std::string> const& typed) {
             return misuse(*place.app, fmt::format("{} does not take {}", full_name(*place.app), long_name(*flag)));
         return std::nullopt;
     } catch (CLI::CallForHelp const&) {
-        fmt::print("{}", place.app->help());
+        print(place.app->help());
         return 0;
     } catch (CLI::ParseError const& error) {
         if (!place.unknown.empty()) {
