@@ -39,7 +39,7 @@ Task<Result<std::vector<Named>>> resolve(Session session, std::vector<std::strin
     std::vector<Named> result;
     for (std::string const& text : objects) {
         std::string resource = text, name;
-        amc::split_name(resource, name);
+        CO_TRY(amc::split_name(resource, name));
         if (name.empty())
             co_return fail(ErrorCode::kInvalid, fmt::format("\"{}\": name it as KIND/NAME, such as deploy/web", text));
         CO_TRY_ASSIGN(amc::Served served, co_await amc::find_resource(session, resource));

@@ -42,6 +42,9 @@ std::string contexts_problem(std::string const& text) {
     return trim(text).empty() ? "say which contexts: NAME or PATTERN[,PATTERN]" : "";
 }
 
+// Taken for a name that is not given, it would be all objects.
+std::string name_problem(std::string const& text) { return text.empty() ? "it is empty: leave it out for all" : ""; }
+
 void add_flags(CLI::App& app, Flags& flags) {
     app.add_option("--kubeconfig", flags.kubeconfig, "Path of the kubeconfig")->option_text("FILE");
     app.add_option("--context", flags.context, "Context of the hub; by default the current one")->option_text("NAME");
@@ -204,7 +207,7 @@ struct Program {
                         "kubectl amc get pods -M -w                           # go on and show what changes\n"
                         "kubectl amc get rollouts -A -M --contexts 'prod-*'   # no hub: of these contexts' clusters");
         get->add_option("resource", resource, "deployments, rollouts, po … or KIND/NAME")->required();
-        get->add_option("name", name, "One object");
+        get->add_option("name", name, "One object")->check(CLI::Validator(name_problem, ""));
         takes(get, {kConnecting, kWhere,
                     "--all-namespaces --output --selector --field-selector --sort-by --no-headers --watch "
                     "--allow-unreachable"});
@@ -214,7 +217,7 @@ struct Program {
                         "kubectl amc describe deployment qwen -n demo -m beijing\n"
                         "kubectl amc describe pods -l app=qwen -M");
         described->add_option("resource", resource, "deployments, rollouts, po … or KIND/NAME")->required();
-        described->add_option("name", name, "The object; without one, all");
+        described->add_option("name", name, "The object; without one, all")->check(CLI::Validator(name_problem, ""));
         takes(described, {kConnecting, kWhere, "--all-namespaces --selector --field-selector --allow-unreachable"});
         add(described, [this](Session session) { return describe(std::move(session), resource, name); });
         CLI::App* const clusters =

@@ -98,6 +98,26 @@ TEST(Run, AVerbIsAboutARollout) {
         EXPECT_EQ(rollout_name(word).value_or("none"), "u1") << word;
 }
 
+TEST(Run, OneObjectIsAskedForAtATime) {
+    for (char const* verb : {"get", "describe"})
+        EXPECT_TRUE(said({verb, "deploy", "", "-M"}).starts_with("1 error: name: it is empty"))
+            << said({verb, "x", ""});
+    auto const split = [](std::string resource, std::string name) {
+        Status const done = split_name(resource, name);
+        return done ? resource + " " + name : done.error().message();
+    };
+    EXPECT_EQ(split("deploy", ""), "deploy ");
+    EXPECT_EQ(split("deploy", "web"), "deploy web");
+    EXPECT_EQ(split("deploy/web", ""), "deploy web");
+    std::string const one =
+        ": several objects at once are not supported; ask for one at a time, by KIND/NAME or KIND NAME";
+    EXPECT_EQ(split("deploy/web", "deploy/api"), "deploy/web deploy/api" + one);
+    EXPECT_EQ(split("deploy/web", "pods"), "deploy/web pods" + one);
+    EXPECT_EQ(split("deploy", "deploy/web"), "deploy deploy/web" + one);
+    for (char const* word : {"deploy/", "/web", "deploy/web/x"})
+        EXPECT_EQ(split(word, ""), std::string(word) + ": KIND/NAME is wanted");
+}
+
 TEST(NotFound, SaysWhere) {
     auto const text = [](ErrorCode code, char const* message) {
         return not_found_in(fail(code, message), "demo").error().message();

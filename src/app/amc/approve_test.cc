@@ -367,5 +367,28 @@ CO_TEST(Where, ANameThatIsEmptyIsNoCluster) {
     co_await fleet.stop();
 }
 
+CO_TEST(Get, AnObjectIsInOneNamespace) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    co_await fleet.stop_hub();
+    Flags flags;
+    flags.all_namespaces = true;
+    flags.output = "name";
+    auto const get = [](std::string resource, std::string name) {
+        return [=](Session session) { return get_resource(std::move(session), resource, name); };
+    };
+    std::string said = co_await Clusters{fleet}.add("beijing").run(flags, get("deploy", "web"));
+    std::string const wanted = "1\nerror: a resource cannot be retrieved by name across all namespaces\n";
+    EXPECT_EQ(said, wanted);
+    said = co_await Clusters{fleet}.add("beijing").run(flags, get("rollouts/web", ""));
+    EXPECT_EQ(said, wanted);
+    said = co_await Clusters{fleet}.add("beijing").run(
+        flags, [](Session session) { return describe(std::move(session), "deploy/web", ""); });
+    EXPECT_EQ(said, wanted);
+    said = co_await Clusters{fleet}.add("beijing").run(flags, get("namespaces", "demo"));
+    EXPECT_EQ(said, "0\nnamespaces/demo\n") << "it is in none";
+    co_await fleet.stop();
+}
+
 }   // namespace
 }   // namespace aviary::amc

@@ -228,7 +228,8 @@ Task<Below> below_rollout(Session session, std::string cluster, Doc rollout) {
 }
 
 Task<Result<int>> describe_objects(Session session, std::string resource, std::string name) {
-    CO_TRY_ASSIGN(Served const served, co_await find_resource(session, resource));
+    CO_TRY(split_name(resource, name));
+    CO_TRY_ASSIGN(Served const served, co_await find_asked(session, resource, name));
     CO_TRY_ASSIGN(Doc const answer, co_await fetch(session, served, name, false));
     Flags flags = session.flags();
     flags.selector.clear();
@@ -263,8 +264,11 @@ Task<Result<int>> describe_objects(Session session, std::string resource, std::s
 }   // namespace
 
 Task<int> get_resource(Session session, std::string resource, std::string name) {
-    split_name(resource, name);
-    auto const served = co_await find_resource(session, resource);
+    if (Status const one = split_name(resource, name); !one) {
+        session.complain(one.error());
+        co_return kFailed;
+    }
+    auto const served = co_await find_asked(session, resource, name);
     if (!served) {
         session.complain(served.error());
         co_return session.failure(served.error());
@@ -295,7 +299,6 @@ Task<int> get_resource(Session session, std::string resource, std::string name) 
 }
 
 Task<int> describe(Session session, std::string resource, std::string name) {
-    split_name(resource, name);
     auto const code = co_await describe_objects(session, std::move(resource), std::move(name));
     if (!code) session.complain(code.error());
     co_return code ? *code : session.failure(code.error());

@@ -19,11 +19,19 @@ constexpr char kClusterAnnotation[] = "fleet.aviary.dev/cluster";
 
 }   // namespace
 
-void split_name(std::string& resource, std::string& name) {
+Status split_name(std::string& resource, std::string& name) {
     std::size_t const slash = resource.find('/');
-    if (slash == std::string::npos) return;
+    if (!name.empty() && (slash != std::string::npos || name.contains('/')))
+        return fail(ErrorCode::kUnsupported,
+                    fmt::format("{} {}: several objects at once are not supported; ask for one at a time, by KIND/NAME "
+                                "or KIND NAME",
+                                resource, name));
+    if (slash == std::string::npos) return {};
     name = resource.substr(slash + 1);
+    if (slash == 0 || name.empty() || name.contains('/'))
+        return fail(ErrorCode::kInvalid, fmt::format("{}: KIND/NAME is wanted", resource));
     resource.resize(slash);
+    return {};
 }
 
 bool means_rollouts(std::string_view kind) {
@@ -78,6 +86,13 @@ Task<Result<Served>> find_resource(Session session, std::string text) {
         if (std::ranges::find(each.names, name) != each.names.end()) co_return each;
     }
     co_return fail(ErrorCode::kNotFound, fmt::format("the server doesn't have a resource type \"{}\"", text));
+}
+
+Task<Result<Served>> find_asked(Session session, std::string resource, std::string name) {
+    CO_TRY_ASSIGN(Served found, co_await find_resource(session, std::move(resource)));
+    if (found.namespaced && !name.empty() && session.flags().all_namespaces)
+        co_return fail(ErrorCode::kInvalid, "a resource cannot be retrieved by name across all namespaces");
+    co_return std::move(found);
 }
 
 Task<Result<Doc>> fetch(Session session, Served served, std::string name, bool table) {

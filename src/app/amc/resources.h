@@ -21,6 +21,8 @@ struct Served {
 Task<Result<std::vector<Served>>> served_resources(Session session);
 // "deploy", "deployments", "deployments.apps", "Deployment".
 Task<Result<Served>> find_resource(Session session, std::string text);
+// The same for what is asked of it, which may be one object (no name: all): that is in one namespace.
+Task<Result<Served>> find_asked(Session session, std::string resource, std::string name);
 // The hub's answer for the chosen clusters: {clusters: [{name, reachable, since, table | items}]}.
 Task<Result<json::Doc>> fetch(Session session, Served served, std::string name, bool table);
 
@@ -39,7 +41,7 @@ bool means_rollouts(std::string_view kind);
 // "x" of "x", "rollouts/x", "rollout.rollouts.kruise.io/x"; an Error for what is no Rollout.
 Result<std::string> rollout_name(std::string const& text);
 
-// "deploy/web" is two words in one.
-void split_name(std::string& resource, std::string& name);
+// "deploy/web" is two words in one. An Error where it is no kind and name, or not all that is asked for.
+Status split_name(std::string& resource, std::string& name);
 
 }   // namespace aviary::amc

@@ -144,11 +144,13 @@ Task<void> change_one(Context, Session const& session, Target& target, Served se
 
 Task<int> set_image(Session session, std::string what, std::vector<std::string> words) {
     std::string name;
-    split_name(what, name);
+    Status one = split_name(what, name);
     auto const images = parse_images(words);
-    Status const one = session.one_namespace();
+    if (one) one = session.one_namespace();
     if (!images || !one || name.empty()) {
-        session.complain(name.empty() ? "say of what: KIND/NAME" : (one ? images.error() : one.error()).message());
+        session.complain(!one           ? one.error()
+                         : name.empty() ? Error(ErrorCode::kInvalid, "say of what: KIND/NAME")
+                                        : images.error());
         co_return kFailed;
     }
     if (!session.without_hub() && !session.flags().members.empty()) {
