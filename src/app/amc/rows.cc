@@ -66,9 +66,11 @@ Row look_at_jump(Doc const& view, Row row, Asked const& asked) {
         row.message = fmt::format("at step {} already", asked.to);
         return row;
     }
-    if (asked.to > view["steps"].as_int())
+    if (asked.to > view["steps"].as_int()) {
+        row.why = Row::Why::kNoSuchStep;
         return refused(std::move(row),
                        fmt::format("there is no step {}: the last one is {}", asked.to, view["steps"].as_int()));
+    }
     if (view["reason"].as_string() == "Paused") return stopped(std::move(row));
     row.target = true;
     return row;
@@ -262,21 +264,26 @@ std::string nothing_to_do(std::vector<Row> const& rows, Asked const& asked, std:
     bool const other_step =
         asked.step > 0 && std::ranges::any_of(rows, [](Row const& row) { return row.message.starts_with("at step"); });
     if (other_step) return fmt::format("no cluster is paused at step {}", asked.step);
-    if (std::ranges::find(rows, Row::Why::kStopped, &Row::why) != rows.end())
-        return fmt::format("nothing to approve: {} is paused by somebody; kubectl amc rollout resume comes first",
+    std::string const verb = to_lower(asked.action);
+    auto const any = [&](Row::Why why) { return std::ranges::find(rows, why, &Row::why) != rows.end(); };
+    if (any(Row::Why::kStopped))
+        return fmt::format("nothing to {}: {} is paused by somebody; kubectl amc rollout resume comes first", verb,
                            rollout);
-    if (std::ranges::find(rows, Row::Why::kNotReady, &Row::why) != rows.end())
-        return "nothing approved: pods of the new version are not ready; name clusters by -m to approve all the same";
-    if (asked.action == apis::action::kApprove)
-        return fmt::format("nothing to approve: {} is not paused (StepPaused) in any chosen cluster", rollout);
+    if (any(Row::Why::kNotReady))
+        return fmt::format("nothing {}: pods of the new version are not ready; name clusters by -m to {} all the same",
+                           past(asked.action), verb);
+    if (any(Row::Why::kNoSuchStep))
+        return fmt::format("nothing to {}: {} has no step {} in any chosen cluster", verb, rollout, asked.to);
     if (std::ranges::any_of(rows, [](Row const& row) { return row.message.starts_with("at step"); }))
-        return fmt::format("nothing to {}: {} is at step {} already", to_lower(asked.action), rollout, asked.to);
+        return fmt::format("nothing to {}: {} is at step {} already", verb, rollout, asked.to);
+    // To the next step a jump is an approval.
+    bool const next = std::ranges::find(rows, "not-yet", &Row::result) != rows.end();
+    if (asked.action == apis::action::kApprove || (asked.action == apis::action::kJump && next))
+        return fmt::format("nothing to {}: {} is not paused (StepPaused) in any chosen cluster", verb, rollout);
     bool const all_back =
         !rows.empty() && std::ranges::all_of(rows, [](Row const& row) { return row.why == Row::Why::kTakenBack; });
-    if (all_back)
-        return fmt::format("nothing to {}: each chosen cluster is back already, or goes there", to_lower(asked.action));
-    return fmt::format("nothing to {}: no release of {} is in progress in any chosen cluster", to_lower(asked.action),
-                       rollout);
+    if (all_back) return fmt::format("nothing to {}: each chosen cluster is back already, or goes there", verb);
+    return fmt::format("nothing to {}: no release of {} is in progress in any chosen cluster", verb, rollout);
 }
 
 }   // namespace aviary::amc

@@ -24,8 +24,8 @@ struct Row {
     std::string message;   // of a target: what the person should know before it is carried out
     bool target = false;
     // Of a not-yet: it is not paused at a step; it is, and pods of the new version are not ready; it is to be resumed
-    // first. Of one that is done: it was taken back before.
-    enum class Why { kNotPaused, kNotReady, kStopped, kTakenBack } why = Why::kNotPaused;
+    // first. Of one that is done: it was taken back before. Of one that is refused: it has no such step.
+    enum class Why { kNotPaused, kNotReady, kStopped, kTakenBack, kNoSuchStep } why = Why::kNotPaused;
 };
 
 struct Asked {

@@ -69,6 +69,25 @@ TEST(Look, JumpsFromWhereverARolloutIs) {
               "not-yet: not paused: StepUpgrade, 3/5 pods ready, 6m12s");
 }
 
+// The rows say why of each cluster; what is said of all must not be another reason.
+TEST(NothingToDo, OfAJumpIsWhatTheRowsSay) {
+    Asked jump = asked("Jump");
+    auto const said = [&](std::int64_t to, std::string const& change) {
+        jump.to = to;
+        return nothing_to_do({*look(view(change), jump)}, jump, "web");
+    };
+    EXPECT_EQ(said(99, "{}"), "nothing to jump: web has no step 99 in any chosen cluster");
+    EXPECT_EQ(said(2, "{}"), "nothing to jump: web is at step 2 already");
+    EXPECT_EQ(said(1, R"({"reason":"Paused"})"),
+              "nothing to jump: web is paused by somebody; kubectl amc rollout resume comes first");
+    EXPECT_EQ(said(3, R"({"state":"StepUpgrade"})"),
+              "nothing to jump: web is not paused (StepPaused) in any chosen cluster");
+    EXPECT_EQ(said(3, R"({"trouble":"CrashLooping"})"),
+              "nothing jumped: pods of the new version are not ready; name clusters by -m to jump all the same");
+    EXPECT_EQ(nothing_to_do({}, jump, "web"),
+              "nothing to jump: no release of web is in progress in any chosen cluster");
+}
+
 TEST(Look, ApprovesWhatIsPausedAtItsStep) {
     Asked all = asked("Approve");
     EXPECT_EQ(shown(view(), all), "target");
