@@ -8,6 +8,7 @@
 #include "apis/fleet/decision.h"
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
+#include "app/amc/release_text.h"
 #include "app/amc/rows.h"
 #include "app/amc/session.h"
 #include "app/amc/verdict.h"
@@ -210,7 +211,8 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
                       !session.flags().members.empty(),
                       session.flags().step,
                       session.flags().to,
-                      session.context().now()};
+                      session.context().now(),
+                      unpause_command(*view)};
     std::vector<Row> rows = rows_of(*view, *chosen, asked, "neither the Rollout nor its workload is placed here");
     std::vector<Doc> targets;
     for (auto const& [index, cluster] : (*view)["clusters"].elements()) {

@@ -85,6 +85,13 @@ std::string tree_line(Doc const& view, Doc const& cluster) {
                        cluster["ready"].as_int(), cluster["replicas"].as_int(), back);
 }
 
+std::string unpause_command(Doc const& view) {
+    if (!view["pausedByAll"].as_bool()) return {};
+    return fmt::format(
+        R"(kubectl patch rollout {} -n {} --type merge -p '{{"spec":{{"strategy":{{"paused":false}}}}}}')",
+        view["name"].as_string(), view["namespace"].as_string());
+}
+
 std::string next_steps(Doc const& view, bool all, std::string const& where) {
     // Approvals of one command: of the new version, and on the way back to an old one.
     struct Approve {
@@ -114,9 +121,7 @@ std::string next_steps(Doc const& view, bool all, std::string const& where) {
     Steps steps(view, where);
     bool const attached = view["attached"].as_bool();   // others say what its clusters are to run
     if (!paused.empty() && view["pausedByAll"].as_bool()) {
-        steps.add_line(fmt::format(
-            R"(kubectl patch rollout {} -n {} --type merge -p '{{"spec":{{"strategy":{{"paused":false}}}}}}')",
-            view["name"].as_string(), view["namespace"].as_string()));
+        steps.add_line(unpause_command(view));
     } else if (!paused.empty() && !attached) {
         steps.add("resume", "-m " + paused);
     }

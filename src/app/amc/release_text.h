@@ -17,6 +17,8 @@ std::string headline(json::Doc const& view);
 std::string stuck_line(json::Doc const& view);
 // A cluster in one line.
 std::string tree_line(json::Doc const& view, json::Doc const& cluster);
+// Ends the pause of a Rollout that is paused everywhere by its spec; empty where it is not.
+std::string unpause_command(json::Doc const& view);
 // The commands that would move it on, as people type them; empty when there is none. `all`: the view is of all
 // clusters. `where`: the flags by which they were reached, if any.
 std::string next_steps(json::Doc const& view, bool all = true, std::string const& where = {});

@@ -52,10 +52,12 @@ Row refused(Row row, std::string message) {
     return row;
 }
 
-Row stopped(Row row) {
+constexpr char kPausedEverywhere[] = "spec.strategy.paused of the Rollout on the hub pauses it everywhere";
+
+Row stopped(Row row, Asked const& asked) {
     row.result = "not-yet";
     row.why = Row::Why::kStopped;
-    row.message = "somebody paused the release: resume first";
+    row.message = asked.unpause.empty() ? "somebody paused the release: resume first" : kPausedEverywhere;
     return row;
 }
 
@@ -71,7 +73,7 @@ Row look_at_jump(Doc const& view, Row row, Asked const& asked) {
         return refused(std::move(row),
                        fmt::format("there is no step {}: the last one is {}", asked.to, view["steps"].as_int()));
     }
-    if (view["reason"].as_string() == "Paused") return stopped(std::move(row));
+    if (view["reason"].as_string() == "Paused") return stopped(std::move(row), asked);
     row.target = true;
     return row;
 }
@@ -179,6 +181,11 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
     // Where it was pinned by what was known before, it is asked for again.
     bool const outdated = view["reason"].as_string() == "PinOutdated";
     if (back && view["pinned"].exists() && !outdated) return look_at_taken_back(view, std::move(row));
+    // One that is taken out of its cluster is the hub's no more, and is resumed.
+    if (action == apis::action::kResume && !asked.unpause.empty() && view["placed"].as_bool()) {
+        row.why = Row::Why::kStopped;
+        return refused(std::move(row), kPausedEverywhere);
+    }
     if (action == apis::action::kUndo || action == apis::action::kPause || action == apis::action::kResume) {
         row.target = true;
         return row;
@@ -203,7 +210,7 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
         row.message = fmt::format("{}; last seen at {}", view["message"].as_string(), view["lastState"].as_string());
         return row;
     }
-    if (view["reason"].as_string() == "Paused") return stopped(std::move(row));
+    if (view["reason"].as_string() == "Paused") return stopped(std::move(row), asked);
     row.result = "not-yet";
     row.message = fmt::format("not paused: {}, {}, {}", view["state"].as_string(), view["message"].as_string(),
                               age(view, asked.now));
@@ -266,6 +273,8 @@ std::string nothing_to_do(std::vector<Row> const& rows, Asked const& asked, std:
     if (other_step) return fmt::format("no cluster is paused at step {}", asked.step);
     std::string const verb = to_lower(asked.action);
     auto const any = [&](Row::Why why) { return std::ranges::find(rows, why, &Row::why) != rows.end(); };
+    if (any(Row::Why::kStopped) && !asked.unpause.empty())
+        return fmt::format("nothing to {}: {} is paused everywhere; this ends it: {}", verb, rollout, asked.unpause);
     if (any(Row::Why::kStopped))
         return fmt::format("nothing to {}: {} is paused by somebody; kubectl amc rollout resume comes first", verb,
                            rollout);

@@ -35,6 +35,9 @@ struct Asked {
     std::int64_t step = 0;   // 0: at any
     std::int64_t to = 0;     // of a jump: the step to go to
     Time now{};
+    // Where spec.strategy.paused of the Rollout on the hub pauses it everywhere: the command that ends that, as no
+    // Decision does.
+    std::string unpause = {};
 };
 
 // "2/3", with a question mark where nobody knows.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
 
@@ -86,6 +87,24 @@ TEST(NothingToDo, OfAJumpIsWhatTheRowsSay) {
               "nothing jumped: pods of the new version are not ready; name clusters by -m to jump all the same");
     EXPECT_EQ(nothing_to_do({}, jump, "web"),
               "nothing to jump: no release of web is in progress in any chosen cluster");
+}
+
+// A resume would be refused by the hub: no Decision ends what the Rollout itself says.
+TEST(NothingToDo, WhatIsPausedEverywhereIsToldWithTheCommand) {
+    Doc const paused = view(R"({"reason":"Paused","state":"Paused"})");
+    for (char const* action : {"Approve", "Resume", "Jump"}) {
+        Asked all = asked(action);
+        all.to = 1;
+        all.unpause = "kubectl patch rollout web";
+        EXPECT_EQ(nothing_to_do({*look(paused, all)}, all, "web"),
+                  fmt::format("nothing to {}: web is paused everywhere; this ends it: kubectl patch rollout web",
+                              to_lower(action)));
+        EXPECT_EQ(look(paused, all)->message, "spec.strategy.paused of the Rollout on the hub pauses it everywhere");
+    }
+    Asked resume = asked("Resume");
+    EXPECT_EQ(shown(paused, resume), "target");
+    resume.unpause = "kubectl patch rollout web";
+    EXPECT_EQ(shown(view(R"({"reason":"Paused","placed":false})"), resume), "target") << "it leaves its cluster";
 }
 
 TEST(Look, ApprovesWhatIsPausedAtItsStep) {
