@@ -94,6 +94,8 @@ std::string step_problem(std::string const& text) {
     return number && *number > 0 ? "" : fmt::format("{} is no step: they count from 1", text);
 }
 
+std::string reason_problem(std::string const& text) { return is_utf8(text) ? "" : "the text is not UTF-8"; }
+
 // Any other kind would be taken for a Rollout of the same name.
 std::string to_rollout_name(std::string& text) {
     auto name = rollout_name(text);
@@ -124,7 +126,8 @@ void add_decision_flags(CLI::App& command, Flags& flags, std::string_view action
     command
         .add_option("--reason", flags.reason,
                     "Why, for the record; with --direct the member keeps it until the hub files it")
-        ->option_text("TEXT");
+        ->option_text("TEXT")
+        ->check(CLI::Validator(reason_problem, ""));
     command.add_flag("--wait", flags.wait, "Wait until each cluster has moved on; on unless --wait=false");
     command.add_option("--timeout", flags.timeout, "… at most so long")->option_text("TIME")->capture_default_str();
     command

@@ -98,6 +98,11 @@ TEST(Run, AVerbIsAboutARollout) {
         EXPECT_EQ(rollout_name(word).value_or("none"), "u1") << word;
 }
 
+TEST(Run, AReasonIsText) {
+    std::string const text = said({"rollout", "approve", "web", "-M", "--reason", "p95 \xff"});
+    EXPECT_TRUE(text.starts_with("1 error: --reason: the text is not UTF-8\n")) << text;
+}
+
 TEST(Run, OneObjectIsAskedForAtATime) {
     for (char const* verb : {"get", "describe"})
         EXPECT_TRUE(said({verb, "deploy", "", "-M"}).starts_with("1 error: name: it is empty"))

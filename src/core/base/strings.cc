@@ -48,6 +48,24 @@ std::string_view trim(std::string_view text) {
     return text;
 }
 
+bool is_utf8(std::string_view text) {
+    auto const* at = reinterpret_cast<unsigned char const*>(text.data());
+    auto const* const end = at + text.size();
+    while (at != end) {
+        unsigned char const lead = *at++;
+        if (lead < 0x80) continue;
+        int const more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
+        if (lead < 0xc2 || lead > 0xf4 || end - at < more) return false;
+        unsigned char const least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+        unsigned char const most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+        if (*at < least || *at > most) return false;
+        for (int each = 1; each < more; ++each)
+            if ((at[each] & 0xc0) != 0x80) return false;
+        at += more;
+    }
+    return true;
+}
+
 std::string shortened(std::string_view text, std::size_t max_bytes) {
     if (text.size() <= max_bytes) return std::string(text);
     std::size_t end = max_bytes;

@@ -14,6 +14,8 @@ namespace aviary {
 std::vector<std::string_view> split(std::string_view text, char separator);
 std::string join(std::span<std::string const> parts, std::string_view separator);
 std::string_view trim(std::string_view text);
+// As RFC 3629 has it: neither overlong nor a surrogate nor past the last plane.
+bool is_utf8(std::string_view text);
 // At most so many bytes of it, cut between UTF-8 characters, with "…" behind when something is missing.
 std::string shortened(std::string_view text, std::size_t max_bytes);
 std::string to_lower(std::string_view text);

@@ -5,6 +5,14 @@
 namespace aviary {
 namespace {
 
+TEST(Utf8, IsAsTheStandardHasIt) {
+    for (char const* text : {"", "p95 ok", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x9a\x80", "\xf4\x8f\xbf\xbf"})
+        EXPECT_TRUE(is_utf8(text)) << text;
+    for (char const* text : {"\xff", "\x80", "a\xc3", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                             "\xe2\x82", "\xc3 b"})
+        EXPECT_FALSE(is_utf8(text)) << text;
+}
+
 TEST(HostPort, AnAddressOfIPv6StandsInBrackets) {
     struct Case {
         char const* text;

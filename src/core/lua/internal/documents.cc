@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
 
@@ -69,25 +70,6 @@ std::size_t push_part(lua_State* state, Call& call, std::size_t place) {
         }
     }
     return place;
-}
-
-// As RFC 3629 has it: neither overlong nor a surrogate nor past the last plane.
-bool is_utf8(std::string_view text) {
-    auto const* at = reinterpret_cast<unsigned char const*>(text.data());
-    auto const* const end = at + text.size();
-    while (at != end) {
-        unsigned char const lead = *at++;
-        if (lead < 0x80) continue;
-        int const more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
-        if (lead < 0xc2 || lead > 0xf4 || end - at < more) return false;
-        unsigned char const least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-        unsigned char const most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-        if (*at < least || *at > most) return false;
-        for (int each = 1; each < more; ++each)
-            if ((at[each] & 0xc0) != 0x80) return false;
-        at += more;
-    }
-    return true;
 }
 
 std::string_view text_at(lua_State* state, int index) {
