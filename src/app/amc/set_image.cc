@@ -93,6 +93,11 @@ Result<Value> image_patch(Doc const& workload, Images const& images) {
         std::vector<std::string> names;
         for (auto const& [position, container] : spec["containers"].elements())
             names.push_back(container["name"].string());
+        if (names.empty())
+            return fail(
+                ErrorCode::kInvalid,
+                fmt::format("a {} has no pod template with containers: name a workload, such as deployment/NAME",
+                            workload["kind"].as_string()));
         return fail(ErrorCode::kNotFound,
                     fmt::format("it has no container \"{}\", but {}", images[index].first, join(names, ", ")));
     }

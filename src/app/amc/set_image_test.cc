@@ -34,5 +34,16 @@ TEST(SetImage, ChangesTheContainersThatAreNamed) {
     EXPECT_EQ(shown({}), "error: say what is to change: CONTAINER=IMAGE");
 }
 
+TEST(SetImage, OfWhatRunsNothingSaysSo) {
+    json::Doc const service =
+        json::Doc::freeze(*json::parse_value(R"({"kind":"Service","spec":{"selector":{"app":"web"}}})"));
+    for (char const* word : {"vllm=v2", "*=v2"}) {
+        auto const patch = image_patch(service, *parse_images({word}));
+        ASSERT_FALSE(patch);
+        EXPECT_EQ(patch.error().message(),
+                  "a Service has no pod template with containers: name a workload, such as deployment/NAME");
+    }
+}
+
 }   // namespace
 }   // namespace aviary::amc
