@@ -86,6 +86,15 @@ check 'get --field-selector' prints 20 . amc get pods -n demo --field-selector s
 check 'get --cluster-selector' prints 1 '^qwen-inference +beijing' amc get deploy -n demo --cluster-selector region=north
 check 'get --cluster-selector of none' tells 1 'no cluster has the labels' amc get deploy -n demo --cluster-selector region=south
 check 'get of a cluster that is not there' tells 1 'managedclusters "nowhere" not found' amc get deploy -n demo -m nowhere
+check 'get of clusters without a name' tells 1 '^error: say where: -m CLUSTER' amc get deploy -n demo -m ''
+check 'clusters without a name' tells 1 '^error: say where: -m CLUSTER' amc clusters -m ''
+check 'contexts without a name' tells 1 '^error: --contexts: say which contexts' amc get deploy -n demo --contexts ''
+check 'groups without a user' tells 1 'requesting groups system:masters without impersonating a user' amc get pods --as-group system:masters
+check 'get of a name in all namespaces' tells 1 'cannot be retrieved by name across all namespaces' amc get deploy qwen-inference -A
+check 'get of two objects' tells 1 'several objects at once are not supported' amc get deploy/qwen-inference deploy/other -n demo
+check 'get of an empty name' tells 1 '^error: name: it is empty' amc get deploy '' -n demo
+check 'get that cannot be written' tells 1 'error: writing the output: No space left on device' bash -c 'kubectl-amc get pods -n demo -o json 2>&1 >/dev/full'
+check 'get whose reader has enough' tells 0 '^NAME' bash -c 'set -o pipefail; kubectl-amc get pods -n demo 2>&1 | head -n 1'
 check 'get of an unknown kind' tells 1 "doesn't have a resource type \"things\"" amc get things
 check 'get of an unknown name' tells 1 '"nothing" not found in namespace demo of any cluster' amc get deploy nothing -n demo
 check 'get of nothing at all' tells 0 'No resources found in default namespace' amc get deploy
@@ -153,6 +162,8 @@ check '… and its pods by batch' prints 5 '^  qwen-inference-[0-9a-z-]+ +1/1 +[
 check '… of each cluster' prints 2 '^Cluster: +(beijing|shanghai)$' amc describe rollouts $r -n demo
 check 'undo --fast is about traffic' tells 0 '^beijing +2/3 +jumped \(server dry run\)' amc rollout undo $r -n demo -m beijing --fast --dry-run=server
 check 'set image: no such container' tells 1 'it has no container "web", but vllm' amc set image rollouts/$r -n demo web=v9
+check 'set image: the policy says where' tells 1 'on a hub a release goes to all clusters of the policy' amc set image rollouts/$r -n demo vllm=$image:v9 -m beijing
+check 'set image of what has none' tells 1 'a Service has no pod template' amc set image service/qwen-inference -n demo vllm=$image:v9
 check 'set image: malformed' tells 1 '"vllm" is not CONTAINER=IMAGE' amc set image deployment/qwen-inference -n demo vllm
 check 'set image: server dry run' tells 0 'image of deployment/qwen-inference set \(server dry run\)' amc set image rollouts/$r -n demo vllm=$image:v9 --dry-run=server
 check 'set image to what it has' tells 0 'it has that image already' amc set image deployment/qwen-inference -n demo vllm=$image:v2
@@ -164,6 +175,14 @@ check 'jump back' tells 0 '^beijing +2/3 +jumped +moving to 10% \(1 of 10 pods\)
 check 'it waits at that step' soon 30 state beijing Progressing/1/StepPaused
 check 'with the pods it had' tells 0 'on v2: 6/20' amc rollout explain $r -n demo
 check 'jump to where all are' tells 4 'is at step 1 already' amc rollout jump $r -n demo -M --to 1
+check 'jump of all to no such step' tells 4 'nothing to jump: .* has no step 99 in any chosen cluster' amc rollout jump $r -n demo -M --to 99
+kubectl -n demo patch rollout $r --type merge -p '{"spec":{"strategy":{"paused":true}}}' >/dev/null
+everywhere='is paused everywhere; this ends it: kubectl patch rollout .* -n demo --type merge'
+check 'paused everywhere' soon 20 tells 0 '^next: +kubectl patch rollout' amc rollout explain $r -n demo
+check 'approve says what ends it' tells 4 "nothing to approve: .* $everywhere" amc rollout approve $r -n demo -M
+check 'resume says so, too' tells 4 "nothing to resume: .* $everywhere" amc rollout resume $r -n demo -M
+kubectl -n demo patch rollout $r --type merge -p '{"spec":{"strategy":{"paused":false}}}' >/dev/null
+check 'no more' soon 20 tells 0 '^next: .* approve .* -m beijing,shanghai --step 1' amc rollout explain $r -n demo
 check 'jump to the next step' tells 0 '^beijing +1/3 +jumped' amc rollout jump $r -n demo -m beijing --to 2
 check 'beijing is at step 2 again' soon 30 state beijing Progressing/2/StepPaused
 check 'history has the jumps' prints 2 '^[0-9]+[sm] +Jump +admin +beijing +[12] +Applied' amc rollout history $r -n demo
@@ -179,6 +198,9 @@ sleep 1
 check 'pause' tells 0 '^shanghai +1/3 +paused' amc rollout pause $r -n demo -m shanghai
 check 'explain says how to go on' tells 0 '^next: .* resume .* -m shanghai' amc rollout explain $r -n demo
 check 'what is paused is not approved' tells 4 '^shanghai +1/3 +not-yet +somebody paused the release: resume first' amc rollout approve $r -n demo -m shanghai
+check 'a verb is about a Rollout' tells 1 'deployment/qwen-inference: a Rollout is wanted: NAME or rollouts/NAME' amc rollout pause deployment/qwen-inference -n demo -M
+check 'approve of clusters without a name' tells 1 '^error: say where: -m CLUSTER' amc rollout approve $r -n demo -m ''
+check 'a reason is text' tells 1 '^error: --reason: the text is not UTF-8' amc rollout approve $r -n demo -M --reason $'\xff'
 check 'resume' tells 0 '^shanghai +1/3 +resumed' amc rollout resume $r -n demo -m shanghai
 wait $watcher
 check 'rollout get -w prints a line a change' [ "$(grep -cE '^20.*(beijing|shanghai)  Progressing' "$work/watch")" -ge 2 ]
