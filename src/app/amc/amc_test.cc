@@ -5,6 +5,7 @@
 #include <stdio_ext.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -131,7 +132,7 @@ TEST(NotFound, SaysWhere) {
               "rollouts.rollouts.kruise.io \"web\" not found in namespace demo");
     EXPECT_EQ(text(ErrorCode::kNotFound, "the server could not find the requested resource"),
               "the server could not find the requested resource");
-    EXPECT_EQ(text(ErrorCode::kForbidden, "not found"), "not found");
+    EXPECT_EQ(text(ErrorCode::kNotFound, "managedclusters \"mars\" not found"), "managedclusters \"mars\" not found");
 }
 
 // "EXIT STDERR" of a command that prints there.

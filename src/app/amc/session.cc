@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "apis/cluster/managed_cluster.h"
+#include "apis/rollouts/rollout.h"
 #include "app/command_line/output.h"
 #include "core/base/strings.h"
 #include "core/json/path.h"
@@ -240,10 +241,10 @@ void Session::complain(std::string const& text) const {
 }
 
 Result<json::Doc> not_found_in(Result<json::Doc> answer, std::string const& ns) {
-    bool const absent =
-        !answer && answer.error().is(ErrorCode::kNotFound) && answer.error().message().ends_with("not found");
-    if (!absent) return answer;
-    return fail(ErrorCode::kNotFound, fmt::format("{} in namespace {}", answer.error().message(), ns));
+    if (answer || !answer.error().is(ErrorCode::kNotFound)) return answer;
+    std::string const& text = answer.error().message();
+    if (!text.starts_with(apis::kRollouts.group_resource()) || !text.ends_with("not found")) return answer;
+    return fail(ErrorCode::kNotFound, fmt::format("{} in namespace {}", text, ns));
 }
 
 std::string of_silent_hub(std::string const& text) {

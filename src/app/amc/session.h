@@ -97,7 +97,7 @@ private:
     std::string ns_;
 };
 
-// That an object is not found, with the namespace where it was looked for: most often it is another one.
+// That a Rollout is not found, with the namespace where it was looked for: most often it is another one.
 Result<json::Doc> not_found_in(Result<json::Doc> answer, std::string const& ns);
 // What went wrong with a hub, with what to do meanwhile where it does not answer.
 std::string of_silent_hub(std::string const& text);
