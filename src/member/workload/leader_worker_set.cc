@@ -55,6 +55,15 @@ public:
     std::int64_t share_of(meta::IntOrPercent const& step) const override {
         return workload::share_of(step, facts_.replicas);
     }
+    // Its controller replaces groups from the last one on, whatever their versions.
+    std::int64_t stable_left(std::int64_t share) const override {
+        std::int64_t const partition = std::min(facts_.replicas, partition_for(share));
+        return std::ranges::count_if(groups_, [&](auto const& each) {
+            auto const& [index, group] = each;
+            return index < partition && is_active(group.leader) && !is_new(group.leader) &&
+                   meta::label(group.leader, kGroupRevisionLabel) == facts_.stable_revision;
+        });
+    }
 
     std::vector<Write> hold(Doc const& batch_release, meta::IntOrPercent const& share) const override;
     std::optional<Write> let_go() const override;

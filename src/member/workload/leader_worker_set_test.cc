@@ -302,6 +302,24 @@ TEST(LeaderWorkerSetFacts, GroupIsNewOnceAllOfItIsThereAndReadyOnceAllOfItIs) {
     EXPECT_EQ(observe(object, pods)->facts().outdated, 1);
 }
 
+// The stable version was being rolled out itself when the next one came: it goes before what it had not replaced yet.
+TEST(LeaderWorkerSetFacts, WhatIsStableIsReplacedWhereItIs) {
+    Value object = set_of("v3", 5, 4);
+    object.set({"metadata", "annotations", apis::kInProgressingAnnotation}, R"({"rolloutName":"web"})");
+    object.set({"metadata", "labels", apis::kStableRevisionLabel}, "v2");
+    std::vector<Doc> pods;
+    for (std::int64_t index = 0; index < 5; ++index)
+        add(pods, group(index, index < 2 ? "v1" : index < 4 ? "v2" : "v3"));
+    auto const workload = observe_leader_worker_set(
+        {Doc::freeze(object), {revision("v1", 1), revision("v2", 2), revision("v3", 3)}, std::move(pods)}, kNow);
+    EXPECT_EQ(workload->facts().stable, 2);
+    EXPECT_EQ(workload->stable_left(0), 2);
+    EXPECT_EQ(workload->stable_left(1), 2);
+    EXPECT_EQ(workload->stable_left(2), 1);
+    EXPECT_EQ(workload->stable_left(3), 0);
+    EXPECT_EQ(workload->stable_left(5), 0);
+}
+
 TEST(LeaderWorkerSetFacts, AVersionIsTheSameBeforeAndAfterItsRevisionIsThere) {
     Value const object = set_of("v2", 1, apis::kFrozenPartition);
     NativeSetInputs inputs{Doc::freeze(object), {revision("v1", 1)}, group(0, "v1")};
