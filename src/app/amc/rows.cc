@@ -33,8 +33,8 @@ std::string causes(Doc const& view) {
     return join(texts, "; ");
 }
 
-// Of a cluster that is paused: pods that are not ready are a reason to look, so -M does not approve them.
-Row look_at_paused(Doc const& view, Row row, Asked const& asked) {
+// Of a cluster that could go on: pods that are not ready are a reason to look, so -M does not send it on.
+Row look_at_pods(Doc const& view, Row row, Asked const& asked, std::string_view sends) {
     row.target = true;
     if (view["trouble"].as_string().empty()) return row;
     row.message = causes(view);
@@ -42,7 +42,7 @@ Row look_at_paused(Doc const& view, Row row, Asked const& asked) {
     row.target = false;
     row.why = Row::Why::kNotReady;
     row.result = "not-yet";
-    row.message += fmt::format("; -m {} approves it all the same", row.cluster);
+    row.message += fmt::format("; -m {} {} it all the same", row.cluster, sends);
     return row;
 }
 
@@ -74,6 +74,7 @@ Row look_at_jump(Doc const& view, Row row, Asked const& asked) {
                        fmt::format("there is no step {}: the last one is {}", asked.to, view["steps"].as_int()));
     }
     if (view["reason"].as_string() == "Paused") return stopped(std::move(row), asked);
+    if (asked.to > view["step"].as_int()) return look_at_pods(view, std::move(row), asked, "sends");
     row.target = true;
     return row;
 }
@@ -99,7 +100,7 @@ std::optional<Row> look_at_unreleased(Doc const& view, Row row, Asked const& ask
         return row;
     }
     // What has not come to it yet, or is not known to have come, or has not begun there, does not go on.
-    bool const applying = view["reason"].as_string() == "Applying";
+    bool const applying = view["reason"].as_string() == "Applying" || view["reason"].as_string() == "ScaledToZero";
     bool const to_come = !view["current"].as_bool() || applying;
     row.target = asked.action == apis::action::kAbort && to_come;
     if (row.target) return row;
@@ -200,11 +201,11 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
         row.target = true;
         return row;
     }
-    if (asked.action == apis::action::kJump && asked.to != view["step"].as_int() + 1)
-        return look_at_jump(view, std::move(row), asked);
     if (asked.step > 0 && view["step"].as_int() != asked.step)
         return refused(std::move(row), fmt::format("at step {}, not step {}", view["step"].as_int(), asked.step));
-    if (paused(view)) return look_at_paused(view, std::move(row), asked);
+    if (asked.action == apis::action::kJump && asked.to != view["step"].as_int() + 1)
+        return look_at_jump(view, std::move(row), asked);
+    if (paused(view)) return look_at_pods(view, std::move(row), asked, "approves");
     if (!view["reachable"].as_bool()) {
         row.result = "unreachable";
         row.message = fmt::format("{}; last seen at {}", view["message"].as_string(), view["lastState"].as_string());

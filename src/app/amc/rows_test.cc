@@ -63,6 +63,21 @@ TEST(Look, JumpsFromWhereverARolloutIs) {
     EXPECT_EQ(shown(view(), jump), "done: at step 2 already");
     jump.to = 4;
     EXPECT_EQ(shown(view(), jump), "refused: there is no step 4: the last one is 3");
+    // Onwards not past pods that somebody has to mend, unless that cluster is named; back it is one way to mend them.
+    std::string const broken =
+        R"({"step":1,"state":"StepUpgrade","reason":"ImagePullFailed","trouble":"ImagePullFailed",
+        "causes":["1 of 1 v2 pods ImagePullFailed"]})";
+    jump.to = 3;
+    EXPECT_EQ(shown(view(broken), jump), "not-yet: 1 of 1 v2 pods ImagePullFailed; -m beijing sends it all the same");
+    jump.by_name = true;
+    EXPECT_EQ(shown(view(broken), jump), "target: 1 of 1 v2 pods ImagePullFailed");
+    jump = asked("Jump");
+    jump.to = 1;
+    EXPECT_EQ(shown(view(R"({"trouble":"ImagePullFailed"})"), jump), "target");
+    // Only from the step that was meant.
+    jump.step = 1;
+    EXPECT_EQ(shown(view(), jump), "refused: at step 2, not step 1");
+    jump = asked("Jump");
     // The next step takes what an approval takes.
     jump.to = 3;
     EXPECT_EQ(shown(view(), jump), "target");

@@ -188,6 +188,7 @@ void explain_upgrade(Value& row, ClusterView const& view, std::string const& sin
     }
     Trouble const& worst = canary.troubles.front();
     set_wait(row, worst.reason, ready, worst.ends_when(), format_rfc3339(worst.since));
+    if (needs_person(worst.reason)) row["trouble"] = worst.reason;
     add_causes(row, view, canary);
 }
 
