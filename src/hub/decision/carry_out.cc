@@ -110,8 +110,22 @@ struct Deciding {
             out.message = "what is known of this cluster is older than what was approved";
             return std::move(out);
         }
-        return settle(apis::outcome::kStale,
-                      fmt::format("approved was step {}, the cluster is at step {} in {}", from, step(), state()));
+        return settle(apis::outcome::kStale, why_stale(from));
+    }
+
+    // Why an approval of this step is none of what the cluster shows.
+    std::string why_stale(std::int64_t from) const {
+        if (propagation::rollout_closing(seen.rollout)) return "the release there ends, or goes back, by now";
+        if (meta::condition(seen.rollout, "Progressing")["reason"].as_string() == "Initializing")
+            return "another release begins there by now";
+        if (apis::new_version_refused(seen.rollout)) return std::string(apis::kNewVersionRefused);
+        if (!same_release()) return "another version is released there by now";
+        if (seen.rollout.at({"spec", "strategy", "paused"}).as_bool())
+            return "somebody paused the release: resume first";
+        if (step() == from && state() == "StepPaused")
+            return fmt::format("step {} is paused anew since {}: it was approved before", from,
+                               release()["lastUpdateTime"].as_string());
+        return fmt::format("approved was step {}, the cluster is at step {} in {}", from, step(), state());
     }
 
     // Where a jump is to go.

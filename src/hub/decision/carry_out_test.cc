@@ -85,22 +85,20 @@ TEST(Approve, IsCarriedOutOnlyInThePauseThatWasSeen) {
               "approved; the rollout controller there has not taken it up yet"},
              // Not what was seen.
              {R"({"metadata":{"uid":"uid-2"}})", "Stale", "the Rollout there is another one by now"},
-             {canary(R"("canaryRevision":"rev-3")"), "Stale",
-              "approved was step 1, the cluster is at step 1 in StepPaused"},
+             {canary(R"("canaryRevision":"rev-3")"), "Stale", "another version is released there by now"},
              {canary(R"("canaryRevision":"rev-3","currentStepIndex":2)"), "Stale",
-              "approved was step 1, the cluster is at step 2 in StepPaused"},
+              "another version is released there by now"},
              {canary(R"("lastUpdateTime":"2026-11-23T13:59:00Z")"), "Stale",
-              "approved was step 1, the cluster is at step 1 in StepPaused"},
+              "step 1 is paused anew since 2026-11-23T13:59:00Z: it was approved before"},
              {canary(R"("currentStepState":"StepUpgrade","lastUpdateTime":"2026-11-23T13:59:00Z")"), "Stale",
               "approved was step 1, the cluster is at step 1 in StepUpgrade"},
-             {R"({"spec":{"strategy":{"paused":true}}})", "Stale",
-              "approved was step 1, the cluster is at step 1 in StepPaused"},
+             {R"({"spec":{"strategy":{"paused":true}}})", "Stale", "somebody paused the release: resume first"},
              // A release that is taken back leaves its state behind.
              {R"({"status":{"conditions":[{"type":"Progressing","reason":"Cancelling"}]}})", "Stale",
-              "approved was step 1, the cluster is at step 1 in StepPaused"},
+              "the release there ends, or goes back, by now"},
              // … which the next one has in its beginning.
              {R"({"status":{"conditions":[{"type":"Progressing","reason":"Initializing"}]}})", "Stale",
-              "approved was step 1, the cluster is at step 1 in StepPaused"},
+              "another release begins there by now"},
              // The hub's copy is older than what the approver has seen.
              {canary(R"("currentStepState":"StepUpgrade","lastUpdateTime":"2026-11-23T13:51:00Z")"), "-",
               "what is known of this cluster is older than what was approved"},
@@ -400,7 +398,7 @@ TEST(Jump, GoesFromTheStepThatWasSeenInWhateverState) {
              // The next step is no jump: it takes an approval of this pause.
              {1, 2, "{}", "send", ""},
              {1, 2, canary(R"("lastUpdateTime":"2026-11-23T13:59:00Z")"), "Stale",
-              "approved was step 1, the cluster is at step 1 in StepPaused"},
+              "step 1 is paused anew since 2026-11-23T13:59:00Z: it was approved before"},
          }) {
         Outcome const outcome = carry_out(jumping(each.to, each.rollout, each.from), kNow);
         EXPECT_EQ(shown(outcome), each.outcome) << each.from << " to " << each.to << each.rollout;
