@@ -10,6 +10,7 @@
 #include "app/amc/verdict.h"
 #include "core/async/scope.h"
 #include "core/base/strings.h"
+#include "hub/propagation/names.h"
 #include "hub/propagation/release_state.h"
 #include "kube/meta/groups.h"
 #include "kube/meta/object.h"
@@ -130,6 +131,7 @@ Task<Result<std::string>> change_images(Session const& session, Target& target, 
     CO_TRY_ASSIGN(Doc const workload, co_await target.client.get(session.context(), where.first, where.second));
     CO_TRY_ASSIGN(Value patch, image_patch(workload, images));
     if (patch.is_null()) co_return std::string("it has that image already");
+    if (session.without_hub()) CO_TRY(may_change_there(workload, session.context().now()));
     client::WriteOptions options;
     options.dry_run = session.flags().dry_run == "server";
     auto const type =
@@ -146,6 +148,17 @@ Task<void> change_one(Context, Session const& session, Target& target, Served se
 }
 
 }   // namespace
+
+Status may_change_there(Doc const& workload, Time now) {
+    std::string const hub(meta::label(workload, propagation::kHubLabel));
+    std::string const hold = meta::annotation(workload, propagation::kHold);
+    auto const until = parse_rfc3339(std::string_view(hold).substr(0, hold.find(';')));
+    if (hub.empty() || (until && *until > now)) return {};
+    return fail(ErrorCode::kForbidden,
+                fmt::format("hub {} has brought it, and would put its own version back: release there, or annotate it "
+                            "here first with {}='<until when>;<who>;<why>'",
+                            hub, propagation::kHold));
+}
 
 Task<int> set_image(Session session, std::string what, std::vector<std::string> words) {
     std::string name;

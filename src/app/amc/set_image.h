@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "app/amc/session.h"
+#include "core/base/time.h"
 
 namespace aviary::amc {
 
@@ -16,6 +17,10 @@ Result<std::vector<std::pair<std::string, std::string>>> parse_images(std::vecto
 // container. Null when it has these images.
 Result<json::Value> image_patch(json::Doc const& workload,
                                 std::vector<std::pair<std::string, std::string>> const& images);
+
+// Whether what a cluster has may be changed there: a hub puts its own version back into what it has brought, unless the
+// annotation fleet.aviary.dev/hold keeps it away.
+Status may_change_there(json::Doc const& workload, Time now);
 
 // `what`: "deployment/web", or "rollout/web" for the workload that it points at.
 Task<int> set_image(Session session, std::string what, std::vector<std::string> words);

@@ -34,6 +34,23 @@ TEST(SetImage, ChangesTheContainersThatAreNamed) {
     EXPECT_EQ(shown({}), "error: say what is to change: CONTAINER=IMAGE");
 }
 
+// The hub would have put it back in a moment, and the release that began would have been for nothing.
+TEST(SetImage, LeavesWhatAHubHasBroughtToThatHub) {
+    Time const now = *parse_rfc3339("2026-11-29T12:00:00Z");
+    auto const workload = [](std::string const& labels, std::string const& hold) {
+        json::Value object = *json::parse_value(R"({"metadata":{"labels":)" + labels + "}}");
+        if (!hold.empty()) object.set({"metadata", "annotations", "fleet.aviary.dev/hold"}, hold);
+        return json::Doc::freeze(object);
+    };
+    EXPECT_TRUE(may_change_there(workload("{}", ""), now));
+    std::string const brought = R"({"fleet.aviary.dev/hub":"h1"})";
+    EXPECT_TRUE(may_change_there(workload(brought, "2026-11-29T13:00:00Z;alice;hub is down"), now));
+    EXPECT_FALSE(may_change_there(workload(brought, "2026-11-29T11:00:00Z;alice;hub was down"), now));
+    Status const refused = may_change_there(workload(brought, ""), now);
+    ASSERT_FALSE(refused);
+    EXPECT_TRUE(refused.error().message().starts_with("hub h1 has brought it")) << refused.error().message();
+}
+
 TEST(SetImage, OfWhatRunsNothingSaysSo) {
     json::Doc const service =
         json::Doc::freeze(*json::parse_value(R"({"kind":"Service","spec":{"selector":{"app":"web"}}})"));
