@@ -247,13 +247,16 @@ void explain_pause(Value& row, ClusterView const& view, std::string const& since
 }
 
 void explain_progress(Value& row, ClusterView const& view, std::string const& since) {
+    Doc const condition = meta::condition(view.rollout, "Progressing");
     if (view.rollout.at({"spec", "strategy", "paused"}).as_bool()) {
         row["state"] = "Paused";
-        set_wait(row, "Paused", "spec.strategy.paused", "resumed", since);
+        // The step that it was paused in may have waited before.
+        std::string const paused =
+            condition["reason"].as_string() == "Paused" ? condition["lastUpdateTime"].string() : "";
+        set_wait(row, "Paused", "spec.strategy.paused", "resumed", paused.empty() ? since : paused);
         warn_of_troubles(row, view);
         return;
     }
-    Doc const condition = meta::condition(view.rollout, "Progressing");
     std::string_view const reason = condition["reason"].as_string();
     if (reason == "Initializing") row["state"] = "BeforeStepUpgrade";
     // Whatever step it has left.

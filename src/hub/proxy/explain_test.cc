@@ -477,6 +477,12 @@ TEST(ExplainCluster, WhatWasTakenBackSaysTo) {
     EXPECT_EQ(shown(back), "Cancelling Cancelling | the workload is handed back | -");
 }
 
+TEST(ExplainCluster, APauseIsAsOldAsItsWordAndNotAsItsStep) {
+    ClusterView paused = view(R"({"spec":{"strategy":{"paused":true}},"status":{"conditions":[
+        {"type":"Progressing","reason":"Paused","lastUpdateTime":"2026-11-23T14:05:00Z","lastTransitionTime":"2026-11-23T13:00:00Z"}]}})");
+    EXPECT_EQ(explain_cluster(paused)["since"].as_string(), "2026-11-23T14:05:00Z");
+}
+
 TEST(ExplainCluster, WhatIsScaledToNothingBeginsWhenItIsScaledUp) {
     ClusterView empty = view(R"({"status":{"phase":"Healthy"}})");
     empty.bound = true;
