@@ -118,7 +118,7 @@ public:
         refuse_member(spec, "failover", "spec", "what a lost cluster had is not moved to others");
         refuse_member(spec, "activationPreference", "spec", "a changed policy counts at once");
         if (spec["preemption"].as_string() == "Always")
-            unsupported("spec.preemption", "Always", "of several policies the priority decides");
+            unsupported("spec.preemption", "Always", "the policy that has claimed an object keeps it: delete that one");
         Value const& suspension = spec["suspension"];
         for (char const* key : {"dispatching", "dispatchingOnClusters", "scheduling"})
             refuse_member(suspension, key, "spec.suspension", "kubectl amc rollout pause holds a release");

@@ -142,9 +142,15 @@ Result<DirectChange> go_back(DirectAsked const& asked, Doc const& workload, std:
                 add("remove", path, nullptr);
             }
         };
-        says(propagation::kTemplateLabel, propagation::stable_template(workload));
-        if (!propagation::releasing(workload))
-            says(propagation::kStableLabel, std::string(meta::label(workload, propagation::kTemplateLabel)));
+        std::string stable = propagation::stable_template(workload);
+        if (!propagation::releasing(workload)) {
+            // What its release came from is what is put back, unless another one was taken back since: then nobody
+            // knows.
+            std::string const has(meta::label(workload, propagation::kTemplateLabel));
+            if (stable == has) stable.clear();
+            says(propagation::kStableLabel, has);
+        }
+        says(propagation::kTemplateLabel, stable);
     }
     return change;
 }

@@ -56,6 +56,8 @@ TEST(DirectAbort, SaysToTheHubWhichVersionIsThere) {
              {R"("fleet.aviary.dev/template":"h2")", R"("rollouts.kruise.io/in-progressing":"{}")", "", ""},
              // A release of its own, from where it is.
              {R"("fleet.aviary.dev/template":"h2","fleet.aviary.dev/stable":"h1")", "", "h1", "h2"},
+             // After an abort of h3 the newest other one is h3.
+             {R"("fleet.aviary.dev/template":"h2","fleet.aviary.dev/stable":"h2")", "", "", "h2"},
          }) {
         Value there = *json::parse_value(kWorkload);
         json::apply_merge_patch(

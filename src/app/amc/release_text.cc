@@ -153,7 +153,9 @@ Standing standing_of(Doc const& view, bool allow_unreachable) {
         waits = waits || (reason == "AwaitingApproval" && !cluster["trouble"].exists());
         away += cluster["reachable"].as_bool() ? 0 : 1;
         done += finished && cluster["current"].as_bool() ? 1 : 0;
-        ended += reason == "AwaitingApproval" || reason == "Paused" || reason == "TakenBack" ? 1 : 0;
+        ended += reason == "AwaitingApproval" || reason == "Paused" || reason == "TakenBack" || reason == "ScaledToZero"
+                     ? 1
+                     : 0;
     }
     std::size_t const total = result.lines.size();
     result.over = waits || done + ended == total;

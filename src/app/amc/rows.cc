@@ -37,7 +37,7 @@ std::string causes(Doc const& view) {
 Row look_at_pods(Doc const& view, Row row, Asked const& asked, std::string_view sends) {
     row.target = true;
     if (view["trouble"].as_string().empty()) return row;
-    row.message = causes(view);
+    row.message = view["causes"].size() > 0 ? causes(view) : view["message"].string();
     if (asked.by_name) return row;
     row.target = false;
     row.why = Row::Why::kNotReady;

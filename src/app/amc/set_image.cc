@@ -132,6 +132,9 @@ Task<Result<std::string>> change_images(Session const& session, Target& target, 
     CO_TRY_ASSIGN(Value patch, image_patch(workload, images));
     if (patch.is_null()) co_return std::string("it has that image already");
     if (session.without_hub()) CO_TRY(may_change_there(workload, session.context().now()));
+    // The hub would take it for the version that it has brought.
+    if (session.without_hub() && !meta::label(workload, propagation::kTemplateLabel).empty())
+        patch.set({"metadata", "labels", propagation::kTemplateLabel}, nullptr);
     client::WriteOptions options;
     options.dry_run = session.flags().dry_run == "server";
     auto const type =

@@ -124,15 +124,18 @@ CO_TEST(FleetGauges, ASilentControllerIsSeenAlsoWhileNoPodIsWaitedFor) {
 
 // Of what says no time itself: an alert waits for it to have lasted.
 CO_TEST(FleetGauges, SaysHowLongAClusterRefusesToBeRead) {
-    Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
-    co_await fleet.stop_hub();
-    fleet.ways.unread = {{"beijing", "rollouts"}};
-    fleet.start_hub();
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 600s));
-    std::string const waited = co_await waits(fleet, "beijing");
-    EXPECT_TRUE(waited.starts_with("ReadRefused 59") || waited.starts_with("ReadRefused 60")) << waited;
-    co_await fleet.stop();
+    for (std::string const resource : {"rollouts", "deployments"}) {
+        Fleet fleet(ctx);
+        CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+        co_await fleet.stop_hub();
+        fleet.ways.unread = {{"beijing", resource}};
+        fleet.start_hub();
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 600s));
+        std::string const waited = co_await waits(fleet, "beijing");
+        EXPECT_TRUE(waited.starts_with("ReadRefused 59") || waited.starts_with("ReadRefused 60"))
+            << resource << " " << waited;
+        co_await fleet.stop();
+    }
 }
 
 CO_TEST(FleetGauges, ARolloutThatHasJustComeHasNotWaitedAsLongAsItsWorkload) {

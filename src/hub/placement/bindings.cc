@@ -6,10 +6,10 @@
 #include <iterator>
 
 #include "apis/cluster/managed_cluster_set.h"
-#include "apis/fleet/brought.h"
 #include "apis/policy/propagation_policy.h"
 #include "core/base/strings.h"
 #include "hub/placement/place.h"
+#include "kube/meta/names.h"
 #include "kube/meta/object.h"
 
 namespace aviary::placement {
@@ -43,8 +43,6 @@ std::vector<Doc> replaced(std::vector<Doc> objects, Doc const& before, Doc const
     return objects;
 }
 
-constexpr std::size_t kLongestName = 253;   // of an object
-
 std::vector<Target> targets_of(apis::FleetBindingSpec const& spec) {
     std::vector<Target> targets;
     for (apis::BoundCluster const& cluster : spec.clusters) targets.push_back({cluster.name, cluster.replicas});
@@ -70,13 +68,7 @@ apis::BoundCluster rejected_everywhere(apis::FleetBindingSpec const& spec) {
 meta::ObjectKey binding_key(meta::GroupVersionKind const& kind, meta::ObjectKey const& object) {
     bool const plain = kind.group.empty() || kind.group == "apps" || kind.group == "rollouts.kruise.io";
     std::string const prefix = to_lower(kind.kind) + (plain ? "" : "." + kind.group);
-    std::string name = prefix + "-" + object.name;
-    if (name.size() <= kLongestName) return {object.ns, std::move(name)};
-    // What is cut off is told by its hash.
-    std::string const hash = apis::short_hash(name);
-    name.resize(kLongestName - hash.size() - 1);
-    while (name.ends_with('.') || name.ends_with('-')) name.pop_back();
-    return {object.ns, name + "-" + hash};
+    return {object.ns, meta::fitting_name(prefix + "-" + object.name)};
 }
 
 meta::GroupVersionResource const& binding_resource(meta::ObjectKey const& binding) {

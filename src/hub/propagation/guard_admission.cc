@@ -51,6 +51,8 @@ public:
             bool const ends = request.operation == Operation::kDelete;
             co_return check_placement(request.old_object, ends ? Doc() : Doc::freeze(request.object));
         }
+        if (request.operation != Operation::kDelete)
+            CO_TRY(check_word(wish_of(request.old_object), wish_of(Doc::freeze(request.object))));
         if (request.operation == Operation::kCreate) co_return Status{};
         Doc const before = as_stored(request.old_object);
         if (request.operation == Operation::kDelete) co_return check_deletion(before);
@@ -64,6 +66,13 @@ private:
         return stored ? Doc::freeze(*stored) : rollout;
     }
     static std::string wish_of(Doc const& rollout) { return meta::annotation(rollout, kOnDelete); }
+
+    // One that is there already holds no other write up.
+    static Status check_word(std::string const& before, std::string const& after) {
+        if (after.empty() || after == before || after == "Release" || is_done_first(after)) return {};
+        return fail(ErrorCode::kForbidden,
+                    fmt::format("annotation {}: \"{}\" is none of Rollback, Hold, Release", kOnDelete, after));
+    }
 
     // What the Rollout does in clusters that would not be so without it: "is releasing in beijing"; empty: nothing.
     static std::string releases(std::vector<std::string> const& where) {

@@ -108,6 +108,19 @@ CO_TEST(GuardAdmission, WhatHasNotBegunIsHeldBackToo) {
 }
 
 // The only form that somebody has who applies whole files.
+CO_TEST(GuardAdmission, AWordThatIsNoneIsRefusedWhenItComes) {
+    auto const said = [&](Operation operation, char const* before, char const* after) -> Task<std::string> {
+        co_return shown(co_await ask(
+            ctx, guard(), on_rollout(operation, rollout("quiet", false, before), rollout("quiet", false, after))));
+    };
+    EXPECT_EQ(co_await said(Operation::kCreate, "", "rollback"), "Forbidden");
+    EXPECT_EQ(co_await said(Operation::kUpdate, "", "Rolback"), "Forbidden");
+    EXPECT_EQ(co_await said(Operation::kUpdate, "Hold", "Rolback"), "Forbidden");
+    EXPECT_EQ(co_await said(Operation::kUpdate, "Rolback", "Rolback"), "allowed") << "it is there already";
+    EXPECT_EQ(co_await said(Operation::kUpdate, "Rolback", "Rollback"), "allowed");
+    EXPECT_EQ(co_await said(Operation::kUpdate, "Rolback", ""), "allowed");
+}
+
 CO_TEST(GuardAdmission, TheWordMayComeWithTheWrite) {
     Doc const before = rollout("releasing", false, "");
     Status outcome =

@@ -169,6 +169,7 @@ void explain_upgrade(Value& row, ClusterView const& view, std::string const& sin
     if (Doc const stalled = meta::condition(view.rollout, "Stalled"); stalled["status"].as_string() == "True") {
         set_wait(row, stalled["reason"].string(), view.rollout.at({"status", "message"}).string(),
                  "it gets more time, or is taken back", stalled["lastTransitionTime"].string());
+        row["trouble"] = stalled["reason"].string();
         add_causes(row, view, canary);
         return;
     }
@@ -250,10 +251,7 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
     Doc const condition = meta::condition(view.rollout, "Progressing");
     if (view.rollout.at({"spec", "strategy", "paused"}).as_bool()) {
         row["state"] = "Paused";
-        // The step that it was paused in may have waited before.
-        std::string const paused =
-            condition["reason"].as_string() == "Paused" ? condition["lastUpdateTime"].string() : "";
-        set_wait(row, "Paused", "spec.strategy.paused", "resumed", paused.empty() ? since : paused);
+        set_wait(row, "Paused", "spec.strategy.paused", "resumed", since);
         warn_of_troubles(row, view);
         return;
     }
@@ -265,7 +263,7 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
         set_wait(row, std::string(reason), condition["message"].string(), "the workload is handed back", since);
     } else if (!view.pinned.empty() && has_hub_version(view)) {
         row["state"] = "Cancelling";
-        set_wait(row, "Cancelling", fmt::format("goes back to {}", view.pinned), "the workload is handed back", since);
+        set_wait(row, "Cancelling", fmt::format("goes back to {}", view.pinned), "the workload is handed back", "");
     } else if (apis::new_version_refused(view.rollout)) {
         row["state"] = "NewVersionRefused";
         set_wait(row, "NewVersionRefused", view.rollout.at({"status", "message"}).string(),

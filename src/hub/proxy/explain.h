@@ -25,7 +25,8 @@ struct ClusterView {
     bool bound = true;   // the workload is placed there
     // Why nothing is known of its objects: what it refused, or why it does not answer. Empty: they are known.
     std::string unread;
-    std::string pods_unread;   // … of its pods
+    std::optional<meta::GroupVersionResource> unread_of;   // of which; absent: Rollouts
+    std::string pods_unread;                               // … of its pods
     // Why its rollout controller does not work with this hub; empty: it does, or that is not known.
     std::string controller_problem;
     // Since when none leads there; absent: one does, or that is not known.

@@ -64,9 +64,9 @@ observe::Labels labels_of(meta::ObjectKey const& rollout, std::string const& clu
 // Explain has nothing to say of it; found out without asking, because most are so.
 bool at_rest(ClusterView const& view) {
     bool const applied = !view.workload_standing || view.workload_standing->state == propagation::State::kApplied;
-    return view.reachable && view.placed && view.pinned.empty() && applied && has_hub_version(view) &&
-           view.rollout.at({"status", "phase"}).as_string() == "Healthy" && !propagation::releasing(view.workload) &&
-           !propagation::frozen(view.workload);
+    return view.reachable && view.unread.empty() && view.placed && view.pinned.empty() && applied &&
+           has_hub_version(view) && view.rollout.at({"status", "phase"}).as_string() == "Healthy" &&
+           !propagation::releasing(view.workload) && !propagation::frozen(view.workload);
 }
 
 Rows rows_of(Propagator const& propagator) {
@@ -140,7 +140,7 @@ Task<void> look_closer(Context ctx, std::string ns, std::vector<Row>& rows) {
 // A watch that broke a moment ago has not been refused for as long as the cluster answers.
 std::optional<Time> unread_since(Row const& row, Context const& ctx) {
     Time const answers_since = row.view.reachable_since;
-    client::Informer const* const copy = row.member->informer(propagation::kRollouts);
+    client::Informer const* const copy = row.member->informer(row.view.unread_of.value_or(propagation::kRollouts));
     if (copy != nullptr && copy->last_contact() != MonotonicTime())
         return std::max(answers_since, ctx.now() - (ctx.monotonic() - copy->last_contact()));
     return answers_since == Time() ? std::nullopt : std::optional(answers_since);

@@ -79,4 +79,14 @@ std::optional<std::string> label_value_problem(std::string_view text) {
            "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 }
 
+std::string fitting_name(std::string name) {
+    constexpr std::size_t kLongest = 253;   // a DNS subdomain
+    if (name.size() <= kLongest) return name;
+    std::string const hash = fmt::format("{:016x}", fnv1a_64(name));
+    name.resize(kLongest - hash.size() - 1);
+    // Behind these nothing may follow but the end of a label.
+    while (name.ends_with('.') || name.ends_with('-')) name.pop_back();
+    return name + "-" + hash;
+}
+
 }   // namespace aviary::meta

@@ -14,4 +14,7 @@ std::optional<std::string> path_segment_problem(std::string_view text);   // RBA
 std::optional<std::string> label_key_problem(std::string_view text);
 std::optional<std::string> label_value_problem(std::string_view text);
 
+// A name for an object, as long as one may be: of a longer one the end is cut off, and told by a hash of it all.
+std::string fitting_name(std::string name);
+
 }   // namespace aviary::meta

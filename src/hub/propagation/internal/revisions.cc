@@ -10,6 +10,7 @@
 #include "hub/propagation/names.h"
 #include "hub/propagation/propagator.h"
 #include "hub/propagation/render.h"
+#include "kube/meta/names.h"
 #include "kube/meta/object.h"
 
 namespace aviary::propagation {
@@ -52,7 +53,7 @@ Write keep_revision(Doc const& workload, std::string const& hash, Value pod_temp
     Write write;
     write.verb = Write::Verb::kCreate;
     write.resource = kControllerRevisions;
-    write.key = {meta::ns(workload), fmt::format("{}-{}", meta::name(workload), hash)};
+    write.key = {meta::ns(workload), meta::fitting_name(fmt::format("{}-{}", meta::name(workload), hash))};
     write.body = json::Object{{"apiVersion", "apps/v1"}, {"kind", "ControllerRevision"}};
     write.body.set({"metadata", "labels", kTemplateLabel}, hash);
     write.body.set({"metadata", "ownerReferences"}, json::Array{meta::controller_reference(workload)});

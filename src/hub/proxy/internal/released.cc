@@ -17,6 +17,7 @@ namespace {
 
 using json::Doc;
 using propagation::Propagator;
+using Serving = clusters::Member::Serving;
 
 constexpr std::size_t kNamedClusters = 5;   // in one line
 meta::GroupVersionResource const kPods{"", "v1", "pods"};
@@ -64,7 +65,7 @@ std::string unread_in(clusters::Member const& member, meta::GroupVersionResource
     if (copy != nullptr && copy->synced())
         return why.empty() ? "" : fmt::format("its {} are not followed at the moment{}", resource.resource, why);
     // One that has only just come: nothing is known of it, and that is no end of a release.
-    if (member.serving(resource) != clusters::Member::Serving::kUnknown) return {};
+    if (member.serving(resource) != Serving::kUnknown) return {};
     return fmt::format("its {} {}{}", resource.resource, why.empty() ? "have not been read yet" : "cannot be read",
                        why);
 }
@@ -129,8 +130,12 @@ ClusterView view_of(Propagator const& propagator, clusters::Member const& member
     view.rollout = member.get(propagation::kRollouts, released.key);
     if (view.reachable && (view.placed || view.rollout.exists()))
         view.unread = unread_in(member, propagation::kRollouts);
-    if (view.reachable && view.bound && view.unread.empty() && released.kind != nullptr)
+    // Of workloads what was seen last counts until their watch is back: an abort is not to wait for that.
+    bool const never = released.kind != nullptr && member.serving(released.kind->resource) == Serving::kUnknown;
+    if (view.reachable && view.bound && view.unread.empty() && never) {
         view.unread = unread_in(member, released.kind->resource);
+        view.unread_of = released.kind->resource;
+    }
     if (released.kind != nullptr) view.workload = member.get(released.kind->resource, released.workload_key);
     view.workload_standing = propagator.standing(released.workload_binding, member.name());
     view.hub_template = released.workload_template;
