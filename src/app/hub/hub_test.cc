@@ -291,6 +291,29 @@ CO_TEST(Hub, ReplicasThatAnAutoscalerOwnsStay) {
     STOP_FLEET();
 }
 
+// What scales it there, an autoscaler for one, undoes no approval.
+CO_TEST(Hub, AClusterThatHasFinishedKeepsItsVersionWhenItIsScaledToNothing) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.patch("fleet", kDeployments,
+                                      R"({"metadata":{"labels":{"fleet.aviary.dev/retain-replicas":"true"}}})"));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    for (int step = 1; step <= 2; ++step) {
+        CO_ASSERT_OK(co_await fleet.until("beijing", "state", fmt::format("Progressing/{}/StepPaused", step)));
+        CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, fmt::format("a{}", step)));
+    }
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Healthy/3/Completed"));
+    CO_ASSERT_OK(co_await fleet.patch("beijing", kDeployments, R"({"spec":{"replicas":0}})"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v2", "0"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    CO_ASSERT_OK(co_await fleet.patch("beijing", kDeployments, R"({"spec":{"replicas":4}})"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v2", "4"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+    EXPECT_EQ(co_await fleet.images("beijing"), (Images{{"v2", 4}}));
+    EXPECT_EQ(co_await fleet.show("oslo", "state"), "Progressing/1/StepPaused");
+    STOP_FLEET();
+}
+
 CO_TEST(Hub, ARolloutThatHoldsAVersionBackIsNotTakenAway) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));

@@ -255,13 +255,19 @@ struct Deciding {
             wanted.hash = stable();
         } else if (rejected) {
             wanted.hash = seen.assignment.revision;
-        } else if (begins && guarded() && !seen.stable_elsewhere.empty()) {
+        } else if (begins && guarded() && !seen.stable_elsewhere.empty() && !finished(hub)) {
             wanted.hash = seen.stable_elsewhere;
         }
         if (wanted.hash == hub) return wanted;
         wanted.pod_template = seen.revision(wanted.hash);
         wanted.missing = !wanted.pod_template;
         return wanted;
+    }
+
+    // It has come to the hub's version by a release of its own, step by step: scaled to nothing since, it begins
+    // nothing.
+    bool finished(std::string const& hub) const {
+        return ours() && label(seen.live, kTemplateLabel) == hub && !releasing(seen.live) && !frozen(seen.live);
     }
 
     // What stays where the hub's template is rejected for nothing else: what the cluster has, behind a freeze of the
@@ -469,6 +475,8 @@ struct Deciding {
         out = {};
         // Where this release comes from: a new version in the middle still comes from the same.
         if (in_release) return send(std::move(wanted), stable().empty() ? has : stable());
+        // Back under the freeze: once that is lifted, what is there counts as finished.
+        if (without_pods() && attempted() && wanted.hash == stable()) return send(std::move(wanted), stable());
         if (without_pods()) return attempted() ? lift_freeze(State::kApplying, {}, {}) : send(std::move(wanted), has);
         // Nothing begins that could not be taken back.
         if (frozen(seen.live) && !seen.revision(has)) {

@@ -1027,6 +1027,43 @@ TEST(Joining, ScaledUpFromZeroDuringAReleaseGetsTheStableOne) {
     EXPECT_EQ(alone.image(), "v2");
 }
 
+// … but not where it has gone through all steps: what was approved there counts on.
+TEST(Joining, ScaledUpFromZeroAfterItsReleaseKeepsItsVersion) {
+    FakeHub hub = at_rest();
+    std::string const v1 = hub.hash();
+    hub.set_image("v2");
+    EXPECT_EQ(hub.run(), "freeze; a new template");
+    hub.phase("Progressing", "InRolling");
+    hub.member.finish_release();
+    hub.phase("Healthy");
+    hub.run();
+    hub.change = [&](Observed& seen) { seen.stable_elsewhere = v1; };
+    hub.assignment.replicas = 0;
+    hub.run();
+    hub.member.edit("kubelet", R"({"status":{"replicas":0}})", "status");
+    EXPECT_EQ(hub.run(), "");
+    EXPECT_EQ(hub.image(), "v2");
+    hub.assignment.replicas = 5;
+    EXPECT_EQ(hub.run(), "changed on the hub");
+    EXPECT_EQ(hub.image(), "v2");
+    EXPECT_EQ(hub.state(), "Applied");
+}
+
+TEST(Joining, WhatComesAsItIsScaledToNothingHasNotFinished) {
+    FakeHub hub = at_rest();
+    std::string const v1 = hub.hash();
+    hub.member.webhook = false;
+    hub.set_image("v2");
+    hub.change = [&](Observed& seen) { seen.stable_elsewhere = v1; };
+    EXPECT_EQ(hub.step(), "freeze");
+    EXPECT_EQ(hub.step(), "a new template");
+    hub.assignment.replicas = 0;
+    hub.member.edit("kubelet", R"({"spec":{"replicas":0},"status":{"replicas":0}})");
+    hub.member.edit("kubelet", R"({"status":{"replicas":0}})", "status");
+    EXPECT_EQ(hub.run(), "a new template; lift the freeze");
+    EXPECT_EQ(hub.image(), "v1");
+}
+
 TEST_P(Guard, NothingBeginsThatCouldNotBeTakenBack) {
     FakeHub hub = at_rest();
     auto const kept = std::exchange(hub.revisions, {});
