@@ -327,6 +327,8 @@ expired() {
 named() {
   local each
   set_out
+  # What the hub still has to write there would wait for the webhook, and explain say that.
+  check 'and nothing is written any more' soon 30 still
   die beijing
   check 'approve both, without a controller in beijing' rollout approve -M --wait=false
   check 'explain names the controller' soon 30 explained '^beijing +1/3 +StepReady +Approved +[0-9]+s +the rollout controller there goes on +cluster owner'
