@@ -1,10 +1,12 @@
 // What says in a member that a hub has brought an object, and that it is to leave it alone for a while.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "core/base/time.h"
+#include "core/json/doc.h"
 
 namespace aviary::apis {
 
@@ -16,5 +18,7 @@ inline constexpr Duration kHoldLasts = std::chrono::hours(24);
 
 // "<until>;<who>;<why>"
 std::string hold_text(Time until, std::string who, std::string why);
+// Until when the object is held; absent: it is not, or not any more.
+std::optional<Time> held_until(json::Doc const& object, Time now);
 
 }   // namespace aviary::apis

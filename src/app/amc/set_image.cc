@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apis/fleet/hold.h"
 #include "apis/rollouts/rollout.h"
 #include "app/amc/resources.h"
 #include "app/amc/rows.h"
@@ -131,10 +132,12 @@ Task<Result<std::string>> change_images(Session const& session, Target& target, 
     CO_TRY_ASSIGN(Doc const workload, co_await target.client.get(session.context(), where.first, where.second));
     CO_TRY_ASSIGN(Value patch, image_patch(workload, images));
     if (patch.is_null()) co_return std::string("it has that image already");
-    if (session.without_hub()) CO_TRY(may_change_there(workload, session.context().now()));
-    // The hub would take it for the version that it has brought.
-    if (session.without_hub() && !meta::label(workload, propagation::kTemplateLabel).empty())
-        patch.set({"metadata", "labels", propagation::kTemplateLabel}, nullptr);
+    if (session.without_hub()) {
+        CO_TRY(may_change_there(workload, session.context().now()));
+        // A hub would take it for the version that it has brought.
+        if (!meta::label(workload, propagation::kTemplateLabel).empty())
+            patch.set({"metadata", "labels", propagation::kTemplateLabel}, nullptr);
+    }
     client::WriteOptions options;
     options.dry_run = session.flags().dry_run == "server";
     auto const type =
@@ -154,9 +157,7 @@ Task<void> change_one(Context, Session const& session, Target& target, Served se
 
 Status may_change_there(Doc const& workload, Time now) {
     std::string const hub(meta::label(workload, propagation::kHubLabel));
-    std::string const hold = meta::annotation(workload, propagation::kHold);
-    auto const until = parse_rfc3339(std::string_view(hold).substr(0, hold.find(';')));
-    if (hub.empty() || (until && *until > now)) return {};
+    if (hub.empty() || apis::held_until(workload, now)) return {};
     return fail(ErrorCode::kForbidden,
                 fmt::format("hub {} has brought it, and would put its own version back: release there, or annotate it "
                             "here first with {}='<until when>;<who>;<why>'",

@@ -45,10 +45,8 @@ Task<Status> deliver_paused(Fleet& fleet, std::vector<std::string> clusters, pro
 }
 
 Task<Doc> release(Fleet& fleet) {
-    client::Request request;
-    request.path = std::string(proxy::kRoot) + "namespaces/demo/rollouts/web";
-    auto const answer = co_await fleet.at("fleet").raw(fleet.scope.context(), std::move(request));
-    co_return answer ? answer->body : Doc();
+    auto const answer = co_await fleet.explained();
+    co_return answer.value_or(Doc());
 }
 
 // What the hub has written to members.

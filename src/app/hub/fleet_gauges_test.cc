@@ -27,11 +27,9 @@ Task<std::string> waits(Fleet& fleet, std::string cluster) {
 }
 
 Task<std::string> explained(Fleet& fleet, std::string cluster) {
-    client::Request request;
-    request.path = std::string(proxy::kRoot) + "namespaces/demo/rollouts/web";
-    auto const answer = co_await fleet.at("fleet").raw(fleet.scope.context(), std::move(request));
+    auto const answer = co_await fleet.explained();
     if (!answer) co_return answer.error().message();
-    for (auto const& [index, row] : answer->body["clusters"].elements()) {
+    for (auto const& [index, row] : (*answer)["clusters"].elements()) {
         if (row["cluster"].as_string() == cluster) co_return row["reason"].string();
     }
     co_return "no row";

@@ -31,17 +31,12 @@ Task<Status> end_holds(Fleet& fleet) {
     co_return Status{};
 }
 
-Task<Doc> explained(Fleet& fleet) {
-    client::Request request;
-    request.path = std::string(proxy::kRoot) + "namespaces/demo/rollouts/web";
-    auto const answer = co_await fleet.at("fleet").raw(fleet.scope.context(), std::move(request));
-    co_return answer ? answer->body : Doc();
-}
-
 CO_TEST(TakenBackInMember, TheNextVersionGoesBackToWhatServes) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await set_up_taken_back(fleet));
-    Doc const seen = co_await explained(fleet);
+    auto const answer = co_await fleet.explained();
+    CO_ASSERT_OK(answer);
+    Doc const seen = *answer;
     EXPECT_EQ(seen["onNew"].as_int(), 0) << json::write(seen);
     EXPECT_EQ(seen["clusters"][0]["reason"].as_string(), "Held") << json::write(seen);
     CO_ASSERT_OK(co_await fleet.patch("fleet", kDeployments, R"({"spec":{"template":{"metadata":{"annotations":{
@@ -62,7 +57,9 @@ CO_TEST(TakenBackInMember, AnAbortMakesItLast) {
     EXPECT_EQ(co_await fleet.outcome("abort"), "Applied beijing Applied oslo Applied");
     CO_ASSERT_OK(co_await end_holds(fleet));
     CO_ASSERT_OK(co_await all_back(fleet));
-    Doc const seen = co_await explained(fleet);
+    auto const answer = co_await fleet.explained();
+    CO_ASSERT_OK(answer);
+    Doc const seen = *answer;
     EXPECT_EQ(seen["clusters"][0]["reason"].as_string(), "TakenBack") << json::write(seen);
     co_await fleet.stop();
 }

@@ -22,13 +22,6 @@ using json::Value;
 
 std::string label(Doc const& object, std::string_view key) { return std::string(meta::label(object, key)); }
 
-// "<until>;<who>;<why>": an emergency edit in a member is left alone until then.
-std::optional<Time> held_until(Doc const& object, Time now) {
-    std::string const text = meta::annotation(object, kHold);
-    auto const until = parse_rfc3339(std::string_view(text).substr(0, text.find(';')));
-    return until && *until > now ? until : std::nullopt;
-}
-
 constexpr std::size_t kPutRightAtMost = 5;   // drift of one object, within
 
 // What a member is to have as its pod template.
@@ -58,8 +51,7 @@ struct Deciding {
     bool attempted() const {
         return frozen(seen.live) && !releasing(seen.live) && !rollout_progressing(seen.member_rollout);
     }
-    bool scaled_to_nothing() const { return seen.live.at({"spec", "replicas"}).as_int(1) == 0; }
-    bool without_pods() const { return scaled_to_nothing() && seen.live.at({"status", "replicas"}).as_int() == 0; }
+    bool without_pods() const { return propagation::without_pods(seen.live); }
 
     Write write(Write::Verb verb, Value body, std::string why) const {
         Write result;
@@ -181,9 +173,10 @@ struct Deciding {
         out.plan.writes.push_back(std::move(writing));
     }
 
+    // An emergency edit in a member is left alone.
     std::optional<Decision> held() {
         for (Doc const& object : {seen.live, seen.source}) {
-            auto const until = held_until(object, now);
+            auto const until = apis::held_until(object, now);
             if (!until) continue;
             out.plan.requeue_at(*until, "fleet.aviary.dev/hold");
             return answer(State::kHeld, "Held", meta::annotation(object, kHold));
@@ -449,7 +442,7 @@ struct Deciding {
         // A new template is there, nothing holds it but the hub's own freeze.
         if (attempted() && !stable().empty() && stable() != has) {
             // Nothing is to be held where nothing is to run: no admission takes that over.
-            if (!scaled_to_nothing()) return take_back();
+            if (!scaled_to_nothing(seen.live)) return take_back();
             if (!without_pods()) return answer(State::kApplying);
         }
         if (wanted.hash == has && !wanted.missing) {

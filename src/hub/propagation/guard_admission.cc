@@ -67,9 +67,10 @@ private:
     }
     static std::string wish_of(Doc const& rollout) { return meta::annotation(rollout, kOnDelete); }
 
+    static bool is_word(std::string const& wish) { return wish == "Release" || is_done_first(wish); }
     // One that is there already holds no other write up.
     static Status check_word(std::string const& before, std::string const& after) {
-        if (after.empty() || after == before || after == "Release" || is_done_first(after)) return {};
+        if (after.empty() || after == before || is_word(after)) return {};
         return fail(ErrorCode::kForbidden,
                     fmt::format("annotation {}: \"{}\" is none of Rollback, Hold, Release", kOnDelete, after));
     }
@@ -119,9 +120,8 @@ private:
 
     static Status check(Doc const& rollout, std::string const& where, std::string_view what) {
         if (where.empty()) return {};
-        std::string const wish = wish_of(rollout);
         // Held or going back: a member keeps its Rollout as long as that releases, whatever the hub has.
-        if (wish == "Release" || wish == "Hold" || wish == "Rollback") return {};
+        if (is_word(wish_of(rollout))) return {};
         return std::unexpected(Error(
             ErrorCode::kForbidden,
             fmt::format("rollouts.rollouts.kruise.io \"{}\" {} and cannot be {}: without it the "

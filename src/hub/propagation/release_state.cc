@@ -57,6 +57,12 @@ bool frozen(Doc const& workload) {
     return std::ranges::find(managers, kFreezeManager) != managers.end();
 }
 
+bool scaled_to_nothing(Doc const& workload) { return workload.at({"spec", "replicas"}).as_int(1) == 0; }
+
+bool without_pods(Doc const& workload) {
+    return scaled_to_nothing(workload) && workload.at({"status", "replicas"}).as_int() == 0;
+}
+
 bool rollout_progressing(Doc const& rollout) {
     std::string_view const phase = rollout.at({"status", "phase"}).as_string();
     return phase == "Progressing" || phase == "Disabling" || phase == "Terminating";

@@ -20,6 +20,9 @@ std::pair<meta::GroupVersionKind, meta::ObjectKey> workload_of(json::Doc const& 
 bool releasing(json::Doc const& workload);
 // Whether the hub's own freeze holds it.
 bool frozen(json::Doc const& workload);
+// Whether a workload is to have no pods; and whether it has none left, either.
+bool scaled_to_nothing(json::Doc const& workload);
+bool without_pods(json::Doc const& workload);
 bool rollout_progressing(json::Doc const& rollout);
 // Finalising, Cancelling, Terminating or Disabling: an un-pause may be under way.
 bool rollout_closing(json::Doc const& rollout);

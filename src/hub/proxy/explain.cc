@@ -225,11 +225,6 @@ bool arriving(ClusterView const& view) {
     return !has_hub_version(view) || propagation::releasing(view.workload) || propagation::frozen(view.workload);
 }
 
-bool without_pods(ClusterView const& view) {
-    return view.workload.at({"spec", "replicas"}).as_int(1) == 0 &&
-           view.workload.at({"status", "replicas"}).as_int() == 0;
-}
-
 void explain_pause(Value& row, ClusterView const& view, std::string const& since) {
     std::string const message = view.rollout.at({"status", "message"}).string();
     Doc const steps = apis::release_steps(view.rollout);
@@ -248,13 +243,13 @@ void explain_pause(Value& row, ClusterView const& view, std::string const& since
 }
 
 void explain_progress(Value& row, ClusterView const& view, std::string const& since) {
-    Doc const condition = meta::condition(view.rollout, "Progressing");
     if (view.rollout.at({"spec", "strategy", "paused"}).as_bool()) {
         row["state"] = "Paused";
         set_wait(row, "Paused", "spec.strategy.paused", "resumed", since);
         warn_of_troubles(row, view);
         return;
     }
+    Doc const condition = meta::condition(view.rollout, "Progressing");
     std::string_view const reason = condition["reason"].as_string();
     if (reason == "Initializing") row["state"] = "BeforeStepUpgrade";
     // Whatever step it has left.
@@ -293,15 +288,14 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
 
 void explain_rest(Value& row, ClusterView const& view) {
     std::string const message = view.rollout.at({"status", "message"}).string();
-    if (arriving(view) && without_pods(view)) {
-        row["state"] = "Applying";
-        set_wait(row, "ScaledToZero", "the workload is scaled to nothing", "it is scaled up, and the release begins",
-                 "");
-        return;
-    }
     if (arriving(view)) {
         row["state"] = "Applying";
-        set_wait(row, "Applying", "the new version is on its way", "the release begins there", "");
+        if (propagation::without_pods(view.workload)) {
+            set_wait(row, "ScaledToZero", "the workload is scaled to nothing",
+                     "it is scaled up, and the release begins", "");
+        } else {
+            set_wait(row, "Applying", "the new version is on its way", "the release begins there", "");
+        }
         return;
     }
     // A cancelled release leaves its last state behind.

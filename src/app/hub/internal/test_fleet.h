@@ -304,6 +304,13 @@ struct Fleet {
         CO_TRY(co_await at("fleet").create(scope.context(), apis::kDecisions, std::move(object)));
         co_return Status{};
     }
+    // What the hub explains of Rollout web.
+    Task<Result<Doc>> explained() {
+        client::Request request;
+        request.path = std::string(proxy::kRoot) + "namespaces/demo/rollouts/web";
+        CO_TRY_ASSIGN(auto const answer, co_await at("fleet").raw(scope.context(), std::move(request)));
+        co_return answer.body;
+    }
     // "Partial beijing Applied oslo Stale"
     Task<std::string> outcome(std::string name) {
         auto const found = co_await at("fleet").get(scope.context(), apis::kDecisions, {"demo", name});

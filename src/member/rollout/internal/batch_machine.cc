@@ -68,6 +68,9 @@ private:
     apis::BatchCanaryStatus& batch() { return status_.canary_status; }
     workload::Facts const& facts() const { return seen_.workload->facts(); }
     std::int64_t batch_count() const { return std::ssize(plan().batches); }
+    meta::IntOrPercent const& asked_by(std::int64_t batch) const {
+        return plan().batches[static_cast<std::size_t>(batch)].canary_replicas;
+    }
     // Its Rollout looks after new versions and after what is left in the end.
     bool owned() const { return meta::controller_of(seen_.batch_release).has_value(); }
 
@@ -217,15 +220,14 @@ private:
     void keep_stable() {
         std::int64_t const current = batch().current_batch;
         if (status_.phase != apis::phase::kProgressing || current >= batch_count()) return;
-        meta::IntOrPercent const& step = plan().batches[static_cast<std::size_t>(current)].canary_replicas;
-        for (Write& each : seen_.workload->keep_stable(status_.update_revision, step))
+        for (Write& each : seen_.workload->keep_stable(status_.update_revision, asked_by(current)))
             plan_.writes.push_back(std::move(each));
     }
 
     // Brings the current batch about; true when the next one may follow.
     bool upgrade() {
         std::int64_t const current = batch().current_batch;
-        meta::IntOrPercent const& step = plan().batches[static_cast<std::size_t>(current)].canary_replicas;
+        meta::IntOrPercent const& step = asked_by(current);
         auto const spared = batch().no_need_update_replicas;
         meta::IntOrPercent const wanted = rollback_share(step, facts().replicas, spared);
         std::vector<Write> hold = seen_.workload->hold(seen_.batch_release, wanted);
@@ -260,8 +262,7 @@ private:
         std::vector<std::int64_t> increments;
         std::int64_t before = 0;
         for (std::int64_t index = 0; index <= current; ++index) {
-            std::int64_t const share =
-                seen_.workload->share_of(plan().batches[static_cast<std::size_t>(index)].canary_replicas);
+            std::int64_t const share = seen_.workload->share_of(asked_by(index));
             increments.push_back(std::max<std::int64_t>(0, share - before));
             before = std::max(before, share);
         }
