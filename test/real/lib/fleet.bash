@@ -31,7 +31,7 @@ start_hub() {
 start_member() {
   need "the cluster $1" cluster "$@"
   need "an identity of its controller" identity "$1" aviary-member
-  controllers[$1]=$(port) asked[$1]=$(port)
+  [ -n "${controllers[$1]:-}" ] || controllers[$1]=$(port) asked[$1]=$(port)
   controller "$1"
   need "its controller is ready" soon 40 answers "${controllers[$1]}"
 }
