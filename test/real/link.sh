@@ -11,6 +11,7 @@ except urllib.error.HTTPError as error: print(error.read().decode())" | tee /dev
 request() { in_ hub get csr -o 'jsonpath={.items[?(@.spec.signerName=="fleet.aviary.dev/agent")].metadata.name}' | tr ' ' '\n' | grep "$1"; }
 start_hub
 for each in "${members[@]}"; do start_member "$each"; done
+check 'a manifest that cannot be written is no success' tells 1 'error: writing the output: No space left on device' bash -c 'aviary join beijing --agent --hub-kubeconfig "$1" 2>&1 >/dev/full' _ "$work/hub/kubeconfig"
 need 'beijing joins by an agent' join_by_agent beijing
 need 'its manifest is applied' in_ beijing -n aviary-system apply -f "$work/beijing-agent.yaml"
 check 'its roles say which hub they are of' test "$(in_ beijing get clusterrolebinding aviary:hub -o 'jsonpath={.metadata.annotations.fleet\.aviary\.dev/hub-uid}')" = "$(in_ hub get namespace kube-system -o 'jsonpath={.metadata.uid}')"

@@ -16,6 +16,7 @@
 #include "kube/client/discovery.h"
 #include "kube/client/http_transport.h"
 #include "kube/client/kubeconfig.h"
+#include "kube/client/retrying.h"
 #include "kube/meta/object.h"
 
 namespace aviary::amc {
@@ -45,7 +46,7 @@ Contexts::Cluster connect(async::AsioExecutor& executor, std::string const& kube
     if (transport) {
         url = access->url;
         cluster.ns = access->ns;
-        cluster.client.emplace(*transport, "kubectl-amc");
+        cluster.client.emplace(client::retrying(*transport), "kubectl-amc");
     } else {
         cluster.away = Error(ErrorCode::kUnavailable, transport.error().message());
     }

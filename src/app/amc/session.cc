@@ -16,6 +16,7 @@
 #include "hub/proxy/paths.h"
 #include "kube/client/discovery.h"
 #include "kube/client/http_transport.h"
+#include "kube/client/retrying.h"
 #include "kube/meta/object.h"
 
 namespace aviary::amc {
@@ -96,7 +97,7 @@ Result<Session> Session::open(async::AsioExecutor& executor, Flags flags) {
     }
     Session session;
     auto const transport = TRY(client::http_transport(executor, access));
-    client::Client hub(transport, "kubectl-amc");
+    client::Client hub(client::retrying(transport), "kubectl-amc");
     if (!flags.as.empty()) hub = hub.impersonating(flags.as, flags.as_groups);
     session.hub_ = hub;
     TRY(session.take(executor, std::move(flags), access.ns));

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <iterator>
 #include <utility>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "apis/cluster/managed_cluster.h"
 #include "apis/fleet/link.h"
 #include "apis/rollouts/rollout.h"
+#include "app/command_line/output.h"
 #include "app/hub/hub.h"
 #include "app/hub/internal/connections.h"
 #include "app/hub/internal/identity_owner.h"
@@ -24,6 +24,7 @@
 #include "hub/proxy/member_roles.h"
 #include "kube/client/http_transport.h"
 #include "kube/client/kubeconfig.h"
+#include "kube/client/retrying.h"
 #include "kube/control/roles.h"
 #include "kube/meta/names.h"
 #include "kube/meta/object.h"
@@ -48,8 +49,8 @@ constexpr char kOwnToken[] = "aviary:hub-token";
 constexpr Duration kAtMost = std::chrono::minutes(1);
 
 void say(std::string const& text) {
-    fmt::print("{}\n", text);
-    std::fflush(stdout);
+    command_line::print(text + "\n");
+    command_line::flush();
 }
 
 struct Ends {
@@ -69,8 +70,8 @@ Result<Ends> connect(async::AsioExecutor& executor, JoinOptions const& options) 
     }
     auto to_member = TRY(client::http_transport(executor, member));
     auto to_hub = TRY(client::http_transport(executor, hub));
-    return Ends{std::move(member), client::Client(std::move(to_member), "aviary-join"),
-                client::Client(std::move(to_hub), "aviary-join")};
+    return Ends{std::move(member), client::Client(client::retrying(std::move(to_member)), "aviary-join"),
+                client::Client(client::retrying(std::move(to_hub)), "aviary-join")};
 }
 
 // A token is for nobody but the cluster: neither by plain text nor to a server that nobody checks.

@@ -6,6 +6,7 @@
 
 #include "apis/cluster/managed_cluster.h"
 #include "apis/fleet/link.h"
+#include "app/command_line/output.h"
 #include "app/hub/internal/agents.h"
 #include "app/hub/internal/connections.h"
 #include "app/hub/internal/joined.h"
@@ -18,6 +19,7 @@
 #include "hub/proxy/member_roles.h"
 #include "kube/client/http_transport.h"
 #include "kube/client/kubeconfig.h"
+#include "kube/client/retrying.h"
 #include "kube/control/roles.h"
 #include "kube/meta/names.h"
 #include "kube/meta/object.h"
@@ -161,7 +163,7 @@ Task<Result<client::Client>> connect(async::AsioExecutor& executor, AgentJoinOpt
     CO_TRY_ASSIGN(client::ServerAccess const access,
                   client::load_kubeconfig(options.hub_kubeconfig, options.hub_context));
     CO_TRY_ASSIGN(auto transport, client::http_transport(executor, access));
-    co_return client::Client(std::move(transport), kManager);
+    co_return client::Client(client::retrying(std::move(transport)), kManager);
 }
 
 Task<Status> joining(Context ctx, async::AsioExecutor& executor, AgentJoinOptions options) {
@@ -176,8 +178,7 @@ Task<Status> joining(Context ctx, async::AsioExecutor& executor, AgentJoinOption
     if (options.manual)
         say(fmt::format("then `kubectl get csr` on the hub, and `kubectl certificate approve` lets {} in",
                         options.name));
-    fmt::print("{}", manifest(objects_of(options, *std::move(uid), std::move(expected.given))));
-    std::fflush(stdout);
+    command_line::print(manifest(objects_of(options, *std::move(uid), std::move(expected.given))));
     co_return Status{};
 }
 
@@ -196,8 +197,7 @@ Task<Status> leaving(Context ctx, async::AsioExecutor& executor, AgentJoinOption
         "in {}, these commands take away what joining made; what the hub brought there stays. Where another "
         "hub has joined it since, run the first one alone: the roles of the second are that hub's by now",
         options.name));
-    fmt::print("{}", deletion_of(options));
-    std::fflush(stdout);
+    command_line::print(deletion_of(options));
     co_return Status{};
 }
 

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 #include <vector>
 
 #include "apis/fleet/decision.h"
+#include "app/command_line/output.h"
 #include "app/hub/internal/fleet_identity.h"
 #include "core/async/event.h"
 #include "core/base/strings.h"
@@ -17,6 +17,7 @@
 #include "hub/proxy/paths.h"
 #include "hub/recovery/rebuild.h"
 #include "kube/client/http_transport.h"
+#include "kube/client/retrying.h"
 #include "kube/control/controller.h"
 #include "kube/meta/object.h"
 
@@ -36,8 +37,8 @@ constexpr Duration kSettles = std::chrono::seconds(1);        // until the hub h
 constexpr int kRounds = 8;
 
 void say(std::string const& text) {
-    fmt::print("{}\n", text);
-    std::fflush(stdout);
+    command_line::print(text + "\n");
+    command_line::flush();
 }
 
 // One resource in all members, as the hub reads it.
@@ -358,7 +359,8 @@ struct Recovering {
 Task<Status> recovering(Context ctx, async::AsioExecutor& executor, RecoverOptions options) {
     CO_TRY_ASSIGN(client::ServerAccess const access, process::find_access(options.cluster));
     CO_TRY_ASSIGN(auto transport, client::http_transport(executor, access));
-    Recovering recovering{std::move(options), client::Client(std::move(transport), "aviary-recover"), {}};
+    Recovering recovering{
+        std::move(options), client::Client(client::retrying(std::move(transport)), "aviary-recover"), {}};
     co_return co_await recovering.run(ctx.with_timeout(kAtMost));
 }
 

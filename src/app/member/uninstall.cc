@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <iterator>
 #include <set>
 #include <utility>
@@ -16,9 +15,11 @@
 #include "apis/rollouts/rollout.h"
 #include "apis/rollouts/traffic_routing.h"
 #include "apis/rollouts/validate.h"
+#include "app/command_line/output.h"
 #include "core/async/event.h"
 #include "kube/client/discovery.h"
 #include "kube/client/http_transport.h"
+#include "kube/client/retrying.h"
 #include "kube/control/controller.h"
 #include "kube/meta/object.h"
 #include "kube/meta/pods.h"
@@ -547,10 +548,10 @@ private:
 Task<Status> from_command_line(Context ctx, async::AsioExecutor& executor, UninstallOptions options) {
     CO_TRY_ASSIGN(client::ServerAccess const access, process::find_access(options.cluster));
     CO_TRY_ASSIGN(auto transport, client::http_transport(executor, access));
-    client::Client const client(std::move(transport), "aviary-uninstall");
+    client::Client const client(client::retrying(std::move(transport)), "aviary-uninstall");
     co_return co_await uninstall(ctx, client, std::move(options), [](std::string const& line) {
-        fmt::print("{}\n", line);
-        std::fflush(stdout);
+        command_line::print(line + "\n");
+        command_line::flush();
     });
 }
 

@@ -16,6 +16,7 @@
 #include "hub/proxy/explain.h"
 #include "hub/proxy/internal/last_answers.h"
 #include "hub/proxy/internal/released.h"
+#include "kube/client/retrying.h"
 #include "kube/meta/names.h"
 #include "kube/meta/status.h"
 
@@ -112,7 +113,8 @@ private:
     // Never a name the caller chose: one of three fixed users (member_roles.h), and who it was in the extras.
     static client::Client as(clusters::Member const& member, std::string const& level, std::string person) {
         std::string const name = "aviary:" + level;
-        return member.client().impersonating(name, {name}, {{"person", std::move(person)}});
+        client::Client const client = member.client().impersonating(name, {name}, {{"person", std::move(person)}});
+        return client.over(client::retrying(client.transport()));
     }
 
     // A cluster need not let the hub be its administrator (`aviary join --admin`): then as what is enough.

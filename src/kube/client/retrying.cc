@@ -1,0 +1,50 @@
+#include "kube/client/retrying.h"
+
+#include <optional>
+#include <utility>
+
+#include "core/async/event.h"
+#include "core/base/strings.h"
+
+namespace aviary::client {
+
+namespace {
+
+constexpr int kMostRetries = 10;
+constexpr std::int64_t kLongestWait = 3600;   // seconds that are taken for a time to wait
+
+std::optional<Duration> asked_to_wait(Response const& response) {
+    if (response.status != 429 && response.status < 500) return std::nullopt;
+    for (auto const& [name, value] : response.headers) {
+        if (!iequals(name, "Retry-After")) continue;
+        auto const seconds = parse_int(value);
+        if (seconds && *seconds >= 0 && *seconds <= kLongestWait) return std::chrono::seconds(*seconds);
+    }
+    return std::nullopt;
+}
+
+class Retrying final : public Transport {
+public:
+    explicit Retrying(std::shared_ptr<Transport> transport) : transport_(std::move(transport)) {}
+
+    Task<Result<Response>> send(Context ctx, Request request) override {
+        for (int retries = 0;; ++retries) {
+            Result<Response> response = co_await transport_->send(ctx, request);
+            auto const wait = response ? asked_to_wait(*response) : std::nullopt;
+            bool const in_time = wait && (!ctx.deadline() || ctx.monotonic() + *wait < *ctx.deadline());
+            if (!in_time || retries == kMostRetries) co_return std::move(response);
+            CO_TRY(co_await async::sleep_for(ctx, *wait));
+        }
+    }
+
+private:
+    std::shared_ptr<Transport> transport_;
+};
+
+}   // namespace
+
+std::shared_ptr<Transport> retrying(std::shared_ptr<Transport> transport) {
+    return std::make_shared<Retrying>(std::move(transport));
+}
+
+}   // namespace aviary::client
