@@ -303,13 +303,14 @@ Task<Result<std::unique_ptr<Playground>>> Playground::start(Context ctx, async::
     std::filesystem::create_directories(options.data_dir, problem);
     if (problem)
         co_return fail(ErrorCode::kUnavailable, fmt::format("creating {}: {}", options.data_dir, problem.message()));
+    // First of all: its lock keeps a second process from everything else in the folder.
+    CO_TRY_ASSIGN(impl->engine, storage::open_rocks(options.data_dir + "/store",
+                                                    {.durability = options.durability, .metrics = ctx.metrics()}));
     CO_TRY_ASSIGN(Credentials const keys, credentials(options.data_dir + "/pki", ctx.now()));
     CO_TRY_ASSIGN(auto tls, net::TlsServer::create(keys.server.certificate_pem, keys.server.key_pem,
                                                    keys.authority.certificate_pem, http::protocols()));
     CO_TRY_ASSIGN(auto listener, co_await listen_soon(ctx, executor, options.port, tls));
     std::uint16_t const port = listener->port();
-    CO_TRY_ASSIGN(impl->engine, storage::open_rocks(options.data_dir + "/store",
-                                                    {.durability = options.durability, .metrics = ctx.metrics()}));
     apiserver::Options serving;
     serving.root_cluster = kHub;
     CO_TRY_ASSIGN(impl->server, co_await apiserver::ApiServer::open(ctx, impl->engine, serving));

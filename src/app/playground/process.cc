@@ -47,6 +47,46 @@ std::string welcome(Options const& options, Playground const& playground) {
     return text;
 }
 
+std::string pid_file(std::string const& data_dir) { return data_dir + "/aviary.pid"; }
+
+pid_t read_pid(std::string const& data_dir) {
+    std::ifstream file(pid_file(data_dir));
+    pid_t pid = 0;
+    file >> pid;
+    return file ? pid : 0;
+}
+
+// Alive, and one of ours: a pid may have been given to somebody else since.
+bool is_aviary(pid_t pid) {
+    if (pid <= 0) return false;
+    std::ifstream status(fmt::format("/proc/{}/status", pid));
+    std::string name;
+    std::string state;
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with("Name:")) name = trim(std::string_view(line).substr(5));
+        if (line.starts_with("State:")) state = trim(std::string_view(line).substr(6));
+    }
+    return name == "aviary" && !state.starts_with('Z');
+}
+
+// Who has the folder's store open; 0: nobody. A fleet in the foreground leaves no pid file, and a file may outlive its
+// process.
+pid_t lock_holder(std::string const& data_dir) {
+    int const file = ::open((data_dir + "/store/LOCK").c_str(), O_RDWR | O_CLOEXEC);
+    if (file < 0) return 0;
+    struct flock lock{};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    bool const held = ::fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    ::close(file);
+    return held ? lock.l_pid : 0;
+}
+
+std::string in_use(std::string const& data_dir, pid_t pid) {
+    return fmt::format("{} is in use by aviary with pid {}: end it with `aviary down --data-dir {}`", data_dir, pid,
+                       data_dir);
+}
+
 constexpr std::string_view kReady = "ready\n";
 
 // Tells the waiting parent of a detached process what became of it: kReady and what to say, or what went wrong.
@@ -67,8 +107,11 @@ private:
 Task<int> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions options, Announcer& announcer) {
     auto started = co_await Playground::start(ctx, executor, options.playground);
     if (!started) {
-        announcer.tell(started.error().message());
-        complain(started.error().message());
+        pid_t const other = lock_holder(options.playground.data_dir);
+        std::string const why = is_aviary(other) && other != ::getpid() ? in_use(options.playground.data_dir, other)
+                                                                        : started.error().message();
+        announcer.tell(why);
+        complain(why);
         co_return 1;
     }
     std::unique_ptr<Playground> const playground = std::move(*started);
@@ -103,41 +146,6 @@ int run_here(ProcessOptions const& options, Announcer& announcer) {
     async::AsioExecutor executor;
     Context const ctx = Context(executor).with_metrics(observe::Metrics(registry));
     return executor.run(serve(ctx, executor, options, announcer));
-}
-
-std::string pid_file(std::string const& data_dir) { return data_dir + "/aviary.pid"; }
-
-pid_t read_pid(std::string const& data_dir) {
-    std::ifstream file(pid_file(data_dir));
-    pid_t pid = 0;
-    file >> pid;
-    return file ? pid : 0;
-}
-
-// Alive, and one of ours: a pid may have been given to somebody else since.
-bool is_aviary(pid_t pid) {
-    if (pid <= 0) return false;
-    std::ifstream status(fmt::format("/proc/{}/status", pid));
-    std::string name;
-    std::string state;
-    for (std::string line; std::getline(status, line);) {
-        if (line.starts_with("Name:")) name = trim(std::string_view(line).substr(5));
-        if (line.starts_with("State:")) state = trim(std::string_view(line).substr(6));
-    }
-    return name == "aviary" && !state.starts_with('Z');
-}
-
-// Who has the folder's store open; 0: nobody. A fleet in the foreground leaves no pid file, and a file may outlive its
-// process.
-pid_t lock_holder(std::string const& data_dir) {
-    int const file = ::open((data_dir + "/store/LOCK").c_str(), O_RDWR | O_CLOEXEC);
-    if (file < 0) return 0;
-    struct flock lock{};
-    lock.l_type = F_WRLCK;
-    lock.l_whence = SEEK_SET;
-    bool const held = ::fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-    ::close(file);
-    return held ? lock.l_pid : 0;
 }
 
 // The process that runs on the folder, be it one that is still starting; 0: none.
@@ -175,7 +183,8 @@ int detach(ProcessOptions const& options) {
         ::dup2(log, 2);
         Announcer announcer(ends[1]);
         int const code = run_here(options, announcer);
-        std::filesystem::remove(pid_file(folder), problem);
+        // Another one may have been started on the folder beside this.
+        if (read_pid(folder) == ::getpid()) std::filesystem::remove(pid_file(folder), problem);
         std::exit(code);
     }
     ::close(ends[1]);
@@ -203,8 +212,7 @@ int up(ProcessOptions options) {
     options.playground.data_dir = std::filesystem::absolute(options.playground.data_dir).lexically_normal().string();
     std::string const& folder = options.playground.data_dir;
     if (pid_t const pid = running_on(folder); is_aviary(pid)) {
-        complain(fmt::format("{} is in use by aviary with pid {}: end it with `aviary down --data-dir {}`", folder, pid,
-                             folder));
+        complain(in_use(folder, pid));
         return 1;
     }
     if (options.detach) return detach(options);
