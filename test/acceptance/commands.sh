@@ -3,7 +3,7 @@
 # Needs on PATH: aviary, kubectl-amc, kubectl.
 . "$(dirname "${BASH_SOURCE[0]}")/lib/fleet.bash"
 
-clean_up() { local each; for each in data demo front; do aviary down --data-dir "$work/$each" >/dev/null 2>&1; done; }
+clean_up() { local each; for each in data demo front twice; do aviary down --data-dir "$work/$each" >/dev/null 2>&1; done; }
 amc() { kubectl amc "$@"; }
 both() { state beijing "$1" && state shanghai "$1"; }
 all_healthy() { healthy beijing && healthy shanghai; }
@@ -195,7 +195,8 @@ check 'history of what is not there' tells 1 'rollouts.rollouts.kruise.io "nosuc
 check 'history -o json has the reason' prints 1 '"reason": "p95 is fine"' amc rollout history $r -n demo -o json
 (timeout 3 kubectl-amc rollout get $r -n demo -w >"$work/watch" 2>&1 </dev/null) & watcher=$!
 sleep 1
-check 'pause' tells 0 '^shanghai +1/3 +paused' amc rollout pause $r -n demo -m shanghai
+check 'pause' tells 0 '^shanghai +1/3 +paused' amc rollout pause $r -n demo -m shanghai --reason 'p95 doubled'
+check 'explain says who had it paused, and why' tells 0 '^shanghai: paused by admin at 20[^ ]+Z: p95 doubled$' amc rollout explain $r -n demo
 check 'explain says how to go on' tells 0 '^next: .* resume .* -m shanghai' amc rollout explain $r -n demo
 check 'what is paused is not approved' tells 4 '^shanghai +1/3 +not-yet +somebody paused the release: resume first' amc rollout approve $r -n demo -m shanghai
 check 'a verb is about a Rollout' tells 1 'deployment/qwen-inference: a Rollout is wanted: NAME or rollouts/NAME' amc rollout pause deployment/qwen-inference -n demo -M
@@ -223,6 +224,7 @@ check 'status -w ends there, and it is not done' tells 1 'shanghai step .*: Take
 check 'status says so too' tells 1 '^shanghai step .*: TakenBack' amc rollout status $r -n demo
 check 'undo, also after a release' tells 0 '^beijing .* undone' amc rollout undo $r -n demo -m beijing
 check 'which is a release of its own' soon 30 state beijing Progressing/1/StepPaused
+check 'it waits for approvals' tells 0 '^beijing +1/3 +StepPaused +AwaitingApproval ' amc rollout explain $r -n demo
 check 'explain says which way it goes' tells 0 'undo v2 -> v1   on v2: 9/20' amc rollout explain $r -n demo
 check 'and the tree' prints 1 'beijing  Progressing  step 1/3  StepPaused  on v2: 9/10  ready: 10/10  pinned to v1, v2 rejected' amc rollout get $r -n demo
 check 'undo once more' tells 4 '^beijing +1/3 +done +goes back to v1 already' amc rollout undo $r -n demo -m beijing
@@ -231,6 +233,7 @@ check 'and approved like one' tells 0 '^beijing +1/3 +approved' amc rollout appr
 check 'beijing is at step 2 of it' soon 30 state beijing Progressing/2/StepPaused
 check 'to its end' tells 0 '^beijing +2/3 +approved' amc rollout approve $r -n demo -m beijing
 check 'beijing is back on v1' soon 30 only beijing v1
+check 'the list does, too' soon 20 tells 0 "^demo +$r .* healthy in all 2 clusters; taken back in beijing, shanghai" amc rollout list -n demo
 check 'explain says where all are' soon 20 bash -c "kubectl amc rollout explain $r -n demo | grep -qE 'pinned to v1, v2 rejected   on v2: 0/20'"
 
 # --- a Rollout that reaches no cluster
@@ -284,5 +287,16 @@ check 'aviary up --port 0 says which it is' tells 0 'ready on https://127.0.0.1:
 check 'its kubeconfig keeps the settings' prints 1 'namespace: demo' kubectl --kubeconfig "$work/front/kubeconfig" config view --minify
 check 'aviary down' aviary down --data-dir "$work/front"
 check 'aviary up --without-rollouts of an unknown cluster' tells 1 'error: --without-rollouts: "zzz" is none of --clusters a,b' aviary up --clusters a,b --without-rollouts zzz --data-dir "$work/nothing"
+# Two at the same moment on a new folder: one has it, and nothing of the other is in its way.
+twice() {
+  local each; local -a pids=() codes=()
+  for each in 1 2; do aviary up --clusters oslo --data-dir "$work/twice" --port 0 --detach >"$work/twice.$each" 2>&1 & pids+=($!); done
+  for each in "${pids[@]}"; do wait "$each"; codes+=($?); done
+  cat "$work"/twice.[12]
+  [ "$(printf '%s\n' "${codes[@]}" | sort | xargs)" = '0 1' ] && grep -q '^error: .* is in use by aviary with pid' "$work"/twice.[12]
+}
+check 'aviary up twice at once: one of them' twice
+check 'it answers' kubectl --kubeconfig "$work/twice/kubeconfig" get managedclusters
+check 'and is ended' tells 0 '^ended' aviary down --data-dir "$work/twice"
 check 'aviary down of nothing' tells 0 'nothing runs on' aviary down --data-dir "$work/nothing"
 finished=1

@@ -25,6 +25,7 @@ constexpr auto fields<BoundCluster> = object(
     "One cluster the object goes to.", field("name", &BoundCluster::name, "The ManagedCluster.", {.required = true}),
     field("replicas", &BoundCluster::replicas, "Its share; absent: the object's own count."),
     field("paused", &BoundCluster::paused, "A Rollout is paused there."),
+    field("pausedBy", &BoundCluster::paused_by, "Who had it paused, when and why."),
     field("revision", &BoundCluster::revision, "A workload is pinned to the template with this hash …"),
     field("rejected", &BoundCluster::rejected, "… as long as the hub's template has this hash."));
 

@@ -37,14 +37,15 @@ struct BoundPolicy {
     bool operator==(BoundPolicy const&) const = default;
 };
 
-// One cluster the object goes to. paused, revision and rejected are what Decisions change; rendering reads them here
+// One cluster the object goes to. What follows the replicas is what Decisions change; rendering reads them here
 // alone.
 struct BoundCluster {
     std::string name;
     std::optional<std::int64_t> replicas;
-    bool paused = false;    // a Rollout: strategy.paused there
-    std::string revision;   // a workload: hash of the pinned template; empty: the one that it has
-    std::string rejected;   // … until the hub's template has another hash than this
+    bool paused = false;     // a Rollout: strategy.paused there
+    std::string paused_by;   // who had it paused, when and why, in words
+    std::string revision;    // a workload: hash of the pinned template; empty: the one that it has
+    std::string rejected;    // … until the hub's template has another hash than this
     bool operator==(BoundCluster const&) const = default;
 };
 

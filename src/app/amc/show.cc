@@ -93,10 +93,13 @@ Task<int> explain(Session session, std::string rollout) {
     }
     if (!table.empty()) session.print(table);
     for (auto const& [index, cluster] : seen["clusters"].elements()) {
-        // Why it does not answer: the row has no room for it.
+        // Why it does not answer, and who paused it: the row has no room for it.
         std::string const message = cluster["message"].string();
-        if (cluster["reason"].as_string() == "ClusterUnreachable" && message.contains(": "))
+        std::string_view const reason = cluster["reason"].as_string();
+        if (reason == "ClusterUnreachable" && message.contains(": "))
             session.print(fmt::format("{}: {}\n", cluster["cluster"].as_string(), cli::one_line(message)));
+        if (reason == "Paused" && message.starts_with("by "))
+            session.print(fmt::format("{}: paused {}\n", cluster["cluster"].as_string(), cli::one_line(message)));
         for (auto const& [position, cause] : cluster["causes"].elements()) {
             session.print(fmt::format("{}: {}. Serving {}/{}.\n", cluster["cluster"].as_string(),
                                       cli::one_line(cause.as_string()), cluster["ready"].as_int(),

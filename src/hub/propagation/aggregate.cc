@@ -99,8 +99,10 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
     std::vector<Reported> present;
     std::vector<std::string> missing;
     std::vector<std::string> away;
+    std::vector<std::string> taken_back;
     for (Reported const& each : reported) {
         if (each.away) away.push_back(each.cluster);
+        if (each.taken_back) taken_back.push_back(each.cluster);
         if (each.live.exists()) {
             present.push_back(each);
         } else if (!each.away) {
@@ -151,6 +153,7 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
     if (!all_healthy && !only_missing)
         message += fmt::format("; {} is furthest behind: {}", behind->cluster,
                                shortened(from["message"].as_string(), kMaxMessage));
+    if (!taken_back.empty()) message += fmt::format("; taken back in {}", join(taken_back, ", "));
     if (!missing.empty()) message += fmt::format("; not in {} yet", join(missing, ", "));
     if (!silent.empty()) message += "; " + silent;
     status["message"] = std::move(message);

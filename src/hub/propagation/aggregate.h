@@ -19,6 +19,8 @@ struct Reported {
     json::Doc live;         // the member's object; absent when it is not there
     bool current = false;   // carries the hub's newest render
     bool away = false;      // does not answer: `live` is what was last seen
+    // A Rollout: its workload is pinned there, against the hub's newest version.
+    bool taken_back = false;
 };
 
 // The fields of status to set on the hub's object, null where one goes; an empty object when there is nothing to say

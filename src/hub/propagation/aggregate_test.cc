@@ -182,6 +182,11 @@ TEST(Aggregate, ARolloutIsWhereTheClusterFurthestBehindIs) {
              {{{"a", healthy, true}, {"b", healthy, true}}, "Healthy/3/Completed healthy in all 2 clusters"},
              {{{"a", healthy, true}, {"b", paused2, true}},
               "Progressing/2/StepPaused 1 of 2 clusters healthy; b is furthest behind: m-2-StepPaused"},
+             {{{"a", healthy, true, false, true}, {"b", healthy, true, false, true}},
+              "Healthy/3/Completed healthy in all 2 clusters; taken back in a, b"},
+             {{{"a", healthy, true, false, true}, {"b", paused1, true}},
+              "Progressing/1/StepPaused 1 of 2 clusters healthy; b is furthest behind: m-1-StepPaused; taken back in "
+              "a"},
              {{{"a", paused2, true}, {"b", paused1, true}},
               "Progressing/1/StepPaused 0 of 2 clusters healthy; b is furthest behind: m-1-StepPaused"},
              {{{"a", ready1, true}, {"b", paused1, true}, {"c", upgrading1, true}},

@@ -8,6 +8,7 @@
 #include "apis/rollouts/rollout.h"
 #include "hub/decision/carry_out.h"
 #include "hub/propagation/names.h"
+#include "hub/propagation/release_state.h"
 #include "hub/propagation/render.h"
 #include "hub/proxy/internal/trouble.h"
 #include "kube/meta/groups.h"
@@ -242,10 +243,18 @@ void explain_pause(Value& row, ClusterView const& view, std::string const& since
     warn_of_troubles(row, view);
 }
 
+// It has again what its release came from, and the rollout controller there has yet to see that. An undo of a release
+// that was finished comes from the version that is taken back.
+bool back_on_stable(ClusterView const& view) {
+    std::string const stable = propagation::stable_template(view.workload);
+    return !stable.empty() && meta::label(view.workload, propagation::kTemplateLabel) == stable;
+}
+
 void explain_progress(Value& row, ClusterView const& view, std::string const& since) {
     if (view.rollout.at({"spec", "strategy", "paused"}).as_bool()) {
         row["state"] = "Paused";
-        set_wait(row, "Paused", "spec.strategy.paused", "resumed", since);
+        set_wait(row, "Paused", view.paused_by.empty() ? "spec.strategy.paused" : "by " + view.paused_by, "resumed",
+                 since);
         warn_of_troubles(row, view);
         return;
     }
@@ -256,7 +265,7 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
     if (reason == "Finalising" || reason == "Cancelling") {
         row["state"] = reason;
         set_wait(row, std::string(reason), condition["message"].string(), "the workload is handed back", since);
-    } else if (!view.pinned.empty() && has_hub_version(view)) {
+    } else if (!view.pinned.empty() && (has_hub_version(view) || back_on_stable(view))) {
         row["state"] = "Cancelling";
         set_wait(row, "Cancelling", fmt::format("goes back to {}", view.pinned), "the workload is handed back", "");
     } else if (apis::new_version_refused(view.rollout)) {

@@ -280,6 +280,13 @@ TEST(ExplainCluster, PodsThatHaveToStayReadyAreNoTrouble) {
     EXPECT_EQ(shown(holding), "StepUpgrade CrashLooping | 1 pod stops crashing | service owner");
 }
 
+TEST(ExplainCluster, APauseSaysWhoseItIs) {
+    ClusterView paused = view(R"({"spec":{"strategy":{"paused":true}}})");
+    EXPECT_EQ(explain_cluster(paused)["message"].as_string(), "spec.strategy.paused") << "of the Rollout itself";
+    paused.paused_by = "alice at 2026-11-23T13:52:07Z: its p95 doubled";
+    EXPECT_EQ(explain_cluster(paused)["message"].as_string(), "by alice at 2026-11-23T13:52:07Z: its p95 doubled");
+}
+
 // Pods that were ready when the step ended may crash while somebody makes up their mind.
 TEST(ExplainCluster, AWaitForAPersonNamesPodsThatAreNotReady) {
     for (char const* change :
@@ -474,6 +481,11 @@ TEST(ExplainCluster, WhatWasTakenBackSaysTo) {
         "v1 v2 v1");
     back.rollout = rollout();   // an undo of a release that was finished has steps of its own
     EXPECT_EQ(shown(back), "StepPaused AwaitingApproval | approved: back to v1 | approver");
+    // Where it goes back to what the release came from there is nothing to approve, whatever the Rollout says still.
+    back.workload = changed(json::write(back.workload),
+                            fmt::format(R"({{"metadata":{{"labels":{{"{}":"{}"}}}}}})", propagation::kStableLabel,
+                                        meta::label(back.workload, propagation::kTemplateLabel)));
+    EXPECT_EQ(shown(back), "Cancelling Cancelling | the workload is handed back | -");
     back.workload = workload();   // the pin has not arrived there yet
     EXPECT_EQ(shown(back), "Cancelling Cancelling | the workload is handed back | -");
 }

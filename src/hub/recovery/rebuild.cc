@@ -102,6 +102,7 @@ struct Restoring {
             auto const pin = std::ranges::find(record.pins, cluster.name, &apis::BoundCluster::name);
             bool const none = pin == record.pins.end();
             cluster.paused = !none && pin->paused;
+            cluster.paused_by = none ? "" : pin->paused_by;
             cluster.revision = none ? "" : pin->revision;
             cluster.rejected = none ? "" : pin->rejected;
         }

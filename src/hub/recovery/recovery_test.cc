@@ -68,7 +68,7 @@ RecordSeen released(std::string const& clusters = R"([{"name":"beijing"},{"name"
 RecordSeen with_decisions(std::vector<Doc> decisions) {
     RecordSeen seen;
     seen.hub = "hub-1";
-    seen.binding = binding(R"([{"name":"beijing","paused":true},{"name":"oslo"}])", "Rollout");
+    seen.binding = binding(R"([{"name":"beijing","paused":true,"pausedBy":"alice"},{"name":"oslo"}])", "Rollout");
     seen.source = doc(R"({"metadata":{"name":"web","namespace":"demo","generation":2}})");
     seen.decisions = std::move(decisions);
     seen.kept = [](std::string_view) { return std::nullopt; };
@@ -316,6 +316,7 @@ TEST(Recovery, ANewHubGetsPinsTemplatesAndDecisions) {
     EXPECT_EQ(workload.pins[0].body.at({"metadata", "resourceVersion"}).as_string(), "9");
     Restored const& rollout = of(plan, "rollout-web");
     EXPECT_EQ(rollout.pins[0].body.at({"spec", "clusters"})[0]["paused"].as_bool(), true);
+    EXPECT_EQ(rollout.pins[0].body.at({"spec", "clusters"})[0]["pausedBy"].as_string(), "alice");
     ASSERT_EQ(rollout.decisions.size(), 2u) << "created, and its status";
     EXPECT_EQ(rollout.decisions[0].key, (meta::ObjectKey{"demo", "a"}));
     EXPECT_EQ(rollout.decisions[0].body.at({"spec", "requester", "username"}).as_string(), "alice");

@@ -6,6 +6,7 @@
 #include "core/base/strings.h"
 #include "hub/decision/evidence.h"
 #include "hub/decision/internal/impl.h"
+#include "hub/decision/internal/limits.h"
 #include "hub/propagation/names.h"
 #include "kube/control/events.h"
 #include "kube/meta/object.h"
@@ -95,6 +96,7 @@ apis::DecisionStatus status_of(apis::Decision const& decision, Progress const& m
 }
 
 constexpr std::size_t kNamedClusters = 10;   // in one Event
+constexpr std::size_t kLongestWhy = 200;     // of what a binding keeps of a Decision's reason
 
 // "Approve by alice (decision web-12): beijing Applied, oslo Stale"
 control::EventNote told(Doc const& about, std::string const& name, apis::DecisionSpec const& spec,
@@ -111,6 +113,14 @@ control::EventNote told(Doc const& about, std::string const& name, apis::Decisio
     }
     bool const well = status.outcome == apis::outcome::kApplied;
     return control::event_about(about, well ? control::kNormal : control::kWarning, status.outcome, std::move(message));
+}
+
+// "alice at 2026-11-23T13:52:07Z: its p95 doubled"
+std::string who_and_why(Doc const& object, apis::DecisionSpec const& spec) {
+    std::string text = spec.requester ? shortened(spec.requester->username, kLongestWord) : "somebody";
+    text += " at " + object.at({"metadata", "creationTimestamp"}).string();
+    if (!spec.reason.empty()) text += ": " + shortened(spec.reason, kLongestWhy);
+    return text;
 }
 
 }   // namespace
@@ -174,7 +184,10 @@ void Decider::Impl::bind(Plan& plan, Key const& key, apis::Decision const& decis
         // Found out about another state of the binding: it is found out anew.
         bool const current = generation != mine.seen.end() && generation->second == meta::generation(binding);
         if (cluster == spec.clusters.end() || !current || finished(recorded(decision, name))) continue;
-        if (outcome.pause) cluster->paused = *outcome.pause;
+        if (outcome.pause) {
+            cluster->paused = *outcome.pause;
+            cluster->paused_by = cluster->paused ? who_and_why(decisions.get(key.object), decision.spec) : "";
+        }
         if (outcome.pin.empty()) continue;
         cluster->revision = outcome.pin;
         cluster->rejected = outcome.rejected;

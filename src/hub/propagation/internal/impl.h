@@ -87,6 +87,8 @@ struct Propagator::Impl {
     control::Plan decide_status(control::Key const& key, Time now);
     // Whether the newest of the hub's object, and of the workload that a Rollout selects, was decided for this cluster.
     bool decided_newest(meta::GroupVersionKind const& kind, json::Doc const& source, std::string const& cluster) const;
+    // Where the workload of this Rollout is pinned against the hub's version.
+    std::vector<std::string> taken_back_from(json::Doc const& rollout) const;
     control::Plan finish_binding(control::Key const& key, apis::FleetBindingSpec const& spec, json::Doc const& binding,
                                  Time now);
 

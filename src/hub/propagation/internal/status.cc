@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/base/lasts.h"
 #include "hub/propagation/aggregate.h"
 #include "hub/propagation/binding_status.h"
@@ -115,6 +117,8 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
     std::vector<Reported> reported;
     std::vector<BindingRow> rows;
     std::optional<Time> under_way;   // until when nothing is said of a write that may be answered in a moment
+    std::vector<std::string> const taken_back =
+        kind->kind == kRolloutKind ? taken_back_from(source) : std::vector<std::string>();
     for (apis::BoundCluster const& cluster : spec->clusters) {
         clusters::Member const* const member = members.find(cluster.name);
         auto const memory = memories.find(cluster.name);
@@ -123,8 +127,8 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
         bool const applied = standing != nullptr && standing->state == State::kApplied;
         // Of one that is away this was found out before it left.
         bool const current = applied && (!away || decided_newest(kind->kind, source, cluster.name));
-        reported.push_back(
-            {cluster.name, member == nullptr ? Doc() : member->get(kind->resource, object), current, away});
+        reported.push_back({cluster.name, member == nullptr ? Doc() : member->get(kind->resource, object), current,
+                            away, std::ranges::count(taken_back, cluster.name) > 0});
         if (away) {
             rows.push_back({cluster.name, "Unreachable", "ClusterUnreachable",
                             standing == nullptr ? "" : standing->message,
@@ -162,6 +166,20 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
     write_status(plan, kind->resource, object, "status", source, status);
     if (!plan.writes.empty()) status_written[key.object] = now;
     return plan;
+}
+
+std::vector<std::string> Propagator::Impl::taken_back_from(Doc const& rollout) const {
+    auto const [kind, key] = workload_of(rollout);
+    auto const spec = bindings.spec(placement::binding_key(kind, key));
+    std::vector<std::string> names;
+    std::string hash;   // of the hub's template, once it is asked for
+    if (!spec) return names;
+    for (apis::BoundCluster const& cluster : spec->clusters) {
+        if (cluster.rejected.empty()) continue;
+        if (hash.empty()) hash = template_hash(pod_template(sources.get(kind, key)));
+        if (cluster.rejected == hash) names.push_back(cluster.name);
+    }
+    return names;
 }
 
 bool Propagator::Impl::decided_newest(meta::GroupVersionKind const& kind, Doc const& source,

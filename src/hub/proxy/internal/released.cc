@@ -120,7 +120,9 @@ std::string problem_of(Propagator const& propagator, Released const& released) {
 ClusterView view_of(Propagator const& propagator, clusters::Member const& member, Released const& released) {
     ClusterView view;
     view.cluster = member.name();
-    view.placed = bound_in(released.rollout_spec.get(), member.name()) != nullptr;
+    apis::BoundCluster const* const rollout_bound = bound_in(released.rollout_spec.get(), member.name());
+    view.placed = rollout_bound != nullptr;
+    if (view.placed) view.paused_by = rollout_bound->paused_by;
     apis::BoundCluster const* const bound = bound_in(released.workload_spec.get(), member.name());
     view.bound = bound != nullptr;
     view.reachable = member.reachable();
