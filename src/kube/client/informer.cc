@@ -16,7 +16,10 @@ namespace {
 constexpr std::int64_t kPageSize = 500;
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(200);
 constexpr Duration kRefusedBackoff = std::chrono::seconds(10);   // the longest, of a server that refuses
-constexpr Duration kSilence = std::chrono::minutes(3);           // of a server that sends a bookmark every minute
+// A server that has come back, or whose client has only begun, may refuse because it has yet to read what it decides
+// by.
+constexpr Duration kSettles = std::chrono::seconds(20);
+constexpr Duration kSilence = std::chrono::minutes(3);   // of a server that sends a bookmark every minute
 
 // The server has no use for the version that the copy has reached: it has forgotten it, or has never had it, as after a
 // backup was restored.
@@ -65,7 +68,9 @@ struct Informer::Impl {
     std::string version;
     MonotonicTime contact{};
     std::optional<Error> error;
-    async::Event progress;   // notified when the version moves or the first list is in
+    bool passing = false;      // that error may be over at any moment
+    MonotonicTime settled{};   // when a refusal is one; max(): when it has answered again for a while
+    async::Event progress;     // notified when the version moves or the first list is in
 
     void index(meta::ObjectKey const& key, json::Doc const& before, json::Doc const& after) {
         for (auto& [name, index] : indexes) {
@@ -236,6 +241,7 @@ struct Informer::Impl {
     Task<void> run(Context ctx) {
         Duration backoff = kFirstBackoff;
         listed = false;
+        settled = ctx.monotonic() + kSettles;
         while (ctx.check()) {
             Status outcome;
             MonotonicTime const before = contact;
@@ -257,14 +263,20 @@ struct Informer::Impl {
             }
             if (version_refused(outcome.error())) listed = false;
             if (outcome.error().is(ErrorCode::kCancelled) && ctx.stop().stop_requested()) co_return;
-            bool const came_back = error && no_answer(*error) && !no_answer(outcome.error());
-            if (came_back) backoff = kFirstBackoff;   // it refuses at first: what it decides by is not read yet
+            if (no_answer(outcome.error())) {
+                settled = MonotonicTime::max();
+            } else if (settled == MonotonicTime::max()) {
+                settled = ctx.monotonic() + kSettles;
+                backoff = kFirstBackoff;
+            }
             error = outcome.error();
+            passing = may_pass(*error) || error->is(ErrorCode::kTooManyRequests) ||
+                      (may_settle(*error) && ctx.monotonic() < settled);
             current = false;
             progress.notify();
             for (auto const& each : failed) each(outcome.error());
             Duration const jittered = ctx.random().around(backoff);
-            backoff = std::min(backoff * 2, may_pass(outcome.error()) ? options.last_backoff : kRefusedBackoff);
+            backoff = std::min(backoff * 2, passing ? options.last_backoff : kRefusedBackoff);
             Duration const after =
                 outcome.error().retry_after() ? std::max<Duration>(jittered, *outcome.error().retry_after()) : jittered;
             Status const woken = co_await again.wait(ctx.with_timeout(after));
@@ -294,7 +306,7 @@ void Informer::on_change(Handler handler) {
 void Informer::reconnect() { impl_->again.notify(); }
 
 void Informer::reconnect_if_away() {
-    if (impl_->error && may_pass(*impl_->error)) reconnect();
+    if (impl_->error && impl_->passing) reconnect();
 }
 
 void Informer::on_failure(std::function<void(Error const&)> failed) { impl_->failed.push_back(std::move(failed)); }

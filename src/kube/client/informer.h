@@ -62,7 +62,7 @@ public:
 
     // The server answers again, as somebody else has found out: an attempt that waits is made at once.
     void reconnect();
-    // The same, unless the server has answered it, and refused.
+    // The same, unless the server has answered it, and refused, and not as one does that has only come back.
     void reconnect_if_away();
     // Called each time an attempt or a watch has failed. As quick as the handlers of changes.
     void on_failure(std::function<void(Error const&)> failed);

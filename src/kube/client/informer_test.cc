@@ -80,18 +80,20 @@ CO_TEST(Informer, IsBackSoonAfterEachBreak) {
     co_await scope.cancel_and_join();
 }
 
-// Nobody answers while `away`; or somebody does, that it cannot without its store.
+// Nobody answers while `away`; or somebody does, that it cannot without its store, or refuses.
 class Line final : public Transport {
 public:
     explicit Line(std::shared_ptr<Transport> inner) : inner_(std::move(inner)) {}
     Task<Result<Response>> send(Context ctx, Request request) override {
         ++asked;
-        if (away && !without_store) co_return fail(ErrorCode::kUnavailable, "connection refused");
+        if (away && !without_store && refuses == 0) co_return fail(ErrorCode::kUnavailable, "connection refused");
         if (away) {
             Response response;
-            response.status = 500;
+            response.status = without_store ? 500 : refuses;
             response.body = *json::parse(
-                R"({"kind":"Status","code":500,"message":"rpc error: code = Unavailable desc = connection refused"})");
+                without_store
+                    ? R"({"kind":"Status","code":500,"message":"rpc error: code = Unavailable desc = connection refused"})"
+                    : R"({"kind":"Status","message":"not yet"})");
             co_return response;
         }
         auto answer = co_await inner_->send(ctx, std::move(request));
@@ -99,6 +101,7 @@ public:
     }
     bool away = true;
     bool without_store = false;
+    int refuses = 0;   // with this status
     int asked = 0;
 
 private:
@@ -147,6 +150,36 @@ CO_TEST(Informer, IsBackSoonWhenTheServersStoreWasAway) {
     (void)co_await async::sleep_for(ctx, 1min);
     line->away = false;
     CO_ASSERT_OK(co_await informer.wait_synced(ctx.with_timeout(1600ms)));
+    co_await scope.cancel_and_join();
+}
+
+// One that has come back refuses until it has read what it decides by. One that goes on refusing is asked seldom.
+CO_TEST(Informer, IsBackSoonWhenTheServerRefusesAtFirst) {
+    for (int const refuses : {403, 429}) {
+        async::Scope scope(ctx);
+        auto opened = co_await apiserver::ApiServer::open(ctx, std::make_shared<storage::MemoryEngine>(), {});
+        CO_ASSERT_OK(opened);
+        auto const line = std::make_shared<Line>((*opened)->transport("fleet", {"admin", {"system:masters"}, {}}));
+        Informer informer(Client(line, "test"), kConfigMaps);
+        scope.spawn(informer.run(scope.context()));
+        (void)co_await async::sleep_for(ctx, 1min);
+        line->refuses = refuses;
+        (void)co_await async::sleep_for(ctx, 8s);
+        line->away = false;
+        CO_ASSERT_OK(co_await informer.wait_synced(ctx.with_timeout(1600ms)));
+        co_await scope.cancel_and_join();
+    }
+    async::Scope scope(ctx);
+    auto opened = co_await apiserver::ApiServer::open(ctx, std::make_shared<storage::MemoryEngine>(), {});
+    CO_ASSERT_OK(opened);
+    auto const line = std::make_shared<Line>((*opened)->transport("fleet", {"admin", {"system:masters"}, {}}));
+    line->refuses = 403;
+    Informer informer(Client(line, "test"), kConfigMaps);
+    scope.spawn(informer.run(scope.context()));
+    (void)co_await async::sleep_for(ctx, 1min);
+    int const before = line->asked;
+    (void)co_await async::sleep_for(ctx, 10min);
+    EXPECT_LE(line->asked - before, 90);
     co_await scope.cancel_and_join();
 }
 

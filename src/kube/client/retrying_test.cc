@@ -15,6 +15,7 @@ using namespace std::chrono_literals;
 // Gives these answers, one after the other; the last one for ever.
 struct Scripted final : Transport {
     std::vector<std::pair<int, std::string>> answers;   // status, Retry-After
+    Duration takes{0};
     std::vector<MonotonicTime> asked;
     std::vector<std::string> bodies;
 
@@ -22,6 +23,7 @@ struct Scripted final : Transport {
         auto const& [status, after] = answers[std::min(asked.size(), answers.size() - 1)];
         asked.push_back(ctx.monotonic());
         bodies.push_back(request.raw_body);
+        CO_TRY(co_await async::sleep_for(ctx, takes));
         Response response;
         response.status = status;
         if (!after.empty()) response.headers.emplace_back("retry-after", after);
@@ -44,7 +46,7 @@ CO_TEST(Retrying, WaitsAsLongAsTheServerSays) {
 
 CO_TEST(Retrying, LeavesWhatSaysNoTime) {
     for (auto const& [status, after] : std::vector<std::pair<int, std::string>>{
-             {429, ""}, {500, ""}, {409, "1"}, {200, "1"}, {503, "soon"}, {503, "-1"}, {503, "86400"}}) {
+             {429, ""}, {500, ""}, {409, "1"}, {200, "1"}, {503, "soon"}, {503, "-1"}, {503, "61"}}) {
         auto const server = std::make_shared<Scripted>();
         server->answers = {{status, after}};
         auto const response = co_await retrying(server)->send(ctx, {});
@@ -67,6 +69,10 @@ CO_TEST(Retrying, GivesUp) {
     CO_ASSERT_OK(response);
     EXPECT_EQ(response->status, 429) << "the server's own words";
     EXPECT_EQ(server->asked, (std::vector<MonotonicTime>{begun, begun + 1s, begun + 2s}));
+    server->takes = 1s;   // the second answer does not come in time
+    response = co_await retrying(server)->send(ctx.with_timeout(2500ms), {});
+    CO_ASSERT_OK(response);
+    EXPECT_EQ(response->status, 429);
 }
 
 }   // namespace

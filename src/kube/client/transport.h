@@ -59,6 +59,12 @@ inline bool no_answer(Error const& error) { return error.is(ErrorCode::kUnavaila
 // What may be over at any moment: nobody answers, or the server is in trouble itself, as without its store.
 inline bool may_pass(Error const& error) { return no_answer(error) || error.is(ErrorCode::kInternal); }
 
+// What a server answers, too, that has only come back and has yet to read what it decides by, its kinds among it.
+inline bool may_settle(Error const& error) {
+    return error.is(ErrorCode::kForbidden) || error.is(ErrorCode::kUnauthorized) || error.is(ErrorCode::kNotFound) ||
+           error.is(ErrorCode::kTooManyRequests);
+}
+
 class Transport {
 public:
     virtual ~Transport() = default;

@@ -128,7 +128,7 @@ struct Controller::Impl {
         for (auto each = keys.lower_bound({part, {}}); each != keys.end(); ++each) {
             auto& [key, state] = *each;
             if (key.part != part && !part.empty()) break;
-            if (!state.error || !client::no_answer(*state.error)) continue;
+            if (!state.error || !(client::may_pass(*state.error) || client::may_settle(*state.error))) continue;
             state.failures = 0;
             if (state.running || state.queued) continue;
             clear_timer(state);
