@@ -15,8 +15,14 @@ port() {
   done
   echo $each
 }
-# check WHAT COMMAND…: it succeeds.
-check() { local what=$1; shift; if "$@" >"$work/out" 2>&1; then pass=$((pass + 1)); echo "ok    $what"; else fail=$((fail + 1)); echo "FAIL  $what"; tail -n 15 "$work/out" | sed 's/^/      | /'; fi; }
+# check WHAT COMMAND…: it succeeds. Where it does not `tell_more` is called, if the script defines that.
+check() {
+  local what=$1; shift
+  if "$@" >"$work/out" 2>&1; then pass=$((pass + 1)); echo "ok    $what"; return; fi
+  fail=$((fail + 1)); echo "FAIL  $what"
+  tail -n 15 "$work/out" | sed 's/^/      | /'
+  ! declare -F tell_more >/dev/null || tell_more | sed 's/^/      | /'
+}
 # need WHAT COMMAND…: a check without which the rest makes no sense.
 need() { check "$@"; [ $fail = 0 ] || exit; }
 # ends EXIT COMMAND…: with that exit code.

@@ -24,6 +24,13 @@ clean_up() {
   fi
 }
 
+# What its processes have said last when something failed: in a long run that is gone at its end.
+tell_more() {
+  [ $fail -le 3 ] || return
+  local each
+  for each in "$work"/*.log; do [ ! -s "$each" ] || tail -n 12 "$each" | cut -c1-400 | sed "s/^/$(basename "$each" .log) | /"; done
+}
+
 # in_ CLUSTER ARGUMENT…: kubectl there
 in_() { local cluster=$1; shift; kubectl --kubeconfig "$work/$cluster/kubeconfig" -n demo "$@"; }
 cluster() { clusters+=("$1"); "$real/fixture" up --bin "$real" --dir "$work/$1" "${@:2}"; }
