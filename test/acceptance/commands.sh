@@ -233,7 +233,7 @@ check 'and approved like one' tells 0 '^beijing +1/3 +approved' amc rollout appr
 check 'beijing is at step 2 of it' soon 30 state beijing Progressing/2/StepPaused
 check 'to its end' tells 0 '^beijing +2/3 +approved' amc rollout approve $r -n demo -m beijing
 check 'beijing is back on v1' soon 30 only beijing v1
-check 'the list does, too' soon 20 tells 0 "^demo +$r .* healthy in all 2 clusters; taken back in beijing, shanghai" amc rollout list -n demo
+check 'the list does, too' soon 20 tells 0 "^demo +$r .* healthy in all 2 clusters; taken back in all of them" amc rollout list -n demo
 check 'explain says where all are' soon 20 bash -c "kubectl amc rollout explain $r -n demo | grep -qE 'pinned to v1, v2 rejected   on v2: 0/20'"
 
 # --- a Rollout that reaches no cluster

@@ -162,7 +162,8 @@ Task<int> status(Session session, std::string rollout) {
             bool const rows = session.flags().output.empty() || session.flags().output == "wide";
             for (auto const& [cluster, line] : standing.lines) {
                 if (!rows || std::exchange(told[cluster], line) == line) continue;
-                session.print(watch ? fmt::format("{} {}\n", format_rfc3339(ctx.now()), line) : line + "\n");
+                std::string const text = cli::one_line(line) + "\n";
+                session.print(watch ? fmt::format("{} {}", format_rfc3339(ctx.now()), text) : text);
             }
             command_line::flush();
             if (standing.over || !watch) {

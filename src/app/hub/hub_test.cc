@@ -224,10 +224,22 @@ CO_TEST(Hub, PauseAndResumeOfAMemberThatIsAwayEndInTheLastWord) {
     CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
     fleet.ways.cut = {"oslo"};
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    meta::ObjectKey const bound{"demo", "rollout-web"};
     CO_ASSERT_OK(co_await fleet.decide("Pause", {"oslo"}, "pause"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+    auto binding = co_await fleet.at("fleet").get(ctx, apis::kFleetBindings, bound);
+    CO_ASSERT_OK(binding);
+    EXPECT_FALSE(binding->at({"spec", "clusters"})[0]["pausedBy"].exists());
+    std::string const whose = binding->at({"spec", "clusters"})[1]["pausedBy"].string();
+    auto const pause = co_await fleet.at("fleet").get(ctx, apis::kDecisions, {"demo", "pause"});
+    CO_ASSERT_OK(pause);
+    EXPECT_EQ(whose, pause->at({"spec", "requester", "username"}).string() + " at " +
+                         pause->at({"metadata", "creationTimestamp"}).string());
     CO_ASSERT_OK(co_await fleet.decide("Resume", {"oslo"}, "resume"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    binding = co_await fleet.at("fleet").get(ctx, apis::kFleetBindings, bound);
+    CO_ASSERT_OK(binding);
+    EXPECT_FALSE(binding->at({"spec", "clusters"})[1]["pausedBy"].exists());
     auto const before = fleet.hub_writes();
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
     EXPECT_EQ(text_of(before, fleet.hub_writes()), "");

@@ -97,8 +97,21 @@ CO_TEST(Hub, AClusterThatWasAwayDoesNotBeginWhatWasAbortedMeanwhile) {
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
     Images const counts = co_await fleet.images("oslo");
     EXPECT_EQ(counts, (Images{{"v1", 10}}));
-    std::string const text = co_await fleet.outcome("abort");
+    std::string text = co_await fleet.outcome("abort");
     EXPECT_EQ(text, "Applied beijing Applied oslo Applied");
+    // The Rollout on the hub says so, and no longer than it is so, be the clusters away.
+    Doc rollout = co_await fleet.get("fleet", apis::kRollouts);
+    EXPECT_EQ(rollout.at({"status", "message"}).as_string(), "healthy in all 2 clusters; taken back in all of them");
+    fleet.ways.cut = {"beijing", "oslo"};
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    rollout = co_await fleet.get("fleet", apis::kRollouts);
+    std::string const away = "healthy in all 2 clusters; taken back in all of them; beijing, oslo do not answer";
+    EXPECT_EQ(rollout.at({"status", "message"}).as_string(), away);
+    CO_ASSERT_OK(co_await fleet.release("v3"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 3s));
+    rollout = co_await fleet.get("fleet", apis::kRollouts);
+    EXPECT_FALSE(rollout.at({"status", "message"}).as_string().contains("taken back"))
+        << rollout.at({"status", "message"}).as_string();
     STOP_FLEET();
 }
 

@@ -108,8 +108,8 @@ Task<int> serve(Context ctx, async::AsioExecutor& executor, ProcessOptions optio
     auto started = co_await Playground::start(ctx, executor, options.playground);
     if (!started) {
         pid_t const other = lock_holder(options.playground.data_dir);
-        std::string const why = is_aviary(other) && other != ::getpid() ? in_use(options.playground.data_dir, other)
-                                                                        : started.error().message();
+        bool const locked = started.error().is(ErrorCode::kConflict) && is_aviary(other);
+        std::string const why = locked ? in_use(options.playground.data_dir, other) : started.error().message();
         announcer.tell(why);
         complain(why);
         co_return 1;

@@ -39,7 +39,7 @@ Error error_of(rocksdb::Status const& status, std::string const& folder) {
                      fmt::format("{} cannot be written: {}; change its owner or use another folder", folder, text));
     }
     if (status.IsIOError() && text.contains("/LOCK")) {
-        return Error(ErrorCode::kUnavailable,
+        return Error(ErrorCode::kConflict,
                      fmt::format("{} is in use by another process: stop that one, or use another folder", folder));
     }
     // A file that the store names and that is not there is no better than one with wrong bytes in it.

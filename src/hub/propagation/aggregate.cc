@@ -10,6 +10,7 @@
 #include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "core/json/patch.h"
+#include "hub/propagation/internal/named.h"
 #include "kube/meta/object.h"
 
 namespace aviary::propagation {
@@ -110,7 +111,7 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
         }
     }
     std::string const silent =
-        away.empty() ? "" : fmt::format("{} {} not answer", join(away, ", "), away.size() == 1 ? "does" : "do");
+        away.empty() ? "" : fmt::format("{} {} not answer", named(away), away.size() == 1 ? "does" : "do");
     if (present.empty()) {
         status["phase"] = "Initial";
         status["message"] = reported.empty() ? "placed in no cluster"
@@ -153,8 +154,12 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
     if (!all_healthy && !only_missing)
         message += fmt::format("; {} is furthest behind: {}", behind->cluster,
                                shortened(from["message"].as_string(), kMaxMessage));
-    if (!taken_back.empty()) message += fmt::format("; taken back in {}", join(taken_back, ", "));
-    if (!missing.empty()) message += fmt::format("; not in {} yet", join(missing, ", "));
+    if (taken_back.size() > 1 && taken_back.size() == reported.size()) {
+        message += "; taken back in all of them";
+    } else if (!taken_back.empty()) {
+        message += fmt::format("; taken back in {}", named(taken_back));
+    }
+    if (!missing.empty()) message += fmt::format("; not in {} yet", named(missing));
     if (!silent.empty()) message += "; " + silent;
     status["message"] = std::move(message);
     status["conditions"] = stalled_conditions(present);

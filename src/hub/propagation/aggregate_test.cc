@@ -167,6 +167,15 @@ TEST(Aggregate, IsAvailableWhenEveryClusterIs) {
     EXPECT_EQ(again["conditions"][0]["lastTransitionTime"].as_string(), "2026-11-23T13:00:00Z");
 }
 
+// A message is for people, and is written again with each change.
+TEST(Aggregate, AMessageNamesTenClustersAtMost) {
+    std::vector<Reported> reported{{"at-work", rollout("Progressing", 1, "StepPaused"), true}};
+    for (int count = 1; count <= 12; ++count)
+        reported.push_back({fmt::format("c{}", count), rollout("Healthy", 3, "Completed"), true, false, true});
+    std::string const message = aggregated(kRollout, reported)["message"].string();
+    EXPECT_TRUE(message.ends_with("; taken back in c1, c2, c3, c4, c5, c6, c7, c8, c9, c10 and 2 more")) << message;
+}
+
 TEST(Aggregate, ARolloutIsWhereTheClusterFurthestBehindIs) {
     Doc const healthy = rollout("Healthy", 3, "Completed");
     Doc const upgrading1 = rollout("Progressing", 1, "StepUpgrade");
@@ -183,7 +192,7 @@ TEST(Aggregate, ARolloutIsWhereTheClusterFurthestBehindIs) {
              {{{"a", healthy, true}, {"b", paused2, true}},
               "Progressing/2/StepPaused 1 of 2 clusters healthy; b is furthest behind: m-2-StepPaused"},
              {{{"a", healthy, true, false, true}, {"b", healthy, true, false, true}},
-              "Healthy/3/Completed healthy in all 2 clusters; taken back in a, b"},
+              "Healthy/3/Completed healthy in all 2 clusters; taken back in all of them"},
              {{{"a", healthy, true, false, true}, {"b", paused1, true}},
               "Progressing/1/StepPaused 1 of 2 clusters healthy; b is furthest behind: m-1-StepPaused; taken back in "
               "a"},

@@ -197,15 +197,26 @@ Plan Propagator::Impl::decide_going_back(Key const& key, Time now) {
     return std::move(decision.plan);
 }
 
-// All that select it, whether or not it is there.
-void Propagator::Impl::enqueue_rollouts_of(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload) {
+std::vector<meta::ObjectKey> Propagator::Impl::rollouts_selecting(meta::GroupVersionKind const& kind,
+                                                                  meta::ObjectKey const& workload) const {
+    std::vector<meta::ObjectKey> keys;
     placement::Sources::Kind const* const rollouts = sources.find(kRolloutKind);
-    if (rollouts == nullptr) return;
+    if (rollouts == nullptr) return keys;
     for (Doc const& rollout : rollouts->informer->list(workload.ns)) {
         auto const [selected, key] = workload_of(rollout);
         if (selected.group == kind.group && selected.kind == kind.kind && key == workload)
-            rollback->enqueue({"", meta::key_of(rollout)});
+            keys.push_back(meta::key_of(rollout));
     }
+    return keys;
+}
+
+void Propagator::Impl::enqueue_rollouts_of(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload) {
+    for (meta::ObjectKey const& key : rollouts_selecting(kind, workload)) rollback->enqueue({"", key});
+}
+
+void Propagator::Impl::enqueue_statuses_of(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload) {
+    for (meta::ObjectKey const& key : rollouts_selecting(kind, workload))
+        status->enqueue({"", placement::binding_key(kRolloutKind, key)});
 }
 
 void Propagator::Impl::enqueue_rollouts() {
@@ -244,7 +255,10 @@ void Propagator::Impl::hub_object_changed(meta::GroupVersionKind const& kind, cl
         rollback->enqueue({"", key});
     }
     enqueue_binding(binding);
-    if (template_in(change.object()).exists()) enqueue_rollouts_of(kind, key);
+    if (template_in(change.object()).exists()) {
+        enqueue_rollouts_of(kind, key);
+        enqueue_statuses_of(kind, key);
+    }
     if (template_in(change.after).exists()) keep->enqueue({kind.kind, key});
 }
 
@@ -266,6 +280,7 @@ void Propagator::Impl::binding_changed(client::Change const& change) {
     if (meta::generation(change.before) != meta::generation(change.after))
         keep->enqueue({resource["kind"].string(), object});
     enqueue_rollouts_of(kind, object);
+    enqueue_statuses_of(kind, object);
     if (rollout.exists()) enqueue_workload_of(rollout);
 }
 

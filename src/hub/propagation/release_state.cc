@@ -29,16 +29,6 @@ Doc progressing_condition(Doc const& rollout) {
     return {};
 }
 
-// Whether the member's Rollout has seen the template that this workload has.
-bool observed(Doc const& workload, Doc const& rollout) {
-    if (!rollout_progressing(rollout) || rollout_closing(rollout)) return false;
-    // The release itself may have raised the generation since, and a controller need not say that it has seen that.
-    std::int64_t const came = parse_int(label(workload, kReplacedAtLabel)).value_or(meta::generation(workload));
-    return std::ranges::any_of(std::array{"canaryStatus", "blueGreenStatus"}, [&](char const* style) {
-        return rollout.at({"status", style, "observedWorkloadGeneration"}).as_int() >= came;
-    });
-}
-
 }   // namespace
 
 std::pair<meta::GroupVersionKind, meta::ObjectKey> workload_of(Doc const& rollout) {
@@ -78,6 +68,15 @@ bool rollout_closing(Doc const& rollout) {
 
 std::vector<std::string> templates_named(Doc const& workload) {
     return {label(workload, kTemplateLabel), label(workload, kStableLabel), apis::replaced(workload).hash};
+}
+
+bool observed(Doc const& workload, Doc const& rollout) {
+    if (!rollout_progressing(rollout) || rollout_closing(rollout)) return false;
+    // The release itself may have raised the generation since, and a controller need not say that it has seen that.
+    std::int64_t const came = parse_int(label(workload, kReplacedAtLabel)).value_or(meta::generation(workload));
+    return std::ranges::any_of(std::array{"canaryStatus", "blueGreenStatus"}, [&](char const* style) {
+        return rollout.at({"status", style, "observedWorkloadGeneration"}).as_int() >= came;
+    });
 }
 
 ReplacedNote replaced_note(Doc const& workload, Doc const& rollout) {

@@ -56,6 +56,9 @@ bool leaving(json::Doc const& hub_rollout);
 // Whether a member's Rollout, or the freeze of the hub, holds a new version back from the workload.
 bool holds_back(json::Doc const& rollout, json::Doc const& workload);
 
+// Whether a member's Rollout, in a release that is not closing, has seen the template that its workload has.
+bool observed(json::Doc const& workload, json::Doc const& rollout);
+
 // What is recorded: the template, by its hash, that is at rest in some of these workloads of members: the hub's when it
 // has come to rest anywhere, else what a release comes from, else what was recorded before.
 std::string stable_revision(std::vector<json::Doc> const& workloads, std::string_view wanted, std::string before);

@@ -7,6 +7,7 @@
 #include "apis/fleet/fleet_binding.h"
 #include "core/base/strings.h"
 #include "hub/placement/bindings.h"
+#include "hub/propagation/internal/named.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/propagator.h"
 #include "hub/propagation/release_state.h"
@@ -20,8 +21,6 @@ namespace {
 using control::Write;
 using json::Doc;
 using json::Value;
-
-constexpr std::size_t kNamed = 10;   // clusters in a message
 
 // A patch that fails when the object has changed since it was seen, and that changes nothing.
 Write only_if_current(meta::GroupVersionResource const& resource, Doc const& object) {
@@ -153,13 +152,6 @@ struct Deciding {
         out.goes = true;
     }
 
-    std::string named() const {
-        std::span<std::string const> const first(waiting.data(), std::min(waiting.size(), kNamed));
-        std::string text = join(first, ", ");
-        if (waiting.size() > kNamed) text += fmt::format(" and {} more", waiting.size() - kNamed);
-        return text;
-    }
-
     Rollback run() {
         std::string const word = meta::annotation(seen.rollout, kOnDelete);
         bool const wanted = is_done_first(word);
@@ -175,7 +167,7 @@ struct Deciding {
         if (!marked) return std::move(out);
         bool const changed = pin_all(word == "Hold");
         if (!waiting.empty()) {
-            out.message = fmt::format("to be deleted once the stable version is back; waits for {}", named());
+            out.message = fmt::format("to be deleted once the stable version is back; waits for {}", named(waiting));
         } else if (!changed) {
             let_go();
             if (!seen.let_go_failed.empty()) out.message = "cannot let go: " + seen.let_go_failed;

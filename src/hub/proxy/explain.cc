@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "hub/decision/carry_out.h"
 #include "hub/propagation/names.h"
@@ -244,10 +245,12 @@ void explain_pause(Value& row, ClusterView const& view, std::string const& since
 }
 
 // It has again what its release came from, and the rollout controller there has yet to see that. An undo of a release
-// that was finished comes from the version that is taken back.
-bool back_on_stable(ClusterView const& view) {
+// that was finished comes from the version that is taken back; one that goes back in batches waits at their steps.
+bool back_unseen(ClusterView const& view) {
     std::string const stable = propagation::stable_template(view.workload);
-    return !stable.empty() && meta::label(view.workload, propagation::kTemplateLabel) == stable;
+    bool const on_stable = !stable.empty() && meta::label(view.workload, propagation::kTemplateLabel) == stable;
+    bool const in_batches = meta::annotation(view.rollout, apis::kRollbackInBatchAnnotation) == "true";
+    return on_stable && !in_batches && !propagation::observed(view.workload, view.rollout);
 }
 
 void explain_progress(Value& row, ClusterView const& view, std::string const& since) {
@@ -265,7 +268,7 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
     if (reason == "Finalising" || reason == "Cancelling") {
         row["state"] = reason;
         set_wait(row, std::string(reason), condition["message"].string(), "the workload is handed back", since);
-    } else if (!view.pinned.empty() && (has_hub_version(view) || back_on_stable(view))) {
+    } else if (!view.pinned.empty() && (has_hub_version(view) || back_unseen(view))) {
         row["state"] = "Cancelling";
         set_wait(row, "Cancelling", fmt::format("goes back to {}", view.pinned), "the workload is handed back", "");
     } else if (apis::new_version_refused(view.rollout)) {

@@ -481,11 +481,19 @@ TEST(ExplainCluster, WhatWasTakenBackSaysTo) {
         "v1 v2 v1");
     back.rollout = rollout();   // an undo of a release that was finished has steps of its own
     EXPECT_EQ(shown(back), "StepPaused AwaitingApproval | approved: back to v1 | approver");
-    // Where it goes back to what the release came from there is nothing to approve, whatever the Rollout says still.
-    back.workload = changed(json::write(back.workload),
-                            fmt::format(R"({{"metadata":{{"labels":{{"{}":"{}"}}}}}})", propagation::kStableLabel,
-                                        meta::label(back.workload, propagation::kTemplateLabel)));
+    // What goes back to what its release came from waits for nobody, whatever the Rollout says that has not seen it.
+    std::string const on_stable =
+        fmt::format(R"({{"metadata":{{"generation":7,"labels":{{"{}":"{}"}}}}}})", propagation::kStableLabel,
+                    meta::label(back.workload, propagation::kTemplateLabel));
+    back.workload = changed(json::write(back.workload), on_stable);
+    back.rollout = rollout(canary(R"("observedWorkloadGeneration":6)"));
     EXPECT_EQ(shown(back), "Cancelling Cancelling | the workload is handed back | -");
+    back.rollout = rollout(canary(R"("observedWorkloadGeneration":7)"));
+    EXPECT_EQ(shown(back), "StepPaused AwaitingApproval | approved: back to v1 | approver") << "a release of its own";
+    back.rollout = changed(json::write(rollout(canary(R"("observedWorkloadGeneration":6)"))),
+                           R"({"metadata":{"annotations":{"rollouts.kruise.io/rollback-in-batch":"true"}}})");
+    EXPECT_EQ(shown(back), "StepPaused AwaitingApproval | approved: back to v1 | approver") << "by its steps";
+    back.rollout = rollout();
     back.workload = workload();   // the pin has not arrived there yet
     EXPECT_EQ(shown(back), "Cancelling Cancelling | the workload is handed back | -");
 }

@@ -16,7 +16,6 @@
 #include "hub/proxy/explain.h"
 #include "hub/proxy/internal/last_answers.h"
 #include "hub/proxy/internal/released.h"
-#include "kube/client/retrying.h"
 #include "kube/meta/names.h"
 #include "kube/meta/status.h"
 
@@ -41,7 +40,15 @@ Response answer(Value body, int status = 200) {
     return response;
 }
 
-Response refuse(Error const& error) { return answer(meta::to_status(error), http_status(error.code())); }
+// With when to ask again, which kubectl and `kubectl amc` do.
+Response refuse(Error const& error) {
+    Response response = answer(meta::to_status(error), http_status(error.code()));
+    if (auto const after = error.retry_after()) {
+        auto const seconds = std::chrono::ceil<std::chrono::seconds>(*after).count();
+        response.headers.emplace_back("Retry-After", std::to_string(seconds));
+    }
+    return response;
+}
 
 class FleetRoute final : public apiserver::Route {
 public:
@@ -113,8 +120,7 @@ private:
     // Never a name the caller chose: one of three fixed users (member_roles.h), and who it was in the extras.
     static client::Client as(clusters::Member const& member, std::string const& level, std::string person) {
         std::string const name = "aviary:" + level;
-        client::Client const client = member.client().impersonating(name, {name}, {{"person", std::move(person)}});
-        return client.over(client::retrying(client.transport()));
+        return member.client().impersonating(name, {name}, {{"person", std::move(person)}});
     }
 
     // A cluster need not let the hub be its administrator (`aviary join --admin`): then as what is enough.

@@ -6,7 +6,6 @@
 #include "core/base/strings.h"
 #include "hub/decision/evidence.h"
 #include "hub/decision/internal/impl.h"
-#include "hub/decision/internal/limits.h"
 #include "hub/propagation/names.h"
 #include "kube/control/events.h"
 #include "kube/meta/object.h"
@@ -96,7 +95,9 @@ apis::DecisionStatus status_of(apis::Decision const& decision, Progress const& m
 }
 
 constexpr std::size_t kNamedClusters = 10;   // in one Event
-constexpr std::size_t kLongestWhy = 200;     // of what a binding keeps of a Decision's reason
+// Of what a binding keeps of a Decision, for each cluster: of the name and of the reason.
+constexpr std::size_t kLongestWho = 64;
+constexpr std::size_t kLongestWhy = 100;
 
 // "Approve by alice (decision web-12): beijing Applied, oslo Stale"
 control::EventNote told(Doc const& about, std::string const& name, apis::DecisionSpec const& spec,
@@ -117,7 +118,7 @@ control::EventNote told(Doc const& about, std::string const& name, apis::Decisio
 
 // "alice at 2026-11-23T13:52:07Z: its p95 doubled"
 std::string who_and_why(Doc const& object, apis::DecisionSpec const& spec) {
-    std::string text = spec.requester ? shortened(spec.requester->username, kLongestWord) : "somebody";
+    std::string text = spec.requester ? shortened(spec.requester->username, kLongestWho) : "somebody";
     text += " at " + object.at({"metadata", "creationTimestamp"}).string();
     if (!spec.reason.empty()) text += ": " + shortened(spec.reason, kLongestWhy);
     return text;

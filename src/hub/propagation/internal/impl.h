@@ -88,7 +88,7 @@ struct Propagator::Impl {
     // Whether the newest of the hub's object, and of the workload that a Rollout selects, was decided for this cluster.
     bool decided_newest(meta::GroupVersionKind const& kind, json::Doc const& source, std::string const& cluster) const;
     // Where the workload of this Rollout is pinned against the hub's version.
-    std::vector<std::string> taken_back_from(json::Doc const& rollout) const;
+    std::set<std::string> taken_back_from(json::Doc const& rollout) const;
     control::Plan finish_binding(control::Key const& key, apis::FleetBindingSpec const& spec, json::Doc const& binding,
                                  Time now);
 
@@ -97,7 +97,12 @@ struct Propagator::Impl {
     control::Plan decide_member(control::Key const& key, Time now);
     control::Plan decide_keep(control::Key const& key) const;
     control::Plan decide_going_back(control::Key const& key, Time now);
+    // All that select it, whether or not it is there.
+    std::vector<meta::ObjectKey> rollouts_selecting(meta::GroupVersionKind const& kind,
+                                                    meta::ObjectKey const& workload) const;
     void enqueue_rollouts_of(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload);
+    // What the hub says of them: where the version was taken back among it.
+    void enqueue_statuses_of(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload);
     void enqueue_rollouts();
     void remember(control::Key const& key, Decision const& decision, Time now);
     void enqueue_binding(meta::ObjectKey const& binding);

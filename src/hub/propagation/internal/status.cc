@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <set>
 
 #include "core/base/lasts.h"
 #include "hub/propagation/aggregate.h"
@@ -117,8 +117,8 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
     std::vector<Reported> reported;
     std::vector<BindingRow> rows;
     std::optional<Time> under_way;   // until when nothing is said of a write that may be answered in a moment
-    std::vector<std::string> const taken_back =
-        kind->kind == kRolloutKind ? taken_back_from(source) : std::vector<std::string>();
+    std::set<std::string> const taken_back =
+        kind->kind == kRolloutKind ? taken_back_from(source) : std::set<std::string>();
     for (apis::BoundCluster const& cluster : spec->clusters) {
         clusters::Member const* const member = members.find(cluster.name);
         auto const memory = memories.find(cluster.name);
@@ -128,7 +128,7 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
         // Of one that is away this was found out before it left.
         bool const current = applied && (!away || decided_newest(kind->kind, source, cluster.name));
         reported.push_back({cluster.name, member == nullptr ? Doc() : member->get(kind->resource, object), current,
-                            away, std::ranges::count(taken_back, cluster.name) > 0});
+                            away, taken_back.contains(cluster.name)});
         if (away) {
             rows.push_back({cluster.name, "Unreachable", "ClusterUnreachable",
                             standing == nullptr ? "" : standing->message,
@@ -168,16 +168,16 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
     return plan;
 }
 
-std::vector<std::string> Propagator::Impl::taken_back_from(Doc const& rollout) const {
+std::set<std::string> Propagator::Impl::taken_back_from(Doc const& rollout) const {
     auto const [kind, key] = workload_of(rollout);
     auto const spec = bindings.spec(placement::binding_key(kind, key));
-    std::vector<std::string> names;
+    std::set<std::string> names;
     std::string hash;   // of the hub's template, once it is asked for
     if (!spec) return names;
     for (apis::BoundCluster const& cluster : spec->clusters) {
-        if (cluster.rejected.empty()) continue;
+        if (cluster.rejected.empty() || cluster.revision.empty()) continue;
         if (hash.empty()) hash = template_hash(pod_template(sources.get(kind, key)));
-        if (cluster.rejected == hash) names.push_back(cluster.name);
+        if (cluster.rejected == hash) names.insert(cluster.name);
     }
     return names;
 }

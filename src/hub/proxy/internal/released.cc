@@ -122,7 +122,7 @@ ClusterView view_of(Propagator const& propagator, clusters::Member const& member
     view.cluster = member.name();
     apis::BoundCluster const* const rollout_bound = bound_in(released.rollout_spec.get(), member.name());
     view.placed = rollout_bound != nullptr;
-    if (view.placed) view.paused_by = rollout_bound->paused_by;
+    if (view.placed && rollout_bound->paused) view.paused_by = rollout_bound->paused_by;
     apis::BoundCluster const* const bound = bound_in(released.workload_spec.get(), member.name());
     view.bound = bound != nullptr;
     view.reachable = member.reachable();
