@@ -62,6 +62,13 @@ meta::ObjectKey key_of(json::Value const& object) {
     return {object.at({"metadata", "namespace"}).string(), object.at({"metadata", "name"}).string()};
 }
 
+std::string_view value_of(NameValues const& headers, std::string_view name) {
+    for (auto const& [key, value] : headers) {
+        if (iequals(key, name)) return value;
+    }
+    return {};
+}
+
 }   // namespace
 
 std::string_view Request::query_value(std::string_view name) const {
@@ -78,12 +85,8 @@ bool Request::has_query(std::string_view name) const {
     return false;
 }
 
-std::string_view Request::header(std::string_view name) const {
-    for (auto const& [key, value] : headers) {
-        if (iequals(key, name)) return value;
-    }
-    return {};
-}
+std::string_view Request::header(std::string_view name) const { return value_of(headers, name); }
+std::string_view Response::header(std::string_view name) const { return value_of(headers, name); }
 
 std::string resource_path(meta::GroupVersionResource const& resource, std::string_view ns, std::string_view name,
                           std::string_view subresource) {

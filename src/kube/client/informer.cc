@@ -270,8 +270,7 @@ struct Informer::Impl {
                 backoff = kFirstBackoff;
             }
             error = outcome.error();
-            passing = may_pass(*error) || error->is(ErrorCode::kTooManyRequests) ||
-                      (may_settle(*error) && ctx.monotonic() < settled);
+            passing = may_pass(*error) || (may_settle(*error) && ctx.monotonic() < settled);
             current = false;
             progress.notify();
             for (auto const& each : failed) each(outcome.error());

@@ -15,12 +15,9 @@ constexpr std::int64_t kLongestWait = 60;   // seconds; what says more is not wa
 
 std::optional<Duration> asked_to_wait(Response const& response) {
     if (response.status != 429 && response.status < 500) return std::nullopt;
-    for (auto const& [name, value] : response.headers) {
-        if (!iequals(name, "Retry-After")) continue;
-        auto const seconds = parse_int(value);
-        if (seconds && *seconds >= 0 && *seconds <= kLongestWait) return std::chrono::seconds(*seconds);
-    }
-    return std::nullopt;
+    auto const seconds = parse_int(response.header("Retry-After"));
+    if (!seconds || *seconds < 0 || *seconds > kLongestWait) return std::nullopt;
+    return std::chrono::seconds(*seconds);
 }
 
 class Retrying final : public Transport {

@@ -52,17 +52,20 @@ struct Response {
     std::unique_ptr<WatchStream> watch;   // when the request was a watch and the status is 200
 
     bool ok() const { return status >= 200 && status < 300; }
+    std::string_view header(std::string_view name) const;   // empty when absent; names ignore case
 };
 
 // Whether a request failed because no answer came; a refusal is one.
 inline bool no_answer(Error const& error) { return error.is(ErrorCode::kUnavailable) || error.is(ErrorCode::kTimeout); }
-// What may be over at any moment: nobody answers, or the server is in trouble itself, as without its store.
-inline bool may_pass(Error const& error) { return no_answer(error) || error.is(ErrorCode::kInternal); }
+// What may be over at any moment: nobody answers, or the server is in trouble itself, as without its store, or has too
+// much to do.
+inline bool may_pass(Error const& error) {
+    return no_answer(error) || error.is(ErrorCode::kInternal) || error.is(ErrorCode::kTooManyRequests);
+}
 
 // What a server answers, too, that has only come back and has yet to read what it decides by, its kinds among it.
 inline bool may_settle(Error const& error) {
-    return error.is(ErrorCode::kForbidden) || error.is(ErrorCode::kUnauthorized) || error.is(ErrorCode::kNotFound) ||
-           error.is(ErrorCode::kTooManyRequests);
+    return error.is(ErrorCode::kForbidden) || error.is(ErrorCode::kUnauthorized) || error.is(ErrorCode::kNotFound);
 }
 
 class Transport {
