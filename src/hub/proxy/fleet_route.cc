@@ -16,8 +16,8 @@
 #include "hub/proxy/explain.h"
 #include "hub/proxy/internal/last_answers.h"
 #include "hub/proxy/internal/released.h"
+#include "kube/apiserver/error_response.h"
 #include "kube/meta/names.h"
-#include "kube/meta/status.h"
 
 namespace aviary::proxy {
 
@@ -33,20 +33,9 @@ constexpr Duration kStartTime = std::chrono::seconds(5);   // for the hub to hav
 constexpr Duration kLookAgain = std::chrono::milliseconds(20);
 constexpr std::size_t kMaxKeptBytes = 64u << 20;   // last answers of members, for when they are away
 
-Response answer(Value body, int status = 200) {
+Response answer(Value body) {
     Response response;
-    response.status = status;
     response.body = Doc::freeze(body);
-    return response;
-}
-
-// With when to ask again, which kubectl and `kubectl amc` do.
-Response refuse(Error const& error) {
-    Response response = answer(meta::to_status(error), http_status(error.code()));
-    if (auto const after = error.retry_after()) {
-        auto const seconds = std::chrono::ceil<std::chrono::seconds>(*after).count();
-        response.headers.emplace_back("Retry-After", std::to_string(seconds));
-    }
     return response;
 }
 
@@ -58,7 +47,8 @@ public:
     Task<Response> handle(Context ctx, control::UserInfo user, Request request) override {
         std::string const path = request.path;
         if (!path.starts_with(kRoot))
-            co_return refuse(Error(ErrorCode::kNotFound, fmt::format("nothing is served at {}", path)));
+            co_return apiserver::error_response(
+                Error(ErrorCode::kNotFound, fmt::format("nothing is served at {}", path)));
         std::string_view const rest = std::string_view(path).substr(kRoot.size());
         auto const parts = split(rest, '/');
         Result<Response> result = fail(ErrorCode::kNotFound, fmt::format("nothing is served at {}", path));
@@ -73,7 +63,7 @@ public:
             meta::ObjectKey const key{std::string(parts[1]), std::string(parts[3])};
             result = co_await rollout(ctx, std::move(user), key, std::move(request));
         }
-        if (!result) co_return refuse(result.error());
+        if (!result) co_return apiserver::error_response(result.error());
         co_return std::move(*result);
     }
 

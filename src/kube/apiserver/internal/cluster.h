@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/async/scope.h"
+#include "kube/apiserver/error_response.h"
 #include "kube/apiserver/internal/conversion.h"
 #include "kube/apiserver/internal/rbac.h"
 #include "kube/apiserver/internal/request_info.h"
@@ -171,7 +172,6 @@ private:
 };
 
 // Bodies of answers.
-client::Response error_response(Error const& error);
 client::Response json_response(json::Doc body, int status = 200);
 client::Response success_response(json::Object details = {}, int status = 200);
 
