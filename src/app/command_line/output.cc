@@ -24,6 +24,12 @@ bool flush() {
     return failure == 0;
 }
 
+void print_line(std::string_view text) {
+    print(text);
+    print("\n");
+    flush();
+}
+
 int finish(int code) {
     flush();
     int const why = std::exchange(failure, 0);

@@ -33,6 +33,7 @@ namespace aviary::hub {
 
 namespace {
 
+using command_line::print_line;
 using json::Array;
 using json::Doc;
 using json::Object;
@@ -47,11 +48,6 @@ Resource const kLocalBindings{"rbac.authorization.k8s.io", "v1", "rolebindings"}
 Resource const kBindings{"rbac.authorization.k8s.io", "v1", "clusterrolebindings"};
 constexpr char kOwnToken[] = "aviary:hub-token";
 constexpr Duration kAtMost = std::chrono::minutes(1);
-
-void say(std::string const& text) {
-    command_line::print(text + "\n");
-    command_line::flush();
-}
 
 struct Ends {
     client::ServerAccess member_access;
@@ -95,7 +91,7 @@ Task<Status> check_controller(Context ctx, Ends const& ends, JoinOptions const& 
     if (verdict.status == "False" && known)
         co_return fail(ErrorCode::kUnsupported, fmt::format("{}: {}", options.name, verdict.message));
     bool const supported = verdict.status == "True";
-    say(fmt::format("{}{}: {}", supported ? "" : "warning: ", options.name, verdict.message));
+    print_line(fmt::format("{}{}: {}", supported ? "" : "warning: ", options.name, verdict.message));
     co_return Status{};
 }
 
@@ -209,10 +205,10 @@ Task<Status> keep_token(Context ctx, Ends const& ends, JoinOptions const& option
 }
 
 void say_end(JoinOptions const& options, Token const& token, Time now) {
-    say(fmt::format("its token ends at {}; the hub makes it anew when half of that time is over", token.ends));
+    print_line(fmt::format("its token ends at {}; the hub makes it anew when half of that time is over", token.ends));
     auto const ends = parse_rfc3339(token.ends);
     if (ends && *ends >= now + std::chrono::seconds(kTokenSeconds) - std::chrono::hours(1)) return;
-    say(
+    print_line(
         fmt::format("warning: {} gives shorter tokens than the year that was asked for: after a hub was away for that "
                     "long, join again",
                     options.name));
@@ -229,9 +225,10 @@ Task<Status> joining(Context ctx, async::AsioExecutor& executor, JoinOptions opt
     // Its tokens end with the account.
     if (!before.empty()) CO_TRY(co_await forget(limited, ends.member, kServiceAccounts, {options.ns, kMemberAccount}));
     CO_TRY(co_await make_identity(limited, ends, options, found.hub));
-    say(fmt::format("{}: identity {}/{} and roles made", options.name, options.ns, kMemberAccount));
+    print_line(fmt::format("{}: identity {}/{} and roles made", options.name, options.ns, kMemberAccount));
     if (!before.empty())
-        say(fmt::format("{}: it was of the hub whose namespace kube-system has uid {}, which has no access any more",
+        print_line(
+            fmt::format("{}: it was of the hub whose namespace kube-system has uid {}, which has no access any more",
                         options.name, before));
     CO_TRY_ASSIGN(Token const made, co_await request_token(limited, ends.member, options.ns));
     // Neither of two clusters may get the other's token.
@@ -242,17 +239,17 @@ Task<Status> joining(Context ctx, async::AsioExecutor& executor, JoinOptions opt
     }
     CO_TRY(co_await keep_token(limited, ends, options, made));
     CO_TRY(co_await register_member(limited, ends, options, found));
-    say(fmt::format("hub: managedcluster/{} and secret {}/{} made", options.name, options.ns,
-                    credentials_name(options.name)));
+    print_line(fmt::format("hub: managedcluster/{} and secret {}/{} made", options.name, options.ns,
+                           credentials_name(options.name)));
     say_end(options, made, ctx.now());
     auto const rollouts = co_await ends.member.list(limited, apis::kRollouts, {.limit = 1});
     if (!rollouts && rollouts.error().is(ErrorCode::kNotFound)) {
-        say(fmt::format(
+        print_line(fmt::format(
             "warning: {} serves no Rollouts: until `aviary member` (or Kruise Rollouts) runs there, new versions "
             "of workloads that have one are held back",
             options.name));
     }
-    say(fmt::format("{} has joined", options.name));
+    print_line(fmt::format("{} has joined", options.name));
     co_return Status{};
 }
 
@@ -292,23 +289,24 @@ Task<Status> leaving(Context ctx, async::AsioExecutor& executor, JoinOptions opt
         co_return std::unexpected(found.error());
     CO_TRY(co_await forget(limited, ends.hub, apis::kManagedClusters, {"", options.name}));
     CO_TRY(co_await forget(limited, ends.hub, kSecrets, {options.ns, credentials_name(options.name)}));
-    say(fmt::format("hub: managedcluster/{} and its credentials are gone", options.name));
+    print_line(fmt::format("hub: managedcluster/{} and its credentials are gone", options.name));
     auto const other = co_await leave_member(ctx.with_timeout(kAtMost), ends, options, found);
     if (!other) {
         co_return std::unexpected(other.error().context(
             fmt::format("the hub's side is done, {} is not: run this again when it is back", options.name)));
     }
     if (!other->empty()) {
-        say(fmt::format("{}: the identity there stays: it is of another hub, whose namespace kube-system has uid {}",
+        print_line(
+            fmt::format("{}: the identity there stays: it is of another hub, whose namespace kube-system has uid {}",
                         options.name, *other));
         co_return Status{};
     }
-    say(fmt::format("{}: the hub's identity and roles are gone; what it brought here stays", options.name));
+    print_line(fmt::format("{}: the hub's identity and roles are gone; what it brought here stays", options.name));
     auto const kept = co_await forget_namespace(ctx.with_timeout(kAtMost), ends.member, options.ns);
     if (!kept) {
-        say(fmt::format("{}: the namespace {} stays: {}", options.name, options.ns, kept.error().message()));
+        print_line(fmt::format("{}: the namespace {} stays: {}", options.name, options.ns, kept.error().message()));
     } else if (!kept->empty()) {
-        say(fmt::format("{}: the namespace {} stays, as {} is in it", options.name, options.ns, *kept));
+        print_line(fmt::format("{}: the namespace {} stays, as {} is in it", options.name, options.ns, *kept));
     }
     co_return Status{};
 }

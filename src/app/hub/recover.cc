@@ -25,6 +25,7 @@ namespace aviary::hub {
 
 namespace {
 
+using command_line::print_line;
 using json::Doc;
 using json::Value;
 using recovery::Restored;
@@ -35,11 +36,6 @@ constexpr Duration kForClusters = std::chrono::seconds(15);   // until clusters 
 constexpr Duration kForTheHub = std::chrono::seconds(45);     // until it leads, and until it goes on
 constexpr Duration kSettles = std::chrono::seconds(1);        // until the hub has seen what was written
 constexpr int kRounds = 8;
-
-void say(std::string const& text) {
-    command_line::print(text + "\n");
-    command_line::flush();
-}
 
 // One resource in all members, as the hub reads it.
 struct InMembers {
@@ -195,7 +191,8 @@ struct Recovering {
         std::vector<recovery::Found> records;
         for (InMembers::Row const& row : there.rows) {
             for (Doc const& each : row.items) records.push_back({row.cluster, each});
-            say(row.problem.empty()
+            print_line(
+                row.problem.empty()
                     ? fmt::format("{}: {} record{}", row.cluster, row.items.size(), row.items.size() == 1 ? "" : "s")
                     : fmt::format("{}: {}: what only it has is not found", row.cluster, row.problem));
         }
@@ -206,14 +203,15 @@ struct Recovering {
         hubs.insert(all.hubs.begin(), all.hubs.end());
         CO_TRY(choose_fleet(hubs));
         found.rebuilt = recovery::rebuild(records, found.id);
-        for (std::string const& remark : found.rebuilt.remarks) say(remark);
+        for (std::string const& remark : found.rebuilt.remarks) print_line(remark);
         found.epoch = std::max(found.rebuilt.epoch, epochs[found.id]);
         co_return Status{};
     }
 
     static void tell(std::vector<Restored> const& plan) {
         for (Restored const& each : plan) {
-            for (std::string const& line : each.lines) say(fmt::format("{}: {}", each.binding.to_string(), line));
+            for (std::string const& line : each.lines)
+                print_line(fmt::format("{}: {}", each.binding.to_string(), line));
         }
     }
 
@@ -309,7 +307,7 @@ struct Recovering {
         auto const written =
             co_await hub.apply(ctx, kConfigMaps, write_identity(options.cluster.ns, next), {.force = true});
         if (!written) co_return std::unexpected(written.error().context(kIdentityName));
-        say(fmt::format("this is the hub of fleet {} now, in epoch {}", next.id, next.epoch));
+        print_line(fmt::format("this is the hub of fleet {} now, in epoch {}", next.id, next.epoch));
         MonotonicTime const begun = ctx.monotonic();
         while (true) {
             CO_TRY(co_await async::sleep_for(ctx, kSettles / 2));
@@ -319,7 +317,7 @@ struct Recovering {
                 co_return fail(ErrorCode::kTimeout,
                                "the hub does not go on: kubectl get fleetbindings -A says with what");
         }
-        say("the hub goes on");
+        print_line("the hub goes on");
         co_return Status{};
     }
 
@@ -341,13 +339,13 @@ struct Recovering {
             return each.outcome == Restored::Outcome::kRestored || each.outcome == Restored::Outcome::kSame;
         });
         if (found.id == found.own.id && !restores && found.behind.empty()) {
-            say("nothing to do: no member is ahead of this hub");
+            print_line("nothing to do: no member is ahead of this hub");
             co_return Status{};
         }
         CO_TRY(check(plan));
         CO_TRY(co_await check_user(ctx, plan));
         if (options.dry_run) {
-            say("dry run: nothing was written");
+            print_line("dry run: nothing was written");
             co_return Status{};
         }
         CO_TRY(co_await restore(ctx));

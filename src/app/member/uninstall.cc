@@ -549,10 +549,8 @@ Task<Status> from_command_line(Context ctx, async::AsioExecutor& executor, Unins
     CO_TRY_ASSIGN(client::ServerAccess const access, process::find_access(options.cluster));
     CO_TRY_ASSIGN(auto transport, client::http_transport(executor, access));
     client::Client const client(client::retrying(std::move(transport)), "aviary-uninstall");
-    co_return co_await uninstall(ctx, client, std::move(options), [](std::string const& line) {
-        command_line::print(line + "\n");
-        command_line::flush();
-    });
+    co_return co_await uninstall(ctx, client, std::move(options),
+                                 [](std::string const& line) { command_line::print_line(line); });
 }
 
 }   // namespace

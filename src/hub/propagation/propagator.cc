@@ -214,9 +214,12 @@ void Propagator::Impl::enqueue_rollouts_of(meta::GroupVersionKind const& kind, m
     for (meta::ObjectKey const& key : rollouts_selecting(kind, workload)) rollback->enqueue({"", key});
 }
 
-void Propagator::Impl::enqueue_statuses_of(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload) {
-    for (meta::ObjectKey const& key : rollouts_selecting(kind, workload))
+void Propagator::Impl::enqueue_rollouts_and_statuses_of(meta::GroupVersionKind const& kind,
+                                                        meta::ObjectKey const& workload) {
+    for (meta::ObjectKey const& key : rollouts_selecting(kind, workload)) {
+        rollback->enqueue({"", key});
         status->enqueue({"", placement::binding_key(kRolloutKind, key)});
+    }
 }
 
 void Propagator::Impl::enqueue_rollouts() {
@@ -255,10 +258,7 @@ void Propagator::Impl::hub_object_changed(meta::GroupVersionKind const& kind, cl
         rollback->enqueue({"", key});
     }
     enqueue_binding(binding);
-    if (template_in(change.object()).exists()) {
-        enqueue_rollouts_of(kind, key);
-        enqueue_statuses_of(kind, key);
-    }
+    if (template_in(change.object()).exists()) enqueue_rollouts_and_statuses_of(kind, key);
     if (template_in(change.after).exists()) keep->enqueue({kind.kind, key});
 }
 
@@ -279,8 +279,7 @@ void Propagator::Impl::binding_changed(client::Change const& change) {
     enqueue_binding(meta::key_of(change.object()));
     if (meta::generation(change.before) != meta::generation(change.after))
         keep->enqueue({resource["kind"].string(), object});
-    enqueue_rollouts_of(kind, object);
-    enqueue_statuses_of(kind, object);
+    enqueue_rollouts_and_statuses_of(kind, object);
     if (rollout.exists()) enqueue_workload_of(rollout);
 }
 

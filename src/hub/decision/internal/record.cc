@@ -179,6 +179,7 @@ void Decider::Impl::bind(Plan& plan, Key const& key, apis::Decision const& decis
     auto read = apis::read_fleet_binding(binding);
     if (!binding.exists() || !read) return;
     apis::FleetBindingSpec spec = read->spec;
+    std::string const paused_by = who_and_why(decisions.get(key.object), decision.spec);
     for (auto const& [name, outcome] : mine.outcomes) {
         auto const cluster = std::ranges::find(spec.clusters, name, &apis::BoundCluster::name);
         auto const generation = mine.seen.find(name);
@@ -187,7 +188,7 @@ void Decider::Impl::bind(Plan& plan, Key const& key, apis::Decision const& decis
         if (cluster == spec.clusters.end() || !current || finished(recorded(decision, name))) continue;
         if (outcome.pause) {
             cluster->paused = *outcome.pause;
-            cluster->paused_by = cluster->paused ? who_and_why(decisions.get(key.object), decision.spec) : "";
+            cluster->paused_by = *outcome.pause ? paused_by : "";
         }
         if (outcome.pin.empty()) continue;
         cluster->revision = outcome.pin;

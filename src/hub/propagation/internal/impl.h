@@ -101,8 +101,8 @@ struct Propagator::Impl {
     std::vector<meta::ObjectKey> rollouts_selecting(meta::GroupVersionKind const& kind,
                                                     meta::ObjectKey const& workload) const;
     void enqueue_rollouts_of(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload);
-    // What the hub says of them: where the version was taken back among it.
-    void enqueue_statuses_of(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload);
+    // With what the hub says of them: where the version was taken back among it.
+    void enqueue_rollouts_and_statuses_of(meta::GroupVersionKind const& kind, meta::ObjectKey const& workload);
     void enqueue_rollouts();
     void remember(control::Key const& key, Decision const& decision, Time now);
     void enqueue_binding(meta::ObjectKey const& binding);
