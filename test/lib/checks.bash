@@ -25,6 +25,13 @@ check() {
 }
 # need WHAT COMMAND…: a check without which the rest makes no sense.
 need() { check "$@"; [ $fail = 0 ] || exit; }
+# counted FILE [CODE]: adds what another run has counted, by its last such line; one without it, or that ended in a CODE, has failed.
+counted() {
+  local there failed
+  read -r there _ failed _ < <(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$1" | tail -n 1)
+  [ "${2:-0}" = 0 ] || [ "${failed:-0}" != 0 ] || failed=1
+  pass=$((pass + ${there:-0})) fail=$((fail + ${failed:-1}))
+}
 # ends EXIT COMMAND…: with that exit code.
 ends() { local want=$1 got; shift; "$@"; got=$?; [ $got = "$want" ] || { echo "exit $got, not $want"; return 1; }; }
 # tells EXIT PATTERN COMMAND…: with that exit code, and one line at least that matches.

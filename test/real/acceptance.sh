@@ -14,9 +14,7 @@ for script in ${SCRIPTS:-first-flight second-release direct adopt attach gitops 
   code=$?
   grep -E '^ok ' "$work/said" | sed "s/^ok   /ok    $script:/"
   grep -vE '^ok ' "$work/said" | sed "s/^/      | /"
-  read -r passed_there _ failed_there _ < <(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$work/said" | tail -n 1)
-  [ $code = 0 ] || [ "${failed_there:-0}" != 0 ] || failed_there=1
-  pass=$((pass + ${passed_there:-0})) fail=$((fail + ${failed_there:-0}))
+  counted "$work/said" $code
   echo "      $script ${LINK:+with agents }took $((SECONDS - begun)) s"
 done
 finished=1

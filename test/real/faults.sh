@@ -29,6 +29,5 @@ need 'a kubeconfig of all' contexts "$work/fleet.kubeconfig"
 : >"$work/parts"
 for each in "${!pids[@]}"; do [ "$each" = network ] || echo "$each ${pids[$each]}" >>"$work/parts"; done
 python3 "$root/test/real/lib/faults.py" --work "$work" --fixture "$real/fixture" --members "$(IFS=,; echo "${members[*]}")" ${LINK:+--link} | tee "$work/faults"
-read -r passed_there _ failed_there _ < <(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$work/faults" | tail -n 1)
-pass=$((pass + ${passed_there:-0})) fail=$((fail + ${failed_there:-1}))
+counted "$work/faults"
 finished=1

@@ -12,6 +12,5 @@ read -ra members <<<"${MEMBERS:-beijing shanghai hangzhou}"
 start_fleet
 need 'a kubeconfig of all' contexts "$work/fleet.kubeconfig"
 RELEASES=${RELEASES:-3} python3 "$root/test/acceptance/lib/gate.py" --kubeconfig "$work/fleet.kubeconfig" --members "$(IFS=,; echo "${members[*]}")" | tee "$work/gate"
-read -r passed_there _ failed_there _ < <(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$work/gate" | tail -n 1)
-pass=$((pass + ${passed_there:-0})) fail=$((fail + ${failed_there:-1}))
+counted "$work/gate"
 finished=1

@@ -38,8 +38,7 @@ need 'both are healthy' soon "$PATIENCE" both healthy
 
 need 'a kubeconfig of all' contexts "$work/fleet.kubeconfig"
 python3 "$root/test/real/lib/kruise.py" --kubeconfig "$work/fleet.kubeconfig" --members "$(IFS=,; echo "${members[*]}")" --approvals "$APPROVALS" | tee "$work/releases"
-read -r passed_there _ failed_there _ < <(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$work/releases" | tail -n 1)
-pass=$((pass + ${passed_there:-0})) fail=$((fail + ${failed_there:-1}))
+counted "$work/releases"
 version=$((1 + (APPROVALS + 1) / 2)) sent=$(((APPROVALS + 1) / 2 * 2))
 check 'nothing of the releases is left on the Deployments' soon 20 both clean
 lost_none "$sent" beijing

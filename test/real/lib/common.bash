@@ -19,21 +19,24 @@ clean_up() {
   local index
   for ((index = ${#processes[@]} - 1; index >= 0; --index)); do end_process TERM "${processes[index]}"; done
   for each in "${clusters[@]}"; do "$real/fixture" down --dir "$work/$each"; done
-  if [ $fail != 0 ]; then
-    for each in "$work"/*.log; do [ ! -e "$each" ] || tail -n 20 "$each" | sed "s/^/$(basename "$each" .log) | /"; done
-  fi
+  [ $fail = 0 ] || last_words 20
 }
-
-# What its processes have said last when something failed: in a long run that is gone at its end.
-tell_more() {
-  [ $fail -le 3 ] || return
-  local each
-  for each in "$work"/*.log; do [ ! -s "$each" ] || tail -n 12 "$each" | cut -c1-400 | sed "s/^/$(basename "$each" .log) | /"; done
-}
+# last_words LINES: so many of each process of this script
+last_words() { local each; for each in "$work"/*.log; do [ ! -e "$each" ] || tail -n "$1" "$each" | sed "s/^/$(basename "$each" .log) | /"; done; }
+# When something fails: in a long run that is gone at its end.
+tell_more() { [ $fail -gt 3 ] || last_words 12; }
 
 # in_ CLUSTER ARGUMENT…: kubectl there
 in_() { local cluster=$1; shift; kubectl --kubeconfig "$work/$cluster/kubeconfig" -n demo "$@"; }
 cluster() { clusters+=("$1"); "$real/fixture" up --bin "$real" --dir "$work/$1" "${@:2}"; }
+# start_again CLUSTER: whatever of it was there before, until it answers
+start_again() {
+  local part
+  for part in etcd kube-apiserver kube-controller-manager kube-scheduler kwok; do
+    [ ! -e "$work/$1/commands/$part" ] || "$real/fixture" start --dir "$work/$1" --part "$part" || return 1
+  done
+  soon 40 in_ "$1" get --raw /readyz
+}
 # process_of CLUSTER PART: its pid
 process_of() { awk -v name="$2" '$1 == name {print $2}' "$work/$1/pids"; }
 # identity CLUSTER NAME: $work/CLUSTER-NAME.kubeconfig, of a service account of its own, which may what config/deploy says
@@ -44,11 +47,12 @@ identity() {
   kubectl --kubeconfig "$config" config set-credentials "$2" --token="$(in_ "$1" -n aviary-system create token "$2" --duration 24h)" &&
   kubectl --kubeconfig "$config" config set-context --current --user="$2"
 }
-# run NAME COMMAND…: a process of that name, whose output is in $work/NAME.log; its pid is in ${pids[NAME]}
+# run NAME COMMAND…: a process of that name, whose output is in $work/NAME.log; its pid is in ${pids[NAME]}. All run by $under, if that is set.
 declare -A pids=()
+under=()
 run() {
   local name=$1; shift
-  "$@" >>"$work/$name.log" 2>&1 &
+  "${under[@]}" "$@" >>"$work/$name.log" 2>&1 &
   pids[$name]=$!
   processes+=($!)
 }

@@ -1,5 +1,4 @@
 # What the scripts share that take something away in the middle of a release; to be sourced after fleet.bash. $version is the newest.
-parts=(etcd kube-apiserver kube-controller-manager kube-scheduler kwok)
 
 says() { local pattern=$1 text; shift; text=$("$@" 2>&1 </dev/null); grep -qE -- "$pattern" <<<"$text" || { echo "$text"; echo "not in it: $pattern"; return 1; }; }
 explained() { says "$1" kubectl-amc rollout explain "$r" --kubeconfig "$work/hub/kubeconfig" -n demo; }
@@ -49,8 +48,4 @@ rounds() {
 }
 
 stop_beijing() { local each; die beijing; for each in kwok kube-scheduler kube-controller-manager kube-apiserver etcd; do "$real/fixture" kill --dir "$work/beijing" --part $each || return 1; done; }
-start_beijing() {
-  local each
-  for each in "${parts[@]}"; do "$real/fixture" start --dir "$work/beijing" --part "$each" || return 1; done
-  soon 40 in_ beijing get --raw /readyz && controller beijing && soon 40 answers "${controllers[beijing]}"
-}
+start_beijing() { start_again beijing && controller beijing && soon 40 answers "${controllers[beijing]}"; }
