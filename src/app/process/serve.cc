@@ -7,6 +7,7 @@
 #include "core/async/scope.h"
 #include "core/observe/log.h"
 #include "core/observe/metrics.h"
+#include "core/observe/process.h"
 
 namespace aviary::process {
 
@@ -23,7 +24,7 @@ public:
     Task<http::Response> handle(Context ctx, http::Request request, net::Peer) override {
         std::string_view const path = http::path_of(request.target);
         if (path == "/metrics") {
-            std::string page = metrics_.text();
+            std::string page = metrics_.text() + observe::process_text();
             if (gauges_) page += observe::text_of(co_await gauges_(ctx));
             co_return http::plain_text(200, std::move(page));
         }

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
+#include <string>
 #include <thread>
+
+#include "core/observe/process.h"
 
 namespace aviary::observe {
 namespace {
@@ -26,6 +30,22 @@ TEST(Metrics, AHistogramCountsUpToItsBounds) {
     EXPECT_EQ(Metrics(registry).text(),
               "# HELP seconds Time.\n# TYPE seconds histogram\nseconds_count 4\nseconds_sum 6.05\n"
               "seconds_bucket{le=\"0.1\"} 1\nseconds_bucket{le=\"1\"} 3\nseconds_bucket{le=\"+Inf\"} 4\n");
+}
+
+TEST(Metrics, OfTheProcessItself) {
+    std::string const text = process_text();
+    auto const value = [&](std::string const& name) {
+        std::size_t const at = text.find("\n" + name + " ");
+        return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
+    };
+    EXPECT_TRUE(text.contains("# TYPE process_cpu_seconds_total counter\n")) << text;
+    EXPECT_GE(value("process_cpu_seconds_total"), 0) << text;
+    EXPECT_GT(value("process_resident_memory_bytes"), 1 << 20) << text;
+    EXPECT_GT(value("process_virtual_memory_bytes"), value("process_resident_memory_bytes")) << text;
+    EXPECT_GT(value("process_open_fds"), 2) << text;
+    EXPECT_GT(value("process_max_fds"), value("process_open_fds")) << text;
+    auto const now = static_cast<double>(std::time(nullptr));
+    EXPECT_NEAR(value("process_start_time_seconds"), now, 3600) << text;
 }
 
 TEST(Metrics, ValuesFromOutsideCannotSpoilThePage) {

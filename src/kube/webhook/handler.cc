@@ -25,6 +25,27 @@ public:
         : admissions_(std::move(admissions)), convert_(std::move(convert)) {}
 
     Task<http::Response> handle(Context ctx, http::Request request, net::Peer) override {
+        std::string const path(http::path_of(request.target));
+        bool const known = path == kMutatePath || path == kValidatePath || path == kConvertPath;
+        MonotonicTime const began = ctx.monotonic();
+        http::Response response = co_await answer(ctx, std::move(request));
+        if (known) count(ctx, path, response.status, ctx.monotonic() - began);
+        co_return response;
+    }
+
+private:
+    // Named as controller-runtime's.
+    static void count(Context const& ctx, std::string const& path, int code, Duration took) {
+        ctx.metrics()
+            .counter("controller_runtime_webhook_requests_total", "Questions of API servers that were answered.",
+                     {{"webhook", path}, {"code", std::to_string(code)}})
+            .add();
+        ctx.metrics()
+            .histogram("controller_runtime_webhook_latency_seconds", "How long an answer took.", {{"webhook", path}})
+            .record(std::chrono::duration<double>(took).count());
+    }
+
+    Task<http::Response> answer(Context ctx, http::Request request) {
         std::string_view const path = http::path_of(request.target);
         bool const mutates = path == kMutatePath;
         bool const converts = path == kConvertPath && convert_;
@@ -49,7 +70,6 @@ public:
         co_return reviewed(outcome ? allow(*review, before) : refuse(review->uid, outcome.error()));
     }
 
-private:
     Task<Status> ask(Context ctx, control::AdmissionRequest& request, bool mutates) {
         for (auto const& admission : admissions_) {
             if (!admission->matches(request)) continue;

@@ -137,6 +137,23 @@ CO_TEST(Handler, MutatesAtOnePathAndValidatesAtTheOther) {
     EXPECT_EQ("one replica is enough", response.at({"status", "message"}).as_string());
 }
 
+CO_TEST(Handler, CountsWhatItIsAsked) {
+    observe::Registry registry;
+    observe::Metrics const metrics(registry);
+    Context const counted = ctx.with_metrics(metrics);
+    for (char const* path : {"/mutate?timeout=5s", "/mutate", "/elsewhere"}) (void)co_await ask(counted, path, kUpdate);
+    (void)co_await ask(counted, "/validate", "{");
+    std::string const text = metrics.text();
+    for (std::string_view line : {
+             "\ncontroller_runtime_webhook_requests_total{code=\"200\",webhook=\"/mutate\"} 2\n",
+             "\ncontroller_runtime_webhook_requests_total{code=\"400\",webhook=\"/validate\"} 1\n",
+             "\ncontroller_runtime_webhook_latency_seconds_count{webhook=\"/mutate\"} 2\n",
+         }) {
+        EXPECT_TRUE(text.contains(line)) << line << text;
+    }
+    EXPECT_FALSE(text.contains("elsewhere")) << text;
+}
+
 CO_TEST(Handler, LetsThroughWhatNobodyAsksAbout) {
     std::string other = kUpdate;
     other.replace(other.find("\"demo\""), 6, "\"prod\"");
