@@ -31,6 +31,7 @@ constexpr std::array kFixedGates{
 
 constexpr std::string_view kWorkers = "16 objects of a kind are worked on at once, and most of the time they wait";
 constexpr std::string_view kUnused = "upstream's manager does not use it either";
+constexpr std::string_view kLog = "the log goes to standard error, always in the same detail";
 constexpr std::string_view kPorts =
     "give --health-port and --bind-address: /healthz, /readyz and /metrics have one port";
 
@@ -55,6 +56,20 @@ constexpr std::array kManagerFlags{
     ManagerFlag{.name = "--rollouthistory-workers", .only = "", .why = kWorkers},
     ManagerFlag{.name = "--deployment-workers", .only = "", .why = kWorkers},
     ManagerFlag{.name = "--nativedaemonset-workers", .only = "", .why = kWorkers},
+    ManagerFlag{.name = "-v", .only = "", .why = kLog},
+    ManagerFlag{.name = "--v", .only = "", .why = kLog},
+    ManagerFlag{.name = "--vmodule", .only = "", .why = kLog},
+    ManagerFlag{.name = "--logtostderr", .only = "", .why = kLog, .alone = true},
+    ManagerFlag{.name = "--alsologtostderr", .only = "", .why = kLog, .alone = true},
+    ManagerFlag{.name = "--stderrthreshold", .only = "", .why = kLog},
+    ManagerFlag{.name = "--log_dir", .only = "", .why = kLog},
+    ManagerFlag{.name = "--log_file", .only = "", .why = kLog},
+    ManagerFlag{.name = "--log_file_max_size", .only = "", .why = kLog},
+    ManagerFlag{.name = "--log_backtrace_at", .only = "", .why = kLog},
+    ManagerFlag{.name = "--add_dir_header", .only = "", .why = kLog, .alone = true},
+    ManagerFlag{.name = "--skip_headers", .only = "", .why = kLog, .alone = true},
+    ManagerFlag{.name = "--skip_log_headers", .only = "", .why = kLog, .alone = true},
+    ManagerFlag{.name = "--one_output", .only = "", .why = kLog, .alone = true},
     ManagerFlag{.name = "--metrics-bind-address", .only = "", .why = kPorts, .refused = true},
     ManagerFlag{.name = "--health-probe-bind-address", .only = "", .why = kPorts, .refused = true},
 };

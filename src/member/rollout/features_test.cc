@@ -47,6 +47,8 @@ TEST(Features, FlagsOfUpstreamsManagerAreTakenWhereTheyChangeNothing) {
               "refused: 80: it is always 50: pods that are not there any more cannot have their share of the requests");
     EXPECT_EQ(note("--rate-limiter-qps", "10"),
               "--rate-limiter-qps has no effect: upstream's manager does not use it either");
+    EXPECT_EQ(note("--v", "5").substr(0, 22), "--v has no effect: the");   // upstream's own manifest
+    EXPECT_EQ(note("--logtostderr", "").substr(0, 27), "--logtostderr has no effect");
     EXPECT_EQ(note("--leader-elect", "false").substr(0, 33), "refused: false: it is always true");
     EXPECT_EQ(note("--leader-elect", "").substr(0, 29), "--leader-elect is always true");
     EXPECT_EQ(note("--metrics-bind-address", ":8080"),
