@@ -22,6 +22,7 @@
 #include "core/json/parse.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
+#include "kube/meta/names.h"
 #include "kube/schema/schema.h"
 
 namespace aviary::apis {
@@ -231,9 +232,59 @@ TEST(RolloutValidation, WhatIsUnderWayStaysAsItIsInV1alpha1Too) {
               Lines{});
 }
 
+// In v1alpha1 all of these are converted with the flag.
+TEST(RolloutValidation, AnExtraWorkloadIsOfADeploymentAlone) {
+    auto const wrong = [](std::string_view kind) {
+        json::Value object =
+            value(R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web"},"spec":{
+            "workloadRef":{"name":"web"},"strategy":{"canary":{"enableExtraWorkloadForCanary":true,
+            "trafficRoutings":[{"service":"web","gateway":{"httpRouteName":"web"}}],
+            "steps":[{"replicas":"80%","traffic":"10%"}]}}}})");
+        object.set({"spec", "workloadRef", "apiVersion"}, kind == "CloneSet" ? "apps.kruise.io/v1alpha1" : "apps/v1");
+        object.set({"spec", "workloadRef", "kind"}, kind);
+        return problems(validate_rollout(object, {}, {}));
+    };
+    Lines const refused{
+        "spec.strategy.canary.steps[0].replicas: For partition style rollout: steps[0].replicas must not greater than "
+        "partition-percent-limit (50%) if traffic specified"};
+    EXPECT_EQ(wrong("Deployment"), Lines{});
+    EXPECT_EQ(wrong("CloneSet"), refused);
+    EXPECT_EQ(wrong("StatefulSet"), refused);
+}
+
+// The schema lets any text through where a number or a percentage belongs.
+TEST(Rollouts, AreReadWithAFailureThresholdThatIsNone) {
+    auto const rollout = [](std::string_view threshold, std::string_view replicas, bool leaving) {
+        json::Value object = value(R"({"metadata":{},"spec":{"workloadRef":{},"strategy":{"canary":{"steps":[{}]}}}})");
+        object.set({"spec", "strategy", "canary", "failureThreshold"}, threshold);
+        object["spec"]["strategy"]["canary"]["steps"].make_array()[0]["replicas"] = replicas;
+        if (leaving) object.set({"metadata", "deletionTimestamp"}, "2026-01-01T00:00:00Z");
+        return read_rollout(json::Doc::freeze(object));
+    };
+    auto const odd = rollout("2", "10%", false);
+    ASSERT_TRUE(odd) << odd.error().message();
+    EXPECT_FALSE(odd->spec.strategy.canary->failure_threshold);
+    EXPECT_EQ(odd->spec.strategy.canary->steps.at(0).replicas, meta::IntOrPercent::parse("10%"));
+    EXPECT_EQ(rollout("2%", "10%", false)->spec.strategy.canary->failure_threshold, meta::IntOrPercent::parse("2%"));
+    // What a step asks for is not guessed, but does not keep what is to go.
+    EXPECT_FALSE(rollout("2", "half", false));
+    EXPECT_TRUE(rollout("2", "half", true));
+    auto const release = read_batch_release(
+        *json::parse(R"({"spec":{"releasePlan":{"batches":[{"canaryReplicas":1}],"failureThreshold":"2"}}})"));
+    ASSERT_TRUE(release) << release.error().message();
+    EXPECT_FALSE(release->spec.release_plan.failure_threshold);
+}
+
+TEST(RolloutValidation, AWorkloadHasAName) {
+    json::Value object = value(
+        R"({"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web"},"spec":{
+        "workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":""},"strategy":{"canary":{"steps":[{"replicas":1}]}}}})");
+    EXPECT_EQ(problems(validate_rollout(object, {}, {})), Lines{"spec.workloadRef.name: cannot be empty"});
+}
+
 TEST(RolloutValidation, NamesTheFieldThatIsWrong) {
     struct Case {
-        std::string_view strategy;
+        std::string strategy;
         Lines problems;
     };
     std::string const too_long = R"({"canary":{"trafficRoutings":[{"service":"a","ingress":{"name":")" +
@@ -272,6 +323,21 @@ TEST(RolloutValidation, NamesTheFieldThatIsWrong) {
           "than "
           "partition-percent-limit (50%) if traffic specified"}},
         {R"({"canary":{"enableExtraWorkloadForCanary":true,"steps":[{"replicas":"60%","traffic":"50%"}]}})", {}},
+        {R"({"canary":{"patchPodTemplateMetadata":{"labels":{"a":"b c","/d":"e"}},"steps":[{"replicas":1}]}})",
+         {"spec.strategy.canary.patchPodTemplateMetadata.labels[a]: Invalid value: \"b c\": " +
+              *meta::label_value_problem("b c"),
+          "spec.strategy.canary.patchPodTemplateMetadata.labels: Invalid value: \"/d\": " +
+              *meta::label_key_problem("/d")}},
+        {R"({"canary":{"trafficRoutings":[{"service":")" + std::string(57, 's') +
+             R"(","gateway":{"httpRouteName":"web"}}],"steps":[{"replicas":1}]}})",
+         {"spec.strategy.canary.trafficRoutings[0].service: must have at most 56 characters: NAME-canary is made "
+          "beside it"}},
+        {R"({"canary":{"disableGenerateCanaryService":true,"trafficRoutings":[{"service":")" + std::string(57, 's') +
+             R"(","gateway":{"httpRouteName":"web"}}],"steps":[{"replicas":1}]}})",
+         {}},
+        {R"({"canary":{"failureThreshold":"2","steps":[{"replicas":1}]}})",
+         {"spec.strategy.canary.failureThreshold: must be a number that is not negative, or a percentage of at most "
+          "100%"}},
         {R"({"canary":{"steps":[{"replicas":1,"matches":[{},{"path":{"value":"/a//b"}},{"path":{"type":"RegularExpression","value":"a//b"}},{"path":{"type":"Exact"}}]}]}})",
          {"spec.strategy.canary.steps[0].matches[0]: one of path, headers and queryParams must be given: nothing is "
           "matched",

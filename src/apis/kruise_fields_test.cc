@@ -32,7 +32,8 @@ void describe(Value const& schema, std::string const& path, Lines& lines) {
         for (Value const& required : schema["required"].array()) {
             if (required.as_string() == name) line += " required";
         }
-        for (char const* key : {"default", "maxItems", "maxLength", "enum", "x-kubernetes-list-type"}) {
+        for (char const* key :
+             {"default", "maxItems", "minLength", "maxLength", "pattern", "enum", "x-kubernetes-list-type"}) {
             if (each.contains(key)) line += fmt::format(" {}={}", key, json::write_canonical(each[key]));
         }
         lines.insert(std::move(line));
@@ -78,7 +79,7 @@ Lines const kRoutings{
     "service string required",
     "gracePeriodSeconds integer default=3",
     "ingress object",
-    "ingress.classType string default=\"nginx\"",
+    "ingress.classType string",   // no default: it would be a change of the plan's hash
     "ingress.name string required",
     "gateway object",
     "gateway.httpRouteName string",
@@ -87,11 +88,12 @@ Lines const kRoutings{
     "customNetworkRefs[].kind string required",
     "customNetworkRefs[].name string required",
 };
-Lines const kByValue{"name string required maxLength=256",
-                     "type string default=\"Exact\" enum=[\"Exact\",\"RegularExpression\"]"};
-Lines const kHeaders = together({kByValue, {"value string required maxLength=4096"}});
-Lines const kQueries = together({kByValue, {"value string required maxLength=1024"}});
-Lines const kSetOrAdd{"name string required maxLength=256", "value string required maxLength=4096"};
+std::string const kName =
+    R"(name string required minLength=1 maxLength=256 pattern="^[A-Za-z0-9!#$%&'*+\\-.^_\\x60|~]+$")";
+Lines const kByValue{kName, "type string default=\"Exact\" enum=[\"Exact\",\"RegularExpression\"]"};
+Lines const kHeaders = together({kByValue, {"value string required minLength=1 maxLength=4096"}});
+Lines const kQueries = together({kByValue, {"value string required minLength=1 maxLength=1024"}});
+Lines const kSetOrAdd{kName, "value string required minLength=1 maxLength=4096"};
 Lines const kModifier = together(
     {{"set array maxItems=16 x-kubernetes-list-type=\"map\"", "add array maxItems=16 x-kubernetes-list-type=\"map\"",
       "remove array maxItems=16 x-kubernetes-list-type=\"set\""},
@@ -226,7 +228,11 @@ TEST(KruiseFields, OfAnOlderBatchRelease) {
 TEST(KruiseFields, OfATrafficRouting) {
     EXPECT_EQ(missing("TrafficRouting", "v1alpha1", "spec",
                       together({{"objectRef array required", "strategy object required", "strategy.weight integer",
-                                 "strategy.matches array"},
+                                 "strategy.matches array",
+                                 "strategy.matches[].headers array maxItems=16 x-kubernetes-list-type=\"map\"",
+                                 "strategy.requestHeaderModifier object"},
+                                under("strategy.matches[].headers[].", kHeaders),
+                                under("strategy.requestHeaderModifier.", kModifier),
                                 under("objectRef[].", kRoutings)})),
               Lines{});
     EXPECT_EQ(missing("TrafficRouting", "v1alpha1", "status",
@@ -289,6 +295,37 @@ TEST(KruiseFields, HashesAreThoseOfUpstream) {
     json::Doc const batches = *json::parse(R"({"spec":{"releasePlan":{"batches":[{"canaryReplicas":"20%"}],
         "batchPartition":0,"rolloutID":"7","rollingStyle":"Partition"}}})");
     EXPECT_EQ(release_plan_hash(batches), "31a8a4073c5da8b4934e5371ffd9748155334462a1162eb4cec72a8325f7786f");
+}
+
+// What upstream 0.6.2 computes of these documents; an API server sorts the members of an object by key.
+TEST(KruiseFields, HashesAreThoseOfUpstreamInAnyOrderOfMembers) {
+    json::Doc const canary = *json::parse(R"({"spec":{"strategy":{"canary":{
+        "failureThreshold":1,
+        "patchPodTemplateMetadata":{"labels":{"z":"1","a":"2"},"annotations":{"q":"<w>"}},
+        "trafficRoutings":[
+          {"customNetworkRefs":[{"name":"vs","kind":"VirtualService","apiVersion":"networking.istio.io/v1alpha3"}],
+           "gateway":{"httpRouteName":"web"},"gracePeriodSeconds":3,"ingress":{"name":"web","classType":"nginx"},
+           "service":"web"},
+          {"gracePeriodSeconds":0,"ingress":{"name":"other"},"service":"a<b"}],
+        "steps":[
+          {"pause":{"duration":5},"replicas":"20%","traffic":"20%",
+           "requestHeaderModifier":{"add":[{"value":"v","name":"n"}],"remove":["x"],"set":[{"name":"s","value":"&"}]}},
+          {"matches":[{"queryParams":[{"value":"1","name":"q","type":"Exact"}],
+                       "headers":[{"name":"h","value":"v","type":"RegularExpression"},{"value":"w","name":"i"}],
+                       "path":{"value":"/","type":"PathPrefix"}}],"pause":{},"replicas":0},
+          {"traffic":"","replicas":5,"matches":[]}]}}}})");
+    EXPECT_EQ(plan_hash(canary), "4w4822z2x84cw4zcww6f42w4vwx426vwbz5wzc5fd45cbvx6x4wfz4bx625vbz9x");
+    json::Doc const blue_green = *json::parse(R"({"spec":{"strategy":{"blueGreen":{
+        "disableGenerateCanaryService":true,"failureThreshold":"10%","trafficRoutingRef":"shared",
+        "trafficRoutings":[{"gateway":{"httpRouteName":"web"},"gracePeriodSeconds":7,"service":"web"}],
+        "steps":[{"replicas":"100%","traffic":"0%","pause":{}},
+                 {"pause":{"duration":1},"traffic":"100%","replicas":"100%"}]}}}})");
+    EXPECT_EQ(plan_hash(blue_green), "zdx48479666fxw5f6cb799d9b79vd4b6cfc5b6f9dwc542wbxz6w6bcf4cd2fz66");
+    json::Doc const batches = *json::parse(R"({"spec":{"releasePlan":{
+        "patchPodTemplateMetadata":{"labels":{"b":"1","a":"2"}},"rolloutID":"7","enableExtraWorkloadForCanary":true,
+        "batches":[{"canaryReplicas":"20%"},{"canaryReplicas":3}],"rollingStyle":"Canary","failureThreshold":0,
+        "batchPartition":0,"finalizingPolicy":"WaitResume"}}})");
+    EXPECT_EQ(release_plan_hash(batches), "fa1e5a2a553dfde48bd4ee120a7f474401d8c376c47c93cf21d44f50d48056e2");
 }
 
 TEST(KruiseFields, KindsAreNamespacedAndHaveAStatus) {

@@ -18,6 +18,7 @@ TEST(KruiseWords, LabelsAnnotationsAndFinalizers) {
              {kInProgressingAnnotation, "rollouts.kruise.io/in-progressing"},
              {kRolloutIdLabel, "rollouts.kruise.io/rollout-id"},
              {kRolloutBatchIdLabel, "rollouts.kruise.io/rollout-batch-id"},
+             {kNoNeedUpdateLabel, "rollouts.kruise.io/no-need-update"},
              {kControlInfoAnnotation, "batchrelease.rollouts.kruise.io/control-info"},
              {kStableRevisionLabel, "rollouts.kruise.io/stable-revision"},
              {kAdvancedDeploymentLabel, "rollouts.kruise.io/controlled-by-advanced-deployment-controller"},

@@ -21,4 +21,10 @@ struct Codec<meta::IntOrPercent> {
     }
 };
 
+// Takes away what is neither a number nor a percentage: the schema lets any text through.
+inline void erase_unreadable(Value& holder, std::string_view name) {
+    if (!holder.is_object() || meta::IntOrPercent::from(Doc::freeze(holder[name]))) return;
+    holder.make_object().erase(name);
+}
+
 }   // namespace aviary::json

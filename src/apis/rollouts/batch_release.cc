@@ -50,7 +50,14 @@ namespace aviary::apis {
 
 Result<BatchRelease> read_batch_release(json::Doc const& object) {
     BatchRelease release;
-    release.spec = TRY(json::read<BatchReleaseSpec>(object["spec"], "spec"));
+    auto spec = json::read<BatchReleaseSpec>(object["spec"], "spec");
+    if (!spec) {
+        // As in a Rollout.
+        json::Value readable = object["spec"].thaw();
+        json::erase_unreadable(readable["releasePlan"], "failureThreshold");
+        spec = json::read<BatchReleaseSpec>(json::Doc::freeze(readable), "spec");
+    }
+    release.spec = TRY(std::move(spec));
     release.status = TRY(json::read<BatchReleaseStatus>(object["status"], "status"));
     return release;
 }

@@ -1,6 +1,9 @@
 #include "apis/rollouts/hash.h"
 
 #include <array>
+#include <cstdint>
+#include <map>
+#include <span>
 
 #include "core/crypto/certificate.h"
 #include "core/json/write.h"
@@ -12,37 +15,100 @@ namespace {
 using json::Doc;
 using json::Value;
 
+// When Go writes a member of a struct.
+enum class Written : std::uint8_t {
+    kUnlessEmpty,   // omitempty: not "", 0, false, nor what has no entries
+    kIfSet,         // omitempty of a pointer: whenever the document has it
+    kAlways,        // no omitempty: a text, "" when the document has none
+};
+
+struct Member;
+using Struct = std::span<Member const>;
+
+struct Member {
+    std::string_view key;
+    Written written = Written::kUnlessEmpty;
+    Struct type{};   // of an object, or of each entry of a list; empty: a map or no object
+};
+
+// Upstream's types, and those of the Gateway API in them: a document may have the same members in any order.
+constexpr std::array kHttpHeader{Member{"name", Written::kAlways}, Member{"value", Written::kAlways}};
+constexpr std::array kHttpHeaderFilter{Member{"set", {}, kHttpHeader}, Member{"add", {}, kHttpHeader},
+                                       Member{"remove"}};
+constexpr std::array kPathMatch{Member{"type", Written::kIfSet}, Member{"value", Written::kIfSet}};
+constexpr std::array kNamedMatch{Member{"type", Written::kIfSet}, Member{"name", Written::kAlways},
+                                 Member{"value", Written::kAlways}};
+constexpr std::array kHttpRouteMatch{Member{"path", Written::kIfSet, kPathMatch}, Member{"headers", {}, kNamedMatch},
+                                     Member{"queryParams", {}, kNamedMatch}};
+constexpr std::array kStep{Member{"traffic", Written::kIfSet},
+                           Member{"requestHeaderModifier", Written::kIfSet, kHttpHeaderFilter},
+                           Member{"matches", {}, kHttpRouteMatch}, Member{"replicas", Written::kIfSet}};
+constexpr std::array kIngress{Member{"classType"}, Member{"name", Written::kAlways}};
+// grpcRouteName: only here, so behind upstream's.
+constexpr std::array kGateway{Member{"httpRouteName", Written::kIfSet}, Member{"grpcRouteName"}};
+constexpr std::array kObjectRef{Member{"apiVersion", Written::kAlways}, Member{"kind", Written::kAlways},
+                                Member{"name", Written::kAlways}};
+constexpr std::array kTrafficRouting{
+    Member{"service", Written::kAlways}, Member{"gracePeriodSeconds"}, Member{"ingress", Written::kIfSet, kIngress},
+    Member{"gateway", Written::kIfSet, kGateway}, Member{"customNetworkRefs", {}, kObjectRef}};
+constexpr std::array kPodMetadata{Member{"annotations"}, Member{"labels"}};
+// Behind the steps, and without failureThreshold: that is no change of the plan.
+constexpr std::array kStrategy{
+    Member{"trafficRoutings", {}, kTrafficRouting}, Member{"patchPodTemplateMetadata", Written::kIfSet, kPodMetadata},
+    Member{"enableExtraWorkloadForCanary"}, Member{"trafficRoutingRef"}, Member{"disableGenerateCanaryService"}};
+constexpr std::array kReleasePlan{
+    Member{"batches"},          Member{"batchPartition", Written::kIfSet},
+    Member{"rolloutID"},        Member{"failureThreshold", Written::kIfSet},
+    Member{"finalizingPolicy"}, Member{"patchPodTemplateMetadata", Written::kIfSet, kPodMetadata},
+    Member{"rollingStyle"}};
+
 bool is_empty(Doc const& doc) {
-    if (doc.is_null()) return true;
     if (doc.is_bool()) return !doc.as_bool();
+    if (doc.is_int()) return doc.as_int() == 0;
     if (doc.is_string()) return doc.as_string().empty();
-    return doc.is_array() && doc.size() == 0;
+    return doc.size() == 0;
 }
 
-// As Go marshals a struct: members in its order, empty ones left out.
-Value ordered(Doc const& doc, std::initializer_list<std::string_view> keys) {
-    Value result{json::Object()};
-    for (std::string_view key : keys) {
-        if (!is_empty(doc[key])) result[key] = doc[key].thaw();
+Value as_go(Doc const& doc, Struct type);
+
+void add_as_go(Value& result, Doc const& object, Struct type) {
+    for (Member const& member : type) {
+        Doc const each = object[member.key];
+        if (member.written == Written::kAlways) {
+            result[member.key] = each.string();
+        } else if (!each.is_null() && (member.written == Written::kIfSet || !is_empty(each))) {
+            result[member.key] = as_go(each, member.type);
+        }
     }
+}
+
+// As encoding/json writes it: a struct's members in the order of its fields, a map's by key.
+Value as_go(Doc const& doc, Struct type) {
+    if (doc.is_array()) {
+        json::Array entries;
+        for (auto const& [key, entry] : doc.elements()) entries.push_back(as_go(entry, type));
+        return entries;
+    }
+    if (!doc.is_object()) return doc.thaw();
+    Value result{json::Object()};
+    if (!type.empty()) {
+        add_as_go(result, doc, type);
+        return result;
+    }
+    std::map<std::string, Doc> sorted;
+    for (auto const& [key, member] : doc.members()) sorted.emplace(key, member);
+    for (auto const& [key, member] : sorted) result[key] = as_go(member, {});
     return result;
 }
 
-// encoding/json escapes what HTML gives a meaning.
+// encoding/json escapes what HTML and JavaScript give a meaning.
 std::string go_json(Value const& value) {
-    std::string const plain = json::write(value);
-    if (plain.find_first_of("<>&") == std::string::npos) return plain;
-    std::string text;
-    for (char each : plain) {
-        if (each == '<') {
-            text += "\\u003c";
-        } else if (each == '>') {
-            text += "\\u003e";
-        } else if (each == '&') {
-            text += "\\u0026";
-        } else {
-            text += each;
-        }
+    std::string text = json::write(value);
+    static constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kEscapes{
+        {{"<", "\\u003c"}, {">", "\\u003e"}, {"&", "\\u0026"}, {"\u2028", "\\u2028"}, {"\u2029", "\\u2029"}}};
+    for (auto const& [from, to] : kEscapes) {
+        for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+            text.replace(at, from.size(), to);
     }
     return text;
 }
@@ -73,17 +139,17 @@ std::string compute_plan_hash(Doc const& rollout) {
     static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
     Doc const strategy = rollout.at({"spec", "strategy"});
     Doc const plan = strategy["canary"].exists() ? strategy["canary"] : strategy["blueGreen"];
-    json::Array steps;
-    for (auto const& [key, step] : plan["steps"].elements()) {
-        Value each = ordered(step, {"traffic", "requestHeaderModifier", "matches", "replicas"});
-        each["pause"] = json::Object();
-        steps.push_back(std::move(each));
-    }
     Value value{json::Object()};
-    if (!steps.empty()) value["steps"] = std::move(steps);
-    Value const rest = ordered(plan, {"trafficRoutings", "patchPodTemplateMetadata", "enableExtraWorkloadForCanary",
-                                      "trafficRoutingRef", "disableGenerateCanaryService"});
-    for (auto const& [key, member] : rest.object()) value[key] = member;
+    if (plan["steps"].size() > 0) {
+        json::Array steps;
+        for (auto const& [key, step] : plan["steps"].elements()) {
+            Value each = as_go(step, kStep);
+            each["pause"] = json::Object();
+            steps.push_back(std::move(each));
+        }
+        value["steps"] = std::move(steps);
+    }
+    add_as_go(value, plan, kStrategy);
     std::string hash;
     for (char digit : crypto::sha256_hex(go_json(value)))
         hash += kAlphabet[static_cast<unsigned char>(digit) % kAlphabet.size()];
@@ -92,11 +158,8 @@ std::string compute_plan_hash(Doc const& rollout) {
 
 std::string compute_release_plan_hash(Doc const& batch_release) {
     Doc const plan = batch_release.at({"spec", "releasePlan"});
-    Value value = ordered(plan, {"batches"});
-    if (plan["batchPartition"].is_int()) value["batchPartition"] = plan["batchPartition"].as_int();
-    Value const rest = ordered(
-        plan, {"rolloutID", "failureThreshold", "finalizingPolicy", "patchPodTemplateMetadata", "rollingStyle"});
-    for (auto const& [key, member] : rest.object()) value[key] = member;
+    Value value{json::Object()};
+    add_as_go(value, plan, kReleasePlan);
     value["enableExtraWorkloadForCanary"] = plan["enableExtraWorkloadForCanary"].as_bool();
     return crypto::sha256_hex(go_json(value));
 }

@@ -17,41 +17,6 @@ template <>
 constexpr auto fields<Pause> =
     object("What ends the step: empty means an approval.",
            field("duration", &Pause::duration, "Seconds; 0 goes on at once.", {.format = "int32"}));
-inline constexpr std::string_view kHeaderName = "^[A-Za-z0-9!#$%&'*+\\-.^_\\x60|~]+$";
-template <>
-constexpr auto fields<PathMatch> =
-    object("By path.",
-           field("type", &PathMatch::type, "",
-                 {.one_of = {"Exact", "PathPrefix", "RegularExpression"}, .default_json = "\"PathPrefix\""}),
-           field("value", &PathMatch::value, "", {.max_length = 1024, .default_json = "\"/\""}));
-template <>
-constexpr auto fields<HeaderMatch> = object(
-    "By a header.",
-    field("name", &HeaderMatch::name, "", {.required = true, .max_length = 256, .pattern = kHeaderName}),
-    field("value", &HeaderMatch::value, "", {.required = true, .max_length = 4096}),
-    field("type", &HeaderMatch::type, "", {.one_of = {"Exact", "RegularExpression"}, .default_json = "\"Exact\""}));
-template <>
-constexpr auto fields<QueryParamMatch> = object(
-    "By a query parameter.",
-    field("name", &HeaderMatch::name, "", {.required = true, .max_length = 256, .pattern = kHeaderName}),
-    field("value", &HeaderMatch::value, "", {.required = true, .max_length = 1024}),
-    field("type", &HeaderMatch::type, "", {.one_of = {"Exact", "RegularExpression"}, .default_json = "\"Exact\""}));
-template <>
-constexpr auto fields<HttpRouteMatch> =
-    object("Requests for which all of this holds.", field("path", &HttpRouteMatch::path, ""),
-           field("headers", &HttpRouteMatch::headers, "", {.max_items = 16, .list_type = "map", .list_keys = {"name"}}),
-           field("queryParams", &HttpRouteMatch::query_params, "",
-                 {.max_items = 16, .list_type = "map", .list_keys = {"name"}}));
-template <>
-constexpr auto fields<HttpHeader> =
-    object("", field("name", &HttpHeader::name, "", {.required = true, .max_length = 256, .pattern = kHeaderName}),
-           field("value", &HttpHeader::value, "", {.required = true, .max_length = 4096}));
-template <>
-constexpr auto fields<HeaderModifier> =
-    object("What is changed in the headers of requests to the new version.",
-           field("set", &HeaderModifier::set, "", {.max_items = 16, .list_type = "map", .list_keys = {"name"}}),
-           field("add", &HeaderModifier::add, "", {.max_items = 16, .list_type = "map", .list_keys = {"name"}}),
-           field("remove", &HeaderModifier::remove, "", {.max_items = 16, .list_type = "set"}));
 template <>
 constexpr auto fields<CanaryStep> =
     object("One batch of a canary release.",
@@ -137,9 +102,28 @@ constexpr auto fields<RolloutStatus> =
 
 namespace aviary::apis {
 
+namespace {
+
+// A failureThreshold that cannot be read tolerates no unready pod, as none (upstream, allowedUnavailable); and no step
+// holds up a Rollout that is on its way out.
+Result<RolloutSpec> read_spec(json::Doc const& object) {
+    auto spec = json::read<RolloutSpec>(object["spec"], "spec");
+    if (spec) return spec;
+    json::Value readable = object["spec"].thaw();
+    for (std::string_view style : {"canary", "blueGreen"}) {
+        json::Value& strategy = readable["strategy"][style];
+        json::erase_unreadable(strategy, "failureThreshold");
+        if (!meta::is_deleting(object) || !strategy["steps"].is_array()) continue;
+        for (json::Value& step : strategy["steps"].make_array()) json::erase_unreadable(step, "replicas");
+    }
+    return json::read<RolloutSpec>(json::Doc::freeze(readable), "spec");
+}
+
+}   // namespace
+
 Result<Rollout> read_rollout(json::Doc const& object) {
     Rollout rollout;
-    rollout.spec = TRY(json::read<RolloutSpec>(object["spec"], "spec"));
+    rollout.spec = TRY(read_spec(object));
     rollout.status = TRY(json::read<RolloutStatus>(object["status"], "status"));
     return rollout;
 }
@@ -179,11 +163,15 @@ bool new_version_refused(json::Doc const& rollout) {
            rollout.at({"status", "message"}).as_string() == kNewVersionRefused;
 }
 
-std::string autoscalers_unread(json::Doc const& rollout) {
+std::string hindrance(json::Doc const& rollout, std::string_view kind) {
     std::string const message = release_status(rollout)["message"].string();
-    std::string const reason = std::string(kAutoscalersUnread) + ": ";
+    std::string const reason = ", " + std::string(kind) + ": ";
     std::size_t const found = message.find(reason);
     return found == std::string::npos ? std::string() : message.substr(found + reason.size());
+}
+
+bool write_refused(json::Doc const& rollout) {
+    return rollout.at({"status", "message"}).as_string().starts_with(kRefused);
 }
 
 bool switched_off(json::Doc const& autoscaler) {

@@ -14,7 +14,8 @@ constexpr auto fields<TrafficRoutingStrategy> =
     object("Which requests go to the new version.",
            field("weight", &TrafficRoutingStrategy::weight, "Percent.", {.format = "int32"}),
            field("requestHeaderModifier", &TrafficRoutingStrategy::request_header_modifier, ""),
-           field("matches", &TrafficRoutingStrategy::matches, "By headers."));
+           field("matches", &TrafficRoutingStrategy::matches,
+                 "Requests that go to the new version: those for which one entry holds."));
 template <>
 constexpr auto fields<TrafficRoutingSpec> =
     object("", field("objectRef", &TrafficRoutingSpec::object_ref, "The first one alone counts.", {.required = true}),

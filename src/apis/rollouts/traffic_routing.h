@@ -18,9 +18,9 @@ namespace aviary::apis {
 inline meta::GroupVersionResource const kTrafficRoutings{"rollouts.kruise.io", "v1alpha1", "trafficroutings"};
 
 struct TrafficRoutingStrategy {
-    std::optional<std::int64_t> weight;    // percent
-    json::Value request_header_modifier;   // Gateway API HTTPHeaderFilter
-    std::vector<json::Value> matches;      // of headers alone
+    std::optional<std::int64_t> weight;   // percent
+    std::optional<HeaderModifier> request_header_modifier;
+    std::vector<HttpRouteMatch> matches;   // upstream's have headers alone
 };
 
 struct TrafficRoutingSpec {

@@ -14,6 +14,7 @@
 #include "core/base/strings.h"
 #include "kube/meta/groups.h"
 #include "kube/meta/int_or_percent.h"
+#include "kube/meta/names.h"
 #include "kube/meta/object.h"
 
 namespace aviary::apis {
@@ -26,7 +27,9 @@ using json::Value;
 // Upstream's --partition-percent-limit: pods that are not there any more cannot have their share of the requests.
 constexpr std::int64_t kPartitionPercentLimit = 50;
 constexpr std::string_view kKruiseApps = "apps.kruise.io";
-constexpr std::size_t kLongestIngress = 246;   // a name has 253
+// With -canary behind it: a Service's name has at most 63, others 253.
+constexpr std::size_t kLongestService = 56;
+constexpr std::size_t kLongestIngress = 246;
 constexpr std::size_t kMostCustomObjects = 16;
 
 // What a path may have beside letters, digits and what is written as %20.
@@ -61,6 +64,7 @@ public:
     }
 
     void workload(Value const& reference, WorkloadKinds kinds) {
+        if (reference["name"].as_string().empty()) required("spec.workloadRef.name", "cannot be empty");
         if (kinds == WorkloadKinds::kLabelled && is_custom_kind(reference["apiVersion"].as_string())) return;
         auto const [group, version] = meta::parse_api_version(reference["apiVersion"].as_string());
         std::string_view const kind = reference["kind"].as_string();
@@ -84,11 +88,14 @@ public:
             invalid("spec.workloadRef", "WorkloadRef kind is not supported for bluegreen style");
     }
 
-    // Whether requests are led to pods that are all the workload's own. Without trafficRoutings a share of requests is
-    // words alone, as in Rollouts whose v1alpha1 says weights for shares of pods.
-    static bool routes_in_partition(Value const& strategy, std::string_view field) {
-        return field == "canary" && !strategy["enableExtraWorkloadForCanary"].as_bool() &&
-               strategy["trafficRoutings"].size() > 0;
+    // Whether requests are led to pods that are all the workload's own: enableExtraWorkloadForCanary makes a second
+    // workload of a Deployment alone (upstream, IsRealPartition). Without trafficRoutings a share of requests is words
+    // alone, as in Rollouts whose v1alpha1 says weights for shares of pods.
+    static bool routes_in_partition(Value const& rollout, std::string_view field) {
+        Value const& strategy = rollout.at({"spec", "strategy", field});
+        bool const extra = strategy["enableExtraWorkloadForCanary"].as_bool() &&
+                           rollout.at({"spec", "workloadRef", "kind"}).as_string() == "Deployment";
+        return field == "canary" && !extra && strategy["trafficRoutings"].size() > 0;
     }
 
     // Its name is to stand in a finalizer.
@@ -106,16 +113,18 @@ public:
     }
 
     // spec.strategy.canary or .blueGreen; `name` is upstream's word for it.
-    void strategy(Value const& strategy, std::string_view field, std::string_view name) {
+    void strategy(Value const& rollout, std::string_view field, std::string_view name) {
+        Value const& strategy = rollout.at({"spec", "strategy", field});
         std::string const path = fmt::format("spec.strategy.{}", field);
         routings(strategy, path + ".trafficRoutings");
+        pod_labels(strategy.at({"patchPodTemplateMetadata", "labels"}), path + ".patchPodTemplateMetadata.labels");
         json::Array const& steps = strategy["steps"].array();
         if (steps.empty())
             return required(path + ".steps", fmt::format("The number of {}.Steps cannot be empty", name));
         for (std::size_t index = 0; index < steps.size(); ++index) {
             step(steps[index], fmt::format("{}.steps[{}]", path, index));
             traffic(steps[index], fmt::format("{}.steps[{}]", path, index), field == "blueGreen",
-                    routes_in_partition(strategy, field));
+                    routes_in_partition(rollout, field));
         }
         order(steps, path);
         Value const& threshold = strategy["failureThreshold"];
@@ -130,7 +139,22 @@ public:
     void routings(Value const& strategy, std::string const& path) {
         json::Array const& list = strategy["trafficRoutings"].array();
         if (list.size() > 1) return invalid(path, "Rollout currently only support single TrafficRouting.");
-        if (!list.empty()) routing(list.front(), path + "[0]");
+        if (list.empty()) return;
+        routing(list.front(), path + "[0]");
+        bool const too_long = list.front()["service"].as_string().size() > kLongestService;
+        if (too_long && !strategy["disableGenerateCanaryService"].as_bool())
+            invalid(path + "[0].service",
+                    fmt::format("must have at most {} characters: NAME-canary is made beside it", kLongestService));
+    }
+
+    void pod_labels(Value const& labels, std::string const& path) {
+        for (auto const& [key, value] : labels.object()) {
+            if (auto problem = meta::label_key_problem(key))
+                invalid(path, fmt::format("Invalid value: \"{}\": {}", key, *problem));
+            if (auto problem = meta::label_value_problem(value.as_string()))
+                invalid(fmt::format("{}[{}]", path, key),
+                        fmt::format("Invalid value: \"{}\": {}", value.as_string(), *problem));
+        }
     }
 
     void routing(Value const& routing, std::string const& field) {
@@ -325,8 +349,8 @@ std::vector<FieldCause> validate_rollout(Value const& rollout, Doc const& old, s
     bool const blue_green = strategy["blueGreen"].is_object();
     if (!canary && !blue_green) checker.required("spec.strategy", "Canary and BlueGreen cannot both be empty");
     if (canary && blue_green) checker.invalid("spec.strategy", "Canary and BlueGreen cannot both be set");
-    if (canary) checker.strategy(strategy["canary"], "canary", "Canary");
-    if (blue_green && !canary) checker.strategy(strategy["blueGreen"], "blueGreen", "BlueGreen");
+    if (canary) checker.strategy(rollout, "canary", "Canary");
+    if (blue_green && !canary) checker.strategy(rollout, "blueGreen", "BlueGreen");
     checker.conflicts(rollout, others);
     if (old.exists()) checker.immutable(rollout, old);
     return std::move(checker.causes);

@@ -136,6 +136,56 @@ CO_TEST(Member, DeletingOrDisablingARolloutFreesTheWorkload) {
     STOP_WORLD();
 }
 
+CO_TEST(Member, AMistypedApprovalIsRefused) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.set_up());
+    CO_ASSERT_OK(co_await world.release("v2"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+    auto const patched = [&world](std::string text) -> Task<std::string> {
+        auto const result =
+            co_await world.client->patch(world.scope.context(), apis::kRollouts, kWeb, client::PatchType::kMerge,
+                                         *json::parse_value(text), {.subresource = "status"});
+        co_return result ? "taken" : result.error().message();
+    };
+    std::string said = co_await patched(R"({"status":{"canaryStatus":{"currentStepState":"stepReady"}}})");
+    EXPECT_TRUE(said.contains("stepReady is no state of a step: StepReady approves")) << said;
+    said = co_await patched(R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})");
+    EXPECT_EQ(said, "taken");
+    CO_ASSERT_OK(co_await world.until("Progressing/2/StepPaused/InRolling"));
+    STOP_WORLD();
+}
+
+// The selector that both Deployments have does not select the pods of the second one.
+CO_TEST(Member, WhatTheApiServerRefusesIsSaidInItsWords) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.set_up(
+        R"([{"replicas":1},{"replicas":"100%"}])", 10,
+        R"({"canary":{"enableExtraWorkloadForCanary":true,"patchPodTemplateMetadata":{"labels":{"app":"other"}}}})"));
+    CO_ASSERT_OK(co_await world.release("v2"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/StepUpgrade/InRolling"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    Doc const rollout = co_await world.get(apis::kRollouts);
+    std::string const words = apis::hindrance(rollout, apis::kWriteRefused);
+    EXPECT_TRUE(words.contains("selector")) << json::write(rollout["status"]);
+    auto const waits = world.member->waits(kWeb);
+    CO_ASSERT_TRUE(!waits.empty());
+    EXPECT_EQ(waits.front().reason, "WriteRefused");
+    EXPECT_EQ(waits.front().message, words);
+    auto const events = co_await world.client->list(ctx, {"", "v1", "events"}, {.ns = "default"});
+    CO_ASSERT_OK(events);
+    int said = 0;
+    for (auto const& [index, each] : (*events)["items"].elements())
+        said += each["reason"].as_string() == "WriteRefused" ? 1 : 0;
+    EXPECT_EQ(said, 1);
+    Value const mended = *json::parse_value(
+        R"({"spec":{"strategy":{"canary":{"patchPodTemplateMetadata":{"labels":{"app":null,"track":"canary"}}}}}})");
+    CO_ASSERT_OK(co_await world.client->patch(ctx, apis::kRollouts, kWeb, client::PatchType::kMerge, mended));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+    Doc const after = co_await world.get(apis::kRollouts);
+    EXPECT_EQ(apis::hindrance(after, apis::kWriteRefused), "");
+    STOP_WORLD();
+}
+
 CO_TEST(Member, TwoApprovalsAtOnceApproveOneStep) {
     World world(ctx);
     CO_ASSERT_OK(co_await world.set_up(R"([{"replicas":1},{"replicas":2},{"replicas":3},{"replicas":"100%"}])"));
@@ -173,9 +223,12 @@ CO_TEST(Member, ControllersCountWhatTheyDo) {
              "\nworkqueue_depth{name=\"rollout-controller\"} 0\n",
              "\ncontroller_runtime_active_workers{controller=\"rollout-controller\"} 0\n",
              "\ncontroller_runtime_reconcile_total{controller=\"rollout-controller\",result=\"error\"} 0\n",
+             "\ncontroller_runtime_reconcile_errors_total{controller=\"rollout-controller\"} 0\n",
+             "\nworkqueue_depth{name=\"batchrelease-controller\"} 0\n",
          }) {
         EXPECT_TRUE(text.contains(line)) << line << text;
     }
+    EXPECT_FALSE(text.contains("workqueue_work_duration_seconds_count{name=\"rollout-controller\"} 0\n")) << text;
     auto const controller = [&](std::string const& result) {
         return metrics
             .counter("controller_runtime_reconcile_total", "",

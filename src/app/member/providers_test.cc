@@ -259,7 +259,7 @@ CO_TEST(Providers, AKindThatComesLaterIsRoutedThen) {
     ProvidersWorld world(ctx);
     CO_ASSERT_OK(co_await world.begin(canary(kByMesh), kSteps, false));
     CO_ASSERT_OK(co_await world.release("v2"));
-    CO_ASSERT_OK(co_await world.until("Progressing/1/StepTrafficRouting/InRolling"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/BeforeStepUpgrade/InRolling"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
     std::string const message = co_await world.message();
     EXPECT_EQ(message,
@@ -297,7 +297,7 @@ CO_TEST(Providers, AKindThatIsForbiddenIsAWaitInTheServersWords) {
     world.scope.spawn([](auto early) -> Task<void> { EXPECT_TRUE(co_await early()); }(early));
     CO_ASSERT_OK(co_await world.begin(canary(kByBoth)));
     CO_ASSERT_OK(co_await world.release("v2"));
-    CO_ASSERT_OK(co_await world.until("Progressing/1/StepTrafficRouting/InRolling"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/BeforeStepUpgrade/InRolling"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
     std::string const message = co_await world.message();
     EXPECT_TRUE(message.starts_with("traffic is not routed: VirtualService default/web cannot be read: ")) << message;

@@ -139,7 +139,7 @@ CO_TEST(Traffic, AClusterWithoutTheGatewayApiSaysSoAndGoesOnOnceItHasIt) {
     TrafficWorld world(ctx);
     CO_ASSERT_OK(co_await world.begin(canary_style(), ""));
     CO_ASSERT_OK(co_await world.release("v2"));
-    CO_ASSERT_OK(co_await world.until("Progressing/1/StepTrafficRouting/InRolling"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/BeforeStepUpgrade/InRolling"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
     Doc const rollout = co_await world.get(apis::kRollouts);
     EXPECT_EQ(rollout.at({"status", "message"}).as_string(),
@@ -151,6 +151,36 @@ CO_TEST(Traffic, AClusterWithoutTheGatewayApiSaysSoAndGoesOnOnceItHasIt) {
     world.routes.version = "v1";
     CO_ASSERT_OK(co_await world.client->create(ctx, kCrds, routes_definition("v1")));
     CO_ASSERT_OK(co_await world.bring_route(R"([{"backendRefs":[{"name":"web","port":80}]}])"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+    std::string const weights = co_await world.weights();
+    EXPECT_EQ(weights, "80/20");
+    co_await world.stop();
+}
+
+// Whether the kind is there is asked of discovery, once a route leads to any.
+CO_TEST(Traffic, APoolForTheNewVersionIsWaitedFor) {
+    TrafficWorld world(ctx);
+    CO_ASSERT_OK(co_await world.begin(canary_style(), ""));
+    world.routes.version = "v1";
+    CO_ASSERT_OK(co_await world.client->create(ctx, kCrds, routes_definition("v1")));
+    CO_ASSERT_OK(co_await world.bring_route(
+        R"([{"backendRefs":[{"group":"inference.networking.k8s.io","kind":"InferencePool","name":"web"}]}])"));
+    CO_ASSERT_OK(co_await world.release("v2"));
+    CO_ASSERT_OK(co_await world.until("Progressing/1/BeforeStepUpgrade/InRolling"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    Doc rollout = co_await world.get(apis::kRollouts);
+    EXPECT_EQ(rollout.at({"status", "message"}).as_string(),
+              "traffic is not routed: InferencePool default/web-canary cannot be routed: this cluster does not know a "
+              "namespaced kind InferencePool in inference.networking.k8s.io/v1");
+    CO_ASSERT_OK(co_await world.client->create(ctx, kCrds, pools_definition()));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+    rollout = co_await world.get(apis::kRollouts);
+    EXPECT_EQ(rollout.at({"status", "message"}).as_string(),
+              "traffic is not routed: InferencePool default/web-canary does not exist: create it");
+    CO_ASSERT_OK(co_await world.client->create(
+        ctx, {"inference.networking.k8s.io", "v1", "inferencepools"},
+        *json::parse_value(R"({"apiVersion":"inference.networking.k8s.io/v1","kind":"InferencePool",
+        "metadata":{"name":"web-canary","namespace":"default"},"spec":{}})")));
     CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
     std::string const weights = co_await world.weights();
     EXPECT_EQ(weights, "80/20");

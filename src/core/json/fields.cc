@@ -26,6 +26,7 @@ void add_options(Value& schema, FieldOptions const& options) {
     if (options.minimum) schema["minimum"] = *options.minimum;
     if (options.maximum) schema["maximum"] = *options.maximum;
     if (options.max_items) schema["maxItems"] = *options.max_items;
+    if (options.min_length) schema["minLength"] = *options.min_length;
     if (options.max_length) schema["maxLength"] = *options.max_length;
     if (!options.pattern.empty()) schema["pattern"] = options.pattern;
     if (!options.format.empty()) schema["format"] = options.format;

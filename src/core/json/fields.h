@@ -32,7 +32,7 @@ struct FieldOptions {
     bool required = false;
     bool always = false;   // written also when empty
     std::optional<double> minimum, maximum;
-    std::optional<std::int64_t> max_items, max_length;
+    std::optional<std::int64_t> max_items, min_length, max_length;
     std::string_view pattern = {};
     std::array<std::string_view, 12> one_of = {};   // the values a string may have
     std::string_view default_json = {};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "apis/rollouts/keys.h"
@@ -27,14 +28,16 @@ std::string image_of(Doc const& pod_template) { return pod_template.at({"spec", 
 
 std::string who(std::string_view reason) {
     if (reason == "AwaitingApproval" || reason == "Paused") return "approver";
-    if (reason == "NewVersionRefused" || reason == "TrafficNotRouted" || reason == "ProgressDeadlineExceeded" ||
-        reason == "WaitingForGroup")
+    if (reason == apis::kUnsupported || reason == "NewVersionRefused" || reason == "TrafficNotRouted" ||
+        reason == "ProgressDeadlineExceeded" || reason == "WaitingForGroup")
         return "release owner";
     if (reason == "InsufficientGPU" || reason == "Unschedulable" || reason == "PullingImage") return "cluster owner";
     if (reason == "CrashLooping" || reason == "PodFailed" || reason == "ImagePullFailed" || reason == "LoadingModel" ||
         reason == "NotReady" || reason == "TakenBack" || reason == "ScaledToZero")
         return "service owner";
-    if (reason == "ReadRefused" || reason == "Approved" || reason == apis::kAutoscalersUnread) return "cluster owner";
+    if (reason == "ReadRefused" || reason == "Approved" || reason == apis::kAutoscalersUnread ||
+        reason == apis::kWriteRefused)
+        return "cluster owner";
     if (reason == "ClusterUnreachable") return "network on-call";
     return "-";
 }
@@ -162,9 +165,17 @@ void warn_of_troubles(Value& row, ClusterView const& view) {
 }
 
 void explain_upgrade(Value& row, ClusterView const& view, std::string const& since) {
-    if (std::string unread = apis::autoscalers_unread(view.rollout); !unread.empty()) {
-        set_wait(row, std::string(apis::kAutoscalersUnread), std::move(unread), "the member there may read them",
-                 since);
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kHindrances{
+        {{apis::kAutoscalersUnread, "the member there may read them"},
+         {apis::kUnsupported, "the workload or the Rollout is changed"},
+         {apis::kWriteRefused, "what refuses it lets it pass"}}};
+    for (auto const& [kind, ends] : kHindrances) {
+        std::string words = apis::hindrance(view.rollout, kind);
+        if (words.empty()) continue;
+        set_wait(row, std::string(kind), std::move(words), std::string(ends), since);
+        if (kind == apis::kAutoscalersUnread) return;
+        row["trouble"] = kind;
+        row["causes"].push_back(row["message"]);
         return;
     }
     Canary const canary = canary_of(view, row["step"].as_int());
@@ -276,8 +287,13 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
         set_wait(row, "NewVersionRefused", view.rollout.at({"status", "message"}).string(),
                  "the stable version, or the one being released, is put back", since);
         row["causes"].push_back(row["message"]);
+    } else if (apis::write_refused(view.rollout)) {
+        set_wait(row, std::string(apis::kWriteRefused), view.rollout.at({"status", "message"}).string(),
+                 "what refuses it lets it pass", since);
+        row["causes"].push_back(row["message"]);
     } else if (apis::not_routed(view.rollout)) {
-        set_wait(row, "TrafficNotRouted", view.rollout.at({"status", "message"}).string(), "it is put right", since);
+        set_wait(row, "TrafficNotRouted", view.rollout.at({"status", "message"}).string(), "it is put right",
+                 meta::condition(view.rollout, "TrafficRouted")["lastTransitionTime"].string());
         row["causes"].push_back(row["message"]);
     } else if (apis::waits_for_group(view.rollout)) {
         set_wait(row, "WaitingForGroup", view.rollout.at({"status", "message"}).string(),
@@ -442,9 +458,9 @@ bool waits_for_a_person(Value const& row) {
     constexpr std::string_view kPasses[] = {"ReleaseClosing", "ReleaseInProgress", "Drift"};
     bool const kept = state == "Guarded" || state == "Conflict" || state == "BehindMembers" || state == "NotServed";
     if (kept) return std::ranges::find(kPasses, reason) == std::end(kPasses);
-    constexpr std::string_view kWaits[] = {
-        "AwaitingApproval",         "TrafficNotRouted", "Paused", "NewVersionRefused",
-        "ProgressDeadlineExceeded", "ApplyFailed",      kAbsent};
+    constexpr std::string_view kWaits[] = {"AwaitingApproval",  "TrafficNotRouted",         "Paused",
+                                           "NewVersionRefused", "ProgressDeadlineExceeded", "ApplyFailed",
+                                           apis::kUnsupported,  apis::kWriteRefused,        kAbsent};
     return needs_person(reason) || std::ranges::find(kWaits, reason) != std::end(kWaits);
 }
 

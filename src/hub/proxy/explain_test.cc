@@ -116,6 +116,12 @@ TEST(ExplainCluster, EveryWaitHasANameAnEndAndSomebody) {
              "StepTrafficRouting TrafficRouting | the step's requests go to the new version | -"},
             {R"({"status":{"message":"traffic is not routed: no","canaryStatus":{"currentStepState":"StepTrafficRouting"}}})",
              "StepTrafficRouting TrafficNotRouted | it is put right | release owner"},
+            {R"({"status":{"message":"a write is refused: no","canaryStatus":{"currentStepState":"StepTrafficRouting"}}})",
+             "StepTrafficRouting WriteRefused | what refuses it lets it pass | cluster owner"},
+            {R"({"status":{"canaryStatus":{"currentStepState":"StepUpgrade","message":"BatchRelease is at state Upgrading, rollout-id r, step 1, WriteRefused: no"}}})",
+             "StepUpgrade WriteRefused | what refuses it lets it pass | cluster owner"},
+            {R"({"status":{"canaryStatus":{"currentStepState":"StepUpgrade","message":"BatchRelease is at state Upgrading, rollout-id r, step 1, Unsupported: no"}}})",
+             "StepUpgrade Unsupported | the workload or the Rollout is changed | release owner"},
             {R"({"status":{"phase":"Healthy"}})", "Completed - | - | -"},
             {R"({"status":{"phase":"Healthy","canaryStatus":{"currentStepState":"StepUpgrade"}}})",
              "Completed - | - | -"},
@@ -125,7 +131,9 @@ TEST(ExplainCluster, EveryWaitHasANameAnEndAndSomebody) {
         EXPECT_EQ(shown(view(each.rollout)), each.shown) << each.rollout;
         // Of what somebody is to put right there is a line, which says what that is.
         Value const row = explain_cluster(view(each.rollout));
-        EXPECT_EQ(row["causes"].size(), row["reason"].as_string() == "TrafficNotRouted" ? 1u : 0u) << each.rollout;
+        bool const line = row["reason"].as_string() == "TrafficNotRouted" ||
+                          row["reason"].as_string() == "WriteRefused" || row["reason"].as_string() == "Unsupported";
+        EXPECT_EQ(row["causes"].size(), line ? 1u : 0u) << each.rollout;
     }
 }
 
@@ -138,6 +146,14 @@ Doc blue_green(std::string const& state, std::string const& message = "said") {
     object.set({"status", "blueGreenStatus"},
                json::Object{{"currentStepIndex", 2}, {"currentStepState", state}, {"updatedRevision", "r"}});
     return Doc::freeze(object);
+}
+
+// The status has no time of its own while a route is being written.
+TEST(ExplainCluster, ARouteThatIsNotInForceSaysSinceWhen) {
+    Value const row = explain_cluster(view(
+        R"({"status":{"message":"traffic is not routed: no","canaryStatus":{"currentStepState":"StepTrafficRouting","lastUpdateTime":null},
+        "conditions":[{"type":"TrafficRouted","status":"False","lastTransitionTime":"2026-11-23T13:50:00Z"}]}})"));
+    EXPECT_EQ(row["since"].as_string(), "2026-11-23T13:50:00Z");
 }
 
 TEST(ExplainCluster, ABlueGreenReleaseIsReadFromItsOwnStatus) {

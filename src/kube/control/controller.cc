@@ -17,6 +17,8 @@ namespace {
 constexpr int kMostAlongside = 16;
 // Clocks of machines are put right now and then, and timers do not know it.
 constexpr Duration kLookAtLatest = std::chrono::minutes(1);
+// So often in succession a write is refused before that is said of it: one may have come at a bad moment.
+constexpr int kRefusedForGood = 3;
 
 // What a controller does not forget of a key between two looks at it.
 struct KeyState {
@@ -29,6 +31,7 @@ struct KeyState {
     std::optional<MonotonicTime> due;   // of the timer
     std::vector<Wait> waits;
     std::optional<Error> error;
+    bool guarded = false;        // the error is of a patch whose tests may not have held
     std::vector<Write> unsure;   // writes that may have been carried out: nobody said
 
     bool idle() const { return !queued && !running && timer == 0 && waits.empty() && !error && unsure.empty(); }
@@ -37,8 +40,8 @@ struct KeyState {
 // Named as client-go's and controller-runtime's, so that their dashboards work.
 struct Counts {
     observe::Gauge depth, active;
-    observe::Counter adds, retries, succeeded, failed, requeued;
-    observe::Histogram queued, worked;
+    observe::Counter adds, retries, succeeded, failed, errors, requeued;
+    observe::Histogram queued, worked, processed;
 
     Counts() = default;
     Counts(observe::Metrics const& metrics, std::string const& name) {
@@ -48,6 +51,9 @@ struct Counts {
         adds = metrics.counter("workqueue_adds_total", "Keys that were queued.", queue);
         retries = metrics.counter("workqueue_retries_total", "Keys that were queued again after an error.", queue);
         queued = metrics.histogram("workqueue_queue_duration_seconds", "How long keys waited in the queue.", queue);
+        processed = metrics.histogram("workqueue_work_duration_seconds", "How long a key was worked on.", queue);
+        errors = metrics.counter("controller_runtime_reconcile_errors_total", "Keys whose work ended in an error.",
+                                 controller);
         active = metrics.gauge("controller_runtime_active_workers", "Keys that are worked on.", controller);
         worked = metrics.histogram("controller_runtime_reconcile_time_seconds",
                                    "How long a key was worked on, with its writes and until they were read back.",
@@ -161,6 +167,7 @@ struct Controller::Impl {
         std::vector<std::pair<client::Informer*, std::string>> versions;   // the newest of each, in order of use
         std::vector<std::pair<client::Informer*, json::Doc>> removed;      // as the copy has them
         Status outcome;                                                    // of the first that failed
+        bool guarded = false;
     };
 
     // `written` outlives it.
@@ -168,6 +175,7 @@ struct Controller::Impl {
         client::Informer* const informer = informer_for(key, write.resource);
         std::string const why = write.why;
         bool const removal = write.verb == Write::Verb::kDelete;
+        bool const tests = write.verb == Write::Verb::kJsonPatch;
         Write trace;
         trace.resource = write.resource;
         trace.key = write.key;
@@ -175,6 +183,7 @@ struct Controller::Impl {
         if (!result) {
             bool const findable = informer != nullptr && !trace.key.name.empty();
             if (findable && ambiguous(result.error())) keys[key].unsure.push_back(std::move(trace));
+            if (written.outcome) written.guarded = tests && result.error().is(ErrorCode::kInvalid);
             if (written.outcome) written.outcome = std::unexpected(result.error().context(why));
             co_return;
         }
@@ -208,6 +217,7 @@ struct Controller::Impl {
         }
         for (auto const& [informer, object] : written.removed)
             (void)co_await informer->wait_gone(task.with_timeout(options.read_your_writes_timeout), object);
+        keys[key].guarded = written.guarded;
         co_return written.outcome;
     }
 
@@ -254,8 +264,12 @@ struct Controller::Impl {
         Status outcome;
         bool const wrote = !plan.writes.empty();
         if (wrote) outcome = co_await act(task, key, std::move(plan.writes));
-        if (outcome && !plan.events.empty()) events.record(task, reconciler->client_for(key), std::move(plan.events));
-        counts.worked.record(std::chrono::duration<double>(task.monotonic() - began).count());
+        if (!outcome) std::erase_if(plan.events, [](EventNote const& each) { return !each.regardless; });
+        if (!plan.events.empty()) events.record(task, reconciler->client_for(key), std::move(plan.events));
+        double const took = std::chrono::duration<double>(task.monotonic() - began).count();
+        counts.worked.record(took);
+        counts.processed.record(took);
+        if (!outcome) counts.errors.add();
         (!outcome ? counts.failed : plan.requeue ? counts.requeued : counts.succeeded).add();
         finish(task, key, std::move(outcome), plan.requeue);
     }
@@ -377,6 +391,14 @@ std::vector<Wait> Controller::waits(Key const& key) const {
 std::optional<Error> Controller::last_error(Key const& key) const {
     auto const found = impl_->keys.find(key);
     return found == impl_->keys.end() ? std::nullopt : found->second.error;
+}
+
+std::string Controller::refusal(Key const& key) const {
+    auto const found = impl_->keys.find(key);
+    if (found == impl_->keys.end() || !found->second.error) return {};
+    KeyState const& state = found->second;
+    bool const refused = state.error->is(ErrorCode::kInvalid) || state.error->is(ErrorCode::kForbidden);
+    return refused && !state.guarded && state.failures >= kRefusedForGood ? state.error->message() : std::string();
 }
 
 bool Controller::idle() const { return impl_->queue.empty() && impl_->running == 0; }

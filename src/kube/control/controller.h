@@ -86,6 +86,8 @@ public:
     // For explain and tests: the last plan's waits, and the last error of a key.
     std::vector<Wait> waits(Key const& key) const;
     std::optional<Error> last_error(Key const& key) const;
+    // What an API server says, time and again, against a write of this key's plans; empty: nothing.
+    std::string refusal(Key const& key) const;
     // True when nothing is queued or running (timers may be pending).
     bool idle() const;
 

@@ -43,6 +43,7 @@ struct EventNote {
     std::string type;        // Normal | Warning
     std::string reason;
     std::string message;
+    bool regardless = false;   // recorded also where a write of the plan fails
 };
 
 // What a key waits for, in the words that `explain` prints. Reason codes are an API (design section 10).

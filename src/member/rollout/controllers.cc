@@ -14,6 +14,7 @@
 #include "kube/meta/object.h"
 #include "member/rollout/decide.h"
 #include "member/rollout/internal/batch_machine.h"
+#include "member/traffic/gateway.h"
 #include "member/traffic/services.h"
 #include "member/workload/roller.h"
 
@@ -46,6 +47,9 @@ std::vector<std::string> names_of(std::optional<apis::TrafficRoutingRef> const& 
     std::vector<std::string> names{ns + "/Service./" + routing->service,
                                    ns + "/Service./" + traffic::canary_name(routing->service)};
     for (traffic::Target const& each : traffic::targets_of(*routing, ns)) names.push_back(ns + "/" + each.label());
+    if (!routing->gateway) return names;
+    for (meta::GroupVersionKind const& pool : traffic::pool_kinds())
+        names.push_back(fmt::format("{}/{}.{}/{}", ns, pool.kind, pool.group, traffic::canary_name(routing->service)));
     return names;
 }
 
@@ -262,11 +266,14 @@ public:
         std::string const shared = apis::shared_routing_name(seen.rollout);
         if (!shared.empty()) seen.shared_routing = sources_.traffic_routings.get({key.object.ns, shared});
         seen.group = companions(seen.rollout);
+        seen.refused = controller_->refusal(key);
         Plan plan = decide_rollout(seen, now);
         counts_.note(key, plan, true, now);
         return plan;
     }
     client::Client const& client_for(Key const&) override { return client_; }
+    // Whose error of the last time is looked at.
+    void runs_in(Controller const& controller) { controller_ = &controller; }
 
 private:
     std::vector<Companion> companions(Doc const& rollout) const {
@@ -290,6 +297,7 @@ private:
     }
 
     client::Client client_;
+    Controller const* controller_ = nullptr;
     Sources& sources_;
     CountsTimes counts_;
 };
@@ -322,17 +330,30 @@ public:
         auto const workload = look_at(sources_, seen, kind.kind, now);
         if (auto wait = unobserved(kind.kind, seen.workload, seen.batch_release)) return waiting(std::move(*wait));
         seen.counts_after = counts_.next(key, now);
+        seen.refused = controller_->refusal(key);
         Plan plan = decide_batch_release(seen, now);
         counts_.note(key, plan, true, now);
         return plan;
     }
     client::Client const& client_for(Key const&) override { return client_; }
+    void runs_in(Controller const& controller) { controller_ = &controller; }
 
 private:
     client::Client client_;
+    Controller const* controller_ = nullptr;
     Sources& sources_;
     CountsTimes counts_;
 };
+
+template <class Of>
+std::unique_ptr<Controller> make_controller(std::string name, client::Client client, Sources& sources) {
+    auto reconciler = std::make_unique<Of>(std::move(client), sources);
+    Of& made = *reconciler;
+    auto controller =
+        std::make_unique<Controller>(control::ControllerOptions{.name = std::move(name)}, std::move(reconciler));
+    made.runs_in(*controller);
+    return controller;
+}
 
 class TrafficRoutingReconciler final : public control::Reconciler {
 public:
@@ -452,8 +473,7 @@ bool Sources::synced() const {
 }
 
 std::unique_ptr<Controller> make_rollout_controller(client::Client client, Sources& sources) {
-    auto controller = std::make_unique<Controller>(control::ControllerOptions{.name = "rollout-controller"},
-                                                   std::make_unique<RolloutReconciler>(std::move(client), sources));
+    auto controller = make_controller<RolloutReconciler>("rollout-controller", std::move(client), sources);
     controller->watch(sources.rollouts, own_key);
     controller->watch(sources.batch_releases, own_key);
     auto const companions_of = [&sources](Doc const& rollout) {
@@ -473,9 +493,7 @@ std::unique_ptr<Controller> make_rollout_controller(client::Client client, Sourc
 }
 
 std::unique_ptr<Controller> make_batch_release_controller(client::Client client, Sources& sources) {
-    auto controller =
-        std::make_unique<Controller>(control::ControllerOptions{.name = "batchrelease-controller"},
-                                     std::make_unique<BatchReleaseReconciler>(std::move(client), sources));
+    auto controller = make_controller<BatchReleaseReconciler>("batchrelease-controller", std::move(client), sources);
     controller->watch(sources.batch_releases, own_key);
     controller->watch(sources.rollouts, own_key);   // theirs have their names
     watch_workloads(*controller, sources.batch_releases, sources.workloads);

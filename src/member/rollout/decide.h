@@ -33,6 +33,7 @@ struct RolloutSeen {
     traffic::Seen traffic;              // what its trafficRoutings name
     json::Doc shared_routing;           // the TrafficRouting that it names; absent: there is none
     std::vector<Companion> group;       // those that are in force
+    std::string refused;                // what is said against a write of this controller, time and again
 };
 control::Plan decide_rollout(RolloutSeen const& seen, Time now);
 
@@ -42,6 +43,7 @@ struct BatchReleaseSeen {
     workload::Workload const* workload = nullptr;
     std::vector<control::Write> strays;   // of a workload that is gone: take away what was made beside it
     std::optional<Time> counts_after;
+    std::string refused;   // as of a Rollout
 };
 control::Plan decide_batch_release(BatchReleaseSeen const& seen, Time now);
 

@@ -24,6 +24,55 @@ void resize(FakeCluster& cluster, std::string const& image, std::int64_t replica
     }
 }
 
+// In the words of who refuses it, before the write is tried again, and once.
+TEST(Edge, ARefusedWriteIsSaidForAsLongAsItIs) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.apply(cluster.decide_rollout_now());
+    cluster.apply(cluster.decide_rollout_now());
+    cluster.batch_release_refused = "no room for it";
+    control::Plan const refused = cluster.decide_batch_release_now();
+    ASSERT_GT(refused.writes.size(), 1u);
+    EXPECT_EQ(refused.writes.front().subresource, "status");
+    EXPECT_EQ(refused.waits.front().reason, "WriteRefused");
+    ASSERT_FALSE(refused.events.empty());
+    EXPECT_TRUE(refused.events.back().regardless);
+    cluster.apply(refused, 1);
+    EXPECT_EQ(cluster.get("batchreleases").at({"status", "message"}).as_string(), "WriteRefused: no room for it");
+    EXPECT_TRUE(cluster.decide_batch_release_now().events.empty());
+    cluster.apply(cluster.decide_rollout_now());
+    EXPECT_EQ(cluster.decide_rollout_now().waits.front().reason, "WriteRefused");
+    EXPECT_EQ(cluster.decide_rollout_now().waits.front().message, "no room for it");
+    EXPECT_EQ(apis::hindrance(cluster.get("rollouts"), apis::kWriteRefused), "no room for it");
+    cluster.batch_release_refused.clear();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    EXPECT_EQ(apis::hindrance(cluster.get("rollouts"), apis::kWriteRefused), "");
+
+    cluster.rollout_refused = "not by you";
+    control::Plan const plan = cluster.decide_rollout_now();
+    EXPECT_EQ(plan.waits.front().reason, "WriteRefused");
+    EXPECT_TRUE(plan.events.back().regardless);
+    cluster.apply(plan);
+    EXPECT_TRUE(apis::write_refused(cluster.get("rollouts")));
+    cluster.rollout_refused.clear();
+    cluster.run();
+    EXPECT_FALSE(apis::write_refused(cluster.get("rollouts")));
+}
+
+// Past the webhook, that is: what the step has done is looked at again, and approved as any.
+TEST(Edge, AStateThatIsNoneIsPutRight) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"currentStepState":"stepReady"}}})", true);
+    EXPECT_EQ(cluster.decide_rollout_now().events.front().reason, "NoSuchState");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+}
+
 TEST(Edge, AVersionPutBackWhileItsRollbackClosesBeginsAtStepOne) {
     FakeCluster cluster(kArticle);
     cluster.run();

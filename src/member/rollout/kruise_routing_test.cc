@@ -25,5 +25,23 @@ TEST(KruiseRouting, BlueGreenGoesOnWithoutACanaryService) {
     cluster.expect_restored();
 }
 
+// Also at the end requests are told apart by the header that the step changes.
+TEST(KruiseRouting, BlueGreenWithOneServiceAndARouteEnds) {
+    std::string const modifier = R"("requestHeaderModifier":{"set":[{"name":"version","value":"new"}]})";
+    RoutedCluster cluster(
+        R"({"blueGreen":{"disableGenerateCanaryService":true,"trafficRoutings":[{"service":"web","gracePeriodSeconds":3,
+        "gateway":{"httpRouteName":"web"}}]}})",
+        R"([{"replicas":"50%","traffic":"20%",)" + modifier + R"(},{"replicas":"100%","traffic":"60%",)" + modifier +
+            "}]");
+    cluster.begin();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=5 open 80/20");
+    cluster.next();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=10 open 40/60");
+    cluster.next();
+    EXPECT_EQ(cluster.show(), "Healthy/2/Completed v2=10");
+    EXPECT_LT(cluster.first("v1=10 v2=10 open 0/100"), cluster.history.size());
+    cluster.expect_restored();
+}
+
 }   // namespace
 }   // namespace aviary::rollout

@@ -116,12 +116,17 @@ TEST(Providers, NothingIsWrittenWhileOneOfThemHasTrouble) {
     ManyWays cluster(by(fmt::format("{},{},{}", kByMesh, kByIngress, kByRoute)));
     cluster.objects["ingresses"].clear();
     cluster.begin();
-    EXPECT_EQ(cluster.show(), "Progressing/1/StepTrafficRouting v1=10 v2=1");
+    EXPECT_EQ(cluster.show(), "Progressing/1/BeforeStepUpgrade v1=10");
     EXPECT_EQ(cluster.message(), "traffic is not routed: Ingress demo/web does not exist: create it");
-    EXPECT_TRUE(cluster.look().ends_with("canary mesh=100 7")) << cluster.look();
+    EXPECT_TRUE(cluster.look().ends_with("open mesh=100 7")) << cluster.look();
     cluster.create("ingresses", "web", *json::parse_value(kIngress));
     cluster.settle_all();
     EXPECT_TRUE(cluster.look().ends_with("ingress=5% mesh=95/5 95/5")) << cluster.look();
+    // In the middle, too.
+    cluster.objects["ingresses"].clear();
+    cluster.next();
+    EXPECT_EQ(cluster.message(), "traffic is not routed: Ingress demo/web does not exist: create it");
+    EXPECT_TRUE(cluster.look().ends_with("mesh=95/5 95/5")) << cluster.look();
 }
 
 TEST(Providers, AKindThatIsNotServedIsNamed) {

@@ -283,7 +283,9 @@ TEST(Routing, PutBackAtTheEndRequestsLeaveBeforePodsDo) {
 TEST(Routing, WhatIsMissingIsSaidAndWaitedFor) {
     RoutedCluster cluster(canary(kExtra), kSteps, false);
     cluster.begin();
-    EXPECT_EQ(cluster.show(), "Progressing/1/StepTrafficRouting v1=10 v2=1");
+    // No pod of the new version is there before requests can be led to it, and none loses those that it has.
+    EXPECT_EQ(cluster.show(), "Progressing/1/BeforeStepUpgrade v1=10");
+    EXPECT_EQ(cluster.look(), "v1=10 open");
     EXPECT_EQ(cluster.message(),
               "traffic is not routed: HTTPRoute demo/web cannot be routed: this cluster does not know "
               "httproutes.gateway.networking.k8s.io");
@@ -296,6 +298,28 @@ TEST(Routing, WhatIsMissingIsSaidAndWaitedFor) {
                    *json::parse_value(R"({"kind":"HTTPRoute","spec":{"rules":[{"backendRefs":[{"name":"web"}]}]}})"));
     cluster.settle_all();
     EXPECT_EQ(cluster.look(), "v1=10 v2=1 pinned canary 95/5");
+}
+
+// Without the pool its share of the requests would end nowhere.
+TEST(Routing, APoolForTheNewVersionIsWaitedFor) {
+    RoutedCluster cluster(canary(kExtra), kSteps, false);
+    cluster.create("httproutes", "web", *json::parse_value(R"({"kind":"HTTPRoute","spec":{"rules":[{"backendRefs":[
+        {"group":"inference.networking.k8s.io","kind":"InferencePool","name":"web"}]}]}})"));
+    cluster.begin();
+    EXPECT_EQ(cluster.message(),
+              "traffic is not routed: InferencePool demo/web-canary cannot be routed: this cluster does not know a "
+              "namespaced kind InferencePool in inference.networking.k8s.io/v1");
+    cluster.objects["inferencepools"];
+    cluster.settle_all();
+    EXPECT_EQ(cluster.show(), "Progressing/1/BeforeStepUpgrade v1=10");
+    EXPECT_EQ(cluster.message(), "traffic is not routed: InferencePool demo/web-canary does not exist: create it");
+    cluster.create("inferencepools", "web-canary", *json::parse_value(R"({"kind":"InferencePool","spec":{}})"));
+    cluster.settle_all();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=1 pinned canary 95/5");
+    Doc const pool = cluster.named("inferencepools", "web-canary");
+    while (cluster.paused()) cluster.next();
+    EXPECT_EQ(cluster.show(), "Healthy/3/Completed v2=10");
+    EXPECT_EQ(cluster.named("inferencepools", "web-canary"), pool);
 }
 
 // A controller that ends between two writes, at any of them.

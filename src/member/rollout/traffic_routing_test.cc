@@ -185,6 +185,12 @@ TEST(SharedRouting, AReleaseWaitsForOneThatIsMissingAndSaysSo) {
               "traffic is not routed: TrafficRouting demo/mesh does not exist: create it");
     EXPECT_TRUE(cluster.decide_rollout_now().empty());   // once, and no event more
     EXPECT_FALSE(cluster.has_pods_of("v2"));
+    // The status is of this release, and the wait of it, however long it takes.
+    EXPECT_TRUE(cluster.show().starts_with("Progressing/1/BeforeStepUpgrade")) << cluster.show();
+    std::string const since = format_rfc3339(cluster.now);
+    cluster.now += 1h;
+    EXPECT_TRUE(cluster.decide_rollout_now().empty());
+    EXPECT_EQ(format_rfc3339(*cluster.decide_rollout_now().waits.front().since), since);
     cluster.create_routing();
     cluster.settle_all();
     EXPECT_TRUE(cluster.show().starts_with("Progressing/1/StepPaused")) << cluster.show();

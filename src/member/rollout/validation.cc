@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
@@ -18,9 +19,21 @@ constexpr std::string_view kSaying[] = {apis::kTrafficRoutingAnnotation, apis::k
                                         apis::kProgressDeadlineAnnotation, apis::kOnDeadlineAnnotation,
                                         apis::kHealthySecondsAnnotation};
 
+// What a step may be in.
+constexpr std::array kStates{apis::step::kBeforeUpgrade,   apis::step::kUpgrade, apis::step::kTrafficRouting,
+                             apis::step::kMetricsAnalysis, apis::step::kPaused,  apis::step::kReady,
+                             apis::step::kCompleted};
+
 bool is_rollout(control::AdmissionRequest const& request) {
     return request.operation != control::Operation::kDelete && request.resource.group == apis::kRollouts.group &&
            request.resource.resource == apis::kRollouts.resource;
+}
+
+std::unexpected<Error> refused(control::AdmissionRequest const& request, std::string_view part,
+                               std::string const& why) {
+    return fail(Error(ErrorCode::kConflict, why)
+                    .with_causes({{"FieldValueForbidden", fmt::format("status.{}.currentStepState", part), why}})
+                    .with_object(std::string(apis::kRollouts.group), "Rollout", request.key.name));
 }
 
 }   // namespace
@@ -71,6 +84,10 @@ Task<Status> Approvals::validate(Context, control::AdmissionRequest const& reque
     json::Doc const was = apis::release_status(request.old_object);
     std::string_view const before = was["currentStepState"].as_string();
     std::string_view const after = request.object.at({"status", part, "currentStepState"}).as_string();
+    bool const known = after.empty() || std::ranges::find(kStates, after) != kStates.end();
+    if (!known && after != before)
+        co_return refused(request, part,
+                          fmt::format("{} is no state of a step: {} approves", after, apis::step::kReady));
     bool const approves = after == apis::step::kReady && before != apis::step::kReady;
     bool const third = apis::new_version_refused(request.old_object);
     if (!approves || (before == apis::step::kPaused && !third)) co_return Status{};
@@ -78,9 +95,7 @@ Task<Status> Approvals::validate(Context, control::AdmissionRequest const& reque
         third ? std::string(apis::kNewVersionRefused)
               : fmt::format("step {} is in {}: only one in {} can be approved", was["currentStepIndex"].as_int(),
                             before.empty() ? "no state" : before, apis::step::kPaused);
-    co_return fail(Error(ErrorCode::kConflict, why)
-                       .with_causes({{"FieldValueForbidden", fmt::format("status.{}.currentStepState", part), why}})
-                       .with_object(std::string(apis::kRollouts.group), "Rollout", request.key.name));
+    co_return refused(request, part, why);
 }
 
 }   // namespace aviary::rollout

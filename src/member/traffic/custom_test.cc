@@ -68,6 +68,20 @@ TEST(Custom, VirtualServiceByWeight) {
     EXPECT_TRUE(none.ends_with("no rule of it leads to the Service web")) << none;
 }
 
+// TCP has no headers.
+TEST(Custom, VirtualServiceByWeightChangesHeadersForTheNewVersionAlone) {
+    Route route = weighted(20);
+    route.request_header_modifier =
+        *json::parse(R"({"set":[{"name":"a","value":"1"}],"add":[{"name":"b","value":"2"}],"remove":["c"]})");
+    EXPECT_EQ(routed_spec(R"({"http":[{"route":[{"destination":{"host":"web"}}]}],
+                              "tcp":[{"route":[{"destination":{"host":"web"}}]}]})",
+                          route),
+              R"({"http":[{"route":[{"destination":{"host":"web"},"weight":80},{"destination":{"host":"web-canary"},)"
+              R"("headers":{"request":{"add":{"b":"2"},"remove":["c"],"set":{"a":"1"}}},"weight":20}]}],)"
+              R"("tcp":[{"route":[{"destination":{"host":"web"},"weight":80},)"
+              R"({"destination":{"host":"web-canary"},"weight":20}]}]})");
+}
+
 TEST(Custom, VirtualServiceByHeaderQueryAndPath) {
     EXPECT_EQ(
         routed_spec(kPlain, matching(R"([{"headers":[{"name":"user-agent","value":"pc"}],
@@ -84,6 +98,33 @@ TEST(Custom, VirtualServiceByHeaderQueryAndPath) {
         R"({"route":[{"destination":{"host":"web"}}]}]})");
 }
 
+// Of the requests of each rule those that match: what the rule does beside leading them somewhere is done to them, too.
+TEST(Custom, VirtualServiceKeepsWhatTheRulesOfTheServiceDo) {
+    EXPECT_EQ(routed_spec(R"({"http":[
+            {"name":"api","match":[{"uri":{"prefix":"/api"}}],"route":[{"destination":{"host":"api"}}]},
+            {"name":"old","match":[{"uri":{"prefix":"/old"},"headers":{"x":{"exact":"0"}}}],"timeout":"1s",
+             "route":[{"destination":{"host":"web"}}]},
+            {"name":"web","match":[{"uri":{"prefix":"/web"},"headers":{"y":{"exact":"2"}}},{"uri":{"exact":"/"}}],
+             "rewrite":{"uri":"/"},"headers":{"request":{"set":{"a":"1"},"remove":["r"]},"response":{"remove":["s"]}},
+             "route":[{"destination":{"host":"web"},"weight":90},{"destination":{"host":"b"},"weight":10}]}]})",
+                          matching(R"([{"headers":[{"name":"x","value":"1"}]},{"path":{"type":"Exact","value":"/p"}}])",
+                                   R"({"set":[{"name":"b","value":"2"}],"remove":["q"]})")),
+              R"({"http":[)"
+              R"({"headers":{"request":{"remove":["q"],"set":{"b":"2"}}},"match":[{"uri":{"exact":"/p"}}],)"
+              R"("route":[{"destination":{"host":"web-canary"}}],"timeout":"1s"},)"
+              R"({"match":[{"uri":{"prefix":"/api"}}],"name":"api","route":[{"destination":{"host":"api"}}]},)"
+              R"({"match":[{"headers":{"x":{"exact":"0"}},"uri":{"prefix":"/old"}}],"name":"old",)"
+              R"("route":[{"destination":{"host":"web"}}],"timeout":"1s"},)"
+              R"({"headers":{"request":{"remove":["r","q"],"set":{"a":"1","b":"2"}},"response":{"remove":["s"]}},)"
+              R"("match":[{"headers":{"x":{"exact":"1"},"y":{"exact":"2"}},"uri":{"prefix":"/web"}},)"
+              R"({"headers":{"x":{"exact":"1"}},"uri":{"exact":"/"}}],"rewrite":{"uri":"/"},)"
+              R"("route":[{"destination":{"host":"web-canary"}}]},)"
+              R"({"headers":{"request":{"remove":["r"],"set":{"a":"1"}},"response":{"remove":["s"]}},)"
+              R"("match":[{"headers":{"y":{"exact":"2"}},"uri":{"prefix":"/web"}},{"uri":{"exact":"/"}}],"name":"web",)"
+              R"("rewrite":{"uri":"/"},"route":[{"destination":{"host":"web"},"weight":90},)"
+              R"({"destination":{"host":"b"},"weight":10}]}]})");
+}
+
 TEST(Custom, VirtualServiceWithDestinationRule) {
     Route const route{
         "web", "web", std::nullopt, *json::parse(R"([{"headers":[{"name":"version","value":"canary"}]}])"), {}};
@@ -97,6 +138,21 @@ TEST(Custom, VirtualServiceWithDestinationRule) {
     EXPECT_EQ(spec_of(made), R"({"host":"web","subsets":[{"name":"base"},)"
                              R"({"labels":{"istio.service.tag":"gray"},"name":"canary"}]})");
     EXPECT_EQ(json::write(*restored_custom(*made)), json::write(rule));
+}
+
+TEST(Custom, DestinationRuleGetsItsFirstSubsetAndKeepsItsOwnCanary) {
+    Route const route{"web", "web", std::nullopt, {}, {}};
+    auto const rule = [](std::string const& spec) {
+        return *json::parse(R"({"kind":"DestinationRule","metadata":{"name":"web"},"spec":)" + spec + "}");
+    };
+    json::Doc const bare = rule(R"({"host":"web"})");
+    auto const made = routed_custom(bare, route, script_for("DestinationRule"));
+    EXPECT_EQ(spec_of(made), R"({"host":"web","subsets":[{"labels":{"istio.service.tag":"gray"},"name":"canary"}]})");
+    EXPECT_EQ(json::write(*restored_custom(*made)), json::write(bare));
+    std::string const own = R"({"host":"web","subsets":[{"labels":{"track":"canary"},"name":"canary"}]})";
+    auto const kept = routed_custom(rule(own), route, script_for("DestinationRule"));
+    EXPECT_EQ(spec_of(kept), own);
+    EXPECT_EQ(spec_of(restored_custom(*kept)), own);
 }
 
 TEST(Custom, ApisixRouteByWeight) {
@@ -263,11 +319,15 @@ TEST(Custom, SaysWhatIsWrong) {
     EXPECT_EQ(restored_custom(json::Doc::freeze(odd)).error().code(), ErrorCode::kInvalid);
 }
 
-TEST(Scripts, BuiltInOnesOfKindsComeFirst) {
+TEST(Scripts, BuiltInOnesComeFirstWhereUpstreamHasThem) {
     Value config;
     config.set({"data", "lua.traffic.routing.VirtualService.networking.istio.io"}, "return 1");
     EXPECT_EQ(custom_script("networking.istio.io", "VirtualService", json::Doc::freeze(config))->name,
               "VirtualService.networking.istio.io.lua");
+    // Kruise Rollouts has none of this kind: the user's own has run there.
+    config.set({"data", "lua.traffic.routing.ApisixRoute.apisix.apache.org"}, "return 1");
+    EXPECT_EQ(custom_script("apisix.apache.org", "ApisixRoute", json::Doc::freeze(config))->text, "return 1");
+    EXPECT_EQ(custom_script("apisix.apache.org", "ApisixRoute", {})->name, "ApisixRoute.apisix.apache.org.lua");
     EXPECT_EQ(
         custom_script("example.com", "Mesh", {}).error().message(),
         "there is no script for Mesh of example.com: give one as lua.traffic.routing.Mesh.example.com in the ConfigMap "

@@ -188,6 +188,30 @@ std::string name_of(Doc const& route) {
 
 }   // namespace
 
+std::vector<meta::GroupVersionKind> const& pool_kinds() {
+    static std::vector<meta::GroupVersionKind> const kKinds{
+        {"inference.networking.k8s.io", "v1", "InferencePool"},
+        {"inference.networking.x-k8s.io", "v1alpha2", "InferencePool"}};
+    return kKinds;
+}
+
+std::vector<Pool> pools_of(Doc const& route) {
+    std::vector<Pool> pools;
+    for (auto const& [place, rule] : route.at({"spec", "rules"}).elements()) {
+        for (auto const& [index, backend] : rule["backendRefs"].elements()) {
+            std::string_view const ns = backend["namespace"].as_string();
+            if (!ns.empty() && ns != meta::ns(route)) continue;
+            auto const kind = std::ranges::find_if(pool_kinds(), [&](meta::GroupVersionKind const& each) {
+                return each.group == backend["group"].as_string() && each.kind == backend["kind"].as_string();
+            });
+            if (kind == pool_kinds().end()) continue;
+            Pool pool{*kind, backend["name"].string()};
+            if (std::ranges::find(pools, pool) == pools.end()) pools.push_back(std::move(pool));
+        }
+    }
+    return pools;
+}
+
 Result<Doc> routed_gateway(Doc const& live, Route const& route) {
     std::optional<Kept> const kept = TRY(kept_of(live));
     Backends const before(live, route.stable_service, route.canary_service, kept ? kept->modifier : Value());

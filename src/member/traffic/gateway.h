@@ -10,7 +10,9 @@
 // changes in the route meanwhile is a change of the original.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/result.h"
 #include "core/json/doc.h"
@@ -22,6 +24,16 @@ namespace aviary::traffic {
 inline meta::GroupVersionResource const kHttpRoutes{"gateway.networking.k8s.io", "v1", "httproutes"};
 inline meta::GroupVersionResource const kHttpRoutesBeta{"gateway.networking.k8s.io", "v1beta1", "httproutes"};
 inline meta::GroupVersionResource const kGrpcRoutes{"gateway.networking.k8s.io", "v1", "grpcroutes"};
+
+// An InferencePool among a route's backends, of its own namespace.
+struct Pool {
+    meta::GroupVersionKind kind;
+    std::string name;
+    bool operator==(Pool const&) const = default;
+};
+std::vector<meta::GroupVersionKind> const& pool_kinds();
+// Each once.
+std::vector<Pool> pools_of(json::Doc const& route);
 
 // The route as it is to be now; equal to `live` where nothing is to change. An Error says what this kind of route
 // cannot express, or that it leads nothing to the Service.

@@ -46,12 +46,16 @@ Result<lua::Script> ingress_script(std::string_view class_type, json::Doc const&
     return none(fmt::format("the Ingress class {}", class_type), key);
 }
 
-// The other way round, as Kruise Rollouts has it: what stands in a ConfigMap for a built-in kind has never run there,
-// and would begin to in the middle of a release when its controller is replaced by this one.
+// The other way round: what stands in a ConfigMap for these has never run in Kruise Rollouts, and would begin to in the
+// middle of a release when its controller is replaced by this one.
+bool is_built_in_first(std::string_view group) { return group == "networking.istio.io"; }
+
 Result<lua::Script> custom_script(std::string_view group, std::string_view kind, json::Doc const& config_map) {
-    if (auto ours = built_in(fmt::format("{}.{}", kind, group))) return *ours;
     std::string const key = fmt::format("lua.traffic.routing.{}.{}", kind, group);
-    if (auto own = configured(key, config_map)) return *own;
+    auto const own = configured(key, config_map);
+    auto const ours = built_in(fmt::format("{}.{}", kind, group));
+    if (ours && (!own || is_built_in_first(group))) return *ours;
+    if (own) return *own;
     return none(fmt::format("{} of {}", kind, group), key);
 }
 

@@ -18,6 +18,9 @@ inline constexpr std::string_view kDefaultIngressClass = "nginx";
 Result<lua::Script> ingress_script(std::string_view class_type, json::Doc const& config_map);
 Result<lua::Script> custom_script(std::string_view group, std::string_view kind, json::Doc const& config_map);
 
+// Whether a kind's script in the ConfigMap counts only where none is built in.
+bool is_built_in_first(std::string_view group);
+
 // Runs scripts, and remembers those that failed with what they were given: one that takes all its time is not run again
 // before its text or its input has changed. Lives on one loop.
 class ScriptRunner {

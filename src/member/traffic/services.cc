@@ -69,10 +69,7 @@ Value selector_of(Doc const& stable, CanaryService const& wanted) {
             selector[key] = before;
         }
     }
-    for (auto& [key, value] : selector.make_object()) {
-        auto const other = wanted.pod_labels.find(key);
-        if (other != wanted.pod_labels.end()) value = other->second;
-    }
+    for (auto const& [key, value] : wanted.pod_labels) selector[key] = value;
     selector[wanted.revision.key] = wanted.revision.value;
     return selector;
 }

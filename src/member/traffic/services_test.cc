@@ -124,7 +124,7 @@ TEST(CanaryService, SelectsByTheLabelsThatTheNewPodsHave) {
     auto const made = canary_of(service(R"({"selector":{"app":"web","track":"stable"}})"), {},
                                 wanted({{"track", "canary"}, {"beside", "x"}}));
     EXPECT_EQ(json::write(made->at({"spec", "selector"})),
-              R"({"app":"web","track":"canary","pod-template-hash":"new"})");
+              R"({"app":"web","track":"canary","beside":"x","pod-template-hash":"new"})");
 }
 
 TEST(CanaryService, FollowsTheStableOneAndTheRevision) {

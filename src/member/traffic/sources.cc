@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "kube/client/discovery.h"
@@ -51,6 +53,11 @@ Sources::Sources(client::Client const& client, std::string const& ns)
         if (error.is(ErrorCode::kNotFound)) want(http_beta_);
     });
     scripts_.informer.on_change([this](client::Change const&) { tell_changed(); });
+    for (Source* const routes : {&http_, &http_beta_, &grpc_}) {
+        routes->informer.on_change([this](client::Change const& change) {
+            for (Pool const& each : pools_of(change.object())) want(each.kind);
+        });
+    }
 }
 
 void Sources::tell_changed() const {
@@ -71,8 +78,7 @@ void Sources::want(Source& source) {
     wake_.set();
 }
 
-void Sources::want(apis::CustomNetworkRef const& reference) {
-    meta::GroupVersionKind const kind = kind_of(reference.api_version, reference.kind);
+void Sources::want(meta::GroupVersionKind const& kind) {
     if (customs_.contains(kind) || customs_.size() >= kMostKinds) return;
     customs_[kind].kind = kind;
     wake_.set();
@@ -82,7 +88,7 @@ void Sources::want(apis::TrafficRoutingRef const& routing) {
     want(services_);
     if (has_scripts(routing)) want(scripts_);
     if (routing.ingress) want(ingresses_);
-    for (apis::CustomNetworkRef const& each : routing.custom_network_refs) want(each);
+    for (apis::CustomNetworkRef const& each : routing.custom_network_refs) want(kind_of(each.api_version, each.kind));
     if (!routing.gateway) return;
     if (!routing.gateway->http_route_name.empty()) want(http_);
     if (!routing.gateway->grpc_route_name.empty()) want(grpc_);
@@ -149,7 +155,7 @@ bool Sources::fill(Target& target, Source const* source) {
     return true;
 }
 
-bool Sources::fill_custom(Target& target) const {
+bool Sources::fill_discovered(Target& target) const {
     auto const found = customs_.find({target.resource.group, target.resource.version, target.kind});
     if (found == customs_.end() && customs_.size() >= kMostKinds) {
         target.unreadable = fmt::format("{} kinds of custom objects are read already", kMostKinds);
@@ -164,7 +170,8 @@ bool Sources::fill_custom(Target& target) const {
 }
 
 bool Sources::fill(Target& target) const {
-    return target.provider == Provider::kCustom ? fill_custom(target) : fill(target, source_of(target));
+    bool const discovered = target.provider == Provider::kCustom || target.provider == Provider::kPool;
+    return discovered ? fill_discovered(target) : fill(target, source_of(target));
 }
 
 std::optional<Seen> Sources::see(apis::TrafficRoutingRef const& routing, std::string const& ns) const {
@@ -178,8 +185,15 @@ std::optional<Seen> Sources::see(apis::TrafficRoutingRef const& routing, std::st
         seen.scripts_unreadable = scripts_.informer.last_error()->message();
     for (auto const& [key, each] : scripts_.informer.objects()) seen.scripts = each;
     seen.targets = targets_of(routing, ns);
+    std::vector<Target> pools;
     for (Target& each : seen.targets) {
         if (!fill(each)) return std::nullopt;
+        if (each.provider == Provider::kGateway)
+            std::ranges::move(canary_pools_of(each.live, routing.service), std::back_inserter(pools));
+    }
+    for (Target& each : pools) {
+        if (!fill(each)) return std::nullopt;
+        seen.targets.push_back(std::move(each));
     }
     return seen;
 }

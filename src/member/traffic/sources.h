@@ -1,6 +1,6 @@
-// The informers of what traffic is routed by: Services, Ingresses, HTTPRoutes, GRPCRoutes, custom objects as discovery
-// knows them, and the ConfigMap of scripts. None is begun before a Rollout asks for it, and a cluster that does not
-// have a kind is no error: it is asked again now and then. Lives on one loop.
+// The informers of what traffic is routed by: Services, Ingresses, HTTPRoutes, GRPCRoutes, InferencePools where a route
+// leads to any, custom objects as discovery knows them, and the ConfigMap of scripts. None is begun before a Rollout
+// asks for it, and a cluster that does not have a kind is no error: it is asked again now and then. Lives on one loop.
 #pragma once
 
 #include <deque>
@@ -50,7 +50,7 @@ private:
         bool known() const { return informer.synced() || informer.last_error().has_value(); }
         bool missing() const;
     };
-    // A kind of custom objects.
+    // A kind of custom objects, or of InferencePools.
     struct Custom {
         meta::GroupVersionKind kind;
         bool asked = false;         // somebody finds out
@@ -61,7 +61,7 @@ private:
     void tell_changed() const;
     Source& add(meta::GroupVersionResource const& resource, std::string kind, client::InformerOptions options = {});
     void want(Source& source);
-    void want(apis::CustomNetworkRef const& reference);
+    void want(meta::GroupVersionKind const& kind);
     Task<void> begin(Context ctx, Source& source);
     // Until the kind is served.
     Task<void> find(Context ctx, Custom& custom);
@@ -70,7 +70,7 @@ private:
     static bool fill(Target& target, Source const* source);
     // Whether it is known.
     bool fill(Target& target) const;
-    bool fill_custom(Target& target) const;
+    bool fill_discovered(Target& target) const;
 
     client::Client client_;
     std::deque<Source> sources_;

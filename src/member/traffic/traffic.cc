@@ -60,7 +60,7 @@ std::string name_of(Target const& target) { return fmt::format("{} {}", target.k
 Outcome unusable(Target const& target) {
     if (!target.served) {
         std::string const what =
-            target.provider == Provider::kCustom
+            target.provider == Provider::kCustom || target.provider == Provider::kPool
                 ? fmt::format("a namespaced kind {} in {}", target.kind, target.resource.api_version())
                 : target.resource.group_resource();
         return trouble(fmt::format("{} cannot be routed: this cluster does not know {}", name_of(target), what));
@@ -99,6 +99,20 @@ std::vector<Target> targets_of(apis::TrafficRoutingRef const& routing, std::stri
     if (!routing.gateway) return result;
     add(Provider::kGateway, "HTTPRoute", kHttpRoutes, routing.gateway->http_route_name);
     add(Provider::kGateway, "GRPCRoute", kGrpcRoutes, routing.gateway->grpc_route_name);
+    return result;
+}
+
+std::vector<Target> canary_pools_of(Doc const& route, std::string const& service) {
+    std::vector<Target> result;
+    for (Pool const& each : pools_of(route)) {
+        if (each.name != service) continue;
+        Target target;
+        target.provider = Provider::kPool;
+        target.kind = each.kind.kind;
+        target.resource = {each.kind.group, each.kind.version, {}};
+        target.key = {meta::ns(route), canary_name(service)};
+        result.push_back(std::move(target));
+    }
     return result;
 }
 
@@ -159,23 +173,27 @@ Status Traffic::read_scripts() const {
                 fmt::format("ConfigMap {} cannot be read: {}", kScriptsConfigMap, seen_.scripts_unreadable));
 }
 
+Result<lua::Script> Traffic::script_for(Target const& target) const {
+    bool const ingress = target.provider == Provider::kIngress;
+    if (ingress || !is_built_in_first(target.resource.group)) TRY(read_scripts());
+    if (ingress) return ingress_script(setup_.routing.ingress->class_type, seen_.scripts);
+    auto script = custom_script(target.resource.group, target.kind, seen_.scripts);
+    if (script) return script;
+    TRY(read_scripts());
+    return std::unexpected(script.error().context(name_of(target)));
+}
+
 Result<Doc> Traffic::routed_ingress(Target const& stable, Doc const& beside, Route const& route) const {
     std::string type = setup_.routing.ingress->class_type;
     if (type.empty()) type = kDefaultIngressClass;
-    TRY(read_scripts());
-    lua::Script script = TRY(ingress_script(type, seen_.scripts));
+    lua::Script script = TRY(script_for(stable));
     return canary_ingress(stable.live, beside, route, {std::move(type), std::move(script), seen_.runner},
                           setup_.reference);
 }
 
 Result<Doc> Traffic::routed_object(Target const& target, Route const& route) const {
-    auto script = custom_script(target.resource.group, target.kind, {});
-    if (!script) {
-        TRY(read_scripts());
-        script = custom_script(target.resource.group, target.kind, seen_.scripts);
-    }
-    if (!script) return std::unexpected(script.error().context(name_of(target)));
-    return routed_custom(target.live, route, *script, seen_.runner);
+    lua::Script const script = TRY(script_for(target));
+    return routed_custom(target.live, route, script, seen_.runner);
 }
 
 Target const* Traffic::beside(Target const& ingress) const {
@@ -185,11 +203,25 @@ Target const* Traffic::beside(Target const& ingress) const {
     return found == seen_.targets.end() ? nullptr : &*found;
 }
 
-Outcome Traffic::route_one(Target const& target, Route const& route) const {
-    constexpr std::string_view kWhy = "route to the new version";
+Outcome Traffic::ready(Target const& target) const {
     if (target.provider == Provider::kCanaryIngress) return {};   // made of the one that it is beside
     if (Outcome outcome = unusable(target); !outcome.in_force()) return outcome;
     if (!target.live.exists()) return trouble(fmt::format("{} does not exist: create it", name_of(target)));
+    if (target.provider != Provider::kIngress && target.provider != Provider::kCustom) return {};
+    auto const script = script_for(target);
+    return script ? Outcome() : trouble(script.error().message());
+}
+
+Outcome Traffic::ready() const {
+    Outcome outcome = setup_.generates ? read_services() : Outcome();
+    for (Target const& target : seen_.targets) outcome.add(ready(target));
+    return outcome;
+}
+
+Outcome Traffic::route_one(Target const& target, Route const& route) const {
+    constexpr std::string_view kWhy = "route to the new version";
+    if (Outcome outcome = ready(target); !outcome.in_force()) return outcome;
+    if (target.provider == Provider::kCanaryIngress || target.provider == Provider::kPool) return {};
     auto const write = [&](Doc const& live, Result<Doc> const& wanted) {
         return to_write(live, wanted, target.resource, target.kind, std::string(kWhy));
     };
@@ -212,7 +244,8 @@ bool Traffic::routed() const { return (setup_.generates && seen_.canary.exists()
 Outcome Traffic::restore_one(Target const& target) const {
     // Where the kind or the object is gone nothing is left that could be put back.
     bool const gone = !target.served || (target.unreadable.empty() && !target.live.exists());
-    if (gone || target.provider == Provider::kIngress) return {};
+    bool const written = target.provider != Provider::kIngress && target.provider != Provider::kPool;
+    if (gone || !written) return {};
     if (Outcome outcome = unusable(target); !outcome.in_force()) return outcome;
     if (target.provider == Provider::kCanaryIngress)
         return remove_made(target.live, target.resource, "remove the canary Ingress");

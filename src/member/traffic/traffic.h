@@ -19,7 +19,8 @@
 
 namespace aviary::traffic {
 
-enum class Provider { kGateway, kIngress, kCanaryIngress, kCustom };
+// kPool: an InferencePool for the new version. It is the user's own, is read, and never written.
+enum class Provider { kGateway, kIngress, kCanaryIngress, kCustom, kPool };
 
 // One object that leads requests to the Services.
 struct Target {
@@ -36,6 +37,8 @@ struct Target {
 
 // What an entry names, to be read; with an Ingress also the one that is made beside it.
 std::vector<Target> targets_of(apis::TrafficRoutingRef const& routing, std::string const& ns);
+// The InferencePools that have to be there as well for a step to be routed by this route.
+std::vector<Target> canary_pools_of(json::Doc const& route, std::string const& service);
 
 struct Seen {
     json::Doc stable;   // Services; absent: there is none
@@ -74,6 +77,8 @@ class Traffic {
 public:
     Traffic(Setup setup, Seen const& seen, Time now) : setup_(std::move(setup)), seen_(seen), now_(now) {}
 
+    // Whether all that a step is routed by can be read, is there, and has a script where it needs one. Writes nothing.
+    Outcome ready() const;
     // The stable Service leads to the old version alone. What was seen of pods may be old: where `stable_pod` is going,
     // or is not of that version any more, nothing is written.
     Outcome hold_stable() const;
@@ -97,6 +102,8 @@ private:
     std::string canary() const;
     Result<json::Doc> routed_ingress(Target const& stable, json::Doc const& beside, Route const& route) const;
     Result<json::Doc> routed_object(Target const& target, Route const& route) const;
+    Result<lua::Script> script_for(Target const& target) const;
+    Outcome ready(Target const& target) const;
     Outcome route_one(Target const& target, Route const& route) const;
     Outcome restore_one(Target const& target) const;
     Outcome remove_made(json::Doc const& live, meta::GroupVersionResource const& resource, std::string why) const;

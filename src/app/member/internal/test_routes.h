@@ -28,4 +28,12 @@ inline Value routes_definition(std::string const& version) {
     return crd;
 }
 
+inline Value pools_definition() {
+    return *json::parse_value(R"({"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",
+        "metadata":{"name":"inferencepools.inference.networking.k8s.io"},"spec":{"group":"inference.networking.k8s.io",
+        "scope":"Namespaced","names":{"kind":"InferencePool","listKind":"InferencePoolList","plural":"inferencepools",
+        "singular":"inferencepool"},"versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{
+        "type":"object","x-kubernetes-preserve-unknown-fields":true}}}]}})");
+}
+
 }   // namespace aviary::member

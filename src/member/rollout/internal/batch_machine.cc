@@ -59,6 +59,7 @@ public:
             for (int count = 0; count < kMostTransitions && transition(); ++count) {
             }
         }
+        if (!seen_.refused.empty() && !deleting_) say_refused();
         persist();
         return std::move(plan_);
     }
@@ -293,6 +294,17 @@ private:
         plan_.events.push_back(control::event_about(about, control::kWarning, trouble.reason, trouble.message));
     }
 
+    // In the status before it is tried again.
+    void say_refused() {
+        control::Wait const refused{std::string(apis::kWriteRefused), seen_.refused, std::nullopt,
+                                    "what refuses it lets it pass", "cluster owner"};
+        status_.message = refused.reason + ": " + refused.message;
+        plan_.waits.insert(plan_.waits.begin(), refused);
+        if (before_.message == status_.message) return;
+        warn(refused);
+        plan_.events.back().regardless = true;
+    }
+
     void explain() {
         std::vector<control::Wait> const obstacles = seen_.workload->obstacles();
         for (control::Wait const& each : obstacles) plan_.waits.push_back(each);
@@ -401,11 +413,13 @@ private:
             plan_.requeue_at(*seen_.counts_after, "counts in the status");
             return;
         }
-        if (std::optional<Time> const until = begun_until()) {
+        std::optional<Time> const until = seen_.refused.empty() ? begun_until() : std::nullopt;
+        if (until) {
             plan_.requeue_at(*until, "a batch that has begun");
             return;
         }
-        plan_.writes.push_back(
+        plan_.writes.insert(
+            seen_.refused.empty() ? plan_.writes.end() : plan_.writes.begin(),
             status_write(seen_.batch_release, apis::kBatchReleases, apis::write_batch_release_status(before_),
                          apis::write_batch_release_status(status_), {{"metadata", "uid"}, {"status", "phase"}}));
     }

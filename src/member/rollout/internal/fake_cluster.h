@@ -139,6 +139,7 @@ public:
         seen.shared_routing = named("trafficroutings", apis::shared_routing_name(rollout));
         seen.counts_after = counts_after;
         seen.group = group;
+        seen.refused = rollout_refused;
         return decide_rollout(seen, now);
     }
     // As what is named is stored; a kind that there is no map of is not served.
@@ -151,11 +152,18 @@ public:
         seen.canary = named("services", routing->service + "-canary");
         seen.targets = traffic::targets_of(*routing, "demo");
         seen.scripts = named("configmaps", std::string(traffic::kScriptsConfigMap));
+        std::vector<traffic::Target> pools;
         for (traffic::Target& each : seen.targets) {
             if (each.resource.resource.empty()) each.resource.resource = to_lower(each.kind) + "s";
             each.served = objects.contains(each.resource.resource);
             each.live = named(each.resource.resource, each.key.name);
+            for (traffic::Target& pool : traffic::canary_pools_of(each.live, routing->service)) {
+                pool.served = objects.contains("inferencepools");
+                pool.live = named("inferencepools", pool.key.name);
+                pools.push_back(std::move(pool));
+            }
         }
+        std::ranges::move(pools, std::back_inserter(seen.targets));
         return seen;
     }
     control::Plan decide_batch_release_now() const {
@@ -164,6 +172,7 @@ public:
         BatchReleaseSeen seen{
             .batch_release = batch_release, .rollout = get("rollouts"), .workload = workload.get(), .strays = {}};
         if (workload == nullptr) seen.strays = workload::tidy_deployment(inputs());
+        seen.refused = batch_release_refused;
         return decide_batch_release(seen, now);
     }
     control::Plan decide_roll_now() const { return workload::decide_roll(inputs(), get("batchreleases")); }
@@ -267,9 +276,10 @@ public:
     bool pods_start = true;                // new pods become ready …
     std::int64_t most_ready = 1'000'000;   // … so many of them
     std::string problem;
-    std::vector<Companion> group;     // of the Rollout
-    std::string autoscalers_unread;   // why they cannot be read; empty: they can
-    std::string services_unread;      // likewise
+    std::vector<Companion> group;                         // of the Rollout
+    std::string rollout_refused, batch_release_refused;   // what is said against a write of theirs
+    std::string autoscalers_unread;                       // why they cannot be read; empty: they can
+    std::string services_unread;                          // likewise
 
 private:
     static std::string image_of(Doc const& object) {

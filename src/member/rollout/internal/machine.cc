@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "apis/rollouts/hash.h"
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/validate.h"
@@ -63,10 +66,21 @@ Plan Machine::run() {
         follow_stable_pods();
         keep_shared_routing();
     }
+    if (!seen_.refused.empty()) say_refused();
     persist();
     if (unsupported.empty() && status_.phase == apis::phase::kProgressing) drive_batch_release();
     for (Write& each : after_status_) plan_.writes.push_back(std::move(each));
     return std::move(plan_);
+}
+
+void Machine::say_refused() {
+    status_.message = fmt::format("{}{}", apis::kRefused, seen_.refused);
+    wait(std::string(apis::kWriteRefused), seen_.refused, "what refuses it lets it pass", "cluster owner");
+    std::ranges::rotate(plan_.waits, std::prev(plan_.waits.end()));
+    if (before_.message == status_.message) return;
+    plan_.events.push_back(
+        control::event_about(seen_.rollout, control::kWarning, std::string(apis::kWriteRefused), seen_.refused));
+    plan_.events.back().regardless = true;
 }
 
 // A batch that is ready, and is about to say so.
@@ -305,8 +319,21 @@ bool Machine::initializing() {
     }
     // The old version was put back before anything happened; or where there is anything, it goes as is asked.
     bool const cancelled = facts().rolled_back && !(goes_back_in_batches() && facts().outdated > 0);
-    if (!cancelled && !take_shared_routing()) return false;
     note_way(facts().rolled_back && !cancelled);
+    begin_steps();
+    if (!cancelled && !take_shared_routing()) return false;
+    if (cancelled) {
+        reason("True", apis::reason::kCancelling, kBeingCancelled);
+    } else {
+        reason("True", apis::reason::kInRolling, "Rollout is in Progressing");
+    }
+    return true;
+}
+
+void Machine::begin_steps() {
+    bool const waits = noted() != nullptr && noted()->current_step_state == apis::step::kBeforeUpgrade &&
+                       noted()->current_step_index == 1 && noted()->canary_revision == facts().update_revision;
+    std::string since = waits ? noted()->last_update_time : std::string();
     status_.canary_status.reset();
     status_.blue_green_status.reset();
     CanaryStatus& fresh = release();
@@ -319,12 +346,7 @@ bool Machine::initializing() {
     fresh.current_step_index = 1;
     fresh.next_step_index = next_of(1);
     enter(apis::step::kBeforeUpgrade);
-    if (cancelled) {
-        reason("True", apis::reason::kCancelling, kBeingCancelled);
-    } else {
-        reason("True", apis::reason::kInRolling, "Rollout is in Progressing");
-    }
-    return true;
+    if (!since.empty()) fresh.last_update_time = std::move(since);
 }
 
 bool Machine::in_rolling() {

@@ -74,6 +74,10 @@ private:
     bool route_traffic();
     bool clear_traffic();   // a step without traffic has none
     bool undo(std::string_view step, traffic::Outcome outcome, std::string_view doing);
+    void say_refused();
+    void note_hindrance();
+    void begin_steps();
+    json::Doc step_asked() const;   // as the document has it
     bool finish_traffic(std::string_view step);
     bool has_trouble(traffic::Outcome const& outcome);
     void write_traffic(traffic::Outcome outcome, std::string_view doing);

@@ -105,6 +105,8 @@ bool Machine::has_trouble(Outcome const& outcome) {
             control::event_about(seen_.rollout, control::kWarning, std::string(kTroubled), status_.message));
     }
     wait(std::string(kTroubled), outcome.trouble, "it is put right", "release owner");
+    auto const* const condition = apis::find_condition(status_.conditions, kTrafficRouted);
+    plan_.waits.back().since = parse_rfc3339(condition->last_transition_time);
     return true;
 }
 
@@ -121,8 +123,8 @@ bool Machine::grace_over(Time until, std::string_view doing) {
     return false;
 }
 
-// Before pods of the new version appear, requests keep to the old one. Where it has none, or is to have none, the
-// Service has all: else it would lead nowhere.
+// Before pods of the new version appear, all that the step is routed by is there, and requests keep to the old one.
+// Where that has no pods, or is to have none, the Service has all: else it would lead nowhere.
 bool Machine::prepare_services() {
     if (routing() == nullptr || !current_step().routes()) return true;
     traffic::Traffic const traffic = this->traffic();
@@ -130,6 +132,7 @@ bool Machine::prepare_services() {
         std::string_view const step = apis::finalising::kRestoreStableService;
         return undo(step, traffic.release_stable(), "the stable Service leads to all pods");
     }
+    if (has_trouble(traffic.ready())) return false;
     Outcome held = traffic.hold_stable();
     if (has_trouble(held)) return false;
     std::string_view const doing = "the stable Service leads to the stable version";
@@ -140,6 +143,8 @@ bool Machine::prepare_services() {
     std::optional<Time> const from = traffic.holds_from();
     return !from || grace_over(*from, doing);
 }
+
+json::Doc Machine::step_asked() const { return apis::release_steps(seen_.rollout)[noted()->current_step_index - 1]; }
 
 bool Machine::route_traffic() {
     apis::CanaryStep const& step = current_step();
@@ -155,7 +160,7 @@ bool Machine::route_traffic() {
         write_traffic(std::move(services), "the canary Service leads to the new version");
         return false;
     }
-    json::Doc const asked = apis::release_steps(seen_.rollout)[current.current_step_index - 1];
+    json::Doc const asked = step_asked();
     Outcome routes = traffic.route(step.traffic ? apis::parse_traffic(*step.traffic) : std::nullopt, asked["matches"],
                                    asked["requestHeaderModifier"]);
     if (has_trouble(routes)) return false;
@@ -200,7 +205,8 @@ bool Machine::finish_traffic(std::string_view step) {
     bool const later = !noted_step.empty() && noted_step != kRouteTrafficToNew;
     if (later || !traffic.routed()) return true;
     Outcome all = traffic.services();
-    all.add(traffic.route(100, {}, {}));
+    // Where one Service has both versions, requests are told apart by that header.
+    all.add(traffic.route(100, {}, step_asked()["requestHeaderModifier"]));
     return undo(step, std::move(all), "all requests go to the new version");
 }
 

@@ -15,7 +15,8 @@ void differences(JsonPatch& patch, JsonPatch::Path const& path, Value const& bef
         JsonPatch::Path inner = path;
         inner.push_back(key);
         Value const* const old = before.find(key);
-        if (old != nullptr && *old == value) continue;
+        // Defaults that nobody has written yet are none: upstream's definitions ask for some.
+        if (old != nullptr && *old == value && patch.at(inner).exists()) continue;
         if (old != nullptr && old->is_object() && value.is_object()) {
             differences(patch, inner, *old, value);
         } else {

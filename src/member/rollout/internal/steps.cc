@@ -46,6 +46,7 @@ bool Machine::step() {
                                       current.current_step_index, step_count());
         bool const done = upgraded();
         if (!done) {
+            note_hindrance();
             for (control::Wait const& each : seen_.workload->obstacles()) plan_.waits.push_back(each);
             if (plan_.waits.empty())
                 wait("NotReady",
@@ -85,10 +86,25 @@ bool Machine::step() {
         reason("True", apis::reason::kFinalising, "Rollout has been completed and some closing work is being done");
         return true;
     }
-    wait("Unsupported",
-         fmt::format("status.{}.currentStepState is {}", apis::release_status_name(seen_.rollout), state),
-         "it is put right", "release owner");
-    return false;
+    // Somebody has written it past the webhook. What the step has done already takes no time.
+    plan_.events.push_back(control::event_about(
+        seen_.rollout, control::kWarning, "NoSuchState",
+        fmt::format("currentStepState {} is none: step {} is looked at again", state, current.current_step_index)));
+    enter(apis::step::kBeforeUpgrade);
+    return true;
+}
+
+// What keeps the BatchRelease from moving pods.
+void Machine::note_hindrance() {
+    if (!batch_release_) return;
+    std::string_view const message = batch_release_->status.message;
+    for (std::string_view const kind : {apis::kUnsupported, apis::kWriteRefused}) {
+        if (!message.starts_with(kind) || !message.substr(kind.size()).starts_with(": ")) continue;
+        bool const refused = kind == apis::kWriteRefused;
+        wait(std::string(kind), std::string(message.substr(kind.size() + 2)),
+             refused ? "what refuses it lets it pass" : "the workload or the Rollout is changed",
+             refused ? "cluster owner" : "release owner");
+    }
 }
 
 bool Machine::paused_step() {

@@ -8,6 +8,7 @@
 
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
+#include "member/traffic/gateway.h"
 #include "member/traffic/services.h"
 
 namespace aviary::traffic {
@@ -142,8 +143,9 @@ Backends::Kind Backends::kind_of(Value const& backend) const {
     std::string_view const group = backend["group"].as_string();
     std::string_view const kind = backend["kind"].as_string();
     if (group.empty() && (kind.empty() || kind == "Service")) return Kind::kService;
-    bool const pools = group == "inference.networking.k8s.io" || group == "inference.networking.x-k8s.io";
-    return pools && kind == "InferencePool" ? Kind::kPool : Kind::kOther;
+    bool const pool = std::ranges::any_of(
+        pool_kinds(), [&](meta::GroupVersionKind const& each) { return each.group == group && each.kind == kind; });
+    return pool ? Kind::kPool : Kind::kOther;
 }
 
 // A pool has its canary also where no Service is generated.

@@ -52,17 +52,111 @@ local function conditions_of(list)
   return next(conditions) and conditions
 end
 
--- A rule in front of the others that sends what matches to the new version.
-local function add_match(match, stable)
-  local condition = { headers = conditions_of(match.headers), queryParams = conditions_of(match.queryParams) }
+local function copy_of(value)
+  local copy = {}
+  for key, each in pairs(value or {}) do
+    copy[key] = each
+  end
+  return copy
+end
+
+-- What a rule does to headers, and what the step does.
+local function headers_with(own, added)
+  if not (own and added) then
+    return own or added
+  end
+  local headers = copy_of(own)
+  headers.request = copy_of(own.request)
+  for verb, list in pairs(added.request) do
+    local both = copy_of(headers.request[verb])
+    for key, each in pairs(list) do
+      both[verb == "remove" and #both + 1 or key] = each
+    end
+    headers.request[verb] = both
+  end
+  return headers
+end
+
+-- Whether a request can meet both, and the conditions of both by name.
+local function conditions_with(own, added)
+  if not (own and added) then
+    return true, own or added
+  end
+  local both = copy_of(own)
+  for name, condition in pairs(added) do
+    local how, value = next(condition)
+    if both[name] and both[name][how] ~= value then
+      return false
+    end
+    both[name] = condition
+  end
+  return true, both
+end
+
+-- What must hold for requests that the rule matches; for a match with a path, what that says alone.
+local function matches_with(own, match)
+  local headers, params = conditions_of(match.headers), conditions_of(match.queryParams)
   if match.path then
-    condition.uri = { [words[match.path.type or "PathPrefix"] or "prefix"] = match.path.value }
+    local uri = { [words[match.path.type or "PathPrefix"] or "prefix"] = match.path.value }
+    return { { uri = uri, headers = headers, queryParams = params } }
   end
-  local rule = { route = { { destination = canary_of(stable) } }, headers = headers_of(obj.requestHeaderModifier) }
-  if next(condition) then
-    rule.match = { condition }
+  local result = {}
+  for _, condition in ipairs(own and #own > 0 and own or { {} }) do
+    local by_headers, all_headers = conditions_with(condition.headers, headers)
+    local by_params, all_params = conditions_with(condition.queryParams, params)
+    if by_headers and by_params then
+      local both = copy_of(condition)
+      both.headers, both.queryParams = all_headers, all_params
+      table.insert(result, both)
+    end
   end
-  table.insert(spec.http, 1, rule)
+  return result
+end
+
+-- The rule, for those of its requests that match: they go to the new version.
+local function add_match(list, rule, match)
+  local matches = matches_with(rule.match, match)
+  if #matches == 0 then
+    return
+  end
+  local canary = copy_of(rule)
+  canary.name = nil -- unique among the rules
+  canary.match = next(matches[1]) and matches or rule.match
+  canary.route = { { destination = canary_of(stable_of(rule)) } }
+  canary.headers = headers_with(rule.headers, headers_of(obj.requestHeaderModifier))
+  table.insert(list, 1, canary)
+end
+
+-- Each rule of the stable Service behind those for the new version; what a path matches is in front of all, once.
+local function route_matches()
+  local front, result, found = {}, {}, false
+  local function route(rule)
+    local before = {}
+    for _, match in ipairs(obj.matches) do
+      if not match.path then
+        add_match(before, rule, match)
+      elseif not found then
+        add_match(front, rule, match)
+      end
+    end
+    found = true
+    return before
+  end
+  for _, rule in ipairs(spec.http or {}) do
+    for _, each in ipairs(stable_of(rule) and route(rule) or {}) do
+      table.insert(result, each)
+    end
+    table.insert(result, rule)
+  end
+  if not found then
+    for _, each in ipairs(route({ route = { { destination = { host = obj.stableService } } } })) do
+      table.insert(front, each)
+    end
+  end
+  for place, each in ipairs(front) do
+    table.insert(result, place, each)
+  end
+  spec.http = result
 end
 
 -- Divides `share` of 100 as the weights are; what is lost by rounding goes to those that lost most.
@@ -116,14 +210,7 @@ local function divide_all(canary, stable)
 end
 
 if obj.matches then
-  spec.http = spec.http or {}
-  local stable = { host = obj.stableService }
-  for _, rule in ipairs(spec.http) do
-    stable = stable_of(rule) or stable
-  end
-  for _, match in ipairs(obj.matches) do
-    add_match(match, stable)
-  end
+  route_matches()
 elseif obj.canaryWeight == -1 then
   divide_all(100, 0)
 else
