@@ -73,6 +73,10 @@ json::Value write_rollout_history_status(RolloutHistoryStatus const& status);
 // Ours, beyond upstream's fields, in an annotation of the RolloutHistory: the steps in the order in which the release
 // came to them; one that it came to twice is there twice. Times as RFC 3339, empty: not known, or not yet.
 inline constexpr std::string_view kHistorySteps = "rollouts.aviary.dev/steps";
+// The same of how a release ended that was not completed: its status has one word for every end.
+inline constexpr std::string_view kHistoryOutcome = "rollouts.aviary.dev/outcome";
+inline constexpr std::string_view kTakenBack = "TakenBack";
+inline constexpr std::string_view kReplaced = "Replaced";   // a newer version came
 struct StepNote {
     std::int64_t step = 0;   // 1-based
     std::string began;       // its upgrade

@@ -90,6 +90,33 @@ TEST(History, OfOneThatWentBackToo) {
     cluster.look();
     EXPECT_TRUE(cluster.show().starts_with("Healthy")) << cluster.show();
     EXPECT_EQ(cluster.notes(), Notes{"1=1 completed"});   // though the pods are gone
+    Doc const noted = cluster.list("rollouthistories").front();
+    EXPECT_EQ(meta::annotation(noted, apis::kHistoryOutcome), "TakenBack");
+    EXPECT_NE(apis::read_step_notes(noted).back().passed, "");   // nobody waits there any more
+}
+
+TEST(History, OfOneThatANewerVersionHasReplaced) {
+    NotedCluster cluster(canary(kPartition));
+    cluster.release("v2");
+    cluster.look();
+    cluster.look();
+    std::string const first = meta::name(cluster.list("rollouthistories").front());
+    EXPECT_EQ(meta::annotation(cluster.named("rollouthistories", first), apis::kHistoryOutcome), "");
+    cluster.release("v3");
+    cluster.look();
+    cluster.look();
+    Doc const replaced = cluster.named("rollouthistories", first);
+    EXPECT_EQ(meta::annotation(replaced, apis::kHistoryOutcome), "Replaced");
+    EXPECT_NE(apis::read_step_notes(replaced).back().passed, "");
+    while (cluster.paused()) {
+        cluster.approve();
+        cluster.look();
+    }
+    EXPECT_EQ(cluster.show(), "Healthy/3/Completed v3=10");
+    for (Doc const& each : cluster.list("rollouthistories")) {
+        EXPECT_EQ(each.at({"status", "phase"}).as_string(), "completed");
+        EXPECT_EQ(meta::annotation(each, apis::kHistoryOutcome), meta::name(each) == first ? "Replaced" : "");
+    }
 }
 
 TEST(History, TheNewestTenStay) {

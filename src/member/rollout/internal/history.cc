@@ -49,7 +49,7 @@ public:
             bool const current = each.at({"spec", "rollout", "rolloutID"}).as_string() == id;
             known |= current;
             if (is_completed(each)) continue;
-            if (current) note(each, progressing);
+            if (current || !progressing || begun) note(each, progressing, current);
             if (!progressing || (current && at_rest())) update(each, id, !progressing);
         }
         if (begun && !known) {
@@ -108,12 +108,34 @@ private:
         return write;
     }
 
-    void note(Doc const& history, bool progressing) {
+    // Of a release that is not the current one any more: its last step ended when the next release came to its first,
+    // or with the one that took it back.
+    std::vector<apis::StepNote> closed(std::vector<apis::StepNote> notes, bool progressing) const {
+        if (notes.empty() || !notes.back().passed.empty()) return notes;
+        notes.back().passed =
+            progressing ? status_["lastUpdateTime"].string()
+                        : meta::condition(rollout_, apis::condition::kProgressing)["lastTransitionTime"].string();
+        return notes;
+    }
+
+    // Empty: it is completed, or goes on.
+    std::string_view outcome(bool progressing, bool current) const {
+        if (progressing) return current ? std::string_view() : apis::kReplaced;
+        bool const failed = meta::condition(rollout_, apis::condition::kSucceeded)["status"].as_string() == "False";
+        if (failed) return apis::kTakenBack;
+        return current ? std::string_view() : apis::kReplaced;
+    }
+
+    void note(Doc const& history, bool progressing, bool current) {
         std::vector<apis::StepNote> const before = apis::read_step_notes(history);
-        std::vector<apis::StepNote> const notes = noted(before, progressing);
-        if (notes == before) return;
+        std::vector<apis::StepNote> const notes = current ? noted(before, progressing) : closed(before, progressing);
+        std::string_view const outcome = this->outcome(progressing, current);
+        bool const known = outcome.empty() || !meta::annotation(history, apis::kHistoryOutcome).empty();
+        if (notes == before && known) return;
         Write write = write_to(history, "how far a release is");
-        write.body.set({"metadata", "annotations", apis::kHistorySteps}, apis::write_step_notes(notes));
+        if (notes != before)
+            write.body.set({"metadata", "annotations", apis::kHistorySteps}, apis::write_step_notes(notes));
+        if (!known) write.body.set({"metadata", "annotations", apis::kHistoryOutcome}, outcome);
         plan_.writes.push_back(std::move(write));
     }
 
