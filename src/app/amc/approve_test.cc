@@ -37,6 +37,15 @@ TEST(ProblemWithoutHub, SaysWhatToDoInstead) {
     EXPECT_NE(problem_without_hub(flags).find("--cluster-selector is not supported without a hub"), std::string::npos);
 }
 
+TEST(MovingTo, CountsThePodsOfADaemonSetToo) {
+    Doc const rollout =
+        *json::parse(R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":"40%"},{"replicas":"100%"}]}}}})");
+    EXPECT_EQ(moving_to(rollout, 1, *json::parse(R"({"spec":{"replicas":5}})")), "moving to 40% (2 of 5 pods)");
+    EXPECT_EQ(moving_to(rollout, 1, *json::parse(R"({"spec":{},"status":{"desiredNumberScheduled":10}})")),
+              "moving to 40% (4 of 10 pods)");
+    EXPECT_EQ(moving_to(rollout, 2, {}), "moving to 100%");
+}
+
 // A command over these clusters of a fleet, as "EXIT", what is on stdout, and what on stderr.
 struct Clusters {
     Fleet& fleet;

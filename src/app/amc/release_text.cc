@@ -46,6 +46,7 @@ private:
 
 std::string movement(Doc const& view) {
     std::string const to = view["to"].string();
+    if (to.empty()) return "no version is known";   // its workload is not there, or may not be read
     std::set<std::string> pinned;
     bool all = view["clusters"].size() > 0;
     bool any_progressing = false;
@@ -61,6 +62,8 @@ std::string movement(Doc const& view) {
 }
 
 std::string headline(Doc const& view) {
+    if (view["to"].as_string().empty())
+        return fmt::format("{}/{}  {}\n", view["namespace"].as_string(), view["name"].as_string(), movement(view));
     return fmt::format("{}/{}  release {}  {}   on {}: {}/{}   ready: {}/{}\n", view["namespace"].as_string(),
                        view["name"].as_string(), view["release"].as_string(), movement(view), view["to"].as_string(),
                        view["onNew"].as_int(), view["total"].as_int(), view["ready"].as_int(), view["total"].as_int());
@@ -79,9 +82,11 @@ std::string tree_line(Doc const& view, Doc const& cluster) {
         cluster["pinned"].exists()
             ? fmt::format("  pinned to {}, {} rejected", cluster["pinned"].as_string(), cluster["rejected"].as_string())
             : "";
-    return fmt::format("{}  {}  step {}  {}  on {}: {}/{}  ready: {}/{}{}", cluster["cluster"].as_string(),
-                       cluster["phase"].as_string(), step_of(cluster), cluster["state"].as_string(),
-                       view["to"].as_string(), cluster["updated"].as_int(), cluster["replicas"].as_int(),
+    std::string const to = view["to"].string();
+    std::string const on =
+        to.empty() ? "" : fmt::format("  on {}: {}/{}", to, cluster["updated"].as_int(), cluster["replicas"].as_int());
+    return fmt::format("{}  {}  step {}  {}{}  ready: {}/{}{}", cluster["cluster"].as_string(),
+                       cluster["phase"].as_string(), step_of(cluster), cluster["state"].as_string(), on,
                        cluster["ready"].as_int(), cluster["replicas"].as_int(), back);
 }
 

@@ -49,6 +49,14 @@ TEST(Movement, SaysWhichWayItGoes) {
               "a  Progressing  step 1/3  StepPaused  on v2: 9/10  ready: 10/10  pinned to v1, v2 rejected");
 }
 
+// As where its workload is not there.
+TEST(Movement, SaysThatNoVersionIsKnown) {
+    Doc const none = view({cluster("a", R"({"phase":"Initial","state":"Initial","step":0,"replicas":0,"ready":0})")},
+                          R"({"to":"","from":"","release":""})");
+    EXPECT_EQ(headline(none), "demo/web  no version is known\n");
+    EXPECT_EQ(tree_line(none, none["clusters"][0]), "a  Initial  step -  Initial  ready: 0/0");
+}
+
 TEST(NextSteps, ApprovesWhatWaitsAtTheFirstStepAndIsWell) {
     EXPECT_EQ(next_steps(view({cluster("beijing"), cluster("oslo"), cluster("paris", R"({"step":2})")})),
               "next:  kubectl amc rollout approve rollouts/web -n demo -m beijing,oslo --step 1\n"

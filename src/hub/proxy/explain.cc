@@ -138,7 +138,7 @@ Canary canary_of(ClusterView const& view, std::int64_t step) {
     Canary canary;
     canary.pods = new_pods(view);
     std::vector<Doc> const ended = take_failed(canary.pods);
-    canary.wanted = decision::pods_at(view.rollout, step, view.workload.at({"spec", "replicas"}).as_int());
+    canary.wanted = decision::pods_at(view.rollout, step, replicas_of(view.workload));
     canary.up = std::ranges::count_if(canary.pods, ready);
     // What failed is of interest until others have taken its place.
     std::vector<Doc> of_interest = canary.pods;
@@ -340,7 +340,7 @@ void describe(Value& row, ClusterView const& view) {
     Doc const status = view.rollout["status"];
     Doc const release = apis::release_status(view.rollout);
     std::int64_t const steps = static_cast<std::int64_t>(apis::release_steps(view.rollout).size());
-    std::int64_t const replicas = view.workload.at({"spec", "replicas"}).as_int();
+    std::int64_t const replicas = replicas_of(view.workload);
     std::int64_t const step = release["currentStepIndex"].as_int();
     row["rolloutUID"] = meta::uid(view.rollout);
     row["phase"] = status["phase"].string();
@@ -350,7 +350,8 @@ void describe(Value& row, ClusterView const& view) {
     row["revision"] = apis::release_revision(view.rollout);
     row["pausedSince"] = release["lastUpdateTime"].string();
     row["replicas"] = replicas;
-    row["ready"] = view.workload.at({"status", "readyReplicas"}).as_int();
+    Doc const counts = view.workload["status"];
+    row["ready"] = std::max(counts["readyReplicas"].as_int(), counts["numberReady"].as_int());
     row["causes"] = json::Array();
     bool const seen = view.reachable && view.pods_unread.empty();
     row["updated"] = seen ? on_hub_version(view) : last_on_hub_version(view);
@@ -409,7 +410,31 @@ std::string version_of(Doc const& pod_template) {
     return colon == std::string::npos ? image : image.substr(colon + 1);
 }
 
+std::int64_t replicas_of(Doc const& workload) {
+    Doc const wanted = workload.at({"spec", "replicas"});
+    return wanted.exists() ? wanted.as_int() : workload.at({"status", "desiredNumberScheduled"}).as_int();
+}
+
 namespace {
+
+// A Rollout whose workload is not there says so in its message, and where the cluster does not serve the kind, that.
+constexpr std::string_view kNoWorkload = "Workload Not Found";
+
+void explain_without_release(Value& row, ClusterView const& view) {
+    std::string const phase = row["phase"].string();
+    std::string message = view.rollout.at({"status", "message"}).string();
+    if (message.starts_with(kNoWorkload) && !view.workload.exists()) {
+        bool const served = message == kNoWorkload;
+        row["state"] = phase;
+        row["causes"].push_back(message);
+        set_wait(row, served ? "WorkloadNotFound" : "KindNotServed", std::move(message),
+                 served ? End{"the workload is created", "release owner"}
+                        : End{"the cluster serves the kind", "cluster owner"},
+                 "");
+    } else {
+        set_wait(row, phase.empty() ? std::string(kAbsent) : phase, std::move(message), "-", "");
+    }
+}
 
 Value row_of(ClusterView const& view) {
     Value row{json::Object{{"cluster", view.cluster}, {"placed", view.placed}, {"reachable", view.reachable}}};
@@ -438,8 +463,7 @@ Value row_of(ClusterView const& view) {
     } else if (phase == "Healthy") {
         explain_rest(row, view);
     } else {
-        set_wait(row, phase.empty() ? "ControllerAbsent" : phase, view.rollout.at({"status", "message"}).string(), "-",
-                 "");
+        explain_without_release(row, view);
     }
     return row;
 }
@@ -458,9 +482,17 @@ bool waits_for_a_person(Value const& row) {
     constexpr std::string_view kPasses[] = {"ReleaseClosing", "ReleaseInProgress", "Drift"};
     bool const kept = state == "Guarded" || state == "Conflict" || state == "BehindMembers" || state == "NotServed";
     if (kept) return std::ranges::find(kPasses, reason) == std::end(kPasses);
-    constexpr std::string_view kWaits[] = {"AwaitingApproval",  "TrafficNotRouted",         "Paused",
-                                           "NewVersionRefused", "ProgressDeadlineExceeded", "ApplyFailed",
-                                           apis::kUnsupported,  apis::kWriteRefused,        kAbsent};
+    constexpr std::string_view kWaits[] = {"AwaitingApproval",
+                                           "TrafficNotRouted",
+                                           "Paused",
+                                           "NewVersionRefused",
+                                           "ProgressDeadlineExceeded",
+                                           "ApplyFailed",
+                                           "WorkloadNotFound",
+                                           "KindNotServed",
+                                           apis::kUnsupported,
+                                           apis::kWriteRefused,
+                                           kAbsent};
     return needs_person(reason) || std::ranges::find(kWaits, reason) != std::end(kWaits);
 }
 

@@ -652,5 +652,35 @@ TEST(Explain, StuckMeansThatNothingMovesWithoutAPerson) {
         EXPECT_EQ(explained(each.views)["stuck"].as_bool(), each.stuck);
 }
 
+TEST(Explain, NodesSayHowManyPodsADaemonSetHas) {
+    ClusterView daemons = view();
+    daemons.workload =
+        changed(R"({"kind":"DaemonSet","spec":{"template":{"spec":{"containers":[{"image":"repo/app:v2"}]}}}})",
+                R"({"status":{"desiredNumberScheduled":4,"numberReady":3,"updatedNumberScheduled":2}})");
+    daemons.hub_template.clear();
+    Value const row = explain_cluster(daemons);
+    EXPECT_EQ(row["replicas"].as_int(), 4);
+    EXPECT_EQ(row["ready"].as_int(), 3);
+    EXPECT_EQ(row["nextPods"].as_int(), 4);
+}
+
+TEST(Explain, AWorkloadThatIsNotThereIsNamed) {
+    auto const shown = [](char const* message) {
+        ClusterView lonely = view();
+        lonely.rollout = changed(R"({"metadata":{"name":"web"}})",
+                                 fmt::format(R"({{"status":{{"phase":"Initial","message":"{}"}}}})", message));
+        lonely.workload = Doc();
+        Value const row = explain_cluster(lonely);
+        return fmt::format("{} {}: {}; {} {}", row["state"].as_string(), row["reason"].as_string(),
+                           row["message"].as_string(), row["endsWhen"].as_string(), row["who"].as_string());
+    };
+    EXPECT_EQ(shown("Workload Not Found"),
+              "Initial WorkloadNotFound: Workload Not Found; the workload is created release owner");
+    EXPECT_EQ(shown("Workload Not Found: this cluster does not serve CloneSet of apps.kruise.io/v1alpha1"),
+              "Initial KindNotServed: Workload Not Found: this cluster does not serve CloneSet of "
+              "apps.kruise.io/v1alpha1; the cluster serves the kind cluster owner");
+    EXPECT_EQ(shown(""), " Initial: ; - -") << "it is only new";
+}
+
 }   // namespace
 }   // namespace aviary::proxy
