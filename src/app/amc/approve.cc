@@ -291,8 +291,14 @@ Task<std::expected<Looked, int>> look_without_hub(Session const& session, std::s
     proxy::Release const release = proxy::release_among(*views);
     Doc const view = Doc::freeze(proxy::explain(release, *views));
     Flags const& flags = session.flags();
-    looked.asked = {std::move(action), !chosen->empty(), flags.direct || !flags.members.empty(),
-                    flags.step,        flags.to,         session.context().now()};
+    looked.asked = {std::move(action),
+                    !chosen->empty(),
+                    flags.direct || !flags.members.empty(),
+                    flags.step,
+                    flags.to,
+                    session.context().now(),
+                    {},
+                    true};
     looked.rows = rows_of(view, *chosen, looked.asked, std::string(kNoRolloutThere));
     looked.rollout = release.rollout;
     looked.view = view;

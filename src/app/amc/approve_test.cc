@@ -348,6 +348,90 @@ CO_TEST(WithoutHub, HistoryIsWhatTheClustersHaveKept) {
     co_await fleet.stop();
 }
 
+// Over a command that shows the release.
+Task<std::string> shown(Fleet& fleet, Task<int> (*command)(Session, std::string)) {
+    std::string said = co_await Clusters{fleet}.add("beijing").run(
+        {}, [command](Session session) { return command(std::move(session), "web"); });
+    co_return said;
+}
+
+CO_TEST(WithoutHub, WhatWasTakenBackSaysSoAndIsNotTakenBackOnceMore) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    co_await fleet.stop_hub();
+    std::string said = co_await Clusters{fleet}.add("beijing").decide("Undo", everywhere());
+    EXPECT_EQ(said, "0\nbeijing  1/3  undone  going back to v1\n");
+    said = co_await Clusters{fleet}.add("beijing").decide("Undo", everywhere());
+    EXPECT_TRUE(has(said, "4\nbeijing  1/3  done  goes back to v1 already\nerror: nothing to undo")) << said;
+    CO_ASSERT_OK(co_await fleet.until("beijing", "phase", "Healthy"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "10"));
+    for (char const* action : {"Undo", "Abort"}) {
+        said = co_await Clusters{fleet}.add("beijing").decide(action, everywhere());
+        EXPECT_TRUE(has(said, "4\nbeijing  1/3  done  is back on v1 already\n")) << action << said;
+    }
+    said = co_await shown(fleet, status);
+    EXPECT_EQ(said, "1\nbeijing step 1/3 Completed: TakenBack pinned to v1, v2 rejected\n");
+    said = co_await shown(fleet, explain);
+    EXPECT_TRUE(has(said, "pinned to v1, v2 rejected   on v2: 0/10   ready: ")) << said;
+    EXPECT_TRUE(has(said, "Completed  TakenBack  -      another version is released  service owner\n")) << said;
+    // Scaled since, it is no other version.
+    CO_ASSERT_OK(co_await fleet.patch("beijing", hub::kDeployments, R"({"spec":{"replicas":11}})"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "11"));
+    said = co_await shown(fleet, status);
+    EXPECT_TRUE(has(said, "TakenBack pinned to v1, v2 rejected")) << said;
+    co_await fleet.stop();
+}
+
+CO_TEST(WithoutHub, AnUndoOfAFinishedReleaseIsNotUndoneByTheNext) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    co_await fleet.stop_hub();
+    Flags to_the_end = everywhere();
+    to_the_end.to = 3;
+    std::string said = co_await Clusters{fleet}.add("beijing").decide("Jump", to_the_end);
+    EXPECT_TRUE(said.starts_with("0\n")) << said;
+    CO_ASSERT_OK(co_await fleet.until("beijing", "phase", "Healthy"));
+    said = co_await shown(fleet, status);
+    EXPECT_EQ(said, "0\nbeijing step 3/3 Healthy\n");
+    said = co_await Clusters{fleet}.add("beijing").decide("Undo", everywhere());
+    EXPECT_EQ(said, "0\nbeijing  3/3  undone  going back to v1\n");
+    said = co_await Clusters{fleet}.add("beijing").decide("Undo", everywhere());
+    EXPECT_TRUE(has(said, "  done  goes back to v1 already")) << said;
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
+    said = co_await Clusters{fleet}.add("beijing").decide("Undo", everywhere());
+    EXPECT_TRUE(has(said,
+                    "4\nbeijing  1/3  done  goes back to v1 already, in steps: approve them, or end that with "
+                    "`abort`\n"))
+        << said;
+    said = co_await shown(fleet, explain);
+    EXPECT_TRUE(has(said, "undo v2 -> v1   on v2: 9/10")) << said;
+    EXPECT_TRUE(has(said, "AwaitingApproval  0s     approved: back to v1  approver")) << said;
+    // To its end, and it is back; or it is ended, and v2 is there as before.
+    said = co_await Clusters{fleet}.add("beijing").decide("Jump", to_the_end);
+    CO_ASSERT_OK(co_await fleet.until("beijing", "phase", "Healthy"));
+    said = co_await shown(fleet, status);
+    EXPECT_EQ(said, "1\nbeijing step 3/3 Completed: TakenBack pinned to v1, v2 rejected\n");
+    said = co_await Clusters{fleet}.add("beijing").decide("Undo", everywhere());
+    EXPECT_TRUE(has(said, "4\nbeijing  3/3  done  is back on v1 already\n")) << said;
+    said = co_await Clusters{fleet}.add("beijing").run(
+        everywhere(), [](Session session) { return set_image(std::move(session), "deploy/web", {"main=v3"}); });
+    EXPECT_TRUE(said.starts_with("0\n")) << said;
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
+    said = co_await Clusters{fleet}.add("beijing").decide("Jump", to_the_end);
+    CO_ASSERT_OK(co_await fleet.until("beijing", "phase", "Healthy"));
+    said = co_await shown(fleet, status);
+    EXPECT_EQ(said, "0\nbeijing step 3/3 Healthy\n") << "a newer version is there";
+    said = co_await Clusters{fleet}.add("beijing").decide("Undo", everywhere());
+    EXPECT_EQ(said, "0\nbeijing  3/3  undone  going back to v1\n");
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
+    said = co_await Clusters{fleet}.add("beijing").decide("Abort", everywhere());
+    EXPECT_EQ(said, "0\nbeijing  1/3  aborted  going back to v3\n");
+    CO_ASSERT_OK(co_await fleet.until("beijing", "phase", "Healthy"));
+    said = co_await shown(fleet, status);
+    EXPECT_TRUE(has(said, "TakenBack pinned to v3, v1 rejected\n")) << said;
+    co_await fleet.stop();
+}
+
 // What a script's variable that is not set leaves is not a word for all of them.
 CO_TEST(Where, ANameThatIsEmptyIsNoCluster) {
     Fleet fleet(ctx);

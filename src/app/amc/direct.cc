@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "apis/fleet/decision.h"
 #include "apis/fleet/hold.h"
@@ -17,9 +19,9 @@
 #include "core/json/patch.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
-#include "hub/decision/carry_out.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/release_state.h"
+#include "hub/proxy/attached.h"
 #include "kube/meta/groups.h"
 #include "kube/meta/object.h"
 #include "kube/meta/pods.h"
@@ -48,9 +50,12 @@ Value template_of(Doc const& revision, std::string_view field) {
     return pod_template;
 }
 
-std::int64_t number_of(Doc const& revision) {
-    if (revision["revision"].exists()) return revision["revision"].as_int();
-    return parse_int(meta::annotation(revision, "deployment.kubernetes.io/revision")).value_or(0);
+// Whether the workload has this version now.
+bool has_version(Doc const& workload, Doc const& revision) {
+    std::string_view const field = template_field(workload);
+    if (field == meta::kGroupTemplate)
+        return meta::groups_of(revision.at({"data", "spec"})) == meta::groups_of(workload["spec"]);
+    return template_of(revision, field) == workload.at({"spec", field}).thaw();
 }
 
 // What a release came from, by the mark it has left; else the newest revision that is not what the workload says now.
@@ -58,24 +63,11 @@ Doc earlier(Doc const& workload, std::vector<Doc> const& revisions) {
     std::string const stable = propagation::releasing(workload)
                                    ? std::string(meta::label(workload, apis::kStableRevisionLabel))
                                    : std::string();
-    std::string_view const field = template_field(workload);
-    Value const now = workload.at({"spec", field}).thaw();
     Doc found;
     for (Doc const& each : revisions) {
-        auto const owned = meta::owners(each);
-        if (std::ranges::none_of(owned, [&](auto const& owner) { return owner.uid == meta::uid(workload); })) continue;
-        // As pods are labelled: by a ReplicaSet's hash, a StatefulSet's revision's name, a DaemonSet's one's hash.
-        bool const named = meta::label(each, meta::kTemplateHashLabel) == stable || meta::name(each) == stable ||
-                           meta::label(each, meta::kRevisionHashLabel) == stable ||
-                           meta::name(each) == fmt::format("{}-{}", meta::name(workload), stable) ||
-                           meta::label(each, meta::kGroupRevisionLabel) == stable;
-        if (!stable.empty() && named) return each;
-        bool const groups = field == meta::kGroupTemplate;
-        if (groups ? meta::groups_of(each.at({"data", "spec"})) == meta::groups_of(workload["spec"])
-                   : template_of(each, field) == now) {
-            continue;
-        }
-        if (!found.exists() || number_of(each) > number_of(found)) found = each;
+        if (!stable.empty() && proxy::is_revision(each, workload, stable)) return each;
+        if (!proxy::owned_by(each, workload) || has_version(workload, each)) continue;
+        if (!found.exists() || proxy::revision_number(each) > proxy::revision_number(found)) found = each;
     }
     return found;
 }
@@ -103,73 +95,107 @@ DirectChange pause_or_resume(DirectAsked const& asked, Doc const& rollout) {
     return change;
 }
 
+// A JSON Patch that grows.
+class JsonPatch {
+public:
+    void add(char const* verb, std::string path, Value value) {
+        list_.push_back(json::Object{{"op", verb}, {"path", std::move(path)}, {"value", std::move(value)}});
+    }
+    Value take() { return std::move(list_); }
+
+private:
+    Value list_{json::Array()};
+};
+
+// These annotations alone, null for none: others are written beside this, and no generation tells.
+void annotate(JsonPatch& patch, Doc const& workload, std::map<std::string_view, Value> const& annotations) {
+    std::string const path = "/metadata/annotations";
+    bool there = workload.at({"metadata", "annotations"}).is_object();
+    for (auto const& [name, value] : annotations) {
+        std::string const whole = path + "/" + json::escape_pointer(name);
+        if (value.is_null()) {
+            if (!meta::annotation(workload, name).empty()) patch.add("remove", whole, nullptr);
+            continue;
+        }
+        if (!std::exchange(there, true)) patch.add("add", path, json::Object());
+        patch.add("add", whole, value);
+    }
+}
+
+// Else the hub would take what is put back for the version that it has brought.
+void label_for_hub(JsonPatch& patch, Doc const& workload) {
+    auto const says = [&](std::string_view label, std::string const& hash) {
+        std::string const path = "/metadata/labels/" + json::escape_pointer(label);
+        if (!hash.empty()) {
+            patch.add("add", path, hash);
+        } else if (!meta::label(workload, label).empty()) {
+            patch.add("remove", path, nullptr);
+        }
+    };
+    std::string stable = propagation::stable_template(workload);
+    if (!propagation::releasing(workload)) {
+        // What its release came from is what is put back, unless another one was taken back since: then nobody knows.
+        std::string const has(meta::label(workload, propagation::kTemplateLabel));
+        if (stable == has) stable.clear();
+        says(propagation::kStableLabel, has);
+    }
+    says(propagation::kTemplateLabel, stable);
+}
+
+// A workload with the versions of this revision.
+Value with_version(Doc const& workload, Doc const& revision) {
+    std::string_view const field = template_field(workload);
+    Value result = workload.thaw();
+    result["spec"][field] = template_of(revision, field);
+    if (field == meta::kGroupTemplate) {
+        Value network = revision.at({"data", "spec", meta::kGroupNetwork}).thaw();
+        network.erase("$patch");
+        if (network.is_object()) result["spec"][meta::kGroupNetwork] = std::move(network);
+    }
+    return result;
+}
+
 Result<DirectChange> go_back(DirectAsked const& asked, Doc const& workload, std::vector<Doc> const& revisions) {
     if (!workload.exists()) return fail(ErrorCode::kNotFound, "its workload is not in this cluster");
     meta::GroupVersionResource const resource = TRY(workload_resource(workload));
+    DirectChange change{resource, meta::key_of(workload), "", client::PatchType::kJson, Value(), ""};
+    bool const undoes = asked.action == apis::action::kUndo;
+    auto const on_the_way = [&] {
+        change.message = fmt::format("goes back to {} already", proxy::version_of(meta::pod_template_of(workload)));
+        return change;
+    };
+    if (undoes && !proxy::undone_version(workload).empty()) return on_the_way();
     Doc const revision = earlier(workload, revisions);
     if (!revision.exists()) return fail(ErrorCode::kNotFound, "there is no earlier version to go back to");
+    if (has_version(workload, revision)) return on_the_way();
+    Doc const back = Doc::freeze(with_version(workload, revision));
+    JsonPatch patch;
+    patch.add("test", "/metadata/uid", meta::uid(workload));
+    patch.add("test", "/metadata/generation", meta::generation(workload));
     std::string const field(template_field(workload));
-    Value const back = template_of(revision, field);
-    Doc const pods = field == "template" ? Doc::freeze(back) : Doc::freeze(back)["workerTemplate"];
-    DirectChange change{resource,
-                        meta::key_of(workload),
-                        "",
-                        client::PatchType::kJson,
-                        Value(json::Array()),
-                        fmt::format("going back to {}", proxy::version_of(pods))};
-    auto const add = [&](char const* verb, std::string path, Value value) {
-        change.patch.push_back(json::Object{{"op", verb}, {"path", std::move(path)}, {"value", std::move(value)}});
-    };
-    add("test", "/metadata/uid", meta::uid(workload));
-    add("test", "/metadata/generation", meta::generation(workload));
-    add("replace", "/spec/" + field, back);
-    if (field != "template") {
-        Value network = revision.at({"data", "spec", meta::kGroupNetwork}).thaw();
-        network.erase("$patch");
-        if (network.is_object()) add("add", fmt::format("/spec/{}", meta::kGroupNetwork), std::move(network));
+    patch.add("replace", "/spec/" + field, back["spec"][field].thaw());
+    if (field == meta::kGroupTemplate && back["spec"][meta::kGroupNetwork].is_object())
+        patch.add("add", fmt::format("/spec/{}", meta::kGroupNetwork), back["spec"][meta::kGroupNetwork].thaw());
+    std::map<std::string_view, Value> annotations{{proxy::kUndone, Value()}};
+    if (undoes && !propagation::releasing(workload)) {
+        annotations[proxy::kUndone] =
+            fmt::format("{};{}", proxy::template_mark(back), proxy::version_of(meta::pod_template_of(workload)));
     }
-    if (brought_by_hub(workload)) {
-        // That one alone: the others are written beside this, and no generation tells.
-        std::string const annotations = "/metadata/annotations";
-        if (!workload.at({"metadata", "annotations"}).is_object()) add("add", annotations, json::Object());
-        add("add", annotations + "/" + json::escape_pointer(propagation::kHold), asked.hold);
-        // Else the hub would take what is put back for the version that it has brought.
-        auto const says = [&](std::string_view label, std::string const& hash) {
-            std::string const path = "/metadata/labels/" + json::escape_pointer(label);
-            if (!hash.empty()) {
-                add("add", path, hash);
-            } else if (!meta::label(workload, label).empty()) {
-                add("remove", path, nullptr);
-            }
-        };
-        std::string stable = propagation::stable_template(workload);
-        if (!propagation::releasing(workload)) {
-            // What its release came from is what is put back, unless another one was taken back since: then nobody
-            // knows.
-            std::string const has(meta::label(workload, propagation::kTemplateLabel));
-            if (stable == has) stable.clear();
-            says(propagation::kStableLabel, has);
-        }
-        says(propagation::kTemplateLabel, stable);
-    }
+    if (brought_by_hub(workload)) annotations[propagation::kHold] = asked.hold;
+    annotate(patch, workload, annotations);
+    if (brought_by_hub(workload)) label_for_hub(patch, workload);
+    change.patch = patch.take();
+    change.message = fmt::format("going back to {}", proxy::version_of(meta::pod_template_of(back)));
     return change;
 }
 
 DirectChange jump(DirectAsked const& asked, proxy::ClusterView const& view) {
-    return {apis::kRollouts,
-            meta::key_of(view.rollout),
-            "status",
-            client::PatchType::kJson,
-            step_patch(view.rollout, asked.to),
-            "moving to " + decision::step_text(view.rollout, asked.to, view.workload)};
+    return {
+        apis::kRollouts,          meta::key_of(view.rollout),         "status",
+        client::PatchType::kJson, step_patch(view.rollout, asked.to), moving_to(view.rollout, asked.to, view.workload)};
 }
 
 }   // namespace
-
-meta::GroupVersionResource revisions_of(Doc const& workload) {
-    bool const sets = workload["kind"].as_string() == "Deployment";
-    return {"apps", "v1", sets ? "replicasets" : "controllerrevisions"};
-}
 
 Result<DirectChange> direct_change(DirectAsked const& asked, proxy::ClusterView const& view,
                                    std::vector<Doc> const& revisions) {
@@ -198,7 +224,8 @@ Task<void> find_change(Context, Session const& session, DirectAsked asked, Part&
     if (goes_back(asked.action) && part.view.workload.exists()) {
         client::ListOptions options;
         options.ns = session.ns();
-        auto const list = co_await part.client.list(session.context(), revisions_of(part.view.workload), options);
+        auto const list =
+            co_await part.client.list(session.context(), proxy::revisions_of(part.view.workload), options);
         if (!list) {
             part.change = std::unexpected(list.error());
             co_return;
@@ -235,6 +262,16 @@ Task<void> send_change(Context, Session const& session, std::string action, Part
     }
     part.row.result = overtaken(part.change.error()) ? "stale" : "failed";
     part.row.message = overtaken(part.change.error()) ? std::string(kMovedOn) : part.change.error().message();
+}
+
+// Of one that was taken back a moment ago, and does not say so yet.
+Row already(Part const& part) {
+    Row row = part.row;
+    row.target = false;
+    row.result = "done";
+    row.why = Row::Why::kTakenBack;
+    row.message = part.change->message;
+    return row;
 }
 
 void print_changes(Session const& session, std::vector<Part> const& parts) {
@@ -277,6 +314,12 @@ Task<int> decide_without_hub(Session session, std::string action, std::string ro
             scope.spawn(find_change(scope.context(), session, {action, session.flags().to, ""}, part));
         co_await scope.join();
     }
+    std::erase_if(parts, [&](Part const& part) {
+        bool const nothing = part.change && part.change->patch.is_null();
+        if (nothing) *std::ranges::find(rows, part.row.cluster, &Row::cluster) = already(part);
+        return nothing;
+    });
+    if (parts.empty()) co_return conclude_nothing(session, rows, looked->asked, rollout);
     if (session.flags().dry_run == "client") {
         print_changes(session, parts);
         co_return kDone;

@@ -16,7 +16,7 @@ struct DirectChange {
     meta::ObjectKey key;
     std::string subresource;
     client::PatchType type = client::PatchType::kMerge;
-    json::Value patch;
+    json::Value patch;     // null: it is on the way already
     std::string message;   // what becomes of it: "going back to v1"
 };
 
@@ -31,8 +31,6 @@ struct DirectAsked {
 // An Error where it cannot be done, and why.
 Result<DirectChange> direct_change(DirectAsked const& asked, proxy::ClusterView const& view,
                                    std::vector<json::Doc> const& revisions);
-// Where the revisions of this workload are.
-meta::GroupVersionResource revisions_of(json::Doc const& workload);
 
 Task<int> decide_without_hub(Session session, std::string action, std::string rollout);
 

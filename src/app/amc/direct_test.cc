@@ -5,6 +5,7 @@
 #include "apis/fleet/decision.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
+#include "hub/proxy/attached.h"
 
 namespace aviary::amc {
 namespace {
@@ -17,6 +18,10 @@ constexpr char kWorkload[] = R"({"apiVersion":"apps/v1","kind":"Deployment","met
     "spec":{"template":{"spec":{"containers":[{"name":"main","image":"web:v2"}]}}}})";
 constexpr char kEarlier[] = R"({"kind":"ReplicaSet","metadata":{"name":"web-1","ownerReferences":[{"uid":"d1"}]},
     "spec":{"template":{"metadata":{"labels":{"pod-template-hash":"1"}},"spec":{"containers":[{"name":"main","image":"web:v1"}]}}}})";
+
+constexpr char kNow[] = R"({"kind":"ReplicaSet","metadata":{"name":"web-2","ownerReferences":[{"uid":"d1"}],
+    "labels":{"pod-template-hash":"2"}},"spec":{"template":{"metadata":{"labels":{"pod-template-hash":"2"}},
+    "spec":{"containers":[{"name":"main","image":"web:v2"}]}}}})";
 
 // Its rollout controller notes a step in an annotation meanwhile, which is no new generation.
 TEST(DirectUndo, KeepsAnnotationsThatAreWrittenMeanwhile) {
@@ -72,6 +77,43 @@ TEST(DirectAbort, SaysToTheHubWhichVersionIsThere) {
         EXPECT_EQ(meta::label(now, "fleet.aviary.dev/template"), each.has) << each.labels << each.annotations;
         EXPECT_EQ(meta::label(now, "fleet.aviary.dev/stable"), each.stable) << each.labels << each.annotations;
     }
+}
+
+// The Rollout there has not seen it yet.
+TEST(DirectUndo, OfWhatWasPutBackAMomentAgoIsNothing) {
+    auto const again = [](Value workload, char const* action) {
+        proxy::ClusterView view;
+        view.workload = Doc::freeze(workload);
+        auto const change = direct_change({action, 0, "h"}, view, {*json::parse(kEarlier), *json::parse(kNow)});
+        if (!change) return change.error().message();
+        return change->message + (change->patch.is_null() ? "" : " by a patch");
+    };
+    // In the middle of a release from v1.
+    Value there = *json::parse_value(kWorkload);
+    there.set({"metadata", "labels", "rollouts.kruise.io/stable-revision"}, "1");
+    there.set({"metadata", "annotations", "rollouts.kruise.io/in-progressing"}, "{}");
+    for (char const* action : {"Undo", "Abort"}) EXPECT_EQ(again(there, action), "going back to v1 by a patch");
+    there.set({"spec", "template"}, *json::parse_value(R"({"metadata":{"labels":{}},
+        "spec":{"containers":[{"name":"main","image":"web:v1"}]}})"));
+    for (char const* action : {"Undo", "Abort"}) EXPECT_EQ(again(there, action), "goes back to v1 already");
+    // Of one that was finished: a release of its own has begun, from v2.
+    Value finished = *json::parse_value(kWorkload);
+    proxy::ClusterView view;
+    view.workload = Doc::freeze(finished);
+    auto const change = direct_change({"Undo", 0, "h"}, view, {*json::parse(kEarlier), *json::parse(kNow)});
+    ASSERT_TRUE(change);
+    ASSERT_TRUE(json::apply_json_patch(finished, change->patch));
+    EXPECT_EQ(proxy::undone_version(Doc::freeze(finished)), "v2");
+    finished.set({"metadata", "labels", "rollouts.kruise.io/stable-revision"}, "2");
+    finished.set({"metadata", "annotations", "rollouts.kruise.io/in-progressing"}, "{}");
+    EXPECT_EQ(again(finished, "Undo"), "goes back to v1 already");
+    // That can be ended, and leaves nothing behind.
+    view.workload = Doc::freeze(finished);
+    auto const end = direct_change({"Abort", 0, "h"}, view, {*json::parse(kEarlier), *json::parse(kNow)});
+    ASSERT_TRUE(end);
+    EXPECT_EQ(end->message, "going back to v2");
+    ASSERT_TRUE(json::apply_json_patch(finished, end->patch));
+    EXPECT_FALSE(finished.at({"metadata", "annotations"}).contains(proxy::kUndone));
 }
 
 }   // namespace

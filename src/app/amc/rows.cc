@@ -79,15 +79,24 @@ Row look_at_jump(Doc const& view, Row row, Asked const& asked) {
     return row;
 }
 
+// Where the other version was complete, the way back has steps of its own, and may get stuck.
+bool back_in_own_steps(Doc const& view) {
+    return view["phase"].as_string() == "Progressing" && view["rejected"].exists() &&
+           view["stable"] == view["rejected"];
+}
+
 // Of one that was taken back, or is on the way: once more is nothing, and the hub would say that it is done.
-Row look_at_taken_back(Doc const& view, Row row) {
+Row look_at_taken_back(Doc const& view, Row row, Asked const& asked) {
     bool const progressing = view["phase"].as_string() == "Progressing";
     row.result = "done";
     row.why = Row::Why::kTakenBack;
     row.message = fmt::format("{} {} already", progressing ? "goes back to" : "is back on", view["pinned"].as_string());
-    // Where the other version was complete, the way back has steps of its own, and may get stuck.
-    if (progressing && view["rejected"].exists() && view["stable"] == view["rejected"])
-        row.message += ", in steps: approve them, or end that with `abort --direct`";
+    if (progressing && view["inBatches"].as_bool()) {
+        row.message += ", in batches: approve goes on";
+    } else if (back_in_own_steps(view)) {
+        row.message +=
+            fmt::format(", in steps: approve them, or end that with `abort{}`", asked.without_hub ? "" : " --direct");
+    }
     return row;
 }
 
@@ -181,7 +190,9 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
     }
     // Where it was pinned by what was known before, it is asked for again.
     bool const outdated = view["reason"].as_string() == "PinOutdated";
-    if (back && view["pinned"].exists() && !outdated) return look_at_taken_back(view, std::move(row));
+    // A hub has pinned it there; without one nothing but its own release takes it there.
+    bool const ends = asked.without_hub && action == apis::action::kAbort && back_in_own_steps(view);
+    if (back && view["pinned"].exists() && !outdated && !ends) return look_at_taken_back(view, std::move(row), asked);
     // One that is taken out of its cluster is the hub's no more, and is resumed.
     if (action == apis::action::kResume && !asked.unpause.empty() && view["placed"].as_bool()) {
         row.why = Row::Why::kStopped;

@@ -38,6 +38,7 @@ struct Asked {
     // Where spec.strategy.paused of the Rollout on the hub pauses it everywhere: the command that ends that, as no
     // Decision does.
     std::string unpause = {};
+    bool without_hub = false;
 };
 
 // "2/3", with a question mark where nobody knows.

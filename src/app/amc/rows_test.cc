@@ -230,6 +230,18 @@ TEST(Look, WhatIsBackIsNotTakenBackOnceMore) {
     Doc const in_steps = view(R"({"pinned":"v1","rejected":"v2","stable":"v2"})");
     EXPECT_EQ(shown(in_steps, asked("Undo")),
               "done: goes back to v1 already, in steps: approve them, or end that with `abort --direct`");
+    // Without a hub the way back is a release that can be ended as any other.
+    Asked without = asked("Undo");
+    without.without_hub = true;
+    EXPECT_EQ(shown(in_steps, without),
+              "done: goes back to v1 already, in steps: approve them, or end that with `abort`");
+    without.action = "Abort";
+    EXPECT_EQ(shown(in_steps, without), "target");
+    EXPECT_EQ(shown(goes, without), "done: goes back to v1 already");
+    EXPECT_EQ(shown(back, without), "done: is back on v1 already");
+    Doc const in_batches = view(R"({"pinned":"v1","rejected":"v2","stable":"v1","inBatches":true})");
+    for (char const* action : {"Abort", "Undo"})
+        EXPECT_EQ(shown(in_batches, asked(action)), "done: goes back to v1 already, in batches: approve goes on");
     Doc const outdated = view(R"({"pinned":"v0","reason":"PinOutdated"})");
     for (char const* action : {"Abort", "Undo"}) EXPECT_EQ(shown(outdated, asked(action)), "target") << action;
     EXPECT_EQ(nothing_to_do({*look(back, asked("Undo")), *look(in_steps, asked("Undo"))}, asked("Undo"), "web"),

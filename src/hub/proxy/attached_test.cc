@@ -5,6 +5,7 @@
 
 #include "core/json/parse.h"
 #include "core/json/patch.h"
+#include "core/json/write.h"
 
 namespace aviary::proxy {
 namespace {
@@ -64,6 +65,96 @@ TEST(Attached, ClustersMayDiffer) {
     release = release_among(views);
     EXPECT_EQ(release.to, "");
     EXPECT_EQ(version_of(release.workload.at({"spec", "template"})), "v2");
+}
+
+// "REASON message | from -> to | on the new version" of one cluster.
+std::string back(ClusterView view) {
+    std::vector<ClusterView> views{std::move(view)};
+    Release const release = release_among(views);
+    Value const seen = explain(release, views);
+    Value const& row = seen["clusters"][0];
+    return fmt::format("{} {} | {} -> {} | {} | {}", row["reason"].as_string(), row["message"].as_string(),
+                       seen["from"].as_string(), seen["to"].as_string(), seen["onNew"].as_int(),
+                       row["endsWhen"].as_string());
+}
+
+constexpr char kTakenBack[] = R"({"status":{"phase":"Healthy","conditions":[{"type":"Succeeded","status":"False"}],
+    "canaryStatus":{"observedWorkloadGeneration":2}}})";
+constexpr char kV1[] = R"({"kind":"Deployment","metadata":{"uid":"d","generation":2},
+    "spec":{"template":{"spec":{"containers":[{"image":"repo/app:v1"}]}}}})";
+
+TEST(Attached, WhatWasTakenBackSaysSo) {
+    ClusterView taken = view("a", kTakenBack, kV1);
+    taken.pods.pop_back();
+    EXPECT_EQ(back(taken), "TakenBack pinned to v1, h2 rejected | v1 -> h2 | 0 | another version is released");
+    taken.revisions = {changed(R"({"metadata":{"ownerReferences":[{"uid":"d"}],"labels":{"pod-template-hash":"h2"}}})",
+                               R"({"spec":{"template":{"spec":{"containers":[{"image":"repo/app:v2"}]}}}})")};
+    EXPECT_EQ(back(taken), "TakenBack pinned to v1, v2 rejected | v1 -> v2 | 0 | another version is released");
+    // One that never had pods may have no name there.
+    ClusterView early = taken;
+    early.rollout =
+        changed(json::write(taken.rollout).c_str(), R"({"status":{"canaryStatus":{"podTemplateHash":""}}})");
+    EXPECT_TRUE(back(early).starts_with("TakenBack pinned to v1, v2 rejected")) << back(early);
+    early.revisions.clear();
+    EXPECT_TRUE(back(early).starts_with("TakenBack pinned to v1, another version rejected")) << back(early);
+    // Without pods the generation tells, which a Rollout follows as long as it is the version that it knows.
+    taken.pods.clear();
+    EXPECT_TRUE(back(taken).starts_with("TakenBack pinned to v1, v2 rejected"));
+    taken = view("a", kTakenBack, R"({"metadata":{"generation":3}})");
+    taken.pods.clear();
+    EXPECT_TRUE(back(taken).starts_with("- "));
+    // Which a deadline has done.
+    taken = view("a", R"({"status":{"phase":"Healthy","conditions":[{"type":"Succeeded","status":"False",
+        "reason":"ProgressDeadlineExceeded","message":"step 1/2 has made no progress"}]}})",
+                 kV1);
+    std::vector<ClusterView> overdue{taken};
+    Value const seen = explain(release_among(overdue), overdue);
+    EXPECT_EQ(seen["clusters"][0]["causes"][0].as_string(), "step 1/2 has made no progress");
+    // Put back, with pods of the other version left.
+    std::string const cancelling =
+        R"({"status":{"conditions":[{"type":"Progressing","status":"True","reason":"Cancelling","message":"said"}]}})";
+    EXPECT_EQ(back(view("a", cancelling, kV1)), "Cancelling said | v1 -> v2 | 1 | the workload is handed back");
+}
+
+// The condition of the last release stays behind where the next version comes without one.
+TEST(Attached, ANewerVersionSinceIsNotTakenBack) {
+    ClusterView newer =
+        view("a", kTakenBack, R"({"spec":{"template":{"spec":{"containers":[{"image":"repo/app:v3"}]}}}})");
+    newer.pods = {changed(R"({"metadata":{"labels":{"pod-template-hash":"h3"}}})",
+                          R"({"spec":{"containers":[{"image":"repo/app:v3"}]}})")};
+    EXPECT_EQ(back(newer), "-  |  -> v3 | 1 | -");
+    // It begins.
+    ClusterView const begins =
+        view("a", kTakenBack, R"({"metadata":{"annotations":{"rollouts.kruise.io/in-progressing":"{}"}}})");
+    EXPECT_TRUE(back(begins).starts_with("Applying ")) << back(begins);
+}
+
+TEST(Attached, WhatComesBackInBatchesIsApprovedOnItsWay) {
+    ClusterView const batches = view("a", R"({"status":{"conditions":[{"type":"RolledBack","status":"True"}],
+        "canaryStatus":{"podTemplateHash":"h1"}}})",
+                                     kV1);
+    EXPECT_EQ(back(batches), "AwaitingApproval  | v1 -> v2 | 1 | approved: back to v1");
+    std::vector<ClusterView> views{batches};
+    Value const seen = explain(release_among(views), views);
+    EXPECT_TRUE(seen["clusters"][0]["inBatches"].as_bool());
+}
+
+TEST(Attached, AnUndoOfAFinishedReleaseIsKnownByItsMark) {
+    Value workload = view("a", "{}", kV1).workload.thaw();
+    workload.set({"metadata", "annotations", kUndone}, template_mark(Doc::freeze(workload)) + ";v2");
+    ClusterView undone = view("a", R"({"status":{"phase":"Healthy"}})");
+    undone.workload = Doc::freeze(workload);
+    EXPECT_TRUE(back(undone).starts_with("TakenBack pinned to v1, v2 rejected | v1 -> v2 |")) << back(undone);
+    // At its last step no pod is left of what it comes from.
+    ClusterView last = view("a");
+    last.workload = undone.workload;
+    last.pods.clear();
+    std::vector<ClusterView> views{last};
+    release_among(views);
+    EXPECT_EQ(views[0].stable, "v2");
+    workload.set({"spec", "template", "metadata", "annotations", "restarted"}, "now");
+    undone.workload = Doc::freeze(workload);
+    EXPECT_TRUE(back(undone).starts_with("- ")) << "another version since";
 }
 
 TEST(Attached, WhatCannotBeReadIsThereAndUnknown) {

@@ -333,6 +333,11 @@ void explain_rest(Value& row, ClusterView const& view) {
     } else {
         set_wait(row, "TakenBack", fmt::format("pinned to {}, {} rejected", view.pinned, view.rejected),
                  "another version is released", "");
+        // Nobody has done that by hand.
+        Doc const succeeded = meta::condition(view.rollout, apis::condition::kSucceeded);
+        bool const overdue = succeeded["status"].as_string() == "False" &&
+                             succeeded["reason"].as_string() == apis::reason::kDeadlineExceeded;
+        if (overdue) row["causes"].push_back(succeeded["message"].string());
     }
 }
 
@@ -360,6 +365,8 @@ void describe(Value& row, ClusterView const& view) {
     if (!view.stable.empty()) row["stable"] = view.stable;
     if (!view.pinned.empty()) row["pinned"] = view.pinned;
     if (!view.pinned.empty()) row["rejected"] = view.rejected;
+    if (!view.pinned.empty() && meta::condition_is_true(view.rollout, apis::condition::kRolledBack))
+        row["inBatches"] = true;
     row["nextReplicas"] = step < steps ? next_replicas(view.rollout, step) : "";
     row["nextPods"] = step < steps ? decision::pods_at(view.rollout, step + 1, replicas) : replicas;
 }
