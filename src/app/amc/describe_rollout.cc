@@ -11,6 +11,7 @@
 #include "core/base/strings.h"
 #include "core/cli/table.h"
 #include "core/json/write.h"
+#include "hub/proxy/attached.h"
 #include "kube/meta/groups.h"
 #include "kube/meta/int_or_percent.h"
 #include "kube/meta/object.h"
@@ -61,15 +62,16 @@ std::string steps(Doc const& rollout, Doc const& status, bool progressing) {
     return table.empty() ? std::string() : "Steps:\n" + table.render({});
 }
 
-std::string replicas(Doc const& workload, Doc const& status) {
-    Doc const wanted = workload.at({"spec", "replicas"});
+// `back`: what is counted as new is the version that the workload has, and that is the old one again.
+std::string replicas(Doc const& workload, Doc const& status, bool back) {
+    std::string const wanted = workload.exists() ? std::to_string(proxy::replicas_of(workload)) : "?";
+    if (back) return fmt::format("{} wanted; the new version was taken back", wanted);
     auto const of = [&](char const* canary, char const* blue_green) {
         Doc const count = status[canary].exists() ? status[canary] : status[blue_green];
         return count.exists() ? std::to_string(count.as_int()) : std::string("-");
     };
-    return fmt::format("{} wanted, {} on the new version, {} of them ready",
-                       wanted.exists() ? std::to_string(wanted.as_int()) : "?", of("canaryReplicas", "updatedReplicas"),
-                       of("canaryReadyReplicas", "updatedReadyReplicas"));
+    return fmt::format("{} wanted, {} on the new version, {} of them ready", wanted,
+                       of("canaryReplicas", "updatedReplicas"), of("canaryReadyReplicas", "updatedReadyReplicas"));
 }
 
 std::string images(Doc const& workload) {
@@ -140,7 +142,9 @@ std::string describe_rollout(Doc const& rollout, Doc const& workload, Doc const&
     text += line("Images:", images(workload));
     text += line("Stable revision:", or_dash(status["stableRevision"].as_string()));
     text += line("Update revision:", or_dash(apis::release_revision(rollout)));
-    text += line("Replicas:", replicas(workload, status));
+    std::vector<Doc> found;
+    for (auto const& [index, row] : pods["rows"].elements()) found.push_back(row["object"]);
+    text += line("Replicas:", replicas(workload, status, proxy::went_back(rollout, workload, found)));
     return text + (pods.exists() ? pods_of(pods, status["podTemplateHash"].as_string()) : "Pods:  not known\n");
 }
 

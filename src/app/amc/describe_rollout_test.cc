@@ -55,6 +55,25 @@ Pods:
 )text");
 }
 
+// The controller counts what the workload has, which is the old version again.
+TEST(DescribeRollout, OfWhatWasTakenBackCountsNoNewPods) {
+    json::Value rollout = parse(kRollout).thaw();
+    rollout.set({"status", "phase"}, "Healthy");
+    rollout.set({"status", "canaryStatus", "canaryReplicas"}, 10);
+    rollout.set({"status", "conditions"}, json::Array{json::Object{{"type", "Succeeded"}, {"status", "False"}}});
+    std::string text = describe_rollout(Doc::freeze(rollout), parse(kWorkload), parse(kPods));
+    EXPECT_NE(text.find("Replicas:         10 wanted; the new version was taken back\n"), std::string::npos) << text;
+    rollout.set({"status", "conditions"}, json::Array{json::Object{{"type", "Succeeded"}, {"status", "True"}}});
+    text = describe_rollout(Doc::freeze(rollout), parse(kWorkload), parse(kPods));
+    EXPECT_NE(text.find("Replicas:         10 wanted, 10 on the new version, 1 of them ready\n"), std::string::npos);
+}
+
+TEST(DescribeRollout, NodesSayHowManyPodsADaemonSetHas) {
+    std::string const text = describe_rollout(
+        parse(kRollout), parse(R"({"kind":"DaemonSet","spec":{},"status":{"desiredNumberScheduled":4}})"), {});
+    EXPECT_NE(text.find("Replicas:         4 wanted, 1 on"), std::string::npos) << text;
+}
+
 TEST(DescribeRollout, SaysWhatIsNotKnown) {
     std::string const text =
         describe_rollout(parse(R"({"metadata":{"name":"web"},"spec":{"disabled":true,"workloadRef":{"kind":"Deployment",
