@@ -5,6 +5,7 @@
 #include <stdio_ext.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "app/amc/resources.h"
 #include "app/amc/session.h"
 #include "core/base/version.h"
+#include "core/json/parse.h"
 
 namespace aviary::amc {
 namespace {
@@ -74,6 +76,21 @@ TEST(Run, AnImageIsSetInChosenClustersWithoutAHubAlone) {
                   "1 error: on a hub a release goes to all clusters of the policy: leave -m out, or name the clusters "
                   "without a hub by --contexts\n");
     }
+}
+
+// A resource that only a version has which is not the preferred one is found, too.
+TEST(Served, IsWhatAnyVersionOfAGroupHas) {
+    json::Doc const group = *json::parse(R"({"metadata":{"name":"apps.kruise.io"},"versions":[
+        {"version":"v1beta1","resources":[{"resource":"statefulsets","responseKind":{"kind":"StatefulSet"},"scope":"Namespaced"}]},
+        {"version":"v1alpha1","resources":[{"resource":"statefulsets","responseKind":{"kind":"StatefulSet"},"scope":"Namespaced"},
+        {"resource":"clonesets","singularResource":"cloneset","shortNames":["clone"],"responseKind":{"kind":"CloneSet"},
+        "scope":"Namespaced"}]}]})");
+    std::vector<Served> served;
+    add_served(served, group);
+    ASSERT_EQ(served.size(), 2u);
+    EXPECT_EQ(served[0].resource, (meta::GroupVersionResource{"apps.kruise.io", "v1beta1", "statefulsets"}));
+    EXPECT_EQ(served[1].resource, (meta::GroupVersionResource{"apps.kruise.io", "v1alpha1", "clonesets"}));
+    EXPECT_NE(std::ranges::find(served[1].names, "clone"), served[1].names.end());
 }
 
 // Without the user the groups would be ignored, and all would be done with one's own rights.

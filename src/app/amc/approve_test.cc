@@ -432,6 +432,19 @@ CO_TEST(WithoutHub, AnUndoOfAFinishedReleaseIsNotUndoneByTheNext) {
     co_await fleet.stop();
 }
 
+// v1beta1 is preferred there, and has none of them.
+CO_TEST(Get, FindsWhatOnlyAnotherVersionHas) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    co_await fleet.stop_hub();
+    for (char const* resource : {"rollouthistories", "trafficroutings", "trafficrouting", "rollouts"}) {
+        std::string const said = co_await Clusters{fleet}.add("beijing").run(
+            {}, [&](Session session) { return get_resource(std::move(session), resource, ""); });
+        EXPECT_TRUE(said.starts_with("0\n")) << said;
+    }
+    co_await fleet.stop();
+}
+
 // What a script's variable that is not set leaves is not a word for all of them.
 CO_TEST(Where, ANameThatIsEmptyIsNoCluster) {
     Fleet fleet(ctx);

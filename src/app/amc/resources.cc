@@ -51,23 +51,30 @@ Result<std::string> rollout_name(std::string const& text) {
                 fmt::format("{}: a Rollout is wanted: NAME or rollouts/NAME", text.empty() ? "\"\"" : text));
 }
 
+// Each resource in the first version of its group that has it: the preferred one comes first, and some are in another
+// alone.
+void add_served(std::vector<Served>& served, Doc const& group) {
+    std::set<std::string> known;
+    for (auto const& [index, version] : group["versions"].elements()) {
+        for (auto const& [position, resource] : version["resources"].elements()) {
+            if (!known.insert(resource["resource"].string()).second) continue;
+            Served each;
+            each.resource = {meta::name(group), version["version"].string(), resource["resource"].string()};
+            each.kind = resource.at({"responseKind", "kind"}).string();
+            each.namespaced = resource["scope"].as_string() == "Namespaced";
+            each.names = {each.resource.resource, resource["singularResource"].string(), to_lower(each.kind)};
+            for (auto const& [short_index, short_name] : resource["shortNames"].elements())
+                each.names.push_back(short_name.string());
+            served.push_back(std::move(each));
+        }
+    }
+}
+
 Task<Result<std::vector<Served>>> served_resources(Session session) {
     std::vector<Served> served;
     for (char const* path : {"/api", "/apis"}) {
         CO_TRY_ASSIGN(Doc const found, co_await session.discovery(path));
-        for (auto const& [index, item] : found["items"].elements()) {
-            Doc const version = item["versions"][0];
-            for (auto const& [position, resource] : version["resources"].elements()) {
-                Served each;
-                each.resource = {meta::name(item), version["version"].string(), resource["resource"].string()};
-                each.kind = resource.at({"responseKind", "kind"}).string();
-                each.namespaced = resource["scope"].as_string() == "Namespaced";
-                each.names = {each.resource.resource, resource["singularResource"].string(), to_lower(each.kind)};
-                for (auto const& [short_index, short_name] : resource["shortNames"].elements())
-                    each.names.push_back(short_name.string());
-                served.push_back(std::move(each));
-            }
-        }
+        for (auto const& [index, group] : found["items"].elements()) add_served(served, group);
     }
     co_return served;
 }

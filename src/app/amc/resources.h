@@ -17,6 +17,8 @@ struct Served {
     std::vector<std::string> names;   // that mean it: "deployments", "deployment", "deploy"
 };
 
+// What a group of aggregated discovery serves, each in the best version that has it.
+void add_served(std::vector<Served>& served, json::Doc const& group);
 // What the hub serves, in the order of its discovery.
 Task<Result<std::vector<Served>>> served_resources(Session session);
 // "deploy", "deployments", "deployments.apps", "Deployment".
