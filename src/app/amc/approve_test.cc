@@ -432,6 +432,26 @@ CO_TEST(WithoutHub, AnUndoOfAFinishedReleaseIsNotUndoneByTheNext) {
     co_await fleet.stop();
 }
 
+// The simulated controllers release CloneSets as Kruise's do.
+CO_TEST(WithoutHub, AnImageOfACustomKindIsSet) {
+    Fleet fleet(ctx);
+    fleet.kind = "CloneSet";
+    fleet.api_version = "apps.kruise.io/v1alpha1";
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    co_await fleet.stop_hub();
+    CO_ASSERT_OK(co_await fleet.patch(
+        "beijing", fleet.workloads(),
+        R"({"metadata":{"annotations":{"fleet.aviary.dev/hold":"2999-01-01T00:00:00Z;me;alone"}}})"));
+    for (char const* what : {"clonesets/web", "rollouts/web"}) {
+        std::string const image = what[0] == 'c' ? "v2" : "v3";
+        std::string const said = co_await Clusters{fleet}.add("beijing").run(
+            everywhere(), [&](Session session) { return set_image(std::move(session), what, {"main=" + image}); });
+        EXPECT_EQ(said, "0\nbeijing  -  set  image of cloneset/web set\n");
+        CO_ASSERT_OK(co_await fleet.until("beijing", image, "1"));
+    }
+    co_await fleet.stop();
+}
+
 // v1beta1 is preferred there, and has none of them.
 CO_TEST(Get, FindsWhatOnlyAnotherVersionHas) {
     Fleet fleet(ctx);

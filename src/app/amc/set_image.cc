@@ -11,8 +11,10 @@
 #include "app/amc/verdict.h"
 #include "core/async/scope.h"
 #include "core/base/strings.h"
+#include "core/json/patch.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/release_state.h"
+#include "hub/proxy/attached.h"
 #include "kube/meta/groups.h"
 #include "kube/meta/object.h"
 
@@ -26,50 +28,67 @@ using Images = std::vector<std::pair<std::string, std::string>>;
 
 constexpr char kSet[] = "Set";   // as the rows call it
 
-// The containers of this list that get another image.
-Value changed(Doc const& containers, Images const& images, std::vector<bool>& found) {
-    Value list{json::Array()};
+constexpr char const* kLists[] = {"containers", "initContainers"};
+
+// One container that gets another image.
+struct Change {
+    std::size_t index = 0;   // in its list
+    std::string name, image;
+};
+
+std::vector<Change> changed(Doc const& containers, Images const& images, std::vector<bool>& found) {
+    std::vector<Change> changes;
+    std::size_t position = 0;
     for (auto const& [index, container] : containers.elements()) {
         for (std::size_t each = 0; each < images.size(); ++each) {
             auto const& [name, image] = images[each];
             if (name != "*" && container["name"].as_string() != name) continue;
             found[each] = true;
             if (container["image"].as_string() != image)
-                list.push_back(json::Object{{"name", container["name"].string()}, {"image", image}});
+                changes.push_back({position, container["name"].string(), image});
         }
+        ++position;
     }
-    return list;
+    return changes;
 }
 
 Value template_patch(Doc const& workload, Images const& images, std::vector<bool>& found) {
     Value patch{json::Object()};
-    for (char const* field : {"containers", "initContainers"}) {
-        Value list = changed(workload.at({"spec", "template", "spec", field}), images, found);
+    for (char const* field : kLists) {
+        Value list{json::Array()};
+        for (Change const& each : changed(workload.at({"spec", "template", "spec", field}), images, found))
+            list.push_back(json::Object{{"name", each.name}, {"image", each.image}});
         if (list.size() > 0) patch.set({"spec", "template", "spec", field}, std::move(list));
     }
-    return patch;
+    return patch.size() > 0 ? std::move(patch) : Value();
 }
 
-// Of a LeaderWorkerSet: lists of custom objects are replaced as a whole, so the patch is for what was seen.
-Value group_patch(Doc const& workload, Images const& images, std::vector<bool>& found) {
-    Value patch{json::Object()};
-    for (char const* role : {"leaderTemplate", "workerTemplate"}) {
-        Doc const spec = workload.at({"spec", meta::kGroupTemplate, role, "spec"});
-        for (char const* field : {"containers", "initContainers"}) {
-            Value const news = changed(spec[field], images, found);
-            if (news.size() == 0) continue;
-            Value list = spec[field].thaw();
-            for (Value& container : list.make_array()) {
-                for (Value const& each : news.array()) {
-                    if (std::as_const(container)["name"] == each["name"]) container["image"] = each["image"];
-                }
+// The server knows no strategic merge patch of such kinds, and a merge patch would replace a list as a whole.
+Value json_patch(Doc const& workload, Images const& images, std::vector<bool>& found) {
+    Value patch{json::Array()};
+    auto const add = [&](char const* verb, std::string path, std::string const& value) {
+        patch.push_back(json::Object{{"op", verb}, {"path", std::move(path)}, {"value", value}});
+    };
+    std::vector<std::string> templates{"template"};
+    if (meta::is_leader_worker_set(workload))
+        templates = {fmt::format("{}/leaderTemplate", meta::kGroupTemplate),
+                     fmt::format("{}/workerTemplate", meta::kGroupTemplate)};
+    for (std::string const& each : templates) {
+        Doc spec = workload["spec"];
+        for (std::string_view part : split(each, '/')) spec = spec[part];
+        for (char const* field : kLists) {
+            for (Change const& change : changed(spec["spec"][field], images, found)) {
+                std::string const path = fmt::format("/spec/{}/spec/{}/{}", each, field, change.index);
+                add("test", path + "/name", change.name);
+                add("add", path + "/image", change.image);
             }
-            patch.set({"spec", meta::kGroupTemplate, role, "spec", field}, std::move(list));
         }
     }
-    if (patch.size() > 0) patch.set({"metadata", "resourceVersion"}, meta::resource_version(workload));
-    return patch;
+    return patch.size() > 0 ? std::move(patch) : Value();
 }
+
+// Of Kubernetes' own kinds those with pods are in groups without a dot.
+bool is_builtin(Doc const& workload) { return !meta::kind_of(workload).group.contains('.'); }
 
 }   // namespace
 
@@ -85,10 +104,14 @@ Result<Images> parse_images(std::vector<std::string> const& words) {
     return images;
 }
 
-Result<Value> image_patch(Doc const& workload, Images const& images) {
+Result<ImagePatch> image_patch(Doc const& workload, Images const& images) {
     std::vector<bool> found(images.size(), false);
-    bool const groups = meta::is_leader_worker_set(workload);
-    Value patch = groups ? group_patch(workload, images, found) : template_patch(workload, images, found);
+    ImagePatch result;
+    if (is_builtin(workload)) {
+        result.patch = template_patch(workload, images, found);
+    } else {
+        result = {client::PatchType::kJson, json_patch(workload, images, found)};
+    }
     Doc const spec = meta::pod_template_of(workload)["spec"];
     for (std::size_t index = 0; index < images.size(); ++index) {
         if (found[index]) continue;
@@ -103,10 +126,24 @@ Result<Value> image_patch(Doc const& workload, Images const& images) {
         return fail(ErrorCode::kNotFound,
                     fmt::format("it has no container \"{}\", but {}", images[index].first, join(names, ", ")));
     }
-    return patch.size() > 0 ? std::move(patch) : Value();
+    return result;
 }
 
 namespace {
+
+// That it is what a hub has brought, or what was put back here, is true no more.
+void remove_marks(ImagePatch& change, Doc const& workload) {
+    auto const remove = [&](char const* where, std::string_view name) {
+        if (change.type == client::PatchType::kJson) {
+            change.patch.push_back(json::Object{
+                {"op", "remove"}, {"path", fmt::format("/metadata/{}/{}", where, json::escape_pointer(name))}});
+        } else {
+            change.patch.set({"metadata", where, name}, nullptr);
+        }
+    };
+    if (!meta::label(workload, propagation::kTemplateLabel).empty()) remove("labels", propagation::kTemplateLabel);
+    if (!meta::annotation(workload, proxy::kUndone).empty()) remove("annotations", proxy::kUndone);
+}
 
 // In one cluster, or on the hub.
 struct Target {
@@ -130,19 +167,16 @@ Task<Result<std::string>> change_images(Session const& session, Target& target, 
                                         Images images) {
     CO_TRY_ASSIGN(auto const where, co_await workload_key(session, target.client, std::move(served), std::move(name)));
     CO_TRY_ASSIGN(Doc const workload, co_await target.client.get(session.context(), where.first, where.second));
-    CO_TRY_ASSIGN(Value patch, image_patch(workload, images));
-    if (patch.is_null()) co_return std::string("it has that image already");
+    CO_TRY_ASSIGN(ImagePatch change, image_patch(workload, images));
+    if (change.patch.is_null()) co_return std::string("it has that image already");
     if (session.without_hub()) {
         CO_TRY(may_change_there(workload, session.context().now()));
-        // A hub would take it for the version that it has brought.
-        if (!meta::label(workload, propagation::kTemplateLabel).empty())
-            patch.set({"metadata", "labels", propagation::kTemplateLabel}, nullptr);
+        remove_marks(change, workload);
     }
     client::WriteOptions options;
     options.dry_run = session.flags().dry_run == "server";
-    auto const type =
-        meta::is_leader_worker_set(workload) ? client::PatchType::kMerge : client::PatchType::kStrategicMerge;
-    CO_TRY(co_await target.client.patch(session.context(), where.first, where.second, type, std::move(patch), options));
+    CO_TRY(co_await target.client.patch(session.context(), where.first, where.second, change.type,
+                                        std::move(change.patch), options));
     co_return fmt::format("image of {}/{} set", to_lower(workload["kind"].as_string()), where.second.name);
 }
 

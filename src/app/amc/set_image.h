@@ -13,10 +13,14 @@ namespace aviary::amc {
 
 // "main=registry/model:v2", "*=…" for every container; an Error says which is malformed.
 Result<std::vector<std::pair<std::string, std::string>>> parse_images(std::vector<std::string> const& words);
-// The strategic merge patch for this workload, of a LeaderWorkerSet the merge patch; an Error where it has no such
-// container. Null when it has these images.
-Result<json::Value> image_patch(json::Doc const& workload,
-                                std::vector<std::pair<std::string, std::string>> const& images);
+struct ImagePatch {
+    client::PatchType type = client::PatchType::kStrategicMerge;
+    json::Value patch;   // null when it has these images
+};
+// For this workload; of a kind that is not Kubernetes' own a JSON patch, which tests the containers' names. An Error
+// where it has no such container.
+Result<ImagePatch> image_patch(json::Doc const& workload,
+                               std::vector<std::pair<std::string, std::string>> const& images);
 
 // Whether what a cluster has may be changed there: a hub puts its own version back into what it has brought, unless the
 // annotation fleet.aviary.dev/hold keeps it away.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/json/parse.h"
+#include "core/json/patch.h"
 #include "core/json/write.h"
 
 namespace aviary::amc {
@@ -16,7 +17,7 @@ std::string shown(std::vector<std::string> const& words) {
                         R"({"spec":{"template":{"spec":{"initContainers":[{"name":"load","image":"load:v1"}],
             "containers":[{"name":"vllm","image":"vllm:v1"},{"name":"proxy","image":"proxy:v1"}]}}}})")),
                     *images);
-    return patch ? json::write(*patch) : "error: " + patch.error().message();
+    return patch ? json::write(patch->patch) : "error: " + patch.error().message();
 }
 
 TEST(SetImage, ChangesTheContainersThatAreNamed) {
@@ -32,6 +33,39 @@ TEST(SetImage, ChangesTheContainersThatAreNamed) {
     for (char const* word : {"vllm", "=v2", "vllm="})
         EXPECT_EQ(shown({word}), std::string("error: \"") + word + "\" is not CONTAINER=IMAGE");
     EXPECT_EQ(shown({}), "error: say what is to change: CONTAINER=IMAGE");
+}
+
+// A server answers 415 to a strategic merge patch of a custom resource.
+TEST(SetImage, OfOtherKindsChangesTheImageAlone) {
+    auto const patched = [](char const* text, std::vector<std::string> const& words) {
+        json::Value object = *json::parse_value(text);
+        auto const change = image_patch(json::Doc::freeze(object), *parse_images(words));
+        EXPECT_TRUE(change && change->type == client::PatchType::kJson);
+        EXPECT_TRUE(json::apply_json_patch(object, change->patch)) << json::write(change->patch);
+        json::Value const spec = object["spec"];
+        EXPECT_EQ(spec["replicas"].as_int(), 2);
+        // Of what was replaced meanwhile it is refused.
+        json::Value other = *json::parse_value(text);
+        other["spec"] = *json::parse_value(
+            R"({"template":{"spec":{"containers":[{"name":"new"},{"name":"new"}]}},"leaderWorkerTemplate":{}})");
+        EXPECT_FALSE(json::apply_json_patch(other, change->patch));
+        return json::write(spec);
+    };
+    constexpr char kCloneSet[] = R"({"apiVersion":"apps.kruise.io/v1alpha1","kind":"CloneSet","spec":{"replicas":2,
+        "template":{"spec":{"containers":[{"name":"main","image":"v1","args":["x"]},{"name":"side","image":"v1"}]}}}})";
+    EXPECT_EQ(patched(kCloneSet, {"side=v2"}),
+              R"({"replicas":2,"template":{"spec":{"containers":[{"name":"main","image":"v1","args":["x"]},)"
+              R"({"name":"side","image":"v2"}]}}})");
+    constexpr char kGroups[] =
+        R"({"apiVersion":"leaderworkerset.x-k8s.io/v1","kind":"LeaderWorkerSet","spec":{"replicas":2,
+        "leaderWorkerTemplate":{"leaderTemplate":{"spec":{"containers":[{"name":"main","image":"v1"}]}},
+        "workerTemplate":{"spec":{"initContainers":[{"name":"load","image":"v1"}],
+        "containers":[{"name":"main","image":"v1"}]}}}}})";
+    EXPECT_EQ(
+        patched(kGroups, {"main=v2"}),
+        R"({"replicas":2,"leaderWorkerTemplate":{"leaderTemplate":{"spec":{"containers":[{"name":"main","image":"v2"}]}},)"
+        R"("workerTemplate":{"spec":{"initContainers":[{"name":"load","image":"v1"}],)"
+        R"("containers":[{"name":"main","image":"v2"}]}}}})");
 }
 
 // The hub would have put it back in a moment, and the release that began would have been for nothing.
