@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,10 @@ TEST(SilentHub, WhatIsAwayAndWhatToDoMeanwhile) {
               "the hub's API server does not answer: connecting to 10.0.0.4:6443: Connection refused. " + ways);
     EXPECT_EQ(of_silent_hub("deadline exceeded"), "the hub has not answered in time. " + ways);
     EXPECT_EQ(of_silent_hub("rollouts is forbidden"), "rollouts is forbidden");
+    EXPECT_EQ(
+        of_silent_hub("the server could not find the requested resource"),
+        "this server is no hub: choose the hub's context by --context, or `kubectl config use-context`; without a "
+        "hub a single cluster is reached by --contexts NAME");
 }
 
 TEST(Run, AStepCountsFromOne) {
@@ -76,6 +81,39 @@ TEST(Run, AnImageIsSetInChosenClustersWithoutAHubAlone) {
                   "1 error: on a hub a release goes to all clusters of the policy: leave -m out, or name the clusters "
                   "without a hub by --contexts\n");
     }
+}
+
+// Whoever has one cluster has no hub, and has not read of --contexts.
+TEST(Run, WhereThereIsNoHubContextsAreNamed) {
+    std::string const member = std::string(kNobody) + "/clusters/prod";
+    Kubeconfig const config({{"prod", member, "demo"}});
+    EXPECT_EQ(
+        said({"clusters", "--context", "prod", "--kubeconfig", config.path()}),
+        "1 error: context prod is a member; kubectl amc speaks to the hub: choose its context, and members by -m; "
+        "without a hub a single cluster is reached by --contexts prod\n");
+    std::ofstream(config.path(), std::ios::app) << "current-context: prod\n";
+    EXPECT_EQ(said({"clusters", "--kubeconfig", config.path()}),
+              "1 error: context prod is a member, and its hub's is not there: reading the kubeconfig: context "
+              "\"fleet\" does not exist in " +
+                  config.path() + "; without a hub a single cluster is reached by --contexts prod\n");
+}
+
+TEST(Run, AKubeconfigThatCannotBeReadIsNoWrongName) {
+    Kubeconfig const config({{"prod", kNobody, "demo"}});
+    std::vector<std::string> const words{"clusters", "--contexts", "prod", "--kubeconfig"};
+    auto const with = [&](std::string const& path) {
+        std::vector<std::string> all = words;
+        all.push_back(path);
+        return said(all);
+    };
+    std::string const absent = config.path() + ".absent";
+    std::string text = with(absent);
+    EXPECT_TRUE(text.starts_with("1 error: --contexts: ") && text.find(absent) != std::string::npos) << text;
+    EXPECT_EQ(text.find("no context like"), std::string::npos) << text;
+    std::ofstream(config.path()) << "contexts: [";
+    text = with(config.path());
+    EXPECT_TRUE(text.starts_with("1 error: --contexts: " + config.path() + ": ")) << text;
+    EXPECT_EQ(text.find("no context like"), std::string::npos) << text;
 }
 
 // A resource that only a version has which is not the preferred one is found, too.

@@ -90,6 +90,10 @@ Result<std::vector<Contexts::Cluster>> Contexts::matching(async::AsioExecutor& e
             clusters.push_back(std::move(cluster));
         }
         if (any) continue;
+        // A file that is not there, or cannot be read, is another fault than a name.
+        auto const read = client::load_kubeconfig(kubeconfig, pattern);
+        if (!read && (all.empty() || !read.error().is(ErrorCode::kNotFound)))
+            return std::unexpected(read.error().context("--contexts"));
         return fail(ErrorCode::kNotFound,
                     fmt::format("--contexts: the kubeconfig has no context like \"{}\"{}", pattern,
                                 all.empty() ? "" : fmt::format("; it has {}", some_of(all))));

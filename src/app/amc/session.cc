@@ -87,12 +87,20 @@ Result<Session> Session::open(async::AsioExecutor& executor, Flags flags) {
             return fail(
                 ErrorCode::kInvalid,
                 fmt::format(
-                    "context {} is a member; kubectl amc speaks to the hub: choose its context, and members by -m",
+                    "context {0} is a member; kubectl amc speaks to the hub: choose its context, and members by -m; "
+                    "without a hub a single cluster is reached by --contexts {0}",
                     flags.context));
         }
         // The current context is a member's: the hub is the context `fleet` of the same file.
         std::string const ns = access.ns;
-        access = TRY(client::load_kubeconfig(flags.kubeconfig, "fleet"));
+        auto const hub = client::load_kubeconfig(flags.kubeconfig, "fleet");
+        if (!hub) {
+            return fail(ErrorCode::kNotFound,
+                        fmt::format("context {0} is a member, and its hub's is not there: {1}; without a hub a single "
+                                    "cluster is reached by --contexts {0}",
+                                    access.context, hub.error().message()));
+        }
+        access = *hub;
         if (access.ns.empty()) access.ns = ns;
     }
     Session session;
@@ -257,14 +265,16 @@ std::string of_silent_hub(std::string const& text) {
     bool const nobody = text.starts_with("connecting to ") || text.starts_with("TLS handshake with ");
     if (nobody) return fmt::format("the hub's API server does not answer: {}. {}", text, kMeanwhile);
     if (text == "deadline exceeded") return fmt::format("the hub has not answered in time. {}", kMeanwhile);
+    // An API server without the fleet's paths and kinds.
+    if (text == "the server could not find the requested resource") {
+        return "this server is no hub: choose the hub's context by --context, or `kubectl config use-context`; without "
+               "a hub a single cluster is reached by --contexts NAME";
+    }
     return text;
 }
 
 void Session::complain(Error const& error) const {
-    std::string text = error.message();
-    // An API server without the fleet's paths and kinds.
-    if (!without_hub() && text == "the server could not find the requested resource")
-        text = "this server is no hub: choose the hub's context by --context, or `kubectl config use-context`";
+    std::string const& text = error.message();
     complain(without_hub() ? text : of_silent_hub(text));
 }
 

@@ -99,7 +99,7 @@ private:
 
 // That a Rollout is not found, with the namespace where it was looked for: most often it is another one.
 Result<json::Doc> not_found_in(Result<json::Doc> answer, std::string const& ns);
-// What went wrong with a hub, with what to do meanwhile where it does not answer.
+// What went wrong with a hub, with what to do where it does not answer, or is none.
 std::string of_silent_hub(std::string const& text);
 
 // The commands; each answers the exit code.
