@@ -34,7 +34,7 @@ std::size_t steps_of(Doc const& rollout) { return apis::release_steps(rollout).s
 
 std::string ahead(Doc const& rollout, std::int64_t from, Doc const& workload) {
     if (from >= static_cast<std::int64_t>(steps_of(rollout))) return "completing";
-    return moving_to(rollout, from + 1, workload);
+    return "moving to " + decision::step_text(rollout, from + 1, workload);
 }
 
 // Whether it is still the step, of the release, that was looked at.
@@ -235,13 +235,6 @@ std::string problem_without_hub(Flags const& flags) {
                "--cluster-selector; several are reached by --contexts";
     if (flags.context.empty()) return "--direct: say which member by --context; see `kubectl config get-contexts`";
     return {};
-}
-
-std::string moving_to(Doc const& rollout, std::int64_t step, Doc const& workload) {
-    // A DaemonSet does not say itself how many pods it has.
-    Value counted = workload.thaw();
-    if (workload.exists()) counted.set({"spec", "replicas"}, proxy::replicas_of(workload));
-    return "moving to " + decision::step_text(rollout, step, workload.exists() ? Doc::freeze(counted) : workload);
 }
 
 bool overtaken(Error const& error) { return error.is(ErrorCode::kInvalid) || error.is(ErrorCode::kConflict); }

@@ -41,8 +41,6 @@ json::Value step_patch(json::Doc const& rollout, std::int64_t to);
 // when the controller there undoes it. True: not within --timeout. The row says what else becomes of it.
 Task<bool> taken_up_late(Session const& session, client::Client const& client, json::Doc before, std::int64_t to,
                          Row& row);
-// "moving to 50% (5 of 10 pods)": to which step, of this Rollout.
-std::string moving_to(json::Doc const& rollout, std::int64_t step, json::Doc const& workload);
 // What would be sent: a document for each cluster.
 void print_patches(Session const& session, std::vector<std::pair<std::string, json::Value>> const& patches);
 

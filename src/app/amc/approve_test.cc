@@ -37,15 +37,6 @@ TEST(ProblemWithoutHub, SaysWhatToDoInstead) {
     EXPECT_NE(problem_without_hub(flags).find("--cluster-selector is not supported without a hub"), std::string::npos);
 }
 
-TEST(MovingTo, CountsThePodsOfADaemonSetToo) {
-    Doc const rollout =
-        *json::parse(R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":"40%"},{"replicas":"100%"}]}}}})");
-    EXPECT_EQ(moving_to(rollout, 1, *json::parse(R"({"spec":{"replicas":5}})")), "moving to 40% (2 of 5 pods)");
-    EXPECT_EQ(moving_to(rollout, 1, *json::parse(R"({"spec":{},"status":{"desiredNumberScheduled":10}})")),
-              "moving to 40% (4 of 10 pods)");
-    EXPECT_EQ(moving_to(rollout, 2, {}), "moving to 100%");
-}
-
 // A command over these clusters of a fleet, as "EXIT", what is on stdout, and what on stderr.
 struct Clusters {
     Fleet& fleet;
@@ -330,6 +321,12 @@ CO_TEST(WithoutHub, HistoryIsWhatTheClustersHaveKept) {
     EXPECT_TRUE(has(said, "OUTCOME       RELEASE    REASON   WAITED   MESSAGE\n")) << said;
     EXPECT_TRUE(has(said, "id-web-2")) << said;
     EXPECT_FALSE(has(said, "beijing")) << said;
+    json::Value ended{json::Object()};
+    ended.set({"metadata", "annotations", apis::kHistoryOutcome}, apis::kTakenBack);
+    CO_ASSERT_OK(co_await fleet.at("oslo").patch(ctx, apis::kRolloutHistories, {"demo", "web-2"},
+                                                 client::PatchType::kMerge, ended));
+    said = co_await Clusters{fleet}.add("oslo").decide("History", flags);
+    EXPECT_TRUE(has(said, "TakenBack")) << said;
     // One that is away is told, and what the others have is shown.
     fleet.ways.cut.insert("oslo");
     said = co_await Clusters{fleet}.add("beijing").add("oslo").decide("History", {});

@@ -11,6 +11,7 @@
 #include "core/base/strings.h"
 #include "core/cli/table.h"
 #include "core/json/write.h"
+#include "hub/decision/carry_out.h"
 #include "hub/proxy/attached.h"
 #include "kube/meta/groups.h"
 #include "kube/meta/int_or_percent.h"
@@ -64,7 +65,7 @@ std::string steps(Doc const& rollout, Doc const& status, bool progressing) {
 
 // `back`: what is counted as new is the version that the workload has, and that is the old one again.
 std::string replicas(Doc const& workload, Doc const& status, bool back) {
-    std::string const wanted = workload.exists() ? std::to_string(proxy::replicas_of(workload)) : "?";
+    std::string const wanted = workload.exists() ? std::to_string(decision::replicas_of(workload)) : "?";
     if (back) return fmt::format("{} wanted; the new version was taken back", wanted);
     auto const of = [&](char const* canary, char const* blue_green) {
         Doc const count = status[canary].exists() ? status[canary] : status[blue_green];

@@ -19,6 +19,7 @@
 #include "core/json/patch.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
+#include "hub/decision/carry_out.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/release_state.h"
 #include "hub/proxy/attached.h"
@@ -190,9 +191,12 @@ Result<DirectChange> go_back(DirectAsked const& asked, Doc const& workload, std:
 }
 
 DirectChange jump(DirectAsked const& asked, proxy::ClusterView const& view) {
-    return {
-        apis::kRollouts,          meta::key_of(view.rollout),         "status",
-        client::PatchType::kJson, step_patch(view.rollout, asked.to), moving_to(view.rollout, asked.to, view.workload)};
+    return {apis::kRollouts,
+            meta::key_of(view.rollout),
+            "status",
+            client::PatchType::kJson,
+            step_patch(view.rollout, asked.to),
+            "moving to " + decision::step_text(view.rollout, asked.to, view.workload)};
 }
 
 }   // namespace

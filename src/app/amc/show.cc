@@ -294,7 +294,9 @@ HistoryRow release_row(Doc const& history, std::vector<apis::StepNote> const& no
     row.action = "Release";
     row.cluster = cluster_of(history);
     if (step > 0) row.step = std::to_string(step);
-    row.outcome = history.at({"status", "phase"}).as_string() == apis::kHistoryCompleted ? "Completed" : "Progressing";
+    std::string const ended = meta::annotation(history, apis::kHistoryOutcome);
+    bool const completed = history.at({"status", "phase"}).as_string() == apis::kHistoryCompleted;
+    row.outcome = !ended.empty() ? ended : completed ? "Completed" : "Progressing";
     row.release = history.at({"spec", "rollout", "rolloutID"}).string();
     row.message =
         fmt::format("{} of {}/{}; {} steps, {} pods noted{}", proxy::version_of(meta::pod_template_of(workload)),

@@ -333,6 +333,11 @@ struct Deciding {
 
 }   // namespace
 
+std::int64_t replicas_of(Doc const& workload) {
+    Doc const wanted = workload.at({"spec", "replicas"});
+    return wanted.exists() ? wanted.as_int() : workload.at({"status", "desiredNumberScheduled"}).as_int();
+}
+
 std::int64_t pods_at(Doc const& rollout, std::int64_t step, std::int64_t replicas) {
     auto const share = meta::IntOrPercent::from(apis::release_steps(rollout)[step - 1]["replicas"]);
     if (!share) return replicas;
@@ -345,7 +350,7 @@ std::string step_text(Doc const& rollout, std::int64_t step, Doc const& workload
     auto const share = meta::IntOrPercent::from(apis::release_steps(rollout)[step - 1]["replicas"]);
     if (!share) return fmt::format("step {}", step);
     if (!workload.exists()) return share->to_string();
-    std::int64_t const replicas = workload.at({"spec", "replicas"}).as_int();
+    std::int64_t const replicas = replicas_of(workload);
     char const* const units = meta::is_leader_worker_set(workload) ? "groups" : "pods";
     return fmt::format("{} ({} of {} {})", share->to_string(), pods_at(rollout, step, replicas), replicas, units);
 }

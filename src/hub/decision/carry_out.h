@@ -57,6 +57,8 @@ json::Value approval_patch(json::Doc const& rollout, apis::DecisionTarget const&
 // … and that jumps from the target's step, in whatever state that is; to a later one only while it is still in that.
 json::Value jump_patch(json::Doc const& rollout, apis::DecisionTarget const& target, std::int64_t step);
 
+// How many pods a workload is to have; of a DaemonSet its nodes say that.
+std::int64_t replicas_of(json::Doc const& workload);
 // How many pods have the new version at the end of a step; all, beyond the last.
 std::int64_t pods_at(json::Doc const& rollout, std::int64_t step, std::int64_t replicas);
 // How far a step goes: "50% (5 of 10 pods)"; "50%" where the workload is not known.

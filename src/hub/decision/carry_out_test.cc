@@ -649,6 +649,10 @@ TEST(StepText, SaysHowFarAStepGoes) {
     EXPECT_EQ(text(R"("50%")", 1, 1), "50% (1 of 1 pods)");
     EXPECT_EQ(text("20", 1, 10), "20 (10 of 10 pods)");
     EXPECT_EQ(text("1", 2, 10), "step 2");
+    // A DaemonSet does not say itself how many it is to have.
+    EXPECT_EQ(step_text(*json::parse(R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":"40%"}]}}}})"), 1,
+                        *json::parse(R"({"spec":{},"status":{"desiredNumberScheduled":10}})")),
+              "40% (4 of 10 pods)");
 }
 
 TEST(ReleaseDigest, IsOfTheTemplateAndTheStrategy) {

@@ -138,7 +138,7 @@ Canary canary_of(ClusterView const& view, std::int64_t step) {
     Canary canary;
     canary.pods = new_pods(view);
     std::vector<Doc> const ended = take_failed(canary.pods);
-    canary.wanted = decision::pods_at(view.rollout, step, replicas_of(view.workload));
+    canary.wanted = decision::pods_at(view.rollout, step, decision::replicas_of(view.workload));
     canary.up = std::ranges::count_if(canary.pods, ready);
     // What failed is of interest until others have taken its place.
     std::vector<Doc> of_interest = canary.pods;
@@ -345,7 +345,7 @@ void describe(Value& row, ClusterView const& view) {
     Doc const status = view.rollout["status"];
     Doc const release = apis::release_status(view.rollout);
     std::int64_t const steps = static_cast<std::int64_t>(apis::release_steps(view.rollout).size());
-    std::int64_t const replicas = replicas_of(view.workload);
+    std::int64_t const replicas = decision::replicas_of(view.workload);
     std::int64_t const step = release["currentStepIndex"].as_int();
     row["rolloutUID"] = meta::uid(view.rollout);
     row["phase"] = status["phase"].string();
@@ -415,11 +415,6 @@ std::string version_of(Doc const& pod_template) {
     std::string const image = image_of(pod_template);
     std::size_t const colon = image.rfind(':');
     return colon == std::string::npos ? image : image.substr(colon + 1);
-}
-
-std::int64_t replicas_of(Doc const& workload) {
-    Doc const wanted = workload.at({"spec", "replicas"});
-    return wanted.exists() ? wanted.as_int() : workload.at({"status", "desiredNumberScheduled"}).as_int();
 }
 
 namespace {

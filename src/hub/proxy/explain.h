@@ -55,8 +55,6 @@ bool has_hub_version(ClusterView const& view);
 
 // The tag of the first container's image.
 std::string version_of(json::Doc const& pod_template);
-// How many pods a workload is to have; of a DaemonSet its nodes say that.
-std::int64_t replicas_of(json::Doc const& workload);
 
 // "step 2 of 3, StepUpgrade, because …"
 json::Value explain_cluster(ClusterView const& view);
