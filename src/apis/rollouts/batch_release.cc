@@ -2,6 +2,7 @@
 
 #include "apis/internal/definition.h"
 #include "apis/internal/fields_rollout.h"
+#include "kube/meta/object.h"
 
 namespace aviary::json {
 
@@ -52,9 +53,11 @@ Result<BatchRelease> read_batch_release(json::Doc const& object) {
     BatchRelease release;
     auto spec = json::read<BatchReleaseSpec>(object["spec"], "spec");
     if (!spec) {
-        // As in a Rollout.
+        // As of a Rollout.
         json::Value readable = object["spec"].thaw();
-        json::erase_unreadable(readable["releasePlan"], "failureThreshold");
+        json::Value& plan = readable["releasePlan"];
+        json::erase_unreadable(plan, "failureThreshold");
+        if (meta::is_deleting(object)) plan.make_object().erase("batches");
         spec = json::read<BatchReleaseSpec>(json::Doc::freeze(readable), "spec");
     }
     release.spec = TRY(std::move(spec));

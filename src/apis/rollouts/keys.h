@@ -85,6 +85,7 @@ inline constexpr std::string_view kTerminating = "Terminating";
 // Not upstream's:
 inline constexpr std::string_view kStalled = "Stalled";         // reason kDeadlineExceeded
 inline constexpr std::string_view kRolledBack = "RolledBack";   // reason kInBatches; also while that goes on
+inline constexpr std::string_view kWriteRefused = "WriteRefused";
 }   // namespace condition
 
 // Of the conditions Progressing and Terminating.

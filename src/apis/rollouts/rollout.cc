@@ -170,10 +170,6 @@ std::string hindrance(json::Doc const& rollout, std::string_view kind) {
     return found == std::string::npos ? std::string() : message.substr(found + reason.size());
 }
 
-bool write_refused(json::Doc const& rollout) {
-    return rollout.at({"status", "message"}).as_string().starts_with(kRefused);
-}
-
 bool switched_off(json::Doc const& autoscaler) {
     return autoscaler.at({"spec", "scaleTargetRef", "name"}).as_string().ends_with(kSwitchedOffSuffix);
 }

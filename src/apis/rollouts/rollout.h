@@ -208,16 +208,15 @@ std::optional<std::int64_t> parse_traffic(std::string_view text);
 inline constexpr std::string_view kNewVersionRefused =
     "new version releasing detected in the progress of blue-green release, please rollback first";
 bool new_version_refused(json::Doc const& rollout);
-// What keeps the pods of a step from being moved, as its BatchRelease says: what scales the workload cannot be read
-// there, the workload cannot be released so, or the API server takes a write of the controller for none.
+// What keeps its BatchRelease from going on: what scales the workload cannot be read there, the workload cannot be
+// released so, or the API server refuses a write. And what ends that. Of the Rollout's own writes it has a condition.
 inline constexpr std::string_view kAutoscalersUnread = "AutoscalersUnread";
 inline constexpr std::string_view kUnsupported = "Unsupported";
+inline constexpr std::string_view kUntilSupported = "the workload or the Rollout is changed";
 inline constexpr std::string_view kWriteRefused = "WriteRefused";
+inline constexpr std::string_view kUntilNotRefused = "what refuses it lets it pass";
 // In words; empty: this one does not.
 std::string hindrance(json::Doc const& rollout, std::string_view kind);
-// What its message begins with while a write of the Rollout's own controller is refused; and whether that is so.
-inline constexpr std::string_view kRefused = "a write is refused: ";
-bool write_refused(json::Doc const& rollout);
 
 // The name of what a HorizontalPodAutoscaler scales, also while a blue-green release has switched it off.
 std::string scaled_name(json::Doc const& autoscaler);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "apis/rollouts/keys.h"
@@ -165,16 +164,14 @@ void warn_of_troubles(Value& row, ClusterView const& view) {
 }
 
 void explain_upgrade(Value& row, ClusterView const& view, std::string const& since) {
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kHindrances{
-        {{apis::kAutoscalersUnread, "the member there may read them"},
-         {apis::kUnsupported, "the workload or the Rollout is changed"},
-         {apis::kWriteRefused, "what refuses it lets it pass"}}};
-    for (auto const& [kind, ends] : kHindrances) {
-        std::string words = apis::hindrance(view.rollout, kind);
-        if (words.empty()) continue;
-        set_wait(row, std::string(kind), std::move(words), std::string(ends), since);
-        if (kind == apis::kAutoscalersUnread) return;
-        row["trouble"] = kind;
+    if (std::string unread = apis::hindrance(view.rollout, apis::kAutoscalersUnread); !unread.empty()) {
+        set_wait(row, std::string(apis::kAutoscalersUnread), std::move(unread), "the member there may read them",
+                 since);
+        return;
+    }
+    if (std::string why = apis::hindrance(view.rollout, apis::kUnsupported); !why.empty()) {
+        set_wait(row, std::string(apis::kUnsupported), std::move(why), std::string(apis::kUntilSupported), since);
+        row["trouble"] = apis::kUnsupported;
         row["causes"].push_back(row["message"]);
         return;
     }
@@ -286,10 +283,6 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
         row["state"] = "NewVersionRefused";
         set_wait(row, "NewVersionRefused", view.rollout.at({"status", "message"}).string(),
                  "the stable version, or the one being released, is put back", since);
-        row["causes"].push_back(row["message"]);
-    } else if (apis::write_refused(view.rollout)) {
-        set_wait(row, std::string(apis::kWriteRefused), view.rollout.at({"status", "message"}).string(),
-                 "what refuses it lets it pass", since);
         row["causes"].push_back(row["message"]);
     } else if (apis::not_routed(view.rollout)) {
         set_wait(row, "TrafficNotRouted", view.rollout.at({"status", "message"}).string(), "it is put right",
@@ -498,6 +491,23 @@ bool waits_for_a_person(Value const& row) {
     return needs_person(reason) || std::ranges::find(kWaits, reason) != std::end(kWaits);
 }
 
+// A write of the Rollout's controller, or of its BatchRelease's.
+void explain_refusal(Value& row, ClusterView const& view) {
+    if (!view.reachable || !view.unread.empty()) return;
+    Doc const condition = meta::condition(view.rollout, apis::condition::kWriteRefused);
+    bool const own = condition["status"].as_string() == "True";
+    std::string words = own ? condition["message"].string() : apis::hindrance(view.rollout, apis::kWriteRefused);
+    std::string const phase = row["phase"].string();
+    bool const rests = phase == "Healthy" || phase.empty();
+    if (words.empty() || (!own && phase != "Progressing")) return;
+    row["causes"].push_back(words);
+    if (rests || (phase == "Progressing" && !goes_on_by_itself(row["reason"].as_string()))) return;
+    row["trouble"] = apis::kWriteRefused;
+    std::string since = own ? condition["lastTransitionTime"].string() : row["since"].string();
+    set_wait(row, std::string(apis::kWriteRefused), std::move(words), std::string(apis::kUntilNotRefused),
+             std::move(since));
+}
+
 // Without a controller nothing goes on by itself.
 void explain_silence(Value& row, ClusterView const& view) {
     if (!view.controller_silent || row["phase"].as_string() != "Progressing") return;
@@ -519,6 +529,7 @@ bool waits_for_controller(Value const& row) {
 
 Value explain_cluster(ClusterView const& view) {
     Value row = row_of(view);
+    explain_refusal(row, view);
     explain_silence(row, view);
     if (!view.controller_problem.empty()) row["causes"].push_back(view.controller_problem);
     return row;

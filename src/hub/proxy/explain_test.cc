@@ -116,8 +116,12 @@ TEST(ExplainCluster, EveryWaitHasANameAnEndAndSomebody) {
              "StepTrafficRouting TrafficRouting | the step's requests go to the new version | -"},
             {R"({"status":{"message":"traffic is not routed: no","canaryStatus":{"currentStepState":"StepTrafficRouting"}}})",
              "StepTrafficRouting TrafficNotRouted | it is put right | release owner"},
-            {R"({"status":{"message":"a write is refused: no","canaryStatus":{"currentStepState":"StepTrafficRouting"}}})",
+            {R"({"status":{"conditions":[{"type":"WriteRefused","status":"True","message":"no"}],"canaryStatus":{"currentStepState":"StepTrafficRouting"}}})",
              "StepTrafficRouting WriteRefused | what refuses it lets it pass | cluster owner"},
+            {R"({"status":{"conditions":[{"type":"Progressing","reason":"Cancelling"},{"type":"WriteRefused","status":"True","message":"no"}]}})",
+             "Cancelling WriteRefused | what refuses it lets it pass | cluster owner"},
+            {R"({"status":{"phase":"Terminating","conditions":[{"type":"WriteRefused","status":"True","message":"no"}]}})",
+             "StepPaused WriteRefused | what refuses it lets it pass | cluster owner"},
             {R"({"status":{"canaryStatus":{"currentStepState":"StepUpgrade","message":"BatchRelease is at state Upgrading, rollout-id r, step 1, WriteRefused: no"}}})",
              "StepUpgrade WriteRefused | what refuses it lets it pass | cluster owner"},
             {R"({"status":{"canaryStatus":{"currentStepState":"StepUpgrade","message":"BatchRelease is at state Upgrading, rollout-id r, step 1, Unsupported: no"}}})",
@@ -146,6 +150,15 @@ Doc blue_green(std::string const& state, std::string const& message = "said") {
     object.set({"status", "blueGreenStatus"},
                json::Object{{"currentStepIndex", 2}, {"currentStepState", state}, {"updatedRevision", "r"}});
     return Doc::freeze(object);
+}
+
+// An approval is waited for all the same.
+TEST(ExplainCluster, ARefusedWriteHidesNoWaitForAPerson) {
+    ClusterView const each =
+        view(R"({"status":{"conditions":[{"type":"WriteRefused","status":"True","message":"not by you"}]}})");
+    Value const row = explain_cluster(each);
+    EXPECT_EQ(row["reason"].as_string(), "AwaitingApproval");
+    EXPECT_EQ(row["causes"][0].as_string(), "not by you");
 }
 
 // The status has no time of its own while a route is being written.

@@ -17,8 +17,9 @@ namespace {
 constexpr int kMostAlongside = 16;
 // Clocks of machines are put right now and then, and timers do not know it.
 constexpr Duration kLookAtLatest = std::chrono::minutes(1);
-// So often in succession a write is refused before that is said of it: one may have come at a bad moment.
-constexpr int kRefusedForGood = 3;
+// So long a write is refused, again and again, before that is said of it: a server that has just come back refuses what
+// it has yet to read rights for.
+constexpr Duration kRefusedForGood = std::chrono::seconds(10);
 
 // What a controller does not forget of a key between two looks at it.
 struct KeyState {
@@ -31,8 +32,8 @@ struct KeyState {
     std::optional<MonotonicTime> due;   // of the timer
     std::vector<Wait> waits;
     std::optional<Error> error;
-    bool guarded = false;        // the error is of a patch whose tests may not have held
-    std::vector<Write> unsure;   // writes that may have been carried out: nobody said
+    std::optional<MonotonicTime> refused_since;   // without a plan that was carried out in between
+    std::vector<Write> unsure;                    // writes that may have been carried out: nobody said
 
     bool idle() const { return !queued && !running && timer == 0 && waits.empty() && !error && unsure.empty(); }
 };
@@ -167,7 +168,6 @@ struct Controller::Impl {
         std::vector<std::pair<client::Informer*, std::string>> versions;   // the newest of each, in order of use
         std::vector<std::pair<client::Informer*, json::Doc>> removed;      // as the copy has them
         Status outcome;                                                    // of the first that failed
-        bool guarded = false;
     };
 
     // `written` outlives it.
@@ -175,7 +175,6 @@ struct Controller::Impl {
         client::Informer* const informer = informer_for(key, write.resource);
         std::string const why = write.why;
         bool const removal = write.verb == Write::Verb::kDelete;
-        bool const tests = write.verb == Write::Verb::kJsonPatch;
         Write trace;
         trace.resource = write.resource;
         trace.key = write.key;
@@ -183,7 +182,6 @@ struct Controller::Impl {
         if (!result) {
             bool const findable = informer != nullptr && !trace.key.name.empty();
             if (findable && ambiguous(result.error())) keys[key].unsure.push_back(std::move(trace));
-            if (written.outcome) written.guarded = tests && result.error().is(ErrorCode::kInvalid);
             if (written.outcome) written.outcome = std::unexpected(result.error().context(why));
             co_return;
         }
@@ -217,8 +215,15 @@ struct Controller::Impl {
         }
         for (auto const& [informer, object] : written.removed)
             (void)co_await informer->wait_gone(task.with_timeout(options.read_your_writes_timeout), object);
-        keys[key].guarded = written.guarded;
         co_return written.outcome;
+    }
+
+    // Of an object, or of who writes it. A test of a patch that does not hold is answered by Invalid, too, with words
+    // that name no object.
+    static bool is_refusal(Error const& error) {
+        std::string_view const message = error.message();
+        return error.is(ErrorCode::kForbidden) || error.is(ErrorCode::kBadRequest) ||
+               (error.is(ErrorCode::kInvalid) && (message.contains(" is invalid: ") || message.contains("denied")));
     }
 
     // An answer that did not come says nothing of the write; a refusal does.
@@ -285,6 +290,7 @@ struct Controller::Impl {
             bool const conflict = outcome.error().is(ErrorCode::kConflict) ||
                                   (outcome.error().is(ErrorCode::kInvalid) && !options.warns_of_invalid);
             state.error = outcome.error();
+            if (is_refusal(*state.error) && !state.refused_since) state.refused_since = ctx->monotonic();
             state.again = false;
             ++state.failures;
             // Ended by somebody else meanwhile: deciding again finds out, or it is no passing thing.
@@ -313,7 +319,9 @@ struct Controller::Impl {
         state.failures = 0;
         state.error.reset();
         if (requeue) enqueue_at(key, requeue->at);
-        if (std::exchange(state.again, false)) enqueue(key);
+        // What was said of a refusal is taken back.
+        bool const refused = std::exchange(state.refused_since, std::nullopt).has_value();
+        if (std::exchange(state.again, false) || refused) enqueue(key);
         if (state.idle()) keys.erase(key);
     }
 
@@ -395,10 +403,10 @@ std::optional<Error> Controller::last_error(Key const& key) const {
 
 std::string Controller::refusal(Key const& key) const {
     auto const found = impl_->keys.find(key);
-    if (found == impl_->keys.end() || !found->second.error) return {};
+    if (found == impl_->keys.end() || !impl_->ctx) return {};
     KeyState const& state = found->second;
-    bool const refused = state.error->is(ErrorCode::kInvalid) || state.error->is(ErrorCode::kForbidden);
-    return refused && !state.guarded && state.failures >= kRefusedForGood ? state.error->message() : std::string();
+    bool const long_enough = state.refused_since && impl_->ctx->monotonic() - *state.refused_since >= kRefusedForGood;
+    return state.error && Impl::is_refusal(*state.error) && long_enough ? state.error->message() : std::string();
 }
 
 bool Controller::idle() const { return impl_->queue.empty() && impl_->running == 0; }

@@ -35,6 +35,7 @@ public:
             CO_TRY(co_await async::sleep_for(ctx, write_time));
             --under_way_;
         }
+        if (write && refused) co_return std::unexpected(*refused);
         auto answer = co_await inner_->send(ctx, std::move(request));
         if (write && lose_answers-- > 0) co_return fail(ErrorCode::kUnavailable, "the answer was lost");
         if (answer && answer->watch)
@@ -42,6 +43,7 @@ public:
                                                    ctx.monotonic() < away_from ? away_from : MonotonicTime::max());
         co_return answer;
     }
+    std::optional<Error> refused;   // what is answered to writes
     int writes = 0;
     int lose_answers = 0;
     Duration write_time{};
@@ -169,6 +171,34 @@ CO_TEST(Controller, CarriesOutTogetherWhatMayGoAlongside) {
         EXPECT_EQ(world.line->most_at_once, alongside ? 16 : 1);
         for (auto const& [key, object] : world.informer->objects())
             EXPECT_EQ(object.at({"data", "n"}).as_string(), key.name == "still" ? "0" : "1") << key.name;
+        co_await world.scope.cancel_and_join();
+    }
+}
+
+// What may pass in seconds is not said, nor is a patch whose tests did not hold.
+CO_TEST(Controller, SaysWhatIsRefusedForLong) {
+    Key const key{"", {"default", "all"}};
+    struct Case {
+        Error error;
+        bool said;
+    };
+    for (Case const& each :
+         {Case{Error(ErrorCode::kForbidden, "not by you"), true}, Case{Error(ErrorCode::kBadRequest, "denied"), true},
+          Case{Error(ErrorCode::kInvalid, "configmaps \"a\" is invalid: data: too much"), true},
+          Case{Error(ErrorCode::kInvalid, "the server rejected our request due to an error in our request"), false},
+          Case{Error(ErrorCode::kConflict, "somebody else was faster"), false},
+          Case{Error(ErrorCode::kUnavailable, "no route"), false}}) {
+        World world(ctx);
+        CO_ASSERT_OK(co_await world.start());
+        world.line->refused = each.error;
+        world.run();
+        (void)co_await async::sleep_for(ctx, 5s);
+        EXPECT_EQ(world.controller->refusal(key), "") << each.error.message();
+        (void)co_await async::sleep_for(ctx, 25s);
+        EXPECT_EQ(world.controller->refusal(key).contains(each.error.message()), each.said) << each.error.message();
+        world.line->refused.reset();
+        (void)co_await async::sleep_for(ctx, 1min);
+        EXPECT_EQ(world.controller->refusal(key), "") << each.error.message();
         co_await world.scope.cancel_and_join();
     }
 }

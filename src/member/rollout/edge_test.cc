@@ -25,7 +25,7 @@ void resize(FakeCluster& cluster, std::string const& image, std::int64_t replica
 }
 
 // In the words of who refuses it, before the write is tried again, and once.
-TEST(Edge, ARefusedWriteIsSaidForAsLongAsItIs) {
+TEST(Edge, ARefusedWriteOfABatchIsSaidForAsLongAsItIs) {
     FakeCluster cluster(kArticle);
     cluster.run();
     cluster.release("v2");
@@ -34,12 +34,13 @@ TEST(Edge, ARefusedWriteIsSaidForAsLongAsItIs) {
     cluster.batch_release_refused = "no room for it";
     control::Plan const refused = cluster.decide_batch_release_now();
     ASSERT_GT(refused.writes.size(), 1u);
-    EXPECT_EQ(refused.writes.front().subresource, "status");
     EXPECT_EQ(refused.waits.front().reason, "WriteRefused");
     ASSERT_FALSE(refused.events.empty());
     EXPECT_TRUE(refused.events.back().regardless);
     cluster.apply(refused, 1);
-    EXPECT_EQ(cluster.get("batchreleases").at({"status", "message"}).as_string(), "WriteRefused: no room for it");
+    Doc const status = cluster.get("batchreleases")["status"];
+    EXPECT_EQ(status["message"].as_string(), "WriteRefused: no room for it");
+    EXPECT_FALSE(status["phase"].exists());   // what the rest of the plan brings about is not said before it
     EXPECT_TRUE(cluster.decide_batch_release_now().events.empty());
     cluster.apply(cluster.decide_rollout_now());
     EXPECT_EQ(cluster.decide_rollout_now().waits.front().reason, "WriteRefused");
@@ -49,16 +50,39 @@ TEST(Edge, ARefusedWriteIsSaidForAsLongAsItIs) {
     cluster.run();
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
     EXPECT_EQ(apis::hindrance(cluster.get("rollouts"), apis::kWriteRefused), "");
+}
 
+TEST(Edge, ARefusedWriteOfARolloutIsSaidForAsLongAsItIs) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
     cluster.rollout_refused = "not by you";
-    control::Plan const plan = cluster.decide_rollout_now();
-    EXPECT_EQ(plan.waits.front().reason, "WriteRefused");
-    EXPECT_TRUE(plan.events.back().regardless);
-    cluster.apply(plan);
-    EXPECT_TRUE(apis::write_refused(cluster.get("rollouts")));
+    control::Plan const refused = cluster.decide_rollout_now();
+    ASSERT_GT(refused.writes.size(), 1u);
+    EXPECT_EQ(refused.waits.front().reason, "WriteRefused");
+    EXPECT_TRUE(refused.events.back().regardless);
+    cluster.apply(refused, 1);
+    EXPECT_EQ(condition(cluster, "WriteRefused")["message"].as_string(), "not by you");
+    std::string const since = condition(cluster, "WriteRefused")["lastTransitionTime"].string();
+    EXPECT_EQ(cluster.get("rollouts").at({"status", "phase"}).as_string(), "Healthy");
+    cluster.now += 60s;
+    control::Plan const again = cluster.decide_rollout_now();
+    EXPECT_EQ(format_rfc3339(*again.waits.front().since), since);
+    EXPECT_TRUE(std::ranges::none_of(again.events, [](auto const& each) { return each.reason == "WriteRefused"; }));
     cluster.rollout_refused.clear();
     cluster.run();
-    EXPECT_FALSE(apis::write_refused(cluster.get("rollouts")));
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    EXPECT_FALSE(condition(cluster, "WriteRefused").exists());
+    // Also at rest, and on the way out.
+    for (bool const deleted : {false, true}) {
+        if (deleted) cluster.remove("rollouts", "web");
+        cluster.rollout_refused = "not by you";
+        cluster.apply(cluster.decide_rollout_now(), 1);
+        EXPECT_TRUE(condition(cluster, "WriteRefused").exists()) << deleted;
+        cluster.rollout_refused.clear();
+        cluster.run();
+        EXPECT_FALSE(condition(cluster, "WriteRefused").exists()) << deleted;
+    }
 }
 
 // Past the webhook, that is: what the step has done is looked at again, and approved as any.

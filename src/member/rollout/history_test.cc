@@ -95,6 +95,23 @@ TEST(History, OfOneThatWentBackToo) {
     EXPECT_NE(apis::read_step_notes(noted).back().passed, "");   // nobody waits there any more
 }
 
+TEST(History, OfOneThatGoesBackInBatches) {
+    NotedCluster cluster(canary(kPartition));
+    cluster.edit_rollout(R"({"metadata":{"annotations":{"rollouts.kruise.io/rollback-in-batch":"true"}}})");
+    cluster.look();
+    cluster.release("v2");
+    cluster.look();
+    cluster.look();
+    std::string const first = meta::name(cluster.list("rollouthistories").front());
+    cluster.release("v1");
+    for (int count = 0; count < 10; ++count) {
+        cluster.look();
+        if (cluster.paused()) cluster.approve();
+    }
+    EXPECT_TRUE(cluster.show().starts_with("Healthy")) << cluster.show();
+    EXPECT_EQ(meta::annotation(cluster.named("rollouthistories", first), apis::kHistoryOutcome), "TakenBack");
+}
+
 TEST(History, OfOneThatANewerVersionHasReplaced) {
     NotedCluster cluster(canary(kPartition));
     cluster.release("v2");

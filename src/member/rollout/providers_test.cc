@@ -127,6 +127,12 @@ TEST(Providers, NothingIsWrittenWhileOneOfThemHasTrouble) {
     cluster.next();
     EXPECT_EQ(cluster.message(), "traffic is not routed: Ingress demo/web does not exist: create it");
     EXPECT_TRUE(cluster.look().ends_with("mesh=95/5 95/5")) << cluster.look();
+    // Since then, however often it is looked at.
+    Doc const before = cluster.get("rollouts");
+    cluster.now += std::chrono::minutes(5);
+    EXPECT_TRUE(cluster.decide_rollout_now().writes.empty());
+    EXPECT_EQ(format_rfc3339(*cluster.decide_rollout_now().waits.front().since),
+              meta::condition(before, "TrafficRouted")["lastTransitionTime"].as_string());
 }
 
 TEST(Providers, AKindThatIsNotServedIsNamed) {

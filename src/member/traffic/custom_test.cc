@@ -111,7 +111,7 @@ TEST(Custom, VirtualServiceKeepsWhatTheRulesOfTheServiceDo) {
                                    R"({"set":[{"name":"b","value":"2"}],"remove":["q"]})")),
               R"({"http":[)"
               R"({"headers":{"request":{"remove":["q"],"set":{"b":"2"}}},"match":[{"uri":{"exact":"/p"}}],)"
-              R"("route":[{"destination":{"host":"web-canary"}}],"timeout":"1s"},)"
+              R"("route":[{"destination":{"host":"web-canary"}}]},)"
               R"({"match":[{"uri":{"prefix":"/api"}}],"name":"api","route":[{"destination":{"host":"api"}}]},)"
               R"({"match":[{"headers":{"x":{"exact":"0"}},"uri":{"prefix":"/old"}}],"name":"old",)"
               R"("route":[{"destination":{"host":"web"}}],"timeout":"1s"},)"
@@ -123,6 +123,26 @@ TEST(Custom, VirtualServiceKeepsWhatTheRulesOfTheServiceDo) {
               R"("match":[{"headers":{"y":{"exact":"2"}},"uri":{"prefix":"/web"}},{"uri":{"exact":"/"}}],"name":"web",)"
               R"("rewrite":{"uri":"/"},"route":[{"destination":{"host":"web"},"weight":90},)"
               R"({"destination":{"host":"b"},"weight":10}]}]})");
+}
+
+// Of a header that a rule asks for, too.
+TEST(Custom, VirtualServiceWhereARuleAsksForTheSameHeader) {
+    Route const route = matching(R"([{"headers":[{"name":"user","value":"qa"}]}])");
+    auto const routed = [&](std::string const& own) {
+        return routed_spec(
+            R"({"http":[{"match":[{"headers":{"user":)" + own + R"(}}],"route":[{"destination":{"host":"web"}}]}]})",
+            route);
+    };
+    for (char const* own : {R"({"exact":"qa"})", R"({"prefix":"q"})", R"({"regex":".*"})"}) {
+        EXPECT_EQ(routed(own), R"({"http":[{"match":[{"headers":{"user":{"exact":"qa"}}}],)"
+                               R"("route":[{"destination":{"host":"web-canary"}}]},{"match":[{"headers":{"user":)" +
+                                   std::string(own) + R"(}}],"route":[{"destination":{"host":"web"}}]}]})")
+            << own;
+    }
+    for (char const* own : {R"({"exact":"prod"})", R"({"prefix":"p"})"}) {
+        EXPECT_TRUE(routed(own).ends_with("no request to the Service web can match: its rules ask for other values"))
+            << routed(own);
+    }
 }
 
 TEST(Custom, VirtualServiceWithDestinationRule) {

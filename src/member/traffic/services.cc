@@ -59,7 +59,9 @@ Value copied_ports(Doc const& service) {
     return ports;
 }
 
-Value selector_of(Doc const& stable, CanaryService const& wanted) {
+// The labels of the new version's pods are those of the moment when the canary Service was made: a second workload that
+// is there is not made anew for others.
+Value selector_of(Doc const& stable, Doc const& live, CanaryService const& wanted) {
     Value selector = stable.at({"spec", "selector"}).thaw();
     Value const kept = kept_of(stable);
     for (auto const& [key, before] : kept["selector"].object()) {
@@ -69,7 +71,14 @@ Value selector_of(Doc const& stable, CanaryService const& wanted) {
             selector[key] = before;
         }
     }
-    for (auto const& [key, value] : wanted.pod_labels) selector[key] = value;
+    for (auto const& [key, value] : wanted.pod_labels) {
+        Doc const held = live.at({"spec", "selector"})[key];
+        if (held.exists()) {
+            selector[key] = held.thaw();
+        } else if (!live.exists() || selector.contains(key)) {
+            selector[key] = value;
+        }
+    }
     selector[wanted.revision.key] = wanted.revision.value;
     return selector;
 }
@@ -141,7 +150,7 @@ Result<Doc> canary_of(Doc const& stable, Doc const& live, CanaryService const& w
         if (stable.at({"spec", "clusterIP"}).as_string() == "None") next.set({"spec", "clusterIP"}, "None");
     }
     if (!live.exists() || copied_ports(live) != copied_ports(stable)) next.set({"spec", "ports"}, copied_ports(stable));
-    next.set({"spec", "selector"}, selector_of(stable, wanted));
+    next.set({"spec", "selector"}, selector_of(stable, live, wanted));
     return Doc::freeze(next);
 }
 

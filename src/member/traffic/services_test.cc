@@ -127,6 +127,13 @@ TEST(CanaryService, SelectsByTheLabelsThatTheNewPodsHave) {
               R"({"app":"web","track":"canary","beside":"x","pod-template-hash":"new"})");
 }
 
+// The pods that are there are not made anew for labels that come later.
+TEST(CanaryService, KeepsTheLabelsThatItWasMadeWith) {
+    Doc const stable = service(R"({"selector":{"app":"web","track":"stable"}})");
+    Doc const live = *canary_of(stable, {}, wanted({{"track", "canary"}, {"beside", "x"}}));
+    EXPECT_EQ(*canary_of(stable, live, wanted({{"track", "other"}, {"beside", "y"}, {"late", "z"}})), live);
+}
+
 TEST(CanaryService, FollowsTheStableOneAndTheRevision) {
     Doc const live =
         edited(*canary_of(service(), {}, wanted()), R"({"metadata":{"uid":"c1"},"spec":{"clusterIP":"10.0.0.2"}})");

@@ -59,7 +59,7 @@ public:
             for (int count = 0; count < kMostTransitions && transition(); ++count) {
             }
         }
-        if (!seen_.refused.empty() && !deleting_) say_refused();
+        if (!seen_.refused.empty()) say_refused();
         persist();
         return std::move(plan_);
     }
@@ -294,13 +294,17 @@ private:
         plan_.events.push_back(control::event_about(about, control::kWarning, trouble.reason, trouble.message));
     }
 
-    // In the status before it is tried again.
+    // In the status before it is tried again: a plan ends with what is refused.
     void say_refused() {
         control::Wait const refused{std::string(apis::kWriteRefused), seen_.refused, std::nullopt,
-                                    "what refuses it lets it pass", "cluster owner"};
+                                    std::string(apis::kUntilNotRefused), "cluster owner"};
         status_.message = refused.reason + ": " + refused.message;
         plan_.waits.insert(plan_.waits.begin(), refused);
         if (before_.message == status_.message) return;
+        apis::BatchReleaseStatus said = before_;
+        said.message = status_.message;
+        plan_.writes.insert(plan_.writes.begin(), of_status(said));
+        if (before_.message.starts_with(refused.reason)) return;
         warn(refused);
         plan_.events.back().regardless = true;
     }
@@ -413,15 +417,16 @@ private:
             plan_.requeue_at(*seen_.counts_after, "counts in the status");
             return;
         }
-        std::optional<Time> const until = seen_.refused.empty() ? begun_until() : std::nullopt;
-        if (until) {
+        if (std::optional<Time> const until = begun_until()) {
             plan_.requeue_at(*until, "a batch that has begun");
             return;
         }
-        plan_.writes.insert(
-            seen_.refused.empty() ? plan_.writes.end() : plan_.writes.begin(),
-            status_write(seen_.batch_release, apis::kBatchReleases, apis::write_batch_release_status(before_),
-                         apis::write_batch_release_status(status_), {{"metadata", "uid"}, {"status", "phase"}}));
+        plan_.writes.push_back(of_status(status_));
+    }
+
+    Write of_status(apis::BatchReleaseStatus const& next) const {
+        return status_write(seen_.batch_release, apis::kBatchReleases, apis::write_batch_release_status(before_),
+                            apis::write_batch_release_status(next), {{"metadata", "uid"}, {"status", "phase"}});
     }
 
     BatchReleaseSeen const& seen_;

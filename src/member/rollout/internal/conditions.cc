@@ -35,6 +35,13 @@ void change_condition(apis::RolloutStatus& status, std::string_view type, std::s
     if (!message.empty()) old->message = message;
 }
 
+void keep_times(apis::RolloutStatus& status, apis::RolloutCondition const& before) {
+    apis::RolloutCondition* const now = find(status, before.type);
+    if (now == nullptr || now->status != before.status) return;
+    now->last_transition_time = before.last_transition_time;
+    now->last_update_time = before.last_update_time;
+}
+
 void drop_condition(apis::RolloutStatus& status, std::string_view type) {
     std::erase_if(status.conditions, [type](apis::RolloutCondition const& each) { return each.type == type; });
 }

@@ -20,6 +20,8 @@ void begin_condition(apis::RolloutStatus& status, std::string_view type, std::st
 // the old one.
 void change_condition(apis::RolloutStatus& status, std::string_view type, std::string_view value,
                       std::string_view reason, std::string_view message, Time now);
+// The timestamps that it had when it was read.
+void keep_times(apis::RolloutStatus& status, apis::RolloutCondition const& before);
 void drop_condition(apis::RolloutStatus& status, std::string_view type);
 // Of the condition; empty when there is none.
 std::string reason_of(apis::RolloutStatus const& status, std::string_view type);

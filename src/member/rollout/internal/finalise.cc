@@ -78,6 +78,7 @@ bool Machine::resume_workload(Closing why) {
         if (until <= now_) return true;
         plan_.requeue_at(until, "pods of the release that is over");
     }
+    note_hindrance();
     for (control::Wait const& each :
          seen_.workload != nullptr ? seen_.workload->obstacles() : std::vector<control::Wait>())
         plan_.waits.push_back(each);

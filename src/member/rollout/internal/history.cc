@@ -118,18 +118,21 @@ private:
         return notes;
     }
 
-    // Empty: it is completed, or goes on.
-    std::string_view outcome(bool progressing, bool current) const {
-        if (progressing) return current ? std::string_view() : apis::kReplaced;
+    // Empty: it goes on, is completed, or nobody can say. `open`: nothing was noted of its end.
+    std::string_view outcome(bool progressing, bool current, bool open) const {
         bool const failed = meta::condition(rollout_, apis::condition::kSucceeded)["status"].as_string() == "False";
-        if (failed) return apis::kTakenBack;
-        return current ? std::string_view() : apis::kReplaced;
+        bool const in_batches = meta::condition_is_true(rollout_, apis::condition::kRolledBack);
+        bool const back = in_batches || (!progressing && failed);
+        if (current) return back && !progressing ? apis::kTakenBack : std::string_view();
+        if (!open) return {};
+        return back ? apis::kTakenBack : progressing ? apis::kReplaced : std::string_view();
     }
 
     void note(Doc const& history, bool progressing, bool current) {
         std::vector<apis::StepNote> const before = apis::read_step_notes(history);
         std::vector<apis::StepNote> const notes = current ? noted(before, progressing) : closed(before, progressing);
-        std::string_view const outcome = this->outcome(progressing, current);
+        bool const open = before.empty() || before.back().passed.empty();
+        std::string_view const outcome = this->outcome(progressing, current, open);
         bool const known = outcome.empty() || !meta::annotation(history, apis::kHistoryOutcome).empty();
         if (notes == before && known) return;
         Write write = write_to(history, "how far a release is");

@@ -66,20 +66,26 @@ Plan Machine::run() {
         follow_stable_pods();
         keep_shared_routing();
     }
-    if (!seen_.refused.empty()) say_refused();
     persist();
     if (unsupported.empty() && status_.phase == apis::phase::kProgressing) drive_batch_release();
     for (Write& each : after_status_) plan_.writes.push_back(std::move(each));
     return std::move(plan_);
 }
 
-void Machine::say_refused() {
-    status_.message = fmt::format("{}{}", apis::kRefused, seen_.refused);
-    wait(std::string(apis::kWriteRefused), seen_.refused, "what refuses it lets it pass", "cluster owner");
+// In the status for as long as it is so, and there before anything is tried again: a plan ends with what is refused.
+void Machine::note_refusal() {
+    constexpr std::string_view kType = apis::condition::kWriteRefused;
+    if (seen_.refused.empty()) return drop_condition(status_, kType);
+    apis::RolloutStatus said = before_;
+    change_condition(said, kType, "True", kType, seen_.refused, now_);
+    change_condition(status_, kType, "True", kType, seen_.refused, now_);
+    wait(std::string(apis::kWriteRefused), seen_.refused, std::string(apis::kUntilNotRefused), "cluster owner");
+    plan_.waits.back().since = parse_rfc3339(apis::find_condition(said.conditions, kType)->last_transition_time);
     std::ranges::rotate(plan_.waits, std::prev(plan_.waits.end()));
-    if (before_.message == status_.message) return;
-    plan_.events.push_back(
-        control::event_about(seen_.rollout, control::kWarning, std::string(apis::kWriteRefused), seen_.refused));
+    if (said == before_) return;
+    plan_.writes.insert(plan_.writes.begin(), of_status(said));
+    if (apis::find_condition(before_.conditions, kType) != nullptr) return;
+    plan_.events.push_back(control::event_about(seen_.rollout, control::kWarning, std::string(kType), seen_.refused));
     plan_.events.back().regardless = true;
 }
 
@@ -509,18 +515,23 @@ void Machine::persist() {
         status_.current_step_index = current->current_step_index;
         status_.current_step_state = current->current_step_state;
     }
+    note_refusal();
     if (status_ == before_) return;
     if (only_counts_differ() && seen_.counts_after && now_ < *seen_.counts_after) {
         plan_.requeue_at(*seen_.counts_after, "counts in the status");
         return;
     }
+    write(of_status(status_));
+}
+
+Write Machine::of_status(apis::RolloutStatus const& next) const {
     std::string_view const part = blue_green() ? "blueGreenStatus" : "canaryStatus";
-    write(status_write(seen_.rollout, apis::kRollouts, apis::write_rollout_status(before_),
-                       apis::write_rollout_status(status_),
-                       {{"status", "phase"},
-                        {"status", part, "currentStepIndex"},
-                        {"status", part, "currentStepState"},
-                        {"status", part, "nextStepIndex"}}));
+    return status_write(seen_.rollout, apis::kRollouts, apis::write_rollout_status(before_),
+                        apis::write_rollout_status(next),
+                        {{"status", "phase"},
+                         {"status", part, "currentStepIndex"},
+                         {"status", part, "currentStepState"},
+                         {"status", part, "nextStepIndex"}});
 }
 
 CanaryStatus& Machine::release() {

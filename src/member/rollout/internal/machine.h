@@ -74,7 +74,8 @@ private:
     bool route_traffic();
     bool clear_traffic();   // a step without traffic has none
     bool undo(std::string_view step, traffic::Outcome outcome, std::string_view doing);
-    void say_refused();
+    void note_refusal();
+    control::Write of_status(apis::RolloutStatus const& next) const;
     void note_hindrance();
     void begin_steps();
     json::Doc step_asked() const;   // as the document has it

@@ -105,6 +105,9 @@ bool Machine::has_trouble(Outcome const& outcome) {
             control::event_about(seen_.rollout, control::kWarning, std::string(kTroubled), status_.message));
     }
     wait(std::string(kTroubled), outcome.trouble, "it is put right", "release owner");
+    // What is looked at first may be in force, and have ended the condition in this pass.
+    auto const* const before = apis::find_condition(before_.conditions, kTrafficRouted);
+    if (before != nullptr) keep_times(status_, *before);
     auto const* const condition = apis::find_condition(status_.conditions, kTrafficRouted);
     plan_.waits.back().since = parse_rfc3339(condition->last_transition_time);
     return true;

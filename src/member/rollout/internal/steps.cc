@@ -102,7 +102,7 @@ void Machine::note_hindrance() {
         if (!message.starts_with(kind) || !message.substr(kind.size()).starts_with(": ")) continue;
         bool const refused = kind == apis::kWriteRefused;
         wait(std::string(kind), std::string(message.substr(kind.size() + 2)),
-             refused ? "what refuses it lets it pass" : "the workload or the Rollout is changed",
+             std::string(refused ? apis::kUntilNotRefused : apis::kUntilSupported),
              refused ? "cluster owner" : "release owner");
     }
 }

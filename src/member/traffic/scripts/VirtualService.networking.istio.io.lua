@@ -77,6 +77,15 @@ local function headers_with(own, added)
   return headers
 end
 
+-- Whether no value meets both. Nobody can say that of patterns: then the step's condition counts.
+local function contradict(own, added)
+  if not added.exact then
+    return false
+  end
+  local other = own.exact and own.exact ~= added.exact
+  return other or own.prefix and string.sub(added.exact, 1, #own.prefix) ~= own.prefix
+end
+
 -- Whether a request can meet both, and the conditions of both by name.
 local function conditions_with(own, added)
   if not (own and added) then
@@ -84,8 +93,7 @@ local function conditions_with(own, added)
   end
   local both = copy_of(own)
   for name, condition in pairs(added) do
-    local how, value = next(condition)
-    if both[name] and both[name][how] ~= value then
+    if own[name] and contradict(own[name], condition) then
       return false
     end
     both[name] = condition
@@ -93,13 +101,9 @@ local function conditions_with(own, added)
   return true, both
 end
 
--- What must hold for requests that the rule matches; for a match with a path, what that says alone.
+-- What must hold for those of a rule's requests that match.
 local function matches_with(own, match)
   local headers, params = conditions_of(match.headers), conditions_of(match.queryParams)
-  if match.path then
-    local uri = { [words[match.path.type or "PathPrefix"] or "prefix"] = match.path.value }
-    return { { uri = uri, headers = headers, queryParams = params } }
-  end
   local result = {}
   for _, condition in ipairs(own and #own > 0 and own or { {} }) do
     local by_headers, all_headers = conditions_with(condition.headers, headers)
@@ -114,49 +118,69 @@ local function matches_with(own, match)
 end
 
 -- The rule, for those of its requests that match: they go to the new version.
-local function add_match(list, rule, match)
+local function rule_for(rule, match)
   local matches = matches_with(rule.match, match)
   if #matches == 0 then
-    return
+    return nil
   end
   local canary = copy_of(rule)
   canary.name = nil -- unique among the rules
   canary.match = next(matches[1]) and matches or rule.match
   canary.route = { { destination = canary_of(stable_of(rule)) } }
   canary.headers = headers_with(rule.headers, headers_of(obj.requestHeaderModifier))
-  table.insert(list, 1, canary)
+  return canary
 end
 
--- Each rule of the stable Service behind those for the new version; what a path matches is in front of all, once.
+-- A match with a path stands alone: which rule it is of nobody says.
+local function rule_of_path(match, stable)
+  local uri = { [words[match.path.type or "PathPrefix"] or "prefix"] = match.path.value }
+  return {
+    match = { { uri = uri, headers = conditions_of(match.headers), queryParams = conditions_of(match.queryParams) } },
+    route = { { destination = canary_of(stable) } },
+    headers = headers_of(obj.requestHeaderModifier),
+  }
+end
+
+-- Each rule of the stable Service behind those for the new version; what a path matches is in front of all.
 local function route_matches()
-  local front, result, found = {}, {}, false
+  local rules, first, made = {}, nil, 0
   local function route(rule)
-    local before = {}
+    local place = #rules + 1
     for _, match in ipairs(obj.matches) do
-      if not match.path then
-        add_match(before, rule, match)
-      elseif not found then
-        add_match(front, rule, match)
+      local canary = not match.path and rule_for(rule, match)
+      if canary then
+        table.insert(rules, place, canary)
+        made = made + 1
       end
     end
-    found = true
-    return before
   end
   for _, rule in ipairs(spec.http or {}) do
-    for _, each in ipairs(stable_of(rule) and route(rule) or {}) do
-      table.insert(result, each)
+    local stable = stable_of(rule)
+    if stable then
+      first = first or stable
+      route(rule)
     end
-    table.insert(result, rule)
+    table.insert(rules, rule)
   end
-  if not found then
-    for _, each in ipairs(route({ route = { { destination = { host = obj.stableService } } } })) do
-      table.insert(front, each)
+  if not first then
+    first = { host = obj.stableService }
+    local others = rules
+    rules = {}
+    route({ route = { { destination = first } } })
+    for _, rule in ipairs(others) do
+      table.insert(rules, rule)
     end
   end
-  for place, each in ipairs(front) do
-    table.insert(result, place, each)
+  for _, match in ipairs(obj.matches) do
+    if match.path then
+      table.insert(rules, 1, rule_of_path(match, first))
+      made = made + 1
+    end
   end
-  spec.http = result
+  if made == 0 then
+    error("no request to the Service " .. obj.stableService .. " can match: its rules ask for other values", 0)
+  end
+  spec.http = rules
 end
 
 -- Divides `share` of 100 as the weights are; what is lost by rounding goes to those that lost most.
