@@ -26,6 +26,9 @@ check 'aviary of an unknown flag' tells 1 'error: unknown flag --cluster; is --c
 check 'aviary member of a gate that is always on' tells 1 'error: --feature-gates: AdvancedDeployment is always true: ' aviary member --feature-gates=AdvancedDeployment=false
 check 'aviary member of a flag with another value' tells 1 'error: --partition-percent-limit: 80: it is always 50: ' aviary member --partition-percent-limit 80
 check 'aviary member of a switch' tells 1 'error: --leader-elect: false: it is always true: ' aviary member --leader-elect=false
+check "Kruise's manifest asks for more in the log: taken" tells 1 'error: --feature-gates: AdvancedDeployment is always true: ' aviary member --v=5 --feature-gates=AdvancedDeployment=false
+check 'aviary member serves webhooks at 9443' prints 1 '^ +--webhook-port .*\(default 9443\)' aviary member --help
+check 'and its health and metrics at 8080' prints 1 '^ +--health-port .*\(default 8080\)' aviary member --help
 check "Kruise's flags are not completed" prints 0 '^--leader' aviary __complete member --lead
 check 'aviary without a command shows its help' tells 1 '^Examples:' aviary
 for command in migrate; do check "aviary $command: not supported, said so" tells 1 "error: aviary $command is not supported: " aviary $command --anything; done

@@ -85,6 +85,17 @@ TEST(Edge, ARefusedWriteOfARolloutIsSaidForAsLongAsItIs) {
     }
 }
 
+// Upstream's definition asks for it.
+TEST(Edge, TheFirstBatchHasItsNumber) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    Doc const batch = cluster.get("batchreleases").at({"status", "canaryStatus", "currentBatch"});
+    EXPECT_TRUE(batch.is_int());
+    EXPECT_EQ(batch.as_int(), 0);
+}
+
 // Past the webhook, that is: what the step has done is looked at again, and approved as any.
 TEST(Edge, AStateThatIsNoneIsPutRight) {
     FakeCluster cluster(kArticle);

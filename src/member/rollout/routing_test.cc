@@ -300,6 +300,20 @@ TEST(Routing, WhatIsMissingIsSaidAndWaitedFor) {
     EXPECT_EQ(cluster.look(), "v1=10 v2=1 pinned canary 95/5");
 }
 
+// The Services are in force, and the route is not: since when is not forgotten with each look.
+TEST(Routing, WhatCannotBeRoutedIsSaidSinceItIsSo) {
+    RoutedCluster cluster(canary(kExtra), kSteps, false);
+    cluster.create("httproutes", "web",
+                   *json::parse_value(R"({"kind":"HTTPRoute","spec":{"rules":[{"backendRefs":[{"name":"other"}]}]}})"));
+    cluster.begin();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepTrafficRouting v1=10 v2=1");
+    EXPECT_EQ(cluster.message(), "traffic is not routed: HTTPRoute demo/web has no rule with backend web");
+    std::string const since = meta::condition(cluster.get("rollouts"), "TrafficRouted")["lastTransitionTime"].string();
+    cluster.now += std::chrono::minutes(5);
+    EXPECT_TRUE(cluster.decide_rollout_now().writes.empty());
+    EXPECT_EQ(format_rfc3339(*cluster.decide_rollout_now().waits.front().since), since);
+}
+
 // Without the pool its share of the requests would end nowhere.
 TEST(Routing, APoolForTheNewVersionIsWaitedFor) {
     RoutedCluster cluster(canary(kExtra), kSteps, false);
