@@ -584,6 +584,42 @@ TEST(PolicyValidation, SaysWhatIsNotSupported) {
         Lines{"spec.resourceSelectors[0].apiVersion: objects of fleet.aviary.dev are the hub's own and stay there"});
 }
 
+// What is no part of a selector would be no condition: it would match everything.
+TEST(PolicyValidation, ASelectorHasNothingBesideItsTwoParts) {
+    auto const wrong = [](std::string_view selector) {
+        std::vector<std::string> warnings;
+        json::Value policy = value(
+            R"({"spec":{"resourceSelectors":[{"apiVersion":"v1","kind":"ConfigMap"}],"placement":{"clusterAffinity":{}}}})");
+        policy.set({"spec", "placement", "clusterAffinity", "labelSelector"}, value(selector));
+        return problems(validate_policy(policy, warnings));
+    };
+    std::string const path = "spec.placement.clusterAffinity.labelSelector: ";
+    EXPECT_EQ(wrong(R"({})"), Lines{});
+    EXPECT_EQ(wrong(R"({"matchLabels":{"region":"north"},"matchExpressions":[{"key":"gpu","operator":"Exists"},
+        {"key":"zone","operator":"NotIn","values":["a"]}]})"),
+              Lines{});
+    EXPECT_EQ(wrong(R"({"region":"north"})"),
+              Lines{path + "unknown field \"region\": matchLabels and matchExpressions are known"});
+    EXPECT_EQ(wrong(R"("region=north")"), Lines{path + "must be an object"});
+    EXPECT_EQ(wrong(R"({"matchLabels":{"region":1}})"), Lines{path + "matchLabels[region]: must be a string"});
+    EXPECT_EQ(wrong(R"({"matchLabels":["region"]})"), Lines{path + "matchLabels: must be an object"});
+    EXPECT_EQ(wrong(R"({"matchExpressions":[{"key":"zone","operator":"In"}]})"),
+              Lines{path + "matchExpressions: values: must be given for operator In"});
+    EXPECT_EQ(wrong(R"({"matchExpressions":[{"key":"zone","operator":"Exists","values":["a"]}]})"),
+              Lines{path + "matchExpressions: values: may not be given for operator Exists"});
+}
+
+TEST(PolicyValidation, AJobIsNotDivided) {
+    std::vector<std::string> warnings;
+    json::Value policy = value(R"({"spec":{"resourceSelectors":[{"apiVersion":"batch/v1","kind":"Job"}],
+        "placement":{"replicaScheduling":{"replicaSchedulingType":"Divided"}}}})");
+    EXPECT_EQ(problems(validate_policy(policy, warnings)),
+              Lines{"spec.placement.replicaScheduling.replicaSchedulingType: Divided for a Job is not supported: place "
+                    "it in one cluster"});
+    policy.set({"spec", "placement", "replicaScheduling", "replicaSchedulingType"}, "Duplicated");
+    EXPECT_EQ(problems(validate_policy(policy, warnings)), Lines{});
+}
+
 // ---- sets of clusters ----
 
 TEST(ClusterSets, SayWhatCanBe) {
@@ -598,6 +634,8 @@ TEST(ClusterSets, SayWhatCanBe) {
              {"global", R"({"selectorType":"LabelSelector","labelSelector":{}})", ""},
              {"a.b", R"({"selectorType":"ExclusiveClusterSetLabel"})", "metadata.name"},
              {"eu", R"({"selectorType":"LabelSelector"})", "spec.clusterSelector.labelSelector"},
+             {"eu", R"({"selectorType":"LabelSelector","labelSelector":{"region":"eu"}})",
+              "spec.clusterSelector.labelSelector"},
              {"eu",
               R"({"selectorType":"LabelSelector","labelSelector":{"matchExpressions":[{"key":"a","operator":"?"}]}})",
               "spec.clusterSelector.labelSelector"},

@@ -84,9 +84,10 @@ std::vector<FieldCause> validate_cluster_set(Value const& set) {
         causes.push_back(invalid(fmt::format("{}.labelSelector", kPath),
                                  fmt::format("is for the selectorType {} alone", kByLabelSelector)));
     if (by_labels && !labels.is_null()) {
-        auto const parsed = meta::LabelSelector::from_object(json::Doc::freeze(labels));
-        if (!parsed) causes.push_back(invalid(fmt::format("{}.labelSelector", kPath), parsed.error().message()));
-        if (parsed && name == kGlobalSet && !parsed->empty())
+        json::Doc const frozen = json::Doc::freeze(labels);
+        auto const problem = meta::LabelSelector::problem(frozen);
+        if (problem) causes.push_back(invalid(fmt::format("{}.labelSelector", kPath), *problem));
+        if (!problem && name == kGlobalSet && !meta::LabelSelector::from_object(frozen)->empty())
             causes.push_back(invalid(fmt::format("{}.labelSelector", kPath), "the set global has every cluster"));
     }
     if ((name == kDefaultSet && by_labels) || (name == kGlobalSet && !by_labels))

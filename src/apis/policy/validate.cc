@@ -33,9 +33,8 @@ public:
     }
 
     void labels(Value const& selector, std::string const& path) {
-        if (selector.is_null()) return;
-        auto const parsed = meta::LabelSelector::from_object(json::Doc::freeze(selector));
-        if (!parsed) invalid(path, parsed.error().message());
+        if (auto problem = meta::LabelSelector::problem(json::Doc::freeze(selector)))
+            invalid(path, std::move(*problem));
     }
 
     void selectors(Value const& policy) {
@@ -94,6 +93,17 @@ public:
         }
     }
 
+    // Others that have no replicas are in each cluster as they are; a Job would run in full in each.
+    void divided(Value const& policy) {
+        Value const& scheduling = policy.at({"spec", "placement", "replicaScheduling"});
+        if (scheduling["replicaSchedulingType"].as_string() != "Divided") return;
+        for (Value const& selector : policy.at({"spec", "resourceSelectors"}).array()) {
+            if (selector["kind"].as_string() == "Job" && selector["apiVersion"].as_string().starts_with("batch/"))
+                return unsupported("spec.placement.replicaScheduling.replicaSchedulingType", "Divided for a Job",
+                                   "place it in one cluster");
+        }
+    }
+
     void placement(Value const& placement) {
         std::string const path = "spec.placement";
         refuse_member(placement, "clusterAffinities", path, "give one clusterAffinity");
@@ -139,6 +149,7 @@ std::vector<FieldCause> validate_policy(Value const& policy, std::vector<std::st
     Checker checker;
     checker.selectors(policy);
     checker.placement(policy.at({"spec", "placement"}));
+    checker.divided(policy);
     checker.rest(policy["spec"], warnings);
     return std::move(checker.causes);
 }

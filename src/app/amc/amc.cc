@@ -246,7 +246,10 @@ struct Program {
         takes(image, {kConnecting, "--members --all-members --allow-unreachable --no-headers"});
         add(image, [this](Session session) { return set_image(std::move(session), resource, words); });
         refuse(app, "logs", "logs", "a pod's log is read in its cluster, by kubectl logs");
-        refuse(app, "promote", "promote", "approve each step, or go to the last one by kubectl amc rollout jump");
+        refuse(app, "promote", "promote",
+               "what runs in clusters already is taken over by aviary adopt; a step of a release is approved by "
+               "kubectl amc "
+               "rollout approve");
     }
 
     // A verb that others have.

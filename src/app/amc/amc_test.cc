@@ -98,6 +98,15 @@ TEST(Run, WhereThereIsNoHubContextsAreNamed) {
                   config.path() + "; without a hub a single cluster is reached by --contexts prod\n");
 }
 
+// A hub may be behind a path that has the word in it.
+TEST(Run, APathWithClustersInItIsNoMember) {
+    for (std::string path : {"/k8s/clusters/c-m-abc", "/clusters/c-m-abc/api", "/clusters/"}) {
+        Kubeconfig const config({{"hub", kNobody + path, "demo"}});
+        std::string const text = said({"clusters", "--context", "hub", "--kubeconfig", config.path()});
+        EXPECT_EQ(text.find("is a member"), std::string::npos) << text;
+    }
+}
+
 TEST(Run, AKubeconfigThatCannotBeReadIsNoWrongName) {
     Kubeconfig const config({{"prod", kNobody, "demo"}});
     std::vector<std::string> const words{"clusters", "--contexts", "prod", "--kubeconfig"};

@@ -76,13 +76,27 @@ Result<Session> Session::over(async::Executor& executor, Flags flags, std::vecto
     return session;
 }
 
+namespace {
+
+// As `aviary up` writes it, https://HOST/clusters/NAME; others have that word further down, in the path of a hub.
+bool is_member(std::string_view url) {
+    std::size_t const host = url.find("://");
+    std::size_t const path = host == std::string_view::npos ? host : url.find('/', host + 3);
+    if (path == std::string_view::npos || !url.substr(path).starts_with("/clusters/")) return false;
+    std::string_view name = url.substr(path + std::string_view("/clusters/").size());
+    if (name.ends_with('/')) name.remove_suffix(1);
+    return !name.empty() && !name.contains('/');
+}
+
+}   // namespace
+
 Result<Session> Session::open(async::AsioExecutor& executor, Flags flags) {
     if (flags.direct || !flags.contexts.empty()) {
         std::string const patterns = flags.direct ? flags.context : flags.contexts;
         return over(executor, flags, TRY(Contexts::matching(executor, flags.kubeconfig, patterns)));
     }
     client::ServerAccess access = TRY(client::load_kubeconfig(flags.kubeconfig, flags.context));
-    if (access.url.contains("/clusters/")) {
+    if (is_member(access.url)) {
         if (!flags.context.empty()) {
             return fail(
                 ErrorCode::kInvalid,

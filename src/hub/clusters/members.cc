@@ -47,6 +47,18 @@ bool says(json::Doc const& object, json::Value const& status) {
     });
 }
 
+// To a cluster that cannot be connected to: it is one that does not answer, and why is known.
+class Unconnected final : public client::Transport {
+public:
+    explicit Unconnected(std::string why) : why_(std::move(why)) {}
+    Task<Result<client::Response>> send(Context, client::Request) override {
+        co_return fail(ErrorCode::kUnavailable, why_);
+    }
+
+private:
+    std::string why_;
+};
+
 }   // namespace
 
 std::string no_answer_within(Duration duration) {
@@ -133,26 +145,38 @@ void Members::changed(json::Doc const& managed_cluster) {
 
 void Members::admit(json::Doc const& managed_cluster) {
     std::string const name = meta::name(managed_cluster);
-    if (members_.contains(name) || !ctx_) return;
+    Member* const there = find(name);
+    if ((there != nullptr && there->connected_) || !ctx_) return;
     auto transport = connect_(managed_cluster);
     if (!transport) {
+        std::string const problem = transport.error().message();
         auto const [known, first] = trying_.try_emplace(name);
-        if (std::string problem = transport.error().message(); problem != known->second) {
+        if (problem != known->second) {
             ctx_->log().warning("cannot connect to a cluster", {{"cluster", name}, {"error", problem}});
-            known->second = std::move(problem);
+            known->second = problem;
         }
+        // A member all the same: whoever asks of all clusters is told of this one, too.
+        Member& member = there != nullptr ? *there : add(managed_cluster, std::make_shared<Unconnected>(problem));
+        member.problem_ = problem;
+        set_standing(member, false, ctx_->now());
         if (first) scope_->spawn(try_again(*ctx_, name));
         return;
     }
-    json::Doc const configuration = managed_cluster.at({"spec", "managedClusterClientConfigs"});
-    Member& member = *members_
-                          .emplace(name, std::make_unique<Member>(
-                                             name, client::Client(std::move(*transport), "aviary-hub"), configuration))
-                          .first->second;
-    member.by_link_ = apis::reached_by_link(managed_cluster);
-    member.uid_ = meta::annotation(managed_cluster, apis::kClusterUid);
-    auto& scope = scopes_[name] = std::make_unique<async::Scope>(*ctx_);
-    scope->spawn(follow(scope->context(), member));
+    if (there != nullptr) leave(name);
+    Member& member = add(managed_cluster, std::move(*transport));
+    member.connected_ = true;
+    async::Scope& scope = *scopes_[name];
+    scope.spawn(follow(scope.context(), member));
+}
+
+Member& Members::add(json::Doc const& managed_cluster, std::shared_ptr<client::Transport> transport) {
+    std::string const name = meta::name(managed_cluster);
+    auto member = std::make_unique<Member>(name, client::Client(std::move(transport), "aviary-hub"),
+                                           managed_cluster.at({"spec", "managedClusterClientConfigs"}));
+    member->by_link_ = apis::reached_by_link(managed_cluster);
+    member->uid_ = meta::annotation(managed_cluster, apis::kClusterUid);
+    scopes_[name] = std::make_unique<async::Scope>(*ctx_);
+    return *members_.emplace(name, std::move(member)).first->second;
 }
 
 // What it needs to be connected to, a Secret say, is no part of its object: tried again.
@@ -168,7 +192,8 @@ Task<void> Members::try_again(Context ctx, std::string name) {
         json::Doc const object = managed_clusters_.get({"", name});
         if (object.exists()) changed(object);
         bool const wanted = object.at({"spec", "hubAcceptsClient"}).as_bool();
-        if (!wanted || members_.contains(name)) break;
+        Member const* const member = find(name);
+        if (!wanted || (member != nullptr && member->connected_)) break;
     }
     trying_.erase(name);
 }

@@ -64,6 +64,7 @@ private:
     json::Doc configuration_;   // how it is reached: spec.managedClusterClientConfigs
     bool by_link_ = false;      // or by its agent
     std::string uid_;           // which cluster that is; empty: not known
+    bool connected_ = false;    // else nothing is asked of it, until its connection can be made
     bool reachable_ = false;
     bool probed_ = false;
     bool reported_ = false;   // this process has written its conditions
@@ -140,6 +141,7 @@ private:
     Task<void> rest(Context ctx, std::string const& name, Duration duration);
     void changed(json::Doc const& managed_cluster);
     void admit(json::Doc const& managed_cluster);
+    Member& add(json::Doc const& managed_cluster, std::shared_ptr<client::Transport> transport);
     void leave(std::string const& name);
     Task<void> end(Member& member, async::Scope& scope);
 

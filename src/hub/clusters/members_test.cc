@@ -549,7 +549,11 @@ CO_TEST(Members, WhyOneCannotBeConnectedToIsSaidAndItIsTriedAgain) {
     CO_ASSERT_OK(co_await fleet.start());
     fleet.networks["beijing"].connects = false;
     CO_ASSERT_OK(co_await fleet.add("beijing"));
-    EXPECT_EQ(fleet.members->find("beijing"), nullptr);
+    // It is one of the members, that does not answer.
+    Member* const unconnected = fleet.members->find("beijing");
+    CO_ASSERT_TRUE(unconnected != nullptr);
+    EXPECT_FALSE(unconnected->reachable());
+    EXPECT_EQ(unconnected->problem(), "its Secret is missing");
     Doc const problem = co_await fleet.condition("beijing", apis::kClusterAvailable);
     EXPECT_EQ(problem["reason"].as_string(), "ConnectFailed");
     EXPECT_EQ(problem["message"].as_string(), "its Secret is missing");

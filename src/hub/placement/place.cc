@@ -52,9 +52,9 @@ std::vector<std::string> field_values(Doc const& cluster, std::string_view field
         if (field == "zone") values.push_back(zone.string());
     }
     for (auto const& [key, claim] : cluster.at({"status", "clusterClaims"}).elements()) {
-        if (claim["name"].as_string().starts_with(field) &&
-            claim["name"].as_string().ends_with("open-cluster-management.io"))
-            values.push_back(claim["value"].string());
+        std::string_view const name = claim["name"].as_string();
+        bool const named = name.starts_with(field) || (field == "provider" && name.starts_with("platform."));
+        if (named && name.ends_with("open-cluster-management.io")) values.push_back(claim["value"].string());
     }
     std::string const well_known = field == "provider" ? "" : fmt::format("topology.kubernetes.io/{}", field);
     if (!well_known.empty() && !meta::label(cluster, well_known).empty())

@@ -142,7 +142,7 @@ std::vector<Doc> const kFleet{
     cluster("beijing", R"({"metadata":{"labels":{"region":"cn","topology.kubernetes.io/region":"cn-north"}}})"),
     cluster(
         "oslo",
-        R"({"metadata":{"labels":{"region":"eu"}},"status":{"clusterClaims":[{"name":"region.open-cluster-management.io","value":"eu-north"}]}})"),
+        R"({"metadata":{"labels":{"region":"eu"}},"status":{"clusterClaims":[{"name":"region.open-cluster-management.io","value":"eu-north"},{"name":"platform.open-cluster-management.io","value":"aliyun"}]}})"),
     cluster("shanghai", R"({"metadata":{"labels":{"region":"cn"}},"spec":{"region":"cn-east","zones":["z1","z2"]}})"),
 };
 
@@ -187,6 +187,8 @@ TEST(Place, ByNamesLabelsAndFields) {
              "beijing oslo; shanghai: FieldsDiffer"},
             {R"({"fieldSelector":{"matchExpressions":[{"key":"region","operator":"NotIn","values":["cn-east"]}]}})",
              "beijing oslo; shanghai: FieldsDiffer"},
+            {R"({"fieldSelector":{"matchExpressions":[{"key":"provider","operator":"In","values":["aliyun"]}]}})",
+             "oslo; beijing: FieldsDiffer; shanghai: FieldsDiffer"},
             {R"({"fieldSelector":{"matchExpressions":[{"key":"zone","operator":"In","values":["z2"]}]}})",
              "shanghai; beijing: FieldsDiffer; oslo: FieldsDiffer"},
         }) {

@@ -94,6 +94,36 @@ Result<LabelSelector> LabelSelector::parse(std::string_view text) {
     return selector;
 }
 
+std::optional<std::string> LabelSelector::problem(json::Doc const& object) {
+    if (object.is_null()) return std::nullopt;
+    if (!object.is_object()) return "must be an object";
+    for (auto const& [key, value] : object.members()) {
+        if (key != "matchLabels" && key != "matchExpressions")
+            return fmt::format("unknown field \"{}\": matchLabels and matchExpressions are known", key);
+    }
+    for (auto const& [key, value] : object["matchLabels"].members()) {
+        if (auto wrong = label_key_problem(key)) return fmt::format("matchLabels: \"{}\": {}", key, *wrong);
+        if (!value.is_string()) return fmt::format("matchLabels[{}]: must be a string", key);
+        if (auto wrong = label_value_problem(value.as_string())) return fmt::format("matchLabels[{}]: {}", key, *wrong);
+    }
+    if (json::Doc const labels = object["matchLabels"]; !labels.is_null() && !labels.is_object())
+        return "matchLabels: must be an object";
+    json::Doc const expressions = object["matchExpressions"];
+    if (!expressions.is_null() && !expressions.is_array()) return "matchExpressions: must be a list";
+    for (auto const& [index, expression] : expressions.elements()) {
+        if (auto wrong = label_key_problem(expression["key"].as_string()))
+            return fmt::format("matchExpressions: key: {}", *wrong);
+        std::string_view const op = expression["operator"].as_string();
+        bool const listed = op == "In" || op == "NotIn";
+        if (!listed && op != "Exists" && op != "DoesNotExist")
+            return fmt::format("matchExpressions: operator: \"{}\" is not a valid label selector operator", op);
+        if (listed != (expression["values"].size() > 0))
+            return fmt::format("matchExpressions: values: {} for operator {}",
+                               listed ? "must be given" : "may not be given", op);
+    }
+    return std::nullopt;
+}
+
 Result<LabelSelector> LabelSelector::from_object(json::Doc const& object) {
     LabelSelector selector;
     for (auto const& [key, value] : object["matchLabels"].members()) {

@@ -1,6 +1,7 @@
 // Label and field selectors.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,8 @@ public:
     static Result<LabelSelector> parse(std::string_view text);
     // metav1.LabelSelector; an empty object matches everything.
     static Result<LabelSelector> from_object(json::Doc const& selector);
+    // What is wrong with one, as typed clients would say: from_object() takes what it does not know for nothing.
+    static std::optional<std::string> problem(json::Doc const& selector);
 
     bool matches(json::Doc const& object) const { return matches_labels(object.at({"metadata", "labels"})); }
     bool matches_labels(json::Doc const& labels) const;
