@@ -181,5 +181,33 @@ CO_TEST(RolloutIds, SideBySideMakeNoPod) {
     }
 }
 
+// There is nothing to choose between: the Service leads to all pods.
+CO_TEST(RolloutIds, SideBySideNoRequestIsLedElsewhere) {
+    for (SetStory const& each : every_kind()) {
+        if (each.kind != std::string_view("Deployment")) continue;
+        for (char const* style : {"blueGreen", "canary"}) {
+            Cluster cluster(ctx, each);
+            CO_ASSERT_OK(co_await cluster.begin_of_ten(
+                fmt::format(R"({{"{}":{{"enableExtraWorkloadForCanary":true,"trafficRoutings":[{{"service":"web",
+                "ingress":{{"name":"web"}},"gracePeriodSeconds":1}}]}}}})",
+                            style),
+                R"([{"replicas":"20%","traffic":"20%"},{"replicas":"50%"}])"));
+            CO_ASSERT_OK(co_await cluster.client->create(
+                ctx, {"", "v1", "services"},
+                *json::parse_value(
+                    R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"default"},
+                "spec":{"selector":{"app":"web"},"ports":[{"port":80}]}})")));
+            CO_ASSERT_OK(co_await cluster.client->create(
+                ctx, {"networking.k8s.io", "v1", "ingresses"},
+                *json::parse_value(R"({"apiVersion":"networking.k8s.io/v1","kind":"Ingress",
+                "metadata":{"name":"web","namespace":"default"},"spec":{"rules":[{"http":{"paths":[{"path":"/",
+                "pathType":"Prefix","backend":{"service":{"name":"web","port":{"number":80}}}}]}}]}})")));
+            CO_ASSERT_OK(co_await cluster.ask_for("7"));
+            CO_ASSERT_OK(co_await cluster.paused_at(1));
+            co_await cluster.stop();
+        }
+    }
+}
+
 }   // namespace
 }   // namespace aviary::member

@@ -1,5 +1,5 @@
-// The controllers of one member cluster: Rollouts, BatchReleases, TrafficRoutings, and the roller of the Deployments
-// these hold. All on one loop.
+// The controllers of one member cluster: Rollouts, BatchReleases, TrafficRoutings, the roller of the Deployments these
+// hold, and what keeps histories. All on one loop.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,7 @@ struct Sources {
 
     client::Informer rollouts;           // index "workload": workload_id() of workloadRef, "traffic": the same
                                          // of what its trafficRoutings name, "routing": "namespace/name" of the
-                                         // TrafficRouting that it names
+                                         // TrafficRouting that it names, "group": those of one group
     client::Informer batch_releases;     // index "workload"
     client::Informer traffic_routings;   // index "traffic"
     client::Informer histories;          // index "rollout": "namespace/name"; not read without the feature

@@ -64,7 +64,7 @@ TEST(Group, AStepBeginsOnceTheOthersHaveComeToIt) {
              {"Progressing/InRolling/1/BeforeStepUpgrade", "", ""},
              {"Progressing/Paused/1/StepUpgrade", "", ""},
              {"Progressing/InRolling/2/StepPaused", "", ""},
-             {"Progressing/Finalising/3/Completed", "", ""}}) {
+             {"Progressing/Finalising/3/Completed", "", "is completing the release before"}}) {
         FakeCluster cluster(kSteps);
         cluster.run();
         cluster.pods_start = false;

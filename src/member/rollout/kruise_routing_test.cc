@@ -25,6 +25,21 @@ TEST(KruiseRouting, BlueGreenGoesOnWithoutACanaryService) {
     cluster.expect_restored();
 }
 
+// Anybody may write the status. A third version waits for as long as somebody likes.
+TEST(KruiseRouting, AStepThatThereIsNotIsNotLookedAt) {
+    for (char const* index : {"7", "0", "-3"}) {
+        RoutedCluster cluster(blue_green());
+        cluster.begin();
+        cluster.release("v3");
+        cluster.settle_all();
+        cluster.edit_rollout(
+            fmt::format(R"({{"status":{{"blueGreenStatus":{{"currentStepIndex":{},"nextStepIndex":-1}}}}}})", index),
+            true);
+        cluster.settle_all();
+        EXPECT_EQ(cluster.message(), apis::kNewVersionRefused) << index;
+    }
+}
+
 // Also at the end requests are told apart by the header that the step changes.
 TEST(KruiseRouting, BlueGreenWithOneServiceAndARouteEnds) {
     std::string const modifier = R"("requestHeaderModifier":{"set":[{"name":"version","value":"new"}]})";

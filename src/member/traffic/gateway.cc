@@ -11,6 +11,7 @@
 #include "core/json/write.h"
 #include "kube/meta/object.h"
 #include "member/traffic/internal/rules.h"
+#include "member/traffic/internal/three_way.h"
 
 namespace aviary::traffic {
 
@@ -170,18 +171,6 @@ private:
     std::vector<std::optional<std::size_t>> pairs_;   // of each live rule, which applied one it was
 };
 
-// Whether all of `wanted` is in `live`; what an API server adds is no difference.
-bool covers(Value const& live, Value const& wanted) {
-    if (wanted.is_object()) {
-        return live.is_object() && std::ranges::all_of(wanted.object(), [&](json::Object::Member const& member) {
-                   Value const* const there = live.find(member.key);
-                   return there != nullptr && covers(*there, member.value);
-               });
-    }
-    if (!wanted.is_array()) return live == wanted;
-    return live.is_array() && std::ranges::equal(live.array(), wanted.array(), covers);
-}
-
 std::string name_of(Doc const& route) {
     return fmt::format("{} {}", route["kind"].as_string("route"), meta::key_of(route).to_string());
 }
@@ -246,7 +235,7 @@ Result<Doc> routed_gateway(Doc const& live, Route const& route) {
     }
     Value const present = live.at({"spec", "rules"}).thaw();
     bool const known = kept && kept->rules == original;
-    if (known && covers(present, wanted)) return live;
+    if (known && says_all(present, wanted)) return live;
     Value next = live.thaw();
     Value keep{json::Object{{"rules", original}, {"applied", wanted}}};
     if (one_service && modifier.size() > 0) keep["modifier"] = modifier;

@@ -69,7 +69,9 @@ void note_nowhere(Value& object, FreezeInputs const& inputs) {
 
 void freeze_advanced_daemon_set(Value& object, FreezeInputs const& inputs) {
     Doc const status = inputs.old["status"];
-    std::string replaced = status["daemonSetHash"].string();
+    // Where a version has come past the webhook the status is of that one already.
+    Doc const before = revision_with(inputs.old.at({"spec", "template"}), inputs.revisions);
+    std::string replaced = before.exists() ? meta::label(before, kRevisionHashLabel) : status["daemonSetHash"].string();
     bool const known = prevails(inputs.old) || replaced == inputs.came_from;
     freeze_partition(object, inputs,
                      {.fields = stateful_set_fields(),

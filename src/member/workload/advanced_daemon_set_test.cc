@@ -120,5 +120,19 @@ TEST(AdvancedDaemonSet, AReleaseOfAnotherControllerCameFromTheVersionBefore) {
     EXPECT_EQ(stable_label(held(object, "v2")), "v1") << "also where all pods have the new one";
 }
 
+// The status is of the version that has come meanwhile.
+TEST(AdvancedDaemonSet, WhatCameBeforeALateVersionIsTheOneThatItsPodsHad) {
+    Value old = daemon_set("v1");
+    old.set({"status", "daemonSetHash"}, "v2");
+    FreezeInputs inputs;
+    inputs.old = Doc::freeze(old);
+    inputs.rollout = "web";
+    inputs.revisions = {revision("v1", 1), revision("v2", 2)};
+    Value next = daemon_set("v2");
+    freeze_advanced_daemon_set(next, inputs);
+    EXPECT_EQ(stable_label(next), "v1");
+    EXPECT_EQ(stable_label(frozen(daemon_set("v1"), daemon_set("v2"))), "v1") << "without revisions its status says it";
+}
+
 }   // namespace
 }   // namespace aviary::workload

@@ -1,8 +1,8 @@
 // The freeze: an admission function on Deployments and sets. A new template of one that a Rollout points at is stored
 // paused, of a set with a partition that holds every pod or group, of a native DaemonSet as OnDelete, and marked
 // in-progressing, in the same write; while a release is on, nobody can lift that or take the marks away, and as long as
-// a Rollout points there the label by which API servers ask stays. It refuses nothing, and writes that change neither a
-// template nor a workload in progress do not wait for it.
+// a Rollout points there the label by which API servers ask stays. Writes that change neither a template nor a workload
+// in progress do not wait for it; others are refused while what it decides by has not been read yet.
 #pragma once
 
 #include <string>
@@ -24,8 +24,9 @@ struct FreezeInputs {
     std::string came_from;                 // the revision its last release came from; empty: none
     std::vector<json::Doc> replica_sets;   // those that a Deployment controls
     bool from_controller = false;          // the writer is the release's own controller: it may take marks away
-    std::vector<json::Doc> revisions;      // those that a DaemonSet or a LeaderWorkerSet controls
-    std::string brought;                   // the pods' revision of its last release, once that has come to its end
+    // Those that a DaemonSet or a LeaderWorkerSet controls; of a version that came past the webhook every set's.
+    std::vector<json::Doc> revisions;
+    std::string brought;   // the pods' revision of its last release, once that has come to its end
 };
 void freeze_deployment(json::Value& object, FreezeInputs const& inputs);
 void freeze_stateful_set(json::Value& object, FreezeInputs const& inputs);

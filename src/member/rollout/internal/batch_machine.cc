@@ -190,7 +190,9 @@ private:
 
     bool progressing() {
         if (status_.observed_release_plan_hash != apis::release_plan_hash(seen_.batch_release)) {
-            bool const other_release = status_.observed_rollout_id != plan().rollout_id;
+            // Another id of the same version relabels what is there.
+            bool const other_release = status_.observed_rollout_id != plan().rollout_id &&
+                                       !seen_.workload->is_current(status_.update_revision);
             batch().current_batch =
                 other_release ? 0 : std::clamp<std::int64_t>(*plan().batch_partition, 0, batch_count() - 1);
             batch().batch_state = apis::batch::kUpgrading;

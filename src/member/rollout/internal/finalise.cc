@@ -1,5 +1,7 @@
 // The end of a release: undoing what it did, in upstream's order. Each step is one that may be looked at again: what is
 // done already needs nothing. Without traffic they are: resume the workload, release control.
+#include <algorithm>
+
 #include "apis/rollouts/keys.h"
 #include "kube/meta/object.h"
 #include "member/rollout/internal/conditions.h"
@@ -140,7 +142,7 @@ bool Machine::free_workload(Closing why) {
     if (until <= now_) return true;
     for (control::Wait const& each : seen_.workload->obstacles()) plan_.waits.push_back(each);
     wait("RollingBack", "pods of the old version are coming back", "all are");
-    plan_.requeue_at(facts().settles_at.value_or(until), "pods come back");
+    plan_.requeue_at(std::min(until, facts().settles_at.value_or(until)), "pods come back");
     return false;
 }
 

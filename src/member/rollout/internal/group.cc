@@ -46,7 +46,8 @@ std::string behind(Companion const& other, std::int64_t step, bool ready, bool b
     }
     if (why == apis::reason::kInitializing) return "is about to begin";
     if (why == apis::reason::kCancelling || back) return "is being taken back: take this one back, too";
-    if (why == apis::reason::kFinalising || why == apis::reason::kCompleted) return "";
+    if (why == apis::reason::kFinalising || why == apis::reason::kCompleted)
+        return begun ? "" : "is completing the release before";
     if (there < due) return fmt::format("is in step({}/{}), {}", there, steps, state);
     if (!ready || there > due) return "";
     bool const waits = state == apis::step::kBeforeUpgrade || state == apis::step::kUpgrade || state.empty();

@@ -1,6 +1,7 @@
 // The state machine of one Rollout: collects in one pass what is to be written. See decide.h.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,15 +35,15 @@ private:
     bool cancel();   // begins to
     bool taken_back_at_the_end() const;
     bool is_adopted() const;
-    bool goes_back_in_batches() const;
-    bool turn_back();           // begins that
-    void note_way(bool back);   // whether that is so, in the status: it stays when the way is over
     bool new_version();
     bool closing(Closing why);
     void terminate();
     void describe_finished();
     bool catch_up();
+    void begin_steps();
+    void note_refusal();
     void persist();
+    control::Write of_status(apis::RolloutStatus const& next) const;
     bool only_counts_differ() const;
 
     // steps.cc: the step machine.
@@ -51,11 +52,17 @@ private:
     bool jump();
     bool paused_step();
     bool upgraded() const;
+    void note_hindrance();
     void follow_batch_release();
     void drive_batch_release();
     void pass_rollout_id_on();
     json::Value wanted_spec() const;
     std::string batch_release_hash() const;
+
+    // rollback.cc: the way back in batches.
+    bool goes_back_in_batches() const;
+    bool turn_back();           // begins that
+    void note_way(bool back);   // whether that is so, in the status: it stays when the way is over
 
     // deadline.cc: what annotations ask of a step's upgrade (apis/rollouts/step_limits.h).
     bool in_time(bool upgraded);   // false: the step stays, whatever its pods do
@@ -74,10 +81,6 @@ private:
     bool route_traffic();
     bool clear_traffic();   // a step without traffic has none
     bool undo(std::string_view step, traffic::Outcome outcome, std::string_view doing);
-    void note_refusal();
-    control::Write of_status(apis::RolloutStatus const& next) const;
-    void note_hindrance();
-    void begin_steps();
     json::Doc step_asked() const;   // as the document has it
     bool finish_traffic(std::string_view step);
     bool has_trouble(traffic::Outcome const& outcome);
@@ -123,9 +126,11 @@ private:
     std::vector<apis::CanaryStep> const& steps() const {
         return blue_green() ? rollout_.spec.strategy.blue_green->steps : rollout_.spec.strategy.canary->steps;
     }
-    apis::CanaryStep const& current_step() const {
-        return steps()[static_cast<std::size_t>(noted()->current_step_index - 1)];
+    // The nearest one: anybody may write the status.
+    apis::CanaryStep const& step_at(std::int64_t index) const {
+        return steps()[static_cast<std::size_t>(std::clamp<std::int64_t>(index, 1, step_count()) - 1)];
     }
+    apis::CanaryStep const& current_step() const { return step_at(noted()->current_step_index); }
     std::int64_t step_count() const { return std::ssize(steps()); }
     std::int64_t next_of(std::int64_t index) const { return index < step_count() ? index + 1 : -1; }
     std::int64_t share_of_step(std::int64_t index) const;

@@ -69,7 +69,7 @@ bool Machine::lacks_stable_pods() const {
     // Side by side, what has no pods at all gets those of the stable version first again; with another rollout-id alone
     // it came from nowhere. What it came from is asked of the status: the workload's label goes with the marks.
     if (blue_green() || apis::has_extra_workload(seen_.rollout))
-        return !noted()->stable_revision.empty() && facts().stable == 0 && facts().replicas > 0;
+        return facts().replicas > 0 && (noted()->stable_revision.empty() ? facts().outdated == 0 : facts().stable == 0);
     // After a jump back as many go as were to go before.
     std::int64_t const asked = std::max(facts().asked, share_of_step(noted()->current_step_index));
     return asked >= facts().replicas || seen_.workload->stable_left(asked) == 0;

@@ -7,6 +7,7 @@
 #include "apis/rollouts/keys.h"
 #include "kube/control/events.h"
 #include "kube/meta/object.h"
+#include "member/rollout/internal/conditions.h"
 #include "member/rollout/internal/machine.h"
 #include "member/rollout/internal/rollback.h"
 #include "member/workload/deployment.h"
@@ -19,7 +20,7 @@ using control::Write;
 using json::Value;
 
 std::int64_t Machine::share_of_step(std::int64_t index) const {
-    auto const& replicas = steps()[static_cast<std::size_t>(index - 1)].replicas;
+    auto const& replicas = step_at(index).replicas;
     return replicas ? share_of(*replicas) : 0;
 }
 
@@ -262,10 +263,9 @@ void Machine::pass_rollout_id_on() {
 
 // While a step is being upgraded the BatchRelease is what the step wants.
 void Machine::drive_batch_release() {
-    bool const rolling =
-        noted() != nullptr &&
-        apis::find_condition(status_.conditions, apis::condition::kProgressing)->reason == apis::reason::kInRolling &&
-        seen_.workload != nullptr && seen_.workload->is_current(noted()->canary_revision);
+    bool const rolling = noted() != nullptr &&
+                         reason_of(status_, apis::condition::kProgressing) == apis::reason::kInRolling &&
+                         seen_.workload != nullptr && seen_.workload->is_current(noted()->canary_revision);
     if (!rolling) return;
     if (noted()->current_step_state != apis::step::kUpgrade) return pass_rollout_id_on();
     Value spec = wanted_spec();

@@ -47,7 +47,7 @@ protected:
     std::vector<json::Doc> units() const;
     // Where a release was begun, or something of one was left.
     bool concerned() const { return !facts_.held_by.empty() || facts_.leftovers; }
-    // What is the same of both kinds: replicas has to be known.
+    // What is the same of all of these kinds: replicas has to be known.
     void observe_common(std::int64_t replicas);
     // Once the pods are counted, and the stable revision is known, where there is one; whether it is noted there.
     void compare_revisions(bool noted);

@@ -1,4 +1,4 @@
-// ControllerRevisions: the versions of a StatefulSet or a DaemonSet, as its native controller keeps them.
+// ControllerRevisions: the versions of a set, as its own controller keeps them.
 #pragma once
 
 #include <span>
