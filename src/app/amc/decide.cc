@@ -26,6 +26,9 @@ using json::Doc;
 using json::Value;
 
 constexpr Duration kExpires = std::chrono::hours(1);
+// So long a command waits for clusters that have only just come back.
+constexpr Duration kSettlesWithin = std::chrono::seconds(10);
+constexpr Duration kLookAgain = std::chrono::milliseconds(200);
 // What is printed is carried out when it has been committed, and something else has applied it; a day is the most.
 constexpr Duration kExpiresPrinted = std::chrono::hours(23);
 
@@ -172,6 +175,18 @@ Task<int> submit(Session session, std::string action, Value object, std::vector<
     co_return conclude(session, rows, action, meta::name(decision));
 }
 
+// What each cluster is at, once those that have just come back can be read.
+Task<Result<Doc>> settled_release(Session const& session, std::string rollout, std::vector<std::string> chosen) {
+    Context const ctx = session.context();
+    MonotonicTime const until = ctx.monotonic() + kSettlesWithin;
+    auto view = co_await session.release(rollout, {});
+    while (view && has_just_come_back(*view, chosen, ctx.now()) && ctx.monotonic() < until) {
+        if (!co_await async::sleep_for(ctx, kLookAgain)) break;
+        view = co_await session.release(rollout, {});
+    }
+    co_return view;
+}
+
 }   // namespace
 
 Task<int> decide(Session session, std::string action, std::string rollout) {
@@ -184,7 +199,7 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         session.complain(chosen.error());
         co_return kFailed;
     }
-    auto const view = co_await session.release(rollout, {});
+    auto const view = co_await settled_release(session, rollout, *chosen);
     if (!view) {
         session.complain(view.error());
         co_return kFailed;

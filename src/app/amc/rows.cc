@@ -307,4 +307,14 @@ std::string nothing_to_do(std::vector<Row> const& rows, Asked const& asked, std:
     return fmt::format("nothing to {}: no release of {} is in progress in any chosen cluster", verb, rollout);
 }
 
+bool has_just_come_back(Doc const& view, std::vector<std::string> const& chosen, Time now) {
+    constexpr Duration kJustBack = std::chrono::seconds(20);
+    for (auto const& [index, row] : view["clusters"].elements()) {
+        auto const since = parse_rfc3339(row["reachableSince"].as_string());
+        bool const asked = chosen.empty() || std::ranges::find(chosen, row["cluster"].as_string()) != chosen.end();
+        if (asked && row["error"].exists() && since && now < *since + kJustBack) return true;
+    }
+    return false;
+}
+
 }   // namespace aviary::amc

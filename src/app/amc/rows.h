@@ -72,4 +72,8 @@ Counts count(std::vector<Row> const& rows, std::string_view action);
 // Why there is no cluster to decide about.
 std::string nothing_to_do(std::vector<Row> const& rows, Asked const& asked, std::string const& rollout);
 
+// Of a release's view: whether one of the chosen clusters, of none chosen of all, cannot be read, and answers since a
+// moment only. An API server that has come back reads rights and kinds first.
+bool has_just_come_back(json::Doc const& view, std::vector<std::string> const& chosen, Time now);
+
 }   // namespace aviary::amc

@@ -278,5 +278,16 @@ TEST(Count, SaysWhatWasNotDone) {
               "nothing to abort: no release of web is in progress in any chosen cluster");
 }
 
+TEST(Look, AClusterThatHasJustComeBackIsLookedAtAgain) {
+    Doc const view = *json::parse(R"({"clusters":[{"cluster":"beijing"},
+        {"cluster":"oslo","error":"its rollouts cannot be read: 429","reachableSince":"2026-11-23T13:51:00Z"},
+        {"cluster":"shanghai","error":"forbidden"}]})");
+    Time const back = *parse_rfc3339("2026-11-23T13:51:00Z");
+    EXPECT_TRUE(has_just_come_back(view, {}, back + std::chrono::seconds(3)));
+    EXPECT_TRUE(has_just_come_back(view, {"oslo"}, back + std::chrono::seconds(3)));
+    EXPECT_FALSE(has_just_come_back(view, {"beijing", "shanghai"}, back + std::chrono::seconds(3)));
+    EXPECT_FALSE(has_just_come_back(view, {}, back + std::chrono::minutes(1)));
+}
+
 }   // namespace
 }   // namespace aviary::amc

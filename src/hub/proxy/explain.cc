@@ -390,6 +390,7 @@ void explain_unknown(Value& row, ClusterView const& view) {
     if (!view.unread.empty()) row["error"] = view.unread;
     if (view.reachable) {
         set_wait(row, "ReadRefused", view.unread, "it may be read", "");
+        if (view.reachable_since != Time()) row["reachableSince"] = format_rfc3339(view.reachable_since);
         return;
     }
     bool const since_when = view.reachable_since != Time();

@@ -152,6 +152,13 @@ Doc blue_green(std::string const& state, std::string const& message = "said") {
     return Doc::freeze(object);
 }
 
+TEST(ExplainCluster, WhatCannotBeReadSaysSinceWhenItAnswers) {
+    ClusterView each = view();
+    each.unread = "its rollouts cannot be read: forbidden";
+    each.reachable_since = *parse_rfc3339("2026-11-23T13:50:00Z");
+    EXPECT_EQ(explain_cluster(each)["reachableSince"].as_string(), "2026-11-23T13:50:00Z");
+}
+
 // An approval is waited for all the same.
 TEST(ExplainCluster, ARefusedWriteHidesNoWaitForAPerson) {
     ClusterView const each =

@@ -300,6 +300,22 @@ TEST(Routing, WhatIsMissingIsSaidAndWaitedFor) {
     EXPECT_EQ(cluster.look(), "v1=10 v2=1 pinned canary 95/5");
 }
 
+// Whatever is ready serves, until the stable version does.
+TEST(Routing, TheServiceIsNotNarrowedToAVersionThatIsNotReady) {
+    RoutedCluster cluster(canary(kExtra));
+    cluster.broken = "v1";
+    cluster.settle();
+    cluster.begin();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=1");
+    EXPECT_EQ(cluster.look(), "v1=10 v2=1 open 7");
+    cluster.broken.clear();
+    cluster.settle();
+    cluster.settle_all();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=1 pinned 7");
+    cluster.next();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=5 pinned canary 50/50");
+}
+
 // The Services are in force, and the route is not: since when is not forgotten with each look.
 TEST(Routing, WhatCannotBeRoutedIsSaidSinceItIsSo) {
     RoutedCluster cluster(canary(kExtra), kSteps, false);

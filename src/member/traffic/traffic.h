@@ -96,6 +96,7 @@ public:
     Outcome restore_routes() const;
     Outcome remove_canary() const;
 
+    std::string const& revision_key() const { return setup_.revision_key; }
     Duration grace() const;   // how long a change takes to be known everywhere
 
 private:

@@ -274,6 +274,7 @@ public:
     std::string salt;                      // before the native controller's hashes of templates: they are none of ours
     bool adopts = true;                    // the Deployment takes ReplicaSets that nobody controls
     bool pods_start = true;                // new pods become ready …
+    std::string broken;                    // pods of this image are not
     std::int64_t most_ready = 1'000'000;   // … so many of them
     std::string problem;
     std::vector<Companion> group;                         // of the Rollout
@@ -403,7 +404,8 @@ private:
             pod.set({"status", "startTime"}, format_rfc3339(now));
             create("pods", fmt::format("{}-pod{:03}", name, ++pod_count_), std::move(pod));
         }
-        bool const stuck = !pods_start && image_of(Doc::freeze(set)) != "v1";
+        std::string const image = image_of(Doc::freeze(set));
+        bool const stuck = image == broken || (!pods_start && image != "v1");
         bool const old = image_of(Doc::freeze(set)) == "v1";
         std::int64_t const ready = stuck ? 0 : std::min(wanted, old ? wanted : most_ready);
         set["status"] = json::Object{{"replicas", wanted},

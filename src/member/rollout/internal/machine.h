@@ -91,8 +91,9 @@ private:
     apis::TrafficRoutingRef const* routing() const;   // null: requests are nobody's concern
     bool generates_canary_service() const;
     traffic::Traffic traffic() const;   // where there is a routing
-    bool lacks_stable_pods() const;     // partition style: there are none, or the step leaves none
-    void follow_stable_pods();          // with the stable Service, in the middle of a step
+    bool stable_pods_serve() const;
+    bool lacks_stable_pods() const;   // partition style: there are none, or the step leaves none
+    void follow_stable_pods();        // with the stable Service, in the middle of a step
 
     // shared_routing.cc: true when it is held, or not any more; also where none is named.
     bool take_shared_routing();

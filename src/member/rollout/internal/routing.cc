@@ -75,6 +75,14 @@ bool Machine::lacks_stable_pods() const {
     return asked >= facts().replicas || seen_.workload->stable_left(asked) == 0;
 }
 
+// A stable version that has come just before may not have a ready pod yet, or never get one: the Service is not
+// narrowed to it, and those that serve go on. Where it is narrowed already nothing is taken back for it.
+bool Machine::stable_pods_serve() const {
+    if (!generates_canary_service()) return true;
+    json::Doc const held = seen_.traffic.stable.at({"spec", "selector"})[traffic().revision_key()];
+    return facts().stable_ready > 0 || held.as_string() == noted()->stable_revision;
+}
+
 // The last stable pod may also go in the middle of a step, when the workload is made smaller. Once all are back, and
 // ready, the Service leads to them again.
 void Machine::follow_stable_pods() {
@@ -136,6 +144,7 @@ bool Machine::prepare_services() {
         return undo(step, traffic.release_stable(), "the stable Service leads to all pods");
     }
     if (has_trouble(traffic.ready())) return false;
+    if (!stable_pods_serve()) return true;
     Outcome held = traffic.hold_stable();
     if (has_trouble(held)) return false;
     std::string_view const doing = "the stable Service leads to the stable version";
@@ -151,7 +160,7 @@ json::Doc Machine::step_asked() const { return apis::release_steps(seen_.rollout
 
 bool Machine::route_traffic() {
     apis::CanaryStep const& step = current_step();
-    if (routing() == nullptr || !step.routes() || lacks_stable_pods()) return true;
+    if (routing() == nullptr || !step.routes() || lacks_stable_pods() || !stable_pods_serve()) return true;
     CanaryStatus& current = release();
     traffic::Traffic const traffic = this->traffic();
     status_.message = fmt::format("Rollout is in step({}/{}), and route traffic to new version",
