@@ -136,20 +136,22 @@ CO_TEST(Member, DeletingOrDisablingARolloutFreesTheWorkload) {
     STOP_WORLD();
 }
 
+// What becomes of a change of the status that somebody types.
+Task<std::string> patched(World& world, std::string text) {
+    auto const result =
+        co_await world.client->patch(world.scope.context(), apis::kRollouts, kWeb, client::PatchType::kMerge,
+                                     *json::parse_value(text), {.subresource = "status"});
+    co_return result ? "taken" : result.error().message();
+}
+
 CO_TEST(Member, AMistypedApprovalIsRefused) {
     World world(ctx);
     CO_ASSERT_OK(co_await world.set_up());
     CO_ASSERT_OK(co_await world.release("v2"));
     CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
-    auto const patched = [&world](std::string text) -> Task<std::string> {
-        auto const result =
-            co_await world.client->patch(world.scope.context(), apis::kRollouts, kWeb, client::PatchType::kMerge,
-                                         *json::parse_value(text), {.subresource = "status"});
-        co_return result ? "taken" : result.error().message();
-    };
-    std::string said = co_await patched(R"({"status":{"canaryStatus":{"currentStepState":"stepReady"}}})");
+    std::string said = co_await patched(world, R"({"status":{"canaryStatus":{"currentStepState":"stepReady"}}})");
     EXPECT_TRUE(said.contains("stepReady is no state of a step: StepReady approves")) << said;
-    said = co_await patched(R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})");
+    said = co_await patched(world, R"({"status":{"canaryStatus":{"currentStepState":"StepReady"}}})");
     EXPECT_EQ(said, "taken");
     CO_ASSERT_OK(co_await world.until("Progressing/2/StepPaused/InRolling"));
     STOP_WORLD();

@@ -178,10 +178,10 @@ std::string name_of(Doc const& route) {
 }   // namespace
 
 std::vector<meta::GroupVersionKind> const& pool_kinds() {
-    static std::vector<meta::GroupVersionKind> const kKinds{
+    static std::vector<meta::GroupVersionKind> const kinds{
         {"inference.networking.k8s.io", "v1", "InferencePool"},
         {"inference.networking.x-k8s.io", "v1alpha2", "InferencePool"}};
-    return kKinds;
+    return kinds;
 }
 
 std::vector<Pool> pools_of(Doc const& route) {

@@ -279,7 +279,7 @@ bool Machine::catch_up() {
         describe_finished();
         return false;
     }
-    write(std::move(*held));
+    write(std::move(held));
     return true;
 }
 
