@@ -248,8 +248,7 @@ struct Program {
         refuse(app, "logs", "logs", "a pod's log is read in its cluster, by kubectl logs");
         refuse(app, "promote", "promote",
                "what runs in clusters already is taken over by aviary adopt; a step of a release is approved by "
-               "kubectl amc "
-               "rollout approve");
+               "kubectl amc rollout approve");
     }
 
     // A verb that others have.

@@ -184,16 +184,20 @@ std::vector<meta::GroupVersionKind> const& pool_kinds() {
     return kinds;
 }
 
+meta::GroupVersionKind const* pool_kind(std::string_view group, std::string_view kind) {
+    auto const found = std::ranges::find_if(
+        pool_kinds(), [&](meta::GroupVersionKind const& each) { return each.group == group && each.kind == kind; });
+    return found == pool_kinds().end() ? nullptr : &*found;
+}
+
 std::vector<Pool> pools_of(Doc const& route) {
     std::vector<Pool> pools;
     for (auto const& [place, rule] : route.at({"spec", "rules"}).elements()) {
         for (auto const& [index, backend] : rule["backendRefs"].elements()) {
             std::string_view const ns = backend["namespace"].as_string();
             if (!ns.empty() && ns != meta::ns(route)) continue;
-            auto const kind = std::ranges::find_if(pool_kinds(), [&](meta::GroupVersionKind const& each) {
-                return each.group == backend["group"].as_string() && each.kind == backend["kind"].as_string();
-            });
-            if (kind == pool_kinds().end()) continue;
+            meta::GroupVersionKind const* kind = pool_kind(backend["group"].as_string(), backend["kind"].as_string());
+            if (kind == nullptr) continue;
             Pool pool{*kind, backend["name"].string()};
             if (std::ranges::find(pools, pool) == pools.end()) pools.push_back(std::move(pool));
         }

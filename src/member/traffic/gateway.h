@@ -32,6 +32,8 @@ struct Pool {
     bool operator==(Pool const&) const = default;
 };
 std::vector<meta::GroupVersionKind> const& pool_kinds();
+// The one of a backendRef's group and kind; null where that is no pool.
+meta::GroupVersionKind const* pool_kind(std::string_view group, std::string_view kind);
 // Each once.
 std::vector<Pool> pools_of(json::Doc const& route);
 

@@ -391,6 +391,7 @@ private:
 
     void pods_of(std::string const& name, Value& set) {
         std::int64_t const wanted = set.at({"spec", "replicas"}).as_int();
+        std::string const image = image_of(Doc::freeze(set));
         auto& pods = objects["pods"];
         std::vector<std::string> own;
         for (auto const& [pod_name, pod] : pods) {
@@ -400,13 +401,12 @@ private:
         for (std::int64_t index = std::ssize(own); index < wanted; ++index) {
             Value pod{json::Object()};
             pod.set({"metadata", "ownerReferences"}, json::Array{meta::controller_reference(Doc::freeze(set))});
-            pod.set({"spec", "image"}, image_of(Doc::freeze(set)));
+            pod.set({"spec", "image"}, image);
             pod.set({"status", "startTime"}, format_rfc3339(now));
             create("pods", fmt::format("{}-pod{:03}", name, ++pod_count_), std::move(pod));
         }
-        std::string const image = image_of(Doc::freeze(set));
         bool const stuck = image == broken || (!pods_start && image != "v1");
-        bool const old = image_of(Doc::freeze(set)) == "v1";
+        bool const old = image == "v1";
         std::int64_t const ready = stuck ? 0 : std::min(wanted, old ? wanted : most_ready);
         set["status"] = json::Object{{"replicas", wanted},
                                      {"readyReplicas", ready},

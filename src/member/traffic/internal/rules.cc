@@ -143,9 +143,7 @@ Backends::Kind Backends::kind_of(Value const& backend) const {
     std::string_view const group = backend["group"].as_string();
     std::string_view const kind = backend["kind"].as_string();
     if (group.empty() && (kind.empty() || kind == "Service")) return Kind::kService;
-    bool const pool = std::ranges::any_of(
-        pool_kinds(), [&](meta::GroupVersionKind const& each) { return each.group == group && each.kind == kind; });
-    return pool ? Kind::kPool : Kind::kOther;
+    return pool_kind(group, kind) != nullptr ? Kind::kPool : Kind::kOther;
 }
 
 // A pool has its canary also where no Service is generated.
