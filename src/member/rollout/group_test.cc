@@ -111,6 +111,20 @@ TEST(Group, AStepsRequestsComeOnceTheOthersHaveItsPodsReady) {
     }
 }
 
+// As after a jump, or another plan: the release before is not what the other completes.
+TEST(Group, BackInItsFirstStepItHasBegun) {
+    FakeCluster cluster(kSteps);
+    cluster.run();
+    cluster.group = {other("Progressing/InRolling/1/StepPaused/Ready 1")};
+    cluster.release("v2");
+    cluster.run();
+    ASSERT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    cluster.group = {other("Progressing/Finalising/3/Completed")};
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"currentStepState":"BeforeStepUpgrade"}}})", true);
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1") << cluster.message();
+}
+
 // Approved alone it stays where it is; and one that has fewer steps is waited for at its last one.
 TEST(Group, LaterStepsWaitAsTheFirstOneDoes) {
     FakeCluster cluster(kSteps);

@@ -308,12 +308,47 @@ TEST(Routing, TheServiceIsNotNarrowedToAVersionThatIsNotReady) {
     cluster.begin();
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=1");
     EXPECT_EQ(cluster.look(), "v1=10 v2=1 open 7");
+    std::string const since = apis::release_status(cluster.get("rollouts"))["lastUpdateTime"].string();
+    Doc const unshared = meta::condition(cluster.get("rollouts"), "TrafficRouted");
+    EXPECT_EQ(unshared["status"].as_string(), "False");
+    EXPECT_EQ(unshared["message"].as_string(),
+              "no pod of the stable version is ready: requests go to all pods that are, and not by the step's share");
+    // The share first: narrowed to a stable version that fails again, nothing would be left to the new one.
     cluster.broken.clear();
     cluster.settle();
     cluster.settle_all();
-    EXPECT_EQ(cluster.look(), "v1=10 v2=1 pinned 7");
+    EXPECT_EQ(cluster.look(), "v1=10 v2=1 open canary 7") << "gracePeriodSeconds";
+    cluster.now = cluster.decide_rollout_now().requeue->at;
+    cluster.settle_all();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=1 pinned canary 95/5");
+    EXPECT_LT(cluster.first("v1=10 v2=1 open canary 7"), cluster.first("v1=10 v2=1 open canary 95/5"));
+    EXPECT_EQ(apis::release_status(cluster.get("rollouts"))["lastUpdateTime"].string(), since)
+        << "the pause is the same";
+    EXPECT_FALSE(meta::condition(cluster.get("rollouts"), "TrafficRouted").exists());
     cluster.next();
     EXPECT_EQ(cluster.look(), "v1=10 v2=5 pinned canary 50/50");
+}
+
+// Of the step before the share is in force still: it is this step's that is asked for by now.
+TEST(Routing, AStepWhoseShareIsMissedGetsItInItsPause) {
+    RoutedCluster cluster(canary(kExtra));
+    cluster.begin();
+    cluster.edit(R"({"spec":{"replicas":0}})");
+    cluster.settle_all();
+    cluster.broken = "v1";
+    cluster.edit(R"({"spec":{"replicas":10}})");
+    cluster.settle_all();
+    ASSERT_EQ(cluster.look(), "v1=10 v2=1 open canary 95/5");
+    cluster.next();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=10 v2=5");
+    EXPECT_EQ(cluster.look(), "v1=10 v2=5 open canary 95/5");
+    cluster.broken.clear();
+    cluster.settle();
+    cluster.settle_all();
+    cluster.now = cluster.decide_rollout_now().requeue->at;
+    cluster.settle_all();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=5 pinned canary 50/50");
+    EXPECT_EQ(cluster.first("pinned canary 95/5"), cluster.history.size());
 }
 
 // The Services are in force, and the route is not: since when is not forgotten with each look.

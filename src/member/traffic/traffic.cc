@@ -155,14 +155,24 @@ std::optional<Time> Traffic::holds_from() const {
     return *since + grace();
 }
 
-Outcome Traffic::services() const {
+Outcome Traffic::canary_service() const {
     if (!setup_.generates) return {};
-    Outcome outcome = hold_stable();
-    if (!outcome.trouble.empty()) return outcome;
+    if (Outcome unread = read_services(); !unread.in_force()) return unread;
     if (setup_.canary_revision.empty()) return trouble("the pods of the new version are not known yet");
     CanaryService const wanted{setup_.reference, {setup_.revision_key, setup_.canary_revision}, setup_.pod_labels};
-    outcome.add(to_write(seen_.canary, canary_of(seen_.stable, seen_.canary, wanted), kServices, "Service",
-                         "lead the canary Service to the new version"));
+    return to_write(seen_.canary, canary_of(seen_.stable, seen_.canary, wanted), kServices, "Service",
+                    "lead the canary Service to the new version");
+}
+
+std::optional<Time> Traffic::canary_from() const {
+    auto const made = setup_.generates ? meta::created(seen_.canary) : std::nullopt;
+    if (!made || *made + grace() <= now_) return std::nullopt;
+    return *made + grace();
+}
+
+Outcome Traffic::services() const {
+    Outcome outcome = hold_stable();
+    if (outcome.trouble.empty()) outcome.add(canary_service());
     return outcome;
 }
 

@@ -84,7 +84,11 @@ public:
     Outcome hold_stable() const;
     // Until when that may not be known everywhere; absent: it is, or nothing was changed.
     std::optional<Time> holds_from() const;
-    // And the canary Service, to the new one.
+    // The canary Service leads to the new one.
+    Outcome canary_service() const;
+    // Until when that may not be known everywhere, since it was made; absent: it is.
+    std::optional<Time> canary_from() const;
+    // Both.
     Outcome services() const;
     // All targets: weights or matches.
     Outcome route(std::optional<std::int64_t> weight, json::Doc matches, json::Doc header_modifier) const;

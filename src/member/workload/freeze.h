@@ -2,7 +2,8 @@
 // paused, of a set with a partition that holds every pod or group, of a native DaemonSet as OnDelete, and marked
 // in-progressing, in the same write; while a release is on, nobody can lift that or take the marks away, and as long as
 // a Rollout points there the label by which API servers ask stays. Writes that change neither a template nor a workload
-// in progress do not wait for it; others are refused while what it decides by has not been read yet.
+// in progress do not wait for it; others, of a workload with the label, are refused while what it decides by has not
+// been read yet.
 #pragma once
 
 #include <string>

@@ -10,7 +10,8 @@
 namespace aviary::rollout {
 
 // Not upstream's: False while what a step asks of the requests cannot be written, with who says so and why: of a Lua
-// script its name and line. Else it is not there.
+// script its name and line; or while a step goes on without, as no pod of the stable version is ready. Else it is not
+// there.
 inline constexpr std::string_view kTrafficRouted = "TrafficRouted";
 
 // Afresh: both timestamps are now.

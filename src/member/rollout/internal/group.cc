@@ -55,10 +55,10 @@ std::string behind(Companion const& other, std::int64_t step, bool ready, bool b
     return fmt::format("has yet to get its pods of step({}/{}) ready", due, steps);
 }
 
-std::string those_behind(std::vector<Companion> const& group, std::int64_t step, bool ready) {
+std::string those_behind(std::vector<Companion> const& group, std::int64_t step, bool ready, bool begun) {
     std::string others;
     for (Companion const& each : group) {
-        std::string const why = behind(each, step, ready, ready || step > 1);
+        std::string const why = behind(each, step, ready, ready || begun);
         if (why.empty()) continue;
         if (!others.empty()) others += "; ";
         others += fmt::format("{} {}", meta::name(each.rollout), why);
@@ -70,8 +70,10 @@ std::string those_behind(std::vector<Companion> const& group, std::int64_t step,
 
 bool Machine::group_follows(bool ready) {
     std::int64_t const step = noted()->current_step_index;
+    // Also of one that has jumped back to its first step.
+    bool const begun = step > 1 || batch_release_.has_value();
     // Going back in batches it waits for nobody.
-    std::string const others = facts().rolled_back ? std::string() : those_behind(seen_.group, step, ready);
+    std::string const others = facts().rolled_back ? std::string() : those_behind(seen_.group, step, ready, begun);
     std::string const place = fmt::format("Rollout is in step({}/{})", step, step_count());
     if (others.empty()) {
         if (status_.message.contains(apis::kWaitsForGroup)) status_.message = place;

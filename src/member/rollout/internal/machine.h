@@ -91,9 +91,12 @@ private:
     apis::TrafficRoutingRef const* routing() const;   // null: requests are nobody's concern
     bool generates_canary_service() const;
     traffic::Traffic traffic() const;   // where there is a routing
-    bool stable_pods_serve() const;
-    bool lacks_stable_pods() const;   // partition style: there are none, or the step leaves none
-    void follow_stable_pods();        // with the stable Service, in the middle of a step
+    bool may_narrow() const;            // the stable Service, to the stable version
+    bool lacks_stable_pods() const;     // partition style: there are none, or the step leaves none
+    void follow_stable_pods();          // with the stable Service, in the middle of a step
+    traffic::Outcome share_before(traffic::Traffic const& traffic, traffic::Outcome narrower);
+    traffic::Outcome step_route(traffic::Traffic const& traffic) const;
+    void note_unshared();
 
     // shared_routing.cc: true when it is held, or not any more; also where none is named.
     bool take_shared_routing();

@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::string_view kReason = "TrafficRouting";
 constexpr std::string_view kTroubled = "TrafficNotRouted";   // as the hub's explain has it
+constexpr std::string_view kUnshared = "StableVersionNotReady";
 
 }   // namespace
 
@@ -77,14 +78,14 @@ bool Machine::lacks_stable_pods() const {
 
 // A stable version that has come just before may not have a ready pod yet, or never get one: the Service is not
 // narrowed to it, and those that serve go on. Where it is narrowed already nothing is taken back for it.
-bool Machine::stable_pods_serve() const {
+bool Machine::may_narrow() const {
     if (!generates_canary_service()) return true;
     json::Doc const held = seen_.traffic.stable.at({"spec", "selector"})[traffic().revision_key()];
     return facts().stable_ready > 0 || held.as_string() == noted()->stable_revision;
 }
 
 // The last stable pod may also go in the middle of a step, when the workload is made smaller. Once all are back, and
-// ready, the Service leads to them again.
+// ready, the Service leads to them again: the new version has the step's share by then, or it would have none.
 void Machine::follow_stable_pods() {
     bool const rolling = status_.phase == apis::phase::kProgressing && seen_.workload != nullptr &&
                          reason_of(status_, apis::condition::kProgressing) == apis::reason::kInRolling;
@@ -95,8 +96,35 @@ void Machine::follow_stable_pods() {
     bool const serve = facts().settled && facts().stable > 0 && facts().stable_ready == facts().stable;
     bool const routes = noted()->current_step_state == apis::step::kTrafficRouting;   // which narrows it by itself
     if (!opens && (!serve || routes)) return;
-    Outcome outcome = opens ? traffic().release_stable() : traffic().hold_stable();
+    traffic::Traffic const traffic = this->traffic();
+    Outcome outcome = opens ? traffic.release_stable() : traffic.hold_stable();
+    bool const upgrades = noted()->current_step_state == apis::step::kUpgrade;
+    if (!opens && !upgrades && !outcome.writes.empty()) outcome = share_before(traffic, std::move(outcome));
     for (Write& each : outcome.writes) plan_.writes.push_back(std::move(each));
+    bool const in_force = !opens && outcome.in_force() && reason_of(status_, kTrafficRouted) == kUnshared;
+    if (in_force) drop_condition(status_, kTrafficRouted);
+}
+
+// In the middle of a step that has gone on without it, so nothing of the step is taken back or dated anew.
+Outcome Machine::share_before(traffic::Traffic const& traffic, Outcome narrower) {
+    Outcome const service = traffic.canary_service();
+    if (!service.in_force()) return service;
+    Outcome const route = step_route(traffic);
+    if (route.in_force()) return narrower;
+    auto const until = traffic.canary_from();
+    if (!until) return route;
+    plan_.requeue_at(*until, "gracePeriodSeconds");
+    return {{}, "the canary Service is not known everywhere yet"};
+}
+
+// The step goes on all the same: it may be what mends it.
+void Machine::note_unshared() {
+    constexpr std::string_view kText =
+        "no pod of the stable version is ready: requests go to all pods that are, and not by the step's share";
+    if (reason_of(status_, kTrafficRouted) != kUnshared)
+        plan_.events.push_back(
+            control::event_about(seen_.rollout, control::kWarning, std::string(kUnshared), std::string(kText)));
+    change_condition(status_, kTrafficRouted, "False", kUnshared, kText, now_);
 }
 
 bool Machine::has_trouble(Outcome const& outcome) {
@@ -144,7 +172,7 @@ bool Machine::prepare_services() {
         return undo(step, traffic.release_stable(), "the stable Service leads to all pods");
     }
     if (has_trouble(traffic.ready())) return false;
-    if (!stable_pods_serve()) return true;
+    if (!may_narrow()) return true;
     Outcome held = traffic.hold_stable();
     if (has_trouble(held)) return false;
     std::string_view const doing = "the stable Service leads to the stable version";
@@ -156,13 +184,27 @@ bool Machine::prepare_services() {
     return !from || grace_over(*from, doing);
 }
 
-json::Doc Machine::step_asked() const { return apis::release_steps(seen_.rollout)[noted()->current_step_index - 1]; }
+json::Doc Machine::step_asked() const {
+    auto const index = std::clamp<std::int64_t>(noted()->current_step_index, 1, step_count());
+    return apis::release_steps(seen_.rollout)[index - 1];
+}
+
+Outcome Machine::step_route(traffic::Traffic const& traffic) const {
+    apis::CanaryStep const& step = current_step();
+    json::Doc const asked = step_asked();
+    return traffic.route(step.traffic ? apis::parse_traffic(*step.traffic) : std::nullopt, asked["matches"],
+                         asked["requestHeaderModifier"]);
+}
 
 bool Machine::route_traffic() {
-    apis::CanaryStep const& step = current_step();
-    if (routing() == nullptr || !step.routes() || lacks_stable_pods() || !stable_pods_serve()) return true;
+    if (routing() == nullptr || !current_step().routes() || lacks_stable_pods()) return true;
     CanaryStatus& current = release();
     traffic::Traffic const traffic = this->traffic();
+    if (has_trouble(traffic.ready())) return false;
+    if (!may_narrow()) {
+        note_unshared();
+        return true;
+    }
     status_.message = fmt::format("Rollout is in step({}/{}), and route traffic to new version",
                                   current.current_step_index, step_count());
     Outcome services = traffic.services();
@@ -172,9 +214,7 @@ bool Machine::route_traffic() {
         write_traffic(std::move(services), "the canary Service leads to the new version");
         return false;
     }
-    json::Doc const asked = step_asked();
-    Outcome routes = traffic.route(step.traffic ? apis::parse_traffic(*step.traffic) : std::nullopt, asked["matches"],
-                                   asked["requestHeaderModifier"]);
+    Outcome routes = step_route(traffic);
     if (has_trouble(routes)) return false;
     if (routes.writes.empty()) return true;
     if (!grace_over(seen_since() + traffic.grace(), "new pods and Services")) return false;
