@@ -79,7 +79,7 @@ check 'get --no-headers' prints 0 '^NAME' amc get deploy -n demo --no-headers
 check 'get -o wide' prints 1 'CONTAINERS' amc get deploy -n demo -o wide
 check 'get -o json' prints 2 '"fleet.aviary.dev/cluster": "(beijing|shanghai)"' amc get deploy -n demo -o json
 check 'get -o yaml' prints 2 'fleet.aviary.dev/cluster: (beijing|shanghai)' amc get deploy -n demo -o yaml
-check 'get -o name' prints 2 '^deployments.apps/qwen-inference$' amc get deploy -n demo -o name
+check 'get -o name' prints 2 '^deployment.apps/qwen-inference$' amc get deploy -n demo -o name
 check 'get -o jsonpath' prints 2 '^(beijing|shanghai) 10$' amc get deploy -n demo -o 'jsonpath={range .items[*]}{.metadata.annotations.fleet\.aviary\.dev/cluster} {.spec.replicas}{"\n"}{end}'
 check 'get -o of an unknown form' tells 1 'error: -o toml: one of wide, json' amc get deploy -n demo -o toml
 check 'get -l' prints 2 '^qwen' amc get deploy -n demo -l app=qwen-inference
@@ -99,6 +99,8 @@ check 'get of an empty name' tells 1 '^error: name: it is empty' amc get deploy 
 check 'get that cannot be written' tells 1 'error: writing the output: No space left on device' bash -c 'kubectl-amc get pods -n demo -o json 2>&1 >/dev/full'
 check 'get whose reader has enough' tells 0 '^NAME' bash -c 'set -o pipefail; kubectl-amc get pods -n demo 2>&1 | head -n 1'
 check 'get of an unknown kind' tells 1 "doesn't have a resource type \"things\"" amc get things
+check 'get of a name and by labels' tells 1 'leave them out with a name' amc get deploy qwen-inference -n demo -l app=qwen-inference
+check 'get -w of an unknown name ends' tells 1 '"nothing" not found' timeout 10 kubectl-amc get deploy nothing -n demo -w
 check 'get of an unknown name' tells 1 '"nothing" not found in namespace demo of any cluster' amc get deploy nothing -n demo
 check 'get of nothing at all' tells 0 'No resources found in default namespace' amc get deploy
 check 'get -m and -M' tells 1 'exclude each other' amc get deploy -M -m beijing
@@ -125,10 +127,10 @@ check 'describe ends in events' tells 0 'Normal +ScalingReplicaSet|^Events:' amc
 check 'describe by labels' prints 20 '^Cluster:  ' amc describe pods -l app=qwen-inference -n demo
 check 'describe of what is not there' tells 1 'not found in namespace demo of any cluster' amc describe pod nothing -n demo
 check 'clusters' prints 2 '^(beijing|shanghai) +True ' amc clusters
-check 'clusters -o name' prints 1 '^managedclusters.*/beijing$' amc clusters --cluster-selector region=north -o name
+check 'clusters -o name' prints 1 '^managedcluster.cluster.open-cluster-management.io/beijing$' amc clusters --cluster-selector region=north -o name
 check 'rollout list' prints 1 "^demo +$r +deployment/qwen-inference +Healthy" amc rollout list -n demo
 check 'rollout list -A --no-headers' prints 1 . amc rollout list -A --no-headers
-check 'rollout list -o name' prints 1 "rollouts.rollouts.kruise.io/$r" amc rollout list -A -o name
+check 'rollout list -o name' prints 1 "^rollout.rollouts.kruise.io/$r" amc rollout list -A -o name
 
 # --- deciding
 check 'release v2' release v2
@@ -156,6 +158,10 @@ check 'approve --dry-run=server checks it' prints 2 '^(beijing|shanghai) +1/3 +a
 check 'approve --dry-run=server as a guest' tells 1 'forbidden' amc rollout approve $r -n demo -M --dry-run=server --as guest
 check 'dry runs leave no Decision' prints 0 . kubectl -n demo get decisions.fleet.aviary.dev --no-headers
 check 'and move nothing' both Progressing/1/StepPaused
+check 'a form that is none is refused before anything is done' tells 1 'error: -o toml: one of json, yaml' amc rollout approve $r -n demo -M -o toml
+check 'approve -o json' prints 2 '"result": "approved \(server dry run\)"' amc rollout approve $r -n demo -M -o json --dry-run=server
+check 'status -w -o json ends in the whole' tells 3 '"stuck": true' amc rollout status $r -n demo -w -o json
+check 'get -w of a tree has no other form' tells 1 '-w shows lines' amc rollout get $r -n demo -w -o json
 check 'approve of another step' tells 4 'no cluster is paused at step 2' amc rollout approve $r -n demo -M --step 2
 check 'approve --cluster-selector' tells 0 '^beijing +1/3 +approved' amc rollout approve $r -n demo --cluster-selector region=north --step 1 --reason 'p95 is fine'
 check 'beijing is at step 2' soon 30 state beijing Progressing/2/StepPaused
@@ -195,6 +201,7 @@ check 'and how long the pause had lasted by then' prints 1 '^[0-9]+[sm] +Approve
 check 'history -m of another cluster' prints 0 . amc rollout history $r -n demo -m shanghai
 check 'history -o wide says of which release, and why' prints 1 '^[0-9]+[sm] +Approve +admin +beijing +1 +Applied +[0-9a-f]{6} +p95 is fine ' amc rollout history $r -n demo -o wide
 check 'history of what is not there' tells 1 'rollouts.rollouts.kruise.io "nosuch" not found in namespace demo' amc rollout history nosuch -n demo
+check 'history -o name -m of another cluster' prints 0 . amc rollout history $r -n demo -m shanghai -o name
 check 'history -o json has the reason' prints 1 '"reason": "p95 is fine"' amc rollout history $r -n demo -o json
 (timeout 3 kubectl-amc rollout get $r -n demo -w >"$work/watch" 2>&1 </dev/null) & watcher=$!
 sleep 1

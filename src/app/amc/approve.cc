@@ -258,20 +258,21 @@ Task<bool> taken_up_late(Session const& session, client::Client const& client, D
 void print_patches(Session const& session, std::vector<std::pair<std::string, Value>> const& patches) {
     bool first = true;
     for (auto const& [cluster, patch] : patches) {
-        if (session.flags().output == "json") {
-            session.print(json::write_pretty(patch) + "\n");
-        } else {
+        if (session.as_table() || session.flags().output == "yaml") {
             session.print(fmt::format("{}# {}\n{}", first ? "" : "---\n", cluster, yaml::write(patch)));
+        } else if (Result<bool> const printed = session.print_document(patch); !printed) {
+            session.complain(printed.error());
         }
         first = false;
     }
 }
 
 Task<std::expected<Looked, int>> look_without_hub(Session const& session, std::string action, std::string rollout) {
-    Status const one = session.one_namespace();
+    Status fit = session.one_namespace();
+    if (fit) fit = session.document_form();
     auto const chosen = co_await session.members(true);
-    if (!one || !chosen) {
-        session.complain(one ? chosen.error() : one.error());
+    if (!fit || !chosen) {
+        session.complain(fit ? chosen.error() : fit.error());
         co_return std::unexpected(kFailed);
     }
     auto views =

@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "apis/rollouts/rollout_history.h"
 #include "app/amc/direct.h"
+#include "app/amc/internal/test_clusters.h"
 #include "app/amc/set_image.h"
-#include "app/hub/internal/test_fleet.h"
 
 namespace aviary::amc {
 namespace {
@@ -37,45 +35,6 @@ TEST(ProblemWithoutHub, SaysWhatToDoInstead) {
     EXPECT_NE(problem_without_hub(flags).find("--cluster-selector is not supported without a hub"), std::string::npos);
 }
 
-// A command over these clusters of a fleet, as "EXIT", what is on stdout, and what on stderr.
-struct Clusters {
-    Fleet& fleet;
-    std::vector<Contexts::Cluster> list = {};
-
-    Clusters& add(std::string const& name, bool by_pattern = true) {
-        auto const wire = std::make_shared<hub::Wire>(fleet.server->transport(name, hub::kAdmin), fleet.ways, name);
-        list.push_back({.name = name, .client = client::Client(wire, "kubectl-amc"), .by_pattern = by_pattern});
-        return *this;
-    }
-    Task<std::string> approve(Flags flags) { return decide("Approve", std::move(flags)); }
-    Task<std::string> decide(std::string action, Flags flags) {
-        return run(std::move(flags), [action = std::move(action)](Session session) {
-            return action == "Approve"   ? approve_without_hub(std::move(session), "web")
-                   : action == "History" ? history(std::move(session), "web")
-                                         : decide_without_hub(std::move(session), action, "web");
-        });
-    }
-    Task<std::string> run(Flags flags, std::function<Task<int>(Session)> command) {
-        if (flags.ns.empty() && !flags.all_namespaces) flags.ns = "demo";
-        if (!flags.direct) flags.contexts = "*";
-        testing::internal::CaptureStdout();
-        testing::internal::CaptureStderr();
-        auto session = Session::over(fleet.scope.context().executor(), std::move(flags), list);
-        int code = -1;
-        if (session) code = co_await command(*session);
-        std::string const out = testing::internal::GetCapturedStdout();
-        std::string const said = testing::internal::GetCapturedStderr();
-        co_return fmt::format("{}\n{}{}", code, out, said);
-    }
-};
-
-Flags everywhere() {
-    Flags flags;
-    flags.all_members = true;
-    flags.no_headers = true;
-    return flags;
-}
-
 // A controller there that writes the status late, from an older copy: what people write is gone so many times.
 class OlderCopy final : public control::Admission {
 public:
@@ -91,8 +50,6 @@ public:
     }
     int times = 0, lost = 0;
 };
-
-bool has(std::string const& text, std::string const& part) { return text.find(part) != std::string::npos; }
 
 CO_TEST(ApproveWithoutHub, AllThatArePaused) {
     Fleet fleet(ctx);
@@ -335,7 +292,7 @@ CO_TEST(WithoutHub, HistoryIsWhatTheClustersHaveKept) {
     flags = {};
     flags.output = "name";
     said = co_await Clusters{fleet}.add("beijing").decide("History", flags);
-    EXPECT_EQ(said, "0\nrollouthistories.rollouts.kruise.io/web-1\n");
+    EXPECT_EQ(said, "0\nrollouthistory.rollouts.kruise.io/web-1\n");
     CO_ASSERT_OK(co_await fleet.at("beijing").patch(ctx, apis::kRollouts, hub::kWeb, client::PatchType::kMerge,
                                                     *json::parse_value(R"({"metadata":{"finalizers":null}})")));
     CO_ASSERT_OK(co_await fleet.at("beijing").remove(ctx, apis::kRollouts, hub::kWeb));
@@ -509,7 +466,7 @@ CO_TEST(Get, AnObjectIsInOneNamespace) {
         flags, [](Session session) { return describe(std::move(session), "deploy/web", ""); });
     EXPECT_EQ(said, wanted);
     said = co_await Clusters{fleet}.add("beijing").run(flags, get("namespaces", "demo"));
-    EXPECT_EQ(said, "0\nnamespaces/demo\n") << "it is in none";
+    EXPECT_EQ(said, "0\nnamespace/demo\n") << "it is in none";
     co_await fleet.stop();
 }
 

@@ -29,13 +29,7 @@ using json::Doc;
 using json::Value;
 
 constexpr Duration kAskAgain = std::chrono::seconds(10);   // a cluster that did not answer
-constexpr std::size_t kNamed = 10;                         // contexts in one message
-
-std::string some_of(std::vector<std::string> names) {
-    bool const more = names.size() > kNamed;
-    if (more) names.resize(kNamed);
-    return join(names, ", ") + (more ? ", …" : "");
-}
+constexpr std::size_t kNamed = 10;                         // clusters in one message
 
 Contexts::Cluster connect(async::AsioExecutor& executor, std::string const& kubeconfig, std::string const& name,
                           std::string& url) {
@@ -64,6 +58,12 @@ void merge(Value& items, Doc const& answer) {
 }
 
 }   // namespace
+
+std::string some_of(std::vector<std::string> names) {
+    bool const more = names.size() > kNamed;
+    if (more) names.resize(kNamed);
+    return join(names, ", ") + (more ? ", …" : "");
+}
 
 Result<std::vector<Contexts::Cluster>> Contexts::matching(async::AsioExecutor& executor, std::string const& kubeconfig,
                                                           std::string const& patterns) {

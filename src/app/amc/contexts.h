@@ -21,6 +21,9 @@ struct Question {
     std::vector<std::string> clusters;                      // empty: all
 };
 
+// The first names of a list, for one message.
+std::string some_of(std::vector<std::string> names);
+
 class Contexts {
 public:
     struct Cluster {

@@ -27,7 +27,7 @@ using json::Value;
 
 constexpr Duration kExpires = std::chrono::hours(1);
 // So long a command waits for clusters that have only just come back.
-constexpr Duration kSettlesWithin = std::chrono::seconds(10);
+constexpr Duration kBackWithin = std::chrono::seconds(10);
 constexpr Duration kLookAgain = std::chrono::milliseconds(200);
 // What is printed is carried out when it has been committed, and something else has applied it; a day is the most.
 constexpr Duration kExpiresPrinted = std::chrono::hours(23);
@@ -166,7 +166,7 @@ Task<int> submit(Session session, std::string action, Value object, std::vector<
         print_rows(session, rows);
         co_return kDone;
     }
-    print_rows(session, rows);
+    print_rows(session, rows, meta::name(decision));
     if (late) {
         session.complain(fmt::format("not settled within {}; it goes on: kubectl -n {} get decision {}",
                                      session.flags().timeout, session.ns(), meta::name(decision)));
@@ -175,14 +175,19 @@ Task<int> submit(Session session, std::string action, Value object, std::vector<
     co_return conclude(session, rows, action, meta::name(decision));
 }
 
-// What each cluster is at, once those that have just come back can be read.
-Task<Result<Doc>> settled_release(Session const& session, std::string rollout, std::vector<std::string> chosen) {
-    Context const ctx = session.context();
-    MonotonicTime const until = ctx.monotonic() + kSettlesWithin;
-    auto view = co_await session.release(rollout, {});
-    while (view && has_just_come_back(*view, chosen, ctx.now()) && ctx.monotonic() < until) {
-        if (!co_await async::sleep_for(ctx, kLookAgain)) break;
-        view = co_await session.release(rollout, {});
+// What each cluster is at. Those that have just come back, and cannot be read yet, are looked at again, and they alone:
+// the others are approved at the step that they were seen at.
+Task<Result<Doc>> look_at_release(Session const& session, std::string rollout, std::vector<std::string> chosen) {
+    Context const ctx(session.context().executor());
+    MonotonicTime const until = ctx.monotonic() + kBackWithin;
+    CO_TRY_ASSIGN(Doc view, co_await session.release(rollout, {}));
+    std::vector<std::string> awaited = just_come_back(view, chosen, ctx.now());
+    for (Duration pause = kLookAgain; !awaited.empty() && ctx.monotonic() + pause < until; pause *= 2) {
+        (void)co_await async::sleep_for(ctx, pause);
+        auto const later = co_await session.release(rollout, awaited);
+        if (!later) break;
+        view = with_rows_of(view, *later);
+        awaited = just_come_back(view, chosen, ctx.now());
     }
     co_return view;
 }
@@ -190,8 +195,9 @@ Task<Result<Doc>> settled_release(Session const& session, std::string rollout, s
 }   // namespace
 
 Task<int> decide(Session session, std::string action, std::string rollout) {
-    if (Status const one = session.one_namespace(); !one) {
-        session.complain(one.error());
+    for (Status const& fit : {session.one_namespace(), session.document_form()}) {
+        if (fit) continue;
+        session.complain(fit.error());
         co_return kFailed;
     }
     auto const chosen = co_await session.members(true);
@@ -199,7 +205,7 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         session.complain(chosen.error());
         co_return kFailed;
     }
-    auto const view = co_await settled_release(session, rollout, *chosen);
+    auto const view = co_await look_at_release(session, rollout, *chosen);
     if (!view) {
         session.complain(view.error());
         co_return kFailed;
@@ -238,8 +244,10 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
     warn(rows);
     Value const object = decision_object(session, action, rollout, (*view)["digest"].string(), targets);
     if (session.flags().dry_run == "client") {
-        session.print(session.flags().output == "json" ? json::write_pretty(object) + "\n" : yaml::write(object));
-        co_return kDone;
+        Result<bool> const printed = session.print_document(object);
+        if (!printed) session.complain(printed.error());
+        if (printed && !*printed) session.print(yaml::write(object));
+        co_return printed ? kDone : kFailed;
     }
     int const code = co_await submit(session, action, object, std::move(rows));
     if (code != kFailed && (action == apis::action::kAbort || action == apis::action::kUndo))

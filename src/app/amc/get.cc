@@ -57,50 +57,62 @@ std::string key_of(Doc const& cluster, Doc const& object) {
     return fmt::format("{}\n{}\n{}", cluster["name"].as_string(), meta::ns(object), meta::name(object));
 }
 
-// The members' own columns, with CLUSTER behind the first and ADOPTION at the end.
+// The members' own columns by name, as one may be of another version, with CLUSTER behind the first and ADOPTION at the
+// end.
 struct Columns {
     std::vector<std::string> headers;
-    std::vector<std::size_t> positions;
-    std::size_t status = SIZE_MAX;
+    std::vector<std::string> names;   // of members' columns
     bool with_namespace = false;
 
     Columns(Doc const& answer, bool wide, bool namespaces) : with_namespace(namespaces) {
-        Doc definitions;
         for (auto const& [index, cluster] : answer["clusters"].elements()) {
-            if (!definitions.exists() && cluster.at({"table", "columnDefinitions"}).size() > 0)
-                definitions = cluster.at({"table", "columnDefinitions"});
+            for (auto const& [position, definition] : cluster.at({"table", "columnDefinitions"}).elements()) {
+                std::string name = name_of(definition);
+                bool const known = std::ranges::find(names, name) != names.end();
+                if (!known && (definition["priority"].as_int() == 0 || wide)) names.push_back(std::move(name));
+            }
         }
         if (with_namespace) headers.emplace_back("NAMESPACE");
-        std::size_t position = 0;
-        for (auto const& [index, definition] : definitions.elements()) {
-            std::string header = definition["name"].string();
-            for (char& letter : header)
-                letter = letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 'a' + 'A') : letter;
-            if (header == "STATUS") status = position;
-            if (definition["priority"].as_int() == 0 || wide) {
-                positions.push_back(position);
-                headers.push_back(std::move(header));
-                if (positions.size() == 1) headers.emplace_back("CLUSTER");
-            }
-            ++position;
+        for (std::string const& name : names) {
+            headers.push_back(name);
+            if (&name == &names.front()) headers.emplace_back("CLUSTER");
         }
         headers.emplace_back("ADOPTION");
+    }
+
+    static std::string name_of(Doc const& definition) {
+        std::string name = definition["name"].string();
+        for (char& letter : name)
+            letter = letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 'a' + 'A') : letter;
+        return name;
+    }
+
+    // Where a cluster has each of the columns.
+    std::vector<std::size_t> places(Doc const& cluster) const {
+        std::vector<std::size_t> places(names.size(), SIZE_MAX);
+        std::size_t place = 0;
+        for (auto const& [index, definition] : cluster.at({"table", "columnDefinitions"}).elements()) {
+            auto const found = std::ranges::find(names, name_of(definition));
+            if (found != names.end()) places[static_cast<std::size_t>(found - names.begin())] = place;
+            ++place;
+        }
+        return places;
     }
 
     std::vector<Entry> entries(Doc const& answer, Time now) const {
         std::vector<Entry> result;
         for (auto const& [index, cluster] : answer["clusters"].elements()) {
             bool const reachable = cluster["reachable"].as_bool();
+            std::vector<std::size_t> const at = places(cluster);
             for (auto const& [row_index, row] : cluster.at({"table", "rows"}).elements()) {
                 Doc const object = row["object"];
                 Entry entry{key_of(cluster, object), {}, object};
                 if (with_namespace) entry.cells.emplace_back(meta::ns(object));
-                bool first = true;
-                for (std::size_t position : positions) {
-                    std::string text = cell_text(row["cells"][position]);
-                    if (!reachable && position == status) text = fmt::format("Unknown({})", away(cluster, now));
+                for (std::size_t column = 0; column < names.size(); ++column) {
+                    std::string text = cell_text(at[column] == SIZE_MAX ? Doc() : row["cells"][at[column]]);
+                    if (!reachable && names[column] == "STATUS") text = fmt::format("Unknown({})", away(cluster, now));
                     entry.cells.emplace_back(std::move(text));
-                    if (std::exchange(first, false)) entry.cells.emplace_back(cluster["name"].string());
+                    if (column == 0) entry.cells.emplace_back(cluster["name"].string());
                 }
                 entry.cells.emplace_back(adopted(object) ? "Y" : "N");
                 result.push_back(std::move(entry));
@@ -134,8 +146,48 @@ Task<Status> order(Session session, Served served, std::string name, std::vector
     co_return Status{};
 }
 
-// What -w has shown so far, by key.
-using Shown = std::map<std::string, std::string>;
+// What -w has shown so far.
+struct Shown {
+    bool looked = false;
+    std::map<std::string, std::string> objects;    // by key
+    std::map<std::string, std::string> troubles;   // by cluster
+};
+
+// Says what has become another trouble since: how long a cluster has been away by now is none.
+void tell_troubles(Session const& session, Doc const& answer, Time now, Shown& shown) {
+    std::map<std::string, std::string> told;
+    for (Trouble const& each : troubles(session, answer, now)) {
+        std::string const text = each.what == Trouble::What::kAway ? "unreachable" : each.text;
+        auto const before = shown.troubles.find(each.cluster);
+        bool const same = before != shown.troubles.end() && before->second == text;
+        if (!same && shown.looked) fmt::print(stderr, "cluster({}): {}\n", each.cluster, cli::one_line(each.text));
+        told.emplace(each.cluster, text);
+    }
+    shown.troubles = std::move(told);
+}
+
+// One that is asked for in all clusters need not be in each.
+void tell_where_not(Doc const& answer) {
+    std::vector<std::string> without;
+    for (auto const& [index, cluster] : answer["clusters"].elements())
+        if (cluster["reason"].as_string() == "NotFound") without.push_back(cluster["name"].string());
+    if (without.empty()) return;
+    fmt::print(stderr, "not in {} of {} clusters: {}\n", without.size(), answer["clusters"].size(), some_of(without));
+}
+
+// Says what there is to say beside what was found; the exit code, which counts of -w at its first look alone.
+int conclude_look(Session const& session, Doc const& answer, Served const& served, std::string const& name, bool any,
+                  Shown* shown) {
+    Time const now = session.context().now();
+    if (shown != nullptr) {
+        tell_troubles(session, answer, now, *shown);
+        if (std::exchange(shown->looked, true)) return kDone;
+    }
+    bool const whole_list = session.as_table() || !name.empty();   // else an empty list was printed
+    if (!any && whole_list) return report_nothing(session, answer, served, name);
+    if (!name.empty() && session.flags().members.empty()) tell_where_not(answer);
+    return report(session, answer, now, any);
+}
 
 Task<Result<int>> show_table(Session session, Served served, std::string name, Shown* shown) {
     CO_TRY_ASSIGN(Doc const answer, co_await fetch(session, served, name, true));
@@ -143,7 +195,7 @@ Task<Result<int>> show_table(Session session, Served served, std::string name, S
     Columns const columns(answer, session.flags().output == "wide", served.namespaced && session.ns().empty());
     std::vector<Entry> entries = columns.entries(answer, now);
     CO_TRY(co_await order(session, served, name, entries));
-    bool const again = shown != nullptr && !shown->empty();
+    bool const again = shown != nullptr && !shown->objects.empty();
     cli::TableStyle style = session.style();
     if (again) style.headers = false;
     cli::Table table(columns.headers, style);
@@ -153,13 +205,11 @@ Task<Result<int>> show_table(Session session, Served served, std::string name, S
         std::string text;   // the age alone is no change
         for (std::size_t index = 0; index < entry.cells.size(); ++index)
             text += index == ages ? "" : entry.cells[index].text + "\t";
-        if (shown != nullptr && std::exchange((*shown)[entry.key], text) == text) continue;
+        if (shown != nullptr && std::exchange(shown->objects[entry.key], text) == text) continue;
         table.add(std::move(entry.cells));
     }
     if (!table.empty()) session.print(table);
-    if (shown != nullptr) co_return kDone;
-    if (entries.empty()) co_return report_nothing(session, answer, served, name);
-    co_return report(session, answer, now, true);
+    co_return conclude_look(session, answer, served, name, !entries.empty(), shown);
 }
 
 Task<Result<int>> show_objects(Session session, Served served, std::string name, Shown* shown) {
@@ -169,14 +219,12 @@ Task<Result<int>> show_objects(Session session, Served served, std::string name,
     Value list{json::Array()};
     for (Doc const& item : items) {
         std::string const version = meta::resource_version(item);
-        if (shown == nullptr || std::exchange((*shown)[item_key(item)], version) != version)
+        if (shown == nullptr || std::exchange(shown->objects[item_key(item)], version) != version)
             list.push_back(item.thaw());
     }
-    bool const any = list.size() > 0;
-    if (any || shown == nullptr) CO_TRY(session.print_objects(std::move(list), served.resource.group_resource()));
-    if (shown != nullptr) co_return kDone;
-    if (!any && !name.empty()) co_return report_nothing(session, answer, served, name);
-    co_return report(session, answer, session.context().now(), any);
+    if (list.size() > 0 || shown == nullptr)
+        CO_TRY(session.print_objects(std::move(list), served.resource, served.kind));
+    co_return conclude_look(session, answer, served, name, !items.empty(), shown);
 }
 
 constexpr Duration kLookAgain = std::chrono::milliseconds(500);   // -w
@@ -273,24 +321,23 @@ Task<int> get_resource(Session session, std::string resource, std::string name) 
         session.complain(served.error());
         co_return session.failure(served.error());
     }
-    std::string const& form = session.flags().output;
-    bool const as_table = form.empty() || form == "wide";
     Shown shown;
     Shown* const watched = session.flags().watch ? &shown : nullptr;
     bool said = false;
     while (true) {
+        bool const first = !shown.looked;
         Result<int> code = kFailed;
-        if (as_table) {
+        if (session.as_table()) {
             code = co_await show_table(session, *served, name, watched);
         } else {
             code = co_await show_objects(session, *served, name, watched);
         }
         // Who watches stays when the hub goes away for a while.
-        if (!code && !(watched != nullptr && !shown.empty() && code.error().is(ErrorCode::kUnavailable))) {
+        if (!code && !(watched != nullptr && !first && code.error().is(ErrorCode::kUnavailable))) {
             session.complain(code.error());
             co_return session.failure(code.error());
         }
-        if (watched == nullptr) co_return *code;
+        if (watched == nullptr || (first && *code == kFailed)) co_return *code;
         if (!code && !std::exchange(said, true)) session.complain(code.error());
         if (code) said = false;
         if (!command_line::flush()) co_return kDone;
@@ -324,15 +371,22 @@ std::string controller_of(Doc const& cluster) {
 }   // namespace
 
 Task<int> list_clusters(Session session) {
-    auto const chosen = session.named_members();
+    Flags const& flags = session.flags();
+    if (session.without_hub() && !(flags.selector.empty() && flags.field_selector.empty())) {
+        session.complain(
+            "-l and --field-selector are of a hub, which knows the clusters' labels: choose contexts by -m");
+        co_return kFailed;
+    }
+    Result<std::vector<std::string>> chosen;
+    if (!flags.members.empty()) chosen = co_await session.members(false);
     if (!chosen) {
         session.complain(chosen.error());
         co_return kFailed;
     }
+    bool const both = !flags.selector.empty() && !flags.cluster_selector.empty();
     client::ListOptions options;
-    options.label_selector =
-        session.flags().selector.empty() ? session.flags().cluster_selector : session.flags().selector;
-    options.field_selector = session.flags().field_selector;
+    options.label_selector = flags.selector + (both ? "," : "") + flags.cluster_selector;
+    options.field_selector = flags.field_selector;
     auto const list = co_await session.clusters(options);
     if (!list) {
         session.complain(list.error());
@@ -345,9 +399,9 @@ Task<int> list_clusters(Session session) {
     Status const sorted = session.sort(clusters);
     Value items{json::Array()};
     for (Doc const& cluster : clusters) items.push_back(cluster.thaw());
-    Result<bool> const printed =
-        sorted ? session.print_objects(std::move(items), "managedclusters.cluster.open-cluster-management.io")
-               : std::unexpected(sorted.error());
+    Result<bool> const printed = sorted
+                                     ? session.print_objects(std::move(items), apis::kManagedClusters, "ManagedCluster")
+                                     : std::unexpected(sorted.error());
     if (!printed) {
         session.complain(printed.error());
         co_return kFailed;

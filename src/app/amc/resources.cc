@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
+#include "apis/cluster/managed_cluster.h"
 #include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "kube/meta/object.h"
@@ -79,24 +81,71 @@ Task<Result<std::vector<Served>>> served_resources(Session session) {
     co_return served;
 }
 
-Task<Result<Served>> find_resource(Session session, std::string text) {
-    if (text == "all" || text.contains(','))
-        co_return fail(ErrorCode::kUnsupported,
-                       fmt::format("\"{}\": several kinds at once are not supported; ask for one at a time", text));
+namespace {
+
+constexpr std::size_t kMembersLookedAt = 3;   // of those that may serve what their hub does not
+
+std::optional<Served> named(std::vector<Served> const& served, std::string_view text) {
     std::string const wanted = to_lower(text);
     std::size_t const dot = wanted.find('.');
     std::string const name = wanted.substr(0, dot);
     std::string const group = dot == std::string::npos ? "" : wanted.substr(dot + 1);
-    CO_TRY_ASSIGN(std::vector<Served> const served, co_await served_resources(std::move(session)));
     for (Served const& each : served) {
         if (!group.empty() && each.resource.group != group) continue;
-        if (std::ranges::find(each.names, name) != each.names.end()) co_return each;
+        if (std::ranges::find(each.names, name) != each.names.end()) return each;
     }
-    co_return fail(ErrorCode::kNotFound, fmt::format("the server doesn't have a resource type \"{}\"", text));
+    return std::nullopt;
+}
+
+Error no_such_kind(std::string_view text, std::string const& nor = {}) {
+    return Error(ErrorCode::kNotFound, fmt::format("the server doesn't have a resource type \"{}\"{}", text, nor));
+}
+
+// In a member, where the hub has none: those that answer may serve more kinds than it does.
+Task<Result<Served>> find_in_members(Session session, std::string text) {
+    CO_TRY_ASSIGN(std::vector<std::string> const chosen, co_await session.members(false));
+    CO_TRY_ASSIGN(Doc const list, co_await session.clusters());
+    std::vector<std::string> asked;
+    for (auto const& [index, cluster] : list["items"].elements()) {
+        bool const there = meta::condition(cluster, apis::kClusterAvailable)["status"].as_string() == "True";
+        bool const meant = chosen.empty() || std::ranges::count(chosen, meta::name(cluster)) > 0;
+        if (there && meant && asked.size() < kMembersLookedAt) asked.push_back(meta::name(cluster));
+    }
+    for (std::string const& cluster : asked) {
+        std::vector<Served> served;
+        for (char const* path : {"/api", "/apis"}) {
+            auto const found = co_await session.discovery_of(cluster, path);
+            if (!found)
+                co_return std::unexpected(
+                    no_such_kind(text, fmt::format("; {} was not asked: {}", cluster, found.error().message())));
+            for (auto const& [index, group] : (*found)["items"].elements()) add_served(served, group);
+        }
+        if (auto found = named(served, text)) co_return std::move(*found);
+    }
+    co_return std::unexpected(no_such_kind(text, asked.empty() ? "" : ", nor has " + join(asked, ", nor ")));
+}
+
+}   // namespace
+
+Task<Result<Served>> find_resource(Session session, std::string text) {
+    if (text == "all" || text.contains(','))
+        co_return fail(ErrorCode::kUnsupported,
+                       fmt::format("\"{}\": several kinds at once are not supported; ask for one at a time", text));
+    CO_TRY_ASSIGN(std::vector<Served> const served, co_await served_resources(std::move(session)));
+    if (auto found = named(served, text)) co_return std::move(*found);
+    co_return std::unexpected(no_such_kind(text));
 }
 
 Task<Result<Served>> find_asked(Session session, std::string resource, std::string name) {
-    CO_TRY_ASSIGN(Served found, co_await find_resource(session, std::move(resource)));
+    Flags const& flags = session.flags();
+    if (!name.empty() && !(flags.selector.empty() && flags.field_selector.empty()))
+        co_return fail(ErrorCode::kInvalid,
+                       "-l and --field-selector choose among several objects: leave them out with a name");
+    auto at_hub = co_await find_resource(session, resource);
+    bool const look_further = !at_hub && at_hub.error().is(ErrorCode::kNotFound) && !session.without_hub();
+    if (look_further) at_hub = co_await find_in_members(session, std::move(resource));
+    if (!at_hub) co_return std::unexpected(at_hub.error());
+    Served found = std::move(*at_hub);
     if (found.namespaced && !name.empty() && session.flags().all_namespaces)
         co_return fail(ErrorCode::kInvalid, "a resource cannot be retrieved by name across all namespaces");
     co_return std::move(found);
@@ -119,35 +168,38 @@ std::string away(Doc const& cluster, Time now) {
     return since ? format_age(now - *since) : "?";
 }
 
-int report(Session const& session, Doc const& answer, Time now, bool any_rows) {
-    std::size_t lost = 0;
-    std::size_t refused = 0;
-    std::size_t total = 0;
-    std::set<std::string> errors;
+std::vector<Trouble> troubles(Session const& session, Doc const& answer, Time now) {
+    std::vector<Trouble> found;
     for (auto const& [index, cluster] : answer["clusters"].elements()) {
-        ++total;
-        bool const gone = cluster["reason"].as_string() == "NotFound";   // one that has no such object is no failure
+        std::string name = cluster["name"].string();
+        std::string error = cluster["error"].string();
+        bool const none = cluster["reason"].as_string() == "NotFound";   // that alone is no failure
         if (!cluster["reachable"].as_bool()) {
-            ++lost;
-            std::string const how = cluster["since"].exists() ? " for " + away(cluster, now)
-                                                              : ": " + cli::one_line(cluster["error"].as_string());
-            fmt::print(stderr, "cluster({}): unreachable{}\n", cluster["name"].as_string(), how);
-        } else if (cluster["error"].exists() && !gone) {
-            ++refused;
-            errors.insert(cluster["error"].string());
+            std::string const how = cluster["since"].exists() ? " for " + away(cluster, now) : ": " + error;
+            found.push_back({Trouble::What::kAway, std::move(name), "unreachable" + how});
+        } else if (cluster["error"].exists() && (!none || !session.flags().members.empty())) {
+            found.push_back({none ? Trouble::What::kNone : Trouble::What::kRefused, std::move(name), std::move(error)});
         }
     }
-    if (refused == total && errors.size() == 1) {
-        session.complain(*errors.begin());
-    } else if (refused > 0) {
-        for (auto const& [index, cluster] : answer["clusters"].elements()) {
-            if (cluster["reachable"].as_bool() && errors.contains(cluster["error"].string()))
-                fmt::print(stderr, "cluster({}): {}\n", cluster["name"].as_string(), cluster["error"].as_string());
-        }
+    return found;
+}
+
+int report(Session const& session, Doc const& answer, Time now, bool any_rows) {
+    std::vector<Trouble> const found = troubles(session, answer, now);
+    auto const count = [&](Trouble::What what) { return std::ranges::count(found, what, &Trouble::what); };
+    auto const total = static_cast<std::ptrdiff_t>(answer["clusters"].size());
+    auto const refused = count(Trouble::What::kRefused);
+    bool const same = std::ranges::all_of(found, [&](Trouble const& each) { return each.text == found.front().text; });
+    bool const all_say_so = refused == total && refused > 0 && same;
+    if (all_say_so) session.complain(found.front().text);
+    for (Trouble const& each : found) {
+        bool const told = all_say_so || (each.what == Trouble::What::kNone && !any_rows);
+        if (!told) fmt::print(stderr, "cluster({}): {}\n", each.cluster, cli::one_line(each.text));
     }
     if (refused > 0) return any_rows ? kPartial : kFailed;
-    if (lost == 0 || session.flags().allow_unreachable) return kDone;
-    return lost == total && !any_rows ? kUnreachable : kPartial;
+    auto const away = session.flags().allow_unreachable ? 0 : count(Trouble::What::kAway);
+    if (away == total && away > 0 && !any_rows) return kUnreachable;
+    return away > 0 || (any_rows && count(Trouble::What::kNone) > 0) ? kPartial : kDone;
 }
 
 std::vector<Doc> items_of(Doc const& answer) {

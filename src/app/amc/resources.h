@@ -23,7 +23,7 @@ void add_served(std::vector<Served>& served, json::Doc const& group);
 Task<Result<std::vector<Served>>> served_resources(Session session);
 // "deploy", "deployments", "deployments.apps", "Deployment".
 Task<Result<Served>> find_resource(Session session, std::string text);
-// The same for what is asked of it, which may be one object (no name: all): that is in one namespace.
+// The same for what members are asked for, which they alone may serve: one object (no name: all), in one namespace.
 Task<Result<Served>> find_asked(Session session, std::string resource, std::string name);
 // The hub's answer for the chosen clusters: {clusters: [{name, reachable, since, table | items}]}.
 Task<Result<json::Doc>> fetch(Session session, Served served, std::string name, bool table);
@@ -35,7 +35,13 @@ std::vector<json::Doc> items_of(json::Doc const& answer);
 std::string cluster_of(json::Doc const& item);
 // How long a cluster has been away, for STATUS columns and errors.
 std::string away(json::Doc const& cluster, Time now);
-// Says which clusters did not answer, or refused; the exit code.
+// Why a cluster gives no objects, or none of the name that it was asked for by -m.
+struct Trouble {
+    enum class What { kAway, kRefused, kNone } what;
+    std::string cluster, text;
+};
+std::vector<Trouble> troubles(Session const& session, json::Doc const& answer, Time now);
+// Says so; the exit code.
 int report(Session const& session, json::Doc const& answer, Time now, bool any_rows);
 
 // "rollouts", "rollout", "Rollout", "rollouts.rollouts.kruise.io".

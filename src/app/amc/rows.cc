@@ -307,14 +307,30 @@ std::string nothing_to_do(std::vector<Row> const& rows, Asked const& asked, std:
     return fmt::format("nothing to {}: no release of {} is in progress in any chosen cluster", verb, rollout);
 }
 
-bool has_just_come_back(Doc const& view, std::vector<std::string> const& chosen, Time now) {
+std::vector<std::string> just_come_back(Doc const& view, std::vector<std::string> const& chosen, Time now) {
     constexpr Duration kJustBack = std::chrono::seconds(20);
+    std::vector<std::string> clusters;
     for (auto const& [index, row] : view["clusters"].elements()) {
         auto const since = parse_rfc3339(row["reachableSince"].as_string());
         bool const asked = chosen.empty() || std::ranges::find(chosen, row["cluster"].as_string()) != chosen.end();
-        if (asked && row["error"].exists() && since && now < *since + kJustBack) return true;
+        if (asked && row["error"].exists() && since && now < *since + kJustBack)
+            clusters.push_back(row["cluster"].string());
     }
-    return false;
+    return clusters;
+}
+
+Doc with_rows_of(Doc const& view, Doc const& later) {
+    json::Value whole = view.thaw();
+    json::Value rows{json::Array()};
+    for (json::Value const& row : whole["clusters"].array()) {
+        Doc newer;
+        for (auto const& [index, each] : later["clusters"].elements()) {
+            if (each["cluster"].as_string() == row["cluster"].as_string()) newer = each;
+        }
+        rows.push_back(newer.exists() ? newer.thaw() : row);
+    }
+    whole["clusters"] = std::move(rows);
+    return Doc::freeze(whole);
 }
 
 }   // namespace aviary::amc

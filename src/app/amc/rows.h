@@ -72,8 +72,10 @@ Counts count(std::vector<Row> const& rows, std::string_view action);
 // Why there is no cluster to decide about.
 std::string nothing_to_do(std::vector<Row> const& rows, Asked const& asked, std::string const& rollout);
 
-// Of a release's view: whether one of the chosen clusters, of none chosen of all, cannot be read, and answers since a
+// Of a release's view: those of the chosen clusters, of none chosen of all, that cannot be read, and answer since a
 // moment only. An API server that has come back reads rights and kinds first.
-bool has_just_come_back(json::Doc const& view, std::vector<std::string> const& chosen, Time now);
+std::vector<std::string> just_come_back(json::Doc const& view, std::vector<std::string> const& chosen, Time now);
+// A view with the rows that a later one has of some clusters.
+json::Doc with_rows_of(json::Doc const& view, json::Doc const& later);
 
 }   // namespace aviary::amc

@@ -6,6 +6,7 @@
 #include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
+#include "core/json/write.h"
 
 namespace aviary::amc {
 namespace {
@@ -283,10 +284,20 @@ TEST(Look, AClusterThatHasJustComeBackIsLookedAtAgain) {
         {"cluster":"oslo","error":"its rollouts cannot be read: 429","reachableSince":"2026-11-23T13:51:00Z"},
         {"cluster":"shanghai","error":"forbidden"}]})");
     Time const back = *parse_rfc3339("2026-11-23T13:51:00Z");
-    EXPECT_TRUE(has_just_come_back(view, {}, back + std::chrono::seconds(3)));
-    EXPECT_TRUE(has_just_come_back(view, {"oslo"}, back + std::chrono::seconds(3)));
-    EXPECT_FALSE(has_just_come_back(view, {"beijing", "shanghai"}, back + std::chrono::seconds(3)));
-    EXPECT_FALSE(has_just_come_back(view, {}, back + std::chrono::minutes(1)));
+    std::vector<std::string> const oslo{"oslo"}, none;
+    EXPECT_EQ(just_come_back(view, {}, back + std::chrono::seconds(3)), oslo);
+    EXPECT_EQ(just_come_back(view, {"oslo"}, back + std::chrono::seconds(3)), oslo);
+    EXPECT_EQ(just_come_back(view, {"beijing", "shanghai"}, back + std::chrono::seconds(3)), none);
+    EXPECT_EQ(just_come_back(view, {}, back + std::chrono::minutes(1)), none);
+}
+
+// What the others were at is what the person who decides has seen.
+TEST(Look, OfALaterViewTheRowsThatWereAskedForCount) {
+    Doc const view =
+        *json::parse(R"({"digest":"d","clusters":[{"cluster":"beijing","step":1},{"cluster":"oslo","error":"x"}]})");
+    Doc const later = *json::parse(R"({"digest":"e","clusters":[{"cluster":"oslo","step":1}]})");
+    EXPECT_EQ(json::write(with_rows_of(view, later)),
+              R"({"digest":"d","clusters":[{"cluster":"beijing","step":1},{"cluster":"oslo","step":1}]})");
 }
 
 }   // namespace

@@ -24,6 +24,7 @@ namespace aviary::amc {
 namespace {
 
 constexpr Duration kRequestTimeout = std::chrono::seconds(30);   // of the hub
+constexpr std::string_view kJsonPath = "jsonpath=";              // -o
 constexpr Duration kClusterTimeout = std::chrono::seconds(5);    // of each cluster without one, as the hub has it
 
 // As kubectl: "30s", "2m", plain seconds, 0 for none.
@@ -117,12 +118,15 @@ Result<Session> Session::open(async::AsioExecutor& executor, Flags flags) {
         access = *hub;
         if (access.ns.empty()) access.ns = ns;
     }
-    Session session;
     auto const transport = TRY(client::http_transport(executor, access));
     client::Client hub(client::retrying(transport), "kubectl-amc");
-    if (!flags.as.empty()) hub = hub.impersonating(flags.as, flags.as_groups);
-    session.hub_ = hub;
-    TRY(session.take(executor, std::move(flags), access.ns));
+    return through(executor, std::move(flags), std::move(hub), access.ns);
+}
+
+Result<Session> Session::through(async::Executor& executor, Flags flags, client::Client hub, std::string const& ns) {
+    Session session;
+    session.hub_ = flags.as.empty() ? std::move(hub) : hub.impersonating(flags.as, flags.as_groups);
+    TRY(session.take(executor, std::move(flags), ns));
     return session;
 }
 
@@ -157,6 +161,12 @@ Task<Result<json::Doc>> Session::discovery(std::string path) const {
         co_return co_await contexts_->discovery(unlimited(), std::move(path), std::move(chosen));
     }
     co_return co_await read(std::move(path), {}, client::kAggregatedDiscovery);
+}
+
+Task<Result<json::Doc>> Session::discovery_of(std::string cluster, std::string path) const {
+    Result<json::Doc> answer = co_await read(fmt::format("{}clusters/{}/proxy{}", proxy::kRoot, cluster, path), {},
+                                             client::kAggregatedDiscovery);
+    co_return std::move(answer);
 }
 
 Task<Result<json::Doc>> Session::ask(Question question) const {
@@ -313,29 +323,66 @@ Status Session::sort(std::vector<json::Doc>& objects) const {
     return {};
 }
 
-Result<bool> Session::print_objects(json::Value items, std::string const& kind) const {
+bool Session::as_table() const { return flags_.output.empty() || flags_.output == "wide"; }
+
+Status Session::document_form() const {
     std::string const& form = flags_.output;
-    if (form.empty() || form == "wide") return false;
+    if (as_table() || form == "json" || form == "yaml") return {};
+    if (!form.starts_with(kJsonPath))
+        return fail(ErrorCode::kInvalid, fmt::format("-o {}: one of json, yaml, jsonpath=TEMPLATE", form));
+    auto const path = json::Path::parse_template(std::string_view(form).substr(kJsonPath.size()));
+    return path ? Status{} : std::unexpected(path.error());
+}
+
+Result<bool> Session::print_document(json::Value const& document) const {
+    TRY(document_form());
+    std::string const& form = flags_.output;
+    if (as_table()) return false;
+    if (form == "json") {
+        print(json::write_pretty(document) + "\n");
+    } else if (form == "yaml") {
+        print(yaml::write(document));
+    } else {
+        json::Path const path = TRY(json::Path::parse_template(std::string_view(form).substr(kJsonPath.size())));
+        print(TRY(path.print(json::Doc::freeze(document))));
+    }
+    return true;
+}
+
+namespace {
+
+// An API server leaves out of a list's items what all of them are.
+json::Value typed(json::Value const& item, std::string const& api_version, std::string const& kind) {
+    json::Object whole{{"apiVersion", api_version}, {"kind", kind}};
+    for (auto const& [key, value] : item.object()) {
+        if (key != "apiVersion") whole[key] = value;
+    }
+    return whole;
+}
+
+}   // namespace
+
+Result<bool> Session::print_objects(json::Value items, meta::GroupVersionResource const& resource,
+                                    std::string const& kind) const {
+    std::string const& form = flags_.output;
+    if (as_table()) return false;
     if (form == "name") {
+        std::string const group = resource.group.empty() ? "" : "." + resource.group;
         for (json::Value const& item : items.array())
-            print(fmt::format("{}/{}\n", kind, item.at({"metadata", "name"}).as_string()));
+            print(fmt::format("{}{}/{}\n", to_lower(kind), group, item.at({"metadata", "name"}).as_string()));
         return true;
+    }
+    for (json::Value& item : items.make_array()) {
+        if (!item.contains("kind")) item = typed(std::move(item), resource.api_version(), kind);
     }
     json::Value const list{json::Object{{"apiVersion", "v1"},
                                         {"kind", "List"},
                                         {"metadata", json::Object{{"resourceVersion", ""}}},
                                         {"items", std::move(items)}}};
-    if (form == "json") {
-        print(json::write_pretty(list) + "\n");
-    } else if (form == "yaml") {
-        print(yaml::write(list));
-    } else if (form.starts_with("jsonpath=")) {
-        json::Path const path = TRY(json::Path::parse_template(std::string_view(form).substr(9)));
-        print(TRY(path.print(json::Doc::freeze(list))));
-    } else {
+    bool const known = form == "json" || form == "yaml" || form.starts_with(kJsonPath);
+    if (!known)
         return fail(ErrorCode::kInvalid, fmt::format("-o {}: one of wide, json, yaml, name, jsonpath=TEMPLATE", form));
-    }
-    return true;
+    return print_document(list);
 }
 
 void Session::print(cli::Table const& table) const { print(table.render(cli::Terminal::of(1))); }

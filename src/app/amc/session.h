@@ -11,6 +11,7 @@
 #include "core/cli/table.h"
 #include "core/json/doc.h"
 #include "kube/client/client.h"
+#include "kube/meta/gvk.h"
 
 namespace aviary::amc {
 
@@ -28,6 +29,8 @@ enum Exit { kDone = 0, kFailed = 1, kPartial = 2, kAwaiting = 3, kRefused = 4, k
 class Session {
 public:
     static Result<Session> open(async::AsioExecutor& executor, Flags flags);
+    // Through this hub.
+    static Result<Session> through(async::Executor& executor, Flags flags, client::Client hub, std::string const& ns);
     // Without a hub, over these clusters.
     static Result<Session> over(async::Executor& executor, Flags flags, std::vector<Contexts::Cluster> clusters);
 
@@ -51,6 +54,8 @@ public:
 
     // Aggregated discovery: /api or /apis.
     Task<Result<json::Doc>> discovery(std::string path) const;
+    // The same of one member, through its hub.
+    Task<Result<json::Doc>> discovery_of(std::string cluster, std::string path) const;
     // {hub, clusters: [{name, reachable, since, table | items, error, reason}]}; hub: its id, where there is one
     Task<Result<json::Doc>> ask(Question question) const;
     // A release as hub/proxy/explain.h has it; no clusters: all.
@@ -69,8 +74,15 @@ public:
     void print(std::string const& text) const;
     void complain(std::string const& text) const;
     void complain(Error const& error) const;
-    // Objects in the form that -o names; false: it is a table, or none is named. An Error for a form that is not known.
-    Result<bool> print_objects(json::Value items, std::string const& kind) const;
+    // Whether -o names a table, or nothing.
+    bool as_table() const;
+    // Objects in the form that -o names; false: it is a table. An Error for a form that is not known.
+    Result<bool> print_objects(json::Value items, meta::GroupVersionResource const& resource,
+                               std::string const& kind) const;
+    // The same for one document, which has no name.
+    Result<bool> print_document(json::Value const& document) const;
+    // Whether -o can be met by a document: for verbs that change something before they print it.
+    Status document_form() const;
     // In the order of --sort-by, where there is one.
     Status sort(std::vector<json::Doc>& objects) const;
     void print(cli::Table const& table) const;

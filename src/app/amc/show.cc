@@ -47,26 +47,9 @@ cli::TableStyle narrow(Session const& session) {
     return style;
 }
 
-// Machine-readable forms are the hub's document itself.
-Result<bool> print_raw(Session const& session, Doc const& view) {
-    std::string const& form = session.flags().output;
-    if (form.empty() || form == "wide") return false;
-    if (form == "json") {
-        session.print(json::write_pretty(view.thaw()) + "\n");
-    } else if (form == "yaml") {
-        session.print(yaml::write(view.thaw()));
-    } else if (form.starts_with("jsonpath=")) {
-        json::Path const path = TRY(json::Path::parse_template(std::string_view(form).substr(9)));
-        session.print(TRY(path.print(view)));
-    } else {
-        return fail(ErrorCode::kInvalid, fmt::format("-o {}: one of json, yaml, jsonpath=TEMPLATE", form));
-    }
-    return true;
-}
-
-// For verbs that print one document: the exit code when that is all.
+// Machine-readable forms are the hub's document itself: the exit code when that is all.
 std::optional<int> raw_form(Session const& session, Doc const& view) {
-    Result<bool> const printed = print_raw(session, view);
+    Result<bool> const printed = session.print_document(view.thaw());
     if (!printed) session.complain(printed.error());
     if (!printed) return kFailed;
     return *printed ? std::optional<int>(kDone) : std::nullopt;
@@ -142,6 +125,10 @@ Task<int> watch_tree(Session session, std::string rollout) {
 }   // namespace
 
 Task<int> status(Session session, std::string rollout) {
+    if (Status const form = session.document_form(); !form) {
+        session.complain(form.error());
+        co_return kFailed;
+    }
     std::map<std::string, std::string> told;
     bool const watch = session.flags().watch;
     Context const ctx(session.context().executor());
@@ -155,18 +142,16 @@ Task<int> status(Session session, std::string rollout) {
             co_return session.failure(view.error());
         }
         if (view) {
-            if (!watch) {
-                if (auto const code = raw_form(session, *view); code && *code != kDone) co_return *code;
-            }
             Standing const standing = standing_of(*view, session.flags().allow_unreachable);
-            bool const rows = session.flags().output.empty() || session.flags().output == "wide";
             for (auto const& [cluster, line] : standing.lines) {
-                if (!rows || std::exchange(told[cluster], line) == line) continue;
+                bool const same = std::exchange(told[cluster], line) == line;
+                if (same || !session.as_table()) continue;
                 std::string const text = cli::one_line(line) + "\n";
                 session.print(watch ? fmt::format("{} {}", format_rfc3339(ctx.now()), text) : text);
             }
             command_line::flush();
             if (standing.over || !watch) {
+                if (auto const code = raw_form(session, *view); code && *code != kDone) co_return *code;
                 if (standing.lines.empty() || (*view)["problem"].exists())
                     session.complain((*view)["problem"].exists() ? (*view)["problem"].string()
                                                                  : "the Rollout reaches no cluster");
@@ -183,6 +168,10 @@ Task<int> status(Session session, std::string rollout) {
 
 Task<int> tree(Session session, std::string rollout) {
     if (session.flags().watch) {
+        if (!session.as_table()) {
+            session.complain("-w shows lines: leave -o out, or -w");
+            co_return kFailed;
+        }
         int const code = co_await watch_tree(std::move(session), std::move(rollout));
         co_return code;
     }
@@ -258,12 +247,13 @@ HistoryRow decision_row(Doc const& decision, Doc const& target, Time now) {
 }
 
 // Sorts; prints where -o asks for another form than a table: then the exit code.
-std::optional<int> print_sorted(Session const& session, std::vector<Doc>& objects, std::string const& kind) {
+std::optional<int> print_sorted(Session const& session, std::vector<Doc>& objects,
+                                meta::GroupVersionResource const& resource, std::string const& kind) {
     Status const sorted = session.sort(objects);
     json::Value items{json::Array()};
     for (Doc const& object : objects) items.push_back(object.thaw());
     Result<bool> const printed =
-        sorted ? session.print_objects(std::move(items), kind) : std::unexpected(sorted.error());
+        sorted ? session.print_objects(std::move(items), resource, kind) : std::unexpected(sorted.error());
     if (!printed) session.complain(printed.error());
     if (!printed) return kFailed;
     return *printed ? std::optional<int>(kDone) : std::nullopt;
@@ -271,6 +261,18 @@ std::optional<int> print_sorted(Session const& session, std::vector<Doc>& object
 
 std::string created_and_name(Doc const& object) {
     return object.at({"metadata", "creationTimestamp"}).string() + meta::name(object);
+}
+
+// Whether a target of a Decision is one of these clusters; none: any is.
+bool is_chosen(Doc const& target, std::vector<std::string> const& clusters) {
+    return clusters.empty() || std::ranges::count(clusters, target["cluster"].as_string()) > 0;
+}
+
+bool about(Doc const& decision, std::vector<std::string> const& clusters) {
+    for (auto const& [index, target] : decision.at({"spec", "targets"}).elements()) {
+        if (is_chosen(target, clusters)) return true;
+    }
+    return false;
 }
 
 // A release of one cluster, as its controller has kept it.
@@ -337,7 +339,7 @@ Task<int> history_without_hub(Session session, std::string rollout, std::vector<
                   [&](Doc const& each) { return each.at({"spec", "rollout", "name"}).as_string() != rollout; });
     std::ranges::sort(histories, {}, created_and_name);
     Time const now = session.context().now();
-    if (auto const code = print_sorted(session, histories, apis::kRolloutHistories.group_resource()))
+    if (auto const code = print_sorted(session, histories, apis::kRolloutHistories, "RolloutHistory"))
         co_return *code == kDone ? report(session, *answer, now, !histories.empty()) : *code;
     cli::Table table = history_table(session);
     bool const wide = session.flags().output == "wide";
@@ -386,7 +388,7 @@ Task<int> list_rollouts(Session session) {
         int const code = co_await get_resource(std::move(session), "rollouts.rollouts.kruise.io", "");
         co_return code;
     }
-    if (auto const code = print_sorted(session, rollouts, "rollouts.rollouts.kruise.io")) co_return *code;
+    if (auto const code = print_sorted(session, rollouts, apis::kRollouts, "Rollout")) co_return *code;
     cli::Table table({"NAMESPACE", "NAME", "WORKLOAD", "STATUS", "STEP", "STATE", "MESSAGE"}, session.style());
     for (Doc const& rollout : rollouts) {
         Doc const status = rollout["status"];
@@ -427,21 +429,20 @@ Task<int> history(Session session, std::string rollout) {
     }
     std::vector<Doc> decisions;
     for (auto const& [key, decision] : (*list)["items"].elements()) {
-        if (decision.at({"spec", "rolloutRef", "name"}).as_string() == rollout) decisions.push_back(decision);
+        if (decision.at({"spec", "rolloutRef", "name"}).as_string() == rollout && about(decision, *chosen))
+            decisions.push_back(decision);
     }
     std::ranges::sort(decisions, {}, created_and_name);
-    if (auto const code = print_sorted(session, decisions, "decisions.fleet.aviary.dev")) co_return *code;
+    if (auto const code = print_sorted(session, decisions, apis::kDecisions, "Decision")) co_return *code;
     Time const now = session.context().now();
     bool const wide = session.flags().output == "wide";
     cli::Table table = history_table(session);
     for (Doc const& decision : decisions) {
         for (auto const& [index, target] : decision.at({"spec", "targets"}).elements()) {
-            bool const asked = chosen->empty() || std::ranges::count(*chosen, target["cluster"].as_string()) > 0;
-            if (!asked) continue;
-            table.add(decision_row(decision, target, now).cells(wide));
+            if (is_chosen(target, *chosen)) table.add(decision_row(decision, target, now).cells(wide));
         }
     }
-    if (decisions.empty()) {
+    if (table.empty()) {
         // Of one that is gone the decisions stay; one that never was is a slip of the pen.
         auto const known = co_await view_of(session, rollout);
         if (!known) session.complain(known.error());

@@ -13,7 +13,26 @@ Result<Flags> as_jump(Flags flags, json::Doc const& rollout, json::Doc const& vi
     return flags;
 }
 
-void print_rows(Session const& session, std::vector<Row> const& rows) {
+namespace {
+
+json::Value document_of(std::vector<Row> const& rows, std::string const& decision) {
+    json::Value document{json::Object{{"clusters", json::Array()}}};
+    if (!decision.empty()) document["decision"] = decision;
+    for (Row const& row : rows) {
+        document["clusters"].push_back(json::Object{
+            {"cluster", row.cluster}, {"step", row.step}, {"result", row.result}, {"message", row.message}});
+    }
+    return document;
+}
+
+}   // namespace
+
+void print_rows(Session const& session, std::vector<Row> const& rows, std::string const& decision) {
+    if (!session.as_table()) {
+        Result<bool> const printed = session.print_document(document_of(rows, decision));
+        if (!printed) session.complain(printed.error());
+        return;
+    }
     cli::TableStyle style = session.style();
     style.gutter = 2;
     style.min_width = 0;
@@ -43,7 +62,7 @@ int conclude(Session const& session, std::vector<Row> const& rows, std::string_v
 
 int conclude_nothing(Session const& session, std::vector<Row> const& rows, Asked const& asked,
                      std::string const& rollout) {
-    if (!rows.empty()) print_rows(session, rows);
+    if (!rows.empty() || !session.as_table()) print_rows(session, rows);
     Counts const counts = count(rows, asked.action);
     if (counts.unreachable + counts.failed > 0) return conclude(session, rows, asked.action);
     session.complain(nothing_to_do(rows, asked, rollout));

@@ -1,0 +1,77 @@
+// For tests: commands over the clusters of a simulated fleet, with its hub and without.
+#pragma once
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "app/amc/approve.h"
+#include "app/amc/direct.h"
+#include "app/amc/session.h"
+#include "app/command_line/output.h"
+#include "app/hub/internal/test_fleet.h"
+
+namespace aviary::amc {
+
+using Command = std::function<Task<int>(Session)>;
+
+inline void in_demo(Flags& flags) {
+    if (flags.ns.empty() && !flags.all_namespaces) flags.ns = "demo";
+}
+
+// "EXIT", what is on stdout, and what on stderr.
+inline Task<std::string> said(Result<Session> session, Command command) {
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    int code = -1;
+    if (session) code = co_await command(*session);
+    command_line::flush();
+    std::string const out = testing::internal::GetCapturedStdout();
+    std::string const errors = testing::internal::GetCapturedStderr();
+    co_return fmt::format("{}\n{}{}", code, out, errors);
+}
+
+inline Task<std::string> through_hub(hub::Fleet& fleet, Flags flags, Command command,
+                                     control::UserInfo user = hub::kAdmin) {
+    in_demo(flags);
+    client::Client const client(fleet.server->transport("fleet", std::move(user)), "kubectl-amc");
+    return said(Session::through(fleet.scope.context().executor(), std::move(flags), client, ""), std::move(command));
+}
+
+// Without a hub, over these clusters.
+struct Clusters {
+    hub::Fleet& fleet;
+    std::vector<Contexts::Cluster> list = {};
+
+    Clusters& add(std::string const& name, bool by_pattern = true) {
+        auto const wire = std::make_shared<hub::Wire>(fleet.server->transport(name, hub::kAdmin), fleet.ways, name);
+        list.push_back({.name = name, .client = client::Client(wire, "kubectl-amc"), .by_pattern = by_pattern});
+        return *this;
+    }
+    Task<std::string> approve(Flags flags) { return decide("Approve", std::move(flags)); }
+    Task<std::string> decide(std::string action, Flags flags) {
+        return run(std::move(flags), [action = std::move(action)](Session session) {
+            return action == "Approve"   ? approve_without_hub(std::move(session), "web")
+                   : action == "History" ? history(std::move(session), "web")
+                                         : decide_without_hub(std::move(session), action, "web");
+        });
+    }
+    Task<std::string> run(Flags flags, Command command) {
+        if (!flags.direct) flags.contexts = "*";
+        in_demo(flags);
+        auto session = Session::over(fleet.scope.context().executor(), std::move(flags), list);
+        return said(std::move(session), std::move(command));
+    }
+};
+
+inline Flags everywhere() {
+    Flags flags;
+    flags.all_members = true;
+    flags.no_headers = true;
+    return flags;
+}
+
+inline bool has(std::string const& text, std::string const& part) { return text.find(part) != std::string::npos; }
+
+}   // namespace aviary::amc
