@@ -204,6 +204,14 @@ CO_TEST(RolloutIds, SideBySideNoRequestIsLedElsewhere) {
                 "pathType":"Prefix","backend":{"service":{"name":"web","port":{"number":80}}}}]}}]}})")));
             CO_ASSERT_OK(co_await cluster.ask_for("7"));
             CO_ASSERT_OK(co_await cluster.paused_at(1));
+            auto const services = co_await cluster.client->list(ctx, {"", "v1", "services"}, {.ns = "default"});
+            auto const ingresses =
+                co_await cluster.client->list(ctx, {"networking.k8s.io", "v1", "ingresses"}, {.ns = "default"});
+            CO_ASSERT_OK(services);
+            CO_ASSERT_OK(ingresses);
+            EXPECT_EQ((*services)["items"].size(), 1u) << style;
+            EXPECT_EQ((*ingresses)["items"].size(), 1u) << style;
+            EXPECT_EQ(json::write((*services)["items"][0].at({"spec", "selector"})), R"({"app":"web"})") << style;
             co_await cluster.stop();
         }
     }

@@ -124,6 +124,39 @@ TEST(KruiseRules, PodsCarryTheIdThatTheWorkloadHas) {
     }
 }
 
+// It relabels what is there, from the batch that is reached.
+TEST(KruiseRules, AnotherIdInALaterStepTakesNoPodBack) {
+    for (std::string const& style : {kPlain, kExtra, kBlueGreen}) {
+        FakeCluster cluster(kThree, 10, style);
+        cluster.run();
+        cluster.edit(R"({"metadata":{"labels":{"rollouts.kruise.io/rollout-id":"r7"}}})");
+        cluster.release("v2");
+        cluster.run();
+        cluster.approve();
+        cluster.run();
+        auto const new_pods = [&] {
+            return std::ranges::count(cluster.list("pods"), "v2",
+                                      [](Doc const& pod) { return pod.at({"spec", "image"}).string(); });
+        };
+        auto const batch = [&] {
+            return cluster.get("batchreleases").at({"status", "canaryStatus", "currentBatch"}).as_int();
+        };
+        auto const reached = new_pods();
+        ASSERT_EQ(batch(), 1) << cluster.show() << style;
+        cluster.edit(R"({"metadata":{"labels":{"rollouts.kruise.io/rollout-id":"r8"}}})");
+        for (int round = 0; round < 20; ++round) {
+            for (auto const& plan :
+                 {cluster.decide_rollout_now(), cluster.decide_batch_release_now(), cluster.decide_roll_now()}) {
+                cluster.apply(plan);
+                cluster.settle();
+                EXPECT_EQ(batch(), 1) << cluster.show() << style;
+                EXPECT_EQ(new_pods(), reached) << cluster.show() << style;
+            }
+        }
+        EXPECT_EQ(cluster.get("batchreleases").at({"status", "observedRolloutID"}).string(), "r8") << style;
+    }
+}
+
 // Upstream reads the label alone, of a release that the annotation began.
 TEST(KruiseRules, TheIdIsTheLabelOrElseTheAnnotation) {
     auto const id_of = [](char const* metadata) {
