@@ -11,6 +11,7 @@
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "app/amc/approve.h"
+#include "app/amc/json_patch.h"
 #include "app/amc/rows.h"
 #include "app/amc/verdict.h"
 #include "core/async/scope.h"
@@ -96,18 +97,6 @@ DirectChange pause_or_resume(DirectAsked const& asked, Doc const& rollout) {
     return change;
 }
 
-// A JSON Patch that grows.
-class JsonPatch {
-public:
-    void add(char const* verb, std::string path, Value value) {
-        list_.push_back(json::Object{{"op", verb}, {"path", std::move(path)}, {"value", std::move(value)}});
-    }
-    Value take() { return std::move(list_); }
-
-private:
-    Value list_{json::Array()};
-};
-
 // These annotations alone, null for none: others are written beside this, and no generation tells.
 void annotate(JsonPatch& patch, Doc const& workload, std::map<std::string_view, Value> const& annotations) {
     std::string const path = "/metadata/annotations";
@@ -115,11 +104,11 @@ void annotate(JsonPatch& patch, Doc const& workload, std::map<std::string_view, 
     for (auto const& [name, value] : annotations) {
         std::string const whole = path + "/" + json::escape_pointer(name);
         if (value.is_null()) {
-            if (!meta::annotation(workload, name).empty()) patch.add("remove", whole, nullptr);
+            if (!meta::annotation(workload, name).empty()) patch.remove(whole);
             continue;
         }
-        if (!std::exchange(there, true)) patch.add("add", path, json::Object());
-        patch.add("add", whole, value);
+        if (!std::exchange(there, true)) patch.add(path, json::Object());
+        patch.add(whole, value);
     }
 }
 
@@ -128,9 +117,9 @@ void label_for_hub(JsonPatch& patch, Doc const& workload) {
     auto const says = [&](std::string_view label, std::string const& hash) {
         std::string const path = "/metadata/labels/" + json::escape_pointer(label);
         if (!hash.empty()) {
-            patch.add("add", path, hash);
+            patch.add(path, hash);
         } else if (!meta::label(workload, label).empty()) {
-            patch.add("remove", path, nullptr);
+            patch.remove(path);
         }
     };
     std::string stable = propagation::stable_template(workload);
@@ -171,12 +160,12 @@ Result<DirectChange> go_back(DirectAsked const& asked, Doc const& workload, std:
     if (has_version(workload, revision)) return on_the_way();
     Doc const back = Doc::freeze(with_version(workload, revision));
     JsonPatch patch;
-    patch.add("test", "/metadata/uid", meta::uid(workload));
-    patch.add("test", "/metadata/generation", meta::generation(workload));
+    patch.test("/metadata/uid", meta::uid(workload));
+    patch.test("/metadata/generation", meta::generation(workload));
     std::string const field(template_field(workload));
-    patch.add("replace", "/spec/" + field, back["spec"][field].thaw());
+    patch.replace("/spec/" + field, back["spec"][field].thaw());
     if (field == meta::kGroupTemplate && back["spec"][meta::kGroupNetwork].is_object())
-        patch.add("add", fmt::format("/spec/{}", meta::kGroupNetwork), back["spec"][meta::kGroupNetwork].thaw());
+        patch.add(fmt::format("/spec/{}", meta::kGroupNetwork), back["spec"][meta::kGroupNetwork].thaw());
     std::map<std::string_view, Value> annotations{{proxy::kUndone, Value()}};
     if (undoes && !propagation::releasing(workload)) {
         annotations[proxy::kUndone] =

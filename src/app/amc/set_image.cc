@@ -6,6 +6,7 @@
 
 #include "apis/fleet/hold.h"
 #include "apis/rollouts/rollout.h"
+#include "app/amc/json_patch.h"
 #include "app/amc/resources.h"
 #include "app/amc/rows.h"
 #include "app/amc/verdict.h"
@@ -65,10 +66,7 @@ Value template_patch(Doc const& workload, Images const& images, std::vector<bool
 
 // The server knows no strategic merge patch of such kinds, and a merge patch would replace a list as a whole.
 Value json_patch(Doc const& workload, Images const& images, std::vector<bool>& found) {
-    Value patch{json::Array()};
-    auto const add = [&](char const* verb, std::string path, std::string const& value) {
-        patch.push_back(json::Object{{"op", verb}, {"path", std::move(path)}, {"value", value}});
-    };
+    JsonPatch patch;
     std::vector<std::string> templates{"template"};
     if (meta::is_leader_worker_set(workload))
         templates = {fmt::format("{}/leaderTemplate", meta::kGroupTemplate),
@@ -79,12 +77,12 @@ Value json_patch(Doc const& workload, Images const& images, std::vector<bool>& f
         for (char const* field : kLists) {
             for (Change const& change : changed(spec["spec"][field], images, found)) {
                 std::string const path = fmt::format("/spec/{}/spec/{}/{}", each, field, change.index);
-                add("test", path + "/name", change.name);
-                add("add", path + "/image", change.image);
+                patch.test(path + "/name", change.name);
+                patch.add(path + "/image", change.image);
             }
         }
     }
-    return patch.size() > 0 ? std::move(patch) : Value();
+    return patch.empty() ? Value() : patch.take();
 }
 
 // Of Kubernetes' own kinds those with pods are in groups without a dot.
