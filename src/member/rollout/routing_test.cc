@@ -312,7 +312,7 @@ TEST(Routing, TheServiceIsNotNarrowedToAVersionThatIsNotReady) {
     Doc const unshared = meta::condition(cluster.get("rollouts"), "TrafficRouted");
     EXPECT_EQ(unshared["status"].as_string(), "False");
     EXPECT_EQ(unshared["message"].as_string(),
-              "no pod of the stable version is ready: requests go to all pods that are, and not by the step's share");
+              "no pod of the stable version was ready: its Service leads to all pods that are, until it is");
     // The share first: narrowed to a stable version that fails again, nothing would be left to the new one.
     cluster.broken.clear();
     cluster.settle();
@@ -327,6 +327,35 @@ TEST(Routing, TheServiceIsNotNarrowedToAVersionThatIsNotReady) {
     EXPECT_FALSE(meta::condition(cluster.get("rollouts"), "TrafficRouted").exists());
     cluster.next();
     EXPECT_EQ(cluster.look(), "v1=10 v2=5 pinned canary 50/50");
+}
+
+TEST(Routing, WhatServesKeepsItsRequestsUntilItsShareIsInForce) {
+    RoutedCluster cluster(canary(kExtra));
+    cluster.broken = "v1";
+    cluster.settle();
+    cluster.begin();
+    ASSERT_EQ(cluster.look(), "v1=10 v2=1 open 7");
+    auto const since = [&] {
+        return meta::condition(cluster.get("rollouts"), "TrafficRouted")["lastTransitionTime"].string();
+    };
+    std::string const began = since();
+    cluster.now += 5min;
+    cluster.most_ready = 1;
+    cluster.next();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepUpgrade v1=10 v2=5");
+    cluster.broken.clear();
+    cluster.settle();
+    cluster.settle_all();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepUpgrade v1=10 v2=5");
+    EXPECT_EQ(cluster.look(), "v1=10 v2=5 open 7");
+    EXPECT_EQ(since(), began);
+    cluster.most_ready = 5;
+    cluster.settle();
+    cluster.settle_all();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=5 pinned canary 50/50");
+    EXPECT_EQ(cluster.first("pinned 7"), cluster.history.size());
+    EXPECT_EQ(cluster.first("pinned canary 7"), cluster.history.size());
+    EXPECT_EQ(since(), "");
 }
 
 // Of the step before the share is in force still: it is this step's that is asked for by now.
@@ -349,6 +378,23 @@ TEST(Routing, AStepWhoseShareIsMissedGetsItInItsPause) {
     cluster.settle_all();
     EXPECT_EQ(cluster.look(), "v1=10 v2=5 pinned canary 50/50");
     EXPECT_EQ(cluster.first("pinned canary 95/5"), cluster.history.size());
+}
+
+TEST(Routing, WhatKeepsAStepFromItsShareIsSaid) {
+    RoutedCluster cluster(canary(kExtra), kSteps, false);
+    cluster.create("httproutes", "web",
+                   *json::parse_value(R"({"kind":"HTTPRoute","spec":{"rules":[{"backendRefs":[{"name":"other"}]}]}})"));
+    cluster.broken = "v1";
+    cluster.settle();
+    cluster.begin();
+    ASSERT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=1");
+    cluster.broken.clear();
+    cluster.settle();
+    cluster.settle_all();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=1");
+    EXPECT_TRUE(cluster.look().starts_with("v1=10 v2=1 open canary")) << cluster.look();
+    EXPECT_EQ(meta::condition(cluster.get("rollouts"), "TrafficRouted")["message"].as_string(),
+              "HTTPRoute demo/web has no rule with backend web");
 }
 
 // The Services are in force, and the route is not: since when is not forgotten with each look.

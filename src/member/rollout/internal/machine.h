@@ -94,9 +94,10 @@ private:
     bool may_narrow() const;            // the stable Service, to the stable version
     bool lacks_stable_pods() const;     // partition style: there are none, or the step leaves none
     void follow_stable_pods();          // with the stable Service, in the middle of a step
-    traffic::Outcome share_before(traffic::Traffic const& traffic, traffic::Outcome narrower);
+    bool has_share(traffic::Traffic const& traffic);
+    bool goes_on_unshared() const;
     traffic::Outcome step_route(traffic::Traffic const& traffic) const;
-    void note_unshared();
+    void note_unrouted(std::string_view reason, std::string_view text);
 
     // shared_routing.cc: true when it is held, or not any more; also where none is named.
     bool take_shared_routing();

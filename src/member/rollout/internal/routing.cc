@@ -23,6 +23,8 @@ namespace {
 constexpr std::string_view kReason = "TrafficRouting";
 constexpr std::string_view kTroubled = "TrafficNotRouted";   // as the hub's explain has it
 constexpr std::string_view kUnshared = "StableVersionNotReady";
+constexpr std::string_view kUnsharedText =
+    "no pod of the stable version was ready: its Service leads to all pods that are, until it is";
 
 }   // namespace
 
@@ -96,35 +98,46 @@ void Machine::follow_stable_pods() {
     bool const serve = facts().settled && facts().stable > 0 && facts().stable_ready == facts().stable;
     bool const routes = noted()->current_step_state == apis::step::kTrafficRouting;   // which narrows it by itself
     if (!opens && (!serve || routes)) return;
+    bool const upgrades = noted()->current_step_state == apis::step::kUpgrade;
+    if (!opens && upgrades && goes_on_unshared()) return;   // its share comes with its pods
     traffic::Traffic const traffic = this->traffic();
     Outcome outcome = opens ? traffic.release_stable() : traffic.hold_stable();
-    bool const upgrades = noted()->current_step_state == apis::step::kUpgrade;
-    if (!opens && !upgrades && !outcome.writes.empty()) outcome = share_before(traffic, std::move(outcome));
+    bool const in_its_pause = !opens && !upgrades;
+    if (in_its_pause && !outcome.in_force() && !has_share(traffic)) return;
     for (Write& each : outcome.writes) plan_.writes.push_back(std::move(each));
-    bool const in_force = !opens && outcome.in_force() && reason_of(status_, kTrafficRouted) == kUnshared;
-    if (in_force) drop_condition(status_, kTrafficRouted);
+    if (in_its_pause && outcome.in_force()) drop_condition(status_, kTrafficRouted);
 }
 
-// In the middle of a step that has gone on without it, so nothing of the step is taken back or dated anew.
-Outcome Machine::share_before(traffic::Traffic const& traffic, Outcome narrower) {
-    Outcome const service = traffic.canary_service();
-    if (!service.in_force()) return service;
-    Outcome const route = step_route(traffic);
-    if (route.in_force()) return narrower;
-    auto const until = traffic.canary_from();
-    if (!until) return route;
-    plan_.requeue_at(*until, "gracePeriodSeconds");
-    return {{}, "the canary Service is not known everywhere yet"};
+// Of a step that has gone on without: nothing of it is taken back, or dated anew, for what is written here.
+bool Machine::has_share(traffic::Traffic const& traffic) {
+    Outcome missing = traffic.canary_service();
+    if (missing.in_force()) {
+        missing = step_route(traffic);
+        if (missing.in_force()) return true;
+        if (auto const until = traffic.canary_from(); until && missing.trouble.empty()) {
+            plan_.requeue_at(*until, "gracePeriodSeconds");
+            return false;
+        }
+    }
+    if (!missing.trouble.empty()) note_unrouted(kTroubled, missing.trouble);
+    for (Write& each : missing.writes) plan_.writes.push_back(std::move(each));
+    return false;
 }
 
-// The step goes on all the same: it may be what mends it.
-void Machine::note_unshared() {
-    constexpr std::string_view kText =
-        "no pod of the stable version is ready: requests go to all pods that are, and not by the step's share";
-    if (reason_of(status_, kTrafficRouted) != kUnshared)
+// Later steps find pods of the new version that serve: the Service is not narrowed before these have their share.
+bool Machine::goes_on_unshared() const {
+    return noted()->current_step_index > 1 && reason_of(before_, kTrafficRouted) == kUnshared;
+}
+
+// What does not keep the step: it may be what mends it.
+void Machine::note_unrouted(std::string_view reason, std::string_view text) {
+    auto const* const before = apis::find_condition(before_.conditions, kTrafficRouted);
+    change_condition(status_, kTrafficRouted, "False", reason, text, now_);
+    if (before != nullptr) keep_times(status_, *before);
+    if (before == nullptr || before->message != text) {
         plan_.events.push_back(
-            control::event_about(seen_.rollout, control::kWarning, std::string(kUnshared), std::string(kText)));
-    change_condition(status_, kTrafficRouted, "False", kUnshared, kText, now_);
+            control::event_about(seen_.rollout, control::kWarning, std::string(reason), std::string(text)));
+    }
 }
 
 bool Machine::has_trouble(Outcome const& outcome) {
@@ -172,7 +185,10 @@ bool Machine::prepare_services() {
         return undo(step, traffic.release_stable(), "the stable Service leads to all pods");
     }
     if (has_trouble(traffic.ready())) return false;
-    if (!may_narrow()) return true;
+    if (goes_on_unshared() || !may_narrow()) {
+        note_unrouted(kUnshared, kUnsharedText);
+        return true;
+    }
     Outcome held = traffic.hold_stable();
     if (has_trouble(held)) return false;
     std::string_view const doing = "the stable Service leads to the stable version";
@@ -202,23 +218,30 @@ bool Machine::route_traffic() {
     traffic::Traffic const traffic = this->traffic();
     if (has_trouble(traffic.ready())) return false;
     if (!may_narrow()) {
-        note_unshared();
+        note_unrouted(kUnshared, kUnsharedText);
         return true;
     }
     status_.message = fmt::format("Rollout is in step({}/{}), and route traffic to new version",
                                   current.current_step_index, step_count());
-    Outcome services = traffic.services();
-    if (has_trouble(services)) return false;
-    if (!services.writes.empty()) {
+    Outcome service = traffic.canary_service();
+    if (has_trouble(service)) return false;
+    if (!service.writes.empty()) {
         current.last_update_time.clear();
-        write_traffic(std::move(services), "the canary Service leads to the new version");
+        write_traffic(std::move(service), "the canary Service leads to the new version");
         return false;
     }
     Outcome routes = step_route(traffic);
     if (has_trouble(routes)) return false;
-    if (routes.writes.empty()) return true;
-    if (!grace_over(seen_since() + traffic.grace(), "new pods and Services")) return false;
-    write_traffic(std::move(routes), "the step's share of the requests goes to the new version");
+    if (!routes.writes.empty()) {
+        if (grace_over(seen_since() + traffic.grace(), "new pods and Services"))
+            write_traffic(std::move(routes), "the step's share of the requests goes to the new version");
+        return false;
+    }
+    // It is since before the step's pods came, but where it was left open for them.
+    Outcome held = traffic.hold_stable();
+    if (has_trouble(held)) return false;
+    if (held.writes.empty()) return true;
+    write_traffic(std::move(held), "the stable Service leads to the stable version");
     return false;
 }
 
