@@ -208,7 +208,7 @@ Task<int> approve_parts(Session session, std::string rollout, std::vector<Part> 
     for (Part const& part : parts) *std::ranges::find(rows, part.row.cluster, &Row::cluster) = part.row;
     std::vector<Row> shown = rows;
     for (Row& row : shown) row.result += dry && row.result == past(apis::action::kApprove) ? " (server dry run)" : "";
-    print_rows(session, shown);
+    bool const printed = print_rows(session, shown);
     if (!dry && count(rows, apis::action::kApprove).done > 0)
         fmt::print(stderr,
                    "note: sent without a hub; one that follows the clusters has it on record when it sees it "
@@ -216,7 +216,8 @@ Task<int> approve_parts(Session session, std::string rollout, std::vector<Part> 
                    rollout);
     bool const late = std::ranges::find(parts, true, &Part::late) != parts.end();
     int const code = conclude(session, rows, apis::action::kApprove);
-    co_return late&& code == kDone ? kTimeout : code;
+    if (code != kDone) co_return code;
+    co_return late ? kTimeout : printed ? kDone : kFailed;
 }
 
 }   // namespace

@@ -28,7 +28,8 @@ using json::Value;
 constexpr Duration kExpires = std::chrono::hours(1);
 // So long a command waits for clusters that have only just come back.
 constexpr Duration kBackWithin = std::chrono::seconds(10);
-constexpr Duration kLookAgain = std::chrono::milliseconds(200);
+constexpr Duration kLookAgain = std::chrono::milliseconds(200);   // at first; then less and less often, up to
+constexpr Duration kMostBetween = std::chrono::seconds(1);
 // What is printed is carried out when it has been committed, and something else has applied it; a day is the most.
 constexpr Duration kExpiresPrinted = std::chrono::hours(23);
 
@@ -163,16 +164,16 @@ Task<int> submit(Session session, std::string action, Value object, std::vector<
         for (Row& row : rows) {
             if (row.target) row.result = fmt::format("{} (server dry run)", past(action));
         }
-        print_rows(session, rows);
-        co_return kDone;
+        co_return print_rows(session, rows) ? kDone : kFailed;
     }
-    print_rows(session, rows, meta::name(decision));
+    bool const printed = print_rows(session, rows, meta::name(decision));
     if (late) {
         session.complain(fmt::format("not settled within {}; it goes on: kubectl -n {} get decision {}",
                                      session.flags().timeout, session.ns(), meta::name(decision)));
         co_return kTimeout;
     }
-    co_return conclude(session, rows, action, meta::name(decision));
+    int const code = conclude(session, rows, action, meta::name(decision));
+    co_return code == kDone && !printed ? kFailed : code;
 }
 
 // What each cluster is at. Those that have just come back, and cannot be read yet, are looked at again, and they alone:
@@ -182,8 +183,9 @@ Task<Result<Doc>> look_at_release(Session const& session, std::string rollout, s
     MonotonicTime const until = ctx.monotonic() + kBackWithin;
     CO_TRY_ASSIGN(Doc view, co_await session.release(rollout, {}));
     std::vector<std::string> awaited = just_come_back(view, chosen, ctx.now());
-    for (Duration pause = kLookAgain; !awaited.empty() && ctx.monotonic() + pause < until; pause *= 2) {
+    for (Duration pause = kLookAgain; !awaited.empty() && ctx.monotonic() + pause <= until;) {
         (void)co_await async::sleep_for(ctx, pause);
+        pause = std::min(2 * pause, kMostBetween);
         auto const later = co_await session.release(rollout, awaited);
         if (!later) break;
         view = with_rows_of(view, *later);

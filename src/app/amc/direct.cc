@@ -324,11 +324,11 @@ Task<int> decide_without_hub(Session session, std::string action, std::string ro
     std::vector<Row> shown = rows;
     bool const dry = session.flags().dry_run == "server";
     for (Row& row : shown) row.result += dry && row.result == past(action) ? " (server dry run)" : "";
-    print_rows(session, shown);
+    bool const printed = print_rows(session, shown);
     int const code = conclude(session, rows, action);
     bool const late = std::ranges::find(parts, true, &Part::late) != parts.end();
-    if (late && code == kDone) co_return kTimeout;
-    co_return code;
+    if (code != kDone) co_return code;
+    co_return late ? kTimeout : printed ? kDone : kFailed;
 }
 
 }   // namespace aviary::amc

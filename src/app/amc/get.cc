@@ -38,6 +38,13 @@ int report_nothing(Session const& session, Doc const& answer, Served const& serv
     std::string const ns = served.namespaced ? session.ns() : "";
     if (code == kFailed) return code;
     if (name.empty()) {
+        // Those that -m names do not serve the kind.
+        std::vector<Trouble> const found = troubles(session, answer, session.context().now());
+        bool const none =
+            !found.empty() && found.size() == answer["clusters"].size() &&
+            std::ranges::all_of(found, [](Trouble const& each) { return each.what == Trouble::What::kNone; });
+        if (none) session.complain(found.front().text);
+        if (none) return kFailed;
         fmt::print(stderr, "No resources found{}.\n", ns.empty() ? "" : fmt::format(" in {} namespace", ns));
         return code;
     }
@@ -61,40 +68,46 @@ std::string key_of(Doc const& cluster, Doc const& object) {
 // end.
 struct Columns {
     std::vector<std::string> headers;
-    std::vector<std::string> names;   // of members' columns
+    std::vector<std::string> keys;   // of members' columns
     bool with_namespace = false;
 
     Columns(Doc const& answer, bool wide, bool namespaces) : with_namespace(namespaces) {
         for (auto const& [index, cluster] : answer["clusters"].elements()) {
-            for (auto const& [position, definition] : cluster.at({"table", "columnDefinitions"}).elements()) {
-                std::string name = name_of(definition);
-                bool const known = std::ranges::find(names, name) != names.end();
-                if (!known && (definition["priority"].as_int() == 0 || wide)) names.push_back(std::move(name));
+            std::vector<std::string> const theirs = keys_of(cluster);
+            for (std::size_t place = 0; place < theirs.size(); ++place) {
+                Doc const definition = cluster.at({"table", "columnDefinitions"})[place];
+                bool const known = std::ranges::find(keys, theirs[place]) != keys.end();
+                if (!known && (definition["priority"].as_int() == 0 || wide)) keys.push_back(theirs[place]);
             }
         }
         if (with_namespace) headers.emplace_back("NAMESPACE");
-        for (std::string const& name : names) {
-            headers.push_back(name);
-            if (&name == &names.front()) headers.emplace_back("CLUSTER");
+        for (std::string const& key : keys) {
+            headers.push_back(key.substr(0, key.find('\n')));
+            if (&key == &keys.front()) headers.emplace_back("CLUSTER");
         }
         headers.emplace_back("ADOPTION");
     }
 
-    static std::string name_of(Doc const& definition) {
-        std::string name = definition["name"].string();
-        for (char& letter : name)
-            letter = letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 'a' + 'A') : letter;
-        return name;
+    // The header of each column of a cluster; of one that it has already, as many lines more.
+    static std::vector<std::string> keys_of(Doc const& cluster) {
+        std::vector<std::string> found;
+        for (auto const& [index, definition] : cluster.at({"table", "columnDefinitions"}).elements()) {
+            std::string key = definition["name"].string();
+            for (char& letter : key)
+                letter = letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 'a' + 'A') : letter;
+            while (std::ranges::find(found, key) != found.end()) key += '\n';
+            found.push_back(std::move(key));
+        }
+        return found;
     }
 
-    // Where a cluster has each of the columns.
+    // Where a cluster has each of the columns; SIZE_MAX: nowhere.
     std::vector<std::size_t> places(Doc const& cluster) const {
-        std::vector<std::size_t> places(names.size(), SIZE_MAX);
-        std::size_t place = 0;
-        for (auto const& [index, definition] : cluster.at({"table", "columnDefinitions"}).elements()) {
-            auto const found = std::ranges::find(names, name_of(definition));
-            if (found != names.end()) places[static_cast<std::size_t>(found - names.begin())] = place;
-            ++place;
+        std::vector<std::string> const theirs = keys_of(cluster);
+        std::vector<std::size_t> places;
+        for (std::string const& key : keys) {
+            auto const found = std::ranges::find(theirs, key);
+            places.push_back(found == theirs.end() ? SIZE_MAX : static_cast<std::size_t>(found - theirs.begin()));
         }
         return places;
     }
@@ -108,9 +121,9 @@ struct Columns {
                 Doc const object = row["object"];
                 Entry entry{key_of(cluster, object), {}, object};
                 if (with_namespace) entry.cells.emplace_back(meta::ns(object));
-                for (std::size_t column = 0; column < names.size(); ++column) {
+                for (std::size_t column = 0; column < keys.size(); ++column) {
                     std::string text = cell_text(at[column] == SIZE_MAX ? Doc() : row["cells"][at[column]]);
-                    if (!reachable && names[column] == "STATUS") text = fmt::format("Unknown({})", away(cluster, now));
+                    if (!reachable && keys[column] == "STATUS") text = fmt::format("Unknown({})", away(cluster, now));
                     entry.cells.emplace_back(std::move(text));
                     if (column == 0) entry.cells.emplace_back(cluster["name"].string());
                 }
@@ -184,7 +197,12 @@ int conclude_look(Session const& session, Doc const& answer, Served const& serve
         if (std::exchange(shown->looked, true)) return kDone;
     }
     bool const whole_list = session.as_table() || !name.empty();   // else an empty list was printed
-    if (!any && whole_list) return report_nothing(session, answer, served, name);
+    if (!any && whole_list) {
+        int const code = report_nothing(session, answer, served, name);
+        // Where some have answered, and have none yet, there is something to watch for.
+        bool const some = shown != nullptr && name.empty() && shown->troubles.size() < answer["clusters"].size();
+        return some ? kDone : code;
+    }
     if (!name.empty() && session.flags().members.empty()) tell_where_not(answer);
     return report(session, answer, now, any);
 }
@@ -305,6 +323,7 @@ Task<Result<int>> describe_objects(Session session, std::string resource, std::s
             any = true;
         }
     }
+    if (any && !name.empty() && session.flags().members.empty()) tell_where_not(answer);
     if (any) co_return report(session, answer, now, true);
     co_return report_nothing(session, answer, served, name);
 }

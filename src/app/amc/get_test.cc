@@ -44,15 +44,15 @@ CO_TEST(Get, ColumnsAreByName) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
     CO_ASSERT_OK(co_await add_gadget(fleet, "beijing", {"Mode", "Size"}));
-    CO_ASSERT_OK(co_await add_gadget(fleet, "oslo", {"Size", "Mode", "Owner"}));
+    CO_ASSERT_OK(co_await add_gadget(fleet, "oslo", {"Size", "Mode", "MODE", "Owner"}));
     Flags flags = everywhere();
     flags.no_headers = false;
     std::string const text = co_await Clusters{fleet}.add("beijing").add("oslo").run(flags, get("gadgets"));
     EXPECT_EQ(text,
               "0\n"
-              "NAME   CLUSTER   MODE   SIZE   OWNER    ADOPTION\n"
-              "one    beijing   fast   big    <none>   N\n"
-              "one    oslo      fast   big    me       N\n");
+              "NAME   CLUSTER   MODE   SIZE   MODE     OWNER    ADOPTION\n"
+              "one    beijing   fast   big    <none>   <none>   N\n"
+              "one    oslo      fast   big    fast     me       N\n");
     co_await fleet.stop();
 }
 
@@ -64,11 +64,21 @@ CO_TEST(Get, AKindThatMembersAloneServe) {
     std::string text = co_await through_hub(fleet, everywhere(), get("gadgets"));
     EXPECT_EQ(text, "0\none   oslo   fast   N\n");
     text = co_await through_hub(fleet, everywhere(), get("gizmos"));
-    EXPECT_EQ(text, "1\nerror: the server doesn't have a resource type \"gizmos\", nor has beijing, nor oslo\n");
+    EXPECT_EQ(text, "1\nerror: the server doesn't have a resource type \"gizmos\", nor has beijing, nor has oslo\n");
+    fleet.ways.slow["beijing"] = 1h;
+    text = co_await through_hub(fleet, everywhere(), get("gadgets"));
+    EXPECT_TRUE(has(text, "one   oslo   fast   N\n")) << text;
+    fleet.ways.slow.clear();
     fleet.ways.cut.insert("oslo");
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
     text = co_await through_hub(fleet, everywhere(), get("gadgets"));
     EXPECT_EQ(text, "1\nerror: the server doesn't have a resource type \"gadgets\", nor has beijing\n");
+    Flags flags;
+    flags.members = {"oslo"};
+    text = co_await through_hub(fleet, flags, get("gadgets"));
+    EXPECT_EQ(
+        text,
+        "1\nerror: the server doesn't have a resource type \"gadgets\", and no member answers that may have it\n");
     co_await fleet.stop();
 }
 

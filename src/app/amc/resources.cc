@@ -111,18 +111,21 @@ Task<Result<Served>> find_in_members(Session session, std::string text) {
         bool const meant = chosen.empty() || std::ranges::count(chosen, meta::name(cluster)) > 0;
         if (there && meant && asked.size() < kMembersLookedAt) asked.push_back(meta::name(cluster));
     }
+    std::string nor;
     for (std::string const& cluster : asked) {
         std::vector<Served> served;
+        Result<Doc> found;
         for (char const* path : {"/api", "/apis"}) {
-            auto const found = co_await session.discovery_of(cluster, path);
-            if (!found)
-                co_return std::unexpected(
-                    no_such_kind(text, fmt::format("; {} was not asked: {}", cluster, found.error().message())));
+            if (found) found = co_await session.discovery_of(cluster, path);
+            if (!found) break;
             for (auto const& [index, group] : (*found)["items"].elements()) add_served(served, group);
         }
-        if (auto found = named(served, text)) co_return std::move(*found);
+        if (auto kind = named(served, text)) co_return std::move(*kind);
+        nor += found ? fmt::format(", nor has {}", cluster)
+                     : fmt::format("; {} was not asked: {}", cluster, found.error().message());
     }
-    co_return std::unexpected(no_such_kind(text, asked.empty() ? "" : ", nor has " + join(asked, ", nor ")));
+    if (asked.empty()) nor = ", and no member answers that may have it";
+    co_return std::unexpected(no_such_kind(text, nor));
 }
 
 }   // namespace

@@ -25,7 +25,7 @@ namespace {
 
 constexpr Duration kRequestTimeout = std::chrono::seconds(30);   // of the hub
 constexpr std::string_view kJsonPath = "jsonpath=";              // -o
-constexpr Duration kClusterTimeout = std::chrono::seconds(5);    // of each cluster without one, as the hub has it
+constexpr Duration kClusterTimeout = std::chrono::seconds(5);    // of each cluster, as the hub has it
 
 // As kubectl: "30s", "2m", plain seconds, 0 for none.
 Result<Duration> limit(std::string_view flag, std::string const& text) {
@@ -164,9 +164,12 @@ Task<Result<json::Doc>> Session::discovery(std::string path) const {
 }
 
 Task<Result<json::Doc>> Session::discovery_of(std::string cluster, std::string path) const {
-    Result<json::Doc> answer = co_await read(fmt::format("{}clusters/{}/proxy{}", proxy::kRoot, cluster, path), {},
-                                             client::kAggregatedDiscovery);
-    co_return std::move(answer);
+    client::Request request;
+    request.path = fmt::format("{}clusters/{}/proxy{}", proxy::kRoot, cluster, path);
+    request.accept = client::kAggregatedDiscovery;
+    CO_TRY_ASSIGN(client::Response response,
+                  co_await hub_->raw(context().with_timeout(kClusterTimeout), std::move(request)));
+    co_return response.body;
 }
 
 Task<Result<json::Doc>> Session::ask(Question question) const {

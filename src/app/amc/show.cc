@@ -130,6 +130,7 @@ Task<int> status(Session session, std::string rollout) {
         co_return kFailed;
     }
     std::map<std::string, std::string> told;
+    Doc last;
     bool const watch = session.flags().watch;
     Context const ctx(session.context().executor());
     std::optional<Time> until;
@@ -142,6 +143,7 @@ Task<int> status(Session session, std::string rollout) {
             co_return session.failure(view.error());
         }
         if (view) {
+            last = *view;
             Standing const standing = standing_of(*view, session.flags().allow_unreachable);
             for (auto const& [cluster, line] : standing.lines) {
                 bool const same = std::exchange(told[cluster], line) == line;
@@ -159,6 +161,7 @@ Task<int> status(Session session, std::string rollout) {
             }
         }
         if (until && ctx.now() >= *until) {
+            (void)raw_form(session, last);
             session.complain(fmt::format("not done within {}", session.flags().watch_timeout));
             co_return kTimeout;
         }

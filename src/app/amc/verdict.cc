@@ -27,18 +27,17 @@ json::Value document_of(std::vector<Row> const& rows, std::string const& decisio
 
 }   // namespace
 
-void print_rows(Session const& session, std::vector<Row> const& rows, std::string const& decision) {
-    if (!session.as_table()) {
-        Result<bool> const printed = session.print_document(document_of(rows, decision));
-        if (!printed) session.complain(printed.error());
-        return;
-    }
+bool print_rows(Session const& session, std::vector<Row> const& rows, std::string const& decision) {
+    Result<bool> const printed = session.print_document(document_of(rows, decision));
+    if (!printed) session.complain(printed.error());
+    if (printed && *printed) return true;
     cli::TableStyle style = session.style();
     style.gutter = 2;
     style.min_width = 0;
     cli::Table table({"CLUSTER", "STEP", "RESULT", "MESSAGE"}, style);
     for (Row const& row : rows) table.add({row.cluster, row.step, row.result, cli::one_line(row.message)});
     session.print(table);
+    return printed.has_value();
 }
 
 void warn(std::vector<Row> const& rows) {
