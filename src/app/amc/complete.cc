@@ -106,7 +106,9 @@ command_line::Values values_from_hub(std::vector<std::string> words) {
     return [words = std::move(words)](std::string_view what, std::string_view typed) -> std::vector<Candidate> {
         if (what == "--output" || what == "-o") {
             auto const has = [&](char const* word) { return std::ranges::find(words, word) != words.end(); };
-            bool const document = !words.empty() && words.front() == "rollout" && !has("list") && !has("history");
+            // Behind the word that asks for completions.
+            bool const release = words.size() > 1 && words[1] == "rollout";
+            bool const document = release && !has("list") && !has("history");
             return document ? some({"json", "yaml", "jsonpath="}) : some({"wide", "json", "yaml", "name", "jsonpath="});
         }
         if (what == "--dry-run") return some({"client", "server"});
