@@ -256,16 +256,18 @@ Task<bool> taken_up_late(Session const& session, client::Client const& client, D
     co_return late;
 }
 
-void print_patches(Session const& session, std::vector<std::pair<std::string, Value>> const& patches) {
+bool print_patches(Session const& session, std::vector<std::pair<std::string, Value>> const& patches) {
     bool first = true;
     for (auto const& [cluster, patch] : patches) {
         if (session.as_table() || session.flags().output == "yaml") {
             session.print(fmt::format("{}# {}\n{}", first ? "" : "---\n", cluster, yaml::write(patch)));
         } else if (Result<bool> const printed = session.print_document(patch); !printed) {
             session.complain(printed.error());
+            return false;
         }
         first = false;
     }
+    return true;
 }
 
 Task<std::expected<Looked, int>> look_without_hub(Session const& session, std::string action, std::string rollout) {
@@ -319,8 +321,7 @@ Task<int> approve_without_hub(Session session, std::string rollout) {
         std::vector<std::pair<std::string, Value>> patches;
         for (Part const& part : parts)
             patches.emplace_back(part.row.cluster, step_patch(part.rollout, *part.target.step + 1));
-        print_patches(session, patches);
-        co_return kDone;
+        co_return print_patches(session, patches) ? kDone : kFailed;
     }
     int const code = co_await approve_parts(session, rollout, std::move(parts), std::move(rows));
     co_return code;

@@ -167,6 +167,8 @@ Task<int> submit(Session session, std::string action, Value object, std::vector<
         co_return print_rows(session, rows) ? kDone : kFailed;
     }
     bool const printed = print_rows(session, rows, meta::name(decision));
+    if (action == apis::action::kAbort || action == apis::action::kUndo)
+        co_await tell_of_group(session, action, decision.at({"spec", "rolloutRef", "name"}).string());
     if (late) {
         session.complain(fmt::format("not settled within {}; it goes on: kubectl -n {} get decision {}",
                                      session.flags().timeout, session.ns(), meta::name(decision)));
@@ -251,9 +253,7 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         if (printed && !*printed) session.print(yaml::write(object));
         co_return printed ? kDone : kFailed;
     }
-    int const code = co_await submit(session, action, object, std::move(rows));
-    if (code != kFailed && (action == apis::action::kAbort || action == apis::action::kUndo))
-        co_await tell_of_group(session, action, rollout);
+    int const code = co_await submit(std::move(session), std::move(action), object, std::move(rows));
     co_return code;
 }
 

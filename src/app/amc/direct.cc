@@ -267,12 +267,12 @@ Row already(Part const& part) {
     return row;
 }
 
-void print_changes(Session const& session, std::vector<Part> const& parts) {
+bool print_changes(Session const& session, std::vector<Part> const& parts) {
     std::vector<std::pair<std::string, Value>> patches;
     for (Part const& part : parts) {
         if (part.change) patches.emplace_back(part.row.cluster, part.change->patch);
     }
-    print_patches(session, patches);
+    return print_patches(session, patches);
 }
 
 }   // namespace
@@ -313,10 +313,7 @@ Task<int> decide_without_hub(Session session, std::string action, std::string ro
         return nothing;
     });
     if (parts.empty()) co_return conclude_nothing(session, rows, looked->asked, rollout);
-    if (session.flags().dry_run == "client") {
-        print_changes(session, parts);
-        co_return kDone;
-    }
+    if (session.flags().dry_run == "client") co_return print_changes(session, parts) ? kDone : kFailed;
     async::Scope scope(Context(session.context().executor()));
     for (Part& part : parts) scope.spawn(send_change(scope.context(), session, action, part));
     co_await scope.join();

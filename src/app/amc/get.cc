@@ -64,6 +64,8 @@ std::string key_of(Doc const& cluster, Doc const& object) {
     return fmt::format("{}\n{}\n{}", cluster["name"].as_string(), meta::ns(object), meta::name(object));
 }
 
+constexpr std::string_view kUnknown = "Unknown(";   // the status of what is in a cluster that is away, for how long
+
 // The members' own columns by name, as one may be of another version, with CLUSTER behind the first and ADOPTION at the
 // end.
 struct Columns {
@@ -123,7 +125,8 @@ struct Columns {
                 if (with_namespace) entry.cells.emplace_back(meta::ns(object));
                 for (std::size_t column = 0; column < keys.size(); ++column) {
                     std::string text = cell_text(at[column] == SIZE_MAX ? Doc() : row["cells"][at[column]]);
-                    if (!reachable && keys[column] == "STATUS") text = fmt::format("Unknown({})", away(cluster, now));
+                    if (!reachable && keys[column] == "STATUS")
+                        text = fmt::format("{}{})", kUnknown, away(cluster, now));
                     entry.cells.emplace_back(std::move(text));
                     if (column == 0) entry.cells.emplace_back(cluster["name"].string());
                 }
@@ -162,6 +165,7 @@ Task<Status> order(Session session, Served served, std::string name, std::vector
 // What -w has shown so far.
 struct Shown {
     bool looked = false;
+    bool over = false;                             // each cluster has answered, and there is nothing to watch
     std::map<std::string, std::string> objects;    // by key
     std::map<std::string, std::string> troubles;   // by cluster
 };
@@ -188,21 +192,24 @@ void tell_where_not(Doc const& answer) {
     fmt::print(stderr, "not in {} of {} clusters: {}\n", without.size(), answer["clusters"].size(), some_of(without));
 }
 
-// Says what there is to say beside what was found; the exit code, which counts of -w at its first look alone.
+// Whether no cluster may have one yet: each has answered, and has none of that name, or gives none at all.
+bool in_vain(std::vector<Trouble> const& found, std::size_t clusters, std::string const& name) {
+    if (std::ranges::find(found, Trouble::What::kAway, &Trouble::what) != found.end()) return false;
+    return !name.empty() || found.size() == clusters;
+}
+
+// Says what there is to say beside what was found; the exit code, which counts of -w where it is over.
 int conclude_look(Session const& session, Doc const& answer, Served const& served, std::string const& name, bool any,
                   Shown* shown) {
     Time const now = session.context().now();
     if (shown != nullptr) {
         tell_troubles(session, answer, now, *shown);
         if (std::exchange(shown->looked, true)) return kDone;
+        shown->over = !any && in_vain(troubles(session, answer, now), answer["clusters"].size(), name);
     }
     bool const whole_list = session.as_table() || !name.empty();   // else an empty list was printed
-    if (!any && whole_list) {
-        int const code = report_nothing(session, answer, served, name);
-        // Where some have answered, and have none yet, there is something to watch for.
-        bool const some = shown != nullptr && name.empty() && shown->troubles.size() < answer["clusters"].size();
-        return some ? kDone : code;
-    }
+    bool const may_come = shown != nullptr && !shown->over && !name.empty();
+    if (!any && whole_list && !may_come) return report_nothing(session, answer, served, name);
     if (!name.empty() && session.flags().members.empty()) tell_where_not(answer);
     return report(session, answer, now, any);
 }
@@ -221,8 +228,10 @@ Task<Result<int>> show_table(Session session, Served served, std::string name, S
         static_cast<std::size_t>(std::ranges::find(columns.headers, "AGE") - columns.headers.begin());
     for (Entry& entry : entries) {
         std::string text;   // the age alone is no change
-        for (std::size_t index = 0; index < entry.cells.size(); ++index)
-            text += index == ages ? "" : entry.cells[index].text + "\t";
+        for (std::size_t index = 0; index < entry.cells.size(); ++index) {
+            std::string const& cell = entry.cells[index].text;
+            text += index == ages ? "" : (cell.starts_with(kUnknown) ? std::string(kUnknown) : cell) + "\t";
+        }
         if (shown != nullptr && std::exchange(shown->objects[entry.key], text) == text) continue;
         table.add(std::move(entry.cells));
     }
@@ -344,7 +353,7 @@ Task<int> get_resource(Session session, std::string resource, std::string name) 
     Shown* const watched = session.flags().watch ? &shown : nullptr;
     bool said = false;
     while (true) {
-        bool const first = !shown.looked;
+        bool const looked = shown.looked;
         Result<int> code = kFailed;
         if (session.as_table()) {
             code = co_await show_table(session, *served, name, watched);
@@ -352,11 +361,11 @@ Task<int> get_resource(Session session, std::string resource, std::string name) 
             code = co_await show_objects(session, *served, name, watched);
         }
         // Who watches stays when the hub goes away for a while.
-        if (!code && !(watched != nullptr && !first && code.error().is(ErrorCode::kUnavailable))) {
+        if (!code && !(watched != nullptr && looked && code.error().is(ErrorCode::kUnavailable))) {
             session.complain(code.error());
             co_return session.failure(code.error());
         }
-        if (watched == nullptr || (first && *code == kFailed)) co_return *code;
+        if (watched == nullptr || shown.over) co_return *code;
         if (!code && !std::exchange(said, true)) session.complain(code.error());
         if (code) said = false;
         if (!command_line::flush()) co_return kDone;

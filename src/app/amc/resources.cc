@@ -104,9 +104,10 @@ Error no_such_kind(std::string_view text, std::string const& nor = {}) {
 // In a member, where the hub has none: those that answer may serve more kinds than it does.
 Task<Result<Served>> find_in_members(Session session, std::string text) {
     CO_TRY_ASSIGN(std::vector<std::string> const chosen, co_await session.members(false));
-    CO_TRY_ASSIGN(Doc const list, co_await session.clusters());
+    auto const list = co_await session.clusters();
+    if (!list) co_return std::unexpected(no_such_kind(text, "; members were not asked: " + list.error().message()));
     std::vector<std::string> asked;
-    for (auto const& [index, cluster] : list["items"].elements()) {
+    for (auto const& [index, cluster] : (*list)["items"].elements()) {
         bool const there = meta::condition(cluster, apis::kClusterAvailable)["status"].as_string() == "True";
         bool const meant = chosen.empty() || std::ranges::count(chosen, meta::name(cluster)) > 0;
         if (there && meant && asked.size() < kMembersLookedAt) asked.push_back(meta::name(cluster));
@@ -187,17 +188,18 @@ std::vector<Trouble> troubles(Session const& session, Doc const& answer, Time no
     return found;
 }
 
-int report(Session const& session, Doc const& answer, Time now, bool any_rows) {
-    std::vector<Trouble> const found = troubles(session, answer, now);
+int report(Session const& session, Doc const& answer, Time now, bool any_rows, bool each) {
+    std::vector<Trouble> found = troubles(session, answer, now);
+    if (!each) std::erase_if(found, [](Trouble const& one) { return one.what == Trouble::What::kNone; });
     auto const count = [&](Trouble::What what) { return std::ranges::count(found, what, &Trouble::what); };
     auto const total = static_cast<std::ptrdiff_t>(answer["clusters"].size());
     auto const refused = count(Trouble::What::kRefused);
-    bool const same = std::ranges::all_of(found, [&](Trouble const& each) { return each.text == found.front().text; });
+    bool const same = std::ranges::all_of(found, [&](Trouble const& one) { return one.text == found.front().text; });
     bool const all_say_so = refused == total && refused > 0 && same;
     if (all_say_so) session.complain(found.front().text);
-    for (Trouble const& each : found) {
-        bool const told = all_say_so || (each.what == Trouble::What::kNone && !any_rows);
-        if (!told) fmt::print(stderr, "cluster({}): {}\n", each.cluster, cli::one_line(each.text));
+    for (Trouble const& one : found) {
+        bool const told = all_say_so || (one.what == Trouble::What::kNone && !any_rows);
+        if (!told) fmt::print(stderr, "cluster({}): {}\n", one.cluster, cli::one_line(one.text));
     }
     if (refused > 0) return any_rows ? kPartial : kFailed;
     auto const away = session.flags().allow_unreachable ? 0 : count(Trouble::What::kAway);

@@ -41,8 +41,8 @@ struct Trouble {
     std::string cluster, text;
 };
 std::vector<Trouble> troubles(Session const& session, json::Doc const& answer, Time now);
-// Says so; the exit code.
-int report(Session const& session, json::Doc const& answer, Time now, bool any_rows);
+// Says so; the exit code. `each`: those that -m names have to have one.
+int report(Session const& session, json::Doc const& answer, Time now, bool any_rows, bool each = true);
 
 // "rollouts", "rollout", "Rollout", "rollouts.rollouts.kruise.io".
 bool means_rollouts(std::string_view kind);

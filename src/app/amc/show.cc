@@ -343,7 +343,7 @@ Task<int> history_without_hub(Session session, std::string rollout, std::vector<
     std::ranges::sort(histories, {}, created_and_name);
     Time const now = session.context().now();
     if (auto const code = print_sorted(session, histories, apis::kRolloutHistories, "RolloutHistory"))
-        co_return *code == kDone ? report(session, *answer, now, !histories.empty()) : *code;
+        co_return *code == kDone ? report(session, *answer, now, !histories.empty(), false) : *code;
     cli::Table table = history_table(session);
     bool const wide = session.flags().output == "wide";
     for (Doc const& each : histories) {
@@ -353,9 +353,9 @@ Task<int> history_without_hub(Session session, std::string rollout, std::vector<
     }
     if (!table.empty()) {
         session.print(table);
-        co_return report(session, *answer, now, true);
+        co_return report(session, *answer, now, true, false);
     }
-    if (int const code = report(session, *answer, now, false); code != kDone) co_return code;
+    if (int const code = report(session, *answer, now, false, false); code != kDone) co_return code;
     auto const known = co_await session.release(rollout, chosen);   // one that never was is a slip of the pen
     if (!known) {
         session.complain(known.error());
