@@ -51,7 +51,7 @@ done
 check 'aviary <TAB>' prints 1 '^up' aviary __complete u
 check 'aviary up --d<TAB>' prints 3 '^--d' aviary __complete up --d
 check 'amc rollout a<TAB>' prints 2 '^(approve|abort)' kubectl-amc __complete rollout a
-check 'amc rollout approve -o <TAB>' prints 1 '^json' kubectl-amc __complete rollout approve x -o ''
+check 'amc rollout approve -o <TAB>' prints 1 '^json$' kubectl-amc __complete rollout approve x -o ''
 check 'it prints no names' prints 0 '^name' kubectl-amc __complete rollout approve x -o ''
 check 'amc rollout history -o <TAB>' prints 1 '^name' kubectl-amc __complete rollout history x -o ''
 check 'amc get --<TAB>' prints 1 '^--sort-by' kubectl-amc __complete get pods --

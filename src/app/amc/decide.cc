@@ -164,11 +164,11 @@ Task<int> submit(Session session, std::string action, Value object, std::vector<
         for (Row& row : rows) {
             if (row.target) row.result = fmt::format("{} (server dry run)", past(action));
         }
-        co_return print_rows(session, rows) ? kDone : kFailed;
     }
-    bool const printed = print_rows(session, rows, meta::name(decision));
+    bool const printed = print_rows(session, rows, options.dry_run ? "" : meta::name(decision));
     if (action == apis::action::kAbort || action == apis::action::kUndo)
         co_await tell_of_group(session, action, decision.at({"spec", "rolloutRef", "name"}).string());
+    if (options.dry_run) co_return printed ? kDone : kFailed;
     if (late) {
         session.complain(fmt::format("not settled within {}; it goes on: kubectl -n {} get decision {}",
                                      session.flags().timeout, session.ns(), meta::name(decision)));
