@@ -395,6 +395,36 @@ TEST(Routing, WhatKeepsAStepFromItsShareIsSaid) {
     EXPECT_TRUE(cluster.look().starts_with("v1=10 v2=1 open canary")) << cluster.look();
     EXPECT_EQ(meta::condition(cluster.get("rollouts"), "TrafficRouted")["message"].as_string(),
               "HTTPRoute demo/web has no rule with backend web");
+    // Those that serve do so until the next step has its share, too.
+    cluster.most_ready = 1;
+    cluster.next();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepUpgrade v1=10 v2=5");
+    EXPECT_TRUE(cluster.look().starts_with("v1=10 v2=5 open canary")) << cluster.look();
+    cluster.objects["httproutes"].erase("web");
+    cluster.create("httproutes", "web",
+                   *json::parse_value(R"({"kind":"HTTPRoute","spec":{"rules":[{"backendRefs":[{"name":"web"}]}]}})"));
+    cluster.most_ready = 5;
+    cluster.settle();
+    cluster.settle_all();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=5 pinned canary 50/50");
+}
+
+// In its first step nobody has been served by the new version: the Service is narrowed, and that is no trouble any
+// more.
+TEST(Routing, ReadyInTheFirstStepsUpgradeTheStableVersionServes) {
+    RoutedCluster cluster(canary(kExtra));
+    cluster.broken = "v1";
+    cluster.pods_start = false;
+    cluster.settle();
+    cluster.begin();
+    ASSERT_EQ(cluster.show(), "Progressing/1/StepUpgrade v1=10 v2=1");
+    EXPECT_EQ(cluster.look(), "v1=10 v2=1 open 7");
+    EXPECT_TRUE(meta::condition(cluster.get("rollouts"), "TrafficRouted").exists());
+    cluster.broken.clear();
+    cluster.settle();
+    cluster.settle_all();
+    EXPECT_EQ(cluster.look(), "v1=10 v2=1 pinned 7");
+    EXPECT_FALSE(meta::condition(cluster.get("rollouts"), "TrafficRouted").exists());
 }
 
 // The Services are in force, and the route is not: since when is not forgotten with each look.

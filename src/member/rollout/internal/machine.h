@@ -94,6 +94,7 @@ private:
     bool may_narrow() const;            // the stable Service, to the stable version
     bool lacks_stable_pods() const;     // partition style: there are none, or the step leaves none
     void follow_stable_pods();          // with the stable Service, in the middle of a step
+    bool narrowed() const;
     bool has_share(traffic::Traffic const& traffic);
     bool goes_on_unshared() const;
     traffic::Outcome step_route(traffic::Traffic const& traffic) const;

@@ -80,10 +80,13 @@ bool Machine::lacks_stable_pods() const {
 
 // A stable version that has come just before may not have a ready pod yet, or never get one: the Service is not
 // narrowed to it, and those that serve go on. Where it is narrowed already nothing is taken back for it.
-bool Machine::may_narrow() const {
+bool Machine::may_narrow() const { return facts().stable_ready > 0 || narrowed(); }
+
+// Also where no Service is narrowed by this Rollout.
+bool Machine::narrowed() const {
     if (!generates_canary_service()) return true;
     json::Doc const held = seen_.traffic.stable.at({"spec", "selector"})[traffic().revision_key()];
-    return facts().stable_ready > 0 || held.as_string() == noted()->stable_revision;
+    return held.as_string() == noted()->stable_revision;
 }
 
 // The last stable pod may also go in the middle of a step, when the workload is made smaller. Once all are back, and
@@ -105,7 +108,7 @@ void Machine::follow_stable_pods() {
     bool const in_its_pause = !opens && !upgrades;
     if (in_its_pause && !outcome.in_force() && !has_share(traffic)) return;
     for (Write& each : outcome.writes) plan_.writes.push_back(std::move(each));
-    if (in_its_pause && outcome.in_force()) drop_condition(status_, kTrafficRouted);
+    if (!opens && outcome.in_force()) drop_condition(status_, kTrafficRouted);
 }
 
 // Of a step that has gone on without: nothing of it is taken back, or dated anew, for what is written here.
@@ -124,9 +127,11 @@ bool Machine::has_share(traffic::Traffic const& traffic) {
     return false;
 }
 
-// Later steps find pods of the new version that serve: the Service is not narrowed before these have their share.
+// The step before was to be shared, and was not to its end: pods of the new version serve, and the Service is not
+// narrowed before they have their share.
 bool Machine::goes_on_unshared() const {
-    return noted()->current_step_index > 1 && reason_of(before_, kTrafficRouted) == kUnshared;
+    std::int64_t const index = noted()->current_step_index;
+    return index > 1 && step_at(index - 1).routes() && !narrowed();
 }
 
 // What does not keep the step: it may be what mends it.
