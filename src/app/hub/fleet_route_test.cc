@@ -51,12 +51,18 @@ CO_TEST(FleetRoute, WhatIsReadIsWhatWasAuthorised) {
                                                          {"version", "v1?x="},
                                                          {"version", "v1 HTTP/1.1\r\nX: y"},
                                                          {"group", "apps/v1"},
-                                                         {"resource", "configmaps/../secrets"}}) {
-        client::NameValues query{{"namespace", "demo"}};
-        for (auto const& [name, plain] :
-             client::NameValues{{"version", "v1"}, {"group", ""}, {"resource", "configmaps"}})
+                                                         {"resource", "configmaps/../secrets"},
+                                                         {"namespace", "demo/secrets/key?x="},
+                                                         {"namespace", ".."},
+                                                         {"name", "other/secrets"},
+                                                         {"name", ".."},
+                                                         {"name", "a%2Fb"}}) {
+        client::NameValues query;
+        for (auto const& [name, plain] : client::NameValues{
+                 {"version", "v1"}, {"group", ""}, {"resource", "configmaps"}, {"namespace", "demo"}, {"name", ""}})
             query.emplace_back(name, name == field ? value : plain);
-        auto const refused = co_await ask(fleet, kBob, kReads + "resources", std::move(query));
+        bool const of_object = field == "namespace" || field == "name";   // whoever may everything may not this
+        auto const refused = co_await ask(fleet, of_object ? kAdmin : kBob, kReads + "resources", std::move(query));
         EXPECT_FALSE(refused) << field << " " << value;
         if (!refused) {
             bool const right = refused.error().is(ErrorCode::kBadRequest) || refused.error().is(ErrorCode::kForbidden);

@@ -507,5 +507,20 @@ CO_TEST(Hub, AReleaseTakesFewWrites) {
     STOP_FLEET();
 }
 
+// A hub that has just begun finds the kinds that it brings one after the other: without its workload a release would
+// seem to be another.
+CO_TEST(Hub, AnAbortThatCameWhileNobodyLedIsCarriedOut) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
+    co_await fleet.stop_hub();
+    CO_ASSERT_OK(co_await fleet.decide("Abort", {"beijing"}, "abort"));
+    fleet.ways.late = "v1";   // apps/v1
+    fleet.start_hub();
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v1", "10"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 2s));
+    EXPECT_EQ(co_await fleet.outcome("abort"), "Applied beijing Applied");
+    co_await fleet.stop();
+}
+
 }   // namespace
 }   // namespace aviary::hub

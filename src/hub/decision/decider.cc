@@ -66,7 +66,7 @@ Plan Decider::Impl::decide_member(Key const& key, Time now) {
     if (auto const known = mine.outcomes.find(key.part);
         known != mine.outcomes.end() && finished(known->second.outcome))
         return {};
-    auto const seen = observe(key, *decision, *target);
+    auto const seen = observe(key, *decision, *target, now);
     if (!seen) {
         Plan plan;
         plan.requeue_at(now + kLookAgain, "the hub is being started");

@@ -95,6 +95,8 @@ private:
     Status check_update(Doc const& before, Doc const& after) const {
         bool const disables = after.at({"spec", "disabled"}).as_bool() && !before.at({"spec", "disabled"}).as_bool();
         if (disables) TRY(check(after, releases(view_.releasing_in(before)), "disabled"));
+        // The workload that it held has no Rollout then.
+        if (workload_of(after) != workload_of(before)) TRY(check(after, holds(before), "pointed at another workload"));
         if (!leaving(before) || !is_done_first(wish_of(before))) return {};
         // To take the word back is to delete it without one.
         if (!is_done_first(wish_of(after))) return check(after, holds(before), "deleted");

@@ -107,6 +107,25 @@ CO_TEST(GuardAdmission, WhatHasNotBegunIsHeldBackToo) {
     EXPECT_EQ(shown(outcome), "allowed");
 }
 
+// It is let go as by a deletion.
+CO_TEST(GuardAdmission, ARolloutThatHoldsAVersionBackStaysAtItsWorkload) {
+    auto const at = [](char const* name, char const* workload) {
+        Value object = rollout(name, false, "").thaw();
+        object.set({"spec", "workloadRef"},
+                   json::Object{{"apiVersion", "apps/v1"}, {"kind", "Deployment"}, {"name", workload}});
+        return Doc::freeze(object);
+    };
+    for (auto const& [name, outcome] :
+         {std::pair("quiet", "allowed"), {"releasing", "Forbidden"}, {"waiting", "Forbidden"}}) {
+        Status const moved =
+            co_await ask(ctx, guard(), on_rollout(Operation::kUpdate, at(name, "web"), at(name, "web2")));
+        EXPECT_EQ(shown(moved), outcome) << name;
+        Status const stays =
+            co_await ask(ctx, guard(), on_rollout(Operation::kUpdate, at(name, "web"), at(name, "web")));
+        EXPECT_EQ(shown(stays), "allowed") << name;
+    }
+}
+
 // The only form that somebody has who applies whole files.
 CO_TEST(GuardAdmission, AWordThatIsNoneIsRefusedWhenItComes) {
     auto const said = [&](Operation operation, char const* before, char const* after) -> Task<std::string> {

@@ -133,7 +133,7 @@ private:
     // ---- one resource in many members ----
 
     // What is put into a path is what was authorised.
-    static Status well_formed(meta::GroupVersionResource const& resource) {
+    static Status well_formed(meta::GroupVersionResource const& resource, std::string_view ns, std::string_view name) {
         for (auto const& [what, text, optional] :
              {std::tuple("group", std::string_view(resource.group), true),
               std::tuple("version", std::string_view(resource.version), false),
@@ -141,6 +141,10 @@ private:
             if (text.empty() && optional) continue;
             if (auto const problem = meta::dns1123_subdomain_problem(text))
                 return fail(ErrorCode::kBadRequest, fmt::format("{} \"{}\": {}", what, text, *problem));
+        }
+        for (auto const& [what, text] : {std::pair("namespace", ns), std::pair("name", name)}) {
+            if (auto const problem = meta::path_segment_problem(text))
+                return fail(ErrorCode::kBadRequest, fmt::format("{} \"{}\" {}", what, text, *problem));
         }
         return {};
     }
@@ -180,7 +184,7 @@ private:
                                           .resource = resource.resource,
                                           .ns = query("namespace"),
                                           .name = name}));
-        CO_TRY(well_formed(resource));
+        CO_TRY(well_formed(resource, query("namespace"), name));
         CO_TRY(co_await all_read(ctx));
         CO_TRY_ASSIGN(auto const chosen, choose(request.query_value("clusters")));
         bool const table = query("output") != "json";

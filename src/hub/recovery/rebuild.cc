@@ -10,6 +10,7 @@
 #include "hub/propagation/names.h"
 #include "hub/propagation/propagator.h"
 #include "hub/propagation/render.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/object.h"
 
 namespace aviary::recovery {
@@ -87,7 +88,10 @@ struct Restoring {
         write.body = json::Array{
             json::Object{
                 {"op", "test"}, {"path", "/metadata/resourceVersion"}, {"value", meta::resource_version(source)}},
-            json::Object{{"op", "replace"}, {"path", "/spec/template"}, {"value", wanted->second}}};
+            json::Object{{"op", "replace"},
+                         {"path", meta::is_leader_worker_set(source) ? fmt::format("/spec/{}", meta::kGroupTemplate)
+                                                                     : std::string("/spec/template")},
+                         {"value", wanted->second}}};
         write.why = "the template that the members have";
         out.source.push_back(std::move(write));
         out.lines.push_back(fmt::format("template {} instead of {}: a newer one is released once it is applied again",
@@ -120,10 +124,24 @@ struct Restoring {
         out.pins.push_back(placement::clusters_write(binding, spec, "recovered"));
     }
 
+    // A status comes behind its Decision: what is done would be done again before.
+    static void leave_out_finished(OpenDecision& decision) {
+        std::set<std::string> done;
+        for (apis::DecisionClusterStatus const& each : decision.status.clusters) {
+            using namespace apis::outcome;
+            if (each.outcome == kApplied || each.outcome == kStale || each.outcome == kRefused ||
+                each.outcome == kExpired)
+                done.insert(each.cluster);
+        }
+        std::erase_if(decision.spec.targets, [&](auto const& each) { return done.contains(each.cluster); });
+        std::erase_if(decision.status.clusters, [&](auto const& each) { return done.contains(each.cluster); });
+    }
+
     void restore_decisions() {
         std::vector<OpenDecision> decisions = record.decisions;
         std::ranges::sort(decisions, {}, [](OpenDecision const& each) { return std::tie(each.created, each.name); });
-        for (OpenDecision const& each : decisions) {
+        for (OpenDecision& each : decisions) {
+            leave_out_finished(each);
             meta::ObjectKey const key{record.resource.ns, each.name};
             bool const there =
                 std::ranges::any_of(hub.decisions, [&](Doc const& object) { return meta::key_of(object) == key; });

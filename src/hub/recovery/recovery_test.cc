@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "core/json/parse.h"
+#include "core/json/patch.h"
 #include "core/json/write.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/render.h"
@@ -227,6 +228,7 @@ TEST(Record, WhatIsMalformedIsRefused) {
     ASSERT_FALSE(later);
     EXPECT_TRUE(later.error().is(ErrorCode::kUnsupported));
     EXPECT_FALSE(changed(R"("epoch":1)", R"("epoch":0)"));
+    EXPECT_FALSE(changed(R"("epoch":1)", R"("epoch":9223372036854775807)")) << "nothing could come after it";
     EXPECT_FALSE(changed(R"("name":"web")", R"("name":"other")")) << "it lies where another one belongs";
     EXPECT_FALSE(changed(R"("image":"v1")", R"("image":"evil")")) << "a template is named by what it says";
     EXPECT_FALSE(changed(R"({)", R"(()"));
@@ -329,6 +331,62 @@ TEST(Recovery, AManifestOfBeforeTheReleaseGetsItsTemplateBack) {
     ASSERT_EQ(plan[0].source.size(), 1u);
     EXPECT_TRUE(plan[0].source[0].body[1]["value"] == pod_template("v2"));
     EXPECT_EQ(plan[0].source[0].body[0]["value"].as_string(), "7") << "of the object that was looked at";
+}
+
+TEST(Recovery, AGroupsTemplateIsPutBackWhereItsKindHasIt) {
+    auto const set = [](char const* image) {
+        return doc(fmt::format(R"({{"apiVersion":"leaderworkerset.x-k8s.io/v1","kind":"LeaderWorkerSet",
+            "metadata":{{"name":"web","namespace":"demo","uid":"hub-uid","resourceVersion":"7","generation":3}},
+            "spec":{{"leaderWorkerTemplate":{{"size":2,"workerTemplate":{{"spec":{{"containers":[{{"name":"main",
+            "image":"{}"}}]}}}}}}}}}})",
+                               image));
+    };
+    Doc const bound = doc(
+        R"({"metadata":{"name":"leaderworkerset.leaderworkerset.x-k8s.io-web","namespace":"demo","generation":5},"spec":{
+        "resource":{"apiVersion":"leaderworkerset.x-k8s.io/v1","kind":"LeaderWorkerSet","namespace":"demo","name":"web",
+        "uid":"u1"},"clusters":[{"name":"beijing"}]}})");
+    RecordSeen seen = released();
+    seen.binding = bound;
+    seen.source = set("v2");
+    seen.used = {"", propagation::template_hash(propagation::pod_template(seen.source))};
+    Record const record = record_of(seen, kNow);
+    HubSide hub;
+    hub.hub = "hub-2";
+    meta::ObjectKey const key{"demo", "leaderworkerset.leaderworkerset.x-k8s.io-web"};
+    auto const anew = [](Doc const& object) {
+        Value first = object.thaw();
+        first.set({"metadata", "generation"}, 1);
+        return Doc::freeze(first);
+    };
+    hub.bindings[key] = anew(bound);
+    hub.sources[key] = anew(set("v1"));
+    hub.resources[key] = {"leaderworkerset.x-k8s.io", "v1", "leaderworkersets"};
+    auto const plan = decide_recovery(hub, rebuild({{"beijing", stored(record)}}), kNow);
+    ASSERT_EQ(plan.size(), 1u);
+    ASSERT_EQ(plan[0].source.size(), 1u) << plan[0].lines.front();
+    Value live = hub.sources[key].thaw();
+    ASSERT_TRUE(json::apply_json_patch(live, plan[0].source[0].body));
+    EXPECT_TRUE(live["spec"] == set("v2").thaw()["spec"]) << json::write(live);
+}
+
+// A status comes behind its Decision, and the hub may act upon that before.
+TEST(Recovery, WhatADecisionHasDoneIsNotAskedForAgain) {
+    Value open = decision("a", "Pending").thaw();
+    Value target = open.at({"spec", "targets"})[0];
+    target["cluster"] = "beijing";
+    open["spec"]["targets"].push_back(target);
+    open["status"]["clusters"] = json::Array{json::Object{{"cluster", "beijing"}, {"outcome", "Applied"}},
+                                             json::Object{{"cluster", "oslo"}, {"outcome", "Unreachable"}}};
+    RecordSeen const rollout = with_decisions({Doc::freeze(open)});
+    auto const plan = decide_recovery(new_hub(), rebuild({{"oslo", stored(record_of(rollout, kNow))}}), kNow);
+    Restored const& restored = of(plan, "rollout-web");
+    ASSERT_EQ(restored.decisions.size(), 2u);
+    Value const& targets = restored.decisions[0].body.at({"spec", "targets"});
+    ASSERT_EQ(targets.size(), 1u) << json::write(targets);
+    EXPECT_EQ(targets[0]["cluster"].as_string(), "oslo");
+    Value const& rows = restored.decisions[1].body.at({"status", "clusters"});
+    ASSERT_EQ(rows.size(), 1u) << json::write(rows);
+    EXPECT_EQ(rows[0]["cluster"].as_string(), "oslo");
 }
 
 TEST(Recovery, RepeatedItHasNothingToDo) {

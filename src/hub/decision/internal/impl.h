@@ -71,7 +71,7 @@ struct Decider::Impl {
     Subject subject_of(control::Key const& key, apis::Decision const& decision, clusters::Member const* member) const;
     // Empty while a copy is not there: nothing is stale because it was not read yet.
     std::optional<Seen> observe(control::Key const& key, apis::Decision const& decision,
-                                apis::DecisionTarget const& target);
+                                apis::DecisionTarget const& target, Time now);
     // The open Decision on pause or resume that came after this one, if any.
     std::string later(meta::ObjectKey const& key, apis::Decision const& decision, std::string const& cluster) const;
     std::optional<apis::BoundCluster> bound(meta::ObjectKey const& binding, std::string const& cluster) const;

@@ -43,7 +43,7 @@ Subject Decider::Impl::subject_of(Key const& key, apis::Decision const& decision
 }
 
 std::optional<Seen> Decider::Impl::observe(Key const& key, apis::Decision const& decision,
-                                           apis::DecisionTarget const& target) {
+                                           apis::DecisionTarget const& target, Time now) {
     if (!propagator.ready()) return std::nullopt;
     Seen seen;
     seen.spec = decision.spec;
@@ -56,6 +56,11 @@ std::optional<Seen> Decider::Impl::observe(Key const& key, apis::Decision const&
     };
     if (unread(propagation::kRollouts)) return std::nullopt;
     Subject const subject = subject_of(key, decision, member);
+    // A kind that the hub brings, and has not found since it began: without its workload another release would seem to
+    // be on. That waits no longer than the Decision.
+    auto const expires = parse_rfc3339(decision.spec.expires_at);
+    bool const unresolved = subject.known == nullptr && propagator.sources().wanted(subject.kind);
+    if (unresolved && (!expires || now < *expires)) return std::nullopt;
     if (member != nullptr) seen.rollout = member->get(propagation::kRollouts, subject.rollout_key);
     if (subject.known != nullptr && !subject.known->informer->synced()) return std::nullopt;
     if (member != nullptr && subject.known != nullptr) {

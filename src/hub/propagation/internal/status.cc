@@ -204,6 +204,10 @@ Plan Propagator::Impl::finish_binding(Key const& key, apis::FleetBindingSpec con
         plan.requeue_at(now + kNotResolved, "the kind is not known yet, nor what members have of it");
         return plan;
     }
+    if (!members.synced()) {
+        plan.requeue_at(now + kNotResolved, "the clusters are not known yet");
+        return plan;
+    }
     auto const& memories = known[key.object];
     for (clusters::Member const* member : members.all()) {   // a cluster that left the fleet keeps what it has
         auto const memory = memories.find(member->name());
