@@ -157,12 +157,8 @@ struct Recovering {
                 for (Doc const& each : row.items) {
                     std::string const id = meta::label(each, propagation::kHubLabel);
                     hubs.insert(id);
-                    std::int64_t const said = propagation::generation_of(each).epoch;
                     std::int64_t& epoch = epochs[id];
-                    if (said <= recovery::kMostEpoch) epoch = std::max(epoch, said);
-                    if (said > recovery::kMostEpoch)
-                        print_line(fmt::format("{}: {} {}: its epoch {} is none of a hub: left out", row.cluster,
-                                               kind.resource, meta::key_of(each).to_string(), said));
+                    epoch = std::max(epoch, propagation::generation_of(each).epoch);
                 }
             }
         }

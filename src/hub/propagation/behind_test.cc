@@ -27,7 +27,7 @@ TEST(Generation, IsReadFromItsLabel) {
         return generation_of(json::Doc::freeze(object));
     };
     EXPECT_EQ(read("2.17"), (Generation{2, 17}));
-    for (char const* malformed : {"", "17", "2.", ".17", "a.b", "1.2.3"})
+    for (char const* malformed : {"", "17", "2.", ".17", "a.b", "1.2.3", "9223372036854775807.1"})
         EXPECT_EQ(read(malformed), (Generation{0, 0})) << malformed;
     EXPECT_LT((Generation{1, 99}), (Generation{2, 1}));
 }

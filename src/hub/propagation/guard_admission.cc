@@ -95,8 +95,7 @@ private:
     Status check_update(Doc const& before, Doc const& after) const {
         bool const disables = after.at({"spec", "disabled"}).as_bool() && !before.at({"spec", "disabled"}).as_bool();
         if (disables) TRY(check(after, releases(view_.releasing_in(before)), "disabled"));
-        // The workload that it held has no Rollout then.
-        if (workload_of(after) != workload_of(before)) TRY(check(after, holds(before), "pointed at another workload"));
+        if (!same_workload(before, after)) TRY(check_other_workload(before, after));
         if (!leaving(before) || !is_done_first(wish_of(before))) return {};
         // To take the word back is to delete it without one.
         if (!is_done_first(wish_of(after))) return check(after, holds(before), "deleted");
@@ -107,6 +106,25 @@ private:
                                 "nothing goes through without it: annotate it with {}=Hold to wait for no cluster, or "
                                 "with Release to let the new version through",
                                 placement::kOnDeleteFinalizer, meta::name(before), kOnDelete));
+    }
+
+    // In whatever version it is named.
+    static bool same_workload(Doc const& before, Doc const& after) {
+        auto const [kind, key] = workload_of(before);
+        auto const [other_kind, other_key] = workload_of(after);
+        return kind.group == other_kind.group && kind.kind == other_kind.kind && key == other_key;
+    }
+
+    // The one that it held has no Rollout then, and nothing of it is held or goes back first.
+    Status check_other_workload(Doc const& before, Doc const& after) const {
+        std::string const where = holds(before);
+        if (where.empty() || wish_of(after) == "Release") return {};
+        return fail(
+            ErrorCode::kForbidden,
+            fmt::format("rollouts.rollouts.kruise.io \"{}\" {} and cannot be pointed at another workload: the "
+                        "new version would go through unapproved. Finish or abort the release first, or annotate "
+                        "the Rollout with {}=Release to let the new version through",
+                        meta::name(before), where, kOnDelete));
     }
 
     Status check_deletion(Doc const& rollout) const {

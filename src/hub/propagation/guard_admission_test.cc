@@ -124,6 +124,23 @@ CO_TEST(GuardAdmission, ARolloutThatHoldsAVersionBackStaysAtItsWorkload) {
             co_await ask(ctx, guard(), on_rollout(Operation::kUpdate, at(name, "web"), at(name, "web")));
         EXPECT_EQ(shown(stays), "allowed") << name;
     }
+    auto const other_version = [&](char const* version) {
+        Value object = at("releasing", "web").thaw();
+        object["spec"]["workloadRef"]["apiVersion"] = version;
+        return Doc::freeze(object);
+    };
+    Status const named = co_await ask(
+        ctx, guard(), on_rollout(Operation::kUpdate, other_version("apps/v1beta1"), other_version("apps/v1")));
+    EXPECT_EQ(shown(named), "allowed");
+    // Hold and Rollback are about the workload that it has.
+    for (auto const& [word, outcome] :
+         {std::pair("Hold", "Forbidden"), {"Rollback", "Forbidden"}, {"Release", "allowed"}}) {
+        Value after = rollout("waiting", false, word).thaw();
+        after.set({"spec", "workloadRef"}, at("waiting", "web2")["spec"]["workloadRef"].thaw());
+        Status const moved =
+            co_await ask(ctx, guard(), on_rollout(Operation::kUpdate, at("waiting", "web"), Doc::freeze(after)));
+        EXPECT_EQ(shown(moved), outcome) << word;
+    }
 }
 
 // The only form that somebody has who applies whole files.

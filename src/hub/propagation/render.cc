@@ -376,7 +376,8 @@ Generation generation_of(Doc const& live) {
     if (dot == std::string::npos) return {0, 0};
     auto const epoch = parse_int(std::string_view(text).substr(0, dot));
     auto const version = parse_int(std::string_view(text).substr(dot + 1));
-    return epoch && version ? Generation{*epoch, *version} : Generation{0, 0};
+    bool const known = epoch && version && *epoch <= kMostEpoch;
+    return known ? Generation{*epoch, *version} : Generation{0, 0};
 }
 
 std::string seal(Value& rendered, Generation generation) {

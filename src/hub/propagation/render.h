@@ -50,7 +50,9 @@ struct Generation {
     std::int64_t version = 0;
     auto operator<=>(Generation const&) const = default;
 };
-// 0.0 where the label is missing or malformed.
+// No hub has been recovered so often: what says more was written by somebody else, and nothing could come after it.
+inline constexpr std::int64_t kMostEpoch = 1'000'000;
+// 0.0 where the label is missing or malformed, or of such an epoch.
 Generation generation_of(json::Doc const& live);
 // Adds the labels for the render's hash and the generation, and answers the hash.
 std::string seal(json::Value& rendered, Generation generation);

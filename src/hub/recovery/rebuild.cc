@@ -145,7 +145,7 @@ struct Restoring {
             meta::ObjectKey const key{record.resource.ns, each.name};
             bool const there =
                 std::ranges::any_of(hub.decisions, [&](Doc const& object) { return meta::key_of(object) == key; });
-            if (there) continue;
+            if (there || each.spec.targets.empty()) continue;
             Write create;
             create.verb = Write::Verb::kCreate;
             create.resource = apis::kDecisions;

@@ -123,7 +123,7 @@ Result<Record> read_record(Doc const& config_map) {
     record.epoch = read["epoch"].as_int();
     record.source_generation = read["sourceGeneration"].as_int();
     record.binding_generation = read["bindingGeneration"].as_int();
-    if (record.hub.empty() || record.epoch < 1 || record.epoch > kMostEpoch)
+    if (record.hub.empty() || record.epoch < 1 || record.epoch > propagation::kMostEpoch)
         return fail(ErrorCode::kInvalid, "it names no hub and epoch");
     Value wrapped{json::Object()};
     wrapped["spec"] = read["binding"].thaw();

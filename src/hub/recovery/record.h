@@ -37,9 +37,6 @@ struct OpenDecision {
     bool operator==(OpenDecision const&) const = default;
 };
 
-// No hub has been recovered so often: what says more was written by somebody else, and nothing could come after it.
-inline constexpr std::int64_t kMostEpoch = 1'000'000;
-
 struct Record {
     std::string hub;
     std::int64_t epoch = 1;

@@ -59,8 +59,9 @@ std::optional<Seen> Decider::Impl::observe(Key const& key, apis::Decision const&
     // A kind that the hub brings, and has not found since it began: without its workload another release would seem to
     // be on. That waits no longer than the Decision.
     auto const expires = parse_rfc3339(decision.spec.expires_at);
+    bool const goes_back = decision.spec.action == apis::action::kAbort || decision.spec.action == apis::action::kUndo;
     bool const unresolved = subject.known == nullptr && propagator.sources().wanted(subject.kind);
-    if (unresolved && (!expires || now < *expires)) return std::nullopt;
+    if (goes_back && unresolved && (!expires || now < *expires)) return std::nullopt;
     if (member != nullptr) seen.rollout = member->get(propagation::kRollouts, subject.rollout_key);
     if (subject.known != nullptr && !subject.known->informer->synced()) return std::nullopt;
     if (member != nullptr && subject.known != nullptr) {

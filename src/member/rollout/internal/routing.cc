@@ -105,8 +105,10 @@ void Machine::follow_stable_pods() {
     if (!opens && upgrades && goes_on_unshared()) return;   // its share comes with its pods
     traffic::Traffic const traffic = this->traffic();
     Outcome outcome = opens ? traffic.release_stable() : traffic.hold_stable();
-    bool const in_its_pause = !opens && !upgrades;
-    if (in_its_pause && !outcome.in_force() && !has_share(traffic)) return;
+    // Not of one that is being taken back, or has come behind it.
+    bool const shares = !opens && noted()->current_step_state == apis::step::kPaused &&
+                        noted()->finalising_step.empty() && seen_.workload->is_current(noted()->canary_revision);
+    if (shares && !outcome.in_force() && !has_share(traffic)) return;
     for (Write& each : outcome.writes) plan_.writes.push_back(std::move(each));
     if (!opens && outcome.in_force()) drop_condition(status_, kTrafficRouted);
 }
