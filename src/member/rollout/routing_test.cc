@@ -358,6 +358,34 @@ TEST(Routing, WhatServesKeepsItsRequestsUntilItsShareIsInForce) {
     EXPECT_EQ(since(), "");
 }
 
+// Of one that was approved, and is taken back for a newer version: no request is led to that meanwhile.
+TEST(Routing, WhatIsTakenBackForANewerVersionGetsNoShare) {
+    RoutedCluster cluster(canary(kPartition));
+    cluster.begin();
+    cluster.next();
+    // As a set is once it is frozen anew: pods of the stable version alone, all ready; its Service is open, and the
+    // route is what it was, and not known everywhere yet.
+    cluster.release("v3");
+    for (auto& [name, set] : cluster.objects["replicasets"]) {
+        Doc const containers = Doc::freeze(set).at({"spec", "template", "spec", "containers"});
+        set.set({"spec", "replicas"}, containers[0]["image"].as_string() == "v1" ? 10 : 0);
+    }
+    for (char const* resource : {"services", "httproutes"})
+        cluster.objects[resource]["web"] = cluster.originals[resource].thaw();
+    cluster.settle();
+    cluster.now += 5min;
+    cluster.edit_rollout(
+        fmt::format(R"({{"status":{{"canaryStatus":{{"currentStepState":"StepReady","finalisingStep":"{}",
+                                        "lastUpdateTime":"{}"}}}}}})",
+                    apis::finalising::kRouteTrafficToStable, format_rfc3339(cluster.now)),
+        true);
+    for (int look = 0; look < 3; ++look) {
+        control::Plan const plan = cluster.decide_rollout_now();
+        for (control::Write const& each : plan.writes) EXPECT_NE(each.resource.resource, "httproutes") << each.why;
+        cluster.apply(plan);
+    }
+}
+
 // Of the step before the share is in force still: it is this step's that is asked for by now.
 TEST(Routing, AStepWhoseShareIsMissedGetsItInItsPause) {
     RoutedCluster cluster(canary(kExtra));
