@@ -522,27 +522,5 @@ CO_TEST(Hub, AnAbortThatCameWhileNobodyLedIsCarriedOut) {
     co_await fleet.stop();
 }
 
-// What the hub before it wrote last may be newer than the copy that a hub begins with: it is no backup.
-CO_TEST(Hub, ACopyOlderThanWhatMembersHaveCatchesUp) {
-    Fleet fleet(ctx);
-    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
-    co_await fleet.stop_hub();
-    auto const newest = co_await fleet.at("fleet").create(
-        ctx, {"", "v1", "configmaps"},
-        *json::parse_value(
-            R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"newest","namespace":"demo"}})"));
-    CO_ASSERT_OK(newest);
-    CO_ASSERT_OK(co_await fleet.patch(
-        "beijing", kDeployments,
-        fmt::format(
-            R"({{"metadata":{{"labels":{{"fleet.aviary.dev/generation":"1.{}","fleet.aviary.dev/render":"x"}}}}}})",
-            meta::resource_version(*newest))));
-    fleet.start_hub();
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
-    CO_ASSERT_OK(co_await fleet.release("v2"));
-    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
-    co_await fleet.stop();
-}
-
 }   // namespace
 }   // namespace aviary::hub

@@ -20,8 +20,7 @@ using control::Plan;
 using json::Doc;
 using json::Value;
 
-constexpr Duration kLookAgain = std::chrono::seconds(1);    // while a copy of the hub's is not there yet
-constexpr Duration kCatchesUp = std::chrono::seconds(10);   // a copy that is older than what members have
+constexpr Duration kLookAgain = std::chrono::seconds(1);   // while a copy of the hub's is not there yet
 constexpr Duration kRetryWebhook = std::chrono::seconds(30);
 
 // What the binding's status last said of a cluster; absent: nothing abnormal.
@@ -77,7 +76,6 @@ Propagator::Impl::Impl(client::Client hub_client, std::string id, clusters::Memb
 Plan Propagator::Impl::decide_member(Key const& key, Time now) {
     auto const spec = bindings.spec(key.object);
     clusters::Member* const member = members.find(key.part);
-    if (!spec) ahead.erase({key.object, key.part});
     if (!spec || member == nullptr || !member->reachable()) return {};   // marked again when it is there
     auto seen = ready() ? observe(key, *spec, *member) : std::nullopt;
     if (!seen) {
@@ -103,14 +101,6 @@ Plan Propagator::Impl::decide_member(Key const& key, Time now) {
             row_before(bindings.get(key.object), key.part)["state"].as_string() == to_string(State::kBehindMembers);
     }
     Decision decision = decide(*seen, now);
-    std::pair const place(key.object, key.part);
-    if (decision.state != State::kBehindMembers || seen->was_behind) {
-        ahead.erase(place);
-    } else if (Time const since = ahead.try_emplace(place, now).first->second; lasts(since, kCatchesUp, now)) {
-        Plan plan;
-        plan.requeue_at(std::min(since + kCatchesUp, now + kLookAgain), "a member has something newer");
-        return plan;
-    }
     if (decision.state == State::kApplying && decision.reason.empty()) {
         // What was tried before and why it failed; a version that was not the newest is no failure.
         auto const error = propagate->last_error(key);

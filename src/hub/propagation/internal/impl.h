@@ -50,9 +50,6 @@ struct Propagator::Impl {
     std::map<meta::ObjectKey, std::string> last_words;       // on-delete of Rollouts that are gone from the hub
     std::map<meta::ObjectKey, std::string> rollback_waits;   // by Rollout of the hub: what its going back waits for
     std::map<std::string, std::set<meta::ObjectKey>> undecided;   // by cluster: bindings that wait for a copy
-    // Since when a member seems to be ahead of the hub. A copy that a hub has only begun to read may be older for a
-    // moment than what the one before it has written last.
-    std::map<std::pair<meta::ObjectKey, std::string>, Time> ahead;
     // Whether it answered when last heard of. A cluster that came again is another Member.
     std::map<std::string, std::pair<clusters::Member const*, bool>> reachable;
 
