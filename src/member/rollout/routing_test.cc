@@ -386,6 +386,19 @@ TEST(Routing, WhatIsTakenBackForANewerVersionGetsNoShare) {
     }
 }
 
+// By what applies it from Git, say: the share of the step before is in force, and nothing was missed.
+TEST(Routing, AServiceThatOthersPutBackIsNarrowedAgainAtOnce) {
+    RoutedCluster cluster(canary(kExtra));
+    cluster.begin();
+    cluster.most_ready = 1;
+    cluster.next();
+    ASSERT_EQ(cluster.show(), "Progressing/2/StepUpgrade v1=10 v2=5");
+    cluster.objects["services"]["web"] = cluster.originals["services"].thaw();
+    cluster.settle_all();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepUpgrade v1=10 v2=5");
+    EXPECT_EQ(cluster.look(), "v1=10 v2=5 pinned canary 95/5");
+}
+
 // Of the step before the share is in force still: it is this step's that is asked for by now.
 TEST(Routing, AStepWhoseShareIsMissedGetsItInItsPause) {
     RoutedCluster cluster(canary(kExtra));

@@ -81,7 +81,7 @@ private:
     bool route_traffic();
     bool clear_traffic();   // a step without traffic has none
     bool undo(std::string_view step, traffic::Outcome outcome, std::string_view doing);
-    json::Doc step_asked() const;   // as the document has it
+    json::Doc step_asked(std::int64_t index) const;   // as the document has it
     bool finish_traffic(std::string_view step);
     bool has_trouble(traffic::Outcome const& outcome);
     void write_traffic(traffic::Outcome outcome, std::string_view doing);
@@ -97,7 +97,7 @@ private:
     bool narrowed() const;
     bool has_share(traffic::Traffic const& traffic);
     bool goes_on_unshared() const;
-    traffic::Outcome step_route(traffic::Traffic const& traffic) const;
+    traffic::Outcome step_route(traffic::Traffic const& traffic, std::int64_t index) const;
     void note_unrouted(std::string_view reason, std::string_view text);
 
     // shared_routing.cc: true when it is held, or not any more; also where none is named.

@@ -110,14 +110,15 @@ void Machine::follow_stable_pods() {
                         noted()->finalising_step.empty() && seen_.workload->is_current(noted()->canary_revision);
     if (shares && !outcome.in_force() && !has_share(traffic)) return;
     for (Write& each : outcome.writes) plan_.writes.push_back(std::move(each));
-    if (!opens && outcome.in_force()) drop_condition(status_, kTrafficRouted);
+    bool const over = shares || reason_of(status_, kTrafficRouted) == kUnshared;
+    if (!opens && over && outcome.in_force()) drop_condition(status_, kTrafficRouted);
 }
 
 // Of a step that has gone on without: nothing of it is taken back, or dated anew, for what is written here.
 bool Machine::has_share(traffic::Traffic const& traffic) {
     Outcome missing = traffic.canary_service();
     if (missing.in_force()) {
-        missing = step_route(traffic);
+        missing = step_route(traffic, noted()->current_step_index);
         if (missing.in_force()) return true;
         if (auto const until = traffic.canary_from(); until && missing.trouble.empty()) {
             plan_.requeue_at(*until, "gracePeriodSeconds");
@@ -133,7 +134,8 @@ bool Machine::has_share(traffic::Traffic const& traffic) {
 // narrowed before they have their share.
 bool Machine::goes_on_unshared() const {
     std::int64_t const index = noted()->current_step_index;
-    return index > 1 && step_at(index - 1).routes() && !narrowed();
+    if (index == 1 || !step_at(index - 1).routes() || narrowed()) return false;
+    return !step_route(traffic(), index - 1).in_force();
 }
 
 // What does not keep the step: it may be what mends it.
@@ -207,14 +209,13 @@ bool Machine::prepare_services() {
     return !from || grace_over(*from, doing);
 }
 
-json::Doc Machine::step_asked() const {
-    auto const index = std::clamp<std::int64_t>(noted()->current_step_index, 1, step_count());
-    return apis::release_steps(seen_.rollout)[index - 1];
+json::Doc Machine::step_asked(std::int64_t index) const {
+    return apis::release_steps(seen_.rollout)[std::clamp<std::int64_t>(index, 1, step_count()) - 1];
 }
 
-Outcome Machine::step_route(traffic::Traffic const& traffic) const {
-    apis::CanaryStep const& step = current_step();
-    json::Doc const asked = step_asked();
+Outcome Machine::step_route(traffic::Traffic const& traffic, std::int64_t index) const {
+    apis::CanaryStep const& step = step_at(index);
+    json::Doc const asked = step_asked(index);
     return traffic.route(step.traffic ? apis::parse_traffic(*step.traffic) : std::nullopt, asked["matches"],
                          asked["requestHeaderModifier"]);
 }
@@ -237,7 +238,7 @@ bool Machine::route_traffic() {
         write_traffic(std::move(service), "the canary Service leads to the new version");
         return false;
     }
-    Outcome routes = step_route(traffic);
+    Outcome routes = step_route(traffic, current.current_step_index);
     if (has_trouble(routes)) return false;
     if (!routes.writes.empty()) {
         if (grace_over(seen_since() + traffic.grace(), "new pods and Services"))
@@ -288,7 +289,7 @@ bool Machine::finish_traffic(std::string_view step) {
     if (later || !traffic.routed()) return true;
     Outcome all = traffic.services();
     // Where one Service has both versions, requests are told apart by that header.
-    all.add(traffic.route(100, {}, step_asked()["requestHeaderModifier"]));
+    all.add(traffic.route(100, {}, step_asked(noted()->current_step_index)["requestHeaderModifier"]));
     return undo(step, std::move(all), "all requests go to the new version");
 }
 
