@@ -51,8 +51,8 @@ done
 check 'aviary <TAB>' prints 1 '^up' aviary __complete u
 check 'aviary up --d<TAB>' prints 3 '^--d' aviary __complete up --d
 check 'amc rollout a<TAB>' prints 2 '^(approve|abort)' kubectl-amc __complete rollout a
-check 'amc rollout approve -o <TAB>' prints 1 '^json$' kubectl-amc __complete rollout approve x -o ''
-check 'it prints no names' prints 0 '^name' kubectl-amc __complete rollout approve x -o ''
+check 'amc rollout explain -o <TAB>' prints 1 '^json$' kubectl-amc __complete rollout explain x -o ''
+check 'it prints no names' prints 0 '^name' kubectl-amc __complete rollout explain x -o ''
 check 'amc rollout history -o <TAB>' prints 1 '^name' kubectl-amc __complete rollout history x -o ''
 check 'amc get --<TAB>' prints 1 '^--sort-by' kubectl-amc __complete get pods --
 
@@ -161,7 +161,7 @@ check 'approve --dry-run=server checks it' prints 2 '^(beijing|shanghai) +1/3 +a
 check 'approve --dry-run=server as a guest' tells 1 'forbidden' amc rollout approve $r -n demo -M --dry-run=server --as guest
 check 'dry runs leave no Decision' prints 0 . kubectl -n demo get decisions.fleet.aviary.dev --no-headers
 check 'and move nothing' both Progressing/1/StepPaused
-check 'a form that is none is refused before anything is done' tells 1 'error: -o toml: one of json, yaml' amc rollout approve $r -n demo -M -o toml
+check 'a form that is none is refused before anything is done' tells 1 'error: -o toml: one of json, yaml, name' amc rollout approve $r -n demo -M -o toml
 check 'approve -o json' prints 2 '"result": "approved \(server dry run\)"' amc rollout approve $r -n demo -M -o json --dry-run=server
 check 'status -w -o json ends in the whole' tells 3 '"stuck": true' amc rollout status $r -n demo -w -o json
 check 'get -w of a tree has no other form' tells 1 '-w shows lines' amc rollout get $r -n demo -w -o json

@@ -258,6 +258,7 @@ Task<bool> taken_up_late(Session const& session, client::Client const& client, D
 
 bool print_patches(Session const& session, std::vector<std::pair<std::string, Value>> const& patches) {
     bool first = true;
+    if (session.flags().output == "name") return true;   // nothing is recorded
     for (auto const& [cluster, patch] : patches) {
         if (session.as_table() || session.flags().output == "yaml") {
             session.print(fmt::format("{}# {}\n{}", first ? "" : "---\n", cluster, yaml::write(patch)));
@@ -272,7 +273,7 @@ bool print_patches(Session const& session, std::vector<std::pair<std::string, Va
 
 Task<std::expected<Looked, int>> look_without_hub(Session const& session, std::string action, std::string rollout) {
     Status fit = session.one_namespace();
-    if (fit) fit = session.document_form();
+    if (fit) fit = session.document_form(true);
     auto const chosen = co_await session.members(true);
     if (!fit || !chosen) {
         session.complain(fit ? chosen.error() : fit.error());

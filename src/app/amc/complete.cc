@@ -108,7 +108,7 @@ command_line::Values values_from_hub(std::vector<std::string> words) {
             auto const has = [&](char const* word) { return std::ranges::find(words, word) != words.end(); };
             // Behind the word that asks for completions.
             bool const release = words.size() > 1 && words[1] == "rollout";
-            bool const document = release && !has("list") && !has("history");
+            bool const document = release && (has("explain") || has("status") || has("get"));
             return document ? some({"json", "yaml", "jsonpath="}) : some({"wide", "json", "yaml", "name", "jsonpath="});
         }
         if (what == "--dry-run") return some({"client", "server"});

@@ -199,7 +199,7 @@ Task<Result<Doc>> look_at_release(Session const& session, std::string rollout, s
 }   // namespace
 
 Task<int> decide(Session session, std::string action, std::string rollout) {
-    for (Status const& fit : {session.one_namespace(), session.document_form()}) {
+    for (Status const& fit : {session.one_namespace(), session.document_form(true)}) {
         if (fit) continue;
         session.complain(fit.error());
         co_return kFailed;
@@ -248,6 +248,8 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
     warn(rows);
     Value const object = decision_object(session, action, rollout, (*view)["digest"].string(), targets);
     if (session.flags().dry_run == "client") {
+        if (session.flags().output == "name")
+            co_return print_rows(session, rows, meta::name(Doc::freeze(object))), kDone;
         Result<bool> const printed = session.print_document(object);
         if (!printed) session.complain(printed.error());
         if (printed && !*printed) session.print(yaml::write(object));

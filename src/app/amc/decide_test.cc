@@ -42,7 +42,7 @@ CO_TEST(Decide, PrintsADocumentWhereOneIsAskedFor) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
     Flags flags = everywhere();
-    for (char const* form : {"toml", "name", "jsonpath={.clusters["}) {
+    for (char const* form : {"toml", "jsonpath={.clusters["}) {
         flags.output = form;
         std::string const text = co_await through_hub(fleet, flags, approve());
         EXPECT_TRUE(text.starts_with("1\nerror: ")) << text;
@@ -58,6 +58,14 @@ CO_TEST(Decide, PrintsADocumentWhereOneIsAskedFor) {
     flags.output = "jsonpath={.clusters[5].result}";
     text = co_await through_hub(fleet, flags, approve());
     EXPECT_TRUE(text.starts_with("1\nbeijing  2/3  approved") && has(text, "error: ")) << text;
+    flags.output = "name";
+    text = co_await through_hub(fleet, flags, approve());
+    EXPECT_TRUE(text.starts_with("4\nerror: ")) << text;
+    flags.members = {"oslo"};
+    flags.dry_run = "server";
+    text = co_await through_hub(fleet, flags, approve());
+    EXPECT_EQ(text, "0\n") << "nothing is recorded";
+    flags.dry_run.clear();
     flags.output = "json";
     flags.members = {"oslo"};
     text = co_await Clusters{fleet}.add("beijing").add("oslo").approve(flags);

@@ -328,11 +328,12 @@ Status Session::sort(std::vector<json::Doc>& objects) const {
 
 bool Session::as_table() const { return flags_.output.empty() || flags_.output == "wide"; }
 
-Status Session::document_form() const {
+Status Session::document_form(bool or_name) const {
     std::string const& form = flags_.output;
-    if (as_table() || form == "json" || form == "yaml") return {};
+    if (as_table() || form == "json" || form == "yaml" || (or_name && form == "name")) return {};
     if (!form.starts_with(kJsonPath))
-        return fail(ErrorCode::kInvalid, fmt::format("-o {}: one of json, yaml, jsonpath=TEMPLATE", form));
+        return fail(ErrorCode::kInvalid,
+                    fmt::format("-o {}: one of json, yaml,{} jsonpath=TEMPLATE", form, or_name ? " name," : ""));
     auto const path = json::Path::parse_template(std::string_view(form).substr(kJsonPath.size()));
     return path ? Status{} : std::unexpected(path.error());
 }

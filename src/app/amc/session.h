@@ -81,8 +81,8 @@ public:
                                std::string const& kind) const;
     // The same for one document, which has no name.
     Result<bool> print_document(json::Value const& document) const;
-    // Whether -o can be met by a document: for verbs that change something before they print it.
-    Status document_form() const;
+    // Whether -o can be met by a document, or by a name: for verbs that change something before they print it.
+    Status document_form(bool or_name = false) const;
     // In the order of --sort-by, where there is one.
     Status sort(std::vector<json::Doc>& objects) const;
     void print(cli::Table const& table) const;

@@ -28,6 +28,10 @@ json::Value document_of(std::vector<Row> const& rows, std::string const& decisio
 }   // namespace
 
 bool print_rows(Session const& session, std::vector<Row> const& rows, std::string const& decision) {
+    if (session.flags().output == "name") {
+        if (!decision.empty()) session.print(fmt::format("decision.fleet.aviary.dev/{}\n", decision));
+        return true;
+    }
     Result<bool> const printed = session.print_document(document_of(rows, decision));
     if (!printed) session.complain(printed.error());
     if (printed && *printed) return true;

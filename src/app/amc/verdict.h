@@ -14,8 +14,8 @@ namespace aviary::amc {
 Result<Flags> as_jump(Flags flags, json::Doc const& rollout, json::Doc const& view,
                       std::vector<std::string> const& chosen);
 
-// As a table, or as the document that -o asks for, whose form has been looked at before; `decision`: where it is
-// recorded, if anywhere. False: the document could not be printed, and it has been said why; the table was.
+// As a table, or as the document that -o asks for, or its name; the form has been looked at before. `decision`: where
+// it is recorded, if anywhere. False: the document could not be printed, and it has been said why; the table was.
 bool print_rows(Session const& session, std::vector<Row> const& rows, std::string const& decision = {});
 // Says what a person should know of the targets before it is carried out.
 void warn(std::vector<Row> const& rows);
