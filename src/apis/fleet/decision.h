@@ -46,6 +46,11 @@ inline constexpr std::string_view kInMember = "InMember";
 inline constexpr std::string_view kOriginHub = "Hub";
 inline constexpr std::string_view kOriginMember = "Member";
 
+// Of one cluster: it is over there.
+inline bool finished(std::string_view outcome) {
+    return outcome == outcome::kApplied || outcome == outcome::kStale || outcome == outcome::kRefused ||
+           outcome == outcome::kExpired;
+}
 // Of a whole Decision: it is over.
 inline bool settled(std::string_view outcome) { return !outcome.empty() && outcome != outcome::kPending; }
 

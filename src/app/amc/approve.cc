@@ -11,7 +11,6 @@
 #include "app/amc/verdict.h"
 #include "core/async/scope.h"
 #include "core/cli/terminal.h"
-#include "core/json/write.h"
 #include "core/yaml/yaml.h"
 #include "hub/decision/carry_out.h"
 #include "hub/decision/evidence.h"
@@ -206,18 +205,13 @@ Task<int> approve_parts(Session session, std::string rollout, std::vector<Part> 
     co_await scope.join();
     bool const dry = session.flags().dry_run == "server";
     for (Part const& part : parts) *std::ranges::find(rows, part.row.cluster, &Row::cluster) = part.row;
-    std::vector<Row> shown = rows;
-    for (Row& row : shown) row.result += dry && row.result == past(apis::action::kApprove) ? " (server dry run)" : "";
-    bool const printed = print_rows(session, shown);
     if (!dry && count(rows, apis::action::kApprove).done > 0)
         fmt::print(stderr,
                    "note: sent without a hub; one that follows the clusters has it on record when it sees it "
                    "(kubectl amc rollout history {})\n",
                    rollout);
     bool const late = std::ranges::find(parts, true, &Part::late) != parts.end();
-    int const code = conclude(session, rows, apis::action::kApprove);
-    if (code != kDone) co_return code;
-    co_return late ? kTimeout : printed ? kDone : kFailed;
+    co_return conclude_sent(session, rows, apis::action::kApprove, late);
 }
 
 }   // namespace

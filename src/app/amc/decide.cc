@@ -248,8 +248,10 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
     warn(rows);
     Value const object = decision_object(session, action, rollout, (*view)["digest"].string(), targets);
     if (session.flags().dry_run == "client") {
-        if (session.flags().output == "name")
-            co_return print_rows(session, rows, meta::name(Doc::freeze(object))), kDone;
+        if (session.flags().output == "name") {
+            print_rows(session, rows, object.at({"metadata", "name"}).string());
+            co_return kDone;
+        }
         Result<bool> const printed = session.print_document(object);
         if (!printed) session.complain(printed.error());
         if (printed && !*printed) session.print(yaml::write(object));

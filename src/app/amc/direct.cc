@@ -11,16 +11,14 @@
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "app/amc/approve.h"
-#include "app/amc/json_patch.h"
 #include "app/amc/rows.h"
 #include "app/amc/verdict.h"
 #include "core/async/scope.h"
 #include "core/base/strings.h"
 #include "core/cli/terminal.h"
 #include "core/json/patch.h"
-#include "core/json/write.h"
-#include "core/yaml/yaml.h"
 #include "hub/decision/carry_out.h"
+#include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/release_state.h"
 #include "hub/proxy/attached.h"
@@ -38,9 +36,7 @@ using json::Value;
 bool brought_by_hub(Doc const& object) { return !meta::label(object, propagation::kHubLabel).empty(); }
 
 // Of spec: what versions of this workload differ in.
-std::string_view template_field(Doc const& workload) {
-    return meta::is_leader_worker_set(workload) ? meta::kGroupTemplate : "template";
-}
+std::string_view template_field(Doc const& workload) { return propagation::template_path(workload).back(); }
 
 // That of a ReplicaSet or of a ControllerRevision, as its workload had it.
 Value template_of(Doc const& revision, std::string_view field) {
@@ -98,7 +94,7 @@ DirectChange pause_or_resume(DirectAsked const& asked, Doc const& rollout) {
 }
 
 // These annotations alone, null for none: others are written beside this, and no generation tells.
-void annotate(JsonPatch& patch, Doc const& workload, std::map<std::string_view, Value> const& annotations) {
+void annotate(json::PatchBuilder& patch, Doc const& workload, std::map<std::string_view, Value> const& annotations) {
     std::string const path = "/metadata/annotations";
     bool there = workload.at({"metadata", "annotations"}).is_object();
     for (auto const& [name, value] : annotations) {
@@ -113,7 +109,7 @@ void annotate(JsonPatch& patch, Doc const& workload, std::map<std::string_view, 
 }
 
 // Else the hub would take what is put back for the version that it has brought.
-void label_for_hub(JsonPatch& patch, Doc const& workload) {
+void label_for_hub(json::PatchBuilder& patch, Doc const& workload) {
     auto const says = [&](std::string_view label, std::string const& hash) {
         std::string const path = "/metadata/labels/" + json::escape_pointer(label);
         if (!hash.empty()) {
@@ -159,7 +155,7 @@ Result<DirectChange> go_back(DirectAsked const& asked, Doc const& workload, std:
     if (!revision.exists()) return fail(ErrorCode::kNotFound, "there is no earlier version to go back to");
     if (has_version(workload, revision)) return on_the_way();
     Doc const back = Doc::freeze(with_version(workload, revision));
-    JsonPatch patch;
+    json::PatchBuilder patch;
     patch.test("/metadata/uid", meta::uid(workload));
     patch.test("/metadata/generation", meta::generation(workload));
     std::string const field(template_field(workload));
@@ -318,14 +314,8 @@ Task<int> decide_without_hub(Session session, std::string action, std::string ro
     for (Part& part : parts) scope.spawn(send_change(scope.context(), session, action, part));
     co_await scope.join();
     for (Part const& part : parts) *std::ranges::find(rows, part.row.cluster, &Row::cluster) = part.row;
-    std::vector<Row> shown = rows;
-    bool const dry = session.flags().dry_run == "server";
-    for (Row& row : shown) row.result += dry && row.result == past(action) ? " (server dry run)" : "";
-    bool const printed = print_rows(session, shown);
-    int const code = conclude(session, rows, action);
     bool const late = std::ranges::find(parts, true, &Part::late) != parts.end();
-    if (code != kDone) co_return code;
-    co_return late ? kTimeout : printed ? kDone : kFailed;
+    co_return conclude_sent(session, rows, action, late);
 }
 
 }   // namespace aviary::amc

@@ -171,9 +171,9 @@ struct Shown {
 };
 
 // Says what has become another trouble since: how long a cluster has been away by now is none.
-void tell_troubles(Session const& session, Doc const& answer, Time now, Shown& shown) {
+void tell_troubles(std::vector<Trouble> const& troubles, Shown& shown) {
     std::map<std::string, std::string> told;
-    for (Trouble const& each : troubles(session, answer, now)) {
+    for (Trouble const& each : troubles) {
         std::string const text = each.what == Trouble::What::kAway ? "unreachable" : each.text;
         auto const before = shown.troubles.find(each.cluster);
         bool const same = before != shown.troubles.end() && before->second == text;
@@ -203,9 +203,10 @@ int conclude_look(Session const& session, Doc const& answer, Served const& serve
                   Shown* shown) {
     Time const now = session.context().now();
     if (shown != nullptr) {
-        tell_troubles(session, answer, now, *shown);
+        std::vector<Trouble> const found = troubles(session, answer, now);
+        tell_troubles(found, *shown);
         if (std::exchange(shown->looked, true)) return kDone;
-        shown->over = !any && in_vain(troubles(session, answer, now), answer["clusters"].size(), name);
+        shown->over = !any && in_vain(found, answer["clusters"].size(), name);
     }
     bool const whole_list = session.as_table() || !name.empty();   // else an empty list was printed
     bool const may_come = shown != nullptr && !shown->over && !name.empty();

@@ -6,7 +6,6 @@
 
 #include "apis/fleet/hold.h"
 #include "apis/rollouts/rollout.h"
-#include "app/amc/json_patch.h"
 #include "app/amc/resources.h"
 #include "app/amc/rows.h"
 #include "app/amc/verdict.h"
@@ -66,7 +65,7 @@ Value template_patch(Doc const& workload, Images const& images, std::vector<bool
 
 // The server knows no strategic merge patch of such kinds, and a merge patch would replace a list as a whole.
 Value json_patch(Doc const& workload, Images const& images, std::vector<bool>& found) {
-    JsonPatch patch;
+    json::PatchBuilder patch;
     std::vector<std::string> templates{"template"};
     if (meta::is_leader_worker_set(workload))
         templates = {fmt::format("{}/leaderTemplate", meta::kGroupTemplate),

@@ -4,6 +4,8 @@
 
 #include <cstdio>
 
+#include "apis/fleet/decision.h"
+
 namespace aviary::amc {
 
 Result<Flags> as_jump(Flags flags, json::Doc const& rollout, json::Doc const& view,
@@ -29,7 +31,9 @@ json::Value document_of(std::vector<Row> const& rows, std::string const& decisio
 
 bool print_rows(Session const& session, std::vector<Row> const& rows, std::string const& decision) {
     if (session.flags().output == "name") {
-        if (!decision.empty()) session.print(fmt::format("decision.fleet.aviary.dev/{}\n", decision));
+        json::Value recorded{json::Array()};
+        if (!decision.empty()) recorded.push_back(json::Object{{"metadata", json::Object{{"name", decision}}}});
+        (void)session.print_objects(std::move(recorded), apis::kDecisions, "Decision");
         return true;
     }
     Result<bool> const printed = session.print_document(document_of(rows, decision));
@@ -61,6 +65,16 @@ int conclude(Session const& session, std::vector<Row> const& rows, std::string_v
     if (counts.waiting + counts.unreachable == counts.not_done())
         return session.flags().allow_unreachable ? kDone : kUnreachable;
     return counts.failed > 0 ? kFailed : kRefused;
+}
+
+int conclude_sent(Session const& session, std::vector<Row> const& rows, std::string_view action, bool late) {
+    std::vector<Row> shown = rows;
+    bool const dry = session.flags().dry_run == "server";
+    for (Row& row : shown) row.result += dry && row.result == past(action) ? " (server dry run)" : "";
+    bool const printed = print_rows(session, shown);
+    int const code = conclude(session, rows, action);
+    if (code != kDone) return code;
+    return late ? kTimeout : printed ? kDone : kFailed;
 }
 
 int conclude_nothing(Session const& session, std::vector<Row> const& rows, Asked const& asked,

@@ -22,6 +22,9 @@ void warn(std::vector<Row> const& rows);
 // Says what was not done, and where that is recorded (empty: nowhere); the exit code.
 int conclude(Session const& session, std::vector<Row> const& rows, std::string_view action,
              std::string const& decision = {});
+// Prints the rows of what was sent without a hub, and says what was not done; the exit code. `late`: not all was taken
+// up in time.
+int conclude_sent(Session const& session, std::vector<Row> const& rows, std::string_view action, bool late);
 // The end where no row is a target.
 int conclude_nothing(Session const& session, std::vector<Row> const& rows, Asked const& asked,
                      std::string const& rollout);

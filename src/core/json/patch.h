@@ -17,6 +17,26 @@ std::string escape_pointer(std::string_view key);
 // Null when nothing is there.
 Value const* resolve(Value const& document, std::vector<std::string> const& pointer);
 
+// A JSON Patch that grows.
+class PatchBuilder {
+public:
+    void test(std::string path, Value value) { put("test", std::move(path), std::move(value)); }
+    // Over what is there, too.
+    void add(std::string path, Value value) { put("add", std::move(path), std::move(value)); }
+    void replace(std::string path, Value value) { put("replace", std::move(path), std::move(value)); }
+    void remove(std::string path) { operations_.push_back(Object{{"op", "remove"}, {"path", std::move(path)}}); }
+
+    bool empty() const { return operations_.size() == 0; }
+    Value take() { return std::move(operations_); }
+
+private:
+    void put(char const* verb, std::string path, Value value) {
+        operations_.push_back(Object{{"op", verb}, {"path", std::move(path)}, {"value", std::move(value)}});
+    }
+
+    Value operations_{Array()};
+};
+
 // Applies all operations or none. Invalid names the operation and its path; a failed test says what was found. A result
 // nested too deep is Invalid, and copies that would fill memory are TooLarge.
 Status apply_json_patch(Value& document, Value const& operations);

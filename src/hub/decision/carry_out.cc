@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "apis/rollouts/rollout.h"
+#include "core/json/patch.h"
 #include "hub/decision/evidence.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/propagator.h"
@@ -377,28 +378,24 @@ class StatusPatch {
 public:
     StatusPatch(Doc const& rollout, apis::DecisionTarget const& target)
         : part_(fmt::format("/status/{}/", apis::release_status_name(rollout))) {
-        add("test", "/metadata/uid", target.rollout_uid);
-        add("test", "/status/phase", "Progressing");
+        patch_.test("/metadata/uid", target.rollout_uid);
+        patch_.test("/status/phase", "Progressing");
         test("currentStepIndex", *target.step);
         test(apis::release_revision_name(rollout), target.revision);
     }
     // For what JSON Patch cannot ask: that there is no date.
     void test_object(Doc const& rollout) {
-        add("test", "/metadata/resourceVersion", rollout.at({"metadata", "resourceVersion"}).string());
+        patch_.test("/metadata/resourceVersion", rollout.at({"metadata", "resourceVersion"}).string());
     }
-    void test(std::string_view field, Value value) { add("test", part_ + std::string(field), std::move(value)); }
+    void test(std::string_view field, Value value) { patch_.test(part_ + std::string(field), std::move(value)); }
     Value set(std::string_view field, Value value) && {
-        add("add", part_ + std::string(field), std::move(value));
-        return std::move(patch_);
+        patch_.add(part_ + std::string(field), std::move(value));
+        return patch_.take();
     }
 
 private:
-    void add(char const* verb, std::string path, Value value) {
-        patch_.push_back(json::Object{{"op", verb}, {"path", std::move(path)}, {"value", std::move(value)}});
-    }
-
     std::string part_;
-    Value patch_{json::Array()};
+    json::PatchBuilder patch_;
 };
 
 }   // namespace

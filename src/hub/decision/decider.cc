@@ -58,13 +58,13 @@ Decider::Impl::Impl(client::Client hub_client, propagation::Propagator& propagat
 Plan Decider::Impl::decide_member(Key const& key, Time now) {
     Doc const object = decisions.get(key.object);
     auto const decision = apis::read_decision(object);
-    if (!object.exists() || !decision || finished(recorded(*decision, key.part))) return {};
+    if (!object.exists() || !decision || apis::finished(recorded(*decision, key.part))) return {};
     if (is_record(decision->spec)) return {};   // it is done
     auto const target = std::ranges::find(decision->spec.targets, key.part, &apis::DecisionTarget::cluster);
     if (target == decision->spec.targets.end()) return {};
     Progress& mine = progress[key.object];
     if (auto const known = mine.outcomes.find(key.part);
-        known != mine.outcomes.end() && finished(known->second.outcome))
+        known != mine.outcomes.end() && apis::finished(known->second.outcome))
         return {};
     auto const seen = observe(key, *decision, *target, now);
     if (!seen) {

@@ -38,6 +38,10 @@ bool erase(Value& object, std::span<std::string_view const> path) {
 
 }   // namespace
 
+FieldPath const& template_path(Doc const& workload) {
+    return template_path(workload["apiVersion"].as_string(), workload["kind"].as_string());
+}
+
 std::optional<Freezing> freezing(Doc const& workload) {
     if (meta::is_leader_worker_set(workload)) return Freezing{kGroupPartition, apis::kFrozenPartition};
     std::string const group = meta::parse_api_version(workload["apiVersion"].as_string()).first;

@@ -13,6 +13,7 @@ namespace aviary::propagation {
 using FieldPath = std::vector<std::string_view>;
 
 // Where the object says what its pods are like: versions of a workload differ in that. Null in one that is none.
+FieldPath const& template_path(json::Doc const& workload);
 json::Doc template_in(json::Doc const& object);
 json::Value const& template_in(json::Value const& object);
 void set_template(json::Value& object, json::Value pod_template);

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <tuple>
 
+#include "core/json/patch.h"
 #include "hub/placement/bindings.h"
 #include "hub/propagation/kinds.h"
 #include "hub/propagation/names.h"
 #include "hub/propagation/propagator.h"
 #include "hub/propagation/render.h"
-#include "kube/meta/groups.h"
 #include "kube/meta/object.h"
 
 namespace aviary::recovery {
@@ -85,13 +85,10 @@ struct Restoring {
         write.verb = Write::Verb::kJsonPatch;
         write.resource = hub.resources.at(out.binding);
         write.key = meta::key_of(source);
-        write.body = json::Array{
-            json::Object{
-                {"op", "test"}, {"path", "/metadata/resourceVersion"}, {"value", meta::resource_version(source)}},
-            json::Object{{"op", "replace"},
-                         {"path", meta::is_leader_worker_set(source) ? fmt::format("/spec/{}", meta::kGroupTemplate)
-                                                                     : std::string("/spec/template")},
-                         {"value", wanted->second}}};
+        json::PatchBuilder patch;
+        patch.test("/metadata/resourceVersion", meta::resource_version(source));
+        patch.replace(fmt::format("/spec/{}", propagation::template_path(source).back()), wanted->second);
+        write.body = patch.take();
         write.why = "the template that the members have";
         out.source.push_back(std::move(write));
         out.lines.push_back(fmt::format("template {} instead of {}: a newer one is released once it is applied again",
@@ -128,10 +125,7 @@ struct Restoring {
     static void leave_out_finished(OpenDecision& decision) {
         std::set<std::string> done;
         for (apis::DecisionClusterStatus const& each : decision.status.clusters) {
-            using namespace apis::outcome;
-            if (each.outcome == kApplied || each.outcome == kStale || each.outcome == kRefused ||
-                each.outcome == kExpired)
-                done.insert(each.cluster);
+            if (apis::finished(each.outcome)) done.insert(each.cluster);
         }
         std::erase_if(decision.spec.targets, [&](auto const& each) { return done.contains(each.cluster); });
         std::erase_if(decision.status.clusters, [&](auto const& each) { return done.contains(each.cluster); });

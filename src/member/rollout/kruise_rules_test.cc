@@ -106,13 +106,19 @@ TEST(KruiseRules, ARolloutSaysWhichVersionsAndWhichPlan) {
     EXPECT_EQ(rollout.at({"status", "currentStepState"}).as_string(), "StepPaused");
 }
 
+// A release of this style that has an id of its own, in its first step.
+struct NamedRelease : FakeCluster {
+    explicit NamedRelease(std::string const& style) : FakeCluster(kThree, 10, style) {
+        run();
+        edit(R"({"metadata":{"labels":{"rollouts.kruise.io/rollout-id":"r7"}}})");
+        release("v2");
+        run();
+    }
+};
+
 TEST(KruiseRules, PodsCarryTheIdThatTheWorkloadHas) {
     for (std::string const& style : {kPlain, kExtra, kBlueGreen}) {
-        FakeCluster cluster(kThree, 10, style);
-        cluster.run();
-        cluster.edit(R"({"metadata":{"labels":{"rollouts.kruise.io/rollout-id":"r7"}}})");
-        cluster.release("v2");
-        cluster.run();
+        NamedRelease cluster(style);
         EXPECT_EQ(cluster.get("batchreleases").at({"spec", "releasePlan", "rolloutID"}).string(), "r7") << style;
         EXPECT_EQ(cluster.get("batchreleases").at({"status", "observedRolloutID"}).string(), "r7") << style;
         std::map<std::string, int> ids;
@@ -127,11 +133,7 @@ TEST(KruiseRules, PodsCarryTheIdThatTheWorkloadHas) {
 // It relabels what is there, from the batch that is reached.
 TEST(KruiseRules, AnotherIdInALaterStepTakesNoPodBack) {
     for (std::string const& style : {kPlain, kExtra, kBlueGreen}) {
-        FakeCluster cluster(kThree, 10, style);
-        cluster.run();
-        cluster.edit(R"({"metadata":{"labels":{"rollouts.kruise.io/rollout-id":"r7"}}})");
-        cluster.release("v2");
-        cluster.run();
+        NamedRelease cluster(style);
         cluster.approve();
         cluster.run();
         auto const new_pods = [&] {

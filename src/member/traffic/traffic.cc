@@ -149,11 +149,13 @@ Outcome Traffic::hold_stable() const {
     return outcome;
 }
 
-std::optional<Time> Traffic::holds_from() const {
-    auto const since = setup_.generates ? pinned_since(seen_.stable) : std::nullopt;
-    if (!since || *since + grace() <= now_) return std::nullopt;
-    return *since + grace();
+// Of a Service that was changed then; absent: it is known everywhere.
+std::optional<Time> Traffic::known_from(std::optional<Time> changed) const {
+    if (!setup_.generates || !changed || *changed + grace() <= now_) return std::nullopt;
+    return *changed + grace();
 }
+
+std::optional<Time> Traffic::holds_from() const { return known_from(pinned_since(seen_.stable)); }
 
 Outcome Traffic::canary_service() const {
     if (!setup_.generates) return {};
@@ -164,11 +166,7 @@ Outcome Traffic::canary_service() const {
                     "lead the canary Service to the new version");
 }
 
-std::optional<Time> Traffic::canary_from() const {
-    auto const made = setup_.generates ? meta::created(seen_.canary) : std::nullopt;
-    if (!made || *made + grace() <= now_) return std::nullopt;
-    return *made + grace();
-}
+std::optional<Time> Traffic::canary_from() const { return known_from(meta::created(seen_.canary)); }
 
 Outcome Traffic::services() const {
     Outcome outcome = hold_stable();

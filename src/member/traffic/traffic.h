@@ -104,6 +104,7 @@ public:
     Duration grace() const;   // how long a change takes to be known everywhere
 
 private:
+    std::optional<Time> known_from(std::optional<Time> changed) const;
     std::string canary() const;
     Result<json::Doc> routed_ingress(Target const& stable, json::Doc const& beside, Route const& route) const;
     Result<json::Doc> routed_object(Target const& target, Route const& route) const;

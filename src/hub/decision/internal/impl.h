@@ -114,8 +114,6 @@ struct Decider::Impl {
     void follow_members();
 };
 
-// Of one cluster.
-bool finished(std::string_view outcome);
 // What the record says of a cluster; empty: nothing yet.
 std::string recorded(apis::Decision const& decision, std::string const& cluster);
 bool on_pause(std::string_view action);

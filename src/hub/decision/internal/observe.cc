@@ -10,11 +10,6 @@ namespace aviary::decision {
 using control::Key;
 using json::Doc;
 
-bool finished(std::string_view outcome) {
-    return outcome == apis::outcome::kApplied || outcome == apis::outcome::kStale ||
-           outcome == apis::outcome::kRefused || outcome == apis::outcome::kExpired;
-}
-
 std::string recorded(apis::Decision const& decision, std::string const& cluster) {
     auto const found = std::ranges::find(decision.status.clusters, cluster, &apis::DecisionClusterStatus::cluster);
     return found == decision.status.clusters.end() ? std::string() : found->outcome;

@@ -61,7 +61,7 @@ apis::DecisionClusterStatus row_of(apis::DecisionStatus const& status, std::stri
     if (old != status.clusters.end()) row = *old;
     row.cluster = cluster;
     auto const found = mine.outcomes.find(cluster);
-    if (finished(row.outcome) || found == mine.outcomes.end() || found->second.outcome.empty()) return row;
+    if (apis::finished(row.outcome) || found == mine.outcomes.end() || found->second.outcome.empty()) return row;
     bool const news = row.outcome != found->second.outcome;
     row.outcome = found->second.outcome;
     row.from = found->second.from;
@@ -82,7 +82,7 @@ apis::DecisionStatus status_of(apis::Decision const& decision, Progress const& m
         apis::DecisionClusterStatus row = row_of(decision.status, target.cluster, mine, now);
         applied += row.outcome == apis::outcome::kApplied ? 1 : 0;
         expired = expired || row.outcome == apis::outcome::kExpired;
-        settled += finished(row.outcome) ? 1 : 0;
+        settled += apis::finished(row.outcome) ? 1 : 0;
         if (!row.outcome.empty()) status.clusters.push_back(std::move(row));
     }
     bool const over = settled == decision.spec.targets.size();
@@ -185,7 +185,7 @@ void Decider::Impl::bind(Plan& plan, Key const& key, apis::Decision const& decis
         auto const generation = mine.seen.find(name);
         // Found out about another state of the binding: it is found out anew.
         bool const current = generation != mine.seen.end() && generation->second == meta::generation(binding);
-        if (cluster == spec.clusters.end() || !current || finished(recorded(decision, name))) continue;
+        if (cluster == spec.clusters.end() || !current || apis::finished(recorded(decision, name))) continue;
         if (outcome.pause) {
             cluster->paused = *outcome.pause;
             cluster->paused_by = *outcome.pause ? paused_by : "";

@@ -98,6 +98,7 @@ private:
     bool has_share(traffic::Traffic const& traffic);
     bool goes_on_unshared() const;
     traffic::Outcome step_route(traffic::Traffic const& traffic, std::int64_t index) const;
+    void mark_unrouted(std::string_view reason, std::string_view text);
     void note_unrouted(std::string_view reason, std::string_view text);
 
     // shared_routing.cc: true when it is held, or not any more; also where none is named.

@@ -138,11 +138,17 @@ bool Machine::goes_on_unshared() const {
     return !step_route(traffic(), index - 1).in_force();
 }
 
+// Since when it has been so: what is looked at first may be in force, and have ended the condition in this pass.
+void Machine::mark_unrouted(std::string_view reason, std::string_view text) {
+    change_condition(status_, kTrafficRouted, "False", reason, text, now_);
+    auto const* const before = apis::find_condition(before_.conditions, kTrafficRouted);
+    if (before != nullptr) keep_times(status_, *before);
+}
+
 // What does not keep the step: it may be what mends it.
 void Machine::note_unrouted(std::string_view reason, std::string_view text) {
+    mark_unrouted(reason, text);
     auto const* const before = apis::find_condition(before_.conditions, kTrafficRouted);
-    change_condition(status_, kTrafficRouted, "False", reason, text, now_);
-    if (before != nullptr) keep_times(status_, *before);
     if (before == nullptr || before->message != text) {
         plan_.events.push_back(
             control::event_about(seen_.rollout, control::kWarning, std::string(reason), std::string(text)));
@@ -157,15 +163,12 @@ bool Machine::has_trouble(Outcome const& outcome) {
         return false;
     }
     status_.message = fmt::format("{}{}", apis::kNotRouted, outcome.trouble);
-    change_condition(status_, kTrafficRouted, "False", kTroubled, outcome.trouble, now_);
+    mark_unrouted(kTroubled, outcome.trouble);
     if (before_.message != status_.message) {
         plan_.events.push_back(
             control::event_about(seen_.rollout, control::kWarning, std::string(kTroubled), status_.message));
     }
     wait(std::string(kTroubled), outcome.trouble, "it is put right", "release owner");
-    // What is looked at first may be in force, and have ended the condition in this pass.
-    auto const* const before = apis::find_condition(before_.conditions, kTrafficRouted);
-    if (before != nullptr) keep_times(status_, *before);
     auto const* const condition = apis::find_condition(status_.conditions, kTrafficRouted);
     plan_.waits.back().since = parse_rfc3339(condition->last_transition_time);
     return true;
