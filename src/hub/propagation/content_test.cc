@@ -39,6 +39,25 @@ TEST(Content, ANewGenerationOrLabelDoes) {
     EXPECT_EQ(content_of({}, binding("31", first), &first).version, 31);
 }
 
+// A label that is changed and changed back between two processes, of which the second knows the first one's record
+// alone.
+TEST(Content, WhatIsSaidAgainIsNewer) {
+    auto const said = [](std::string const& version, std::string const& managed) {
+        return *json::parse(R"({"metadata":{"generation":1,"resourceVersion":")" + version +
+                            R"(","labels":{"a":"b"},"managedFields":[)" + managed + "]}}");
+    };
+    std::string const by_user = R"({"manager":"kubectl-label","time":"2026-01-01T00:00:07Z"})";
+    std::string const by_hub = R"({"manager":"aviary-hub","time":"2026-01-01T00:00:09Z"})";
+    std::string const status = R"({"manager":"x","subresource":"status","time":"2026-01-01T00:00:09Z"})";
+    Content const first = content_of(said("10", by_user), binding("12"), nullptr);
+    std::string const later = R"({"manager":"kubectl-label","time":"2026-01-01T00:00:08Z"})";
+    EXPECT_EQ(content_of(said("20", later), binding("12", first), nullptr).version, 20);
+    EXPECT_EQ(content_of(said("20", by_user + "," + by_hub + "," + status), binding("12", first), nullptr), first);
+    // As versions before wrote it.
+    Content const undated{first.key.substr(0, first.key.find('@')), first.version};
+    EXPECT_EQ(content_of(said("20", later), binding("12", undated), nullptr).version, first.version);
+}
+
 TEST(Content, NeverGoesBack) {
     Content const known{"another", 50};
     EXPECT_EQ(content_of(source(1, "10"), binding("12"), &known).version, 50);
