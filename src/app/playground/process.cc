@@ -11,8 +11,8 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 
+#include "app/playground/internal/holder.h"
 #include "core/base/strings.h"
 #include "core/observe/log.h"
 #include "kube/client/kubeconfig.h"
@@ -45,41 +45,6 @@ std::string welcome(Options const& options, Playground const& playground) {
                             join(playground.left_out(), ","));
     }
     return text;
-}
-
-std::string pid_file(std::string const& data_dir) { return data_dir + "/aviary.pid"; }
-
-pid_t read_pid(std::string const& data_dir) {
-    std::ifstream file(pid_file(data_dir));
-    pid_t pid = 0;
-    file >> pid;
-    return file ? pid : 0;
-}
-
-// Alive, and one of ours: a pid may have been given to somebody else since.
-bool is_aviary(pid_t pid) {
-    if (pid <= 0) return false;
-    std::ifstream status(fmt::format("/proc/{}/status", pid));
-    std::string name;
-    std::string state;
-    for (std::string line; std::getline(status, line);) {
-        if (line.starts_with("Name:")) name = trim(std::string_view(line).substr(5));
-        if (line.starts_with("State:")) state = trim(std::string_view(line).substr(6));
-    }
-    return name == "aviary" && !state.starts_with('Z');
-}
-
-// Who has the folder's store open; 0: nobody. A fleet in the foreground leaves no pid file, and a file may outlive its
-// process.
-pid_t lock_holder(std::string const& data_dir) {
-    int const file = ::open((data_dir + "/store/LOCK").c_str(), O_RDWR | O_CLOEXEC);
-    if (file < 0) return 0;
-    struct flock lock{};
-    lock.l_type = F_WRLCK;
-    lock.l_whence = SEEK_SET;
-    bool const held = ::fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-    ::close(file);
-    return held ? lock.l_pid : 0;
 }
 
 std::string in_use(std::string const& data_dir, pid_t pid) {
@@ -148,13 +113,6 @@ int run_here(ProcessOptions const& options, Announcer& announcer) {
     return executor.run(serve(ctx, executor, options, announcer));
 }
 
-// The process that runs on the folder, be it one that is still starting; 0: none.
-pid_t running_on(std::string const& data_dir) {
-    if (pid_t const pid = lock_holder(data_dir); pid > 0) return pid;
-    pid_t const pid = read_pid(data_dir);
-    return is_aviary(pid) ? pid : 0;
-}
-
 int detach(ProcessOptions const& options) {
     std::string const& folder = options.playground.data_dir;
     std::error_code problem;
@@ -211,6 +169,7 @@ int up(ProcessOptions options) {
     observe::set_level(observe::Level::kInfo);
     options.playground.data_dir = std::filesystem::absolute(options.playground.data_dir).lexically_normal().string();
     std::string const& folder = options.playground.data_dir;
+    wait_while_ending(folder);
     if (pid_t const pid = running_on(folder); is_aviary(pid)) {
         complain(in_use(folder, pid));
         return 1;
