@@ -555,6 +555,32 @@ TEST(Routing, ScaledDownToItsShareTheServiceIsOpened) {
     EXPECT_EQ(cluster.look(), "v2=5 open canary 80/20");
 }
 
+TEST(Routing, ScaledDownWhileNothingMovesTheServiceIsOpened) {
+    constexpr char kShare[] =
+        R"([{"replicas":5,"traffic":"20%"},{"replicas":"80%","traffic":"80%"},{"replicas":"100%"}])";
+    RoutedCluster paused(canary(kPartition), kShare);
+    paused.begin();
+    ASSERT_EQ(paused.look(), "v1=5 v2=5 pinned canary 80/20");
+    paused.edit_rollout(R"({"spec":{"strategy":{"paused":true}}})");
+    paused.edit(R"({"spec":{"replicas":5}})");
+    paused.settle_all();
+    EXPECT_EQ(paused.look(), "v2=5 open canary 80/20");
+
+    RoutedCluster grouped(canary(kPartition), kShare);
+    grouped.begin();
+    Value other = *json::parse_value(R"({"metadata":{"name":"decode","namespace":"demo"},"status":{"phase":"Healthy",
+        "canaryStatus":{"currentStepIndex":2,"currentStepState":"Completed"}}})");
+    other.set({"spec"}, grouped.get("rollouts")["spec"].thaw());
+    grouped.group = {Companion{Doc::freeze(other), {}}};
+    grouped.approve();
+    grouped.settle_all();
+    ASSERT_EQ(grouped.show(), "Progressing/2/BeforeStepUpgrade v1=5 v2=5");
+    ASSERT_EQ(grouped.look(), "v1=5 v2=5 pinned canary 80/20");
+    grouped.edit(R"({"spec":{"replicas":5}})");
+    grouped.settle_all();
+    EXPECT_EQ(grouped.look(), "v2=5 open canary 80/20");
+}
+
 TEST(Routing, ANewerVersionOfAWorkloadWithoutStablePodsLeavesNoRequestAlone) {
     RoutedCluster cluster(canary(kPartition),
                           R"([{"replicas":"20%","traffic":"20%"},{"replicas":"100%"},{"replicas":"100%"}])");

@@ -90,10 +90,12 @@ private:
     bool abandon_traffic();
     apis::TrafficRoutingRef const* routing() const;   // null: requests are nobody's concern
     bool generates_canary_service() const;
-    traffic::Traffic traffic() const;   // where there is a routing
-    bool may_narrow() const;            // the stable Service, to the stable version
-    bool lacks_stable_pods() const;     // partition style: there are none, or the step leaves none
-    void follow_stable_pods();          // with the stable Service, in the middle of a step
+    traffic::Traffic traffic() const;                   // where there is a routing
+    bool may_narrow() const;                            // the stable Service, to the stable version
+    bool lacks_stable_pods() const;                     // partition style: there are none, or the step leaves none
+    bool lacks_stable_pods(std::int64_t asked) const;   // where so many are to be of the new version
+    void open_where_deserted();                         // where nothing moves: a last stable pod may go nevertheless
+    void follow_stable_pods();                          // with the stable Service, in the middle of a step
     bool narrowed() const;
     bool has_share(traffic::Traffic const& traffic);
     bool goes_on_unshared() const;

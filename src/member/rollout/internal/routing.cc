@@ -69,12 +69,15 @@ traffic::Traffic Machine::traffic() const {
 }
 
 bool Machine::lacks_stable_pods() const {
+    // After a jump back as many go as were to go before.
+    return lacks_stable_pods(std::max(facts().asked, share_of_step(noted()->current_step_index)));
+}
+
+bool Machine::lacks_stable_pods(std::int64_t asked) const {
     // Side by side, what has no pods at all gets those of the stable version first again; with another rollout-id alone
     // it came from nowhere. What it came from is asked of the status: the workload's label goes with the marks.
     if (blue_green() || apis::has_extra_workload(seen_.rollout))
         return facts().replicas > 0 && (noted()->stable_revision.empty() ? facts().outdated == 0 : facts().stable == 0);
-    // After a jump back as many go as were to go before.
-    std::int64_t const asked = std::max(facts().asked, share_of_step(noted()->current_step_index));
     return asked >= facts().replicas || seen_.workload->stable_left(asked) == 0;
 }
 
@@ -112,6 +115,12 @@ void Machine::follow_stable_pods() {
     for (Write& each : outcome.writes) plan_.writes.push_back(std::move(each));
     bool const over = shares || reason_of(status_, kTrafficRouted) == kUnshared;
     if (!opens && over && outcome.in_force()) drop_condition(status_, kTrafficRouted);
+}
+
+void Machine::open_where_deserted() {
+    if (noted() == nullptr || routing() == nullptr || !current_step().routes() || !lacks_stable_pods(facts().asked))
+        return;
+    for (Write& each : traffic().release_stable().writes) plan_.writes.push_back(std::move(each));
 }
 
 // Of a step that has gone on without: nothing of it is taken back, or dated anew, for what is written here.

@@ -38,7 +38,11 @@ bool Machine::step() {
     if (!current_step().routes() && !clear_traffic()) return false;
     std::string const state = current.current_step_state;
     if (state == apis::step::kBeforeUpgrade || state.empty()) {
-        if (!group_has_come() || !prepare_services()) return false;
+        if (!group_has_come()) {
+            open_where_deserted();
+            return false;
+        }
+        if (!prepare_services()) return false;
         enter(apis::step::kUpgrade);
         return true;
     }
