@@ -22,6 +22,8 @@ inline std::string blue_green(std::string const& grace = "3") {
            R"(,"gateway":{"httpRouteName":"web"}}]}})";
 }
 
+inline std::vector<std::string> const kStyles{canary(kPartition), canary(kExtra), blue_green()};
+
 inline constexpr char const* kSteps =
     R"([{"replicas":"10%","traffic":"5%"},{"replicas":"50%","traffic":"50%"},{"replicas":"100%"}])";
 
