@@ -71,28 +71,36 @@ Value release_status(Doc const& rollout) {
     return read ? apis::write_rollout_status(read->status)[apis::release_status_name(rollout)] : Value();
 }
 
-// Where a step has run out of its time, for tools that read conditions; null: nowhere.
-Value stalled_conditions(std::vector<Reported> const& present) {
+// Of a release that was taken back by a person, who knows, there is nothing to tell.
+bool is_failure(apis::RolloutCondition const& condition) {
+    if (condition.type == apis::condition::kStalled) return condition.status == "True";
+    return condition.type == apis::condition::kSucceeded && condition.status == "False" &&
+           condition.reason == apis::reason::kDeadlineExceeded;
+}
+
+// Where a step has run out of its time, or a release was taken back for that, for tools that read conditions.
+void add_failure(Value& conditions, std::string_view type, std::vector<Reported> const& present) {
     std::vector<std::string> clusters;
     apis::RolloutCondition said;
     for (Reported const& each : present) {
         auto const read = apis::read_rollout(each.live);
         if (!read) continue;
-        auto const* const stalled = apis::find_condition(read->status.conditions, apis::condition::kStalled);
-        if (stalled == nullptr || stalled->status != "True") continue;
-        if (clusters.empty()) said = *stalled;
+        auto const* const found = apis::find_condition(read->status.conditions, type);
+        if (found == nullptr || !is_failure(*found)) continue;
+        if (clusters.empty()) said = *found;
         clusters.push_back(each.cluster);
     }
-    if (clusters.empty()) return nullptr;
+    if (clusters.empty()) return;
     std::string const more = clusters.size() > 1 ? fmt::format(" (and {} more clusters)", clusters.size() - 1) : "";
-    Value condition{json::Object{{"type", apis::condition::kStalled}, {"status", "True"}}};
+    Value condition{json::Object{{"type", type}, {"status", said.status}}};
     condition["reason"] = shortened(said.reason, kMaxMessage);
     condition["message"] = shortened(fmt::format("{}{}: {}", clusters.front(), more, said.message), kMaxMessage);
     for (auto const& [field, time] : {std::pair("lastUpdateTime", said.last_update_time),
                                       std::pair("lastTransitionTime", said.last_transition_time)}) {
         if (parse_rfc3339(time)) condition[field] = time;
     }
-    return json::Array{std::move(condition)};
+    if (!conditions.is_array()) conditions = json::Array();
+    conditions.push_back(std::move(condition));
 }
 
 Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
@@ -162,7 +170,9 @@ Value rollout_status(Doc const& source, std::vector<Reported> const& reported) {
     if (!missing.empty()) message += fmt::format("; not in {} yet", named(missing));
     if (!silent.empty()) message += "; " + silent;
     status["message"] = std::move(message);
-    status["conditions"] = stalled_conditions(present);
+    status["conditions"] = nullptr;
+    for (std::string_view const type : {apis::condition::kStalled, apis::condition::kSucceeded})
+        add_failure(status["conditions"], type, present);
     status["observedGeneration"] =
         all_current ? meta::generation(source) : source.at({"status", "observedGeneration"}).as_int();
     return status;

@@ -76,6 +76,28 @@ TEST(Aggregate, AStepThatIsStalledSomewhereIsToldWithItsCluster) {
     EXPECT_TRUE(aggregated(kRollout, {})["conditions"].is_null());
 }
 
+// Tools that deliver by the hub's status would take it for a success.
+TEST(Aggregate, AReleaseThatItsDeadlineHasTakenBackIsToldWithItsCluster) {
+    auto const taken_back = [](char const* reason) {
+        Value object = rollout("Healthy", 3, "Completed").thaw();
+        object.set({"status", "conditions"}, json::Array{json::Object{{"type", "Succeeded"},
+                                                                      {"status", "False"},
+                                                                      {"reason", reason},
+                                                                      {"message", "1 of 1 v2 pods CrashLooping"},
+                                                                      {"lastTransitionTime", "2026-11-23T14:00:00Z"}}});
+        return Doc::freeze(object);
+    };
+    Doc const well = rollout("Healthy", 3, "Completed");
+    Value const said =
+        aggregated(kRollout, {{"a", well, true}, {"b", taken_back("ProgressDeadlineExceeded"), true}})["conditions"];
+    ASSERT_EQ(said.size(), 1U);
+    EXPECT_EQ(said.element(0)["type"].as_string(), "Succeeded");
+    EXPECT_EQ(said.element(0)["status"].as_string(), "False");
+    EXPECT_EQ(said.element(0)["reason"].as_string(), "ProgressDeadlineExceeded");
+    EXPECT_EQ(said.element(0)["message"].as_string(), "b: 1 of 1 v2 pods CrashLooping");
+    EXPECT_TRUE(aggregated(kRollout, {{"a", taken_back(""), true}})["conditions"].is_null());
+}
+
 TEST(Aggregate, StatefulSetsHaveNoConditionOfTheirs) {
     Doc const live = doc(R"({"kind":"StatefulSet","metadata":{"generation":1},
         "status":{"observedGeneration":1,"replicas":3,"readyReplicas":2,"availableReplicas":2}})");
