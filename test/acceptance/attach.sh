@@ -61,7 +61,7 @@ check 'approve one' tells 0 '^prod-a +1/3 +approved +moving to 50% \(5 of 10 pod
 check 'it keeps who and why' tells 0 '"by":"admin","reason":"p95 ok"' in_ prod-a get rollout $r -o 'jsonpath={.metadata.annotations.fleet\.aviary\.dev/approved-directly}'
 check 'it pauses at step 2' soon 30 state prod-a Progressing/2/StepPaused
 check 'the other has not moved' state prod-b Progressing/1/StepPaused
-check 'jump back' tells 0 '^prod-a +2/3 +jumped +moving to 10% \(1 of 10 pods\)' rollout jump --to 1 -m prod-a --contexts 'prod-*'
+check 'jump back' tells 0 '^prod-a +2/3 +jumped +back to step 1; pods stay' rollout jump --to 1 -m prod-a --contexts 'prod-*'
 check 'it pauses at step 1' soon 30 state prod-a Progressing/1/StepPaused
 check 'jump to the next' tells 0 '^prod-a +1/3 +jumped +moving to 50%' rollout jump --to 2 -m prod-a --contexts 'prod-*'
 check 'it pauses at step 2 again' soon 30 state prod-a Progressing/2/StepPaused

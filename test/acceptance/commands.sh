@@ -183,7 +183,7 @@ check 'jump needs a step' tells 1 'error: --to is required' amc rollout jump $r 
 check 'jump to no step' tells 1 '0 is no step: they count from 1' amc rollout jump $r -n demo -m beijing --to 0
 check 'jump beyond the last' tells 4 '^beijing +2/3 +refused +there is no step 4: the last one is 3' amc rollout jump $r -n demo -m beijing --to 4
 check 'jump --dry-run=client prints the Decision' tells 0 'toStep: 1' amc rollout jump $r -n demo -m beijing --to 1 --dry-run=client
-check 'jump back' tells 0 '^beijing +2/3 +jumped +moving to 10% \(1 of 10 pods\)' amc rollout jump $r -n demo -m beijing --to 1 --reason 'look again'
+check 'jump back' tells 0 '^beijing +2/3 +jumped +back to step 1; pods stay' amc rollout jump $r -n demo -m beijing --to 1 --reason 'look again'
 check 'it waits at that step' soon 30 state beijing Progressing/1/StepPaused
 check 'with the pods it had' tells 0 'on v2: 6/20' amc rollout explain $r -n demo
 check 'jump to where all are' tells 4 'is at step 1 already' amc rollout jump $r -n demo -M --to 1

@@ -18,6 +18,8 @@ inline constexpr Duration kHoldLasts = std::chrono::hours(24);
 
 // "<until>;<who>;<why>"
 std::string hold_text(Time until, std::string who, std::string why);
+// The same in words: "until … by alice: its p95 doubled"; what is no such text stays as it is.
+std::string hold_words(json::Doc const& object);
 // Until when the object is held; absent: it is not, or not any more.
 std::optional<Time> held_until(json::Doc const& object, Time now);
 

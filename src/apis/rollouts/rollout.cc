@@ -228,6 +228,16 @@ std::optional<std::int64_t> parse_traffic(std::string_view text) {
     return percent && *percent >= 0 && *percent <= 100 ? percent : std::nullopt;
 }
 
+bool begun_by_id_alone(json::Doc const& rollout, json::Doc const& workload) {
+    if (rollout.at({"status", "phase"}).as_string() != phase::kProgressing) return false;
+    if (meta::condition_is_true(rollout, condition::kRolledBack)) return false;
+    std::string_view const stable = release_status(rollout)["stableRevision"].as_string();
+    if (!stable.empty() && stable != release_revision(rollout)) return false;
+    json::Doc const counts = workload["status"];
+    std::int64_t const all = std::max(counts["replicas"].as_int(), counts["desiredNumberScheduled"].as_int());
+    return all > 0 && std::max(counts["updatedReplicas"].as_int(), counts["updatedNumberScheduled"].as_int()) >= all;
+}
+
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type) {
     for (RolloutCondition const& condition : conditions) {
         if (condition.type == type) return &condition;

@@ -235,6 +235,10 @@ std::string holding_healthy_until(json::Doc const& rollout);
 inline constexpr std::string_view kWaitsForGroup = ", and waits for others of its group: ";
 bool waits_for_group(json::Doc const& rollout);
 
+// A release that another rollout-id alone has begun: all pods have its version already, and it comes from nowhere.
+bool begun_by_id_alone(json::Doc const& rollout, json::Doc const& workload);
+inline constexpr std::string_view kBegunByIdAlone =
+    "another rollout-id alone began this release: all pods have its version already, and it is approved to its end";
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type);
 
 }   // namespace aviary::apis

@@ -189,7 +189,7 @@ CO_TEST(WithoutHub, WhatAnOlderCopyOverwritesIsSentAgain) {
     flags.to = 1;
     controller->times = 4;
     said = co_await Clusters{fleet}.add("beijing").decide("Jump", flags);
-    EXPECT_EQ(said, "0\nbeijing  2/3  jumped  moving to 10% (1 of 10 pods)\n");
+    EXPECT_EQ(said, "0\nbeijing  2/3  jumped  back to step 1; pods stay as they are\n");
     EXPECT_EQ(controller->lost, 4);
     CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
     // On by two, and to the next, which is no jump.

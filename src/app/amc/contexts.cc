@@ -104,7 +104,7 @@ Result<std::vector<Contexts::Cluster>> Contexts::matching(async::AsioExecutor& e
 Result<std::string> Contexts::common_namespace(std::vector<Cluster> const& clusters) {
     Cluster const* first = nullptr;
     for (Cluster const& each : clusters) {
-        if (!each.client) continue;
+        if (!each.client || each.ns.empty()) continue;
         if (first != nullptr && first->ns != each.ns) {
             return fail(ErrorCode::kInvalid,
                         fmt::format("the contexts have several namespaces (\"{}\" in {}, \"{}\" in {}): name one by -n",

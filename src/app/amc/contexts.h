@@ -44,7 +44,7 @@ public:
     // that does not answer; an Error is about all.
     static Result<std::vector<Cluster>> matching(async::AsioExecutor& executor, std::string const& kubeconfig,
                                                  std::string const& patterns);
-    // The namespace of all; an Error where they differ.
+    // The namespace of all that name one; an Error where they differ.
     static Result<std::string> common_namespace(std::vector<Cluster> const& clusters);
 
     std::vector<std::string> names() const;

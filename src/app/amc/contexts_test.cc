@@ -44,8 +44,9 @@ TEST(Contexts, HaveOneNamespace) {
     Kubeconfig const config({{"a", "https://a.example", "demo"},
                              {"b", "https://b.example", "demo"},
                              {"c", "https://c.example", "web"},
+                             {"none", "https://d.example", ""},
                              {"broken", "", "x"}});
-    auto const both = Contexts::common_namespace(*Contexts::matching(executor, config.path(), "a,b,broken"));
+    auto const both = Contexts::common_namespace(*Contexts::matching(executor, config.path(), "none,a,b,broken"));
     ASSERT_TRUE(both);
     EXPECT_EQ(*both, "demo");
     auto const mixed = Contexts::common_namespace(*Contexts::matching(executor, config.path(), "a,c"));

@@ -221,7 +221,8 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
             rollout, to_lower(action)));
         co_return kRefused;
     }
-    if (session.flags().fast) {
+    bool const fast = session.flags().fast;
+    if (fast) {
         auto const object = co_await session.hub().get(session.context(), apis::kRollouts, {session.ns(), rollout});
         auto const jump = object ? as_jump(session.flags(), *object, *view, *chosen) : std::unexpected(object.error());
         if (!jump) {
@@ -237,7 +238,9 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
                       session.flags().step,
                       session.flags().to,
                       session.context().now(),
-                      unpause_command(*view)};
+                      unpause_command(*view),
+                      false,
+                      fast};
     std::vector<Row> rows = rows_of(*view, *chosen, asked, "neither the Rollout nor its workload is placed here");
     std::vector<Doc> targets;
     for (auto const& [index, cluster] : (*view)["clusters"].elements()) {

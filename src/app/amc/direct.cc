@@ -181,7 +181,8 @@ DirectChange jump(DirectAsked const& asked, proxy::ClusterView const& view) {
             "status",
             client::PatchType::kJson,
             step_patch(view.rollout, asked.to),
-            "moving to " + decision::step_text(view.rollout, asked.to, view.workload)};
+            decision::move_text(view.rollout, apis::release_status(view.rollout)["currentStepIndex"].as_int(), asked.to,
+                                view.workload)};
 }
 
 }   // namespace
@@ -285,6 +286,7 @@ Task<int> decide_without_hub(Session session, std::string action, std::string ro
         action = apis::action::kJump;
         looked->asked.action = action;
         looked->asked.to = jump->to;
+        looked->asked.fast = true;
         looked->rows = rows_of(looked->view, looked->chosen, looked->asked, std::string(kNoRolloutThere));
     }
     if (!looked) co_return looked.error();
@@ -297,6 +299,9 @@ Task<int> decide_without_hub(Session session, std::string action, std::string ro
         parts.push_back({*client, each, *row, DirectChange()});
     }
     if (parts.empty()) co_return conclude_nothing(session, rows, looked->asked, rollout);
+    bool const kept = std::ranges::all_of(parts, [](Part const& part) { return brought_by_hub(part.view.rollout); });
+    if (action == apis::action::kPause && !session.flags().reason.empty() && !kept)
+        fmt::print(stderr, "note: --reason is kept nowhere where no hub has brought the Rollout\n");
     {
         async::Scope scope(Context(session.context().executor()));
         for (Part& part : parts)

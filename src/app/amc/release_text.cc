@@ -105,14 +105,19 @@ std::string next_steps(Doc const& view, bool all, std::string const& where) {
     };
     std::map<std::string, Approve> approvals;
     std::string abort_where;
-    std::string paused;                // by somebody
-    std::string_view finished;         // what an abort leaves alone
-    std::set<std::string> releasing;   // where the clusters in a release come from
+    std::string paused;                            // by somebody
+    std::vector<std::string> paused_there, held;   // in the cluster itself, whose context may have its name
+    std::string_view finished;                     // what an abort leaves alone
+    std::set<std::string> releasing;               // where the clusters in a release come from
     for (auto const& [index, cluster] : view["clusters"].elements()) {
         if (cluster["reason"].as_string() == "-" && cluster["current"].as_bool()) finished = " but the finished ones";
-        if (cluster["reason"].as_string() == "Paused")
+        if (cluster["heldThere"].as_bool()) held.push_back(cluster["cluster"].string());
+        if (cluster["pausedThere"].as_bool()) {
+            paused_there.push_back(cluster["cluster"].string());
+        } else if (cluster["reason"].as_string() == "Paused") {
             paused += (paused.empty() ? "" : ",") + cluster["cluster"].string();
-        if (progressing(cluster) && !cluster["pinned"].exists()) {
+        }
+        if (progressing(cluster) && !cluster["pinned"].exists() && !cluster["begunByIdAlone"].as_bool()) {
             releasing.insert(cluster["stable"].string());
             abort_where += (abort_where.empty() ? "-m " : ",") + cluster["cluster"].string();
         }
@@ -127,8 +132,14 @@ std::string next_steps(Doc const& view, bool all, std::string const& where) {
     bool const attached = view["attached"].as_bool();   // others say what its clusters are to run
     if (!paused.empty() && view["pausedByAll"].as_bool()) {
         steps.add_line(unpause_command(view));
-    } else if (!paused.empty() && !attached) {
+    } else if (!paused.empty() && (!attached || !where.empty())) {
         steps.add("resume", "-m " + paused);
+    }
+    for (std::string const& each : paused_there) steps.add("resume", "--direct --context " + each);
+    for (std::string const& each : held) {
+        steps.add_line(
+            fmt::format("kubectl --context {} annotate {} -n {} fleet.aviary.dev/hold-      # the hub goes on there",
+                        each, view["workload"].as_string(), view["namespace"].as_string()));
     }
     for (auto const& [back, approve] : approvals) {
         steps.add("approve", fmt::format("-m {} --step {}", approve.clusters, approve.step),

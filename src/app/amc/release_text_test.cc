@@ -94,6 +94,18 @@ TEST(NextSteps, ResumesWhatSomebodyPaused) {
               "next:  kubectl amc rollout resume rollouts/web -n demo -m beijing\n"
               "       kubectl amc rollout approve rollouts/web -n demo -m oslo --step 1\n"
               "       kubectl amc rollout abort rollouts/web -n demo -M      # all back to v1\n");
+    EXPECT_EQ(next_steps(view(clusters, R"({"attached":true})"), true, "--contexts '*'"),
+              "next:  kubectl amc rollout resume rollouts/web -n demo --contexts '*' -m beijing\n"
+              "       kubectl amc rollout approve rollouts/web -n demo --contexts '*' -m oslo --step 1\n");
+    // No hub ends these.
+    EXPECT_EQ(next_steps(view({cluster("beijing", R"({"state":"Paused","reason":"Paused","pausedThere":true})"),
+                               cluster("oslo", R"({"phase":"Healthy","reason":"Held","heldThere":true})")},
+                              R"({"workload":"deployments.apps/web"})"),
+                         false),
+              "next:  kubectl amc rollout resume rollouts/web -n demo --direct --context beijing\n"
+              "       kubectl --context oslo annotate deployments.apps/web -n demo fleet.aviary.dev/hold-"
+              "      # the hub goes on there\n"
+              "       kubectl amc rollout abort rollouts/web -n demo -m beijing      # all back to v1\n");
     std::string const by_all = next_steps(view(clusters, R"({"pausedByAll":true})"));
     EXPECT_EQ(by_all.substr(0, by_all.find('\n')),
               R"(next:  kubectl patch rollout web -n demo --type merge -p '{"spec":{"strategy":{"paused":false}}}')");
@@ -109,6 +121,8 @@ TEST(NextSteps, SaysWhereAnAbortLeadsTo) {
     EXPECT_EQ(where({cluster("beijing"), finished}), "all but the finished ones back to v1\n");
     EXPECT_EQ(where({cluster("beijing"), cluster("oslo", R"({"stable":"v0"})")}), "all back to several versions\n");
     EXPECT_EQ(where({cluster("oslo", R"({"stable":null})")}), "all back to the stable version\n");
+    std::string const alone = next_steps(view({cluster("oslo", R"({"stable":null,"begunByIdAlone":true})")}));
+    EXPECT_EQ(alone.find("abort"), std::string::npos) << alone;
     EXPECT_EQ(
         next_steps(view({cluster("beijing", kGoesBack)})),
         "next:  kubectl amc rollout approve rollouts/web -n demo -m beijing --step 1      # on the way back to v1\n");

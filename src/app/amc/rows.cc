@@ -63,6 +63,10 @@ Row stopped(Row row, Asked const& asked) {
 
 // Of a cluster in a release that is to go to another step than the next one.
 Row look_at_jump(Doc const& view, Row row, Asked const& asked) {
+    if (asked.fast && view["step"].as_int() < asked.to) {
+        return refused(std::move(row), fmt::format("at step {}, before step {}: abort takes the release back",
+                                                   view["step"].as_int(), asked.to));
+    }
     if (asked.to == view["step"].as_int()) {
         row.result = "done";
         row.message = fmt::format("at step {} already", asked.to);
@@ -140,7 +144,18 @@ std::string past(std::string_view action) {
     return action == apis::action::kUndo ? "undone" : "aborted";
 }
 
+namespace {
+
+bool is_routed(Doc const& rollout) {
+    return std::ranges::any_of(std::array{"canary", "blueGreen"}, [&](char const* style) {
+        return rollout.at({"spec", "strategy", style, "trafficRoutings"}).size() > 0;
+    });
+}
+
+}   // namespace
+
 std::int64_t step_without_traffic(Doc const& rollout, std::int64_t from) {
+    bool const routed = is_routed(rollout);
     std::int64_t best = 0;
     std::int64_t most = -1;
     std::int64_t number = 0;
@@ -148,7 +163,8 @@ std::int64_t step_without_traffic(Doc const& rollout, std::int64_t from) {
         if (++number >= from) break;
         std::string_view const traffic = step["traffic"].as_string();
         auto const replicas = meta::IntOrPercent::from(step["replicas"]);
-        if ((!traffic.empty() && traffic != "0%") || step["matches"].size() > 0 || !replicas) continue;
+        bool const none = traffic == "0%" || (traffic.empty() && !routed);
+        if (!none || step["matches"].size() > 0 || !replicas) continue;
         std::int64_t const share = replicas->scaled(100, true);
         if (share < most) continue;
         most = share;
@@ -158,18 +174,20 @@ std::int64_t step_without_traffic(Doc const& rollout, std::int64_t from) {
 }
 
 Result<std::int64_t> fast_step(Doc const& rollout, Doc const& view, std::vector<std::string> const& chosen) {
-    std::int64_t first = 0;
+    std::int64_t last = 0;    // where the furthest cluster is
+    std::int64_t found = 0;   // of those that have one
     for (auto const& [index, cluster] : view["clusters"].elements()) {
         bool const meant = chosen.empty() || std::ranges::count(chosen, cluster["cluster"].as_string()) > 0;
         if (!meant || cluster["phase"].as_string() != "Progressing") continue;
         std::int64_t const step = cluster["step"].as_int();
-        first = first == 0 ? step : std::min(first, step);
+        last = std::max(last, step);
+        std::int64_t const back = step_without_traffic(rollout, step);
+        if (back > 0) found = found == 0 ? back : std::min(found, back);
     }
-    if (first == 0) return fail(ErrorCode::kInvalid, "no release is in progress in any chosen cluster");
-    std::int64_t const step = step_without_traffic(rollout, first);
-    if (step == 0)
-        return fail(ErrorCode::kInvalid, fmt::format("there is no step without traffic before step {}", first));
-    return step;
+    if (last == 0) return fail(ErrorCode::kInvalid, "no release is in progress in any chosen cluster");
+    if (found > 0) return found;
+    return fail(ErrorCode::kInvalid, fmt::format("there is no step {} before step {}: abort takes the release back",
+                                                 is_routed(rollout) ? "with `traffic: 0%`" : "without traffic", last));
 }
 
 std::optional<Row> look(Doc const& view, Asked const& asked) {
@@ -209,12 +227,13 @@ std::optional<Row> look(Doc const& view, Asked const& asked) {
     }
     if (!progressing) return look_at_unreleased(view, std::move(row), asked);
     if (action == apis::action::kAbort) {
+        if (view["begunByIdAlone"].as_bool()) return refused(std::move(row), std::string(apis::kBegunByIdAlone));
         row.target = true;
         return row;
     }
     if (asked.step > 0 && view["step"].as_int() != asked.step)
         return refused(std::move(row), fmt::format("at step {}, not step {}", view["step"].as_int(), asked.step));
-    if (asked.action == apis::action::kJump && asked.to != view["step"].as_int() + 1)
+    if (asked.action == apis::action::kJump && (asked.fast || asked.to != view["step"].as_int() + 1))
         return look_at_jump(view, std::move(row), asked);
     if (paused(view)) return look_at_pods(view, std::move(row), asked, "approves");
     if (!view["reachable"].as_bool()) {

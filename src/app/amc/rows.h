@@ -39,6 +39,7 @@ struct Asked {
     // Decision does.
     std::string unpause = {};
     bool without_hub = false;
+    bool fast = false;   // `undo --fast`: a jump back, and nothing for who is there already or before it
 };
 
 // "2/3", with a question mark where nobody knows.
@@ -47,10 +48,11 @@ std::string step_of(json::Doc const& view);
 std::string past(std::string_view action);
 
 // Where `undo --fast` goes from this step of a Rollout: the earlier one without traffic that has the most replicas, the
-// nearest of several (kubectl-kruise). 0: there is none.
+// nearest of several (kubectl-kruise). Where requests are routed, that is one with `traffic: 0%`: in one that says none
+// the pods share them. 0: there is none.
 std::int64_t step_without_traffic(json::Doc const& rollout, std::int64_t from);
-// The same from where the chosen clusters of a view are; of several steps the first counts. An Error where there is
-// none.
+// The same from where the chosen clusters of a view are; of several steps the first counts. An Error where none of them
+// has one.
 Result<std::int64_t> fast_step(json::Doc const& rollout, json::Doc const& view, std::vector<std::string> const& chosen);
 
 // Whether the action is for this cluster; a row says why not, and nothing is said of clusters that do not count.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
@@ -45,12 +46,39 @@ TEST(StepWithoutTraffic, IsTheEarlierOneWithTheMostReplicas) {
     EXPECT_EQ(step_without_traffic(rollout, 3), 2);
     EXPECT_EQ(step_without_traffic(rollout, 2), 1);
     EXPECT_EQ(step_without_traffic(rollout, 1), 0);
+    // Where a step says nothing of traffic the pods share the requests.
+    json::Value routed = rollout.thaw();
+    routed.set({"spec", "strategy", "canary", "trafficRoutings"}, json::Array{json::Object{{"service", "web"}}});
+    EXPECT_EQ(step_without_traffic(Doc::freeze(routed), 6), 2);
+    EXPECT_EQ(step_without_traffic(Doc::freeze(routed), 2), 0);
     Doc const view = Doc::freeze(*json::parse_value(
         R"({"clusters":[{"cluster":"a","phase":"Progressing","step":6},{"cluster":"b","phase":"Progressing","step":3},
         {"cluster":"c","phase":"Healthy","step":1}]})"));
     EXPECT_EQ(fast_step(rollout, view, {}).value(), 2);
     EXPECT_EQ(fast_step(rollout, view, {"a"}).value(), 3);
     EXPECT_EQ(fast_step(rollout, view, {"c"}).error().message(), "no release is in progress in any chosen cluster");
+    // Who has none before it does not keep the others.
+    Doc const early = Doc::freeze(*json::parse_value(
+        R"({"clusters":[{"cluster":"a","phase":"Progressing","step":6},{"cluster":"b","phase":"Progressing","step":1}]})"));
+    EXPECT_EQ(fast_step(rollout, early, {}).value(), 3);
+    EXPECT_EQ(fast_step(rollout, early, {"b"}).error().message(),
+              "there is no step without traffic before step 1: abort takes the release back");
+    EXPECT_EQ(fast_step(Doc::freeze(routed), early, {"b"}).error().message(),
+              "there is no step with `traffic: 0%` before step 1: abort takes the release back");
+}
+
+TEST(Look, AFastUndoIsNothingForWhoIsThereOrBefore) {
+    Asked back = asked("Jump");
+    back.fast = true;
+    back.to = 2;
+    EXPECT_EQ(shown(view(R"({"step":3})"), back), "target");
+    EXPECT_EQ(shown(view(R"({"step":2})"), back), "done: at step 2 already");
+    EXPECT_EQ(shown(view(R"({"step":1})"), back), "refused: at step 1, before step 2: abort takes the release back");
+}
+
+TEST(Look, AnAbortOfAReleaseThatComesFromNowhereIsRefused) {
+    EXPECT_EQ(shown(view(R"({"begunByIdAlone":true})"), asked("Abort")),
+              "refused: " + std::string(apis::kBegunByIdAlone));
 }
 
 TEST(Look, JumpsFromWhereverARolloutIs) {

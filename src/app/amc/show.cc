@@ -78,7 +78,7 @@ Task<int> explain(Session session, std::string rollout) {
         std::string_view const reason = cluster["reason"].as_string();
         if (reason == "ClusterUnreachable" && message.contains(": "))
             session.print(fmt::format("{}: {}\n", cluster["cluster"].as_string(), cli::one_line(message)));
-        if (reason == "Paused" && message.starts_with("by "))
+        if (reason == "Paused" && (message.starts_with("by ") || cluster["pausedThere"].as_bool()))
             session.print(fmt::format("{}: paused {}\n", cluster["cluster"].as_string(), cli::one_line(message)));
         for (auto const& [position, cause] : cluster["causes"].elements()) {
             session.print(fmt::format("{}: {}. Serving {}/{}.\n", cluster["cluster"].as_string(),

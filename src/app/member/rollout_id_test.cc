@@ -26,6 +26,12 @@ struct Cluster : SetStoryWorld {
         for (auto const& [index, pod] : (*list)["items"].elements()) uids.insert(meta::uid(pod));
         co_return uids;
     }
+    // As a hub tells it from one that there is something to go back from.
+    Task<bool> comes_from_nowhere() {
+        Doc const rollout = co_await get(apis::kRollouts);
+        Doc const workload = co_await live();
+        co_return apis::begun_by_id_alone(rollout, workload);
+    }
     // But for the id, which is the user's.
     Task<std::string> left() {
         std::string const all = co_await marks();
@@ -47,6 +53,7 @@ CO_TEST(RolloutIds, BeginAReleaseOfTheSameTemplateInSteps) {
             CO_ASSERT_OK(co_await cluster.ask_for(id));
             CO_ASSERT_OK(co_await cluster.paused_at(1));
             EXPECT_EQ(co_await cluster.batches(id), (Batches{{"1", 1}}));
+            EXPECT_TRUE(co_await cluster.comes_from_nowhere());
             CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
             EXPECT_EQ(co_await cluster.state(), "Progressing/1/StepPaused/InRolling");
             CO_ASSERT_OK(co_await cluster.approve());
@@ -91,6 +98,7 @@ CO_TEST(RolloutIds, ThatChangeInTheMiddleLabelThePodsAnew) {
             CO_ASSERT_OK(co_await cluster.ask_for("7", {where}));
             CO_ASSERT_OK(co_await cluster.put("v2"));
             CO_ASSERT_OK(co_await cluster.paused_at(1));
+            EXPECT_FALSE(co_await cluster.comes_from_nowhere());
             CO_ASSERT_OK(co_await cluster.approve());
             CO_ASSERT_OK(co_await cluster.paused_at(2));
             EXPECT_EQ(co_await cluster.batches("7"), (Batches{{"1", 1}, {"2", 4}}));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apis/fleet/hold.h"
 #include "apis/rollouts/rollout.h"
 #include "core/json/patch.h"
 #include "hub/decision/evidence.h"
@@ -169,7 +170,7 @@ struct Deciding {
         std::string_view const phase = seen.rollout.at({"status", "phase"}).as_string();
         bool const releasing = phase == "Progressing" && !propagation::rollout_closing(seen.rollout);
         bool const complete = meta::condition_is_true(seen.rollout, "Succeeded") && !releasing;
-        std::string const text = "moving to " + step_text(seen.rollout, wanted(), seen.workload);
+        std::string const text = move_text(seen.rollout, from, wanted(), seen.workload);
         if ((releasing || complete) && jumped(from)) {
             out.to = wanted();
             return settle(apis::outcome::kApplied, text);
@@ -220,6 +221,9 @@ struct Deciding {
         // Where the version has not come yet it is kept from coming.
         if (abort && seen.pinned.empty() && !released && has == seen.hub_template)
             return settle(apis::outcome::kRefused, "no release is in progress here");
+        bool const alone = apis::begun_by_id_alone(seen.rollout, seen.workload);
+        if (abort && seen.pinned.empty() && has == seen.hub_template && alone)
+            return settle(apis::outcome::kRefused, std::string(apis::kBegunByIdAlone));
         bool const there = has == revision;
         if (seen.pinned != revision && revision != seen.hub_template) {
             if (!seen.kept(revision))
@@ -277,6 +281,11 @@ struct Deciding {
         }
         if (seen.reachable && seen.rollout.at({"spec", "strategy", "paused"}).as_bool() == wanted)
             return settle(apis::outcome::kApplied, wanted ? "paused" : "resumed");
+        // What somebody has paused in the cluster itself the hub leaves alone.
+        if (!wanted && seen.reachable && apis::held_until(seen.rollout, now))
+            return settle(apis::outcome::kRefused,
+                          fmt::format("paused in the cluster itself, held {}: resume it there (`--direct`)",
+                                      apis::hold_words(seen.rollout)));
         return std::move(out);
     }
 
@@ -354,6 +363,11 @@ std::string step_text(Doc const& rollout, std::int64_t step, Doc const& workload
     std::int64_t const replicas = replicas_of(workload);
     char const* const units = meta::is_leader_worker_set(workload) ? "groups" : "pods";
     return fmt::format("{} ({} of {} {})", share->to_string(), pods_at(rollout, step, replicas), replicas, units);
+}
+
+std::string move_text(Doc const& rollout, std::int64_t from, std::int64_t to, Doc const& workload) {
+    if (to < from) return fmt::format("back to step {}; pods stay as they are", to);
+    return "moving to " + step_text(rollout, to, workload);
 }
 
 bool approvable(Doc const& rollout) {

@@ -63,5 +63,7 @@ std::int64_t replicas_of(json::Doc const& workload);
 std::int64_t pods_at(json::Doc const& rollout, std::int64_t step, std::int64_t replicas);
 // How far a step goes: "50% (5 of 10 pods)"; "50%" where the workload is not known.
 std::string step_text(json::Doc const& rollout, std::int64_t step, json::Doc const& workload);
+// What a jump does: "moving to 50% (5 of 10 pods)"; back, no pod goes.
+std::string move_text(json::Doc const& rollout, std::int64_t from, std::int64_t to, json::Doc const& workload);
 
 }   // namespace aviary::decision

@@ -379,9 +379,9 @@ TEST(Jump, GoesFromTheStepThatWasSeenInWhateverState) {
               R"("canaryStatus":{"currentStepIndex":3,"currentStepState":"Completed"}}})",
               "Applied", "moving to 100% (10 of 10 pods)"},
              {3, 1, at3, "send", ""},
-             {3, 1, "{}", "Applied", "moving to 10% (1 of 10 pods)"},
+             {3, 1, "{}", "Applied", "back to step 1; pods stay as they are"},
              {3, 1, canary(R"("currentStepIndex":2)"), "Applied",
-              "moving to 10% (1 of 10 pods)"},   // and on from there
+              "back to step 1; pods stay as they are"},   // and on from there
              // Somebody else was there in between.
              {1, 3, canary(R"("currentStepIndex":2)"), "Stale",
               "to be left was step 1, the cluster is at step 2 in StepPaused"},
@@ -619,6 +619,22 @@ TEST(Pause, ARolloutThatIsBeingTakenOutOfAClusterIsResumedThere) {
     EXPECT_EQ(shown(carry_out(leaving, kNow)), "Refused");
 }
 
+// The hub leaves it alone, and its own word would wait for ever.
+TEST(Pause, WhatSomebodyHasPausedInTheClusterItselfIsResumedThere) {
+    Seen held = seen(apis::action::kResume, R"({"spec":{"strategy":{"paused":true}},
+        "metadata":{"annotations":{"fleet.aviary.dev/hold":"2026-11-24T14:00:00Z;alice;p95"}}})");
+    EXPECT_EQ(shown(carry_out(held, kNow)), "Refused");
+    EXPECT_EQ(carry_out(held, kNow).message,
+              "paused in the cluster itself, held until 2026-11-24T14:00:00Z by alice: p95: resume it there "
+              "(`--direct`)");
+    Seen ended = seen(apis::action::kResume, R"({"spec":{"strategy":{"paused":true}},
+        "metadata":{"annotations":{"fleet.aviary.dev/hold":"2026-11-22T14:00:00Z;alice;p95"}}})");
+    EXPECT_EQ(shown(carry_out(ended, kNow)), "-") << "the hub is about to take it back";
+    held.spec.action = apis::action::kPause;
+    held.paused = true;
+    EXPECT_EQ(shown(carry_out(held, kNow)), "Applied");
+}
+
 TEST(Pause, WhatCannotBeIsRefused) {
     Seen one = seen(apis::action::kPause);
     one.rollout = {};
@@ -631,6 +647,17 @@ TEST(Pause, WhatCannotBeIsRefused) {
     EXPECT_EQ(shown(carry_out(one, kNow)), "Refused");
     one.spec.action = apis::action::kPause;
     EXPECT_EQ(shown(carry_out(one, kNow)), "pause");
+}
+
+TEST(Abort, OfAReleaseThatARolloutIdAloneHasBegunGoesNowhere) {
+    Seen alone = seen(apis::action::kAbort, R"({"status":{"canaryStatus":{"stableRevision":null}}})");
+    Value counted = alone.workload.thaw();
+    counted.set({"status"}, json::Object{{"replicas", 10}, {"updatedReplicas", 10}});
+    alone.workload = Doc::freeze(counted);
+    EXPECT_EQ(shown(carry_out(alone, kNow)), "Refused");
+    counted["status"]["updatedReplicas"] = 1;
+    alone.workload = Doc::freeze(counted);
+    EXPECT_EQ(shown(carry_out(alone, kNow)), "pin v1 against v2") << "of which the stable version is not known";
 }
 
 // ---- words ----

@@ -179,7 +179,7 @@ struct Deciding {
             auto const until = apis::held_until(object, now);
             if (!until) continue;
             out.plan.requeue_at(*until, "fleet.aviary.dev/hold");
-            return answer(State::kHeld, "Held", meta::annotation(object, kHold));
+            return answer(State::kHeld, "Held", "held " + apis::hold_words(object));
         }
         return std::nullopt;
     }

@@ -135,7 +135,7 @@ TEST(Decide, AHoldKeepsAnEmergencyEditUntilItEnds) {
     hub.member.edit("kubectl-edit", kEdit);
     EXPECT_EQ(hub.run(), "");
     EXPECT_EQ(hub.state(), "Held/Held");
-    EXPECT_EQ(hub.last.message, "2026-11-23T14:05:00Z;bob;surge");
+    EXPECT_EQ(hub.last.message, "held until 2026-11-23T14:05:00Z by bob: surge");
     // A change on the hub would take the edit away as well; so would a new template.
     hub.edit([](Value& object) { object.set({"metadata", "labels", "tier"}, "a"); });
     EXPECT_EQ(hub.run(), "");

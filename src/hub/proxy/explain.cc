@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "apis/fleet/hold.h"
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "hub/decision/carry_out.h"
@@ -261,11 +262,27 @@ bool back_unseen(ClusterView const& view) {
     return on_stable && !in_batches && !propagation::observed(view.workload, view.rollout);
 }
 
+// "alice at 2026-11-23T13:52:07Z: its p95 doubled"
+std::string paused_at(std::string_view paused_by) {
+    constexpr std::string_view kAt = " at ";
+    std::size_t const at = paused_by.find(kAt);
+    if (at == std::string_view::npos) return {};
+    std::string_view const rest = paused_by.substr(at + kAt.size());
+    std::string time(rest.substr(0, rest.find(": ")));
+    return parse_rfc3339(time) ? time : std::string();
+}
+
 void explain_progress(Value& row, ClusterView const& view, std::string const& since) {
     if (view.rollout.at({"spec", "strategy", "paused"}).as_bool()) {
         row["state"] = "Paused";
-        set_wait(row, "Paused", view.paused_by.empty() ? "spec.strategy.paused" : "by " + view.paused_by, "resumed",
-                 since);
+        // Not the hub's, which cannot resume it either.
+        bool const there = view.paused_by.empty() && !meta::annotation(view.rollout, apis::kHold).empty();
+        if (there) row["pausedThere"] = true;
+        std::string by = there                    ? "in the cluster itself, " + apis::hold_words(view.rollout)
+                         : view.paused_by.empty() ? "spec.strategy.paused"
+                                                  : "by " + view.paused_by;
+        // Of others nobody has noted when: the step had begun before.
+        set_wait(row, "Paused", std::move(by), "resumed", paused_at(view.paused_by));
         warn_of_troubles(row, view);
         return;
     }
@@ -307,6 +324,14 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
     }
 }
 
+// What was taken back by nobody's hand.
+void add_deadline(Value& row, ClusterView const& view) {
+    Doc const succeeded = meta::condition(view.rollout, apis::condition::kSucceeded);
+    bool const overdue = succeeded["status"].as_string() == "False" &&
+                         succeeded["reason"].as_string() == apis::reason::kDeadlineExceeded;
+    if (overdue) row["causes"].push_back(succeeded["message"].string());
+}
+
 void explain_rest(Value& row, ClusterView const& view) {
     std::string const message = view.rollout.at({"status", "message"}).string();
     if (arriving(view)) {
@@ -326,11 +351,7 @@ void explain_rest(Value& row, ClusterView const& view) {
     } else {
         set_wait(row, "TakenBack", fmt::format("pinned to {}, {} rejected", view.pinned, view.rejected),
                  "another version is released", "");
-        // Nobody has done that by hand.
-        Doc const succeeded = meta::condition(view.rollout, apis::condition::kSucceeded);
-        bool const overdue = succeeded["status"].as_string() == "False" &&
-                             succeeded["reason"].as_string() == apis::reason::kDeadlineExceeded;
-        if (overdue) row["causes"].push_back(succeeded["message"].string());
+        add_deadline(row, view);
     }
 }
 
@@ -355,7 +376,10 @@ void describe(Value& row, ClusterView const& view) {
     row["updated"] = seen ? on_hub_version(view) : last_on_hub_version(view);
     row["current"] = view.workload.exists() && has_hub_version(view) && view.pinned.empty();
     if (view.workload.exists()) row["version"] = version_of(meta::pod_template_of(view.workload));
-    if (!view.stable.empty()) row["stable"] = view.stable;
+    // Nothing to go back to.
+    bool const alone = view.pinned.empty() && apis::begun_by_id_alone(view.rollout, view.workload);
+    if (alone) row["begunByIdAlone"] = true;
+    if (!view.stable.empty() && !alone) row["stable"] = view.stable;
     if (!view.pinned.empty()) row["pinned"] = view.pinned;
     if (!view.pinned.empty()) row["rejected"] = view.rejected;
     if (!view.pinned.empty() && meta::condition_is_true(view.rollout, apis::condition::kRolledBack))
@@ -445,6 +469,10 @@ Value row_of(ClusterView const& view) {
         set_wait(row, view.workload_standing->reason, view.workload_standing->message, end,
                  format_rfc3339(view.workload_standing->since));
         row["causes"].push_back(view.workload_standing->message);
+        if (view.workload_standing->state == propagation::State::kHeld) {
+            if (!meta::annotation(view.workload, apis::kHold).empty()) row["heldThere"] = true;
+            add_deadline(row, view);
+        }
         return row;
     }
     if (!view.placed || !view.rollout.exists()) {
@@ -560,6 +588,11 @@ Value explain(Release const& release, std::vector<ClusterView> const& views) {
         rows.push_back(std::move(row));
     }
     answer["from"] = from_of(rows);
+    if (release.workload.exists()) {
+        meta::GroupVersionResource const resource = meta::resource_of(meta::kind_of(release.workload));
+        answer["workload"] = fmt::format("{}{}{}/{}", resource.resource, resource.group.empty() ? "" : ".",
+                                         resource.group, meta::name(release.workload));
+    }
     answer["steps"] = static_cast<std::int64_t>(apis::release_steps(release.rollout).size());
     answer["onNew"] = on_new;
     answer["total"] = total;

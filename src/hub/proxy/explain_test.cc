@@ -321,6 +321,27 @@ TEST(ExplainCluster, APauseSaysWhoseItIs) {
     EXPECT_EQ(explain_cluster(paused)["message"].as_string(), "spec.strategy.paused") << "of the Rollout itself";
     paused.paused_by = "alice at 2026-11-23T13:52:07Z: its p95 doubled";
     EXPECT_EQ(explain_cluster(paused)["message"].as_string(), "by alice at 2026-11-23T13:52:07Z: its p95 doubled");
+    EXPECT_EQ(explain_cluster(paused)["since"].as_string(), "2026-11-23T13:52:07Z") << "not since the step began";
+    paused = view(
+        R"({"spec":{"strategy":{"paused":true}},"metadata":{"annotations":{"fleet.aviary.dev/hold":"2026-11-24T14:00:00Z;bob;on call"}}})");
+    Value const there = explain_cluster(paused);
+    EXPECT_EQ(there["message"].as_string(), "in the cluster itself, until 2026-11-24T14:00:00Z by bob: on call");
+    EXPECT_FALSE(there.contains("since"));
+    EXPECT_TRUE(there["pausedThere"].as_bool());
+}
+
+TEST(ExplainCluster, AHoldSaysWhatItWasForAndWhereItIs) {
+    ClusterView held = view(R"({"status":{"phase":"Healthy","conditions":[{"type":"Succeeded","status":"False",
+        "reason":"ProgressDeadlineExceeded","message":"1 of 1 v2 pods CrashLooping"}]}})");
+    held.workload_standing = propagation::Standing{propagation::State::kHeld, "Held", "held until then", kSince};
+    Value const by_hub = explain_cluster(held);
+    EXPECT_FALSE(by_hub.contains("heldThere")) << "the hub's own object is held";
+    ASSERT_EQ(by_hub["causes"].size(), 2u);
+    EXPECT_EQ(by_hub["causes"].element(1).as_string(), "1 of 1 v2 pods CrashLooping");
+    Value there = held.workload.thaw();
+    there.set({"metadata", "annotations", apis::kHold}, "2026-11-24T14:00:00Z;bob;on call");
+    held.workload = Doc::freeze(there);
+    EXPECT_TRUE(explain_cluster(held)["heldThere"].as_bool());
 }
 
 // Pods that were ready when the step ended may crash while somebody makes up their mind.
