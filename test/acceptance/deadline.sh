@@ -33,6 +33,7 @@ both 'has one Event of it' events CLUSTER 1
 check 'the status says why' tells 0 'step 1/3 has made no progress for 3 seconds, since .*ImagePullFailed.*; it does not go on by itself' in_ beijing get rollout $r -o 'jsonpath={.status.message}'
 check 'explain says so' soon 10 tells 0 '^beijing +1/3 +StepUpgrade +ProgressDeadlineExceeded ' amc explain
 hub_says() { kubectl -n demo get rollout $r -o 'jsonpath={.status.conditions[?(@.type=="Stalled")].message}' | grep -qE "$1"; }
+failed_on_hub() { [ "$(kubectl -n demo get rollout $r -o 'jsonpath={.status.conditions[?(@.type=="Succeeded")].status}/{.status.conditions[?(@.type=="Succeeded")].reason}')" = False/ProgressDeadlineExceeded ]; }
 check 'and so does the Rollout of the hub' soon 10 hub_says '^(beijing|shanghai) \(and 1 more clusters?\): step 1/3 has'
 sleep 4
 both 'says it no second time' events CLUSTER 1
@@ -49,6 +50,7 @@ check 'from now on it goes back' limit on-deadline=Rollback
 check 'shanghai runs v1 alone' soon 30 only shanghai v1
 check 'shanghai is healthy' soon 30 healthy shanghai
 check '… and says that it has failed' tells 0 '^False/ProgressDeadlineExceeded$' condition shanghai Succeeded
+check 'the hub says so, too' soon 10 failed_on_hub
 check 'the hub leaves it alone there' tells 0 ';aviary-member;ProgressDeadlineExceeded' hold shanghai
 sleep 3
 check 'and it stays' only shanghai v1
@@ -58,6 +60,7 @@ check 'shanghai is held' only shanghai v1
 check 'take the hold off' in_ shanghai annotate deployment qwen-inference fleet.aviary.dev/hold-
 check 'shanghai pauses at step 1' soon 30 state shanghai Progressing/1/StepPaused
 check 'that is another release' tells 0 '^/$' condition shanghai Succeeded
+check 'of which the hub says nothing' soon 10 eval '! failed_on_hub'
 
 check 'pods have to stay ready' limit healthy-seconds=6
 both 'has it' has_limit CLUSTER healthy-seconds 6

@@ -231,11 +231,18 @@ std::optional<std::int64_t> parse_traffic(std::string_view text) {
 bool begun_by_id_alone(json::Doc const& rollout, json::Doc const& workload) {
     if (rollout.at({"status", "phase"}).as_string() != phase::kProgressing) return false;
     if (meta::condition_is_true(rollout, condition::kRolledBack)) return false;
+    // While one is taken back its revisions are equal, too.
+    std::string_view const why = meta::condition(rollout, condition::kProgressing)["reason"].as_string();
+    if (why != reason::kInRolling && why != reason::kPaused) return false;
+    // Of a DaemonSet upstream's controller notes no stable revision, in no release.
+    if (workload["kind"].as_string() == "DaemonSet") return false;
+    // LeaderWorkerSets do not say it.
+    json::Doc const seen = workload.at({"status", "observedGeneration"});
+    if (seen.exists() && seen.as_int() < meta::generation(workload)) return false;
     std::string_view const stable = release_status(rollout)["stableRevision"].as_string();
     if (!stable.empty() && stable != release_revision(rollout)) return false;
     json::Doc const counts = workload["status"];
-    std::int64_t const all = std::max(counts["replicas"].as_int(), counts["desiredNumberScheduled"].as_int());
-    return all > 0 && std::max(counts["updatedReplicas"].as_int(), counts["updatedNumberScheduled"].as_int()) >= all;
+    return counts["replicas"].as_int() > 0 && counts["updatedReplicas"].as_int() >= counts["replicas"].as_int();
 }
 
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type) {

@@ -236,6 +236,7 @@ inline constexpr std::string_view kWaitsForGroup = ", and waits for others of it
 bool waits_for_group(json::Doc const& rollout);
 
 // A release that another rollout-id alone has begun: all pods have its version already, and it comes from nowhere.
+// False also where that cannot be told.
 bool begun_by_id_alone(json::Doc const& rollout, json::Doc const& workload);
 inline constexpr std::string_view kBegunByIdAlone =
     "another rollout-id alone began this release: all pods have its version already, and it is approved to its end";

@@ -180,6 +180,7 @@ int up(ProcessOptions options) {
 }
 
 int down(std::string const& data_dir) {
+    wait_while_ending(data_dir);
     pid_t const pid = running_on(data_dir);
     if (pid == 0) {
         say(fmt::format("nothing runs on {}\n", data_dir));

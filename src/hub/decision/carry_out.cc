@@ -274,6 +274,11 @@ struct Deciding {
         if (!wanted && seen.paused_by_all)
             return settle(apis::outcome::kRefused,
                           "spec.strategy.paused of the Rollout on the hub pauses it everywhere");
+        // What somebody has paused in the cluster itself the hub leaves alone.
+        if (!wanted && seen.reachable && apis::held_until(seen.rollout, now))
+            return settle(apis::outcome::kRefused,
+                          fmt::format("paused in the cluster itself, held {}: resume it there (`--direct`)",
+                                      apis::hold_words(seen.rollout)));
         if (seen.paused != wanted) {
             if (seen.begun) return settle(apis::outcome::kStale, "another decision came after it");
             out.pause = wanted;
@@ -281,11 +286,6 @@ struct Deciding {
         }
         if (seen.reachable && seen.rollout.at({"spec", "strategy", "paused"}).as_bool() == wanted)
             return settle(apis::outcome::kApplied, wanted ? "paused" : "resumed");
-        // What somebody has paused in the cluster itself the hub leaves alone.
-        if (!wanted && seen.reachable && apis::held_until(seen.rollout, now))
-            return settle(apis::outcome::kRefused,
-                          fmt::format("paused in the cluster itself, held {}: resume it there (`--direct`)",
-                                      apis::hold_words(seen.rollout)));
         return std::move(out);
     }
 

@@ -630,8 +630,9 @@ TEST(Pause, WhatSomebodyHasPausedInTheClusterItselfIsResumedThere) {
     Seen ended = seen(apis::action::kResume, R"({"spec":{"strategy":{"paused":true}},
         "metadata":{"annotations":{"fleet.aviary.dev/hold":"2026-11-22T14:00:00Z;alice;p95"}}})");
     EXPECT_EQ(shown(carry_out(ended, kNow)), "-") << "the hub is about to take it back";
-    held.spec.action = apis::action::kPause;
     held.paused = true;
+    EXPECT_EQ(shown(carry_out(held, kNow)), "Refused") << "and the hub's own pause stays with it";
+    held.spec.action = apis::action::kPause;
     EXPECT_EQ(shown(carry_out(held, kNow)), "Applied");
 }
 
@@ -650,11 +651,20 @@ TEST(Pause, WhatCannotBeIsRefused) {
 }
 
 TEST(Abort, OfAReleaseThatARolloutIdAloneHasBegunGoesNowhere) {
-    Seen alone = seen(apis::action::kAbort, R"({"status":{"canaryStatus":{"stableRevision":null}}})");
+    auto const with_reason = [](std::string const& reason) {
+        return Doc::freeze(rollout(R"({"status":{"canaryStatus":{"stableRevision":null},
+            "conditions":[{"type":"Progressing","status":"True","reason":")" +
+                                   reason + R"("}]}})"));
+    };
+    Seen alone = seen(apis::action::kAbort);
+    alone.rollout = with_reason("InRolling");
     Value counted = alone.workload.thaw();
     counted.set({"status"}, json::Object{{"replicas", 10}, {"updatedReplicas", 10}});
     alone.workload = Doc::freeze(counted);
     EXPECT_EQ(shown(carry_out(alone, kNow)), "Refused");
+    alone.rollout = with_reason("Cancelling");
+    EXPECT_EQ(shown(carry_out(alone, kNow)), "pin v1 against v2") << "one that is being taken back";
+    alone.rollout = with_reason("InRolling");
     counted["status"]["updatedReplicas"] = 1;
     alone.workload = Doc::freeze(counted);
     EXPECT_EQ(shown(carry_out(alone, kNow)), "pin v1 against v2") << "of which the stable version is not known";

@@ -71,10 +71,11 @@ Value release_status(Doc const& rollout) {
     return read ? apis::write_rollout_status(read->status)[apis::release_status_name(rollout)] : Value();
 }
 
-// Of a release that was taken back by a person, who knows, there is nothing to tell.
-bool is_failure(apis::RolloutCondition const& condition) {
+// Of a release that was taken back by a person, who knows, there is nothing to tell; nor of one whose version is not
+// wanted any more, where it was put right by putting the one before back.
+bool is_failure(apis::RolloutCondition const& condition, Reported const& each) {
     if (condition.type == apis::condition::kStalled) return condition.status == "True";
-    return condition.type == apis::condition::kSucceeded && condition.status == "False" &&
+    return each.lacks_newest && condition.type == apis::condition::kSucceeded && condition.status == "False" &&
            condition.reason == apis::reason::kDeadlineExceeded;
 }
 
@@ -86,7 +87,7 @@ void add_failure(Value& conditions, std::string_view type, std::vector<Reported>
         auto const read = apis::read_rollout(each.live);
         if (!read) continue;
         auto const* const found = apis::find_condition(read->status.conditions, type);
-        if (found == nullptr || !is_failure(*found)) continue;
+        if (found == nullptr || !is_failure(*found, each)) continue;
         if (clusters.empty()) said = *found;
         clusters.push_back(each.cluster);
     }

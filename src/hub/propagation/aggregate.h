@@ -21,6 +21,8 @@ struct Reported {
     bool away = false;      // does not answer: `live` is what was last seen
     // A Rollout: its workload is pinned there, against the hub's newest version.
     bool taken_back = false;
+    // … has not the hub's version there: of a release that failed before, the failure stands.
+    bool lacks_newest = false;
 };
 
 // The fields of status to set on the hub's object, null where one goes; an empty object when there is nothing to say

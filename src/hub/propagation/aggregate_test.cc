@@ -88,14 +88,17 @@ TEST(Aggregate, AReleaseThatItsDeadlineHasTakenBackIsToldWithItsCluster) {
         return Doc::freeze(object);
     };
     Doc const well = rollout("Healthy", 3, "Completed");
-    Value const said =
-        aggregated(kRollout, {{"a", well, true}, {"b", taken_back("ProgressDeadlineExceeded"), true}})["conditions"];
+    Value const said = aggregated(
+        kRollout,
+        {{"a", well, true}, {"b", taken_back("ProgressDeadlineExceeded"), true, false, false, true}})["conditions"];
     ASSERT_EQ(said.size(), 1U);
     EXPECT_EQ(said.element(0)["type"].as_string(), "Succeeded");
     EXPECT_EQ(said.element(0)["status"].as_string(), "False");
     EXPECT_EQ(said.element(0)["reason"].as_string(), "ProgressDeadlineExceeded");
     EXPECT_EQ(said.element(0)["message"].as_string(), "b: 1 of 1 v2 pods CrashLooping");
-    EXPECT_TRUE(aggregated(kRollout, {{"a", taken_back(""), true}})["conditions"].is_null());
+    EXPECT_TRUE(aggregated(kRollout, {{"a", taken_back(""), true, false, false, true}})["conditions"].is_null());
+    // The hub has the version before again, as this cluster has.
+    EXPECT_TRUE(aggregated(kRollout, {{"a", taken_back("ProgressDeadlineExceeded"), true}})["conditions"].is_null());
 }
 
 TEST(Aggregate, StatefulSetsHaveNoConditionOfTheirs) {

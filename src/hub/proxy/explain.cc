@@ -262,6 +262,12 @@ bool back_unseen(ClusterView const& view) {
     return on_stable && !in_batches && !propagation::observed(view.workload, view.rollout);
 }
 
+// Whether the hub leaves it alone for a hold on the member's object itself, and not on its own.
+bool holds(std::optional<propagation::Standing> const& standing, Doc const& object) {
+    return standing && standing->state == propagation::State::kHeld && !meta::annotation(object, apis::kHold).empty() &&
+           standing->message.ends_with(apis::hold_words(object));
+}
+
 // "alice at 2026-11-23T13:52:07Z: its p95 doubled"
 std::string paused_at(std::string_view paused_by) {
     constexpr std::string_view kAt = " at ";
@@ -276,7 +282,7 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
     if (view.rollout.at({"spec", "strategy", "paused"}).as_bool()) {
         row["state"] = "Paused";
         // Not the hub's, which cannot resume it either.
-        bool const there = view.paused_by.empty() && !meta::annotation(view.rollout, apis::kHold).empty();
+        bool const there = view.paused_by.empty() && holds(view.rollout_standing, view.rollout);
         if (there) row["pausedThere"] = true;
         std::string by = there                    ? "in the cluster itself, " + apis::hold_words(view.rollout)
                          : view.paused_by.empty() ? "spec.strategy.paused"
@@ -377,7 +383,8 @@ void describe(Value& row, ClusterView const& view) {
     row["current"] = view.workload.exists() && has_hub_version(view) && view.pinned.empty();
     if (view.workload.exists()) row["version"] = version_of(meta::pod_template_of(view.workload));
     // Nothing to go back to.
-    bool const alone = view.pinned.empty() && apis::begun_by_id_alone(view.rollout, view.workload);
+    bool const alone =
+        view.pinned.empty() && has_hub_version(view) && apis::begun_by_id_alone(view.rollout, view.workload);
     if (alone) row["begunByIdAlone"] = true;
     if (!view.stable.empty() && !alone) row["stable"] = view.stable;
     if (!view.pinned.empty()) row["pinned"] = view.pinned;
@@ -470,7 +477,7 @@ Value row_of(ClusterView const& view) {
                  format_rfc3339(view.workload_standing->since));
         row["causes"].push_back(view.workload_standing->message);
         if (view.workload_standing->state == propagation::State::kHeld) {
-            if (!meta::annotation(view.workload, apis::kHold).empty()) row["heldThere"] = true;
+            if (holds(view.workload_standing, view.workload)) row["heldThere"] = true;
             add_deadline(row, view);
         }
         return row;

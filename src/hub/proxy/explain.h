@@ -22,7 +22,7 @@ struct ClusterView {
     json::Doc workload;
     std::vector<json::Doc> pods;        // of the workload
     std::vector<json::Doc> revisions;   // … where they are all that is left of a version (attached.h)
-    std::optional<propagation::Standing> workload_standing;
+    std::optional<propagation::Standing> workload_standing, rollout_standing;
     bool bound = true;   // the workload is placed there
     // Why nothing is known of its objects: what it refused, or why it does not answer. Empty: they are known.
     std::string unread;

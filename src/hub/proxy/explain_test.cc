@@ -324,6 +324,9 @@ TEST(ExplainCluster, APauseSaysWhoseItIs) {
     EXPECT_EQ(explain_cluster(paused)["since"].as_string(), "2026-11-23T13:52:07Z") << "not since the step began";
     paused = view(
         R"({"spec":{"strategy":{"paused":true}},"metadata":{"annotations":{"fleet.aviary.dev/hold":"2026-11-24T14:00:00Z;bob;on call"}}})");
+    EXPECT_FALSE(explain_cluster(paused).contains("pausedThere")) << "a hold that is over";
+    paused.rollout_standing = propagation::Standing{propagation::State::kHeld, "Held",
+                                                    "held until 2026-11-24T14:00:00Z by bob: on call", kSince};
     Value const there = explain_cluster(paused);
     EXPECT_EQ(there["message"].as_string(), "in the cluster itself, until 2026-11-24T14:00:00Z by bob: on call");
     EXPECT_FALSE(there.contains("since"));
@@ -333,7 +336,8 @@ TEST(ExplainCluster, APauseSaysWhoseItIs) {
 TEST(ExplainCluster, AHoldSaysWhatItWasForAndWhereItIs) {
     ClusterView held = view(R"({"status":{"phase":"Healthy","conditions":[{"type":"Succeeded","status":"False",
         "reason":"ProgressDeadlineExceeded","message":"1 of 1 v2 pods CrashLooping"}]}})");
-    held.workload_standing = propagation::Standing{propagation::State::kHeld, "Held", "held until then", kSince};
+    using propagation::State, propagation::Standing;
+    held.workload_standing = Standing{State::kHeld, "Held", "held until 2026-11-25T14:00:00Z by alice: surge", kSince};
     Value const by_hub = explain_cluster(held);
     EXPECT_FALSE(by_hub.contains("heldThere")) << "the hub's own object is held";
     ASSERT_EQ(by_hub["causes"].size(), 2u);
@@ -341,6 +345,8 @@ TEST(ExplainCluster, AHoldSaysWhatItWasForAndWhereItIs) {
     Value there = held.workload.thaw();
     there.set({"metadata", "annotations", apis::kHold}, "2026-11-24T14:00:00Z;bob;on call");
     held.workload = Doc::freeze(there);
+    EXPECT_FALSE(explain_cluster(held).contains("heldThere")) << "one there that is over";
+    held.workload_standing->message = "held until 2026-11-24T14:00:00Z by bob: on call";
     EXPECT_TRUE(explain_cluster(held)["heldThere"].as_bool());
 }
 

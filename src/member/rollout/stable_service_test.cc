@@ -203,6 +203,9 @@ TEST(StableService, ScaledDownWhileNothingMovesTheServiceIsOpened) {
     paused.edit(R"({"spec":{"replicas":5}})");
     paused.settle_all();
     EXPECT_EQ(paused.look(), "v2=5 open canary 80/20");
+    paused.edit(R"({"spec":{"replicas":10}})");
+    paused.settle_all();
+    EXPECT_EQ(paused.look(), "v1=5 v2=5 pinned canary 80/20") << "they are back";
 
     RoutedCluster grouped(canary(kPartition), kShare);
     grouped.begin();
@@ -217,6 +220,9 @@ TEST(StableService, ScaledDownWhileNothingMovesTheServiceIsOpened) {
     grouped.edit(R"({"spec":{"replicas":5}})");
     grouped.settle_all();
     EXPECT_EQ(grouped.look(), "v2=5 open canary 80/20");
+    grouped.edit(R"({"spec":{"replicas":10}})");
+    grouped.settle_all();
+    EXPECT_EQ(grouped.look(), "v1=5 v2=5 pinned canary 80/20");
 }
 
 TEST(StableService, ANewerVersionOfAWorkloadWithoutStablePodsLeavesNoRequestAlone) {

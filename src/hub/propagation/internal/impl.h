@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "hub/propagation/aggregate.h"
 #include "hub/propagation/content.h"
 #include "hub/propagation/propagator.h"
 #include "hub/propagation/rollback.h"
@@ -87,6 +88,8 @@ struct Propagator::Impl {
     control::Plan decide_status(control::Key const& key, Time now);
     // Whether the newest of the hub's object, and of the workload that a Rollout selects, was decided for this cluster.
     bool decided_newest(meta::GroupVersionKind const& kind, json::Doc const& source, std::string const& cluster) const;
+    // Says of Rollouts whose last release failed whether their cluster is to have another version.
+    void note_failures(json::Doc const& rollout, std::vector<Reported>& reported) const;
     // Where the workload of this Rollout is pinned against the hub's version.
     std::set<std::string> taken_back_from(json::Doc const& rollout) const;
     control::Plan finish_binding(control::Key const& key, apis::FleetBindingSpec const& spec, json::Doc const& binding,

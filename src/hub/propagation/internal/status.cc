@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "apis/rollouts/keys.h"
 #include "core/base/lasts.h"
 #include "hub/propagation/aggregate.h"
 #include "hub/propagation/binding_status.h"
@@ -159,6 +160,7 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
         write_status(plan, placement::binding_resource(key.object), key.object, "binding status", binding, wanted);
         tell_of_refusals(plan, source, binding, wanted);
     }
+    if (kind->kind == kRolloutKind) note_failures(source, reported);
     Value status = aggregate(source, reported, now);
     auto const waits = rollback_waits.find(object);
     if (kind->kind == kRolloutKind && waits != rollback_waits.end() && !waits->second.empty())
@@ -180,6 +182,20 @@ std::set<std::string> Propagator::Impl::taken_back_from(Doc const& rollout) cons
         if (cluster.rejected == hash) names.insert(cluster.name);
     }
     return names;
+}
+
+void Propagator::Impl::note_failures(Doc const& rollout, std::vector<Reported>& reported) const {
+    auto const [kind, key] = workload_of(rollout);
+    placement::Sources::Kind const* const known_kind = sources.find(kind);
+    std::string hash;   // of the hub's template, once it is asked for
+    for (Reported& each : reported) {
+        clusters::Member const* const member = members.find(each.cluster);
+        bool const failed = meta::condition(each.live, apis::condition::kSucceeded)["status"].as_string() == "False";
+        if (!failed || member == nullptr || known_kind == nullptr) continue;
+        if (hash.empty()) hash = template_hash(pod_template(sources.get(kind, key)));
+        Doc const workload = member->get(known_kind->resource, key);
+        each.lacks_newest = workload.exists() && meta::label(workload, kTemplateLabel) != hash;
+    }
 }
 
 bool Propagator::Impl::decided_newest(meta::GroupVersionKind const& kind, Doc const& source,

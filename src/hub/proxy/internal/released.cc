@@ -140,6 +140,8 @@ ClusterView view_of(Propagator const& propagator, clusters::Member const& member
     }
     if (released.kind != nullptr) view.workload = member.get(released.kind->resource, released.workload_key);
     view.workload_standing = propagator.standing(released.workload_binding, member.name());
+    view.rollout_standing =
+        propagator.standing(placement::binding_key(propagation::kRolloutKind, released.key), member.name());
     view.hub_template = released.workload_template;
     view.hub_image = meta::pod_template_of(released.workload).at({"spec", "containers"})[0]["image"].string();
     std::string const& ns = released.key.ns;

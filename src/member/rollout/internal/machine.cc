@@ -369,7 +369,7 @@ bool Machine::in_rolling() {
             reason("True", apis::reason::kPaused, "Rollout has been paused, you can resume it by kube-cli");
         wait("Paused", "spec.strategy.paused is true", "it is resumed", "release owner");
         follow_batch_release();
-        open_where_deserted();
+        follow_stable_pods_at_rest();
         return false;
     }
     if (was_paused) {

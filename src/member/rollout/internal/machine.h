@@ -94,8 +94,9 @@ private:
     bool may_narrow() const;                            // the stable Service, to the stable version
     bool lacks_stable_pods() const;                     // partition style: there are none, or the step leaves none
     bool lacks_stable_pods(std::int64_t asked) const;   // where so many are to be of the new version
-    void open_where_deserted();                         // where nothing moves: a last stable pod may go nevertheless
-    void follow_stable_pods();                          // with the stable Service, in the middle of a step
+    void follow_stable_pods_at_rest();                  // where nothing moves
+    bool stable_pods_serve() const;
+    void follow_stable_pods();   // with the stable Service, in the middle of a step
     bool narrowed() const;
     bool has_share(traffic::Traffic const& traffic);
     bool goes_on_unshared() const;

@@ -101,7 +101,7 @@ void Machine::follow_stable_pods() {
     bool const prepares = noted()->current_step_state == apis::step::kBeforeUpgrade;   // which waits for it to be known
     if (prepares || !current_step().routes()) return;
     bool const opens = lacks_stable_pods();
-    bool const serve = facts().settled && facts().stable > 0 && facts().stable_ready == facts().stable;
+    bool const serve = stable_pods_serve();
     bool const routes = noted()->current_step_state == apis::step::kTrafficRouting;   // which narrows it by itself
     if (!opens && (!serve || routes)) return;
     bool const upgrades = noted()->current_step_state == apis::step::kUpgrade;
@@ -117,10 +117,23 @@ void Machine::follow_stable_pods() {
     if (!opens && over && outcome.in_force()) drop_condition(status_, kTrafficRouted);
 }
 
-void Machine::open_where_deserted() {
-    if (noted() == nullptr || routing() == nullptr || !current_step().routes() || !lacks_stable_pods(facts().asked))
-        return;
-    for (Write& each : traffic().release_stable().writes) plan_.writes.push_back(std::move(each));
+bool Machine::stable_pods_serve() const {
+    return facts().settled && facts().stable > 0 && facts().stable_ready == facts().stable;
+}
+
+// The last stable pod may go nevertheless, and come back: then the share that was in force is so again.
+void Machine::follow_stable_pods_at_rest() {
+    if (noted() == nullptr || routing() == nullptr || !current_step().routes()) return;
+    traffic::Traffic const traffic = this->traffic();
+    std::int64_t const index = noted()->current_step_index;
+    Outcome outcome;
+    if (lacks_stable_pods(facts().asked)) {
+        outcome = traffic.release_stable();
+    } else if (stable_pods_serve() &&
+               (step_route(traffic, index).in_force() || step_route(traffic, index - 1).in_force())) {
+        outcome = traffic.hold_stable();
+    }
+    for (Write& each : outcome.writes) plan_.writes.push_back(std::move(each));
 }
 
 // Of a step that has gone on without: nothing of it is taken back, or dated anew, for what is written here.

@@ -39,7 +39,7 @@ bool Machine::step() {
     std::string const state = current.current_step_state;
     if (state == apis::step::kBeforeUpgrade || state.empty()) {
         if (!group_has_come()) {
-            open_where_deserted();
+            follow_stable_pods_at_rest();
             return false;
         }
         if (!prepare_services()) return false;
