@@ -275,10 +275,11 @@ struct Deciding {
             return settle(apis::outcome::kRefused,
                           "spec.strategy.paused of the Rollout on the hub pauses it everywhere");
         // What somebody has paused in the cluster itself the hub leaves alone.
-        if (!wanted && seen.reachable && apis::held_until(seen.rollout, now))
+        bool const paused_there = seen.rollout.at({"spec", "strategy", "paused"}).as_bool();
+        if (!wanted && seen.reachable && paused_there && apis::held_until(seen.rollout, now))
             return settle(apis::outcome::kRefused,
-                          fmt::format("paused in the cluster itself, held {}: resume it there (`--direct`)",
-                                      apis::hold_words(seen.rollout)));
+                          fmt::format("paused in the cluster itself, held {}: resume it there (`--direct`){}",
+                                      apis::hold_words(seen.rollout), seen.paused ? ", then here" : ""));
         if (seen.paused != wanted) {
             if (seen.begun) return settle(apis::outcome::kStale, "another decision came after it");
             out.pause = wanted;

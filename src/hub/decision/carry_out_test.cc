@@ -632,6 +632,11 @@ TEST(Pause, WhatSomebodyHasPausedInTheClusterItselfIsResumedThere) {
     EXPECT_EQ(shown(carry_out(ended, kNow)), "-") << "the hub is about to take it back";
     held.paused = true;
     EXPECT_EQ(shown(carry_out(held, kNow)), "Refused") << "and the hub's own pause stays with it";
+    EXPECT_TRUE(carry_out(held, kNow).message.ends_with(", then here"));
+    Seen const edited =
+        seen(apis::action::kResume,
+             R"({"metadata":{"annotations":{"fleet.aviary.dev/hold":"2026-11-24T14:00:00Z;alice;steps"}}})");
+    EXPECT_EQ(shown(carry_out(edited, kNow)), "Applied") << "held for something else";
     held.spec.action = apis::action::kPause;
     EXPECT_EQ(shown(carry_out(held, kNow)), "Applied");
 }

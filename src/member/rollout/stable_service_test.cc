@@ -225,6 +225,26 @@ TEST(StableService, ScaledDownWhileNothingMovesTheServiceIsOpened) {
     EXPECT_EQ(grouped.look(), "v1=5 v2=5 pinned canary 80/20");
 }
 
+// What the step has opened for the pods that it is about to take away stays open while it is paused.
+TEST(StableService, WhatAStepHasOpenedStaysOpenWhileItIsPaused) {
+    RoutedCluster cluster(
+        canary(kPartition),
+        R"([{"replicas":"20%","traffic":"20%"},{"replicas":"100%","traffic":"90%"},{"replicas":"100%"}])");
+    cluster.begin();
+    ASSERT_EQ(cluster.look(), "v1=8 v2=2 pinned canary 80/20");
+    cluster.approve();
+    for (int count = 0; count < 20 && !cluster.show().contains("2/StepUpgrade"); ++count) {
+        ASSERT_TRUE(cluster.apply(cluster.decide_rollout_now()));
+        auto const plan = cluster.decide_rollout_now();
+        if (plan.requeue) cluster.now = std::max(cluster.now, plan.requeue->at);
+    }
+    ASSERT_EQ(cluster.show(), "Progressing/2/StepUpgrade v1=8 v2=2");
+    ASSERT_EQ(cluster.look(), "v1=8 v2=2 open canary 80/20");
+    cluster.edit_rollout(R"({"spec":{"strategy":{"paused":true}}})");
+    for (int count = 0; count < 3; ++count) ASSERT_TRUE(cluster.apply(cluster.decide_rollout_now()));
+    EXPECT_TRUE(cluster.look().contains(" open ")) << cluster.look();
+}
+
 TEST(StableService, ANewerVersionOfAWorkloadWithoutStablePodsLeavesNoRequestAlone) {
     RoutedCluster cluster(canary(kPartition),
                           R"([{"replicas":"20%","traffic":"20%"},{"replicas":"100%"},{"replicas":"100%"}])");

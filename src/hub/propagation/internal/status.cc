@@ -191,10 +191,13 @@ void Propagator::Impl::note_failures(Doc const& rollout, std::vector<Reported>& 
     for (Reported& each : reported) {
         clusters::Member const* const member = members.find(each.cluster);
         bool const failed = meta::condition(each.live, apis::condition::kSucceeded)["status"].as_string() == "False";
-        if (!failed || member == nullptr || known_kind == nullptr) continue;
-        if (hash.empty()) hash = template_hash(pod_template(sources.get(kind, key)));
+        if (!failed) continue;
+        each.lacks_newest = true;   // also where the hub does not bring the workload
+        Doc const source = sources.get(kind, key);
+        if (member == nullptr || known_kind == nullptr || !source.exists()) continue;
+        if (hash.empty()) hash = template_hash(pod_template(source));
         Doc const workload = member->get(known_kind->resource, key);
-        each.lacks_newest = workload.exists() && meta::label(workload, kTemplateLabel) != hash;
+        each.lacks_newest = !workload.exists() || meta::label(workload, kTemplateLabel) != hash;
     }
 }
 

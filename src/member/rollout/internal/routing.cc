@@ -126,10 +126,12 @@ void Machine::follow_stable_pods_at_rest() {
     if (noted() == nullptr || routing() == nullptr || !current_step().routes()) return;
     traffic::Traffic const traffic = this->traffic();
     std::int64_t const index = noted()->current_step_index;
+    // Beyond that the step itself may leave none, and has opened the Service for it.
+    bool const prepared = noted()->current_step_state != apis::step::kBeforeUpgrade;
     Outcome outcome;
     if (lacks_stable_pods(facts().asked)) {
         outcome = traffic.release_stable();
-    } else if (stable_pods_serve() &&
+    } else if (stable_pods_serve() && !(prepared && lacks_stable_pods()) &&
                (step_route(traffic, index).in_force() || step_route(traffic, index - 1).in_force())) {
         outcome = traffic.hold_stable();
     }
