@@ -288,8 +288,9 @@ def corrupt():
     """Each way of spoiling a store: said at the start, exit 1, and the files are left as they are."""
     with Fleet(["beijing"], pod_start="50ms") as fleet:
         fleet.up()
+        # One and a half of what the store keeps in memory (4 MiB): there is a table, and a log whose middle is not its last block.
         for number in range(200):
-            fleet.hub.write("POST", MAPS, config_map(f"a{number}", {"k": "x" * 20_000}))
+            fleet.hub.write("POST", MAPS, config_map(f"a{number}", {"k": "x" * 30_000}))
         fleet.kill()
         store = fleet.data + "/store"
         kept = fleet.folder + "/kept"
