@@ -245,6 +245,11 @@ bool begun_by_id_alone(json::Doc const& rollout, json::Doc const& workload) {
     return counts["replicas"].as_int() > 0 && counts["updatedReplicas"].as_int() >= counts["replicas"].as_int();
 }
 
+bool taken_back_by_deadline(json::Doc const& rollout) {
+    json::Doc const succeeded = meta::condition(rollout, condition::kSucceeded);
+    return succeeded["status"].as_string() == "False" && succeeded["reason"].as_string() == reason::kDeadlineExceeded;
+}
+
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type) {
     for (RolloutCondition const& condition : conditions) {
         if (condition.type == type) return &condition;

@@ -240,6 +240,10 @@ bool waits_for_group(json::Doc const& rollout);
 bool begun_by_id_alone(json::Doc const& rollout, json::Doc const& workload);
 inline constexpr std::string_view kBegunByIdAlone =
     "another rollout-id alone began this release: all pods have its version already, and it is approved to its end";
+
+// Its last release made no progress for as long as it may, and was taken back for that.
+bool taken_back_by_deadline(json::Doc const& rollout);
+
 RolloutCondition const* find_condition(std::vector<RolloutCondition> const& conditions, std::string_view type);
 
 }   // namespace aviary::apis

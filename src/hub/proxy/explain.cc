@@ -332,10 +332,8 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
 
 // What was taken back by nobody's hand.
 void add_deadline(Value& row, ClusterView const& view) {
-    Doc const succeeded = meta::condition(view.rollout, apis::condition::kSucceeded);
-    bool const overdue = succeeded["status"].as_string() == "False" &&
-                         succeeded["reason"].as_string() == apis::reason::kDeadlineExceeded;
-    if (overdue) row["causes"].push_back(succeeded["message"].string());
+    if (apis::taken_back_by_deadline(view.rollout))
+        row["causes"].push_back(meta::condition(view.rollout, apis::condition::kSucceeded)["message"].string());
 }
 
 void explain_rest(Value& row, ClusterView const& view) {
@@ -596,9 +594,8 @@ Value explain(Release const& release, std::vector<ClusterView> const& views) {
     }
     answer["from"] = from_of(rows);
     if (release.workload.exists()) {
-        meta::GroupVersionResource const resource = meta::resource_of(meta::kind_of(release.workload));
-        answer["workload"] = fmt::format("{}{}{}/{}", resource.resource, resource.group.empty() ? "" : ".",
-                                         resource.group, meta::name(release.workload));
+        answer["workload"] = fmt::format("{}/{}", meta::resource_of(meta::kind_of(release.workload)).group_resource(),
+                                         meta::name(release.workload));
     }
     answer["steps"] = static_cast<std::int64_t>(apis::release_steps(release.rollout).size());
     answer["onNew"] = on_new;

@@ -299,12 +299,6 @@ TEST(Routing, WhatIsMissingIsSaidAndWaitedFor) {
     EXPECT_EQ(cluster.look(), "v1=10 v2=1 pinned canary 95/5");
 }
 
-// Whatever is ready serves, until the stable version does.
-// Of one that was approved, and is taken back for a newer version: no request is led to that meanwhile.
-// By what applies it from Git, say: the share of the step before is in force, and nothing was missed.
-// Of the step before the share is in force still: it is this step's that is asked for by now.
-// In its first step nobody has been served by the new version: the Service is narrowed, and that is no trouble any
-// more.
 // The Services are in force, and the route is not: since when is not forgotten with each look.
 TEST(Routing, WhatCannotBeRoutedIsSaidSinceItIsSo) {
     RoutedCluster cluster(canary(kExtra), kSteps, false);
@@ -369,7 +363,6 @@ TEST(Routing, BrokenOffAnywhereItIsFinished) {
     }
 }
 
-// Pods do not come back by a jump: the old version has none that requests could go to.
 // As where the right to write routes was taken away.
 TEST(Routing, AWriteThatFailsAgainAndAgainChangesNoStatus) {
     for (bool const back : {true, false}) {
@@ -419,11 +412,6 @@ TEST(Routing, AJumpOutOfAGracePeriodLeavesNoFinalisingStep) {
     EXPECT_EQ(step(), "");
     EXPECT_TRUE(cluster.show().starts_with("Progressing/1/")) << cluster.show();
 }
-
-// Open, the Service would also lead to the pods of the new version, and nobody narrows it again in the middle of a
-// step.
-// As where the Rollout was disabled, the workload let go, and the Rollout enabled again before it said so.
-// Put back when its own pods are all there: those of the other version go at once, and no Service may keep to them.
 
 }   // namespace
 }   // namespace aviary::rollout

@@ -9,6 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// Whatever is ready serves, until the stable version does.
 TEST(StableService, TheServiceIsNotNarrowedToAVersionThatIsNotReady) {
     RoutedCluster cluster(canary(kExtra));
     cluster.broken = "v1";
@@ -66,6 +67,7 @@ TEST(StableService, WhatServesKeepsItsRequestsUntilItsShareIsInForce) {
     EXPECT_EQ(since(), "");
 }
 
+// Of one that was approved, and is taken back for a newer version: no request is led to that meanwhile.
 TEST(StableService, WhatIsTakenBackForANewerVersionGetsNoShare) {
     RoutedCluster cluster(canary(kPartition));
     cluster.begin();
@@ -93,6 +95,7 @@ TEST(StableService, WhatIsTakenBackForANewerVersionGetsNoShare) {
     }
 }
 
+// By what applies it from Git, say: the share of the step before is in force, and nothing was missed.
 TEST(StableService, AServiceThatOthersPutBackIsNarrowedAgainAtOnce) {
     RoutedCluster cluster(canary(kExtra));
     cluster.begin();
@@ -105,14 +108,13 @@ TEST(StableService, AServiceThatOthersPutBackIsNarrowedAgainAtOnce) {
     EXPECT_EQ(cluster.look(), "v1=10 v2=5 pinned canary 95/5");
 }
 
+// Of the step before the share is in force still: it is this step's that is asked for by now.
 TEST(StableService, AStepWhoseShareIsMissedGetsItInItsPause) {
     RoutedCluster cluster(canary(kExtra));
     cluster.begin();
-    cluster.edit(R"({"spec":{"replicas":0}})");
-    cluster.settle_all();
+    cluster.scale(0);
     cluster.broken = "v1";
-    cluster.edit(R"({"spec":{"replicas":10}})");
-    cluster.settle_all();
+    cluster.scale(10);
     ASSERT_EQ(cluster.look(), "v1=10 v2=1 open canary 95/5");
     cluster.next();
     EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=10 v2=5");
@@ -155,6 +157,8 @@ TEST(StableService, WhatKeepsAStepFromItsShareIsSaid) {
     EXPECT_EQ(cluster.look(), "v1=10 v2=5 pinned canary 50/50");
 }
 
+// In its first step nobody has been served by the new version: the Service is narrowed, and that is no trouble any
+// more.
 TEST(StableService, ReadyInTheFirstStepsUpgradeTheStableVersionServes) {
     RoutedCluster cluster(canary(kExtra));
     cluster.broken = "v1";
@@ -171,6 +175,7 @@ TEST(StableService, ReadyInTheFirstStepsUpgradeTheStableVersionServes) {
     EXPECT_FALSE(meta::condition(cluster.get("rollouts"), "TrafficRouted").exists());
 }
 
+// Pods do not come back by a jump: the old version has none that requests could go to.
 TEST(StableService, JumpedBackToNoOldPodsAllRequestsReachPods) {
     RoutedCluster cluster(canary(kPartition),
                           R"([{"replicas":"20%","traffic":"20%"},{"replicas":"100%"},{"replicas":"100%"}])");
@@ -188,8 +193,7 @@ TEST(StableService, ScaledDownToItsShareTheServiceIsOpened) {
     RoutedCluster cluster(canary(kPartition), R"([{"replicas":5,"traffic":"20%"},{"replicas":"100%"}])");
     cluster.begin();
     ASSERT_EQ(cluster.look(), "v1=5 v2=5 pinned canary 80/20");
-    cluster.edit(R"({"spec":{"replicas":5}})");
-    cluster.settle_all();
+    cluster.scale(5);
     EXPECT_EQ(cluster.look(), "v2=5 open canary 80/20");
 }
 
@@ -200,11 +204,9 @@ TEST(StableService, ScaledDownWhileNothingMovesTheServiceIsOpened) {
     paused.begin();
     ASSERT_EQ(paused.look(), "v1=5 v2=5 pinned canary 80/20");
     paused.edit_rollout(R"({"spec":{"strategy":{"paused":true}}})");
-    paused.edit(R"({"spec":{"replicas":5}})");
-    paused.settle_all();
+    paused.scale(5);
     EXPECT_EQ(paused.look(), "v2=5 open canary 80/20");
-    paused.edit(R"({"spec":{"replicas":10}})");
-    paused.settle_all();
+    paused.scale(10);
     EXPECT_EQ(paused.look(), "v1=5 v2=5 pinned canary 80/20") << "they are back";
 
     RoutedCluster grouped(canary(kPartition), kShare);
@@ -217,11 +219,9 @@ TEST(StableService, ScaledDownWhileNothingMovesTheServiceIsOpened) {
     grouped.settle_all();
     ASSERT_EQ(grouped.show(), "Progressing/2/BeforeStepUpgrade v1=5 v2=5");
     ASSERT_EQ(grouped.look(), "v1=5 v2=5 pinned canary 80/20");
-    grouped.edit(R"({"spec":{"replicas":5}})");
-    grouped.settle_all();
+    grouped.scale(5);
     EXPECT_EQ(grouped.look(), "v2=5 open canary 80/20");
-    grouped.edit(R"({"spec":{"replicas":10}})");
-    grouped.settle_all();
+    grouped.scale(10);
     EXPECT_EQ(grouped.look(), "v1=5 v2=5 pinned canary 80/20");
 }
 
@@ -267,20 +267,20 @@ TEST(StableService, WhatWasNarrowedIsOpenedAlsoWithoutACanaryService) {
     cluster.expect_restored();
 }
 
+// Open, the Service would also lead to the pods of the new version, and nobody narrows it again in the middle of a
+// step.
 TEST(StableService, ScaledToNothingAndBackTheNewVersionHasNoMoreThanItsShare) {
     for (std::string const& style : {canary(kExtra), blue_green()}) {
         RoutedCluster cluster(style);
         cluster.begin();
         std::string const paused = cluster.look();
         ASSERT_TRUE(paused.ends_with("pinned canary 95/5")) << paused << style;
-        for (char const* replicas : {"0", "10"}) {
-            cluster.edit(fmt::format(R"({{"spec":{{"replicas":{}}}}})", replicas));
-            cluster.settle_all();
-        }
+        for (int const replicas : {0, 10}) cluster.scale(replicas);
         EXPECT_EQ(cluster.look(), paused) << style;
     }
 }
 
+// As where the Rollout was disabled, the workload let go, and the Rollout enabled again before it said so.
 TEST(StableService, NoServiceKeepsToAVersionThatIsGone) {
     for (std::string const& style : kStyles) {
         RoutedCluster cluster(style);
@@ -301,6 +301,7 @@ TEST(StableService, NoServiceKeepsToAVersionThatIsGone) {
     }
 }
 
+// Put back when its own pods are all there: those of the other version go at once, and no Service may keep to them.
 TEST(StableService, ABlueGreenReleaseWithoutPodsOfTheOtherVersionKeepsTheServiceOpen) {
     RoutedCluster cluster(blue_green("0"));
     cluster.begin();

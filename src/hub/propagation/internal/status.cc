@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "apis/rollouts/keys.h"
+#include "apis/rollouts/rollout.h"
 #include "core/base/lasts.h"
 #include "hub/propagation/aggregate.h"
 #include "hub/propagation/binding_status.h"
@@ -190,8 +190,7 @@ void Propagator::Impl::note_failures(Doc const& rollout, std::vector<Reported>& 
     std::string hash;   // of the hub's template, once it is asked for
     for (Reported& each : reported) {
         clusters::Member const* const member = members.find(each.cluster);
-        bool const failed = meta::condition(each.live, apis::condition::kSucceeded)["status"].as_string() == "False";
-        if (!failed) continue;
+        if (!apis::taken_back_by_deadline(each.live)) continue;
         each.lacks_newest = true;   // also where the hub does not bring the workload
         Doc const source = sources.get(kind, key);
         if (member == nullptr || known_kind == nullptr || !source.exists()) continue;

@@ -29,11 +29,9 @@ std::string remedy(std::string_view on_deadline, std::int64_t step) {
 
 // What a deadline has taken it back for, to the end and beyond; empty: it has not.
 std::string taken_back_for(json::Doc const& rollout) {
-    json::Doc const succeeded = meta::condition(rollout, apis::condition::kSucceeded);
-    bool const failed = succeeded["status"].as_string() == "False" &&
-                        succeeded["reason"].as_string() == apis::reason::kDeadlineExceeded;
-    if (failed && rollout.at({"status", "phase"}).as_string() == apis::phase::kHealthy)
-        return succeeded["message"].string();
+    bool const healthy = rollout.at({"status", "phase"}).as_string() == apis::phase::kHealthy;
+    if (healthy && apis::taken_back_by_deadline(rollout))
+        return meta::condition(rollout, apis::condition::kSucceeded)["message"].string();
     std::string_view const why = meta::condition(rollout, apis::condition::kProgressing)["reason"].as_string();
     json::Doc const stalled = meta::condition(rollout, apis::condition::kStalled);
     bool const going = why == apis::reason::kCancelling && stalled["status"].as_string() == "True" &&

@@ -1,6 +1,7 @@
 // For tests: a release that routes requests, in memory, and what became of it in which order.
 #pragma once
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "member/rollout/internal/fake_cluster.h"
@@ -57,6 +58,10 @@ struct RoutedCluster : FakeCluster {
             now = plan.requeue->at;
         }
         note();
+    }
+    void scale(int replicas) {
+        edit(fmt::format(R"({{"spec":{{"replicas":{}}}}})", replicas));
+        settle_all();
     }
     // As run(), with a note after every write.
     void one_by_one() {
