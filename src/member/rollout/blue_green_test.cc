@@ -173,6 +173,40 @@ TEST(BlueGreenStyle, ScaledToNothingItComesBackInTheStableVersion) {
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=5");
 }
 
+// With the number of before on its only set with pods, the native controller would take it for a scaling for ever.
+TEST(BlueGreenStyle, WhatComesBackFromNothingSaysTheSizeOfTheWorkload) {
+    BlueGreenCluster cluster;
+    cluster.begin();
+    cluster.release("v3");
+    for (auto& [name, set] : cluster.objects["replicasets"]) {
+        set.set({"spec", "replicas"}, 0);
+        set.set({"metadata", "annotations", meta::kDesiredReplicasAnnotation}, "0");
+        set.set({"metadata", "annotations", meta::kMaxReplicasAnnotation}, "0");
+    }
+    cluster.apply(cluster.decide_batch_release_now());
+    bool came_back = false;
+    for (Doc const& set : cluster.inputs().replica_sets) {
+        if (set.at({"spec", "replicas"}).as_int() == 0) continue;
+        came_back = true;
+        EXPECT_EQ(meta::annotation(set, meta::kDesiredReplicasAnnotation), "10");
+        EXPECT_EQ(meta::annotation(set, meta::kMaxReplicasAnnotation), "15");
+    }
+    EXPECT_TRUE(came_back);
+}
+
+TEST(BlueGreenStyle, AnOldSizeOnTheOnlySetWithPodsIsPutRight) {
+    for (auto const& [noted, becomes] : {std::pair("8", "10"), {"", ""}}) {
+        BlueGreenCluster cluster;
+        cluster.release("v2");
+        for (auto& [name, set] : cluster.objects["replicasets"])
+            set.set({"metadata", "annotations", meta::kDesiredReplicasAnnotation}, noted);
+        cluster.run();
+        Doc const set = cluster.named("replicasets", "web-native-v1");
+        EXPECT_EQ(meta::annotation(set, meta::kDesiredReplicasAnnotation), becomes);
+        EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=5");
+    }
+}
+
 TEST(BlueGreenStyle, DisabledOrDeletedItLetsTheVersionThroughAndLeavesNothing) {
     for (bool const removed : {false, true}) {
         BlueGreenCluster cluster;

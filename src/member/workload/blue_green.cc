@@ -3,6 +3,7 @@
 // by the workload's own strategy. What scales the workload is switched off meanwhile.
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
@@ -58,6 +59,7 @@ public:
         // Paused for a version that has been put back again: it stays so while its pods are there.
         bool const lacks = paused() && (sets_.current == nullptr || sets_.current->wanted < share_of(share));
         if (!raises) std::ranges::move(balance(share_of(share), share_of(*surge)), std::back_inserter(writes));
+        if (auto noted = note_size()) writes.push_back(std::move(*noted));
         JsonPatch patch(doc());
         patch.test({"metadata", "generation"});
         if (!held_by(batch_release))
@@ -94,13 +96,38 @@ public:
         ReplicaSet const* const stable = sets_.by_hash(facts_.stable_revision);
         ReplicaSet const* const other = sets_.by_hash(released);
         if (stable == nullptr || other == nullptr || stable == other || stable->wanted >= facts_.replicas) return {};
-        std::vector<Write> writes{resize_set(*stable, facts_.replicas, "fewer than the workload is to have")};
+        std::vector<Write> writes{give_all(*stable, "fewer than the workload is to have")};
         if (other->wanted > share_of(share))
             writes.push_back(resize_set(*other, share_of(share), "more than the step's share"));
         return writes;
     }
 
 private:
+    // Every pod that the workload is to have, and noted so, as the native controller does.
+    Write give_all(ReplicaSet const& set, std::string why) const {
+        Value const update = doc().at({"spec", "strategy", "rollingUpdate"}).thaw();
+        std::int64_t const surge = recreate() ? 0 : budget_of(update, facts_.replicas).surge;
+        JsonPatch patch(set.doc);
+        patch.test({"spec", "replicas"});
+        patch.set({"spec", "replicas"}, facts_.replicas);
+        patch.set({"metadata", "annotations", meta::kDesiredReplicasAnnotation}, std::to_string(facts_.replicas));
+        patch.set({"metadata", "annotations", meta::kMaxReplicasAnnotation}, std::to_string(facts_.replicas + surge));
+        return write_set(set, std::move(patch), std::move(why));
+    }
+
+    // The native controller takes an old number on the only set with pods for a scaling that never ends, and rolls
+    // nothing.
+    std::optional<Write> note_size() const {
+        ReplicaSet const* only = nullptr;
+        for (ReplicaSet const& set : sets_.all) {
+            if (set.wanted > 0 && std::exchange(only, &set) != nullptr) return std::nullopt;
+        }
+        if (only == nullptr || only->wanted != facts_.replicas) return std::nullopt;
+        std::string const noted = meta::annotation(only->doc, meta::kDesiredReplicasAnnotation);
+        if (noted.empty() || noted == std::to_string(facts_.replicas)) return std::nullopt;
+        return give_all(*only, "the size of the workload");
+    }
+
     // When the workload is scaled, the native controller gives each version a part of what all may have, by what their
     // sets noted when they were scaled last, and the rest to the largest. What the old version lacks then is what the
     // new one has beyond the step's share: it would never get it back, and the step never end. The old one grows first:
@@ -149,8 +176,7 @@ private:
             patch.set({"spec", "replicas"}, 0);
             writes.push_back(write_set(*set, std::move(patch), "a version in between does not serve"));
         }
-        if (!writes.empty() && stable->wanted < facts_.replicas)
-            writes.push_back(resize_set(*stable, facts_.replicas, "in their places"));
+        if (!writes.empty() && stable->wanted < facts_.replicas) writes.push_back(give_all(*stable, "in their places"));
         return writes;
     }
 
