@@ -26,7 +26,8 @@ namespace {
 using json::Doc;
 using json::Value;
 
-// Together less than the five seconds that API servers give a webhook.
+// API servers give a webhook five seconds.
+constexpr Duration kWithin = std::chrono::milliseconds(4500);
 constexpr Duration kSyncedWithin = std::chrono::milliseconds(2500);
 constexpr Duration kLookWithin = std::chrono::seconds(2);
 constexpr std::string_view kAnnotations[] = {
@@ -82,6 +83,19 @@ void note_stable(Value& object, FreezeInputs const& inputs, Doc const& after) {
     if (noted || !prevails(inputs.old) || !template_changes(inputs.old, after)) return;
     std::string const stable = revision_running(inputs.old.at({"spec", "template"}), inputs.replica_sets);
     if (!stable.empty()) object.set({"metadata", "labels", apis::kStableRevisionLabel}, stable);
+}
+
+// Whether a release is to note where it comes from, and no copy of a ReplicaSet has the template before: copies may lag
+// behind by seconds, and without it nothing could go back, nor requests be kept to that version.
+bool looks_for_stable(Value const& object, FreezeInputs const& inputs) {
+    Doc const after = Doc::freeze(object);
+    if (!template_changes(inputs.old, after)) return false;
+    bool const begun = !meta::annotation(inputs.old, apis::kInProgressingAnnotation).empty();
+    bool const notes =
+        begun ? !inputs.from_controller && prevails(inputs.old) &&
+                    meta::label(inputs.old, apis::kStableRevisionLabel).empty()
+              : inputs.old.at({"status", "replicas"}).as_int() > 0 && after.at({"spec", "replicas"}).as_int(1) != 0;
+    return notes && revision_running(inputs.old.at({"spec", "template"}), inputs.replica_sets).empty();
 }
 
 void keep_partition(Value& object, Strategy strategy, bool new_revision) {
@@ -226,9 +240,10 @@ Task<Result<Doc>> Freeze::rollout_for(Context ctx, control::AdmissionRequest con
     co_return Doc();
 }
 
-Task<Result<std::vector<Doc>>> Freeze::revisions_of(Context ctx, Doc workload) const {
+Task<Result<std::vector<Doc>>> Freeze::controlled_by(Context ctx, Doc workload,
+                                                     meta::GroupVersionResource resource) const {
     CO_TRY_ASSIGN(std::string const selector, meta::pod_selector_of(workload));
-    auto const live = co_await client_.list(ctx.with_timeout(kLookWithin), kControllerRevisions,
+    auto const live = co_await client_.list(ctx.with_timeout(kLookWithin), resource,
                                             {.ns = meta::ns(workload), .label_selector = selector});
     if (!live) {
         co_return fail(
@@ -237,14 +252,15 @@ Task<Result<std::vector<Doc>>> Freeze::revisions_of(Context ctx, Doc workload) c
                         "try again",
                         meta::key_of(workload).to_string(), live.error().message()));
     }
-    std::vector<Doc> revisions;
+    std::vector<Doc> controlled;
     for (auto const& [index, each] : (*live)["items"].elements()) {
-        if (meta::is_controlled_by(each, workload)) revisions.push_back(each);
+        if (meta::is_controlled_by(each, workload)) controlled.push_back(each);
     }
-    co_return revisions;
+    co_return controlled;
 }
 
 Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
+    ctx = ctx.with_timeout(kWithin);
     Context const limited = ctx.with_timeout(kSyncedWithin);
     for (client::Informer* informer : {&rollouts_, &replica_sets_}) {
         if (informer->synced() || (informer == &replica_sets_ && !is_of(request, kDeployments))) continue;
@@ -272,7 +288,10 @@ Task<Status> Freeze::mutate(Context ctx, control::AdmissionRequest& request) {
     inputs.from_controller = request.user.name == controller_user_;
     SetKind const* const set = set_of(request);
     if (set != nullptr && set->notes_stable != nullptr && set->notes_stable(request.object, inputs)) {
-        CO_TRY_ASSIGN(inputs.revisions, co_await revisions_of(ctx, request.old_object));
+        CO_TRY_ASSIGN(inputs.revisions, co_await controlled_by(ctx, request.old_object, kControllerRevisions));
+    }
+    if (is_of(request, kDeployments) && looks_for_stable(request.object, inputs)) {
+        CO_TRY_ASSIGN(inputs.replica_sets, co_await controlled_by(ctx, request.old_object, kReplicaSets));
     }
     (set != nullptr ? set->freeze : freeze_deployment)(request.object, inputs);
     co_return Status{};

@@ -3,7 +3,7 @@
 // in-progressing, in the same write; while a release is on, nobody can lift that or take the marks away, and as long as
 // a Rollout points there the label by which API servers ask stays. Writes that change neither a template nor a workload
 // in progress do not wait for it; others, of a workload with the label, are refused while what it decides by has not
-// been read yet.
+// been read yet; so are those of which it cannot be read where they come from.
 #pragma once
 
 #include <string>
@@ -65,7 +65,9 @@ private:
     // The first Rollout of the namespace that points at the workload and is in force; absent: there is none.
     Task<Result<json::Doc>> rollout_for(Context ctx, control::AdmissionRequest const& request) const;
 
-    Task<Result<std::vector<json::Doc>>> revisions_of(Context ctx, json::Doc workload) const;
+    // ReplicaSets or ControllerRevisions that it controls, by the API server.
+    Task<Result<std::vector<json::Doc>>> controlled_by(Context ctx, json::Doc workload,
+                                                       meta::GroupVersionResource resource) const;
 
     client::Client client_;
     client::Informer& rollouts_;

@@ -153,8 +153,9 @@ struct World {
         co_return Status{};
     }
 
-    void start_member() {
-        member.emplace(client::Client(reach(controller), "aviary-member"), controller.name, kOwnNamespace, features);
+    void start_member() { start_member(reach(controller)); }
+    void start_member(std::shared_ptr<client::Transport> transport) {
+        member.emplace(client::Client(std::move(transport), "aviary-member"), controller.name, kOwnNamespace, features);
         member_scope = std::make_unique<async::Scope>(scope.context());
         member_scope->spawn(member->run(member_scope->context()));
     }
