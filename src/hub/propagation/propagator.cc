@@ -304,11 +304,15 @@ void Propagator::Impl::member_object_changed(std::string const& cluster, client:
         rollback->enqueue({"", meta::key_of(object)});
         return;
     }
-    bool const turns = releasing(change.before) != releasing(change.after) ||
-                       frozen(change.before) != frozen(change.after) ||
-                       meta::label(change.before, kTemplateLabel) != meta::label(change.after, kTemplateLabel);
+    bool const another = meta::label(change.before, kTemplateLabel) != meta::label(change.after, kTemplateLabel);
+    bool const turns =
+        another || releasing(change.before) != releasing(change.after) || frozen(change.before) != frozen(change.after);
     if (!turns) return;
-    enqueue_rollouts_of(kind, meta::key_of(object));
+    // A failure that a Rollout tells is one of the version that its workload has.
+    if (another)
+        enqueue_rollouts_and_statuses_of(kind, meta::key_of(object));
+    else
+        enqueue_rollouts_of(kind, meta::key_of(object));
     if (frozen(change.after)) keep->enqueue({kind.kind, meta::key_of(object)});
     // A Rollout on its way out waits for its workload; clusters without pods for where the others are.
     clusters::Member* const member = members.find(cluster);
