@@ -210,6 +210,20 @@ TEST(RolloutValidation, NamesTheFieldsOfV1alpha1) {
     EXPECT_EQ(problems(validate_rollout(named, {}, {})), Lines{});
 }
 
+TEST(RolloutValidation, WeightsOfV1alpha1DoNotDecreaseWhereRequestsAreRouted) {
+    auto const wrong = [](std::string const& more, std::string const& steps) {
+        std::string const strategy = R"({"canary":{)" + more + R"("steps":)" + steps + "}}";
+        return problems(validate_rollout(older_rollout("canary", strategy), {}, {}));
+    };
+    std::string const routed = R"("trafficRoutings":[{"service":"web","ingress":{"name":"web"}}],)";
+    std::string const with_replicas = R"([{"weight":20,"replicas":1},{"weight":10,"replicas":2}])";
+    Lines const refused{"spec.strategy.canary.steps[1].weight: Steps.Weight must be a non decreasing sequence"};
+    EXPECT_EQ(wrong(routed, R"([{"weight":20},{"weight":10}])"), refused);
+    EXPECT_EQ(wrong(routed, with_replicas), refused);
+    EXPECT_EQ(wrong(routed, R"([{"weight":20},{"weight":20}])"), Lines{});
+    EXPECT_EQ(wrong("", with_replicas), Lines{});
+}
+
 TEST(RolloutValidation, WhatIsUnderWayStaysAsItIsInV1alpha1Too) {
     json::Value old = older_rollout("partition", R"({"canary":{"steps":[{"replicas":1},{"replicas":"100%"}]}})");
     old.set({"status", "phase"}, "Progressing");

@@ -85,5 +85,6 @@ check 'end the fleet' aviary down --data-dir "$work/data"
 check 'start it without edge' aviary up --clusters beijing --data-dir "$work/data" --port "$port" --pod-start 200ms --detach
 check 'a cluster that is not seen is an alert' soon 30 fires AviaryClusterNotSeen '"cluster": "edge"'
 check 'the other is none' quiet AviaryClusterNotSeen '"cluster": "beijing"'
+check 'a member asks by its name' tells 0 '^aviary_apiserver_requests_total\{agent="aviary-member",' kubectl get --raw /metrics
 check 'no series is left out' tells 0 '^aviary_rollout_series_left_out 0$' kubectl get --raw /metrics
 finished=1

@@ -45,13 +45,15 @@ CO_TEST(CasesOfV1beta1, JumpOfADeploymentInPartitionStyle) {
     Story story(ctx, {.steps = steps, .routing = kNginx});
     CO_ASSERT_OK(co_await story.begin());
     CO_ASSERT_OK(co_await story.play({{"release v2", "Progressing/1/StepPaused v1=4 v2=1 pinned+ [canary-weight=20]"},
-                                      {"jump 4", "Progressing/4/StepPaused v1=1 v2=4"},
-                                      {"jump 3", "Progressing/3/StepPaused v1=1 v2=4"},
+                                      {"jump 4", "Progressing/4/StepPaused v1=1 v2=4"}}));
+    EXPECT_EQ(co_await story.batches("v2"), "1:1 2:1 3:1 4:1");
+    CO_ASSERT_OK(co_await story.play({{"jump 3", "Progressing/3/StepPaused v1=1 v2=4"},
                                       {edited(other), "Progressing/3/StepPaused v1=1 v2=4 pinned+ [canary-weight=60]"},
                                       {"jump 2", "Progressing/2/StepPaused v1=1 v2=4"},
                                       {"jump 1", "Progressing/1/StepPaused v1=1 v2=4 pinned+ [canary-weight=20]"}}));
     EXPECT_EQ((co_await story.release_status())["canaryReplicas"].as_int(), 4);
     CO_ASSERT_OK(co_await story.play({{"jump 5", "Healthy/5/Completed v2=5"}}));
+    EXPECT_EQ(co_await story.batches("v2"), "1:1 2:1 3:1 4:1 5:1");
     EXPECT_EQ((co_await story.release_status())["nextStepIndex"].as_int(), -1);
     co_await story.stop();
 }

@@ -5,9 +5,12 @@
 #include <set>
 
 #include "app/member/internal/webhooks.h"
+#include "core/async/co_test.h"
 #include "core/base/strings.h"
+#include "core/json/parse.h"
 #include "core/json/write.h"
 #include "kube/webhook/handler.h"
+#include "member/rollout/validation.h"
 
 namespace aviary::member {
 namespace {
@@ -78,6 +81,37 @@ TEST(KruiseWebhooks, ValidateRolloutsOfBothVersions) {
     // An approval in an emergency does not wait for a controller that is down.
     EXPECT_TRUE(asked.contains("/validate UPDATE rollouts.kruise.io rollouts/status version=v1beta1, required=false"))
         << testing::PrintToString(asked);
+}
+
+TEST(KruiseWebhooks, ValidateNoBatchReleases) {
+    for (bool const labelled : {false, true}) {
+        auto const made = webhook::configurations("aviary-member", webhook_rules(kUser, {.labelled_kinds = labelled}),
+                                                  {"", "aviary-system", "aviary-member"}, "ca");
+        ASSERT_EQ(made.size(), 2U);
+        for (json::Value const& each : made) EXPECT_FALSE(json::write(each).contains("batchreleases"));
+        EXPECT_EQ(made[1]["kind"].as_string(), "ValidatingWebhookConfiguration");
+        EXPECT_FALSE(json::write(made[1]).contains(R"("*")"));
+    }
+}
+
+CO_TEST(KruiseWebhooks, RefuseARolloutWithStatus422) {
+    http::Request request{.method = "POST", .target = "/validate?timeout=5s", .headers = {}, .body = {}};
+    request.body = R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u",
+        "operation":"CREATE","kind":{"group":"rollouts.kruise.io","version":"v1beta1","kind":"Rollout"},
+        "resource":{"group":"rollouts.kruise.io","version":"v1beta1","resource":"rollouts"},"namespace":"demo",
+        "name":"web","object":{"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout","metadata":{"name":"web"},
+        "spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},
+        "strategy":{"canary":{"steps":[]}}}}}})";
+    auto const handler = webhook::make_handler({std::make_shared<rollout::Validation>()});
+    http::Response const answer = co_await handler->handle(ctx, std::move(request), {});
+    EXPECT_EQ(answer.status, 200);
+    auto const review = json::parse(answer.body);
+    CO_ASSERT_OK(review);
+    EXPECT_FALSE(review->at({"response", "allowed"}).as_bool(true));
+    json::Doc const status = review->at({"response", "status"});
+    EXPECT_EQ(status["code"].as_int(), 422);
+    EXPECT_EQ(status["reason"].as_string(), "Invalid");
+    EXPECT_EQ(status.at({"details", "causes"})[0]["field"].as_string(), "spec.strategy.canary.steps");
 }
 
 TEST(KruiseWebhooks, ConvertByReviewsOfV1) {

@@ -243,6 +243,22 @@ CO_TEST(Member, ControllersCountWhatTheyDo) {
     STOP_WORLD();
 }
 
+CO_TEST(Member, ControllersAreNamedAsUpstreamsAre) {
+    observe::Registry registry;
+    observe::Metrics const metrics(registry);
+    World world(ctx.with_metrics(metrics));
+    world.features.rollout_history = true;
+    CO_ASSERT_OK(co_await world.start());
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+    std::string const text = metrics.text();
+    for (std::string const name : {"rollout-controller", "batchrelease-controller", "trafficrouting-controller",
+                                   "rollouthistory-controller", "advanced-deployment-controller"}) {
+        EXPECT_TRUE(text.contains("\nworkqueue_depth{name=\"" + name + "\"} ")) << name << text;
+        EXPECT_TRUE(text.contains("\ncontroller_runtime_active_workers{controller=\"" + name + "\"} ")) << name << text;
+    }
+    STOP_WORLD();
+}
+
 CO_TEST(Member, AReleaseTakesFewRequests) {
     World world(ctx);
     CO_ASSERT_OK(co_await world.set_up());

@@ -7,6 +7,7 @@
 namespace aviary::rollout {
 namespace {
 
+using namespace std::chrono_literals;
 using json::Doc;
 
 constexpr char const* kSteps = R"([{"replicas":"50%"},{"replicas":"100%"}])";
@@ -105,6 +106,49 @@ TEST(BlueGreenStyle, AThirdVersionIsRefusedAndMakesNoPod) {
     cluster.begin("v3");
     cluster.begin("v1");
     expect_over(cluster, "Healthy/2/StepPaused v1=10");
+}
+
+TEST(BlueGreenStyle, ThatAVersionIsRefusedIsOneEvent) {
+    BlueGreenCluster cluster;
+    cluster.begin();
+    cluster.release("v3");
+    std::vector<std::string> told;
+    for (int round = 0; round < 5; ++round) {
+        control::Plan const plan = cluster.decide_rollout_now();
+        for (auto const& each : plan.events)
+            told.push_back(fmt::format("{} {}: {}", each.type, each.reason, each.message));
+        cluster.apply(plan);
+        cluster.apply(cluster.decide_batch_release_now());
+        cluster.settle();
+    }
+    EXPECT_EQ(told, std::vector{std::string("Warning Progressing: ") + kRefused});
+}
+
+// Upstream waits in its first pass alone.
+TEST(BlueGreenStyle, AtItsEndPodsAreWaitedForOnEveryLookForAMinute) {
+    for (bool const come : {true, false}) {
+        BlueGreenCluster cluster;
+        cluster.begin();
+        cluster.next();
+        cluster.pods_start = false;
+        cluster.next();
+        for (int look = 0; look < 3; ++look) {
+            EXPECT_EQ(cluster.show(), "Progressing/2/Completed v2=10") << look;
+            EXPECT_EQ(cluster.get("batchreleases").at({"status", "phase"}).as_string(), "Finalizing") << look;
+            EXPECT_EQ(cluster.scaled(), "web-DisableByRollout web-DisableByRollout ") << look;
+            cluster.now += look < 2 ? 29s : 1s;   // the last one is a second before
+            cluster.run();
+        }
+        EXPECT_EQ(cluster.show(), "Progressing/2/Completed v2=10");
+        if (come) {
+            cluster.pods_start = true;
+            cluster.settle();
+        } else {
+            cluster.now += 1s;
+        }
+        cluster.run();
+        expect_over(cluster, "Healthy/2/Completed v2=10");
+    }
 }
 
 // The end of a release and the next template, before either knows of the other.

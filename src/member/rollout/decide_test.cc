@@ -239,6 +239,20 @@ TEST(Rollout, PausesEndAsTheyAreMeant) {
     EXPECT_EQ(cluster.show(), "Healthy/3/Completed v2=10");
 }
 
+TEST(Rollout, ALastStepWhoseNumberIsAllOfThemWaits) {
+    FakeCluster cluster(R"([{"replicas":5},{"replicas":10}])");
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.approve();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v2=10");
+    EXPECT_EQ(waits(cluster), "AwaitingApproval ");
+    cluster.approve();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Healthy/2/Completed v2=10");
+}
+
 TEST(Rollout, TheOldVersionPutBackCancels) {
     FakeCluster cluster(kArticle);
     cluster.run();
@@ -328,6 +342,21 @@ TEST(Rollout, AJumpGoesWhereItIsTold) {
     cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":1}}})", true);
     cluster.run();
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=5 v2=5");
+}
+
+TEST(Rollout, AJumpToTheStepItselfRunsItAgain) {
+    FakeCluster cluster(R"([{"replicas":"10%","pause":{"duration":30}},{"replicas":"100%"}])");
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    cluster.now += 20s;
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":1}}})", true);
+    EXPECT_EQ(events(cluster), "Normal Progressing upgrade step(1) canary pods with new versions done");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    EXPECT_EQ(cluster.get("rollouts").at({"status", "canaryStatus", "nextStepIndex"}).as_int(), 2);
+    ASSERT_TRUE(cluster.decide_rollout_now().requeue);
+    EXPECT_EQ(cluster.decide_rollout_now().requeue->at, cluster.now + 30s);
 }
 
 TEST(Rollout, AJumpToAStepThatThereIsNotIsSaidAndTakenBack) {

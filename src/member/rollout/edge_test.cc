@@ -292,6 +292,26 @@ TEST(Edge, AnEditedStepIsInForceAtOnce) {
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=29 v2=1");
 }
 
+TEST(Edge, ScaledUpWhenAllPodsAreUpdatedTheStepWaitsForTheNewOnes) {
+    FakeCluster cluster(R"([{"replicas":"100%"},{"replicas":"100%"}])");
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    ASSERT_EQ(cluster.show(), "Progressing/1/StepPaused v2=10");
+    cluster.most_ready = 10;
+    cluster.edit(R"({"spec":{"replicas":12}})");
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":1}}})", true);
+    // The BatchRelease still says that it is ready, with ten.
+    cluster.apply(cluster.decide_rollout_now());
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepUpgrade v2=10");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepUpgrade v2=12");
+    cluster.most_ready = 12;
+    cluster.settle();
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v2=12");
+}
+
 TEST(Edge, APauseIsNotPassedByALengthThatOverflows) {
     FakeCluster cluster(R"([{"replicas":"10%","pause":{"duration":9999999999}},{"replicas":"100%"}])");
     cluster.run();

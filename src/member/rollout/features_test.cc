@@ -33,13 +33,14 @@ TEST(Features, OfUpstreamAreTakenInTheValueThatIsAlwaysSo) {
     }
 }
 
+std::string note(std::string_view name, std::string_view value) {
+    auto const flag = std::ranges::find(manager_flags(), name, &ManagerFlag::name);
+    if (flag == manager_flags().end()) return "no flag " + std::string(name);
+    auto const said = note_manager_flag(*flag, value);
+    return said ? *said : "refused: " + said.error().message();
+}
+
 TEST(Features, FlagsOfUpstreamsManagerAreTakenWhereTheyChangeNothing) {
-    auto const note = [](std::string_view name, std::string_view value) {
-        auto const flag = std::ranges::find(manager_flags(), name, &ManagerFlag::name);
-        if (flag == manager_flags().end()) return "no flag " + std::string(name);
-        auto const said = note_manager_flag(*flag, value);
-        return said ? *said : "refused: " + said.error().message();
-    };
     EXPECT_EQ(note("--partition-percent-limit", "50"),
               "--partition-percent-limit is always 50: pods that are not there any more cannot have their share of the "
               "requests");
@@ -53,6 +54,19 @@ TEST(Features, FlagsOfUpstreamsManagerAreTakenWhereTheyChangeNothing) {
     EXPECT_EQ(note("--leader-elect", "").substr(0, 29), "--leader-elect is always true");
     EXPECT_EQ(note("--metrics-bind-address", ":8080"),
               "refused: give --health-port and --bind-address: /healthz, /readyz and /metrics have one port");
+}
+
+TEST(Features, FlagsOfUpstreamsManagerHaveNoEffectOrAnotherInTheirPlace) {
+    for (std::string const name :
+         {"--rollout-workers", "--batchrelease-workers", "--trafficrouting-workers", "--rollouthistory-workers",
+          "--deployment-workers", "--nativedaemonset-workers", "--expectation-timeout", "--grace-timeout",
+          "--disable-no-deepcopy", "--rate-limiter-base-delay", "--rate-limiter-max-delay", "--rate-limiter-qps",
+          "--rate-limiter-bucket-size"}) {
+        EXPECT_TRUE(note(name, "1").starts_with(name + " has no effect: ")) << note(name, "1");
+    }
+    EXPECT_TRUE(note("--disable-no-deepcopy", "").starts_with("--disable-no-deepcopy has no effect: "));
+    for (char const* name : {"--health-probe-bind-address", "--metrics-bind-address"})
+        EXPECT_TRUE(note(name, ":8081").starts_with("refused: give --health-port and --bind-address: ")) << name;
 }
 
 }   // namespace

@@ -80,6 +80,26 @@ TEST(History, OneForEachReleaseWithThePodsOfItsSteps) {
     EXPECT_EQ(cluster.writes, after);
 }
 
+TEST(History, OfABlueGreenReleaseToo) {
+    NotedCluster cluster(blue_green());
+    cluster.release("v2");
+    cluster.look();
+    cluster.look();
+    EXPECT_EQ(cluster.notes(), Notes{"1=1 "});
+    EXPECT_EQ(cluster.list("rollouthistories").front().at({"spec", "rollout", "rolloutID"}).string(),
+              cluster.get("rollouts").at({"status", "blueGreenStatus", "observedRolloutID"}).string());
+    cluster.approve();
+    cluster.look();
+    EXPECT_EQ(cluster.notes(), Notes{"1=1 2=4 "});
+    cluster.approve();
+    cluster.look();
+    EXPECT_EQ(cluster.notes(), Notes{"1=1 2=4 3=5 "});
+    cluster.approve();
+    cluster.look();
+    EXPECT_EQ(cluster.show(), "Healthy/3/Completed v2=10");
+    EXPECT_EQ(cluster.notes(), Notes{"1=1 2=4 3=5 completed"});
+}
+
 TEST(History, OfOneThatWentBackToo) {
     NotedCluster cluster(canary(kExtra));
     cluster.release("v2");

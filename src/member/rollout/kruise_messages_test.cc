@@ -124,7 +124,8 @@ TEST(KruiseMessages, AreWordForWordAsToolsReadThem) {
              told.begin_with("v3");
          },
          {"new version releasing detected in the progress of blue-green release, please rollback first"},
-         {}},
+         {"Warning Progressing: new version releasing detected in the progress of blue-green release, please rollback "
+          "first"}},
         {"paused",
          kPlain,
          kThree,
@@ -157,6 +158,12 @@ TEST(KruiseMessages, AreWordForWordAsToolsReadThem) {
          },
          {"Terminating=True/InTerminating: Rollout is in terminating",
           "Terminating=False/Completed: Rollout is in terminating"},
+         {}},
+        {"routed",
+         canary(kExtra),
+         kSteps,
+         [](Told& told) { told.begin_with(); },
+         {"Rollout is in step(1/3), and route traffic to new version"},
          {}},
         {"not routed",
          canary(kExtra),
@@ -195,6 +202,19 @@ TEST(KruiseMessages, ABatchReleaseIsFollowedInWords) {
     Doc const status = told.get("rollouts").at({"status", "canaryStatus"});
     EXPECT_EQ(status["message"].string(), fmt::format("BatchRelease is at state Ready, rollout-id {}, step 1",
                                                       status["observedRolloutID"].string()));
+}
+
+// That it is `Initializing`, and `Workload is continuous release`, comes after that: traffic_routing_test.cc.
+TEST(KruiseMessages, AThirdVersionIsInRollingUntilTheBatchReleaseOfTheOneBeforeIsGone) {
+    Told told(kPlain);
+    told.begin_with();
+    told.release("v3");
+    told.apply(told.decide_rollout_now());
+    ASSERT_TRUE(told.get("batchreleases").at({"metadata", "deletionTimestamp"}).exists());
+    EXPECT_EQ(told.decide_rollout_now().waits.front().reason, "Initializing");
+    Doc const condition = meta::condition(told.get("rollouts"), apis::condition::kProgressing);
+    EXPECT_EQ(condition["reason"].as_string(), "InRolling");
+    EXPECT_EQ(condition["message"].as_string(), "Rollout is in Progressing");
 }
 
 // Requests leave the pods before these are moved on the way back, and pods come first on the way to the new version.
@@ -250,6 +270,28 @@ TEST(KruiseMessages, TheStepsOfAnEndAreInUpstreamsOrder) {
     EXPECT_EQ(ends(blue_green(), undo), from_new);
     EXPECT_EQ(ends(blue_green(), disable), completed);
     EXPECT_EQ(ends(blue_green(), remove), forward);
+}
+
+// Anybody may write the status. What the step was to do, and had not done yet, is done.
+TEST(KruiseMessages, AnEndInAStepThatIsNoneBeginsAgain) {
+    for (std::string const& style : {canary(kPartition), canary(kExtra)}) {
+        Told told(style, R"([{"replicas":"10%","traffic":"5%"},{"replicas":"50%","traffic":"50%"}])");
+        told.begin_with();
+        told.approve_it();
+        told.approve();
+        told.apply(told.decide_rollout_now(), 1);   // what it is about to do is on record, and no more
+        ASSERT_EQ(told.get("rollouts").at({"status", "canaryStatus", "finalisingStep"}).as_string(),
+                  "RestoreStableService");
+        told.edit_rollout(R"({"status":{"canaryStatus":{"finalisingStep":"Sideways"}}})", true);
+        told.steps.clear();
+        told.go_on();
+        EXPECT_EQ(told.steps,
+                  (std::vector<std::string>{"RestoreStableService", "FinalisingStepRouteTrafficToStable",
+                                            "RemoveCanaryService", "ResumeWorkload", "ReleaseWorkloadControl", "END"}))
+            << style;
+        EXPECT_EQ(told.show(), "Healthy/2/Completed v2=10") << style;
+        told.expect_restored();
+    }
 }
 
 }   // namespace

@@ -7,6 +7,7 @@
 namespace aviary::rollout {
 namespace {
 
+using namespace std::chrono_literals;
 using json::Doc;
 
 constexpr char const* kThree = R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%"}])";
@@ -89,6 +90,55 @@ TEST(KruiseRules, ABatchReleaseSaysWhereItStands) {
     EXPECT_EQ(batch["updatedReadyReplicas"].as_int(), 1);
 }
 
+TEST(KruiseRules, ABatchReleaseHasNoConditions) {
+    FakeCluster cluster = released(kPlain);
+    auto const status = [&cluster] { return cluster.get("batchreleases")["status"]; };
+    EXPECT_EQ(status().at({"canaryStatus", "batchState"}).as_string(), "Ready");
+    EXPECT_FALSE(status()["conditions"].exists());
+    cluster.batch_release_refused = "no room for it";
+    cluster.apply(cluster.decide_batch_release_now(), 1);
+    EXPECT_EQ(status()["message"].as_string(), "WriteRefused: no room for it");
+    EXPECT_FALSE(status()["conditions"].exists());
+}
+
+TEST(KruiseRules, ACompletedBatchReleaseTakesNoEditOfItsPlan) {
+    FakeCluster cluster = released(kPlain);
+    json::Value& batch_release = cluster.objects["batchreleases"]["web"];
+    batch_release.set({"spec", "releasePlan", "batchPartition"}, 1);
+    EXPECT_FALSE(cluster.decide_batch_release_now().writes.empty());
+    batch_release.set({"status", "phase"}, "Completed");
+    EXPECT_TRUE(cluster.decide_batch_release_now().writes.empty());
+}
+
+TEST(KruiseRules, ABatchThatThePlanDoesNotHaveBeginsWithTheFirst) {
+    FakeCluster cluster = released(kPlain);
+    cluster.approve();
+    cluster.run();
+    auto const at = [&cluster] {
+        Doc const status = cluster.get("batchreleases")["status"];
+        return fmt::format("{}/{}/{}", status["phase"].as_string(),
+                           status.at({"canaryStatus", "currentBatch"}).as_int(-1),
+                           status.at({"canaryStatus", "batchState"}).as_string());
+    };
+    ASSERT_EQ(at(), "Progressing/1/Ready");
+    cluster.pods_start = false;   // nor are those of before ready any more
+    cluster.settle();
+    cluster.objects["batchreleases"]["web"].set({"status", "canaryStatus", "currentBatch"}, 7);
+    cluster.run();
+    EXPECT_EQ(at(), "Progressing/0/Upgrading");
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=5 v2=5");
+    cluster.pods_start = true;
+    cluster.settle();
+    cluster.run();
+    EXPECT_EQ(at(), "Progressing/1/Ready");
+    EXPECT_EQ(cluster.show(), "Progressing/2/StepPaused v1=5 v2=5");
+    // With a plan that is shorter by now it is in the last one.
+    cluster.objects["batchreleases"]["web"].set({"spec", "releasePlan", "batches"},
+                                                *json::parse_value(R"([{"canaryReplicas":"50%"}])"));
+    cluster.apply(cluster.decide_batch_release_now());
+    EXPECT_EQ(at(), "Progressing/0/Ready");
+}
+
 TEST(KruiseRules, ARolloutSaysWhichVersionsAndWhichPlan) {
     FakeCluster const cluster = released(kPlain);
     Doc const rollout = cluster.get("rollouts");
@@ -127,6 +177,35 @@ TEST(KruiseRules, PodsCarryTheIdThatTheWorkloadHas) {
                 ++ids[meta::label(pod, apis::kRolloutIdLabel) + "/" + meta::label(pod, apis::kRolloutBatchIdLabel)];
         }
         EXPECT_EQ(ids, (std::map<std::string, int>{{"r7/1", 1}})) << style;
+    }
+}
+
+// Its pod is ready, and not labelled before its node has taken it. In canary style upstream does not wait for that.
+TEST(KruiseRules, ABatchIsNotReadyBeforeItsPodsCarryTheId) {
+    for (auto const& [style, pods] : std::vector<std::pair<std::string, std::string>>{
+             {kPlain, "v1=9 v2=1"}, {kExtra, "v1=10 v2=1"}, {kBlueGreen, "v1=10 v2=1"}}) {
+        FakeCluster cluster(kThree, 10, style);
+        cluster.run();
+        cluster.release("v2");
+        for (int round = 0; round < 20; ++round) {
+            for (auto const& plan :
+                 {cluster.decide_rollout_now(), cluster.decide_batch_release_now(), cluster.decide_roll_now()}) {
+                cluster.apply(plan);
+                cluster.settle();
+                for (auto& [name, pod] : cluster.objects["pods"]) {
+                    if (pod.at({"spec", "image"}).as_string() != "v2") continue;
+                    pod["status"] = json::Object();
+                    pod.set({"metadata", "creationTimestamp"}, format_rfc3339(cluster.now));
+                }
+            }
+        }
+        Doc const batch = cluster.get("batchreleases").at({"status", "canaryStatus"});
+        EXPECT_EQ(batch["updatedReadyReplicas"].as_int(), 1) << style;
+        EXPECT_EQ(batch["batchState"].as_string(), "Upgrading") << style;
+        EXPECT_EQ(cluster.show(), "Progressing/1/StepUpgrade " + pods) << style;
+        cluster.now += 2s;   // a node has had its time by then
+        cluster.run();
+        EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused " + pods) << style;
     }
 }
 
@@ -255,6 +334,44 @@ TEST(KruiseRules, WhatIsPausedIsTakenBackAtOnce) {
     cluster.release("v1");
     cluster.run();
     EXPECT_EQ(cluster.show(), "Healthy/1/StepPaused v1=10");
+}
+
+TEST(KruiseRules, WhatComesWhilePausedIsTakenUpOnceResumed) {
+    auto const pause = [](FakeCluster& cluster, bool paused) {
+        cluster.edit_rollout(fmt::format(R"({{"spec":{{"strategy":{{"paused":{}}}}}}})", paused));
+        cluster.run();
+    };
+    FakeCluster cluster = released(kPlain);
+    pause(cluster, true);
+    cluster.release("v3");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    EXPECT_FALSE(cluster.get("batchreleases").at({"metadata", "deletionTimestamp"}).exists());
+    pause(cluster, false);
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v3=1");
+    FakeCluster edited = released(kPlain);
+    pause(edited, true);
+    edited.edit_rollout(
+        R"({"spec":{"strategy":{"canary":{"steps":[{"replicas":"30%"},{"replicas":"60%"},{"replicas":"100%"}]}}}})");
+    edited.run();
+    EXPECT_EQ(edited.show(), "Progressing/1/StepPaused v1=9 v2=1");
+    pause(edited, false);
+    EXPECT_EQ(edited.show(), "Progressing/1/StepPaused v1=7 v2=3");
+}
+
+TEST(KruiseRules, ABatchThatIsUnderWayWhenItIsPausedGoesOnToItsShare) {
+    FakeCluster cluster(R"([{"replicas":"50%"},{"replicas":"100%"}])");
+    cluster.run();
+    cluster.release("v2");
+    cluster.apply(cluster.decide_rollout_now());
+    ASSERT_EQ(cluster.show(), "Progressing/1/StepUpgrade v1=10");
+    cluster.edit_rollout(R"({"spec":{"strategy":{"paused":true}}})");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepUpgrade v1=5 v2=5");
+    EXPECT_EQ(cluster.get("batchreleases").at({"status", "canaryStatus", "batchState"}).as_string(), "Ready");
+    cluster.edit_rollout(R"({"spec":{"strategy":{"paused":false}}})");
+    cluster.run();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=5 v2=5");
 }
 
 TEST(KruiseRules, StepsOfNumbersAndOfSharesGoOn) {

@@ -127,6 +127,8 @@ TEST(Routing, AGracePeriodIsWaitedForOnceAndEndsInTime) {
     cluster.now = began + 10s;
     cluster.run();   // pods, and the canary Service
     EXPECT_EQ(cluster.look(), "v1=9 v2=1 pinned canary 7");
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepTrafficRouting v1=9 v2=1");
+    EXPECT_EQ(cluster.message(), "Rollout is in step(1/3), and route traffic to new version");
     EXPECT_EQ(cluster.decide_rollout_now().requeue->at, began + 20s);
     cluster.now = began + 20s;
     cluster.run();
@@ -183,6 +185,23 @@ TEST(Routing, AFullStepOfTheWorkloadsOwnPodsOpensTheService) {
     cluster.next();
     EXPECT_EQ(cluster.show(), "Healthy/2/Completed v2=10");
     cluster.expect_restored();
+}
+
+// Upstream goes on at StepTrafficRouting.
+TEST(Routing, JumpedForwardItsBatchIsWaitedForThoughItsPodsAreThere) {
+    RoutedCluster cluster(
+        canary(kPartition),
+        R"([{"replicas":1,"traffic":"5%"},{"replicas":5,"traffic":"20%"},{"replicas":5,"traffic":"30%"},{"replicas":5,"traffic":"50%"},{"replicas":"100%"}])");
+    cluster.begin();
+    cluster.next();
+    ASSERT_EQ(cluster.look(), "v1=5 v2=5 pinned canary 80/20");
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"nextStepIndex":4}}})", true);
+    ASSERT_TRUE(cluster.apply(cluster.decide_rollout_now()));
+    EXPECT_EQ(cluster.show(), "Progressing/4/StepUpgrade v1=5 v2=5");
+    EXPECT_EQ(cluster.look(), "v1=5 v2=5 pinned canary 80/20");
+    cluster.settle_all();
+    EXPECT_EQ(cluster.show(), "Progressing/4/StepPaused v1=5 v2=5");
+    EXPECT_EQ(cluster.look(), "v1=5 v2=5 pinned canary 50/50");
 }
 
 TEST(Routing, JumpedBackRequestsMoveThoughPodsAreNotReady) {

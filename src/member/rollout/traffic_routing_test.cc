@@ -219,6 +219,36 @@ TEST(SharedRouting, TheOldVersionPutBackEndsAWaitForOneThatIsMissing) {
     EXPECT_TRUE(cluster.show().starts_with("Healthy")) << cluster.show();
 }
 
+TEST(SharedRouting, AThirdVersionThatWaitsForItSaysThatItIsOne) {
+    SharedCluster cluster(kPartition);
+    cluster.begin();
+    cluster.objects["trafficroutings"].erase("mesh");
+    cluster.begin("v3");
+    auto const progressing = [&] { return meta::condition(cluster.get("rollouts"), apis::condition::kProgressing); };
+    EXPECT_EQ(progressing()["status"].as_string(), "True");
+    EXPECT_EQ(progressing()["reason"].as_string(), "Initializing");
+    EXPECT_EQ(progressing()["message"].as_string(), "Workload is continuous release");
+    cluster.create_routing();
+    cluster.settle_all();
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=8 v3=2");
+    EXPECT_EQ(progressing()["reason"].as_string(), "InRolling");
+}
+
+TEST(SharedRouting, TheFirstObjectRefAloneCounts) {
+    SharedCluster cluster;
+    cluster.create(
+        "httproutes", "other",
+        *json::parse_value(R"({"kind":"HTTPRoute","spec":{"rules":[{"backendRefs":[{"name":"other","port":80}]}]}})"));
+    Doc const other = cluster.named("httproutes", "other");
+    cluster.edit("trafficroutings", R"({"spec":{"objectRef":[
+        {"service":"mesh","gracePeriodSeconds":5,"gateway":{"httpRouteName":"mesh"}},
+        {"service":"other","gracePeriodSeconds":5,"gateway":{"httpRouteName":"other"}}]}})");
+    cluster.begin();
+    EXPECT_EQ(cluster.shown(), "Progressing web") << cluster.message();
+    EXPECT_TRUE(cluster.routed());
+    EXPECT_EQ(cluster.named("httproutes", "other"), other);
+}
+
 TEST(SharedRouting, HoldersThatAreGoneDoNotCount) {
     SharedCluster cluster;
     cluster.edit("trafficroutings", fmt::format(R"({{"metadata":{{"finalizers":["{}gone"]}}}})", kHeld));

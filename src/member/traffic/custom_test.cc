@@ -323,6 +323,14 @@ TEST(Custom, RunsScriptsOfUsers) {
     EXPECT_EQ(json::write(*restored_custom(*made)), json::write(live));
 }
 
+TEST(Custom, AScriptOfAStepWithoutTrafficIsGivenUpstreamsWeights) {
+    lua::Script const script{"mine", "return { spec = { canary = obj.canaryWeight, stable = obj.stableWeight } }"};
+    auto const given = [&](Route const& route) { return spec_of(routed_custom(service_with(kPlain), route, script)); };
+    EXPECT_EQ(given(matching(R"([{"headers":[{"name":"user","value":"qa"}]}])")), R"({"canary":-1,"stable":101})");
+    EXPECT_EQ(given(weighted(20)), R"({"canary":20,"stable":80})");
+    EXPECT_EQ(given(weighted(0)), R"({"canary":0,"stable":100})");
+}
+
 TEST(Custom, SaysWhatIsWrong) {
     json::Doc const live = service_with(kPlain);
     auto const error = [&](std::string text) {

@@ -115,6 +115,20 @@ TEST(Ingress, MseByQueryWithHeadersAndSubset) {
               R"({"nginx.ingress.kubernetes.io/canary":"true","nginx.ingress.kubernetes.io/canary-weight":"1"})");
 }
 
+TEST(Ingress, HeadersAreChangedByMseAloneAndOnlyThoseToSet) {
+    std::string const rest = R"("add":[{"name":"y","value":"2"}],"remove":["z"]})";
+    std::string const all = R"({"set":[{"name":"x","value":"1"}],)" + rest;
+    for (char const* type : {"nginx", "higress", "aliyun-alb"}) {
+        EXPECT_EQ(annotations({.type = type, .weight = 20, .modifier = all}), annotations({.type = type, .weight = 20}))
+            << type;
+    }
+    EXPECT_EQ(annotations({.type = "mse", .weight = 20, .modifier = all}),
+              R"({"mse.ingress.kubernetes.io/request-header-control-update":"x 1",)"
+              R"("nginx.ingress.kubernetes.io/canary":"true","nginx.ingress.kubernetes.io/canary-weight":"20"})");
+    EXPECT_EQ(annotations({.type = "mse", .weight = 20, .modifier = "{" + rest}),
+              R"({"nginx.ingress.kubernetes.io/canary":"true","nginx.ingress.kubernetes.io/canary-weight":"20"})");
+}
+
 TEST(Ingress, SaysWhatAClassCannotMatch) {
     std::string const head = "Ingress demo/web: Ingress.lua:";
     for (auto const& [matches, what] : std::initializer_list<std::pair<std::string, std::string>>{

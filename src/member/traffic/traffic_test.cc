@@ -187,6 +187,24 @@ TEST(Traffic, WithoutACanaryServiceNoServiceIsTouched) {
               "HTTPRoute demo/web cannot tell versions apart that are both behind web: give a requestHeaderModifier");
 }
 
+TEST(Traffic, WithoutACanaryServiceTheCanaryIngressLeadsToTheStableOne) {
+    Demo demo;
+    demo.setup.generates = false;
+    demo.setup.routing.ingress.emplace().name = "web";
+    demo.seen.targets = targets_of(demo.setup.routing, "demo");
+    demo.seen.targets[0].live = doc(R"({"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"name":"web",
+        "namespace":"demo"},"spec":{"rules":[{"http":{"paths":[{"path":"/","pathType":"Prefix",
+        "backend":{"service":{"name":"web","port":{"number":80}}}}]}}]}})");
+    Outcome const outcome = demo.traffic().route(20, {}, {});
+    EXPECT_EQ(outcome.trouble, "");
+    ASSERT_EQ(outcome.writes.size(), 1U);
+    Value const& made = outcome.writes[0].body;
+    EXPECT_EQ(outcome.writes[0].key.name, "web-canary");
+    EXPECT_EQ(made.at({"metadata", "annotations"})["nginx.ingress.kubernetes.io/canary-weight"].as_string(), "20");
+    EXPECT_EQ(made.at({"spec", "rules"})[0].at({"http", "paths"})[0].at({"backend", "service", "name"}).as_string(),
+              "web");
+}
+
 TEST(Traffic, AHeldServiceIsKnownEverywhereAfterTheGracePeriod) {
     using namespace std::chrono_literals;
     Demo demo;

@@ -120,6 +120,18 @@ TEST(AdvancedDaemonSet, AReleaseOfAnotherControllerCameFromTheVersionBefore) {
     EXPECT_EQ(stable_label(held(object, "v2")), "v1") << "also where all pods have the new one";
 }
 
+// Upstream's webhook panics.
+TEST(AdvancedDaemonSet, IsHeldAlsoWithoutRollingUpdate) {
+    for (char const* update : {R"({"type":"RollingUpdate"})", "{}"}) {
+        Value old = daemon_set("v1");
+        old.set({"spec", "updateStrategy"}, *json::parse_value(update));
+        Value const stored = frozen(old, with_template(old, "v2"));
+        EXPECT_EQ(stored.at({"spec", "updateStrategy", "rollingUpdate", "partition"}).as_int(), apis::kFrozenPartition);
+        EXPECT_EQ(stored.at({"metadata", "annotations"})[apis::kInProgressingAnnotation].as_string(),
+                  R"({"rolloutName":"web"})");
+    }
+}
+
 // The status is of the version that has come meanwhile.
 TEST(AdvancedDaemonSet, WhatCameBeforeALateVersionIsTheOneThatItsPodsHad) {
     Value old = daemon_set("v1");

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "apis/rollouts/keys.h"
+#include "apis/rollouts/rollout.h"
 #include "core/json/write.h"
 #include "kube/meta/object.h"
+#include "member/workload/deployment.h"
 #include "member/workload/internal/test_deployments.h"
 
 namespace aviary::workload {
@@ -112,6 +114,24 @@ TEST(Freeze, ARolloutIsInForceUntilItIsDisabled) {
     EXPECT_FALSE(in_force(doc(value(R"({"spec":{"strategy":{}}})"))));
     EXPECT_FALSE(in_force(
         doc(value(R"({"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"spec":{"strategy":{"a":1}}})"))));
+}
+
+TEST(Freeze, IsNotAboutSubresources) {
+    client::Client const client(nullptr, "test");
+    client::Informer rollouts(client, apis::kRollouts);
+    client::Informer replica_sets(client, kReplicaSets);
+    Freeze const freeze(client, rollouts, replica_sets, "controller");
+    control::AdmissionRequest request;
+    request.operation = control::Operation::kUpdate;
+    request.resource = kDeployments;
+    request.kind = "Deployment";
+    request.old_object = doc(deployment("v1"));
+    request.object = deployment("v2");
+    EXPECT_TRUE(freeze.matches(request));
+    for (char const* subresource : {"scale", "status"}) {
+        request.subresource = subresource;
+        EXPECT_FALSE(freeze.matches(request)) << subresource;
+    }
 }
 
 // An API server asks about those with the label alone.

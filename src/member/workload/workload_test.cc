@@ -1,13 +1,18 @@
 #include <gtest/gtest.h>
 
+#include <map>
+
+#include "apis/rollouts/keys.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
 #include "core/json/write.h"
 #include "kube/meta/object.h"
 #include "member/workload/counting.h"
+#include "member/workload/deployment.h"
 #include "member/workload/internal/replica_sets.h"
 #include "member/workload/internal/test_deployments.h"
 #include "member/workload/json_patch.h"
+#include "member/workload/kinds.h"
 #include "member/workload/workload.h"
 
 namespace aviary::workload {
@@ -22,6 +27,36 @@ TEST(RevisionLabel, IsOfTheKind) {
     EXPECT_EQ(of(R"({"apiVersion":"apps/v1","kind":"Deployment"})"), "pod-template-hash");
     EXPECT_EQ(of(R"({"apiVersion":"apps/v1","kind":"StatefulSet"})"), "controller-revision-hash");
     EXPECT_EQ(of(R"({"apiVersion":"apps/v1","kind":"DaemonSet"})"), "controller-revision-hash");
+    EXPECT_EQ(of(R"({"apiVersion":"apps.kruise.io/v1alpha1","kind":"CloneSet"})"), "pod-template-hash");
+    EXPECT_EQ(of(R"({"apiVersion":"apps.kruise.io/v1beta1","kind":"StatefulSet"})"), "controller-revision-hash");
+    EXPECT_EQ(of(R"({"apiVersion":"apps.kruise.io/v1alpha1","kind":"DaemonSet"})"), "controller-revision-hash");
+}
+
+TEST(TypeLabel, IsUpstreamsWordForTheKind) {
+    Doc const object = doc(deployment("v1"));
+    std::map<std::string, std::string> words;
+    words["Deployment.apps"] = observe_deployment({object, {}, {}}, {}, Time{})->type_label();
+    for (SetKind const& each : set_kinds())
+        words[each.kind + "." + each.group] = each.observe({object, {}, {}}, "", Time{})->type_label();
+    words["labelled"] = labelled_kind().observe({object, {}, {}}, "", Time{})->type_label();
+    EXPECT_EQ(words,
+              (std::map<std::string, std::string>{{"Deployment.apps", "deployment"},
+                                                  {"StatefulSet.apps", "statefulset"},
+                                                  {"DaemonSet.apps", "daemonset"},
+                                                  {"CloneSet.apps.kruise.io", "cloneset"},
+                                                  {"StatefulSet.apps.kruise.io", "statefulset"},
+                                                  {"DaemonSet.apps.kruise.io", "daemonset"},
+                                                  {"LeaderWorkerSet.leaderworkerset.x-k8s.io", "leaderworkerset"},
+                                                  {"labelled", "statefulset"}}));
+}
+
+// Upstream panics.
+TEST(ScaledWorkload, IsNoneOfAnAutoscalerThatNamesNone) {
+    for (char const* spec : {"{}", R"({"scaleTargetRef":{}})", R"({"scaleTargetRef":{"kind":"Deployment"}})"}) {
+        Value autoscaler = value(R"({"metadata":{"name":"web","namespace":"demo"}})");
+        autoscaler["spec"] = value(spec);
+        EXPECT_EQ(scaled_workload(doc(autoscaler)), "") << spec;
+    }
 }
 
 TEST(Counting, SharesRoundUpAndKeepOneOldPodOfADeployment) {
@@ -42,6 +77,16 @@ TEST(Counting, SharesRoundUpAndKeepOneOldPodOfADeployment) {
         EXPECT_EQ(deployment_share_of(each.step, each.replicas), each.deployment)
             << each.step.to_string() << " of " << each.replicas;
     }
+}
+
+TEST(Counting, OnlyBesideASecondDeploymentAPercentageBelow100MayBeAllOfIt) {
+    auto const share = [](std::string_view style) {
+        Style const with{std::string(style), {}};
+        return observe_deployment({doc(deployment("v2")), {}, {}}, with, Time{})->share_of({99, true});
+    };
+    EXPECT_EQ(share(apis::batch::kCanaryStyle), 10);
+    EXPECT_EQ(share(apis::batch::kPartitionStyle), 9);
+    EXPECT_EQ(share(apis::batch::kBlueGreenStyle), 9);
 }
 
 TEST(JsonPatch, CreatesParentsOnceAndLeavesOutWhatIsThere) {
