@@ -201,6 +201,12 @@ struct Program {
         commands.push_back({command, std::move(run)});
     }
 
+    void add_watch_timeout(CLI::App* command) {
+        command->add_option("--timeout", flags.watch_timeout, "With -w: at most so long; 0: for ever")
+            ->option_text("TIME")
+            ->capture_default_str();
+    }
+
     void add_reading() {
         CLI::App* const get =
             add_command(app, "get", "List objects of all clusters, with the cluster beside each",
@@ -218,10 +224,13 @@ struct Program {
         CLI::App* const described =
             add_command(app, "describe", "Show objects of each cluster whole, with their events",
                         "kubectl amc describe deployment qwen -n demo -m beijing\n"
-                        "kubectl amc describe pods -l app=qwen -M");
+                        "kubectl amc describe pods -l app=qwen -M\n"
+                        "kubectl amc describe rollout NAME -m beijing -w      # on a terminal: redrawn in place");
         described->add_option("resource", resource, "deployments, rollouts, po … or KIND/NAME")->required();
         described->add_option("name", name, "The object; without one, all")->check(CLI::Validator(name_problem, ""));
-        takes(described, {kConnecting, kWhere, "--all-namespaces --selector --field-selector --allow-unreachable"});
+        add_watch_timeout(described);
+        takes(described,
+              {kConnecting, kWhere, "--all-namespaces --selector --field-selector --watch --allow-unreachable"});
         add(described, [this](Session session) { return describe(std::move(session), resource, name); });
         CLI::App* const clusters =
             add_command(app, "clusters", "List the clusters of the fleet and whether they answer",
@@ -293,14 +302,12 @@ struct Program {
                  "kubectl amc rollout explain rollouts/NAME\nkubectl amc rollout explain NAME -o json\n"
                  "kubectl amc rollout explain NAME --contexts 'prod-*'  # no hub",
                  "--output --no-headers", [this](Session session) { return explain(std::move(session), name); });
-        add_verb(rollout, "status", "One line per cluster; exit 3 while an approval is awaited",
-                 "kubectl amc rollout status rollouts/NAME\n"
-                 "kubectl amc rollout status NAME -w --timeout 10m      # until it is done or needs a person",
-                 "--output --watch --allow-unreachable",
-                 [this](Session session) { return status(std::move(session), name); })
-            ->add_option("--timeout", flags.watch_timeout, "With -w: at most so long; 0: for ever")
-            ->option_text("TIME")
-            ->capture_default_str();
+        add_watch_timeout(
+            add_verb(rollout, "status", "One line per cluster; exit 3 while an approval is awaited",
+                     "kubectl amc rollout status rollouts/NAME\n"
+                     "kubectl amc rollout status NAME -w --timeout 10m      # until it is done or needs a person",
+                     "--output --watch --allow-unreachable",
+                     [this](Session session) { return status(std::move(session), name); }));
         add_verb(rollout, "history", "Who decided what; without a hub, what each cluster has released",
                  "kubectl amc rollout history rollouts/NAME\n"
                  "kubectl amc rollout history NAME --contexts 'prod-*'  # no hub: RolloutHistories",
@@ -319,6 +326,9 @@ struct Program {
                 flags, action);
         }
         refuse(rollout, "reject", "rollout reject", "kubectl amc rollout abort takes a release back");
+        refuse(
+            rollout, "restart", "rollout restart",
+            "kubectl rollout restart makes the same change, in a cluster or on the hub, and it is released in steps");
         refuse(rollout, "retry", "rollout retry", "what failed is tried again by itself");
     }
 };

@@ -12,6 +12,7 @@
 #include "app/amc/session.h"
 #include "app/command_line/output.h"
 #include "core/base/strings.h"
+#include "core/cli/progress.h"
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
 #include "hub/propagation/release_state.h"
@@ -258,8 +259,7 @@ Task<Result<int>> show_objects(Session session, Served served, std::string name,
 constexpr Duration kLookAgain = std::chrono::milliseconds(500);   // -w
 
 // The events about each object, as kubectl's describe ends in them.
-void print_events(Session const& session, Doc const& events, std::string_view cluster_name, Doc const& object,
-                  Time now) {
+std::string events_of(Doc const& events, std::string_view cluster_name, Doc const& object, Time now) {
     cli::TableStyle style;
     style.gutter = 2;
     style.min_width = 0;
@@ -277,12 +277,7 @@ void print_events(Session const& session, Doc const& events, std::string_view cl
                        from, cli::one_line(event["message"].as_string())});
         }
     }
-    if (table.empty()) {
-        session.print("Events:  <none>\n");
-    } else {
-        session.print("Events:\n");
-        session.print(table);
-    }
+    return table.empty() ? "Events:  <none>\n" : "Events:\n" + table.render(cli::Terminal::of(1));
 }
 
 // The workload that a Rollout points at and its pods, in one cluster; absent what is not known of them.
@@ -303,8 +298,13 @@ Task<Below> below_rollout(Session session, std::string cluster, Doc rollout) {
     co_return below;
 }
 
-Task<Result<int>> describe_objects(Session session, std::string resource, std::string name) {
-    CO_TRY(split_name(resource, name));
+// What describe says, from what answer; no text where there is nothing.
+struct Described {
+    std::string text;
+    Served served;
+    Doc answer;
+};
+Task<Result<Described>> describe_objects(Session session, std::string resource, std::string name) {
     CO_TRY_ASSIGN(Served const served, co_await find_asked(session, resource, name));
     CO_TRY_ASSIGN(Doc const answer, co_await fetch(session, served, name, false));
     Flags flags = session.flags();
@@ -315,7 +315,7 @@ Task<Result<int>> describe_objects(Session session, std::string resource, std::s
     Served const kind{{"", "v1", "events"}, "Event", served.namespaced, {}};
     auto const events = co_await fetch(session.with(std::move(flags)), kind, "", false);
     Time const now = session.context().now();
-    bool any = false;
+    Described described{.text = {}, .served = served, .answer = answer};
     for (auto const& [index, cluster] : answer["clusters"].elements()) {
         for (auto const& [position, object] : cluster["items"].elements()) {
             std::string text;
@@ -328,14 +328,47 @@ Task<Result<int>> describe_objects(Session session, std::string resource, std::s
                 shown["metadata"].erase("managedFields");
                 text = fmt::format("Cluster:  {}\n{}", cluster["name"].as_string(), yaml::write(shown));
             }
-            session.print((any ? "\n" : "") + text);
-            if (events) print_events(session, *events, cluster["name"].as_string(), object, now);
-            any = true;
+            described.text += (described.text.empty() ? "" : "\n") + text;
+            if (events) described.text += events_of(*events, cluster["name"].as_string(), object, now);
         }
     }
-    if (any && !name.empty() && session.flags().members.empty()) tell_where_not(answer);
-    if (any) co_return report(session, answer, now, true);
-    co_return report_nothing(session, answer, served, name);
+    co_return described;
+}
+
+// -w: redrawn in place. Who watches stays when the hub goes away.
+Task<int> watch_described(Session session, std::string resource, std::string name) {
+    cli::Terminal const terminal = cli::Terminal::of(1);
+    if (!terminal.is_terminal) {
+        session.complain(
+            "describe -w redraws in place, on a terminal: leave -w out, or see each change in a line by rollout status "
+            "-w");
+        co_return kFailed;
+    }
+    cli::Progress progress(terminal, command_line::print);
+    Context const ctx(session.context().executor());
+    std::optional<Time> until;
+    if (session.watch_timeout()) until = ctx.now() + *session.watch_timeout();
+    bool seen = false;
+    while (true) {
+        auto const described = co_await describe_objects(session, resource, name);
+        bool const away = !described && described.error().is(ErrorCode::kUnavailable);
+        if (!described && !(seen && away)) {
+            session.complain(described.error());
+            co_return session.failure(described.error());
+        }
+        if (described && described->text.empty() && !seen)
+            co_return report_nothing(session, described->answer, described->served, name);
+        if (described) {
+            seen = true;
+            std::vector<cli::Progress::Line> lines;
+            for (std::string_view each : split(trim(described->text), '\n'))
+                lines.push_back({"", std::string(each), cli::Colour::kNone});
+            progress.show(ctx.now(), lines);
+            if (!command_line::flush()) co_return kDone;
+        }
+        if (until && ctx.now() >= *until) co_return kDone;
+        (void)co_await async::sleep_for(ctx, kLookAgain);
+    }
 }
 
 }   // namespace
@@ -375,9 +408,23 @@ Task<int> get_resource(Session session, std::string resource, std::string name) 
 }
 
 Task<int> describe(Session session, std::string resource, std::string name) {
-    auto const code = co_await describe_objects(session, std::move(resource), std::move(name));
-    if (!code) session.complain(code.error());
-    co_return code ? *code : session.failure(code.error());
+    if (Status const one = split_name(resource, name); !one) {
+        session.complain(one.error());
+        co_return session.failure(one.error());
+    }
+    if (session.flags().watch) {
+        int const code = co_await watch_described(std::move(session), std::move(resource), std::move(name));
+        co_return code;
+    }
+    auto const described = co_await describe_objects(session, std::move(resource), name);
+    if (!described) {
+        session.complain(described.error());
+        co_return session.failure(described.error());
+    }
+    if (described->text.empty()) co_return report_nothing(session, described->answer, described->served, name);
+    session.print(described->text);
+    if (!name.empty() && session.flags().members.empty()) tell_where_not(described->answer);
+    co_return report(session, described->answer, session.context().now(), true);
 }
 
 namespace {

@@ -95,9 +95,13 @@ namespace {
 
 constexpr Duration kLookAgain = std::chrono::milliseconds(500);
 
+// To the cluster of this number, of so many.
+std::string branch_of(std::size_t number, std::size_t count) { return number == count ? "└── " : "├── "; }
+
 // -w: lines that change in place on a terminal, one a change elsewhere. Who watches stays when the hub goes away.
 Task<int> watch_tree(Session session, std::string rollout) {
-    cli::Progress progress(cli::Terminal::of(1), command_line::print);
+    cli::Terminal const terminal = cli::Terminal::of(1);
+    cli::Progress progress(terminal, command_line::print);
     bool seen = false;
     while (true) {
         auto const view = co_await view_of(session, rollout);
@@ -106,8 +110,12 @@ Task<int> watch_tree(Session session, std::string rollout) {
         if (view) {
             std::string const name = (*view)["namespace"].string() + "/" + (*view)["name"].string();
             lines.push_back({name, fmt::format("{}  {}", name, movement(*view)), cli::Colour::kBold});
-            for (auto const& [index, cluster] : (*view)["clusters"].elements())
-                lines.push_back({cluster["cluster"].string(), tree_line(*view, cluster), cli::Colour::kNone});
+            std::size_t const count = (*view)["clusters"].size();
+            for (auto const& [index, cluster] : (*view)["clusters"].elements()) {
+                // A line of a log stands by itself.
+                std::string const branch = terminal.is_terminal ? branch_of(lines.size(), count) : "";
+                lines.push_back({cluster["cluster"].string(), branch + tree_line(*view, cluster), cli::Colour::kNone});
+            }
             seen = true;
             progress.show(now, lines);
             if (!command_line::flush()) co_return kDone;
@@ -184,11 +192,9 @@ Task<int> tree(Session session, std::string rollout) {
     session.print(
         fmt::format("{}/{}  {}\n", (*view)["namespace"].as_string(), (*view)["name"].as_string(), movement(*view)));
     std::size_t const count = (*view)["clusters"].size();
-    std::size_t index = 0;
-    for (auto const& [key, cluster] : (*view)["clusters"].elements()) {
-        bool const last = ++index == count;
-        session.print(fmt::format("{} {}\n", last ? "└──" : "├──", tree_line(*view, cluster)));
-    }
+    std::size_t number = 0;
+    for (auto const& [key, cluster] : (*view)["clusters"].elements())
+        session.print(branch_of(++number, count) + tree_line(*view, cluster) + "\n");
     co_return kDone;
 }
 
