@@ -216,7 +216,7 @@ CO_TEST(Providers, GoneBackOrDeletedTheyAreAsBefore) {
 }
 
 // What a script does comes from the ConfigMap, and a better one is taken at once.
-CO_TEST(Providers, AScriptThatFailsOrLoopsIsNamedAndABetterOneGoesOn) {
+CO_TEST(Providers, AScriptThatFailsLoopsOrFillsMemoryIsNamedAndABetterOneGoesOn) {
     ProvidersWorld world(ctx);
     CO_ASSERT_OK(co_await world.begin(canary(kByIngress)));
     CO_ASSERT_OK(
@@ -238,6 +238,13 @@ CO_TEST(Providers, AScriptThatFailsOrLoopsIsNamedAndABetterOneGoesOn) {
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 600s));
     Doc const after = co_await world.get(apis::kRollouts);
     EXPECT_EQ(meta::resource_version(before), meta::resource_version(after));   // nothing is written again and again
+    CO_ASSERT_OK(co_await world.script("lua.traffic.routing.ingress.nginx",
+                                       "local t = {}\nwhile true do\n  t[#t + 1] = ('x'):rep(1000000) .. #t\nend"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+    message = co_await world.message();
+    EXPECT_TRUE(message.contains("nginx:3: stopped: it wanted more than 32 MiB of memory")) << message;
+    unrouted = co_await world.unrouted();
+    EXPECT_EQ("traffic is not routed: " + unrouted, message);
     CO_ASSERT_OK(co_await world.script("lua.traffic.routing.ingress.nginx", "obj.annotations.a.b = 1"));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
     message = co_await world.message();
