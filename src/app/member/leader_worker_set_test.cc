@@ -55,7 +55,8 @@ struct Cluster : NativeSetWorld {
         return merge_patch(std::move(patch));
     }
     Task<Status> merge_patch(Value patch) {
-        CO_TRY(co_await client->patch(scope.context(), resource, kWeb, client::PatchType::kMerge, std::move(patch)));
+        CO_TRY(
+            co_await client->patch(scope.context(), resource, workload, client::PatchType::kMerge, std::move(patch)));
         co_return Status{};
     }
     Task<Status> run(std::string image) {
@@ -279,6 +280,59 @@ CO_TEST(LeaderWorkerSets, AreFoundWhenTheClusterLearnsTheKind) {
     CO_ASSERT_OK(co_await cluster.run("v2"));
     CO_ASSERT_OK(co_await cluster.paused_at(1));
     EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 9}, {"v2", 3}}));
+    co_await cluster.stop();
+}
+
+// Prefill in ten groups of three pods, decode in five of two.
+CO_TEST(LeaderWorkerSets, OfOneGroupOfRolloutsMoveFromStepToStepAsOne) {
+    meta::ObjectKey const decode{"default", "decode"};
+    Cluster cluster(ctx);
+    CO_ASSERT_OK(co_await cluster.begin());
+    Value beside = set_of("v1", 5, 2, "{}");
+    beside.set({"metadata", "name"}, decode.name);
+    CO_ASSERT_OK(co_await cluster.client->create(ctx, cluster.resource, beside));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    Value release = cluster.release_of();
+    release.set({"metadata", "name"}, decode.name);
+    release.set({"metadata", "annotations", apis::kGroupAnnotation}, "qwen");
+    release.set({"spec", "workloadRef", "name"}, decode.name);
+    CO_ASSERT_OK(co_await cluster.client->create(ctx, apis::kRollouts, release));
+    Value group{json::Object()};
+    group.set({"metadata", "annotations", apis::kGroupAnnotation}, "qwen");
+    CO_ASSERT_OK(co_await cluster.client->patch(ctx, apis::kRollouts, kWeb, client::PatchType::kMerge, group));
+    cluster.of(decode);
+    CO_ASSERT_OK(co_await cluster.until("Healthy/0//", true));
+    auto const both = [&cluster, &decode](std::string state) -> Task<Status> {
+        for (meta::ObjectKey const& key : {kWeb, decode}) {
+            cluster.of(key);
+            CO_TRY(co_await cluster.until(state));
+        }
+        co_return Status{};
+    };
+
+    cluster.of(kWeb);
+    CO_ASSERT_OK(co_await cluster.run("v2"));
+    CO_ASSERT_OK(co_await cluster.until("Progressing/1/BeforeStepUpgrade/InRolling"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 40}}));
+    cluster.of(decode);
+    CO_ASSERT_OK(co_await cluster.run("v2"));
+    CO_ASSERT_OK(co_await both("Progressing/1/StepPaused/InRolling"));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 35}, {"v2", 5}}));
+    CO_ASSERT_OK(co_await cluster.approve());
+    CO_ASSERT_OK(co_await cluster.until("Progressing/2/BeforeStepUpgrade/InRolling"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 35}, {"v2", 5}}));
+    cluster.of(kWeb);
+    CO_ASSERT_OK(co_await cluster.approve());
+    CO_ASSERT_OK(co_await both("Progressing/2/StepPaused/InRolling"));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 19}, {"v2", 21}}));
+    for (meta::ObjectKey const& key : {kWeb, decode}) {
+        cluster.of(key);
+        CO_ASSERT_OK(co_await cluster.approve());
+    }
+    CO_ASSERT_OK(co_await both("Healthy/3/Completed/Completed"));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v2", 40}}));
     co_await cluster.stop();
 }
 
