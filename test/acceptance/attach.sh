@@ -45,6 +45,8 @@ check 'both pause' soon 30 all state Progressing/1/StepPaused
 check 'explain' tells 0 '^prod-a +1/3 +StepPaused +AwaitingApproval' rollout explain --contexts 'prod-*'
 check 'from where to where' tells 0 '^demo/qwen-inference-rollout +release [0-9a-f]+ +v1 -> v2 +on v2: 2/20' rollout explain --contexts 'prod-*'
 check 'the next command' tells 0 "next: +kubectl amc rollout approve rollouts/$r -n demo --contexts 'prod-\*' -m prod-a,prod-b --step 1" rollout explain --contexts 'prod-*'
+check 'describe rollout of each' prints 2 '^Cluster: +prod-[ab]$' amc describe rollout $r -n demo
+check '… with its new pod' prints 1 '^  qwen-inference-[0-9a-z-]+ +1/1 +1 +[0-9a-z]+ +Running' amc describe rollout $r -n demo -m prod-b
 check 'the tree' tells 0 'prod-b +Progressing +step 1/3 +StepPaused +on v2: 1/10' rollout get --contexts 'prod-*'
 check 'status: an approval is awaited' tells 3 '^prod-a step 1/3 StepPaused: AwaitingApproval' rollout status --contexts 'prod-*'
 check 'where is to be said' tells 1 'say where: -m CONTEXT' rollout approve --contexts 'prod-*'

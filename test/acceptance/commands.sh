@@ -137,7 +137,7 @@ check 'rollout list -A --no-headers' prints 1 . amc rollout list -A --no-headers
 check 'rollout list -o name' prints 1 "^rollout.rollouts.kruise.io/$r" amc rollout list -A -o name
 
 # --- deciding
-check 'release v2' release v2
+check 'set image releases v2' tells 0 '^image of deployment/qwen-inference set$' amc set image rollouts/$r vllm=$image:v2 -n demo
 check 'both pause at step 1' soon 30 both Progressing/1/StepPaused
 kubectl --context shanghai annotate nodes --all simulator.aviary.dev/behaviour=crash-loop simulator.aviary.dev/images=vllm-qwen:v2 >/dev/null
 check 'a canary that crashes while its cluster is paused is seen' soon 20 bash -c "kubectl amc rollout explain $r -n demo | grep -qE '^shanghai: 1 of 1 v2 pods '"
