@@ -268,6 +268,39 @@ TEST(Rollout, TheOldVersionPutBackCancels) {
     EXPECT_EQ(cluster.marks(), "");
 }
 
+// The share of the version before was granted to that one.
+TEST(Rollout, ANewerVersionThatComesPastTheWebhookBeginsAtItsOwnShare) {
+    struct Case {
+        bool last, paused;
+        char const* before;
+        char const* meanwhile;
+    };
+    for (Case const& each : {Case{false, false, "Progressing/2/StepPaused v1=5 v2=5", ""},
+                             Case{true, false, "Progressing/3/StepPaused v2=10", ""},
+                             Case{false, true, "Progressing/2/StepPaused v1=5 v2=5", "v1=5 v2=5"}}) {
+        FakeCluster cluster(
+            R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%","pause":{}},{"replicas":"100%"}])");
+        cluster.run();
+        cluster.release("v2");
+        cluster.run();
+        for (int step = 1; step < (each.last ? 3 : 2); ++step) {
+            cluster.approve();
+            cluster.run();
+        }
+        ASSERT_EQ(cluster.show(), each.before);
+        if (each.paused) cluster.edit_rollout(R"({"spec":{"strategy":{"paused":true}}})");
+        json::Value& workload = cluster.objects["deployments"]["web"];
+        workload.set({"spec", "template", "spec", "containers"},
+                     *json::parse_value(R"([{"name":"main","image":"v3"}])"));
+        workload.set({"metadata", "generation"}, workload.at({"metadata", "generation"}).as_int() + 1);
+        cluster.run();
+        EXPECT_TRUE(!each.paused || cluster.show().ends_with(each.meanwhile)) << cluster.show();
+        if (each.paused) cluster.edit_rollout(R"({"spec":{"strategy":{"paused":false}}})");
+        cluster.run();
+        EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v3=1");
+    }
+}
+
 TEST(Rollout, ANewerVersionBeginsAgainFromTheStableOne) {
     FakeCluster cluster(kArticle);
     cluster.run();

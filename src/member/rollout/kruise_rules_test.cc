@@ -37,7 +37,8 @@ TEST(KruiseRules, AReleaseIsMarkedOnItsWorkload) {
                   R"(","controller":true,"blockOwnerDeletion":true})");
     EXPECT_EQ(
         mark(cluster, apis::kDeploymentStrategyAnnotation),
-        R"({"rollingStyle":"Partition","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"},"paused":false,"partition":"10%"})");
+        R"({"rollingStyle":"Partition","rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"},"paused":false,"partition":"10%","grantedTo":")" +
+            meta::template_hash(cluster.get("deployments").at({"spec", "template"})) + R"("})");
     EXPECT_EQ(mark(cluster, apis::kAdvancedDeploymentLabel), "true");
     EXPECT_EQ(mark(cluster, apis::kDeploymentExtraStatusAnnotation),
               R"({"updatedReadyReplicas":0,"expectedUpdatedReplicas":1})");

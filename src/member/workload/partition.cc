@@ -34,6 +34,7 @@ public:
         } else {
             strategy = taken(strategy, share);
         }
+        strategy->granted_to = own_hash_;
         JsonPatch patch(doc());
         patch.test({"metadata", "generation"});
         patch.set({"metadata", "labels", apis::kAdvancedDeploymentLabel}, "true");

@@ -6,6 +6,7 @@
 #include "core/json/parse.h"
 #include "core/json/write.h"
 #include "kube/meta/object.h"
+#include "kube/meta/pods.h"
 
 namespace aviary::workload {
 
@@ -16,6 +17,7 @@ std::string Strategy::to_text() const {
     value["partition"] = partition.to_value();
     if (!original_type.empty()) value["originalType"] = original_type;
     if (!promotes.empty()) value["promotes"] = promotes;
+    if (!granted_to.empty()) value["grantedTo"] = granted_to;
     return json::write(value);
 }
 
@@ -31,6 +33,7 @@ std::optional<Strategy> parse_strategy(std::string_view text) {
     result.partition = meta::IntOrPercent::from(doc["partition"]).value_or(meta::IntOrPercent());
     result.original_type = doc["originalType"].string();
     result.promotes = doc["promotes"].string();
+    result.granted_to = doc["grantedTo"].string();
     return result;
 }
 
@@ -42,7 +45,10 @@ std::optional<json::Value> own_strategy(Strategy const& strategy) {
 }
 
 std::optional<Strategy> strategy_of(json::Doc const& deployment) {
-    return parse_strategy(meta::annotation(deployment, apis::kDeploymentStrategyAnnotation));
+    auto strategy = parse_strategy(meta::annotation(deployment, apis::kDeploymentStrategyAnnotation));
+    if (!strategy || strategy->granted_to.empty()) return strategy;
+    if (strategy->granted_to != meta::template_hash(deployment.at({"spec", "template"}))) strategy->paused = true;
+    return strategy;
 }
 
 Budget budget_of(json::Value const& rolling_update, std::int64_t replicas) {

@@ -17,13 +17,15 @@ struct Strategy {
     meta::IntOrPercent partition;
     std::string original_type;   // ours: what spec.strategy.type was, when not RollingUpdate
     std::string promotes;        // ours: the ReplicaSet that the Deployment is to take over (canary.cc)
+    std::string granted_to;      // ours: the hash of the template that the partition was granted to; empty: any
 
     std::string to_text() const;
 };
 
 // The user's own spec.strategy, in place of the Recreate that holds the workload; absent where that was the user's.
 std::optional<json::Value> own_strategy(Strategy const& strategy);
-// Absent when there is no such annotation, or it cannot be read.
+// Absent when there is no such annotation, or it cannot be read. Paused, too, where the template is another one than it
+// was granted to: nobody may have asked the freeze about that.
 std::optional<Strategy> strategy_of(json::Doc const& deployment);
 std::optional<Strategy> parse_strategy(std::string_view text);
 
