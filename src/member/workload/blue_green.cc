@@ -144,7 +144,9 @@ private:
         std::int64_t const room = std::max<std::int64_t>(0, facts_.replicas + surge - sets_.wanted());
         std::int64_t const grown = std::min(facts_.replicas - old, beyond + room);
         if (grown <= 0) return writes;
-        writes.push_back(resize_set(*stable, stable->wanted + grown, "fewer than the workload is to have"));
+        constexpr char const* kFewer = "fewer than the workload is to have";
+        bool const all = stable->wanted + grown == facts_.replicas;
+        writes.push_back(all ? give_all(*stable, kFewer) : resize_set(*stable, stable->wanted + grown, kFewer));
         if (grown <= room) return writes;
         writes.push_back(
             resize_set(*sets_.current, sets_.current->wanted - (grown - room), "more than the step's share"));

@@ -85,16 +85,22 @@ void note_stable(Value& object, FreezeInputs const& inputs, Doc const& after) {
     if (!stable.empty()) object.set({"metadata", "labels", apis::kStableRevisionLabel}, stable);
 }
 
+bool replaces_pods(FreezeInputs const& inputs, Doc const& after) {
+    bool const running = inputs.old.at({"status", "replicas"}).as_int() > 0 ||
+                         std::ranges::any_of(inputs.replica_sets,
+                                             [](Doc const& set) { return set.at({"spec", "replicas"}).as_int(1) > 0; });
+    return running && after.at({"spec", "replicas"}).as_int(1) != 0;
+}
+
 // Whether a release is to note where it comes from, and no copy of a ReplicaSet has the template before: copies may lag
 // behind by seconds, and without it nothing could go back, nor requests be kept to that version.
 bool looks_for_stable(Value const& object, FreezeInputs const& inputs) {
     Doc const after = Doc::freeze(object);
     if (!template_changes(inputs.old, after)) return false;
     bool const begun = !meta::annotation(inputs.old, apis::kInProgressingAnnotation).empty();
-    bool const notes =
-        begun ? !inputs.from_controller && prevails(inputs.old) &&
-                    meta::label(inputs.old, apis::kStableRevisionLabel).empty()
-              : inputs.old.at({"status", "replicas"}).as_int() > 0 && after.at({"spec", "replicas"}).as_int(1) != 0;
+    bool const notes = begun ? !inputs.from_controller && prevails(inputs.old) &&
+                                   meta::label(inputs.old, apis::kStableRevisionLabel).empty()
+                             : replaces_pods(inputs, after);
     return notes && revision_running(inputs.old.at({"spec", "template"}), inputs.replica_sets).empty();
 }
 
@@ -171,11 +177,7 @@ void freeze_deployment(Value& object, FreezeInputs const& inputs) {
     Doc const after = Doc::freeze(object);
     bool const new_revision = revision_changes(inputs.old, after);
     if (meta::annotation(after, apis::kInProgressingAnnotation).empty()) {
-        bool const running = inputs.old.at({"status", "replicas"}).as_int() > 0 ||
-                             std::ranges::any_of(inputs.replica_sets, [](Doc const& set) {
-                                 return set.at({"spec", "replicas"}).as_int(1) > 0;
-                             });
-        if (new_revision && running && after.at({"spec", "replicas"}).as_int(1) != 0) begin(object, inputs, after);
+        if (new_revision && replaces_pods(inputs, after)) begin(object, inputs, after);
         return;
     }
     if (!inputs.from_controller) note_stable(object, inputs, after);
