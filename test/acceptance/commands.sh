@@ -173,9 +173,10 @@ check 'shanghai is not' state shanghai Progressing/1/StepPaused
 check 'describe rollout: where it stands' tells 0 '^\* 2 +50% +- +until it is approved +StepPaused' amc describe rollout $r -n demo -m beijing
 check '… and its pods by batch' prints 5 '^  qwen-inference-[0-9a-z-]+ +1/1 +[12] +[0-9a-z]+ +Running' amc describe rollout $r -n demo -m beijing
 check '… of each cluster' prints 2 '^Cluster: +(beijing|shanghai)$' amc describe rollouts $r -n demo
-check 'describe -w redraws in place' tells 0 $'\x1b\\[[0-9]+A' on_terminal kubectl-amc describe rollout $r -n demo -m beijing -w --timeout 3s
+check 'describe -w redraws in place' tells 0 $'\x1b\\[[0-9]+A' on_terminal kubectl-amc describe rollout $r -n demo -m beijing -w --timeout 5s
 check 'describe -w off a terminal' tells 1 '^error: describe -w redraws in place, on a terminal' amc describe rollout $r -n demo -w
-check 'rollout get -w on a terminal is a tree' tells 124 '^├── beijing .*2/3' on_terminal timeout 2 kubectl-amc rollout get $r -n demo -w
+check 'describe -w ends where it is gone' tells 1 'nothing.* not found in namespace demo of any cluster' on_terminal timeout 20 kubectl-amc describe pod nothing -n demo -w
+check 'rollout get -w on a terminal is a tree' tells 124 '^├── beijing .*2/3' on_terminal timeout 5 kubectl-amc rollout get $r -n demo -w
 check 'rollout restart' tells 1 '^error: .*rollout restart is not supported: kubectl rollout restart makes the same change' amc rollout restart $r -n demo
 check 'undo --fast is about traffic' tells 0 '^beijing +2/3 +jumped \(server dry run\)' amc rollout undo $r -n demo -m beijing --fast --dry-run=server
 check 'set image: no such container' tells 1 'it has no container "web", but vllm' amc set image rollouts/$r -n demo web=v9

@@ -301,11 +301,9 @@ Task<Below> below_rollout(Session session, std::string cluster, Doc rollout) {
 // What describe says, from what answer; no text where there is nothing.
 struct Described {
     std::string text;
-    Served served;
     Doc answer;
 };
-Task<Result<Described>> describe_objects(Session session, std::string resource, std::string name) {
-    CO_TRY_ASSIGN(Served const served, co_await find_asked(session, resource, name));
+Task<Result<Described>> describe_objects(Session session, Served served, std::string name) {
     CO_TRY_ASSIGN(Doc const answer, co_await fetch(session, served, name, false));
     Flags flags = session.flags();
     flags.selector.clear();
@@ -315,7 +313,7 @@ Task<Result<Described>> describe_objects(Session session, std::string resource, 
     Served const kind{{"", "v1", "events"}, "Event", served.namespaced, {}};
     auto const events = co_await fetch(session.with(std::move(flags)), kind, "", false);
     Time const now = session.context().now();
-    Described described{.text = {}, .served = served, .answer = answer};
+    Described described{.text = {}, .answer = answer};
     for (auto const& [index, cluster] : answer["clusters"].elements()) {
         for (auto const& [position, object] : cluster["items"].elements()) {
             std::string text;
@@ -335,13 +333,13 @@ Task<Result<Described>> describe_objects(Session session, std::string resource, 
     co_return described;
 }
 
-// -w: redrawn in place. Who watches stays when the hub goes away.
-Task<int> watch_described(Session session, std::string resource, std::string name) {
+// -w: redrawn in place, with what is wrong with clusters above. Who watches stays when the hub goes away.
+Task<int> watch_described(Session session, Served served, std::string name) {
     cli::Terminal const terminal = cli::Terminal::of(1);
     if (!terminal.is_terminal) {
         session.complain(
-            "describe -w redraws in place, on a terminal: leave -w out, or see each change in a line by rollout status "
-            "-w");
+            "describe -w redraws in place, on a terminal: leave -w out, or see what changes line by line by get -w, or "
+            "rollout status -w");
         co_return kFailed;
     }
     cli::Progress progress(terminal, command_line::print);
@@ -350,20 +348,24 @@ Task<int> watch_described(Session session, std::string resource, std::string nam
     if (session.watch_timeout()) until = ctx.now() + *session.watch_timeout();
     bool seen = false;
     while (true) {
-        auto const described = co_await describe_objects(session, resource, name);
-        bool const away = !described && described.error().is(ErrorCode::kUnavailable);
+        auto const described = co_await describe_objects(session, served, name);
+        bool const away =
+            !described && (described.error().is(ErrorCode::kUnavailable) || described.error().is(ErrorCode::kTimeout));
         if (!described && !(seen && away)) {
             session.complain(described.error());
             co_return session.failure(described.error());
         }
-        if (described && described->text.empty() && !seen)
-            co_return report_nothing(session, described->answer, described->served, name);
         if (described) {
-            seen = true;
+            std::vector<Trouble> const found = troubles(session, described->answer, ctx.now());
+            if (described->text.empty() && in_vain(found, described->answer["clusters"].size(), name))
+                co_return report_nothing(session, described->answer, served, name);
             std::vector<cli::Progress::Line> lines;
+            for (Trouble const& each : found)
+                lines.push_back({"", fmt::format("cluster({}): {}", each.cluster, each.text), cli::Colour::kRed});
             for (std::string_view each : split(trim(described->text), '\n'))
                 lines.push_back({"", std::string(each), cli::Colour::kNone});
             progress.show(ctx.now(), lines);
+            seen = true;
             if (!command_line::flush()) co_return kDone;
         }
         if (until && ctx.now() >= *until) co_return kDone;
@@ -412,16 +414,21 @@ Task<int> describe(Session session, std::string resource, std::string name) {
         session.complain(one.error());
         co_return session.failure(one.error());
     }
+    auto const served = co_await find_asked(session, resource, name);
+    if (!served) {
+        session.complain(served.error());
+        co_return session.failure(served.error());
+    }
     if (session.flags().watch) {
-        int const code = co_await watch_described(std::move(session), std::move(resource), std::move(name));
+        int const code = co_await watch_described(std::move(session), *served, std::move(name));
         co_return code;
     }
-    auto const described = co_await describe_objects(session, std::move(resource), name);
+    auto const described = co_await describe_objects(session, *served, name);
     if (!described) {
         session.complain(described.error());
         co_return session.failure(described.error());
     }
-    if (described->text.empty()) co_return report_nothing(session, described->answer, described->served, name);
+    if (described->text.empty()) co_return report_nothing(session, described->answer, *served, name);
     session.print(described->text);
     if (!name.empty() && session.flags().members.empty()) tell_where_not(described->answer);
     co_return report(session, described->answer, session.context().now(), true);
