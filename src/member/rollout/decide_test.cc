@@ -277,7 +277,8 @@ TEST(Rollout, ANewerVersionThatComesPastTheWebhookBeginsAtItsOwnShare) {
     };
     for (Case const& each : {Case{false, false, "Progressing/2/StepPaused v1=5 v2=5", ""},
                              Case{true, false, "Progressing/3/StepPaused v2=10", ""},
-                             Case{false, true, "Progressing/2/StepPaused v1=5 v2=5", "v1=5 v2=5"}}) {
+                             Case{false, true, "Progressing/2/StepPaused v1=5 v2=5", "v1=5 v2=5"},
+                             Case{true, true, "Progressing/3/StepPaused v2=10", "v2=10"}}) {
         FakeCluster cluster(
             R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"100%","pause":{}},{"replicas":"100%"}])");
         cluster.run();
@@ -299,6 +300,23 @@ TEST(Rollout, ANewerVersionThatComesPastTheWebhookBeginsAtItsOwnShare) {
         cluster.run();
         EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v3=1");
     }
+}
+
+// As an earlier version of this controller, or another one, has begun it.
+TEST(Rollout, AReleaseThatDoesNotSayToWhatItsShareIsGrantedSaysSoAndGoesOn) {
+    FakeCluster cluster(kArticle);
+    cluster.run();
+    cluster.release("v2");
+    cluster.run();
+    json::Value& annotation =
+        cluster
+            .objects["deployments"]["web"]["metadata"]["annotations"][std::string(apis::kDeploymentStrategyAnnotation)];
+    std::string const said = annotation.string();
+    annotation = said.substr(0, said.find(R"(,"grantedTo")")) + "}";
+    ASSERT_NE(annotation.string(), said);
+    cluster.run();
+    EXPECT_EQ(meta::annotation(cluster.get("deployments"), apis::kDeploymentStrategyAnnotation), said);
+    EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=9 v2=1");
 }
 
 TEST(Rollout, ANewerVersionBeginsAgainFromTheStableOne) {

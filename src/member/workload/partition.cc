@@ -29,8 +29,10 @@ public:
                           paused() && recreate();
         if (held && !strategy->paused) {
             bool const raises = share_of(share) >= share_of(strategy->partition);
-            if (strategy->partition == share || !raises) return {};
-            strategy->partition = share;
+            // Begun by another controller, or an earlier version of this one, it does not say to what it was granted.
+            bool const says = !strategy->granted_to.empty();
+            if (says && (strategy->partition == share || !raises)) return {};
+            if (raises) strategy->partition = share;
         } else {
             strategy = taken(strategy, share);
         }
