@@ -274,21 +274,29 @@ TEST(KruiseMessages, TheStepsOfAnEndAreInUpstreamsOrder) {
 
 // Anybody may write the status. What the step was to do, and had not done yet, is done.
 TEST(KruiseMessages, AnEndInAStepThatIsNoneBeginsAgain) {
-    for (std::string const& style : {canary(kPartition), canary(kExtra)}) {
+    std::vector<std::string> const to_stable{"RestoreStableService",   "FinalisingStepRouteTrafficToStable",
+                                             "RemoveCanaryService",    "ResumeWorkload",
+                                             "ReleaseWorkloadControl", "END"};
+    std::vector<std::string> const to_new{"FinalisingStepRouteTrafficToNew",
+                                          "RestoreStableService",
+                                          "ResumeWorkload",
+                                          "FinalisingStepRouteTrafficToStable",
+                                          "RemoveCanaryService",
+                                          "ReleaseWorkloadControl",
+                                          "END"};
+    for (auto const& [style, end] :
+         {std::pair(canary(kPartition), to_stable), {canary(kExtra), to_stable}, {blue_green(), to_new}}) {
         Told told(style, R"([{"replicas":"10%","traffic":"5%"},{"replicas":"50%","traffic":"50%"}])");
         told.begin_with();
         told.approve_it();
         told.approve();
         told.apply(told.decide_rollout_now(), 1);   // what it is about to do is on record, and no more
-        ASSERT_EQ(told.get("rollouts").at({"status", "canaryStatus", "finalisingStep"}).as_string(),
-                  "RestoreStableService");
-        told.edit_rollout(R"({"status":{"canaryStatus":{"finalisingStep":"Sideways"}}})", true);
+        ASSERT_EQ(told.get("rollouts").at({"status", told.status_part(), "finalisingStep"}).as_string(), end.front());
+        told.edit_rollout(fmt::format(R"({{"status":{{"{}":{{"finalisingStep":"Sideways"}}}}}})", told.status_part()),
+                          true);
         told.steps.clear();
         told.go_on();
-        EXPECT_EQ(told.steps,
-                  (std::vector<std::string>{"RestoreStableService", "FinalisingStepRouteTrafficToStable",
-                                            "RemoveCanaryService", "ResumeWorkload", "ReleaseWorkloadControl", "END"}))
-            << style;
+        EXPECT_EQ(told.steps, end) << style;
         EXPECT_EQ(told.show(), "Healthy/2/Completed v2=10") << style;
         told.expect_restored();
     }

@@ -311,8 +311,9 @@ bool Machine::finish_traffic(std::string_view step) {
     if (step == kRouteTrafficToStable) return undo(step, traffic.restore_routes(), "requests go to the stable Service");
     if (step == kRemoveCanaryService) return undo(step, traffic.remove_canary(), "the canary Service is removed");
     // To the new version, once: later steps take that back.
-    std::string const& noted_step = release().finalising_step;
-    bool const later = !noted_step.empty() && noted_step != kRouteTrafficToNew;
+    constexpr std::string_view kLater[] = {kRestoreStableService, kResumeWorkload,         kRouteTrafficToStable,
+                                           kRemoveCanaryService,  kReleaseWorkloadControl, kEnd};
+    bool const later = std::ranges::count(kLater, release().finalising_step) > 0;
     if (later || !traffic.routed()) return true;
     Outcome all = traffic.services();
     // Where one Service has both versions, requests are told apart by that header.
