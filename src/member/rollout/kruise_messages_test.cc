@@ -217,24 +217,28 @@ TEST(KruiseMessages, AThirdVersionIsInRollingUntilTheBatchReleaseOfTheOneBeforeI
     EXPECT_EQ(condition["message"].as_string(), "Rollout is in Progressing");
 }
 
+// What the end of a completed release goes through; of a blue-green one.
+std::vector<std::string> const kToStable{"RestoreStableService",   "FinalisingStepRouteTrafficToStable",
+                                         "RemoveCanaryService",    "ResumeWorkload",
+                                         "ReleaseWorkloadControl", "END"};
+std::vector<std::string> const kToNew{"FinalisingStepRouteTrafficToNew",
+                                      "RestoreStableService",
+                                      "ResumeWorkload",
+                                      "FinalisingStepRouteTrafficToStable",
+                                      "RemoveCanaryService",
+                                      "ReleaseWorkloadControl",
+                                      "END"};
+
 // Requests leave the pods before these are moved on the way back, and pods come first on the way to the new version.
 TEST(KruiseMessages, TheStepsOfAnEndAreInUpstreamsOrder) {
     std::string const steps = R"([{"replicas":"10%","traffic":"5%"},{"replicas":"50%","traffic":"50%"}])";
-    std::vector<std::string> const forward{"RestoreStableService", "FinalisingStepRouteTrafficToStable",
-                                           "RemoveCanaryService", "ResumeWorkload", "ReleaseWorkloadControl"};
+    std::vector<std::string> const forward(kToStable.begin(), kToStable.end() - 1);   // with its Rollout goes the last
     std::vector<std::string> const back{"FinalisingStepRouteTrafficToStable",
                                         "ResumeWorkload",
                                         "ReleaseWorkloadControl",
                                         "RestoreStableService",
                                         "RemoveCanaryService",
                                         "END"};
-    std::vector<std::string> const to_new{"FinalisingStepRouteTrafficToNew",
-                                          "RestoreStableService",
-                                          "ResumeWorkload",
-                                          "FinalisingStepRouteTrafficToStable",
-                                          "RemoveCanaryService",
-                                          "ReleaseWorkloadControl",
-                                          "END"};
     std::vector<std::string> const from_new{"FinalisingStepRouteTrafficToStable",
                                             "ResumeWorkload",
                                             "RestoreStableService",
@@ -258,34 +262,22 @@ TEST(KruiseMessages, TheStepsOfAnEndAreInUpstreamsOrder) {
         told.remove("rollouts", "web");
         told.go_on();
     };
-    std::vector<std::string> completed = forward;
-    completed.emplace_back("END");
     for (std::string const& style : {canary(kPartition), canary(kExtra)}) {
-        EXPECT_EQ(ends(style, all), completed) << style;
-        EXPECT_EQ(ends(style, disable), completed) << style;
+        EXPECT_EQ(ends(style, all), kToStable) << style;
+        EXPECT_EQ(ends(style, disable), kToStable) << style;
         EXPECT_EQ(ends(style, remove), forward) << style;
         EXPECT_EQ(ends(style, undo), back) << style;
     }
-    EXPECT_EQ(ends(blue_green(), all), to_new);
+    EXPECT_EQ(ends(blue_green(), all), kToNew);
     EXPECT_EQ(ends(blue_green(), undo), from_new);
-    EXPECT_EQ(ends(blue_green(), disable), completed);
+    EXPECT_EQ(ends(blue_green(), disable), kToStable);
     EXPECT_EQ(ends(blue_green(), remove), forward);
 }
 
 // Anybody may write the status. What the step was to do, and had not done yet, is done.
 TEST(KruiseMessages, AnEndInAStepThatIsNoneBeginsAgain) {
-    std::vector<std::string> const to_stable{"RestoreStableService",   "FinalisingStepRouteTrafficToStable",
-                                             "RemoveCanaryService",    "ResumeWorkload",
-                                             "ReleaseWorkloadControl", "END"};
-    std::vector<std::string> const to_new{"FinalisingStepRouteTrafficToNew",
-                                          "RestoreStableService",
-                                          "ResumeWorkload",
-                                          "FinalisingStepRouteTrafficToStable",
-                                          "RemoveCanaryService",
-                                          "ReleaseWorkloadControl",
-                                          "END"};
     for (auto const& [style, end] :
-         {std::pair(canary(kPartition), to_stable), {canary(kExtra), to_stable}, {blue_green(), to_new}}) {
+         {std::pair(canary(kPartition), kToStable), {canary(kExtra), kToStable}, {blue_green(), kToNew}}) {
         Told told(style, R"([{"replicas":"10%","traffic":"5%"},{"replicas":"50%","traffic":"50%"}])");
         told.begin_with();
         told.approve_it();
