@@ -90,8 +90,7 @@ Task<Status> send(Session const& session, client::Client const& client, meta::Ob
 
 // It was not stored for certain.
 bool refused(Error const& error) {
-    return !error.is(ErrorCode::kUnavailable) && !error.is(ErrorCode::kTimeout) && !error.is(ErrorCode::kCancelled) &&
-           !error.is(ErrorCode::kInternal);
+    return !is_away(error) && !error.is(ErrorCode::kCancelled) && !error.is(ErrorCode::kInternal);
 }
 
 // Whom the member takes the caller for; empty where it does not say.
@@ -154,7 +153,7 @@ Task<Status> wait_left(Session const& session, client::Client const& client, Doc
                 Status const again = co_await send(session, client, key, step_patch(*rollout, to));
                 if (!again && !overtaken(again.error())) co_return again;
             }
-        } else if (!rollout.error().is(ErrorCode::kUnavailable) && !rollout.error().is(ErrorCode::kTimeout)) {
+        } else if (!is_away(rollout.error())) {
             co_return std::unexpected(rollout.error());
         }
         CO_TRY(co_await async::sleep_for(ctx, kLookAgain));

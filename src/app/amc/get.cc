@@ -349,9 +349,7 @@ Task<int> watch_described(Session session, Served served, std::string name) {
     bool seen = false;
     while (true) {
         auto const described = co_await describe_objects(session, served, name);
-        bool const away =
-            !described && (described.error().is(ErrorCode::kUnavailable) || described.error().is(ErrorCode::kTimeout));
-        if (!described && !(seen && away)) {
+        if (!described && !(seen && is_away(described.error()))) {
             session.complain(described.error());
             co_return session.failure(described.error());
         }
@@ -397,7 +395,7 @@ Task<int> get_resource(Session session, std::string resource, std::string name) 
             code = co_await show_objects(session, *served, name, watched);
         }
         // Who watches stays when the hub goes away for a while.
-        if (!code && !(watched != nullptr && looked && code.error().is(ErrorCode::kUnavailable))) {
+        if (!code && !(watched != nullptr && looked && is_away(code.error()))) {
             session.complain(code.error());
             co_return session.failure(code.error());
         }

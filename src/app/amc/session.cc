@@ -283,6 +283,8 @@ Result<json::Doc> not_found_in(Result<json::Doc> answer, std::string const& ns) 
     return fail(ErrorCode::kNotFound, fmt::format("{} in namespace {}", text, ns));
 }
 
+bool is_away(Error const& error) { return error.is(ErrorCode::kUnavailable) || error.is(ErrorCode::kTimeout); }
+
 std::string of_silent_hub(std::string const& text) {
     constexpr std::string_view kMeanwhile = "The clusters go on to their next pause; --contexts asks them without it";
     // The API server of the hub answers, and what it shows is served by the hub itself.

@@ -111,6 +111,8 @@ private:
 
 // That a Rollout is not found, with the namespace where it was looked for: most often it is another one.
 Result<json::Doc> not_found_in(Result<json::Doc> answer, std::string const& ns);
+// What does not answer, for now: who watches stays.
+bool is_away(Error const& error);
 // What went wrong with a hub, with what to do where it does not answer, or is none.
 std::string of_silent_hub(std::string const& text);
 

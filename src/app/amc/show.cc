@@ -119,7 +119,7 @@ Task<int> watch_tree(Session session, std::string rollout) {
             seen = true;
             progress.show(now, lines);
             if (!command_line::flush()) co_return kDone;
-        } else if (!seen || !view.error().is(ErrorCode::kUnavailable)) {
+        } else if (!seen || !is_away(view.error())) {
             session.complain(view.error());
             co_return kFailed;
         }
@@ -142,7 +142,7 @@ Task<int> status(Session session, std::string rollout) {
     if (watch && session.watch_timeout()) until = ctx.now() + *session.watch_timeout();
     while (true) {
         auto const view = co_await view_of(session, rollout);
-        bool const again = watch && !told.empty() && !view && view.error().is(ErrorCode::kUnavailable);
+        bool const again = watch && !told.empty() && !view && is_away(view.error());
         if (!view && !again) {
             session.complain(view.error());
             co_return session.failure(view.error());
@@ -267,6 +267,13 @@ std::optional<int> print_sorted(Session const& session, std::vector<Doc>& object
 
 std::string created_and_name(Doc const& object) {
     return object.at({"metadata", "creationTimestamp"}).string() + meta::name(object);
+}
+
+// Times are whole seconds: of two words of one second the one about the earlier pause and step was the first.
+auto in_time(Doc const& decision) {
+    Doc const target = decision.at({"spec", "targets"})[0];
+    return std::tuple(decision.at({"metadata", "creationTimestamp"}).string(), target["pausedSince"].string(),
+                      target["step"].as_int(), meta::name(decision));
 }
 
 // Whether a target of a Decision is one of these clusters; none: any is.
@@ -438,7 +445,7 @@ Task<int> history(Session session, std::string rollout) {
         if (decision.at({"spec", "rolloutRef", "name"}).as_string() == rollout && about(decision, *chosen))
             decisions.push_back(decision);
     }
-    std::ranges::sort(decisions, {}, created_and_name);
+    std::ranges::sort(decisions, {}, in_time);
     if (auto const code = print_sorted(session, decisions, apis::kDecisions, "Decision")) co_return *code;
     Time const now = session.context().now();
     bool const wide = session.flags().output == "wide";
