@@ -232,11 +232,6 @@ check 'beijing completes' soon 30 state beijing Healthy/3/Completed
 check 'status -w --timeout' tells 5 'not done within 1s' amc rollout status $r -n demo -w --timeout 1s
 kubectl --context shanghai annotate nodes --all simulator.aviary.dev/behaviour- >/dev/null
 check 'abort says what is finished already' prints 1 '^beijing +3/3 +done +finished on v2: undo takes it back' amc rollout abort $r -n demo -M --dry-run=server
-kubectl -n demo annotate rollout $r rollouts.aviary.dev/group=qwen >/dev/null
-sed 's/qwen-inference/qwen-decode/; s/^metadata:/&\n  annotations: {rollouts.aviary.dev\/group: qwen}/' "$seed/rollout.yaml" | sed '/^---/,$d' | kubectl -n demo apply -f - >/dev/null
-check 'abort says who else is of the group' tells 0 '^qwen-decode-rollout is of the same group, qwen, .*: kubectl amc rollout abort qwen-decode-rollout -n demo -M' amc rollout abort $r -n demo -M --dry-run=server
-kubectl -n demo delete rollout qwen-decode-rollout >/dev/null
-kubectl -n demo annotate rollout $r rollouts.aviary.dev/group- >/dev/null
 check 'abort' tells 0 '^shanghai +2/3 +aborted' amc rollout abort $r -n demo -M
 check 'shanghai is back on v1' soon 30 only shanghai v1
 check 'status -w ends there, and it is not done' tells 1 'shanghai step .*: TakenBack pinned to v1, v2 rejected' amc rollout status $r -n demo -w

@@ -9,6 +9,7 @@
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "app/amc/release_text.h"
+#include "app/amc/resources.h"
 #include "app/amc/rows.h"
 #include "app/amc/session.h"
 #include "app/amc/verdict.h"
@@ -115,6 +116,16 @@ void fill_rows(std::vector<Row>& rows, Doc const& decision, std::string_view act
     }
 }
 
+// Whether this would take back a Rollout in any of the clusters; so it counts where nobody can tell.
+Task<bool> could_go_back(Session const& session, std::string const& action, std::string const& rollout) {
+    auto const chosen = co_await session.members(true);
+    auto const view = co_await session.release(rollout, {});
+    if (!chosen || !view) co_return true;
+    Asked const asked{.action = action, .chosen = !chosen->empty(), .now = session.context().now()};
+    std::vector<Row> const rows = rows_of(*view, *chosen, asked, "");
+    co_return std::ranges::any_of(rows, [](Row const& row) { return row.target || row.result == "unreachable"; });
+}
+
 // Others of a group stay at their step with a version that this one does not run any more.
 Task<void> tell_of_group(Session const& session, std::string const& action, std::string const& rollout) {
     auto const list = co_await session.hub().list(session.context(), apis::kRollouts, {.ns = session.ns()});
@@ -131,6 +142,7 @@ Task<void> tell_of_group(Session const& session, std::string const& action, std:
     for (auto const& [index, each] : (*list)["items"].elements()) {
         std::string const name = meta::name(each);
         if (name == rollout || meta::annotation(each, apis::kGroupAnnotation) != group) continue;
+        if (!co_await could_go_back(session, action, name)) continue;
         fmt::print(
             stderr,
             "{0} is of the same group, {1}, and not taken back by this: kubectl amc rollout {2} {0} -n {3} {4}\n", name,
@@ -196,6 +208,20 @@ Task<Result<Doc>> look_at_release(Session const& session, std::string rollout, s
     co_return view;
 }
 
+// The Rollout with the steps: the hub's; what others have brought is in its clusters alone, and of several that are in
+// a release there the first one's counts.
+Task<Result<Doc>> plan_of(Session const& session, std::string rollout, bool attached, std::vector<std::string> chosen) {
+    if (!attached) co_return co_await session.hub().get(session.context(), apis::kRollouts, {session.ns(), rollout});
+    Question question{.resource = apis::kRollouts, .ns = session.ns(), .name = rollout};
+    question.clusters = std::move(chosen);
+    CO_TRY_ASSIGN(Doc const answer, co_await session.ask(std::move(question)));
+    std::vector<Doc> const found = items_of(answer);
+    auto const releasing = std::ranges::find_if(
+        found, [](Doc const& each) { return each.at({"status", "phase"}).as_string() == apis::phase::kProgressing; });
+    if (releasing != found.end()) co_return *releasing;
+    co_return fail(ErrorCode::kInvalid, "no release is in progress in any chosen cluster");
+}
+
 }   // namespace
 
 Task<int> decide(Session session, std::string action, std::string rollout) {
@@ -214,16 +240,17 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         session.complain(view.error());
         co_return kFailed;
     }
-    if ((*view)["attached"].as_bool() && action != apis::action::kApprove && action != apis::action::kJump) {
+    bool const attached = (*view)["attached"].as_bool();
+    bool const fast = session.flags().fast;
+    if (attached && !fast && action != apis::action::kApprove && action != apis::action::kJump) {
         session.complain(fmt::format(
             "{} was brought to its clusters by something else than this hub, which only approves it and jumps: "
             "{} it where it comes from (Argo CD, kubectl …)",
             rollout, to_lower(action)));
         co_return kRefused;
     }
-    bool const fast = session.flags().fast;
     if (fast) {
-        auto const object = co_await session.hub().get(session.context(), apis::kRollouts, {session.ns(), rollout});
+        auto const object = co_await plan_of(session, rollout, attached, *chosen);
         auto const jump = object ? as_jump(session.flags(), *object, *view, *chosen) : std::unexpected(object.error());
         if (!jump) {
             session.complain(jump.error());
