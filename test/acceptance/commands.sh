@@ -96,6 +96,7 @@ check 'get of a cluster that is not there' tells 1 'managedclusters "nowhere" no
 check 'get of clusters without a name' tells 1 '^error: say where: -m CLUSTER' amc get deploy -n demo -m ''
 check 'clusters without a name' tells 1 '^error: say where: -m CLUSTER' amc clusters -m ''
 check 'contexts without a name' tells 1 '^error: --contexts: say which contexts' amc get deploy -n demo --contexts ''
+check 'a pattern is no context of --direct' tells 1 'by the name of its context' amc rollout pause "$r" -n demo --direct --context 'beij*'
 check 'groups without a user' tells 1 'requesting groups system:masters without impersonating a user' amc get pods --as-group system:masters
 check 'get of a name in all namespaces' tells 1 'cannot be retrieved by name across all namespaces' amc get deploy qwen-inference -A
 check 'get of two objects' tells 1 'several objects at once are not supported' amc get deploy/qwen-inference deploy/other -n demo
@@ -142,7 +143,7 @@ check 'both pause at step 1' soon 30 both Progressing/1/StepPaused
 kubectl --context shanghai annotate nodes --all simulator.aviary.dev/behaviour=crash-loop simulator.aviary.dev/images=vllm-qwen:v2 >/dev/null
 check 'a canary that crashes while its cluster is paused is seen' soon 20 bash -c "kubectl amc rollout explain $r -n demo | grep -qE '^shanghai: 1 of 1 v2 pods '"
 check 'and left out of what is next' tells 0 '^next: .* approve .* -m beijing --step 1' amc rollout explain $r -n demo
-check 'and of -M' prints 1 '^shanghai +1/3 +not-yet +1 of 1 v2 pods .*; -m shanghai approves it all the same' amc rollout approve $r -n demo -M --dry-run=server
+check 'and of -M' tells 2 '^shanghai +1/3 +not-yet +1 of 1 v2 pods .*; -m shanghai approves it all the same' amc rollout approve $r -n demo -M --dry-run=server
 check 'who names it is warned' tells 0 '^warning: shanghai: 1 of 1 v2 pods ' amc rollout approve $r -n demo -m shanghai --dry-run=server
 kubectl --context shanghai annotate nodes --all simulator.aviary.dev/behaviour- simulator.aviary.dev/images- >/dev/null
 check 'all is well again' soon 30 all_ready

@@ -125,6 +125,19 @@ TEST(Run, AKubeconfigThatCannotBeReadIsNoWrongName) {
     EXPECT_EQ(text.find("no context like"), std::string::npos) << text;
 }
 
+// A pattern would act in several.
+TEST(Run, DirectIsAboutTheContextOfThatName) {
+    Kubeconfig const config({{"prod-a", kNobody, "demo"}, {"prod-*", std::string(kNobody) + "/x", "demo"}});
+    auto const with = [&](std::string const& context) {
+        return said({"rollout", "pause", "web", "--direct", "--context", context, "--kubeconfig", config.path()});
+    };
+    for (char const* context : {"prod-?", "prod-a,prod-*"})
+        EXPECT_TRUE(with(context).starts_with("1 error: --direct speaks to one member, by the name of its context"))
+            << with(context);
+    EXPECT_EQ(with("prod"), "1 error: --direct: the kubeconfig has no context \"prod\"; it has prod-a, prod-*\n");
+    EXPECT_TRUE(with("prod-*").starts_with("6 error: no cluster answers: prod-*: ")) << with("prod-*");
+}
+
 // A resource that only a version has which is not the preferred one is found, too.
 TEST(Served, IsWhatAnyVersionOfAGroupHas) {
     json::Doc const group = *json::parse(R"({"metadata":{"name":"apps.kruise.io"},"versions":[

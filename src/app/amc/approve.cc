@@ -90,7 +90,7 @@ Task<Status> send(Session const& session, client::Client const& client, meta::Ob
 
 // It was not stored for certain.
 bool refused(Error const& error) {
-    return !is_away(error) && !error.is(ErrorCode::kCancelled) && !error.is(ErrorCode::kInternal);
+    return !client::no_answer(error) && !error.is(ErrorCode::kCancelled) && !error.is(ErrorCode::kInternal);
 }
 
 // Whom the member takes the caller for; empty where it does not say.
@@ -153,7 +153,7 @@ Task<Status> wait_left(Session const& session, client::Client const& client, Doc
                 Status const again = co_await send(session, client, key, step_patch(*rollout, to));
                 if (!again && !overtaken(again.error())) co_return again;
             }
-        } else if (!is_away(rollout.error())) {
+        } else if (!client::no_answer(rollout.error())) {
             co_return std::unexpected(rollout.error());
         }
         CO_TRY(co_await async::sleep_for(ctx, kLookAgain));
@@ -186,9 +186,7 @@ Task<void> approve_one(Context, Session const& session, Part& part) {
     if (!done) {
         bool const stale = overtaken(done.error());
         row.result = stale ? "stale" : "failed";
-        row.message = stale                   ? std::string(kMovedOn)
-                      : refused(done.error()) ? done.error().message()
-                                              : "it may be stored or not: " + done.error().message();
+        row.message = stale ? std::string(kMovedOn) : write_problem(done.error());
         co_return;
     }
     row.result = past(apis::action::kApprove);
@@ -229,6 +227,10 @@ std::string problem_without_hub(Flags const& flags) {
                "--cluster-selector; several are reached by --contexts";
     if (flags.context.empty()) return "--direct: say which member by --context; see `kubectl config get-contexts`";
     return {};
+}
+
+std::string write_problem(Error const& error) {
+    return refused(error) ? error.message() : "it may be stored or not: " + error.message();
 }
 
 bool overtaken(Error const& error) { return error.is(ErrorCode::kInvalid) || error.is(ErrorCode::kConflict); }

@@ -7,6 +7,7 @@
 #include "app/amc/direct.h"
 #include "app/amc/internal/test_clusters.h"
 #include "app/amc/set_image.h"
+#include "app/hub/internal/test_attached.h"
 
 namespace aviary::amc {
 namespace {
@@ -92,6 +93,12 @@ CO_TEST(ApproveWithoutHub, OneThatIsAwayHoldsUpNobody) {
     EXPECT_TRUE(has(said, "oslo     -    unreachable  no route\n")) << said;
     EXPECT_TRUE(has(said, "paris    -    unreachable  no answer within 5s\n")) << said;
     EXPECT_TRUE(has(said, "error: 1 approved, 2 unreachable")) << said;
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    Flags lenient = everywhere();
+    lenient.allow_unreachable = true;
+    said = co_await Clusters{fleet}.add("beijing").add("oslo").approve(lenient);
+    EXPECT_TRUE(said.starts_with("0\nbeijing  2/3  approved") && has(said, "note: 1 approved, 1 unreachable\n"))
+        << said;
     said = co_await Clusters{fleet}.add("oslo").approve(everywhere());
     EXPECT_TRUE(has(said, "6\nerror: no cluster answers: oslo: no route")) << said;
     Flags flags = everywhere();
@@ -101,21 +108,25 @@ CO_TEST(ApproveWithoutHub, OneThatIsAwayHoldsUpNobody) {
     co_await fleet.stop();
 }
 
+// Pods of v2 crash there from now on.
+Task<Status> crash_v2(Context ctx, Fleet& fleet, std::string cluster) {
+    meta::GroupVersionResource const nodes{"", "v1", "nodes"};
+    CO_TRY_ASSIGN(Doc const all, co_await fleet.at(cluster).list(ctx, nodes));
+    for (auto const& [index, node] : all["items"].elements()) {
+        CO_TRY(co_await fleet.at(cluster).patch(
+            ctx, nodes, meta::key_of(node), client::PatchType::kMerge,
+            *json::parse_value(R"({"metadata":{"annotations":{"simulator.aviary.dev/behaviour":"crash-loop",
+                "simulator.aviary.dev/images":"v2"}}})")));
+    }
+    co_return co_await async::sleep_for(ctx, 1min);
+}
+
 // -M is what looks right; who names a cluster has looked at it.
 CO_TEST(ApproveWithoutHub, PodsThatAreNotReadyAreApprovedByNameAlone) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
     co_await fleet.stop_hub();
-    meta::GroupVersionResource const nodes{"", "v1", "nodes"};
-    auto const all = co_await fleet.at("beijing").list(ctx, nodes);
-    CO_ASSERT_OK(all);
-    for (auto const& [index, node] : (*all)["items"].elements()) {
-        CO_ASSERT_OK(co_await fleet.at("beijing").patch(
-            ctx, nodes, meta::key_of(node), client::PatchType::kMerge,
-            *json::parse_value(R"({"metadata":{"annotations":{"simulator.aviary.dev/behaviour":"crash-loop",
-                "simulator.aviary.dev/images":"v2"}}})")));
-    }
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1min));
+    CO_ASSERT_OK(co_await crash_v2(ctx, fleet, "beijing"));
     std::string said = co_await Clusters{fleet}.add("beijing").approve(everywhere());
     EXPECT_TRUE(has(said, "4\nbeijing  1/3  not-yet  1 of 1 v2 pods CrashLooping")) << said;
     EXPECT_TRUE(has(said, "-m beijing approves it all the same")) << said;
@@ -416,6 +427,58 @@ CO_TEST(Get, FindsWhatOnlyAnotherVersionHas) {
             {}, [&](Session session) { return get_resource(std::move(session), resource, ""); });
         EXPECT_TRUE(said.starts_with("0\n")) << said;
     }
+    co_await fleet.stop();
+}
+
+// Whether anything could be sent, and why not, is what a dry run is asked for.
+CO_TEST(WithoutHub, AClientDryRunSaysWhatCannotBeDone) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
+    co_await fleet.stop_hub();
+    fleet.ways.unread["oslo"] = "replicasets";
+    Flags flags = everywhere();
+    flags.dry_run = "client";
+    std::string said = co_await Clusters{fleet}.add("beijing").add("oslo").decide("Abort", flags);
+    EXPECT_TRUE(said.starts_with("2\n# beijing\n") &&
+                said.ends_with("error: oslo: User \"hub\" may not list replicasets\n"))
+        << said;
+    said = co_await Clusters{fleet}.add("oslo").decide("Abort", flags);
+    EXPECT_EQ(said, "1\nerror: oslo: User \"hub\" may not list replicasets\n");
+    co_await fleet.stop();
+}
+
+// A hold has room for it, of what a hub has brought; a jump and a resume leave no word.
+CO_TEST(WithoutHub, AReasonThatIsKeptNowhereIsSaid) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await hub::deliver_paused(fleet, {"beijing"}, propagation::Mode::kAttached));
+    Flags flags = everywhere();
+    flags.reason = "p95";
+    flags.dry_run = "server";
+    flags.to = 3;
+    for (auto const& [action, note] : std::vector<std::pair<std::string, std::string>>{
+             {"Jump", "note: without a hub jump keeps --reason nowhere\n"},
+             {"Resume", "note: without a hub resume keeps --reason nowhere\n"},
+             {"Pause", "note: --reason is kept nowhere where no hub has brought the Rollout\n"},
+             {"Abort", "note: --reason is kept nowhere where no hub has brought the workload\n"}}) {
+        std::string const said = co_await Clusters{fleet}.add("beijing").decide(action, flags);
+        EXPECT_TRUE(said.starts_with("0\n") && said.ends_with(note)) << said;
+    }
+    co_await fleet.stop();
+}
+
+// By name a cluster goes on although its pods are not well, with a word of that.
+CO_TEST(WithoutHub, AJumpOverPodsThatAreNotReadyIsWarnedOf) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    co_await fleet.stop_hub();
+    CO_ASSERT_OK(co_await crash_v2(ctx, fleet, "beijing"));
+    Flags flags;
+    flags.members = {"beijing"};
+    flags.no_headers = true;
+    flags.dry_run = "server";
+    flags.to = 3;
+    std::string const said = co_await Clusters{fleet}.add("beijing").decide("Jump", flags);
+    EXPECT_TRUE(said.starts_with("0\n") && has(said, "warning: beijing: ")) << said;
     co_await fleet.stop();
 }
 

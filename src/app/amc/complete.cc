@@ -102,6 +102,13 @@ std::string word_behind(std::vector<std::string> const& words, std::string_view 
 
 }   // namespace
 
+Task<std::vector<Candidate>> rollout_names(Session session) {
+    std::vector<Candidate> names = co_await names_of(session, apis::kRollouts, session.ns());
+    if (names.empty() && !session.without_hub())
+        names = co_await object_names(session, apis::kRollouts.group_resource());
+    co_return names;
+}
+
 command_line::Values values_from_hub(std::vector<std::string> words) {
     return [words = std::move(words)](std::string_view what, std::string_view typed) -> std::vector<Candidate> {
         if (what == "--output" || what == "-o") {
@@ -135,7 +142,7 @@ command_line::Values values_from_hub(std::vector<std::string> words) {
             return behind_comma(executor.run(names_of(session, apis::kManagedClusters, "")), typed);
         if (what == "--namespace" || what == "-n") return executor.run(names_of(session, {"", "v1", "namespaces"}, ""));
         if (what == "rollout" && typed.contains('/') && !means_rollouts(typed.substr(0, typed.find('/')))) return {};
-        if (what == "rollout") return with_kind(executor.run(names_of(session, apis::kRollouts, session.ns())), typed);
+        if (what == "rollout") return with_kind(executor.run(rollout_names(session)), typed);
         if (what == "resource") {
             std::size_t const slash = typed.find('/');
             if (slash == std::string_view::npos) return executor.run(resources(session));

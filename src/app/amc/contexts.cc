@@ -47,6 +47,15 @@ Contexts::Cluster connect(async::AsioExecutor& executor, std::string const& kube
     return cluster;
 }
 
+// A file that is not there, or cannot be read, is another fault than a name that is not in it.
+Status readable(std::string const& kubeconfig, std::string const& name, std::vector<std::string> const& all,
+                std::string_view flag) {
+    auto const read = client::load_kubeconfig(kubeconfig, name);
+    if (!read && (all.empty() || !read.error().is(ErrorCode::kNotFound)))
+        return std::unexpected(read.error().context(flag));
+    return {};
+}
+
 // The same groups of several answers are one.
 void merge(Value& items, Doc const& answer) {
     for (auto const& [index, item] : answer["items"].elements()) {
@@ -90,15 +99,28 @@ Result<std::vector<Contexts::Cluster>> Contexts::matching(async::AsioExecutor& e
             clusters.push_back(std::move(cluster));
         }
         if (any) continue;
-        // A file that is not there, or cannot be read, is another fault than a name.
-        auto const read = client::load_kubeconfig(kubeconfig, pattern);
-        if (!read && (all.empty() || !read.error().is(ErrorCode::kNotFound)))
-            return std::unexpected(read.error().context("--contexts"));
+        TRY(readable(kubeconfig, pattern, all, "--contexts"));
         return fail(ErrorCode::kNotFound,
                     fmt::format("--contexts: the kubeconfig has no context like \"{}\"{}", pattern,
                                 all.empty() ? "" : fmt::format("; it has {}", some_of(all))));
     }
     return clusters;
+}
+
+Result<Contexts::Cluster> Contexts::named(async::AsioExecutor& executor, std::string const& kubeconfig,
+                                          std::string const& name) {
+    std::vector<std::string> const all = client::context_names(kubeconfig);
+    std::string url;
+    if (std::ranges::find(all, name) != all.end()) return connect(executor, kubeconfig, name, url);
+    TRY(readable(kubeconfig, name, all, "--direct"));
+    if (name.find_first_of("*?[,") != std::string::npos) {
+        return fail(ErrorCode::kInvalid,
+                    fmt::format("--direct speaks to one member, by the name of its context, and \"{}\" is none; "
+                                "several are reached by --contexts",
+                                name));
+    }
+    return fail(ErrorCode::kNotFound,
+                fmt::format("--direct: the kubeconfig has no context \"{}\"; it has {}", name, some_of(all)));
 }
 
 Result<std::string> Contexts::common_namespace(std::vector<Cluster> const& clusters) {
@@ -124,6 +146,11 @@ std::vector<std::string> Contexts::names() const {
 client::Client const* Contexts::client(std::string const& name) const {
     auto const found = std::ranges::find(clusters_, name, &Cluster::name);
     return found == clusters_.end() || !found->client ? nullptr : &*found->client;
+}
+
+Error const* Contexts::away(std::string const& name) const {
+    auto const found = std::ranges::find(clusters_, name, &Cluster::name);
+    return found == clusters_.end() || !found->away ? nullptr : &*found->away;
 }
 
 Error Contexts::nobody_answers(std::vector<Cluster*> const& asked) {
@@ -180,12 +207,20 @@ Task<Result<std::vector<Contexts::Cluster*>>> Contexts::chosen(Context ctx, std:
 Task<Result<Response>> Contexts::send(Context ctx, Cluster& cluster, Request request) {
     if (cluster.away) co_return std::unexpected(*cluster.away);
     auto answer = co_await cluster.client->raw(limited(ctx), std::move(request));
-    if (answer || !client::no_answer(answer.error())) co_return std::move(answer);
+    bool const cut_off = ctx.deadline() && ctx.monotonic() >= *ctx.deadline();   // by who asks, not by its own limit
+    if (answer || cut_off || !client::no_answer(answer.error())) co_return std::move(answer);
     bool const late = answer.error().is(ErrorCode::kTimeout);
     cluster.away =
         late ? Error(ErrorCode::kUnavailable, fmt::format("no answer within {}", format_age(limit_))) : answer.error();
     cluster.asked = ctx.monotonic();
     co_return std::unexpected(*cluster.away);
+}
+
+Task<Result<std::vector<std::string>>> Contexts::members(Context ctx, std::vector<std::string> names) {
+    CO_TRY_ASSIGN(std::vector<Cluster*> const asked, co_await chosen(ctx, std::move(names)));
+    std::vector<std::string> members;
+    for (Cluster const* each : asked) members.push_back(each->name);
+    co_return std::move(members);
 }
 
 // ---- what they have ----

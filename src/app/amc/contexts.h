@@ -44,15 +44,21 @@ public:
     // that does not answer; an Error is about all.
     static Result<std::vector<Cluster>> matching(async::AsioExecutor& executor, std::string const& kubeconfig,
                                                  std::string const& patterns);
+    // The one of exactly this name.
+    static Result<Cluster> named(async::AsioExecutor& executor, std::string const& kubeconfig, std::string const& name);
     // The namespace of all that name one; an Error where they differ.
     static Result<std::string> common_namespace(std::vector<Cluster> const& clusters);
 
     std::vector<std::string> names() const;
     // Null when there is none of this name that can be asked.
     client::Client const* client(std::string const& name) const;
+    // Why it does not answer, or cannot be asked; null where it has answered.
+    Error const* away(std::string const& name) const;
 
     // `clusters` empty, below: all.
 
+    // Those that are members, once they have been asked whether they answer: a hub is left out.
+    Task<Result<std::vector<std::string>>> members(Context ctx, std::vector<std::string> names);
     // Aggregated discovery at /api or /apis: what any of them serves.
     Task<Result<json::Doc>> discovery(Context ctx, std::string path, std::vector<std::string> clusters);
     // {clusters: [{name, reachable, table | items, error, reason}]}

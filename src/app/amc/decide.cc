@@ -2,12 +2,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <expected>
 #include <optional>
 #include <span>
 
 #include "apis/fleet/decision.h"
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
+#include "app/amc/group.h"
 #include "app/amc/release_text.h"
 #include "app/amc/resources.h"
 #include "app/amc/rows.h"
@@ -86,21 +88,36 @@ bool settled(Doc const& decision) {
     return known == decision.at({"spec", "targets"}).size() && known > 0;
 }
 
-Task<Result<Doc>> wait_settled(Session const& session, Doc decision) {
-    Context const ctx = session.context().with_timeout(session.timeout());
-    while (!settled(decision)) {
-        client::WatchOptions options{.ns = session.ns()};
-        options.field_selector = "metadata.name=" + meta::name(decision);
-        options.resource_version = meta::resource_version(decision);
-        CO_TRY_ASSIGN(auto stream, co_await session.hub().watch(ctx, apis::kDecisions, options));
-        while (!settled(decision)) {
-            CO_TRY_ASSIGN(std::optional<Doc> event, co_await stream->next(ctx));
-            if (!event) break;
-            std::string_view const type = (*event)["type"].as_string();
-            if (type == "ADDED" || type == "MODIFIED") decision = (*event)["object"].detach();
+// A Decision as its watch shows it, until it is settled or the watch ends, for whatever reason.
+Task<void> follow(Context ctx, Session const& session, Doc& decision) {
+    client::WatchOptions options{.ns = session.ns()};
+    options.field_selector = "metadata.name=" + meta::name(decision);
+    options.resource_version = meta::resource_version(decision);
+    auto const stream = co_await session.hub().watch(ctx, apis::kDecisions, options);
+    while (stream && !settled(decision)) {
+        auto const event = co_await (*stream)->next(ctx);
+        if (!event || !*event) co_return;
+        std::string_view const type = (**event)["type"].as_string();
+        if (type != "ADDED" && type != "MODIFIED") co_return;
+        decision = (**event)["object"].detach();
+    }
+}
+
+// Until it is settled; `decision` is what was seen last. Timeout: not in time; any other Error: it cannot be seen.
+Task<Status> wait_settled(Session const& session, Doc& decision) {
+    Context const ctx = Context(session.context().executor()).with_timeout(session.timeout());
+    while (true) {
+        co_await follow(ctx, session, decision);
+        if (settled(decision)) co_return Status{};
+        CO_TRY(co_await async::sleep_for(ctx, kMostBetween));
+        Context const brief = session.context().with_deadline(*ctx.deadline());
+        auto const now = co_await session.hub().get(brief, apis::kDecisions, meta::key_of(decision));
+        if (now) {
+            decision = *now;
+        } else if (!client::may_pass(now.error())) {
+            co_return std::unexpected(now.error());
         }
     }
-    co_return decision;
 }
 
 void fill_rows(std::vector<Row>& rows, Doc const& decision, std::string_view action) {
@@ -116,77 +133,61 @@ void fill_rows(std::vector<Row>& rows, Doc const& decision, std::string_view act
     }
 }
 
-// Whether this would take back a Rollout in any of the clusters; so it counts where nobody can tell.
-Task<bool> could_go_back(Session const& session, std::string const& action, std::string const& rollout) {
-    auto const chosen = co_await session.members(true);
-    auto const view = co_await session.release(rollout, {});
-    if (!chosen || !view) co_return true;
-    Asked const asked{.action = action, .chosen = !chosen->empty(), .now = session.context().now()};
-    std::vector<Row> const rows = rows_of(*view, *chosen, asked, "");
-    co_return std::ranges::any_of(rows, [](Row const& row) { return row.target || row.result == "unreachable"; });
+std::string how_to_look(Session const& session, std::string const& name) {
+    return fmt::format("kubectl -n {} get decision {}", session.ns(), name);
 }
 
-// Others of a group stay at their step with a version that this one does not run any more.
-Task<void> tell_of_group(Session const& session, std::string const& action, std::string const& rollout) {
-    auto const list = co_await session.hub().list(session.context(), apis::kRollouts, {.ns = session.ns()});
-    if (!list) co_return;   // who may decide need not see all
-    std::string group;
-    for (auto const& [index, each] : (*list)["items"].elements()) {
-        if (meta::name(each) == rollout) group = meta::annotation(each, apis::kGroupAnnotation);
+// Where no answer came to its creation it may be recorded all the same: under the name that it was to have.
+Task<Result<Doc>> record(Session const& session, Value object) {
+    client::WriteOptions options;
+    options.dry_run = session.flags().dry_run == "server";
+    meta::ObjectKey const key{session.ns(), object.at({"metadata", "name"}).string()};
+    Result<Doc> created =
+        co_await session.hub().create(session.context(), apis::kDecisions, std::move(object), options);
+    if (created || options.dry_run || !client::no_answer(created.error())) co_return std::move(created);
+    Result<Doc> found = co_await session.hub().get(session.context(), apis::kDecisions, key);
+    if (found) co_return std::move(found);
+    co_return std::unexpected(
+        Error(created.error().code(), fmt::format("decision/{} may be recorded or not ({}): {}", key.name,
+                                                  created.error().message(), how_to_look(session, key.name))));
+}
+
+// Says why what becomes of it is not known; the exit code.
+int conclude_unsettled(Session const& session, Error const& why, std::string const& name) {
+    if (why.is(ErrorCode::kTimeout)) {
+        session.complain(
+            fmt::format("not settled within {}; it goes on: {}", session.flags().timeout, how_to_look(session, name)));
+        return kTimeout;
     }
-    if (group.empty()) co_return;
-    Flags const& flags = session.flags();
-    std::string const where = !flags.members.empty()           ? "-m " + join(flags.members, ",")
-                              : flags.cluster_selector.empty() ? "-M"
-                                                               : "--cluster-selector " + flags.cluster_selector;
-    for (auto const& [index, each] : (*list)["items"].elements()) {
-        std::string const name = meta::name(each);
-        if (name == rollout || meta::annotation(each, apis::kGroupAnnotation) != group) continue;
-        if (!co_await could_go_back(session, action, name)) continue;
-        fmt::print(
-            stderr,
-            "{0} is of the same group, {1}, and not taken back by this: kubectl amc rollout {2} {0} -n {3} {4}\n", name,
-            group, to_lower(action), session.ns(), where);
-    }
+    session.complain(
+        fmt::format("recorded as decision/{}, and what becomes of it cannot be seen: {}", name, why.message()));
+    return kFailed;
 }
 
 // Records the Decision, waits for what becomes of it and prints that; the exit code.
-Task<int> submit(Session session, std::string action, Value object, std::vector<Row> rows) {
-    client::WriteOptions options;
-    options.dry_run = session.flags().dry_run == "server";
-    auto const created = co_await session.hub().create(session.context(), apis::kDecisions, object, options);
-    if (!created) {
-        session.complain(created.error());
+Task<int> submit(Session session, std::string action, std::string rollout, Value object, std::vector<Row> rows) {
+    auto const recorded = co_await record(session, std::move(object));
+    if (!recorded) {
+        session.complain(recorded.error());
         co_return kFailed;
     }
-    Doc decision = *created;
-    bool late = false;
-    if (session.flags().wait && !options.dry_run) {
-        auto const waited = co_await wait_settled(session, decision);
-        late = !waited;
-        if (waited) {
-            decision = *waited;
-        } else {
-            auto const last = co_await session.hub().get(session.context(), apis::kDecisions, meta::key_of(decision));
-            if (last) decision = *last;
-        }
-    }
-    fill_rows(rows, decision, action);
-    if (options.dry_run) {
+    if (session.flags().dry_run == "server") {
         for (Row& row : rows) {
-            if (row.target) row.result = fmt::format("{} (server dry run)", past(action));
+            if (row.target) row.result = past(action);
         }
+        int const code = conclude_sent(session, rows, action, false);
+        co_await tell_of_group(session, action, rollout);
+        co_return code;
     }
-    bool const printed = print_rows(session, rows, options.dry_run ? "" : meta::name(decision));
-    if (action == apis::action::kAbort || action == apis::action::kUndo)
-        co_await tell_of_group(session, action, decision.at({"spec", "rolloutRef", "name"}).string());
-    if (options.dry_run) co_return printed ? kDone : kFailed;
-    if (late) {
-        session.complain(fmt::format("not settled within {}; it goes on: kubectl -n {} get decision {}",
-                                     session.flags().timeout, session.ns(), meta::name(decision)));
-        co_return kTimeout;
-    }
-    int const code = conclude(session, rows, action, meta::name(decision));
+    Doc decision = *recorded;
+    Status waited;
+    if (session.flags().wait) waited = co_await wait_settled(session, decision);
+    fill_rows(rows, decision, action);
+    std::string const name = meta::name(decision);
+    bool const printed = print_rows(session, rows, name);
+    co_await tell_of_group(session, action, rollout);
+    if (!waited) co_return conclude_unsettled(session, waited.error(), name);
+    int const code = conclude(session, rows, action, name);
     co_return code == kDone && !printed ? kFailed : code;
 }
 
@@ -208,18 +209,45 @@ Task<Result<Doc>> look_at_release(Session const& session, std::string rollout, s
     co_return view;
 }
 
+// Why no chosen cluster shows where undo --fast goes; the exit code.
+int conclude_without_plan(Session const& session, Doc const& answer) {
+    std::vector<Trouble> found = troubles(session, answer, session.context().now());
+    std::erase_if(found, [](Trouble const& each) { return each.what == Trouble::What::kNone; });
+    if (found.empty()) {
+        session.complain("no release is in progress in any chosen cluster");
+        return kRefused;
+    }
+    std::vector<std::string> texts;
+    for (Trouble const& each : found) texts.push_back(fmt::format("{}: {}", each.cluster, cli::one_line(each.text)));
+    session.complain(fmt::format("where to is not known ({}): `jump --to` says the step by hand", some_of(texts)));
+    bool const away = std::ranges::count(found, Trouble::What::kAway, &Trouble::what) == std::ssize(found);
+    if (!away) return kFailed;
+    return session.flags().allow_unreachable ? kDone : kUnreachable;
+}
+
 // The Rollout with the steps: the hub's; what others have brought is in its clusters alone, and of several that are in
-// a release there the first one's counts.
-Task<Result<Doc>> plan_of(Session const& session, std::string rollout, bool attached, std::vector<std::string> chosen) {
-    if (!attached) co_return co_await session.hub().get(session.context(), apis::kRollouts, {session.ns(), rollout});
-    Question question{.resource = apis::kRollouts, .ns = session.ns(), .name = rollout};
-    question.clusters = std::move(chosen);
-    CO_TRY_ASSIGN(Doc const answer, co_await session.ask(std::move(question)));
-    std::vector<Doc> const found = items_of(answer);
-    auto const releasing = std::ranges::find_if(
-        found, [](Doc const& each) { return each.at({"status", "phase"}).as_string() == apis::phase::kProgressing; });
-    if (releasing != found.end()) co_return *releasing;
-    co_return fail(ErrorCode::kInvalid, "no release is in progress in any chosen cluster");
+// a release there the first one's counts. Else an exit code, and it has been said why.
+Task<std::expected<Doc, int>> plan_of(Session const& session, std::string rollout, bool attached,
+                                      std::vector<std::string> chosen) {
+    Result<Doc> found;
+    if (attached) {
+        Question question{.resource = apis::kRollouts, .ns = session.ns(), .name = rollout};
+        question.clusters = std::move(chosen);
+        found = co_await session.ask(std::move(question));
+    } else {
+        found = co_await session.hub().get(session.context(), apis::kRollouts, {session.ns(), rollout});
+    }
+    if (!found) {
+        session.complain(found.error());
+        co_return std::unexpected(kFailed);
+    }
+    if (!attached) co_return *found;
+    std::vector<Doc> const rollouts = items_of(*found);
+    auto const releasing = std::ranges::find_if(rollouts, [](Doc const& each) {
+        return each.at({"status", "phase"}).as_string() == apis::phase::kProgressing;
+    });
+    if (releasing != rollouts.end()) co_return *releasing;
+    co_return std::unexpected(conclude_without_plan(session, *found));
 }
 
 }   // namespace
@@ -244,14 +272,15 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
     bool const fast = session.flags().fast;
     if (attached && !fast && action != apis::action::kApprove && action != apis::action::kJump) {
         session.complain(fmt::format(
-            "{} was brought to its clusters by something else than this hub, which only approves it and jumps: "
+            "{} was brought to its clusters by something else than this hub, which only approves it and jumps{}: "
             "{} it where it comes from (Argo CD, kubectl …)",
-            rollout, to_lower(action)));
+            rollout, action == apis::action::kUndo ? " (undo --fast is a jump)" : "", to_lower(action)));
         co_return kRefused;
     }
     if (fast) {
         auto const object = co_await plan_of(session, rollout, attached, *chosen);
-        auto const jump = object ? as_jump(session.flags(), *object, *view, *chosen) : std::unexpected(object.error());
+        if (!object) co_return object.error();
+        auto const jump = as_jump(session.flags(), *object, *view, *chosen);
         if (!jump) {
             session.complain(jump.error());
             co_return kRefused;
@@ -274,7 +303,11 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         auto const row = std::ranges::find(rows, cluster["cluster"].as_string(), &Row::cluster);
         if (row != rows.end() && row->target) targets.push_back(cluster);
     }
-    if (targets.empty()) co_return conclude_nothing(session, rows, asked, rollout);
+    if (targets.empty()) {
+        int const code = conclude_nothing(session, rows, asked, rollout);
+        co_await tell_of_group(session, action, rollout);
+        co_return code;
+    }
     warn(rows);
     Value const object = decision_object(session, action, rollout, (*view)["digest"].string(), targets);
     if (session.flags().dry_run == "client") {
@@ -287,7 +320,7 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
         if (printed && !*printed) session.print(yaml::write(object));
         co_return printed ? kDone : kFailed;
     }
-    int const code = co_await submit(std::move(session), std::move(action), object, std::move(rows));
+    int const code = co_await submit(session, action, rollout, object, std::move(rows));
     co_return code;
 }
 

@@ -1,3 +1,4 @@
+#include "app/amc/complete.h"
 #include "app/amc/internal/test_clusters.h"
 #include "app/hub/internal/test_attached.h"
 
@@ -83,6 +84,191 @@ CO_TEST(Decide, AnAbortNamesThoseOfTheGroupThatAreNotTakenBack) {
     co_await fleet.stop();
 }
 
+Command undo(std::string action, std::string rollout = "web") {
+    return [=](Session session) {
+        return session.without_hub() ? decide_without_hub(std::move(session), action, rollout)
+                                     : decide(std::move(session), action, rollout);
+    };
+}
+
+// An undo may take back what is in no release as well, and says so; an abort would not.
+CO_TEST(Group, AnUndoNamesWhatIsInNoReleaseToo) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await add_decode(ctx, fleet));
+    Flags flags = everywhere();
+    flags.dry_run = "server";
+    std::string text = co_await through_hub(fleet, flags, undo("Abort"));
+    EXPECT_TRUE(text.starts_with("0\nbeijing ") && !has(text, "same group")) << text;
+    flags.all_members = false;
+    flags.cluster_selector = "kubernetes.io/metadata.name in (beijing)";
+    CO_ASSERT_OK(co_await fleet.at("fleet").patch(
+        ctx, apis::kManagedClusters, {"", "beijing"}, client::PatchType::kMerge,
+        *json::parse_value(R"({"metadata":{"labels":{"kubernetes.io/metadata.name":"beijing"}}})")));
+    text = co_await through_hub(fleet, flags, undo("Undo"));
+    EXPECT_TRUE(
+        text.ends_with("decode is of the same group, llm, and not taken back by this; if it is to go back as "
+                       "well: kubectl amc rollout undo decode -n demo --cluster-selector "
+                       "'kubernetes.io/metadata.name in (beijing)'\n"))
+        << text;
+    // Where nothing is done, too: the others are where they are.
+    Flags really = everywhere();
+    text = co_await through_hub(fleet, really, undo("Abort"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "phase", "Healthy"));
+    CO_ASSERT_OK(co_await fleet.patch("fleet", hub::kDeployments,
+                                      R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":"v2"}]}}}})",
+                                      "decode"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 5s));
+    text = co_await through_hub(fleet, really, undo("Abort"));
+    EXPECT_TRUE(text.starts_with("4\nbeijing ") && has(text, "decode is of the same group")) << text;
+    co_await fleet.stop();
+}
+
+// The Rollouts are those of the clusters; of one that cannot be read nobody knows.
+CO_TEST(Group, IsKnownWithoutAHubToo) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await fleet.release("v2"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    CO_ASSERT_OK(co_await add_decode(ctx, fleet));
+    co_await fleet.stop_hub();
+    Flags flags = everywhere();
+    flags.dry_run = "server";
+    auto const both = [&] { return Clusters{fleet}.add("beijing").add("oslo"); };
+    std::string text = co_await both().run(flags, undo("Abort"));
+    EXPECT_TRUE(text.starts_with("0\nbeijing ") && !has(text, "same group")) << text;
+    text = co_await both().run(flags, undo("Undo"));
+    EXPECT_TRUE(
+        text.ends_with("decode is of the same group, llm, and not taken back by this; if it is to go back as "
+                       "well: kubectl amc rollout undo decode -n demo -M --contexts '*'\n"))
+        << text;
+    fleet.ways.unread["oslo"] = "decode";
+    text = co_await both().run(flags, undo("Abort"));
+    EXPECT_TRUE(has(text, "decode is of the same group")) << text;
+    fleet.ways.unread.clear();
+    Flags direct;
+    direct.direct = true;
+    direct.context = "oslo";
+    direct.no_headers = true;
+    text = co_await Clusters{fleet}.add("oslo", false).run(direct, undo("Undo"));
+    EXPECT_TRUE(text.ends_with("undo decode -n demo --direct --context oslo\n")) << text;
+    co_await fleet.stop();
+}
+
+// ---- what becomes of a Decision ----
+
+bool is_about_decisions(client::Request const& request) { return has(request.path, "/decisions"); }
+
+Task<void> hub_is_back(Context ctx, Fleet& fleet, Duration after) {
+    (void)co_await async::sleep_for(ctx, after);
+    fleet.start_hub();
+}
+
+// --timeout is of what is waited for, --request-timeout of each request.
+CO_TEST(Decide, WaitsForAsLongAsItIsTold) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    Flags flags = everywhere();
+    auto const hub_goes = [&](Duration after) -> Intercepted::Answer {
+        return [&fleet, after](Context, client::Request request) -> Task<std::optional<Result<client::Response>>> {
+            if (request.method != "POST" || !is_about_decisions(request)) co_return std::nullopt;
+            co_await fleet.stop_hub();
+            fleet.scope.spawn(hub_is_back(fleet.scope.context(), fleet, after));
+            co_return std::nullopt;
+        };
+    };
+    flags.timeout = "5m";
+    std::string text = co_await through_hub(fleet, flags, approve(), hub_goes(70s));
+    EXPECT_EQ(text, "0\nbeijing  1/3  approved  moving to 50% (5 of 10 pods)\n");
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    flags.timeout = "40s";
+    Time const before = ctx.now();
+    text = co_await through_hub(fleet, flags, approve(), hub_goes(50s));
+    EXPECT_TRUE(text.starts_with("5\nbeijing  2/3  sent") && has(text, "error: not settled within 40s; it goes on:"))
+        << text;
+    EXPECT_EQ(ctx.now() - before, 40s);
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    co_await fleet.stop();
+}
+
+// A watch that fails, or says that it is too old, is no end: the Decision is looked at. Where it may not be, that is
+// the reason, and no deadline is.
+CO_TEST(Decide, WhatMayNotBeWatchedIsLookedAt) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    Flags flags = everywhere();
+    int watches = 0, gets = 0;
+    bool readable = true;
+    Intercepted::Answer const answer = [&](Context,
+                                           client::Request request) -> Task<std::optional<Result<client::Response>>> {
+        if (request.method != "GET" || !is_about_decisions(request)) co_return std::nullopt;
+        bool const watch = request.has_query("watch");
+        ++(watch ? watches : gets);
+        if (readable && !watch) co_return std::nullopt;
+        client::Response refused;
+        refused.status = 403;
+        refused.body = *json::parse(
+            R"({"kind":"Status","status":"Failure","reason":"Forbidden","code":403,"message":"decisions is forbidden"})");
+        co_return std::move(refused);
+    };
+    std::string text = co_await through_hub(fleet, flags, approve(), answer);
+    EXPECT_EQ(text, "0\nbeijing  1/3  approved  moving to 50% (5 of 10 pods)\n");
+    EXPECT_LE(watches, 3);
+    EXPECT_GE(gets, 1);
+    readable = false;
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    text = co_await through_hub(fleet, flags, approve(), answer);
+    EXPECT_TRUE(text.starts_with("1\nbeijing  2/3  sent") && has(text, "error: recorded as decision/web-") &&
+                text.ends_with(", and what becomes of it cannot be seen: decisions is forbidden\n"))
+        << text;
+    co_await fleet.stop();
+}
+
+// It is known by the name that it was to have.
+CO_TEST(Decide, WhatGotNoAnswerMayBeRecorded) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    auto const lost = [&](bool arrives) -> Intercepted::Answer {
+        return [&fleet, arrives](Context, client::Request request) -> Task<std::optional<Result<client::Response>>> {
+            if (request.method != "POST" || !is_about_decisions(request)) co_return std::nullopt;
+            auto const way = fleet.server->transport("fleet", hub::kAdmin);
+            if (arrives) (void)co_await way->send(fleet.scope.context(), std::move(request));
+            co_return fail(ErrorCode::kUnavailable, "connection reset");
+        };
+    };
+    std::string text = co_await through_hub(fleet, everywhere(), approve(), lost(true));
+    EXPECT_EQ(text, "0\nbeijing  1/3  approved  moving to 50% (5 of 10 pods)\n");
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    text = co_await through_hub(fleet, everywhere(), approve(), lost(false));
+    EXPECT_TRUE(text.starts_with("1\nerror: decision/web-") &&
+                has(text, " may be recorded or not (connection reset): kubectl -n demo get decision web-"))
+        << text;
+    co_await fleet.stop();
+}
+
+// As without a hub.
+CO_TEST(Decide, AServerDryRunEndsAsItWouldEnd) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
+    Flags flags;
+    flags.no_headers = true;
+    flags.members = {"oslo"};
+    std::string text = co_await through_hub(fleet, flags, approve());
+    CO_ASSERT_OK(co_await fleet.until("oslo", "state", "Progressing/2/StepPaused"));
+    flags = everywhere();
+    flags.dry_run = "server";
+    flags.step = 1;
+    text = co_await through_hub(fleet, flags, approve());
+    EXPECT_EQ(text,
+              "2\n"
+              "beijing  1/3  approved (server dry run)  \n"
+              "oslo     2/3  refused                    at step 2, not step 1\n"
+              "error: 1 approved, 1 refused\n");
+    co_await fleet.stop();
+}
+
 // It is a jump, which an attached hub carries out; where to, the clusters' own Rollouts say.
 CO_TEST(Decide, UndoFastOfWhatOthersHaveBroughtIsAJump) {
     Fleet fleet(ctx);
@@ -105,24 +291,62 @@ CO_TEST(Decide, UndoFastOfWhatOthersHaveBroughtIsAJump) {
     co_await fleet.stop();
 }
 
+// What a cluster does not say is not that it is in no release.
+CO_TEST(Decide, UndoFastSaysWhichClusterDoesNotSayWhereTo) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await hub::deliver_paused(fleet, {"beijing"}, propagation::Mode::kAttached));
+    Flags fast = everywhere();
+    fast.fast = true;
+    char const* row = R"({"clusters":[{"name":"beijing","reachable":true,"error":"forbidden","reason":"Forbidden"}]})";
+    Intercepted::Answer const answer = [&](Context,
+                                           client::Request request) -> Task<std::optional<Result<client::Response>>> {
+        if (!request.path.ends_with("/resources")) co_return std::nullopt;
+        client::Response response;
+        if (row != nullptr) response.body = *json::parse(row);
+        if (row == nullptr) co_return fail(ErrorCode::kUnavailable, "gone");
+        co_return std::move(response);
+    };
+    std::string text = co_await through_hub(fleet, fast, undo("Undo"), answer);
+    EXPECT_EQ(text, "1\nerror: where to is not known (beijing: forbidden): `jump --to` says the step by hand\n");
+    row = R"({"clusters":[{"name":"beijing","reachable":false,"error":"no route","reason":"ServiceUnavailable"}]})";
+    text = co_await through_hub(fleet, fast, undo("Undo"), answer);
+    EXPECT_TRUE(text.starts_with("6\nerror: where to is not known (beijing: unreachable: no route)")) << text;
+    row = R"({"clusters":[]})";
+    text = co_await through_hub(fleet, fast, undo("Undo"), answer);
+    EXPECT_EQ(text, "4\nerror: no release is in progress in any chosen cluster\n");
+    row = nullptr;
+    text = co_await through_hub(fleet, fast, undo("Undo"), answer);
+    EXPECT_EQ(text, "1\nerror: gone\n");
+    text = co_await through_hub(fleet, everywhere(), undo("Undo"));
+    EXPECT_TRUE(has(text, "which only approves it and jumps (undo --fast is a jump): undo it where")) << text;
+    co_await fleet.stop();
+}
+
 // Times are whole seconds, and names say nothing of the order.
 CO_TEST(Decide, HistoryHasTheWordsOfOneSecondByTheirSteps) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
-    for (auto const& [name, step] : {std::pair("web-b", 1), {"web-a", 2}}) {
-        CO_ASSERT_OK(co_await fleet.create(
+    auto const add = [&](char const* name, char const* action, int step) {
+        std::string const pause =
+            step > 0 ? fmt::format(R"(,"step":{},"revision":"r","pausedSince":"2026-01-02T03:04:05Z")", step) : "";
+        return fleet.create(
             apis::kDecisions,
-            fmt::format(R"({{"apiVersion":"fleet.aviary.dev/v1alpha1","kind":"Decision","metadata":{{"name":"{}",
+            fmt::format(R"({{"apiVersion":"fleet.aviary.dev/v1alpha1","kind":"Decision","metadata":{{"name":"{0}",
             "namespace":"demo"}},"spec":{{"rolloutRef":{{"apiVersion":"rollouts.kruise.io/v1beta1","kind":"Rollout",
-            "name":"web"}},"action":"Approve","selection":"Named","nonce":"{}","targets":[{{"cluster":"beijing",
-            "rolloutUID":"u","step":{},"revision":"r","pausedSince":"2026-01-02T03:04:05Z"}}]}}}})",
-                        name, step, step)));
-    }
+            "name":"web"}},"action":"{1}","selection":"Named","nonce":"{0}","targets":[{{"cluster":"beijing",
+            "rolloutUID":"u"{2}}}]}}}})",
+                        name, action, pause));
+    };
+    CO_ASSERT_OK(co_await add("web-0", "Pause", 0));
+    CO_ASSERT_OK(co_await add("web-b", "Approve", 1));
+    CO_ASSERT_OK(co_await add("web-a", "Approve", 2));
     Flags flags;
     flags.output = "name";
     std::string const text =
         co_await through_hub(fleet, flags, [](Session session) { return history(std::move(session), "web"); });
-    EXPECT_EQ(text, "0\ndecision.fleet.aviary.dev/web-b\ndecision.fleet.aviary.dev/web-a\n");
+    EXPECT_EQ(text,
+              "0\ndecision.fleet.aviary.dev/web-b\ndecision.fleet.aviary.dev/web-a\n"
+              "decision.fleet.aviary.dev/web-0\n");
     co_await fleet.stop();
 }
 
@@ -162,6 +386,19 @@ CO_TEST(Decide, PrintsADocumentWhereOneIsAskedFor) {
     flags.step = 1;
     text = co_await through_hub(fleet, flags, approve());
     EXPECT_TRUE(text.starts_with("4\n{") && has(text, R"("result": "refused")")) << text;
+    co_await fleet.stop();
+}
+
+// An attached hub has none of its own.
+CO_TEST(Complete, RolloutsThatOthersHaveBroughtHaveNames) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await hub::deliver_paused(fleet, {"beijing", "oslo"}, propagation::Mode::kAttached));
+    std::string const text = co_await through_hub(fleet, {}, [](Session session) -> Task<int> {
+        auto const names = co_await rollout_names(session);
+        for (cli::Candidate const& each : names) session.print(each.text + "\n");
+        co_return kDone;
+    });
+    EXPECT_EQ(text, "0\nweb\n");
     co_await fleet.stop();
 }
 

@@ -121,14 +121,16 @@ std::string pods_of(Doc const& pods, std::string_view update_revision) {
 
 }   // namespace
 
-std::string describe_rollout(Doc const& rollout, Doc const& workload, Doc const& pods) {
+std::string describe_rollout(Doc const& rollout, Doc const& workload, Doc const& pods, std::string const& unknown) {
+    std::string const missing =
+        unknown.empty() ? "  (not there)" : fmt::format("  (not known: {})", cli::one_line(unknown));
     Doc const status = apis::release_status(rollout);
     Doc const reference = rollout.at({"spec", "workloadRef"});
     std::string const phase = rollout.at({"status", "phase"}).string();
     bool const progressing = phase == apis::phase::kProgressing;
     std::string text = line("Name:", meta::name(rollout)) + line("Namespace:", meta::ns(rollout));
     text += line("Workload:", fmt::format("{}/{}{}", to_lower(reference["kind"].as_string()),
-                                          reference["name"].as_string(), workload.exists() ? "" : "  (not there)"));
+                                          reference["name"].as_string(), workload.exists() ? "" : missing));
     text += line("Status:", or_dash(phase));
     text += line("Message:", or_dash(cli::one_line(rollout.at({"status", "message"}).as_string())));
     text += line("Strategy:", fmt::format("{}{}", style_of(rollout),

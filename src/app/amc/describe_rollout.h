@@ -9,6 +9,8 @@
 namespace aviary::amc {
 
 // `pods`: the server's Table of the workload's pods; absent, as `workload` may be, where it is not known.
-std::string describe_rollout(json::Doc const& rollout, json::Doc const& workload, json::Doc const& pods);
+// `unknown`: why the workload is not; empty: it is not there.
+std::string describe_rollout(json::Doc const& rollout, json::Doc const& workload, json::Doc const& pods,
+                             std::string const& unknown = {});
 
 }   // namespace aviary::amc

@@ -85,6 +85,9 @@ TEST(DescribeRollout, SaysWhatIsNotKnown) {
           "Step:             -\n", "Update revision:  x\n", "Images:           -\n",
           "Replicas:         ? wanted, - on the new version, - of them ready\n", "Pods:  not known\n"})
         EXPECT_NE(text.find(part), std::string::npos) << part << text;
+    EXPECT_NE(
+        describe_rollout(parse(kRollout), {}, {}, "may not get").find("deployment/qwen  (not known: may not get)\n"),
+        std::string::npos);
 }
 
 }   // namespace

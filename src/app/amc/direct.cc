@@ -11,6 +11,7 @@
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "app/amc/approve.h"
+#include "app/amc/group.h"
 #include "app/amc/rows.h"
 #include "app/amc/verdict.h"
 #include "core/async/scope.h"
@@ -234,24 +235,31 @@ Task<void> find_change(Context, Session const& session, DirectAsked asked, Part&
     part.change = direct_change(asked, part.view, revisions);
 }
 
+Task<Status> send(Session const& session, client::Client const& client, DirectChange change) {
+    client::WriteOptions options;
+    options.subresource = change.subresource;
+    options.dry_run = session.flags().dry_run == "server";
+    CO_TRY(co_await client.patch(session.context(), change.resource, std::move(change.key), change.type,
+                                 std::move(change.patch), options));
+    co_return Status{};
+}
+
+// Into its row.
 Task<void> send_change(Context, Session const& session, std::string action, Part& part) {
-    if (part.change) {
-        client::WriteOptions options;
-        options.subresource = part.change->subresource;
-        options.dry_run = session.flags().dry_run == "server";
-        auto const done = co_await part.client.patch(session.context(), part.change->resource, part.change->key,
-                                                     part.change->type, part.change->patch, options);
-        if (!done) part.change = std::unexpected(done.error());
-    }
-    part.row.result = past(action);
-    if (part.change) {
-        part.row.message = part.change->message;
-        if (action != apis::action::kJump || session.flags().dry_run == "server" || !session.flags().wait) co_return;
-        part.late = co_await taken_up_late(session, part.client, part.view.rollout, session.flags().to, part.row);
+    Row& row = part.row;
+    bool const sends = part.change.has_value();
+    Status done = sends ? Status{} : std::unexpected(part.change.error());
+    if (sends) done = co_await send(session, part.client, *part.change);
+    if (!done) {
+        bool const stale = overtaken(done.error());
+        row.result = stale ? "stale" : "failed";
+        row.message = stale ? std::string(kMovedOn) : sends ? write_problem(done.error()) : done.error().message();
         co_return;
     }
-    part.row.result = overtaken(part.change.error()) ? "stale" : "failed";
-    part.row.message = overtaken(part.change.error()) ? std::string(kMovedOn) : part.change.error().message();
+    row.result = past(action);
+    row.message = part.change->message;
+    if (action != apis::action::kJump || session.flags().dry_run == "server" || !session.flags().wait) co_return;
+    part.late = co_await taken_up_late(session, part.client, part.view.rollout, session.flags().to, row);
 }
 
 // Of one that was taken back a moment ago, and does not say so yet.
@@ -264,12 +272,34 @@ Row already(Part const& part) {
     return row;
 }
 
-bool print_changes(Session const& session, std::vector<Part> const& parts) {
+// What would be sent; the exit code.
+int print_changes(Session const& session, std::vector<Part> const& parts) {
     std::vector<std::pair<std::string, Value>> patches;
     for (Part const& part : parts) {
         if (part.change) patches.emplace_back(part.row.cluster, part.change->patch);
     }
-    return print_patches(session, patches);
+    bool const printed = print_patches(session, patches);
+    for (Part const& part : parts) {
+        if (!part.change)
+            session.complain(fmt::format("{}: {}", part.row.cluster, cli::one_line(part.change.error().message())));
+    }
+    if (!printed || patches.empty()) return kFailed;
+    return patches.size() == parts.size() ? kDone : kPartial;
+}
+
+// A hold keeps it, of what a hub has brought; nothing else does.
+void say_where_reason_goes(Session const& session, std::string_view action, std::vector<Part> const& parts) {
+    if (session.flags().reason.empty()) return;
+    if (!goes_back(action) && action != apis::action::kPause) {
+        session.note(fmt::format("without a hub {} keeps --reason nowhere", to_lower(action)));
+        return;
+    }
+    bool const kept = std::ranges::all_of(parts, [&](Part const& part) {
+        return brought_by_hub(goes_back(action) ? part.view.workload : part.view.rollout);
+    });
+    if (!kept)
+        session.note(fmt::format("--reason is kept nowhere where no hub has brought the {}",
+                                 goes_back(action) ? "workload" : "Rollout"));
 }
 
 }   // namespace
@@ -298,10 +328,6 @@ Task<int> decide_without_hub(Session session, std::string action, std::string ro
         if (row == rows.end() || !row->target || client == nullptr || !each.rollout.exists()) continue;
         parts.push_back({*client, each, *row, DirectChange()});
     }
-    if (parts.empty()) co_return conclude_nothing(session, rows, looked->asked, rollout);
-    bool const kept = std::ranges::all_of(parts, [](Part const& part) { return brought_by_hub(part.view.rollout); });
-    if (action == apis::action::kPause && !session.flags().reason.empty() && !kept)
-        fmt::print(stderr, "note: --reason is kept nowhere where no hub has brought the Rollout\n");
     {
         async::Scope scope(Context(session.context().executor()));
         for (Part& part : parts)
@@ -313,14 +339,22 @@ Task<int> decide_without_hub(Session session, std::string action, std::string ro
         if (nothing) *std::ranges::find(rows, part.row.cluster, &Row::cluster) = already(part);
         return nothing;
     });
-    if (parts.empty()) co_return conclude_nothing(session, rows, looked->asked, rollout);
-    if (session.flags().dry_run == "client") co_return print_changes(session, parts) ? kDone : kFailed;
+    if (parts.empty()) {
+        int const code = conclude_nothing(session, rows, looked->asked, rollout);
+        co_await tell_of_group(session, action, rollout);
+        co_return code;
+    }
+    warn(rows);
+    say_where_reason_goes(session, action, parts);
+    if (session.flags().dry_run == "client") co_return print_changes(session, parts);
     async::Scope scope(Context(session.context().executor()));
     for (Part& part : parts) scope.spawn(send_change(scope.context(), session, action, part));
     co_await scope.join();
     for (Part const& part : parts) *std::ranges::find(rows, part.row.cluster, &Row::cluster) = part.row;
     bool const late = std::ranges::find(parts, true, &Part::late) != parts.end();
-    co_return conclude_sent(session, rows, action, late);
+    int const code = conclude_sent(session, rows, action, late);
+    co_await tell_of_group(session, action, rollout);
+    co_return code;
 }
 
 }   // namespace aviary::amc

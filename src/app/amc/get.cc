@@ -8,6 +8,7 @@
 #include "apis/fleet/controller.h"
 #include "apis/rollouts/rollout.h"
 #include "app/amc/describe_rollout.h"
+#include "app/amc/patience.h"
 #include "app/amc/resources.h"
 #include "app/amc/session.h"
 #include "app/command_line/output.h"
@@ -16,8 +17,8 @@
 #include "core/json/write.h"
 #include "core/yaml/yaml.h"
 #include "hub/propagation/release_state.h"
+#include "kube/meta/groups.h"
 #include "kube/meta/object.h"
-#include "kube/meta/selector.h"
 
 namespace aviary::amc {
 
@@ -258,8 +259,14 @@ Task<Result<int>> show_objects(Session session, Served served, std::string name,
 
 constexpr Duration kLookAgain = std::chrono::milliseconds(500);   // -w
 
-// The events about each object, as kubectl's describe ends in them.
-std::string events_of(Doc const& events, std::string_view cluster_name, Doc const& object, Time now) {
+// The events about each object, as kubectl's describe ends in them; or why they are not known.
+std::string events_of(Session const& session, Result<Doc> const& answer, std::string_view cluster_name,
+                      Doc const& object, Time now) {
+    auto const not_known = [](std::string_view why) {
+        return fmt::format("Events:  not known: {}\n", cli::one_line(why));
+    };
+    if (!answer) return not_known(answer.error().message());
+    Doc const& events = *answer;
     cli::TableStyle style;
     style.gutter = 2;
     style.min_width = 0;
@@ -277,23 +284,38 @@ std::string events_of(Doc const& events, std::string_view cluster_name, Doc cons
                        from, cli::one_line(event["message"].as_string())});
         }
     }
-    return table.empty() ? "Events:  <none>\n" : "Events:\n" + table.render(cli::Terminal::of(1));
+    if (!table.empty()) return "Events:\n" + table.render(cli::Terminal::of(1));
+    std::vector<Trouble> const found = troubles(session, events, now);
+    auto const trouble = std::ranges::find(found, cluster_name, &Trouble::cluster);
+    return trouble == found.end() ? "Events:  <none>\n" : not_known(trouble->text);
 }
 
 // The workload that a Rollout points at and its pods, in one cluster; absent what is not known of them.
 struct Below {
     Doc workload, pods;
+    std::string unknown;   // why the workload is not known; empty: it is, or is not there
 };
 Task<Below> below_rollout(Session session, std::string cluster, Doc rollout) {
     Below below;
     auto const [kind, key] = propagation::workload_of(rollout);
     auto const workload =
         co_await session.ask({meta::resource_of(kind), meta::ns(rollout), key.name, {}, {}, false, {cluster}});
-    if (workload) below.workload = (*workload)["clusters"][0]["items"][0].detach();
-    auto const selector = meta::LabelSelector::from_object(below.workload.at({"spec", "selector"}));
+    if (!workload) {
+        below.unknown = workload.error().message();
+        co_return below;
+    }
+    Doc const row = (*workload)["clusters"][0];
+    below.workload = row["items"][0].detach();
+    if (!below.workload.exists()) {
+        bool const absent = row["reason"].as_string() == "NotFound";
+        std::string const error = row["error"].string();
+        below.unknown = absent ? "" : error.empty() ? "the cluster does not answer" : error;
+        co_return below;
+    }
+    auto const selector = meta::pod_selector_of(below.workload);
     if (!selector || selector->empty()) co_return below;
-    auto const pods = co_await session.ask(
-        {{"", "v1", "pods"}, meta::ns(rollout), {}, selector->to_string(), {}, true, {std::move(cluster)}});
+    auto const pods =
+        co_await session.ask({{"", "v1", "pods"}, meta::ns(rollout), {}, *selector, {}, true, {std::move(cluster)}});
     if (pods) below.pods = (*pods)["clusters"][0]["table"].detach();
     co_return below;
 }
@@ -320,14 +342,14 @@ Task<Result<Described>> describe_objects(Session session, Served served, std::st
             if (served.resource.group_resource() == apis::kRollouts.group_resource()) {
                 Below const below = co_await below_rollout(session, cluster["name"].string(), object);
                 text = fmt::format("{:<18}{}\n{}", "Cluster:", cluster["name"].as_string(),
-                                   describe_rollout(object, below.workload, below.pods));
+                                   describe_rollout(object, below.workload, below.pods, below.unknown));
             } else {
                 Value shown = object.thaw();
                 shown["metadata"].erase("managedFields");
                 text = fmt::format("Cluster:  {}\n{}", cluster["name"].as_string(), yaml::write(shown));
             }
             described.text += (described.text.empty() ? "" : "\n") + text;
-            if (events) described.text += events_of(*events, cluster["name"].as_string(), object, now);
+            described.text += events_of(session, events, cluster["name"].as_string(), object, now);
         }
     }
     co_return described;
@@ -346,28 +368,33 @@ Task<int> watch_described(Session session, Served served, std::string name) {
     Context const ctx(session.context().executor());
     std::optional<Time> until;
     if (session.watch_timeout()) until = ctx.now() + *session.watch_timeout();
-    bool seen = false;
+    Patience patience;
+    std::vector<cli::Progress::Line> lines;
     while (true) {
-        auto const described = co_await describe_objects(session, served, name);
-        if (!described && !(seen && is_away(described.error()))) {
-            session.complain(described.error());
-            co_return session.failure(described.error());
-        }
+        Session const bounded = until ? session.within(*until - ctx.now()) : session;
+        auto const described = co_await describe_objects(bounded, served, name);
+        // What was cut off is no word of the clusters.
+        bool const cut_off = described || (client::no_answer(described.error()) && !lines.empty());
+        if (until && ctx.now() >= *until && cut_off) co_return kDone;
         if (described) {
             std::vector<Trouble> const found = troubles(session, described->answer, ctx.now());
             if (described->text.empty() && in_vain(found, described->answer["clusters"].size(), name))
                 co_return report_nothing(session, described->answer, served, name);
-            std::vector<cli::Progress::Line> lines;
+            lines.clear();
             for (Trouble const& each : found)
                 lines.push_back({"", fmt::format("cluster({}): {}", each.cluster, each.text), cli::Colour::kRed});
             for (std::string_view each : split(trim(described->text), '\n'))
                 lines.push_back({"", std::string(each), cli::Colour::kNone});
-            progress.show(ctx.now(), lines);
-            seen = true;
-            if (!command_line::flush()) co_return kDone;
+            patience.answered();
+        } else if (!patience.lasts(described.error(), ctx.monotonic())) {
+            session.complain(described.error());
+            co_return session.failure(described.error());
+        } else if (patience.tells()) {
+            lines.insert(lines.begin(), outage_line(session, described.error()));
         }
-        if (until && ctx.now() >= *until) co_return kDone;
-        (void)co_await async::sleep_for(ctx, kLookAgain);
+        progress.show(ctx.now(), lines);
+        if (!command_line::flush()) co_return kDone;
+        (void)co_await async::sleep_for(ctx, until ? std::min(kLookAgain, *until - ctx.now()) : kLookAgain);
     }
 }
 
@@ -385,9 +412,9 @@ Task<int> get_resource(Session session, std::string resource, std::string name) 
     }
     Shown shown;
     Shown* const watched = session.flags().watch ? &shown : nullptr;
-    bool said = false;
+    Context const ctx(session.context().executor());
+    Patience patience;
     while (true) {
-        bool const looked = shown.looked;
         Result<int> code = kFailed;
         if (session.as_table()) {
             code = co_await show_table(session, *served, name, watched);
@@ -395,15 +422,18 @@ Task<int> get_resource(Session session, std::string resource, std::string name) 
             code = co_await show_objects(session, *served, name, watched);
         }
         // Who watches stays when the hub goes away for a while.
-        if (!code && !(watched != nullptr && looked && is_away(code.error()))) {
+        if (!code && !(watched != nullptr && patience.lasts(code.error(), ctx.monotonic()))) {
             session.complain(code.error());
             co_return session.failure(code.error());
         }
         if (watched == nullptr || shown.over) co_return *code;
-        if (!code && !std::exchange(said, true)) session.complain(code.error());
-        if (code) said = false;
+        if (code) {
+            patience.answered();
+        } else if (patience.tells()) {
+            session.complain(code.error());
+        }
         if (!command_line::flush()) co_return kDone;
-        (void)co_await async::sleep_for(Context(session.context().executor()), kLookAgain);
+        (void)co_await async::sleep_for(ctx, kLookAgain);
     }
 }
 

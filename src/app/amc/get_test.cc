@@ -165,5 +165,32 @@ CO_TEST(PrintObjects, HaveTheirKind) {
     EXPECT_TRUE(has(text, "- apiVersion: apps/v1\n  kind: Deployment\n  metadata:\n    name: web\n")) << text;
 }
 
+// What is not there, then numbers, then text: 3 < 10 < "25%" < 3 would be no order.
+CO_TEST(Sort, HasNumbersBeforeText) {
+    Fleet fleet(ctx);
+    Flags flags = everywhere();
+    flags.sort_by = "{.value}";
+    std::string const text = co_await Clusters{fleet}.run(flags, [](Session session) -> Task<int> {
+        std::vector<json::Doc> objects;
+        for (char const* each : {R"({"value":"25%"})", R"({"value":10})", R"({"value":"b"})", R"({"value":3})", "{}"})
+            objects.push_back(*json::parse(each));
+        if (!session.sort(objects)) co_return kFailed;
+        for (json::Doc const& each : objects) session.print(json::write(each["value"]) + " ");
+        co_return kDone;
+    });
+    EXPECT_EQ(text, "0\nnull 3 10 \"25%\" \"b\" ");
+}
+
+CO_TEST(Where, AClusterThatIsNamedTwiceIsOne) {
+    Flags flags;
+    flags.members = {"beijing,oslo", "oslo", " beijing"};
+    auto const session = Session::over(ctx.executor(), flags, {});
+    CO_ASSERT_OK(session);
+    auto const names = session->named_members();
+    CO_ASSERT_OK(names);
+    EXPECT_EQ(*names, (std::vector<std::string>{"beijing", "oslo"}));
+    co_return;
+}
+
 }   // namespace
 }   // namespace aviary::amc

@@ -37,14 +37,14 @@ Result<Duration> limit(std::string_view flag, std::string const& text) {
     return fail(ErrorCode::kInvalid, fmt::format("{} {}: a time such as 30s or 2m; 0 for none", flag, text));
 }
 
-// Whether one value comes before another as --sort-by has it: numbers by size, all else as text, what is not there
-// first.
+// Whether one value comes before another as --sort-by has it: what is not there first, then numbers by size, then all
+// else as text.
 bool before(json::Doc const& left, json::Doc const& right) {
-    if (left.is_number() && right.is_number()) return left.as_double() < right.as_double();
-    auto const text = [](json::Doc const& value) {
-        return !value.exists() ? std::string() : value.is_string() ? value.string() : json::write(value);
-    };
-    return text(left) < text(right);
+    auto const kind = [](json::Doc const& value) { return !value.exists() ? 0 : value.is_number() ? 1 : 2; };
+    if (kind(left) != kind(right)) return kind(left) < kind(right);
+    if (left.is_number()) return left.as_double() < right.as_double();
+    auto const text = [](json::Doc const& value) { return value.is_string() ? value.string() : json::write(value); };
+    return left.exists() && text(left) < text(right);
 }
 
 }   // namespace
@@ -92,10 +92,9 @@ bool is_member(std::string_view url) {
 }   // namespace
 
 Result<Session> Session::open(async::AsioExecutor& executor, Flags flags) {
-    if (flags.direct || !flags.contexts.empty()) {
-        std::string const patterns = flags.direct ? flags.context : flags.contexts;
-        return over(executor, flags, TRY(Contexts::matching(executor, flags.kubeconfig, patterns)));
-    }
+    if (flags.direct) return over(executor, flags, {TRY(Contexts::named(executor, flags.kubeconfig, flags.context))});
+    if (!flags.contexts.empty())
+        return over(executor, flags, TRY(Contexts::matching(executor, flags.kubeconfig, flags.contexts)));
     client::ServerAccess access = TRY(client::load_kubeconfig(flags.kubeconfig, flags.context));
     if (is_member(access.url)) {
         if (!flags.context.empty()) {
@@ -131,8 +130,19 @@ Result<Session> Session::through(async::Executor& executor, Flags flags, client:
 }
 
 Context Session::context() const {
+    return request_timeout_ == Duration(0) ? unlimited() : unlimited().with_timeout(request_timeout_);
+}
+
+Context Session::unlimited() const {
     Context const ctx(*executor_);
-    return request_timeout_ == Duration(0) ? ctx : ctx.with_timeout(request_timeout_);
+    return end_ ? ctx.with_deadline(*end_) : ctx;
+}
+
+Session Session::within(Duration limit) const {
+    Session other = *this;
+    MonotonicTime const end = executor_->clock().monotonic() + limit;
+    other.end_ = end_ ? std::min(*end_, end) : end;
+    return other;
 }
 
 Duration Session::timeout() const { return timeout_ == Duration(0) ? std::chrono::hours(24 * 365) : timeout_; }
@@ -217,7 +227,10 @@ Error Session::say_where() const {
 
 Result<std::vector<std::string>> Session::named_members() const {
     std::vector<std::string> names;
-    for (std::string_view name : split(join(flags_.members, ","), ',')) names.emplace_back(trim(name));
+    for (std::string_view each : split(join(flags_.members, ","), ',')) {
+        std::string const name(trim(each));
+        if (name.empty() || std::ranges::find(names, name) == names.end()) names.push_back(name);
+    }
     // A script's variable that is not set names no cluster, which is not all of them.
     bool const nothing = names.empty() && !flags_.members.empty();
     if (nothing || std::ranges::count(names, "") > 0) return std::unexpected(say_where());
@@ -271,6 +284,11 @@ int Session::failure(Error const& error) const {
 
 void Session::print(std::string const& text) const { command_line::print(text); }
 
+void Session::note(std::string const& text) const {
+    command_line::flush();
+    fmt::print(stderr, "note: {}\n", text);
+}
+
 void Session::complain(std::string const& text) const {
     command_line::flush();
     fmt::print(stderr, "error: {}\n", text);
@@ -282,8 +300,6 @@ Result<json::Doc> not_found_in(Result<json::Doc> answer, std::string const& ns) 
     if (!text.starts_with(apis::kRollouts.group_resource()) || !text.ends_with("not found")) return answer;
     return fail(ErrorCode::kNotFound, fmt::format("{} in namespace {}", text, ns));
 }
-
-bool is_away(Error const& error) { return error.is(ErrorCode::kUnavailable) || error.is(ErrorCode::kTimeout); }
 
 std::string of_silent_hub(std::string const& text) {
     constexpr std::string_view kMeanwhile = "The clusters go on to their next pause; --contexts asks them without it";
@@ -302,10 +318,11 @@ std::string of_silent_hub(std::string const& text) {
     return text;
 }
 
-void Session::complain(Error const& error) const {
-    std::string const& text = error.message();
-    complain(without_hub() ? text : of_silent_hub(text));
+std::string Session::text_of(Error const& error) const {
+    return without_hub() ? error.message() : of_silent_hub(error.message());
 }
+
+void Session::complain(Error const& error) const { complain(text_of(error)); }
 
 Status Session::sort(std::vector<json::Doc>& objects) const {
     if (flags_.sort_by.empty()) return {};

@@ -35,6 +35,8 @@ public:
     static Result<Session> over(async::Executor& executor, Flags flags, std::vector<Contexts::Cluster> clusters);
 
     Flags const& flags() const { return flags_; }
+    // The same, where all that is asked ends after so long.
+    Session within(Duration limit) const;
     // The same connection for another question.
     Session with(Flags flags) const {
         Session other = *this;
@@ -72,8 +74,12 @@ public:
     int failure(Error const& error) const;
 
     void print(std::string const& text) const;
+    // On stderr, behind what is printed: what is no error.
+    void note(std::string const& text) const;
     void complain(std::string const& text) const;
     void complain(Error const& error) const;
+    // What an error says, and what to do meanwhile where it is of a hub that does not answer.
+    std::string text_of(Error const& error) const;
     // Whether -o names a table, or nothing.
     bool as_table() const;
     // Objects in the form that -o names; false: it is a table. An Error for a form that is not known.
@@ -95,7 +101,7 @@ public:
 private:
     Status take(async::Executor& executor, Flags flags, std::string const& ns);
     // Each cluster has its own limit.
-    Context unlimited() const { return Context(*executor_); }
+    Context unlimited() const;
     Error say_where() const;
     // The clusters there are, with these labels.
     Task<Result<std::vector<std::string>>> known(std::string selector) const;
@@ -103,6 +109,7 @@ private:
 
     Flags flags_;
     Duration timeout_{}, watch_timeout_{}, request_timeout_{};   // zero: none
+    std::optional<MonotonicTime> end_;
     async::Executor* executor_ = nullptr;
     std::optional<client::Client> hub_;
     std::shared_ptr<Contexts> contexts_;
@@ -111,8 +118,6 @@ private:
 
 // That a Rollout is not found, with the namespace where it was looked for: most often it is another one.
 Result<json::Doc> not_found_in(Result<json::Doc> answer, std::string const& ns);
-// What does not answer, for now: who watches stays.
-bool is_away(Error const& error);
 // What went wrong with a hub, with what to do where it does not answer, or is none.
 std::string of_silent_hub(std::string const& text);
 

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "apis/fleet/hold.h"
 #include "apis/rollouts/rollout.h"
+#include "app/amc/approve.h"
 #include "app/amc/resources.h"
 #include "app/amc/rows.h"
 #include "app/amc/verdict.h"
@@ -144,8 +146,16 @@ void remove_marks(ImagePatch& change, Doc const& workload) {
 
 // In one cluster, or on the hub.
 struct Target {
-    client::Client client;
+    std::optional<client::Client> client;   // absent: its row says why
     Row row;
+};
+
+// What is to be sent; no patch: it is there already.
+struct Wanted {
+    meta::GroupVersionResource resource;
+    meta::ObjectKey key;
+    std::string kind;
+    ImagePatch change;
 };
 
 // The workload that a Rollout points at, or itself.
@@ -160,28 +170,62 @@ Task<Result<std::pair<meta::GroupVersionResource, meta::ObjectKey>>> workload_ke
     co_return std::pair(meta::resource_of(kind), meta::ObjectKey{session.ns(), workload.name});
 }
 
-Task<Result<std::string>> change_images(Session const& session, Target& target, Served served, std::string name,
-                                        Images images) {
-    CO_TRY_ASSIGN(auto const where, co_await workload_key(session, target.client, std::move(served), std::move(name)));
-    CO_TRY_ASSIGN(Doc const workload, co_await target.client.get(session.context(), where.first, where.second));
+Task<Result<Wanted>> find_wanted(Session const& session, client::Client const& client, Served served, std::string name,
+                                 Images images) {
+    CO_TRY_ASSIGN(auto const where, co_await workload_key(session, client, std::move(served), std::move(name)));
+    CO_TRY_ASSIGN(Doc const workload, co_await client.get(session.context(), where.first, where.second));
     CO_TRY_ASSIGN(ImagePatch change, image_patch(workload, images));
-    if (change.patch.is_null()) co_return std::string("it has that image already");
-    if (session.without_hub()) {
+    if (session.without_hub() && !change.patch.is_null()) {
         CO_TRY(may_change_there(workload, session.context().now()));
         remove_marks(change, workload);
     }
-    client::WriteOptions options;
-    options.dry_run = session.flags().dry_run == "server";
-    CO_TRY(co_await target.client.patch(session.context(), where.first, where.second, change.type,
-                                        std::move(change.patch), options));
-    co_return fmt::format("image of {}/{} set", to_lower(workload["kind"].as_string()), where.second.name);
+    co_return Wanted{where.first, where.second, to_lower(workload["kind"].as_string()), std::move(change)};
 }
 
+// Into its row.
 Task<void> change_one(Context, Session const& session, Target& target, Served served, std::string name, Images images) {
-    auto const done = co_await change_images(session, target, std::move(served), std::move(name), std::move(images));
-    bool const dry = session.flags().dry_run == "server";
-    target.row.result = !done ? "failed" : done->starts_with("it has") ? "done" : past(kSet);
-    target.row.message = done ? *done + (dry ? " (server dry run)" : "") : done.error().message();
+    Row& row = target.row;
+    client::WriteOptions options;
+    options.dry_run = session.flags().dry_run == "server";
+    std::string const dry = options.dry_run ? " (server dry run)" : "";
+    auto wanted = co_await find_wanted(session, *target.client, std::move(served), std::move(name), std::move(images));
+    if (!wanted) {
+        row.result = client::no_answer(wanted.error()) ? "unreachable" : "failed";
+        row.message = wanted.error().message();
+        co_return;
+    }
+    if (wanted->change.patch.is_null()) {
+        row.result = "done";
+        row.message = "it has that image already" + dry;
+        co_return;
+    }
+    auto const done = co_await target.client->patch(session.context(), wanted->resource, wanted->key,
+                                                    wanted->change.type, std::move(wanted->change.patch), options);
+    row.result = done ? past(kSet) : "failed";
+    row.message =
+        done ? fmt::format("image of {}/{} set{}", wanted->kind, wanted->key.name, dry) : write_problem(done.error());
+}
+
+// Those that are meant. One whose context cannot be used, or that does not answer, has its row as well.
+Task<Result<std::vector<Target>>> find_targets(Session const& session) {
+    std::vector<Target> targets;
+    if (!session.without_hub()) {
+        targets.push_back({session.hub(), {"(hub)", "-", "", ""}});
+        co_return std::move(targets);
+    }
+    CO_TRY_ASSIGN(std::vector<std::string> chosen, co_await session.members(true));
+    Contexts& contexts = session.contexts();
+    CO_TRY_ASSIGN(std::vector<std::string> const members,
+                  co_await contexts.members(Context(session.context().executor()), std::move(chosen)));
+    for (std::string const& cluster : members) {
+        client::Client const* const client = contexts.client(cluster);
+        if (Error const* const away = contexts.away(cluster)) {
+            targets.push_back({std::nullopt, {cluster, "-", "unreachable", away->message()}});
+        } else if (client != nullptr) {
+            targets.push_back({*client, {cluster, "-", "", ""}});
+        }
+    }
+    co_return std::move(targets);
 }
 
 }   // namespace
@@ -217,30 +261,24 @@ Task<int> set_image(Session session, std::string what, std::vector<std::string> 
         session.complain(served.error());
         co_return session.failure(served.error());
     }
-    std::vector<Target> targets;
-    if (session.without_hub()) {
-        auto const chosen = co_await session.members(true);
-        if (!chosen) {
-            session.complain(chosen.error());
-            co_return kFailed;
-        }
-        for (std::string const& cluster : chosen->empty() ? session.contexts().names() : *chosen) {
-            client::Client const* const client = session.contexts().client(cluster);
-            if (client != nullptr) targets.push_back({*client, {cluster, "-", "", ""}});
-        }
-    } else {
-        targets.push_back({session.hub(), {"(hub)", "-", "", ""}});
+    auto targets = co_await find_targets(session);
+    if (!targets) {
+        session.complain(targets.error());
+        co_return kFailed;
     }
     async::Scope scope(Context(session.context().executor()));
-    for (Target& each : targets) scope.spawn(change_one(scope.context(), session, each, *served, name, *images));
+    for (Target& each : *targets) {
+        if (each.client) scope.spawn(change_one(scope.context(), session, each, *served, name, *images));
+    }
     co_await scope.join();
     std::vector<Row> rows;
-    for (Target const& each : targets) rows.push_back(each.row);
+    for (Target const& each : *targets) rows.push_back(each.row);
     if (session.without_hub()) {
         print_rows(session, rows);
         co_return conclude(session, rows, kSet);
     }
-    if (rows.front().result == "failed") {
+    bool const done = rows.front().result == "done" || rows.front().result == past(kSet);
+    if (!done) {
         session.complain(rows.front().message);
         co_return kFailed;
     }

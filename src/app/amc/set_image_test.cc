@@ -2,12 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include "app/amc/internal/test_clusters.h"
+#include "app/hub/internal/test_attached.h"
 #include "core/json/parse.h"
 #include "core/json/patch.h"
 #include "core/json/write.h"
 
 namespace aviary::amc {
 namespace {
+
+using hub::Fleet;
+using namespace std::chrono_literals;
 
 std::string shown(std::vector<std::string> const& words) {
     auto const images = parse_images(words);
@@ -94,6 +99,75 @@ TEST(SetImage, OfWhatRunsNothingSaysSo) {
         EXPECT_EQ(patch.error().message(),
                   "a Service has no pod template with containers: name a workload, such as deployment/NAME");
     }
+}
+
+// Passes on what is read; no answer comes to what is written.
+class Unanswered final : public client::Transport {
+public:
+    explicit Unanswered(std::shared_ptr<client::Transport> inner) : inner_(std::move(inner)) {}
+    Task<Result<client::Response>> send(Context ctx, client::Request request) override {
+        bool const writes = request.method != "GET";
+        auto response = co_await inner_->send(ctx, std::move(request));
+        if (writes) co_return fail(ErrorCode::kUnavailable, "connection reset");
+        co_return response;
+    }
+
+private:
+    std::shared_ptr<client::Transport> inner_;
+};
+
+Command set_v2() {
+    return [](Session session) { return set_image(std::move(session), "deploy/web", {"main=v2"}); };
+}
+
+// What is set on a hub is released everywhere.
+CO_TEST(SetImage, AHubIsLeftOut) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await hub::deliver_paused(fleet, {"beijing"}, propagation::Mode::kAttached));
+    CO_ASSERT_OK(co_await fleet.create(hub::kDeployments, hub::kDeployment));
+    std::string text = co_await Clusters{fleet}.add("fleet").add("beijing").run(everywhere(), set_v2());
+    EXPECT_EQ(text, "0\nbeijing  -  done  it has that image already\nnote: context fleet is a hub: it is left out\n");
+    hub::Doc const there = co_await fleet.get("fleet", hub::kDeployments);
+    EXPECT_FALSE(has(json::write(there), "\"v2\""));
+    Flags flags;
+    flags.members = {"fleet"};
+    text = co_await Clusters{fleet}.add("fleet", false).add("beijing").run(flags, set_v2());
+    EXPECT_TRUE(text.starts_with("1\nerror: context fleet is a hub")) << text;
+    co_await fleet.stop();
+}
+
+// Each that is meant has a row; one that did not answer may have it.
+CO_TEST(SetImage, SaysWhatEachClusterAnswers) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await hub::deliver_paused(fleet, {"beijing", "oslo", "paris"}, propagation::Mode::kAttached));
+    fleet.ways.cut.insert("oslo");
+    Clusters clusters{fleet};
+    clusters.add("beijing").add("oslo");
+    clusters.list.push_back({.name = "gone", .by_pattern = true});
+    clusters.list.back().away = Error(ErrorCode::kUnavailable, "no such certificate");
+    Flags flags = everywhere();
+    Command const set_v3 = [](Session session) { return set_image(std::move(session), "deploy/web", {"main=v3"}); };
+    std::string text = co_await clusters.run(flags, set_v3);
+    EXPECT_EQ(text,
+              "2\n"
+              "beijing  -  set          image of deployment/web set\n"
+              "oslo     -  unreachable  no route\n"
+              "gone     -  unreachable  no such certificate\n"
+              "error: 1 set, 2 unreachable\n");
+    flags.members = {"oslo,gone", "oslo"};
+    flags.all_members = false;
+    text = co_await clusters.run(flags, set_v2());
+    EXPECT_TRUE(text.starts_with("6\nerror: no cluster answers: oslo: no route; gone: no such")) << text;
+    flags.members = {"beijing", "oslo"};
+    flags.allow_unreachable = true;
+    text = co_await clusters.run(flags, set_v2());
+    EXPECT_TRUE(text.starts_with("0\nbeijing  -  set ") && text.ends_with("note: 1 set, 1 unreachable\n")) << text;
+    clusters.list.clear();
+    auto const lost = std::make_shared<Unanswered>(fleet.server->transport("paris", hub::kAdmin));
+    clusters.list.push_back({.name = "paris", .client = client::Client(lost, "kubectl-amc")});
+    text = co_await clusters.run(everywhere(), set_v3);
+    EXPECT_TRUE(text.starts_with("1\nparis  -  failed  it may be stored or not: ")) << text;
+    co_await fleet.stop();
 }
 
 }   // namespace

@@ -8,6 +8,7 @@
 #include "apis/fleet/decision.h"
 #include "apis/rollouts/rollout.h"
 #include "apis/rollouts/rollout_history.h"
+#include "app/amc/patience.h"
 #include "app/amc/release_text.h"
 #include "app/amc/resources.h"
 #include "app/amc/rows.h"
@@ -102,12 +103,13 @@ std::string branch_of(std::size_t number, std::size_t count) { return number == 
 Task<int> watch_tree(Session session, std::string rollout) {
     cli::Terminal const terminal = cli::Terminal::of(1);
     cli::Progress progress(terminal, command_line::print);
-    bool seen = false;
+    Context const ctx(session.context().executor());
+    Patience patience;
+    std::vector<cli::Progress::Line> lines;
     while (true) {
         auto const view = co_await view_of(session, rollout);
-        Time const now = session.context().now();
-        std::vector<cli::Progress::Line> lines;
         if (view) {
+            lines.clear();
             std::string const name = (*view)["namespace"].string() + "/" + (*view)["name"].string();
             lines.push_back({name, fmt::format("{}  {}", name, movement(*view)), cli::Colour::kBold});
             std::size_t const count = (*view)["clusters"].size();
@@ -116,14 +118,16 @@ Task<int> watch_tree(Session session, std::string rollout) {
                 std::string const branch = terminal.is_terminal ? branch_of(lines.size(), count) : "";
                 lines.push_back({cluster["cluster"].string(), branch + tree_line(*view, cluster), cli::Colour::kNone});
             }
-            seen = true;
-            progress.show(now, lines);
-            if (!command_line::flush()) co_return kDone;
-        } else if (!seen || !is_away(view.error())) {
+            patience.answered();
+        } else if (!patience.lasts(view.error(), ctx.monotonic())) {
             session.complain(view.error());
-            co_return kFailed;
+            co_return session.failure(view.error());
+        } else if (patience.tells()) {
+            lines.insert(lines.begin(), outage_line(session, view.error()));
         }
-        (void)co_await async::sleep_for(Context(session.context().executor()), kLookAgain);
+        progress.show(ctx.now(), lines);
+        if (!command_line::flush()) co_return kDone;
+        (void)co_await async::sleep_for(ctx, kLookAgain);
     }
 }
 
@@ -140,15 +144,21 @@ Task<int> status(Session session, std::string rollout) {
     Context const ctx(session.context().executor());
     std::optional<Time> until;
     if (watch && session.watch_timeout()) until = ctx.now() + *session.watch_timeout();
+    Patience patience;
     while (true) {
-        auto const view = co_await view_of(session, rollout);
-        bool const again = watch && !told.empty() && !view && is_away(view.error());
-        if (!view && !again) {
-            session.complain(view.error());
-            co_return session.failure(view.error());
+        auto const view = co_await view_of(until ? session.within(*until - ctx.now()) : session, rollout);
+        // What was cut off is no word of the clusters.
+        bool const over = until && ctx.now() >= *until;
+        if (!view && !(over && client::no_answer(view.error()))) {
+            if (!watch || !patience.lasts(view.error(), ctx.monotonic())) {
+                session.complain(view.error());
+                co_return session.failure(view.error());
+            }
+            if (patience.tells()) session.complain(view.error());
         }
-        if (view) {
+        if (view && !over) {
             last = *view;
+            patience.answered();
             Standing const standing = standing_of(*view, session.flags().allow_unreachable);
             for (auto const& [cluster, line] : standing.lines) {
                 bool const same = std::exchange(told[cluster], line) == line;
@@ -165,12 +175,12 @@ Task<int> status(Session session, std::string rollout) {
                 co_return standing.code;
             }
         }
-        if (until && ctx.now() >= *until) {
-            (void)raw_form(session, last);
+        if (over) {
+            if (last.exists()) (void)raw_form(session, last);
             session.complain(fmt::format("not done within {}", session.flags().watch_timeout));
             co_return kTimeout;
         }
-        (void)co_await async::sleep_for(ctx, kLookAgain);
+        (void)co_await async::sleep_for(ctx, until ? std::min(kLookAgain, *until - ctx.now()) : kLookAgain);
     }
 }
 
@@ -269,10 +279,12 @@ std::string created_and_name(Doc const& object) {
     return object.at({"metadata", "creationTimestamp"}).string() + meta::name(object);
 }
 
-// Times are whole seconds: of two words of one second the one about the earlier pause and step was the first.
+// Times are whole seconds: of two words of one second the one about the earlier pause and step was the first. One that
+// is about no pause, such as an abort, ends what the others went on with.
 auto in_time(Doc const& decision) {
     Doc const target = decision.at({"spec", "targets"})[0];
-    return std::tuple(decision.at({"metadata", "creationTimestamp"}).string(), target["pausedSince"].string(),
+    std::string const since = target["pausedSince"].string();
+    return std::tuple(decision.at({"metadata", "creationTimestamp"}).string(), since.empty(), since,
                       target["step"].as_int(), meta::name(decision));
 }
 

@@ -60,10 +60,14 @@ int conclude(Session const& session, std::vector<Row> const& rows, std::string_v
     if (counts.not_done() == 0) return kDone;
     std::string text = counts.text(action);
     if (!decision.empty()) text += fmt::format("; recorded as decision/{}", decision);
+    bool const away_alone = counts.waiting + counts.unreachable == counts.not_done();
+    if (away_alone && session.flags().allow_unreachable) {
+        session.note(text);
+        return kDone;
+    }
     session.complain(text);
     if (counts.done > 0) return kPartial;
-    if (counts.waiting + counts.unreachable == counts.not_done())
-        return session.flags().allow_unreachable ? kDone : kUnreachable;
+    if (away_alone) return kUnreachable;
     return counts.failed > 0 ? kFailed : kRefused;
 }
 

@@ -19,7 +19,8 @@ Result<Flags> as_jump(Flags flags, json::Doc const& rollout, json::Doc const& vi
 bool print_rows(Session const& session, std::vector<Row> const& rows, std::string const& decision = {});
 // Says what a person should know of the targets before it is carried out.
 void warn(std::vector<Row> const& rows);
-// Says what was not done, and where that is recorded (empty: nowhere); the exit code.
+// Says what was not done, and where that is recorded (empty: nowhere); the exit code. With --allow-unreachable clusters
+// that are unreachable, or waited for, are no failure.
 int conclude(Session const& session, std::vector<Row> const& rows, std::string_view action,
              std::string const& decision = {});
 // Prints the rows of what was sent without a hub, and says what was not done; the exit code. `late`: not all was taken

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <memory>
+#include <optional>
 
 #include "app/amc/approve.h"
 #include "app/amc/direct.h"
@@ -37,6 +39,32 @@ inline Task<std::string> through_hub(hub::Fleet& fleet, Flags flags, Command com
     in_demo(flags);
     client::Client const client(fleet.server->transport("fleet", std::move(user)), "kubectl-amc");
     return said(Session::through(fleet.scope.context().executor(), std::move(flags), client, ""), std::move(command));
+}
+
+// The way to the hub, where `answer` comes in between: what it gives is the answer, unless it is empty.
+class Intercepted final : public client::Transport {
+public:
+    using Answer = std::function<Task<std::optional<Result<client::Response>>>(Context, client::Request)>;
+    Intercepted(std::shared_ptr<client::Transport> inner, Answer answer)
+        : inner_(std::move(inner)), answer_(std::move(answer)) {}
+    Task<Result<client::Response>> send(Context ctx, client::Request request) override {
+        auto answer = co_await answer_(ctx, request);
+        if (answer) co_return std::move(*answer);
+        auto response = co_await inner_->send(ctx, std::move(request));
+        co_return response;
+    }
+
+private:
+    std::shared_ptr<client::Transport> inner_;
+    Answer answer_;
+};
+
+inline Task<std::string> through_hub(hub::Fleet& fleet, Flags flags, Command command, Intercepted::Answer answer) {
+    in_demo(flags);
+    auto const way = std::make_shared<Intercepted>(fleet.server->transport("fleet", hub::kAdmin), std::move(answer));
+    return said(
+        Session::through(fleet.scope.context().executor(), std::move(flags), client::Client(way, "kubectl-amc"), ""),
+        std::move(command));
 }
 
 // Without a hub, over these clusters.
