@@ -252,6 +252,15 @@ struct Controller::Impl {
         co_return Status{};
     }
 
+    // One that does not say since when has lasted since it was first decided.
+    static void keep_since(std::vector<Wait>& waits, std::vector<Wait> const& before, Time now) {
+        for (Wait& each : waits) {
+            if (each.since) continue;
+            auto const known = std::ranges::find(before, each.reason, &Wait::reason);
+            each.since = known == before.end() ? now : known->since.value_or(now);
+        }
+    }
+
     Task<void> work_on(Context task, Key key) {
         MonotonicTime const began = task.monotonic();
         if (!keys[key].unsure.empty()) {
@@ -264,6 +273,7 @@ struct Controller::Impl {
         }
         Plan plan = reconciler->decide(key, task.now());
         KeyState& state = keys[key];
+        keep_since(plan.waits, state.waits, task.now());
         state.waits = std::move(plan.waits);
         clear_timer(state);
         Status outcome;

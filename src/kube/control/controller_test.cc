@@ -76,6 +76,7 @@ public:
 
     Plan decide(Key const&, Time) override {
         Plan plan;
+        plan.waits = waits;
         for (auto const& [key, object] : informer_.objects()) {
             if (object.at({"metadata", "labels", "count"}).as_string() != "yes") continue;
             std::int64_t const n = parse_int(object.at({"data", "n"}).as_string()).value_or(0);
@@ -101,6 +102,7 @@ public:
     client::Client const& client_for(Key const&) override { return client_; }
     std::int64_t limit = 1;
     bool alongside = false;
+    std::vector<Wait> waits;
 
 private:
     client::Client client_;
@@ -173,6 +175,26 @@ CO_TEST(Controller, CarriesOutTogetherWhatMayGoAlongside) {
             EXPECT_EQ(object.at({"data", "n"}).as_string(), key.name == "still" ? "0" : "1") << key.name;
         co_await world.scope.cancel_and_join();
     }
+}
+
+CO_TEST(Controller, AWaitHasLastedSinceItWasFirstDecided) {
+    World world(ctx);
+    CO_ASSERT_OK(co_await world.start());
+    Key const key{"", {"default", "all"}};
+    Time const before = ctx.now() - 1h;
+    world.reconciler->waits = {{.reason = "Unread"}, {.reason = "Loading", .since = before}};
+    world.run();
+    (void)co_await async::sleep_for(ctx, 1min);
+    auto const first = world.controller->waits(key);
+    EXPECT_TRUE(first.size() == 2 && first[0].since && first[1].since == before);
+    world.reconciler->waits = {{.reason = "Loading"}, {.reason = "Unread"}, {.reason = "Other"}};
+    Time const later = ctx.now();
+    world.controller->enqueue(key);
+    (void)co_await async::sleep_for(ctx, 1min);
+    auto const second = world.controller->waits(key);
+    EXPECT_TRUE(second.size() == 3 && second[0].since == before && second[1].since == first[0].since);
+    EXPECT_GE(second[2].since.value_or(Time{}), later);
+    co_await world.scope.cancel_and_join();
 }
 
 // What may pass in seconds is not said, nor is a patch whose tests did not hold.

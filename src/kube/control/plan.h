@@ -50,7 +50,7 @@ struct EventNote {
 struct Wait {
     std::string reason;   // AwaitingApproval, InsufficientGPU …
     std::string message;
-    std::optional<Time> since;
+    std::optional<Time> since;   // absent: since it was first decided
     std::string ends_when;
     std::string who;
 };
