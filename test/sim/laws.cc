@@ -45,8 +45,13 @@ Pause pause_of(std::string const& cluster, Doc const& rollout) {
 
 Laws::Laws(Context const& ctx, bool with_hub, bool verbose) : ctx_(ctx), with_hub_(with_hub), verbose_(verbose) {}
 
+// To the next step it is none: what leads there is an approval.
 void Laws::jumping(std::string const& cluster, Doc const& rollout, std::int64_t to) {
-    jumps_.emplace(cluster, revision_of(rollout), to);
+    if (to != step_of(rollout) + 1) jumps_[{cluster, revision_of(rollout)}].push_back({to, version_of(rollout)});
+}
+
+void Laws::jump_refused(std::string const& cluster, Doc const& rollout, std::int64_t to) {
+    std::erase(jumps_[{cluster, revision_of(rollout)}], Jump{to, version_of(rollout)});
 }
 
 void Laws::say(std::string const& text) const {
@@ -60,7 +65,9 @@ void Laws::violate(std::string text) {
 
 void Laws::pod_lost(std::string const& cluster, Doc const& pod) {
     Member& member = members_[cluster];
-    ++member.lost;
+    auto const there = member.ready.find(meta::name(pod));
+    bool const counts = !member.beside || member.trusted.contains(image_of_pod(pod));
+    if (counts && (there != member.ready.end() || meta::condition_is_true(pod, "Ready"))) ++member.lost;
     // It may come back in the version before.
     if (member.back && image_of_pod(pod) != member.back->image) ++member.back->spared;
     member.lost_at = ctx_.monotonic();

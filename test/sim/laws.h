@@ -46,8 +46,9 @@ public:
     void approving(Pause const& pause) { approved_.insert(pause); }
     // … in the member itself.
     void approving_in_member(Pause const& pause) { approving(pause), direct_.insert(pause); }
-    // Somebody is about to send the release that this Rollout has to another step.
+    // Somebody is about to send the release that this Rollout has to another step; and was refused.
     void jumping(std::string const& cluster, json::Doc const& rollout, std::int64_t to);
+    void jump_refused(std::string const& cluster, json::Doc const& rollout, std::int64_t to);
     // Nothing holds this version back there any more.
     void trust(std::string const& cluster, std::string const& image) { members_[cluster].trusted.insert(image); }
     // A pod is about to be taken away by the world: availability has an excuse.
@@ -107,8 +108,7 @@ private:
         std::map<std::string, std::string> own_names;   // hash that a release names a version of groups by → image
         std::map<std::string, std::int64_t> beyond;     // image → pods that native controllers have made past its share
         bool beside = false;   // its Rollout has both versions side by side, and is not being ended: the old one stays
-        bool served = false;   // enough, since it is held
-        bool held = false;     // by a release
+        bool served = false;   // enough, since that was last another number
         std::string image;     // of its workload
         MonotonicTime changed_at{};    // when that changed
         MonotonicTime put_back_at{};   // … to one that was released to the end
@@ -121,6 +121,7 @@ private:
         std::int64_t group = 1;        // pods that come and go together
         std::int64_t size = 0;         // pods, or groups, that it wants
         std::int64_t most = 0;         // … and wanted lately
+        std::int64_t smallest = 0;     // … or no more than that
         std::int64_t least = 0;        // … as somebody may still see it
         int fewest = 0;                // that served while somebody might
         MonotonicTime scaled_at{};     // when that changed
@@ -143,6 +144,12 @@ private:
         std::uint64_t version = 0;
         MonotonicTime at{};
     };
+    // Asked for of a Rollout that was at this version.
+    struct Jump {
+        std::int64_t to = 0;
+        std::uint64_t version = 0;
+        bool operator==(Jump const&) const = default;
+    };
     // What a process was shown of a Rollout or a workload.
     struct Shown {
         std::string image, selects;   // of a workload; the workload that a Rollout selects
@@ -160,8 +167,13 @@ private:
     void back_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void set_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void pod_of_set_came(std::string const& cluster, json::Doc const& after);
+    // `more`: pods of it that native controllers may have made by themselves; absent: any number, it is not judged.
     void check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size,
-                     bool judged);
+                     std::optional<std::int64_t> more);
+    std::int64_t scaled_by(Member const& member) const;   // lately: the further pods may be of any version
+    std::int64_t lost_lately(Member const& member) const;
+    // Whether somebody has sent it to the step that it goes to now.
+    bool jumped(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     bool lately(MonotonicTime when) const;   // so that somebody may still act on what was before
     bool just(MonotonicTime when) const;     // … who is shown what there is
     bool reads_anew() const { return ctx_.monotonic() - restarted_at_ <= kShortly; }   // everybody, from the server
@@ -210,8 +222,8 @@ private:
     MonotonicTime restarted_at_{};                   // of the server
     std::map<std::string, Member> members_;
     std::set<Pause> approved_, direct_, passed_;
-    std::set<std::tuple<std::string, std::string, std::int64_t>> jumps_;   // cluster, revision, step
-    std::map<std::string, std::map<std::string, Sent>> sent_;              // process → write → when it was acknowledged
+    std::map<std::pair<std::string, std::string>, std::vector<Jump>> jumps_;   // cluster, revision → not done yet
+    std::map<std::string, std::map<std::string, Sent>> sent_;       // process → write → when it was acknowledged
     std::map<std::string, std::map<Object, std::uint64_t>> seen_;   // process → object → version that its watch showed
     std::map<std::string, std::map<Object, Shown>> shown_;          // process → object
     std::map<std::string, int> writes_;

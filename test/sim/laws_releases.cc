@@ -27,6 +27,10 @@ bool leads(Doc const& pod) {
     return index.empty() || index == "0";
 }
 
+bool is_paused(Doc const& rollout) {
+    return meta::condition(rollout, "Progressing")["reason"].as_string() == apis::reason::kPaused;
+}
+
 }   // namespace
 
 // Its own controller may give each version a part of what is more, or take one from each.
@@ -56,18 +60,17 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
         member.own_names[meta::template_hash(Doc::freeze(meta::groups_of(after["spec"])))] = member.image;
     if (member.rolls) member.rolled_at = ctx_.monotonic();                             // until now
     member.rolls = after.at({"spec", "strategy", "type"}).as_string() != "Recreate";   // paused or not
-    bool const held = !meta::annotation(after, apis::kControlInfoAnnotation).empty();
     std::int64_t const size =
         after[member.daemons ? "status" : "spec"][member.daemons ? "desiredNumberScheduled" : "replicas"].as_int();
-    if (held != member.held || size != member.size) member.served = false;
+    if (size != member.size) member.served = false;
     if (size != member.size) {
-        bool const first = member.scaled_at == MonotonicTime{};
+        bool const first = member.most == 0;
         member.most = std::max(size, lately(member.scaled_at) ? member.most : member.size);
+        member.smallest = first ? size : std::min(size, lately(member.scaled_at) ? member.smallest : member.size);
         member.least = first ? size : std::min(size, just(member.scaled_at) ? member.least : member.size);
-        member.scaled_at = ctx_.monotonic();
+        if (!first) member.scaled_at = ctx_.monotonic();
         member.fewest = static_cast<int>(size);
     }
-    member.held = held;
     member.size = size;
     // There is nobody to hold back.
     bool const begun = !meta::annotation(after, apis::kInProgressingAnnotation).empty();
@@ -80,10 +83,34 @@ bool Laws::has_pods(std::string const& cluster) const {
     });
 }
 
-// No step is passed that nobody approved, and no approval is taken back.
+std::int64_t Laws::scaled_by(Member const& member) const {
+    return scaled_natively(member) ? member.most - member.smallest : 0;
+}
+
+std::int64_t Laws::lost_lately(Member const& member) const {
+    return std::ranges::count_if(member.taken, [&](auto const& each) { return lately(each.second); });
+}
+
+// It is done with the first change of step, whichever that is to.
+bool Laws::jumped(std::string const& cluster, Doc const& before, Doc const& after) {
+    bool const to_its_begin = state_of(after) == "BeforeStepUpgrade" || state_of(after) == "StepUpgrade";
+    bool const begins = state_of(before) != state_of(after) &&
+                        (to_its_begin || (state_of(before) == "StepReady" && state_of(after) != "Completed"));
+    if (step_of(before) == step_of(after) && !begins) return false;
+    auto& asked = jumps_[{cluster, revision_of(after)}];
+    auto const seen = [&](Jump const& jump) { return jump.version < version_of(after); };
+    bool const found =
+        std::ranges::any_of(asked, [&](Jump const& jump) { return seen(jump) && jump.to == step_of(after); });
+    std::erase_if(asked, seen);
+    return found;
+}
+
+// No step is passed that nobody approved, or passed twice, no approval is taken back, and what is paused stays.
 void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc const& after) {
     Member& member = members_[cluster];
-    member.beside = side_by_side(after);
+    bool const beside = side_by_side(after);
+    if (beside && !member.beside) member.served = false;   // it begins with what it finds
+    member.beside = beside;
     bool const ends = !after.exists() || leaving(after) || phase_of(after) == "Disabled";
     if (!ends) member.ends_since.reset();
     if (ends && !member.ends_since) member.ends_since = ctx_.monotonic();
@@ -118,13 +145,19 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
                         after.at({"status", "message"}).as_string()));
     bool const same = before.exists() && meta::uid(before) == meta::uid(after) && phase_of(before) == "Progressing" &&
                       phase_of(after) == "Progressing" && revision_of(before) == revision;
-    if (!same || jumps_.contains({cluster, revision, step})) return;
+    if (!same) return;
     std::int64_t const from = step_of(before);
+    bool const approves = state_of(before) == "StepPaused" && state_of(after) == "StepReady";
+    if (is_paused(before) && is_paused(after) && (step != from || (state_of(before) != state_of(after) && !approves)))
+        violate(fmt::format("{}: from {} of step {} to {} of step {} while it is paused", cluster, state_of(before),
+                            from, state_of(after), step));
+    if (jumped(cluster, before, after)) return;
     bool const was_ready = state_of(before) == "StepReady";
-    if (was_ready && step == from && state_of(after) == "StepPaused")
+    bool const goes_on = state_of(after) == "StepReady" || state_of(after) == "Completed";
+    if (was_ready && step == from && !goes_on)
         violate(fmt::format("{}: the approval of step {} was taken back", cluster, step));
-    bool const left =
-        step > from || (step == from && (state_of(after) == "StepReady" || state_of(after) == "Completed"));
+    if (step < from) violate(fmt::format("{}: from step {} back to step {}", cluster, from, step));
+    bool const left = step > from || (step == from && goes_on);
     if (!left || was_ready) {
         if (was_ready && step > from + 1) violate(fmt::format("{}: from step {} to step {}", cluster, from, step));
         return;
@@ -139,7 +172,8 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
     } else if (step > from + 1) {
         violate(fmt::format("{}: from step {} to step {}", cluster, from, step));
     }
-    passed_.insert(pause);
+    if (!passed_.insert(pause).second && pause.step > 0)
+        violate(fmt::format("{}: {} was passed twice", cluster, pause.text()));
 }
 
 // Pods of a version that is being released are never more than its step has.
@@ -156,9 +190,9 @@ void Laws::set_changed(std::string const& cluster, Doc const& before, Doc const&
         say(fmt::format("  {}: {} pods of {} ({})", cluster, size, image, meta::label(after, "pod-template-hash")));
     bool const grows = !before.exists() || before.at({"spec", "replicas"}).as_int() < size;
     // Scaled, the native controller gives each version a part of what is new.
-    Member const& member = members_[cluster];
-    bool const native = scaled_natively(member);
-    check_share(cluster, image, meta::label(after, "pod-template-hash"), size, grows && !native);
+    std::optional<std::int64_t> more;
+    if (grows) more = scaled_by(members_[cluster]);
+    check_share(cluster, image, meta::label(after, "pod-template-hash"), size, more);
 }
 
 std::int64_t Laws::pods_of(std::string const& cluster, std::string const& image, bool of_it) const {
@@ -200,12 +234,14 @@ void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
     say(fmt::format("  {}: {} comes as the {}th of {} ({})", cluster, meta::name(after), size, image, hash));
     // Their controllers make these of the newest template: of a DaemonSet each pod that is missing; of a set that was
     // scaled, those above the size that it had, or a part of them.
-    bool const scaled = scaled_natively(member);
+    std::int64_t const scaled = scaled_by(member);
     // Of a CloneSet in blue-green style a pod that was lost comes back in it, too.
-    bool const replaced = (member.daemons || member.beside) && lately(member.lost_at);
+    std::int64_t const replaced = member.daemons || member.beside ? lost_lately(member) : 0;
     // Who does not hear that a pod was made makes it again, and ends one of both when it sees them.
-    bool const native = scaled || replaced || reads_anew();
-    check_share(cluster, image, hash, size, !native);
+    std::optional<std::int64_t> more;
+    if (!reads_anew()) more = scaled + replaced;
+    bool const native = !more || *more > 0;
+    check_share(cluster, image, hash, size, more);
     if (!member.back || member.back->image != image || native || lately(member.scaled_at)) return;
     auto const at = std::clamp<std::int64_t>(member.back->step, 1, std::ssize(member.shares)) - 1;
     std::int64_t const spared = std::min(member.back->spared, member.size);
@@ -220,7 +256,7 @@ void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
 }
 
 void Laws::check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size,
-                       bool judged) {
+                       std::optional<std::int64_t> more) {
     Member& member = members_[cluster];
     if (member.trusted.contains(image)) return;
     auto const found = member.reached.find(own_hash(hash));
@@ -238,15 +274,17 @@ void Laws::check_share(std::string const& cluster, std::string const& image, std
     auto const passed = member.passed.find(image);
     if (passed != member.passed.end()) {
         if (step > 0 && !passed->second) passed->second = ctx_.monotonic();
-        judged = judged && passed->second && !just(*passed->second);
+        if (!passed->second || just(*passed->second)) more.reset();
     }
     std::int64_t& beyond = member.beyond[image];   // they stay when the step moves on
-    if (!judged) beyond = std::max(beyond, size - most);
     std::int64_t const replaced = replaces ? budget_of(member, member.size) : 0;
-    if (judged && size > most + std::max(beyond, replaced))
+    if (more && size > most + std::max(beyond, replaced) + *more)
         violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));
+    if (!more || *more > 0) beyond = std::max(beyond, size - most);
+    // Beside the version before it is to be approved at the last step, too.
+    bool const through = step > last || (step == last && !member.beside);
     bool const unheld = passed != member.passed.end() && !passed->second;
-    if (((step >= last && share == 100) || unheld) && size >= member.size) member.trusted.insert(image);
+    if (((through && share == 100) || unheld) && size >= member.size) member.trusted.insert(image);
 }
 
 void Laws::trust_version(std::string const& cluster, std::string const& version) {
@@ -331,13 +369,14 @@ void Laws::check_serving(std::string const& cluster) {
                      : lately(member.scaled_at) ? std::min(floor, member.fewest)
                                                 : floor;
     bool const excused = ctx_.monotonic() - member.lost_at <= kExcuse;
-    if (ready >= all && !excused) member.lost = 0;
-    if (ready >= (member.beside ? all : floor)) member.served = true;
+    bool const enough = ready >= (member.beside ? all : floor);
+    if (enough && !excused) member.lost = 0;
+    if (enough) member.served = true;
     // Sets are rolled by their own controllers, whose copies are old for a while when the server comes back.
     bool const old = member.set && reads_anew();
     // Kruise's controller of DaemonSets counts what does not serve on the nodes alone that it is updating.
     int const broken = member.kruise_daemons && ready < seen ? broken_before(cluster) : 0;
-    if (member.held && member.served && !old && ready < seen - member.lost - broken)
+    if (member.served && !old && ready < seen - member.lost - broken)
         violate(fmt::format("{}: only {} of {} pods serve{}", cluster, ready, all,
                             member.beside ? ", of the old version" : ""));
 }

@@ -165,7 +165,8 @@ Task<void> Operators::jump(Site const& site) {
     Value patch{json::Object()};
     patch.set({"metadata", "resourceVersion"}, meta::resource_version(*there));
     patch.set({"status", apis::release_status_name(*there), "nextStepIndex"}, to);
-    co_await change_rollout(site, std::move(patch), fmt::format("jump to step {}", to), "status");
+    if (!co_await change_rollout(site, std::move(patch), fmt::format("jump to step {}", to), "status"))
+        laws_.jump_refused(site.cluster, *there, to);
 }
 
 // By hand or by the autoscaler's bounds.

@@ -49,7 +49,8 @@ Doc steps_of(Doc const& rollout) {
 
 bool side_by_side(Doc const& rollout) {
     std::string_view const reason = meta::condition(rollout, "Progressing")["reason"].as_string();
-    bool const rolling = phase_of(rollout) == "Progressing" && !meta::is_deleting(rollout) &&
+    bool const leaves = meta::is_deleting(rollout) || rollout.at({"spec", "disabled"}).as_bool();
+    bool const rolling = phase_of(rollout) == "Progressing" && !leaves &&
                          (reason == apis::reason::kInRolling || reason == apis::reason::kPaused);
     return rolling && (blue_green(rollout) ||
                        rollout.at({"spec", "strategy", "canary", "enableExtraWorkloadForCanary"}).as_bool());

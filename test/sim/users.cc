@@ -5,6 +5,7 @@
 #include "apis/rollouts/batch_release.h"
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
+#include "core/json/write.h"
 #include "kube/meta/object.h"
 #include "reading.h"
 
@@ -18,10 +19,6 @@ using json::Value;
 meta::ObjectKey const kWeb{kNamespace, kName};
 meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpodautoscalers"};
 
-bool unheld(Doc const& partition) {
-    return partition.is_string() ? partition.as_string() == "0%" : partition.as_int() == 0;
-}
-
 Task<std::string> pods_differ(Context ctx, client::Client member, std::string image, std::int64_t count) {
     auto const pods = co_await member.list(ctx, kPods, {.ns = kNamespace});
     if (!pods) co_return "the pods cannot be listed";
@@ -33,12 +30,13 @@ Task<std::string> pods_differ(Context ctx, client::Client member, std::string im
     co_return std::string();
 }
 
-// The part of a workload's spec that says how it is rolled.
-Doc strategy_of(Doc const& spec) {
-    for (char const* name : {"strategy", "updateStrategy", "rolloutStrategy"}) {
-        if (spec[name].exists()) return spec[name];
-    }
-    return {};
+// What a server makes of a spec that people wrote, but for how many it wants and in which version.
+Task<Doc> spec_as_written(Context ctx, client::Client member, WorkloadKind const& kind, Doc spec) {
+    Value workload = make_workload(kind, image_of(Doc::freeze(json::Object{{"spec", spec.thaw()}})));
+    workload.set({"metadata", "name"}, "as-written");
+    workload.set({"spec", "replicas"}, spec["replicas"].thaw());
+    auto const made = co_await member.create(ctx, kind.resource, std::move(workload), {.dry_run = true});
+    co_return made ? (*made)["spec"].detach() : Doc();
 }
 
 }   // namespace
@@ -95,13 +93,8 @@ Task<std::string> leftovers_in(Context ctx, client::Client member, WorkloadKind 
     if ((*workloads)["items"].size() != 1)
         co_return found + fmt::format("{} workloads; ", (*workloads)["items"].size());
     Doc const spec = (*workloads)["items"][0]["spec"];
-    Doc const strategy = strategy_of(spec);
-    if (spec["paused"].as_bool()) found += "the workload is paused; ";
-    std::string const own = parse(kind.spec).at({"updateStrategy", "type"}).string();
-    if (strategy["type"].as_string() != (own.empty() ? "RollingUpdate" : own) || strategy["paused"].as_bool() ||
-        strategy.at({"rollingUpdate", "paused"}).as_bool() || !unheld(strategy.at({"rollingUpdate", "partition"})) ||
-        !unheld(strategy.at({"rollingUpdateConfiguration", "partition"})) || !unheld(strategy["partition"]))
-        found += "the workload's strategy is not its own; ";
+    Doc const own = co_await spec_as_written(ctx, member, kind, spec);
+    if (own != spec) found += fmt::format("its spec is {}, not {}; ", json::write(spec), json::write(own));
     auto const autoscaler = co_await member.get(ctx, kAutoscalers, kWeb);
     if (autoscaler && autoscaler->at({"spec", "scaleTargetRef", "name"}).as_string() != kName)
         found += "the autoscaler is off; ";
