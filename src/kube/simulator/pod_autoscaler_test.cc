@@ -1,5 +1,7 @@
 #include "kube/simulator/internal/pod_autoscaler.h"
 
+#include "kube/control/definitions.h"
+#include "kube/simulator/definitions.h"
 #include "kube/simulator/internal/test_world.h"
 
 namespace aviary::simulator {
@@ -91,6 +93,28 @@ CO_TEST(PodAutoscaler, LeavesWhatIsScaledToNothingAndSaysWhatIsNotThere) {
     EXPECT_EQ(meta::condition(autoscaler, "AbleToScale")["message"].as_string(),
               "the HPA controller was unable to get the target's current scale: deployments/scale.apps \"other\" not "
               "found");
+    co_await cluster.scope.cancel_and_join();
+}
+
+// What counts is that its kind has a size, whose ever it is.
+CO_TEST(PodAutoscaler, ScalesAnyKindThatCanBeScaled) {
+    Cluster cluster(ctx);
+    CO_ASSERT_OK(co_await cluster.begin(4, 4, 6));
+    CO_ASSERT_OK(co_await control::install_definitions(ctx, *cluster.client, workload_definitions()));
+    meta::GroupVersionResource const clone_sets{"apps.kruise.io", "v1alpha1", "clonesets"};
+    CO_ASSERT_OK(co_await cluster.client->create(
+        ctx, clone_sets, *json::parse_value(R"({"apiVersion":"apps.kruise.io/v1alpha1","kind":"CloneSet",
+        "metadata":{"name":"web","namespace":"default"},"spec":{"replicas":1,"selector":{"matchLabels":{"app":"set"}},
+        "template":{"metadata":{"labels":{"app":"set"}},"spec":{"containers":[{"name":"main","image":"v1"}]}}}})")));
+    CO_ASSERT_OK(co_await cluster.change(
+        R"({"spec":{"scaleTargetRef":{"apiVersion":"apps.kruise.io/v1alpha1","kind":"CloneSet"}}})"));
+    co_await cluster.wait(31s);
+    Doc const set = co_await cluster.get(clone_sets);
+    EXPECT_EQ(set.at({"spec", "replicas"}).as_int(), 4);
+    CO_ASSERT_OK(co_await cluster.change(R"({"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"DaemonSet"}}})"));
+    co_await cluster.wait(31s);
+    std::string const conditions = co_await cluster.conditions();
+    EXPECT_TRUE(conditions.starts_with("AbleToScale=False/FailedGetScale")) << conditions;
     co_await cluster.scope.cancel_and_join();
 }
 

@@ -149,34 +149,37 @@ struct Simulator::Impl {
                      after(std::move(own_revisions.writes), decide_daemon_set(view, failed_pods, now)));
     }
 
+    // The size of what an autoscaler is about, of whatever kind: absent where it has none. Then the autoscaler is
+    // decided; nothing is known where nobody answers, and it looks at the next time.
+    Task<void> read_scale(Context ctx, Key key, meta::GroupVersionResource resource, std::string name) {
+        auto const scale =
+            co_await named("horizontal-pod-autoscaler").get(ctx, resource, {key.object.ns, std::move(name)}, "scale");
+        if (!scale && !scale.error().is(ErrorCode::kNotFound)) co_return;
+        scales[key] = scale ? *scale : Doc();
+        autoscaler->enqueue(key);
+    }
+
     // Changes are taken up at the next look.
     Plan sync_autoscaler(Key const& key, Time now) {
         Doc const object = autoscalers.get(key.object);
         if (!object.exists()) {
             autoscaled_at.erase(key);
+            scales.erase(key);
             return {};
         }
-        Time& due = autoscaled_at.try_emplace(key, now + kAutoscalerPeriod).first->second;
+        Doc const reference = object.at({"spec", "scaleTargetRef"});
+        meta::GroupVersionResource const resource = meta::resource_of(meta::kind_of(reference));
         Plan plan;
+        if (auto const read = scales.extract(key); !read.empty())
+            plan = decide_pod_autoscaler(object, read.mapped(), resource, now);
+        Time& due = autoscaled_at.try_emplace(key, now + kAutoscalerPeriod).first->second;
         if (now >= due) {
             due = now + kAutoscalerPeriod;
-            Doc const reference = object.at({"spec", "scaleTargetRef"});
-            meta::GroupVersionKind const kind = meta::kind_of(reference);
-            Informer const* const targets = scaled(kind);
-            plan = decide_pod_autoscaler(
-                object, targets == nullptr ? Doc() : targets->get({key.object.ns, reference["name"].string()}),
-                meta::resource_of(kind), now);
+            if (reading != nullptr)
+                reading->spawn(read_scale(reading->context(), key, resource, reference["name"].string()));
         }
         plan.requeue_at(due, "horizontal-pod-autoscaler-sync-period");
         return plan;
-    }
-
-    // Those of a kind that has a size; null for others.
-    Informer const* scaled(meta::GroupVersionKind const& kind) const {
-        for (Informer const* each : {&deployments, &replica_sets, &stateful_sets}) {
-            if (each->resource() == meta::resource_of(kind)) return each;
-        }
-        return nullptr;
     }
 
     Find finder(std::string ns) {
@@ -346,6 +349,8 @@ struct Simulator::Impl {
     std::map<std::string, Seen> first_seen;   // by pod uid
     std::set<Key> unschedulable;
     std::map<Key, Time> autoscaled_at;   // when each autoscaler is to be looked at next
+    std::map<Key, Doc> scales;           // what was read for it, until it is decided
+    async::Scope* reading = nullptr;     // while it runs
     std::unique_ptr<control::Controller> deployment, replica_set, stateful_set, daemon_set, scheduler, kubelet,
         collector, autoscaler, endpoint_slice;
     std::unique_ptr<LeaderWorkerSets> leader_worker_sets;
@@ -376,7 +381,9 @@ Task<void> Simulator::run(Context ctx) {
     }
     scope.spawn(impl_->kruise->run(scope.context()));
     scope.spawn(impl_->leader_worker_sets->run(scope.context()));
+    impl_->reading = &scope;
     co_await scope.join();
+    impl_->reading = nullptr;
 }
 
 }   // namespace aviary::simulator

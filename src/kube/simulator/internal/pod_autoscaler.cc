@@ -44,12 +44,12 @@ struct Looking {
 
 }   // namespace
 
-Plan decide_pod_autoscaler(Doc const& autoscaler, Doc const& target, meta::GroupVersionResource const& resource,
+Plan decide_pod_autoscaler(Doc const& autoscaler, Doc const& scale, meta::GroupVersionResource const& resource,
                            Time now) {
     Looking looking{autoscaler, now, autoscaler.at({"status", "conditions"}).thaw(), {}};
     Value status{json::Object()};
     Doc const reference = autoscaler.at({"spec", "scaleTargetRef"});
-    if (!target.exists()) {
+    if (!scale.exists()) {
         std::string const why = fmt::format(R"({}/scale.{} "{}" not found)", resource.resource, resource.group,
                                             reference["name"].as_string());
         looking.condition("AbleToScale", "False", "FailedGetScale",
@@ -59,7 +59,7 @@ Plan decide_pod_autoscaler(Doc const& autoscaler, Doc const& target, meta::Group
     }
     looking.condition("AbleToScale", "True", "SucceededGetScale",
                       "the HPA controller was able to get the target's current scale");
-    std::int64_t const current = target.at({"spec", "replicas"}).as_int(1);
+    std::int64_t const current = scale.at({"spec", "replicas"}).as_int();
     std::int64_t const least = autoscaler.at({"spec", "minReplicas"}).as_int(1);
     std::int64_t const most = autoscaler.at({"spec", "maxReplicas"}).as_int();
     std::int64_t desired = current;
@@ -83,13 +83,13 @@ Plan decide_pod_autoscaler(Doc const& autoscaler, Doc const& target, meta::Group
         return looking.done(std::move(status));
     }
     if (!reason.empty()) {
-        Write scale;
-        scale.resource = resource;
-        scale.key = meta::key_of(target);
-        scale.subresource = "scale";
-        scale.body.set({"spec", "replicas"}, desired);
-        scale.why = reason;
-        looking.plan.writes.push_back(std::move(scale));
+        Write resize;
+        resize.resource = resource;
+        resize.key = meta::key_of(scale);
+        resize.subresource = "scale";
+        resize.body.set({"spec", "replicas"}, desired);
+        resize.why = reason;
+        looking.plan.writes.push_back(std::move(resize));
         looking.condition("AbleToScale", "True", "SucceededRescale",
                           fmt::format("the HPA controller was able to update the target scale to {}", desired));
         looking.event(control::kNormal, "SuccessfulRescale", fmt::format("New size: {}; reason: {}", desired, reason));

@@ -10,8 +10,9 @@ namespace aviary::simulator {
 // How often it looks (--horizontal-pod-autoscaler-sync-period).
 inline constexpr Duration kAutoscalerPeriod = std::chrono::seconds(15);
 
-// `target` is absent where there is none of that name, or its kind has no size; `resource` is what it is served as.
-control::Plan decide_pod_autoscaler(json::Doc const& autoscaler, json::Doc const& target,
+// `scale` is the target's, absent where there is none of that name, or its kind has none; `resource` is what it is
+// served as.
+control::Plan decide_pod_autoscaler(json::Doc const& autoscaler, json::Doc const& scale,
                                     meta::GroupVersionResource const& resource, Time now);
 
 }   // namespace aviary::simulator
