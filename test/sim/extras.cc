@@ -14,9 +14,11 @@ struct Named {
     Extra extra;
     std::string_view name;
 };
-constexpr Named kAll[] = {{Extra::kToZero, "to-zero"},   {Extra::kOlder, "older"},     {Extra::kOrdered, "ordered"},
-                          {Extra::kInPlace, "in-place"}, {Extra::kBatches, "batches"}, {Extra::kIngress, "ingress"},
-                          {Extra::kPasses, "passes"}};
+constexpr Named kAll[] = {{Extra::kToZero, "to-zero"},    {Extra::kOlder, "older"},     {Extra::kOrdered, "ordered"},
+                          {Extra::kInPlace, "in-place"},  {Extra::kBatches, "batches"}, {Extra::kIngress, "ingress"},
+                          {Extra::kPasses, "passes"},     {Extra::kDeaf, "deaf"},       {Extra::kJumps, "jumps"},
+                          {Extra::kDisables, "disables"}, {Extra::kPauses, "pauses"},   {Extra::kPutsBack, "puts-back"},
+                          {Extra::kScales, "scales"},     {Extra::kLetsGo, "lets-go"}};
 
 // Apart for each name, so that a further one leaves the others where they are.
 Random stream(std::uint64_t seed, std::string_view name) { return Random(seed * 0x9e3779b97f4a7c15U ^ fnv1a_64(name)); }

@@ -20,6 +20,14 @@ enum class Extra {
     kBatches,   // Rollouts that go back in batches
     kIngress,   // an Ingress of nginx leads to the workload, instead of an HTTPRoute
     kPasses,    // what nobody answers of a member's webhook passes, as with failurePolicy Ignore
+    kDeaf,      // a member's webhook does not answer while its controllers run
+    // With a hub:
+    kJumps,      // people send releases to another step
+    kDisables,   // … disable the Rollout, and enable it again
+    kPauses,     // … pause it everywhere
+    kPutsBack,   // … put the old template back
+    kScales,     // … scale workloads in the members, by hand and by their autoscalers' bounds
+    kLetsGo,     // … delete the Rollout so that what it releases goes through
 };
 
 class Extras {

@@ -57,8 +57,8 @@ private:
 
 }   // namespace
 
-// The member's webhook, as far as the API server can reach it: with failurePolicy Fail for labelled workloads, the
-// others pass it when it is down; or all do.
+// The member's webhook, as far as the API server can reach it: what it is to be asked about is refused when it is down;
+// or all passes.
 class Fleet::MemberWebhook final : public control::Admission {
 public:
     MemberWebhook(std::string cluster, MemberProcess& running, Witness& witness, bool passes)
@@ -70,7 +70,7 @@ public:
         return update && is_workload(request.resource.group_resource());
     }
     Task<Status> mutate(Context ctx, control::AdmissionRequest& request) override {
-        if (!up()) co_return without(request);
+        if (!up(ctx)) co_return without(request);
         ++running_.calls;
         Status outcome;
         for (auto const& each : running_.controllers->admissions()) {
@@ -78,11 +78,11 @@ public:
             outcome = co_await each->mutate(ctx, request);
         }
         --running_.calls;
-        if (!up()) co_return without(request);
+        if (!up(ctx)) co_return without(request);
         co_return outcome;
     }
     Task<Status> validate(Context ctx, control::AdmissionRequest const& request) override {
-        if (!up()) co_return Status{};
+        if (!up(ctx)) co_return Status{};
         ++running_.calls;
         Status outcome;
         for (auto const& each : running_.controllers->admissions()) {
@@ -94,18 +94,33 @@ public:
     }
 
 private:
-    bool up() const { return running_.controllers && !running_.process->dead && !running_.away; }
+    bool up(Context const& ctx) const {
+        bool const deaf = ctx.monotonic() < running_.deaf_until;
+        return running_.controllers && !running_.process->dead && !running_.away && !deaf;
+    }
+    // As the configuration says whose every rule is required but that for the status of Rollouts.
     Status without(control::AdmissionRequest const& request) const {
-        bool const labelled = !meta::label(request.old_object, "rollouts.kruise.io/workload-type").empty();
+        bool const rollout = request.resource.resource == "rollouts";
+        auto const labelled = [](auto const& object) {
+            return !object.at({"metadata", "labels", apis::kWorkloadTypeLabel}).as_string().empty();
+        };
+        auto const annotated = [](auto const& object, std::string_view key) {
+            return !object.at({"metadata", "annotations", key}).as_string().empty();
+        };
         bool changes = false;
         for (char const* pods : {"template", "leaderWorkerTemplate"})
             changes = changes || request.object.at({"spec", pods}) != request.old_object.at({"spec", pods}).thaw();
+        bool const marked = annotated(request.object, apis::kInProgressingAnnotation) ||
+                            annotated(request.old_object, apis::kInProgressingAnnotation) ||
+                            annotated(request.object, apis::kRolloutIdLabel) || !labelled(request.object);
+        bool const asked =
+            rollout ? request.subresource.empty()
+                    : labelled(request.old_object) && (changes || (marked && request.user.name != kMemberUser));
         // Where no release is on the hub has frozen it before, and puts back what nobody has marked.
-        bool const releasing = !meta::annotation(request.old_object, apis::kInProgressingAnnotation).empty();
-        bool const matters = labelled && changes && (releasing || request.user.name != kHubUser);
+        bool const releasing = annotated(request.old_object, apis::kInProgressingAnnotation);
+        bool const matters = labelled(request.old_object) && changes && (releasing || request.user.name != kHubUser);
         if (passes_ && matters) witness_.passes_by(cluster_, image_of(json::Doc::freeze(request.object)));
-        if (passes_) return {};
-        if (labelled && changes) return fail(ErrorCode::kInternal, "failed calling webhook: connection refused");
+        if (asked && !passes_) return fail(ErrorCode::kInternal, "failed calling webhook: connection refused");
         return {};
     }
     std::string cluster_;
@@ -210,6 +225,10 @@ Task<Status> Fleet::start_server(Context ctx) {
     });
     *server_ = std::move(life);
     co_return Status{};
+}
+
+void Fleet::deafen(std::string const& cluster, Duration time) {
+    controllers_[cluster].deaf_until = scope_.context().monotonic() + time;
 }
 
 Task<void> Fleet::crash_server(Context ctx, Duration away) {

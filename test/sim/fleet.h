@@ -52,6 +52,8 @@ public:
     // One of them, by its name; it is started again after a while.
     Task<void> crash(Context ctx, std::string process, Duration away);
     Task<void> crash_hub(Context ctx, std::size_t replica, Duration away);
+    // The member's webhook does not answer for a while; its controllers run on.
+    void deafen(std::string const& cluster, Duration time);
     // A power cut: what was not synced is lost, every connection breaks.
     Task<void> crash_server(Context ctx, Duration away);
     bool with_hub() const { return with_hub_; }
@@ -69,7 +71,8 @@ private:
         std::unique_ptr<Controllers> controllers;
         std::unique_ptr<async::Scope> scope;
         bool away = false;
-        int calls = 0;   // of its webhook, under way
+        int calls = 0;                // of its webhook, under way
+        MonotonicTime deaf_until{};   // … which does not answer before
     };
     using MemberProcess = Running<member::Member>;
     // Replicas of the hub, of which the one that holds the lease works.

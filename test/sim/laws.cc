@@ -46,8 +46,8 @@ Pause pause_of(std::string const& cluster, Doc const& rollout) {
 Laws::Laws(Context const& ctx, bool with_hub, bool verbose) : ctx_(ctx), with_hub_(with_hub), verbose_(verbose) {}
 
 // To the next step it is none: what leads there is an approval.
-void Laws::jumping(std::string const& cluster, Doc const& rollout, std::int64_t to) {
-    if (to != step_of(rollout) + 1) jumps_[{cluster, revision_of(rollout)}].push_back({to, version_of(rollout)});
+void Laws::jumping(std::string const& cluster, Doc const& rollout, std::int64_t to, bool later) {
+    if (to != step_of(rollout) + 1) jumps_[{cluster, revision_of(rollout)}].push_back({to, version_of(rollout), later});
 }
 
 void Laws::jump_refused(std::string const& cluster, Doc const& rollout, std::int64_t to) {

@@ -46,8 +46,9 @@ public:
     void approving(Pause const& pause) { approved_.insert(pause); }
     // … in the member itself.
     void approving_in_member(Pause const& pause) { approving(pause), direct_.insert(pause); }
-    // Somebody is about to send the release that this Rollout has to another step; and was refused.
-    void jumping(std::string const& cluster, json::Doc const& rollout, std::int64_t to);
+    // Somebody is about to send the release that this Rollout has to another step; and was refused. `later`: by a word
+    // that may be carried out when other steps have been gone.
+    void jumping(std::string const& cluster, json::Doc const& rollout, std::int64_t to, bool later = false);
     void jump_refused(std::string const& cluster, json::Doc const& rollout, std::int64_t to);
     // Nothing holds this version back there any more.
     void trust(std::string const& cluster, std::string const& image) { members_[cluster].trusted.insert(image); }
@@ -148,6 +149,7 @@ private:
     struct Jump {
         std::int64_t to = 0;
         std::uint64_t version = 0;
+        bool later = false;
         bool operator==(Jump const&) const = default;
     };
     // What a process was shown of a Rollout or a workload.

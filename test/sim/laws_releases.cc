@@ -91,7 +91,7 @@ std::int64_t Laws::lost_lately(Member const& member) const {
     return std::ranges::count_if(member.taken, [&](auto const& each) { return lately(each.second); });
 }
 
-// It is done with the first change of step, whichever that is to.
+// It is done with the first change of step, whichever that is to, unless it may come later.
 bool Laws::jumped(std::string const& cluster, Doc const& before, Doc const& after) {
     bool const to_its_begin = state_of(after) == "BeforeStepUpgrade" || state_of(after) == "StepUpgrade";
     bool const begins = state_of(before) != state_of(after) &&
@@ -99,10 +99,12 @@ bool Laws::jumped(std::string const& cluster, Doc const& before, Doc const& afte
     if (step_of(before) == step_of(after) && !begins) return false;
     auto& asked = jumps_[{cluster, revision_of(after)}];
     auto const seen = [&](Jump const& jump) { return jump.version < version_of(after); };
-    bool const found =
-        std::ranges::any_of(asked, [&](Jump const& jump) { return seen(jump) && jump.to == step_of(after); });
-    std::erase_if(asked, seen);
-    return found;
+    auto const found =
+        std::ranges::find_if(asked, [&](Jump const& jump) { return seen(jump) && jump.to == step_of(after); });
+    bool const jumps = found != asked.end();
+    if (jumps) asked.erase(found);
+    std::erase_if(asked, [&](Jump const& jump) { return seen(jump) && !jump.later; });
+    return jumps;
 }
 
 // No step is passed that nobody approved, or passed twice, no approval is taken back, and what is paused stays.
@@ -151,7 +153,10 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
     if (is_paused(before) && is_paused(after) && (step != from || (state_of(before) != state_of(after) && !approves)))
         violate(fmt::format("{}: from {} of step {} to {} of step {} while it is paused", cluster, state_of(before),
                             from, state_of(after), step));
-    if (jumped(cluster, before, after)) return;
+    if (jumped(cluster, before, after)) {
+        if (step > from) passed_.insert(pause_of(cluster, before));
+        return;
+    }
     bool const was_ready = state_of(before) == "StepReady";
     bool const goes_on = state_of(after) == "StepReady" || state_of(after) == "Completed";
     if (was_ready && step == from && !goes_on)

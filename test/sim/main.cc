@@ -49,7 +49,7 @@ public:
           laws_(ctx, with_hub, verbose),
           fleet_(ctx, laws_, with_hub, extras_.has(Extra::kPasses)),
           users_(make_users(with_hub)),
-          nemesis_(ctx, fleet_, *users_, laws_) {
+          nemesis_(ctx, fleet_, *users_, laws_, extras_) {
         if (!extras_.text().empty()) laws_.say("with " + extras_.text());
     }
 

@@ -23,6 +23,7 @@ Task<void> Nemesis::rage(Context ctx) {
     async::Scope crashes(ctx);
     while (ctx.check()) {
         bury(crashes);
+        deafen();
         co_await strike(ctx);
         if (!co_await async::sleep_for(ctx, up_to(ctx, 4s))) break;
     }
@@ -81,6 +82,16 @@ Task<void> Nemesis::strike(Context ctx) {
     }
 }
 
+void Nemesis::deafen() {
+    bool const may = extras_.has(Extra::kDeaf) || extras_.has(Extra::kPasses);
+    if (!may || extras_.random().below(10) != 0) return;
+    auto const& members = fleet_.members();
+    std::string const& cluster = members[extras_.random().below(members.size())];
+    auto const time = std::chrono::seconds(1 + extras_.random().below(45));
+    laws_.say(fmt::format("{}: the webhook does not answer for {} s", cluster, time.count()));
+    fleet_.deafen(cluster, time);
+}
+
 Task<void> Nemesis::kill_pod() {
     std::string const cluster = fleet_.members()[ctx_.random().below(fleet_.members().size())];
     client::Client const member = fleet_.person(cluster);
@@ -118,6 +129,7 @@ Task<void> Nemesis::mend(Context ctx) {
         process->dies_before_write = process->dies_after_write = 0;
     }
     if (auto const server = fleet_.server()) server->dies_after_write = 0;
+    for (std::string const& cluster : fleet_.members()) fleet_.deafen(cluster, {});
     async::Scope crashes(ctx);
     bury(crashes);
     co_await crashes.join();

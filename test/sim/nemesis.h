@@ -2,6 +2,7 @@
 // that fail.
 #pragma once
 
+#include "extras.h"
 #include "fleet.h"
 #include "laws.h"
 #include "users.h"
@@ -10,8 +11,8 @@ namespace aviary::sim {
 
 class Nemesis {
 public:
-    Nemesis(Context const& ctx, Fleet& fleet, Users const& users, Laws& laws)
-        : ctx_(ctx), fleet_(fleet), users_(users), laws_(laws) {}
+    Nemesis(Context const& ctx, Fleet& fleet, Users const& users, Laws& laws, Extras& extras)
+        : ctx_(ctx), fleet_(fleet), users_(users), laws_(laws), extras_(extras) {}
 
     // Until the context stops.
     Task<void> rage(Context ctx);
@@ -24,11 +25,13 @@ private:
     void disturb(Process& process);
     Task<void> kill_pod();
     Task<void> spoil(bool on, int newest);
+    void deafen();   // the webhook of some member
 
     Context ctx_;
     Fleet& fleet_;
     Users const& users_;
     Laws& laws_;
+    Extras& extras_;
 };
 
 }   // namespace aviary::sim

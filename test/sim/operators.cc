@@ -131,16 +131,8 @@ Task<void> Operators::release(Site& site, std::string version) {
         (void)co_await async::sleep_for(ctx_, 1s);
 }
 
-Task<std::string> Operators::stable_version(Site const& site) {
-    client::Client const member = fleet_.person(site.cluster);
-    auto const there = co_await member.get(ctx_, apis::kRollouts, kWeb);
-    auto const revisions = co_await member.list(ctx_, site.kind->revisions, {.ns = kNamespace});
-    if (!there || !revisions || phase_of(*there) != "Progressing") co_return std::string();
-    co_return version_of_revision(*revisions, apis::release_status(*there)["stableRevision"].as_string());
-}
-
 Task<void> Operators::take_back(Site& site) {
-    std::string const stable = co_await stable_version(site);
+    std::string const stable = co_await stable_version_in(ctx_, fleet_.person(site.cluster), *site.kind);
     if (!stable.empty()) co_await release(site, stable);
 }
 
@@ -172,7 +164,7 @@ Task<void> Operators::jump(Site const& site) {
 // By hand or by the autoscaler's bounds.
 Task<void> Operators::scale(Site const& site) {
     if (!site.kind->scales) co_return;
-    std::int64_t const replicas = (4 + static_cast<std::int64_t>(ctx_.random().below(12))) / site.kind->pods;
+    std::int64_t const replicas = some_replicas(ctx_.random(), *site.kind);
     if (ctx_.random().below(2) == 0) co_return co_await bound(site, replicas, replicas);
     co_await resize(site, replicas);
 }
@@ -192,11 +184,7 @@ Task<void> Operators::to_zero(Site const& site) {
 }
 
 Task<void> Operators::bound(Site const& site, std::int64_t least, std::int64_t most) {
-    Value patch{json::Object()};
-    patch.set({"spec", "minReplicas"}, least);
-    patch.set({"spec", "maxReplicas"}, most);
-    auto const done = co_await fleet_.person(site.cluster)
-                          .patch(ctx_, kAutoscalers, kWeb, client::PatchType::kMerge, std::move(patch));
+    Status const done = co_await bound_in(ctx_, fleet_.person(site.cluster), least, most);
     laws_.say(fmt::format("{}: autoscale between {} and {}{}", site.cluster, least, most,
                           done ? "" : ": " + done.error().message()));
 }

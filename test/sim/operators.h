@@ -52,8 +52,6 @@ private:
     Task<void> disable(Site& site);
     Task<void> remove(Site& site);
     Task<void> restore_guard(Site& site);
-    // The version that the release in the middle comes from; empty: none is.
-    Task<std::string> stable_version(Site const& site);
     json::Value rollout(Site const& site);
 
     Context ctx_;

@@ -123,8 +123,10 @@ Task<void> People::act() {
         auto const& members = fleet_.members();
         co_return co_await to_zero(members[extras_.random().below(members.size())]);
     }
+    bool const done = co_await act_extra();
+    if (done) co_return;
     if (what < 9) {
-        if (leaving_) co_return;   // nothing would hold it
+        if (leaving_ || disabled_) co_return;   // nothing would hold it
         // In the middle of a blue-green release it would be refused.
         if (!(co_await side_by_side()).empty() && ctx_.random().below(4) != 0) co_return co_await approve(views_);
         version_ = fmt::format("v{}", ++versions_);
@@ -157,8 +159,123 @@ Task<void> People::act() {
     }
 }
 
+std::string const& People::some_member() {
+    auto const& members = fleet_.members();
+    return members[extras_.random().below(members.size())];
+}
+
+Task<bool> People::act_extra() {
+    Random& random = extras_.random();
+    if (extras_.has(Extra::kJumps) && random.below(5) == 0) {
+        co_await jump();
+    } else if (extras_.has(Extra::kDisables) && random.below(8) == 0) {
+        if (disabled_) {
+            co_await enable();
+        } else {
+            co_await disable();
+        }
+    } else if (extras_.has(Extra::kPauses) && random.below(8) == 0) {
+        co_await pause_everywhere(random.below(2) == 0);
+    } else if (extras_.has(Extra::kPutsBack) && random.below(8) == 0) {
+        co_await put_back();
+    } else if (extras_.has(Extra::kScales) && random.below(6) == 0) {
+        co_await scale(some_member());
+    } else {
+        co_return false;
+    }
+    co_return true;
+}
+
+// To the next step it is an approval, of a pause.
+Task<void> People::jump() {
+    co_await look();
+    std::erase_if(views_, [](View const& view) { return phase_of(view.rollout) != "Progressing"; });
+    if (views_.empty()) co_return;
+    View const view = views_[extras_.random().below(views_.size())];
+    Doc const& there = view.rollout;
+    auto const to = static_cast<std::int64_t>(1 + extras_.random().below(3));
+    if (to == step_of(there) + 1) {
+        laws_.approving(pause_of(view.cluster, there));
+    } else {
+        laws_.jumping(view.cluster, there, to, true);
+    }
+    std::vector<apis::DecisionTarget> targets{{view.cluster, meta::uid(there), step_of(there), revision_of(there),
+                                               release_of(there)["lastUpdateTime"].string()}};
+    co_await decide("Jump", std::move(targets), to);
+}
+
+Task<void> People::let_through() {
+    for (std::string const& cluster : fleet_.members()) {
+        laws_.trust(cluster, version_);
+        auto const there = co_await fleet_.person(cluster).get(ctx_, kind_->resource, kWeb);
+        if (there) laws_.trust(cluster, image_of(*there));
+    }
+}
+
+Task<void> People::disable() {
+    if (leaving_) co_return;
+    disabled_ = true;
+    co_await let_through();
+    auto const done =
+        co_await fleet_.person(kHubCluster)
+            .patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge, parse(R"({"spec":{"disabled":true}})"));
+    laws_.say("disable the Rollout" + (done ? std::string() : ": " + done.error().message()));
+}
+
+Task<void> People::enable() {
+    client::Client const hub = fleet_.person(kHubCluster);
+    auto const there = co_await hub.get(ctx_, apis::kRollouts, kWeb);
+    if (there && there->at({"spec", "disabled"}).as_bool()) {
+        auto const done = co_await hub.patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge,
+                                             parse(R"({"spec":{"disabled":false}})"));
+        laws_.say("enable the Rollout" + (done ? std::string() : ": " + done.error().message()));
+        co_return;
+    }
+    bool enabled = there.has_value() || there.error().is(ErrorCode::kNotFound);
+    for (std::string const& cluster : fleet_.members()) {
+        auto const rollout = co_await fleet_.person(cluster).get(ctx_, apis::kRollouts, kWeb);
+        if (!rollout && rollout.error().is(ErrorCode::kNotFound)) continue;
+        enabled = enabled && rollout && !rollout->at({"spec", "disabled"}).as_bool() &&
+                  (phase_of(*rollout) == "Healthy" || phase_of(*rollout) == "Progressing");
+    }
+    disabled_ = !enabled;
+}
+
+Task<void> People::pause_everywhere(bool paused) {
+    Value patch{json::Object()};
+    patch.set({"spec", "strategy", "paused"}, paused);
+    auto const done = co_await fleet_.person(kHubCluster)
+                          .patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge, std::move(patch));
+    laws_.say(fmt::format("{} the Rollout everywhere{}", paused ? "pause" : "resume",
+                          done ? "" : ": " + done.error().message()));
+}
+
+Task<void> People::put_back() {
+    if (leaving_ || disabled_) co_return;
+    std::string const stable = co_await stable_version_in(ctx_, fleet_.person(some_member()), *kind_);
+    if (stable.empty() || stable == version_) co_return;
+    version_ = stable;
+    co_await push();
+}
+
+// In the member, by hand or by the autoscaler's bounds.
+Task<void> People::scale(std::string cluster) {
+    std::int64_t const replicas = some_replicas(extras_.random(), *kind_);
+    if (extras_.random().below(2) == 0) {
+        co_await bound(cluster, replicas);
+    } else {
+        co_await resize(cluster, replicas);
+    }
+}
+
+Task<void> People::bound(std::string cluster, std::int64_t replicas) {
+    Status const done = co_await bound_in(ctx_, fleet_.person(cluster), replicas, replicas);
+    laws_.say(fmt::format("{}: autoscale to {}{}", cluster, replicas, done ? "" : ": " + done.error().message()));
+}
+
 Task<void> People::push() {
     laws_.say("release " + version_);
+    if (lets_go_) co_await let_through();
     client::Client const hub = fleet_.person(kHubCluster);
     while (true) {
         auto const done =
@@ -284,7 +401,8 @@ Task<void> People::intervene(std::string action, bool everywhere) {
     co_await decide(std::move(action), std::move(targets));
 }
 
-Task<void> People::decide(std::string action, std::vector<apis::DecisionTarget> targets) {
+Task<void> People::decide(std::string action, std::vector<apis::DecisionTarget> targets,
+                          std::optional<std::int64_t> to) {
     if (targets.empty()) co_return;
     client::Client const hub = fleet_.person(kHubCluster);
     auto const workload = co_await hub.get(ctx_, kind_->resource, kWeb);
@@ -294,6 +412,7 @@ Task<void> People::decide(std::string action, std::vector<apis::DecisionTarget> 
     spec.rollout_ref = {"rollouts.kruise.io/v1beta1", "Rollout", kName};
     spec.release = apis::ReleaseReference{decision::release_digest(*workload, *rollout)};
     spec.action = action;
+    spec.to_step = to;
     spec.selection = "Named";
     spec.targets = std::move(targets);
     spec.expires_at = format_rfc3339(ctx_.now() + (ctx_.random().below(4) == 0 ? 10s : 3600s));
@@ -315,12 +434,15 @@ Task<void> People::place(std::string affinity) {
     laws_.say("place the Rollout: " + affinity + (done ? "" : ": " + done.error().message()));
 }
 
-// Deletes the Rollout, be there a release or not: it is to go back first.
+// Deletes the Rollout, be there a release or not: it is to go back first, or through.
 Task<void> People::leave() {
     client::Client const hub = fleet_.person(kHubCluster);
-    auto const annotated =
-        co_await hub.patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge,
-                           parse(R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":"Rollback"}}})"));
+    bool const lets_go = extras_.has(Extra::kLetsGo) && extras_.random().below(2) == 0;
+    Value word{json::Object()};
+    word.set({"metadata", "annotations", "fleet.aviary.dev/on-delete"}, lets_go ? "Release" : "Rollback");
+    auto const annotated = co_await hub.patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge, std::move(word));
+    if (annotated) lets_go_ = lets_go;
+    if (lets_go_) co_await let_through();
     if (!annotated || ctx_.random().below(3) == 0) co_return;
     leaving_ = true;
     auto const deleted = co_await hub.remove(ctx_, apis::kRollouts, kWeb);
@@ -338,6 +460,7 @@ Task<void> People::come_back() {
     }
     if (!there.error().is(ErrorCode::kNotFound)) co_return;
     auto const created = co_await hub.create(ctx_, apis::kRollouts, rollout());
+    if (created) lets_go_ = false;
     laws_.say("create the Rollout anew" + (created ? std::string() : ": " + created.error().message()));
 }
 
@@ -365,9 +488,18 @@ Task<void> People::resize(std::string cluster, std::int64_t replicas) {
 
 Task<void> People::tidy() {
     laws_.say("tidying up");
-    if (extras_.has(Extra::kToZero)) {
-        for (std::string const& cluster : fleet_.members()) co_await resize(cluster, kind_->replicas);
+    if (extras_.has(Extra::kToZero) || extras_.has(Extra::kScales)) {
+        for (std::string const& cluster : fleet_.members()) {
+            if (extras_.has(Extra::kScales)) co_await bound(cluster, kind_->replicas);
+            co_await resize(cluster, kind_->replicas);
+        }
     }
+    if (extras_.has(Extra::kPauses)) co_await pause_everywhere(false);
+    for (int count = 0; disabled_ && count < 600; ++count) {
+        co_await enable();
+        if (disabled_) (void)co_await async::sleep_for(ctx_, 1s);
+    }
+    if (disabled_) laws_.violate("the Rollout is not enabled in every cluster");
     if (extras_.has(Extra::kToZero) || extras_.has(Extra::kPasses)) (void)co_await async::sleep_for(ctx_, kTriedAgain);
     for (int count = 0; leaving_ && count < 600; ++count) {
         co_await come_back();

@@ -40,7 +40,20 @@ private:
     Task<void> leave_word(std::string cluster, json::Doc rollout);
     Task<void> approve_in_member();
     Task<void> intervene(std::string action, bool everywhere);
-    Task<void> decide(std::string action, std::vector<apis::DecisionTarget> targets);
+    Task<void> decide(std::string action, std::vector<apis::DecisionTarget> targets,
+                      std::optional<std::int64_t> to = {});
+    // What only some seeds have; false: nothing was done.
+    Task<bool> act_extra();
+    Task<void> jump();
+    Task<void> disable();
+    Task<void> enable();   // … or looks whether it is by now
+    Task<void> pause_everywhere(bool paused);
+    Task<void> put_back();
+    Task<void> scale(std::string cluster);
+    Task<void> bound(std::string cluster, std::int64_t replicas);
+    // Nothing holds back what is there, or on its way.
+    Task<void> let_through();
+    std::string const& some_member();
     Task<void> place(std::string affinity);
     Task<void> touch();
     Task<void> to_zero(std::string cluster);   // or up from there
@@ -63,6 +76,8 @@ private:
     std::set<std::string> held_;   // clusters that were taken back by hand
     std::string version_ = "v1";
     bool leaving_ = false;      // the Rollout was deleted, and may be there still
+    bool lets_go_ = false;      // where it is taken away what it releases goes through
+    bool disabled_ = false;     // it is, or was and is not known to be enabled everywhere
     std::vector<View> views_;   // what somebody saw last; acted upon later
 };
 

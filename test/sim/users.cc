@@ -103,6 +103,25 @@ Task<std::string> leftovers_in(Context ctx, client::Client member, WorkloadKind 
     co_return found;
 }
 
+Task<std::string> stable_version_in(Context ctx, client::Client member, WorkloadKind const& kind) {
+    auto const there = co_await member.get(ctx, apis::kRollouts, kWeb);
+    auto const revisions = co_await member.list(ctx, kind.revisions, {.ns = kNamespace});
+    if (!there || !revisions || phase_of(*there) != "Progressing") co_return std::string();
+    co_return version_of_revision(*revisions, apis::release_status(*there)["stableRevision"].as_string());
+}
+
+Task<Status> bound_in(Context ctx, client::Client member, std::int64_t least, std::int64_t most) {
+    Value patch{json::Object()};
+    patch.set({"spec", "minReplicas"}, least);
+    patch.set({"spec", "maxReplicas"}, most);
+    CO_TRY(co_await member.patch(ctx, kAutoscalers, kWeb, client::PatchType::kMerge, std::move(patch)));
+    co_return Status{};
+}
+
+std::int64_t some_replicas(Random& random, WorkloadKind const& kind) {
+    return (4 + static_cast<std::int64_t>(random.below(12))) / kind.pods;
+}
+
 std::int64_t nothing_or_some(Extras& extras, WorkloadKind const& kind, Doc const& workload) {
     std::int64_t const some =
         std::max<std::int64_t>(2, (1 + static_cast<std::int64_t>(extras.random().below(12))) / kind.pods);

@@ -15,6 +15,13 @@ Task<std::string> differs_in(Context ctx, client::Client member, WorkloadKind co
 // … what a release has left behind on any object.
 Task<std::string> leftovers_in(Context ctx, client::Client member, WorkloadKind const& kind);
 
+// The version that a release there comes from; empty: there is none.
+Task<std::string> stable_version_in(Context ctx, client::Client member, WorkloadKind const& kind);
+// Bounds of the autoscaler there; an Error where they are not taken.
+Task<Status> bound_in(Context ctx, client::Client member, std::int64_t least, std::int64_t most);
+// Replicas for a workload that is to be scaled.
+std::int64_t some_replicas(Random& random, WorkloadKind const& kind);
+
 // Replicas for a workload that is to be scaled to nothing, or up from there. One alone would be replaced with nobody
 // beside it.
 std::int64_t nothing_or_some(Extras& extras, WorkloadKind const& kind, json::Doc const& workload);
