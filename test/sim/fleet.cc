@@ -120,6 +120,7 @@ private:
         bool const releasing = annotated(request.old_object, apis::kInProgressingAnnotation);
         bool const matters = labelled(request.old_object) && changes && (releasing || request.user.name != kHubUser);
         if (passes_ && matters) witness_.passes_by(cluster_, image_of(json::Doc::freeze(request.object)));
+        if (asked) witness_.unanswered(cluster_);
         if (asked && !passes_) return fail(ErrorCode::kInternal, "failed calling webhook: connection refused");
         return {};
     }
@@ -313,6 +314,7 @@ Task<void> Fleet::end(Running<Controllers>& running) {
 Task<void> Fleet::crash_member(Context ctx, std::string cluster, Duration away) {
     MemberProcess& running = controllers_.at(cluster);
     if (running.away) co_return;
+    witness_.member_dies(cluster);
     co_await end(running);
     std::erase(dying_, running.process->name);
     (void)co_await async::sleep_for(ctx, away);

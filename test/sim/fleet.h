@@ -31,6 +31,10 @@ public:
     virtual Task<void> server_ended() = 0;
     // A version comes to a member past its webhook, as nobody answers.
     virtual void passes_by(std::string const& cluster, std::string const& image) = 0;
+    // What a member's webhook is to be asked about is refused there, or passes.
+    virtual void unanswered(std::string const& cluster) = 0;
+    // A member's controllers die.
+    virtual void member_dies(std::string const& cluster) = 0;
 };
 
 class Fleet {

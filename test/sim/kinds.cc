@@ -1,5 +1,7 @@
 #include "kinds.h"
 
+#include <fmt/format.h>
+
 #include <set>
 
 #include "apis/rollouts/keys.h"
@@ -115,6 +117,10 @@ bool is_workload(std::string const& group_resource) {
         return all;
     }();
     return kAll.contains(group_resource);
+}
+
+std::string name_of(WorkloadKind const& kind) {
+    return fmt::format("{} ({})", kind.kind.kind, kind.resource.group_resource());
 }
 
 Value make_workload(WorkloadKind const& kind, std::string const& image) {

@@ -47,6 +47,9 @@ std::vector<WorkloadKind> const& in_place_kinds();
 // "statefulsets.apps.kruise.io" and the others.
 bool is_workload(std::string const& group_resource);
 
+// "Deployment (apps/v1)"
+std::string name_of(WorkloadKind const& kind);
+
 // Its first version, and a Rollout of it in this style.
 json::Value make_workload(WorkloadKind const& kind, std::string const& image);
 json::Value make_rollout(WorkloadKind const& kind, Style const& style);

@@ -32,6 +32,10 @@ std::uint64_t version_of(Doc const& object) {
     return static_cast<std::uint64_t>(parse_int(meta::resource_version(object)).value_or(0));
 }
 
+std::string cell(WorkloadKind const& kind, std::string_view style, std::string_view event) {
+    return fmt::format("{}, {}: {}", name_of(kind), style, event);
+}
+
 std::string Pause::text() const { return fmt::format("step {} of {} in {} since {}", step, revision, cluster, since); }
 
 Pause pause_of(std::string const& cluster, Doc const& rollout) {
@@ -79,6 +83,17 @@ void Laws::passes_by(std::string const& cluster, std::string const& image) {
     say(fmt::format("  {}: {} comes past the webhook", cluster, image));
     members_[cluster].passed[image] = std::nullopt;
     members_[cluster].passed_at = ctx_.monotonic();
+}
+
+void Laws::meets(std::string const& cluster, std::string_view event) {
+    meets(cluster, stored(cluster, apis::kRollouts, kName), event);
+}
+
+void Laws::meets(std::string const& cluster, Doc const& rollout, std::string_view event) {
+    if (!rolling(rollout)) return;
+    for (WorkloadKind const& kind : workload_kinds()) {
+        if (stored(cluster, kind.resource, kName).exists()) met_.insert(cell(kind, style_of(rollout), event));
+    }
 }
 
 bool Laws::lately(MonotonicTime when) const { return when > MonotonicTime{} && ctx_.monotonic() - when <= kStale; }

@@ -31,6 +31,19 @@ struct Pause {
 // An informer has this long to show a process its own write.
 inline constexpr Duration kShortly = std::chrono::seconds(8);
 
+// What can come in the middle of a release.
+namespace event {
+inline constexpr std::string_view kApprove = "approve", kJump = "jump", kNewVersion = "new version",
+                                  kRollback = "rollback", kScale = "scale", kAutoscale = "autoscale", kPause = "pause",
+                                  kDisable = "disable", kDelete = "delete", kRestart = "restart",
+                                  kWebhookDown = "webhook down";
+inline constexpr std::string_view kAll[] = {kApprove, kJump,    kNewVersion, kRollback, kScale,      kAutoscale,
+                                            kPause,   kDisable, kDelete,     kRestart,  kWebhookDown};
+}   // namespace event
+
+// As `met` of Laws has it.
+std::string cell(WorkloadKind const& kind, std::string_view style, std::string_view event);
+
 std::uint64_t version_of(json::Doc const& object);
 // What comes and goes as one: a pod, or its group.
 std::string unit_of(json::Doc const& pod);
@@ -62,10 +75,14 @@ public:
     void violate(std::string text);
     std::string const& violation() const { return violation_; }
     std::uint64_t digest() const { return digest_; }
+    // What came in the middle of which release: "Deployment (deployments.apps), canary: scale".
+    std::set<std::string> const& met() const { return met_; }
 
     void server_started(Context const& ctx, std::function<client::Client(std::string const&)> const& clients) override;
     Task<void> server_ended() override;
     void passes_by(std::string const& cluster, std::string const& image) override;
+    void unanswered(std::string const& cluster) override { meets(cluster, event::kWebhookDown); }
+    void member_dies(std::string const& cluster) override { meets(cluster, event::kRestart); }
     void sent(Process const&, std::string const& cluster, client::Request const&) override;
     void arrived(Process const&, std::string const& cluster, client::Request const&, bool again) override;
     void answered(Process const&, std::string const& cluster, client::Request const&, client::Response const&) override;
@@ -116,7 +133,6 @@ private:
         std::string put_back;          // … which
         bool set = false;              // it is no Deployment
         bool daemons = false;          // its workload is a DaemonSet
-        bool kruise_daemons = false;   // … of Kruise
         bool rolls = false;            // its own controller scales each version
         MonotonicTime rolled_at{};     // … and last might
         std::int64_t group = 1;        // pods that come and go together
@@ -129,6 +145,7 @@ private:
         int lost = 0;                  // pods that the world took away, until all are back
         MonotonicTime lost_at{};
         std::map<std::string, MonotonicTime> taken;     // pods, or groups, that it took, and when
+        std::vector<MonotonicTime> broken;              // when pods went that were not ready
         std::map<std::string, MonotonicTime> lost_of;   // version → when it last took a pod of it
         std::vector<std::int64_t> traffic;              // percent of the requests, for the new version, at each step
         std::map<std::string, Answered> answered;       // by Service
@@ -166,6 +183,9 @@ private:
                             std::map<Object, std::uint64_t> const& there);
     void take(Change const& change);
     void rollout_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
+    // To the release in this cluster, if it is in the middle of one.
+    void meets(std::string const& cluster, std::string_view event);
+    void meets(std::string const& cluster, json::Doc const& rollout, std::string_view event);
     void back_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void set_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void pod_of_set_came(std::string const& cluster, json::Doc const& after);
@@ -232,6 +252,7 @@ private:
     std::vector<std::pair<MonotonicTime, std::string>> leaders_;             // who held the hub's lease from when on
     std::vector<std::tuple<MonotonicTime, std::string, std::string>> led_;   // writes of the hub, not judged yet
     bool counting_ = false;
+    std::set<std::string> met_;
     std::string violation_;
     std::uint64_t digest_ = 14695981039346656037U;
 };

@@ -107,6 +107,7 @@ void Laws::sent(Process const& process, std::string const& cluster, client::Requ
 }
 
 void Laws::arrived(Process const& process, std::string const& cluster, client::Request const& request, bool) {
+    if (request.method != "GET" && request.path.ends_with("/scale")) meets(cluster, event::kAutoscale);
     if (!controls(process) || request.method == "GET") return;
     if (request.path.find("/leases") != std::string::npos) return;
     if (process.name.starts_with("hub"))

@@ -50,10 +50,11 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
         }
     }
     bool const another = image_of(after) != member.image;
+    if (another && !member.image.empty())
+        meets(cluster, member.trusted.contains(image_of(after)) ? event::kRollback : event::kNewVersion);
     member.image = image_of(after);
     member.set = after["kind"].as_string() != "Deployment";
     member.daemons = after["kind"].as_string() == "DaemonSet";
-    member.kruise_daemons = member.daemons && after["apiVersion"].as_string() != "apps/v1";
     member.group = after.at({"spec", "leaderWorkerTemplate", "size"}).as_int(1);
     // Whose controller chooses a hash of its own: a release that is quicker names the version by what is in it.
     if (member.group > 1)
@@ -69,6 +70,7 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
         member.smallest = first ? size : std::min(size, lately(member.scaled_at) ? member.smallest : member.size);
         member.least = first ? size : std::min(size, just(member.scaled_at) ? member.least : member.size);
         if (!first) member.scaled_at = ctx_.monotonic();
+        if (!first && !member.daemons) meets(cluster, event::kScale);
         member.fewest = static_cast<int>(size);
     }
     member.size = size;
@@ -116,6 +118,12 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
     bool const ends = !after.exists() || leaving(after) || phase_of(after) == "Disabled";
     if (!ends) member.ends_since.reset();
     if (ends && !member.ends_since) member.ends_since = ctx_.monotonic();
+    if (before.exists() && after.exists()) {
+        if (state_of(before) == "StepPaused" && state_of(after) == "StepReady") meets(cluster, before, event::kApprove);
+        if (!is_paused(before) && is_paused(after)) meets(cluster, before, event::kPause);
+        if (after.at({"spec", "disabled"}).as_bool()) meets(cluster, before, event::kDisable);
+        if (meta::is_deleting(after)) meets(cluster, before, event::kDelete);
+    }
     if (!after.exists()) return;
     member.shares.clear();
     member.traffic.clear();
@@ -154,6 +162,7 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
         violate(fmt::format("{}: from {} of step {} to {} of step {} while it is paused", cluster, state_of(before),
                             from, state_of(after), step));
     if (jumped(cluster, before, after)) {
+        meets(cluster, before, event::kJump);
         if (step > from) passed_.insert(pause_of(cluster, before));
         return;
     }
@@ -329,6 +338,8 @@ void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc 
         member.begun = true;
     } else if (member.ready.erase(name) > 0) {
         ready_pod_went(member, before);
+    } else if (!after.exists()) {
+        member.broken.push_back(ctx_.monotonic());
     }
     check_serving(cluster);
     check_answered(cluster, after.exists() ? after : before);
@@ -345,13 +356,16 @@ int Laws::serving(Member const& member) {
     return ready;
 }
 
-// Pods of versions before that do not serve, and are not being replaced.
+// Pods of versions before that do not serve, or did not and are being replaced.
 int Laws::broken_before(std::string const& cluster) const {
     Member const& member = members_.at(cluster);
-    return static_cast<int>(std::ranges::count_if(objects_, [&](auto const& each) {
-        return each.first.cluster == cluster && each.first.resource == "pods" && !meta::is_deleting(each.second) &&
-               !meta::condition_is_true(each.second, "Ready") && image_of_pod(each.second) != member.image;
-    }));
+    auto const replaced = std::ranges::count_if(member.broken, [this](MonotonicTime when) { return just(when); });
+    return static_cast<int>(replaced + std::ranges::count_if(objects_, [&](auto const& each) {
+                                return each.first.cluster == cluster && each.first.resource == "pods" &&
+                                       !meta::is_deleting(each.second) &&
+                                       !meta::condition_is_true(each.second, "Ready") &&
+                                       image_of_pod(each.second) != member.image;
+                            }));
 }
 
 // Enough pods serve while the release moves them; all of the old version, where the new one is beside it. The native
@@ -379,9 +393,9 @@ void Laws::check_serving(std::string const& cluster) {
     if (enough) member.served = true;
     // Sets are rolled by their own controllers, whose copies are old for a while when the server comes back.
     bool const old = member.set && reads_anew();
-    // Kruise's controller of DaemonSets counts what does not serve on the nodes alone that it is updating.
-    int const broken = member.kruise_daemons && ready < seen ? broken_before(cluster) : 0;
-    if (member.served && !old && ready < seen - member.lost - broken)
+    // Controllers of DaemonSets replace what does not serve beside the number that may be missing.
+    int const broken = member.daemons && ready < seen ? broken_before(cluster) : 0;
+    if (member.served && ready < seen - member.lost - broken - (old ? 1 : 0))
         violate(fmt::format("{}: only {} of {} pods serve{}", cluster, ready, all,
                             member.beside ? ", of the old version" : ""));
 }

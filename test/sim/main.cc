@@ -13,9 +13,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <iterator>
 #include <optional>
+#include <set>
 #include <thread>
 
 #include "core/async/event.h"
@@ -25,6 +28,7 @@
 #include "nemesis.h"
 #include "operators.h"
 #include "people.h"
+#include "reading.h"
 #include "users.h"
 
 namespace aviary::sim {
@@ -39,6 +43,7 @@ constexpr Duration kQuiet = 30s;
 struct Outcome {
     std::string violation;
     std::uint64_t digest = 0;
+    std::set<std::string> met;
 };
 
 class World {
@@ -58,7 +63,7 @@ public:
         if (!started) laws_.violate("start: " + started.error().message());
         if (holds()) co_await storm();
         if (holds()) co_await end();
-        Outcome const outcome{laws_.violation(), laws_.digest()};
+        Outcome const outcome{laws_.violation(), laws_.digest(), laws_.met()};
         co_await fleet_.stop();
         co_return outcome;
     }
@@ -149,9 +154,10 @@ struct Flags {
     std::string having;   // an extra; empty: all seeds
 };
 
-// One seed and its verdict; a digest that differs between two runs is a failure too.
-bool judge(std::uint64_t seed, Flags const& flags) {
+// One seed and its verdict; a digest that differs between two runs is a failure too. What it has met is added.
+bool judge(std::uint64_t seed, Flags const& flags, std::set<std::string>& met) {
     Outcome outcome = run_seed(seed, flags.with_hub, flags.verbose);
+    met.merge(outcome.met);
     if (outcome.violation.empty() && (seed % 50 == 0 || flags.verbose) &&
         run_seed(seed, flags.with_hub, false).digest != outcome.digest)
         outcome.violation = "a second run of the seed has another digest";
@@ -160,15 +166,56 @@ bool judge(std::uint64_t seed, Flags const& flags) {
     return outcome.violation.empty();
 }
 
-// Worker `index` of `jobs`: every jobs-th seed. Its verdicts go through the pipe, one byte each; 'l' is left out.
+// Worker `index` of `jobs`: every jobs-th seed. Its verdicts go through the pipe, one byte each; 'l' is left out. At
+// the end come lines of what was met, each behind an 'm'.
 [[noreturn]] void work(Flags const& flags, std::uint64_t index, int out) {
+    std::set<std::string> met;
     for (std::uint64_t seed = flags.first + index; seed < flags.first + flags.count; seed += flags.jobs) {
         if (!flags.having.empty() && !Extras(seed).has(flags.having)) continue;
         bool const late = flags.until && std::chrono::steady_clock::now() > *flags.until;
-        char const verdict = late ? 'l' : judge(seed, flags) ? 'p' : 'f';
+        char const verdict = late ? 'l' : judge(seed, flags, met) ? 'p' : 'f';
         if (::write(out, &verdict, 1) != 1 || (verdict == 'f' && flags.until_failure)) break;
     }
+    for (std::string const& each : met) {
+        std::string const line = "m" + each + "\n";   // written whole: it is short
+        if (::write(out, line.data(), line.size()) < 0) break;
+    }
     std::_Exit(0);
+}
+
+std::string read_line(int in) {
+    std::string line;
+    for (char letter = 0; ::read(in, &letter, 1) == 1 && letter != '\n';) line += letter;
+    return line;
+}
+
+// Every kind in each of its styles and each event that it can meet.
+std::set<std::string> cells(bool with_hub) {
+    std::set<std::string> all;
+    for (WorkloadKind const& kind : workload_kinds()) {
+        if (with_hub && kind.daemons()) continue;
+        for (Style const& style : kind.styles) {
+            for (std::string_view each : event::kAll) {
+                bool const scaling = each == event::kScale || each == event::kAutoscale;
+                if (scaling && !kind.scales) continue;
+                all.insert(cell(kind, style_of(json::Doc::freeze(make_rollout(kind, style))), each));
+            }
+        }
+    }
+    return all;
+}
+
+constexpr std::uint64_t kAllMet = 10000;   // seeds that are to meet all
+
+// False: enough seeds were run to meet all.
+bool tell_met(Flags const& flags, std::set<std::string> const& met) {
+    std::set<std::string> const all = cells(flags.with_hub);
+    std::vector<std::string> missing;
+    std::ranges::set_difference(all, met, std::back_inserter(missing));
+    fmt::print("met in the middle of a release: {} of {} (kind, style: event)\n", all.size() - missing.size(),
+               all.size());
+    for (std::string const& each : missing) fmt::print("  not met: {}\n", each);
+    return missing.empty() || flags.count < kAllMet || !flags.having.empty();
 }
 
 constexpr std::uint64_t kTold = 1000;   // after so many seeds it says how far it is
@@ -189,7 +236,12 @@ int run(Flags const& flags) {
     std::uint64_t passed = 0;
     std::uint64_t failed = 0;
     std::uint64_t left = 0;
+    std::set<std::string> met;
     for (char verdict = 0; ::read(ends[0], &verdict, 1) == 1;) {
+        if (verdict == 'm') {
+            met.insert(read_line(ends[0]));
+            continue;
+        }
         if (verdict == 'l') {
             ++left;
             continue;
@@ -212,6 +264,7 @@ int run(Flags const& flags) {
         }
     }
     if (left > 0) fmt::print("left out: {} of {} seeds, the time was over\n", left, flags.count);
+    if (flags.count > 1 && !tell_met(flags, met)) ++failed;
     fmt::print("{} passed, {} failed\n", passed, failed);
     return failed == 0 ? 0 : 1;
 }

@@ -47,14 +47,20 @@ Doc steps_of(Doc const& rollout) {
     return rollout.at({"spec", "strategy", blue_green(rollout) ? "blueGreen" : "canary", "steps"});
 }
 
-bool side_by_side(Doc const& rollout) {
+std::string_view style_of(Doc const& rollout) {
+    if (blue_green(rollout)) return "blue-green";
+    bool const extra = rollout.at({"spec", "strategy", "canary", "enableExtraWorkloadForCanary"}).as_bool();
+    return extra ? "canary" : "partition";
+}
+
+bool rolling(Doc const& rollout) {
     std::string_view const reason = meta::condition(rollout, "Progressing")["reason"].as_string();
     bool const leaves = meta::is_deleting(rollout) || rollout.at({"spec", "disabled"}).as_bool();
-    bool const rolling = phase_of(rollout) == "Progressing" && !leaves &&
-                         (reason == apis::reason::kInRolling || reason == apis::reason::kPaused);
-    return rolling && (blue_green(rollout) ||
-                       rollout.at({"spec", "strategy", "canary", "enableExtraWorkloadForCanary"}).as_bool());
+    return phase_of(rollout) == "Progressing" && !leaves &&
+           (reason == apis::reason::kInRolling || reason == apis::reason::kPaused);
 }
+
+bool side_by_side(Doc const& rollout) { return rolling(rollout) && style_of(rollout) != "partition"; }
 
 bool leaving(Doc const& rollout) {
     std::string_view const phase = phase_of(rollout);

@@ -22,7 +22,11 @@ std::string_view state_of(json::Doc const& rollout);
 std::int64_t step_of(json::Doc const& rollout);
 std::string revision_of(json::Doc const& rollout);
 json::Doc steps_of(json::Doc const& rollout);
-// In the middle of a release in a style that has both versions side by side.
+// "partition", "canary" or "blue-green".
+std::string_view style_of(json::Doc const& rollout);
+// In the middle of a release, which is not being ended.
+bool rolling(json::Doc const& rollout);
+// … in a style that has both versions side by side.
 bool side_by_side(json::Doc const& rollout);
 // A release of it is being ended: until that is done a new template would find nothing that holds it.
 bool closing(json::Doc const& rollout);
