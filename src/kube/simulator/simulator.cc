@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 
+#include "core/async/event.h"
 #include "core/async/scope.h"
 #include "kube/client/informer.h"
 #include "kube/control/controller.h"
@@ -149,14 +150,24 @@ struct Simulator::Impl {
                      after(std::move(own_revisions.writes), decide_daemon_set(view, failed_pods, now)));
     }
 
-    // The size of what an autoscaler is about, of whatever kind: absent where it has none. Then the autoscaler is
-    // decided; nothing is known where nobody answers, and it looks at the next time.
-    Task<void> read_scale(Context ctx, Key key, meta::GroupVersionResource resource, std::string name) {
-        auto const scale =
-            co_await named("horizontal-pod-autoscaler").get(ctx, resource, {key.object.ns, std::move(name)}, "scale");
-        if (!scale && !scale.error().is(ErrorCode::kNotFound)) co_return;
-        scales[key] = scale ? *scale : Doc();
-        autoscaler->enqueue(key);
+    // The sizes of what autoscalers are about, of whatever kind: absent where it has none. Then each is decided;
+    // nothing is known where nobody answers, and it looks at the next time.
+    Task<void> read_scales(Context ctx) {
+        while (ctx.check()) {
+            if (unread.empty()) {
+                Status const woken = co_await something_unread.wait(ctx);
+                if (!woken) co_return;
+            }
+            if (unread.empty()) continue;
+            auto const [key, reference] = std::move(*unread.begin());
+            unread.erase(unread.begin());
+            auto const scale = co_await named("horizontal-pod-autoscaler")
+                                   .get(ctx, meta::resource_of(meta::kind_of(reference)),
+                                        {key.object.ns, reference["name"].string()}, "scale");
+            if (!scale && !scale.error().is(ErrorCode::kNotFound)) continue;
+            scales[key] = {reference, scale ? *scale : Doc()};
+            autoscaler->enqueue(key);
+        }
     }
 
     // Changes are taken up at the next look.
@@ -168,15 +179,15 @@ struct Simulator::Impl {
             return {};
         }
         Doc const reference = object.at({"spec", "scaleTargetRef"});
-        meta::GroupVersionResource const resource = meta::resource_of(meta::kind_of(reference));
         Plan plan;
-        if (auto const read = scales.extract(key); !read.empty())
-            plan = decide_pod_autoscaler(object, read.mapped(), resource, now);
+        auto const read = scales.extract(key);
+        if (!read.empty() && read.mapped().reference == reference)
+            plan = decide_pod_autoscaler(object, read.mapped().scale, meta::resource_of(meta::kind_of(reference)), now);
         Time& due = autoscaled_at.try_emplace(key, now + kAutoscalerPeriod).first->second;
         if (now >= due) {
             due = now + kAutoscalerPeriod;
-            if (reading != nullptr)
-                reading->spawn(read_scale(reading->context(), key, resource, reference["name"].string()));
+            unread[key] = reference;
+            something_unread.notify();
         }
         plan.requeue_at(due, "horizontal-pod-autoscaler-sync-period");
         return plan;
@@ -349,8 +360,12 @@ struct Simulator::Impl {
     std::map<std::string, Seen> first_seen;   // by pod uid
     std::set<Key> unschedulable;
     std::map<Key, Time> autoscaled_at;   // when each autoscaler is to be looked at next
-    std::map<Key, Doc> scales;           // what was read for it, until it is decided
-    async::Scope* reading = nullptr;     // while it runs
+    struct Scale {
+        Doc reference, scale;
+    };
+    std::map<Key, Doc> unread;     // autoscalers whose target's size is wanted → scaleTargetRef
+    std::map<Key, Scale> scales;   // what was read, until it is decided
+    async::Event something_unread;
     std::unique_ptr<control::Controller> deployment, replica_set, stateful_set, daemon_set, scheduler, kubelet,
         collector, autoscaler, endpoint_slice;
     std::unique_ptr<LeaderWorkerSets> leader_worker_sets;
@@ -381,9 +396,8 @@ Task<void> Simulator::run(Context ctx) {
     }
     scope.spawn(impl_->kruise->run(scope.context()));
     scope.spawn(impl_->leader_worker_sets->run(scope.context()));
-    impl_->reading = &scope;
+    scope.spawn(impl_->read_scales(scope.context()));
     co_await scope.join();
-    impl_->reading = nullptr;
 }
 
 }   // namespace aviary::simulator

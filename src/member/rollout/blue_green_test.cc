@@ -206,6 +206,34 @@ TEST(BlueGreenStyle, ScaledInTheMiddleBothSidesFollow) {
     }
 }
 
+// As a release of the version before finds them that comes while the native controller still takes its pods away.
+TEST(BlueGreenStyle, WhatTheOldVersionLacksComesAsFastAsEnoughServe) {
+    BlueGreenCluster cluster;
+    cluster.begin();
+    auto const set = [&](char const* name) -> json::Value& { return cluster.objects["replicasets"][name]; };
+    auto const have = [&](char const* name, std::int64_t wanted, std::int64_t ready) {
+        set(name).set({"spec", "replicas"}, wanted);
+        for (char const* count : {"replicas", "readyReplicas"}) set(name).set({"status", count}, ready);
+    };
+    auto const sizes = [&] {
+        cluster.apply(cluster.decide_batch_release_now());
+        return fmt::format("v1={} v2={}", set("web-native-v1").at({"spec", "replicas"}).as_int(),
+                           set("web-native-v2").at({"spec", "replicas"}).as_int());
+    };
+    have("web-native-v1", 3, 3);
+    have("web-native-v2", 12, 12);
+    EXPECT_EQ(sizes(), "v1=8 v2=7") << "ten of these serve at once";
+    have("web-native-v1", 8, 3);
+    have("web-native-v2", 7, 7);
+    EXPECT_EQ(sizes(), "v1=8 v2=7");
+    have("web-native-v1", 8, 8);
+    EXPECT_EQ(sizes(), "v1=10 v2=5");
+    // What does not serve goes at once.
+    have("web-native-v1", 3, 3);
+    have("web-native-v2", 12, 0);
+    EXPECT_EQ(sizes(), "v1=10 v2=5");
+}
+
 TEST(BlueGreenStyle, ScaledToNothingItComesBackInTheStableVersion) {
     BlueGreenCluster cluster;
     cluster.begin();

@@ -142,7 +142,8 @@ private:
         std::int64_t const beyond = std::max<std::int64_t>(0, sets_.current->wanted - share);
         // Left free where the native controller took from the new version what was beyond the workload's size.
         std::int64_t const room = std::max<std::int64_t>(0, facts_.replicas + surge - sets_.wanted());
-        std::int64_t const grown = std::min(facts_.replicas - old, beyond + room);
+        std::int64_t const taken = std::min(beyond, takeable(room));
+        std::int64_t const grown = std::min(facts_.replicas - old, taken + room);
         if (grown <= 0) return writes;
         constexpr char const* kFewer = "fewer than the workload is to have";
         bool const all = stable->wanted + grown == facts_.replicas;
@@ -151,6 +152,16 @@ private:
         writes.push_back(
             resize_set(*sets_.current, sets_.current->wanted - (grown - room), "more than the step's share"));
         return writes;
+    }
+
+    // Pods of the new version that may go at once: those that do not serve, and of the others as many as the workload
+    // does not need to have them all serving; without any room one of these, or no pod would ever move.
+    std::int64_t takeable(std::int64_t room) const {
+        std::int64_t serving = 0;
+        for (ReplicaSet const& set : sets_.all) serving += std::min(set.ready, set.wanted);
+        std::int64_t const idle = sets_.current->wanted - std::min(sets_.current->ready, sets_.current->wanted);
+        bool const stuck = room == 0 && serving == sets_.wanted() && serving <= facts_.replicas;
+        return idle + std::max<std::int64_t>(stuck ? 1 : 0, serving - facts_.replicas);
     }
 
     // Sets that have pods, of neither the stable version nor the newest.

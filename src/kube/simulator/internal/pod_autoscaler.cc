@@ -87,6 +87,7 @@ Plan decide_pod_autoscaler(Doc const& autoscaler, Doc const& scale, meta::GroupV
         resize.resource = resource;
         resize.key = meta::key_of(scale);
         resize.subresource = "scale";
+        resize.body.set({"metadata", "resourceVersion"}, meta::resource_version(scale));
         resize.body.set({"spec", "replicas"}, desired);
         resize.why = reason;
         looking.plan.writes.push_back(std::move(resize));
