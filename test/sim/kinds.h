@@ -47,7 +47,7 @@ std::vector<WorkloadKind> const& in_place_kinds();
 // "statefulsets.apps.kruise.io" and the others.
 bool is_workload(std::string const& group_resource);
 
-// "Deployment (apps/v1)"
+// "Deployment (deployments.apps)"
 std::string name_of(WorkloadKind const& kind);
 
 // Its first version, and a Rollout of it in this style.

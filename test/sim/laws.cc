@@ -51,11 +51,15 @@ Laws::Laws(Context const& ctx, bool with_hub, bool verbose) : ctx_(ctx), with_hu
 
 // To the next step it is none: what leads there is an approval.
 void Laws::jumping(std::string const& cluster, Doc const& rollout, std::int64_t to, bool later) {
-    if (to != step_of(rollout) + 1) jumps_[{cluster, revision_of(rollout)}].push_back({to, version_of(rollout), later});
+    if (to == step_of(rollout) + 1) return;
+    jumps_[{cluster, meta::uid(rollout), revision_of(rollout)}].push_back({to, version_of(rollout), later});
 }
 
 void Laws::jump_refused(std::string const& cluster, Doc const& rollout, std::int64_t to) {
-    std::erase(jumps_[{cluster, revision_of(rollout)}], Jump{to, version_of(rollout)});
+    auto& asked = jumps_[{cluster, meta::uid(rollout), revision_of(rollout)}];
+    auto const found = std::ranges::find_if(
+        asked, [&](Jump const& jump) { return jump.to == to && jump.version == version_of(rollout); });
+    if (found != asked.end()) asked.erase(found);
 }
 
 void Laws::say(std::string const& text) const {
@@ -92,7 +96,9 @@ void Laws::meets(std::string const& cluster, std::string_view event) {
 void Laws::meets(std::string const& cluster, Doc const& rollout, std::string_view event) {
     if (!rolling(rollout)) return;
     for (WorkloadKind const& kind : workload_kinds()) {
-        if (stored(cluster, kind.resource, kName).exists()) met_.insert(cell(kind, style_of(rollout), event));
+        Doc const there = stored(cluster, kind.resource, kName);
+        // What a workload's controller makes of a kind of its own is none that people release.
+        if (there.exists() && !meta::controller_of(there)) met_.insert(cell(kind, style_of(rollout), event));
     }
 }
 
@@ -257,13 +263,22 @@ void Laws::check_leaders() {
     }
 }
 
-// What is reported applied has happened; and what is recorded as approved in the member itself was approved there.
+// What is reported applied has happened; and what is recorded as approved in the member itself was approved there. A
+// jump that is settled sends nothing on any more.
 void Laws::decision_changed(Doc const& after) {
     auto const decision = apis::read_decision(after);
-    if (!after.exists() || !decision || decision->spec.action != apis::action::kApprove) return;
+    if (!after.exists() || !decision) return;
+    bool const approves = decision->spec.action == apis::action::kApprove;
     for (apis::DecisionClusterStatus const& row : decision->status.clusters) {
         auto const target = std::ranges::find(decision->spec.targets, row.cluster, &apis::DecisionTarget::cluster);
-        if (row.outcome != apis::outcome::kApplied || target == decision->spec.targets.end()) continue;
+        if (target == decision->spec.targets.end()) continue;
+        if (decision->spec.to_step && apis::settled(row.outcome)) {
+            auto& asked = jumps_[{target->cluster, target->rollout_uid, target->revision}];
+            auto const found = std::ranges::find_if(
+                asked, [&](Jump const& jump) { return jump.later && jump.to == *decision->spec.to_step; });
+            if (found != asked.end()) asked.erase(found);
+        }
+        if (row.outcome != apis::outcome::kApplied || !approves) continue;
         Pause const pause{target->cluster, target->rollout_uid, target->revision, target->step.value_or(0),
                           target->paused_since};
         if (decision->status.origin == apis::kOriginMember && !direct_.contains(pause))

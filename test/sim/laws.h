@@ -117,6 +117,12 @@ private:
         std::int64_t spared = 0;   // pods that had it still
         std::int64_t step = 0;     // that it has come to
     };
+    // Pods of a version past its share, which native controllers have made; they stay when the step moves on.
+    struct Beyond {
+        std::int64_t stays = 0;
+        // While there is an excuse for more: how many were seen, and how many it was for.
+        std::int64_t seen = 0, more = 0;
+    };
     struct Member {
         // Hash of a version, or its image → the highest step; past the last, one more.
         std::map<std::string, std::int64_t> reached;
@@ -124,9 +130,11 @@ private:
         std::set<std::string> trusted;                  // images that were released to the end, or were there first
         std::map<std::string, ReadyPod> ready;          // by name
         std::map<std::string, std::string> own_names;   // hash that a release names a version of groups by → image
-        std::map<std::string, std::int64_t> beyond;     // image → pods that native controllers have made past its share
+        std::map<std::string, Beyond> beyond;           // by image
         bool beside = false;   // its Rollout has both versions side by side, and is not being ended: the old one stays
-        bool served = false;   // enough, since that was last another number
+        bool held = false;     // by a release
+        MonotonicTime short_since{};   // too few serve
+        bool served = false;   // enough, since that was last another number, or one version was set beside the other
         std::string image;     // of its workload
         MonotonicTime changed_at{};    // when that changed
         MonotonicTime put_back_at{};   // … to one that was released to the end
@@ -145,7 +153,7 @@ private:
         int lost = 0;                  // pods that the world took away, until all are back
         MonotonicTime lost_at{};
         std::map<std::string, MonotonicTime> taken;     // pods, or groups, that it took, and when
-        std::vector<MonotonicTime> broken;              // when pods went that were not ready
+        std::vector<MonotonicTime> broken;              // when pods of versions before went that were not ready
         std::map<std::string, MonotonicTime> lost_of;   // version → when it last took a pod of it
         std::vector<std::int64_t> traffic;              // percent of the requests, for the new version, at each step
         std::map<std::string, Answered> answered;       // by Service
@@ -189,9 +197,10 @@ private:
     void back_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void set_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void pod_of_set_came(std::string const& cluster, json::Doc const& after);
-    // `more`: pods of it that native controllers may have made by themselves; absent: any number, it is not judged.
+    // `more`: pods of it that native controllers may have made by themselves since the last time that it was none;
+    // absent: any number, it is not judged. `grows`: one has come.
     void check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size,
-                     std::optional<std::int64_t> more);
+                     bool grows, std::optional<std::int64_t> more);
     std::int64_t scaled_by(Member const& member) const;   // lately: the further pods may be of any version
     std::int64_t lost_lately(Member const& member) const;
     // Whether somebody has sent it to the step that it goes to now.
@@ -244,7 +253,8 @@ private:
     MonotonicTime restarted_at_{};                   // of the server
     std::map<std::string, Member> members_;
     std::set<Pause> approved_, direct_, passed_;
-    std::map<std::pair<std::string, std::string>, std::vector<Jump>> jumps_;   // cluster, revision → not done yet
+    // Cluster, uid of the Rollout, revision → not done yet.
+    std::map<std::tuple<std::string, std::string, std::string>, std::vector<Jump>> jumps_;
     std::map<std::string, std::map<std::string, Sent>> sent_;       // process → write → when it was acknowledged
     std::map<std::string, std::map<Object, std::uint64_t>> seen_;   // process → object → version that its watch showed
     std::map<std::string, std::map<Object, Shown>> shown_;          // process → object

@@ -107,7 +107,9 @@ void Laws::sent(Process const& process, std::string const& cluster, client::Requ
 }
 
 void Laws::arrived(Process const& process, std::string const& cluster, client::Request const& request, bool) {
-    if (request.method != "GET" && request.path.ends_with("/scale")) meets(cluster, event::kAutoscale);
+    if (request.method == "PATCH" && request.path.ends_with("/scale")) meets(cluster, event::kAutoscale);
+    bool const scales = request.method == "PATCH" && request.body.at({"spec", "replicas"}).exists();
+    if (scales && process.name.starts_with("person")) meets(cluster, event::kScale);
     if (!controls(process) || request.method == "GET") return;
     if (request.path.find("/leases") != std::string::npos) return;
     if (process.name.starts_with("hub"))

@@ -19,6 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 using json::Doc;
 
+constexpr Duration kHeals = 10s;   // what the native controller took by mistake is back by then
 constexpr Duration kExcuse = 5s;   // for a pod that the world takes away to be seen going
 
 // Of a group, its first pod; every other pod.
@@ -59,6 +60,7 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
     // Whose controller chooses a hash of its own: a release that is quicker names the version by what is in it.
     if (member.group > 1)
         member.own_names[meta::template_hash(Doc::freeze(meta::groups_of(after["spec"])))] = member.image;
+    member.held = !meta::annotation(after, apis::kControlInfoAnnotation).empty();
     if (member.rolls) member.rolled_at = ctx_.monotonic();                             // until now
     member.rolls = after.at({"spec", "strategy", "type"}).as_string() != "Recreate";   // paused or not
     std::int64_t const size =
@@ -70,7 +72,6 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
         member.smallest = first ? size : std::min(size, lately(member.scaled_at) ? member.smallest : member.size);
         member.least = first ? size : std::min(size, just(member.scaled_at) ? member.least : member.size);
         if (!first) member.scaled_at = ctx_.monotonic();
-        if (!first && !member.daemons) meets(cluster, event::kScale);
         member.fewest = static_cast<int>(size);
     }
     member.size = size;
@@ -99,7 +100,7 @@ bool Laws::jumped(std::string const& cluster, Doc const& before, Doc const& afte
     bool const begins = state_of(before) != state_of(after) &&
                         (to_its_begin || (state_of(before) == "StepReady" && state_of(after) != "Completed"));
     if (step_of(before) == step_of(after) && !begins) return false;
-    auto& asked = jumps_[{cluster, revision_of(after)}];
+    auto& asked = jumps_[{cluster, meta::uid(after), revision_of(after)}];
     auto const seen = [&](Jump const& jump) { return jump.version < version_of(after); };
     auto const found =
         std::ranges::find_if(asked, [&](Jump const& jump) { return seen(jump) && jump.to == step_of(after); });
@@ -119,7 +120,6 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
     if (!ends) member.ends_since.reset();
     if (ends && !member.ends_since) member.ends_since = ctx_.monotonic();
     if (before.exists() && after.exists()) {
-        if (state_of(before) == "StepPaused" && state_of(after) == "StepReady") meets(cluster, before, event::kApprove);
         if (!is_paused(before) && is_paused(after)) meets(cluster, before, event::kPause);
         if (after.at({"spec", "disabled"}).as_bool()) meets(cluster, before, event::kDisable);
         if (meta::is_deleting(after)) meets(cluster, before, event::kDelete);
@@ -186,6 +186,7 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
     } else if (step > from + 1) {
         violate(fmt::format("{}: from step {} to step {}", cluster, from, step));
     }
+    if (approved_.contains(pause)) meets(cluster, before, event::kApprove);
     if (!passed_.insert(pause).second && pause.step > 0)
         violate(fmt::format("{}: {} was passed twice", cluster, pause.text()));
 }
@@ -204,9 +205,7 @@ void Laws::set_changed(std::string const& cluster, Doc const& before, Doc const&
         say(fmt::format("  {}: {} pods of {} ({})", cluster, size, image, meta::label(after, "pod-template-hash")));
     bool const grows = !before.exists() || before.at({"spec", "replicas"}).as_int() < size;
     // Scaled, the native controller gives each version a part of what is new.
-    std::optional<std::int64_t> more;
-    if (grows) more = scaled_by(members_[cluster]);
-    check_share(cluster, image, meta::label(after, "pod-template-hash"), size, more);
+    check_share(cluster, image, meta::label(after, "pod-template-hash"), size, grows, scaled_by(members_[cluster]));
 }
 
 std::int64_t Laws::pods_of(std::string const& cluster, std::string const& image, bool of_it) const {
@@ -255,7 +254,7 @@ void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
     std::optional<std::int64_t> more;
     if (!reads_anew()) more = scaled + replaced;
     bool const native = !more || *more > 0;
-    check_share(cluster, image, hash, size, more);
+    check_share(cluster, image, hash, size, true, more);
     if (!member.back || member.back->image != image || native || lately(member.scaled_at)) return;
     auto const at = std::clamp<std::int64_t>(member.back->step, 1, std::ssize(member.shares)) - 1;
     std::int64_t const spared = std::min(member.back->spared, member.size);
@@ -270,7 +269,7 @@ void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
 }
 
 void Laws::check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size,
-                       std::optional<std::int64_t> more) {
+                       bool grows, std::optional<std::int64_t> more) {
     Member& member = members_[cluster];
     if (member.trusted.contains(image)) return;
     auto const found = member.reached.find(own_hash(hash));
@@ -290,11 +289,18 @@ void Laws::check_share(std::string const& cluster, std::string const& image, std
         if (step > 0 && !passed->second) passed->second = ctx_.monotonic();
         if (!passed->second || just(*passed->second)) more.reset();
     }
-    std::int64_t& beyond = member.beyond[image];   // they stay when the step moves on
+    Beyond& beyond = member.beyond[image];
+    // What there is an excuse for no more stays, as far as it was made.
+    if (more && *more < beyond.more) {
+        beyond.stays = std::max(beyond.stays, std::min(beyond.seen, beyond.stays + beyond.more - *more));
+        if (*more == 0) beyond.seen = 0;
+    }
+    if (more) beyond.more = *more;
     std::int64_t const replaced = replaces ? budget_of(member, member.size) : 0;
-    if (more && size > most + std::max(beyond, replaced) + *more)
+    if (grows && more && size > most + std::max(beyond.stays, replaced) + *more)
         violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));
-    if (!more || *more > 0) beyond = std::max(beyond, size - most);
+    if (grows && more) beyond.seen = std::max(beyond.seen, size - most);
+    if (grows && !more) beyond.stays = std::max(beyond.stays, size - most);
     // Beside the version before it is to be approved at the last step, too.
     bool const through = step > last || (step == last && !member.beside);
     bool const unheld = passed != member.passed.end() && !passed->second;
@@ -333,13 +339,17 @@ void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc 
     if (comes && !meta::label(after, meta::kRevisionHashLabel).empty()) pod_of_set_came(cluster, after);
     // The controller of groups takes one for ready once its leader is and its workers are there.
     bool const ready = meta::condition_is_true(after, "Ready");
+    bool const was_ready = member.ready.contains(name);
     if (after.exists() && !meta::is_deleting(after) && (ready || !leads(after))) {
         member.ready[name] = {image_of_pod(after), meta::label(after, meta::kGroupIndexLabel), ready};
         member.begun = true;
     } else if (member.ready.erase(name) > 0) {
         ready_pod_went(member, before);
-    } else if (!after.exists()) {
-        member.broken.push_back(ctx_.monotonic());
+    } else if (!after.exists() || meta::is_deleting(after)) {
+        bool const known = before.exists() && meta::is_deleting(before);
+        std::erase_if(member.broken, [this](MonotonicTime when) { return !just(when); });
+        if (!known && !was_ready && image_of_pod(after.exists() ? after : before) != member.image)
+            member.broken.push_back(ctx_.monotonic());
     }
     check_serving(cluster);
     check_answered(cluster, after.exists() ? after : before);
@@ -368,9 +378,10 @@ int Laws::broken_before(std::string const& cluster) const {
                             }));
 }
 
-// Enough pods serve while the release moves them; all of the old version, where the new one is beside it. The native
-// controller, which moves them else, reads of its ReplicaSets what may be old, and can take too many away for a moment;
-// a release that follows begins with what it finds.
+// Enough pods serve, whoever moves them; all of the old version, where the new one is beside it: from when it was first
+// so, as a release begins with what it finds. Where no release holds a Deployment its native controller, which counts
+// by copies of its ReplicaSets that may be old, and divides a new size without looking who serves, can take too many
+// away for a moment.
 void Laws::check_serving(std::string const& cluster) {
     Member& member = members_[cluster];
     int const ready = serving(member);
@@ -395,7 +406,14 @@ void Laws::check_serving(std::string const& cluster) {
     bool const old = member.set && reads_anew();
     // Controllers of DaemonSets replace what does not serve beside the number that may be missing.
     int const broken = member.daemons && ready < seen ? broken_before(cluster) : 0;
-    if (member.served && ready < seen - member.lost - broken - (old ? 1 : 0))
+    bool const enough_left = ready >= seen - member.lost - broken - (old ? 1 : 0);
+    if (!member.served || enough_left) {
+        member.short_since = MonotonicTime{};
+        return;
+    }
+    if (member.short_since == MonotonicTime{}) member.short_since = ctx_.monotonic();
+    bool const heals = !member.held && !member.set && ctx_.monotonic() - member.short_since <= kHeals;
+    if (!heals)
         violate(fmt::format("{}: only {} of {} pods serve{}", cluster, ready, all,
                             member.beside ? ", of the old version" : ""));
 }

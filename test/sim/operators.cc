@@ -115,12 +115,13 @@ Task<bool> Operators::change_workload(Site const& site, Value patch, std::string
     co_return done.has_value();
 }
 
-Task<bool> Operators::change_rollout(Site const& site, Value patch, std::string what, std::string subresource) {
+Task<Status> Operators::change_rollout(Site const& site, Value patch, std::string what, std::string subresource) {
     auto const done = co_await fleet_.person(site.cluster)
                           .patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge, std::move(patch),
                                  {.subresource = std::move(subresource)});
     laws_.say(fmt::format("{}: {}{}", site.cluster, what, done ? "" : ": " + done.error().message()));
-    co_return done.has_value();
+    if (!done) co_return std::unexpected(done.error());
+    co_return Status{};
 }
 
 Task<void> Operators::release(Site& site, std::string version) {
@@ -157,8 +158,8 @@ Task<void> Operators::jump(Site const& site) {
     Value patch{json::Object()};
     patch.set({"metadata", "resourceVersion"}, meta::resource_version(*there));
     patch.set({"status", apis::release_status_name(*there), "nextStepIndex"}, to);
-    if (!co_await change_rollout(site, std::move(patch), fmt::format("jump to step {}", to), "status"))
-        laws_.jump_refused(site.cluster, *there, to);
+    Status const done = co_await change_rollout(site, std::move(patch), fmt::format("jump to step {}", to), "status");
+    if (!done && !client::no_answer(done.error())) laws_.jump_refused(site.cluster, *there, to);
 }
 
 // By hand or by the autoscaler's bounds.

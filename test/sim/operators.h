@@ -39,7 +39,7 @@ private:
     Task<void> act_in(Site& site);
     // What is not told to anybody who waits: a refusal is shown, and that is it.
     Task<bool> change_workload(Site const& site, json::Value patch, std::string what);
-    Task<bool> change_rollout(Site const& site, json::Value patch, std::string what, std::string subresource = {});
+    Task<Status> change_rollout(Site const& site, json::Value patch, std::string what, std::string subresource = {});
     Task<void> release(Site& site, std::string version);
     Task<void> take_back(Site& site);
     Task<void> approve(Site const& site);

@@ -194,6 +194,7 @@ Task<void> People::jump() {
     View const view = views_[extras_.random().below(views_.size())];
     Doc const& there = view.rollout;
     auto const to = static_cast<std::int64_t>(1 + extras_.random().below(3));
+    if (to == step_of(there)) co_return;   // it is there
     if (to == step_of(there) + 1) {
         laws_.approving(pause_of(view.cluster, there));
     } else {
@@ -201,7 +202,8 @@ Task<void> People::jump() {
     }
     std::vector<apis::DecisionTarget> targets{{view.cluster, meta::uid(there), step_of(there), revision_of(there),
                                                release_of(there)["lastUpdateTime"].string()}};
-    co_await decide("Jump", std::move(targets), to);
+    bool const made = co_await decide("Jump", std::move(targets), to);
+    if (!made) laws_.jump_refused(view.cluster, there, to);
 }
 
 Task<void> People::let_through() {
@@ -226,10 +228,7 @@ Task<void> People::enable() {
     client::Client const hub = fleet_.person(kHubCluster);
     auto const there = co_await hub.get(ctx_, apis::kRollouts, kWeb);
     if (there && there->at({"spec", "disabled"}).as_bool()) {
-        auto const done = co_await hub.patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge,
-                                             parse(R"({"spec":{"disabled":false}})"));
-        laws_.say("enable the Rollout" + (done ? std::string() : ": " + done.error().message()));
-        co_return;
+        co_return co_await change_rollout(parse(R"({"spec":{"disabled":false}})"), "enable the Rollout");
     }
     bool enabled = there.has_value() || there.error().is(ErrorCode::kNotFound);
     for (std::string const& cluster : fleet_.members()) {
@@ -244,10 +243,14 @@ Task<void> People::enable() {
 Task<void> People::pause_everywhere(bool paused) {
     Value patch{json::Object()};
     patch.set({"spec", "strategy", "paused"}, paused);
+    co_await change_rollout(std::move(patch),
+                            paused ? "pause the Rollout everywhere" : "resume the Rollout everywhere");
+}
+
+Task<void> People::change_rollout(Value patch, std::string what) {
     auto const done = co_await fleet_.person(kHubCluster)
                           .patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge, std::move(patch));
-    laws_.say(fmt::format("{} the Rollout everywhere{}", paused ? "pause" : "resume",
-                          done ? "" : ": " + done.error().message()));
+    laws_.say(what + (done ? std::string() : ": " + done.error().message()));
 }
 
 Task<void> People::put_back() {
@@ -275,7 +278,7 @@ Task<void> People::bound(std::string cluster, std::int64_t replicas) {
 
 Task<void> People::push() {
     laws_.say("release " + version_);
-    if (lets_go_) co_await let_through();
+    if (lets_go_ && somewhere_) co_await let_through();
     client::Client const hub = fleet_.person(kHubCluster);
     while (true) {
         auto const done =
@@ -401,13 +404,13 @@ Task<void> People::intervene(std::string action, bool everywhere) {
     co_await decide(std::move(action), std::move(targets));
 }
 
-Task<void> People::decide(std::string action, std::vector<apis::DecisionTarget> targets,
+Task<bool> People::decide(std::string action, std::vector<apis::DecisionTarget> targets,
                           std::optional<std::int64_t> to) {
-    if (targets.empty()) co_return;
+    if (targets.empty()) co_return false;
     client::Client const hub = fleet_.person(kHubCluster);
     auto const workload = co_await hub.get(ctx_, kind_->resource, kWeb);
     auto const rollout = co_await hub.get(ctx_, apis::kRollouts, kWeb);
-    if (!workload || !rollout) co_return;
+    if (!workload || !rollout) co_return false;
     apis::DecisionSpec spec;
     spec.rollout_ref = {"rollouts.kruise.io/v1beta1", "Rollout", kName};
     spec.release = apis::ReleaseReference{decision::release_digest(*workload, *rollout)};
@@ -425,9 +428,12 @@ Task<void> People::decide(std::string action, std::vector<apis::DecisionTarget> 
         where += " " + target.cluster + (target.step ? fmt::format("@{}", *target.step) : "");
     auto const created = co_await hub.create(ctx_, apis::kDecisions, std::move(object));
     laws_.say(action + where + (created ? "" : ": " + created.error().message()));
+    co_return created.has_value();
 }
 
 Task<void> People::place(std::string affinity) {
+    somewhere_ = affinity != "null";
+    if (lets_go_ && somewhere_) co_await let_through();
     auto const done = co_await fleet_.person(kHubCluster)
                           .patch(ctx_, kPolicies, {kNamespace, "rollouts"}, client::PatchType::kMerge,
                                  parse(R"({"spec":{"placement":{"clusterAffinity":)" + affinity + "}}}"));
@@ -442,9 +448,10 @@ Task<void> People::leave() {
     word.set({"metadata", "annotations", "fleet.aviary.dev/on-delete"}, lets_go ? "Release" : "Rollback");
     auto const annotated = co_await hub.patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge, std::move(word));
     if (annotated) lets_go_ = lets_go;
-    if (lets_go_) co_await let_through();
+    if (lets_go_ && somewhere_) co_await let_through();
     if (!annotated || ctx_.random().below(3) == 0) co_return;
     leaving_ = true;
+    if (lets_go_) co_await let_through();
     auto const deleted = co_await hub.remove(ctx_, apis::kRollouts, kWeb);
     laws_.say("delete the Rollout" + (deleted ? std::string() : ": " + deleted.error().message()));
 }

@@ -1,5 +1,6 @@
 // The people of a simulation: they release, look, approve (sometimes what they saw a while ago), pause, change their
-// minds, touch labels, move Rollouts between clusters and delete them in the middle, all through the hub's API.
+// minds, touch labels, jump, disable, scale, move Rollouts between clusters and delete them in the middle: through the
+// hub's API, and now and then in a member.
 #pragma once
 
 #include <set>
@@ -40,8 +41,10 @@ private:
     Task<void> leave_word(std::string cluster, json::Doc rollout);
     Task<void> approve_in_member();
     Task<void> intervene(std::string action, bool everywhere);
-    Task<void> decide(std::string action, std::vector<apis::DecisionTarget> targets,
+    // False: it was not made.
+    Task<bool> decide(std::string action, std::vector<apis::DecisionTarget> targets,
                       std::optional<std::int64_t> to = {});
+    Task<void> change_rollout(json::Value patch, std::string what);
     // What only some seeds have; false: nothing was done.
     Task<bool> act_extra();
     Task<void> jump();
@@ -77,6 +80,7 @@ private:
     std::string version_ = "v1";
     bool leaving_ = false;      // the Rollout was deleted, and may be there still
     bool lets_go_ = false;      // where it is taken away what it releases goes through
+    bool somewhere_ = false;    // it is placed in some clusters alone, or is being moved there
     bool disabled_ = false;     // it is, or was and is not known to be enabled everywhere
     std::vector<View> views_;   // what somebody saw last; acted upon later
 };
