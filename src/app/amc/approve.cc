@@ -11,7 +11,6 @@
 #include "app/amc/verdict.h"
 #include "core/async/scope.h"
 #include "core/cli/terminal.h"
-#include "core/yaml/yaml.h"
 #include "hub/decision/carry_out.h"
 #include "hub/decision/evidence.h"
 #include "hub/propagation/names.h"
@@ -251,21 +250,6 @@ Task<bool> taken_up_late(Session const& session, client::Client const& client, D
     co_return late;
 }
 
-bool print_patches(Session const& session, std::vector<std::pair<std::string, Value>> const& patches) {
-    bool first = true;
-    if (session.flags().output == "name") return true;   // nothing is recorded
-    for (auto const& [cluster, patch] : patches) {
-        if (session.as_table() || session.flags().output == "yaml") {
-            session.print(fmt::format("{}# {}\n{}", first ? "" : "---\n", cluster, yaml::write(patch)));
-        } else if (Result<bool> const printed = session.print_document(patch); !printed) {
-            session.complain(printed.error());
-            return false;
-        }
-        first = false;
-    }
-    return true;
-}
-
 Task<std::expected<Looked, int>> look_without_hub(Session const& session, std::string action, std::string rollout) {
     Status fit = session.one_namespace();
     if (fit) fit = session.document_form(true);
@@ -317,7 +301,7 @@ Task<int> approve_without_hub(Session session, std::string rollout) {
         std::vector<std::pair<std::string, Value>> patches;
         for (Part const& part : parts)
             patches.emplace_back(part.row.cluster, step_patch(part.rollout, *part.target.step + 1));
-        co_return print_patches(session, patches) ? kDone : kFailed;
+        co_return conclude_printed(session, rows, apis::action::kApprove, patches);
     }
     int const code = co_await approve_parts(session, rollout, std::move(parts), std::move(rows));
     co_return code;

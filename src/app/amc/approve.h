@@ -5,7 +5,6 @@
 #include <expected>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "app/amc/rows.h"
@@ -43,7 +42,5 @@ json::Value step_patch(json::Doc const& rollout, std::int64_t to);
 // when the controller there undoes it. True: not within --timeout. The row says what else becomes of it.
 Task<bool> taken_up_late(Session const& session, client::Client const& client, json::Doc before, std::int64_t to,
                          Row& row);
-// What would be sent: a document for each cluster. False: it could not be printed, and it has been said why.
-bool print_patches(Session const& session, std::vector<std::pair<std::string, json::Value>> const& patches);
 
 }   // namespace aviary::amc

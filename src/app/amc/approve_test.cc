@@ -108,25 +108,13 @@ CO_TEST(ApproveWithoutHub, OneThatIsAwayHoldsUpNobody) {
     co_await fleet.stop();
 }
 
-// Pods of v2 crash there from now on.
-Task<Status> crash_v2(Context ctx, Fleet& fleet, std::string cluster) {
-    meta::GroupVersionResource const nodes{"", "v1", "nodes"};
-    CO_TRY_ASSIGN(Doc const all, co_await fleet.at(cluster).list(ctx, nodes));
-    for (auto const& [index, node] : all["items"].elements()) {
-        CO_TRY(co_await fleet.at(cluster).patch(
-            ctx, nodes, meta::key_of(node), client::PatchType::kMerge,
-            *json::parse_value(R"({"metadata":{"annotations":{"simulator.aviary.dev/behaviour":"crash-loop",
-                "simulator.aviary.dev/images":"v2"}}})")));
-    }
-    co_return co_await async::sleep_for(ctx, 1min);
-}
-
 // -M is what looks right; who names a cluster has looked at it.
 CO_TEST(ApproveWithoutHub, PodsThatAreNotReadyAreApprovedByNameAlone) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
     co_await fleet.stop_hub();
     CO_ASSERT_OK(co_await crash_v2(ctx, fleet, "beijing"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1min));
     std::string said = co_await Clusters{fleet}.add("beijing").approve(everywhere());
     EXPECT_TRUE(has(said, "4\nbeijing  1/3  not-yet  1 of 1 v2 pods CrashLooping")) << said;
     EXPECT_TRUE(has(said, "-m beijing approves it all the same")) << said;
@@ -447,6 +435,63 @@ CO_TEST(WithoutHub, AClientDryRunSaysWhatCannotBeDone) {
     co_await fleet.stop();
 }
 
+// As carrying it out would end: those that are away or refused count, too.
+CO_TEST(WithoutHub, AClientDryRunSaysOfEachClusterWhyNothingIsSent) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo", "paris"}));
+    co_await fleet.stop_hub();
+    Flags flags;
+    flags.members = {"paris"};
+    std::string said = co_await Clusters{fleet}.add("paris").approve(flags);
+    CO_ASSERT_OK(co_await fleet.until("paris", "state", "Progressing/2/StepPaused"));
+    fleet.ways.cut.insert("oslo");
+    flags = everywhere();
+    flags.dry_run = "client";
+    flags.to = 3;
+    for (char const* action : {"Approve", "Jump", "Pause"}) {
+        said = co_await Clusters{fleet}.add("beijing").add("oslo").decide(action, flags);
+        EXPECT_TRUE(said.starts_with("2\n# beijing\n") && said.ends_with("\nerror: oslo: no route\n"))
+            << action << said;
+        Flags lenient = flags;
+        lenient.allow_unreachable = true;
+        said = co_await Clusters{fleet}.add("beijing").add("oslo").decide(action, lenient);
+        EXPECT_TRUE(said.starts_with("0\n# beijing\n") && said.ends_with("\nnote: oslo: no route\n")) << action << said;
+    }
+    flags.step = 1;
+    said = co_await Clusters{fleet}.add("beijing").add("paris").approve(flags);
+    EXPECT_TRUE(said.starts_with("2\n# beijing\n") && said.ends_with("\nerror: paris: at step 2, not step 1\n"))
+        << said;
+    co_await fleet.stop();
+}
+
+// Nothing was sent: it is away as one that did not answer before, whatever it was asked.
+CO_TEST(WithoutHub, OneThatGoesWhileItsVersionsAreReadIsUnreachable) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    co_await fleet.stop_hub();
+    auto const way = std::make_shared<Intercepted>(
+        fleet.server->transport("beijing", hub::kAdmin),
+        [](Context, client::Request request) -> Task<std::optional<Result<client::Response>>> {
+            if (!request.path.ends_with("/replicasets")) co_return std::nullopt;
+            co_return fail(ErrorCode::kUnavailable, "connection reset");
+        });
+    Clusters clusters{fleet};
+    clusters.list.push_back({.name = "beijing", .client = client::Client(way, "kubectl-amc"), .by_pattern = true});
+    Flags flags = everywhere();
+    for (char const* action : {"Abort", "Undo"}) {
+        std::string const said = co_await clusters.decide(action, flags);
+        EXPECT_TRUE(said.starts_with("6\nbeijing  1/3  unreachable  connection reset\nerror: ")) << said;
+    }
+    flags.allow_unreachable = true;
+    std::string said = co_await clusters.decide("Abort", flags);
+    EXPECT_EQ(said, "0\nbeijing  1/3  unreachable  connection reset\nnote: 0 aborted, 1 unreachable\n");
+    flags.allow_unreachable = false;
+    flags.dry_run = "client";
+    said = co_await clusters.decide("Abort", flags);
+    EXPECT_EQ(said, "6\nerror: beijing: connection reset\n");
+    co_await fleet.stop();
+}
+
 // A hold has room for it, of what a hub has brought; a jump and a resume leave no word.
 CO_TEST(WithoutHub, AReasonThatIsKeptNowhereIsSaid) {
     Fleet fleet(ctx);
@@ -472,6 +517,7 @@ CO_TEST(WithoutHub, AJumpOverPodsThatAreNotReadyIsWarnedOf) {
     CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
     co_await fleet.stop_hub();
     CO_ASSERT_OK(co_await crash_v2(ctx, fleet, "beijing"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 1min));
     Flags flags;
     flags.members = {"beijing"};
     flags.no_headers = true;

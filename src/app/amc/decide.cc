@@ -10,6 +10,7 @@
 #include "apis/rollouts/keys.h"
 #include "apis/rollouts/rollout.h"
 #include "app/amc/group.h"
+#include "app/amc/patience.h"
 #include "app/amc/release_text.h"
 #include "app/amc/resources.h"
 #include "app/amc/rows.h"
@@ -33,6 +34,10 @@ constexpr Duration kExpires = std::chrono::hours(1);
 constexpr Duration kBackWithin = std::chrono::seconds(10);
 constexpr Duration kLookAgain = std::chrono::milliseconds(200);   // at first; then less and less often, up to
 constexpr Duration kMostBetween = std::chrono::seconds(1);
+// A connection may be dead, and nobody says so: a watch is looked past after so long, and the last look, which begins
+// when --timeout is over, takes no longer than that.
+constexpr Duration kMostSilent = std::chrono::seconds(30);
+constexpr Duration kLastLook = std::chrono::seconds(5);
 // What is printed is carried out when it has been committed, and something else has applied it; a day is the most.
 constexpr Duration kExpiresPrinted = std::chrono::hours(23);
 
@@ -88,35 +93,45 @@ bool settled(Doc const& decision) {
     return known == decision.at({"spec", "targets"}).size() && known > 0;
 }
 
-// A Decision as its watch shows it, until it is settled or the watch ends, for whatever reason.
-Task<void> follow(Context ctx, Session const& session, Doc& decision) {
+// A Decision as its watch shows it, until it is settled or the watch ends. An Error: nobody answers.
+Task<Status> follow(Context ctx, Session const& session, Doc& decision) {
     client::WatchOptions options{.ns = session.ns()};
     options.field_selector = "metadata.name=" + meta::name(decision);
     options.resource_version = meta::resource_version(decision);
-    auto const stream = co_await session.hub().watch(ctx, apis::kDecisions, options);
-    while (stream && !settled(decision)) {
-        auto const event = co_await (*stream)->next(ctx);
-        if (!event || !*event) co_return;
-        std::string_view const type = (**event)["type"].as_string();
-        if (type != "ADDED" && type != "MODIFIED") co_return;
-        decision = (**event)["object"].detach();
+    CO_TRY_ASSIGN(auto const stream, co_await session.hub().watch(ctx, apis::kDecisions, options));
+    while (!settled(decision)) {
+        CO_TRY_ASSIGN(auto const event, co_await stream->next(ctx));
+        // So end those of a server that is stopped in good order.
+        if (!event) co_return fail(ErrorCode::kUnavailable, "the watch has ended");
+        std::string_view const type = (*event)["type"].as_string();
+        if (type != "ADDED" && type != "MODIFIED") break;
+        decision = (*event)["object"].detach();
     }
+    co_return Status{};
 }
 
 // Until it is settled; `decision` is what was seen last. Timeout: not in time; any other Error: it cannot be seen.
 Task<Status> wait_settled(Session const& session, Doc& decision) {
     Context const ctx = Context(session.context().executor()).with_timeout(session.timeout());
+    Patience patience;
+    patience.answered();   // it is recorded
     while (true) {
-        co_await follow(ctx, session, decision);
+        Status const followed = co_await follow(ctx.with_timeout(kMostSilent), session, decision);
         if (settled(decision)) co_return Status{};
-        CO_TRY(co_await async::sleep_for(ctx, kMostBetween));
-        Context const brief = session.context().with_deadline(*ctx.deadline());
+        // The outage may be over by the next look.
+        if (!followed) (void)patience.lasts(followed.error(), ctx.monotonic());
+        Status const in_time = co_await async::sleep_for(ctx, kMostBetween);
+        // The watch may have been silent until the end.
+        Context const brief = session.context().with_deadline(in_time ? *ctx.deadline() : ctx.monotonic() + kLastLook);
         auto const now = co_await session.hub().get(brief, apis::kDecisions, meta::key_of(decision));
         if (now) {
             decision = *now;
-        } else if (!client::may_pass(now.error())) {
+            if (settled(decision)) co_return Status{};
+            patience.answered();
+        } else if (!patience.lasts(now.error(), ctx.monotonic())) {
             co_return std::unexpected(now.error());
         }
+        CO_TRY(in_time);
     }
 }
 
@@ -219,10 +234,15 @@ int conclude_without_plan(Session const& session, Doc const& answer) {
     }
     std::vector<std::string> texts;
     for (Trouble const& each : found) texts.push_back(fmt::format("{}: {}", each.cluster, cli::one_line(each.text)));
-    session.complain(fmt::format("where to is not known ({}): `jump --to` says the step by hand", some_of(texts)));
+    std::string const text =
+        fmt::format("where to is not known ({}): `jump --to` says the step by hand", some_of(texts));
     bool const away = std::ranges::count(found, Trouble::What::kAway, &Trouble::what) == std::ssize(found);
-    if (!away) return kFailed;
-    return session.flags().allow_unreachable ? kDone : kUnreachable;
+    if (away && session.flags().allow_unreachable) {
+        session.note(text);
+        return kDone;
+    }
+    session.complain(text);
+    return away ? kUnreachable : kFailed;
 }
 
 // The Rollout with the steps: the hub's; what others have brought is in its clusters alone, and of several that are in

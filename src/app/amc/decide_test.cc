@@ -226,6 +226,73 @@ CO_TEST(Decide, WhatMayNotBeWatchedIsLookedAt) {
     co_await fleet.stop();
 }
 
+client::Response refusal(int status, std::string const& reason) {
+    client::Response response;
+    response.status = status;
+    response.body = json::Doc::freeze(json::Value(json::Object{
+        {"kind", "Status"}, {"status", "Failure"}, {"reason", reason}, {"code", status}, {"message", reason}}));
+    return response;
+}
+
+// It reads rights and kinds first. Its watches end when it goes, with a word or without.
+CO_TEST(Decide, AHubThatHasJustComeBackIsLookedAtAgain) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    Flags flags = everywhere();
+    flags.timeout = "5m";
+    std::vector<Result<client::Response>> gets;
+    int asked = 0;
+    Intercepted::Answer const answer = [&](Context,
+                                           client::Request request) -> Task<std::optional<Result<client::Response>>> {
+        if (request.method != "GET" || !is_about_decisions(request)) co_return std::nullopt;
+        if (request.has_query("watch")) co_return fail(ErrorCode::kUnavailable, "connection reset");
+        std::size_t const number = static_cast<std::size_t>(asked++);
+        if (number >= gets.size()) co_return std::nullopt;
+        co_return std::move(gets[number]);
+    };
+    gets.emplace_back(fail(ErrorCode::kUnavailable, "no route"));
+    gets.emplace_back(refusal(403, "Forbidden"));
+    gets.emplace_back(refusal(401, "Unauthorized"));
+    gets.emplace_back(refusal(404, "NotFound"));
+    std::string text = co_await through_hub(fleet, flags, approve(), answer);
+    EXPECT_EQ(text, "0\nbeijing  1/3  approved  moving to 50% (5 of 10 pods)\n");
+    EXPECT_EQ(asked, 5);
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    // It was back before anybody looked.
+    asked = 0;
+    gets.clear();
+    gets.emplace_back(refusal(403, "Forbidden"));
+    text = co_await through_hub(fleet, flags, approve(), answer);
+    EXPECT_TRUE(text.starts_with("0\nbeijing  2/3  approved")) << text;
+    co_await fleet.stop();
+}
+
+// Nothing says that a connection is dead: a watch that is silent is looked past, and at the end in any case.
+CO_TEST(Decide, ASilentWatchIsLookedPast) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    Intercepted::Answer const answer = [](Context within,
+                                          client::Request request) -> Task<std::optional<Result<client::Response>>> {
+        if (!is_about_decisions(request) || !request.has_query("watch")) co_return std::nullopt;
+        Status const slept = co_await async::sleep_for(within, 1h);
+        if (!slept) co_return std::unexpected(slept.error());
+        co_return std::nullopt;
+    };
+    Flags flags = everywhere();
+    flags.timeout = "5m";
+    Time before = ctx.now();
+    std::string text = co_await through_hub(fleet, flags, approve(), answer);
+    EXPECT_EQ(text, "0\nbeijing  1/3  approved  moving to 50% (5 of 10 pods)\n");
+    EXPECT_LE(ctx.now() - before, 35s);
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    flags.timeout = "10s";
+    before = ctx.now();
+    text = co_await through_hub(fleet, flags, approve(), answer);
+    EXPECT_TRUE(text.starts_with("0\nbeijing  2/3  approved")) << text;
+    EXPECT_EQ(ctx.now() - before, 10s);
+    co_await fleet.stop();
+}
+
 // It is known by the name that it was to have.
 CO_TEST(Decide, WhatGotNoAnswerMayBeRecorded) {
     Fleet fleet(ctx);
@@ -311,6 +378,10 @@ CO_TEST(Decide, UndoFastSaysWhichClusterDoesNotSayWhereTo) {
     row = R"({"clusters":[{"name":"beijing","reachable":false,"error":"no route","reason":"ServiceUnavailable"}]})";
     text = co_await through_hub(fleet, fast, undo("Undo"), answer);
     EXPECT_TRUE(text.starts_with("6\nerror: where to is not known (beijing: unreachable: no route)")) << text;
+    Flags lenient = fast;
+    lenient.allow_unreachable = true;
+    text = co_await through_hub(fleet, lenient, undo("Undo"), answer);
+    EXPECT_TRUE(text.starts_with("0\nnote: where to is not known (beijing: unreachable: no route)")) << text;
     row = R"({"clusters":[]})";
     text = co_await through_hub(fleet, fast, undo("Undo"), answer);
     EXPECT_EQ(text, "4\nerror: no release is in progress in any chosen cluster\n");

@@ -16,7 +16,6 @@
 #include "app/amc/verdict.h"
 #include "core/async/scope.h"
 #include "core/base/strings.h"
-#include "core/cli/terminal.h"
 #include "core/json/patch.h"
 #include "hub/decision/carry_out.h"
 #include "hub/propagation/kinds.h"
@@ -209,7 +208,14 @@ struct Part {
 
 bool goes_back(std::string_view action) { return action == apis::action::kUndo || action == apis::action::kAbort; }
 
-// What is to be written there.
+// Nothing was sent yet: what does not answer is away, and nothing else.
+void keep_from(Part& part, Error why) {
+    part.row.result = client::no_answer(why) ? "unreachable" : "failed";
+    part.row.message = why.message();
+    part.change = std::unexpected(std::move(why));
+}
+
+// What is to be written there, or in its row why nothing can be.
 Task<void> find_change(Context, Session const& session, DirectAsked asked, Part& part) {
     std::vector<Doc> revisions;
     if (goes_back(asked.action) && part.view.workload.exists()) {
@@ -218,7 +224,7 @@ Task<void> find_change(Context, Session const& session, DirectAsked asked, Part&
         auto const list =
             co_await part.client.list(session.context(), proxy::revisions_of(part.view.workload), options);
         if (!list) {
-            part.change = std::unexpected(list.error());
+            keep_from(part, list.error());
             co_return;
         }
         for (auto const& [index, each] : (*list)["items"].elements()) revisions.push_back(each);
@@ -233,6 +239,7 @@ Task<void> find_change(Context, Session const& session, DirectAsked asked, Part&
                                      who ? (*who)["username"].string() : "somebody", why);
     }
     part.change = direct_change(asked, part.view, revisions);
+    if (!part.change) keep_from(part, part.change.error());
 }
 
 Task<Status> send(Session const& session, client::Client const& client, DirectChange change) {
@@ -247,13 +254,12 @@ Task<Status> send(Session const& session, client::Client const& client, DirectCh
 // Into its row.
 Task<void> send_change(Context, Session const& session, std::string action, Part& part) {
     Row& row = part.row;
-    bool const sends = part.change.has_value();
-    Status done = sends ? Status{} : std::unexpected(part.change.error());
-    if (sends) done = co_await send(session, part.client, *part.change);
+    if (!part.change) co_return;
+    Status const done = co_await send(session, part.client, *part.change);
     if (!done) {
         bool const stale = overtaken(done.error());
         row.result = stale ? "stale" : "failed";
-        row.message = stale ? std::string(kMovedOn) : sends ? write_problem(done.error()) : done.error().message();
+        row.message = stale ? std::string(kMovedOn) : write_problem(done.error());
         co_return;
     }
     row.result = past(action);
@@ -272,19 +278,12 @@ Row already(Part const& part) {
     return row;
 }
 
-// What would be sent; the exit code.
-int print_changes(Session const& session, std::vector<Part> const& parts) {
+std::vector<std::pair<std::string, Value>> patches_of(std::vector<Part> const& parts) {
     std::vector<std::pair<std::string, Value>> patches;
     for (Part const& part : parts) {
         if (part.change) patches.emplace_back(part.row.cluster, part.change->patch);
     }
-    bool const printed = print_patches(session, patches);
-    for (Part const& part : parts) {
-        if (!part.change)
-            session.complain(fmt::format("{}: {}", part.row.cluster, cli::one_line(part.change.error().message())));
-    }
-    if (!printed || patches.empty()) return kFailed;
-    return patches.size() == parts.size() ? kDone : kPartial;
+    return patches;
 }
 
 // A hold keeps it, of what a hub has brought; nothing else does.
@@ -346,11 +345,17 @@ Task<int> decide_without_hub(Session session, std::string action, std::string ro
     }
     warn(rows);
     say_where_reason_goes(session, action, parts);
-    if (session.flags().dry_run == "client") co_return print_changes(session, parts);
+    auto const keep_rows = [&] {
+        for (Part const& part : parts) *std::ranges::find(rows, part.row.cluster, &Row::cluster) = part.row;
+    };
+    if (session.flags().dry_run == "client") {
+        keep_rows();
+        co_return conclude_printed(session, rows, action, patches_of(parts));
+    }
     async::Scope scope(Context(session.context().executor()));
     for (Part& part : parts) scope.spawn(send_change(scope.context(), session, action, part));
     co_await scope.join();
-    for (Part const& part : parts) *std::ranges::find(rows, part.row.cluster, &Row::cluster) = part.row;
+    keep_rows();
     bool const late = std::ranges::find(parts, true, &Part::late) != parts.end();
     int const code = conclude_sent(session, rows, action, late);
     co_await tell_of_group(session, action, rollout);

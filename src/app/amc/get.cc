@@ -370,30 +370,33 @@ Task<int> watch_described(Session session, Served served, std::string name) {
     if (session.watch_timeout()) until = ctx.now() + *session.watch_timeout();
     Patience patience;
     std::vector<cli::Progress::Line> lines;
+    std::optional<Doc> seen;   // the last answer
     while (true) {
         Session const bounded = until ? session.within(*until - ctx.now()) : session;
         auto const described = co_await describe_objects(bounded, served, name);
-        // What was cut off is no word of the clusters.
-        bool const cut_off = described || (client::no_answer(described.error()) && !lines.empty());
-        if (until && ctx.now() >= *until && cut_off) co_return kDone;
+        bool const over = until && ctx.now() >= *until;
+        // What the end may have cut off is no word of the clusters: what was seen before it stays.
+        bool const cut_off = over && (described || client::no_answer(described.error()));
+        if (cut_off && seen) co_return lines.empty() ? report_nothing(session, *seen, served, name) : kDone;
         if (described) {
             std::vector<Trouble> const found = troubles(session, described->answer, ctx.now());
-            if (described->text.empty() && in_vain(found, described->answer["clusters"].size(), name))
-                co_return report_nothing(session, described->answer, served, name);
+            bool const nothing = over || in_vain(found, described->answer["clusters"].size(), name);
+            if (described->text.empty() && nothing) co_return report_nothing(session, described->answer, served, name);
             lines.clear();
             for (Trouble const& each : found)
                 lines.push_back({"", fmt::format("cluster({}): {}", each.cluster, each.text), cli::Colour::kRed});
             for (std::string_view each : split(trim(described->text), '\n'))
                 lines.push_back({"", std::string(each), cli::Colour::kNone});
+            seen = described->answer;
             patience.answered();
-        } else if (!patience.lasts(described.error(), ctx.monotonic())) {
+        } else if (over || !patience.lasts(described.error(), ctx.monotonic())) {
             session.complain(described.error());
             co_return session.failure(described.error());
         } else if (patience.tells()) {
             lines.insert(lines.begin(), outage_line(session, described.error()));
         }
         progress.show(ctx.now(), lines);
-        if (!command_line::flush()) co_return kDone;
+        if (!command_line::flush() || over) co_return kDone;
         (void)co_await async::sleep_for(ctx, until ? std::min(kLookAgain, *until - ctx.now()) : kLookAgain);
     }
 }

@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "apis/fleet/decision.h"
+#include "core/cli/terminal.h"
+#include "core/yaml/yaml.h"
 
 namespace aviary::amc {
 
@@ -54,21 +57,69 @@ void warn(std::vector<Row> const& rows) {
     }
 }
 
+namespace {
+
+int code_of(Session const& session, Counts const& counts) {
+    if (counts.not_done() == 0) return kDone;
+    bool const away_alone = counts.waiting + counts.unreachable == counts.not_done();
+    if (away_alone && session.flags().allow_unreachable) return kDone;
+    if (counts.done > 0) return kPartial;
+    if (away_alone) return kUnreachable;
+    return counts.failed > 0 ? kFailed : kRefused;
+}
+
+// What was not done: where that is no failure it is no error either.
+void say(Session const& session, int code, std::string const& text) {
+    if (code == kDone) {
+        session.note(text);
+    } else {
+        session.complain(text);
+    }
+}
+
+// A document for each cluster. False: it could not be printed, and it has been said why.
+bool print_patches(Session const& session, std::vector<std::pair<std::string, json::Value>> const& patches) {
+    bool first = true;
+    if (session.flags().output == "name") return true;   // nothing is recorded
+    for (auto const& [cluster, patch] : patches) {
+        if (session.as_table() || session.flags().output == "yaml") {
+            session.print(fmt::format("{}# {}\n{}", first ? "" : "---\n", cluster, yaml::write(patch)));
+        } else if (Result<bool> const printed = session.print_document(patch); !printed) {
+            session.complain(printed.error());
+            return false;
+        }
+        first = false;
+    }
+    return true;
+}
+
+}   // namespace
+
 int conclude(Session const& session, std::vector<Row> const& rows, std::string_view action,
              std::string const& decision) {
     Counts const counts = count(rows, action);
     if (counts.not_done() == 0) return kDone;
     std::string text = counts.text(action);
     if (!decision.empty()) text += fmt::format("; recorded as decision/{}", decision);
-    bool const away_alone = counts.waiting + counts.unreachable == counts.not_done();
-    if (away_alone && session.flags().allow_unreachable) {
-        session.note(text);
-        return kDone;
+    int const code = code_of(session, counts);
+    say(session, code, text);
+    return code;
+}
+
+int conclude_printed(Session const& session, std::vector<Row> rows, std::string_view action,
+                     std::vector<std::pair<std::string, json::Value>> const& patches) {
+    bool const printed = print_patches(session, patches);
+    for (Row& row : rows) {
+        bool const there = std::ranges::any_of(patches, [&](auto const& each) { return each.first == row.cluster; });
+        if (there) row.result = past(action);
     }
-    session.complain(text);
-    if (counts.done > 0) return kPartial;
-    if (away_alone) return kUnreachable;
-    return counts.failed > 0 ? kFailed : kRefused;
+    int const code = code_of(session, count(rows, action));
+    for (Row const& row : rows) {
+        if (row.result == past(action)) continue;
+        std::string const why = row.message.empty() ? "nothing would be sent" : cli::one_line(row.message);
+        say(session, row.result == "done" ? kDone : code, fmt::format("{}: {}", row.cluster, why));
+    }
+    return printed ? code : kFailed;
 }
 
 int conclude_sent(Session const& session, std::vector<Row> const& rows, std::string_view action, bool late) {

@@ -1,3 +1,7 @@
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "app/amc/internal/test_clusters.h"
 
 namespace aviary::amc {
@@ -20,14 +24,7 @@ client::Response refusal(int status, std::string const& reason) {
 // A release that goes on for ever, or until somebody approves it.
 Task<Status> set_up_crashing(Context ctx, Fleet& fleet) {
     CO_TRY(co_await fleet.set_up({"beijing"}));
-    meta::GroupVersionResource const nodes{"", "v1", "nodes"};
-    CO_TRY_ASSIGN(hub::Doc const all, co_await fleet.at("beijing").list(ctx, nodes));
-    for (auto const& [index, node] : all["items"].elements()) {
-        CO_TRY(co_await fleet.at("beijing").patch(
-            ctx, nodes, meta::key_of(node), client::PatchType::kMerge,
-            *json::parse_value(R"({"metadata":{"annotations":{"simulator.aviary.dev/behaviour":"crash-loop",
-                "simulator.aviary.dev/images":"v2"}}})")));
-    }
+    CO_TRY(co_await crash_v2(ctx, fleet, "beijing"));
     CO_TRY(co_await fleet.release("v2"));
     co_return co_await async::sleep_for(ctx, 1min);
 }
@@ -112,6 +109,74 @@ CO_TEST(Watch, WithATimeNoClusterGoesBeyondIt) {
     EXPECT_EQ(ctx.now() - before, 7s);
     EXPECT_TRUE(text.starts_with("5\n") && text.ends_with("\nerror: not done within 7s\n")) << text;
     EXPECT_EQ(count_of(text, "\n"), 3u) << text;
+    co_await fleet.stop();
+}
+
+// What is printed meanwhile goes to a terminal.
+class OnTerminal {
+public:
+    OnTerminal() : master_(::posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK)), before_(::dup(1)) {
+        EXPECT_TRUE(::grantpt(master_) == 0 && ::unlockpt(master_) == 0);
+        slave_ = ::open(::ptsname(master_), O_RDWR | O_NOCTTY);
+        EXPECT_TRUE(slave_ >= 0 && ::dup2(slave_, 1) == 1);
+    }
+    // What was.
+    std::string end() {
+        command_line::flush();
+        ::dup2(before_, 1);
+        std::string text;
+        char buffer[4096];
+        for (ssize_t size; (size = ::read(master_, buffer, sizeof buffer)) > 0;)
+            text.append(buffer, static_cast<std::size_t>(size));
+        for (int each : {master_, slave_, before_}) ::close(each);
+        return text;
+    }
+
+private:
+    int master_, before_, slave_ = -1;
+};
+
+Task<int> describe_on_terminal(Session session, std::string resource, std::string name) {
+    OnTerminal terminal;
+    int const code = co_await describe(session, resource, name);
+    session.print(terminal.end());
+    co_return code;
+}
+
+// The time is over before anything was shown.
+CO_TEST(Watch, NothingEndsWithoutAWord) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up({"beijing"}));
+    Flags flags;
+    flags.watch = true;
+    flags.watch_timeout = "7s";
+    auto const describe_it = [](std::string resource, std::string name = "") -> Command {
+        return [=](Session session) { return describe_on_terminal(std::move(session), resource, name); };
+    };
+    Time const before = ctx.now();
+    std::string text = co_await through_hub(fleet, flags, describe_it("statefulsets"));
+    EXPECT_EQ(text, "0\nNo resources found in demo namespace.\n");
+    EXPECT_EQ(ctx.now() - before, 7s);
+    bool answers = true;
+    auto const late = [&](Context within, client::Request request) -> Answered {
+        if (!is_of_fleet(request)) co_return std::nullopt;
+        if (answers) {
+            auto response =
+                co_await fleet.server->transport("fleet", hub::kAdmin)->send(fleet.scope.context(), request);
+            (void)co_await async::sleep_for(within, 1h);
+            co_return std::move(response);
+        }
+        (void)co_await async::sleep_for(within, 1h);
+        client::Response away;
+        away.body = *json::parse(
+            R"({"clusters":[{"name":"beijing","reachable":false,"error":"no route","reason":"ServiceUnavailable"}]})");
+        co_return std::move(away);
+    };
+    text = co_await through_hub(fleet, flags, describe_it("rollouts", "web"), late);
+    EXPECT_TRUE(text.starts_with("0\n") && has(text, "Cluster:          beijing")) << text;
+    answers = false;
+    text = co_await through_hub(fleet, flags, describe_it("rollouts", "web"), late);
+    EXPECT_TRUE(text.starts_with("6\n") && has(text, "cluster(beijing): unreachable")) << text;
     co_await fleet.stop();
 }
 

@@ -93,6 +93,19 @@ struct Clusters {
     }
 };
 
+// Pods of v2 crash there from now on.
+inline Task<Status> crash_v2(Context ctx, hub::Fleet& fleet, std::string cluster) {
+    meta::GroupVersionResource const nodes{"", "v1", "nodes"};
+    CO_TRY_ASSIGN(json::Doc const all, co_await fleet.at(cluster).list(ctx, nodes));
+    for (auto const& [index, node] : all["items"].elements()) {
+        CO_TRY(co_await fleet.at(cluster).patch(
+            ctx, nodes, meta::key_of(node), client::PatchType::kMerge,
+            *json::parse_value(R"({"metadata":{"annotations":{"simulator.aviary.dev/behaviour":"crash-loop",
+                "simulator.aviary.dev/images":"v2"}}})")));
+    }
+    co_return Status{};
+}
+
 inline Flags everywhere() {
     Flags flags;
     flags.all_members = true;
