@@ -73,6 +73,7 @@ void Laws::violate(std::string text) {
 
 void Laws::pod_lost(std::string const& cluster, Doc const& pod) {
     Member& member = members_[cluster];
+    ++member.granted.lost;
     auto const there = member.ready.find(meta::name(pod));
     bool const counts = !member.beside || member.trusted.contains(image_of_pod(pod));
     if (counts && (there != member.ready.end() || meta::condition_is_true(pod, "Ready"))) ++member.lost;
@@ -272,11 +273,13 @@ void Laws::decision_changed(Doc const& after) {
     for (apis::DecisionClusterStatus const& row : decision->status.clusters) {
         auto const target = std::ranges::find(decision->spec.targets, row.cluster, &apis::DecisionTarget::cluster);
         if (target == decision->spec.targets.end()) continue;
-        if (decision->spec.to_step && apis::settled(row.outcome)) {
+        if (decision->spec.to_step && apis::settled(row.outcome) &&
+            settled_jumps_.emplace(meta::name(after), row.cluster).second) {
             auto& asked = jumps_[{target->cluster, target->rollout_uid, target->revision}];
             auto const found = std::ranges::find_if(
                 asked, [&](Jump const& jump) { return jump.later && jump.to == *decision->spec.to_step; });
-            if (found != asked.end()) asked.erase(found);
+            // Whatever of it was sent is done at the next change of step.
+            if (found != asked.end()) found->later = false;
         }
         if (row.outcome != apis::outcome::kApplied || !approves) continue;
         Pause const pause{target->cluster, target->rollout_uid, target->revision, target->step.value_or(0),

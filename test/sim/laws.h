@@ -117,11 +117,15 @@ private:
         std::int64_t spared = 0;   // pods that had it still
         std::int64_t step = 0;     // that it has come to
     };
-    // Pods of a version past its share, which native controllers have made; they stay when the step moves on.
+    // Pods of any version that native controllers may have made by themselves: for a workload that has grown, and for
+    // pods that were lost, where these come back in the newest.
+    struct Granted {
+        std::int64_t grown = 0, lost = 0;
+    };
+    // Pods of a version past its share: they stay when the step moves on.
     struct Beyond {
-        std::int64_t stays = 0;
-        // While there is an excuse for more: how many were seen, and how many it was for.
-        std::int64_t seen = 0, more = 0;
+        Granted before;              // what was granted before it came
+        std::int64_t unjudged = 0;   // made when nobody could be judged
     };
     struct Member {
         // Hash of a version, or its image → the highest step; past the last, one more.
@@ -146,7 +150,7 @@ private:
         std::int64_t group = 1;        // pods that come and go together
         std::int64_t size = 0;         // pods, or groups, that it wants
         std::int64_t most = 0;         // … and wanted lately
-        std::int64_t smallest = 0;     // … or no more than that
+        Granted granted;               // in all
         std::int64_t least = 0;        // … as somebody may still see it
         int fewest = 0;                // that served while somebody might
         MonotonicTime scaled_at{};     // when that changed
@@ -197,12 +201,9 @@ private:
     void back_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void set_changed(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     void pod_of_set_came(std::string const& cluster, json::Doc const& after);
-    // `more`: pods of it that native controllers may have made by themselves since the last time that it was none;
-    // absent: any number, it is not judged. `grows`: one has come.
+    // `grows`: one has come. `judged`: else any number may have.
     void check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size,
-                     bool grows, std::optional<std::int64_t> more);
-    std::int64_t scaled_by(Member const& member) const;   // lately: the further pods may be of any version
-    std::int64_t lost_lately(Member const& member) const;
+                     bool grows, bool judged);
     // Whether somebody has sent it to the step that it goes to now.
     bool jumped(std::string const& cluster, json::Doc const& before, json::Doc const& after);
     bool lately(MonotonicTime when) const;   // so that somebody may still act on what was before
@@ -255,6 +256,7 @@ private:
     std::set<Pause> approved_, direct_, passed_;
     // Cluster, uid of the Rollout, revision → not done yet.
     std::map<std::tuple<std::string, std::string, std::string>, std::vector<Jump>> jumps_;
+    std::set<std::pair<std::string, std::string>> settled_jumps_;   // Decision, cluster
     std::map<std::string, std::map<std::string, Sent>> sent_;       // process → write → when it was acknowledged
     std::map<std::string, std::map<Object, std::uint64_t>> seen_;   // process → object → version that its watch showed
     std::map<std::string, std::map<Object, Shown>> shown_;          // process → object

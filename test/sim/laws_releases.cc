@@ -51,6 +51,7 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
         }
     }
     bool const another = image_of(after) != member.image;
+    if (another) member.beyond.try_emplace(image_of(after), Beyond{member.granted});
     if (another && !member.image.empty())
         meets(cluster, member.trusted.contains(image_of(after)) ? event::kRollback : event::kNewVersion);
     member.image = image_of(after);
@@ -69,9 +70,9 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
     if (size != member.size) {
         bool const first = member.most == 0;
         member.most = std::max(size, lately(member.scaled_at) ? member.most : member.size);
-        member.smallest = first ? size : std::min(size, lately(member.scaled_at) ? member.smallest : member.size);
         member.least = first ? size : std::min(size, just(member.scaled_at) ? member.least : member.size);
         if (!first) member.scaled_at = ctx_.monotonic();
+        if (!first) member.granted.grown += std::max<std::int64_t>(0, size - member.size);
         member.fewest = static_cast<int>(size);
     }
     member.size = size;
@@ -84,14 +85,6 @@ bool Laws::has_pods(std::string const& cluster) const {
     return std::ranges::any_of(objects_, [&](auto const& each) {
         return each.first.cluster == cluster && each.first.resource == "pods" && !meta::is_deleting(each.second);
     });
-}
-
-std::int64_t Laws::scaled_by(Member const& member) const {
-    return scaled_natively(member) ? member.most - member.smallest : 0;
-}
-
-std::int64_t Laws::lost_lately(Member const& member) const {
-    return std::ranges::count_if(member.taken, [&](auto const& each) { return lately(each.second); });
 }
 
 // It is done with the first change of step, whichever that is to, unless it may come later.
@@ -205,7 +198,7 @@ void Laws::set_changed(std::string const& cluster, Doc const& before, Doc const&
         say(fmt::format("  {}: {} pods of {} ({})", cluster, size, image, meta::label(after, "pod-template-hash")));
     bool const grows = !before.exists() || before.at({"spec", "replicas"}).as_int() < size;
     // Scaled, the native controller gives each version a part of what is new.
-    check_share(cluster, image, meta::label(after, "pod-template-hash"), size, grows, scaled_by(members_[cluster]));
+    check_share(cluster, image, meta::label(after, "pod-template-hash"), size, grows, true);
 }
 
 std::int64_t Laws::pods_of(std::string const& cluster, std::string const& image, bool of_it) const {
@@ -247,14 +240,12 @@ void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
     say(fmt::format("  {}: {} comes as the {}th of {} ({})", cluster, meta::name(after), size, image, hash));
     // Their controllers make these of the newest template: of a DaemonSet each pod that is missing; of a set that was
     // scaled, those above the size that it had, or a part of them.
-    std::int64_t const scaled = scaled_by(member);
+    bool const scaled = scaled_natively(member);
     // Of a CloneSet in blue-green style a pod that was lost comes back in it, too.
-    std::int64_t const replaced = member.daemons || member.beside ? lost_lately(member) : 0;
+    bool const replaced = (member.daemons || member.beside) && lately(member.lost_at);
     // Who does not hear that a pod was made makes it again, and ends one of both when it sees them.
-    std::optional<std::int64_t> more;
-    if (!reads_anew()) more = scaled + replaced;
-    bool const native = !more || *more > 0;
-    check_share(cluster, image, hash, size, true, more);
+    bool const native = scaled || replaced || reads_anew();
+    check_share(cluster, image, hash, size, true, !reads_anew());
     if (!member.back || member.back->image != image || native || lately(member.scaled_at)) return;
     auto const at = std::clamp<std::int64_t>(member.back->step, 1, std::ssize(member.shares)) - 1;
     std::int64_t const spared = std::min(member.back->spared, member.size);
@@ -269,8 +260,9 @@ void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
 }
 
 void Laws::check_share(std::string const& cluster, std::string const& image, std::string const& hash, std::int64_t size,
-                       bool grows, std::optional<std::int64_t> more) {
+                       bool grows, bool judged) {
     Member& member = members_[cluster];
+    Beyond& beyond = member.beyond.try_emplace(image, Beyond{member.granted}).first->second;
     if (member.trusted.contains(image)) return;
     auto const found = member.reached.find(own_hash(hash));
     std::int64_t const last = std::ssize(member.shares);
@@ -287,20 +279,14 @@ void Laws::check_share(std::string const& cluster, std::string const& image, std
     auto const passed = member.passed.find(image);
     if (passed != member.passed.end()) {
         if (step > 0 && !passed->second) passed->second = ctx_.monotonic();
-        if (!passed->second || just(*passed->second)) more.reset();
+        if (!passed->second || just(*passed->second)) judged = false;
     }
-    Beyond& beyond = member.beyond[image];
-    // What there is an excuse for no more stays, as far as it was made.
-    if (more && *more < beyond.more) {
-        beyond.stays = std::max(beyond.stays, std::min(beyond.seen, beyond.stays + beyond.more - *more));
-        if (*more == 0) beyond.seen = 0;
-    }
-    if (more) beyond.more = *more;
     std::int64_t const replaced = replaces ? budget_of(member, member.size) : 0;
-    if (grows && more && size > most + std::max(beyond.stays, replaced) + *more)
+    std::int64_t const lost = member.daemons || member.beside ? member.granted.lost - beyond.before.lost : 0;
+    std::int64_t const more = member.granted.grown - beyond.before.grown + lost;
+    if (grows && judged && size > most + std::max(beyond.unjudged, replaced) + more)
         violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));
-    if (grows && more) beyond.seen = std::max(beyond.seen, size - most);
-    if (grows && !more) beyond.stays = std::max(beyond.stays, size - most);
+    if (grows && !judged) beyond.unjudged = std::max(beyond.unjudged, size - most);
     // Beside the version before it is to be approved at the last step, too.
     bool const through = step > last || (step == last && !member.beside);
     bool const unheld = passed != member.passed.end() && !passed->second;
