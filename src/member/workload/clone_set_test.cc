@@ -233,6 +233,13 @@ TEST(CloneSetFacts, TellsHowManyOfTheStableVersionAStepLeaves) {
 }
 
 // Not noted, the stable version is what the status says, and it was put back where pods of another one are left.
+TEST(CloneSetFacts, ScaledUpAStepLeavesTheStablePodsThatThereAre) {
+    auto const scaled = observe(in_release(clone_set("v2", 10, "50%")), pods(2, 2));
+    EXPECT_EQ(scaled->stable_left(5), 2);
+    EXPECT_EQ(scaled->stable_left(9), 1);
+    EXPECT_EQ(scaled->stable_left(10), 0);
+}
+
 TEST(CloneSetFacts, TheTemplateThatAllPodsHaveIsReleasedAgain) {
     Value object = in_release(clone_set("v1", 5, "100%"));
     EXPECT_TRUE(observe(object, pods(5, 0))->facts().rolled_back);

@@ -39,7 +39,9 @@ std::int64_t PartitionedSet::stable_left(std::int64_t share) const {
         if (is_active(pod) && !is_unit(pod)) old.push_back(pod);
     }
     sort_old(old);
-    auto const gone = std::clamp<std::int64_t>(share - facts_.updated, 0, std::ssize(old));
+    // Of a set that was scaled up, the pods that are missing come first, also those of the old version.
+    std::int64_t const surplus = std::ssize(old) - (facts_.replicas - share);
+    auto const gone = std::clamp<std::int64_t>(std::min(share - facts_.updated, surplus), 0, std::ssize(old));
     return std::count_if(old.begin() + gone, old.end(),
                          [this](Doc const& pod) { return meta::label(pod, label_key()) == facts_.stable_revision; });
 }
