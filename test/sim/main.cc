@@ -198,6 +198,7 @@ std::set<std::string> cells(bool with_hub) {
         for (Style const& style : kind.styles) {
             for (std::string_view each : event::kAll) {
                 std::string_view const name = style_of(json::Doc::freeze(make_rollout(kind, style)));
+                if (with_hub && each == event::kDisable) continue;   // which the hub puts off until the release is over
                 bool const autoscales = each == event::kAutoscale;
                 if ((autoscales || each == event::kScale) && !kind.scales) continue;
                 if (autoscales && name == "blue-green") continue;   // such a release switches the autoscaler off
