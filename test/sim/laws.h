@@ -179,7 +179,6 @@ private:
         std::int64_t to = 0;
         std::uint64_t version = 0;
         bool later = false;
-        bool operator==(Jump const&) const = default;
     };
     // What a process was shown of a Rollout or a workload.
     struct Shown {

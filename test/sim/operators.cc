@@ -19,7 +19,6 @@ using json::Value;
 
 meta::ObjectKey const kWeb{kNamespace, kName};
 meta::GroupVersionResource const kNamespaces{"", "v1", "namespaces"};
-meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpodautoscalers"};
 
 // A kind for each of its styles.
 WorkloadKind const* some_kind(Random& random) {
@@ -63,12 +62,7 @@ Task<Status> Operators::begin() {
 Task<Status> Operators::autoscale() {
     for (Site const& site : sites_) {
         if (!site.kind->scales) continue;
-        Value autoscaler = parse(
-            R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"web","namespace":"demo"},
-                "spec":{"scaleTargetRef":{"name":"web"},"minReplicas":1,"maxReplicas":20}})");
-        autoscaler.set({"spec", "scaleTargetRef", "apiVersion"}, site.kind->resource.api_version());
-        autoscaler.set({"spec", "scaleTargetRef", "kind"}, site.kind->kind.kind);
-        CO_TRY(co_await fleet_.person(site.cluster).create(ctx_, kAutoscalers, std::move(autoscaler)));
+        CO_TRY(co_await autoscale_in(ctx_, fleet_.person(site.cluster), *site.kind, 1, 20));
     }
     co_return Status{};
 }

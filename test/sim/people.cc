@@ -30,8 +30,6 @@ meta::GroupVersionResource const kPolicies{"policy.one.alibabacloud.com", "v1alp
 meta::GroupVersionResource const kClusterPolicies{"policy.one.alibabacloud.com", "v1alpha1",
                                                   "clusterpropagationpolicies"};
 
-meta::GroupVersionResource const kAutoscalers{"autoscaling", "v2", "horizontalpodautoscalers"};
-
 // What a webhook let pass, as there were no pods yet or nobody answered, the hub has put back; by then it has sent it
 // again.
 constexpr Duration kTriedAgain = 40s;
@@ -104,15 +102,8 @@ Value People::rollout() {
 }
 
 Task<Status> People::autoscale() {
-    Value autoscaler = parse(
-        R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"web","namespace":"demo"},
-            "spec":{"scaleTargetRef":{"name":"web"}}})");
-    autoscaler.set({"spec", "scaleTargetRef", "apiVersion"}, kind_->resource.api_version());
-    autoscaler.set({"spec", "scaleTargetRef", "kind"}, kind_->kind.kind);
-    autoscaler.set({"spec", "minReplicas"}, kind_->replicas);
-    autoscaler.set({"spec", "maxReplicas"}, kind_->replicas);
     for (std::string const& cluster : fleet_.members())
-        CO_TRY(co_await fleet_.person(cluster).create(ctx_, kAutoscalers, autoscaler));
+        CO_TRY(co_await autoscale_in(ctx_, fleet_.person(cluster), *kind_, kind_->replicas, kind_->replicas));
     co_return Status{};
 }
 
@@ -120,8 +111,7 @@ Task<void> People::act() {
     std::uint64_t const what = ctx_.random().below(100);
     if (leaving_) co_await come_back();
     if (extras_.has(Extra::kToZero) && extras_.random().below(6) == 0) {
-        auto const& members = fleet_.members();
-        co_return co_await to_zero(members[extras_.random().below(members.size())]);
+        co_return co_await to_zero(some_member());
     }
     bool const done = co_await act_extra();
     if (done) co_return;
@@ -218,10 +208,7 @@ Task<void> People::disable() {
     if (leaving_) co_return;
     disabled_ = true;
     co_await let_through();
-    auto const done =
-        co_await fleet_.person(kHubCluster)
-            .patch(ctx_, apis::kRollouts, kWeb, client::PatchType::kMerge, parse(R"({"spec":{"disabled":true}})"));
-    laws_.say("disable the Rollout" + (done ? std::string() : ": " + done.error().message()));
+    co_await change_rollout(parse(R"({"spec":{"disabled":true}})"), "disable the Rollout");
 }
 
 Task<void> People::enable() {
@@ -350,8 +337,7 @@ Task<std::vector<apis::DecisionTarget>> People::side_by_side() {
     co_await look();
     std::vector<apis::DecisionTarget> targets;
     for (View const& view : views_) {
-        bool const blue_green = view.rollout.at({"spec", "strategy", "blueGreen"}).is_object();
-        if (blue_green && view.rollout.at({"status", "phase"}).as_string() == "Progressing")
+        if (blue_green(view.rollout) && phase_of(view.rollout) == "Progressing")
             targets.push_back({view.cluster, "", std::nullopt, "", ""});
     }
     co_return targets;

@@ -110,6 +110,19 @@ Task<std::string> stable_version_in(Context ctx, client::Client member, Workload
     co_return version_of_revision(*revisions, apis::release_status(*there)["stableRevision"].as_string());
 }
 
+Task<Status> autoscale_in(Context ctx, client::Client member, WorkloadKind const& kind, std::int64_t least,
+                          std::int64_t most) {
+    Value autoscaler = parse(
+        R"({"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"web","namespace":"demo"},
+            "spec":{"scaleTargetRef":{"name":"web"}}})");
+    autoscaler.set({"spec", "scaleTargetRef", "apiVersion"}, kind.resource.api_version());
+    autoscaler.set({"spec", "scaleTargetRef", "kind"}, kind.kind.kind);
+    autoscaler.set({"spec", "minReplicas"}, least);
+    autoscaler.set({"spec", "maxReplicas"}, most);
+    CO_TRY(co_await member.create(ctx, kAutoscalers, std::move(autoscaler)));
+    co_return Status{};
+}
+
 Task<Status> bound_in(Context ctx, client::Client member, std::int64_t least, std::int64_t most) {
     Value patch{json::Object()};
     patch.set({"spec", "minReplicas"}, least);

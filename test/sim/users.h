@@ -17,7 +17,9 @@ Task<std::string> leftovers_in(Context ctx, client::Client member, WorkloadKind 
 
 // The version that a release there comes from; empty: there is none.
 Task<std::string> stable_version_in(Context ctx, client::Client member, WorkloadKind const& kind);
-// Bounds of the autoscaler there; an Error where they are not taken.
+// An autoscaler there of a workload of this kind; other bounds for it, and an Error where they are not taken.
+Task<Status> autoscale_in(Context ctx, client::Client member, WorkloadKind const& kind, std::int64_t least,
+                          std::int64_t most);
 Task<Status> bound_in(Context ctx, client::Client member, std::int64_t least, std::int64_t most);
 // Replicas for a workload that is to be scaled.
 std::int64_t some_replicas(Random& random, WorkloadKind const& kind);

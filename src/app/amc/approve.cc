@@ -183,9 +183,7 @@ Task<void> approve_one(Context, Session const& session, Part& part) {
     Status done = co_await keep_and_send(session, part);
     bool const dry = session.flags().dry_run == "server";
     if (!done) {
-        bool const stale = overtaken(done.error());
-        row.result = stale ? "stale" : "failed";
-        row.message = stale ? std::string(kMovedOn) : write_problem(done.error());
+        not_written(row, done.error());
         co_return;
     }
     row.result = past(apis::action::kApprove);
@@ -230,6 +228,17 @@ std::string problem_without_hub(Flags const& flags) {
 
 std::string write_problem(Error const& error) {
     return refused(error) ? error.message() : "it may be stored or not: " + error.message();
+}
+
+void not_written(Row& row, Error const& error) {
+    bool const stale = overtaken(error);
+    row.result = stale ? "stale" : "failed";
+    row.message = stale ? std::string(kMovedOn) : write_problem(error);
+}
+
+void not_read(Row& row, Error const& error) {
+    row.result = client::no_answer(error) ? "unreachable" : "failed";
+    row.message = error.message();
 }
 
 bool overtaken(Error const& error) { return error.is(ErrorCode::kInvalid) || error.is(ErrorCode::kConflict); }

@@ -35,6 +35,9 @@ Task<std::expected<Looked, int>> look_without_hub(Session const& session, std::s
 bool overtaken(Error const& error);
 // Why a write was not done, and that it may be where no answer says so.
 std::string write_problem(Error const& error);
+// What becomes of a row whose write was not done; and of one of which nothing was sent, as it could not be read.
+void not_written(Row& row, Error const& error);
+void not_read(Row& row, Error const& error);
 inline constexpr std::string_view kMovedOn = "the cluster has moved on since it was looked at";
 // The JSON Patch on the status that takes a Rollout as it is to another step: an approval where that is the next one.
 json::Value step_patch(json::Doc const& rollout, std::int64_t to);

@@ -226,14 +226,6 @@ CO_TEST(Decide, WhatMayNotBeWatchedIsLookedAt) {
     co_await fleet.stop();
 }
 
-client::Response refusal(int status, std::string const& reason) {
-    client::Response response;
-    response.status = status;
-    response.body = json::Doc::freeze(json::Value(json::Object{
-        {"kind", "Status"}, {"status", "Failure"}, {"reason", reason}, {"code", status}, {"message", reason}}));
-    return response;
-}
-
 // It reads rights and kinds first. Its watches end when it goes, with a word or without.
 CO_TEST(Decide, AHubThatHasJustComeBackIsLookedAtAgain) {
     Fleet fleet(ctx);

@@ -210,8 +210,7 @@ bool goes_back(std::string_view action) { return action == apis::action::kUndo |
 
 // Nothing was sent yet: what does not answer is away, and nothing else.
 void keep_from(Part& part, Error why) {
-    part.row.result = client::no_answer(why) ? "unreachable" : "failed";
-    part.row.message = why.message();
+    not_read(part.row, why);
     part.change = std::unexpected(std::move(why));
 }
 
@@ -257,9 +256,7 @@ Task<void> send_change(Context, Session const& session, std::string action, Part
     if (!part.change) co_return;
     Status const done = co_await send(session, part.client, *part.change);
     if (!done) {
-        bool const stale = overtaken(done.error());
-        row.result = stale ? "stale" : "failed";
-        row.message = stale ? std::string(kMovedOn) : write_problem(done.error());
+        not_written(row, done.error());
         co_return;
     }
     row.result = past(action);

@@ -190,8 +190,7 @@ Task<void> change_one(Context, Session const& session, Target& target, Served se
     std::string const dry = options.dry_run ? " (server dry run)" : "";
     auto wanted = co_await find_wanted(session, *target.client, std::move(served), std::move(name), std::move(images));
     if (!wanted) {
-        row.result = client::no_answer(wanted.error()) ? "unreachable" : "failed";
-        row.message = wanted.error().message();
+        not_read(row, wanted.error());
         co_return;
     }
     if (wanted->change.patch.is_null()) {

@@ -13,14 +13,6 @@ using namespace std::chrono_literals;
 
 bool is_of_fleet(client::Request const& request) { return request.path.starts_with(proxy::kRoot); }
 
-client::Response refusal(int status, std::string const& reason) {
-    client::Response response;
-    response.status = status;
-    response.body = json::Doc::freeze(json::Value(json::Object{
-        {"kind", "Status"}, {"status", "Failure"}, {"reason", reason}, {"code", status}, {"message", reason}}));
-    return response;
-}
-
 // A release that goes on for ever, or until somebody approves it.
 Task<Status> set_up_crashing(Context ctx, Fleet& fleet) {
     CO_TRY(co_await fleet.set_up({"beijing"}));

@@ -155,10 +155,9 @@ struct Simulator::Impl {
     Task<void> read_scales(Context ctx) {
         while (ctx.check()) {
             if (unread.empty()) {
-                Status const woken = co_await something_unread.wait(ctx);
-                if (!woken) co_return;
+                (void)co_await something_unread.wait(ctx);
+                continue;
             }
-            if (unread.empty()) continue;
             auto const [key, reference] = std::move(*unread.begin());
             unread.erase(unread.begin());
             auto const scale = co_await named("horizontal-pod-autoscaler")

@@ -67,6 +67,15 @@ inline Task<std::string> through_hub(hub::Fleet& fleet, Flags flags, Command com
         std::move(command));
 }
 
+// What a server says that refuses.
+inline client::Response refusal(int status, std::string const& reason) {
+    client::Response response;
+    response.status = status;
+    response.body = json::Doc::freeze(json::Value(json::Object{
+        {"kind", "Status"}, {"status", "Failure"}, {"reason", reason}, {"code", status}, {"message", reason}}));
+    return response;
+}
+
 // Without a hub, over these clusters.
 struct Clusters {
     hub::Fleet& fleet;
