@@ -126,6 +126,7 @@ private:
     struct Beyond {
         Granted before;              // what was granted before it came
         std::int64_t unjudged = 0;   // made when nobody could be judged
+        bool beside = false;         // it was set beside the version before
     };
     struct Member {
         // Hash of a version, or its image → the highest step; past the last, one more.
@@ -165,6 +166,7 @@ private:
         std::optional<MonotonicTime> ends_since;        // its Rollout is being deleted or disabled, or is not there
         bool begun = false;                             // some pod was ready
         bool routed = false;                            // a route leads to its workload
+        bool narrowed = false;                          // its Service leads to one version
         std::optional<Back> back;
         // Image that came past the webhook → since when a release holds it, or not yet.
         std::map<std::string, std::optional<MonotonicTime>> passed;
@@ -226,6 +228,7 @@ private:
                      std::string const& name) const;
     std::map<std::string, std::int64_t> weights_in(std::string const& cluster) const;
     void routing_changed(std::string const& cluster);
+    bool shares_the_rest(std::string const& cluster) const;
     void check_answered(std::string const& cluster, json::Doc const& gone);
     bool gone_natively(std::string const& cluster, json::Doc const& service) const;
     void ready_pod_went(Member& member, json::Doc const& pod) const;

@@ -149,6 +149,8 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
     bool const same = before.exists() && meta::uid(before) == meta::uid(after) && phase_of(before) == "Progressing" &&
                       phase_of(after) == "Progressing" && revision_of(before) == revision;
     if (!same) return;
+    if (state_of(before) == "StepTrafficRouting" && state_of(after) == "StepPaused" && shares_the_rest(cluster))
+        violate(fmt::format("{}: step {} has its part of the requests, and the rest go to any version", cluster, step));
     std::int64_t const from = step_of(before);
     bool const approves = state_of(before) == "StepPaused" && state_of(after) == "StepReady";
     if (is_paused(before) && is_paused(after) && (step != from || (state_of(before) != state_of(after) && !approves)))
@@ -282,7 +284,8 @@ void Laws::check_share(std::string const& cluster, std::string const& image, std
         if (!passed->second || just(*passed->second)) judged = false;
     }
     std::int64_t const replaced = replaces ? budget_of(member, member.size) : 0;
-    std::int64_t const lost = member.daemons || member.beside ? member.granted.lost - beyond.before.lost : 0;
+    beyond.beside |= member.beside;
+    std::int64_t const lost = member.daemons || beyond.beside ? member.granted.lost - beyond.before.lost : 0;
     std::int64_t const more = member.granted.grown - beyond.before.grown + lost;
     if (grows && judged && size > most + std::max(beyond.unjudged, replaced) + more)
         violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));

@@ -67,6 +67,26 @@ std::map<std::string, std::int64_t> Laws::weights_in(std::string const& cluster)
                       stored(cluster, kIngresses, kShopCanary));
 }
 
+// The new version has a part of the requests that a step asks for, and its pods one of the rest, too: its Service leads
+// to any version. In a step that says nothing of requests, or leaves no pod of another version, that is right; or where
+// nobody of one could answer: of a group nobody does when one of it is taken.
+bool Laws::shares_the_rest(std::string const& cluster) const {
+    Member const& member = members_.at(cluster);
+    std::map<std::string, std::int64_t> weights = weights_in(cluster);
+    bool const taken = member.lost_at > MonotonicTime{} && ctx_.monotonic() - member.lost_at <= kUnseen;
+    if (weights[kShopCanary] == 0 || weights[kShop] == 0 || member.ends_since || taken) return false;
+    auto const reached = member.reached.find(version_behind(stored(cluster, kServices, kShopCanary)));
+    std::int64_t const step = reached == member.reached.end() ? 0 : reached->second;
+    if (step < 1 || step > std::ssize(member.traffic)) return false;
+    auto const at = static_cast<std::size_t>(step - 1);
+    bool const asked = member.traffic[at] > 0 && (member.size * member.shares[at] + 99) / 100 < member.size;
+    std::set<std::string> others;   // of several those that are left may all be in between
+    for (auto const& [name, pod] : member.ready) {
+        if (pod.ready && pod.image != member.image) others.insert(pod.image);
+    }
+    return asked && others.size() == 1 && version_behind(stored(cluster, kServices, kShop)).empty();
+}
+
 // A Service or a route was changed. The new version has no more of the requests than the step asks for that it has come
 // to: of the version that the canary Service leads to then.
 void Laws::routing_changed(std::string const& cluster) {
@@ -91,6 +111,10 @@ void Laws::routing_changed(std::string const& cluster) {
             violate(fmt::format("{}: {} of {} requests go to {}, and its release has come to step {}", cluster, weight,
                                 all, version, step));
     }
+    bool const narrowed = !version_behind(stored(cluster, kServices, kShop)).empty();
+    if (std::exchange(member.narrowed, narrowed) && shares_the_rest(cluster))
+        violate(fmt::format("{}: {} of {} requests go to {}, and the rest to any version again", cluster, weight, all,
+                            version));
     check_answered(cluster, {});
 }
 
