@@ -55,6 +55,28 @@ CO_TEST(OnDelete, HoldKeepsAClusterThatIsAwayAsItIs) {
     }
 }
 
+// What was said of the one that went is said of it in oslo, too, which has not heard it and finds the next one there.
+CO_TEST(OnDelete, TheWordStandsWhereTheRolloutIsCreatedAnewAtOnce) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
+    fleet.ways.cut = {"oslo"};
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    Doc const before = co_await fleet.get("fleet", apis::kRollouts);
+    CO_ASSERT_OK(co_await fleet.patch("fleet", apis::kRollouts, kRelease));
+    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
+    Value again = before.thaw();
+    again["metadata"] = json::Object{{"name", "web"}, {"namespace", "demo"}};
+    again.make_object().erase("status");
+    CO_ASSERT_OK(co_await fleet.at("fleet").create(ctx, apis::kRollouts, std::move(again)));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v2", "10"));
+    fleet.ways.cut = {};
+    CO_ASSERT_OK(co_await fleet.until("oslo", "v2", "10"));
+    CO_ASSERT_OK(co_await fleet.until_all("phase", "Healthy"));
+    CO_ASSERT_OK(co_await fleet.release("v3"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+    STOP_FLEET();
+}
+
 // Disabled and back, no cluster releases any more: what holds the new version back is the Rollout alone.
 CO_TEST(OnDelete, WhatOnlyTheGuardHoldsBackIsNotLetThroughWithoutAWord) {
     Fleet fleet(ctx);

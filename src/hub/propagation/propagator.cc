@@ -248,7 +248,6 @@ void Propagator::Impl::hub_object_changed(meta::GroupVersionKind const& kind, cl
     meta::ObjectKey const key = meta::key_of(change.object());
     meta::ObjectKey const binding = placement::binding_key(kind, key);
     if (kind == kRolloutKind) {
-        last_words.erase(binding);
         if (!change.after.exists() && bindings.get(binding).exists())
             last_words[binding] = meta::annotation(change.before, kOnDelete);
         if (change.before.exists() && change.after.exists() &&

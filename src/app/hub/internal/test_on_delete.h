@@ -7,6 +7,7 @@ namespace aviary::hub {
 
 inline constexpr char kRollback[] = R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":"Rollback"}}})";
 inline constexpr char kHold[] = R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":"Hold"}}})";
+inline constexpr char kRelease[] = R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":"Release"}}})";
 inline constexpr char kNoWord[] = R"({"metadata":{"annotations":{"fleet.aviary.dev/on-delete":null}}})";
 
 // v2 in its first step in each cluster; the Rollout annotated Rollback.

@@ -69,7 +69,8 @@ struct Propagator::Impl {
     bool observe_workload(Observed& seen, control::Key const& key, apis::FleetBindingSpec const& spec,
                           clusters::Member& member);
     void observe_elsewhere(Observed& seen, control::Key const& key, apis::FleetBindingSpec const& spec) const;
-    bool observe_rollout(Observed& seen, control::Key const& key, clusters::Member& member);
+    bool observe_rollout(Observed& seen, control::Key const& key, apis::FleetBindingSpec const& spec,
+                         clusters::Member& member);
     // Empty while a copy is not there yet.
     std::optional<RollbackSeen> observe_rollback(json::Doc const& rollout);
     std::string obstacle(meta::ObjectKey const& binding, std::string const& cluster) const;

@@ -119,7 +119,7 @@ std::optional<Observed> Propagator::Impl::observe(control::Key const& key, apis:
     seen.preserve_on_deletion = spec.preserve_resources_on_deletion;
     seen.live = member.get(known->resource, seen.key);
     seen.revision = [this, ns = spec.resource.ns](std::string_view hash) { return revision(ns, hash); };
-    if (kind == kRolloutKind && !observe_rollout(seen, key, member)) return std::nullopt;
+    if (kind == kRolloutKind && !observe_rollout(seen, key, spec, member)) return std::nullopt;
     if (template_in(seen.source).exists() && !observe_workload(seen, key, spec, member)) return std::nullopt;
     return seen;
 }
@@ -176,16 +176,15 @@ void Propagator::Impl::observe_elsewhere(Observed& seen, control::Key const& key
     seen.stable_elsewhere = stable_elsewhere(others.workloads, template_hash(pod_template(seen.source)), recorded);
 }
 
-bool Propagator::Impl::observe_rollout(Observed& seen, control::Key const& key, clusters::Member& member) {
+bool Propagator::Impl::observe_rollout(Observed& seen, control::Key const& key, apis::FleetBindingSpec const& spec,
+                                       clusters::Member& member) {
     Doc const on_hub = sources.get(kRolloutKind, seen.key);
     auto const words = last_words.find(key.object);
-    if (on_hub.exists()) {
-        seen.on_delete = meta::annotation(on_hub, kOnDelete);
-    } else if (words != last_words.end()) {
-        seen.on_delete = words->second;
-    } else {
-        seen.on_delete = meta::annotation(seen.live, kOnDelete);
-    }
+    seen.on_delete = meta::annotation(on_hub, kOnDelete);
+    // Its own last word stands where there is another of its name already, unless that has one to say.
+    bool const itself = on_hub.exists() && meta::uid(on_hub) == spec.resource.uid;
+    if (!itself && seen.on_delete.empty())
+        seen.on_delete = words != last_words.end() ? words->second : meta::annotation(seen.live, kOnDelete);
     auto const [kind, workload] = workload_of(seen.live.exists() ? seen.live : on_hub);
     placement::Sources::Kind const* const known = sources.find(kind);
     // One that the hub brings nowhere is not looked at; one that it has not found yet may be releasing.
