@@ -79,7 +79,8 @@ bool Laws::shares_the_rest(std::string const& cluster) const {
     std::int64_t const step = reached == member.reached.end() ? 0 : reached->second;
     if (step < 1 || step > std::ssize(member.traffic)) return false;
     auto const at = static_cast<std::size_t>(step - 1);
-    bool const asked = member.traffic[at] > 0 && (member.size * member.shares[at] + 99) / 100 < member.size;
+    std::int64_t const size = just(member.scaled_at) ? member.least : member.size;
+    bool const asked = member.traffic[at] > 0 && (size * member.shares[at] + 99) / 100 < size;
     std::set<std::string> others;   // of several those that are left may all be in between
     for (auto const& [name, pod] : member.ready) {
         if (pod.ready && pod.image != member.image) others.insert(pod.image);

@@ -496,8 +496,11 @@ Task<void> People::tidy() {
     if (extras_.has(Extra::kToZero) || extras_.has(Extra::kPasses)) (void)co_await async::sleep_for(ctx_, kTriedAgain);
     for (int count = 0; leaving_ && count < 600; ++count) {
         co_await come_back();
-        // What came up from nothing in the new version goes back by a release, as does what goes back in batches.
-        if (leaving_ && (extras_.has(Extra::kToZero) || extras_.has(Extra::kBatches))) co_await go_on();
+        // What came up from nothing in the new version goes back by a release, as does what goes back in batches; and
+        // what was let through and had not come to all pods yet, which the hub says.
+        bool const by_release = extras_.has(Extra::kToZero) || extras_.has(Extra::kBatches) ||
+                                (extras_.has(Extra::kLetsGo) && co_await waits_for_a_release());
+        if (leaving_ && by_release) co_await go_on();
         if (leaving_) (void)co_await async::sleep_for(ctx_, 1s);
     }
     if (leaving_) {
@@ -509,6 +512,11 @@ Task<void> People::tidy() {
     co_await take_back();
     version_ = fmt::format("v{}", ++versions_);
     co_await push();
+}
+
+Task<bool> People::waits_for_a_release() {
+    auto const there = co_await fleet_.person(kHubCluster).get(ctx_, apis::kRollouts, kWeb);
+    co_return there && there->at({"status", "message"}).as_string().find("(releasing)") != std::string_view::npos;
 }
 
 Task<void> People::go_on() {

@@ -36,6 +36,7 @@ private:
         json::Doc rollout;
     };
     Task<void> push();
+    Task<bool> waits_for_a_release();   // the Rollout that is deleted
     Task<void> look();
     Task<void> approve(std::vector<View> views);
     Task<void> leave_word(std::string cluster, json::Doc rollout);
