@@ -492,6 +492,30 @@ CO_TEST(WithoutHub, OneThatGoesWhileItsVersionsAreReadIsUnreachable) {
     co_await fleet.stop();
 }
 
+// The workload that it has there is no one's that this name leads to.
+CO_TEST(WithoutHub, WhereThereIsNoRolloutNothingIsUndone) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await hub::deliver_paused(fleet, {"beijing", "oslo"}, propagation::Mode::kAttached));
+    co_await fleet.stop_hub();
+    CO_ASSERT_OK(co_await fleet.at("oslo").remove(ctx, apis::kRollouts, hub::kWeb));
+    CO_ASSERT_OK(co_await fleet.until("oslo", "v2", "10"));
+    Clusters clusters{fleet};
+    clusters.add("beijing").add("oslo");
+    Flags flags = everywhere();
+    flags.dry_run = "server";
+    std::string said = co_await clusters.decide("Undo", flags);
+    EXPECT_EQ(said, "0\nbeijing  1/3  undone (server dry run)  going back to v1\n");
+    flags.members = {"beijing", "oslo"};
+    flags.all_members = false;
+    said = co_await clusters.decide("Undo", flags);
+    EXPECT_EQ(said,
+              "2\n"
+              "beijing  1/3  undone (server dry run)  going back to v1\n"
+              "oslo     -    refused                  there is no such Rollout in this cluster\n"
+              "error: 1 undone, 1 refused\n");
+    co_await fleet.stop();
+}
+
 // A hold has room for it, of what a hub has brought; a jump and a resume leave no word.
 CO_TEST(WithoutHub, AReasonThatIsKeptNowhereIsSaid) {
     Fleet fleet(ctx);

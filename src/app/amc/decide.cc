@@ -206,6 +206,23 @@ Task<int> submit(Session session, std::string action, std::string rollout, Value
     co_return code == kDone && !printed ? kFailed : code;
 }
 
+// The Decision that would be recorded, and what would not be sent with it; the exit code.
+int print_unsent(Session const& session, std::string_view action, Value const& object, std::vector<Row> rows) {
+    Result<bool> printed = true;
+    if (session.flags().output == "name") {
+        print_rows(session, rows, object.at({"metadata", "name"}).string());
+    } else {
+        printed = session.print_document(object);
+        if (printed && !*printed) session.print(yaml::write(object));
+    }
+    if (!printed) session.complain(printed.error());
+    for (Row& row : rows) {
+        if (row.target) row.result = past(action);
+    }
+    int const code = conclude_unsent(session, rows, action);
+    return printed ? code : kFailed;
+}
+
 // What each cluster is at. Those that have just come back, and cannot be read yet, are looked at again, and they alone:
 // the others are approved at the step that they were seen at.
 Task<Result<Doc>> look_at_release(Session const& session, std::string rollout, std::vector<std::string> chosen) {
@@ -330,16 +347,7 @@ Task<int> decide(Session session, std::string action, std::string rollout) {
     }
     warn(rows);
     Value const object = decision_object(session, action, rollout, (*view)["digest"].string(), targets);
-    if (session.flags().dry_run == "client") {
-        if (session.flags().output == "name") {
-            print_rows(session, rows, object.at({"metadata", "name"}).string());
-            co_return kDone;
-        }
-        Result<bool> const printed = session.print_document(object);
-        if (!printed) session.complain(printed.error());
-        if (printed && !*printed) session.print(yaml::write(object));
-        co_return printed ? kDone : kFailed;
-    }
+    if (session.flags().dry_run == "client") co_return print_unsent(session, action, object, std::move(rows));
     int const code = co_await submit(session, action, rollout, object, std::move(rows));
     co_return code;
 }

@@ -308,7 +308,7 @@ CO_TEST(Decide, WhatGotNoAnswerMayBeRecorded) {
 }
 
 // As without a hub.
-CO_TEST(Decide, AServerDryRunEndsAsItWouldEnd) {
+CO_TEST(Decide, ADryRunEndsAsItWouldEnd) {
     Fleet fleet(ctx);
     CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
     Flags flags;
@@ -325,6 +325,15 @@ CO_TEST(Decide, AServerDryRunEndsAsItWouldEnd) {
               "beijing  1/3  approved (server dry run)  \n"
               "oslo     2/3  refused                    at step 2, not step 1\n"
               "error: 1 approved, 1 refused\n");
+    flags.dry_run = "client";
+    text = co_await through_hub(fleet, flags, approve());
+    EXPECT_TRUE(text.starts_with("2\napiVersion: fleet.aviary.dev/v1alpha1\nkind: Decision\n") &&
+                text.ends_with("\nerror: oslo: at step 2, not step 1\n"))
+        << text;
+    flags.members = {"beijing"};
+    flags.all_members = false;
+    text = co_await through_hub(fleet, flags, approve());
+    EXPECT_TRUE(text.starts_with("0\napiVersion: ") && !has(text, "error: ")) << text;
     co_await fleet.stop();
 }
 

@@ -106,6 +106,16 @@ int conclude(Session const& session, std::vector<Row> const& rows, std::string_v
     return code;
 }
 
+int conclude_unsent(Session const& session, std::vector<Row> const& rows, std::string_view action) {
+    int const code = code_of(session, count(rows, action));
+    for (Row const& row : rows) {
+        if (row.result == past(action)) continue;
+        std::string const why = row.message.empty() ? "nothing would be sent" : cli::one_line(row.message);
+        say(session, row.result == "done" ? kDone : code, fmt::format("{}: {}", row.cluster, why));
+    }
+    return code;
+}
+
 int conclude_printed(Session const& session, std::vector<Row> rows, std::string_view action,
                      std::vector<std::pair<std::string, json::Value>> const& patches) {
     bool const printed = print_patches(session, patches);
@@ -113,12 +123,7 @@ int conclude_printed(Session const& session, std::vector<Row> rows, std::string_
         bool const there = std::ranges::any_of(patches, [&](auto const& each) { return each.first == row.cluster; });
         if (there) row.result = past(action);
     }
-    int const code = code_of(session, count(rows, action));
-    for (Row const& row : rows) {
-        if (row.result == past(action)) continue;
-        std::string const why = row.message.empty() ? "nothing would be sent" : cli::one_line(row.message);
-        say(session, row.result == "done" ? kDone : code, fmt::format("{}: {}", row.cluster, why));
-    }
+    int const code = conclude_unsent(session, rows, action);
     return printed ? code : kFailed;
 }
 

@@ -24,8 +24,10 @@ void warn(std::vector<Row> const& rows);
 // that are unreachable, or waited for, are no failure.
 int conclude(Session const& session, std::vector<Row> const& rows, std::string_view action,
              std::string const& decision = {});
-// The end of --dry-run=client without a hub: prints what would be sent, a document for each cluster, and says of each
-// other one why nothing would be; the exit code is that of carrying it out.
+// The end of --dry-run=client: says of each cluster that nothing would be sent to why; the exit code is that of carrying
+// it out, were all done that the rows have as done.
+int conclude_unsent(Session const& session, std::vector<Row> const& rows, std::string_view action);
+// … without a hub: prints first what would be sent, a document for each cluster.
 int conclude_printed(Session const& session, std::vector<Row> rows, std::string_view action,
                      std::vector<std::pair<std::string, json::Value>> const& patches);
 // Prints the rows of what was sent without a hub, and says what was not done; the exit code. `late`: not all was taken
