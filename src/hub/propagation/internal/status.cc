@@ -226,12 +226,18 @@ Plan Propagator::Impl::finish_binding(Key const& key, apis::FleetBindingSpec con
         plan.requeue_at(now + kNotResolved, "the clusters are not known yet");
         return plan;
     }
+    // The next one of its name waits for nobody who is away, nor for a release: it takes over what is there.
+    Doc const next = kind->informer->get({spec.resource.ns, spec.resource.name});
+    bool const succeeded = next.exists() && !meta::is_deleting(next) && meta::uid(next) != spec.resource.uid;
     auto const& memories = known[key.object];
     for (clusters::Member const* member : members.all()) {   // a cluster that left the fleet keeps what it has
         auto const memory = memories.find(member->name());
+        bool const away = member->probed() && !member->reachable();
+        bool const refused = memory != memories.end() && memory->second.standing.state == State::kRefused;
         bool const seen_clean = memory != memories.end() && (memory->second.standing.state == State::kRemoved ||
                                                              memory->second.standing.state == State::kNotServed);
         Doc const live = member->get(kind->resource, {spec.resource.ns, spec.resource.name});
+        if (succeeded && (away || refused || meta::is_deleting(live))) continue;
         bool const never_there =
             find_cluster(spec, member->name()) == nullptr && meta::label(live, kHubLabel) != hub_id;
         if (!seen_clean && !never_there) return plan;
