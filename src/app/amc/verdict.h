@@ -24,8 +24,8 @@ void warn(std::vector<Row> const& rows);
 // that are unreachable, or waited for, are no failure.
 int conclude(Session const& session, std::vector<Row> const& rows, std::string_view action,
              std::string const& decision = {});
-// The end of --dry-run=client: says of each cluster that nothing would be sent to why; the exit code is that of carrying
-// it out, were all done that the rows have as done.
+// The end of --dry-run=client: says of each cluster that nothing would be sent to why; the exit code is that of
+// carrying it out, were all done that the rows have as done.
 int conclude_unsent(Session const& session, std::vector<Row> const& rows, std::string_view action);
 // … without a hub: prints first what would be sent, a document for each cluster.
 int conclude_printed(Session const& session, std::vector<Row> rows, std::string_view action,
