@@ -146,16 +146,18 @@ private:
         std::string put_back;          // … which
         bool set = false;              // it is no Deployment
         bool daemons = false;          // its workload is a DaemonSet
-        bool rolls = false;            // its own controller scales each version
-        MonotonicTime rolled_at{};     // … and last might
-        std::int64_t group = 1;        // pods that come and go together
-        std::int64_t size = 0;         // pods, or groups, that it wants
-        std::int64_t most = 0;         // … and wanted lately
-        Granted granted;               // in all
-        std::int64_t least = 0;        // … as somebody may still see it
-        int fewest = 0;                // that served while somebody might
-        MonotonicTime scaled_at{};     // when that changed
-        int lost = 0;                  // pods that the world took away, until all are back
+        bool by_what_is_left =
+            false;                   // … a StatefulSet of Kruise's, whose update is complete when no other pod is left
+        bool rolls = false;          // its own controller scales each version
+        MonotonicTime rolled_at{};   // … and last might
+        std::int64_t group = 1;      // pods that come and go together
+        std::int64_t size = 0;       // pods, or groups, that it wants
+        std::int64_t most = 0;       // … and wanted lately
+        Granted granted;             // in all
+        std::int64_t least = 0;      // … as somebody may still see it
+        int fewest = 0;              // that served while somebody might
+        MonotonicTime scaled_at{};   // when that changed
+        int lost = 0;                // pods that the world took away, until all are back
         MonotonicTime lost_at{};
         std::map<std::string, MonotonicTime> taken;     // pods, or groups, that it took, and when
         std::vector<MonotonicTime> broken;              // when pods of versions before went that were not ready

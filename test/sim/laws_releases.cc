@@ -57,6 +57,7 @@ void Laws::workload_changed(std::string const& cluster, Doc const& after) {
     member.image = image_of(after);
     member.set = after["kind"].as_string() != "Deployment";
     member.daemons = after["kind"].as_string() == "DaemonSet";
+    member.by_what_is_left = after["kind"].as_string() == "StatefulSet" && meta::kind_of(after).group != "apps";
     member.group = after.at({"spec", "leaderWorkerTemplate", "size"}).as_int(1);
     // Whose controller chooses a hash of its own: a release that is quicker names the version by what is in it.
     if (member.group > 1)
@@ -286,7 +287,10 @@ void Laws::check_share(std::string const& cluster, std::string const& image, std
     std::int64_t const replaced = replaces ? budget_of(member, member.size) : 0;
     beyond.beside |= member.beside;
     std::int64_t const lost = member.daemons || beyond.beside ? member.granted.lost - beyond.before.lost : 0;
-    std::int64_t const more = member.granted.grown - beyond.before.grown + lost;
+    // Of a Deployment that no release holds, its own controller gives each version a part of the surge, too (a
+    // quarter).
+    bool const surges = !member.set && !member.held && lately(member.scaled_at);
+    std::int64_t const more = member.granted.grown - beyond.before.grown + lost + (surges ? (all + 3) / 4 : 0);
     if (grows && judged && size > most + std::max(beyond.unjudged, replaced) + more)
         violate(fmt::format("{}: {} pods of {}, and its release has come to step {}", cluster, size, image, step));
     if (grows && !judged) beyond.unjudged = std::max(beyond.unjudged, size - most);

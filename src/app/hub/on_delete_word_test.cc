@@ -55,14 +55,26 @@ CO_TEST(OnDelete, HoldKeepsAClusterThatIsAwayAsItIs) {
     }
 }
 
+// Until the hub has no Rollout with this uid.
+Task<Status> until_another(Fleet& fleet, std::string uid) {
+    for (int count = 0; count < 1000; ++count) {
+        Doc const there = co_await fleet.get("fleet", apis::kRollouts);
+        if (!there.exists() || meta::uid(there) != uid) co_return Status{};
+        CO_TRY(co_await async::sleep_for(fleet.scope.context(), 1ms));
+    }
+    co_return fail(ErrorCode::kTimeout, "the Rollout does not go from the hub");
+}
+
 // The Rollout as it is on the hub, deleted with this word and created anew at once.
-Task<Status> create_anew(Fleet& fleet, std::string word) {
+Task<Status> create_anew(Fleet& fleet, std::string word, std::string annotations = "{}") {
     Context const ctx = fleet.scope.context();
     Doc const before = co_await fleet.get("fleet", apis::kRollouts);
     CO_TRY(co_await fleet.patch("fleet", apis::kRollouts, std::move(word)));
     CO_TRY(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
+    CO_TRY(co_await until_another(fleet, meta::uid(before)));
     Value again = before.thaw();
     again["metadata"] = json::Object{{"name", "web"}, {"namespace", "demo"}};
+    again["metadata"]["annotations"] = *json::parse_value(annotations);
     again.make_object().erase("status");
     CO_TRY(co_await fleet.at("fleet").create(ctx, apis::kRollouts, std::move(again)));
     co_return Status{};
@@ -108,6 +120,43 @@ CO_TEST(OnDelete, TheNextOfItsNameWaitsForNoClusterThatIsAway) {
         CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
         STOP_FLEET();
     }
+}
+
+// Nobody brings the next one anywhere, so that oslo is cleaned when it is back.
+CO_TEST(OnDelete, WhereTheNextOfItsNameIsPlacedNowhereTheLastOneGoesEverywhere) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
+    fleet.ways.cut = {"oslo"};
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    CO_ASSERT_OK(co_await fleet.at("fleet").remove(ctx, kPolicies, {"demo", "rollout"}));
+    CO_ASSERT_OK(co_await create_anew(fleet, kRelease));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "v2", "10"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    std::string const text = co_await message_of(fleet);
+    EXPECT_EQ(text, "waits until the last one of its name is gone from oslo");
+    fleet.ways.cut = {};
+    for (std::string const& cluster : fleet.members) {
+        Doc rollout = co_await fleet.get(cluster, apis::kRollouts);
+        for (int count = 0; rollout.exists() && count < 60; ++count) {
+            CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
+            rollout = co_await fleet.get(cluster, apis::kRollouts);
+        }
+        EXPECT_FALSE(rollout.exists()) << cluster;
+    }
+    CO_ASSERT_OK(co_await fleet.until_all("v2", "10"));
+    STOP_FLEET();
+}
+
+// What the next one says is of the next one: the release that Hold has left goes on, under it.
+CO_TEST(OnDelete, TheNextOfItsNameDoesNotLetThroughWhatWasHeld) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
+    CO_ASSERT_OK(co_await create_anew(fleet, kHold, R"({"fleet.aviary.dev/on-delete":"Release"})"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    CO_ASSERT_OK(co_await held_back(fleet));
+    CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing", "oslo"}, "approve"));
+    CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/2/StepPaused"));
+    STOP_FLEET();
 }
 
 // Disabled and back, no cluster releases any more: what holds the new version back is the Rollout alone.

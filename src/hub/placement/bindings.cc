@@ -7,6 +7,7 @@
 
 #include "apis/cluster/managed_cluster_set.h"
 #include "apis/policy/propagation_policy.h"
+#include "apis/rollouts/rollout.h"
 #include "core/base/strings.h"
 #include "hub/placement/place.h"
 #include "kube/meta/names.h"
@@ -217,7 +218,10 @@ struct Placer::Impl {
                 plan.writes.push_back(control::deletion(binding_resource(name), binding, "the object is gone"));
             return plan;
         }
-        if (meta::is_deleting(binding)) return plan;   // ends first, and begins anew when it is gone
+        if (meta::is_deleting(binding)) {   // ends first, and begins anew when it is gone
+            announce(plan, kind, source, name, binding);
+            return plan;
+        }
 
         apis::FleetBindingSpec before;
         apis::FleetBindingStatus status;
@@ -274,9 +278,7 @@ struct Placer::Impl {
             write.body = json::Object{{"apiVersion", "fleet.aviary.dev/v1alpha1"},
                                       {"kind", name.ns.empty() ? "ClusterFleetBinding" : "FleetBinding"}};
             write.body.set({"metadata", "finalizers"}, json::Array{kBindingFinalizer});
-            write.body.set({"metadata", "ownerReferences"},
-                           json::Array{meta::to_value({source["apiVersion"].string(), source["kind"].string(),
-                                                       meta::name(source), meta::uid(source), true, false})});
+            write.body.set({"metadata", "ownerReferences"}, json::Array{owned_by(source)});
             write.body["spec"] = write_spec(spec);
             write.ignore_already_exists = true;
             write.why = "bind";
@@ -289,6 +291,8 @@ struct Placer::Impl {
             write.key = name;
             write.body["spec"] = write_spec(spec);
             write.body.set({"metadata", "resourceVersion"}, meta::resource_version(binding));
+            if (spec.resource.uid != before.resource.uid)
+                write.body.set({"metadata", "ownerReferences"}, json::Array{owned_by(source)});
             write.why = "placement";
             plan.writes.push_back(std::move(write));
         }
@@ -304,6 +308,28 @@ struct Placer::Impl {
             plan.writes.push_back(std::move(write));
         }
         return plan;
+    }
+
+    static Value owned_by(Doc const& source) {
+        return meta::to_value({source["apiVersion"].string(), source["kind"].string(), meta::name(source),
+                               meta::uid(source), true, false});
+    }
+
+    // Of a Rollout that was created anew and will be bound, to what is ending for it.
+    void announce(Plan& plan, meta::GroupVersionKind const& kind, Doc const& source, meta::ObjectKey const& name,
+                  Doc const& binding) {
+        bool const rollout = kind.group == apis::kRollouts.group && kind.kind == "Rollout";
+        if (!rollout || meta::annotation(binding, kSucceededBy) == meta::uid(source)) return;
+        auto const placed =
+            placement_of(source, policy_for(source, all_policies(), {}), {}, sets_after(std::string(meta::ns(source))));
+        if (!placed || !*placed || (*placed)->targets.empty()) return;
+        Write write;
+        write.resource = binding_resource(name);
+        write.key = name;
+        write.body.set({"metadata", "resourceVersion"}, meta::resource_version(binding));
+        write.body.set({"metadata", "annotations", kSucceededBy}, meta::uid(source));
+        write.why = "the next one of its name waits";
+        plan.writes.push_back(std::move(write));
     }
 
     static void follow(Doc const& policy, apis::FleetBindingSpec& spec) {

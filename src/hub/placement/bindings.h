@@ -20,6 +20,8 @@ inline constexpr std::size_t kMaxRejected = 100;
 
 // Kept on a Rollout until its clusters are back on the stable version (propagation/rollback.h).
 inline constexpr std::string_view kOnDeleteFinalizer = "fleet.aviary.dev/on-delete";
+// uid of the Rollout of that name that comes once its binding is gone.
+inline constexpr std::string_view kSucceededBy = "fleet.aviary.dev/succeeded-by";
 
 // The binding of an object: in its namespace, or cluster-scoped (an empty namespace: a ClusterFleetBinding).
 meta::ObjectKey binding_key(meta::GroupVersionKind const& kind, meta::ObjectKey const& object);

@@ -261,6 +261,14 @@ void Propagator::Impl::hub_object_changed(meta::GroupVersionKind const& kind, cl
     if (template_in(change.after).exists()) keep->enqueue({kind.kind, key});
 }
 
+// What was known of a binding that is gone, or another one now.
+void Propagator::Impl::forget(meta::ObjectKey const& binding) {
+    known.erase(binding);
+    contents.erase(binding);
+    status_written.erase(binding);
+    last_words.erase(binding);
+}
+
 void Propagator::Impl::binding_changed(client::Change const& change) {
     Doc const resource = change.object().at({"spec", "resource"});
     meta::ObjectKey const object{resource["namespace"].string(), resource["name"].string()};
@@ -275,7 +283,9 @@ void Propagator::Impl::binding_changed(client::Change const& change) {
     meta::GroupVersionKind const kind{group, version, resource["kind"].string()};
     // What is bound is followed, whether or not a policy still names its kind.
     if (change.after.exists()) sources.want(kind);
-    enqueue_binding(meta::key_of(change.object()));
+    meta::ObjectKey const binding = meta::key_of(change.object());
+    if (change.after.exists() && meta::uid(change.before) != meta::uid(change.after)) forget(binding);
+    enqueue_binding(binding);
     if (meta::generation(change.before) != meta::generation(change.after))
         keep->enqueue({resource["kind"].string(), object});
     enqueue_rollouts_and_statuses_of(kind, object);

@@ -112,6 +112,7 @@ struct Propagator::Impl {
     void enqueue_binding(meta::ObjectKey const& binding);
     void enqueue_workload_of(json::Doc const& rollout);
     void hub_object_changed(meta::GroupVersionKind const& kind, client::Change const& change);
+    void forget(meta::ObjectKey const& binding);
     void binding_changed(client::Change const& change);
     void member_object_changed(std::string const& cluster, client::Change const& change);
     void standing_changed(clusters::Member& member);

@@ -180,11 +180,13 @@ bool Propagator::Impl::observe_rollout(Observed& seen, control::Key const& key, 
                                        clusters::Member& member) {
     Doc const on_hub = sources.get(kRolloutKind, seen.key);
     auto const words = last_words.find(key.object);
-    seen.on_delete = meta::annotation(on_hub, kOnDelete);
-    // Its own last word stands where there is another of its name already, unless that has one to say.
-    bool const itself = on_hub.exists() && meta::uid(on_hub) == spec.resource.uid;
-    if (!itself && seen.on_delete.empty())
-        seen.on_delete = words != last_words.end() ? words->second : meta::annotation(seen.live, kOnDelete);
+    if (on_hub.exists() && meta::uid(on_hub) == spec.resource.uid) {
+        seen.on_delete = meta::annotation(on_hub, kOnDelete);
+    } else if (words != last_words.end()) {   // where there is another of its name already, too
+        seen.on_delete = words->second;
+    } else {
+        seen.on_delete = meta::annotation(seen.live, kOnDelete);
+    }
     auto const [kind, workload] = workload_of(seen.live.exists() ? seen.live : on_hub);
     placement::Sources::Kind const* const known = sources.find(kind);
     // One that the hub brings nowhere is not looked at; one that it has not found yet may be releasing.

@@ -24,6 +24,7 @@ using json::Doc;
 using json::Value;
 
 constexpr Duration kStatusInterval = std::chrono::milliseconds(500);   // status of one object at most twice a second
+constexpr Duration kStillEnding = std::chrono::minutes(1);             // should nothing tell of the last cluster
 constexpr Duration kNotResolved = std::chrono::seconds(2);
 constexpr Duration kPatience = std::chrono::seconds(20);   // before a cluster that answers is said not to be read
 
@@ -39,6 +40,10 @@ void write_status(Plan& plan, meta::GroupVersionResource const& resource, meta::
     write.body["status"] = std::move(changes);
     write.why = std::move(why);
     plan.writes.push_back(std::move(write));
+}
+
+Value waits_for_last(std::string const& cluster) {
+    return json::Object{{"message", fmt::format("waits until the last one of its name is gone from {}", cluster)}};
 }
 
 constexpr std::size_t kMostEvents = 10;   // of one object at once
@@ -92,10 +97,7 @@ Plan Propagator::Impl::decide_status(Key const& key, Time now) {
     Plan plan;
     auto const spec = bindings.spec(key.object);
     if (!spec) {
-        known.erase(key.object);
-        contents.erase(key.object);
-        status_written.erase(key.object);
-        last_words.erase(key.object);
+        forget(key.object);
         return plan;
     }
     if (auto const last = status_written.find(key.object);
@@ -226,9 +228,10 @@ Plan Propagator::Impl::finish_binding(Key const& key, apis::FleetBindingSpec con
         plan.requeue_at(now + kNotResolved, "the clusters are not known yet");
         return plan;
     }
-    // The next one of its name waits for nobody who is away, nor for a release: it takes over what is there.
+    // The next Rollout of its name waits for nobody who is away, nor for a release: it takes over what is there.
     Doc const next = kind->informer->get({spec.resource.ns, spec.resource.name});
-    bool const succeeded = next.exists() && !meta::is_deleting(next) && meta::uid(next) != spec.resource.uid;
+    bool const succeeded = !spec.preserve_resources_on_deletion && next.exists() && !meta::is_deleting(next) &&
+                           meta::annotation(binding, placement::kSucceededBy) == meta::uid(next);
     auto const& memories = known[key.object];
     for (clusters::Member const* member : members.all()) {   // a cluster that left the fleet keeps what it has
         auto const memory = memories.find(member->name());
@@ -237,10 +240,16 @@ Plan Propagator::Impl::finish_binding(Key const& key, apis::FleetBindingSpec con
         bool const seen_clean = memory != memories.end() && (memory->second.standing.state == State::kRemoved ||
                                                              memory->second.standing.state == State::kNotServed);
         Doc const live = member->get(kind->resource, {spec.resource.ns, spec.resource.name});
-        if (succeeded && (away || refused || meta::is_deleting(live))) continue;
-        bool const never_there =
-            find_cluster(spec, member->name()) == nullptr && meta::label(live, kHubLabel) != hub_id;
-        if (!seen_clean && !never_there) return plan;
+        apis::BoundCluster const* const bound = find_cluster(spec, member->name());
+        bool const paused = bound != nullptr && bound->paused;   // the next one does not know of that
+        if (succeeded && !paused && (away || refused || meta::is_deleting(live))) continue;
+        bool const never_there = bound == nullptr && meta::label(live, kHubLabel) != hub_id;
+        if (!seen_clean && !never_there) {
+            plan.requeue_at(now + kStillEnding, fmt::format("{} is not clean", member->name()));
+            if (kind->kind == kRolloutKind && next.exists() && !meta::is_deleting(next))
+                write_status(plan, kind->resource, meta::key_of(next), "status", next, waits_for_last(member->name()));
+            return plan;
+        }
     }
     Value finalizers{json::Array()};
     for (auto const& [index, finalizer] : binding.at({"metadata", "finalizers"}).elements()) {
