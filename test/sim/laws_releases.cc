@@ -394,7 +394,8 @@ void Laws::check_serving(std::string const& cluster) {
     bool const excused = ctx_.monotonic() - member.lost_at <= kExcuse;
     bool const enough = ready >= (member.beside ? all : floor);
     if (enough && !excused) member.lost = 0;
-    if (enough) member.served = true;
+    // Of a set that is made smaller those go that its controller chooses, and may be the ones that serve.
+    if (enough && !(member.set && scaled)) member.served = true;
     // Sets are rolled by their own controllers, whose copies are old for a while when the server comes back.
     bool const old = member.set && reads_anew();
     // Controllers of DaemonSets replace what does not serve beside the number that may be missing.
