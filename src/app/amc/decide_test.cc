@@ -337,6 +337,23 @@ CO_TEST(Decide, ADryRunEndsAsItWouldEnd) {
     co_await fleet.stop();
 }
 
+// A pause there takes nothing of the hub's away.
+CO_TEST(Decide, WhatWasPausedInTheClusterIsSaidToBeResumedThere) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
+    Flags flags;
+    flags.members = {"beijing"};
+    flags.reason = "p95";
+    std::string text = co_await Clusters{fleet}.add("beijing").decide("Pause", flags);
+    EXPECT_TRUE(text.starts_with("0\n")) << text;
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+    text =
+        co_await through_hub(fleet, everywhere(), [](Session session) { return explain(std::move(session), "web"); });
+    EXPECT_TRUE(has(text, "\nnext:  kubectl amc rollout resume rollouts/web -n demo --direct --context beijing\n"))
+        << text;
+    co_await fleet.stop();
+}
+
 // It is a jump, which an attached hub carries out; where to, the clusters' own Rollouts say.
 CO_TEST(Decide, UndoFastOfWhatOthersHaveBroughtIsAJump) {
     Fleet fleet(ctx);

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <set>
+#include <utility>
 
 #include "app/amc/rows.h"
 #include "app/amc/session.h"
@@ -98,12 +99,8 @@ std::string unpause_command(Doc const& view) {
 }
 
 std::string next_steps(Doc const& view, bool all, std::string const& where) {
-    // Approvals of one command: of the new version, and on the way back to an old one.
-    struct Approve {
-        std::string clusters;
-        std::int64_t step = 0;
-    };
-    std::map<std::string, Approve> approvals;
+    // Clusters of one command: of the new version, or on the way back to an old one, at one step.
+    std::map<std::pair<std::string, std::int64_t>, std::string> approvals;
     std::string abort_where;
     std::string paused;                            // by somebody
     std::vector<std::string> paused_there, held;   // in the cluster itself, whose context may have its name
@@ -123,10 +120,8 @@ std::string next_steps(Doc const& view, bool all, std::string const& where) {
         }
         bool const waits = cluster["reason"].as_string() == "AwaitingApproval" && !cluster["trouble"].exists();
         if (!waits) continue;
-        Approve& approve = approvals[cluster["pinned"].string()];
-        if (approve.clusters.empty()) approve.step = cluster["step"].as_int();
-        if (cluster["step"].as_int() == approve.step)
-            approve.clusters += (approve.clusters.empty() ? "" : ",") + cluster["cluster"].string();
+        std::string& clusters = approvals[{cluster["pinned"].string(), cluster["step"].as_int()}];
+        clusters += (clusters.empty() ? "" : ",") + cluster["cluster"].string();
     }
     Steps steps(view, where);
     bool const attached = view["attached"].as_bool();   // others say what its clusters are to run
@@ -141,8 +136,9 @@ std::string next_steps(Doc const& view, bool all, std::string const& where) {
             fmt::format("kubectl --context {} annotate {} -n {} fleet.aviary.dev/hold-      # the hub goes on there",
                         each, view["workload"].as_string(), view["namespace"].as_string()));
     }
-    for (auto const& [back, approve] : approvals) {
-        steps.add("approve", fmt::format("-m {} --step {}", approve.clusters, approve.step),
+    for (auto const& [which, clusters] : approvals) {
+        auto const& [back, step] = which;
+        steps.add("approve", fmt::format("-m {} --step {}", clusters, step),
                   back.empty() ? "" : "on the way back to " + back);
     }
     if (!releasing.empty() && !attached)

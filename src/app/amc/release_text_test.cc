@@ -57,9 +57,10 @@ TEST(Movement, SaysThatNoVersionIsKnown) {
     EXPECT_EQ(tree_line(none, none["clusters"][0]), "a  Initial  step -  Initial  ready: 0/0");
 }
 
-TEST(NextSteps, ApprovesWhatWaitsAtTheFirstStepAndIsWell) {
-    EXPECT_EQ(next_steps(view({cluster("beijing"), cluster("oslo"), cluster("paris", R"({"step":2})")})),
-              "next:  kubectl amc rollout approve rollouts/web -n demo -m beijing,oslo --step 1\n"
+TEST(NextSteps, ApproveStepByStepWhatIsWell) {
+    EXPECT_EQ(next_steps(view({cluster("beijing", R"({"step":2})"), cluster("oslo"), cluster("paris")})),
+              "next:  kubectl amc rollout approve rollouts/web -n demo -m oslo,paris --step 1\n"
+              "       kubectl amc rollout approve rollouts/web -n demo -m beijing --step 2\n"
               "       kubectl amc rollout abort rollouts/web -n demo -M      # all back to v1\n");
     EXPECT_EQ(next_steps(view({cluster("beijing", kCrashing), cluster("oslo")})),
               "next:  kubectl amc rollout approve rollouts/web -n demo -m oslo --step 1\n"

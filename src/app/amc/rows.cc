@@ -36,6 +36,7 @@ std::string causes(Doc const& view) {
 // Of a cluster that could go on: pods that are not ready are a reason to look, so -M does not send it on.
 Row look_at_pods(Doc const& view, Row row, Asked const& asked, std::string_view sends) {
     row.target = true;
+    if (view["otherVersion"].as_bool()) row.message = causes(view);
     if (view["trouble"].as_string().empty()) return row;
     row.message = view["causes"].size() > 0 ? causes(view) : view["message"].string();
     if (asked.by_name) return row;

@@ -236,6 +236,11 @@ bool arriving(ClusterView const& view) {
     return !has_hub_version(view) || propagation::releasing(view.workload) || propagation::frozen(view.workload);
 }
 
+std::string tag_of(std::string const& image) {
+    std::size_t const colon = image.rfind(':');
+    return colon == std::string::npos ? image : image.substr(colon + 1);
+}
+
 void explain_pause(Value& row, ClusterView const& view, std::string const& since) {
     std::string const message = view.rollout.at({"status", "message"}).string();
     Doc const steps = apis::release_steps(view.rollout);
@@ -251,6 +256,11 @@ void explain_pause(Value& row, ClusterView const& view, std::string const& since
                  view.pinned.empty() ? "approved or aborted" : fmt::format("approved: back to {}", view.pinned), since);
     }
     warn_of_troubles(row, view);
+    if (has_hub_version(view) || !view.pinned.empty()) return;
+    // Who approves it approves that one.
+    row["otherVersion"] = true;
+    row["causes"].push_back(fmt::format("this is {}, and the hub has {}",
+                                        version_of(meta::pod_template_of(view.workload)), tag_of(view.hub_image)));
 }
 
 // It has again what its release came from, and the rollout controller there has yet to see that. An undo of a release
@@ -282,7 +292,8 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
     if (view.rollout.at({"spec", "strategy", "paused"}).as_bool()) {
         row["state"] = "Paused";
         // Not the hub's, which cannot resume it either.
-        bool const there = view.paused_by.empty() && holds(view.rollout_standing, view.rollout);
+        bool const held = view.rollout_held || holds(view.rollout_standing, view.rollout);
+        bool const there = view.paused_by.empty() && held;
         if (there) row["pausedThere"] = true;
         std::string by = there                    ? "in the cluster itself, " + apis::hold_words(view.rollout)
                          : view.paused_by.empty() ? "spec.strategy.paused"
@@ -434,11 +445,7 @@ bool has_hub_version(ClusterView const& view) {
     return view.hub_template.empty() || meta::label(view.workload, propagation::kTemplateLabel) == view.hub_template;
 }
 
-std::string version_of(Doc const& pod_template) {
-    std::string const image = image_of(pod_template);
-    std::size_t const colon = image.rfind(':');
-    return colon == std::string::npos ? image : image.substr(colon + 1);
-}
+std::string version_of(Doc const& pod_template) { return tag_of(image_of(pod_template)); }
 
 namespace {
 

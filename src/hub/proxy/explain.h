@@ -37,7 +37,8 @@ struct ClusterView {
     std::string hub_template, hub_image;
     // Versions in words: what the cluster has been taken back to, and against which; what it would go back to.
     std::string pinned, rejected, stable;
-    std::string paused_by;   // who had it paused there by the hub, when and why
+    std::string paused_by;       // who had it paused there by the hub, when and why
+    bool rollout_held = false;   // by a hold of the Rollout there, which is not over
 };
 
 // What is released.

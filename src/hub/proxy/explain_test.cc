@@ -331,6 +331,21 @@ TEST(ExplainCluster, APauseSaysWhoseItIs) {
     EXPECT_EQ(there["message"].as_string(), "in the cluster itself, until 2026-11-24T14:00:00Z by bob: on call");
     EXPECT_FALSE(there.contains("since"));
     EXPECT_TRUE(there["pausedThere"].as_bool());
+    paused.rollout_standing = propagation::Standing{propagation::State::kApplied, "", "", kSince};
+    paused.rollout_held = true;
+    EXPECT_TRUE(explain_cluster(paused)["pausedThere"].as_bool()) << "nothing of the hub's is lost to it";
+}
+
+TEST(ExplainCluster, AnApprovalOfAnotherVersionThanTheHubsSaysSo) {
+    ClusterView other = view(R"({"status":{"canaryStatus":{"currentStepState":"StepPaused"}}})");
+    EXPECT_FALSE(explain_cluster(other).contains("otherVersion"));
+    other.hub_template = "another";
+    other.hub_image = "repo/app:v3";
+    Value const row = explain_cluster(other);
+    EXPECT_TRUE(row["otherVersion"].as_bool());
+    EXPECT_EQ(row["causes"][0].as_string(), "this is v2, and the hub has v3");
+    other.pinned = "v1";
+    EXPECT_FALSE(explain_cluster(other).contains("otherVersion")) << "it goes back";
 }
 
 TEST(ExplainCluster, AHoldSaysWhatItWasForAndWhereItIs) {

@@ -1,5 +1,6 @@
 #include "hub/proxy/fleet_route.h"
 
+#include "apis/fleet/hold.h"
 #include "hub/proxy/paths.h"
 
 #include <fmt/format.h>
@@ -255,7 +256,10 @@ private:
         CO_TRY_ASSIGN(auto const members, choose(request.query_value("clusters")));
         if (found.attached) co_return co_await attached(ctx, key, members);
         std::vector<ClusterView> views;
-        for (clusters::Member const* member : members) views.push_back(view_of(propagator_, *member, found));
+        for (clusters::Member const* member : members) {
+            views.push_back(view_of(propagator_, *member, found));
+            views.back().rollout_held = apis::held_until(views.back().rollout, ctx.now()).has_value();
+        }
         async::Scope scope(ctx);
         Context const limited = scope.context().with_timeout(kMemberTimeout);
         std::string const& ns = propagator_.members().controller_namespace();
