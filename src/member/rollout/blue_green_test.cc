@@ -227,11 +227,47 @@ TEST(BlueGreenStyle, WhatTheOldVersionLacksComesAsFastAsEnoughServe) {
     have("web-native-v2", 7, 7);
     EXPECT_EQ(sizes(), "v1=8 v2=7");
     have("web-native-v1", 8, 8);
+    set("web-native-v1").set({"status", "observedGeneration"}, 1);
+    EXPECT_EQ(sizes(), "v1=8 v2=7") << "of before its last change";
+    set("web-native-v1").set({"status", "observedGeneration"}, 1'000'000);
     EXPECT_EQ(sizes(), "v1=10 v2=5");
     // What does not serve goes at once.
     have("web-native-v1", 3, 3);
     have("web-native-v2", 12, 0);
     EXPECT_EQ(sizes(), "v1=10 v2=5");
+}
+
+// A release of the version before, whose pods the native controller takes away: it goes on by what it knows of them.
+TEST(BlueGreenStyle, PodsThatAreOnTheirWayOutAreNotCountedOn) {
+    BlueGreenCluster cluster;
+    cluster.begin();
+    cluster.next();
+    cluster.next();
+    ASSERT_EQ(cluster.show(), "Healthy/2/Completed v2=10");
+    auto const has = [&](std::int64_t pods, std::int64_t observed) {
+        json::Value& set = cluster.objects["replicasets"]["web-native-v1"];
+        set.set({"metadata", "generation"}, 7);
+        set.set({"spec", "replicas"}, 8);
+        set.set({"status", "observedGeneration"}, observed);
+        json::Value& deployment = cluster.objects["deployments"]["web"];
+        for (char const* count : {"replicas", "readyReplicas", "availableReplicas"}) {
+            set.set({"status", count}, pods);
+            deployment.set({"status", count}, 10 + pods);
+        }
+    };
+    auto const look = [&] {
+        for (int count = 0; count < 6; ++count) {
+            cluster.apply(cluster.decide_rollout_now());
+            cluster.apply(cluster.decide_batch_release_now());
+        }
+        return cluster.spec()["paused"].as_bool();
+    };
+    has(10, 6);
+    cluster.release("v1");
+    has(10, 6);
+    EXPECT_TRUE(look());
+    has(8, 7);
+    EXPECT_FALSE(look());
 }
 
 TEST(BlueGreenStyle, ScaledToNothingItComesBackInTheStableVersion) {

@@ -51,6 +51,10 @@ public:
             std::ranges::move(way, std::back_inserter(writes));
             if (!way.empty()) return writes;
         }
+        // Of the version of a release that is just over pods may be on their way out: by an old copy they would count
+        // as serving, and the others be taken away for them.
+        bool const goes_back = sets_.current != nullptr && sets_.current->wanted > 0;
+        if (!original && paused() && goes_back && !seen_natively()) return writes;
         bool const held = original && never_available(doc());
         std::optional<meta::IntOrPercent> const surge =
             meta::IntOrPercent::from(doc().at({"spec", "strategy", "rollingUpdate", "maxSurge"}));
@@ -138,6 +142,8 @@ private:
         // One without pods lacks nothing: the version that was put back had all of its own.
         if (stable == nullptr || sets_.current == nullptr || stable == sets_.current || stable->wanted == 0)
             return writes;
+        // Until a change of theirs is seen nobody knows who serves.
+        if (!stable->observed || !sets_.current->observed) return writes;
         std::int64_t const old = sets_.wanted() - sets_.current->wanted;
         std::int64_t const beyond = std::max<std::int64_t>(0, sets_.current->wanted - share);
         // Left free where the native controller took from the new version what was beyond the workload's size.
