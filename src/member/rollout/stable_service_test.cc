@@ -38,6 +38,25 @@ TEST(StableService, TheServiceIsNotNarrowedToAVersionThatIsNotReady) {
     EXPECT_EQ(cluster.look(), "v1=10 v2=5 pinned canary 50/50");
 }
 
+// What the release came from was let go natively since, and a newer one comes from another version: pods of that one
+// are not those that the Service would be narrowed to.
+TEST(StableService, ItIsNotNarrowedToAVersionThatAnotherHasFollowed) {
+    RoutedCluster cluster(canary(kPartition));
+    cluster.broken = "v1";
+    cluster.settle();
+    cluster.begin();
+    ASSERT_EQ(cluster.look(), "v1=9 v2=1 open 7");
+    cluster.edit_rollout(R"({"status":{"canaryStatus":{"stableRevision":"gone"}}})", true);
+    cluster.broken.clear();
+    cluster.settle();
+    cluster.approve();
+    cluster.release("v3");
+    for (int count = 0; count < 4; ++count) {
+        cluster.apply(cluster.decide_rollout_now());
+        EXPECT_EQ(cluster.look(), "v1=9 v2=1 open 7");
+    }
+}
+
 TEST(StableService, WhatServesKeepsItsRequestsUntilItsShareIsInForce) {
     RoutedCluster cluster(canary(kExtra));
     cluster.broken = "v1";

@@ -83,7 +83,11 @@ bool Machine::lacks_stable_pods(std::int64_t asked) const {
 
 // A stable version that has come just before may not have a ready pod yet, or never get one: the Service is not
 // narrowed to it, and those that serve go on. Where it is narrowed already nothing is taken back for it.
-bool Machine::may_narrow() const { return facts().stable_ready > 0 || narrowed(); }
+bool Machine::may_narrow() const { return (counts_stable() && facts().stable_ready > 0) || narrowed(); }
+
+// Whether it is pods of the version that the Service is narrowed to that are counted: of a newer release, which comes
+// from another one, the status does not know yet.
+bool Machine::counts_stable() const { return facts().stable_revision == noted()->stable_revision; }
 
 // Also where no Service is narrowed by this Rollout.
 bool Machine::narrowed() const {
@@ -118,7 +122,7 @@ void Machine::follow_stable_pods() {
 }
 
 bool Machine::stable_pods_serve() const {
-    return facts().settled && facts().stable > 0 && facts().stable_ready == facts().stable;
+    return facts().settled && counts_stable() && facts().stable > 0 && facts().stable_ready == facts().stable;
 }
 
 // The last stable pod may go nevertheless, and come back: then the share that was in force is so again.
