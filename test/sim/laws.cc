@@ -81,11 +81,12 @@ void Laws::pod_lost(std::string const& cluster, Doc const& pod) {
     if (member.back && image_of_pod(pod) != member.back->image) ++member.back->spared;
     member.lost_at = ctx_.monotonic();
     member.taken[unit_of(pod)] = member.lost_at;
-    // Then all come back in the new version.
-    std::int64_t const others = pods_of(cluster, member.image, false) - (image_of_pod(pod) != member.image ? 1 : 0);
-    auto const newest = member.beyond.find(member.image);
-    if (member.by_what_is_left && others <= 0 && newest != member.beyond.end()) newest->second.unjudged = member.size;
     for (std::string const& hash : hashes_in(pod.at({"metadata", "labels"}))) member.lost_of[hash] = member.lost_at;
+    // Then all come back in the new version.
+    auto const newest = member.beyond.find(member.image);
+    if (!member.by_what_is_left || newest == member.beyond.end()) return;
+    std::int64_t const others = pods_of(cluster, member.image, false) - (image_of_pod(pod) != member.image ? 1 : 0);
+    if (others <= 0) newest->second.unjudged = member.size;
 }
 
 void Laws::passes_by(std::string const& cluster, std::string const& image) {

@@ -230,6 +230,7 @@ private:
                      std::string const& name) const;
     std::map<std::string, std::int64_t> weights_in(std::string const& cluster) const;
     void routing_changed(std::string const& cluster);
+    static std::int64_t step_of_version(Member const& member, std::string const& version);
     bool shares_the_rest(std::string const& cluster) const;
     void check_answered(std::string const& cluster, json::Doc const& gone);
     bool gone_natively(std::string const& cluster, json::Doc const& service) const;

@@ -253,7 +253,7 @@ void Laws::pod_of_set_came(std::string const& cluster, Doc const& after) {
     auto const at = std::clamp<std::int64_t>(member.back->step, 1, std::ssize(member.shares)) - 1;
     std::int64_t const spared = std::min(member.back->spared, member.size);
     std::int64_t const share = member.shares[static_cast<std::size_t>(at)];
-    if (size <= spared + ((member.size - spared) * share + 99) / 100) return;
+    if (size <= spared + pods_of_share(member.size - spared, share)) return;
     // A pod that was lost comes back in the stable version below the partition, whatever it was.
     if (lately(member.lost_at))
         ++member.back->spared;
@@ -267,16 +267,13 @@ void Laws::check_share(std::string const& cluster, std::string const& image, std
     Member& member = members_[cluster];
     Beyond& beyond = member.beyond.try_emplace(image, Beyond{member.granted}).first->second;
     if (member.trusted.contains(image)) return;
-    auto const found = member.reached.find(own_hash(hash));
     std::int64_t const last = std::ssize(member.shares);
-    std::int64_t step = found == member.reached.end() ? 0 : found->second;
-    if (auto const named = member.reached.find(image); named != member.reached.end())
-        step = std::max(step, named->second);
+    std::int64_t const step = std::max(step_of_version(member, own_hash(hash)), step_of_version(member, image));
     std::int64_t const share = step <= 0 ? 0 : step > last ? 100 : member.shares[static_cast<std::size_t>(step - 1)];
     std::int64_t const all = lately(member.scaled_at) ? member.most : member.size;
     // Of a DaemonSet, what was told to go for the version before comes back in this one.
     bool const replaces = member.daemons && ctx_.monotonic() - member.changed_at <= kExcuse;
-    std::int64_t const most = (all * share + 99) / 100;
+    std::int64_t const most = pods_of_share(all, share);
     // What came past the webhook is held from where a release finds it; its own controller hears of that a moment
     // later.
     auto const passed = member.passed.find(image);

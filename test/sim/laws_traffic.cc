@@ -67,6 +67,12 @@ std::map<std::string, std::int64_t> Laws::weights_in(std::string const& cluster)
                       stored(cluster, kIngresses, kShopCanary));
 }
 
+// That its release has come to; 0: to none.
+std::int64_t Laws::step_of_version(Member const& member, std::string const& version) {
+    auto const found = member.reached.find(version);
+    return found == member.reached.end() ? 0 : found->second;
+}
+
 // The new version has a part of the requests that a step asks for, and its pods one of the rest, too: its Service leads
 // to any version. In a step that says nothing of requests, or leaves no pod of another version, that is right; or where
 // nobody of one could answer: of a group nobody does when one of it is taken.
@@ -75,17 +81,16 @@ bool Laws::shares_the_rest(std::string const& cluster) const {
     std::map<std::string, std::int64_t> weights = weights_in(cluster);
     bool const taken = member.lost_at > MonotonicTime{} && ctx_.monotonic() - member.lost_at <= kUnseen;
     if (weights[kShopCanary] == 0 || weights[kShop] == 0 || member.ends_since || taken) return false;
-    auto const reached = member.reached.find(version_behind(stored(cluster, kServices, kShopCanary)));
-    std::int64_t const step = reached == member.reached.end() ? 0 : reached->second;
+    std::int64_t const step = step_of_version(member, version_behind(stored(cluster, kServices, kShopCanary)));
     if (step < 1 || step > std::ssize(member.traffic)) return false;
     auto const at = static_cast<std::size_t>(step - 1);
     std::int64_t const size = just(member.scaled_at) ? member.least : member.size;
-    bool const asked = member.traffic[at] > 0 && (size * member.shares[at] + 99) / 100 < size;
+    bool const asked = member.traffic[at] > 0 && pods_of_share(size, member.shares[at]) < size;
     std::set<std::string> others;   // of several those that are left may all be in between
     for (auto const& [name, pod] : member.ready) {
         if (pod.ready && pod.image != member.image) others.insert(pod.image);
     }
-    return asked && others.size() == 1 && version_behind(stored(cluster, kServices, kShop)).empty();
+    return asked && others.size() == 1 && !member.narrowed;
 }
 
 // A Service or a route was changed. The new version has no more of the requests than the step asks for that it has come
@@ -102,8 +107,7 @@ void Laws::routing_changed(std::string const& cluster) {
     std::string const version = version_behind(canary);
     if (verbose_) say(fmt::format("  {}: {} of {} requests go to {}", cluster, weight, all, version));
     if (weight > 0) {
-        auto const reached = member.reached.find(version);
-        std::int64_t const step = reached == member.reached.end() ? 0 : reached->second;
+        std::int64_t const step = step_of_version(member, version);
         std::int64_t const last = std::ssize(member.traffic);
         std::int64_t asked = step > last ? 100 : 0;
         for (std::int64_t each = 0; each < std::min(step, last); ++each)

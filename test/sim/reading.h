@@ -35,6 +35,8 @@ bool leaving(json::Doc const& rollout);
 
 // Of "40%"; 0 where nothing is said.
 std::int64_t percent_of(json::Doc const& text);
+// As many of `size` pods, rounded up.
+inline std::int64_t pods_of_share(std::int64_t size, std::int64_t percent) { return (size * percent + 99) / 100; }
 
 // The image of the one that is named so of a list of ReplicaSets or ControllerRevisions; empty: it is not there.
 std::string version_of_revision(json::Doc const& revisions, std::string_view name);

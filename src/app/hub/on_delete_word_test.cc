@@ -55,14 +55,14 @@ CO_TEST(OnDelete, HoldKeepsAClusterThatIsAwayAsItIs) {
     }
 }
 
-// Until the hub has no Rollout with this uid.
-Task<Status> until_another(Fleet& fleet, std::string uid) {
-    for (int count = 0; count < 1000; ++count) {
-        Doc const there = co_await fleet.get("fleet", apis::kRollouts);
-        if (!there.exists() || meta::uid(there) != uid) co_return Status{};
+// Until there is no Rollout, whatever goes through meanwhile.
+Task<Status> until_gone(Fleet& fleet, std::string cluster) {
+    for (int count = 0; count < 60000; ++count) {
+        Doc const there = co_await fleet.get(cluster, apis::kRollouts);
+        if (!there.exists()) co_return Status{};
         CO_TRY(co_await async::sleep_for(fleet.scope.context(), 1ms));
     }
-    co_return fail(ErrorCode::kTimeout, "the Rollout does not go from the hub");
+    co_return fail(ErrorCode::kTimeout, "the Rollout does not go from " + cluster);
 }
 
 // The Rollout as it is on the hub, deleted with this word and created anew at once.
@@ -71,7 +71,7 @@ Task<Status> create_anew(Fleet& fleet, std::string word, std::string annotations
     Doc const before = co_await fleet.get("fleet", apis::kRollouts);
     CO_TRY(co_await fleet.patch("fleet", apis::kRollouts, std::move(word)));
     CO_TRY(co_await fleet.at("fleet").remove(ctx, apis::kRollouts, kWeb));
-    CO_TRY(co_await until_another(fleet, meta::uid(before)));
+    CO_TRY(co_await until_gone(fleet, "fleet"));
     Value again = before.thaw();
     again["metadata"] = json::Object{{"name", "web"}, {"namespace", "demo"}};
     again["metadata"]["annotations"] = *json::parse_value(annotations);
@@ -135,14 +135,7 @@ CO_TEST(OnDelete, WhereTheNextOfItsNameIsPlacedNowhereTheLastOneGoesEverywhere) 
     std::string const text = co_await message_of(fleet);
     EXPECT_EQ(text, "waits until the last one of its name is gone from oslo");
     fleet.ways.cut = {};
-    for (std::string const& cluster : fleet.members) {
-        Doc rollout = co_await fleet.get(cluster, apis::kRollouts);
-        for (int count = 0; rollout.exists() && count < 60; ++count) {
-            CO_ASSERT_OK(co_await async::sleep_for(ctx, 1s));
-            rollout = co_await fleet.get(cluster, apis::kRollouts);
-        }
-        EXPECT_FALSE(rollout.exists()) << cluster;
-    }
+    for (std::string const& cluster : fleet.members) CO_ASSERT_OK(co_await until_gone(fleet, cluster));
     CO_ASSERT_OK(co_await fleet.until_all("v2", "10"));
     STOP_FLEET();
 }

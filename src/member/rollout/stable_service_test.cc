@@ -9,12 +9,17 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Whatever is ready serves, until the stable version does.
-TEST(StableService, TheServiceIsNotNarrowedToAVersionThatIsNotReady) {
-    RoutedCluster cluster(canary(kExtra));
+// A release that comes from a version of which no pod is ready.
+void begin_unready(RoutedCluster& cluster) {
     cluster.broken = "v1";
     cluster.settle();
     cluster.begin();
+}
+
+// Whatever is ready serves, until the stable version does.
+TEST(StableService, TheServiceIsNotNarrowedToAVersionThatIsNotReady) {
+    RoutedCluster cluster(canary(kExtra));
+    begin_unready(cluster);
     EXPECT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=1");
     EXPECT_EQ(cluster.look(), "v1=10 v2=1 open 7");
     std::string const since = apis::release_status(cluster.get("rollouts"))["lastUpdateTime"].string();
@@ -42,9 +47,7 @@ TEST(StableService, TheServiceIsNotNarrowedToAVersionThatIsNotReady) {
 // are not those that the Service would be narrowed to.
 TEST(StableService, ItIsNotNarrowedToAVersionThatAnotherHasFollowed) {
     RoutedCluster cluster(canary(kPartition));
-    cluster.broken = "v1";
-    cluster.settle();
-    cluster.begin();
+    begin_unready(cluster);
     ASSERT_EQ(cluster.look(), "v1=9 v2=1 open 7");
     cluster.edit_rollout(R"({"status":{"canaryStatus":{"stableRevision":"gone"}}})", true);
     cluster.broken.clear();
@@ -59,9 +62,7 @@ TEST(StableService, ItIsNotNarrowedToAVersionThatAnotherHasFollowed) {
 
 TEST(StableService, WhatServesKeepsItsRequestsUntilItsShareIsInForce) {
     RoutedCluster cluster(canary(kExtra));
-    cluster.broken = "v1";
-    cluster.settle();
-    cluster.begin();
+    begin_unready(cluster);
     ASSERT_EQ(cluster.look(), "v1=10 v2=1 open 7");
     auto const since = [&] {
         return meta::condition(cluster.get("rollouts"), "TrafficRouted")["lastTransitionTime"].string();
@@ -151,9 +152,7 @@ TEST(StableService, WhatKeepsAStepFromItsShareIsSaid) {
     RoutedCluster cluster(canary(kExtra), kSteps, false);
     cluster.create("httproutes", "web",
                    *json::parse_value(R"({"kind":"HTTPRoute","spec":{"rules":[{"backendRefs":[{"name":"other"}]}]}})"));
-    cluster.broken = "v1";
-    cluster.settle();
-    cluster.begin();
+    begin_unready(cluster);
     ASSERT_EQ(cluster.show(), "Progressing/1/StepPaused v1=10 v2=1");
     cluster.broken.clear();
     cluster.settle();

@@ -44,7 +44,6 @@ public:
         if (original && !held_by(batch_release)) {
             std::vector<Write> earlier = end_earlier(*original);
             if (!earlier.empty()) return earlier;
-            if (paused() && !seen_natively()) return writes;
         }
         if (!original && paused()) {
             std::vector<Write> way = make_way();
@@ -53,8 +52,9 @@ public:
         }
         // Of the version of a release that is just over pods may be on their way out: by an old copy they would count
         // as serving, and the others be taken away for them.
-        bool const goes_back = sets_.current != nullptr && sets_.current->wanted > 0;
-        if (!original && paused() && goes_back && !seen_natively()) return writes;
+        bool const of_before =
+            original ? !held_by(batch_release) : sets_.current != nullptr && sets_.current->wanted > 0;
+        if (of_before && paused() && !seen_natively()) return writes;
         bool const held = original && never_available(doc());
         std::optional<meta::IntOrPercent> const surge =
             meta::IntOrPercent::from(doc().at({"spec", "strategy", "rollingUpdate", "maxSurge"}));

@@ -229,8 +229,10 @@ Plan Propagator::Impl::finish_binding(Key const& key, apis::FleetBindingSpec con
         return plan;
     }
     // The next Rollout of its name waits for nobody who is away, nor for a release: it takes over what is there.
-    Doc const next = kind->informer->get({spec.resource.ns, spec.resource.name});
-    bool const succeeded = !spec.preserve_resources_on_deletion && next.exists() && !meta::is_deleting(next) &&
+    meta::ObjectKey const object{spec.resource.ns, spec.resource.name};
+    Doc const next = kind->informer->get(object);
+    bool const waits = next.exists() && !meta::is_deleting(next);
+    bool const succeeded = waits && !spec.preserve_resources_on_deletion &&
                            meta::annotation(binding, placement::kSucceededBy) == meta::uid(next);
     auto const& memories = known[key.object];
     for (clusters::Member const* member : members.all()) {   // a cluster that left the fleet keeps what it has
@@ -239,15 +241,15 @@ Plan Propagator::Impl::finish_binding(Key const& key, apis::FleetBindingSpec con
         bool const refused = memory != memories.end() && memory->second.standing.state == State::kRefused;
         bool const seen_clean = memory != memories.end() && (memory->second.standing.state == State::kRemoved ||
                                                              memory->second.standing.state == State::kNotServed);
-        Doc const live = member->get(kind->resource, {spec.resource.ns, spec.resource.name});
+        Doc const live = member->get(kind->resource, object);
         apis::BoundCluster const* const bound = find_cluster(spec, member->name());
         bool const paused = bound != nullptr && bound->paused;   // the next one does not know of that
         if (succeeded && !paused && (away || refused || meta::is_deleting(live))) continue;
         bool const never_there = bound == nullptr && meta::label(live, kHubLabel) != hub_id;
         if (!seen_clean && !never_there) {
             plan.requeue_at(now + kStillEnding, fmt::format("{} is not clean", member->name()));
-            if (kind->kind == kRolloutKind && next.exists() && !meta::is_deleting(next))
-                write_status(plan, kind->resource, meta::key_of(next), "status", next, waits_for_last(member->name()));
+            if (waits && kind->kind == kRolloutKind)
+                write_status(plan, kind->resource, object, "status", next, waits_for_last(member->name()));
             return plan;
         }
     }

@@ -90,8 +90,8 @@ private:
     bool abandon_traffic();
     apis::TrafficRoutingRef const* routing() const;   // null: requests are nobody's concern
     bool generates_canary_service() const;
-    traffic::Traffic traffic() const;   // where there is a routing
-    bool counts_stable() const;
+    traffic::Traffic traffic() const;                   // where there is a routing
+    bool counts_stable() const;                         // the facts, of the version that the status has for stable
     bool may_narrow() const;                            // the stable Service, to the stable version
     bool lacks_stable_pods() const;                     // partition style: there are none, or the step leaves none
     bool lacks_stable_pods(std::int64_t asked) const;   // where so many are to be of the new version
