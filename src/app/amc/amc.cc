@@ -133,7 +133,7 @@ void add_decision_flags(CLI::App& command, Flags& flags, std::string_view action
     command
         .add_option("--dry-run", flags.dry_run, "client: print what would be sent; server: check it, carry nothing out")
         ->option_text("client|server")
-        ->check(CLI::IsMember({"client", "server", "none"}));
+        ->check(CLI::Validator(command_line::one_of({"client", "server", "none"}), ""));
 }
 
 // A verb about one release.
@@ -251,7 +251,7 @@ struct Program {
         image->add_option("images", words, "CONTAINER=IMAGE …; * is every container")->required();
         image->add_option("--dry-run", flags.dry_run, "server: check it, change nothing")
             ->option_text("server")
-            ->check(CLI::IsMember({"server", "none"}));
+            ->check(CLI::Validator(command_line::one_of({"server", "none"}), ""));
         takes(image, {kConnecting, "--members --all-members --allow-unreachable --no-headers"});
         add(image, [this](Session session) { return set_image(std::move(session), resource, words); });
         refuse(app, "logs", "logs", "a pod's log is read in its cluster, by kubectl logs");
@@ -274,7 +274,8 @@ struct Program {
         command->add_option("rollout", name, "NAME, rollout/NAME or rollouts/NAME")
             ->required()
             ->transform(CLI::Validator(to_rollout_name, ""));
-        takes(command, {kConnecting, kWhere, "--all-namespaces", flags});   // -A is answered with why not
+        takes(command, {kConnecting, kWhere, flags});
+        command_line::answers(*command, {"--all-namespaces"});
         add(command, std::move(run));
         return command;
     }

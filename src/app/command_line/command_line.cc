@@ -22,6 +22,7 @@ class Command final : public CLI::App {
 public:
     Command(std::string const& text, std::string const& name, CLI::App* parent) : CLI::App(text, name, parent) {}
     std::optional<std::vector<std::string>> takes;   // of its parents' flags; absent: all
+    std::vector<std::string> answers;                // of those that it does not take, to say itself why
 };
 
 std::string long_name(CLI::Option const& option) {
@@ -32,6 +33,12 @@ std::string long_name(CLI::Option const& option) {
 bool taken(CLI::App const& app, CLI::Option const& flag) {
     auto const* const command = dynamic_cast<Command const*>(&app);
     return command == nullptr || !command->takes || std::ranges::count(*command->takes, long_name(flag)) > 0;
+}
+
+// Whether it is left to a command that does not take this flag to say why.
+bool answered(CLI::App const& app, CLI::Option const& flag) {
+    auto const* const command = dynamic_cast<Command const*>(&app);
+    return command != nullptr && std::ranges::count(command->answers, long_name(flag)) > 0;
 }
 
 class Help final : public CLI::Formatter {
@@ -180,7 +187,7 @@ std::vector<std::string> as_commands(CLI::App const& root, std::vector<std::stri
 }
 
 // "--reason=" and "-o=json" as two words each: CLI11 takes the next word for a value that is empty behind the sign, and
-// the sign for a part of the value behind a short flag.
+// the sign for a part of the value behind a short flag; "-w=false" by its long name.
 // `wrong` is a word that has a sign and should have a value.
 std::vector<std::string> with_values_apart(CLI::App& root, std::vector<std::string> const& words, std::string& wrong) {
     std::vector<std::string> result;
@@ -196,8 +203,8 @@ std::vector<std::string> with_values_apart(CLI::App& root, std::vector<std::stri
         CLI::Option* const flag =
             place.wants == nullptr && (empty || short_one) ? find_flag(*place.app, word->substr(0, sign)) : nullptr;
         if (flag == nullptr || flag->get_items_expected_max() == 0) {
-            if (flag != nullptr && empty) wrong = *word;
-            result.push_back(*word);
+            if (flag != nullptr && sign + 1 == word->size()) wrong = *word;
+            result.push_back(flag != nullptr && short_one ? long_name(*flag) + word->substr(sign) : *word);
             continue;
         }
         result.push_back(word->substr(0, sign));
@@ -244,28 +251,48 @@ CLI::Option const* given_in_vain(CLI::App const& app) {
     for (CLI::App const* parent = app.get_parent(); parent != nullptr; parent = parent->get_parent()) {
         for (CLI::Option const* option :
              parent->get_options([](CLI::Option const* each) { return each->nonpositional(); })) {
-            if (option->count() > 0 && !taken(app, *option)) return option;
+            if (option->count() > 0 && !taken(app, *option) && !answered(app, *option)) return option;
         }
     }
     return nullptr;
 }
 
-std::string wrong(CLI::App& app, CLI::ParseError const& error, std::vector<std::string> const& words) {
-    if (dynamic_cast<CLI::ExtrasError const*>(&error) != nullptr) {
-        for (std::string const& word : words) {
-            std::string const name = word.substr(0, word.find('='));
-            if (name.size() < 2 || name.front() != '-' || find_flag(app, name) != nullptr) continue;
-            std::vector<std::string> known;
-            for (CLI::App* each = &app; each != nullptr; each = each->get_parent()) {
-                for (CLI::Option const* option :
-                     each->get_options([](CLI::Option const* one) { return one->nonpositional(); })) {
-                    for (std::string const& long_name : option->get_lnames()) known.push_back("--" + long_name);
-                }
-            }
-            return fmt::format("unknown flag {}{}", name, meant(name, known));
-        }
+// What the library says of a value, in this program's words.
+std::string wrong_value(CLI::App& app, CLI::ParseError const& error) {
+    std::string const text = error.what();
+    if (dynamic_cast<CLI::ArgumentMismatch const*>(&error) != nullptr) {
+        std::string const name = text.substr(0, text.find(':'));
+        if (text.ends_with(" missing")) return fmt::format("{} needs a value", name);
+        if (text.find(": At Most 1 ") != std::string::npos) return fmt::format("{} is given more than once", name);
     }
-    return error.what();
+    constexpr std::string_view kNotConverted = "Could not convert: ";
+    std::size_t const sign = text.find(" = ");
+    if (text.starts_with(kNotConverted) && sign != std::string::npos) {
+        std::string const name = text.substr(kNotConverted.size(), sign - kNotConverted.size());
+        std::string const value = text.substr(sign + 3);
+        CLI::Option const* const flag = find_flag(app, name);
+        bool const truth = flag != nullptr && flag->get_items_expected_max() == 0;
+        return fmt::format("{}: {} is {}", name, value, truth ? "neither true nor false" : "no number");
+    }
+    return text;
+}
+
+std::string wrong(CLI::App& app, CLI::ParseError const& error, std::vector<std::string> const& words) {
+    if (dynamic_cast<CLI::ExtrasError const*>(&error) == nullptr) return wrong_value(app, error);
+    for (std::string const& word : words) {
+        std::string const name = word.substr(0, word.find('='));
+        if (name.size() < 2 || name.front() != '-' || find_flag(app, name) != nullptr) continue;
+        std::vector<std::string> known;
+        for (CLI::App* each = &app; each != nullptr; each = each->get_parent()) {
+            for (CLI::Option const* option :
+                 each->get_options([](CLI::Option const* one) { return one->nonpositional(); })) {
+                for (std::string const& long_name : option->get_lnames()) known.push_back("--" + long_name);
+            }
+        }
+        return fmt::format("unknown flag {}{}", name, meant(name, known));
+    }
+    std::string const text = error.what();
+    return "not understood:" + text.substr(text.find(':') + 1);
 }
 
 }   // namespace
@@ -283,6 +310,17 @@ CLI::App* add_command(CLI::App& parent, std::string const& name, std::string con
 
 void takes(CLI::App& command, std::vector<std::string> flags) {
     dynamic_cast<Command&>(command).takes = std::move(flags);
+}
+
+void answers(CLI::App& command, std::vector<std::string> flags) {
+    dynamic_cast<Command&>(command).answers = std::move(flags);
+}
+
+std::function<std::string(std::string const&)> one_of(std::vector<std::string> values) {
+    return [values = std::move(values)](std::string const& text) {
+        bool const known = std::ranges::count(values, text) > 0;
+        return known ? "" : fmt::format("{} is none of {}", text.empty() ? "\"\"" : text, join(values, ", "));
+    };
 }
 
 std::optional<int> parse(CLI::App& app, std::vector<std::string> const& typed) {

@@ -23,6 +23,12 @@ CLI::App* add_command(CLI::App& parent, std::string const& name, std::string con
 // this it takes all.
 void takes(CLI::App& command, std::vector<std::string> flags);
 
+// These it does not take either, and says itself why: neither its help nor completion shows them.
+void answers(CLI::App& command, std::vector<std::string> flags);
+
+// What CLI::Validator asks: empty where the text is one of these, else why not.
+std::function<std::string(std::string const&)> one_of(std::vector<std::string> values);
+
 // Parses. An exit code when that is all: help was asked for (0), or the command line is wrong (1, and stderr says why
 // and what may be meant).
 std::optional<int> parse(CLI::App& app, std::vector<std::string> const& words);

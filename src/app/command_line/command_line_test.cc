@@ -8,7 +8,8 @@ namespace {
 
 struct Program {
     CLI::App app{"A program.", "program"};
-    std::string ns, output, name, second;
+    std::string ns, output, name, second, order;
+    int most = 0;
     bool all = false, watch = false;
 
     Program() {
@@ -21,6 +22,8 @@ struct Program {
         get->add_option("name", second, "Which");
         get->add_option("-o,--output", output, "Form")->capture_default_str();
         get->add_flag("-A,--all", all, "All of them");
+        get->add_option("--most", most, "At most so many");
+        get->add_option("--order", order, "Up or down")->check(CLI::Validator(one_of({"up", "down"}), ""));
         takes(*get, {"--namespace"});
         CLI::App* const release = add_command(app, "release", "Steer a release", "");
         release->require_subcommand(1);
@@ -74,6 +77,8 @@ TEST(Parse, ValuesBehindASign) {
                                               {{"get", "pods", "--output=", "x"}, "||pods|x|0"},
                                               {{"-n=", "get", "pods", "--output=yaml"}, "|yaml|pods||0"},
                                               {{"get", "pods", "-o=yaml", "-n=demo"}, "demo|yaml|pods||0"},
+                                              {{"get", "pods", "-A=true"}, "||pods||1"},
+                                              {{"get", "pods", "-A=false"}, "||pods||0"},
                                               {{"get", "pods", "--output", "--output="}, "|--output=|pods||0"},
                                               {{"get", "pods", "--", "--output="}, "||pods|--output=|0"}}) {
         Program program;
@@ -100,8 +105,20 @@ TEST(Parse, MisuseIsOneLineThatNamesWhatMayBeMeant) {
     EXPECT_EQ(err({"get", "pods", "--ouput", "yaml"}),
               "error: unknown flag --ouput; is --output meant?\nsee `program get --help`\n");
     EXPECT_EQ(err({"get"}), "error: resource is required\nsee `program get --help`\n");
-    EXPECT_NE(err({"get", "a", "b", "c"}).find("c"), std::string::npos);
-    EXPECT_NE(err({"get", "pods", "-o"}).find("see `program get --help`"), std::string::npos);
+    auto const of_get = [&err](std::vector<std::string> words) {
+        words.insert(words.begin(), "get");
+        std::string text = err(words);
+        EXPECT_TRUE(text.starts_with("error: ") && text.ends_with("\nsee `program get --help`\n")) << text;
+        return text.substr(7, text.find('\n') - 7);
+    };
+    EXPECT_EQ(of_get({"a", "b", "c"}), "not understood: c");
+    EXPECT_EQ(of_get({"pods", "-o"}), "--output needs a value");
+    EXPECT_EQ(of_get({"pods", "-o", "json", "-o", "yaml"}), "--output is given more than once");
+    EXPECT_EQ(of_get({"pods", "--all=perhaps"}), "--all: perhaps is neither true nor false");
+    EXPECT_EQ(of_get({"pods", "-A=perhaps"}), "--all: perhaps is neither true nor false");
+    EXPECT_EQ(of_get({"pods", "-A="}), "-A= is true or false: there is nothing behind the sign");
+    EXPECT_EQ(of_get({"pods", "--most", "few"}), "--most: few is no number");
+    EXPECT_EQ(of_get({"pods", "--order", "left"}), "--order: left is none of up, down");
     EXPECT_NE(err({"release"}).find("approve"), std::string::npos) << "a command without its sub-command: its help";
     EXPECT_NE(err({}).find("Commands"), std::string::npos);
 }
@@ -116,6 +133,17 @@ TEST(Parse, AFlagThatACommandDoesNotTakeIsRefused) {
     EXPECT_EQ(other.complete({"get", "--w"}), "");
 }
 
+TEST(Parse, AFlagThatACommandAnswersIsNotShown) {
+    Program program;
+    answers(*program.app.get_subcommand("get"), {"--watch"});
+    EXPECT_EQ(program.run({"get", "pods", "-w"}), -1) << program.err;
+    EXPECT_TRUE(program.watch);
+    EXPECT_EQ(program.complete({"get", "--w"}), "");
+    Program other;
+    EXPECT_EQ(other.run({"get", "--help"}), 0);
+    EXPECT_EQ(other.out.find("--watch"), std::string::npos);
+}
+
 TEST(Help, BeginsWithExamplesAndEndsWithTheFlagsOfEveryCommand) {
     Program program;
     EXPECT_EQ(program.run({"get", "--help"}), 0);
@@ -127,7 +155,9 @@ TEST(Help, BeginsWithExamplesAndEndsWithTheFlagsOfEveryCommand) {
               "Flags:\n"
               "  -h, --help                      Print this help message and exit\n"
               "  -o, --output VALUE              Form\n"
-              "  -A, --all                       All of them\n\n"
+              "  -A, --all                       All of them\n"
+              "  --most VALUE                    At most so many\n"
+              "  --order VALUE                   Up or down\n\n"
               "Flags of every command:\n"
               "  -n, --namespace VALUE           Namespace\n\n");
     std::string const of_get = program.out;
@@ -142,7 +172,7 @@ TEST(Completion, FollowsTheCommandLine) {
     EXPECT_EQ(program.complete({""}), "get release ");
     EXPECT_EQ(program.complete({"r"}), "release ");
     EXPECT_EQ(program.complete({"release", "a"}), "approve abort ");
-    EXPECT_EQ(program.complete({"get", "--"}), "--help --output --all --namespace ");
+    EXPECT_EQ(program.complete({"get", "--"}), "--help --output --all --most --order --namespace ");
     EXPECT_EQ(program.complete({"get", ""}), "<resource> ");
     EXPECT_EQ(program.complete({"get", "pods", ""}), "<name> ");
     EXPECT_EQ(program.complete({"get", "pods", "x", ""}), "");
