@@ -1,5 +1,6 @@
 #include "app/amc/complete.h"
 #include "app/amc/internal/test_clusters.h"
+#include "app/amc/set_image.h"
 #include "app/hub/internal/test_attached.h"
 
 namespace aviary::amc {
@@ -408,6 +409,26 @@ CO_TEST(Decide, UndoFastSaysWhichClusterDoesNotSayWhereTo) {
     EXPECT_EQ(text, "1\nerror: gone\n");
     text = co_await through_hub(fleet, everywhere(), undo("Undo"));
     EXPECT_TRUE(has(text, "which only approves it and jumps (undo --fast is a jump): undo it where")) << text;
+    co_await fleet.stop();
+}
+
+// The hub has that version, and no cluster goes on to it.
+CO_TEST(SetImage, OfAVersionThatWasTakenBackSaysWhere) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
+    Flags flags;
+    auto const set_v2 = [](std::string what) {
+        return [what](Session session) { return set_image(std::move(session), what, {"main=v2"}); };
+    };
+    EXPECT_EQ(co_await through_hub(fleet, flags, set_v2("deploy/web")), "0\nit has that image already\n");
+    CO_ASSERT_OK(co_await fleet.decide("Abort", {"oslo"}, "back"));
+    CO_ASSERT_OK(co_await fleet.until("oslo", "phase", "Healthy"));
+    for (char const* what : {"deploy/web", "rollouts/web"}) {
+        EXPECT_EQ(
+            co_await through_hub(fleet, flags, set_v2(what)),
+            "0\nit has that image already\nnote: it was taken back in oslo, and stays so until the template changes: "
+            "another image, or `kubectl rollout restart` to release this one again\n");
+    }
     co_await fleet.stop();
 }
 

@@ -181,6 +181,21 @@ CO_TEST(Sort, HasNumbersBeforeText) {
     EXPECT_EQ(text, "0\nnull 3 10 \"25%\" \"b\" ");
 }
 
+CO_TEST(Sort, IsRefusedByAFieldThatNoObjectHas) {
+    Fleet fleet(ctx);
+    Flags flags = everywhere();
+    flags.sort_by = "{.metadata.naem}";
+    std::string const text = co_await Clusters{fleet}.run(flags, [](Session session) -> Task<int> {
+        std::vector<json::Doc> none;
+        std::vector<json::Doc> one{*json::parse(R"({"metadata":{"name":"web"}})")};
+        if (!session.sort(none)) co_return kPartial;
+        auto const sorted = session.sort(one);
+        session.print(sorted ? "sorted" : sorted.error().message());
+        co_return kDone;
+    });
+    EXPECT_EQ(text, "0\n--sort-by {.metadata.naem}: no object has that field");
+}
+
 CO_TEST(Where, AClusterThatIsNamedTwiceIsOne) {
     Flags flags;
     flags.members = {"beijing,oslo", "oslo", " beijing"};

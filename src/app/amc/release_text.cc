@@ -78,6 +78,16 @@ std::string stuck_line(Doc const& view) {
     return fmt::format("STUCK: no cluster {}will move without a person.\n", all_answer ? "" : "that answers ");
 }
 
+std::string deleting_line(Doc const& view, Time now) {
+    Doc const deleting = view["deleting"];
+    if (!deleting.exists()) return {};
+    auto const since = parse_rfc3339(deleting["since"].as_string());
+    std::string const wish = deleting["onDelete"].string();
+    std::string const message = deleting["message"].string();
+    return fmt::format("BEING DELETED{}{}{}{}.\n", since ? " for " + format_age(now - *since) : "",
+                       wish.empty() ? "" : ", on-delete ", wish, message.empty() ? "" : ": " + cli::one_line(message));
+}
+
 std::string tree_line(Doc const& view, Doc const& cluster) {
     std::string const back =
         cluster["pinned"].exists()

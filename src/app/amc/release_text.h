@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/time.h"
 #include "core/json/doc.h"
 
 namespace aviary::amc {
@@ -15,6 +16,8 @@ std::string movement(json::Doc const& view);
 std::string headline(json::Doc const& view);
 // That nothing moves without a person; empty where something does. Of a cluster that does not answer nobody knows.
 std::string stuck_line(json::Doc const& view);
+// That the Rollout is being deleted, how and for how long, and what that waits for; empty where it is not.
+std::string deleting_line(json::Doc const& view, Time now);
 // A cluster in one line.
 std::string tree_line(json::Doc const& view, json::Doc const& cluster);
 // Ends the pause of a Rollout that is paused everywhere by its spec; empty where it is not.

@@ -142,6 +142,17 @@ TEST(StuckLine, SaysNothingOfAClusterThatDoesNotAnswer) {
     EXPECT_EQ(line({waits, away}, true), "STUCK: no cluster that answers will move without a person.\n");
 }
 
+TEST(DeletingLine, SaysHowAndWhatIsWaitedFor) {
+    auto const line = [](std::string const& change) {
+        return deleting_line(view({cluster("a")}, change), *parse_rfc3339("2026-11-23T14:03:00Z"));
+    };
+    EXPECT_EQ(line("{}"), "");
+    EXPECT_EQ(line(R"({"deleting":{"since":"2026-11-23T14:00:00Z","onDelete":"Rollback","message":"waits for a"}})"),
+              "BEING DELETED for 3m, on-delete Rollback: waits for a.\n");
+    EXPECT_EQ(line(R"({"deleting":{"since":"2026-11-23T14:00:00Z","onDelete":"","message":""}})"),
+              "BEING DELETED for 3m.\n");
+}
+
 TEST(Standing, IsDoneOnlyWhereTheHubsVersionIs) {
     Value const waits = cluster("a");
     Value const done = cluster("b", R"({"phase":"Healthy","reason":"-","current":true})");

@@ -335,6 +335,10 @@ Status Session::sort(std::vector<json::Doc>& objects) const {
         order.push_back(keys.size());
         keys.push_back(found && !found->empty() ? found->front() : json::Doc());
     }
+    // Who watches may see the first one that has it later.
+    bool const nowhere = std::ranges::none_of(keys, &json::Doc::exists);
+    if (nowhere && !objects.empty() && !flags_.watch)
+        return fail(ErrorCode::kInvalid, fmt::format("--sort-by {}: no object has that field", flags_.sort_by));
     std::ranges::sort(order, [&](std::size_t left, std::size_t right) {
         if (before(keys[left], keys[right])) return true;
         return !before(keys[right], keys[left]) && left < right;

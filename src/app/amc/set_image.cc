@@ -227,6 +227,31 @@ Task<Result<std::vector<Target>>> find_targets(Session const& session) {
     co_return std::move(targets);
 }
 
+// Where this version of a workload on the hub, or of that of a Rollout, was taken back: these clusters are pinned
+// against it until another one comes.
+Task<std::string> taken_back_in(Session const& session, Served served, std::string name) {
+    client::ListOptions options;
+    options.ns = session.ns();
+    auto const rollouts = co_await session.hub().list(session.context(), apis::kRollouts, options);
+    if (!rollouts) co_return std::string();
+    bool const of_rollout = served.resource.group_resource() == apis::kRollouts.group_resource();
+    for (auto const& [index, rollout] : (*rollouts)["items"].elements()) {
+        auto const [kind, workload] = propagation::workload_of(rollout);
+        bool const same = of_rollout ? meta::name(rollout) == name
+                                     : workload.name == name &&
+                                           meta::resource_of(kind).group_resource() == served.resource.group_resource();
+        if (!same) continue;
+        auto const view = co_await session.release(meta::name(rollout), {});
+        if (!view) co_return std::string();
+        std::vector<std::string> clusters;
+        for (auto const& [position, cluster] : (*view)["clusters"].elements()) {
+            if (cluster["rejected"].exists()) clusters.push_back(cluster["cluster"].string());
+        }
+        co_return clusters.empty() ? std::string() : some_of(clusters);
+    }
+    co_return std::string();
+}
+
 }   // namespace
 
 Status may_change_there(Doc const& workload, Time now) {
@@ -282,6 +307,14 @@ Task<int> set_image(Session session, std::string what, std::vector<std::string> 
         co_return kFailed;
     }
     session.print(rows.front().message + "\n");
+    if (rows.front().result == "done") {
+        if (std::string const clusters = co_await taken_back_in(session, *served, name); !clusters.empty()) {
+            session.note(
+                fmt::format("it was taken back in {}, and stays so until the template changes: another image, or "
+                            "`kubectl rollout restart` to release this one again",
+                            clusters));
+        }
+    }
     co_return kDone;
 }
 

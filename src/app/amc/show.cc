@@ -66,6 +66,7 @@ Task<int> explain(Session session, std::string rollout) {
     Time const now = session.context().now();
     session.print(headline(seen));
     if (seen["problem"].exists()) session.print(fmt::format("NOT RELEASED: {}.\n", seen["problem"].as_string()));
+    session.print(deleting_line(seen, now));
     session.print(stuck_line(seen));
     cli::Table table({"CLUSTER", "STEP", "STATE", "REASON", "SINCE", "ENDS WHEN", "WHO"}, narrow(session));
     for (auto const& [index, cluster] : seen["clusters"].elements()) {

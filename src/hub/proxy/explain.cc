@@ -609,6 +609,14 @@ Value explain(Release const& release, std::vector<ClusterView> const& views) {
     answer["total"] = total;
     answer["ready"] = up;
     answer["stuck"] = person && !moving;
+    if (meta::is_deleting(release.rollout)) {
+        std::string const word(meta::annotation(release.rollout, propagation::kOnDelete));
+        bool const first = propagation::is_done_first(word);   // then the message is about that
+        answer["deleting"] =
+            json::Object{{"since", release.rollout.at({"metadata", "deletionTimestamp"}).string()},
+                         {"onDelete", word},
+                         {"message", first ? release.rollout.at({"status", "message"}).string() : std::string()}};
+    }
     answer["pausedByAll"] = !release.attached && release.rollout.at({"spec", "strategy", "paused"}).as_bool();
     if (!release.problem.empty()) answer["problem"] = release.problem;
     if (release.attached) answer["attached"] = true;

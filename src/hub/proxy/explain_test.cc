@@ -532,6 +532,21 @@ TEST(Explain, WhatOnlyAPersonEndsIsStuck) {
     EXPECT_TRUE(explain(release, {upgrading})["stuck"].as_bool());
 }
 
+TEST(Explain, ARolloutThatIsBeingDeletedSaysSo) {
+    ClusterView one = view();
+    Release release;
+    release.rollout = one.rollout;
+    release.workload = one.workload;
+    EXPECT_FALSE(explain(release, {one}).contains("deleting"));
+    release.rollout = changed(json::write(one.rollout), R"({
+        "metadata": {"deletionTimestamp": "2026-11-23T14:00:00Z",
+                     "annotations": {"fleet.aviary.dev/on-delete": "Rollback"}},
+        "status": {"message": "to be deleted once the stable version is back; waits for beijing"}})");
+    EXPECT_EQ(json::write(explain(release, {one})["deleting"]),
+              R"({"since":"2026-11-23T14:00:00Z","onDelete":"Rollback",)"
+              R"("message":"to be deleted once the stable version is back; waits for beijing"})");
+}
+
 // Nobody is to read "done" in the moment between a new version on the hub and its release in the cluster.
 TEST(ExplainCluster, AVersionOnItsWayIsNotDone) {
     ClusterView healthy = view(R"({"status":{"phase":"Healthy"}})");
