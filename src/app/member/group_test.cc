@@ -10,12 +10,11 @@ meta::ObjectKey const kDecode{"default", "decode"};
 struct Pair : World {
     using World::World;
 
-    Task<Status> begin() {
+    Task<Status> begin(std::string steps = R"([{"replicas":"20%"},{"replicas":"50%"},{"replicas":"100%"}])",
+                       std::string style = kPartitionStyle) {
         CO_TRY(co_await start());
-        for (meta::ObjectKey const& key : {kPrefill, kDecode}) {
-            CO_TRY(co_await set_up_beside(key, R"([{"replicas":"20%"},{"replicas":"50%"},{"replicas":"100%"}])",
-                                          kPartitionStyle, apis::kGroupAnnotation, "qwen"));
-        }
+        for (meta::ObjectKey const& key : {kPrefill, kDecode})
+            CO_TRY(co_await set_up_beside(key, steps, style, apis::kGroupAnnotation, "qwen"));
         co_return Status{};
     }
     Task<Status> both(std::string state) {
@@ -55,6 +54,31 @@ CO_TEST(Group, MovesFromStepToStepAsOne) {
         CO_ASSERT_OK(co_await world.approve());
     }
     CO_ASSERT_OK(co_await world.both("Healthy/3/Completed/Completed"));
+    EXPECT_EQ((Images{{"v2", 20}}), co_await world.images());
+    co_await world.stop();
+}
+
+// Each of them has its old pods as long as the other may have to go back to its own.
+CO_TEST(Group, SideBySideItEndsAsOne) {
+    Pair world(ctx);
+    CO_ASSERT_OK(co_await world.begin(R"([{"replicas":"50%"},{"replicas":"100%"}])", R"({"blueGreen":{}})"));
+    for (int step = 0; step <= 1; ++step) {
+        for (meta::ObjectKey const& key : {kPrefill, kDecode}) {
+            world.of(key);
+            CO_ASSERT_OK(step == 0 ? co_await world.release("v2") : co_await world.approve());
+        }
+        CO_ASSERT_OK(co_await world.both(fmt::format("Progressing/{}/StepPaused/InRolling", step + 1)));
+    }
+    world.of(kPrefill);
+    CO_ASSERT_OK(co_await world.approve());
+    CO_ASSERT_OK(co_await world.until("Progressing/2/Completed/InRolling"));
+    co_await world.stop_member();
+    world.start_member();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    EXPECT_EQ((Images{{"v1", 20}, {"v2", 20}}), co_await world.images());
+    world.of(kDecode);
+    CO_ASSERT_OK(co_await world.approve());
+    CO_ASSERT_OK(co_await world.both("Healthy/2/Completed/Completed"));
     EXPECT_EQ((Images{{"v2", 20}}), co_await world.images());
     co_await world.stop();
 }

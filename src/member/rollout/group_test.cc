@@ -111,6 +111,41 @@ TEST(Group, AStepsRequestsComeOnceTheOthersHaveItsPodsReady) {
     }
 }
 
+// The end takes the old pods away, or lets the new version come to all: not while another one waits for a person.
+TEST(Group, AReleaseEndsOnceTheOthersAreThrough) {
+    struct Case {
+        std::string of, succeeded, why;
+    };
+    for (Case const& each : std::initializer_list<Case>{
+             {"Progressing/InRolling/3/StepPaused/Ready 3", "", "is in step(3/3), StepPaused"},
+             {"Progressing/InRolling/3/StepReady/Ready 3", "", "is in step(3/3), StepReady"},
+             {"Healthy/Completed/3/StepPaused", "False", "has been taken back: take this one back, too"},
+             {"Progressing/InRolling/3/Completed/Ready 3", "", ""},
+             {"Progressing/Finalising/3/Completed", "", ""},
+             {"Healthy/Completed/3/Completed", "True", ""}}) {
+        FakeCluster cluster(R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"50%"}])");
+        cluster.run();
+        cluster.release("v2");
+        cluster.group = {other("Progressing/InRolling/3/StepPaused/Ready 3")};
+        for (int step = 1; step <= 3; ++step) {
+            cluster.run();
+            cluster.approve();
+        }
+        cluster.run();
+        ASSERT_EQ(cluster.show(), "Progressing/3/Completed v1=5 v2=5");
+        cluster.group = {other(each.of, each.succeeded)};
+        cluster.run();
+        EXPECT_EQ(cluster.show(), each.why.empty() ? "Healthy/3/Completed v2=10" : "Progressing/3/Completed v1=5 v2=5")
+            << each.of;
+        if (each.why.empty()) continue;
+        EXPECT_EQ(cluster.message(), "Rollout is in step(3/3)" + (kWaits + each.why)) << each.of;
+        EXPECT_EQ(cluster.decide_rollout_now().waits.back().reason, "WaitingForGroup");
+        cluster.release("v1");   // it can be taken back
+        cluster.run();
+        EXPECT_EQ(cluster.show(), "Healthy/3/Completed v1=10") << each.of;
+    }
+}
+
 // As after a jump, or another plan: the release before is not what the other completes.
 TEST(Group, BackInItsFirstStepItHasBegun) {
     FakeCluster cluster(kSteps);

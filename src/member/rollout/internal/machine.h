@@ -13,6 +13,9 @@
 
 namespace aviary::rollout {
 
+// What the Rollouts of a group do together: begin a step, lead requests to its pods, end the release.
+enum class Together { kBegin, kReady, kEnd };
+
 class Machine {
 public:
     Machine(RolloutSeen const& seen, Time now) : seen_(seen), now_(now) {}
@@ -113,10 +116,8 @@ private:
     bool may_take(json::Doc const& routing) const;
     std::string holder() const;
 
-    // group.cc: true when every other Rollout of the group has come to the current step; or has its pods ready, too.
-    bool group_has_come();
-    bool group_is_ready();
-    bool group_follows(bool ready);
+    // group.cc: true when every other Rollout of the group has come as far.
+    bool group_follows(Together together);
 
     // finalise.cc: true when nothing of the release is left to be undone.
     bool finalise(Closing why);

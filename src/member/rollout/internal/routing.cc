@@ -113,8 +113,10 @@ void Machine::follow_stable_pods() {
     traffic::Traffic const traffic = this->traffic();
     Outcome outcome = opens ? traffic.release_stable() : traffic.hold_stable();
     // Not of one that is being taken back, or has come behind it.
-    bool const shares = !opens && noted()->current_step_state == apis::step::kPaused &&
-                        noted()->finalising_step.empty() && seen_.workload->is_current(noted()->canary_revision);
+    bool const rests = noted()->current_step_state == apis::step::kPaused ||
+                       noted()->current_step_state == apis::step::kCompleted;   // waits for its group
+    bool const shares =
+        !opens && rests && noted()->finalising_step.empty() && seen_.workload->is_current(noted()->canary_revision);
     if (shares && !outcome.in_force() && !has_share(traffic)) return;
     for (Write& each : outcome.writes) plan_.writes.push_back(std::move(each));
     bool const over = shares || reason_of(status_, kTrafficRouted) == kUnshared;

@@ -38,7 +38,7 @@ bool Machine::step() {
     if (!current_step().routes() && !clear_traffic()) return false;
     std::string const state = current.current_step_state;
     if (state == apis::step::kBeforeUpgrade || state.empty()) {
-        if (!group_has_come()) {
+        if (!group_follows(Together::kBegin)) {
             follow_stable_pods_at_rest();
             return false;
         }
@@ -59,7 +59,7 @@ bool Machine::step() {
                                  share_of_step(current.current_step_index)),
                      "they are ready");
         }
-        if (!in_time(done) || !done || holds_healthy() || !group_is_ready()) return false;
+        if (!in_time(done) || !done || holds_healthy() || !group_follows(Together::kReady)) return false;
         event("Progressing",
               fmt::format("upgrade step({}) canary pods with new versions done", current.current_step_index));
         current.pod_template_hash = facts().unit_revision;
@@ -88,6 +88,10 @@ bool Machine::step() {
         return true;
     }
     if (state == apis::step::kCompleted) {
+        if (!group_follows(Together::kEnd)) {
+            follow_stable_pods_at_rest();
+            return false;
+        }
         reason("True", apis::reason::kFinalising, "Rollout has been completed and some closing work is being done");
         return true;
     }
@@ -256,8 +260,9 @@ Value Machine::wanted_spec() const {
 
 // The workload has got another id in a step that is upgraded already: its pods are labelled anew.
 void Machine::pass_rollout_id_on() {
-    bool const waits = noted()->current_step_state == apis::step::kTrafficRouting ||
-                       noted()->current_step_state == apis::step::kPaused;
+    std::string_view const state = noted()->current_step_state;
+    bool const waits =
+        state == apis::step::kTrafficRouting || state == apis::step::kPaused || state == apis::step::kCompleted;
     if (!waits || facts().rollout_id.empty() || !batch_release_ || meta::is_deleting(seen_.batch_release)) return;
     workload::JsonPatch patch(seen_.batch_release);
     patch.test({"metadata", "uid"});
