@@ -5,9 +5,9 @@ namespace aviary::member {
 namespace {
 
 constexpr char const* kSteps = R"([{"replicas":"20%","traffic":"20%"},{"replicas":"50%","traffic":"50%"}])";
-std::string style(std::string const& strategy) {
-    return R"({")" + strategy +
-           R"(":{"trafficRoutings":[{"service":"web","gracePeriodSeconds":1,"gateway":{"httpRouteName":"web"}}]}})";
+std::string style(std::string const& strategy, std::string const& route = "httpRouteName") {
+    return R"({")" + strategy + R"(":{"trafficRoutings":[{"service":"web","gracePeriodSeconds":1,"gateway":{")" +
+           route + R"(":"web"}}]}})";
 }
 std::string canary_style() {
     Value value = *json::parse_value(style("canary"));
@@ -22,7 +22,7 @@ struct TrafficWorld : World {
         routes.version = version;
         CO_TRY(co_await start());
         Context const ctx = scope.context();
-        if (!version.empty()) CO_TRY(co_await client->create(ctx, kCrds, routes_definition(version)));
+        if (!version.empty()) CO_TRY(co_await client->create(ctx, kCrds, routes_definition(version, kind())));
         Value service =
             *json::parse_value(R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"default"},
             "spec":{"type":"LoadBalancer","selector":{"app":"web"},"ports":[{"name":"http","port":80,"targetPort":8080}]}})");
@@ -36,7 +36,8 @@ struct TrafficWorld : World {
     }
     Task<Status> bring_route(std::string rules) {
         for (int count = 0; count < 100; ++count) {
-            Value route = *json::parse_value(R"({"kind":"HTTPRoute","metadata":{"name":"web","namespace":"default"}})");
+            Value route = *json::parse_value(R"({"metadata":{"name":"web","namespace":"default"}})");
+            route["kind"] = kind();
             route["apiVersion"] = routes.api_version();
             route.set({"spec", "rules"}, *json::parse_value(rules));
             auto const made = co_await client->create(scope.context(), routes, route);
@@ -62,47 +63,58 @@ struct TrafficWorld : World {
             text += (text.empty() ? "" : "/") + std::to_string(each["weight"].as_int());
         co_return text;
     }
+    std::string kind() const { return routes.resource == kCalls.resource ? "GRPCRoute" : "HTTPRoute"; }
     meta::GroupVersionResource routes = kRoutes;
 };
 
 CO_TEST(Traffic, AReleaseRoutesItsShareAndLeavesNothing) {
-    for (std::string const& strategy : {style("canary"), canary_style(), style("blueGreen")}) {
-        for (std::string const& version : {"v1", "v1beta1"}) {
-            TrafficWorld world(ctx);
-            CO_ASSERT_OK(co_await world.begin(strategy, version));
-            std::string const service = co_await world.stored(kServices, "web");
-            std::string const route = co_await world.stored(world.routes, "web");
-            CO_ASSERT_OK(co_await world.release("v2"));
-            CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
-            std::string weights = co_await world.weights();
-            EXPECT_EQ(weights, "80/20");
-            auto const canary = co_await world.client->get(ctx, kServices, {"default", "web-canary"});
-            CO_ASSERT_OK(canary);
-            EXPECT_EQ(canary->at({"spec", "type"}).as_string(), "ClusterIP");
-            // As many pods as the step has are behind it, none of the others.
-            auto const pods = co_await world.client->list(
-                ctx, kPods,
-                {.ns = "default",
-                 .label_selector =
-                     "pod-template-hash=" + canary->at({"spec", "selector", "pod-template-hash"}).string()});
-            CO_ASSERT_OK(pods);
-            EXPECT_EQ((*pods)["items"].size(), 2U);
-            co_await world.stop_member();   // a controller that comes anew goes on
-            world.start_member();
-            CO_ASSERT_OK(co_await world.approve());
-            CO_ASSERT_OK(co_await world.until("Progressing/2/StepPaused/InRolling"));
-            weights = co_await world.weights();
-            EXPECT_EQ(weights, "50/50");
-            CO_ASSERT_OK(co_await world.approve());
-            CO_ASSERT_OK(co_await world.until("Healthy/2/Completed/Completed"));
-            std::string const service_after = co_await world.stored(kServices, "web");
-            std::string const route_after = co_await world.stored(world.routes, "web");
-            std::string const canary_after = co_await world.stored(kServices, "web-canary");
-            EXPECT_EQ(service_after, service);
-            EXPECT_EQ(route_after, route);
-            EXPECT_EQ(canary_after, "none");
-            co_await world.stop();
-        }
+    struct Case {
+        std::string strategy;
+        meta::GroupVersionResource routes;
+    };
+    meta::GroupVersionResource const older{kRoutes.group, "v1beta1", kRoutes.resource};
+    for (Case const& each : std::vector<Case>{{style("canary"), kRoutes},
+                                              {style("canary"), older},
+                                              {canary_style(), kRoutes},
+                                              {canary_style(), older},
+                                              {style("blueGreen"), kRoutes},
+                                              {style("blueGreen"), older},
+                                              {style("canary", "grpcRouteName"), kCalls},
+                                              {style("blueGreen", "grpcRouteName"), kCalls}}) {
+        TrafficWorld world(ctx);
+        world.routes = each.routes;
+        CO_ASSERT_OK(co_await world.begin(each.strategy, each.routes.version));
+        std::string const service = co_await world.stored(kServices, "web");
+        std::string const route = co_await world.stored(world.routes, "web");
+        CO_ASSERT_OK(co_await world.release("v2"));
+        CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+        std::string weights = co_await world.weights();
+        EXPECT_EQ(weights, "80/20");
+        auto const canary = co_await world.client->get(ctx, kServices, {"default", "web-canary"});
+        CO_ASSERT_OK(canary);
+        EXPECT_EQ(canary->at({"spec", "type"}).as_string(), "ClusterIP");
+        // As many pods as the step has are behind it, none of the others.
+        auto const pods = co_await world.client->list(
+            ctx, kPods,
+            {.ns = "default",
+             .label_selector = "pod-template-hash=" + canary->at({"spec", "selector", "pod-template-hash"}).string()});
+        CO_ASSERT_OK(pods);
+        EXPECT_EQ((*pods)["items"].size(), 2U);
+        co_await world.stop_member();   // a controller that comes anew goes on
+        world.start_member();
+        CO_ASSERT_OK(co_await world.approve());
+        CO_ASSERT_OK(co_await world.until("Progressing/2/StepPaused/InRolling"));
+        weights = co_await world.weights();
+        EXPECT_EQ(weights, "50/50");
+        CO_ASSERT_OK(co_await world.approve());
+        CO_ASSERT_OK(co_await world.until("Healthy/2/Completed/Completed"));
+        std::string const service_after = co_await world.stored(kServices, "web");
+        std::string const route_after = co_await world.stored(world.routes, "web");
+        std::string const canary_after = co_await world.stored(kServices, "web-canary");
+        EXPECT_EQ(service_after, service);
+        EXPECT_EQ(route_after, route);
+        EXPECT_EQ(canary_after, "none");
+        co_await world.stop();
     }
 }
 
@@ -136,25 +148,29 @@ CO_TEST(Traffic, GoneBackOrDeletedItLeavesNothing) {
 }
 
 CO_TEST(Traffic, AClusterWithoutTheGatewayApiSaysSoAndGoesOnOnceItHasIt) {
-    TrafficWorld world(ctx);
-    CO_ASSERT_OK(co_await world.begin(canary_style(), ""));
-    CO_ASSERT_OK(co_await world.release("v2"));
-    CO_ASSERT_OK(co_await world.until("Progressing/1/BeforeStepUpgrade/InRolling"));
-    CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
-    Doc const rollout = co_await world.get(apis::kRollouts);
-    EXPECT_EQ(rollout.at({"status", "message"}).as_string(),
-              "traffic is not routed: HTTPRoute default/web cannot be routed: this cluster does not know "
-              "httproutes.gateway.networking.k8s.io");
-    auto const waits = world.member->waits(kWeb);
-    CO_ASSERT_TRUE(!waits.empty());
-    EXPECT_EQ(waits.front().reason, "TrafficNotRouted");
-    world.routes.version = "v1";
-    CO_ASSERT_OK(co_await world.client->create(ctx, kCrds, routes_definition("v1")));
-    CO_ASSERT_OK(co_await world.bring_route(R"([{"backendRefs":[{"name":"web","port":80}]}])"));
-    CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
-    std::string const weights = co_await world.weights();
-    EXPECT_EQ(weights, "80/20");
-    co_await world.stop();
+    for (meta::GroupVersionResource const& routes : {kRoutes, kCalls}) {
+        bool const http = routes == kRoutes;
+        TrafficWorld world(ctx);
+        world.routes = routes;
+        CO_ASSERT_OK(co_await world.begin(http ? canary_style() : style("canary", "grpcRouteName"), ""));
+        CO_ASSERT_OK(co_await world.release("v2"));
+        CO_ASSERT_OK(co_await world.until("Progressing/1/BeforeStepUpgrade/InRolling"));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
+        Doc const rollout = co_await world.get(apis::kRollouts);
+        EXPECT_EQ(rollout.at({"status", "message"}).as_string(),
+                  fmt::format("traffic is not routed: {} default/web cannot be routed: this cluster does not know {}",
+                              world.kind(), routes.group_resource()));
+        auto const waits = world.member->waits(kWeb);
+        CO_ASSERT_TRUE(!waits.empty());
+        EXPECT_EQ(waits.front().reason, "TrafficNotRouted");
+        world.routes.version = "v1";
+        CO_ASSERT_OK(co_await world.client->create(ctx, kCrds, routes_definition("v1", world.kind())));
+        CO_ASSERT_OK(co_await world.bring_route(R"([{"backendRefs":[{"name":"web","port":80}]}])"));
+        CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+        std::string const weights = co_await world.weights();
+        EXPECT_EQ(weights, "80/20");
+        co_await world.stop();
+    }
 }
 
 // Whether the kind is there is asked of discovery, once a route leads to any.
