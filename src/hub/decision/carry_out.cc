@@ -45,8 +45,14 @@ struct Deciding {
                release()["lastUpdateTime"].as_string() == seen.target.paused_since;
     }
 
-    // The hub's copy is older than what the approver looked at: times are whole seconds, a pause comes last in its
-    // step.
+    // The hub's copy is of a second before what the approver looked at. A step says nothing of that: a jump leads back.
+    // What was sent was sent to what the copy showed then, whatever clocks say since.
+    bool older() const {
+        auto const last = parse_rfc3339(release()["lastUpdateTime"].as_string());
+        auto const looked = parse_rfc3339(seen.target.paused_since);
+        return !seen.sent && last && looked && *last < *looked;
+    }
+    // … or of the same second: times are whole ones, a pause comes last in its step.
     bool behind() const {
         auto const last = parse_rfc3339(release()["lastUpdateTime"].as_string());
         auto const approved = parse_rfc3339(seen.target.paused_since);
@@ -98,7 +104,7 @@ struct Deciding {
         std::string_view const phase = seen.rollout.at({"status", "phase"}).as_string();
         bool const moved_on =
             same_release() && (step() > from || phase == "Healthy" || (step() == from && state() == "Completed"));
-        if (moved_on) return applied(from, seen.sent ? std::string() : faster());
+        if (moved_on && !older()) return applied(from, seen.sent ? std::string() : faster());
         // Stored, and not yet taken up: a controller that writes status from an older copy may still undo it, and then
         // it is sent again.
         if (same_release() && step() == from && state() == "StepReady" && phase == "Progressing") {
@@ -140,15 +146,14 @@ struct Deciding {
 
     // On to more pods only from what was looked at: the cluster may have gone on, or back, and come to this step again.
     bool as_seen() const { return release()["lastUpdateTime"].as_string() == seen.target.paused_since; }
+    Outcome wait_for_copy() {
+        out.message = "what is known of this cluster is older than what was looked at";
+        return std::move(out);
+    }
     Outcome not_as_seen() {
         if (seen.target.paused_since.empty())
             return settle(apis::outcome::kRefused, "a jump to a later step names since when the step was as it is");
-        auto const last = parse_rfc3339(release()["lastUpdateTime"].as_string());
-        auto const looked = parse_rfc3339(seen.target.paused_since);
-        if (last && looked && *last < *looked) {
-            out.message = "what is known of this cluster is older than what was looked at";
-            return std::move(out);
-        }
+        if (older()) return wait_for_copy();
         return settle(apis::outcome::kStale, fmt::format("step {} is in {} since {}: it was looked at before", step(),
                                                          state(), release()["lastUpdateTime"].as_string()));
     }
@@ -163,6 +168,7 @@ struct Deciding {
         if (!seen.rollout.exists()) return settle(apis::outcome::kStale, "there is no such Rollout in this cluster");
         if (meta::uid(seen.rollout) != seen.target.rollout_uid)
             return settle(apis::outcome::kStale, "the Rollout there is another one by now");
+        if (older() && !(same_release() && step() == from)) return wait_for_copy();
         if (!same_release()) return settle(apis::outcome::kStale, "another version is released there by now");
         if (wanted() > steps())
             return settle(apis::outcome::kRefused, fmt::format("the Rollout there has {} steps", steps()));

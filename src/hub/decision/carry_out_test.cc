@@ -102,6 +102,10 @@ TEST(Approve, IsCarriedOutOnlyInThePauseThatWasSeen) {
              // The hub's copy is older than what the approver has seen.
              {canary(R"("currentStepState":"StepUpgrade","lastUpdateTime":"2026-11-23T13:51:00Z")"), "-",
               "what is known of this cluster is older than what was approved"},
+             {canary(R"("currentStepIndex":2,"lastUpdateTime":"2026-11-23T13:51:00Z")"), "-",   // before a jump back
+              "what is known of this cluster is older than what was approved"},
+             {R"({"status":{"phase":"Healthy","canaryStatus":{"lastUpdateTime":"2026-11-23T13:51:00Z"}}})", "-",
+              "what is known of this cluster is older than what was approved"},
              {canary(R"("currentStepState":"StepUpgrade")"), "-",   // in the same second
               "what is known of this cluster is older than what was approved"},
          }) {
@@ -202,6 +206,9 @@ TEST(Approve, IsSentAgainUntilTheStepIsLeft) {
     EXPECT_EQ(shown(done), "Applied");
     EXPECT_EQ(done.message, "moving to 50% (5 of 10 pods)");
     EXPECT_EQ(done.to, 2);
+    // The member's clock was put back meanwhile.
+    now.rollout = Doc::freeze(rollout(canary(R"("currentStepIndex":2,"lastUpdateTime":"2026-11-23T13:00:00Z")")));
+    EXPECT_EQ(shown(carry_out(now, kNow)), "Applied");
 }
 
 // Whoever was faster may have left word of it.
@@ -421,6 +428,21 @@ TEST(Jump, OnwardsOnlyFromWhatWasLookedAt) {
     // Back to fewer pods whatever has happened there.
     std::string const at3 = canary(R"("currentStepIndex":3,"lastUpdateTime":"2026-11-23T13:59:00Z")");
     EXPECT_EQ(shown(carry_out(jumping(1, at3, 3), kNow)), "send");
+}
+
+// The cluster was at this step before, or in another release, and somebody jumped from there since.
+TEST(Jump, IsNotDoneByWhatWasBeforeIt) {
+    std::string const at = R"("lastUpdateTime":"2026-11-23T13:50:00Z")";
+    for (auto const& [from, to, change] :
+         std::vector<std::tuple<int, int, std::string>>{{1, 3, canary(at + R"(,"currentStepIndex":3)")},
+                                                        {3, 1, canary(at)},
+                                                        {3, 1, canary(at + R"(,"currentStepIndex":2)")},
+                                                        {1, 3, canary(at + R"(,"canaryRevision":"rev-1")")}}) {
+        Outcome const outcome = carry_out(jumping(to, change, from), kNow);
+        EXPECT_EQ(shown(outcome), "-") << from << " to " << to << change;
+        EXPECT_EQ(outcome.message, "what is known of this cluster is older than what was looked at");
+    }
+    EXPECT_EQ(shown(carry_out(jumping(1, canary(at + R"(,"currentStepIndex":3)"), 3), kNow)), "send");
 }
 
 // It is stored there, and nobody takes it back.
