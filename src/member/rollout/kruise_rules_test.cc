@@ -157,6 +157,23 @@ TEST(KruiseRules, ARolloutSaysWhichVersionsAndWhichPlan) {
     EXPECT_EQ(rollout.at({"status", "currentStepState"}).as_string(), "StepPaused");
 }
 
+// Also of one whose pods never get ready: by it people tell them from the others.
+TEST(KruiseRules, ARolloutSaysWhichPodsAreNewWhileTheyComeUp) {
+    for (std::string const& style : {kPlain, kExtra, kBlueGreen}) {
+        FakeCluster cluster(kThree, 10, style);
+        cluster.run();
+        cluster.pods_start = false;
+        cluster.release("v2");
+        cluster.run();
+        Doc const rollout = cluster.get("rollouts");
+        EXPECT_EQ(rollout.at({"status", "currentStepState"}).as_string(), "StepUpgrade") << style;
+        Doc const status = apis::release_status(rollout);
+        std::set<std::string> hashes;
+        for (Doc const& set : cluster.list("replicasets")) hashes.insert(meta::label(set, "pod-template-hash"));
+        EXPECT_EQ(hashes, (std::set{status["stableRevision"].string(), status["podTemplateHash"].string()})) << style;
+    }
+}
+
 // A release of this style that has an id of its own, in its first step.
 struct NamedRelease : FakeCluster {
     explicit NamedRelease(std::string const& style) : FakeCluster(kThree, 10, style) {

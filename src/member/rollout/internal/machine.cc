@@ -384,6 +384,8 @@ bool Machine::in_rolling() {
     }
     // Upstream does not know it of every kind, and begins without.
     if (release().stable_revision.empty()) release().stable_revision = facts().stable_revision;
+    // Known once there is a pod of it: also of one that never gets ready people see which pods are new.
+    if (release().pod_template_hash.empty()) release().pod_template_hash = facts().unit_revision;
     release().observed_rollout_id = rollout_id();
     release().observed_workload_generation = facts().generation;
     if (release().rollout_hash != apis::plan_hash(seen_.rollout)) return plan_changed();
@@ -492,6 +494,7 @@ bool Machine::only_counts_differ() const {
         after.canary_ready_replicas = before.canary_ready_replicas;
         after.message = before.message;
         after.observed_workload_generation = before.observed_workload_generation;
+        if (before.pod_template_hash.empty()) after.pod_template_hash.clear();
     };
     if (levelled.canary_status && before_.canary_status) level(*levelled.canary_status, *before_.canary_status);
     if (levelled.blue_green_status && before_.blue_green_status)
