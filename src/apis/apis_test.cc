@@ -188,6 +188,10 @@ TEST(RolloutValidation, NamesTheFieldsOfV1alpha1) {
                     "steps":[{"weight":100}]}})"),
               Lines{steps + "[0].weight: For partition style rollout: steps[0].replicas must not greater than "
                             "partition-percent-limit (50%) if traffic specified"});
+    // With `replicas` these are the share of pods.
+    EXPECT_EQ(wrong("Partition", R"({"canary":{"trafficRoutings":[{"service":"web","gateway":{"httpRouteName":"web"}}],
+                    "steps":[{"weight":80,"replicas":"50%"}]}})"),
+              Lines{});
     EXPECT_EQ(wrong("canary", R"({"canary":{"steps":[{"weight":100}]}})"), Lines{});
     EXPECT_EQ(wrong("other", R"({"canary":{"steps":[{"replicas":1}]}})").at(0),
               "metadata.annotations[rollouts.kruise.io/rolling-style]: Invalid value: \"other\": Rolling style must be "

@@ -38,6 +38,27 @@ struct Cluster : NativeSetWorld {
     }
 };
 
+// Pods stay; one that is lost comes back in the stable version until the step is left again.
+CO_TEST(CloneSets, AJumpBackHoldsWhatItsStepLeaves) {
+    Cluster cluster(ctx);
+    CO_ASSERT_OK(co_await cluster.begin(kInPlace));
+    CO_ASSERT_OK(co_await cluster.run("v2"));
+    CO_ASSERT_OK(co_await cluster.paused_at(1));
+    CO_ASSERT_OK(co_await cluster.approve());
+    CO_ASSERT_OK(co_await cluster.paused_at(2));
+    CO_ASSERT_OK(co_await cluster.client->patch(
+        ctx, apis::kRollouts, kWeb, client::PatchType::kMerge,
+        *json::parse_value(R"({"status":{"canaryStatus":{"nextStepIndex":1}}})"), {.subresource = "status"}));
+    CO_ASSERT_OK(co_await cluster.paused_at(1));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 5}, {"v2", 5}}));
+    EXPECT_EQ((co_await cluster.strategy("partition")).as_string(), "90%");
+    CO_ASSERT_OK(co_await cluster.approve());
+    CO_ASSERT_OK(co_await cluster.paused_at(2));
+    EXPECT_EQ((co_await cluster.strategy("partition")).as_string(), "50%");
+    co_await cluster.stop();
+}
+
 CO_TEST(CloneSets, AreReleasedInSteps) {
     for (std::string const& more :
          {std::string(R"({"updateStrategy":{"maxSurge":2,"partition":0}})"), std::string(kInPlace)}) {

@@ -184,6 +184,25 @@ struct NamedRelease : FakeCluster {
     }
 };
 
+// A success waits until all pods are there; whatever else ends a release does not.
+TEST(KruiseRules, TheEndSaysWhetherItWaits) {
+    for (bool const back : {false, true}) {
+        FakeCluster cluster(R"([{"replicas":"10%"}])");
+        cluster.run();
+        cluster.release("v2");
+        cluster.run();
+        if (back) cluster.release("v1");
+        if (!back) cluster.approve();
+        std::string policy;
+        for (int round = 0; round < 20 && policy.empty(); ++round) {
+            cluster.apply(cluster.decide_rollout_now());
+            cluster.settle();
+            policy = cluster.get("batchreleases").at({"spec", "releasePlan", "finalizingPolicy"}).string();
+        }
+        EXPECT_EQ(policy, back ? "Immediate" : "WaitResume");
+    }
+}
+
 TEST(KruiseRules, PodsCarryTheIdThatTheWorkloadHas) {
     for (std::string const& style : {kPlain, kExtra, kBlueGreen}) {
         NamedRelease cluster(style);

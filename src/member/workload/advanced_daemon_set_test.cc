@@ -132,6 +132,14 @@ TEST(AdvancedDaemonSet, IsHeldAlsoWithoutRollingUpdate) {
     }
 }
 
+// Its pods change as people delete them: there is nothing to hold.
+TEST(AdvancedDaemonSet, ThatUpdatesOnDeleteIsLeftAlone) {
+    Value old = daemon_set("v1");
+    old.set({"spec", "updateStrategy"}, json::Object{{"type", "OnDelete"}});
+    Value const next = with_template(old, "v2");
+    EXPECT_EQ(frozen(old, next), next);
+}
+
 // The status is of the version that has come meanwhile.
 TEST(AdvancedDaemonSet, WhatCameBeforeALateVersionIsTheOneThatItsPodsHad) {
     Value old = daemon_set("v1");
