@@ -8,7 +8,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.bash"
 export PATH=$root/test/real/lib/playground:$PATH
 
-for script in ${SCRIPTS:-first-flight second-release direct adopt attach gitops stateful styles traffic-routing}; do
+for script in ${SCRIPTS:-first-flight second-release direct adopt attach gitops groups stateful styles traffic-routing}; do
   begun=$SECONDS
   "$root/test/acceptance/$script.sh" >"$work/said" 2>&1 </dev/null
   code=$?
