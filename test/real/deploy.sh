@@ -36,7 +36,7 @@ keep_writing() { while [ -d "$work" ] && [ ! -e "$work/enough" ]; do guarded >/d
 not_ready() { ! answers "$1" && kill -0 "${pids[$2]}"; }
 ended() { wait "${pids[$1]}"; }
 # What the API server of a cluster has refused, to anybody.
-none_forbidden() { ! in_ "$1" get --raw /metrics | grep '^apiserver_request_total{.*code="40[13]"'; }
+none_forbidden() { in_ "$1" get --raw /metrics >"$work/metrics" && ! grep '^apiserver_request_total{.*code="40[13]"' "$work/metrics"; }
 
 need 'a real cluster' cluster $c
 check 'apply -k member' ours $c apply -k "$deploy/member"

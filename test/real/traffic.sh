@@ -131,7 +131,7 @@ second, first = behind["qwen-inference-canary"], behind["qwen-inference"]
 print(behind)
 sys.exit(second != [sys.argv[1]] * int(sys.argv[2]) or sys.argv[1] in first)' "$1" "$2"
 }
-none_forbidden() { ! in_ $c get --raw /metrics | grep '^apiserver_request_total{.*code="40[13]"'; }
+none_forbidden() { in_ $c get --raw /metrics >"$work/metrics" && ! grep '^apiserver_request_total{.*code="40[13]"' "$work/metrics"; }
 
 need 'a real cluster' cluster $c
 need 'an identity of its own' identity $c aviary-member

@@ -323,9 +323,11 @@ void explain_progress(Value& row, ClusterView const& view, std::string const& si
                  meta::condition(view.rollout, "TrafficRouted")["lastTransitionTime"].string());
         row["causes"].push_back(row["message"]);
     } else if (apis::waits_for_group(view.rollout)) {
+        bool const ends = row["state"].as_string() == apis::step::kCompleted;
         set_wait(row, "WaitingForGroup", view.rollout.at({"status", "message"}).string(),
-                 "the others have come to this step", since);
+                 ends ? "the others are through, too" : "the others have come to this step", since);
         row["causes"].push_back(row["message"]);
+        if (ends) warn_of_troubles(row, view);
     } else if (reason == "Initializing") {
         set_wait(row, "Applying", condition["message"].string(), "the release begins there", "");
     } else if (row["state"].as_string() == "StepTrafficRouting") {
@@ -609,7 +611,8 @@ Value explain(Release const& release, std::vector<ClusterView> const& views) {
     answer["total"] = total;
     answer["ready"] = up;
     answer["stuck"] = person && !moving;
-    if (meta::is_deleting(release.rollout)) {
+    // In clusters without a hub each row says it.
+    if (!release.attached && meta::is_deleting(release.rollout)) {
         std::string const word(meta::annotation(release.rollout, propagation::kOnDelete));
         bool const first = propagation::is_done_first(word);   // then the message is about that
         answer["deleting"] =

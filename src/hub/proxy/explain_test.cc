@@ -305,6 +305,12 @@ TEST(ExplainCluster, SaysWhichOfItsGroupAStepWaitsFor) {
         EXPECT_EQ(shown(waits),
                   fmt::format("{} WaitingForGroup | the others have come to this step | release owner", state));
     }
+    ClusterView ends = view(
+        R"({"status":{"message":"Rollout is in step(3/3), and waits for others of its group: decode is in step(3/3), StepPaused",
+        "canaryStatus":{"currentStepState":"Completed"}}})");
+    ends.pods = {pod("2", waiting("CrashLoopBackOff"))};
+    EXPECT_EQ(shown(ends), "Completed WaitingForGroup | the others are through, too | release owner");
+    EXPECT_EQ(explain_cluster(ends)["trouble"].as_string(), "CrashLooping");
 }
 
 TEST(ExplainCluster, PodsThatHaveToStayReadyAreNoTrouble) {

@@ -120,9 +120,15 @@ TEST(Group, AReleaseEndsOnceTheOthersAreThrough) {
              {"Progressing/InRolling/3/StepPaused/Ready 3", "", "is in step(3/3), StepPaused"},
              {"Progressing/InRolling/3/StepReady/Ready 3", "", "is in step(3/3), StepReady"},
              {"Healthy/Completed/3/StepPaused", "False", "has been taken back: take this one back, too"},
+             // It may go back, or on to another version.
+             {"Progressing/Paused/3/Completed/Ready 3", "", "is paused: resume it first"},
+             {"Progressing/InRolling/3/BeforeStepUpgrade/Ready 3", "", "is in step(3/3), BeforeStepUpgrade"},
              {"Progressing/InRolling/3/Completed/Ready 3", "", ""},
              {"Progressing/Finalising/3/Completed", "", ""},
-             {"Healthy/Completed/3/Completed", "True", ""}}) {
+             {"Healthy/Completed/3/Completed", "True", ""},
+             // Disabled meanwhile and enabled; deleted and made anew; without a workload.
+             {"Healthy/Completed/3/Completed", "", ""},
+             {"Initial/Completed/3/Completed", "", ""}}) {
         FakeCluster cluster(R"([{"replicas":"10%"},{"replicas":"50%"},{"replicas":"50%"}])");
         cluster.run();
         cluster.release("v2");
@@ -144,6 +150,36 @@ TEST(Group, AReleaseEndsOnceTheOthersAreThrough) {
         cluster.run();
         EXPECT_EQ(cluster.show(), "Healthy/3/Completed v1=10") << each.of;
     }
+}
+
+// Nothing of the version before is at its end any more.
+TEST(Group, ANewerVersionEndsTheWaitForTheEnd) {
+    FakeCluster cluster(R"([{"replicas":"50%"}])");
+    cluster.run();
+    cluster.release("v2");
+    cluster.group = {other("Progressing/InRolling/1/StepPaused/Ready 1")};
+    cluster.run();
+    cluster.group = {other("Progressing/InRolling/2/StepPaused/Ready 2")};
+    cluster.approve();
+    cluster.run();
+    ASSERT_EQ(cluster.show(), "Progressing/1/Completed v1=5 v2=5");
+    cluster.release("v3");
+    cluster.apply(cluster.decide_rollout_now());
+    EXPECT_EQ(cluster.show(), "Progressing/1/BeforeStepUpgrade v1=5 v2=5");
+    // Where it is refused the others wait until one is put back.
+    Companion refused = other("Progressing/InRolling/3/Completed/Ready 3");
+    Value rollout = refused.rollout.thaw();
+    rollout.set({"status", "message"}, apis::kNewVersionRefused);
+    refused.rollout = Doc::freeze(rollout);
+    FakeCluster waits(R"([{"replicas":"50%"}])");
+    waits.run();
+    waits.release("v2");
+    waits.group = {refused};
+    waits.run();
+    waits.approve();
+    waits.run();
+    EXPECT_EQ(waits.show(), "Progressing/1/Completed v1=5 v2=5");
+    EXPECT_EQ(waits.message(), std::string("Rollout is in step(1/1)") + kWaits + "has yet another version");
 }
 
 // As after a jump, or another plan: the release before is not what the other completes.

@@ -156,6 +156,29 @@ TEST(History, OfOneThatANewerVersionHasReplaced) {
     }
 }
 
+// Through with its last step it waits for its group, and its end is yet to come.
+TEST(History, OfOneThatWaitsForItsGroupAtTheEnd) {
+    for (auto const& [next, outcome] :
+         {std::pair("v1", apis::kTakenBack), std::pair("v3", apis::kReplaced), std::pair("", std::string_view())}) {
+        NotedCluster cluster(canary(kPartition), R"([{"replicas":"50%"}])");
+        Companion& other = cluster.group.emplace_back();
+        other.rollout = *json::parse(R"({"metadata":{"name":"decode"},"spec":{"strategy":{"canary":{"steps":[{}]}}},
+            "status":{"phase":"Progressing","canaryStatus":{"currentStepIndex":1,"currentStepState":"StepPaused"}}})");
+        cluster.release("v2");
+        cluster.look();
+        cluster.approve();
+        cluster.look();
+        ASSERT_EQ(cluster.show(), "Progressing/1/Completed v1=5 v2=5");
+        if (*next == 0) cluster.group.clear();
+        if (*next != 0) cluster.release(next);
+        cluster.look();
+        cluster.look();
+        std::string seen;
+        for (Doc const& each : cluster.list("rollouthistories")) seen += meta::annotation(each, apis::kHistoryOutcome);
+        EXPECT_EQ(seen, outcome) << next;
+    }
+}
+
 TEST(History, TheNewestTenStay) {
     NotedCluster cluster(canary(kPartition));
     for (int count = 0; count < 12; ++count) {

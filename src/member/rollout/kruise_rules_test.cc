@@ -174,6 +174,33 @@ TEST(KruiseRules, ARolloutSaysWhichPodsAreNewWhileTheyComeUp) {
     }
 }
 
+// A template of its own has a hash of its own, also of a version that the workload has had before.
+TEST(KruiseRules, ARolloutSaysWhichPodsOfTheSecondDeploymentAreNew) {
+    FakeCluster cluster(
+        kThree, 10,
+        R"({"canary":{"enableExtraWorkloadForCanary":true,"patchPodTemplateMetadata":{"labels":{"track":"canary"}}}})");
+    cluster.run();
+    for (char const* version : {"v2", "v1"}) {
+        cluster.release(version);
+        for (int step = 1; step <= 2; ++step) {
+            cluster.run();
+            cluster.approve();
+        }
+        cluster.run();
+    }
+    ASSERT_EQ(cluster.show(), "Healthy/3/Completed v1=10");
+    cluster.pods_start = false;
+    cluster.release("v2");
+    cluster.run();
+    ASSERT_EQ(cluster.show(), "Progressing/1/StepUpgrade v1=10 v2=1");
+    std::string hash;
+    for (Doc const& set : cluster.list("replicasets")) {
+        Doc const owner = cluster.named("deployments", meta::controller_of(set)->name);
+        if (!meta::label(owner, apis::kCanaryDeploymentLabel).empty()) hash = meta::label(set, "pod-template-hash");
+    }
+    EXPECT_EQ(apis::release_status(cluster.get("rollouts"))["podTemplateHash"].string(), hash);
+}
+
 // A release of this style that has an id of its own, in its first step.
 struct NamedRelease : FakeCluster {
     explicit NamedRelease(std::string const& style) : FakeCluster(kThree, 10, style) {

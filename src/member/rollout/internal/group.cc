@@ -39,15 +39,20 @@ std::string behind(Companion const& other, std::int64_t step, Together together,
     std::int64_t const due = together == Together::kEnd ? steps : std::min(step, steps);
     bool const back = meta::condition_is_true(other.rollout, apis::condition::kRolledBack);
     if (phase != apis::phase::kProgressing) {
-        bool const done = phase == apis::phase::kHealthy && !back &&
-                          meta::condition_is_true(other.rollout, apis::condition::kSucceeded);
-        if (begun && done) return "";
+        std::string_view const succeeded =
+            meta::condition(other.rollout, apis::condition::kSucceeded)["status"].as_string();
+        if (begun && phase == apis::phase::kHealthy && !back && succeeded == "True") return "";
+        // One that was disabled, made anew or lost its workload says nothing of its end: there is nothing to go back
+        // to.
+        if (together == Together::kEnd && !back && succeeded.empty()) return "";
         return begun ? "has been taken back: take this one back, too" : "has no release: give it its new version, too";
     }
     if (why == apis::reason::kInitializing) return "is about to begin";
     if (why == apis::reason::kCancelling || back) return "is being taken back: take this one back, too";
     if (why == apis::reason::kFinalising || why == apis::reason::kCompleted)
         return begun ? "" : "is completing the release before";
+    if (together == Together::kEnd && why == apis::reason::kPaused) return "is paused: resume it first";
+    if (together == Together::kEnd && apis::new_version_refused(other.rollout)) return "has yet another version";
     bool const through = together != Together::kEnd || state == apis::step::kCompleted;
     if (there < due || !through) return fmt::format("is in step({}/{}), {}", there, steps, state);
     if (together != Together::kReady || there > due) return "";

@@ -66,12 +66,20 @@ private:
         return state == apis::step::kPaused || state == apis::step::kReady || state == apis::step::kCompleted;
     }
 
+    // With its last step done it ends; or waits for its group first, and may be taken back.
+    bool ends() const {
+        std::string_view const why = meta::condition(rollout_, apis::condition::kProgressing)["reason"].as_string();
+        bool const may_go_back = why == apis::reason::kInRolling || why == apis::reason::kPaused ||
+                                 why == apis::reason::kCancelling || why == apis::reason::kInitializing;
+        return status_["currentStepState"].as_string() == apis::step::kCompleted && !may_go_back;
+    }
+
     // Upstream's times are of the last change alone, so each is noted while it is there.
     std::vector<apis::StepNote> noted(std::vector<apis::StepNote> notes, bool progressing) const {
         std::string const state = status_["currentStepState"].string();
         std::string const at = status_["lastUpdateTime"].string();
         std::int64_t const step = status_["currentStepIndex"].as_int();
-        bool const over = !progressing || state == apis::step::kCompleted;
+        bool const over = !progressing || ends();
         bool const same = !notes.empty() && notes.back().step == step && notes.back().passed.empty();
         bool const again = same && !notes.back().paused.empty() && state == apis::step::kUpgrade;
         if (over && !notes.empty() && notes.back().passed.empty()) {

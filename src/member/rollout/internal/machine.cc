@@ -384,8 +384,12 @@ bool Machine::in_rolling() {
     }
     // Upstream does not know it of every kind, and begins without.
     if (release().stable_revision.empty()) release().stable_revision = facts().stable_revision;
-    // Known once there is a pod of it: also of one that never gets ready people see which pods are new.
-    if (release().pod_template_hash.empty()) release().pod_template_hash = facts().unit_revision;
+    // Known once there is a pod of it: also of one that never gets ready people see which pods are new. With a template
+    // of its own the second Deployment has another one than the workload has.
+    bool const own_template =
+        apis::has_extra_workload(seen_.rollout) && rollout_.spec.strategy.canary->patch_pod_template_metadata;
+    bool const known = !release().pod_template_hash.empty() && !(own_template && !facts().unit_revision.empty());
+    if (!known) release().pod_template_hash = facts().unit_revision;
     release().observed_rollout_id = rollout_id();
     release().observed_workload_generation = facts().generation;
     if (release().rollout_hash != apis::plan_hash(seen_.rollout)) return plan_changed();
@@ -436,8 +440,10 @@ bool Machine::new_version() {
              "release owner");
         return false;
     }
-    // The pause of the version before is over: nobody is to approve it, and what was routed for it goes.
-    if (release().current_step_state == apis::step::kPaused) enter(apis::step::kBeforeUpgrade);
+    // The pause of the version before is over: nobody is to approve it, nor to end with it, and what was routed for it
+    // goes.
+    std::string const& state = release().current_step_state;
+    if (state == apis::step::kPaused || state == apis::step::kCompleted) enter(apis::step::kBeforeUpgrade);
     // The stable Service keeps to its version: the next one gets nothing early.
     if (!finish_traffic(apis::finalising::kRouteTrafficToStable)) return false;
     if (seen_.batch_release.exists()) {

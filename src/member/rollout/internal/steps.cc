@@ -88,10 +88,7 @@ bool Machine::step() {
         return true;
     }
     if (state == apis::step::kCompleted) {
-        if (!group_follows(Together::kEnd)) {
-            follow_stable_pods_at_rest();
-            return false;
-        }
+        if (!group_follows(Together::kEnd)) return false;
         reason("True", apis::reason::kFinalising, "Rollout has been completed and some closing work is being done");
         return true;
     }
