@@ -274,6 +274,34 @@ CO_TEST(ApprovedInMember, AWordIsNotWhatADecisionDid) {
     STOP_FLEET();
 }
 
+// … by a hub that was gone before it said so; and the next one sees another release before it can look at it.
+CO_TEST(ApprovedInMember, AWordIsNotWhatALeaderBeforeDid) {
+    Fleet fleet(ctx);
+    CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing"}));
+    CO_ASSERT_OK(co_await leave_word(fleet, "beijing", "not sent"));
+    co_await fleet.stop_hub();
+    CO_ASSERT_OK(co_await fleet.decide("Approve", {"beijing"}, "first", 30s));
+    Doc const live = co_await fleet.get("beijing", apis::kRollouts);
+    Value const approval = decision::approval_patch(live, decision::pause_of("beijing", live));
+    CO_ASSERT_OK(co_await fleet.at("beijing")
+                     .named("aviary-hub")
+                     .patch(ctx, apis::kRollouts, kWeb, client::PatchType::kJson, approval, {.subresource = "status"}));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/2/StepPaused"));
+    fleet.ways.unread["beijing"] = "deployments";
+    fleet.start_hub();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    CO_ASSERT_OK(co_await fleet.patch(
+        "beijing", kDeployments, R"({"spec":{"template":{"spec":{"containers":[{"name":"main","image":"v3"}]}}}})"));
+    CO_ASSERT_OK(co_await fleet.until("beijing", "state", "Progressing/1/StepPaused"));
+    fleet.ways.unread.clear();
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 120s));
+    std::string const text = co_await records(fleet);
+    EXPECT_EQ(text, "");
+    std::string const outcome = co_await fleet.outcome("first");
+    EXPECT_EQ(outcome, "Applied beijing Applied");
+    STOP_FLEET();
+}
+
 // A member that makes up Rollouts with the hub's label fills nothing of the hub's.
 CO_TEST(ApprovedInMember, WhatTheHubHasNotBroughtIsNotOnRecord) {
     Fleet fleet(ctx);

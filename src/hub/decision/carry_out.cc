@@ -104,7 +104,7 @@ struct Deciding {
         std::string_view const phase = seen.rollout.at({"status", "phase"}).as_string();
         bool const moved_on =
             same_release() && (step() > from || phase == "Healthy" || (step() == from && state() == "Completed"));
-        if (moved_on && !older()) return applied(from, seen.sent ? std::string() : faster());
+        if (seen.left || (moved_on && !older())) return applied(from, seen.sent ? std::string() : faster());
         // Stored, and not yet taken up: a controller that writes status from an older copy may still undo it, and then
         // it is sent again.
         if (same_release() && step() == from && state() == "StepReady" && phase == "Progressing") {

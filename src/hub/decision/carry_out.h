@@ -21,6 +21,7 @@ struct Seen {
     bool doubted = false;     // the record says so: by this leader or by one before
     bool inherited = false;   // it is older than this leader's term: the leader before may have sent it
     bool current = true;      // what is known of the Rollout is kept up by a watch
+    bool left = false;        // the cluster was seen to go on from that very pause, whatever it shows by now
 
     // What the hub has: the bindings of the workload (undo, abort) or the Rollout (pause, resume).
     bool bound = true;                                 // the binding names this cluster

@@ -211,6 +211,19 @@ TEST(Approve, IsSentAgainUntilTheStepIsLeft) {
     EXPECT_EQ(shown(carry_out(now, kNow)), "Applied");
 }
 
+// It went on from there, and to another release, before this was looked at.
+TEST(Approve, IsAppliedWhereThePauseWasSeenToEnd) {
+    std::string const other = canary(R"("canaryRevision":"rev-3","lastUpdateTime":"2026-11-23T13:59:00Z")");
+    for (Time const at : {kNow, kNow + 2h}) {
+        Seen since = seen(apis::action::kApprove, other);
+        EXPECT_EQ(shown(carry_out(since, at)), at == kNow ? "Stale" : "Expired");
+        since.left = since.inherited = true;
+        Outcome const outcome = carry_out(since, at);
+        EXPECT_EQ(shown(outcome), "Applied");
+        EXPECT_EQ(outcome.message, "moving to 50% (5 of 10 pods)");
+    }
+}
+
 // Whoever was faster may have left word of it.
 TEST(Approve, SaysWhoWasFaster) {
     Seen late = seen(apis::action::kApprove, canary(R"("currentStepIndex":2,"currentStepState":"StepUpgrade")"));

@@ -38,7 +38,7 @@ struct Subject {
     placement::Sources::Kind const* known = nullptr;   // of the workload
 };
 
-// Steps that were left in one cluster by one Rollout, until each is on record or was asked for.
+// Steps that were left in one cluster by one Rollout, until each is on record, or that which asked for it has settled.
 struct Unasked {
     std::vector<LeftStep> steps;
     std::size_t failures = 0;   // in a row, to record the first of them
@@ -77,6 +77,8 @@ struct Decider::Impl {
     std::optional<apis::BoundCluster> bound(meta::ObjectKey const& binding, std::string const& cluster) const;
     // Whether a Decision, open or finished, asked for the end of this pause.
     bool asked_for(meta::ObjectKey const& rollout, apis::DecisionTarget const& target) const;
+    // … and has yet to say what became of it: that it was left is what it will go by.
+    bool awaited(meta::ObjectKey const& rollout, apis::DecisionTarget const& target) const;
     // Whether there is but a word about a pause that the release left in another way, for it was there again later.
     bool went_another_way(meta::ObjectKey const& rollout, LeftStep const& left) const;
     bool any_decision(meta::ObjectKey const& rollout, std::function<bool(apis::Decision const&)> const& is) const;

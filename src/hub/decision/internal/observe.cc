@@ -71,6 +71,8 @@ std::optional<Seen> Decider::Impl::observe(Key const& key, apis::Decision const&
     seen.inherited = member != nullptr && mine.inherited;
     client::Informer const* const copy = member == nullptr ? nullptr : member->informer(propagation::kRollouts);
     seen.current = copy != nullptr && !copy->last_error();
+    auto const left = unasked.find({target.cluster, subject.rollout_key});
+    seen.left = left != unasked.end() && std::ranges::count(left->second.steps, target, &LeftStep::target) > 0;
     seen.begun = mine.begun.contains(target.cluster);
     // A Rollout that is gone from the hub, and still holds a version back in members, supersedes nothing.
     seen.superseded = subject.rollout.exists() && decision.spec.release &&
@@ -129,6 +131,12 @@ bool Decider::Impl::any_decision(meta::ObjectKey const& rollout,
 
 bool Decider::Impl::asked_for(meta::ObjectKey const& rollout, apis::DecisionTarget const& target) const {
     return any_decision(rollout, [&](auto const& decision) { return asks_for(decision, rollout.name, target); });
+}
+
+bool Decider::Impl::awaited(meta::ObjectKey const& rollout, apis::DecisionTarget const& target) const {
+    return any_decision(rollout, [&](auto const& decision) {
+        return asks_for(decision, rollout.name, target) && !apis::finished(recorded(decision, target.cluster));
+    });
 }
 
 bool Decider::Impl::went_another_way(meta::ObjectKey const& rollout, LeftStep const& left) const {

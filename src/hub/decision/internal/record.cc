@@ -268,7 +268,8 @@ void Decider::Impl::settle_unasked(Key const& key, Unasked& mine, Time now) {
     std::erase_if(mine.steps, [&](LeftStep& left) {
         if (left.word && !word_counts(left.word->at, now)) left.word.reset();
         bool const known = left.seen || left.word;
-        if (!known || asked_for(key.object, left.target) || went_another_way(key.object, left)) return true;
+        if (!known || went_another_way(key.object, left)) return true;
+        if (asked_for(key.object, left.target)) return !awaited(key.object, left.target);
         if (!decisions.get({key.object.ns, record_name(key.object.name, left.target)}).exists()) return false;
         ++counted[key].count;
         ++counted[{key.part, {}}].count;
@@ -305,6 +306,9 @@ Plan Decider::Impl::decide_unasked(Key const& key, Time now) {
         unasked.erase(found);
         return plan;
     }
+    auto const left =
+        std::ranges::find_if(mine.steps, [&](LeftStep const& each) { return !asked_for(key.object, each.target); });
+    if (left == mine.steps.end()) return plan;   // a change of what asked for it comes back to it
     if (next) {
         plan.requeue_at(*next, "records are counted by the hour");
         return plan;
@@ -312,7 +316,7 @@ Plan Decider::Impl::decide_unasked(Key const& key, Time now) {
     Write write;
     write.verb = Write::Verb::kCreate;
     write.resource = apis::kDecisions;
-    write.body = record_of(key.object, mine.steps.front());
+    write.body = record_of(key.object, *left);
     write.key = {key.object.ns, write.body.at({"metadata", "name"}).string()};
     write.ignore_already_exists = true;
     write.why = "approved in the member itself";
