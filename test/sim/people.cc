@@ -185,13 +185,15 @@ Task<void> People::jump() {
     Doc const& there = view.rollout;
     auto const to = static_cast<std::int64_t>(1 + extras_.random().below(3));
     if (to == step_of(there)) co_return;   // it is there
+    std::string const since = release_of(there)["lastUpdateTime"].string();
     if (to == step_of(there) + 1) {
-        laws_.approving(pause_of(view.cluster, there));
+        // Times are whole seconds: it names the pause that begins in that one, too.
+        laws_.approving({view.cluster, meta::uid(there), revision_of(there), step_of(there), since});
     } else {
         laws_.jumping(view.cluster, there, to, true);
     }
-    std::vector<apis::DecisionTarget> targets{{view.cluster, meta::uid(there), step_of(there), revision_of(there),
-                                               release_of(there)["lastUpdateTime"].string()}};
+    std::vector<apis::DecisionTarget> targets{
+        {view.cluster, meta::uid(there), step_of(there), revision_of(there), since}};
     bool const made = co_await decide("Jump", std::move(targets), to);
     if (!made) laws_.jump_refused(view.cluster, there, to);
 }
