@@ -35,8 +35,6 @@ guarded() { in_ $c annotate --overwrite rollout $r "try=$RANDOM"; }
 keep_writing() { while [ -d "$work" ] && [ ! -e "$work/enough" ]; do guarded >/dev/null 2>>"$work/lost" || echo failed >>"$work/lost"; sleep 0.1; done; }
 not_ready() { ! answers "$1" && kill -0 "${pids[$2]}"; }
 ended() { wait "${pids[$1]}"; }
-# What the API server of a cluster has refused, to anybody.
-none_forbidden() { in_ "$1" get --raw /metrics >"$work/metrics" && ! grep '^apiserver_request_total{.*code="40[13]"' "$work/metrics"; }
 
 need 'a real cluster' cluster $c
 check 'apply -k member' ours $c apply -k "$deploy/member"

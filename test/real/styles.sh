@@ -5,11 +5,8 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib/member.bash"
 halves='"steps":[{"replicas":"50%"},{"replicas":"100%"}]'
 
-# at PHASE/STEP/STATE
-at() { local got; got=$(in_ $c get rollout $r -o 'jsonpath={.status.phase}/{.status.currentStepIndex}/{.status.currentStepState}' 2>&1); [ "$got" = "$1" ] || { echo "rollout: $got, not $1"; return 1; }; }
 # style JSON PART: of the Rollout, and the part of its status that an approval is written to
 style() { part=$2; in_ $c patch rollout $r --type=json -p "[{\"op\":\"replace\",\"path\":\"/spec/strategy\",\"value\":$1}]"; }
-approve() { in_ $c patch rollout $r --subresource=status --type=merge -p "{\"status\":{\"$part\":{\"currentStepState\":\"StepReady\"}}}"; }
 seconds() { local got; got=$(in_ $c get deployments -l rollouts.kruise.io/canary-deployment=qwen-inference -o name | wc -l); [ "$got" = "$1" ] || { echo "$got beside the workload, not $1"; return 1; }; }
 scaled() { [ "$(in_ $c get hpa qwen -o 'jsonpath={.spec.scaleTargetRef.name}')" = "$1" ]; }
 setting() { [ "$(in_ $c get deployment qwen-inference -o "jsonpath={.spec.$1}")" = "$2" ]; }

@@ -80,8 +80,6 @@ strategy() {
   part=$1Status
   in_ $c patch rollout $r --type=json -p "[{\"op\":\"replace\",\"path\":\"/spec/strategy\",\"value\":{\"$1\":{\"steps\":$steps,$2}}}]"
 }
-at() { local got; got=$(in_ $c get rollout $r -o 'jsonpath={.status.phase}/{.status.currentStepIndex}/{.status.currentStepState}' 2>&1); [ "$got" = "$1" ] || { echo "rollout: $got, not $1: $(in_ $c get rollout $r -o 'jsonpath={.status.message}')"; return 1; }; }
-approve() { in_ $c patch rollout $r --subresource=status --type=merge -p "{\"status\":{\"$part\":{\"currentStepState\":\"StepReady\"}}}"; }
 # Without what an API server changes with every write.
 whole() {
   in_ $c get $routed -o json | python3 -c '
@@ -131,7 +129,6 @@ second, first = behind["qwen-inference-canary"], behind["qwen-inference"]
 print(behind)
 sys.exit(second != [sys.argv[1]] * int(sys.argv[2]) or sys.argv[1] in first)' "$1" "$2"
 }
-none_forbidden() { in_ $c get --raw /metrics >"$work/metrics" && ! grep '^apiserver_request_total{.*code="40[13]"' "$work/metrics"; }
 
 need 'a real cluster' cluster $c
 need 'an identity of its own' identity $c aviary-member
@@ -186,5 +183,5 @@ check 'pools: a fifth of the requests' tells 0 '^qwen-inference=80 qwen-inferenc
 check 'pools: v4 is put back' release $c v4
 check 'pools: it is healthy' soon 40 healthy $c
 check 'pools: the route is as it was' [ "$(in_ $c get httproute pooled -o 'jsonpath={.spec}')" = "$pooled" ]
-check 'the roles are enough' none_forbidden
+check 'the roles are enough' none_forbidden $c
 finished=1

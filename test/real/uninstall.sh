@@ -15,7 +15,6 @@ declare -A counts=([partition]='v1=5 v2=5' [canary]='v1=10 v2=5' [blueGreen]='v1
 declare -A holds=([partition]='.spec.strategy.type Recreate' [canary]='.spec.paused true' [blueGreen]='.spec.minReadySeconds 2147483646')
 restyle() { in_ $c patch rollout $r --type=json -p "[{\"op\":\"replace\",\"path\":\"/spec/strategy\",\"value\":{${strategies[$style]}\"steps\":[{\"replicas\":\"10%\"},{\"replicas\":\"50%\"},{\"replicas\":\"100%\"}]}}}]"; }
 approve() { in_ $c patch rollout $r --subresource=status --type=merge -p "{\"status\":{\"${parts[$style]}\":{\"currentStepState\":\"StepReady\"}}}"; }
-at() { local got; got=$(in_ $c get rollout $r -o 'jsonpath={.status.phase}/{.status.currentStepIndex}/{.status.currentStepState}' 2>&1); [ "$got" = "$1" ] || { echo "rollout: $got, not $1"; return 1; }; }
 autoscaler() { in_ $c create -f - <<<'{"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"qwen"},"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"qwen-inference"},"minReplicas":10,"maxReplicas":10}}'; }
 scaled() { [ "$(in_ $c get hpa qwen -o 'jsonpath={.spec.scaleTargetRef.name}')" = "$1" ]; }
 alone() { [ "$(in_ $c get deployments -o name)" = deployment.apps/qwen-inference ] || { in_ $c get deployments; return 1; }; }

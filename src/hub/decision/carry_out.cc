@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <compare>
+#include <optional>
+
 #include "apis/fleet/hold.h"
 #include "apis/rollouts/rollout.h"
 #include "core/json/patch.h"
@@ -45,19 +48,20 @@ struct Deciding {
                release()["lastUpdateTime"].as_string() == seen.target.paused_since;
     }
 
-    // The hub's copy is of a second before what the approver looked at. A step says nothing of that: a jump leads back.
-    // What was sent was sent to what the copy showed then, whatever clocks say since.
-    bool older() const {
+    // The time of the hub's copy against that of what the approver looked at, in whole seconds. Absent: one has none.
+    std::optional<std::strong_ordering> time_of_copy() const {
         auto const last = parse_rfc3339(release()["lastUpdateTime"].as_string());
         auto const looked = parse_rfc3339(seen.target.paused_since);
-        return !seen.sent && last && looked && *last < *looked;
+        return last && looked ? std::optional(*last <=> *looked) : std::nullopt;
     }
-    // … or of the same second: times are whole ones, a pause comes last in its step.
+    // The copy is of a second before. A step says nothing of that: a jump leads back. What was sent was sent to what
+    // the copy showed then, whatever clocks say since.
+    bool older() const { return !seen.sent && time_of_copy() == std::strong_ordering::less; }
+    // … or of the same second, of which a pause comes last in its step.
     bool behind() const {
-        auto const last = parse_rfc3339(release()["lastUpdateTime"].as_string());
-        auto const approved = parse_rfc3339(seen.target.paused_since);
-        return last && approved &&
-               (*last < *approved || (*last == *approved && step() == seen.target.step && state() != "StepPaused"));
+        auto const time = time_of_copy();
+        bool const before_pause = step() == seen.target.step && state() != "StepPaused";
+        return time == std::strong_ordering::less || (time == std::strong_ordering::equal && before_pause);
     }
 
     control::Write approval() const {

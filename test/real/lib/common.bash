@@ -72,9 +72,13 @@ print(" ".join(f"{version}={count}" for version, count in sorted(collections.Cou
 runs() { local got; got=$(pods "$1"); [ "$got" = "$2" ] || { echo "pods: $got, not $2"; return 1; }; }
 # state CLUSTER PHASE/STEP/STATE
 state() { local got; got=$(in_ "$1" get rollout $r -o 'jsonpath={.status.phase}/{.status.canaryStatus.currentStepIndex}/{.status.canaryStatus.currentStepState}' 2>&1); [ "$got" = "$2" ] || { echo "rollout: $got, not $2"; return 1; }; }
+# at PHASE/STEP/STATE: of the Rollout in the one cluster $c, in whatever style
+at() { local got; got=$(in_ $c get rollout $r -o 'jsonpath={.status.phase}/{.status.currentStepIndex}/{.status.currentStepState}' 2>&1); [ "$got" = "$1" ] || { echo "rollout: $got, not $1: $(in_ $c get rollout $r -o 'jsonpath={.status.message}')"; return 1; }; }
 healthy() { [ "$(in_ "$1" get rollout $r -o 'jsonpath={.status.phase}')" = Healthy ]; }
 ready() { [ "$(in_ "$1" get deployment qwen-inference -o 'jsonpath={.status.readyReplicas}')" = 10 ]; }
 release() { in_ "$1" set image deployment/qwen-inference "vllm=$image:$2"; }
+# What the API server of a cluster has refused, to anybody.
+none_forbidden() { in_ "$1" get --raw /metrics >"$work/metrics" && ! grep '^apiserver_request_total{.*code="40[13]"' "$work/metrics"; }
 # Nothing of a release is left on the Deployment.
 clean() {
   local object left

@@ -4,4 +4,5 @@ webhook=$(port) health=$(port) c=cluster
 
 # member FLAG…: it starts
 member() { run member aviary member --kubeconfig "$work/$c-aviary-member.kubeconfig" --bind-address 127.0.0.1 --webhook-url "https://127.0.0.1:$webhook" --webhook-port "$webhook" --health-port "$health" "$@"; }
-approve() { in_ $c patch rollout $r --subresource=status --type=merge -p '{"status":{"canaryStatus":{"currentStepState":"StepReady"}}}'; }
+part=canaryStatus   # of a Rollout's status; blueGreenStatus in that style
+approve() { in_ $c patch rollout $r --subresource=status --type=merge -p "{\"status\":{\"$part\":{\"currentStepState\":\"StepReady\"}}}"; }
