@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 
 #include <array>
 #include <vector>
@@ -55,6 +54,37 @@ Response refusal(error_code const& problem, ServerLimits const& limits) {
     return plain_text(400, fmt::format("malformed HTTP request: {}\n", problem.message()));
 }
 
+// A body that takes room as its bytes arrive. Beast's own takes all that Content-Length announces at once, and who
+// announces a body need not send it; where pages are huge, each would be held in memory.
+struct ArrivingBody {
+    using value_type = std::string;
+
+    class reader {
+    public:
+        template <bool request, class Fields>
+        reader(beast_http::header<request, Fields>&, value_type& body) : body_(body) {}
+
+        void init(boost::optional<std::uint64_t> const&, error_code& problem) { problem = {}; }
+
+        template <class Buffers>
+        std::size_t put(Buffers const& buffers, error_code& problem) {
+            problem = {};
+            std::size_t const before = body_.size();
+            for (auto piece = boost::asio::buffer_sequence_begin(buffers);
+                 piece != boost::asio::buffer_sequence_end(buffers); ++piece) {
+                boost::asio::const_buffer const bytes = *piece;
+                body_.append(static_cast<char const*>(bytes.data()), bytes.size());
+            }
+            return body_.size() - before;
+        }
+
+        void finish(error_code& problem) { problem = {}; }
+
+    private:
+        value_type& body_;
+    };
+};
+
 class Connection {
 public:
     Connection(std::unique_ptr<net::Stream> stream, std::shared_ptr<Handler> handler, ServerLimits const& limits)
@@ -80,7 +110,7 @@ public:
 private:
     // False when the connection is over.
     Task<bool> serve_one(Context ctx) {
-        beast_http::request_parser<beast_http::string_body> parser;
+        beast_http::request_parser<ArrivingBody> parser;
         parser.eager(true);
         parser.header_limit(static_cast<std::uint32_t>(limits_.max_header_bytes));
         parser.body_limit(limits_.max_body_bytes);

@@ -5,6 +5,7 @@
 #include <deque>
 
 #include "core/async/co_test.h"
+#include "core/base/bytes_held.h"
 
 namespace aviary::http {
 namespace {
@@ -145,6 +146,21 @@ CO_TEST(HttpServer, WhoDoesNotFinishIsDropped) {
     EXPECT_TRUE(away->closed);
     auto const deaf = co_await serve(ctx, {.parts = {{0s, request("a")}}, .reads = false}, limits.write_timeout + 1s);
     EXPECT_TRUE(deaf->closed);
+}
+
+// What Content-Length announces is not held before it comes.
+CO_TEST(HttpServer, AnAnnouncedBodyTakesNoMemory) {
+    auto client = std::make_shared<Client>();
+    client->parts = {{1s, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n{"}};
+    Server server(std::make_unique<Clients>(std::deque{client}), std::make_shared<Echo>(), ServerLimits{});
+    async::Scope scope(ctx);
+    scope.spawn(server.run(scope.context()));
+    (void)co_await async::sleep_for(ctx, 500ms);
+    std::int64_t const before = bytes_held();
+    (void)co_await async::sleep_for(ctx, 1s);
+    EXPECT_GT(client->taken, 0u);
+    EXPECT_LT(bytes_held(), before + (100 << 10));
+    co_await scope.cancel_and_join();
 }
 
 CO_TEST(HttpServer, WhatIsNoRequestIsRefused) {

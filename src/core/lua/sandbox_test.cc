@@ -1,13 +1,10 @@
 #include "core/lua/sandbox.h"
 
 #include <gtest/gtest.h>
-#include <malloc.h>
 
+#include "core/base/bytes_held.h"
 #include "core/json/parse.h"
 #include "core/json/write.h"
-
-// jemalloc's, where that is the allocator.
-extern "C" [[gnu::weak]] int mallctl(char const* name, void* old, std::size_t* old_size, void* next, std::size_t size);
 
 namespace aviary::lua {
 namespace {
@@ -232,18 +229,6 @@ TEST(Lua, EncodesAndDecodesJson) {
     EXPECT_EQ(value("(select(2, json.encode(print)))"), R"("JSON has no function")");
     EXPECT_TRUE(value("(select(2, json.decode('{')))").starts_with("\"invalid JSON"));
     EXPECT_EQ(value("json.decode(string.rep('[', 70) .. string.rep(']', 70)) == nil"), "true");
-}
-
-// Of the allocator that the program is linked with.
-std::int64_t bytes_held() {
-    if (mallctl == nullptr) return static_cast<std::int64_t>(mallinfo2().uordblks);
-    auto const count = [](char const* name) {
-        std::uint64_t bytes = 0;
-        std::size_t size = sizeof bytes;
-        EXPECT_EQ(mallctl(name, &bytes, &size, nullptr, 0), 0) << name;
-        return static_cast<std::int64_t>(bytes);
-    };
-    return count("thread.allocated") - count("thread.deallocated");
 }
 
 // Whether it ends well or is stopped in the middle. Under AddressSanitizer the leaks are found at the end instead.

@@ -172,6 +172,8 @@ public:
 
     Task<Status> handshake(Context ctx) override {
         if (!tls_) co_return Status{};
+        // What a handshake needs is taken when it begins: who connects and says nothing holds a socket.
+        if (!client_) CO_TRY(co_await ready(ctx, tcp::socket::wait_read));
         while (true) {
             auto const step = tls_->handshake();
             // Also when it failed: the alert says why.
