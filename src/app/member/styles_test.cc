@@ -230,6 +230,42 @@ CO_TEST(Styles, ABlueGreenReleaseGivesTheOldVersionWhatIsLeftFree) {
     co_await world.stop();
 }
 
+Task<std::string> versions_of_sets(World& world) {
+    std::string versions;
+    auto const sets = co_await world.client->list(world.scope.context(), kReplicaSets, {.ns = kWeb.ns});
+    for (auto const& [index, set] : (*sets)["items"].elements()) versions += meta::resource_version(set) + " ";
+    co_return versions;
+}
+
+// As few pods as there were needed no more for the second step: the surge is the first one's still when there are more.
+CO_TEST(Styles, ABlueGreenReleaseThatRefusesAThirdVersionComesToRestWhenItIsScaled) {
+    for (bool const through_nothing : {false, true}) {
+        World world(ctx);
+        CO_ASSERT_OK(co_await world.set_up(kTenth, 1, kBlueGreenStyle));
+        CO_ASSERT_OK(co_await world.release("v2"));
+        CO_ASSERT_OK(co_await world.until("Progressing/1/StepPaused/InRolling"));
+        CO_ASSERT_OK(co_await world.approve());
+        CO_ASSERT_OK(co_await world.until("Progressing/2/StepPaused/InRolling"));
+        CO_ASSERT_OK(co_await world.release("v3"));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+        if (through_nothing) CO_ASSERT_OK(co_await scale(world, 0));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+        CO_ASSERT_OK(co_await scale(world, 10));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 10s));
+        std::string const before = co_await versions_of_sets(world);
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+        std::string const after = co_await versions_of_sets(world);
+        EXPECT_EQ(after, before) << "nobody writes any more";
+        Images counts = co_await world.images();
+        EXPECT_EQ(counts, (Images{{"v1", 10}, {"v2", 1}})) << through_nothing;
+        CO_ASSERT_OK(co_await world.release("v2"));
+        CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
+        counts = co_await world.images();
+        EXPECT_EQ(counts, (Images{{"v1", 10}, {"v2", 10}})) << through_nothing;
+        co_await world.stop();
+    }
+}
+
 // A version that was being rolled out without a release when this one came: what of it does not serve is in nobody's
 // way.
 CO_TEST(Styles, ABlueGreenReleaseGivesTheOldVersionThePlacesOfPodsInBetweenThatDoNotServe) {

@@ -100,9 +100,12 @@ public:
         ReplicaSet const* const stable = sets_.by_hash(facts_.stable_revision);
         ReplicaSet const* const other = sets_.by_hash(released);
         if (stable == nullptr || other == nullptr || stable == other || stable->wanted >= facts_.replicas) return {};
+        // Paused, the native controller makes both sets together as large as the surge lets them be: where that is
+        // still an earlier step's, this step's share beside all old pods would be taken from these, again and again.
+        auto const surge = meta::IntOrPercent::from(doc().at({"spec", "strategy", "rollingUpdate", "maxSurge"}));
+        std::int64_t const most = surge ? std::min(share_of(share), share_of(*surge)) : share_of(share);
         std::vector<Write> writes{give_all(*stable, "fewer than the workload is to have")};
-        if (other->wanted > share_of(share))
-            writes.push_back(resize_set(*other, share_of(share), "more than the step's share"));
+        if (other->wanted > most) writes.push_back(resize_set(*other, most, "more than the step's share"));
         return writes;
     }
 
