@@ -34,19 +34,19 @@ struct Cluster : NativeSetWorld {
         }
         co_return Status{};
     }
-    Value release_of() const {
-        Value release = rollout(kArticle, kPartitionStyle);
+    Value release_of(std::string const& steps) const {
+        Value release = rollout(steps, kPartitionStyle);
         release.set({"spec", "workloadRef"},
                     json::Object{{"apiVersion", "leaderworkerset.x-k8s.io/v1"}, {"kind", kind}, {"name", "web"}});
         return release;
     }
     // So many groups of v1, ready, and a Healthy Rollout.
-    Task<Status> begin(std::int64_t groups = 10, std::string rolling = "{}") {
+    Task<Status> begin(std::int64_t groups = 10, std::string rolling = "{}", std::string steps = kArticle) {
         CO_TRY(co_await start());
         CO_TRY(co_await define());
         CO_TRY(co_await client->create(scope.context(), resource, set_of("v1", groups, 3, rolling)));
         CO_TRY(co_await async::sleep_for(scope.context(), 20s));
-        CO_TRY(co_await client->create(scope.context(), apis::kRollouts, release_of()));
+        CO_TRY(co_await client->create(scope.context(), apis::kRollouts, release_of(steps)));
         co_return co_await until("Healthy/0//", true);
     }
     Task<Status> merge(std::initializer_list<std::string_view> path, Value value) {
@@ -130,6 +130,21 @@ CO_TEST(LeaderWorkerSets, GoBackAtOnceWhenTheStableVersionIsPutBack) {
         EXPECT_EQ(co_await cluster.marks(), "");
         co_await cluster.stop();
     }
+}
+
+// Their controller has thrown its ControllerRevision away by then, and makes another.
+CO_TEST(LeaderWorkerSets, GoBackAtOnceWhereAllGroupsHaveTheNewVersionAlready) {
+    Cluster cluster(ctx);
+    CO_ASSERT_OK(co_await cluster.begin(10, "{}", R"([{"replicas":"100%"},{"replicas":"100%"}])"));
+    CO_ASSERT_OK(co_await cluster.run("v2"));
+    CO_ASSERT_OK(co_await cluster.paused_at(1));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v2", 30}}));
+    CO_ASSERT_OK(co_await cluster.run("v1"));
+    CO_ASSERT_OK(co_await cluster.until("Healthy/1/StepPaused/Completed"));
+    CO_ASSERT_OK(co_await async::sleep_for(ctx, 60s));
+    EXPECT_EQ(co_await cluster.images(), (Images{{"v1", 30}}));
+    EXPECT_EQ(co_await cluster.marks(), "");
+    co_await cluster.stop();
 }
 
 // Groups of the second version stay until their turn comes, as their controller does not put back what is below the
@@ -268,7 +283,7 @@ CO_TEST(LeaderWorkerSets, AreFreedWhenTheMemberIsUninstalled) {
 CO_TEST(LeaderWorkerSets, AreFoundWhenTheClusterLearnsTheKind) {
     Cluster cluster(ctx);
     CO_ASSERT_OK(co_await cluster.start());
-    CO_ASSERT_OK(co_await cluster.client->create(ctx, apis::kRollouts, cluster.release_of()));
+    CO_ASSERT_OK(co_await cluster.client->create(ctx, apis::kRollouts, cluster.release_of(kArticle)));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 30s));
     auto const waits = cluster.member->waits(kWeb);
     CO_ASSERT_TRUE(!waits.empty());
@@ -292,7 +307,7 @@ CO_TEST(LeaderWorkerSets, OfOneGroupOfRolloutsMoveFromStepToStepAsOne) {
     beside.set({"metadata", "name"}, decode.name);
     CO_ASSERT_OK(co_await cluster.client->create(ctx, cluster.resource, beside));
     CO_ASSERT_OK(co_await async::sleep_for(ctx, 20s));
-    Value release = cluster.release_of();
+    Value release = cluster.release_of(kArticle);
     release.set({"metadata", "name"}, decode.name);
     release.set({"metadata", "annotations", apis::kGroupAnnotation}, "qwen");
     release.set({"spec", "workloadRef", "name"}, decode.name);

@@ -195,11 +195,20 @@ std::optional<control::Wait> unread(workload::Sources::Reading const& reading, D
                          "cluster owner"};
 }
 
-// What both wait for while nobody can say which version a workload's template is: of a custom kind its controller does.
+// What both wait for while nobody can say which version a workload's template is: of a custom kind its controller does;
+// of others, too, where that has thrown the ControllerRevision of the version before away, as it may once all pods have
+// the new one, and that may be the one that has been put back.
 std::optional<control::Wait> unobserved(workload::SetKind const* kind, workload::Workload const* workload,
                                         Doc const& owner) {
-    bool const custom = kind != nullptr && kind->labelled && workload != nullptr;
-    if (!custom || !workload->facts().unit_revision.empty() || meta::is_deleting(owner)) return std::nullopt;
+    if (kind == nullptr || workload == nullptr || meta::is_deleting(owner)) return std::nullopt;
+    if (workload->facts().unnamed) {
+        return control::Wait{"WorkloadUnread",
+                             fmt::format("{} {}: its controller has not said whether this is the version before",
+                                         kind->kind, workload->key().name),
+                             std::nullopt, "it has made a ControllerRevision of the template",
+                             "the controller of its kind"};
+    }
+    if (!kind->labelled || !workload->facts().unit_revision.empty()) return std::nullopt;
     return control::Wait{
         "WorkloadUnread",
         fmt::format("{} {}: its controller has not said which version it has", kind->kind, workload->key().name),

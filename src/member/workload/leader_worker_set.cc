@@ -139,6 +139,8 @@ std::string LeaderWorkerSet::stable_revision() const {
 // Without a note, as with another rollout-id alone, one whose groups all have its version, also those that are going,
 // came from nowhere.
 void LeaderWorkerSet::compare_revisions() {
+    facts_.unnamed = !facts_.held_by.empty() && facts_.unit_revision.empty() && !facts_.stable_revision.empty() &&
+                     groups_with(facts_.stable_revision).is_null();
     if (facts_.held_by.empty() || facts_.unit_revision.empty() || facts_.stable_revision != facts_.unit_revision)
         return;
     bool const noted = !meta::label(doc(), apis::kStableRevisionLabel).empty();

@@ -37,6 +37,7 @@ struct Facts {
     bool settled = false;               // nothing is being scaled or replaced at this moment
     std::optional<Time> settles_at;     // when waiting for a unit to go ends
     bool rolled_back = false;           // in a release, and the template is the stable one
+    bool unnamed = false;               // in a release, and nothing tells yet whether the template is the stable one
     bool in_batches = false;            // may go back batch by batch, where its Rollout asks for that
     std::string rollout_id;             // the user's own id of the release; empty: none
     std::string held_by;                // the Rollout named by in-progressing

@@ -78,6 +78,8 @@ void NativeSetBase::compare_revisions(bool noted) {
     bool const same = !facts_.unit_revision.empty() && facts_.stable_revision == facts_.unit_revision;
     // Not noted, as with another rollout-id alone, or by upstream's controllers: by its rule.
     facts_.rolled_back = !facts_.held_by.empty() && same && (noted || facts_.outdated > 0);
+    facts_.unnamed = !facts_.held_by.empty() && facts_.unit_revision.empty() && !facts_.stable_revision.empty() &&
+                     template_with(facts_.stable_revision).is_null();
 }
 
 json::Value NativeSetBase::template_with(std::string_view label) const {
