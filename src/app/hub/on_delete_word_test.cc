@@ -95,6 +95,24 @@ CO_TEST(OnDelete, TheWordStandsWhereTheNextOfItsNameIsThere) {
     STOP_FLEET();
 }
 
+// The hub dies before it has brought the word, or the deletion, anywhere.
+CO_TEST(OnDelete, TheWordStandsForWhoeverLeadsNext) {
+    for (auto const& [word, version] : {std::pair(kRelease, "v2"), {kRollback, "v1"}}) {
+        Fleet fleet(ctx);
+        CO_ASSERT_OK(co_await fleet.set_up_paused({"beijing", "oslo"}));
+        if (word == kRelease) fleet.ways.cut = {"beijing", "oslo"};
+        CO_ASSERT_OK(co_await create_anew(fleet, word));
+        co_await fleet.stop_hub();
+        fleet.ways.cut = {};
+        fleet.start_hub();
+        CO_ASSERT_OK(co_await fleet.until_all(version, "10"));
+        CO_ASSERT_OK(co_await fleet.until_all("phase", "Healthy"));
+        CO_ASSERT_OK(co_await fleet.release("v3"));
+        CO_ASSERT_OK(co_await fleet.until_all("state", "Progressing/1/StepPaused"));
+        STOP_FLEET();
+    }
+}
+
 // oslo is away when the Rollout goes, and the next one of its name is not kept from beijing for that. What oslo has
 // when it is back, in the middle of its release, is the next one's.
 CO_TEST(OnDelete, TheNextOfItsNameWaitsForNoClusterThatIsAway) {

@@ -40,7 +40,7 @@ public:
         if (request.resource.resource != kRollouts.resource || request.operation == Operation::kDelete)
             co_return Status{};
         Doc const object = Doc::freeze(request.object);
-        bool const wanted = is_done_first(wish_of(object)) && !meta::is_deleting(object) &&
+        bool const wanted = is_word_on_delete(wish_of(object)) && !meta::is_deleting(object) &&
                             !meta::has_finalizer(object, placement::kOnDeleteFinalizer);
         if (wanted) request.object["metadata"]["finalizers"].make_array().push_back(placement::kOnDeleteFinalizer);
         co_return Status{};
@@ -67,10 +67,9 @@ private:
     }
     static std::string wish_of(Doc const& rollout) { return meta::annotation(rollout, kOnDelete); }
 
-    static bool is_word(std::string const& wish) { return wish == "Release" || is_done_first(wish); }
     // One that is there already holds no other write up.
     static Status check_word(std::string const& before, std::string const& after) {
-        if (after.empty() || after == before || is_word(after)) return {};
+        if (after.empty() || after == before || is_word_on_delete(after)) return {};
         return fail(ErrorCode::kForbidden,
                     fmt::format("annotation {}: \"{}\" is none of Rollback, Hold, Release", kOnDelete, after));
     }
@@ -96,11 +95,11 @@ private:
         bool const disables = after.at({"spec", "disabled"}).as_bool() && !before.at({"spec", "disabled"}).as_bool();
         if (disables) TRY(check(after, releases(view_.releasing_in(before)), "disabled"));
         if (!same_workload(before, after)) TRY(check_other_workload(before, after));
-        if (!leaving(before) || !is_done_first(wish_of(before))) return {};
+        if (!leaving(before) || !is_word_on_delete(wish_of(before))) return {};
         // To take the word back is to delete it without one.
-        if (!is_done_first(wish_of(after))) return check(after, holds(before), "deleted");
+        if (!is_word_on_delete(wish_of(after))) return check(after, holds(before), "deleted");
         bool const drops = !meta::has_finalizer(after, placement::kOnDeleteFinalizer);
-        if (!drops || view_.may_go(before)) return {};
+        if (!drops || wish_of(after) == "Release" || view_.may_go(before)) return {};
         return fail(ErrorCode::kForbidden,
                     fmt::format("the finalizer {} of rollouts.rollouts.kruise.io \"{}\" is the hub's to take off, once "
                                 "nothing goes through without it: annotate it with {}=Hold to wait for no cluster, or "
@@ -141,7 +140,7 @@ private:
     static Status check(Doc const& rollout, std::string const& where, std::string_view what) {
         if (where.empty()) return {};
         // Held or going back: a member keeps its Rollout as long as that releases, whatever the hub has.
-        if (is_word(wish_of(rollout))) return {};
+        if (is_word_on_delete(wish_of(rollout))) return {};
         return std::unexpected(Error(
             ErrorCode::kForbidden,
             fmt::format("rollouts.rollouts.kruise.io \"{}\" {} and cannot be {}: without it the "

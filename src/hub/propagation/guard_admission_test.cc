@@ -210,8 +210,8 @@ CO_TEST(GuardAdmission, OtherWritesPass) {
     EXPECT_FALSE(guard()->matches(other)) << "what is placed stays";
 }
 
-// Going back is something to do between the deletion and the end: only the finalizer gives the time.
-CO_TEST(GuardAdmission, RollbackIsAFinalizer) {
+// Something is to be done between the deletion and the end, if only to note the word: the finalizer gives the time.
+CO_TEST(GuardAdmission, AWordIsAFinalizer) {
     Doc const marked = rollout("releasing", false, "Rollback");
     Value bare = marked.thaw();
     bare["metadata"].erase("finalizers");
@@ -229,7 +229,7 @@ CO_TEST(GuardAdmission, RollbackIsAFinalizer) {
                            {Operation::kUpdate, marked.thaw(), marked.thaw(), ours},
                            {Operation::kUpdate, deleted, deleted, "null"},   // nothing may be put on any more
                            {Operation::kCreate, {}, rollout("releasing", false, "Hold").thaw(), ours},
-                           {Operation::kCreate, {}, rollout("releasing", false, "Release").thaw(), "null"}}) {
+                           {Operation::kCreate, {}, rollout("releasing", false, "Release").thaw(), ours}}) {
         AdmissionRequest request = on_rollout(each.operation, Doc::freeze(each.before), Doc::freeze(each.after));
         CO_ASSERT_OK(co_await guard()->mutate(ctx, request));
         EXPECT_EQ(json::write(std::as_const(request.object).at({"metadata", "finalizers"})), each.finalizers);

@@ -167,7 +167,7 @@ Plan Propagator::Impl::decide_keep(Key const& key) const {
 
 Plan Propagator::Impl::decide_going_back(Key const& key, Time now) {
     Doc const rollout = sources.get(kRolloutKind, key.object);
-    bool const concerned = is_done_first(meta::annotation(rollout, kOnDelete)) ||
+    bool const concerned = is_word_on_delete(meta::annotation(rollout, kOnDelete)) ||
                            meta::has_finalizer(rollout, placement::kOnDeleteFinalizer);
     if (!concerned) {
         rollback_waits.erase(key.object);
@@ -248,8 +248,6 @@ void Propagator::Impl::hub_object_changed(meta::GroupVersionKind const& kind, cl
     meta::ObjectKey const key = meta::key_of(change.object());
     meta::ObjectKey const binding = placement::binding_key(kind, key);
     if (kind == kRolloutKind) {
-        if (!change.after.exists() && bindings.get(binding).exists())
-            last_words[binding] = meta::annotation(change.before, kOnDelete);
         if (change.before.exists() && change.after.exists() &&
             !(change.before.at({"spec", "workloadRef"}) == change.after.at({"spec", "workloadRef"})))
             enqueue_workload_of(change.before);
@@ -266,7 +264,6 @@ void Propagator::Impl::forget(meta::ObjectKey const& binding) {
     known.erase(binding);
     contents.erase(binding);
     status_written.erase(binding);
-    last_words.erase(binding);
 }
 
 void Propagator::Impl::binding_changed(client::Change const& change) {
@@ -289,7 +286,9 @@ void Propagator::Impl::binding_changed(client::Change const& change) {
     if (meta::generation(change.before) != meta::generation(change.after))
         keep->enqueue({resource["kind"].string(), object});
     enqueue_rollouts_and_statuses_of(kind, object);
-    if (rollout.exists()) enqueue_workload_of(rollout);
+    if (!rollout.exists()) return;
+    enqueue_workload_of(rollout);
+    rollback->enqueue({"", object});
 }
 
 void Propagator::Impl::member_object_changed(std::string const& cluster, client::Change const& change) {

@@ -114,6 +114,8 @@ std::string version_before(Doc const& workload, std::string_view hub_template) {
     return !held && has != hub_template ? has : stable_template(workload);
 }
 
+bool is_word_on_delete(std::string_view on_delete) { return on_delete == "Release" || is_done_first(on_delete); }
+
 bool is_done_first(std::string_view on_delete) { return on_delete == "Rollback" || on_delete == "Hold"; }
 
 bool leaving(Doc const& hub_rollout) {

@@ -49,6 +49,8 @@ std::string stable_elsewhere(std::vector<json::Doc> const& others, std::string_v
 // version has not come, it stays what it is; and else to the version before. Empty: not known.
 std::string version_before(json::Doc const& workload, std::string_view hub_template);
 
+// Whether on-delete may say so: Rollback, Hold, Release.
+bool is_word_on_delete(std::string_view on_delete);
 // Whether this word of on-delete has something done between the deletion and the end: Rollback, Hold.
 bool is_done_first(std::string_view on_delete);
 // Whether this Rollout of the hub waits, being deleted, for that: until then it is still there.

@@ -141,6 +141,17 @@ struct Deciding {
         return changed;
     }
 
+    // True where it is, as seen.
+    bool note_word(std::string const& word) {
+        bool const bound = seen.own_binding.exists() && !meta::is_deleting(seen.own_binding);
+        if (!bound || meta::annotation(seen.own_binding, kOnDelete) == word) return true;
+        Write note = only_if_current(placement::binding_resource(meta::key_of(seen.own_binding)), seen.own_binding);
+        note.body.set({"metadata", "annotations", kOnDelete}, word);
+        note.why = "on-delete: " + word;
+        out.plan.writes.push_back(std::move(note));
+        return false;
+    }
+
     // Lets go what is as it should be; a template or a cluster that came meanwhile is looked at first.
     void let_go() {
         if (seen.workload.exists() && seen.binding.exists()) {
@@ -154,7 +165,7 @@ struct Deciding {
 
     Rollback run() {
         std::string const word = meta::annotation(seen.rollout, kOnDelete);
-        bool const wanted = is_done_first(word);
+        bool const wanted = is_word_on_delete(word);
         bool const marked = meta::has_finalizer(seen.rollout, placement::kOnDeleteFinalizer);
         if (!wanted) {
             if (marked) out.plan.writes.push_back(finalizer_write(seen.rollout, false, "nothing is to be done first"));
@@ -165,10 +176,10 @@ struct Deciding {
             return std::move(out);
         }
         if (!marked) return std::move(out);
-        bool const changed = pin_all(word == "Hold");
+        bool const changed = is_done_first(word) && pin_all(word == "Hold");
         if (!waiting.empty()) {
             out.message = fmt::format("to be deleted once the stable version is back; waits for {}", named(waiting));
-        } else if (!changed) {
+        } else if (!changed && note_word(word)) {
             let_go();
             if (!seen.let_go_failed.empty()) out.message = "cannot let go: " + seen.let_go_failed;
         }

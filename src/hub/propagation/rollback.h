@@ -1,7 +1,8 @@
-// on-delete: Rollback and Hold. Decides what a Rollout of the hub that is being deleted leaves behind: the stable
-// version, or the one that each cluster has, pinned as an abort pins it, because nothing holds the new one back
-// afterwards. It is not gone before that is so. Where a Rollout is disabled or un-placed it goes on holding back, and
-// nothing is pinned (decide.h). Pure.
+// on-delete: Rollback, Hold and Release. Decides what a Rollout of the hub that is being deleted leaves behind: the
+// stable version, or the one that each cluster has, pinned as an abort pins it, because nothing holds the new one back
+// afterwards; or the new one. It is not gone before that is so, nor before its own binding has the word on record:
+// whoever leads then takes it away in the members by that. Where a Rollout is disabled or un-placed it goes on holding
+// back, and nothing is pinned (decide.h). Pure.
 #pragma once
 
 #include <functional>
@@ -27,6 +28,7 @@ struct RollbackSeen {
     json::Doc rollout;    // the hub's
     json::Doc workload;   // … and the workload that it selects, with its binding; absent: the hub brings none anywhere
     json::Doc binding;
+    json::Doc own_binding;                 // the Rollout's; absent: it is placed nowhere
     meta::GroupVersionResource resource;   // of the workload
     std::vector<RollbackCluster> clusters;
     std::function<bool(std::string_view hash)> kept;   // whether the hub keeps this template

@@ -114,12 +114,38 @@ std::string shown(RollbackSeen const& seen) {
 TEST(Rollback, TheFinalizerFollowsTheWord) {
     EXPECT_EQ(shown(seen_as({.deleted = false, .marked = false}, {})), "+");
     EXPECT_EQ(shown(seen_as({.deleted = false}, {})), "");
-    for (char const* word : {"", "Release"}) {
-        EXPECT_EQ(shown(seen_as({.on_delete = word, .deleted = false}, {})), "-") << word;
+    EXPECT_EQ(shown(seen_as({.on_delete = "", .deleted = false}, {})), "-");
+    EXPECT_EQ(shown(seen_as({.on_delete = "", .marked = false}, {})), "");
+    for (char const* word : {"", "Release"})
         EXPECT_EQ(shown(seen_as({.on_delete = word}, {cluster("a", Is::kReleasing, "v2")})), "-") << word;
-        EXPECT_EQ(shown(seen_as({.on_delete = word, .marked = false}, {})), "") << word;
-    }
     EXPECT_EQ(shown(seen_as({.marked = false}, {})), "") << "none may be put on what is being deleted";
+}
+
+// Who leads next is to know what was said: the Rollout is gone then.
+TEST(Rollback, TheWordIsOnRecordBeforeItGoes) {
+    for (char const* word : {"Rollback", "Hold", "Release"}) {
+        RollbackSeen seen = seen_as({.on_delete = word}, {cluster("a", Is::kAtRest, "v2")});
+        Value own = *json::parse_value(
+            R"({"metadata":{"name":"rollout-web","namespace":"demo","resourceVersion":"11"},"spec":{"clusters":[]}})");
+        seen.own_binding = Doc::freeze(own);
+        Rollback const first = decide_rollback(seen);
+        ASSERT_EQ(first.plan.writes.size(), 1u) << word;
+        EXPECT_FALSE(first.goes);
+        EXPECT_EQ(first.plan.writes[0].key.name, "rollout-web");
+        EXPECT_EQ(
+            json::write(first.plan.writes[0].body),
+            fmt::format(
+                R"({{"metadata":{{"resourceVersion":"11","annotations":{{"fleet.aviary.dev/on-delete":"{}"}}}}}})",
+                word));
+        own.set({"metadata", "annotations", kOnDelete}, word);
+        seen.own_binding = Doc::freeze(own);
+        EXPECT_EQ(shown(seen), "-") << word;
+        EXPECT_TRUE(decide_rollback(seen).goes);
+        own.set({"metadata", "annotations", kOnDelete}, "another");
+        own.set({"metadata", "deletionTimestamp"}, "2026-01-01T00:00:00Z");
+        seen.own_binding = Doc::freeze(own);
+        EXPECT_EQ(shown(seen), "-") << "it ends already";
+    }
 }
 
 TEST(Rollback, WhatReleasesOrHasNotBegunIsPinnedBeforeItGoes) {

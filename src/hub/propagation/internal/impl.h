@@ -48,7 +48,6 @@ struct Propagator::Impl {
     };
     std::map<meta::ObjectKey, Said> contents;
     std::map<meta::ObjectKey, Time> status_written;
-    std::map<meta::ObjectKey, std::string> last_words;       // on-delete of Rollouts that are gone from the hub
     std::map<meta::ObjectKey, std::string> rollback_waits;   // by Rollout of the hub: what its going back waits for
     std::map<std::string, std::set<meta::ObjectKey>> undecided;   // by cluster: bindings that wait for a copy
     // Whether it answered when last heard of. A cluster that came again is another Member.

@@ -179,14 +179,9 @@ void Propagator::Impl::observe_elsewhere(Observed& seen, control::Key const& key
 bool Propagator::Impl::observe_rollout(Observed& seen, control::Key const& key, apis::FleetBindingSpec const& spec,
                                        clusters::Member& member) {
     Doc const on_hub = sources.get(kRolloutKind, seen.key);
-    auto const words = last_words.find(key.object);
-    if (on_hub.exists() && meta::uid(on_hub) == spec.resource.uid) {
-        seen.on_delete = meta::annotation(on_hub, kOnDelete);
-    } else if (words != last_words.end()) {   // where there is another of its name already, too
-        seen.on_delete = words->second;
-    } else {
-        seen.on_delete = meta::annotation(seen.live, kOnDelete);
-    }
+    // What the last one said is on record, where there is another of its name already, too.
+    bool const there = on_hub.exists() && meta::uid(on_hub) == spec.resource.uid;
+    seen.on_delete = meta::annotation(there ? on_hub : bindings.get(key.object), kOnDelete);
     auto const [kind, workload] = workload_of(seen.live.exists() ? seen.live : on_hub);
     placement::Sources::Kind const* const known = sources.find(kind);
     // One that the hub brings nowhere is not looked at; one that it has not found yet may be releasing.
@@ -202,6 +197,7 @@ std::optional<RollbackSeen> Propagator::Impl::observe_rollback(Doc const& rollou
     seen.hub_id = hub_id;
     seen.rollout = rollout;
     seen.kept = [this, ns = meta::ns(rollout)](std::string_view hash) { return revision(ns, hash).has_value(); };
+    seen.own_binding = bindings.get(placement::binding_key(kRolloutKind, meta::key_of(rollout)));
     auto const [kind, workload] = workload_of(rollout);
     Doc const binding = bindings.get(placement::binding_key(kind, workload));
     auto const spec = bindings.spec(placement::binding_key(kind, workload));
