@@ -65,6 +65,11 @@ public:
     void jump_refused(std::string const& cluster, json::Doc const& rollout, std::int64_t to);
     // Nothing holds this version back there any more.
     void trust(std::string const& cluster, std::string const& image) { members_[cluster].trusted.insert(image); }
+    // Nobody is to hold this one back from now on, be it released to the end or not.
+    void let_through(std::string const& cluster, std::string const& image) {
+        trust(cluster, image);
+        members_[cluster].let_through.insert(image);
+    }
     // A pod is about to be taken away by the world: availability has an excuse.
     void pod_lost(std::string const& cluster, json::Doc const& pod);
     // From now on until `counting_ends` nobody has a reason to write: the processes' writes are counted.
@@ -131,9 +136,10 @@ private:
     struct Member {
         // Hash of a version, or its image → the highest step; past the last, one more.
         std::map<std::string, std::int64_t> reached;
-        std::vector<std::int64_t> shares;               // percent of the pods, of the new version, at each step
-        std::set<std::string> trusted;                  // images that were released to the end, or were there first
-        std::map<std::string, ReadyPod> ready;          // by name
+        std::vector<std::int64_t> shares;        // percent of the pods, of the new version, at each step
+        std::set<std::string> trusted;           // images that were released to the end, or were there first, and …
+        std::set<std::string> let_through;       // … of them, those that may be in a release still
+        std::map<std::string, ReadyPod> ready;   // by name
         std::map<std::string, std::string> own_names;   // hash that a release names a version of groups by → image
         std::map<std::string, Beyond> beyond;           // by image
         bool beside = false;   // its Rollout has both versions side by side, and is not being ended: the old one stays
@@ -223,7 +229,7 @@ private:
     void tell_workload(std::string const& cluster, json::Doc const& before, json::Doc const& after) const;
     void pod_changed(std::string const& cluster, std::string const& name, json::Doc const& before,
                      json::Doc const& after);
-    static int serving(Member const& member);
+    static int serving(Member const& member, bool old_alone = false);
     int broken_before(std::string const& cluster) const;
     void check_serving(std::string const& cluster);
     json::Doc stored(std::string const& cluster, meta::GroupVersionResource const& resource,

@@ -160,6 +160,8 @@ void Laws::rollout_changed(std::string const& cluster, Doc const& before, Doc co
     if (jumped(cluster, before, after)) {
         meets(cluster, before, event::kJump);
         if (step > from) passed_.insert(pause_of(cluster, before));
+        // Times are whole seconds: the pause that it leads to may have the name of one that is over.
+        passed_.erase({cluster, meta::uid(after), revision, step, release_of(after)["lastUpdateTime"].string()});
         return;
     }
     bool const was_ready = state_of(before) == "StepReady";
@@ -346,11 +348,12 @@ void Laws::pod_changed(std::string const& cluster, std::string const& name, Doc 
 }
 
 // Pods that are ready, of the old version where that has to stay; groups of which every pod is.
-int Laws::serving(Member const& member) {
+int Laws::serving(Member const& member, bool old_alone) {
     int ready = 0;
     std::map<std::string, std::int64_t> groups;
     for (auto const& [name, pod] : member.ready) {
         if (member.beside && !member.trusted.contains(pod.image)) continue;
+        if (old_alone && pod.image == member.image && member.let_through.contains(pod.image)) continue;
         if (member.group == 1 || ++groups[pod.group] == member.group) ++ready;
     }
     return ready;
@@ -391,8 +394,10 @@ void Laws::check_serving(std::string const& cluster) {
     bool const excused = ctx_.monotonic() - member.lost_at <= kExcuse;
     bool const enough = ready >= (member.beside ? all : floor);
     if (enough && !excused) member.lost = 0;
-    // Of a set that is made smaller those go that its controller chooses, and may be the ones that serve.
-    if (enough && !(member.set && scaled)) member.served = true;
+    // Of a set that is made smaller those go that its controller chooses, and may be the ones that serve. What is let
+    // through where nobody holds it back is no old version of the release that it is in.
+    bool const of_old = !member.beside || serving(member, true) >= all;
+    if (enough && of_old && !(member.set && scaled)) member.served = true;
     // Sets are rolled by their own controllers, whose copies are old for a while when the server comes back.
     bool const old = member.set && reads_anew();
     // Controllers of DaemonSets replace what does not serve beside the number that may be missing.

@@ -119,7 +119,7 @@ Task<Status> Operators::change_rollout(Site const& site, Value patch, std::strin
 }
 
 Task<void> Operators::release(Site& site, std::string version) {
-    if (site.unguarded) laws_.trust(site.cluster, version);
+    if (site.unguarded) laws_.let_through(site.cluster, version);
     site.version = version;
     while (!co_await change_workload(site, with_image(*site.kind, version), "release " + version) && tidying_ &&
            ctx_.check())
@@ -187,7 +187,7 @@ Task<void> Operators::bound(Site const& site, std::int64_t least, std::int64_t m
 Task<bool> Operators::let_through(Site& site) {
     auto const there = co_await fleet_.person(site.cluster).get(ctx_, site.kind->resource, kWeb);
     if (!there) co_return false;
-    laws_.trust(site.cluster, image_of(*there));
+    laws_.let_through(site.cluster, image_of(*there));
     site.unguarded = true;
     co_return true;
 }

@@ -200,9 +200,9 @@ Task<void> People::jump() {
 
 Task<void> People::let_through() {
     for (std::string const& cluster : fleet_.members()) {
-        laws_.trust(cluster, version_);
+        laws_.let_through(cluster, version_);
         auto const there = co_await fleet_.person(cluster).get(ctx_, kind_->resource, kWeb);
-        if (there) laws_.trust(cluster, image_of(*there));
+        if (there) laws_.let_through(cluster, image_of(*there));
     }
 }
 
