@@ -278,6 +278,9 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
                 }
                 if (problem) co_return fail(ErrorCode::kUnavailable, "malformed answer: " + problem.message());
                 if (parser.is_done()) break;
+                // Of a chunked body, whose lines the parser does not limit.
+                if (connection->buffer.size() > kMaxHeaderBytes)
+                    co_return fail(ErrorCode::kTooLarge, "a line of the answer is too long");
             }
             CO_TRY_ASSIGN(bool const more, co_await connection->fill(ctx));
             if (more) continue;

@@ -53,6 +53,13 @@ CO_TEST(Client, WhatIsCutShortOrTooLongIsAnError) {
     EXPECT_FALSE(co_await answering(head + "Content-Length: 5\r\n\r\nhell").send(ctx, {}));
     EXPECT_FALSE(co_await answering("nonsense\r\n\r\n").send(ctx, {}));
     EXPECT_FALSE(co_await answering(head + "A: " + std::string(1 << 20, 'x')).send(ctx, {}));
+    for (std::string const begin : {"5;", "0\r\nA: "}) {   // lines that do not end
+        auto const refused =
+            co_await answering(head + "Transfer-Encoding: chunked\r\n\r\n" + begin + std::string(1 << 20, 'x'))
+                .send(ctx, {});
+        CO_ASSERT_TRUE(!refused);
+        EXPECT_TRUE(refused.error().is(ErrorCode::kTooLarge)) << refused.error().message();
+    }
     ClientOptions small{.host = "member"};
     small.max_body_bytes = 4;
     for (char const* body :

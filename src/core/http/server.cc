@@ -127,6 +127,11 @@ private:
                     co_return false;
                 }
                 if (parser.is_done()) break;
+                // What is left is a line of a chunked body, whose length the parser does not look at.
+                if (buffer_.size() > limits_.max_header_bytes) {
+                    co_await refuse(ctx, refusal(beast_http::error::header_limit, limits_));
+                    co_return false;
+                }
                 if (!continued && parser.is_header_done() &&
                     iequals(std::string(parser.get()["Expect"]), "100-continue")) {
                     continued = true;

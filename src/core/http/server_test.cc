@@ -163,6 +163,16 @@ CO_TEST(HttpServer, AnAnnouncedBodyTakesNoMemory) {
     co_await scope.cancel_and_join();
 }
 
+// The parser asks for more of such a line for ever.
+CO_TEST(HttpServer, ALineOfAChunkedBodyThatDoesNotEndIsRefused) {
+    for (std::string const begin : {"5;", "0\r\nA: "}) {
+        std::string const head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + begin;
+        auto const client = co_await serve(ctx, {.parts = {{0s, head + std::string(10 << 20, 'x')}, {1s, ""}}}, 4s);
+        EXPECT_EQ(client->heard.substr(0, 13), "HTTP/1.1 431 ") << client->heard;
+        EXPECT_TRUE(client->closed);
+    }
+}
+
 CO_TEST(HttpServer, WhatIsNoRequestIsRefused) {
     for (std::string const& bytes :
          {std::string("\0\1\2\r\n\r\n", 7), std::string("GET / HTTP/1.1\r\nA: ") + std::string(100'000, 'x'),
