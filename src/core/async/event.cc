@@ -40,11 +40,11 @@ Task<Status> sleep_for(Context ctx, Duration duration) {
 
 Task<Status> yield(Context ctx) {
     CO_TRY(ctx.check());
-    Waiter waiter(ctx);
+    // The posted callback borrows the waiter, so neither a deadline nor a cancellation may end this wait before it.
+    Waiter waiter{Context(ctx.executor())};
     ctx.executor().post([&waiter] { waiter.wake(); });
-    // The posted callback borrows the waiter, so this wait ends only by it.
-    Status outcome = co_await waiter;
-    co_return outcome;
+    (void)co_await waiter;
+    co_return ctx.check();
 }
 
 }   // namespace aviary::async

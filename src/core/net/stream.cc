@@ -204,7 +204,9 @@ public:
                 CO_TRY_ASSIGN(auto const step, tls_->read(buffer, count));
                 if (step == TlsEngine::Step::kDone) co_return count;
                 if (step == TlsEngine::Step::kClosed) co_return std::size_t{0};
-                CO_TRY(co_await flush(ctx));   // the peer may have asked for new keys
+                // The peer may have asked for new keys. Who writes sends that too; to wait for all of theirs would be
+                // to read nothing meanwhile, and two ends that do so wait for each other.
+                if (!writing_) CO_TRY(co_await flush(ctx));
             }
             if (drained_) CO_TRY(co_await ready(ctx, tcp::socket::wait_read));
             if (tls_) {
@@ -219,6 +221,7 @@ public:
 
     Task<Status> write(Context ctx, std::string_view bytes) override {
         CO_TRY(co_await take_turns(ctx));
+        writing_ = true;   // until it is done; after an error the stream is
         while (!bytes.empty()) {
             std::string_view const piece = bytes.substr(0, kPieceBytes);
             if (tls_) {
@@ -229,6 +232,7 @@ public:
             CO_TRY(co_await flush(ctx));
             bytes.remove_prefix(piece.size());
         }
+        writing_ = false;
         co_return Status{};
     }
 
@@ -317,6 +321,7 @@ private:
     std::string plain_out_;
     std::size_t sent_ = 0;   // of what is to go out
     bool drained_ = true;    // the socket had no more when it was last asked
+    bool writing_ = false;
     int without_wait_ = 0;
     Peer peer_;
     bool client_ = false;
