@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <tuple>
 #include <utility>
 
@@ -90,7 +91,7 @@ private:
                     Error(ErrorCode::kNotFound,
                           fmt::format("managedclusters.cluster.open-cluster-management.io \"{}\" not found", name)));
             }
-            chosen.push_back(member);
+            if (std::ranges::find(chosen, member) == chosen.end()) chosen.push_back(member);
         }
         return chosen;
     }
